@@ -1,0 +1,23 @@
+/*
+ * The only place that reads the time or sets a timer. Reactors get `now` as an argument; doors and executors get a Clock,
+ * so that a simulation can put its own in place.
+ */
+
+export interface Timer {
+  cancel(): void;
+}
+
+export interface Clock {
+  /** Milliseconds since 1970-01-01 UTC, with microseconds in the fraction; never goes backwards within one process. */
+  now(): number;
+  /** Calls `action` once, `delayMs` milliseconds (0 or more) from now. */
+  after(delayMs: number, action: () => void): Timer;
+}
+
+export const systemClock: Clock = {
+  now: () => performance.timeOrigin + performance.now(),
+  after(delayMs, action) {
+    const handle = setTimeout(action, Math.min(delayMs, 0x7fffffff));
+    return { cancel: () => clearTimeout(handle) };
+  },
+};

@@ -1,0 +1,61 @@
+/*
+ * The three kinds of error that may be thrown on purpose, and the exit statuses of the program.
+ * Anything else that is thrown is a bug and ends the program loudly (main.ts).
+ *
+ * A UserError knows how its one CRITICAL line reads (`[<logger>] <text>`) and which exit status it has.
+ */
+
+/** Exit statuses of hs, as documented in `hs --help`. */
+export const exitStatus = {
+  success: 0,
+  usage: 1,
+  badArgument: 2,
+  badConfiguration: 3,
+  interrupted: 4,
+  runtimeError: 5,
+  internalError: 6,
+  tasksFailed: 7,
+  terminated: 143,
+} as const;
+
+/** Something the user can put right. `logger` is the name in brackets, without `hypershell.` (empty: plain `hypershell`). */
+export class UserError extends Error {
+  override readonly name: string = "UserError";
+  constructor(
+    readonly status: number,
+    readonly logger: string,
+    text: string,
+  ) {
+    super(text);
+  }
+}
+
+/** A bad option or word on the command line: `CRITICAL [hypershell] <text>`, status 2. */
+export function argumentError(text: string): UserError {
+  return new UserError(exitStatus.badArgument, "", text);
+}
+
+/** A bad setting: `CRITICAL [hypershell.<logger>] ConfigurationError: <text>`, status 3. */
+export function configurationError(logger: string, text: string): UserError {
+  return new UserError(exitStatus.badConfiguration, logger, `ConfigurationError: ${text}`);
+}
+
+/** A failure outside the program: `CRITICAL [hypershell.<logger>] <errorName>: <text>`, status 5. */
+export function runtimeError(logger: string, errorName: string, text: string): UserError {
+  return new UserError(exitStatus.runtimeError, logger, `${errorName}: ${text}`);
+}
+
+/** Something that may go away by itself (a locked database, a lost connection); retried in one place per boundary. */
+export class TransientError extends Error {
+  override readonly name: string = "TransientError";
+}
+
+/** Broken surroundings that no retry mends (a corrupt database). */
+export class FatalError extends Error {
+  override readonly name: string = "FatalError";
+}
+
+/** The message of anything that was thrown. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}

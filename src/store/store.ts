@@ -1,0 +1,155 @@
+/*
+ * The contract of a store: where tasks rest between submission and record. MemoryStore, SqliteStore (and later PostgreSQL) promise
+ * the same; test/conformance/store.ts says what, and runs against each. The server never asks which one it has.
+ *
+ * Deliberately unknown here: clients, templates, what a retry policy is, which processes are alive (callers say).
+ * Invariants: a task is claimed by at most one server at a time; an outcome is recorded at most once per row; a row that
+ * has ended (completion_time set) is never changed by claim, commit or revert.
+ */
+import type { ClaimedTask, NewTask, Submission, TaskField, Tags } from "../task/task.ts";
+import type { Condition } from "../task/filter.ts";
+
+/** Which tasks a run may schedule (DESIGN 4.5): its own submission, or everything that no live server reserves or holds. */
+export type Scope = { readonly kind: "submission"; readonly id: string } | { readonly kind: "all" };
+
+/** A server process: its heartbeat row. Other servers leave alone what a live server holds or reserves. */
+export interface ServerRow {
+  readonly id: string;
+  readonly host: string;
+  readonly pid: number;
+  /** Start time of the process as the system tells it (guards against reuse of the pid); null where it cannot be known. */
+  readonly pidStart: string | null;
+  /** A finite run that reserves its own submission (submission id = server id); false: takes whatever is free. */
+  readonly reserves: boolean;
+  readonly startedAt: number;
+  readonly beatAt: number;
+}
+
+export interface ClaimRequest {
+  readonly serverId: string;
+  readonly serverHost: string;
+  readonly at: number;
+  readonly scope: Scope;
+  /** The group that is being run; null before the first. */
+  readonly group: number | null;
+  readonly limit: number;
+  /** Allowed attempts: a failed row with fewer is not a final failure. */
+  readonly attempts: number;
+  /** Attempts above 1 first. */
+  readonly eager: boolean;
+}
+
+/**
+ * Tasks come in order of submission from the lowest group with unscheduled tasks, and from one group at a time. A higher group than
+ * `group` is never entered by a claim itself: the answer is `advance`, and the caller claims again with `group` = `to`.
+ */
+export type Claim =
+  | { readonly kind: "claimed"; readonly group: number; readonly tasks: readonly ClaimedTask[] }
+  /** Nothing in scope is unscheduled. `unfinished` rows in scope are still held by some server (ours included). */
+  | { readonly kind: "none"; readonly unfinished: number }
+  /** The next unscheduled task is in a higher group than `busyGroup`, which still has `unfinished` rows in scope. */
+  | { readonly kind: "waiting"; readonly busyGroup: number; readonly unfinished: number }
+  /** Everything below `to` has ended. `failed` final failures are in group `group` (0 when `group` is null), for example `example`. */
+  | { readonly kind: "advance"; readonly to: number; readonly failed: number; readonly example: string | null };
+
+/** An outcome on its way into the row of its task; only result fields are written. */
+export interface Completion {
+  readonly id: string;
+  readonly clientId: string;
+  readonly clientHost: string;
+  readonly command: string | null;
+  readonly startTime: number | null;
+  readonly completionTime: number;
+  readonly exitStatus: number;
+  readonly outpath: string | null;
+  readonly errpath: string | null;
+  readonly csvpath: string | null;
+  readonly coresMax: number | null;
+  readonly memoryMax: number | null;
+  /** Seconds, milliseconds kept. */
+  readonly waited: number | null;
+  readonly duration: number | null;
+  /**
+   * The next attempt: stored, and linked both ways, only if this outcome is recorded. `claimed` true: it belongs to the committing
+   * server at once (eager retries); else it waits its turn.
+   */
+  readonly retry: { readonly task: NewTask; readonly claimed: boolean } | null;
+}
+
+/** One transaction of a server. Done wholly or not at all. */
+export interface Commit {
+  readonly serverId: string;
+  readonly serverHost: string;
+  readonly at: number;
+  readonly assigned: readonly { readonly id: string; readonly clientId: string; readonly clientHost: string }[];
+  readonly completed: readonly Completion[];
+  /** Ids given back unfinished: schedulable again by anyone in whose scope they are. Ended rows are left alone. */
+  readonly reverted: readonly string[];
+}
+
+/** What became of the outcomes of a Commit: `refused` rows had already ended (or were cancelled, or deleted). */
+export interface CommitReport {
+  readonly refused: readonly string[];
+}
+
+export interface Store {
+  /** Whether tasks outlive this process (a database). */
+  readonly durable: boolean;
+  /** For log lines: `sqlite (/path/main.db)` or `memory`. */
+  readonly title: string;
+
+  /** One row for a submitting process, before its first task. */
+  addSubmission(submission: Submission): Promise<void>;
+  /** The submission, or null for tasks of older programs. */
+  submission(id: string): Promise<Submission | null>;
+  /** All or none; resolved when they are stored (durable) or when there is room (memory: this is the back-pressure). */
+  insert(tasks: readonly NewTask[]): Promise<void>;
+  /** Calls back when tasks may have been added, by this process or (durable) by another; coarse, may call too often. */
+  onInsert(wake: () => void): void;
+
+  addServer(server: ServerRow): Promise<void>;
+  beatServer(id: string, at: number): Promise<void>;
+  /** Orderly end: nothing is held or reserved any more. */
+  endServer(id: string): Promise<void>;
+  /** Rows of servers that have not ended. */
+  servers(): Promise<readonly ServerRow[]>;
+  /** A dead server's row is removed, what it held is reverted (see Commit.reverted), what it reserved is free. Returns the number reverted. */
+  buryServer(id: string): Promise<number>;
+  /** Reverts scheduled, unended rows whose server has no row here (written by older programs). Returns their number. */
+  revertOrphans(): Promise<number>;
+
+  claim(request: ClaimRequest): Promise<Claim>;
+  commit(commit: Commit): Promise<CommitReport>;
+  /** Creates next attempts for final failures in scope that have fewer than `attempts`. Returns their number. */
+  retryFailures(scope: Scope, attempts: number, at: number, newId: () => string): Promise<number>;
+  /** Rows in scope without completion_time, and all rows. Scope `all` includes rows reserved by live servers in neither number. */
+  survey(scope: Scope): Promise<{ readonly unfinished: number; readonly total: number }>;
+  /** The group of the row with the latest schedule_time; else 0 without rows; else the lowest group. Reason as for the log line. */
+  activeGroup(): Promise<{ readonly group: number; readonly reason: string }>;
+
+  addClient(client: { id: string; host: string; serverId: string; serverHost: string; connectedAt: number }): Promise<void>;
+  endClient(id: string, at: number, evicted: boolean): Promise<void>;
+
+  close(): Promise<void>;
+}
+
+/** A row as people see it: every field in display form except tag. Times are text as stored (`2026-11-22 07:07:22.761974`). */
+export type TaskRecord = Readonly<Record<TaskField, string | number | boolean | null | Tags>>;
+
+export interface RecordQuery {
+  /** Columns wanted, in this order; repeats allowed. */
+  readonly fields: readonly TaskField[];
+  readonly where: readonly Condition[];
+  readonly orderBy: TaskField | null;
+  readonly descending: boolean;
+  /** null: no limit. */
+  readonly limit: number | null;
+}
+
+/** The history of tasks, searched. Implemented by stores with a database. */
+export interface Records {
+  /** Rows in insertion order unless ordered; nulls first ascending, last descending. Streams: memory does not grow with the number of rows. */
+  search(query: RecordQuery): AsyncIterable<readonly (string | number | boolean | null | Tags)[]>;
+  count(query: RecordQuery): Promise<number>;
+  find(id: string): Promise<TaskRecord | null>;
+}
