@@ -42,5 +42,11 @@ export type ServerMessage =
   | { readonly kind: "ack"; readonly tasks: readonly Lease[] }
   /** Stop these tasks (signal escalation); their outcomes are reported as usual. */
   | { readonly kind: "cancel"; readonly tasks: readonly Lease[] }
-  /** No more work: finish what runs, return what does not, say bye. */
-  | { readonly kind: "leave"; readonly reason: string };
+  /** No more work: return what was not started, see to what runs, say bye. */
+  | { readonly kind: "leave"; readonly how: LeaveKind; readonly reason: string };
+
+/**
+ * What happens to running tasks when a client leaves. `finish`: they run to their end. `interrupt`: they are stopped (signal escalation) and
+ * their outcomes count. `abort`: they are stopped and given back unfinished.
+ */
+export type LeaveKind = "finish" | "interrupt" | "abort";

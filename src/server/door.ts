@@ -1,0 +1,218 @@
+/*
+ * The door of a server: it carries out what the reactor wants (store, connections, log, failure file) and tells it what happened.
+ * All I/O of a server is here; decisions are not. Failed store calls are retried here and nowhere else.
+ */
+import { assert, unreachable } from "../base/assert.ts";
+import type { Clock, Timer } from "../base/clock.ts";
+import { messageOf, TransientError } from "../base/errors.ts";
+import { mailbox } from "../base/mailbox.ts";
+import type { Logger } from "../log/logger.ts";
+import type { Claim, Store } from "../store/store.ts";
+import type { Duplex } from "../wire/duplex.ts";
+import type { ClientMessage, LeaveKind, ServerMessage } from "../wire/message.ts";
+import type { ServerEffect } from "./effects.ts";
+import type { ServerEvent } from "./event.ts";
+import { step } from "./reactor.ts";
+import { type Counts, newState, type ServerSettings } from "./state.ts";
+
+export interface ServerOptions {
+  readonly settings: ServerSettings;
+  /** The group to start with, see Store.activeGroup; null: the lowest there is. */
+  readonly group: number | null;
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** The input line of each task that failed for good. */
+  readonly onFailed: (args: string) => void;
+}
+
+export interface ServerReport extends Counts {
+  /** The group whose failures ended the run before the groups above it. */
+  readonly haltedBy: number | null;
+}
+
+export interface Server {
+  /** Takes a new connection; the client is known from its hello on. */
+  attach(link: Duplex<ServerMessage, ClientMessage>): void;
+  inputQuiet(): void;
+  inputEnded(): void;
+  /** Hands out nothing more; a second call may be more urgent. */
+  stop(how: LeaveKind): void;
+  /** How it went, after the last outcome is recorded and the last client has left. Rejects when the store is beyond help. */
+  readonly finished: Promise<ServerReport>;
+}
+
+/** The heartbeat row is renewed this often, milliseconds. */
+export const serverBeatMs = 10_000;
+const firstRetryMs = 250;
+const longestRetryMs = 30_000;
+
+export function runServer(options: ServerOptions): Server {
+  const { settings, store, clock, log } = options;
+  const { serverId, serverHost } = settings;
+  const state = newState(settings, options.group, clock.now());
+  const links = new Map<string, Duplex<ServerMessage, ClientMessage>>();
+  const finished = Promise.withResolvers<ServerReport>();
+  let wake: Timer | null = null;
+  let wakeAt = 0;
+  let over = false;
+
+  const box = mailbox<ServerEvent>((events) => {
+    for (const effect of step(state, events, clock.now())) carryOut(effect);
+  }, fail);
+
+  function fail(error: unknown): void {
+    if (over) return;
+    over = true;
+    box.close();
+    wake?.cancel();
+    beat?.cancel();
+    for (const link of links.values()) link.close();
+    finished.reject(error);
+  }
+
+  /** Store calls of the run: what may pass is tried again, with a pause that doubles, and said once. */
+  async function persist<T>(what: string, call: () => Promise<T>): Promise<T> {
+    for (let pauseMs = firstRetryMs; ; pauseMs = Math.min(pauseMs * 2, longestRetryMs)) {
+      try {
+        const answer = await call();
+        if (pauseMs > firstRetryMs) log.warning(`Database is back (${what})`);
+        return answer;
+      } catch (error) {
+        if (!(error instanceof TransientError)) throw error;
+        if (pauseMs === firstRetryMs) log.warning(`Database trouble, trying again (${what}): ${error.message}`);
+        await new Promise<void>((resolve) => clock.after(pauseMs, resolve));
+      }
+    }
+  }
+
+  async function claim(request: Extract<ServerEffect, { kind: "claim" }>["request"]): Promise<void> {
+    const answer = await persist("claim", () => store.claim({ ...request, serverId, serverHost, at: clock.now() }));
+    const templates = await newTemplates(answer);
+    box.push({ kind: "claimed", claim: answer, templates });
+  }
+
+  async function newTemplates(answer: Claim): Promise<{ id: string; template: string | null }[]> {
+    if (answer.kind !== "claimed") return [];
+    const found: { id: string; template: string | null }[] = [];
+    let last = "";
+    for (const { submitId } of answer.tasks) {
+      if (submitId === last) continue;
+      last = submitId;
+      if (state.templates.has(submitId) || found.some((entry) => entry.id === submitId)) continue;
+      const submission = await persist("submission", () => store.submission(submitId));
+      found.push({ id: submitId, template: submission?.template ?? null });
+    }
+    return found;
+  }
+
+  function carryOut(effect: ServerEffect): void {
+    switch (effect.kind) {
+      case "note":
+        return log[effect.level](effect.text);
+      case "send":
+        links.get(effect.clientId)?.send(effect.message);
+        return;
+      case "disconnect": {
+        const link = links.get(effect.clientId);
+        links.delete(effect.clientId);
+        link?.close();
+        return;
+      }
+      case "claim":
+        claim(effect.request).catch(fail);
+        return;
+      case "commit": {
+        const order = { ...effect.commit, serverId, serverHost };
+        persist("commit", () => store.commit(order)).then((report) => box.push({ kind: "committed", report }), fail);
+        return;
+      }
+      case "addClient": {
+        const { clientId: id, host } = effect;
+        inOrder(() => store.addClient({ id, host, serverId, serverHost, connectedAt: clock.now() }));
+        return;
+      }
+      case "endClient": {
+        const { clientId, evicted } = effect;
+        inOrder(() => store.endClient(clientId, clock.now(), evicted));
+        return;
+      }
+      case "failed":
+        return options.onFailed(effect.args);
+      case "wake":
+        return setWake(effect.at);
+      case "finish":
+        over = true;
+        box.close();
+        wake?.cancel();
+        beat?.cancel();
+        clientRows.then(() => finished.resolve({ ...state.counts, haltedBy: state.haltedBy }), finished.reject);
+        return;
+      default:
+        unreachable(effect);
+    }
+  }
+
+  // Rows of clients are written one after the other: an end never overtakes its beginning.
+  let clientRows: Promise<void> = Promise.resolve();
+  function inOrder(call: () => Promise<void>): void {
+    clientRows = clientRows.then(() => persist("client", call));
+    clientRows.catch(fail);
+  }
+
+  function setWake(at: number): void {
+    // Timers are cheap but not free, and most steps move the time by little: a timer that fires too early only looks again.
+    if (wake !== null && wakeAt <= at) return;
+    wake?.cancel();
+    wakeAt = at;
+    wake = clock.after(Math.max(0, at - clock.now()), () => {
+      wake = null;
+      box.push({ kind: "woken" });
+    });
+  }
+
+  let beat: Timer | null = null;
+  function scheduleBeat(): void {
+    beat = clock.after(serverBeatMs, () => {
+      store.beatServer(serverId, clock.now()).catch((error: unknown) => {
+        log.debug(() => `Heartbeat of the server not written: ${messageOf(error)}`);
+      });
+      scheduleBeat();
+    });
+  }
+  scheduleBeat();
+
+  store.onInsert(() => box.push({ kind: "inserted" }));
+  box.push({ kind: "inserted" });
+
+  return {
+    finished: finished.promise,
+    attach(link) {
+      let clientId: string | null = null;
+      link.open({
+        message(message) {
+          if (message.kind === "hello") {
+            clientId = message.clientId;
+            links.set(clientId, link);
+            box.push({ kind: "joined", hello: message });
+            return;
+          }
+          assert(clientId !== null, "the session lets nothing through before the hello");
+          if (links.get(clientId) === link) box.push({ kind: "received", clientId, message });
+        },
+        drain() {
+          // Credit bounds what is under way to a client; there is nothing to hold back.
+        },
+        close() {
+          if (clientId !== null && links.get(clientId) === link) {
+            links.delete(clientId);
+            box.push({ kind: "disconnected", clientId });
+          }
+        },
+      });
+    },
+    inputQuiet: () => box.push({ kind: "inputQuiet" }),
+    inputEnded: () => box.push({ kind: "inputEnded" }),
+    stop: (how) => box.push({ kind: "stopRequested", how }),
+  };
+}

@@ -1,0 +1,24 @@
+/* What a server wants done, in the imperative. The reactor makes these; the door carries them out and reports back by events. */
+import type { Text } from "../log/logger.ts";
+import type { ClaimRequest, Commit } from "../store/store.ts";
+import type { ServerMessage } from "../wire/message.ts";
+
+export type NoteLevel = "trace" | "debug" | "info" | "warning" | "error" | "critical";
+
+export type ServerEffect =
+  | { readonly kind: "send"; readonly clientId: string; readonly message: ServerMessage }
+  /** Forget the connection of a client. */
+  | { readonly kind: "disconnect"; readonly clientId: string }
+  /** Answered by exactly one `claimed`. */
+  | { readonly kind: "claim"; readonly request: Omit<ClaimRequest, "serverId" | "serverHost" | "at"> }
+  /** Answered by exactly one `committed`. */
+  | { readonly kind: "commit"; readonly commit: Omit<Commit, "serverId" | "serverHost"> }
+  | { readonly kind: "addClient"; readonly clientId: string; readonly host: string }
+  | { readonly kind: "endClient"; readonly clientId: string; readonly evicted: boolean }
+  /** A task failed for good: its input line for the failure file. */
+  | { readonly kind: "failed"; readonly args: string }
+  | { readonly kind: "note"; readonly level: NoteLevel; readonly text: Text }
+  /** Send `woken` at this time; replaces an earlier wish. */
+  | { readonly kind: "wake"; readonly at: number }
+  /** Nothing is left to do; comes once, last. */
+  | { readonly kind: "finish" };

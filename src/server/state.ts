@@ -1,0 +1,158 @@
+/*
+ * Everything a server knows between two events, and `check`, which says whether it makes sense. No I/O, no clock, no randomness.
+ *
+ * A task that this server claimed is in exactly one of four places: `ready` (waiting for a client), a client's `held` (dispatched),
+ * `settling` (its outcome is being recorded), or on its way back to the store (`outbox.reverted`).
+ */
+import { assert } from "../base/assert.ts";
+import { type Deque, deque } from "../base/deque.ts";
+import type { Completion, Scope } from "../store/store.ts";
+import type { ClaimedTask, Outcome } from "../task/task.ts";
+
+export interface ServerSettings {
+  readonly serverId: string;
+  readonly serverHost: string;
+  readonly scope: Scope;
+  /** Attempts a task has in all; 1 = no retries. */
+  readonly attempts: number;
+  readonly eager: boolean;
+  /** Never ends by itself. */
+  readonly forever: boolean;
+  /** Most tasks in one frame to a client; null: as many as there are. */
+  readonly bundleSize: number | null;
+  /** Longest pause between two looks at the store when nothing wakes the server, milliseconds. */
+  readonly pollMs: number;
+  /** A client unheard of for this long is evicted, milliseconds. */
+  readonly evictMs: number;
+  /** A client whose connection broke keeps its tasks for this long, milliseconds. */
+  readonly graceMs: number;
+  /** First lease; later ones grow. Must be above every lease of earlier servers. */
+  readonly firstLease: number;
+  readonly newId: () => string;
+}
+
+export interface Held {
+  readonly task: ClaimedTask;
+  readonly lease: number;
+}
+
+export interface ClientEntry {
+  readonly id: string;
+  readonly host: string;
+  readonly executors: number;
+  /** Tasks it will still take. */
+  credit: number;
+  readonly held: Map<string, Held>;
+  /** Submissions whose template it was sent. */
+  readonly known: Set<string>;
+  lastHeard: number;
+  standing: { readonly at: "present" } | { readonly at: "leaving" } | { readonly at: "away"; readonly since: number };
+}
+
+/** An outcome on its way to the store. `task` is null when this server does not know the task (it was reverted meanwhile). */
+export interface Settling {
+  readonly clientId: string;
+  readonly task: ClaimedTask | null;
+  readonly outcome: Outcome;
+  readonly completion: Completion;
+}
+
+export interface Counts {
+  /** Tasks whose last attempt ended in success, failed, or was cancelled. */
+  succeeded: number;
+  failed: number;
+  cancelled: number;
+  /** Attempts that were followed by another. */
+  retried: number;
+}
+
+export interface ServerState {
+  readonly settings: ServerSettings;
+  /** `closing`: nothing new is handed out, clients are leaving. */
+  phase: { readonly at: "running" } | { readonly at: "closing" } | { readonly at: "done" };
+  input: "open" | "quiet" | "ended";
+  /** The group being run; null before the first task. */
+  group: number | null;
+  /** Finite run: this group had final failures, higher groups were not started. */
+  haltedBy: number | null;
+  /** Forever: the group whose failure was last told, and with how many failures. */
+  toldFailure: { readonly group: number; readonly failed: number } | null;
+  readonly ready: Deque<ClaimedTask>;
+  claim:
+    | { readonly at: "asked" }
+    /** Worth asking. */
+    | { readonly at: "due" }
+    /** The store had nothing; `since` is when it said so. Asked again when something changes, or at the next poll. */
+    | { readonly at: "empty"; readonly since: number }
+    /** There are tasks, but not now: no client to run them, or a higher group waits for a lower one. */
+    | { readonly at: "blocked"; readonly since: number };
+  /** Something changed while a claim was under way: an empty answer does not count. */
+  claimStale: boolean;
+  /** Idle polls so far without finding anything; the pause doubles. */
+  idlePolls: number;
+  readonly templates: Map<string, string | null>;
+  readonly clients: Map<string, ClientEntry>;
+  /** Clients with credit, in the order in which they are served next. */
+  readonly willing: Set<ClientEntry>;
+  heldCount: number;
+  nextLease: number;
+  readonly outbox: {
+    assigned: { id: string; clientId: string; clientHost: string }[];
+    assignedSince: number;
+    completed: Settling[];
+    reverted: string[];
+  };
+  /** The commit under way; null: none. */
+  settling: readonly Settling[] | null;
+  /** A commit under way may make tasks schedulable. */
+  settlingFrees: boolean;
+  lastCheck: number;
+  readonly counts: Counts;
+}
+
+export function newState(settings: ServerSettings, group: number | null, now: number): ServerState {
+  return {
+    settings,
+    phase: { at: "running" },
+    input: "open",
+    group,
+    haltedBy: null,
+    toldFailure: null,
+    ready: deque(),
+    claim: { at: "due" },
+    claimStale: false,
+    idlePolls: 0,
+    templates: new Map(),
+    clients: new Map(),
+    willing: new Set(),
+    heldCount: 0,
+    nextLease: settings.firstLease,
+    outbox: { assigned: [], assignedSince: now, completed: [], reverted: [] },
+    settling: null,
+    settlingFrees: false,
+    lastCheck: now,
+    counts: { succeeded: 0, failed: 0, cancelled: 0, retried: 0 },
+  };
+}
+
+/** Cross-checks every map and count; throws when they disagree. For tests and simulations: it visits everything. */
+export function check(state: ServerState): void {
+  let held = 0;
+  const seen = new Set<string>();
+  for (const client of state.clients.values()) {
+    held += client.held.size;
+    for (const [id, entry] of client.held) {
+      assert(entry.task.id === id, "a held task is filed under its own id");
+      assert(!seen.has(id), "a task is held by one client");
+      assert(entry.lease < state.nextLease, "leases grow");
+      seen.add(id);
+    }
+    assert(client.credit >= 0, "credit is never overdrawn");
+    const serves = client.credit > 0 && client.standing.at === "present";
+    assert(state.willing.has(client) === serves, "willing clients are those present with credit");
+  }
+  assert(held === state.heldCount, "the number of held tasks is right");
+  for (const client of state.willing) assert(state.clients.get(client.id) === client, "willing clients are known");
+  if (state.phase.at !== "running") assert(state.ready.length === 0, "nothing is ready when closing");
+  if (state.phase.at === "done") assert(held === 0 && state.settling === null, "nothing is open when done");
+}
