@@ -1,0 +1,119 @@
+/*
+ * The door of a client: it carries out what the reactor wants (processes, the connection, log) and tells it what happened.
+ * It knows neither the store nor what the executor does with a task.
+ */
+import { assert, unreachable } from "../base/assert.ts";
+import type { Clock, Timer } from "../base/clock.ts";
+import { mailbox } from "../base/mailbox.ts";
+import type { Logger } from "../log/logger.ts";
+import type { Outcome } from "../task/task.ts";
+import type { Duplex } from "../wire/duplex.ts";
+import type { ClientMessage, LeaveKind, ServerMessage } from "../wire/message.ts";
+import type { ClientEffect } from "./effects.ts";
+import type { ClientEvent } from "./event.ts";
+import type { Executor, Running } from "./executor.ts";
+import { hello, step } from "./reactor.ts";
+import { type ClientSettings, newState } from "./state.ts";
+
+export interface ClientOptions {
+  readonly settings: ClientSettings;
+  readonly executor: Executor;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export interface Client {
+  /** Leaves: `finish` lets running tasks end, `interrupt` stops and reports them, `abort` stops them and gives them back. */
+  stop(how: LeaveKind, reason: string): void;
+  /** SIGKILL to all that is left. */
+  kill(): void;
+  /** Everything is reported and the connection closed. Rejects on a bug. */
+  readonly finished: Promise<void>;
+}
+
+export function runClient(link: Duplex<ClientMessage, ServerMessage>, options: ClientOptions): Client {
+  const { settings, executor, clock, log } = options;
+  const state = newState(settings, clock.now());
+  const tasks = new Map<string, Running>();
+  const finished = Promise.withResolvers<void>();
+  let wake: Timer | null = null;
+  let wakeAt = Number.POSITIVE_INFINITY;
+
+  const box = mailbox<ClientEvent>((events) => {
+    for (const effect of step(state, events, clock.now())) carryOut(effect);
+  }, fail);
+
+  function fail(error: unknown): void {
+    box.close();
+    wake?.cancel();
+    for (const running of tasks.values()) running.signal("SIGKILL");
+    link.close();
+    finished.reject(error);
+  }
+
+  const ended = (outcome: Outcome): void => box.push({ kind: "ended", outcome });
+
+  function carryOut(effect: ClientEffect): void {
+    switch (effect.kind) {
+      case "start":
+        tasks.set(effect.task.id, executor.start(effect.task, effect.template, ended));
+        return;
+      case "send":
+        link.send(effect.message);
+        return;
+      case "forget":
+        tasks.delete(effect.id);
+        return;
+      case "wake":
+        return setWake(effect.at);
+      case "note":
+        return log[effect.level](effect.text);
+      case "signal":
+        tasks.get(effect.id)?.signal(effect.signal);
+        return;
+      case "lookAtGroup": {
+        const running = tasks.get(effect.id);
+        assert(running !== undefined, "a task whose group matters is not forgotten");
+        box.push({ kind: "groupSeen", id: effect.id, alive: running.groupAlive() });
+        return;
+      }
+      case "finish":
+        box.close();
+        wake?.cancel();
+        link.close();
+        finished.resolve();
+        return;
+      default:
+        unreachable(effect);
+    }
+  }
+
+  function setWake(at: number): void {
+    // A timer that fires too early only looks again; setting one for every step would cost more.
+    if (wake !== null && wakeAt <= at) return;
+    wake?.cancel();
+    wake = null;
+    wakeAt = at;
+    if (at === Number.POSITIVE_INFINITY) return;
+    wake = clock.after(Math.max(0, at - clock.now()), () => {
+      wake = null;
+      box.push({ kind: "woken" });
+    });
+  }
+
+  log.debug(`Started (${settings.executors} executors)`);
+  link.open({
+    message: (message) => box.push({ kind: "received", message }),
+    drain() {
+      // What a client has to say is bounded by what it runs.
+    },
+    close: (error) => box.push({ kind: "disconnected", error: error?.message ?? null }),
+  });
+  carryOut(hello(state));
+
+  return {
+    finished: finished.promise,
+    stop: (how, reason) => box.push({ kind: "stopRequested", how, reason }),
+    kill: () => box.push({ kind: "killRequested" }),
+  };
+}

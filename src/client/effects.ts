@@ -1,0 +1,20 @@
+/* What a client wants done, in the imperative. */
+import type { Text } from "../log/logger.ts";
+import type { Assignment } from "../task/task.ts";
+import type { ClientMessage } from "../wire/message.ts";
+import type { StopSignal } from "./executor.ts";
+
+export type ClientEffect =
+  | { readonly kind: "send"; readonly message: ClientMessage }
+  /** Answered by exactly one `ended`. */
+  | { readonly kind: "start"; readonly task: Assignment; readonly template: string | null }
+  | { readonly kind: "signal"; readonly id: string; readonly signal: StopSignal }
+  /** Answered by a `groupSeen`. */
+  | { readonly kind: "lookAtGroup"; readonly id: string }
+  /** Nothing of this task is of interest any more. */
+  | { readonly kind: "forget"; readonly id: string }
+  | { readonly kind: "note"; readonly level: "trace" | "debug" | "info" | "warning" | "error" | "critical"; readonly text: Text }
+  /** Send `woken` at this time; replaces an earlier wish. Infinity: none. */
+  | { readonly kind: "wake"; readonly at: number }
+  /** Everything is reported and said; comes once, last. */
+  | { readonly kind: "finish" };

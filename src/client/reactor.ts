@@ -1,0 +1,365 @@
+/*
+ * What a client does with its tasks: `step(state, events, now)` changes the state and answers what is to be done. Starts tasks on free
+ * executors, stops those over their limit by ever harder signals, keeps outcomes until the server has recorded them, and leaves in order.
+ */
+import { assert, unreachable } from "../base/assert.ts";
+import { formatDuration } from "../base/units.ts";
+import type { Text } from "../log/logger.ts";
+import type { Assignment, Outcome } from "../task/task.ts";
+import type { Lease, LeaveKind, ServerMessage } from "../wire/message.ts";
+import type { ClientEffect } from "./effects.ts";
+import type { ClientEvent } from "./event.ts";
+import type { ClientState, RunningTask } from "./state.ts";
+
+/** Tasks are fetched ahead for this long at the present rate, milliseconds: covers the way to the server and back. */
+const aheadMs = 100;
+const leastAhead = 2;
+/** How often the groups of stopped tasks are looked at until nothing of them is left, milliseconds. */
+const lingerMs = 20;
+
+/** The first message of a client; it grants the first credit. */
+export function hello(state: ClientState): ClientEffect {
+  const { clientId, host, executors } = state.settings;
+  const credit = wanted(state) - state.granted;
+  state.granted += credit;
+  const running: Lease[] = [...state.running.values()].map(({ task }) => ({ id: task.id, lease: task.lease }));
+  const finished = [...state.unacked.values()];
+  return { kind: "send", message: { kind: "hello", clientId, host, executors, credit, running, finished } };
+}
+
+export function step(state: ClientState, events: readonly ClientEvent[], now: number): ClientEffect[] {
+  const effects: ClientEffect[] = [];
+  if (state.phase.at === "done") return effects;
+  for (const event of events) take(state, event, now, effects);
+  // Outcomes go out before anything new starts: a start takes the processor for a while.
+  report(state, now, effects);
+  startTasks(state, now, effects);
+  pushStopping(state, now, effects);
+  idle(state, now, effects);
+  beat(state, now, effects);
+  conclude(state, effects);
+  effects.push({ kind: "wake", at: nextWake(state) });
+  return effects;
+}
+
+function take(state: ClientState, event: ClientEvent, now: number, effects: ClientEffect[]): void {
+  switch (event.kind) {
+    case "received":
+      return receive(state, event.message, now, effects);
+    case "ended":
+      return end(state, event.outcome, now, effects);
+    case "groupSeen": {
+      const lingering = state.lingering.get(event.id);
+      if (lingering === undefined) return;
+      if (event.alive) {
+        lingering.lookAt = now + lingerMs;
+        return;
+      }
+      state.lingering.delete(event.id);
+      effects.push({ kind: "forget", id: event.id });
+      return;
+    }
+    case "woken":
+      return;
+    case "stopRequested":
+      return leave(state, event.how, event.reason, now, effects);
+    case "killRequested":
+      for (const entry of state.running.values()) send(entry, "SIGKILL", now, state, effects);
+      for (const [id, entry] of state.lingering) {
+        entry.stopping = "SIGKILL";
+        entry.nextAt = now + state.settings.signalWaitMs;
+        effects.push({ kind: "signal", id, signal: "SIGKILL" });
+      }
+      return;
+    case "disconnected":
+      if (state.phase.at === "gone") {
+        state.phase = { at: "done" };
+        effects.push({ kind: "finish" });
+        return;
+      }
+      note(effects, "warning", `Lost connection to server${event.error === null ? "" : `: ${event.error}`}`);
+      state.connected = false;
+      leave(state, "abort", "connection lost", now, effects);
+      return;
+    default:
+      unreachable(event);
+  }
+}
+
+function receive(state: ClientState, message: ServerMessage, now: number, effects: ClientEffect[]): void {
+  switch (message.kind) {
+    case "welcome":
+      if (state.phase.at === "joining") state.phase = { at: "working" };
+      return;
+    case "submission":
+      state.templates.set(message.id, message.template);
+      return;
+    case "assign":
+      state.granted -= message.tasks.length;
+      assert(state.granted >= 0, "the session refuses assignments beyond the credit");
+      note(effects, "debug", () => `Received ${message.tasks.length} tasks`);
+      if (state.phase.at !== "working") return giveBack(state, message.tasks);
+      for (const task of message.tasks) state.inbox.push(task);
+      return;
+    case "ack":
+      for (const { id, lease } of message.tasks) {
+        if (state.unacked.get(id)?.lease === lease) state.unacked.delete(id);
+      }
+      return;
+    case "cancel":
+      for (const { id, lease } of message.tasks) {
+        const entry = state.running.get(id);
+        if (entry !== undefined && entry.task.lease === lease) interrupt(state, entry, now, effects);
+      }
+      return;
+    case "leave":
+      note(effects, "debug", () => `Disconnect received (${message.reason})`);
+      return leave(state, message.how, message.reason, now, effects);
+    default:
+      unreachable(message);
+  }
+}
+
+// ---- running
+
+function startTasks(state: ClientState, now: number, effects: ClientEffect[]): void {
+  if (state.phase.at !== "working") return;
+  const { executors, timeoutMs, announce } = state.settings;
+  while (state.running.size < executors - state.lostExecutors) {
+    const task = state.inbox.shift();
+    if (task === undefined) return;
+    const own = task.timeout === null || task.timeout === 0 ? Number.POSITIVE_INFINITY : task.timeout * 1000;
+    const limit = Math.min(own, timeoutMs ?? Number.POSITIVE_INFINITY);
+    state.running.set(task.id, {
+      task,
+      startedAt: now,
+      deadline: now + limit,
+      stopping: null,
+      nextAt: Number.POSITIVE_INFINITY,
+      returned: false,
+    });
+    if (announce) note(effects, "info", () => `Running task (${task.id})`);
+    effects.push({ kind: "start", task, template: state.templates.get(task.submitId) ?? null });
+  }
+}
+
+function end(state: ClientState, outcome: Outcome, now: number, effects: ClientEffect[]): void {
+  const entry = state.running.get(outcome.id);
+  if (entry === undefined) {
+    assert(state.abandoned.delete(outcome.id), "a task that ends was running");
+    state.lostExecutors--;
+    effects.push({ kind: "forget", id: outcome.id });
+    return;
+  }
+  // A group that may be left without its leader is seen off; a task that ended by itself may leave a daemon behind, as in a shell.
+  const linger = entry.stopping !== null;
+  state.running.delete(outcome.id);
+  state.idleSince = now;
+  if (linger) {
+    effects.push({ kind: "signal", id: outcome.id, signal: entry.stopping === "SIGKILL" ? "SIGKILL" : "SIGTERM" });
+    const stopping = entry.stopping === "SIGKILL" ? "SIGKILL" : "SIGTERM";
+    state.lingering.set(outcome.id, { stopping, nextAt: now + state.settings.signalWaitMs, lookAt: now });
+  } else {
+    effects.push({ kind: "forget", id: outcome.id });
+  }
+  if (entry.returned) {
+    state.outboxReturned.push({ id: outcome.id, lease: outcome.lease });
+    return;
+  }
+  const { startTime, completionTime } = outcome;
+  note(effects, "debug", () => `Completed task (${outcome.id}) elapsed: ${formatDuration((completionTime - (startTime ?? completionTime)) / 1000)}`);
+  deliver(state, outcome, now);
+}
+
+function deliver(state: ClientState, outcome: Outcome, now: number): void {
+  state.unacked.set(outcome.id, outcome);
+  state.outbox.push(outcome);
+  state.finished++;
+  const span = now - state.rateAt;
+  if (span >= aheadMs) {
+    state.rate = state.finished / span;
+    state.finished = 0;
+    state.rateAt = now;
+  }
+}
+
+/** How many tasks this client wants to have in all, on the way or waiting or running. */
+function wanted(state: ClientState): number {
+  const free = Math.max(0, state.settings.executors - state.lostExecutors);
+  const ahead = Math.min(Math.max(leastAhead, Math.ceil(state.rate * aheadMs)), 4 * free + leastAhead);
+  return free + ahead;
+}
+
+function report(state: ClientState, now: number, effects: ClientEffect[]): void {
+  if (state.outboxReturned.length > 0) {
+    effects.push({ kind: "send", message: { kind: "returned", tasks: state.outboxReturned } });
+    state.outboxReturned = [];
+  }
+  if (state.outbox.length === 0) return;
+  let credit = 0;
+  if (state.phase.at === "working") {
+    credit = Math.max(0, wanted(state) - state.granted - state.inbox.length - state.running.size);
+    state.granted += credit;
+  }
+  const size = state.settings.bundleSize ?? state.outbox.length;
+  for (let from = 0; from < state.outbox.length; from += size) {
+    const outcomes = state.outbox.slice(from, from + size);
+    effects.push({ kind: "send", message: { kind: "results", outcomes, credit: from === 0 ? credit : 0 } });
+  }
+  state.outbox = [];
+  state.nextBeat = now + state.settings.heartMs;
+}
+
+// ---- stopping
+
+function interrupt(state: ClientState, entry: RunningTask, now: number, effects: ClientEffect[]): void {
+  if (entry.stopping === null) send(entry, "SIGINT", now, state, effects);
+}
+
+function send(
+  entry: RunningTask,
+  signal: "SIGINT" | "SIGTERM" | "SIGKILL",
+  now: number,
+  state: ClientState,
+  effects: ClientEffect[],
+): void {
+  entry.stopping = signal;
+  entry.nextAt = now + state.settings.signalWaitMs;
+  note(effects, "debug", () => `Sending ${signal} (${entry.task.id})`);
+  effects.push({ kind: "signal", id: entry.task.id, signal });
+}
+
+function pushStopping(state: ClientState, now: number, effects: ClientEffect[]): void {
+  for (const [id, entry] of state.running) {
+    if (entry.stopping === null) {
+      if (now < entry.deadline) continue;
+      const elapsed = formatDuration((now - entry.startedAt) / 1000);
+      const limit = formatDuration((entry.deadline - entry.startedAt) / 1000);
+      note(effects, "warning", `Walltime limit exceeded (${id}): ${elapsed} > ${limit}`);
+      interrupt(state, entry, now, effects);
+      continue;
+    }
+    if (now < entry.nextAt) continue;
+    if (entry.stopping === "SIGINT") {
+      note(effects, "error", `Interrupt ignored (${id})`);
+      send(entry, "SIGTERM", now, state, effects);
+    } else if (entry.stopping === "SIGTERM") {
+      note(effects, "error", `Terminate ignored (${id})`);
+      send(entry, "SIGKILL", now, state, effects);
+    } else if (entry.stopping === "SIGKILL") {
+      giveUp(state, entry, now, effects);
+    }
+  }
+  for (const [id, entry] of state.lingering) {
+    if (now >= entry.nextAt) {
+      if (entry.stopping === "SIGKILL") {
+        note(effects, "critical", `Processes of task ignored SIGKILL (${id})`);
+        state.lingering.delete(id);
+        effects.push({ kind: "forget", id });
+        continue;
+      }
+      entry.stopping = "SIGKILL";
+      entry.nextAt = now + state.settings.signalWaitMs;
+      effects.push({ kind: "signal", id, signal: "SIGKILL" });
+    }
+    if (now < entry.lookAt) continue;
+    entry.lookAt = Number.POSITIVE_INFINITY;
+    effects.push({ kind: "lookAtGroup", id });
+  }
+}
+
+/** Not even SIGKILL ends it (it hangs in the kernel): its executor is lost, the task is reported as killed. */
+function giveUp(state: ClientState, entry: RunningTask, now: number, effects: ClientEffect[]): void {
+  const { id, lease } = entry.task;
+  note(effects, "critical", `Process ignored SIGKILL (${id})`);
+  note(effects, "critical", `Shutting down executor (${state.settings.executors - state.lostExecutors})`);
+  state.running.delete(id);
+  state.abandoned.add(id);
+  state.lostExecutors++;
+  if (entry.returned) {
+    state.outboxReturned.push({ id, lease });
+    return;
+  }
+  const killed: Outcome = {
+    id,
+    lease,
+    command: entry.task.args,
+    startTime: entry.startedAt,
+    completionTime: now,
+    exitStatus: 137,
+    outpath: null,
+    errpath: null,
+    csvpath: null,
+    coresMax: null,
+    memoryMax: null,
+  };
+  deliver(state, killed, now);
+}
+
+// ---- leaving
+
+const urgency: Record<LeaveKind, number> = { finish: 0, interrupt: 1, abort: 2 };
+
+function leave(state: ClientState, how: LeaveKind, reason: string, now: number, effects: ClientEffect[]): void {
+  const { phase } = state;
+  if (phase.at === "gone" || phase.at === "done") return;
+  if (phase.at === "leaving" && urgency[how] <= urgency[phase.how]) return;
+  state.phase = { at: "leaving", how, reason };
+  giveBack(state, state.inbox.drain());
+  if (how === "finish") return;
+  for (const entry of state.running.values()) {
+    if (how === "abort") entry.returned = true;
+    interrupt(state, entry, now, effects);
+  }
+}
+
+function giveBack(state: ClientState, tasks: readonly Assignment[]): void {
+  for (const { id, lease } of tasks) state.outboxReturned.push({ id, lease });
+}
+
+function idle(state: ClientState, now: number, effects: ClientEffect[]): void {
+  const { idleMs } = state.settings;
+  if (idleMs === null || state.phase.at !== "working") return;
+  if (state.running.size > 0 || state.inbox.length > 0 || now - state.idleSince < idleMs) return;
+  note(effects, "debug", () => `Timeout reached (${formatDuration((now - state.idleSince) / 1000)})`);
+  leave(state, "finish", "idle timeout", now, effects);
+}
+
+function beat(state: ClientState, now: number, effects: ClientEffect[]): void {
+  if (now < state.nextBeat || state.phase.at === "gone") return;
+  state.nextBeat = now + state.settings.heartMs;
+  effects.push({ kind: "send", message: { kind: "beat" } });
+  note(effects, "trace", () => `Heartbeat - running (${state.settings.host}: ${state.settings.clientId})`);
+}
+
+function conclude(state: ClientState, effects: ClientEffect[]): void {
+  if (state.phase.at !== "leaving" || state.running.size > 0 || state.lingering.size > 0) return;
+  // `report` ran before what was given back in this very step: the rest goes out now.
+  if (state.outboxReturned.length > 0) {
+    effects.push({ kind: "send", message: { kind: "returned", tasks: state.outboxReturned } });
+    state.outboxReturned = [];
+  }
+  if (!state.connected) {
+    state.phase = { at: "done" };
+    effects.push({ kind: "finish" });
+    return;
+  }
+  if (state.outbox.length > 0 || state.unacked.size > 0) return;
+  effects.push({ kind: "send", message: { kind: "bye", reason: state.phase.reason } });
+  state.phase = { at: "gone" };
+}
+
+// ---- time
+
+function nextWake(state: ClientState): number {
+  let at = state.phase.at === "gone" ? Number.POSITIVE_INFINITY : state.nextBeat;
+  for (const entry of state.running.values()) at = Math.min(at, entry.stopping === null ? entry.deadline : entry.nextAt);
+  for (const entry of state.lingering.values()) at = Math.min(at, entry.nextAt, entry.lookAt);
+  const { idleMs } = state.settings;
+  if (idleMs !== null && state.phase.at === "working" && state.running.size === 0) at = Math.min(at, state.idleSince + idleMs);
+  return at;
+}
+
+function note(effects: ClientEffect[], level: Extract<ClientEffect, { kind: "note" }>["level"], text: Text): void {
+  effects.push({ kind: "note", level, text });
+}

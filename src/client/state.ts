@@ -1,0 +1,116 @@
+/*
+ * Everything a client knows between two events. No I/O, no clock.
+ *
+ * A task of this client is in exactly one of these places: `inbox` (not started), `running`, `unacked` (ended, not yet recorded by
+ * the server). A task that ended while it was being stopped may also be in `lingering`: processes of its group may be left.
+ */
+import { assert } from "../base/assert.ts";
+import { type Deque, deque } from "../base/deque.ts";
+import type { Assignment, Outcome } from "../task/task.ts";
+import type { LeaveKind, Lease } from "../wire/message.ts";
+
+export interface ClientSettings {
+  readonly clientId: string;
+  readonly host: string;
+  readonly executors: number;
+  /** Walltime limit of every task, milliseconds; null: only the task's own. */
+  readonly timeoutMs: number | null;
+  /** Pause between SIGINT, SIGTERM and SIGKILL, milliseconds. */
+  readonly signalWaitMs: number;
+  /** Leaves after this long without a task, milliseconds; null: never. */
+  readonly idleMs: number | null;
+  readonly heartMs: number;
+  /** Most outcomes in one frame; null: as many as there are. */
+  readonly bundleSize: number | null;
+  /** Show the INFO line of each started task. */
+  readonly announce: boolean;
+}
+
+/** How far a task that must end has been pushed. */
+export type Stopping = "SIGINT" | "SIGTERM" | "SIGKILL";
+
+export interface RunningTask {
+  readonly task: Assignment;
+  readonly startedAt: number;
+  /** When it is stopped; Infinity: never. */
+  readonly deadline: number;
+  /** null: not being stopped. */
+  stopping: Stopping | null;
+  /** When the next, harder signal is due. */
+  nextAt: number;
+  /** Given back unfinished when it ends, instead of reported. */
+  returned: boolean;
+}
+
+export interface Lingering {
+  stopping: Stopping;
+  /** When the next, harder signal is due. */
+  nextAt: number;
+  /** When the group is looked at again; Infinity while an answer is awaited. */
+  lookAt: number;
+}
+
+export interface ClientState {
+  readonly settings: ClientSettings;
+  phase:
+    | { readonly at: "joining" }
+    | { readonly at: "working" }
+    | { readonly at: "leaving"; readonly how: LeaveKind; readonly reason: string }
+    /** Said bye, waits for the end of the connection. */
+    | { readonly at: "gone" }
+    | { readonly at: "done" };
+  readonly inbox: Deque<Assignment>;
+  readonly running: Map<string, RunningTask>;
+  readonly lingering: Map<string, Lingering>;
+  readonly unacked: Map<string, Outcome>;
+  connected: boolean;
+  /** Tasks whose process could not even be killed; each keeps an executor busy. */
+  readonly abandoned: Set<string>;
+  lostExecutors: number;
+  /** Outcomes not yet sent, and credit not yet granted again. */
+  outbox: Outcome[];
+  outboxReturned: Lease[];
+  /** Credit that the server holds: it may send this many tasks without asking. */
+  granted: number;
+  readonly templates: Map<string, string | null>;
+  idleSince: number;
+  nextBeat: number;
+  /** Tasks finished per millisecond, smoothed: sets how many tasks are fetched ahead. */
+  rate: number;
+  rateAt: number;
+  finished: number;
+}
+
+export function newState(settings: ClientSettings, now: number): ClientState {
+  return {
+    settings,
+    phase: { at: "joining" },
+    inbox: deque(),
+    running: new Map(),
+    lingering: new Map(),
+    unacked: new Map(),
+    connected: true,
+    abandoned: new Set(),
+    lostExecutors: 0,
+    outbox: [],
+    outboxReturned: [],
+    granted: 0,
+    templates: new Map(),
+    idleSince: now,
+    nextBeat: now + settings.heartMs,
+    rate: 0,
+    rateAt: now,
+    finished: 0,
+  };
+}
+
+/** Cross-checks the maps; throws when they disagree. For tests and simulations. */
+export function check(state: ClientState): void {
+  const free = state.settings.executors - state.lostExecutors;
+  assert(state.running.size <= Math.max(free, 0) || state.lostExecutors > 0, "no more tasks run than there are executors");
+  assert(state.granted >= 0, "the server does not overdraw its credit");
+  for (const id of state.running.keys()) assert(!state.unacked.has(id), "a running task has no outcome yet");
+  if (state.phase.at === "done") assert(state.running.size === 0, "nothing runs when done");
+  const working = state.phase.at === "working";
+  if (working && state.inbox.length > 0) assert(state.running.size >= free, "no executor is idle while a task waits");
+}
