@@ -1,0 +1,454 @@
+import { beforeEach, describe, expect, test } from "bun:test";
+import type { ServerEffect } from "../../../src/server/effects.ts";
+import type { ServerEvent } from "../../../src/server/event.ts";
+import { step } from "../../../src/server/reactor.ts";
+import { check, newState, type ServerSettings, type ServerState } from "../../../src/server/state.ts";
+import type { Claim } from "../../../src/store/store.ts";
+import type { Assignment, ClaimedTask, Outcome } from "../../../src/task/task.ts";
+
+let ids = 0;
+const settings: ServerSettings = {
+  serverId: "server",
+  serverHost: "host",
+  scope: { kind: "submission", id: "server" },
+  attempts: 1,
+  eager: false,
+  forever: false,
+  bundleSize: null,
+  pollMs: 30_000,
+  evictMs: 600_000,
+  graceMs: 30_000,
+  firstLease: 1,
+  newId: () => `new-${++ids}`,
+};
+
+function task(id: string, more: Partial<ClaimedTask> = {}): ClaimedTask {
+  return {
+    id,
+    group: 0,
+    args: `echo ${id}`,
+    submitId: "server",
+    submitTime: 0,
+    submitHost: "host",
+    cores: null,
+    memory: null,
+    timeout: null,
+    attempt: 1,
+    previousId: null,
+    tag: { part: 0 },
+    scheduleTime: 1,
+    ...more,
+  };
+}
+
+function outcome(assigned: Assignment, exitStatus = 0): Outcome {
+  return {
+    id: assigned.id,
+    lease: assigned.lease,
+    command: assigned.args,
+    startTime: 10,
+    completionTime: 20,
+    exitStatus,
+    outpath: null,
+    errpath: null,
+    csvpath: null,
+    coresMax: null,
+    memoryMax: null,
+  };
+}
+
+/** A server without surroundings: events go in, effects are looked at. */
+class Bench {
+  now = 0;
+  state: ServerState;
+  effects: ServerEffect[] = [];
+  constructor(more: Partial<ServerSettings> = {}, group: number | null = null) {
+    this.state = newState({ ...settings, ...more }, group, 0);
+  }
+  on(...events: ServerEvent[]): ServerEffect[] {
+    this.effects = step(this.state, events, this.now);
+    check(this.state);
+    return this.effects;
+  }
+  join(clientId: string, credit = 4): ServerEffect[] {
+    return this.on({
+      kind: "joined",
+      hello: { kind: "hello", clientId, host: "node", executors: 2, credit, running: [], finished: [] },
+    });
+  }
+  claimed(claim: Claim): ServerEffect[] {
+    return this.on({ kind: "claimed", claim, templates: [] });
+  }
+  give(...tasks: ClaimedTask[]): ServerEffect[] {
+    return this.claimed({ kind: "claimed", group: tasks[0]?.group ?? 0, tasks });
+  }
+  results(clientId: string, outcomes: readonly Outcome[], credit = outcomes.length): ServerEffect[] {
+    return this.on({ kind: "received", clientId, message: { kind: "results", outcomes, credit } });
+  }
+  assigned(clientId: string): Assignment[] {
+    return this.sent(clientId).flatMap((message) => (message.kind === "assign" ? [...message.tasks] : []));
+  }
+  sent(clientId: string) {
+    return this.effects.flatMap((effect) => (effect.kind === "send" && effect.clientId === clientId ? [effect.message] : []));
+  }
+  kinds(): string[] {
+    return this.effects.map((effect) => effect.kind);
+  }
+  find<K extends ServerEffect["kind"]>(kind: K): Extract<ServerEffect, { kind: K }> | undefined {
+    return this.effects.find((effect): effect is Extract<ServerEffect, { kind: K }> => effect.kind === kind);
+  }
+  notes(level: string): string[] {
+    return this.effects.flatMap((effect) =>
+      effect.kind === "note" && effect.level === level
+        ? [typeof effect.text === "function" ? effect.text() : effect.text]
+        : [],
+    );
+  }
+}
+
+beforeEach(() => {
+  ids = 0;
+});
+
+describe("handing out", () => {
+  test("a client that joins is welcomed, and the store is asked for as much as it can take", () => {
+    const bench = new Bench();
+    bench.join("a", 4);
+    expect(bench.sent("a")[0]).toEqual({ kind: "welcome", serverId: "server", serverHost: "host" });
+    expect(bench.find("claim")?.request.limit).toBeGreaterThanOrEqual(4);
+  });
+
+  test("tasks go out up to the credit, with growing leases, and the template of their submission goes first", () => {
+    const bench = new Bench();
+    bench.join("a", 2);
+    bench.on({
+      kind: "claimed",
+      claim: { kind: "claimed", group: 0, tasks: [task("1"), task("2"), task("3")] },
+      templates: [{ id: "server", template: "echo {}" }],
+    });
+    const [first] = bench.sent("a");
+    expect(first).toEqual({ kind: "submission", id: "server", template: "echo {}" });
+    expect(bench.assigned("a").map(({ id, lease }) => [id, lease])).toEqual([["1", 1], ["2", 2]]);
+    expect(bench.state.ready.length).toBe(1);
+  });
+
+  test("the template of a submission is sent to a client once", () => {
+    const bench = new Bench();
+    bench.join("a", 2);
+    bench.give(task("1"));
+    const [one] = bench.assigned("a");
+    expect(one).toBeDefined();
+    bench.claimed({ kind: "claimed", group: 0, tasks: [task("2")] });
+    expect(bench.sent("a").map((message) => message.kind)).toEqual(["assign"]);
+  });
+
+  test("few tasks are shared out among the clients that want some", () => {
+    const bench = new Bench();
+    bench.join("a", 100);
+    bench.join("b", 100);
+    bench.give(...["1", "2", "3", "4"].map((id) => task(id)));
+    expect([bench.assigned("a").length, bench.assigned("b").length]).toEqual([2, 2]);
+  });
+
+  test("no frame holds more tasks than the bundle size", () => {
+    const bench = new Bench({ bundleSize: 2 });
+    bench.join("a", 100);
+    bench.give(...["1", "2", "3", "4", "5"].map((id) => task(id)));
+    const sizes = bench.sent("a").flatMap((message) => (message.kind === "assign" ? [message.tasks.length] : []));
+    expect(sizes).toEqual([2, 2, 1]);
+  });
+
+  test("without a client nothing is claimed for good, but the store is asked whether there is anything", () => {
+    const bench = new Bench();
+    bench.on({ kind: "inputEnded" });
+    expect(bench.find("claim")?.request.limit).toBe(0);
+    bench.claimed({ kind: "none", unfinished: 0 });
+    expect(bench.kinds()).toContain("finish");
+  });
+});
+
+describe("recording", () => {
+  test("an outcome is committed, and acknowledged only after the store has it", () => {
+    const bench = new Bench();
+    bench.join("a");
+    bench.give(task("1"));
+    const [one] = bench.assigned("a");
+    bench.results("a", [outcome(one!)]);
+    expect(bench.find("commit")?.commit.completed[0]).toMatchObject({ id: "1", exitStatus: 0, clientId: "a", duration: 0.01 });
+    expect(bench.sent("a").some((message) => message.kind === "ack")).toBe(false);
+    bench.on({ kind: "committed", report: { refused: [] } });
+    expect(bench.sent("a")).toContainEqual({ kind: "ack", tasks: [{ id: "1", lease: 1 }] });
+    expect(bench.state.counts.succeeded).toBe(1);
+  });
+
+  test("one commit at a time: what comes meanwhile goes into the next one", () => {
+    const bench = new Bench();
+    bench.join("a");
+    bench.give(task("1"), task("2"));
+    const [one, two] = bench.assigned("a");
+    bench.results("a", [outcome(one!)]);
+    bench.results("a", [outcome(two!)]);
+    expect(bench.find("commit")).toBeUndefined();
+    bench.on({ kind: "committed", report: { refused: [] } });
+    expect(bench.find("commit")?.commit.completed.map(({ id }) => id)).toEqual(["2"]);
+  });
+
+  test("a refused outcome is acknowledged, not counted, and not reported as failed", () => {
+    const bench = new Bench();
+    bench.join("a");
+    bench.give(task("1"));
+    const [one] = bench.assigned("a");
+    bench.results("a", [outcome(one!, 1)]);
+    bench.on({ kind: "committed", report: { refused: ["1"] } });
+    expect(bench.sent("a")).toContainEqual({ kind: "ack", tasks: [{ id: "1", lease: 1 }] });
+    expect(bench.state.counts).toEqual({ succeeded: 0, failed: 0, cancelled: 0, retried: 0 });
+    expect(bench.find("failed")).toBeUndefined();
+  });
+
+  test("a failure without attempts left is warned of and goes to the failure file", () => {
+    const bench = new Bench();
+    bench.join("a");
+    bench.give(task("1"));
+    bench.results("a", [outcome(bench.assigned("a")[0]!, 3)]);
+    bench.on({ kind: "committed", report: { refused: [] } });
+    expect(bench.notes("warning")).toEqual(["Non-zero exit status (3) for task (1)"]);
+    expect(bench.find("failed")).toEqual({ kind: "failed", args: "echo 1" });
+  });
+
+  test("a cancelled task is neither a failure nor retried", () => {
+    const bench = new Bench({ attempts: 3 });
+    bench.join("a");
+    bench.give(task("1"));
+    bench.results("a", [outcome(bench.assigned("a")[0]!, -1)]);
+    expect(bench.find("commit")?.commit.completed[0]?.retry).toBeNull();
+    bench.on({ kind: "committed", report: { refused: [] } });
+    expect(bench.state.counts).toEqual({ succeeded: 0, failed: 0, cancelled: 1, retried: 0 });
+  });
+});
+
+describe("retries", () => {
+  test("a failure with attempts left becomes a next attempt that keeps submission, resources, group and tags", () => {
+    const bench = new Bench({ attempts: 2 });
+    bench.join("a");
+    bench.give(task("1", { cores: 2, memory: 1024, timeout: 9, group: 5, tag: { x: 1, part: 0 } }));
+    bench.results("a", [outcome(bench.assigned("a")[0]!, 1)]);
+    const retry = bench.find("commit")?.commit.completed[0]?.retry;
+    expect(retry).toMatchObject({
+      claimed: false,
+      task: { id: "new-1", attempt: 2, previousId: "1", cores: 2, memory: 1024, timeout: 9, group: 5, tag: { x: 1, part: 0 } },
+    });
+    bench.on({ kind: "committed", report: { refused: [] } });
+    expect(bench.find("failed")).toBeUndefined();
+    // The store had been asked before the next attempt was in it: it is asked again.
+    bench.claimed({ kind: "none", unfinished: 1 });
+    expect(bench.find("claim")).toBeDefined();
+  });
+
+  test("an eager retry goes out before everything else, without another claim", () => {
+    const bench = new Bench({ attempts: 2, eager: true });
+    bench.join("a", 1);
+    bench.give(task("1"), task("2"), task("3"));
+    bench.results("a", [outcome(bench.assigned("a")[0]!, 1)], 0);
+    bench.on({ kind: "committed", report: { refused: [] } });
+    bench.results("a", [], 1);
+    expect(bench.assigned("a").map(({ id, attempt }) => [id, attempt])).toEqual([["new-1", 2]]);
+  });
+
+  test("the last attempt is final", () => {
+    const bench = new Bench({ attempts: 2 });
+    bench.join("a");
+    bench.give(task("1", { attempt: 2 }));
+    bench.results("a", [outcome(bench.assigned("a")[0]!, 1)]);
+    expect(bench.find("commit")?.commit.completed[0]?.retry).toBeNull();
+  });
+});
+
+describe("groups", () => {
+  test("the next group starts when the present one has ended, and says so", () => {
+    const bench = new Bench({}, 0);
+    bench.join("a");
+    bench.on({ kind: "inputEnded" });
+    bench.claimed({ kind: "advance", to: 3, failed: 0, example: null });
+    // The input ended while the store was asked, so the answer does not count yet.
+    expect(bench.find("claim")?.request.group).toBe(0);
+    bench.claimed({ kind: "advance", to: 3, failed: 0, example: null });
+    expect(bench.notes("info")).toEqual(["Completed task group 0 - starting task group 3"]);
+    expect(bench.find("claim")?.request.group).toBe(3);
+  });
+
+  test("no group is left while lines are still coming in", () => {
+    const bench = new Bench({}, 0);
+    bench.join("a");
+    bench.claimed({ kind: "advance", to: 1, failed: 0, example: null });
+    expect(bench.find("claim")).toBeUndefined();
+    bench.on({ kind: "inputQuiet" });
+    bench.claimed({ kind: "advance", to: 1, failed: 0, example: null });
+    expect(bench.state.group).toBe(1);
+  });
+
+  test("a failed group ends a finite run before the groups above it", () => {
+    const bench = new Bench({}, 0);
+    bench.join("a");
+    bench.on({ kind: "inputEnded" });
+    bench.claimed({ kind: "none", unfinished: 0 });
+    bench.claimed({ kind: "advance", to: 1, failed: 2, example: "x" });
+    expect(bench.notes("critical")).toEqual([
+      "Failed task group 0 (at least 2 tasks exceeding allowed retries, example: x)",
+    ]);
+    expect(bench.sent("a")).toContainEqual({ kind: "leave", how: "finish", reason: "task group failed" });
+    expect(bench.state.haltedBy).toBe(0);
+  });
+
+  test("a server that runs forever tells of a failed group once per change and waits", () => {
+    const bench = new Bench({ forever: true }, 0);
+    bench.on({ kind: "inputEnded" });
+    bench.join("a");
+    bench.claimed({ kind: "none", unfinished: 0 });
+    const advance: Claim = { kind: "advance", to: 1, failed: 1, example: "x" };
+    bench.claimed(advance);
+    expect(bench.notes("warning")).toHaveLength(1);
+    bench.on({ kind: "inserted" });
+    bench.claimed(advance);
+    expect(bench.notes("warning")).toHaveLength(0);
+    bench.on({ kind: "inserted" });
+    bench.claimed({ ...advance, failed: 2 });
+    expect(bench.notes("warning")).toHaveLength(1);
+  });
+});
+
+describe("lost clients", () => {
+  test("a client that vanishes gives its tasks back after the grace period", () => {
+    const bench = new Bench();
+    bench.join("a");
+    bench.give(task("1"), task("2"));
+    bench.on({ kind: "disconnected", clientId: "a" });
+    expect(bench.find("commit")).toBeUndefined();
+    bench.now = 31_000;
+    bench.on({ kind: "woken" });
+    expect(bench.find("commit")?.commit.reverted).toEqual(["1", "2"]);
+    expect(bench.find("endClient")).toEqual({ kind: "endClient", clientId: "a", evicted: true });
+  });
+
+  test("a client that is silent for too long is evicted", () => {
+    const bench = new Bench({ evictMs: 10_000 });
+    bench.join("a");
+    bench.give(task("1"));
+    bench.now = 9_000;
+    bench.on({ kind: "received", clientId: "a", message: { kind: "beat" } });
+    bench.now = 18_000;
+    bench.on({ kind: "woken" });
+    expect(bench.find("endClient")).toBeUndefined();
+    bench.on({ kind: "committed", report: { refused: [] } });
+    bench.now = 20_000;
+    bench.on({ kind: "woken" });
+    expect(bench.notes("warning")).toEqual(["Evicting client (node: a)", "Reverting orphaned tasks (node: a)"]);
+    expect(bench.find("commit")?.commit.reverted).toEqual(["1"]);
+  });
+
+  test("a late outcome of a task that went to another client counts, once", () => {
+    const bench = new Bench({ evictMs: 10_000 });
+    bench.join("a");
+    bench.give(task("1"));
+    const [first] = bench.assigned("a");
+    bench.now = 10_000;
+    bench.on({ kind: "woken" });
+    bench.on({ kind: "committed", report: { refused: [] } });
+    bench.join("b");
+    bench.claimed({ kind: "claimed", group: 0, tasks: [task("1")] });
+    expect(bench.assigned("b")).toHaveLength(1);
+    bench.join("a");
+    bench.results("a", [outcome(first!)]);
+    expect(bench.find("commit")?.commit.completed.map(({ id, clientId }) => [id, clientId])).toEqual([["1", "a"]]);
+  });
+
+  test("a client that comes back within the grace period keeps what it still runs, and loses what it never got", () => {
+    const bench = new Bench();
+    bench.join("a");
+    bench.give(task("1"), task("2"));
+    const [one] = bench.assigned("a");
+    bench.on({ kind: "disconnected", clientId: "a" });
+    bench.on({
+      kind: "joined",
+      hello: {
+        kind: "hello",
+        clientId: "a",
+        host: "node",
+        executors: 2,
+        credit: 1,
+        running: [{ id: "1", lease: one!.lease }],
+        finished: [],
+      },
+    });
+    expect([...bench.state.clients.get("a")!.held.keys()]).toEqual(["1"]);
+    expect(bench.find("commit")?.commit.reverted).toEqual(["2"]);
+  });
+});
+
+describe("the end", () => {
+  test("a finite run ends with the last record: clients are sent off, then it is finished", () => {
+    const bench = new Bench();
+    bench.join("a");
+    bench.give(task("1"));
+    const [one] = bench.assigned("a");
+    bench.on({ kind: "inputEnded" });
+    bench.claimed({ kind: "none", unfinished: 1 });
+    if (bench.find("claim")) bench.claimed({ kind: "none", unfinished: 1 });
+    bench.results("a", [outcome(one!)]);
+    expect(bench.find("finish")).toBeUndefined();
+    bench.on({ kind: "committed", report: { refused: [] } });
+    expect(bench.sent("a").at(-1)).toEqual({ kind: "leave", how: "finish", reason: "all tasks are done" });
+    bench.on({ kind: "received", clientId: "a", message: { kind: "bye", reason: "" } });
+    expect(bench.kinds().at(-1)).toBe("finish");
+  });
+
+  test("an empty answer of the store does not end the run if tasks were added meanwhile", () => {
+    const bench = new Bench();
+    bench.join("a");
+    bench.on({ kind: "inserted" }, { kind: "inputEnded" });
+    bench.claimed({ kind: "none", unfinished: 0 });
+    expect(bench.sent("a").some((message) => message.kind === "leave")).toBe(false);
+    expect(bench.find("claim")).toBeDefined();
+  });
+
+  test("a stop gives back what is ready and what clients return, and claims nothing more", () => {
+    const bench = new Bench();
+    bench.join("a", 1);
+    bench.give(task("1"), task("2"));
+    const [one] = bench.assigned("a");
+    bench.on({ kind: "stopRequested", how: "abort" });
+    expect(bench.find("commit")?.commit.reverted).toEqual(["2"]);
+    bench.on({ kind: "committed", report: { refused: [] } });
+    bench.on(
+      { kind: "received", clientId: "a", message: { kind: "returned", tasks: [{ id: one!.id, lease: one!.lease }] } },
+      { kind: "received", clientId: "a", message: { kind: "bye", reason: "" } },
+    );
+    expect(bench.find("commit")?.commit.reverted).toEqual(["1"]);
+    expect(bench.find("claim")).toBeUndefined();
+  });
+
+  test("a server that runs forever does not end when nothing is left", () => {
+    const bench = new Bench({ forever: true });
+    bench.join("a");
+    bench.on({ kind: "inputEnded" });
+    bench.claimed({ kind: "none", unfinished: 0 });
+    bench.claimed({ kind: "none", unfinished: 0 });
+    expect(bench.sent("a").some((message) => message.kind === "leave")).toBe(false);
+  });
+
+  test("an idle server looks again at pauses that double up to the poll time", () => {
+    const bench = new Bench({ forever: true, pollMs: 3000 });
+    bench.join("a");
+    bench.claimed({ kind: "none", unfinished: 0 });
+    const pauses: number[] = [];
+    for (let i = 0; i < 4; i++) {
+      const before = bench.now;
+      while (bench.find("claim") === undefined) {
+        bench.now += 100;
+        bench.on({ kind: "woken" });
+      }
+      pauses.push(bench.now - before);
+      bench.claimed({ kind: "none", unfinished: 0 });
+    }
+    expect(pauses).toEqual([1000, 2000, 3000, 3000]);
+  });
+});
