@@ -56,8 +56,14 @@ export function runLocal(options: LocalOptions): LocalRun {
   if (options.clientDelayMs > 0) clock.after(options.clientDelayMs, start);
   else start();
 
+  // A store beyond help ends the server at once; the tasks are stopped all the same before the run is over.
+  const served = server.finished.catch(async (error: unknown) => {
+    await client?.finished;
+    throw error;
+  });
+
   return {
-    finished: Promise.race([server.finished, clientFailure.promise]),
+    finished: Promise.race([served, clientFailure.promise]),
     inputQuiet: server.inputQuiet,
     inputEnded: server.inputEnded,
     stop(how) {

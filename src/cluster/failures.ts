@@ -1,0 +1,27 @@
+/* The failure file: the input lines of tasks that failed for good, one a line, ready to be input again. Truncated at the start. */
+import { closeSync, openSync, writeSync } from "node:fs";
+import { messageOf, runtimeError } from "../base/errors.ts";
+
+export interface FailureFile {
+  write(args: string): void;
+  close(): void;
+}
+
+/** `-` is standard output. Throws UserError when the file cannot be written. */
+export function openFailures(path: string, logger: string): FailureFile {
+  let descriptor: number;
+  try {
+    descriptor = path === "-" ? 1 : openSync(path, "w");
+  } catch (error) {
+    throw runtimeError(logger, "OSError", `cannot write the failure file '${path}': ${messageOf(error)}`);
+  }
+  return {
+    write(args) {
+      const bytes = Buffer.from(`${args}\n`);
+      for (let done = 0; done < bytes.length; ) done += writeSync(descriptor, bytes, done);
+    },
+    close() {
+      if (path !== "-") closeSync(descriptor);
+    },
+  };
+}

@@ -1,0 +1,344 @@
+import { describe, expect, test } from "bun:test";
+import type { ClientEffect } from "../../../src/client/effects.ts";
+import type { ClientEvent } from "../../../src/client/event.ts";
+import { hello, step } from "../../../src/client/reactor.ts";
+import { check, type ClientSettings, type ClientState, newState } from "../../../src/client/state.ts";
+import type { Assignment, Outcome } from "../../../src/task/task.ts";
+import type { ClientMessage } from "../../../src/wire/message.ts";
+
+const settings: ClientSettings = {
+  clientId: "client",
+  host: "node",
+  executors: 2,
+  timeoutMs: null,
+  signalWaitMs: 10_000,
+  idleMs: null,
+  heartMs: 10_000,
+  bundleSize: null,
+  announce: true,
+};
+
+let leases = 0;
+function task(id: string, more: Partial<Assignment> = {}): Assignment {
+  return {
+    id,
+    lease: ++leases,
+    group: 0,
+    args: `echo ${id}`,
+    submitId: "sub",
+    submitTime: 0,
+    submitHost: "host",
+    scheduleTime: 0,
+    cores: null,
+    memory: null,
+    timeout: null,
+    attempt: 1,
+    previousId: null,
+    tag: { part: 0 },
+    ...more,
+  };
+}
+
+function outcome(of: Assignment, exitStatus = 0): Outcome {
+  return {
+    id: of.id,
+    lease: of.lease,
+    command: of.args,
+    startTime: 0,
+    completionTime: 0,
+    exitStatus,
+    outpath: null,
+    errpath: null,
+    csvpath: null,
+    coresMax: null,
+    memoryMax: null,
+  };
+}
+
+class Bench {
+  now = 0;
+  readonly state: ClientState;
+  effects: ClientEffect[] = [];
+  constructor(more: Partial<ClientSettings> = {}) {
+    this.state = newState({ ...settings, ...more }, 0);
+    this.effects = [hello(this.state)];
+  }
+  on(...events: ClientEvent[]): ClientEffect[] {
+    this.effects = step(this.state, events, this.now);
+    check(this.state);
+    return this.effects;
+  }
+  welcome(): this {
+    this.on({ kind: "received", message: { kind: "welcome", serverId: "s", serverHost: "h" } });
+    return this;
+  }
+  assign(...tasks: Assignment[]): ClientEffect[] {
+    return this.on({ kind: "received", message: { kind: "assign", tasks } });
+  }
+  ended(of: Assignment, exitStatus = 0): ClientEffect[] {
+    return this.on({ kind: "ended", outcome: outcome(of, exitStatus) });
+  }
+  ack(...of: Assignment[]): ClientEffect[] {
+    return this.on({ kind: "received", message: { kind: "ack", tasks: of.map(({ id, lease }) => ({ id, lease })) } });
+  }
+  started(): string[] {
+    return this.effects.flatMap((effect) => (effect.kind === "start" ? [effect.task.id] : []));
+  }
+  signals(): string[] {
+    return this.effects.flatMap((effect) => (effect.kind === "signal" ? [`${effect.id} ${effect.signal}`] : []));
+  }
+  sent(): ClientMessage[] {
+    return this.effects.flatMap((effect) => (effect.kind === "send" ? [effect.message] : []));
+  }
+  notes(level: string): string[] {
+    return this.effects.flatMap((effect) =>
+      effect.kind === "note" && effect.level === level
+        ? [typeof effect.text === "function" ? effect.text() : effect.text]
+        : [],
+    );
+  }
+  wake(): number {
+    const wake = this.effects.find((effect) => effect.kind === "wake");
+    return wake?.kind === "wake" ? wake.at : Number.NaN;
+  }
+}
+
+describe("running", () => {
+  test("a client asks for as many tasks as it has executors and a few more", () => {
+    const bench = new Bench({ executors: 5 });
+    expect(bench.sent()[0]).toMatchObject({ kind: "hello", executors: 5, credit: 7 });
+  });
+
+  test("tasks start on free executors, the rest waits its turn in order", () => {
+    const bench = new Bench().welcome();
+    const [a, b, c] = [task("a"), task("b"), task("c")];
+    bench.assign(a, b, c);
+    expect(bench.started()).toEqual(["a", "b"]);
+    bench.ended(a);
+    expect(bench.started()).toEqual(["c"]);
+  });
+
+  test("the outcome goes out before the next task starts, with credit for one more", () => {
+    const bench = new Bench().welcome();
+    const [a, b, c] = [task("a"), task("b"), task("c")];
+    bench.assign(a, b, c);
+    bench.ended(a);
+    const order = bench.effects.map((effect) => effect.kind).filter((kind) => kind === "send" || kind === "start");
+    expect(order).toEqual(["send", "start"]);
+    expect(bench.sent()[0]).toMatchObject({ kind: "results", outcomes: [{ id: "a" }], credit: 1 });
+  });
+
+  test("an outcome is kept until it is acknowledged with its lease", () => {
+    const bench = new Bench().welcome();
+    const a = task("a");
+    bench.assign(a);
+    bench.ended(a);
+    expect([...bench.state.unacked.keys()]).toEqual(["a"]);
+    bench.ack({ ...a, lease: a.lease + 1 });
+    expect(bench.state.unacked.size).toBe(1);
+    bench.ack(a);
+    expect(bench.state.unacked.size).toBe(0);
+  });
+
+  test("the template of the submission goes with the task", () => {
+    const bench = new Bench().welcome();
+    bench.on({ kind: "received", message: { kind: "submission", id: "sub", template: "echo {}" } });
+    bench.assign(task("a"));
+    expect(bench.effects.find((effect) => effect.kind === "start")).toMatchObject({ template: "echo {}" });
+  });
+
+  test("the INFO line of a started task can be left out", () => {
+    const loud = new Bench().welcome();
+    loud.assign(task("a"));
+    expect(loud.notes("info")).toEqual(["Running task (a)"]);
+    const quiet = new Bench({ announce: false }).welcome();
+    quiet.assign(task("a"));
+    expect(quiet.notes("info")).toEqual([]);
+  });
+
+  test("results go in frames no larger than the bundle size", () => {
+    const bench = new Bench({ executors: 4, bundleSize: 2 }).welcome();
+    const tasks = ["a", "b", "c"].map((id) => task(id));
+    bench.assign(...tasks);
+    bench.on(...tasks.map((of): ClientEvent => ({ kind: "ended", outcome: outcome(of) })));
+    const sizes = bench.sent().flatMap((message) => (message.kind === "results" ? [message.outcomes.length] : []));
+    expect(sizes).toEqual([2, 1]);
+  });
+});
+
+describe("limits", () => {
+  test("the smaller of the client's and the task's own limit counts", () => {
+    const bench = new Bench({ timeoutMs: 5000 }).welcome();
+    bench.assign(task("a", { timeout: 2 }), task("b", { timeout: 60 }));
+    bench.now = 2000;
+    bench.on({ kind: "woken" });
+    expect(bench.signals()).toEqual(["a SIGINT"]);
+    expect(bench.notes("warning")[0]).toStartWith("Walltime limit exceeded (a): ");
+    bench.now = 5000;
+    bench.on({ kind: "woken" });
+    expect(bench.signals()).toEqual(["b SIGINT"]);
+  });
+
+  test("the reactor wishes to be woken at the very moment a limit is reached", () => {
+    const bench = new Bench({ timeoutMs: 1500 }).welcome();
+    bench.assign(task("a"));
+    expect(bench.wake()).toBe(1500);
+  });
+
+  test("signals become harder with the signal wait between them", () => {
+    const bench = new Bench({ timeoutMs: 1000, signalWaitMs: 100 }).welcome();
+    const a = task("a");
+    bench.assign(a);
+    const seen: string[] = [];
+    for (const at of [1000, 1050, 1100, 1200]) {
+      bench.now = at;
+      bench.on({ kind: "woken" });
+      seen.push(...bench.signals(), ...bench.notes("error"));
+    }
+    expect(seen).toEqual(["a SIGINT", "a SIGTERM", "Interrupt ignored (a)", "a SIGKILL", "Terminate ignored (a)"]);
+  });
+
+  test("a process that ignores SIGKILL is reported as killed and costs its executor", () => {
+    const bench = new Bench({ timeoutMs: 1000, signalWaitMs: 100, executors: 1 }).welcome();
+    const [a, b] = [task("a"), task("b")];
+    bench.assign(a, b);
+    for (const at of [1000, 1100, 1200, 1300]) {
+      bench.now = at;
+      bench.on({ kind: "woken" });
+    }
+    expect(bench.notes("critical")[0]).toBe("Process ignored SIGKILL (a)");
+    bench.on({ kind: "woken" });
+    expect(bench.sent()[0]).toMatchObject({ kind: "results", outcomes: [{ id: "a", exitStatus: 137 }] });
+    expect(bench.started()).toEqual([]);
+    bench.ended(a, 137);
+    expect(bench.started()).toEqual(["b"]);
+  });
+
+  test("what is left of the group of a stopped task is ended too, and waited for", () => {
+    const bench = new Bench({ timeoutMs: 1000, signalWaitMs: 100 }).welcome();
+    const a = task("a");
+    bench.assign(a);
+    bench.now = 1000;
+    bench.on({ kind: "woken" });
+    bench.now = 1001;
+    bench.ended(a, 130);
+    expect(bench.signals()).toEqual(["a SIGTERM"]);
+    expect(bench.effects).toContainEqual({ kind: "lookAtGroup", id: "a" });
+    bench.on({ kind: "groupSeen", id: "a", alive: true });
+    expect(bench.effects.some((effect) => effect.kind === "lookAtGroup")).toBe(false);
+    bench.now = 1101;
+    bench.on({ kind: "woken" });
+    expect(bench.signals()).toEqual(["a SIGKILL"]);
+    bench.on({ kind: "groupSeen", id: "a", alive: false });
+    expect(bench.effects).toContainEqual({ kind: "forget", id: "a" });
+  });
+
+  test("a task that ends by itself may leave a daemon behind", () => {
+    const bench = new Bench().welcome();
+    const a = task("a");
+    bench.assign(a);
+    bench.ended(a);
+    expect(bench.signals()).toEqual([]);
+    expect(bench.effects).toContainEqual({ kind: "forget", id: "a" });
+  });
+
+  test("a cancelled task is stopped, one with another lease is not", () => {
+    const bench = new Bench().welcome();
+    const a = task("a");
+    bench.assign(a);
+    bench.on({ kind: "received", message: { kind: "cancel", tasks: [{ id: "a", lease: a.lease + 1 }] } });
+    expect(bench.signals()).toEqual([]);
+    bench.on({ kind: "received", message: { kind: "cancel", tasks: [{ id: "a", lease: a.lease }] } });
+    expect(bench.signals()).toEqual(["a SIGINT"]);
+  });
+});
+
+describe("leaving", () => {
+  test("asked to leave, a client finishes what runs, returns what waits, and says bye when all is recorded", () => {
+    const bench = new Bench({ executors: 1 }).welcome();
+    const [a, b] = [task("a"), task("b")];
+    bench.assign(a, b);
+    bench.on({ kind: "received", message: { kind: "leave", how: "finish", reason: "done" } });
+    expect(bench.sent()).toEqual([{ kind: "returned", tasks: [{ id: "b", lease: b.lease }] }]);
+    expect(bench.signals()).toEqual([]);
+    bench.ended(a);
+    expect(bench.sent().map((message) => message.kind)).toEqual(["results"]);
+    bench.ack(a);
+    expect(bench.sent()).toEqual([{ kind: "bye", reason: "done" }]);
+    bench.on({ kind: "disconnected", error: null });
+    expect(bench.effects.at(0)).toEqual({ kind: "finish" });
+  });
+
+  test("interrupted tasks are stopped and their outcomes count", () => {
+    const bench = new Bench().welcome();
+    const a = task("a");
+    bench.assign(a);
+    bench.on({ kind: "stopRequested", how: "interrupt", reason: "SIGUSR2" });
+    expect(bench.signals()).toEqual(["a SIGINT"]);
+    bench.ended(a, 130);
+    expect(bench.sent()[0]).toMatchObject({ kind: "results", outcomes: [{ id: "a", exitStatus: 130 }], credit: 0 });
+  });
+
+  test("aborted tasks are stopped and given back unfinished", () => {
+    const bench = new Bench().welcome();
+    const a = task("a");
+    bench.assign(a);
+    bench.on({ kind: "stopRequested", how: "abort", reason: "Ctrl-C" });
+    bench.ended(a, 130);
+    expect(bench.sent()).toEqual([{ kind: "returned", tasks: [{ id: "a", lease: a.lease }] }]);
+  });
+
+  test("a second, more urgent wish to leave replaces the first; a less urgent one does not", () => {
+    const bench = new Bench().welcome();
+    bench.assign(task("a"));
+    bench.on({ kind: "stopRequested", how: "finish", reason: "SIGUSR1" });
+    expect(bench.signals()).toEqual([]);
+    bench.on({ kind: "stopRequested", how: "abort", reason: "Ctrl-C" });
+    expect(bench.signals()).toEqual(["a SIGINT"]);
+    bench.on({ kind: "stopRequested", how: "finish", reason: "SIGUSR1" });
+    expect(bench.state.phase).toMatchObject({ how: "abort" });
+  });
+
+  test("patience can be ended: everything gets SIGKILL", () => {
+    const bench = new Bench().welcome();
+    bench.assign(task("a"), task("b"));
+    bench.on({ kind: "killRequested" });
+    expect(bench.signals()).toEqual(["a SIGKILL", "b SIGKILL"]);
+  });
+
+  test("tasks that arrive while leaving are given back", () => {
+    const bench = new Bench().welcome();
+    bench.on({ kind: "stopRequested", how: "finish", reason: "SIGUSR1" });
+    expect(bench.sent().at(-1)).toEqual({ kind: "bye", reason: "SIGUSR1" });
+    const other = new Bench().welcome();
+    const a = task("a");
+    other.assign(a);
+    other.on({ kind: "stopRequested", how: "finish", reason: "SIGUSR1" });
+    const late = task("late");
+    other.assign(late);
+    expect(other.started()).toEqual([]);
+    expect(other.sent()).toContainEqual({ kind: "returned", tasks: [{ id: "late", lease: late.lease }] });
+  });
+
+  test("an idle client leaves after its timeout, not while anything runs", () => {
+    const bench = new Bench({ idleMs: 1000 }).welcome();
+    const a = task("a");
+    bench.assign(a);
+    bench.now = 5000;
+    bench.on({ kind: "woken" });
+    expect(bench.state.phase.at).toBe("working");
+    bench.ended(a);
+    bench.ack(a);
+    expect(bench.wake()).toBe(6000);
+    bench.now = 6000;
+    bench.on({ kind: "woken" });
+    expect(bench.sent().at(-1)).toEqual({ kind: "bye", reason: "idle timeout" });
+  });
+
+  test("a client that says nothing else beats", () => {
+    const bench = new Bench().welcome();
+    bench.now = 10_000;
+    bench.on({ kind: "woken" });
+    expect(bench.sent()).toEqual([{ kind: "beat" }]);
+  });
+});
