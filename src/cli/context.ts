@@ -1,0 +1,116 @@
+/*
+ * The Context of a call: configuration and loggers, each made when it is first asked for, so that a command pays for what it uses.
+ *
+ * A broken configuration ends a command where it asks for it, but never keeps the program from saying so: the loggers for
+ * errors fall back to the built-in layout.
+ */
+import { systemClock } from "../base/clock.ts";
+import type { Config } from "../config/load.ts";
+import { wantsColour } from "../log/colour.ts";
+import { consoleLoggers } from "../log/console.ts";
+import type { Logger, Loggers } from "../log/logger.ts";
+import { defaultDateFormat } from "../log/styles.ts";
+import type { Context } from "./command.ts";
+import { instanceId } from "./instance.ts";
+
+/** What the process is given from outside; main.ts has the real one. */
+export interface Surroundings {
+  /** `hs` or `hsx`. */
+  readonly program: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+  readonly hostname: () => string;
+  /** ms since 1970. */
+  readonly startedAt: number;
+  readonly out: (text: string) => void;
+  readonly err: (text: string) => void;
+  /** Of descriptor 1 or 2. */
+  readonly isTerminal: (fd: 1 | 2) => boolean;
+  /** Columns of the terminal on stdout. */
+  readonly columns: () => number | undefined;
+  /** Whether stdin is a pipe, a socket or a regular file (rather than a terminal or /dev/null). */
+  readonly hasInput: () => boolean;
+}
+
+export interface Setting {
+  readonly context: Context;
+  /** For the last words of the program: as configured if that is possible, else the built-in layout. */
+  readonly lastLoggers: () => Loggers;
+}
+
+/** `lenient`: the command mends configurations, so a broken one must not take its loggers away. */
+export function makeContext(surroundings: Surroundings, load: () => Config, lenient: boolean): Setting {
+  const { program, env, cwd } = surroundings;
+
+  const config = once(load);
+  const configured = once(() => {
+    const settings = config();
+    const loggers = consoleLoggers(options(surroundings, settings));
+    for (const warning of settings.warnings) loggers("core.config").warning(warning);
+    return loggers;
+  });
+  const builtIn = once(() => consoleLoggers(options(surroundings, null)));
+  const lastLoggers = (): Loggers => {
+    try {
+      return configured();
+    } catch {
+      return builtIn();
+    }
+  };
+  const loggers: Loggers = (name): Logger => (lenient ? lastLoggers() : configured())(name);
+  return {
+    lastLoggers,
+    context: {
+      program,
+      env,
+      cwd,
+      config: () => {
+        const loaded = config();
+        // Settings of the log are checked, and its warnings written, whether or not the command ever logs.
+        if (!lenient) configured();
+        return loaded;
+      },
+      loggers,
+    },
+  };
+}
+
+/** The settings of the console log; null: the built-in ones. */
+function options(surroundings: Surroundings, config: Config | null): Parameters<typeof consoleLoggers>[0] {
+  const coloured = wantsColour(surroundings.env, surroundings.isTerminal(2)) && config?.boolean("logging.color") !== false;
+  // The style is a name for a format, so a format that only follows from the style is no setting of its own.
+  const format = config !== null && config.origin("logging.format").source !== "preload" ? config.text("logging.format") : null;
+  return {
+    level: config?.text("logging.level") ?? "info",
+    style: config?.text("logging.style") ?? "default",
+    format,
+    datefmt: config?.text("logging.datefmt") ?? defaultDateFormat,
+    coloured,
+    label: (key) => (config === null ? "from: <default>" : config.origin(key).label),
+    origin: {
+      appId: instanceId,
+      hostname: surroundings.hostname(),
+      pid: process.pid,
+      startedAt: surroundings.startedAt,
+      program: process.execPath,
+    },
+    clock: systemClock,
+    write: surroundings.err,
+  };
+}
+
+/** Remembers the value, or the error, of the first call. */
+function once<T>(make: () => T): () => T {
+  let made: { value: T } | { error: unknown } | null = null;
+  return () => {
+    if (made === null) {
+      try {
+        made = { value: make() };
+      } catch (error) {
+        made = { error };
+      }
+    }
+    if ("error" in made) throw made.error;
+    return made.value;
+  };
+}

@@ -1,0 +1,138 @@
+/*
+ * The one table from what was thrown to what the user reads and the status the program ends with. Does not end it.
+ */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { FatalError, TransientError, UserError, exitStatus, messageOf } from "../base/errors.ts";
+import { compileDate } from "../log/dates.ts";
+import type { Loggers } from "../log/logger.ts";
+import { versionLine } from "./version.ts";
+
+/** How an error ends the program. `silent`: nobody is left to read; `bug`: the stack goes into a file. */
+interface Ending {
+  readonly status: number;
+  /** Name of the logger without `hypershell.`. */
+  readonly logger: string;
+  /** The CRITICAL line, newlines and all. */
+  readonly text: string;
+  readonly kind: "error" | "bug" | "silent";
+}
+
+/** Operating system errors that are the surroundings' fault, by the names and texts that the documentation uses. */
+const systemErrors: Readonly<Record<string, readonly [name: string, text: string]>> = {
+  EACCES: ["PermissionError", "Permission denied"],
+  EADDRINUSE: ["OSError", "Address already in use"],
+  EADDRNOTAVAIL: ["OSError", "Cannot assign requested address"],
+  ECONNREFUSED: ["ConnectionRefusedError", "Connection refused"],
+  ECONNRESET: ["ConnectionResetError", "Connection reset by peer"],
+  EDQUOT: ["OSError", "Disk quota exceeded"],
+  EEXIST: ["FileExistsError", "File exists"],
+  EHOSTUNREACH: ["OSError", "No route to host"],
+  EIO: ["OSError", "Input/output error"],
+  EISDIR: ["IsADirectoryError", "Is a directory"],
+  ELOOP: ["OSError", "Too many levels of symbolic links"],
+  EMFILE: ["OSError", "Too many open files"],
+  ENAMETOOLONG: ["OSError", "File name too long"],
+  ENETUNREACH: ["OSError", "Network is unreachable"],
+  ENFILE: ["OSError", "Too many open files in system"],
+  ENOENT: ["FileNotFoundError", "No such file or directory"],
+  ENOMEM: ["MemoryError", "Cannot allocate memory"],
+  ENOSPC: ["OSError", "No space left on device"],
+  ENOTDIR: ["NotADirectoryError", "Not a directory"],
+  EPERM: ["PermissionError", "Operation not permitted"],
+  EROFS: ["OSError", "Read-only file system"],
+  ESTALE: ["OSError", "Stale file handle"],
+  ETIMEDOUT: ["TimeoutError", "Connection timed out"],
+  ETXTBSY: ["OSError", "Text file busy"],
+};
+
+interface SystemError {
+  readonly code: string;
+  readonly syscall: string;
+  readonly errno?: number;
+  readonly path?: string;
+}
+
+function asSystemError(thrown: unknown): SystemError | null {
+  const error = thrown as Partial<SystemError> | null;
+  if (!(thrown instanceof Error) || typeof error?.code !== "string" || typeof error.syscall !== "string") return null;
+  return error as SystemError;
+}
+
+/** `FileNotFoundError: [Errno 2] No such file or directory: 'x'`; null for what is no known error of the operating system. */
+export function systemErrorText(thrown: unknown): string | null {
+  const error = asSystemError(thrown);
+  const known = error === null ? undefined : systemErrors[error.code];
+  if (error === null || known === undefined) return null;
+  // Windows numbers its errors differently from what a user could look up.
+  const number = error.errno === undefined || process.platform === "win32" ? error.code : `Errno ${Math.abs(error.errno)}`;
+  return `${known[0]}: [${number}] ${known[1]}${error.path === undefined ? "" : `: '${error.path}'`}`;
+}
+
+/** Whether a write failed because the reader of stdout has left (`hs list | head`). */
+export function isClosedOutput(thrown: unknown): boolean {
+  const error = asSystemError(thrown);
+  return error !== null && error.code === "EPIPE" && error.syscall === "write";
+}
+
+export function endingOf(thrown: unknown): Ending {
+  if (isClosedOutput(thrown)) return { status: exitStatus.success, logger: "", text: "", kind: "silent" };
+  if (thrown instanceof UserError) {
+    return { status: thrown.status, logger: thrown.logger, text: thrown.message, kind: "error" };
+  }
+  const status = exitStatus.runtimeError;
+  if (thrown instanceof TransientError || thrown instanceof FatalError) {
+    return { status, logger: "", text: `RuntimeError: ${thrown.message}`, kind: "error" };
+  }
+  const text = systemErrorText(thrown);
+  if (text !== null) return { status, logger: "", text, kind: "error" };
+  const name = thrown instanceof Error ? thrown.name : "Error";
+  return { status, logger: "", text: `${name}: ${messageOf(thrown)}`, kind: "bug" };
+}
+
+/** One line, whatever the message. */
+export function oneLine(text: string): string {
+  return text
+    .split(/[\r\n]+/)
+    .map((line) => line.trim())
+    .filter((line) => line !== "")
+    .join(" - ");
+}
+
+/** Logs what has to be said and returns the exit status. `logFolder` is asked only when a stack has to be written. */
+export function report(thrown: unknown, loggers: Loggers, logFolder: () => string, now: number): number {
+  const ending = endingOf(thrown);
+  if (ending.kind === "silent") return ending.status;
+  loggers(ending.logger).critical(oneLine(ending.text));
+  if (ending.kind === "bug") loggers("").critical(writeTraceback(thrown, logFolder, now));
+  return ending.status;
+}
+
+const fileTime = compileDate("%Y%m%d-%H%M%S");
+
+/** The line that tells where the stack is. The words of the command line are left out of the file: they may hold a key. */
+function writeTraceback(thrown: unknown, logFolder: () => string, now: number): string {
+  const file = `exception-${fileTime(now)}-${process.pid}.log`;
+  const text = `${versionLine} on ${process.platform} ${process.arch}, ${new Date(now).toISOString()}\n\n${stackOf(thrown)}\n`;
+  let failure = "";
+  for (const folder of [logFolder, tmpdir]) {
+    try {
+      const path = join(folder(), file);
+      mkdirSync(folder(), { recursive: true });
+      writeFileSync(path, text, { mode: 0o600, flag: "wx" });
+      return `Exception traceback written to ${path}`;
+    } catch (error) {
+      failure = messageOf(error);
+    }
+  }
+  return `Exception traceback could not be written (${oneLine(failure)}): ${oneLine(stackOf(thrown))}`;
+}
+
+function stackOf(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return String(thrown);
+  const head = `${thrown.name}: ${thrown.message}`;
+  const stack = thrown.stack ?? "";
+  const own = stack.includes(thrown.message) ? stack : `${head}\n${stack}`;
+  return thrown.cause === undefined ? own : `${own}\n\nCaused by: ${stackOf(thrown.cause)}`;
+}

@@ -1,0 +1,314 @@
+/*
+ * The option grammar: words of a command line, checked strictly against a CommandSpec. Knows no command and prints nothing; every
+ * complaint is an argumentError.
+ *
+ *   line      = { word } [ "--" { operand } ]          only the first "--" is dropped; after it every word is positional
+ *   word      = "--" name [ "=" value ]                any unambiguous prefix of a long name
+ *             | "-" letter [ [ "=" ] value ]           value attached: -N4, -N=4
+ *             | "-" letter { letter } [ [ "=" ] value ]  flags in a cluster, the last may take a value: -cRl5
+ *             | positional                             anywhere among the options
+ *
+ * A word is an option when it starts with "-" and is neither "-" itself nor a number (no option is a digit). In the place of a value
+ * a word with a blank in it is a value too (`--template '-n {}'`), unless it is plainly an option with its value attached.
+ */
+import { assert } from "../base/assert.ts";
+import { argumentError } from "../base/errors.ts";
+import { parseSeconds, parseSize } from "../base/units.ts";
+import type { CommandSpec, Option, Parsed, Positional } from "./command.ts";
+
+/** Every command has it; a command that declares its own keeps it. */
+export const helpOption: Option = {
+  key: "help",
+  names: ["-h", "--help"],
+  kind: "flag",
+  help: "Show this help and stop.",
+};
+
+/** What the words mean: a call for help (wherever it stands before `--`), or values. Throws argumentError. */
+export function parseFlags(spec: CommandSpec, words: readonly string[]): Parsed | "help" {
+  const names = nameTable(spec);
+  try {
+    return parse(spec, names, words);
+  } catch (thrown) {
+    if (asksForHelp(words)) return "help";
+    throw thrown;
+  }
+}
+
+function asksForHelp(words: readonly string[]): boolean {
+  const end = words.indexOf("--");
+  const before = end < 0 ? words : words.slice(0, end);
+  return before.includes("--help") || before.includes("-h");
+}
+
+type Value = string | number;
+
+function parse(spec: CommandSpec, names: ReadonlyMap<string, Option>, words: readonly string[]): Parsed | "help" {
+  const values = new Map<string, Value[]>();
+  const seen: Option[] = [];
+  const positional: string[] = [];
+  const unrecognized: string[] = [];
+  let help = false;
+
+  const isOption = (word: string): boolean => looksLikeOption(word) && !(word.includes(" ") && find(names, word) === null);
+  const isValue = (word: string | undefined): word is string =>
+    word !== undefined && (!looksLikeOption(word) || (word.includes(" ") && !hasAttachedValue(names, word)));
+
+  const note = (option: Option): Value[] => {
+    for (const group of spec.exclusive) {
+      if (!group.includes(option.key)) continue;
+      const other = seen.find((earlier) => earlier.key !== option.key && group.includes(earlier.key));
+      if (other !== undefined) throw blame(option, `not allowed with argument ${joined(other)}`);
+    }
+    seen.push(option);
+    const kept = values.get(option.key);
+    if (kept !== undefined && (option.repeatable === true || option.kind === "words")) return kept;
+    const fresh: Value[] = [];
+    values.set(option.key, fresh);
+    return fresh;
+  };
+
+  let at = 0;
+  while (at < words.length) {
+    const word = words[at]!;
+    at += 1;
+    if (word === "--") {
+      // Not push(...): a long list of words must not become arguments on the stack.
+      for (const rest of words.slice(at)) positional.push(rest);
+      break;
+    }
+    if (!isOption(word)) {
+      positional.push(word);
+      continue;
+    }
+    const found = find(names, word);
+    if (found === null) {
+      // Words that follow may have been meant for it, so they are named with it.
+      unrecognized.push(word);
+      while (at < words.length && words[at] !== "--" && !isOption(words[at]!)) unrecognized.push(words[at++]!);
+      continue;
+    }
+    if (found.options.some((option) => option.names.includes("--help"))) help = true;
+    found.options.slice(0, -1).forEach((option) => note(option));
+    const option = found.options.at(-1)!;
+    if (option.kind === "flag") {
+      if (found.attached !== null) throw blame(option, `takes no value, but ${quoted(found.attached)} was given`);
+      note(option);
+    } else if (found.attached !== null) {
+      note(option).push(convert(option, found.attached));
+    } else if (option.kind === "words") {
+      const kept = note(option);
+      if (!isValue(words[at])) throw blame(option, "expected at least one argument");
+      while (isValue(words[at])) kept.push(convert(option, words[at++]!));
+    } else if (isValue(words[at])) {
+      note(option).push(convert(option, words[at++]!));
+    } else if (option.kind === "optional") {
+      note(option).push("");
+    } else {
+      throw blame(option, "expected one argument");
+    }
+  }
+  if (help) return "help";
+
+  const surplus = assign(spec.positionals, positional, values);
+  if (unrecognized.length > 0 || surplus.length > 0) {
+    throw argumentError(`unrecognized arguments: ${[...unrecognized, ...surplus].join(" ")}`);
+  }
+  return answers(spec, names, values);
+}
+
+/** Every way to write an option. A spec that uses a name twice is our mistake. */
+function nameTable(spec: CommandSpec): ReadonlyMap<string, Option> {
+  const table = new Map<string, Option>();
+  const options = spec.sections.flatMap((section) => section.options);
+  for (const option of options.some((each) => each.names.includes("--help")) ? options : [...options, helpOption]) {
+    for (const name of option.names) {
+      assert(!table.has(name), `${spec.name} declares ${name} twice`);
+      table.set(name, option);
+    }
+  }
+  return table;
+}
+
+function looksLikeOption(word: string): boolean {
+  return word.length > 1 && word.startsWith("-") && word !== "--" && !/^-\.?\d/.test(word);
+}
+
+interface Found {
+  /** More than one for a cluster of short flags; only the last may take a value. */
+  readonly options: readonly Option[];
+  /** What was written together with the option; null: nothing. */
+  readonly attached: string | null;
+}
+
+/** The options a word names; null when it names none. Throws for an ambiguous prefix. */
+function find(names: ReadonlyMap<string, Option>, word: string): Found | null {
+  return word.startsWith("--") ? findLong(names, word) : findShort(names, word);
+}
+
+function findLong(names: ReadonlyMap<string, Option>, word: string): Found | null {
+  const sign = word.indexOf("=");
+  const name = sign < 0 ? word : word.slice(0, sign);
+  const attached = sign < 0 ? null : word.slice(sign + 1);
+  const exact = names.get(name);
+  if (exact !== undefined) return { options: [exact], attached };
+  if (name.length < 3 || name.includes(" ")) return null;
+  const prefixed = [...names].filter(([each]) => each.startsWith(name));
+  const shown = prefixed.filter(([, option]) => option.hidden !== true);
+  const candidates = shown.length > 0 ? shown : prefixed;
+  const first = candidates[0];
+  if (first === undefined) return null;
+  if (candidates.some(([, option]) => option.key !== first[1].key)) {
+    throw argumentError(`ambiguous option: ${name} could match ${candidates.map(([each]) => each).join(", ")}`);
+  }
+  return { options: [first[1]], attached };
+}
+
+function findShort(names: ReadonlyMap<string, Option>, word: string): Found | null {
+  const options: Option[] = [];
+  for (let at = 1; at < word.length; at += 1) {
+    const option = names.get(`-${word[at]}`);
+    if (option === undefined) {
+      // `-c=yes`: the flag is known, its value is the mistake.
+      return word[at] === "=" && options.length > 0 ? { options, attached: word.slice(at + 1) } : null;
+    }
+    options.push(option);
+    if (option.kind !== "flag") {
+      const rest = word.slice(at + 1);
+      return { options, attached: rest === "" ? null : rest.replace(/^=/, "") };
+    }
+  }
+  return { options, attached: null };
+}
+
+/** `--launcher=srun -n4` and `-techo {}` in the place of a value: the value before them was forgotten. */
+function hasAttachedValue(names: ReadonlyMap<string, Option>, word: string): boolean {
+  if (word.startsWith("--")) return /^--[^ =]+=/.test(word) && find(names, word) !== null;
+  const option = names.get(word.slice(0, 2));
+  return option !== undefined && option.kind !== "flag" && word[2] !== " ";
+}
+
+function convert(option: Option, text: string): Value {
+  const value = valueOf(option, text);
+  const leftOut = option.kind === "optional" && text === "";
+  if (option.choices !== undefined && !leftOut && !option.choices.includes(text)) refuseChoice(option, text);
+  if (typeof value === "number" && option.min !== undefined && value < option.min) {
+    throw blame(option, `must be ${option.min} or more, not ${text.trim()}`);
+  }
+  return value;
+}
+
+function refuseChoice(option: Option, text: string): never {
+  const choices = (option.choices ?? []).map(quoted).join(", ");
+  throw blame(option, `invalid choice: ${quoted(text)} (choose from ${choices})`);
+}
+
+function valueOf(option: Option, text: string): Value {
+  switch (option.kind) {
+    case "integer":
+      return parseInteger(text) ?? refuseValue(option, "int", text);
+    case "float":
+      return parseFloatText(text) ?? refuseValue(option, "float", text);
+    case "size":
+      return parseSize(text) ?? refuseValue(option, "size", text, "bytes, or with a unit as in 512MB or 1.5GB");
+    case "seconds":
+      return parseSeconds(text) ?? refuseValue(option, "time", text, "seconds, or as in 90s, 10m, 2h, 1:30:00");
+    default:
+      return text;
+  }
+}
+
+function refuseValue(option: Option, kind: string, text: string, hint?: string): never {
+  throw blame(option, `invalid ${kind} value: ${quoted(text)}${hint === undefined ? "" : ` (${hint})`}`);
+}
+
+/** A decimal integer as Python's int() reads it: blanks around it, a sign, single underscores between digits. */
+export function parseInteger(text: string): number | null {
+  const trimmed = text.trim();
+  if (!/^[-+]?\d+(_\d+)*$/.test(trimmed)) return null;
+  const value = Number(trimmed.replaceAll("_", ""));
+  return Number.isSafeInteger(value) ? value + 0 : null;
+}
+
+/** As Python's float(), without infinities and nan, which no option has a use for. */
+export function parseFloatText(text: string): number | null {
+  const trimmed = text.trim();
+  if (!/^[-+]?(\d+(_\d+)*\.?(\d+(_\d+)*)?|\.\d+(_\d+)*)([eE][-+]?\d+(_\d+)*)?$/.test(trimmed)) return null;
+  const value = Number(trimmed.replaceAll("_", ""));
+  return Number.isFinite(value) ? value : null;
+}
+
+/** Hands the words out in order, each positional taking what it can while those after it get their least; returns what is left over. */
+function assign(positionals: readonly Positional[], words: readonly string[], values: Map<string, Value[]>): readonly string[] {
+  let at = 0;
+  const missing: string[] = [];
+  positionals.forEach((positional, index) => {
+    const reserved = positionals.slice(index + 1).reduce((sum, later) => sum + later.min, 0);
+    const share = Math.max(positional.min, Math.min(positional.max, words.length - at - reserved));
+    const taken = words.slice(at, at + share);
+    at += taken.length;
+    if (taken.length < positional.min) missing.push(positional.metavar);
+    if (taken.length > 0) values.set(positional.key, taken);
+  });
+  if (missing.length > 0) throw argumentError(`the following arguments are required: ${missing.join(", ")}`);
+  return words.slice(at);
+}
+
+function answers(spec: CommandSpec, names: ReadonlyMap<string, Option>, values: ReadonlyMap<string, Value[]>): Parsed {
+  const kinds = new Map<string, Option["kind"] | "positional">();
+  for (const option of names.values()) kinds.set(option.key, option.kind);
+  for (const positional of spec.positionals) kinds.set(positional.key, "positional");
+  const kindOf = (key: string): Option["kind"] | "positional" => {
+    const kind = kinds.get(key);
+    assert(kind !== undefined, `${spec.name} has no argument '${key}'`);
+    return kind;
+  };
+  return {
+    given: (key) => {
+      kindOf(key);
+      return values.has(key);
+    },
+    flag: (key) => {
+      assert(kindOf(key) === "flag", `'${key}' of ${spec.name} is no flag`);
+      return values.has(key);
+    },
+    text: (key) => {
+      const kind = kindOf(key);
+      assert(kind === "text" || kind === "optional" || kind === "positional", `'${key}' of ${spec.name} is no text`);
+      return values.get(key)?.at(-1)?.toString();
+    },
+    number: (key) => {
+      const kind = kindOf(key);
+      const isNumber = kind === "integer" || kind === "float" || kind === "size" || kind === "seconds";
+      assert(isNumber, `'${key}' of ${spec.name} is no number`);
+      return values.get(key)?.at(-1) as number | undefined;
+    },
+    words: (key) => {
+      const kind = kindOf(key);
+      const isWords = kind === "words" || kind === "text" || kind === "optional" || kind === "positional";
+      assert(isWords, `'${key}' of ${spec.name} has no words`);
+      return (values.get(key) ?? []) as string[];
+    },
+  };
+}
+
+function blame(option: Option, text: string): Error {
+  return argumentError(`argument ${joined(option)}: ${text}`);
+}
+
+function joined(option: Option): string {
+  return option.names.join("/");
+}
+
+/** In quotes as messages show a word: single ones, double ones around a word that has only single ones; control characters escaped. */
+export function quoted(text: string): string {
+  const quote = text.includes("'") && !text.includes('"') ? '"' : "'";
+  const escaped = text
+    .replaceAll("\\", "\\\\")
+    .replaceAll(quote, `\\${quote}`)
+    .replaceAll("\n", "\\n")
+    .replaceAll("\t", "\\t")
+    .replaceAll("\r", "\\r")
+    .replace(/[\u0000-\u001f\u007f]/g, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}`);
+  return quote + escaped + quote;
+}

@@ -1,0 +1,252 @@
+/*
+ * The table of commands and the way from the words of a command line to the exit status. A command's file is imported when
+ * the command is called, so `hs --help` and `hs --version` load none.
+ */
+import { defineCommand } from "citty";
+import type { CommandContext, CommandDef } from "citty";
+import { systemClock } from "../base/clock.ts";
+import { argumentError, exitStatus } from "../base/errors.ts";
+import { wantsColour } from "../log/colour.ts";
+import type { Loggers } from "../log/logger.ts";
+import type { Command, CommandSpec, Option } from "./command.ts";
+import { makeContext } from "./context.ts";
+import type { Setting, Surroundings } from "./context.ts";
+import { report } from "./exit.ts";
+import { helpOption, parseFlags } from "./flags.ts";
+import { help, overview, usage } from "./help.ts";
+import type { Page, Verb } from "./help.ts";
+import { citation, versionLine } from "./version.ts";
+
+/** A call on its way: what the process was given, how to end it, and, once they are needed, configuration and log. */
+interface Call {
+  readonly surroundings: Surroundings;
+  readonly exit: (status: number) => void;
+  setting: Setting | null;
+}
+
+interface Verbs {
+  readonly [name: string]: CommandDef;
+}
+
+/** `lenient`: works on a configuration that cannot be read. */
+function verb(
+  name: string,
+  description: string,
+  load: () => Promise<Command>,
+  more: { readonly lenient?: boolean; readonly verbs?: Verbs } = {},
+): CommandDef {
+  return defineCommand({
+    meta: { name, description },
+    ...(more.verbs === undefined ? {} : { subCommands: more.verbs }),
+    run: async ({ rawArgs, data }) =>
+      runCommand(await load(), rawArgs, data as Call, more.lenient ?? false, listed(more.verbs ?? {})),
+  });
+}
+
+const configVerbs: Verbs = {
+  get: verb("get", "Show settings", async () => (await import("./config.ts")).configGet, { lenient: true }),
+  set: verb("set", "Change a setting in a file", async () => (await import("./config.ts")).configSet, { lenient: true }),
+  which: verb("which", "Tell where a setting comes from", async () => (await import("./config.ts")).configWhich, { lenient: true }),
+  edit: verb("edit", "Open a configuration file in your editor", async () => (await import("./config.ts")).configEdit, {
+    lenient: true,
+  }),
+};
+
+const verbs: Verbs = {
+  cluster: verb("cluster", "Run tasks: server and clients in one program (hsx)", async () => (await import("./cluster.ts")).command),
+  submit: verb("submit", "Add tasks to the database", async () => (await import("./submit.ts")).command),
+  initdb: verb("initdb", "Create and maintain the database", async () => (await import("./initdb.ts")).command),
+  info: verb("info", "Show one task: what it was, how it went, what it printed", async () => (await import("./info.ts")).command),
+  list: verb("list", "Search tasks", async () => (await import("./list.ts")).command),
+  config: verb("config", "Show and change settings", async () => (await import("./config.ts")).command, {
+    lenient: true,
+    verbs: configVerbs,
+  }),
+};
+
+const ownOptions: readonly Option[] = [
+  helpOption,
+  { key: "version", names: ["-v", "--version"], kind: "flag", help: "Show the version and stop." },
+  { key: "citation", names: ["--citation"], kind: "flag", help: "Show how to cite this program (BibTeX) and stop." },
+];
+
+const about = {
+  usage: ["hs COMMAND [ARGS...]", "hs [-h | -v | --citation]", "hsx [ARGS...]        (the same as: hs cluster [ARGS...])"],
+  summary: "Runs shell commands in bulk: from a handful on a laptop to a hundred million on a supercomputer.",
+  options: ownOptions,
+  epilog: [
+    "Examples:",
+    "  seq 4 | hsx -t 'echo {}'          run a command for each line of input",
+    "  hsx tasks.in -N16 -f failed.in    run a file of commands, 16 at a time",
+    "  hs submit -f tasks.in             store them for later",
+    "",
+    "Exit status:",
+    "  0  success                        4  interrupted (Ctrl-C)",
+    "  1  called without arguments       5  something failed while running",
+    "  2  bad argument                   6  internal error",
+    "  3  bad configuration              7  finished, but some tasks failed",
+    "",
+    "Say 'hs COMMAND --help' for the options of a command.",
+  ].join("\n"),
+};
+
+const ownSpec: CommandSpec = {
+  name: "hs",
+  summary: about.summary,
+  usage: about.usage,
+  positionals: [],
+  sections: [{ title: "Options", options: ownOptions }],
+  exclusive: [],
+};
+
+/** Runs a command line; the exit status. `exit` is for what ends the program from outside the flow (Ctrl-C, a bug in a callback). */
+export async function hs(
+  words: readonly string[],
+  surroundings: Surroundings,
+  exit: (status: number) => void,
+): Promise<number> {
+  const call: Call = { surroundings, exit, setting: null };
+  try {
+    return await dispatch(surroundings.program === "hsx" ? ["cluster", ...words] : words, call);
+  } catch (thrown) {
+    return endWith(thrown, call);
+  }
+}
+
+async function dispatch(words: readonly string[], call: Call): Promise<number> {
+  const [first, ...rest] = words;
+  if (first === undefined) {
+    call.surroundings.out(usage(about, page(call.surroundings)));
+    return exitStatus.usage;
+  }
+  if (first.startsWith("-") && first.length > 1) return ownOption(first, call.surroundings);
+  const found = find(verbs, first);
+  const [second, ...below] = rest;
+  const inner = found.subCommands as Verbs | undefined;
+  // A command with commands below it takes no words of its own.
+  if (inner === undefined || second === undefined || second.startsWith("-")) return run(found, rest, call);
+  return run(find(inner, second), below, call);
+}
+
+function ownOption(word: string, surroundings: Surroundings): number {
+  const parsed = parseFlags(ownSpec, [word]);
+  if (parsed === "help") surroundings.out(overview({ ...about, verbs: listed(verbs) }, page(surroundings)));
+  else if (parsed.flag("version")) surroundings.out(`${versionLine}\n`);
+  else if (parsed.flag("citation")) surroundings.out(`${citation}\n`);
+  else throw argumentError(`unrecognized arguments: ${word}`);
+  return exitStatus.success;
+}
+
+function find(among: Verbs, name: string): CommandDef {
+  const found = Object.hasOwn(among, name) ? among[name] : undefined;
+  if (found !== undefined) return found;
+  const close = closest(name, Object.keys(among));
+  throw argumentError(`unrecognized command: ${name}${close === null ? "" : ` (did you mean '${close}'?)`}`);
+}
+
+async function run(command: CommandDef, words: readonly string[], call: Call): Promise<number> {
+  const rawArgs = [...words];
+  // Commands parse strictly by their own tables: what citty would make of the words is left empty.
+  const context: CommandContext = { rawArgs, args: {} as CommandContext["args"], cmd: command, data: call };
+  const status: unknown = await command.run?.(context);
+  return Number(status);
+}
+
+async function runCommand(
+  command: Command,
+  words: readonly string[],
+  call: Call,
+  lenient: boolean,
+  inner: readonly Verb[],
+): Promise<number> {
+  const { surroundings } = call;
+  const { spec, bare } = command;
+  if (words.length === 0 && (bare === "usage" || (bare === "stdin" && !surroundings.hasInput()))) {
+    surroundings.out(usage(spec, page(surroundings)));
+    return exitStatus.usage;
+  }
+  const parsed = parseFlags(spec, words);
+  if (parsed === "help") {
+    surroundings.out(help(spec, page(surroundings), inner));
+    return exitStatus.success;
+  }
+  call.setting = await settingOf(surroundings, lenient);
+  const release = takeOver(call);
+  try {
+    return await command.run(parsed, call.setting.context);
+  } finally {
+    release();
+  }
+}
+
+async function settingOf(surroundings: Surroundings, lenient: boolean): Promise<Setting> {
+  const { loadConfig } = await import("../config/load.ts");
+  return makeContext(surroundings, () => loadConfig(surroundings.env, surroundings.cwd), lenient);
+}
+
+/** Ctrl-C and errors outside any await end the program in an orderly way; a command with its own SIGINT handler has precedence. */
+function takeOver(call: Call): () => void {
+  const interrupt = (): void => {
+    if (process.listenerCount("SIGINT") > 1) return;
+    call.setting?.lastLoggers()("").critical("keyboard-interrupt: going down now!");
+    call.exit(exitStatus.interrupted);
+  };
+  const crash = (thrown: unknown): void => {
+    void endWith(thrown, call).then(call.exit, () => call.exit(exitStatus.internalError));
+  };
+  process.on("SIGINT", interrupt);
+  process.on("uncaughtException", crash);
+  process.on("unhandledRejection", crash);
+  return () => {
+    process.off("SIGINT", interrupt);
+    process.off("uncaughtException", crash);
+    process.off("unhandledRejection", crash);
+  };
+}
+
+/** Says what ended the program, in the configured layout if that can be had, and returns the status. */
+async function endWith(thrown: unknown, call: Call): Promise<number> {
+  const setting = call.setting ?? (await settingOf(call.surroundings, true));
+  const loggers: Loggers = setting.lastLoggers();
+  return report(thrown, loggers, () => setting.context.config().site.log, systemClock.now());
+}
+
+function page(surroundings: Surroundings): Page {
+  const columns = Number(surroundings.env["COLUMNS"]) || surroundings.columns() || 80;
+  return {
+    program: surroundings.program,
+    // Longer lines than this are hard to read, shorter ones hard to lay out.
+    width: Math.max(40, Math.min(110, columns)),
+    coloured: wantsColour(surroundings.env, surroundings.isTerminal(1)),
+  };
+}
+
+function listed(among: Verbs): readonly Verb[] {
+  return Object.entries(among).map(([name, command]) => ({ name, summary: (command.meta as { description: string }).description }));
+}
+
+/** The name that a slip of the finger may have meant: at most one edit in three letters, swapped neighbours counting as one. */
+export function closest(typed: string, names: readonly string[]): string | null {
+  let best: { name: string; distance: number } | null = null;
+  for (const name of names) {
+    const distance = edits(typed.toLowerCase(), name);
+    if (distance <= Math.max(1, Math.floor(name.length / 3)) && distance < (best?.distance ?? Infinity)) best = { name, distance };
+  }
+  return best?.name ?? null;
+}
+
+function edits(from: string, to: string): number {
+  if (Math.abs(from.length - to.length) > 3) return Infinity;
+  const rows: number[][] = [Array.from({ length: to.length + 1 }, (_, index) => index)];
+  for (let i = 1; i <= from.length; i += 1) {
+    const row = [i];
+    for (let j = 1; j <= to.length; j += 1) {
+      const same = from[i - 1] === to[j - 1];
+      let least = Math.min(rows[i - 1]![j]! + 1, row[j - 1]! + 1, rows[i - 1]![j - 1]! + (same ? 0 : 1));
+      if (i > 1 && j > 1 && from[i - 1] === to[j - 2] && from[i - 2] === to[j - 1]) least = Math.min(least, rows[i - 2]![j - 2]! + 1);
+      row.push(least);
+    }
+    rows.push(row);
+  }
+  return rows[from.length]![to.length]!;
+}

@@ -1,0 +1,88 @@
+/*
+ * Loggers: from a threshold and a layout to the six methods of a Logger. A sink is a place lines go to with a threshold of its own;
+ * the console is one, and log files are to be others. A level that no sink wants is an empty function.
+ */
+import type { Clock } from "../base/clock.ts";
+import { configurationError } from "../base/errors.ts";
+import { compileLayout } from "./format.ts";
+import type { Line, Origin } from "./format.ts";
+import { levelChoices, levels, parseThreshold } from "./levels.ts";
+import type { LevelName, Logger, Loggers, Text } from "./logger.ts";
+import { parseStyle, styleNames, styles } from "./styles.ts";
+
+export interface Sink {
+  /** Least level number that is written. */
+  readonly threshold: number;
+  write(line: Line): void;
+}
+
+/** The settings of [logging] that concern the console, as they stand, and the surroundings of the log. */
+export interface ConsoleOptions {
+  readonly level: string;
+  readonly style: string;
+  /** Wins over the style; null: the style's. */
+  readonly format: string | null;
+  readonly datefmt: string;
+  readonly coloured: boolean;
+  /** Where a setting comes from, for messages: `from: HYPERSHELL_LOGGING_LEVEL`. */
+  readonly label: (key: string) => string;
+  readonly origin: Origin;
+  readonly clock: Clock;
+  readonly write: (text: string) => void;
+}
+
+/** Loggers that write to the console. Throws UserError (status 3) for an unknown level or style and for a bad format. */
+export function consoleLoggers(options: ConsoleOptions): Loggers {
+  return makeLoggers([consoleSink(options)], options.clock);
+}
+
+export function consoleSink(options: ConsoleOptions): Sink {
+  const refuse = (key: string, problem: string): never => {
+    throw configurationError("core.logging", `${problem} (${options.label(key)})`);
+  };
+  const unknown = (key: string, value: string, choices: readonly string[]): never =>
+    refuse(key, `unrecognized ${key} '${value}', expected one of: ${choices.join(", ")}`);
+
+  const threshold = parseThreshold(options.level) ?? unknown("logging.level", options.level, levelChoices);
+  const style = parseStyle(options.style) ?? unknown("logging.style", options.style, styleNames);
+  const layout = { format: options.format ?? styles[style], dateFormat: options.datefmt, coloured: options.coloured };
+  const compiled = compileLayout(layout, options.origin);
+  if ("problem" in compiled) return refuse("logging.format", `logging.format: ${compiled.problem}`);
+  const { render } = compiled;
+  return { threshold, write: (line) => options.write(`${render(line)}\n`) };
+}
+
+const nothing = (): void => {};
+
+/** Loggers that write to every sink. One Logger per name, however often it is asked for. */
+export function makeLoggers(sinks: readonly Sink[], clock: Clock): Loggers {
+  const made = new Map<string, Logger>();
+  return (name) => {
+    const known = made.get(name);
+    if (known !== undefined) return known;
+    const logger = makeLogger(name === "" ? "hypershell" : `hypershell.${name}`, sinks, clock);
+    made.set(name, logger);
+    return logger;
+  };
+}
+
+function makeLogger(name: string, sinks: readonly Sink[], clock: Clock): Logger {
+  const method = (level: LevelName): ((text: Text) => void) => {
+    const wanting = sinks.filter((sink) => sink.threshold <= levels[level].number);
+    if (wanting.length === 0) return nothing;
+    return (text) => {
+      const line = { level, name, message: typeof text === "string" ? text : text(), at: clock.now() };
+      for (const sink of wanting) sink.write(line);
+    };
+  };
+  const threshold = Math.min(Infinity, ...sinks.map((sink) => sink.threshold));
+  return {
+    enabled: (level) => threshold <= levels[level].number,
+    trace: method("TRACE"),
+    debug: method("DEBUG"),
+    info: method("INFO"),
+    warning: method("WARNING"),
+    error: method("ERROR"),
+    critical: method("CRITICAL"),
+  };
+}
