@@ -52,7 +52,9 @@ function parse(spec: CommandSpec, names: ReadonlyMap<string, Option>, words: rea
 
   const isOption = (word: string): boolean => looksLikeOption(word) && !(word.includes(" ") && find(names, word) === null);
   const isValue = (word: string | undefined): word is string =>
-    word !== undefined && (!looksLikeOption(word) || (word.includes(" ") && !hasAttachedValue(names, word)));
+    word !== undefined &&
+    word !== "--" &&
+    (!looksLikeOption(word) || (word.includes(" ") && !hasAttachedValue(names, word)));
 
   const note = (option: Option): Value[] => {
     for (const group of spec.exclusive) {

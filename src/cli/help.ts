@@ -9,7 +9,7 @@ import { helpOption } from "./flags.ts";
 export interface Page {
   /** `hs` or `hsx`: what the usage lines call the program. */
   readonly program: string;
-  /** Columns to fill. */
+  /** Columns to fill. Infinity: a row a line however long, as a reader like grep wants it. */
   readonly width: number;
   readonly coloured: boolean;
 }
@@ -25,8 +25,11 @@ export interface Verb {
 }
 
 const indent = "  ";
+/** Paragraphs are not filled beyond this: longer lines are hard to read. */
+const paragraphMax = 90;
+
 /** Labels longer than this stand on a line of their own, so that one long option does not push all the others to the right. */
-const labelMax = 32;
+const labelMax = (width: number): number => (width < 100 ? 28 : 36);
 
 /** The usage block, ending with a newline. */
 export function usage(spec: Pick<CommandSpec, "usage">, page: Page): string {
@@ -55,7 +58,7 @@ export function help(spec: CommandSpec, page: Page, inner: readonly Verb[] = [])
     .map((section) => ({ title: section.title, rows: section.options.map(optionRow) }));
   const blocks = [
     usage(spec, page),
-    `${wrap(spec.summary, page.width, "").join("\n")}\n`,
+    `${fill(spec.summary, page).join("\n")}\n`,
     ...table([{ title: "Commands", rows: verbRows }, { title: "Arguments", rows: argumentRows }, ...optionRows], page),
     ...(spec.epilog === undefined ? [] : [closing(spec.epilog, page)]),
   ];
@@ -70,7 +73,7 @@ export function overview(
   const verbRows = about.verbs.map((verb) => ({ label: verb.name, text: verb.summary }));
   const blocks = [
     usage(about, page),
-    `${wrap(about.summary, page.width, "").join("\n")}\n`,
+    `${fill(about.summary, page).join("\n")}\n`,
     ...table([{ title: "Commands", rows: verbRows }, { title: "Options", rows: about.options.map(optionRow) }], page),
     closing(about.epilog, page),
   ];
@@ -120,16 +123,16 @@ function positionalLabel(positional: Positional): string {
 /** Blocks of rows under their titles, all with one label column. */
 function table(blocks: readonly { title: string; rows: readonly Row[] }[], page: Page): string[] {
   const shown = blocks.filter((block) => block.rows.length > 0);
-  const lengths = shown.flatMap((block) => block.rows.map((row) => row.label.length)).filter((length) => length <= labelMax);
-  const labelWidth = Math.min(Math.max(0, ...lengths), Math.max(12, Math.floor(page.width / 2)));
+  const lengths = shown.flatMap((block) => block.rows.map((row) => row.label.length)).filter((length) => length <= labelMax(page.width));
+  const labelWidth = Math.max(0, ...lengths);
   const margin = " ".repeat(indent.length + labelWidth + 2);
   return shown.map((block) => {
     const lines = block.rows.flatMap((row) => {
       const label = paint(row.label, "cyan", page.coloured);
       const text = wrap(row.text, page.width, margin);
       if (text.length === 0) return [indent + label];
-      if (row.label.length > labelWidth) return [indent + label, ...text];
-      const gap = " ".repeat(labelWidth - row.label.length + 2);
+      if (row.label.length > labelWidth && page.width !== Infinity) return [indent + label, ...text];
+      const gap = " ".repeat(Math.max(0, labelWidth - row.label.length) + 2);
       return [indent + label + gap + text[0]!.slice(margin.length), ...text.slice(1)];
     });
     return [heading(block.title, page), ...lines, ""].join("\n");
@@ -141,7 +144,7 @@ function closing(text: string, page: Page): string {
   const lines: string[] = [];
   let paragraph: string[] = [];
   const flush = (): void => {
-    if (paragraph.length > 0) lines.push(...wrap(paragraph.join(" "), page.width, ""));
+    if (paragraph.length > 0) lines.push(...fill(paragraph.join(" "), page));
     paragraph = [];
   };
   for (const line of text.trimEnd().split("\n")) {
@@ -154,6 +157,10 @@ function closing(text: string, page: Page): string {
   }
   flush();
   return `${lines.join("\n")}\n`;
+}
+
+function fill(text: string, page: Page): string[] {
+  return wrap(text, Math.min(page.width, paragraphMax), "");
 }
 
 /** Fills lines up to `width`, each with `margin` in front. A word longer than a line is not broken. */

@@ -191,7 +191,11 @@ function takeOver(call: Call): () => void {
     call.setting?.lastLoggers()("").critical("keyboard-interrupt: going down now!");
     call.exit(exitStatus.interrupted);
   };
+  let crashed = false;
   const crash = (thrown: unknown): void => {
+    // What fails while the program is already failing would only hide the cause.
+    if (crashed) return;
+    crashed = true;
     void endWith(thrown, call).then(call.exit, () => call.exit(exitStatus.internalError));
   };
   process.on("SIGINT", interrupt);
@@ -212,12 +216,13 @@ async function endWith(thrown: unknown, call: Call): Promise<number> {
 }
 
 function page(surroundings: Surroundings): Page {
-  const columns = Number(surroundings.env["COLUMNS"]) || surroundings.columns() || 80;
+  const isTerminal = surroundings.isTerminal(1);
+  const columns = Number(surroundings.env["COLUMNS"]) || (isTerminal ? (surroundings.columns() ?? 80) : Infinity);
   return {
     program: surroundings.program,
-    // Longer lines than this are hard to read, shorter ones hard to lay out.
-    width: Math.max(40, Math.min(110, columns)),
-    coloured: wantsColour(surroundings.env, surroundings.isTerminal(1)),
+    // Less cannot be laid out.
+    width: Math.max(40, columns),
+    coloured: wantsColour(surroundings.env, isTerminal),
   };
 }
 

@@ -1,0 +1,143 @@
+import { describe, expect, test } from "bun:test";
+import type { Surroundings } from "../../../src/cli/context.ts";
+import { closest, hs } from "../../../src/cli/hs.ts";
+import pkg from "../../../package.json";
+
+interface Result {
+  readonly status: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+async function call(words: readonly string[], of: Partial<Surroundings> = {}): Promise<Result> {
+  let out = "";
+  let err = "";
+  const surroundings: Surroundings = {
+    program: "hs",
+    env: { HYPERSHELL_CONFIG_FILE: "" },
+    cwd: "/",
+    hostname: () => "vm",
+    startedAt: 0,
+    out: (text) => {
+      out += text;
+    },
+    err: (text) => {
+      err += text;
+    },
+    isTerminal: () => false,
+    columns: () => undefined,
+    hasInput: () => false,
+    ...of,
+  };
+  const status = await hs(words, surroundings, () => {});
+  return { status, out, err };
+}
+
+describe("hs itself", () => {
+  test.each([["-v"], ["--version"], ["--vers"]])("%s prints the version", async (word) => {
+    expect(await call([word])).toEqual({ status: 0, out: `HyperShell v${pkg.version} (Bun ${Bun.version})\n`, err: "" });
+  });
+  test.each([["-h"], ["--help"]])("%s prints the help", async (word) => {
+    const { status, out, err } = await call([word, "list"]);
+    expect([status, err]).toEqual([0, ""]);
+    expect(out).toStartWith("Usage:\n  hs COMMAND");
+    for (const part of ["Commands:\n", "  cluster  ", "  submit  ", "Options:\n", "-v, --version", "--citation", "Exit status:\n"]) {
+      expect(out).toContain(part);
+    }
+  });
+  test("--citation prints a BibTeX entry", async () => {
+    const { status, out } = await call(["--citation"]);
+    expect(status).toBe(0);
+    expect(out).toMatch(/^@software\{\w+,\n(  \w+ += \{.*\},\n)+\}\n$/);
+  });
+  test("without arguments prints its usage, and nothing else, with status 1", async () => {
+    const { status, out, err } = await call([]);
+    expect([status, err]).toEqual([1, ""]);
+    expect(out).toStartWith("Usage:\n");
+    expect(out).not.toContain("Options:");
+  });
+  test("an option it does not have is an error", async () => {
+    expect(await call(["--frobnicate", "list"])).toEqual({
+      status: 2,
+      out: "",
+      err: "CRITICAL [hypershell] unrecognized arguments: --frobnicate\n",
+    });
+  });
+  test("a command it does not have is an error", async () => {
+    expect(await call(["foo", "--help"])).toEqual({
+      status: 2,
+      out: "",
+      err: "CRITICAL [hypershell] unrecognized command: foo\n",
+    });
+  });
+  test("a slip of the finger gets a hint", async () => {
+    expect((await call(["lsit"])).err).toBe("CRITICAL [hypershell] unrecognized command: lsit (did you mean 'list'?)\n");
+  });
+  test.each([["toString"], ["__proto__"], ["-"]])("%p is no command", async (word) => {
+    expect((await call([word])).err).toBe(`CRITICAL [hypershell] unrecognized command: ${word}\n`);
+  });
+  test("the error line is coloured when it is forced to be", async () => {
+    const { err } = await call(["foo"], { env: { HYPERSHELL_CONFIG_FILE: "", FORCE_COLOR: "1" } });
+    expect(err).toContain("\u001b[35mCRITICAL\u001b[0m");
+  });
+});
+
+const verbs = ["cluster", "submit", "initdb", "info", "list", "config", "config get", "config set", "config which", "config edit"];
+
+describe("every command", () => {
+  test.each(verbs.map((verb) => [verb]))("hs %s --help prints usage and help", async (verb) => {
+    const { status, out, err } = await call([...verb.split(" "), "--help"]);
+    expect([status, err]).toEqual([0, ""]);
+    expect(out).toStartWith(verb === "cluster" ? "Usage:\n  hsx " : `Usage:\n  hs ${verb}`);
+    expect(out).toContain("  -h, --help");
+  });
+  test.each(verbs.map((verb) => [verb]))("hs %s refuses an option it does not have", async (verb) => {
+    const { status, out, err } = await call([...verb.split(" "), "--frobnicate"]);
+    expect([status, out]).toEqual([2, ""]);
+    expect(err).toBe("CRITICAL [hypershell] unrecognized arguments: --frobnicate\n");
+  });
+});
+
+describe("a command without any word", () => {
+  test.each([["submit"], ["list"], ["info"], ["config"]])("hs %s prints its usage with status 1", async (verb) => {
+    const { status, out, err } = await call([verb]);
+    expect([status, err]).toEqual([1, ""]);
+    expect(out).toStartWith(`Usage:\n  hs ${verb}`);
+    expect(out).not.toContain("Options:");
+  });
+  test("hs config lists what is below it", async () => {
+    expect((await call(["config", "--help"])).out).toMatch(/\nCommands:\n  get .*\n  set .*\n  which .*\n  edit /);
+  });
+  test("below hs config an unknown word is an unknown command", async () => {
+    expect((await call(["config", "gte"])).err).toBe(
+      "CRITICAL [hypershell] unrecognized command: gte (did you mean 'get'?)\n",
+    );
+  });
+});
+
+describe("hsx", () => {
+  test("is hs cluster", async () => {
+    const { status, out } = await call(["--help"], { program: "hsx" });
+    expect(status).toBe(0);
+    expect(out).toStartWith("Usage:\n  hsx ");
+  });
+  test("without arguments and input prints its usage with status 1", async () => {
+    const { status, out } = await call([], { program: "hsx" });
+    expect(status).toBe(1);
+    expect(out).toStartWith("Usage:\n  hsx ");
+  });
+  test("has no -v", async () => {
+    expect((await call(["-v"], { program: "hsx" })).err).toBe("CRITICAL [hypershell] unrecognized arguments: -v\n");
+  });
+});
+
+test.each([
+  ["clsuter", "cluster"],
+  ["Submit", "submit"],
+  ["conf", null],
+  ["xyz", null],
+  ["inf", "info"],
+  ["x".repeat(5000), null],
+])("the command closest to %p is %p", (typed, name) => {
+  expect(closest(typed, ["cluster", "submit", "info", "list", "config"])).toBe(name);
+});
