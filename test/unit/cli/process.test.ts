@@ -1,0 +1,46 @@
+/* The process as a whole: what reaches the real stdout and stderr, and the status, also when one of them is closed. */
+import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import pkg from "../../../package.json";
+
+const main = join(import.meta.dir, "../../../src/main.ts");
+
+async function shell(script: string): Promise<{ status: number; out: string; err: string }> {
+  const child = Bun.spawn(["/bin/sh", "-c", script], {
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+    env: { ...process.env, HS: `${process.execPath} ${main}`, HYPERSHELL_CONFIG_FILE: "", NO_COLOR: "1" },
+  });
+  const [out, err, status] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
+  return { status, out, err };
+}
+
+describe.skipIf(process.platform === "win32")("the process", () => {
+  test("prints its version", async () => {
+    expect(await shell("$HS --version")).toEqual({ status: 0, out: `HyperShell v${pkg.version} (Bun ${Bun.version})\n`, err: "" });
+  });
+  test("puts an error on stderr in one line and ends with its status", async () => {
+    expect(await shell("$HS nonsense")).toEqual({
+      status: 2,
+      out: "",
+      err: "CRITICAL [hypershell] unrecognized command: nonsense\n",
+    });
+  });
+  test("minds neither a closed stdout nor a reader who has left", async () => {
+    expect(await shell("$HS --help >&-")).toEqual({ status: 0, out: "", err: "" });
+    expect(await shell("{ $HS --help; echo $? >&2; } | exec 0<&-")).toEqual({ status: 0, out: "", err: "0\n" });
+  });
+  test("ends with its status though stderr is closed", async () => {
+    expect(await shell("$HS nonsense 2>&-")).toEqual({ status: 2, out: "", err: "" });
+  });
+  test("takes neither a terminal's place nor /dev/null for input", async () => {
+    const { status, out } = await shell("$HS cluster </dev/null");
+    expect([status, out.startsWith("Usage:")]).toEqual([1, true]);
+    expect((await shell("$HS cluster <&-")).status).toBe(1);
+  });
+  test("without NO_COLOR, on a pipe, there is no colour either", async () => {
+    expect((await shell("unset NO_COLOR FORCE_COLOR; $HS --help")).out).not.toContain("\u001b");
+    expect((await shell("FORCE_COLOR=1 $HS --help")).out).toContain("\u001b[1mUsage:");
+  });
+});
