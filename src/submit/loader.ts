@@ -1,0 +1,219 @@
+/*
+ * From lines to stored tasks: reads, builds, stores, and counts, one batch after the other. The store's pace is the pace of all: while it is
+ * busy at most one batch more is read. Bad lines are reported and left out; what they mean for the run is the caller's affair.
+ *
+ * Tasks are stored as soon as they are read, many at once only when many came at once. So `bundlewait` is always kept, and `bundleSize` is
+ * an upper bound for one transaction.
+ */
+import type { Clock } from "../base/clock.ts";
+import { UserError, exitStatus, messageOf } from "../base/errors.ts";
+import type { Logger } from "../log/logger.ts";
+import type { Store } from "../store/store.ts";
+import type { TaskFactory } from "../task/factory.ts";
+import { argsFault, parseLine } from "../task/line.ts";
+import type { Line } from "../task/line.ts";
+import type { Setting } from "../task/tag.ts";
+import type { NewTask } from "../task/task.ts";
+import type { BadLine, LineSource } from "./lines.ts";
+
+/** The submit-time template: the command for a line. Throws an Error whose message tells the user what is wrong with this line. */
+export type Expand = (args: string) => string | Promise<string>;
+
+export interface LoadOptions {
+  readonly source: LineSource;
+  readonly factory: TaskFactory;
+  readonly store: Pick<Store, "insert" | "durable">;
+  /** null: lines are stored as they are. */
+  readonly expand: Expand | null;
+  /** Most tasks in one transaction; null: as it comes. */
+  readonly bundleSize: number | null;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** After the ERROR line was logged. */
+  readonly onBad?: (bad: BadLine) => void;
+  /** All that was read is stored, and no more came for `quietMs`. Called once per pause. */
+  readonly onQuiet?: () => void;
+  /** Ends the loading; what is not stored by then is left out. */
+  readonly signal?: AbortSignal;
+}
+
+export interface Loaded {
+  readonly stored: number;
+  readonly bad: number;
+  /** Stopped by the signal before the end of the input. */
+  readonly stopped: boolean;
+}
+
+/** Input that sends nothing for this long is called quiet. */
+const quietMs = 50;
+
+/** Reads the source to its end. Rejects when it cannot be read or the store refuses. */
+export async function load(options: LoadOptions): Promise<Loaded> {
+  const { source, store, factory, expand, clock, log, onQuiet, signal } = options;
+  const committer = `committer: ${store.durable ? "database" : "no database"}`;
+  const largest = options.bundleSize ?? Infinity;
+  const stamp = stamper(clock);
+  const traced = log.enabled("TRACE");
+  const stopping = whenAborted(signal, () => {
+    void source.close();
+  });
+  let stored = 0;
+  let bad = 0;
+
+  function refuse(line: BadLine): void {
+    bad += 1;
+    log.error(() => describeBad(source.name, line));
+    options.onBad?.(line);
+  }
+
+  async function insert(tasks: readonly NewTask[]): Promise<void> {
+    for (let from = 0; from < tasks.length && signal?.aborted !== true; from += largest) {
+      const part = tasks.length <= largest ? tasks : tasks.slice(from, from + largest);
+      const inserted = store.insert(part);
+      await (stopping === null ? inserted : Promise.race([inserted, stopping.promise]));
+      if (signal?.aborted === true) break;
+      stored += part.length;
+      log.debug(() => `Submitted ${part.length} tasks`);
+    }
+  }
+
+  for (const part of [source.name, "loader", committer]) log.debug(`Started (${part})`);
+  let quiet = onQuiet === undefined ? null : clock.after(quietMs, onQuiet);
+  try {
+    for await (const { first, lines } of source.read()) {
+      quiet?.cancel();
+      const tasks: NewTask[] = [];
+      for (let index = 0; index < lines.length && signal?.aborted !== true; index += 1) {
+        const text = lines[index]!;
+        const number = first + index;
+        if (typeof text !== "string") {
+          refuse(text);
+          continue;
+        }
+        let line = factory.read(text);
+        if (expand !== null && line.kind === "task") line = await expanded(expand, line.args, line.settings);
+        if (line.kind === "task") {
+          tasks.push(factory.build(line.args, line.settings, stamp()));
+          if (traced) log.trace(`Loaded task (${line.args})`);
+        } else if (line.kind === "bad") {
+          refuse({ number, reason: line.reason, text: writable(text) });
+        } else if (line.kind === "settings") {
+          const { words } = line;
+          if (words.length > 0) log.debug(() => `Setting global attribute or tag: ${words.join(", ")}`);
+        } else if (traced) {
+          log.trace(line.kind === "blank" ? "Skipping empty line" : "Skipping comment");
+        }
+      }
+      await insert(tasks);
+      if (signal?.aborted === true) break;
+      // A store may answer without a turn of the event loop, and others have to live in this process too.
+      await new Promise<void>((resume) => setImmediate(resume));
+      if (onQuiet !== undefined) quiet = clock.after(quietMs, onQuiet);
+    }
+  } finally {
+    quiet?.cancel();
+    stopping?.release();
+  }
+  const stopped = signal?.aborted === true;
+  for (const part of [" (loader)", ` (${committer})`, ""]) {
+    if (stopped) log.warning(`Stopping${part}`);
+    else log.debug(`Done${part}`);
+  }
+  return { stored, bad, stopped };
+}
+
+/** The number of bad lines of a source, and the first few; nothing is stored. For sources that can be read twice. */
+export async function check(
+  source: LineSource,
+  expand: Expand | null,
+  most: number,
+): Promise<{ readonly bad: number; readonly examples: readonly BadLine[] }> {
+  const examples: BadLine[] = [];
+  let bad = 0;
+  const note = (line: BadLine): void => {
+    bad += 1;
+    if (examples.length < most) examples.push(line);
+  };
+  for await (const { first, lines } of source.read()) {
+    for (const [index, text] of lines.entries()) {
+      if (typeof text !== "string") {
+        note(text);
+        continue;
+      }
+      let line = parseLine(text);
+      if (expand !== null && line.kind === "task") line = await expanded(expand, line.args, line.settings);
+      if (line.kind === "bad") note({ number: first + index, reason: line.reason, text });
+    }
+  }
+  return { bad, examples };
+}
+
+/**
+ * A task with its command expanded. The template may bring a comment and tags too (`--template 'run {} # HYPERSHELL: n:{}'`); the line's
+ * own tags come after them and win.
+ */
+export async function expanded(expand: Expand, args: string, settings: readonly Setting[]): Promise<Line> {
+  let command: string;
+  try {
+    command = await expand(args);
+  } catch (error) {
+    if (error instanceof UserError && error.status !== exitStatus.badArgument) throw error;
+    return { kind: "bad", reason: `template: ${messageOf(error)}` };
+  }
+  const line = parseLine(command);
+  if (line.kind === "bad") return { kind: "bad", reason: `template: ${line.reason}` };
+  if (line.kind !== "task") return { kind: "bad", reason: "template: it leaves no command" };
+  return line.settings.length === 0 ? { ...line, settings } : { ...line, settings: [...line.settings, ...settings] };
+}
+
+/** `tasks.in, line 7: bad tag "k:a/b": ... (echo 1 # HYPERSHELL: k:a/b)`. */
+export function describeBad(name: string, { number, reason, text }: BadLine): string {
+  const place = `${name}, line ${number}: ${reason}`;
+  const shown = text?.trim() ?? "";
+  if (shown === "") return place;
+  return `${place} (${shown.length <= 200 ? shown : `${shown.slice(0, 200)}...`})`.replace(/[\0-\x1f\x7f]/g, visible);
+}
+
+function visible(character: string): string {
+  return `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`;
+}
+
+/** A line as it can stand in a file of lines. */
+function writable(text: string): string {
+  return text.endsWith("\r") ? text.slice(0, -1) : text;
+}
+
+/** Times for tasks: the clock's, but each a microsecond later than the one before at least, so that they sort as the lines did. */
+export function stamper(clock: Clock): () => number {
+  // Counted in whole microseconds: halves of them would not survive being written with six decimals.
+  let last = 0;
+  let ahead = 0;
+  return () => {
+    // The clock is asked once per 256 tasks; in between each takes the next microsecond.
+    if (ahead === 0) {
+      last = Math.max(last + 1, Math.round(clock.now() * 1000));
+      ahead = 256;
+    } else {
+      last += 1;
+    }
+    ahead -= 1;
+    return last / 1000;
+  };
+}
+
+interface Abortion {
+  readonly promise: Promise<void>;
+  release(): void;
+}
+
+function whenAborted(signal: AbortSignal | undefined, action: () => void): Abortion | null {
+  if (signal === undefined) return null;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const react = (): void => {
+    action();
+    resolve();
+  };
+  if (signal.aborted) react();
+  else signal.addEventListener("abort", react, { once: true });
+  return { promise, release: () => signal.removeEventListener("abort", react) };
+}

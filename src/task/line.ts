@@ -1,0 +1,165 @@
+/*
+ * One line of input, read: a task with its inline tags, tags for all lines that follow, or nothing. Pure; knows no file, no defaults.
+ *
+ *   line    = [ args ] [ comment ]
+ *   comment = "#" text                                        dropped
+ *           | [ "#" text " " ] "#" [ blanks ] "HYPERSHELL" [ ":" ] { blanks tag }
+ *
+ * A comment begins where a shell would see one: at an unquoted `#` at the start of a word, so not in `a#b`, `\#`, `$#`, `${#x}`, quotes or
+ * substitutions. A line that begins with a plain comment is a comment to its end, even if a marker follows: it is a task
+ * that somebody commented out, and its tags are not meant for the lines after it.
+ */
+import type { Setting } from "./tag.ts";
+import { describeBadTag, parseTags } from "./tag.ts";
+
+export type Line =
+  | { readonly kind: "task"; readonly args: string; readonly settings: readonly Setting[] }
+  /** `words` are the tags as written. */
+  | { readonly kind: "settings"; readonly settings: readonly Setting[]; readonly words: readonly string[] }
+  | { readonly kind: "blank" }
+  | { readonly kind: "comment" }
+  | { readonly kind: "bad"; readonly reason: string };
+
+/**
+ * Most bytes of a task: Linux refuses an argument or a variable of more than 128 KiB (MAX_ARG_STRLEN, with the final NUL), and a task
+ * gets its line as TASK_ARGS and its command as TASK_COMMAND.
+ */
+export const longestArgs = 131_072 - "TASK_COMMAND=".length - 1;
+
+const blank: Line = { kind: "blank" };
+const comment: Line = { kind: "comment" };
+const noSettings: readonly Setting[] = [];
+
+/** Measured on a 2-core virtual machine: 0.07 microseconds for `echo hello world number 123456`, 0.13 with a comment, 0.8 with a tag. */
+export function parseLine(text: string): Line {
+  const line = text.trim();
+  if (line === "") return blank;
+  if (!line.includes("#")) return task(line, noSettings);
+  const start = commentStart(line);
+  if (start < 0) return task(line, noSettings);
+  const args = line.slice(0, start).trimEnd();
+  const words = markedWords(line.slice(start), args === "");
+  if (words === null) return args === "" ? comment : task(args, noSettings);
+  const settings = parseTags(words);
+  if ("reason" in settings) return { kind: "bad", reason: describeBadTag(settings) };
+  return args === "" ? { kind: "settings", settings, words } : task(args, settings);
+}
+
+function task(args: string, settings: readonly Setting[]): Line {
+  const fault = argsFault(args);
+  return fault === null ? { kind: "task", args, settings } : { kind: "bad", reason: fault };
+}
+
+/** Why no program could be given this text; null when it can be run. */
+export function argsFault(args: string): string | null {
+  if (args.includes("\0")) return "it has a NUL character";
+  // A UTF-16 unit is at most three bytes of UTF-8, so most lines need no count.
+  if (args.length * 3 <= longestArgs) return null;
+  const bytes = Buffer.byteLength(args);
+  return bytes <= longestArgs ? null : `it is ${bytes} bytes long, a task can have ${longestArgs} at most`;
+}
+
+const marker = /(?:^|\s)#\s*HYPERSHELL(?::|(?=\s|$))/;
+
+/** The tags of a comment; null when it has no marker (which must open it when `whole`: the comment is all there is). */
+function markedWords(text: string, whole: boolean): readonly string[] | null {
+  const match = marker.exec(text);
+  if (match === null || (whole && match.index > 0)) return null;
+  const list = text.slice(match.index + match[0].length).trim();
+  return list === "" ? [] : list.split(/\s+/);
+}
+
+const char = {
+  tab: 9, newline: 10, blank: 32, doubleQuote: 34, hash: 35, dollar: 36, ampersand: 38, singleQuote: 39, open: 40, close: 41,
+  semicolon: 59, less: 60, greater: 62, backslash: 92, backtick: 96, openBrace: 123, bar: 124, closeBrace: 125,
+} as const;
+
+/** What the scanner is inside of: `"..."`, `${...}`, the same within double quotes, `$(...)`, or backticks. */
+type Nest = "quotes" | "braces" | "quotedBraces" | "parens" | "backticks";
+
+/**
+ * Where the comment that ends the text begins, or -1. Follows the quoting rules of the POSIX shell language (2.2 Quoting, 2.3 Token
+ * Recognition); comments inside substitutions are left to the shell, and so are those on all lines but the last.
+ */
+function commentStart(text: string): number {
+  const nests: Nest[] = [];
+  let wordStart = true;
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    const inside = nests.at(-1);
+    const wasWordStart = wordStart;
+    wordStart = false;
+    switch (code) {
+      case char.backslash:
+        at += 1;
+        break;
+      case char.doubleQuote:
+        if (inside === "quotes") nests.pop();
+        else nests.push("quotes");
+        break;
+      case char.singleQuote:
+        if (inside === "quotes" || inside === "quotedBraces") break;
+        at = text.indexOf("'", at + 1);
+        if (at < 0) return -1;
+        break;
+      case char.backtick: {
+        const opened = nests.indexOf("backticks");
+        if (opened < 0) nests.push("backticks");
+        else nests.length = opened;
+        break;
+      }
+      case char.dollar: {
+        const next = text.charCodeAt(at + 1);
+        if (next === char.openBrace) nests.push(inside === "quotes" ? "quotedBraces" : "braces");
+        else if (next === char.open) nests.push("parens");
+        else if (next === char.singleQuote && inside !== "quotes" && inside !== "quotedBraces") {
+          at = ansiQuoteEnd(text, at + 2);
+          if (at < 0) return -1;
+          break;
+        } else break;
+        at += 1;
+        break;
+      }
+      case char.closeBrace:
+        if (inside === "braces" || inside === "quotedBraces") nests.pop();
+        break;
+      case char.open:
+        if (inside === "parens") nests.push("parens");
+        wordStart = true;
+        break;
+      case char.close:
+        if (inside === "parens") nests.pop();
+        else wordStart = true;
+        break;
+      case char.hash: {
+        if (!wasWordStart || inside !== undefined) break;
+        const end = text.indexOf("\n", at);
+        if (end < 0) return at;
+        at = end;
+        wordStart = true;
+        break;
+      }
+      case char.blank:
+      case char.tab:
+      case char.newline:
+      case char.semicolon:
+      case char.ampersand:
+      case char.bar:
+      case char.less:
+      case char.greater:
+        wordStart = true;
+        break;
+    }
+  }
+  return -1;
+}
+
+/** The closing quote of `$'...'`, in which a backslash escapes a quote; -1 when there is none. */
+function ansiQuoteEnd(text: string, from: number): number {
+  for (let at = from; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code === char.backslash) at += 1;
+    else if (code === char.singleQuote) return at;
+  }
+  return -1;
+}

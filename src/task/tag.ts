@@ -1,0 +1,109 @@
+/*
+ * Tags as users write them (`key`, `key:value`), checked and turned into settings. The keys `group`, `cores`, `memory` and `timeout` name
+ * columns of the task instead of tags; `part` belongs to the database and is dropped.
+ *
+ *   tag   = key [ ":" [ value ] ]
+ *   key   = 1 to 120 of A-Z a-z 0-9 _ . + -
+ *   value = 0 to 120 of the same
+ *
+ * Does not know where a tag was written: what is wrong comes back as text, and the caller names the place.
+ */
+import { argumentError } from "../base/errors.ts";
+import { parseSeconds, parseSize } from "../base/units.ts";
+import { coerce } from "./coerce.ts";
+import type { TagValue } from "./task.ts";
+
+export type Setting =
+  | { readonly kind: "tag"; readonly key: string; readonly value: TagValue }
+  | { readonly kind: "group"; readonly value: number }
+  | { readonly kind: "cores" | "memory" | "timeout"; readonly value: number | null };
+
+/** A word that is no tag, and why: `bad tag "a/b": ...`. */
+export interface BadTag {
+  readonly word: string;
+  readonly reason: string;
+}
+
+const shape = /^[A-Za-z0-9_.+-]*$/;
+const longest = 120;
+const alphabet = "A-Z a-z 0-9 _ . + -";
+
+/** The settings of a list of words, in order; `part` is left out. A BadTag for the first word that cannot be one. */
+export function parseTags(words: readonly string[]): readonly Setting[] | BadTag {
+  const settings: Setting[] = [];
+  for (const [index, word] of words.entries()) {
+    const next = words[index + 1];
+    // `site: b` would quietly make two empty tags, which nobody means.
+    if (word.endsWith(":") && word.length > 1 && next !== undefined && !next.includes(":")) {
+      return bad(`${word} ${next}`, `no blank may stand between a key and its value, write ${word}${next}`);
+    }
+    const setting = parseTag(word);
+    if ("reason" in setting) return setting;
+    if (setting.kind !== "tag" || setting.key !== "part") settings.push(setting);
+  }
+  return settings;
+}
+
+/** As parseTags, for words of the command line. Throws argumentError. */
+export function requireTags(words: readonly string[]): readonly Setting[] {
+  const settings = parseTags(words);
+  if ("reason" in settings) throw argumentError(describeBadTag(settings));
+  return settings;
+}
+
+export function describeBadTag({ word, reason }: BadTag): string {
+  const shown = word.length <= 2 * longest ? word : `${word.slice(0, 2 * longest)}...`;
+  return `bad tag "${shown}": ${reason}`;
+}
+
+export function parseTag(word: string): Setting | BadTag {
+  const colon = word.indexOf(":");
+  const key = (colon < 0 ? word : word.slice(0, colon)).trim();
+  const text = colon < 0 ? "" : word.slice(colon + 1).trim();
+  switch (key) {
+    case "group":
+    case "cores":
+    case "memory":
+    case "timeout":
+      return parseReserved(key, word, text);
+    case "":
+      return bad(word, "the key is empty");
+  }
+  if (!shape.test(key)) return bad(word, `a key may only hold ${alphabet}`);
+  if (key.length > longest) return bad(word, `the key is too long (${key.length} characters, at most ${longest})`);
+  const value = coerce(text);
+  if (typeof value === "string") {
+    if (!shape.test(value)) return bad(word, `a value may only hold ${alphabet}`);
+    if (value.length > longest) return bad(word, `the value is too long (${value.length} characters, at most ${longest})`);
+  }
+  return { kind: "tag", key, value };
+}
+
+/** `null` takes a limit away again; so does 0, as in the configuration. */
+function parseReserved(key: "group" | "cores" | "memory" | "timeout", word: string, text: string): Setting | BadTag {
+  if (coerce(text) === null) return key === "group" ? { kind: key, value: 0 } : { kind: key, value: null };
+  switch (key) {
+    case "group":
+    case "cores": {
+      const value = coerce(text);
+      if (typeof value !== "number" || !/^[-+\d_\s]+$/.test(text) || value < 0) {
+        return bad(word, `${key} is a whole number, 0 or more`);
+      }
+      return key === "group" ? { kind: key, value } : { kind: key, value: value || null };
+    }
+    case "memory": {
+      const bytes = parseSize(text);
+      if (bytes === null) return bad(word, "memory is a number of bytes, or with a unit as in 512MB or 1.5GB");
+      return { kind: key, value: bytes || null };
+    }
+    case "timeout": {
+      const seconds = parseSeconds(text);
+      if (seconds === null) return bad(word, "timeout is a number of seconds, or as in 90s, 10m, 2h, 1:30:00");
+      return { kind: key, value: seconds || null };
+    }
+  }
+}
+
+function bad(word: string, reason: string): BadTag {
+  return { word, reason };
+}
