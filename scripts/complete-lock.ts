@@ -15,7 +15,9 @@ export interface Lock {
 }
 
 /** Packages that others in the lock may need on some platform, and that the lock does not have: name and version. */
-export function missingFrom(lock: Lock): readonly { readonly name: string; readonly version: string; readonly dev: boolean }[] {
+export function missingFrom(
+  lock: Lock,
+): readonly { readonly name: string; readonly version: string; readonly dev: boolean }[] {
   return Object.entries(lock.packages).flatMap(([, owner]) =>
     Object.entries(owner.optionalDependencies ?? {})
       .filter(([name]) => lock.packages[`node_modules/${name}`] === undefined)
@@ -24,8 +26,12 @@ export function missingFrom(lock: Lock): readonly { readonly name: string; reado
 }
 
 function entryFor(name: string, version: string, dev: boolean): LockedPackage {
-  const [os, cpu, libc] = name.replace(/^.*\//, "").replace(/^binding-/, "").split("-");
-  if (os === undefined || cpu === undefined) throw new Error(`no platform in the name of ${name}: add it to package-lock.json by hand`);
+  const [os, cpu, libc] = name
+    .replace(/^.*\//, "")
+    .replace(/^binding-/, "")
+    .split("-");
+  if (os === undefined || cpu === undefined)
+    throw new Error(`no platform in the name of ${name}: add it to package-lock.json by hand`);
   const cLibrary = os === "linux" && libc !== undefined ? { libc: [libc.startsWith("musl") ? "musl" : "glibc"] } : {};
   const entry = { version, cpu: [cpu], ...(dev ? { dev } : {}), ...cLibrary, license: "MIT", optional: true, os: [os] };
   return entry;

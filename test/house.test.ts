@@ -1,0 +1,192 @@
+/*
+ * The rules of the house that no general checker knows: who may import whom, and what may stand where. A rule that is broken names
+ * the place and the remedy. Comments do not count; everything else in a file does.
+ */
+import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { missingFrom } from "../scripts/complete-lock.ts";
+import type { Lock } from "../scripts/complete-lock.ts";
+
+const root = resolve(import.meta.dir, "..");
+
+interface Source {
+  readonly path: string;
+  /** As it is, for what is said about the whole file. */
+  readonly text: string;
+  /** Without comments, line for line. */
+  readonly code: string;
+}
+
+function read(pattern: string): readonly Source[] {
+  return [...new Bun.Glob(pattern).scanSync({ cwd: root })].toSorted().map((path) => {
+    const text = readFileSync(join(root, path), "utf8");
+    const blank = (comment: string): string => comment.replace(/[^\n]/g, "");
+    // A `//` counts as a comment at the start of a line or after a blank, so an address in a string does not.
+    const code = text.replace(/(?<=^|\s)\/\*[\s\S]*?\*\//g, blank).replace(/(?<=^|\s)\/\/ .*/gm, "");
+    return { path, text, code };
+  });
+}
+
+const src = read("src/**/*.ts");
+const tests = read("test/**/*.ts");
+const all = [...src, ...tests, ...read("scripts/**/*.ts")];
+
+/** What a room may import besides itself and base/. The table in ARCHITECTURE.md says the same. */
+const rooms: Readonly<Record<string, readonly string[]>> = {
+  base: [],
+  log: [],
+  task: [],
+  template: ["task"],
+  config: ["task"],
+  wire: ["task"],
+  store: ["task"],
+  submit: ["store", "template", "task", "log"],
+  server: ["store", "wire", "task", "log"],
+  client: ["wire", "template", "task", "log"],
+  cluster: ["server", "client", "submit", "store", "wire", "template", "config", "task", "log"],
+  cli: ["cluster", "server", "client", "submit", "store", "wire", "template", "config", "task", "log"],
+  "main.ts": ["cli", "log"],
+  "library.ts": ["cluster", "server", "client", "submit", "store", "wire", "template", "config", "task", "log"],
+};
+
+const roomOf = (path: string): string => path.split("/")[1] ?? "";
+
+function wrongImports({ path, code }: Source): readonly string[] {
+  const room = roomOf(path);
+  const allowed = rooms[room];
+  if (allowed === undefined)
+    return [
+      `${path}: there is no room ${room} in the house: put the file into one, or add it to ARCHITECTURE.md and here`,
+    ];
+  return [...code.matchAll(/\b(?:from|import)\s*\(?\s*"(\.[^"]+)"/g)]
+    .map(([, to]) => join(dirname(path), to!))
+    .filter((to) => to.startsWith("src/") && ![room, "base", ...allowed].includes(roomOf(to)))
+    .map(
+      (to) =>
+        `${path}: imports ${to}: ${room} may know ${["base", ...allowed].join(", ")}; pass it in as a value or a function`,
+    );
+}
+
+test("a room imports only what it may know", () => {
+  expect(src.flatMap(wrongImports)).toEqual([]);
+});
+
+interface Ban {
+  readonly rule: string;
+  readonly pattern: RegExp;
+  readonly among: readonly Source[];
+  readonly except: RegExp;
+  readonly remedy: string;
+}
+
+const nowhere = /^$/;
+
+const bans: readonly Ban[] = [
+  {
+    rule: "only base/clock.ts sets timers and reads the time",
+    pattern: /\b(?:setTimeout|setInterval|Date\.now|performance\.now|Bun\.nanoseconds|Bun\.sleep)\(|\bnew Date\(\)/,
+    among: src,
+    except: /^src\/base\/clock\.ts$/,
+    remedy: "take a Clock, or `now`, as a parameter",
+  },
+  {
+    rule: "only main.ts ends the process",
+    pattern: /\bprocess\.exit\b(?!Code)/,
+    among: src,
+    except: /^src\/main\.ts$/,
+    remedy: "return an exit status, or throw an error of base/errors.ts",
+  },
+  {
+    rule: "SQL lives in store/",
+    pattern:
+      /\b(?:SELECT\s[^"'`]*\sFROM|INSERT\s+(?:OR\s+\w+\s+)?INTO|UPDATE\s+\w+\s+SET|DELETE\s+FROM|CREATE\s+(?:TABLE|INDEX)|PRAGMA)\b|from "bun:sqlite"/,
+    among: src,
+    except: /^src\/store\//,
+    remedy: "add a function to the contract in store/store.ts",
+  },
+  {
+    rule: "a file is imported where it is, not through another",
+    pattern: /^export\s+(?:\*|(?:type\s+)?\{[^}]*\})\s*(?:as\s+\w+\s+)?from\b/m,
+    among: all,
+    except: /^src\/library\.ts$/,
+    remedy: "import from the file that owns the thing",
+  },
+  {
+    rule: "no inheritance but from Error",
+    pattern: /\bclass\s+\w+(?:<[^>]*>)?\s+extends\s+(?!\w*Error\b)/,
+    among: all,
+    except: nowhere,
+    remedy: "pass the differing part as a function",
+  },
+  {
+    rule: "decisions are made without waiting",
+    pattern: /\bawait\b|\basync\b|\bPromise\b/,
+    among: src.filter(({ path }) => /\/(?:reactor|state|event|effects)\.ts$/.test(path)),
+    except: nowhere,
+    remedy: "return an effect, and let the door do it",
+  },
+  {
+    rule: "a test waits for a condition, not for a time",
+    pattern: /\bBun\.sleep(?:Sync)?\(|\bsetTimeout\((?!resolve)|\bsetInterval\(/,
+    among: tests,
+    except: /^test\/(?:e2e\/harness|house\.test)\.ts$/,
+    remedy: "use `until` of test/e2e/harness.ts, a line of the output, or a virtual clock",
+  },
+  {
+    rule: "no test is left out by accident",
+    pattern: /\b(?:test|it|describe)\.(?:only|todo|skip)\b/,
+    among: tests,
+    except: /^test\/house\.test\.ts$/,
+    remedy: "finish or remove it; where a part of the machine may be missing: `needs` of test/e2e/harness.ts",
+  },
+];
+
+/** Each place where the pattern matches, as `file:line`. */
+function places({ path, code }: Source, pattern: RegExp): readonly string[] {
+  return [...code.matchAll(new RegExp(pattern, `${pattern.flags}g`))].map(
+    ({ index, 0: found }) => `${path}:${code.slice(0, index).split("\n").length}: ${found.trim()}`,
+  );
+}
+
+for (const { rule, pattern, among, except, remedy } of bans) {
+  test(rule, () => {
+    const found = among.filter(({ path }) => !except.test(path)).flatMap((source) => places(source, pattern));
+    expect(found.map((place) => `${place}: ${remedy}`)).toEqual([]);
+  });
+}
+
+test("a file is named after what it owns", () => {
+  const vague = /(?:^|\/)(?:utils?|types?|helpers?|common|misc|shared|index|constants)\.ts$/;
+  const found = all
+    .filter(({ path }) => vague.test(path))
+    .map(({ path }) => `${path}: move each part to the file that owns it`);
+  expect(found).toEqual([]);
+});
+
+test("a file can be read in one sitting", () => {
+  const limit = 600;
+  const long = all
+    .map(({ path, text }) => ({ path, lines: text.split("\n").length }))
+    .filter(({ lines }) => lines > limit);
+  expect(
+    long.map(
+      ({ path, lines }) => `${path}: ${lines} lines of ${limit}: find the second thing in it, and give that a file`,
+    ),
+  ).toEqual([]);
+});
+
+test("a source file says first what it owns", () => {
+  const silent = src
+    .filter(({ text }) => !text.startsWith("/*"))
+    .map(({ path }) => `${path}: open it with a comment: what it owns, what it does not know`);
+  expect(silent).toEqual([]);
+});
+
+test("the lock file is complete for every platform", () => {
+  const lock = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8")) as Lock;
+  const missing = missingFrom(lock).map(
+    ({ name, version }) => `${name} ${version}: run scripts/bun scripts/complete-lock.ts`,
+  );
+  expect(missing).toEqual([]);
+});
