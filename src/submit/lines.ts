@@ -5,7 +5,7 @@
  * Bytes are split at 0x0A and only whole lines are decoded, many at once: no character is cut in two. White space at the ends of a
  * line, the CR of CR LF included, is left to who reads the line.
  */
-import { accessSync, constants, fstatSync, statSync } from "node:fs";
+import { accessSync, constants, fstatSync, read as readDescriptor, statSync } from "node:fs";
 import type { Stats } from "node:fs";
 import { messageOf, runtimeError } from "../base/errors.ts";
 
@@ -47,14 +47,15 @@ export function openLines(path: string): LineSource {
   if (path === "-") {
     const stats = attempt("<stdin>", () => fstatSync(0));
     refuseFolder("<stdin>", stats);
-    return lineSource("<stdin>", false, () => Bun.stdin.stream());
+    // Bun.stdin would read a file from its start, even if a shell has read the first lines already.
+    return lineSource("<stdin>", false, () => (stats.isFile() ? descriptorReader(0) : Bun.stdin.stream().getReader()));
   }
   const stats = attempt(path, () => {
     accessSync(path, constants.R_OK);
     return statSync(path);
   });
   refuseFolder(path, stats);
-  return lineSource(path, stats.isFile(), () => Bun.file(path).stream());
+  return lineSource(path, stats.isFile(), () => Bun.file(path).stream().getReader());
 }
 
 const knownErrors: Readonly<Record<string, readonly [name: string, number: number, text: string]>> = {
@@ -84,17 +85,20 @@ function refuseFolder(name: string, stats: Stats): void {
   if (stats.isDirectory()) throw readError(name, Object.assign(new Error("directory"), { code: "EISDIR" }));
 }
 
-type ByteReader = Pick<ReadableStreamDefaultReader<Uint8Array>, "read" | "cancel">;
+export interface ByteReader {
+  read(): Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }>;
+  cancel(): Promise<void>;
+}
 
 /** `open` starts from the beginning each time. */
-export function lineSource(name: string, regular: boolean, open: () => ReadableStream<Uint8Array>): LineSource {
+export function lineSource(name: string, regular: boolean, open: () => ByteReader): LineSource {
   let reader: ByteReader | null = null;
   let closed = false;
 
   async function* read(): AsyncGenerator<LineBatch, void, void> {
     const splitter = lineSplitter();
     let size = firstBatch;
-    const current: ByteReader = open().getReader();
+    const current: ByteReader = open();
     reader = current;
     try {
       for (let ended = false; !ended && !closed; ) {
@@ -116,7 +120,7 @@ export function lineSource(name: string, regular: boolean, open: () => ReadableS
   async function next(current: ByteReader): Promise<Uint8Array | null> {
     try {
       const { done, value } = await current.read();
-      return done ? null : value;
+      return done || value === undefined ? null : value;
     } catch (error) {
       if (closed) return null;
       throw readError(name, error);
@@ -131,6 +135,21 @@ export function lineSource(name: string, regular: boolean, open: () => ReadableS
       closed = true;
       await reader?.cancel().catch(() => undefined);
     },
+  };
+}
+
+/** Reads on from where the descriptor stands. */
+function descriptorReader(descriptor: number): ByteReader {
+  return {
+    read: () =>
+      new Promise((resolve, reject) => {
+        const bytes = new Uint8Array(2 ** 18);
+        readDescriptor(descriptor, bytes, 0, bytes.length, null, (error, count) => {
+          if (error !== null) reject(error);
+          else resolve(count === 0 ? { done: true } : { done: false, value: bytes.subarray(0, count) });
+        });
+      }),
+    cancel: () => Promise.resolve(),
   };
 }
 

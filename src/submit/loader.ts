@@ -10,7 +10,7 @@ import { UserError, exitStatus, messageOf } from "../base/errors.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Store } from "../store/store.ts";
 import type { TaskFactory } from "../task/factory.ts";
-import { argsFault, parseLine } from "../task/line.ts";
+import { parseLine } from "../task/line.ts";
 import type { Line } from "../task/line.ts";
 import type { Setting } from "../task/tag.ts";
 import type { NewTask } from "../task/task.ts";
@@ -57,6 +57,7 @@ export async function load(options: LoadOptions): Promise<Loaded> {
   const stopping = whenAborted(signal, () => {
     void source.close();
   });
+  const aborted = (): boolean => signal?.aborted ?? false;
   let stored = 0;
   let bad = 0;
 
@@ -67,11 +68,11 @@ export async function load(options: LoadOptions): Promise<Loaded> {
   }
 
   async function insert(tasks: readonly NewTask[]): Promise<void> {
-    for (let from = 0; from < tasks.length && signal?.aborted !== true; from += largest) {
+    for (let from = 0; from < tasks.length && !aborted(); from += largest) {
       const part = tasks.length <= largest ? tasks : tasks.slice(from, from + largest);
       const inserted = store.insert(part);
       await (stopping === null ? inserted : Promise.race([inserted, stopping.promise]));
-      if (signal?.aborted === true) break;
+      if (aborted()) break;
       stored += part.length;
       log.debug(() => `Submitted ${part.length} tasks`);
     }
@@ -83,7 +84,8 @@ export async function load(options: LoadOptions): Promise<Loaded> {
     for await (const { first, lines } of source.read()) {
       quiet?.cancel();
       const tasks: NewTask[] = [];
-      for (let index = 0; index < lines.length && signal?.aborted !== true; index += 1) {
+      stamp.newBatch();
+      for (let index = 0; index < lines.length && !aborted(); index += 1) {
         const text = lines[index]!;
         const number = first + index;
         if (typeof text !== "string") {
@@ -93,7 +95,7 @@ export async function load(options: LoadOptions): Promise<Loaded> {
         let line = factory.read(text);
         if (expand !== null && line.kind === "task") line = await expanded(expand, line.args, line.settings);
         if (line.kind === "task") {
-          tasks.push(factory.build(line.args, line.settings, stamp()));
+          tasks.push(factory.build(line.args, line.settings, stamp.next()));
           if (traced) log.trace(`Loaded task (${line.args})`);
         } else if (line.kind === "bad") {
           refuse({ number, reason: line.reason, text: writable(text) });
@@ -105,7 +107,7 @@ export async function load(options: LoadOptions): Promise<Loaded> {
         }
       }
       await insert(tasks);
-      if (signal?.aborted === true) break;
+      if (aborted()) break;
       // A store may answer without a turn of the event loop, and others have to live in this process too.
       await new Promise<void>((resume) => setImmediate(resume));
       if (onQuiet !== undefined) quiet = clock.after(quietMs, onQuiet);
@@ -114,7 +116,7 @@ export async function load(options: LoadOptions): Promise<Loaded> {
     quiet?.cancel();
     stopping?.release();
   }
-  const stopped = signal?.aborted === true;
+  const stopped = aborted();
   for (const part of [" (loader)", ` (${committer})`, ""]) {
     if (stopped) log.warning(`Stopping${part}`);
     else log.debug(`Done${part}`);
@@ -183,21 +185,27 @@ function writable(text: string): string {
   return text.endsWith("\r") ? text.slice(0, -1) : text;
 }
 
-/** Times for tasks: the clock's, but each a microsecond later than the one before at least, so that they sort as the lines did. */
-export function stamper(clock: Clock): () => number {
-  // Counted in whole microseconds: halves of them would not survive being written with six decimals.
+/**
+ * Times for tasks: those of one batch count up in microseconds from the time it was read, and never fall behind earlier ones, so that they
+ * sort as the lines did.
+ */
+export interface Stamper {
+  newBatch(): void;
+  /** Milliseconds since 1970. */
+  next(): number;
+}
+
+export function stamper(clock: Clock): Stamper {
+  // Counted in whole microseconds: parts of them would not survive being written with six decimals.
   let last = 0;
-  let ahead = 0;
-  return () => {
-    // The clock is asked once per 256 tasks; in between each takes the next microsecond.
-    if (ahead === 0) {
-      last = Math.max(last + 1, Math.round(clock.now() * 1000));
-      ahead = 256;
-    } else {
+  return {
+    newBatch() {
+      last = Math.max(last, Math.round(clock.now() * 1000));
+    },
+    next() {
       last += 1;
-    }
-    ahead -= 1;
-    return last / 1000;
+      return last / 1000;
+    },
   };
 }
 
