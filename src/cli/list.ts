@@ -1,0 +1,217 @@
+/*
+ * `hs list`: searches the history of tasks and prints what it finds, row by row as it is found.
+ */
+import { systemClock } from "../base/clock.ts";
+import type { Clock } from "../base/clock.ts";
+import { argumentError, exitStatus } from "../base/errors.ts";
+import type { RecordQuery, Records } from "../store/store.ts";
+import { taskFields } from "../task/task.ts";
+import type { TaskField } from "../task/task.ts";
+import type { Command, CommandSpec, Parsed } from "./command.ts";
+import { quoted } from "./flags.ts";
+import { openHistory } from "./history.ts";
+import { openOutput } from "./output.ts";
+import type { Output } from "./output.ts";
+import { breather, formats, pour, renderer } from "./render.ts";
+import type { Format } from "./render.ts";
+import { conditionsOf, filterOptions, finishedOption, statusFilters } from "./search.ts";
+import { isTags, json } from "./value.ts";
+
+const spec: CommandSpec = {
+  name: "hs list",
+  summary: "Search tasks in the database and print them, all of them or those that pass every filter.",
+  usage: [
+    "hs list [FIELD...] [-w COND...] [-t TAG...] [-g GROUP] [-F | -S | -C | -R] [--retries]",
+    "        [-s FIELD [--desc]] [-l NUM] [-f FORMAT | --json | --csv] [-d CHAR] [-c]",
+    "hs list --fields",
+    "hs list --tag-keys | --tag-values KEY",
+  ],
+  positionals: [
+    {
+      key: "fields",
+      metavar: "FIELD",
+      min: 0,
+      max: Infinity,
+      help: "Fields to print, in this order (default: all; --fields names them).",
+    },
+  ],
+  sections: [
+    { title: "Filters", options: [...filterOptions, finishedOption] },
+    {
+      title: "Options",
+      options: [
+        {
+          key: "orderBy",
+          names: ["-s", "--order-by"],
+          kind: "text",
+          metavar: "FIELD",
+          choices: taskFields,
+          help: "Sort by this field, upwards.",
+          fallback: "order of submission",
+        },
+        { key: "desc", names: ["--desc"], kind: "flag", help: "Sort downwards." },
+        { key: "limit", names: ["-l", "--limit"], kind: "integer", help: "Print at most NUM tasks.", fallback: "all" },
+        { key: "count", names: ["-c", "--count"], kind: "flag", help: "Print only how many there are." },
+        {
+          key: "format",
+          names: ["-f", "--format"],
+          kind: "text",
+          metavar: "FORMAT",
+          choices: formats,
+          help: `One of ${formats.join(", ")}.`,
+          fallback: "normal, or plain with FIELD",
+        },
+        { key: "json", names: ["--json"], kind: "flag", help: "The same as -f json." },
+        { key: "csv", names: ["--csv"], kind: "flag", help: "The same as -f csv." },
+        {
+          key: "delimiter",
+          names: ["-d", "--delimiter"],
+          kind: "text",
+          metavar: "CHAR",
+          help: "What stands between values in plain and csv.",
+          fallback: "TAB, or ',' in csv",
+        },
+        { key: "listFields", names: ["--fields"], kind: "flag", help: "Print the names of all fields and stop." },
+        { key: "tagKeys", names: ["--tag-keys"], kind: "flag", help: "Print every tag key in use." },
+        { key: "tagValues", names: ["--tag-values"], kind: "flag", help: "Print every value of the tag KEY." },
+        {
+          key: "ignorePartitions",
+          names: ["-i", "--ignore-partitions"],
+          kind: "flag",
+          hidden: true,
+          help: "Look only into the main database file.",
+        },
+      ],
+    },
+  ],
+  exclusive: [statusFilters, ["format", "json", "csv"], ["tagKeys", "tagValues"]],
+  epilog: [
+    "Examples:",
+    "  hs list args exit_status -f table    what ran, and how it ended",
+    "  hs list --count --remaining          how much is left to do",
+    "  hs list id -F -w 'duration >= 1h'    failures that took an hour or more",
+    "  hs list --csv > tasks.csv            everything, for a spreadsheet",
+  ].join("\n"),
+};
+
+/** What `hs list` needs of its surroundings, so that tests can hand it other ones. */
+export interface ListPorts {
+  readonly records: () => Promise<Records & { close(): Promise<void> }>;
+  readonly output: () => Output;
+  readonly clock: Clock;
+}
+
+export const command: Command = {
+  spec,
+  bare: "usage",
+  run: (parsed, context) =>
+    list(parsed, {
+      records: () => openHistory(context),
+      output: () => openOutput(1, context.env),
+      clock: systemClock,
+    }),
+};
+
+export async function list(parsed: Parsed, ports: ListPorts): Promise<number> {
+  const wish = wishOf(parsed);
+  const output = ports.output();
+  if (wish.kind === "fields") {
+    output.write(`${taskFields.join(" ")}\n`);
+    return exitStatus.success;
+  }
+  const records = await ports.records();
+  try {
+    if (wish.kind === "count") output.write(`${await records.count(wish.query)}\n`);
+    else if (wish.kind === "tags") await printTags(wish.key, records, output, ports.clock);
+    else {
+      const shape = renderer(wish.format, wish.query.fields, { ...output, delimiter: wish.delimiter });
+      await pour(records.search(wish.query), shape, output, ports.clock);
+    }
+  } finally {
+    await records.close();
+  }
+  return exitStatus.success;
+}
+
+type Wish =
+  | { readonly kind: "fields" }
+  | { readonly kind: "count"; readonly query: RecordQuery }
+  /** All values of a key; null: all keys. */
+  | { readonly kind: "tags"; readonly key: string | null }
+  | { readonly kind: "rows"; readonly query: RecordQuery; readonly format: Format; readonly delimiter: string };
+
+/** Everything that can be wrong with the words is found here, before the database is opened. */
+function wishOf(parsed: Parsed): Wish {
+  if (parsed.flag("listFields")) return { kind: "fields" };
+  const words = parsed.words("fields");
+  if (parsed.flag("tagValues")) {
+    const [key] = words;
+    if (key === undefined || words.length !== 1) {
+      throw argumentError(`argument --tag-values: expected exactly one KEY, not ${words.length}`);
+    }
+    return { kind: "tags", key };
+  }
+  const fields = words.map(expectField);
+  const where = conditionsOf(parsed);
+  const chosen = parsed.flag("json") ? "json" : parsed.flag("csv") ? "csv" : (parsed.text("format") as Format | undefined);
+  const format = chosen ?? (fields.length === 0 ? "normal" : "plain");
+  if (format === "normal" && fields.length > 0) {
+    throw argumentError("argument -f/--format: 'normal' always shows all fields: leave out FIELD, or choose another format");
+  }
+  const delimiter = delimiterOf(parsed.text("delimiter"), format);
+  if (parsed.flag("tagKeys")) return { kind: "tags", key: null };
+  const limit = parsed.number("limit") ?? -1;
+  const query: RecordQuery = {
+    fields: fields.length === 0 ? taskFields : fields,
+    where,
+    orderBy: (parsed.text("orderBy") as TaskField | undefined) ?? null,
+    descending: parsed.flag("desc"),
+    limit: limit < 0 ? null : limit,
+  };
+  return parsed.flag("count") ? { kind: "count", query } : { kind: "rows", query, format, delimiter };
+}
+
+function expectField(word: string): TaskField {
+  const field = taskFields.find((each) => each === word);
+  if (field === undefined) throw argumentError(`there is no field ${quoted(word)} (see: hs list --fields)`);
+  return field;
+}
+
+const delimiterMax = 100;
+
+function delimiterOf(text: string | undefined, format: Format): string {
+  if (text === undefined) return format === "csv" ? "," : "\t";
+  const blame = (reason: string): Error => argumentError(`argument -d/--delimiter: ${reason}`);
+  if (format !== "csv" && format !== "plain") throw blame(`only for the formats plain and csv, not ${format}`);
+  const length = [...text].length;
+  if (length > delimiterMax) throw blame(`at most ${delimiterMax} characters, not ${length}`);
+  if (format === "csv" && (length !== 1 || /["\r\n]/.test(text))) {
+    throw blame(`csv takes one character that is no quote and no end of line, not ${quoted(text)}`);
+  }
+  return text;
+}
+
+/** Keys, or the values of a key, each once in the order of appearance, as soon as they are met. */
+async function printTags(key: string | null, records: Records, output: Output, clock: Clock): Promise<void> {
+  const seen = new Set<string>();
+  const query: RecordQuery = { fields: ["tag"], where: [], orderBy: null, descending: false, limit: null };
+  const breathe = breather(clock);
+  let last: unknown;
+  const print = (identity: string, line: string): void => {
+    if (seen.has(identity)) return;
+    seen.add(identity);
+    output.write(`${line}\n`);
+  };
+  for await (const [tags] of records.search(query)) {
+    const breath = breathe();
+    if (breath !== null) await breath;
+    // Rows of one submission mostly share the object.
+    if (tags === last || tags === undefined || !isTags(tags)) continue;
+    last = tags;
+    if (key === null) for (const each of Object.keys(tags)) print(each, each);
+    else if (Object.hasOwn(tags, key)) {
+      const value = tags[key] ?? null;
+      print(json(value, false), typeof value === "string" ? value : json(value, false));
+    }
+  }
+}

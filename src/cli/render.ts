@@ -1,0 +1,225 @@
+/*
+ * The formats of `hs list`: text for a stream of rows, and the stream itself. Each format is told the fields once and then makes text row
+ * by row; nothing is kept of rows that were written. Knows no store: rows come from any iterable.
+ */
+import type { Clock } from "../base/clock.ts";
+import { paint } from "../log/colour.ts";
+import { taskFields } from "../task/task.ts";
+import type { TaskField } from "../task/task.ts";
+import type { Output } from "./output.ts";
+import { record } from "./record.ts";
+import { table } from "./table.ts";
+import { floatFields, isTags, json, jsonText, oneLine, readable } from "./value.ts";
+import type { Row, Value } from "./value.ts";
+import { yamlMapping } from "./yaml.ts";
+
+export const formats = ["normal", "plain", "table", "json", "csv"] as const;
+export type Format = (typeof formats)[number];
+
+export interface Page {
+  readonly coloured: boolean;
+  /** For tables. */
+  readonly columns: number;
+  /** For csv and plain. */
+  readonly delimiter: string;
+}
+
+export interface Renderer {
+  /** What comes before the first row. */
+  readonly head: string;
+  /** Text of a row, with what separates it from the one before. Empty while a layout is still being decided. */
+  row(values: Row): string;
+  /** What comes after the last row. */
+  end(): string;
+}
+
+/** `fields` are those of the rows, repeats included; `normal` takes rows of all fields. */
+export function renderer(format: Format, fields: readonly TaskField[], page: Page): Renderer {
+  switch (format) {
+    case "normal":
+      return { head: "", row: (values) => `---\n${record(values)}`, end: () => "" };
+    case "plain":
+      return plain(fields, page.delimiter);
+    case "csv":
+      return csv(fields, page.delimiter);
+    case "json":
+      return jsonArray(fields, page.coloured);
+    case "table":
+      return boxes(fields, page);
+  }
+}
+
+function plain(fields: readonly TaskField[], delimiter: string): Renderer {
+  const floats = fields.map((field) => floatFields.has(field));
+  const cell = (value: Value, isFloat: boolean): string =>
+    typeof value === "string" ? oneLine(value) : readable(value, isFloat);
+  return {
+    head: "",
+    row(values) {
+      let text = cell(values[0]!, floats[0]!);
+      for (let index = 1; index < floats.length; index += 1) text += delimiter + cell(values[index]!, floats[index]!);
+      return `${text}\n`;
+    },
+    end: () => "",
+  };
+}
+
+/** RFC 4180: rows end with CR LF, quotes only where they are needed. */
+function csv(fields: readonly TaskField[], delimiter: string): Renderer {
+  const special = new RegExp(`["\\r\\n${delimiter.replace(/[\\\]^-]/g, "\\$&")}]`, "u");
+  const quote = (text: string): string => (special.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+  const floats = fields.map((field) => floatFields.has(field));
+  const cell = (value: Value, isFloat: boolean): string => quote(typeof value === "string" ? value : json(value, isFloat));
+  return {
+    head: `${fields.map(quote).join(delimiter)}\r\n`,
+    row(values) {
+      let text = cell(values[0]!, floats[0]!);
+      for (let index = 1; index < floats.length; index += 1) text += delimiter + cell(values[index]!, floats[index]!);
+      // A row of one empty text would be an empty line, which readers skip.
+      return text === "" ? '""\r\n' : `${text}\r\n`;
+    },
+    end: () => "",
+  };
+}
+
+/** A JSON object has a key once, so a field that was asked for twice is there once. */
+function jsonArray(fields: readonly TaskField[], coloured: boolean): Renderer {
+  const members = membersOf([...new Set(fields)], "        ", coloured);
+  const indexes = [...new Set(fields)].map((field) => fields.indexOf(field));
+  let isEmpty = true;
+  return {
+    head: "[",
+    row(values) {
+      const lead = isEmpty ? "\n    {" : ",\n    {";
+      isEmpty = false;
+      let text = lead;
+      members.forEach((member, index) => {
+        text += (index === 0 ? "\n" : ",\n") + member.lead + jsonValue(values[indexes[index]!]!, member.isFloat, "        ", coloured);
+      });
+      return `${text}\n    }`;
+    },
+    end: () => (isEmpty ? "]\n" : "\n]\n"),
+  };
+}
+
+interface Member {
+  /** Indent, key and colon. */
+  readonly lead: string;
+  readonly isFloat: boolean;
+}
+
+function membersOf(fields: readonly TaskField[], indent: string, coloured: boolean): readonly Member[] {
+  return fields.map((field) => ({
+    lead: `${indent}${paint(jsonText(field), "cyan", coloured)}: `,
+    isFloat: floatFields.has(field),
+  }));
+}
+
+/** `indent` is that of the line on which the value begins. */
+function jsonValue(value: Value, isFloat: boolean, indent: string, coloured: boolean): string {
+  if (!isTags(value)) return coloured ? paintJson(value, isFloat) : json(value, isFloat);
+  const inner = Object.entries(value).map(
+    ([key, each]) => `${indent}    ${paint(jsonText(key), "cyan", coloured)}: ${jsonValue(each, false, "", coloured)}`,
+  );
+  return inner.length === 0 ? "{}" : `{\n${inner.join(",\n")}\n${indent}}`;
+}
+
+function paintJson(value: Value, isFloat: boolean): string {
+  const colour = typeof value === "string" ? "green" : typeof value === "number" ? "yellow" : "magenta";
+  return paint(json(value, isFloat), colour, true);
+}
+
+/** All fields of a task as one object, for `hs info`; ends with a newline. */
+export function jsonRecord(row: Row, coloured: boolean): string {
+  const lines = membersOf(taskFields, "    ", coloured).map(
+    (member, index) => member.lead + jsonValue(row[index]!, member.isFloat, "    ", coloured),
+  );
+  return `{\n${lines.join(",\n")}\n}\n`;
+}
+
+/** One value over as many lines as it takes; ends with a newline. */
+export function jsonOf(value: Value, isFloat: boolean, coloured: boolean): string {
+  return `${jsonValue(value, isFloat, "", coloured)}\n`;
+}
+
+export function yamlRecord(row: Row, coloured: boolean): string {
+  const members = taskFields.map((key, index) => ({ key, value: row[index]!, isFloat: floatFields.has(key) }));
+  return yamlMapping(members, coloured);
+}
+
+const expectedWidths: Partial<Readonly<Record<TaskField, number>>> = {
+  id: 36,
+  submit_id: 36,
+  server_id: 36,
+  client_id: 36,
+  previous_id: 36,
+  next_id: 36,
+  submit_time: 26,
+  schedule_time: 26,
+  start_time: 26,
+  completion_time: 26,
+  args: 24,
+  command: 24,
+  outpath: 24,
+  errpath: 24,
+  csvpath: 24,
+  tag: 24,
+  submit_host: 16,
+  server_host: 16,
+  client_host: 16,
+};
+
+function boxes(fields: readonly TaskField[], page: Page): Renderer {
+  const floats = fields.map((field) => floatFields.has(field));
+  const columns = fields.map((name) => ({ name, expected: expectedWidths[name] ?? 12 }));
+  const drawn = table(columns, page.columns, page.coloured);
+  return {
+    head: "",
+    row: (values) => drawn.row(values.map((value, index) => readable(value, floats[index]!))),
+    end: () => drawn.end(),
+  };
+}
+
+/** Characters that are gathered before they are written to a file or pipe. */
+const blockLength = 1 << 16;
+/** Rows that come slowly are not held back longer than this; also how long a signal may have to wait. */
+const patienceMs = 50;
+
+/**
+ * Writes all rows. The first appears at once, a terminal gets each row as it comes, everything else gets blocks. A slow reader holds back
+ * the rows; what Output.write throws ends it, and lets the source clean up.
+ */
+export async function pour(rows: AsyncIterable<Row>, shape: Renderer, output: Output, clock: Clock): Promise<void> {
+  const breathe = breather(clock);
+  let text = shape.head;
+  let writtenAt = Number.NEGATIVE_INFINITY;
+  for await (const row of rows) {
+    text += shape.row(row);
+    const now = clock.now();
+    if (text !== "" && (text.length >= blockLength || now - writtenAt >= patienceMs || output.isTerminal)) {
+      output.write(text);
+      text = "";
+      writtenAt = clock.now();
+    }
+    const breath = breathe();
+    if (breath !== null) await breath;
+  }
+  output.write(text + shape.end());
+}
+
+/**
+ * To be called for each row: every now and then it asks to be awaited, and lets the event loop turn. A source that always has a row ready
+ * never does, and Ctrl-C waits for that.
+ */
+export function breather(clock: Clock): () => Promise<void> | null {
+  let turnedAt = clock.now();
+  return () => {
+    if (clock.now() - turnedAt < patienceMs) return null;
+    return new Promise((resume) => {
+      clock.after(0, () => {
+        turnedAt = clock.now();
+        resume();
+      });
+    });
+  };
+}

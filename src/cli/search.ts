@@ -1,0 +1,62 @@
+/*
+ * The options that choose tasks, shared by the commands that search: their help, and how they become conditions.
+ */
+import { parseCondition, parseTagFilter } from "../task/filter.ts";
+import type { Condition } from "../task/filter.ts";
+import type { TagValue, TaskField } from "../task/task.ts";
+import type { Option, Parsed } from "./command.ts";
+
+export const filterOptions: readonly Option[] = [
+  {
+    key: "where",
+    names: ["-w", "--where"],
+    kind: "words",
+    metavar: "COND",
+    help: "Only tasks for which each condition holds: FIELD, one of == != > >= < <= ~, VALUE; as in 'duration >= 10m'.",
+  },
+  {
+    key: "withTag",
+    names: ["-t", "--with-tag"],
+    kind: "words",
+    metavar: "TAG",
+    help: "Only tasks that have each tag: KEY, or KEY:VALUE.",
+  },
+  { key: "group", names: ["-g", "--group"], kind: "integer", metavar: "GROUP", help: "Only tasks of this group." },
+  { key: "failed", names: ["-F", "--failed"], kind: "flag", help: "Only tasks that ended with a status other than 0." },
+  { key: "succeeded", names: ["-S", "--succeeded"], kind: "flag", help: "Only tasks that ended with status 0." },
+  { key: "completed", names: ["-C", "--completed"], kind: "flag", help: "Only tasks that have ended." },
+  { key: "remaining", names: ["-R", "--remaining"], kind: "flag", help: "Only tasks that have not ended." },
+  { key: "retries", names: ["--retries"], kind: "flag", help: "Only second and later attempts." },
+];
+
+/** Former name of --completed, for scripts. */
+export const finishedOption: Option = {
+  key: "completed",
+  names: ["--finished"],
+  kind: "flag",
+  hidden: true,
+  help: "The same as --completed.",
+};
+
+export const statusFilters: readonly string[] = ["failed", "succeeded", "completed", "remaining"];
+
+/** Throws an argumentError for a condition that cannot be one. */
+export function conditionsOf(parsed: Parsed): readonly Condition[] {
+  const is = (field: TaskField, operator: "==" | "!=" | ">", value: TagValue): Condition => ({
+    kind: "field",
+    field,
+    operator,
+    value,
+  });
+  const group = parsed.number("group");
+  return [
+    ...parsed.words("where").map(parseCondition),
+    ...parsed.words("withTag").map(parseTagFilter),
+    ...(group === undefined ? [] : [is("group", "==", group)]),
+    ...(parsed.flag("failed") ? [is("exit_status", "!=", 0)] : []),
+    ...(parsed.flag("succeeded") ? [is("exit_status", "==", 0)] : []),
+    ...(parsed.flag("completed") ? [is("exit_status", "!=", null)] : []),
+    ...(parsed.flag("remaining") ? [is("exit_status", "==", null)] : []),
+    ...(parsed.flag("retries") ? [is("attempt", ">", 1)] : []),
+  ];
+}

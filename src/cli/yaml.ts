@@ -1,0 +1,83 @@
+/*
+ * One task as YAML: a block mapping in the order of the fields, written so that readers of YAML 1.1 and 1.2 agree on every value.
+ *
+ *   mapping = { key ": " scalar "\n" | key ":\n" { "    " key ": " scalar "\n" } }     an empty map is {}
+ *   scalar  = null | true | false | number | text
+ *   text    = as it stands        when no reader could take it for anything else
+ *           | '...'               in printable ASCII
+ *           | "..."               else, with \xXX, \uXXXX and \UXXXXXXXX for what is not
+ */
+import { paint } from "../log/colour.ts";
+import type { Colour } from "../log/colour.ts";
+import type { TagValue, Tags } from "../task/task.ts";
+import { isTags, numberText } from "./value.ts";
+import type { Value } from "./value.ts";
+
+export interface Member {
+  readonly key: string;
+  readonly value: Value;
+  readonly isFloat: boolean;
+}
+
+export function yamlMapping(members: readonly Member[], coloured: boolean): string {
+  return members
+    .map(({ key, value, isFloat }) => {
+      const name = paint(yamlText(key), "cyan", coloured);
+      if (!isTags(value)) return `${name}: ${scalar(value, isFloat, coloured)}\n`;
+      const inner = yamlTags(value, "    ", coloured);
+      return inner === "" ? `${name}: {}\n` : `${name}:\n${inner}`;
+    })
+    .join("");
+}
+
+/** The tags alone; an empty text for none. */
+export function yamlTags(tags: Tags, indent: string, coloured: boolean): string {
+  return Object.entries(tags)
+    .map(([key, value]) => `${indent}${paint(yamlText(key), "cyan", coloured)}: ${scalar(value, false, coloured)}\n`)
+    .join("");
+}
+
+const colours: Readonly<Record<string, Colour>> = { string: "green", number: "yellow", boolean: "magenta", object: "magenta" };
+
+function scalar(value: TagValue, isFloat: boolean, coloured: boolean): string {
+  const text =
+    typeof value === "string" ? yamlText(value) : typeof value === "number" ? yamlNumber(value, isFloat) : String(value);
+  return coloured ? paint(text, colours[typeof value]!, true) : text;
+}
+
+/** YAML 1.1 knows an exponent only after a decimal point. */
+function yamlNumber(value: number, isFloat: boolean): string {
+  return numberText(value, isFloat).replace(/^(-?\d+)e/, "$1.0e");
+}
+
+/** What a plain scalar must not be: another type in one of the two versions of YAML. */
+const otherTypes: readonly RegExp[] = [
+  /^(?:~|null|true|false|yes|no|on|off|y|n|=|<<)$/i,
+  /^[-+]?(?:0b[01_]+|0x[0-9a-f_]+|0o?[0-7_]+|\d[\d_]*(?::[0-5]?\d)*(?:\.[\d_]*)?(?:e[-+]?\d+)?|\.[\d_]+(?:e[-+]?\d+)?|\.inf)$/i,
+  /^\.nan$/i,
+  // Dates and times, also where only part of one follows.
+  /^\d{4}-\d\d?-\d\d?(?:[Tt \t]|$)/,
+];
+
+/** Indicators that cannot begin a plain scalar; `-`, `?` and `:` can where a character other than a blank follows. */
+const badStart = /^(?:[\s,[\]{}#&*!|>'"%@`]|[-?:](?:\s|$)|---|\.\.\.)/;
+const badInside = /:(?:\s|$)|\s#|\s$/;
+const printableAscii = /^[ -~]*$/;
+
+export function yamlText(text: string): string {
+  if (!printableAscii.test(text)) return doubleQuoted(text);
+  const plain = text !== "" && !badStart.test(text) && !badInside.test(text) && !otherTypes.some((type) => type.test(text));
+  return plain ? text : `'${text.replaceAll("'", "''")}'`;
+}
+
+const escapes: Readonly<Record<string, string>> = { "\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t" };
+
+function doubleQuoted(text: string): string {
+  const escaped = text.replace(/["\\]|[^ -~]/gu, (character) => {
+    const known = escapes[character];
+    if (known !== undefined) return known;
+    const code = character.codePointAt(0)!.toString(16);
+    return code.length <= 2 ? `\\x${code.padStart(2, "0")}` : code.length <= 4 ? `\\u${code.padStart(4, "0")}` : `\\U${code.padStart(8, "0")}`;
+  });
+  return `"${escaped}"`;
+}
