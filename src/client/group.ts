@@ -1,0 +1,84 @@
+/*
+ * Process groups of tasks: signals, and whether anybody is left. A group outlives its leader as long as it has a member, and while it does
+ * the kernel gives its number to nobody else. Knows nothing of tasks.
+ */
+import { readdirSync, readFileSync } from "node:fs";
+import { constants } from "node:os";
+import type { StopSignal } from "./executor.ts";
+
+export interface Group {
+  /** After the leader has ended and nobody else is left: does nothing. */
+  signal(signal: StopSignal): void;
+  /** Whether a process of the group other than the leader is left; to be asked after the leader has ended. */
+  alive(): boolean;
+}
+
+/** Number of a signal as Bun reports it: a name, or the number itself for real-time signals. */
+export function signalNumber(signal: NodeJS.Signals | number): number {
+  return typeof signal === "number" ? signal : constants.signals[signal];
+}
+
+/** The group that process `leader` leads; `ended` tells whether the leader has. */
+export function groupOf(leader: number, ended: () => boolean): Group {
+  /** Nobody is left: the number may belong to somebody else by now. */
+  let gone = false;
+  /** A member that was alive at the last look: looking at one process is cheaper than at all. */
+  let member: number | null = null;
+
+  function kill(signal: StopSignal | 0): boolean {
+    if (gone) return false;
+    try {
+      process.kill(-leader, signal);
+    } catch (error) {
+      // EPERM: somebody is there but runs as another user by now (sudo). A signal does not reach it, and the reactor will say so.
+      if ((error as NodeJS.ErrnoException).code !== "ESRCH") return true;
+      gone = ended();
+      return false;
+    }
+    return true;
+  }
+
+  if (process.platform === "win32") return tree(leader, ended);
+  return {
+    signal: (signal) => void kill(signal),
+    alive() {
+      if (!kill(0)) return false;
+      if (process.platform !== "linux") return true;
+      // Where nobody collects them (a container whose first process does not), dead processes keep their number: they are not alive.
+      if (member !== null && isMember(member, leader)) return true;
+      member = findMember(leader);
+      return member !== null;
+    },
+  };
+}
+
+function findMember(group: number): number | null {
+  for (const entry of readdirSync("/proc")) {
+    const pid = Number(entry);
+    if (Number.isInteger(pid) && isMember(pid, group)) return pid;
+  }
+  return null;
+}
+
+/** Neither dead nor of another group: proc(5), the fields behind the name are state, parent, group. */
+function isMember(pid: number, group: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+    const [state, , processGroup] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return processGroup === `${group}` && state !== "Z" && state !== "X";
+  } catch {
+    // It has ended meanwhile.
+    return false;
+  }
+}
+
+/** Windows has no groups and no signals: the process is ended with all that it started, and what survives it cannot be found. */
+function tree(leader: number, ended: () => boolean): Group {
+  return {
+    signal() {
+      if (ended()) return;
+      Bun.spawn(["taskkill", "/PID", `${leader}`, "/T", "/F"], { stdin: "ignore", stdout: "ignore", stderr: "ignore" });
+    },
+    alive: () => false,
+  };
+}

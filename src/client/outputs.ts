@@ -1,0 +1,72 @@
+/*
+ * Where the output of tasks goes: files for all tasks, files for each task, or the client's own output. Bytes of tasks never
+ * pass through this program: files are opened here and handed to the processes. Everything is opened for appending, so that what
+ * several processes write stands behind each other.
+ */
+import { accessSync, closeSync, constants, mkdirSync, openSync } from "node:fs";
+import { messageOf, runtimeError } from "../base/errors.ts";
+
+/** File numbers; null: inherited. */
+export interface Outputs {
+  readonly output: number | null;
+  readonly errors: number | null;
+  close(): void;
+}
+
+const { O_APPEND, O_CREAT, O_TRUNC, O_WRONLY } = constants;
+
+/** Creates or truncates a file for the output of tasks. */
+export function openTruncated(path: string): number {
+  return openSync(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0o666);
+}
+
+/** Opens a file of captured output once more, to add to it. */
+export function openAppended(path: string): number {
+  return openSync(path, O_WRONLY | O_APPEND);
+}
+
+/** The files that all tasks share. UserError when one cannot be written. */
+export function openShared(outputPath: string | null, errorsPath: string | null): Outputs {
+  const output = outputPath === null ? null : openOrBlame(outputPath, "output");
+  let errors: number | null = null;
+  try {
+    // One file for both: truncated once.
+    if (errorsPath !== null) errors = errorsPath === outputPath ? output : openOrBlame(errorsPath, "errors");
+  } catch (error) {
+    if (output !== null) closeSync(output);
+    throw error;
+  }
+  return {
+    output,
+    errors,
+    close() {
+      if (output !== null) closeSync(output);
+      if (errors !== null && errors !== output) closeSync(errors);
+    },
+  };
+}
+
+function openOrBlame(path: string, what: string): number {
+  try {
+    return openTruncated(path);
+  } catch (error) {
+    throw runtimeError("client", "OutputError", `Cannot write task ${what} to "${path}": ${reasonOf(error)}`);
+  }
+}
+
+/** Makes sure that files can be made in the folder of captured output. UserError when not. */
+export function prepareFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true });
+    accessSync(folder, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw runtimeError("client", "OutputError", `Cannot write captured output to folder "${folder}": ${reasonOf(error)}`);
+  }
+}
+
+/** `permission denied` of `EACCES: permission denied, open '/x'`. */
+export function reasonOf(error: unknown): string {
+  const text = messageOf(error);
+  const [, reason] = /^E[A-Z0-9]+: ([^,]+)/.exec(text) ?? [];
+  return reason ?? text;
+}

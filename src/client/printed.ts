@@ -1,0 +1,73 @@
+/*
+ * What a command prints: for commands inside templates. The only output of processes that passes through this program, so it is bounded.
+ */
+import { type Group, groupOf } from "./group.ts";
+import type { StopSignal } from "./executor.ts";
+import type { Variables } from "./environment.ts";
+
+export interface Printing {
+  /** Standard output. Rejects when the command fails, is stopped or prints more than a command line can hold. */
+  readonly text: Promise<string>;
+  /** Stops the command and its children. */
+  stop(signal: StopSignal): void;
+}
+
+/** Most that may be printed, bytes. */
+export const mostPrinted = 1 << 20;
+
+export interface PrintingOptions {
+  readonly cwd: string;
+  readonly env: Variables;
+  readonly stderr: number | "inherit";
+}
+
+/** Starts the command; throws what Bun.spawn throws. */
+export function printedBy(words: string[], options: PrintingOptions): Printing {
+  const windows = process.platform === "win32";
+  const child = Bun.spawn(words, {
+    ...options,
+    stdin: "ignore",
+    stdout: "pipe",
+    detached: !windows,
+    windowsVerbatimArguments: windows,
+  });
+  const group = groupOf(child.pid, () => child.exitCode !== null || child.signalCode !== null);
+  let stopped = false;
+  return {
+    text: read(child, group, () => stopped),
+    stop(signal) {
+      stopped = true;
+      group.signal(signal);
+    },
+  };
+}
+
+async function read(
+  child: Bun.Subprocess<"ignore", "pipe", number | "inherit">,
+  group: Group,
+  stopped: () => boolean,
+): Promise<string> {
+  const output = child.stdout.getReader();
+  // A process that left the group may hold the pipe open for ever: what was stopped is not read to its end.
+  const exited = child.exited.then(async (status) => {
+    if (stopped()) await output.cancel();
+    return status;
+  });
+  const decoder = new TextDecoder();
+  let text = "";
+  let size = 0;
+  for (let part = await output.read(); !part.done; part = await output.read()) {
+    size += part.value.length;
+    if (size > mostPrinted) {
+      group.signal("SIGKILL");
+      await output.cancel();
+      await exited;
+      throw new Error(`prints more than ${mostPrinted} bytes`);
+    }
+    text += decoder.decode(part.value, { stream: true });
+  }
+  const status = await exited;
+  if (stopped()) throw new Error("stopped");
+  if (status !== 0) throw new Error(`exit status ${status}`);
+  return text + decoder.decode();
+}
