@@ -3,12 +3,13 @@
  * The only process.exit.
  */
 import { fstatSync } from "node:fs";
-import { hostname } from "node:os";
 import { isatty } from "node:tty";
 import { systemClock } from "./base/clock.ts";
 import { exitStatus, messageOf } from "./base/errors.ts";
+import { hostName } from "./base/process.ts";
 import type { Surroundings } from "./cli/context.ts";
 import { hs } from "./cli/hs.ts";
+import { openOutput } from "./cli/output.ts";
 import { programName } from "./cli/program.ts";
 import { descriptor } from "./log/descriptor.ts";
 
@@ -18,12 +19,11 @@ const surroundings: Surroundings = {
   program: programName(process.argv0, process.execPath),
   env: process.env,
   cwd: process.cwd(),
-  hostname,
+  hostname: hostName,
   startedAt: systemClock.now(),
-  out: descriptor(1).write,
-  err: descriptor(2).write,
-  isTerminal: isatty,
-  columns: () => (isatty(1) ? process.stdout.columns : undefined),
+  stdout: () => openOutput(1, process.env),
+  stderr: descriptor(2).write,
+  isTerminal: () => isatty(2),
   hasInput: () => {
     try {
       const stdin = fstatSync(0);
@@ -37,6 +37,6 @@ const surroundings: Surroundings = {
 
 hs(process.argv.slice(2), surroundings, exit).then(exit, (thrown: unknown) => {
   // Only when even the reporting of errors failed.
-  surroundings.err(`CRITICAL [hypershell] ${messageOf(thrown)}\n`);
+  surroundings.stderr(`CRITICAL [hypershell] ${messageOf(thrown)}\n`);
   exit(exitStatus.internalError);
 });

@@ -12,6 +12,7 @@ import type { Logger, Loggers } from "../log/logger.ts";
 import { defaultDateFormat } from "../log/styles.ts";
 import type { Context } from "./command.ts";
 import { instanceId } from "./instance.ts";
+import type { Output } from "./output.ts";
 
 /** What the process is given from outside; main.ts has the real one. */
 export interface Surroundings {
@@ -22,12 +23,11 @@ export interface Surroundings {
   readonly hostname: () => string;
   /** ms since 1970. */
   readonly startedAt: number;
-  readonly out: (text: string) => void;
-  readonly err: (text: string) => void;
-  /** Of descriptor 1 or 2. */
-  readonly isTerminal: (fd: 1 | 2) => boolean;
-  /** Columns of the terminal on stdout. */
-  readonly columns: () => number | undefined;
+  readonly stdout: () => Output;
+  /** Whole lines; never throws. */
+  readonly stderr: (text: string) => void;
+  /** Whether stderr is a terminal. */
+  readonly isTerminal: () => boolean;
   /** Whether stdin is a pipe, a socket or a regular file (rather than a terminal or /dev/null). */
   readonly hasInput: () => boolean;
 }
@@ -77,9 +77,11 @@ export function makeContext(surroundings: Surroundings, load: () => Config, leni
 
 /** The settings of the console log; null: the built-in ones. */
 function options(surroundings: Surroundings, config: Config | null): Parameters<typeof consoleLoggers>[0] {
-  const coloured = wantsColour(surroundings.env, surroundings.isTerminal(2)) && config?.boolean("logging.color") !== false;
+  const coloured =
+    wantsColour(surroundings.env, surroundings.isTerminal()) && config?.boolean("logging.color") !== false;
   // The style is a name for a format, so a format that only follows from the style is no setting of its own.
-  const format = config !== null && config.origin("logging.format").source !== "preload" ? config.text("logging.format") : null;
+  const format =
+    config !== null && config.origin("logging.format").source !== "preload" ? config.text("logging.format") : null;
   return {
     level: config?.text("logging.level") ?? "info",
     style: config?.text("logging.style") ?? "default",
@@ -95,7 +97,7 @@ function options(surroundings: Surroundings, config: Config | null): Parameters<
       program: process.execPath,
     },
     clock: systemClock,
-    write: surroundings.err,
+    write: surroundings.stderr,
   };
 }
 

@@ -24,6 +24,7 @@ const systemErrors: Readonly<Record<string, readonly [name: string, text: string
   EACCES: ["PermissionError", "Permission denied"],
   EADDRINUSE: ["OSError", "Address already in use"],
   EADDRNOTAVAIL: ["OSError", "Cannot assign requested address"],
+  EBADF: ["OSError", "Bad file descriptor"],
   ECONNREFUSED: ["ConnectionRefusedError", "Connection refused"],
   ECONNRESET: ["ConnectionResetError", "Connection reset by peer"],
   EDQUOT: ["OSError", "Disk quota exceeded"],
@@ -66,12 +67,13 @@ export function systemErrorText(thrown: unknown): string | null {
   const known = error === null ? undefined : systemErrors[error.code];
   if (error === null || known === undefined) return null;
   // Windows numbers its errors differently from what a user could look up.
-  const number = error.errno === undefined || process.platform === "win32" ? error.code : `Errno ${Math.abs(error.errno)}`;
+  const number =
+    error.errno === undefined || process.platform === "win32" ? error.code : `Errno ${Math.abs(error.errno)}`;
   return `${known[0]}: [${number}] ${known[1]}${error.path === undefined ? "" : `: '${error.path}'`}`;
 }
 
 /** Whether a write failed because the reader of stdout has left (`hs list | head`). */
-export function isClosedOutput(thrown: unknown): boolean {
+function isClosedOutput(thrown: unknown): boolean {
   const error = asSystemError(thrown);
   return error !== null && error.code === "EPIPE" && error.syscall === "write";
 }

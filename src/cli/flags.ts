@@ -50,7 +50,8 @@ function parse(spec: CommandSpec, names: ReadonlyMap<string, Option>, words: rea
   const unrecognized: string[] = [];
   let help = false;
 
-  const isOption = (word: string): boolean => looksLikeOption(word) && !(word.includes(" ") && find(names, word) === null);
+  const isOption = (word: string): boolean =>
+    looksLikeOption(word) && !(word.includes(" ") && find(names, word) === null);
   const isValue = (word: string | undefined): word is string =>
     word !== undefined &&
     word !== "--" &&
@@ -241,7 +242,11 @@ export function parseFloatText(text: string): number | null {
 }
 
 /** Hands the words out in order, each positional taking what it can while those after it get their least; returns what is left over. */
-function assign(positionals: readonly Positional[], words: readonly string[], values: Map<string, Value[]>): readonly string[] {
+function assign(
+  positionals: readonly Positional[],
+  words: readonly string[],
+  values: Map<string, Value[]>,
+): readonly string[] {
   let at = 0;
   const missing: string[] = [];
   positionals.forEach((positional, index) => {

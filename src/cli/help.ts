@@ -45,9 +45,15 @@ function asTyped(line: string, program: string): string {
 /** The whole help of a command; `inner` are the commands below it. */
 export function help(spec: CommandSpec, page: Page, inner: readonly Verb[] = []): string {
   const verbRows = inner.map((verb) => ({ label: verb.name, text: verb.summary }));
-  const argumentRows = spec.positionals.map((positional) => ({ label: positionalLabel(positional), text: positional.help }));
+  const argumentRows = spec.positionals.map((positional) => ({
+    label: positionalLabel(positional),
+    text: positional.help,
+  }));
   const declared = spec.sections.flatMap((section) => section.options);
-  const sections = spec.sections.map(({ title, options }) => ({ title, options: options.filter((each) => each.hidden !== true) }));
+  const sections = spec.sections.map(({ title, options }) => ({
+    title,
+    options: options.filter((each) => each.hidden !== true),
+  }));
   if (!declared.some((option) => option.names.includes("--help"))) {
     const home = sections.find((section) => section.title === "Options") ?? sections.at(-1);
     if (home === undefined) sections.push({ title: "Options", options: [helpOption] });
@@ -67,14 +73,26 @@ export function help(spec: CommandSpec, page: Page, inner: readonly Verb[] = [])
 
 /** The help of the program itself: its commands and its own few options. */
 export function overview(
-  about: { usage: readonly string[]; summary: string; verbs: readonly Verb[]; options: readonly Option[]; epilog: string },
+  about: {
+    usage: readonly string[];
+    summary: string;
+    verbs: readonly Verb[];
+    options: readonly Option[];
+    epilog: string;
+  },
   page: Page,
 ): string {
   const verbRows = about.verbs.map((verb) => ({ label: verb.name, text: verb.summary }));
   const blocks = [
     usage(about, page),
     `${fill(about.summary, page).join("\n")}\n`,
-    ...table([{ title: "Commands", rows: verbRows }, { title: "Options", rows: about.options.map(optionRow) }], page),
+    ...table(
+      [
+        { title: "Commands", rows: verbRows },
+        { title: "Options", rows: about.options.map(optionRow) },
+      ],
+      page,
+    ),
     closing(about.epilog, page),
   ];
   return blocks.join("\n");
@@ -123,7 +141,9 @@ function positionalLabel(positional: Positional): string {
 /** Blocks of rows under their titles, all with one label column. */
 function table(blocks: readonly { title: string; rows: readonly Row[] }[], page: Page): string[] {
   const shown = blocks.filter((block) => block.rows.length > 0);
-  const lengths = shown.flatMap((block) => block.rows.map((row) => row.label.length)).filter((length) => length <= labelMax(page.width));
+  const lengths = shown
+    .flatMap((block) => block.rows.map((row) => row.label.length))
+    .filter((length) => length <= labelMax(page.width));
   const labelWidth = Math.max(0, ...lengths);
   const margin = " ".repeat(indent.length + labelWidth + 2);
   return shown.map((block) => {

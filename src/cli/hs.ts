@@ -6,7 +6,7 @@ import { defineCommand } from "citty";
 import type { CommandContext, CommandDef } from "citty";
 import { systemClock } from "../base/clock.ts";
 import { argumentError, exitStatus } from "../base/errors.ts";
-import { wantsColour } from "../log/colour.ts";
+import { nearest } from "../base/nearest.ts";
 import type { Loggers } from "../log/logger.ts";
 import type { Command, CommandSpec, Option } from "./command.ts";
 import { makeContext } from "./context.ts";
@@ -45,18 +45,30 @@ function verb(
 
 const configVerbs: Verbs = {
   get: verb("get", "Show settings", async () => (await import("./config.ts")).configGet, { lenient: true }),
-  set: verb("set", "Change a setting in a file", async () => (await import("./config.ts")).configSet, { lenient: true }),
-  which: verb("which", "Tell where a setting comes from", async () => (await import("./config.ts")).configWhich, { lenient: true }),
+  set: verb("set", "Change a setting in a file", async () => (await import("./config.ts")).configSet, {
+    lenient: true,
+  }),
+  which: verb("which", "Tell where a setting comes from", async () => (await import("./config.ts")).configWhich, {
+    lenient: true,
+  }),
   edit: verb("edit", "Open a configuration file in your editor", async () => (await import("./config.ts")).configEdit, {
     lenient: true,
   }),
 };
 
 const verbs: Verbs = {
-  cluster: verb("cluster", "Run tasks: server and clients in one program (hsx)", async () => (await import("./cluster.ts")).command),
+  cluster: verb(
+    "cluster",
+    "Run tasks: server and clients in one program (hsx)",
+    async () => (await import("./cluster.ts")).command,
+  ),
   submit: verb("submit", "Add tasks to the database", async () => (await import("./submit.ts")).command),
   initdb: verb("initdb", "Create and maintain the database", async () => (await import("./initdb.ts")).command),
-  info: verb("info", "Show one task: what it was, how it went, what it printed", async () => (await import("./info.ts")).command),
+  info: verb(
+    "info",
+    "Show one task: what it was, how it went, what it printed",
+    async () => (await import("./info.ts")).command,
+  ),
   list: verb("list", "Search tasks", async () => (await import("./list.ts")).command),
   config: verb("config", "Show and change settings", async () => (await import("./config.ts")).command, {
     lenient: true,
@@ -71,7 +83,11 @@ const ownOptions: readonly Option[] = [
 ];
 
 const about = {
-  usage: ["hs COMMAND [ARGS...]", "hs [-h | -v | --citation]", "hsx [ARGS...]        (the same as: hs cluster [ARGS...])"],
+  usage: [
+    "hs COMMAND [ARGS...]",
+    "hs [-h | -v | --citation]",
+    "hsx [ARGS...]        (the same as: hs cluster [ARGS...])",
+  ],
   summary: "Runs shell commands in bulk: from a handful on a laptop to a hundred million on a supercomputer.",
   options: ownOptions,
   epilog: [
@@ -116,7 +132,7 @@ export async function hs(
 async function dispatch(words: readonly string[], call: Call): Promise<number> {
   const [first, ...rest] = words;
   if (first === undefined) {
-    call.surroundings.out(usage(about, page(call.surroundings)));
+    call.surroundings.stdout().write(usage(about, page(call.surroundings)));
     return exitStatus.usage;
   }
   if (first.startsWith("-") && first.length > 1) return ownOption(first, call.surroundings);
@@ -130,9 +146,9 @@ async function dispatch(words: readonly string[], call: Call): Promise<number> {
 
 function ownOption(word: string, surroundings: Surroundings): number {
   const parsed = parseFlags(ownSpec, [word]);
-  if (parsed === "help") surroundings.out(overview({ ...about, verbs: listed(verbs) }, page(surroundings)));
-  else if (parsed.flag("version")) surroundings.out(`${versionLine}\n`);
-  else if (parsed.flag("citation")) surroundings.out(`${citation}\n`);
+  if (parsed === "help") surroundings.stdout().write(overview({ ...about, verbs: listed(verbs) }, page(surroundings)));
+  else if (parsed.flag("version")) surroundings.stdout().write(`${versionLine}\n`);
+  else if (parsed.flag("citation")) surroundings.stdout().write(`${citation}\n`);
   else throw argumentError(`unrecognized arguments: ${word}`);
   return exitStatus.success;
 }
@@ -140,7 +156,7 @@ function ownOption(word: string, surroundings: Surroundings): number {
 function find(among: Verbs, name: string): CommandDef {
   const found = Object.hasOwn(among, name) ? among[name] : undefined;
   if (found !== undefined) return found;
-  const close = closest(name, Object.keys(among));
+  const close = nearest(name.toLowerCase(), Object.keys(among));
   throw argumentError(`unrecognized command: ${name}${close === null ? "" : ` (did you mean '${close}'?)`}`);
 }
 
@@ -162,12 +178,12 @@ async function runCommand(
   const { surroundings } = call;
   const { spec, bare } = command;
   if (words.length === 0 && (bare === "usage" || (bare === "stdin" && !surroundings.hasInput()))) {
-    surroundings.out(usage(spec, page(surroundings)));
+    surroundings.stdout().write(usage(spec, page(surroundings)));
     return exitStatus.usage;
   }
   const parsed = parseFlags(spec, words);
   if (parsed === "help") {
-    surroundings.out(help(spec, page(surroundings), inner));
+    surroundings.stdout().write(help(spec, page(surroundings), inner));
     return exitStatus.success;
   }
   call.setting = await settingOf(surroundings, lenient);
@@ -216,42 +232,15 @@ async function endWith(thrown: unknown, call: Call): Promise<number> {
 }
 
 function page(surroundings: Surroundings): Page {
-  const isTerminal = surroundings.isTerminal(1);
-  const columns = Number(surroundings.env["COLUMNS"]) || (isTerminal ? (surroundings.columns() ?? 80) : Infinity);
-  return {
-    program: surroundings.program,
-    // Less cannot be laid out.
-    width: Math.max(40, columns),
-    coloured: wantsColour(surroundings.env, isTerminal),
-  };
+  const { isTerminal, coloured, columns } = surroundings.stdout();
+  // Less than 40 columns cannot be laid out; a file or a filter gets a row a line.
+  const width = isTerminal || surroundings.env["COLUMNS"] ? Math.max(40, columns) : Infinity;
+  return { program: surroundings.program, width, coloured };
 }
 
 function listed(among: Verbs): readonly Verb[] {
-  return Object.entries(among).map(([name, command]) => ({ name, summary: (command.meta as { description: string }).description }));
-}
-
-/** The name that a slip of the finger may have meant: at most one edit in three letters, swapped neighbours counting as one. */
-export function closest(typed: string, names: readonly string[]): string | null {
-  let best: { name: string; distance: number } | null = null;
-  for (const name of names) {
-    const distance = edits(typed.toLowerCase(), name);
-    if (distance <= Math.max(1, Math.floor(name.length / 3)) && distance < (best?.distance ?? Infinity)) best = { name, distance };
-  }
-  return best?.name ?? null;
-}
-
-function edits(from: string, to: string): number {
-  if (Math.abs(from.length - to.length) > 3) return Infinity;
-  const rows: number[][] = [Array.from({ length: to.length + 1 }, (_, index) => index)];
-  for (let i = 1; i <= from.length; i += 1) {
-    const row = [i];
-    for (let j = 1; j <= to.length; j += 1) {
-      const same = from[i - 1] === to[j - 1];
-      let least = Math.min(rows[i - 1]![j]! + 1, row[j - 1]! + 1, rows[i - 1]![j - 1]! + (same ? 0 : 1));
-      if (i > 1 && j > 1 && from[i - 1] === to[j - 2] && from[i - 2] === to[j - 1]) least = Math.min(least, rows[i - 2]![j - 2]! + 1);
-      row.push(least);
-    }
-    rows.push(row);
-  }
-  return rows[from.length]![to.length]!;
+  return Object.entries(among).map(([name, command]) => ({
+    name,
+    summary: (command.meta as { description: string }).description,
+  }));
 }

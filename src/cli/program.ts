@@ -5,7 +5,12 @@
  * (bun itself, a renamed copy) is `hs`.
  */
 export function programName(argv0: string, execPath: string): "hs" | "hsx" {
-  const names = [argv0, execPath].map((path) => path.replace(/^.*[/\\]/, "").replace(/\.exe$/i, "").toLowerCase());
+  const names = [argv0, execPath].map((path) =>
+    path
+      .replace(/^.*[/\\]/, "")
+      .replace(/\.exe$/i, "")
+      .toLowerCase(),
+  );
   const own = names.find((name) => name === "hs" || name === "hsx");
   return own === "hsx" ? "hsx" : "hs";
 }

@@ -36,7 +36,7 @@ export function consoleLoggers(options: ConsoleOptions): Loggers {
   return makeLoggers([consoleSink(options)], options.clock);
 }
 
-export function consoleSink(options: ConsoleOptions): Sink {
+function consoleSink(options: ConsoleOptions): Sink {
   const refuse = (key: string, problem: string): never => {
     throw configurationError("core.logging", `${problem} (${options.label(key)})`);
   };

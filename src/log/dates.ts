@@ -5,13 +5,26 @@
 
 const days = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"] as const;
 const months = [
-  "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
+  "January",
+  "February",
+  "March",
+  "April",
+  "May",
+  "June",
+  "July",
+  "August",
+  "September",
+  "October",
+  "November",
+  "December",
 ] as const;
 
 const pad = (value: number, width = 2, fill = "0"): string => String(value).padStart(width, fill);
 const hour12 = (date: Date): number => date.getHours() % 12 || 12;
 const dayOfYear = (date: Date): number =>
-  Math.round((Date.UTC(date.getFullYear(), date.getMonth(), date.getDate()) - Date.UTC(date.getFullYear(), 0, 1)) / 86_400_000) + 1;
+  Math.round(
+    (Date.UTC(date.getFullYear(), date.getMonth(), date.getDate()) - Date.UTC(date.getFullYear(), 0, 1)) / 86_400_000,
+  ) + 1;
 /** Weeks counted from the first `firstDay` (0 Sunday, 1 Monday) of the year. */
 const weekOfYear = (date: Date, firstDay: number): number =>
   Math.floor((dayOfYear(date) + 6 - ((date.getDay() + 7 - firstDay) % 7)) / 7);

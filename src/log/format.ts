@@ -37,7 +37,8 @@ export interface Layout {
 }
 
 type Text = (line: Line) => string;
-type Attribute = { readonly kind: "text"; readonly of: Text } | { readonly kind: "number"; readonly of: (line: Line) => number };
+type Attribute =
+  { readonly kind: "text"; readonly of: Text } | { readonly kind: "number"; readonly of: (line: Line) => number };
 
 /** Everything that can be told about a line, by the names that layouts use. */
 function attributes(origin: Origin, layout: Layout): Readonly<Record<string, Attribute>> {
@@ -51,7 +52,9 @@ function attributes(origin: Origin, layout: Layout): Readonly<Record<string, Att
     app_id: always(origin.appId),
     hostname: always(origin.hostname),
     hostname_short: always(origin.hostname.split(".", 1)[0]!),
-    relative_name: text((line) => (line.name.startsWith("hypershell.") ? line.name.slice("hypershell.".length) : line.name)),
+    relative_name: text((line) =>
+      line.name.startsWith("hypershell.") ? line.name.slice("hypershell.".length) : line.name,
+    ),
     elapsed: number((line) => elapsedMs(line) / 1000),
     elapsed_ms: number((line) => Math.floor(elapsedMs(line))),
     elapsed_delta: text((line) => elapsedDelta(elapsedMs(line))),
@@ -100,13 +103,16 @@ export function compileLayout(layout: Layout, origin: Origin): { render: Text } 
     }
     const [whole, name, flags = "", width = "", precision, type = ""] = found;
     if (name === undefined) {
-      return { problem: `stray '%' at character ${found.index + 1} (write '%(name)s' for an attribute, '%%' for a percent sign)` };
+      return {
+        problem: `stray '%' at character ${found.index + 1} (write '%(name)s' for an attribute, '%%' for a percent sign)`,
+      };
     }
     const attribute = Object.hasOwn(known, name) ? known[name]! : null;
     if (attribute === null) return { problem: `unknown attribute '${name}' in '${whole}'` };
     if (!"sdif".includes(type)) return { problem: `unknown type '${type}' in '${whole}' (expected s, d or f)` };
     if (Number(width) > widthMax || Number(precision ?? 0) > 100) return { problem: `'${whole}' is too wide` };
-    if (type !== "s" && attribute.kind !== "number") return { problem: `'${whole}' needs a number, but '${name}' is text` };
+    if (type !== "s" && attribute.kind !== "number")
+      return { problem: `'${whole}' needs a number, but '${name}' is text` };
     parts.push(field(attribute, flags, Number(width), precision === undefined ? null : Number(precision), type));
   }
   const rest = layout.format.slice(from);

@@ -21,10 +21,7 @@ export const levels: Readonly<Record<LevelName, Level>> = {
 };
 
 /** What may be written in `logging.level` (in any case), least grave first. */
-export const levelChoices: readonly string[] = [
-  "notset",
-  ...Object.keys(levels).map((name) => name.toLowerCase()),
-];
+export const levelChoices: readonly string[] = ["notset", ...Object.keys(levels).map((name) => name.toLowerCase())];
 
 /** The least level number that a threshold lets through (`notset`: 0); null for an unknown name. */
 export function parseThreshold(text: string): number | null {

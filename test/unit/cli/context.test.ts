@@ -11,10 +11,9 @@ function surroundings(lines: string[], env: Record<string, string> = {}): Surrou
     cwd: "/",
     hostname: () => "vm",
     startedAt: 0,
-    out: () => {},
-    err: (text) => void lines.push(text),
+    stdout: () => ({ write: () => {}, isTerminal: false, coloured: false, columns: 80 }),
+    stderr: (text) => void lines.push(text),
     isTerminal: () => false,
-    columns: () => undefined,
     hasInput: () => false,
   };
 }
@@ -49,7 +48,7 @@ const broken = (): Config => {
 describe("a context", () => {
   test("loads nothing until something is asked for, and then once", () => {
     let loads = 0;
-    const { context } = makeContext(surroundings([]), () => (loads += 1, settings()), false);
+    const { context } = makeContext(surroundings([]), () => ((loads += 1), settings()), false);
     expect(loads).toBe(0);
     context.config();
     context.loggers("x").info("y");
@@ -74,7 +73,9 @@ describe("a context", () => {
   test("is coloured when forced, unless logging.color says no", () => {
     const line = (config: Config): string => {
       const lines: string[] = [];
-      makeContext(surroundings(lines, { FORCE_COLOR: "1" }), () => config, false).context.loggers("").info("x");
+      makeContext(surroundings(lines, { FORCE_COLOR: "1" }), () => config, false)
+        .context.loggers("")
+        .info("x");
       return lines.join("");
     };
     expect(line(settings())).toContain("\u001b[32m");

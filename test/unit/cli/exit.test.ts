@@ -41,7 +41,10 @@ function recorder(): { lines: string[]; loggers: Loggers } {
   return { lines, loggers };
 }
 
-function reported(thrown: unknown, logFolder: () => string = () => join(folder, "log")): { status: number; lines: string[] } {
+function reported(
+  thrown: unknown,
+  logFolder: () => string = () => join(folder, "log"),
+): { status: number; lines: string[] } {
   const { lines, loggers } = recorder();
   return { status: report(thrown, loggers, logFolder, now), lines };
 }
@@ -83,7 +86,10 @@ describe("a bug", () => {
     const path = join(folder, "log", `exception-20261122-070958-${process.pid}.log`);
     expect(reported(bug)).toEqual({
       status: 5,
-      lines: ["CRITICAL : TypeError: undefined is not - a function", `CRITICAL : Exception traceback written to ${path}`],
+      lines: [
+        "CRITICAL : TypeError: undefined is not - a function",
+        `CRITICAL : Exception traceback written to ${path}`,
+      ],
     });
     expect(readdirSync(join(folder, "log"))).toEqual([`exception-20261122-070958-${process.pid}.log`]);
     const text = readFileSync(path, "utf8");

@@ -27,9 +27,11 @@ const spec: CommandSpec = {
 /** Words as people type them, and worse: pieces of options glued together. */
 const word = fc.oneof(
   fc.string(),
-  fc.array(fc.constantFrom("-", "--", "=", " ", "l", "c", "t", "T", "limit", "tag", "te", "5", "x", "h"), { maxLength: 5 }).map((parts) =>
-    parts.join(""),
-  ),
+  fc
+    .array(fc.constantFrom("-", "--", "=", " ", "l", "c", "t", "T", "limit", "tag", "te", "5", "x", "h"), {
+      maxLength: 5,
+    })
+    .map((parts) => parts.join("")),
 );
 
 test("whatever the words, the answer is values, help, or an argument error", () => {

@@ -146,7 +146,10 @@ describe("multi-value and optional-value options", () => {
   });
   test("an attached word is the only one", () => {
     const parsed = parse("-Tk:2", "echo", "--tag=j", "hi");
-    expect([parsed.words("tag"), parsed.words("args")]).toEqual([["k:2", "j"], ["echo", "hi"]]);
+    expect([parsed.words("tag"), parsed.words("args")]).toEqual([
+      ["k:2", "j"],
+      ["echo", "hi"],
+    ]);
   });
   test("an optional value is the next word unless it is an option", () => {
     expect(parse("--ssh", "a[1-3]").text("ssh")).toBe("a[1-3]");
@@ -218,12 +221,17 @@ describe("errors", () => {
 });
 
 describe("help", () => {
-  test.each([[["-h"]], [["--help"]], [["--hel"]], [["-ch"]], [["x", "-N4", "--help"]], [["-N", "abc", "-h"]], [["-t", "-h"]]])(
-    "%p asks for it",
-    (words) => {
-      expect(parseFlags(spec, words)).toBe("help");
-    },
-  );
+  test.each([
+    [["-h"]],
+    [["--help"]],
+    [["--hel"]],
+    [["-ch"]],
+    [["x", "-N4", "--help"]],
+    [["-N", "abc", "-h"]],
+    [["-t", "-h"]],
+  ])("%p asks for it", (words) => {
+    expect(parseFlags(spec, words)).toBe("help");
+  });
   test("after -- it is a word", () => {
     expect(parse("--", "-h").words("args")).toEqual(["-h"]);
   });

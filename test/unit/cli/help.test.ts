@@ -12,13 +12,22 @@ const spec: CommandSpec = {
     {
       title: "Options",
       options: [
-        { key: "threads", names: ["-N", "--num-threads", "--num-tasks"], kind: "integer", help: "Tasks at once.", fallback: "1" },
+        {
+          key: "threads",
+          names: ["-N", "--num-threads", "--num-tasks"],
+          kind: "integer",
+          help: "Tasks at once.",
+          fallback: "1",
+        },
         { key: "ssh", names: ["--ssh"], kind: "optional", metavar: "HOST", help: "One client per host." },
         { key: "tag", names: ["-t", "--tag"], kind: "words", metavar: "TAG", help: "Tags." },
         { key: "secret", names: ["--secret"], kind: "flag", help: "Not shown.", hidden: true },
       ],
     },
-    { title: "Limits", options: [{ key: "memory", names: ["-m", "--memory"], kind: "size", metavar: "MEM", help: "Memory." }] },
+    {
+      title: "Limits",
+      options: [{ key: "memory", names: ["-m", "--memory"], kind: "size", metavar: "MEM", help: "Memory." }],
+    },
   ],
   exclusive: [],
   epilog: "Examples:\n  hsx   tasks.in\n\nA closing\nremark.",
@@ -70,7 +79,12 @@ test("commands below are listed", () => {
 });
 
 test("a command that declares its own help option keeps it", () => {
-  const own = { ...spec, sections: [{ title: "Options", options: [{ key: "help", names: ["-h", "--help"], kind: "flag" as const, help: "Mine." }] }] };
+  const own = {
+    ...spec,
+    sections: [
+      { title: "Options", options: [{ key: "help", names: ["-h", "--help"], kind: "flag" as const, help: "Mine." }] },
+    ],
+  };
   expect(help(own, plain).match(/--help/g)).toHaveLength(1);
 });
 
@@ -78,7 +92,9 @@ describe("lines", () => {
   test("fit the width where words allow it", () => {
     const long = { ...spec, positionals: [{ ...spec.positionals[0]!, help: "word ".repeat(60) }] };
     for (const width of [40, 60, 100]) {
-      const lines = help(long, { ...plain, width }).split("\n").filter((line) => line.includes("word"));
+      const lines = help(long, { ...plain, width })
+        .split("\n")
+        .filter((line) => line.includes("word"));
       expect(lines.length).toBeGreaterThan(1);
       for (const line of lines) expect(line.length).toBeLessThanOrEqual(width);
     }

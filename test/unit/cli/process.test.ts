@@ -18,7 +18,11 @@ async function shell(script: string): Promise<{ status: number; out: string; err
 
 describe.skipIf(process.platform === "win32")("the process", () => {
   test("prints its version", async () => {
-    expect(await shell("$HS --version")).toEqual({ status: 0, out: `HyperShell v${pkg.version} (Bun ${Bun.version})\n`, err: "" });
+    expect(await shell("$HS --version")).toEqual({
+      status: 0,
+      out: `HyperShell v${pkg.version} (Bun ${Bun.version})\n`,
+      err: "",
+    });
   });
   test("puts an error on stderr in one line and ends with its status", async () => {
     expect(await shell("$HS nonsense")).toEqual({
@@ -27,8 +31,22 @@ describe.skipIf(process.platform === "win32")("the process", () => {
       err: "CRITICAL [hypershell] unrecognized command: nonsense\n",
     });
   });
-  test("minds neither a closed stdout nor a reader who has left", async () => {
-    expect(await shell("$HS --help >&-")).toEqual({ status: 0, out: "", err: "" });
+  test("says in one line that stdout is closed or full", async () => {
+    const closed = await shell("$HS --help >&-");
+    expect(closed).toEqual({
+      status: 5,
+      out: "",
+      err: "CRITICAL [hypershell] OSError: [Errno 9] Bad file descriptor\n",
+    });
+    if (process.platform !== "linux") return;
+    const full = await shell("$HS --help >/dev/full");
+    expect(full).toEqual({
+      status: 5,
+      out: "",
+      err: "CRITICAL [hypershell] OSError: [Errno 28] No space left on device\n",
+    });
+  });
+  test("does not mind a reader who has left", async () => {
     expect(await shell("{ $HS --help; echo $? >&2; } | exec 0<&-")).toEqual({ status: 0, out: "", err: "0\n" });
   });
   test("ends with its status though stderr is closed", async () => {

@@ -21,7 +21,9 @@ function problem(format: string): string {
 describe("styles", () => {
   test("default pads the level to eight columns and names the logger", () => {
     expect(render(styles.default)).toBe("    INFO [hypershell.submit] Submitted 4 tasks");
-    expect(render(styles.default, { level: "CRITICAL", name: "hypershell", message: "x" })).toBe("CRITICAL [hypershell] x");
+    expect(render(styles.default, { level: "CRITICAL", name: "hypershell", message: "x" })).toBe(
+      "CRITICAL [hypershell] x",
+    );
   });
   test("system names time, host, level, instance and logger", () => {
     expect(render(styles.system)).toBe(
@@ -29,7 +31,9 @@ describe("styles", () => {
     );
   });
   test("detailed names time, host, level and logger", () => {
-    expect(render(styles.detailed)).toBe("2026-11-22 07:10:01.625 login07.cluster     INFO [hypershell.submit] Submitted 4 tasks");
+    expect(render(styles.detailed)).toBe(
+      "2026-11-22 07:10:01.625 login07.cluster     INFO [hypershell.submit] Submitted 4 tasks",
+    );
   });
   test("detailed-compact counts time from the start and shortens names", () => {
     expect(render(styles["detailed-compact"])).toBe("00-00:00:02.872 [login07]     INFO [submit] Submitted 4 tasks");
