@@ -31,20 +31,15 @@ describe.skipIf(process.platform === "win32")("the process", () => {
       err: "CRITICAL [hypershell] unrecognized command: nonsense\n",
     });
   });
-  test("says in one line that stdout is closed or full", async () => {
-    const closed = await shell("$HS --help >&-");
-    expect(closed).toEqual({
-      status: 5,
-      out: "",
-      err: "CRITICAL [hypershell] OSError: [Errno 9] Bad file descriptor\n",
-    });
-    if (process.platform !== "linux") return;
-    const full = await shell("$HS --help >/dev/full");
-    expect(full).toEqual({
+  test.if(process.platform === "linux")("says in one line that the disk is full", async () => {
+    expect(await shell("$HS --help >/dev/full")).toEqual({
       status: 5,
       out: "",
       err: "CRITICAL [hypershell] OSError: [Errno 28] No space left on device\n",
     });
+  });
+  test("does not mind a closed stdout", async () => {
+    expect(await shell("$HS --help >&-")).toEqual({ status: 0, out: "", err: "" });
   });
   test("does not mind a reader who has left", async () => {
     expect(await shell("{ $HS --help; echo $? >&2; } | exec 0<&-")).toEqual({ status: 0, out: "", err: "0\n" });
