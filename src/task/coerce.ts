@@ -1,27 +1,26 @@
-/* What the text of a tag or condition value means: null, a boolean, a number, else itself. */
+/*
+ * What a text on a command line, in a tag or in a condition stands for: null, a boolean, a number, or itself.
+ *
+ * `nan`, `inf` and numbers beyond the range of floats stay text, since JSON cannot hold them; so do integers beyond 2^53, which
+ * would lose digits.
+ */
 import type { TagValue } from "./task.ts";
 
-const integer = /^[-+]?\d+(?:_\d+)*$/;
-const float = /^[-+]?(?:\d+(?:_\d+)*\.?(?:\d+(?:_\d+)*)?|\.\d+(?:_\d+)*)(?:[eE][-+]?\d+)?$/;
-const words: ReadonlyMap<string, TagValue> = new Map<string, TagValue>([
-  ["null", null],
-  ["none", null],
-  ["true", true],
-  ["false", false],
-]);
+const digits = "[0-9]+(?:_[0-9]+)*";
+const integer = new RegExp(`^[+-]?${digits}$`);
+const float = new RegExp(`^[+-]?(?:${digits}\\.?(?:${digits})?|\\.${digits})(?:[eE][+-]?${digits})?$`);
 
-/** In this order: null, boolean, integer, float, text. `nan` and `inf` stay text (JSON has no word for them), as do integers beyond 2^53. */
+/** `text` has no white space at its ends. */
 export function coerce(text: string): TagValue {
-  const trimmed = text.trim();
-  const word = words.get(trimmed.toLowerCase());
-  if (word !== undefined) return word;
-  if (integer.test(trimmed)) {
-    const value = Number(trimmed.replaceAll("_", ""));
-    return Number.isSafeInteger(value) ? value + 0 : trimmed;
+  switch (text.toLowerCase()) {
+    case "null":
+    case "none": return null;
+    case "true": return true;
+    case "false": return false;
   }
-  if (float.test(trimmed)) {
-    const value = Number(trimmed.replaceAll("_", ""));
-    return Number.isFinite(value) ? value : trimmed;
-  }
-  return text;
+  const isInteger = integer.test(text);
+  if (!isInteger && !float.test(text)) return text;
+  const number = Number(text.replace(/_/g, ""));
+  if (isInteger) return Number.isSafeInteger(number) ? number + 0 : text;
+  return Number.isFinite(number) ? number : text;
 }

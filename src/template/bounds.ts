@@ -1,0 +1,53 @@
+/*
+ * How an expression fails, and how much it may do. Expressions come from the command line of a user, but run once for each of
+ * a hundred million tasks: `9**9**9` must be an error message, not a client that hangs.
+ *
+ * Work is counted in units of roughly a nanosecond. An expression is evaluated in one go, so one counter serves all.
+ */
+
+/** Why an expression has no value; becomes the reason of a TemplateError. */
+export class ExpressionFailure extends Error {
+  override readonly name = "ExpressionFailure";
+}
+
+export function fail(reason: string): never {
+  throw new ExpressionFailure(reason);
+}
+
+/** Longest text, in UTF-16 units; no command line is nearly as long. */
+export const maxTextLength = 1 << 20;
+export const maxItems = 1 << 20;
+/** Largest integer, in bits. */
+export const maxBits = 1 << 17;
+/** Most decimal digits that an integer may be read from or printed with; Python's own limit. */
+export const maxDigits = 4300;
+
+const maxWork = 5e8;
+let work = 0;
+
+export function startWork(): void {
+  work = 0;
+}
+
+export function spend(units: number): void {
+  work += units;
+  if (work > maxWork) fail("the expression takes too much work");
+}
+
+/** To be asked before a text of `length` units is made. */
+export function allowText(length: number): void {
+  if (length > maxTextLength) fail(`the text would be longer than ${maxTextLength} characters`);
+  spend(length);
+}
+
+/** To be asked before a list of `count` values is made or walked through. */
+export function allowItems(count: number): void {
+  if (count > maxItems) fail(`a list may have at most ${maxItems} values`);
+  spend(count * 10);
+}
+
+/** To be asked before an integer of `bits` bits is made. */
+export function allowBits(bits: number): void {
+  if (bits > maxBits) fail(`the integer would be larger than ${maxBits} bits`);
+  spend((bits / 64) ** 2);
+}

@@ -1,0 +1,191 @@
+/*
+ * Dates, times and spans with Python's arithmetic: the proleptic Gregorian calendar, years 1 to 9999, microseconds, no leap
+ * seconds. Does not read a clock; knows the local time zone only through Date. How they print and are read: dateformat.ts.
+ */
+import { fail } from "./bounds.ts";
+import { roundToInteger } from "./float.ts";
+import { floorDivide, floorRemainder } from "./integer.ts";
+
+/** A length of time (Python's timedelta), in microseconds. */
+export interface Span {
+  readonly kind: "span";
+  readonly micros: bigint;
+}
+
+/** A fixed distance from UTC. */
+export interface Zone {
+  readonly kind: "zone";
+  readonly micros: bigint;
+}
+
+export interface Day {
+  readonly kind: "day";
+  /** Since 1970-01-01. */
+  readonly days: number;
+}
+
+/** A date with a time (Python's datetime). */
+export interface Moment {
+  readonly kind: "moment";
+  /** Since 1970-01-01 00:00:00 of its own zone, or of the local time when it has none. */
+  readonly micros: bigint;
+  readonly zone: Zone | null;
+}
+
+export const second = 1_000_000n;
+export const day = 86_400n * second;
+const maxSpan = 1_000_000_000n * day;
+const firstDay = daysOf(1, 1, 1);
+const lastDay = daysOf(9999, 12, 31);
+
+export const utc: Zone = { kind: "zone", micros: 0n };
+
+export function span(micros: bigint): Span {
+  if (micros >= maxSpan || micros <= -maxSpan) fail("the time span is out of range");
+  return { kind: "span", micros };
+}
+
+export function zone({ micros }: Span): Zone {
+  if (micros >= day || micros <= -day) fail("an offset from UTC must be shorter than a day");
+  return { kind: "zone", micros };
+}
+
+export function dayOf(days: number): Day {
+  if (!(days >= firstDay && days <= lastDay)) fail("the date is out of range: years are 1 to 9999");
+  return { kind: "day", days };
+}
+
+export function moment(micros: bigint, at: Zone | null): Moment {
+  const days = Number(floorDivide(micros, day));
+  if (!(days >= firstDay && days <= lastDay)) fail("the date is out of range: years are 1 to 9999");
+  return { kind: "moment", micros, zone: at };
+}
+
+export function isLeap(year: number): boolean {
+  return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0);
+}
+
+export function daysInMonth(year: number, month: number): number {
+  if (month === 2) return isLeap(year) ? 29 : 28;
+  return month === 4 || month === 6 || month === 9 || month === 11 ? 30 : 31;
+}
+
+/** Days since 1970-01-01; the arguments are a valid date. */
+export function daysOf(year: number, month: number, dayOfMonth: number): number {
+  // Date.UTC takes years below 100 for those of the twentieth century.
+  return new Date(0).setUTCFullYear(year, month - 1, dayOfMonth) / 86_400_000;
+}
+
+/** Like `daysOf`, with the ranges of a real calendar. */
+export function expectDate(year: number, month: number, dayOfMonth: number): number {
+  if (!(year >= 1 && year <= 9999)) fail(`a year is from 1 to 9999, not ${year}`);
+  if (!(month >= 1 && month <= 12)) fail(`a month is from 1 to 12, not ${month}`);
+  const last = daysInMonth(year, month);
+  if (!(dayOfMonth >= 1 && dayOfMonth <= last)) fail(`a day of this month is from 1 to ${last}, not ${dayOfMonth}`);
+  return daysOf(year, month, dayOfMonth);
+}
+
+export interface TimeOfDay {
+  readonly hour: number;
+  readonly minute: number;
+  readonly second: number;
+  readonly microsecond: number;
+}
+
+export function expectTime({ hour, minute, second, microsecond }: TimeOfDay): bigint {
+  if (!(hour >= 0 && hour <= 23)) fail(`an hour is from 0 to 23, not ${hour}`);
+  if (!(minute >= 0 && minute <= 59)) fail(`a minute is from 0 to 59, not ${minute}`);
+  if (!(second >= 0 && second <= 59)) fail(`a second is from 0 to 59, not ${second}`);
+  if (!(microsecond >= 0 && microsecond <= 999_999)) fail(`a microsecond is from 0 to 999999, not ${microsecond}`);
+  return BigInt((hour * 60 + minute) * 60 + second) * 1_000_000n + BigInt(microsecond);
+}
+
+/** Everything a calendar page and a clock show. Weekdays: Monday is 0. */
+export interface Fields extends TimeOfDay {
+  readonly year: number;
+  readonly month: number;
+  readonly day: number;
+  readonly weekday: number;
+  /** From 1. */
+  readonly dayOfYear: number;
+}
+
+export function dateOf(value: Moment | Day): Day {
+  return value.kind === "day" ? value : { kind: "day", days: Number(floorDivide(value.micros, day)) };
+}
+
+export function fieldsOf(value: Moment | Day): Fields {
+  const { days } = dateOf(value);
+  const micros = value.kind === "day" ? 0 : Number(floorRemainder(value.micros, day));
+  const date = new Date(days * 86_400_000);
+  const year = date.getUTCFullYear();
+  const seconds = Math.floor(micros / 1e6);
+  return {
+    year,
+    month: date.getUTCMonth() + 1,
+    day: date.getUTCDate(),
+    hour: Math.floor(seconds / 3600),
+    minute: Math.floor(seconds / 60) % 60,
+    second: seconds % 60,
+    microsecond: micros % 1e6,
+    weekday: weekdayOf(days),
+    dayOfYear: days - daysOf(year, 1, 1) + 1,
+  };
+}
+
+/** Monday is 0; 1970-01-01 was a Thursday. */
+export function weekdayOf(days: number): number {
+  return (((days + 3) % 7) + 7) % 7;
+}
+
+/** Year, week (from 1) and weekday (Monday is 1) of ISO 8601. */
+export function isoWeek(value: Moment | Day): readonly [number, number, number] {
+  const { days } = dateOf(value);
+  const weekday = weekdayOf(days);
+  const thursday = new Date((days - weekday + 3) * 86_400_000);
+  const year = thursday.getUTCFullYear();
+  const week = Math.floor((thursday.getTime() / 86_400_000 - daysOf(year, 1, 1)) / 7) + 1;
+  return [year, week, weekday + 1];
+}
+
+/** The day on which week 1 of the ISO year begins. */
+export function isoYearStart(year: number): number {
+  const fourth = daysOf(year, 1, 4);
+  return fourth - weekdayOf(fourth);
+}
+
+/** A time stamp (seconds since 1970 UTC) as local time, or as the time of a zone. */
+export function fromTimestamp(micros: bigint, at: Zone | null): Moment {
+  if (at !== null) return moment(micros + at.micros, at);
+  const milliseconds = floorDivide(micros, 1000n);
+  const date = new Date(Number(milliseconds));
+  if (Number.isNaN(date.getTime())) fail("the date is out of range: years are 1 to 9999");
+  const shown = new Date(0);
+  shown.setUTCFullYear(date.getFullYear(), date.getMonth(), date.getDate());
+  shown.setUTCHours(date.getHours(), date.getMinutes(), date.getSeconds(), date.getMilliseconds());
+  return moment(BigInt(shown.getTime()) * 1000n + (micros - milliseconds * 1000n), null);
+}
+
+/** Microseconds since 1970 UTC. A local time that a clock shows twice is taken as the first. */
+export function timestampOf(value: Moment): bigint {
+  if (value.zone !== null) return value.micros - value.zone.micros;
+  const milliseconds = floorDivide(value.micros, 1000n);
+  const shown = new Date(Number(milliseconds));
+  const date = new Date(2000, 0, 1);
+  date.setFullYear(shown.getUTCFullYear(), shown.getUTCMonth(), shown.getUTCDate());
+  date.setHours(shown.getUTCHours(), shown.getUTCMinutes(), shown.getUTCSeconds(), shown.getUTCMilliseconds());
+  return BigInt(date.getTime()) * 1000n + (value.micros - milliseconds * 1000n);
+}
+
+/** A float number of `unit`s (in microseconds): the whole part counts exactly, the fraction to the nearest microsecond. */
+export function microsOf(value: bigint | number, unit: bigint): readonly [whole: bigint, fraction: number] {
+  if (typeof value === "bigint") return [value * unit, 0];
+  if (!Number.isFinite(value)) fail("a time must be a finite number");
+  const whole = Math.trunc(value);
+  return [BigInt(whole) * unit, (value - whole) * Number(unit)];
+}
+
+export function secondsToMicros(value: bigint | number): bigint {
+  const [whole, fraction] = microsOf(value, second);
+  return whole + roundToInteger(fraction);
+}

@@ -1,0 +1,89 @@
+/*
+ * What a template makes of one input line. Pure and synchronous but for `{% %}`, whose commands the caller runs (surroundings.ts),
+ * one after the other. Per-task code: the usual template costs no more than joining strings.
+ */
+import { ExpressionFailure } from "./bounds.ts";
+import { strip, wordsOf } from "./characters.ts";
+import { TemplateError } from "./errors.ts";
+import type { CommandPiece, Part, Template } from "./parse.ts";
+import { quoteForShell } from "./quote.ts";
+import { placeOf, placesOf, take } from "./slice.ts";
+import type { Surroundings } from "./surroundings.ts";
+
+/** Whether the result is the input itself, as it stands. */
+export function isPlain({ parts }: Template): boolean {
+  return parts.length === 1 && parts[0]?.kind === "input";
+}
+
+/** Whether expansion runs commands, and its result is a promise. */
+export function needsShell({ parts }: Template): boolean {
+  return parts.some(({ kind }) => kind === "shell");
+}
+
+/** A promise only for a template that needs the shell. Throws, or rejects with, a TemplateError. */
+export function expand(template: Template, input: string, surroundings: Surroundings): string | Promise<string> {
+  if (needsShell(template)) return expandWithShell(template, input, surroundings);
+  return expandPure(template, input, surroundings);
+}
+
+/** For a template that does not need the shell. */
+export function expandPure({ parts }: Template, input: string, surroundings: Surroundings): string {
+  let result = "";
+  for (const part of parts) result += pureText(part, input, surroundings);
+  return result;
+}
+
+async function expandWithShell({ parts }: Template, input: string, surroundings: Surroundings): Promise<string> {
+  let result = "";
+  for (const part of parts) {
+    result += part.kind === "shell" ? await outputOf(part.pattern, part.pieces, input, surroundings) : pureText(part, input, surroundings);
+  }
+  return result;
+}
+
+function pureText(part: Part, input: string, surroundings: Surroundings): string {
+  switch (part.kind) {
+    case "text": return part.text;
+    case "input": return input;
+    case "path": return part.partOf(input);
+    case "word": {
+      const words = wordsOf(input);
+      const place = placeOf(part.index, words.length);
+      if (place !== null) return words[place] as string;
+      throw new TemplateError(part.pattern, input, `index out of range, the input has ${counted(words.length)}`);
+    }
+    case "words": {
+      const words = wordsOf(input);
+      return take(words, placesOf(part.slice, words.length)).join(" ");
+    }
+    case "expression": return expectCommandText(part.pattern, input, valueText(part, input, surroundings));
+    case "shell": throw new Error("a template that needs the shell cannot be expanded without it");
+  }
+}
+
+function counted(words: number): string {
+  return words === 0 ? "no words" : words === 1 ? "1 word" : `${words} words`;
+}
+
+function valueText(part: Extract<Part, { readonly kind: "expression" }>, input: string, surroundings: Surroundings): string {
+  try {
+    return part.textOf(input, surroundings);
+  } catch (error) {
+    if (error instanceof ExpressionFailure) throw new TemplateError(part.pattern, input, error.message);
+    throw error;
+  }
+}
+
+async function outputOf(pattern: string, pieces: readonly CommandPiece[], input: string, { shell }: Surroundings): Promise<string> {
+  let command = "";
+  for (const piece of pieces) command += piece.kind === "text" ? piece.text : piece.kind === "input" ? input : quoteForShell(input);
+  const { status, output } = await shell(command);
+  if (status !== 0) throw new TemplateError(pattern, input, `the command ended with status ${status}`);
+  return expectCommandText(pattern, input, strip(output));
+}
+
+/** The one character that no command line can hold. */
+function expectCommandText(pattern: string, input: string, result: string): string {
+  if (result.includes("\0")) throw new TemplateError(pattern, input, "the result has a NUL character");
+  return result;
+}

@@ -1,0 +1,95 @@
+/*
+ * The replacement fields of `str.format`. They only name values by number; names would need `**` arguments, which expressions lack,
+ * so f-strings are for those.
+ *
+ *   text     = { char | "{{" | "}}" | field }
+ *   field    = "{" [ number ] { "[" key "]" } [ "!" ( "r" | "s" | "a" ) ] [ ":" spec ] "}"         fields may stand in a spec, one level deep
+ */
+import { allowText, fail } from "./bounds.ts";
+import { formatValue } from "./format.ts";
+import { parseInteger } from "./integer.ts";
+import { placeOf } from "./slice.ts";
+import { described, keyOf, repr, text } from "./value.ts";
+import type { Value } from "./value.ts";
+
+export function formatTemplate(template: string, values: readonly Value[]): string {
+  let at = 0;
+  let next = 0;
+  let numbered: boolean | null = null;
+
+  function valueOf(name: string): Value {
+    const isNumbered = name !== "";
+    if (numbered !== null && numbered !== isNumbered) fail("format() takes either numbered fields or fields without numbers");
+    numbered = isNumbered;
+    if (isNumbered && !/^\d+$/.test(name)) fail(`format() has no value that is named '${name}'; use an f-string`);
+    const index = isNumbered ? Number(name) : next++;
+    return values[index] ?? (index < values.length ? null : fail(`format() has no value for the field {${name}}`));
+  }
+
+  /** Behind the opening brace. */
+  function field(depth: number): string {
+    const head = /^\s*(\d*|[^[\]{}!:.]*)((?:\[[^\]]*\])*)(?:!(.))?/u.exec(template.slice(at));
+    const [all = "", name = "", keys = "", conversion] = head ?? [];
+    at += all.length;
+    let value = valueOf(name.trim());
+    for (const [, key = ""] of keys.matchAll(/\[([^\]]*)\]/g)) value = member(value, key);
+    if (conversion !== undefined) value = converted(value, conversion);
+    let spec = "";
+    if (template[at] === ":") {
+      at++;
+      spec = body(depth + 1);
+    }
+    if (template[at] !== "}") fail(`a field of format() is not closed, or has what it cannot have: '${template}'`);
+    at++;
+    return formatValue(value, spec);
+  }
+
+  /** Text and fields; in a spec up to its closing brace. */
+  function body(depth: number): string {
+    let shown = "";
+    if (depth > 2) fail("fields of format() are nested too deeply");
+    while (at < template.length) {
+      const char = template[at] as string;
+      if (char === "}" && depth > 0) return shown;
+      at++;
+      if ((char === "{" || char === "}") && depth === 0 && template[at] === char) at++;
+      else if (char === "}") fail("a single '}' in format(); write '}}' for the sign itself");
+      else if (char === "{") {
+        shown += field(depth);
+        allowText(shown.length);
+        continue;
+      }
+      shown += char;
+    }
+    return shown;
+  }
+
+  return body(0);
+}
+
+export function converted(value: Value, conversion: string): string {
+  if (conversion === "s") return text(value);
+  if (conversion === "r") return repr(value);
+  if (conversion === "a") return ascii(repr(value));
+  return fail(`there is no conversion '!${conversion}'; it is !r, !s or !a`);
+}
+
+export function ascii(shown: string): string {
+  return shown.replace(/[^\0-\x7f]/gu, (char) => {
+    const code = char.codePointAt(0) ?? 0;
+    if (code < 0x100) return `\\x${code.toString(16).padStart(2, "0")}`;
+    return code < 0x10000 ? `\\u${code.toString(16).padStart(4, "0")}` : `\\U${code.toString(16).padStart(8, "0")}`;
+  });
+}
+
+function member(value: Value, key: string): Value {
+  const index = parseInteger(key);
+  if (value !== null && typeof value === "object" && value.kind === "dict") {
+    return (value.entries.get(keyOf(index ?? key)) ?? fail(`the dict has no key '${key}'`))[1];
+  }
+  const isSequence = value !== null && typeof value === "object" && (value.kind === "list" || value.kind === "tuple");
+  if (!isSequence && typeof value !== "string") return fail(`${described(value)} cannot be indexed`);
+  const items: readonly Value[] = typeof value === "string" ? Array.from(value) : value.items;
+  const place = index === null ? fail(`'${key}' is no index`) : placeOf(Number(index), items.length);
+  return place === null ? fail("index out of range") : (items[place] as Value);
+}

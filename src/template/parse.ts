@@ -1,0 +1,168 @@
+/*
+ * The text of a template, parsed once into parts. Knows nothing of inputs and runs nothing; expand.ts does.
+ *
+ *   template   = { "\{" | pattern | char }
+ *   pattern    = "{" [ sign ] "}"                 sign: . .. / /- - + ++ (path.ts), or nothing for the whole input
+ *              | "{" words "}"                    slice.ts
+ *              | "{%" command "%}"                up to the first "%}"
+ *              | "{=" expression "=}"             up to the first "=}"; expression.ts
+ *   command    = { "\@" | "@Q" | "@" | char }     a literal at sign, the input quoted for the shell, the input as it stands
+ *
+ * Blanks and TABs may stand inside the braces, at both ends. `\{` is a literal brace. Braces that are no pattern are text, as in
+ * `awk '{print $1}'`, `${HOME}` or `{a,b}`, and a pattern inside them is still one. A pattern that is begun with `{%` or `{=` and never
+ * ended, or that has brackets right inside its braces and something else than a slice between them, is an error.
+ */
+import { TemplateSyntaxError } from "./errors.ts";
+import { parseExpression } from "./expression.ts";
+import type { Expression } from "./expression.ts";
+import { pathPatterns } from "./path.ts";
+import type { Slice } from "./slice.ts";
+
+export type CommandPiece = { readonly kind: "text"; readonly text: string } | { readonly kind: "input" } | { readonly kind: "quoted" };
+
+/** `pattern` is the text of the pattern, braces and all. */
+export type Part =
+  | { readonly kind: "text"; readonly text: string }
+  | { readonly kind: "input" }
+  | { readonly kind: "path"; readonly pattern: string; readonly partOf: (input: string) => string }
+  | { readonly kind: "word"; readonly pattern: string; readonly index: number }
+  | { readonly kind: "words"; readonly pattern: string; readonly slice: Slice }
+  | { readonly kind: "shell"; readonly pattern: string; readonly pieces: readonly CommandPiece[] }
+  | { readonly kind: "expression"; readonly pattern: string; readonly textOf: Expression };
+
+export interface Template {
+  readonly text: string;
+  /** Neighbouring texts are one part. */
+  readonly parts: readonly Part[];
+}
+
+/** Throws a TemplateSyntaxError, which shows the place, for a pattern that is malformed. */
+export function parseTemplate(text: string): Template {
+  const parts: Part[] = [];
+  let at = 0;
+  let plain = "";
+
+  function put(part: Part, end: number): void {
+    if (plain !== "") parts.push({ kind: "text", text: plain });
+    plain = "";
+    parts.push(part);
+    at = end;
+  }
+
+  while (at < text.length) {
+    if (text.startsWith("\\{", at)) {
+      plain += "{";
+      at += 2;
+      continue;
+    }
+    const found = text[at] === "{" ? patternAt(text, at) : null;
+    if (found !== null) put(found.part, found.end);
+    else plain += text[at++];
+  }
+  if (plain !== "") parts.push({ kind: "text", text: plain });
+  return { text, parts };
+}
+
+interface Found {
+  readonly part: Part;
+  /** Behind the pattern. */
+  readonly end: number;
+}
+
+/** The pattern whose brace stands at `start`; null when the brace is text. */
+function patternAt(text: string, start: number): Found | null {
+  let inside = start + 1;
+  while (text[inside] === " " || text[inside] === "\t") inside++;
+  switch (text[inside]) {
+    case "%": return shellPattern(text, start, inside + 1);
+    case "=": return expressionPattern(text, start, inside + 1);
+    case "[": return wordsPattern(text, start, inside);
+    default: return pathPattern(text, start, inside);
+  }
+}
+
+/** The offset of the mark that ends a pattern. */
+function expectEnd(text: string, start: number, from: number, mark: string): number {
+  const end = text.indexOf(mark, from);
+  if (end !== -1) return end;
+  throw new TemplateSyntaxError(`the pattern has no '${mark}' at its end (a literal brace is written '\\{')`, text, start);
+}
+
+function shellPattern(text: string, start: number, from: number): Found {
+  const end = expectEnd(text, start, from, "%}");
+  const command = text.slice(from, end).trim();
+  if (command === "") throw new TemplateSyntaxError("a command is missing between '{%' and '%}'", text, from);
+  return { part: { kind: "shell", pattern: text.slice(start, end + 2), pieces: piecesOf(command) }, end: end + 2 };
+}
+
+function piecesOf(command: string): CommandPiece[] {
+  return command
+    .split(/(\\@|@Q|@)/)
+    .filter((piece) => piece !== "")
+    .map((piece) => {
+      if (piece === "@") return { kind: "input" };
+      if (piece === "@Q") return { kind: "quoted" };
+      return { kind: "text", text: piece === "\\@" ? "@" : piece };
+    });
+}
+
+function expressionPattern(text: string, start: number, from: number): Found {
+  const end = expectEnd(text, start, from, "=}");
+  const textOf = parseExpression(text, from, end);
+  return { part: { kind: "expression", pattern: text.slice(start, end + 2), textOf }, end: end + 2 };
+}
+
+function pathPattern(text: string, start: number, inside: number): Found | null {
+  const close = text.indexOf("}", inside);
+  if (close === -1) return null;
+  const sign = text.slice(inside, close).replace(/[ \t]+$/, "");
+  if (sign === "") return { part: { kind: "input" }, end: close + 1 };
+  const partOf = pathPatterns.get(sign);
+  return partOf === undefined ? null : { part: { kind: "path", pattern: text.slice(start, close + 1), partOf }, end: close + 1 };
+}
+
+/** From the bracket; braces that are not closed on the same line are text. */
+function wordsPattern(text: string, start: number, bracket: number): Found | null {
+  const close = text.indexOf("}", bracket);
+  if (close === -1 || text.slice(start, close).includes("\n")) return null;
+  const pattern = text.slice(start, close + 1);
+  const bounds: (number | null)[] = [];
+  let at = bracket + 1;
+
+  function blame(problem: string, offset: number): never {
+    throw new TemplateSyntaxError(`${problem} (a literal brace is written '\\{')`, text, offset);
+  }
+
+  function skipBlanks(): void {
+    while (text[at] === " " || text[at] === "\t") at++;
+  }
+
+  function acceptIndex(): number | null {
+    skipBlanks();
+    const [digits] = /^[+-]?[0-9]+/.exec(text.slice(at, close)) ?? [];
+    at += digits?.length ?? 0;
+    skipBlanks();
+    return digits === undefined ? null : Number(digits);
+  }
+
+  for (;;) {
+    skipBlanks();
+    const place = at;
+    const bound = acceptIndex();
+    if (bounds.length === 2 && bound === 0) blame("the step of a slice must not be 0", place);
+    bounds.push(bound);
+    if (text[at] !== ":" || bounds.length === 3) break;
+    at++;
+  }
+  if (text[at] !== "]") {
+    const expected = bounds.length === 1 && bounds[0] === null ? "an index" : bounds.length === 3 ? "']'" : "':' or ']'";
+    blame(at >= close ? "the pattern has no ']'" : `${expected} is expected here`, at);
+  }
+  if (bounds.length === 1 && bounds[0] === null) blame("an index is missing between '[' and ']'", at);
+  at++;
+  skipBlanks();
+  if (at !== close) blame("nothing but '}' may follow the ']'", at);
+  const [start0 = null, stop = null, step = null] = bounds;
+  if (bounds.length === 1 && start0 !== null) return { part: { kind: "word", pattern, index: start0 }, end: close + 1 };
+  return { part: { kind: "words", pattern, slice: { start: start0, stop, step } }, end: close + 1 };
+}

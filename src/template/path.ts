@@ -1,0 +1,59 @@
+/*
+ * Paths as text: the path patterns of templates and the functions of `path` in expressions. Touches no file.
+ *
+ *   folder     text before the last "/", with slashes at its end removed unless it is only slashes
+ *   extension  from the last "." of the last part, unless all characters of the part before it are dots
+ */
+
+/** The text before the last slash; empty for a bare name (and not "."). */
+export function dirName(path: string): string {
+  const head = path.slice(0, path.lastIndexOf("/") + 1);
+  let end = head.length;
+  while (end > 0 && head[end - 1] === "/") end--;
+  return end === 0 ? head : head.slice(0, end);
+}
+
+export function baseName(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
+}
+
+/** The path without its last extension, and the extension with its dot. */
+export function splitExtension(path: string): readonly [string, string] {
+  const start = path.lastIndexOf("/") + 1;
+  const dot = path.lastIndexOf(".");
+  for (let i = start; i < dot; i++) if (path[i] !== ".") return [path.slice(0, dot), path.slice(dot)];
+  return [path, ""];
+}
+
+export function joinPaths(parts: readonly string[]): string {
+  let joined = parts[0] ?? "";
+  for (const part of parts.slice(1)) {
+    if (part.startsWith("/")) joined = part;
+    else joined += joined === "" || joined.endsWith("/") ? part : `/${part}`;
+  }
+  return joined;
+}
+
+/** Without empty parts, `.` and `name/..`; two leading slashes stay two, as POSIX lets them mean something. */
+export function normalPath(path: string): string {
+  if (path === "") return ".";
+  const root = path.startsWith("//") && !path.startsWith("///") ? "//" : path.startsWith("/") ? "/" : "";
+  const parts: string[] = [];
+  for (const part of path.split("/")) {
+    if (part === "" || part === ".") continue;
+    if (part === ".." && parts.length > 0 && parts.at(-1) !== "..") parts.pop();
+    else if (part !== ".." || root === "") parts.push(part);
+  }
+  return root + parts.join("/") || ".";
+}
+
+/** The signs of path patterns and what each makes of the whole input. */
+export const pathPatterns: ReadonlyMap<string, (input: string) => string> = new Map([
+  [".", dirName],
+  ["..", (input) => dirName(dirName(input))],
+  ["/", baseName],
+  ["/-", (input) => splitExtension(baseName(input))[0]],
+  ["-", (input) => splitExtension(input)[0]],
+  ["+", (input) => splitExtension(input)[1]],
+  ["++", (input) => splitExtension(input)[1].slice(1)],
+]);
