@@ -1,0 +1,54 @@
+/* Stand-ins for what list and info work on: rows from an array, and outputs that remember. */
+import type { Output } from "../../../src/cli/output.ts";
+import type { Value } from "../../../src/cli/value.ts";
+import type { RecordQuery, Records } from "../../../src/store/store.ts";
+import type { TaskField } from "../../../src/task/task.ts";
+
+export type Task = Readonly<Record<TaskField, Value>>;
+
+export interface FakeRecords extends Records {
+  readonly queries: RecordQuery[];
+  readonly isClosed: () => boolean;
+  close(): Promise<void>;
+}
+
+/** Hands out the tasks in their order and obeys the limit; remembers what it was asked. */
+export function fakeRecords(tasks: readonly Task[]): FakeRecords {
+  const queries: RecordQuery[] = [];
+  let closed = false;
+  const chosen = (query: RecordQuery): readonly Task[] => {
+    queries.push(query);
+    return tasks.slice(0, query.limit ?? tasks.length);
+  };
+  return {
+    queries,
+    isClosed: () => closed,
+    async *search(query) {
+      for (const task of chosen(query)) yield query.fields.map((field) => task[field]);
+    },
+    count: (query) => Promise.resolve(chosen(query).length),
+    find: (id) => Promise.resolve(tasks.find((task) => task.id === id) ?? null),
+    close: () => {
+      closed = true;
+      return Promise.resolve();
+    },
+  };
+}
+
+export interface Collected extends Output {
+  readonly text: () => string;
+  readonly bytes: () => Buffer;
+}
+
+export function collected(isTerminal = false): Collected {
+  const chunks: Buffer[] = [];
+  const bytes = (): Buffer => Buffer.concat(chunks);
+  return {
+    write: (data) => void chunks.push(typeof data === "string" ? Buffer.from(data) : Buffer.from(data)),
+    text: () => bytes().toString(),
+    bytes,
+    isTerminal,
+    coloured: isTerminal,
+    columns: 80,
+  };
+}
