@@ -101,7 +101,7 @@ export function lineSource(name: string, regular: boolean, open: () => ByteReade
     const current: ByteReader = open();
     reader = current;
     try {
-      for (let ended = false; !ended && !closed; ) {
+      for (let ended = false; !ended && !closed;) {
         const chunk = await next(current);
         ended = chunk === null;
         const from = splitter.number();
@@ -219,7 +219,7 @@ function lineSplitter(): LineSplitter {
 
   function eachLine(bytes: Uint8Array): (string | BadLine)[] {
     const lines: (string | BadLine)[] = [];
-    for (let from = 0; from <= bytes.length; ) {
+    for (let from = 0; from <= bytes.length;) {
       const found = bytes.indexOf(newline, from);
       const to = found < 0 ? bytes.length : found;
       const text = decodeText(bytes.subarray(from, to));

@@ -1,12 +1,12 @@
 /*
- * From lines to stored tasks: reads, builds, stores, and counts, one batch after the other. The store's pace is the pace of all: while it is
- * busy at most one batch more is read. Bad lines are reported and left out; what they mean for the run is the caller's affair.
+ * From lines to stored tasks: reads, builds, stores, and counts, one batch after the other. The store's pace is the pace of all: while it
+ * is busy nothing is read. Bad lines are reported and left out; what they mean for the run is the caller's affair.
  *
  * Tasks are stored as soon as they are read, many at once only when many came at once. So `bundlewait` is always kept, and `bundleSize` is
  * an upper bound for one transaction.
  */
 import type { Clock } from "../base/clock.ts";
-import { UserError, exitStatus, messageOf } from "../base/errors.ts";
+import { TransientError, UserError, exitStatus, messageOf } from "../base/errors.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Store } from "../store/store.ts";
 import type { TaskFactory } from "../task/factory.ts";
@@ -33,6 +33,8 @@ export interface LoadOptions {
   readonly onBad?: (bad: BadLine) => void;
   /** All that was read is stored, and no more came for `quietMs`. Called once per pause. */
   readonly onQuiet?: () => void;
+  /** A store in passing trouble (locked, disk full) is asked again for this long; absent: until it works. */
+  readonly patienceMs?: number;
   /** Ends the loading; what is not stored by then is left out. */
   readonly signal?: AbortSignal;
 }
@@ -46,6 +48,10 @@ export interface Loaded {
 
 /** Input that sends nothing for this long is called quiet. */
 const quietMs = 50;
+
+/** Pauses before a store in trouble is asked again: they double from the first to the longest. */
+const firstPauseMs = 500;
+const longestPauseMs = 30_000;
 
 /** Reads the source to its end. Rejects when it cannot be read or the store refuses. */
 export async function load(options: LoadOptions): Promise<Loaded> {
@@ -67,11 +73,33 @@ export async function load(options: LoadOptions): Promise<Loaded> {
     options.onBad?.(line);
   }
 
+  /** Waits for the end of `waited`, or of the loading. */
+  async function unlessStopped(waited: Promise<void>): Promise<void> {
+    await (stopping === null ? waited : Promise.race([waited, stopping.promise]));
+  }
+
+  async function insertPatiently(tasks: readonly NewTask[]): Promise<void> {
+    let waitedMs = 0;
+    for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
+      try {
+        await store.insert(tasks);
+        if (waitedMs > 0) log.warning("Database is back");
+        return;
+      } catch (error) {
+        if (!(error instanceof TransientError) || aborted() || waitedMs >= (options.patienceMs ?? Infinity))
+          throw error;
+        if (waitedMs === 0) log.warning(`Database trouble, trying again: ${error.message}`);
+        await unlessStopped(new Promise<void>((resume) => clock.after(pauseMs, resume)));
+        if (aborted()) return;
+        waitedMs += pauseMs;
+      }
+    }
+  }
+
   async function insert(tasks: readonly NewTask[]): Promise<void> {
     for (let from = 0; from < tasks.length && !aborted(); from += largest) {
       const part = tasks.length <= largest ? tasks : tasks.slice(from, from + largest);
-      const inserted = store.insert(part);
-      await (stopping === null ? inserted : Promise.race([inserted, stopping.promise]));
+      await unlessStopped(insertPatiently(part));
       if (aborted()) break;
       stored += part.length;
       log.debug(() => `Submitted ${part.length} tasks`);

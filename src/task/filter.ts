@@ -47,7 +47,12 @@ const operators: readonly Operator[] = ["==", "!=", ">=", "<=", ">", "<", "~"];
 export function parseCondition(text: string): Condition {
   const [field, afterField] = expectField(text);
   const [operator, afterOperator] = expectOperator(text, skipBlanks(text, afterField));
-  return { kind: "field", field, operator, value: expectValue(text, field, operator, text.slice(afterOperator).trim()) };
+  return {
+    kind: "field",
+    field,
+    operator,
+    value: expectValue(text, field, operator, text.slice(afterOperator).trim()),
+  };
 }
 
 /** A filter of `-t`: `key` and `key:` ask for the key, `key:value` for the value. A key that no task can have finds nothing. */
@@ -86,7 +91,8 @@ function expectValue(text: string, field: TaskField, operator: Operator, word: s
   const type = fieldTypes[field] ?? "text";
   const value = coerce(word);
   if (operator === "~") {
-    if (value === null || type !== "text") throw blame(text, `~ searches text, ${value === null ? "not null" : `and ${field} is none`}`);
+    if (value === null || type !== "text")
+      throw blame(text, `~ searches text, ${value === null ? "not null" : `and ${field} is none`}`);
     expectPattern(text, word);
     return word;
   }
@@ -115,7 +121,7 @@ function typedValue(type: Exclude<FieldType, "text">, value: TagValue, word: str
 
 function expectPattern(text: string, pattern: string): void {
   try {
-    new RegExp(pattern);
+    void new RegExp(pattern);
   } catch (error) {
     throw blame(text, messageOf(error).replace(/^Invalid regular expression: /, "bad regular expression: "));
   }

@@ -37,12 +37,19 @@ export function parseLine(text: string): Line {
   if (!line.includes("#")) return task(line, noSettings);
   const start = commentStart(line);
   if (start < 0) return task(line, noSettings);
-  const args = line.slice(0, start).trimEnd();
+  const args = trimBeforeComment(line.slice(0, start));
   const words = markedWords(line.slice(start), args === "");
   if (words === null) return args === "" ? comment : task(args, noSettings);
   const settings = parseTags(words);
   if ("reason" in settings) return { kind: "bad", reason: describeBadTag(settings) };
   return args === "" ? { kind: "settings", settings, words } : task(args, settings);
+}
+
+/** Blanks before the comment go, but not one that a backslash makes part of the last word. */
+function trimBeforeComment(text: string): string {
+  const trimmed = text.trimEnd();
+  const escapes = /\\*$/.exec(trimmed)![0].length;
+  return escapes % 2 === 0 ? trimmed : text.slice(0, trimmed.length + 1);
 }
 
 function task(args: string, settings: readonly Setting[]): Line {
@@ -51,7 +58,7 @@ function task(args: string, settings: readonly Setting[]): Line {
 }
 
 /** Why no program could be given this text; null when it can be run. */
-export function argsFault(args: string): string | null {
+function argsFault(args: string): string | null {
   if (args.includes("\0")) return "it has a NUL character";
   // A UTF-16 unit is at most three bytes of UTF-8, so most lines need no count.
   if (args.length * 3 <= longestArgs) return null;
@@ -70,11 +77,27 @@ function markedWords(text: string, whole: boolean): readonly string[] | null {
 }
 
 const char = {
-  tab: 9, newline: 10, blank: 32, doubleQuote: 34, hash: 35, dollar: 36, ampersand: 38, singleQuote: 39, open: 40, close: 41,
-  semicolon: 59, less: 60, greater: 62, backslash: 92, backtick: 96, openBrace: 123, bar: 124, closeBrace: 125,
+  tab: 9,
+  newline: 10,
+  blank: 32,
+  doubleQuote: 34,
+  hash: 35,
+  dollar: 36,
+  ampersand: 38,
+  singleQuote: 39,
+  open: 40,
+  close: 41,
+  semicolon: 59,
+  less: 60,
+  greater: 62,
+  backslash: 92,
+  backtick: 96,
+  openBrace: 123,
+  bar: 124,
+  closeBrace: 125,
 } as const;
 
-/** What the scanner is inside of: `"..."`, `${...}`, the same within double quotes, `$(...)`, or backticks. */
+/** What the scanner is inside of: `"..."`, `${...}`, the same within double quotes, `$(...)`, `<(...)`, or backticks. */
 type Nest = "quotes" | "braces" | "quotedBraces" | "parens" | "backticks";
 
 /**
@@ -139,14 +162,20 @@ function commentStart(text: string): number {
         wordStart = true;
         break;
       }
+      case char.less:
+      case char.greater:
+        // Process substitution, `<(...)`, is a part of a word.
+        if (text.charCodeAt(at + 1) === char.open) {
+          nests.push("parens");
+          at += 1;
+        } else wordStart = true;
+        break;
       case char.blank:
       case char.tab:
       case char.newline:
       case char.semicolon:
       case char.ampersand:
       case char.bar:
-      case char.less:
-      case char.greater:
         wordStart = true;
         break;
     }

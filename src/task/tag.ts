@@ -74,7 +74,8 @@ export function parseTag(word: string): Setting | BadTag {
   const value = coerce(text);
   if (typeof value === "string") {
     if (!shape.test(value)) return bad(word, `a value may only hold ${alphabet}`);
-    if (value.length > longest) return bad(word, `the value is too long (${value.length} characters, at most ${longest})`);
+    if (value.length > longest)
+      return bad(word, `the value is too long (${value.length} characters, at most ${longest})`);
   }
   return { kind: "tag", key, value };
 }

@@ -29,15 +29,58 @@ describe("a size", () => {
   ])("%p is %p bytes", (text, bytes) => {
     expect(parseSize(text)).toBe(bytes);
   });
-  test.each(["", " ", "abc", "-5", "+5", "2XB", "1PB", "5 apples", "1GBs", "Bi", "1 Bi", "KB", ".", "1e3", "9999999TB", "1,5GB", "512MB x"])(
-    "%p is none",
-    (text) => {
-      expect(parseSize(text)).toBeNull();
-    },
-  );
+  test.each([
+    "",
+    " ",
+    "abc",
+    "-5",
+    "+5",
+    "2XB",
+    "1PB",
+    "5 apples",
+    "1GBs",
+    "Bi",
+    "1 Bi",
+    "KB",
+    ".",
+    "1e3",
+    "9999999TB",
+    "1,5GB",
+    "512MB x",
+  ])("%p is none", (text) => {
+    expect(parseSize(text)).toBeNull();
+  });
   test("shows three digits and the unit that keeps it below 1000", () => {
-    const shown = [0, 1, 999, 1000, 1024, 10240, 104857600, 155_189_248, 1047527424, 1048471142, 2 ** 40, 5 * 2 ** 60, -2048].map(formatSize);
-    expect(shown).toEqual(["0.00B", "1.00B", "999B", "0.98KB", "1.00KB", "10.0KB", "100MB", "148MB", "999MB", "0.98GB", "1.00TB", "5120PB", "-2.00KB"]);
+    const shown = [
+      0,
+      1,
+      999,
+      1000,
+      1024,
+      10240,
+      104857600,
+      155_189_248,
+      1047527424,
+      1048471142,
+      2 ** 40,
+      5 * 2 ** 60,
+      -2048,
+    ].map(formatSize);
+    expect(shown).toEqual([
+      "0.00B",
+      "1.00B",
+      "999B",
+      "0.98KB",
+      "1.00KB",
+      "10.0KB",
+      "100MB",
+      "148MB",
+      "999MB",
+      "0.98GB",
+      "1.00TB",
+      "5120PB",
+      "-2.00KB",
+    ]);
   });
   test("is never shown with more digits because of rounding", () => {
     expect([9.999 * 1024, 99.99 * 1024, 999.7 * 1024].map(formatSize)).toEqual(["10.0KB", "100KB", "0.98MB"]);
@@ -69,7 +112,21 @@ describe("a span of time", () => {
   ])("%p is %p seconds", (text, seconds) => {
     expect(parseSeconds(text)).toBe(seconds);
   });
-  test.each(["", "abc", "-1", "1.5", "1:30", "1:60:00", "1:30:60", "1:3:0", "10x", "m", "1h30m", "1e3", "99999999999999999999"])("%p is none", (text) => {
+  test.each([
+    "",
+    "abc",
+    "-1",
+    "1.5",
+    "1:30",
+    "1:60:00",
+    "1:30:60",
+    "1:3:0",
+    "10x",
+    "m",
+    "1h30m",
+    "1e3",
+    "99999999999999999999",
+  ])("%p is none", (text) => {
     expect(parseSeconds(text)).toBeNull();
   });
   test.each([
@@ -90,6 +147,10 @@ describe("a span of time", () => {
     expect(formatDuration(seconds)).toBe(text);
   });
   test("below a day, shown and read again, is the same in whole seconds", () => {
-    fc.assert(fc.property(fc.integer({ min: 0, max: 86_399 }), (seconds) => expect(parseSeconds(formatDuration(seconds))).toBe(seconds)));
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 86_399 }), (seconds) =>
+        expect(parseSeconds(formatDuration(seconds))).toBe(seconds),
+      ),
+    );
   });
 });

@@ -23,7 +23,9 @@ function chunked(chunks: readonly Uint8Array[]): ByteReader & { asked: () => num
 }
 
 async function linesOf(chunks: readonly (string | Uint8Array)[]): Promise<(string | BadLine)[]> {
-  const source = lineSource("x", false, () => chunked(chunks.map((chunk) => (typeof chunk === "string" ? Buffer.from(chunk) : chunk))));
+  const source = lineSource("x", false, () =>
+    chunked(chunks.map((chunk) => (typeof chunk === "string" ? Buffer.from(chunk) : chunk))),
+  );
   const all: (string | BadLine)[] = [];
   for await (const { first, lines } of source.read()) {
     expect(first).toBe(all.length + 1);
@@ -47,20 +49,24 @@ describe("lines", () => {
   });
   test("are the same however the bytes come", async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(fc.string({ unit: "grapheme" })), fc.array(fc.nat({ max: 7 })), async (parts, sizes) => {
-        const text = parts.join("\n");
-        const bytes = Buffer.from(text);
-        const chunks: Uint8Array[] = [];
-        let at = 0;
-        for (const size of sizes) {
-          chunks.push(bytes.subarray(at, at + size));
-          at = Math.min(at + size, bytes.length);
-        }
-        chunks.push(bytes.subarray(at));
-        const expected = text.split("\n");
-        if (expected.at(-1) === "") expected.pop();
-        expect(await linesOf(chunks)).toEqual(expected);
-      }),
+      fc.asyncProperty(
+        fc.array(fc.string({ unit: "grapheme" })),
+        fc.array(fc.nat({ max: 7 })),
+        async (parts, sizes) => {
+          const text = parts.join("\n");
+          const bytes = Buffer.from(text);
+          const chunks: Uint8Array[] = [];
+          let at = 0;
+          for (const size of sizes) {
+            chunks.push(bytes.subarray(at, at + size));
+            at = Math.min(at + size, bytes.length);
+          }
+          chunks.push(bytes.subarray(at));
+          const expected = text.split("\n");
+          if (expected.at(-1) === "") expected.pop();
+          expect(await linesOf(chunks)).toEqual(expected);
+        },
+      ),
     );
   });
   test("that are not UTF-8 are bad, each by itself", async () => {
@@ -71,11 +77,9 @@ describe("lines", () => {
       { number: 4, reason: "it is not UTF-8", text: null },
       "five",
     ]);
-    expect(await linesOf([Buffer.from([0xe2, 0x82]), Buffer.from([0xac, 10]), Buffer.from([0xe2, 0x82, 10, 97])])).toEqual([
-      "\u20ac",
-      { number: 2, reason: "it is not UTF-8", text: null },
-      "a",
-    ]);
+    expect(
+      await linesOf([Buffer.from([0xe2, 0x82]), Buffer.from([0xac, 10]), Buffer.from([0xe2, 0x82, 10, 97])]),
+    ).toEqual(["\u20ac", { number: 2, reason: "it is not UTF-8", text: null }, "a"]);
   });
   test("longer than can be held are counted, not held", async () => {
     const block = Buffer.alloc(300_000, "x");
@@ -127,7 +131,9 @@ describe("a source", () => {
     }
   });
   test("that does not exist is named as the operating system would", () => {
-    expect(() => openLines(join(folder, "none"))).toThrow(`FileNotFoundError: [Errno 2] No such file or directory: '${folder}/none'`);
+    expect(() => openLines(join(folder, "none"))).toThrow(
+      `FileNotFoundError: [Errno 2] No such file or directory: '${folder}/none'`,
+    );
   });
   test("must not be a folder", () => {
     expect(() => openLines(folder)).toThrow(`IsADirectoryError: [Errno 21] Is a directory: '${folder}'`);
@@ -144,7 +150,10 @@ describe("a source", () => {
       const source = openLines("-");
       for await (const { lines } of source.read()) console.log(source.name, source.regular, lines.join());
     `;
-    const child = Bun.spawn(["/bin/sh", "-c", `read first; exec "$0" -e "$1"`, process.execPath, script], { stdin: Bun.file(path), stdout: "pipe" });
+    const child = Bun.spawn(["/bin/sh", "-c", `read first; exec "$0" -e "$1"`, process.execPath, script], {
+      stdin: Bun.file(path),
+      stdout: "pipe",
+    });
     expect(await new Response(child.stdout).text()).toBe("<stdin> false a,b\n");
   });
 });

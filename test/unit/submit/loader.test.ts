@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { Clock } from "../../../src/base/clock.ts";
+import { TransientError } from "../../../src/base/errors.ts";
 import type { LevelName, Logger, Text } from "../../../src/log/logger.ts";
 import type { Store } from "../../../src/store/store.ts";
 import { lineSource } from "../../../src/submit/lines.ts";
@@ -50,7 +51,11 @@ interface Bench {
   readonly options: LoadOptions;
 }
 
-function bench(chunks: AsyncIterable<string> | Iterable<string>, more: Partial<LoadOptions> = {}, level: LevelName = "DEBUG"): Bench {
+function bench(
+  chunks: AsyncIterable<string> | Iterable<string>,
+  more: Partial<LoadOptions> = {},
+  level: LevelName = "DEBUG",
+): Bench {
   const tasks: NewTask[] = [];
   const bundles: number[] = [];
   const bad: BadLine[] = [];
@@ -94,7 +99,10 @@ function bench(chunks: AsyncIterable<string> | Iterable<string>, more: Partial<L
 
 describe("loading", () => {
   test("stores the tasks of a file in order and says so", async () => {
-    const { options, tasks, log } = bench(["# c\necho 1\n\n# HYPERSHELL: case:1, site:b\n# HYPERSHELL: case:1 site:b\necho", " 2\n"]);
+    const { options, tasks, log } = bench([
+      "# c\necho 1\n\n# HYPERSHELL: case:1, site:b\n# HYPERSHELL: case:1 site:b\necho",
+      " 2\n",
+    ]);
     expect(await load(options)).toEqual({ stored: 2, bad: 1, stopped: false });
     expect(tasks.map(({ id, args, tag }) => [id, args, tag])).toEqual([
       ["id-1", "echo 1", { part: 0 }],
@@ -123,7 +131,7 @@ describe("loading", () => {
     ]);
   });
   test("gives each task a later time than the one before", async () => {
-    const { options, tasks } = bench([`${"x\n".repeat(5000)}`, "y\n"]);
+    const { options, tasks } = bench(["x\n".repeat(5000), "y\n"]);
     await load(options);
     expect(tasks).toHaveLength(5001);
     const times = tasks.map((task) => task.submitTime.toFixed(3));
@@ -152,13 +160,15 @@ describe("loading", () => {
     const errors = log.lines.filter((line) => line.startsWith("ERROR"));
     expect(errors[0]).toBe("ERROR in.txt, line 2: it has a NUL character (b\\x00)");
     expect(errors[1]).toBe("ERROR in.txt, line 3: it is not UTF-8");
-    expect(errors[2]).toStartWith("ERROR in.txt, line 4: it is 1000000 bytes long, a task can have 131058 at most (xxx");
+    expect(errors[2]).toStartWith(
+      "ERROR in.txt, line 4: it is 1000000 bytes long, a task can have 131058 at most (xxx",
+    );
     expect(errors[2]!.length).toBeLessThan(300);
   });
   test("waits for the store before it reads on", async () => {
     let asked = 0;
     function* chunks(): Generator<string> {
-      for (; asked < 5; ) {
+      for (; asked < 5;) {
         asked += 1;
         yield "x\n";
       }
@@ -186,6 +196,38 @@ describe("loading", () => {
     const thrown: unknown = await load(options).catch((error: unknown) => error);
     expect(thrown).toEqual(new Error("disk full"));
     expect(clock.timers.size).toBe(0);
+  });
+  test("asks a store in passing trouble again, and says so once", async () => {
+    let refusals = 3;
+    const stored: string[] = [];
+    const store = {
+      durable: true,
+      async insert(part: readonly NewTask[]) {
+        if (refusals-- > 0) throw new TransientError("the disk is full");
+        for (const { args } of part) stored.push(args);
+      },
+    };
+    const { options, log, clock } = bench(["x\n"], { store });
+    const loading = load(options);
+    while (refusals >= 0) {
+      for (const action of clock.timers) {
+        clock.timers.delete(action);
+        action();
+      }
+      await new Promise((resume) => setImmediate(resume));
+    }
+    expect((await loading).stored).toBe(1);
+    expect(stored).toEqual(["x"]);
+    expect(log.lines.filter((line) => line.startsWith("WARNING"))).toEqual([
+      "WARNING Database trouble, trying again: the disk is full",
+      "WARNING Database is back",
+    ]);
+  });
+  test("gives a store up after its patience", async () => {
+    const store = { durable: true, insert: () => Promise.reject(new TransientError("locked")) };
+    const { options } = bench(["x\n"], { store, patienceMs: 0 });
+    const thrown: unknown = await load(options).catch((error: unknown) => error);
+    expect(thrown).toEqual(new TransientError("locked"));
   });
   test("tells when no input comes, until some does", async () => {
     const more = Promise.withResolvers<void>();
@@ -220,7 +262,11 @@ describe("loading", () => {
     await inserted.promise;
     stop.abort();
     expect(await loading).toEqual({ stored: 0, bad: 0, stopped: true });
-    expect(log.lines.slice(-3)).toEqual(["WARNING Stopping (loader)", "WARNING Stopping (committer: no database)", "WARNING Stopping"]);
+    expect(log.lines.slice(-3)).toEqual([
+      "WARNING Stopping (loader)",
+      "WARNING Stopping (committer: no database)",
+      "WARNING Stopping",
+    ]);
   });
   test("stores nothing when it was told to stop before it began", async () => {
     const { options, tasks } = bench(["x\n"], { signal: AbortSignal.abort() });
@@ -231,7 +277,9 @@ describe("loading", () => {
 
 describe("a submit-time template", () => {
   test("is given the task alone; blank, comment and setting lines are none", async () => {
-    const { options, tasks } = bench(["\n# c\n# HYPERSHELL: a:1\n1\n2 # note\n3 # HYPERSHELL: b:2\n"], { expand: (args) => `echo ${args}` });
+    const { options, tasks } = bench(["\n# c\n# HYPERSHELL: a:1\n1\n2 # note\n3 # HYPERSHELL: b:2\n"], {
+      expand: (args) => `echo ${args}`,
+    });
     await load(options);
     expect(tasks.map(({ args, tag }) => [args, tag])).toEqual([
       ["echo 1", { a: 1, part: 0 }],
@@ -240,7 +288,9 @@ describe("a submit-time template", () => {
     ]);
   });
   test("may bring tags, which give way to those of the line", async () => {
-    const { options, tasks } = bench(["1\n2 # HYPERSHELL: n:x\n"], { expand: (args) => Promise.resolve(`echo # HYPERSHELL: n:${args} m`) });
+    const { options, tasks } = bench(["1\n2 # HYPERSHELL: n:x\n"], {
+      expand: (args) => Promise.resolve(`echo # HYPERSHELL: n:${args} m`),
+    });
     await load(options);
     expect(tasks.map(({ args, tag }) => [args, tag])).toEqual([
       ["echo", { n: 1, m: "", part: 0 }],
@@ -281,7 +331,7 @@ describe("a bad line", () => {
 
 describe("stamps", () => {
   test("survive six decimals of a second even where a number has no room for parts of a microsecond", () => {
-    const stamp = stamper({ now: () => 1_800_000_000_000.123_4, after: () => ({ cancel: () => undefined }) });
+    const stamp = stamper({ now: () => 1_800_000_000_000.123, after: () => ({ cancel: () => undefined }) });
     stamp.newBatch();
     const texts = Array.from({ length: 1000 }, () => stamp.next().toFixed(3));
     expect(texts[0]).toBe("1800000000000.124");

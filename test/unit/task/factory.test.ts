@@ -4,7 +4,15 @@ import type { TaskDefaults } from "../../../src/task/factory.ts";
 import { requireTags } from "../../../src/task/tag.ts";
 import type { NewTask } from "../../../src/task/task.ts";
 
-const defaults: TaskDefaults = { submitId: "s", submitHost: "h", group: 0, cores: null, memory: null, timeout: null, settings: [] };
+const defaults: TaskDefaults = {
+  submitId: "s",
+  submitHost: "h",
+  group: 0,
+  cores: null,
+  memory: null,
+  timeout: null,
+  settings: [],
+};
 
 function tasksOf(text: string, more: Partial<TaskDefaults> = {}): NewTask[] {
   let ids = 0;
@@ -50,7 +58,14 @@ describe("a task", () => {
 
 describe("settings", () => {
   test("hold for the lines that follow, key by key, and give way to inline tags on their line", () => {
-    const tasks = tasksOf(standing).map(({ args, group, cores, memory, timeout, tag }) => [args, group, cores, memory, timeout, tag]);
+    const tasks = tasksOf(standing).map(({ args, group, cores, memory, timeout, tag }) => [
+      args,
+      group,
+      cores,
+      memory,
+      timeout,
+      tag,
+    ]);
     expect(tasks).toEqual([
       ["echo AA", 0, null, null, null, { case: 1, site: "b", part: 0 }],
       ["echo BB", 0, null, null, null, { case: 9, site: "b", part: 0 }],
@@ -69,13 +84,21 @@ describe("settings", () => {
       memory: 9,
       timeout: 9,
     });
-    expect(task).toMatchObject({ group: 3, cores: 2, memory: 1, timeout: 9, tag: { a: "t", b: "line", c: "inline", part: 0 } });
+    expect(task).toMatchObject({
+      group: 3,
+      cores: 2,
+      memory: 1,
+      timeout: 9,
+      tag: { a: "t", b: "line", c: "inline", part: 0 },
+    });
   });
   test("of one line: the last mention counts", () => {
     expect(tasksOf("echo 1 # HYPERSHELL: dup:1 dup:2")[0]!.tag).toEqual({ dup: 2, part: 0 });
   });
   test("are stored in the order -t, setting line, inline, part; a key that is set again keeps its place", () => {
-    const [task] = tasksOf("# HYPERSHELL: b:1 a:2\necho # HYPERSHELL: z b:3 part:4", { settings: requireTags(["a:1", "q"]) });
+    const [task] = tasksOf("# HYPERSHELL: b:1 a:2\necho # HYPERSHELL: z b:3 part:4", {
+      settings: requireTags(["a:1", "q"]),
+    });
     expect(JSON.stringify(task!.tag)).toBe('{"a":2,"q":"","b":3,"z":"","part":0}');
   });
   test("may have any word for a key", () => {

@@ -5,7 +5,9 @@ import type { TagValue } from "../../../src/task/task.ts";
 
 function tagsOf(line: Line): Record<string, TagValue> {
   if (line.kind !== "task" && line.kind !== "settings") return {};
-  return Object.fromEntries(line.settings.map((setting) => [setting.kind === "tag" ? setting.key : `(${setting.kind})`, setting.value]));
+  return Object.fromEntries(
+    line.settings.map((setting) => [setting.kind === "tag" ? setting.key : `(${setting.kind})`, setting.value]),
+  );
 }
 
 /** The task of a line and its tags; null for no task. */
@@ -71,8 +73,11 @@ describe("comments", () => {
     ["echo $'it\\'s # x' # c", "echo $'it\\'s # x'", {}],
     ["echo a\\\\ # c", "echo a\\\\", {}],
     ["echo a\\ # c", "echo a\\ # c", {}],
+    ["echo a\\  # c", "echo a\\ ", {}],
     ["echo it's # c", "echo it's # c", {}],
     ["echo > out # c", "echo > out", {}],
+    ["echo ># c", "echo >", {}],
+    ["diff <(sort a)#b <(sort c # d) # e", "diff <(sort a)#b <(sort c # d)", {}],
     ["echo '#' # HYPERSHELL: x:1", "echo '#'", { x: 1 }],
     ["echo '# HYPERSHELL: x:1'", "echo '# HYPERSHELL: x:1'", {}],
     ["echo a# HYPERSHELL: x:1", "echo a# HYPERSHELL: x:1", {}],
@@ -128,7 +133,9 @@ describe("a bad tag on a line", () => {
     expect(fault("echo 1 # HYPERSHELL: k: bad/key:2")).toStartWith('bad tag "bad/key:2": a key may only hold');
   });
   test("a blank after the colon is no way to give a value", () => {
-    expect(fault("echo 1 # HYPERSHELL: cores: 4")).toBe('bad tag "cores: 4": no blank may stand between a key and its value, write cores:4');
+    expect(fault("echo 1 # HYPERSHELL: cores: 4")).toBe(
+      'bad tag "cores: 4": no blank may stand between a key and its value, write cores:4',
+    );
     expect(read("echo 1 # HYPERSHELL: case: site:b")).toEqual(["echo 1", { case: "", site: "b" }]);
   });
 });
@@ -136,7 +143,9 @@ describe("a bad tag on a line", () => {
 describe("a line that no program could be given", () => {
   test("is too long by its bytes", () => {
     expect(parseLine("x".repeat(longestArgs)).kind).toBe("task");
-    expect(fault("x".repeat(longestArgs + 1))).toBe(`it is ${longestArgs + 1} bytes long, a task can have ${longestArgs} at most`);
+    expect(fault("x".repeat(longestArgs + 1))).toBe(
+      `it is ${longestArgs + 1} bytes long, a task can have ${longestArgs} at most`,
+    );
     expect(fault("\u20ac".repeat(50_000))).toContain("it is 150000 bytes long");
     expect(fault(`${"x".repeat(200_000)} # c`)).toContain("it is 200000 bytes long");
   });

@@ -62,7 +62,9 @@ describe("a tag", () => {
     expect(parseTags(["part:7", "x"])).toEqual([{ kind: "tag", key: "x", value: "" }]);
   });
   test("that is bad on the command line is an argument error that names it", () => {
-    expect(() => requireTags(["ok:1", "k:bad/value"])).toThrow('bad tag "k:bad/value": a value may only hold A-Z a-z 0-9 _ . + -');
+    expect(() => requireTags(["ok:1", "k:bad/value"])).toThrow(
+      'bad tag "k:bad/value": a value may only hold A-Z a-z 0-9 _ . + -',
+    );
     expect(() => requireTags(["site:", "b"])).toThrow("write site:b");
   });
 });

@@ -1,0 +1,376 @@
+/*
+ * `hs submit`: one command, or the lines of a file or of standard input, become tasks in the database. Decides what the words mean and which
+ * defaults hold; submit/loader.ts does the work.
+ */
+import { accessSync, constants, statSync } from "node:fs";
+import { systemClock } from "../base/clock.ts";
+import { UserError, argumentError, configurationError, exitStatus } from "../base/errors.ts";
+import { newId } from "../base/ids.ts";
+import { hostName, userName } from "../base/process.ts";
+import type { Config } from "../config/load.ts";
+import type { Logger } from "../log/logger.ts";
+import type { Store } from "../store/store.ts";
+import type { LineSource } from "../submit/lines.ts";
+import type { Expand } from "../submit/loader.ts";
+import { taskFactory } from "../task/factory.ts";
+import type { TaskDefaults, TaskFactory } from "../task/factory.ts";
+import { joinWords, quoteWord } from "../task/shellwords.ts";
+import { requireTags } from "../task/tag.ts";
+import type { Surroundings } from "../template/surroundings.ts";
+import type { Command, CommandSpec, Context, Parsed } from "./command.ts";
+import { instanceId } from "./instance.ts";
+import { programVersion } from "./version.ts";
+
+const spec: CommandSpec = {
+  name: "hs submit",
+  summary: "Adds tasks to the database: one command, or each line of a file or of standard input.",
+  usage: ["hs submit [ARGS... | -f FILE] [-t TAG...] [options]"],
+  positionals: [
+    {
+      key: "args",
+      metavar: "ARGS",
+      min: 0,
+      max: Infinity,
+      help: "A command, or one name of a file with a command a line ('-' or nothing: standard input).",
+    },
+  ],
+  sections: [
+    {
+      title: "Options",
+      options: [
+        {
+          key: "file",
+          names: ["-f", "--task-file"],
+          kind: "text",
+          metavar: "FILE",
+          help: "Read tasks from FILE, whatever it is ('-': standard input).",
+        },
+        {
+          key: "tag",
+          names: ["-t", "--tag"],
+          kind: "words",
+          metavar: "TAG...",
+          help: "Tags for every task: key, or key:value; group cores memory timeout set these.",
+        },
+        {
+          key: "group",
+          names: ["-g", "--group"],
+          kind: "integer",
+          metavar: "NUM",
+          min: 0,
+          help: "Task group; groups run one after the other.",
+          fallback: "the one that runs",
+        },
+        {
+          key: "template",
+          names: ["--template"],
+          kind: "text",
+          metavar: "CMD",
+          help: "Command to make of each line now, as it is stored.",
+          fallback: "{}",
+        },
+      ],
+    },
+    {
+      title: "What a task needs",
+      options: [
+        {
+          key: "cores",
+          names: ["-c", "--cores"],
+          kind: "integer",
+          metavar: "NUM",
+          min: 0,
+          help: "Cores.",
+          fallback: "none",
+        },
+        {
+          key: "memory",
+          names: ["-m", "--memory"],
+          kind: "size",
+          metavar: "MEM",
+          help: "Memory, as in 512MB or 1.5GB.",
+          fallback: "none",
+        },
+        {
+          key: "timeout",
+          names: ["-W", "--timeout"],
+          kind: "seconds",
+          metavar: "SEC",
+          min: 0,
+          help: "Walltime limit; also 90s 10m 2h 1d.",
+          fallback: "none",
+        },
+      ],
+    },
+    {
+      title: "Database",
+      options: [
+        {
+          key: "bundleSize",
+          names: ["-b", "--bundlesize"],
+          kind: "integer",
+          metavar: "SIZE",
+          min: 1,
+          help: "Most tasks to store at once.",
+          fallback: "as many as come",
+        },
+        {
+          key: "bundleWait",
+          names: ["-w", "--bundlewait"],
+          kind: "seconds",
+          metavar: "SEC",
+          min: 0,
+          help: "Longest time that a task may wait to be stored (none does).",
+          fallback: "5",
+        },
+        {
+          key: "initdb",
+          names: ["--initdb"],
+          kind: "flag",
+          help: "Create the tables first (SQLite does so by itself).",
+        },
+      ],
+    },
+  ],
+  exclusive: [],
+  epilog: [
+    "Examples:",
+    '  hs submit echo "hello world"',
+    "  hs submit -f tasks.in -t site:b",
+    "  seq 1000 | hs submit -t group:1 demo --template 'echo {}'",
+    "  hs submit <(seq 100) --template 'echo {}'",
+    "",
+    "In a file, a line may end with '# HYPERSHELL: site:b cores:4 timeout:10m'; on a line of its own that holds for the lines after it.",
+    "A file with a line that cannot be a task is not stored at all; of a stream, the good lines are.",
+    "",
+    "Exit status: 0 all tasks are stored, 2 bad argument or bad lines, 3 no database, 5 failure.",
+  ].join("\n"),
+};
+
+/** What the words mean; `note` says it in the log. */
+type Input =
+  | { readonly kind: "lines"; readonly path: string; readonly note: string }
+  | { readonly kind: "single"; readonly line: string; readonly note: string };
+
+async function run(parsed: Parsed, context: Context): Promise<number> {
+  const input = chooseInput(parsed.words("args"), parsed.text("file"));
+  const tags = requireTags(parsed.words("tag"));
+  const config = context.config();
+  const log = context.loggers("submit");
+  log.debug(`Submitted ${input.note}`);
+  const template = await submitTemplate(parsed.text("template"), context);
+  const limit = (key: string, setting: string): number | null =>
+    (parsed.number(key) ?? config.integer(setting)) || null;
+  const defaults: Omit<TaskDefaults, "group"> = {
+    submitId: instanceId,
+    submitHost: hostName(),
+    cores: limit("cores", "task.cores"),
+    memory: limit("memory", "task.memory"),
+    timeout: limit("timeout", "task.timeout"),
+    settings: tags,
+  };
+  const toSubmit: Submit = {
+    log,
+    template,
+    bundleSize: parsed.number("bundleSize") ?? configuredBundle(config),
+    open: async () => {
+      const store = await openDatabase(config);
+      const group =
+        parsed.number("group") ??
+        (await defaultGroup(
+          store,
+          tags.some(({ kind }) => kind === "group"),
+          log,
+        ));
+      return { store, factory: taskFactory({ ...defaults, group }, newId) };
+    },
+    submission: { cwd: context.cwd, user: userName(context.env) },
+  };
+  return input.kind === "single" ? submitOne(input.line, toSubmit) : submitLines(input.path, toSubmit);
+}
+
+interface Submit {
+  readonly log: Logger;
+  readonly template: SubmitTemplate;
+  readonly bundleSize: number | null;
+  /** Called when the input has been found good, so that a bad call leaves no trace. */
+  readonly open: () => Promise<{ readonly store: Store; readonly factory: TaskFactory }>;
+  readonly submission: { readonly cwd: string; readonly user: string };
+}
+
+function chooseInput(words: readonly string[], file: string | undefined): Input {
+  if (file !== undefined) {
+    if (words.length > 0) throw argumentError("argument -f/--task-file: not allowed with ARGS");
+    if (file === "") throw argumentError("argument -f/--task-file: the name of a file is missing");
+    return { kind: "lines", path: file, note: `from ${file === "-" ? "<stdin>" : file} (explicit)` };
+  }
+  const [word] = words;
+  if (word === undefined) return { kind: "lines", path: "-", note: "from <stdin> (implicit)" };
+  if (words.length > 1) return { kind: "single", line: joinWords(words), note: "single task (explicit)" };
+  if (word === "-") return { kind: "lines", path: "-", note: "from <stdin> (explicit)" };
+  switch (whatIs(word)) {
+    case "folder":
+      throw argumentError(`'${word}' is a directory, neither a command nor a file of commands`);
+    case "program":
+      return { kind: "single", line: quoteWord(word), note: "single task (implicit - executable)" };
+    case "file":
+      return { kind: "lines", path: word, note: `from ${word} (implicit - not executable)` };
+    case "nothing":
+      // One word may be a whole command line, so it is not quoted.
+      return { kind: "single", line: word, note: "single task (implicit)" };
+  }
+}
+
+function whatIs(path: string): "nothing" | "folder" | "program" | "file" {
+  try {
+    if (statSync(path).isDirectory()) return "folder";
+  } catch {
+    return "nothing";
+  }
+  // Windows knows no x bit: the name tells.
+  if (process.platform === "win32") return /\.(?:exe|com|bat|cmd|ps1)$/i.test(path) ? "program" : "file";
+  try {
+    accessSync(path, constants.X_OK);
+    return "program";
+  } catch {
+    return "file";
+  }
+}
+
+async function submitOne(text: string, { log, template, open, submission }: Submit): Promise<number> {
+  const { parseLine } = await import("../task/line.ts");
+  const { expanded, stamper } = await import("../submit/loader.ts");
+  let line = parseLine(text);
+  const { expand } = template;
+  if (expand !== null && line.kind === "task") line = await expanded(expand, line.args, line.settings);
+  if (line.kind === "bad") throw argumentError(line.reason);
+  if (line.kind !== "task") throw argumentError(`there is no command in '${text}'`);
+  const { store, factory } = await open();
+  try {
+    const stamp = stamper(systemClock);
+    stamp.newBatch();
+    const task = factory.build(line.args, line.settings, stamp.next());
+    await store.addSubmission({
+      ...submission,
+      id: instanceId,
+      time: task.submitTime,
+      host: task.submitHost,
+      template: null,
+      version: programVersion,
+    });
+    await store.insert([task]);
+    log.info(`Submitted task (${task.id})`);
+  } finally {
+    await store.close();
+  }
+  return exitStatus.success;
+}
+
+/** Bad lines that are named; of the others the number must do. */
+const mostNamed = 10;
+/** A database that stays busy, or a disk that stays full, ends the submission after this long. */
+const patienceMs = 60_000;
+
+async function submitLines(path: string, toSubmit: Submit): Promise<number> {
+  const { openLines } = await import("../submit/lines.ts");
+  const { load } = await import("../submit/loader.ts");
+  const { log, template, bundleSize, open, submission } = toSubmit;
+  const { expand, pure } = template;
+  const source = openLines(path);
+  if (source.regular) await requireGood(source, pure ? expand : null, log);
+  const { store, factory } = await open();
+  try {
+    const time = systemClock.now();
+    await store.addSubmission({
+      ...submission,
+      id: instanceId,
+      time,
+      host: hostName(),
+      template: null,
+      version: programVersion,
+    });
+    const clock = systemClock;
+    const { stored, bad } = await load({ source, factory, store, expand, bundleSize, clock, log, patienceMs });
+    log.info(`Submitted ${stored} tasks`);
+    if (bad > 0) throw badLines(`${bad} lines of ${source.name} were left out`);
+  } finally {
+    await store.close();
+  }
+  return exitStatus.success;
+}
+
+/** All lines of a file are looked at before the first is stored. */
+async function requireGood(source: LineSource, expand: Expand | null, log: Logger): Promise<void> {
+  const { check, describeBad } = await import("../submit/loader.ts");
+  const { bad, examples } = await check(source, expand, mostNamed);
+  if (bad === 0) return;
+  for (const line of examples) log.error(describeBad(source.name, line));
+  const rest = bad > examples.length ? `, the first ${examples.length} are named above` : "";
+  throw badLines(`${bad} lines of ${source.name} cannot be tasks${rest} - nothing was submitted`);
+}
+
+function badLines(text: string): UserError {
+  return new UserError(exitStatus.badArgument, "submit", text);
+}
+
+async function defaultGroup(store: Store, tagged: boolean, log: Logger): Promise<number> {
+  // A group by tag makes the question idle.
+  if (tagged) return 0;
+  const { group, reason } = await store.activeGroup();
+  log.info(`Auto-selected task group ${group} (${reason})`);
+  return group;
+}
+
+async function openDatabase(config: Config): Promise<Store> {
+  const { databaseFile, openStore } = await import("../store/open.ts");
+  const settings = {
+    provider: config.text("database.provider"),
+    file: config.text("database.file"),
+    database: config.text("database.database"),
+    url: config.text("database.url"),
+  };
+  if (databaseFile(settings) === null) {
+    throw configurationError(
+      "submit",
+      "no database is configured, so there is no place for tasks to wait - set database.file",
+    );
+  }
+  const pragmas = (config.raw("database.pragmas") ?? {}) as Readonly<Record<string, unknown>>;
+  return openStore({ ...settings, pragmas, clock: systemClock });
+}
+
+/** The limit of the configuration; unless somebody set a number there is none. */
+function configuredBundle(config: Config): number | null {
+  const size = config.raw("submit.bundlesize");
+  return typeof size === "number" && config.origin("submit.bundlesize").source !== "default" ? size : null;
+}
+
+interface SubmitTemplate {
+  /** null: lines are commands as they stand. */
+  readonly expand: Expand | null;
+  /** Expanding twice does no harm: the template runs no commands. */
+  readonly pure: boolean;
+}
+
+async function submitTemplate(text: string | undefined, { cwd, env }: Context): Promise<SubmitTemplate> {
+  if (text === undefined) return { expand: null, pure: true };
+  const { expand, needsShell } = await import("../template/expand.ts");
+  const { parseTemplate } = await import("../template/parse.ts");
+  const { fileFacts } = await import("../client/templates.ts");
+  const { printedBy } = await import("../client/printed.ts");
+  const template = parseTemplate(text);
+  const surroundings: Surroundings = {
+    now: systemClock.now,
+    environment: (name) => env[name] ?? null,
+    file: fileFacts(cwd),
+    shell: (asked) => printedBy(shellWords(asked, env), { cwd, env, stderr: "inherit" }).ended,
+  };
+  return { expand: (args) => expand(template, args, surroundings), pure: !needsShell(template) };
+}
+
+function shellWords(asked: string, env: Context["env"]): string[] {
+  if (process.platform === "win32") return [env["ComSpec"] ?? "cmd.exe", "/d", "/s", "/c", `"${asked}"`];
+  return ["/bin/sh", "-c", "--", asked];
+}
+
+export const command: Command = { spec, bare: "stdin", run };
