@@ -38,7 +38,7 @@ export function consoleLoggers(options: ConsoleOptions): Loggers {
 
 function consoleSink(options: ConsoleOptions): Sink {
   const refuse = (key: string, problem: string): never => {
-    throw configurationError("core.logging", `${problem} (${options.label(key)})`);
+    throw configurationError("core.config", `${problem} (${options.label(key)})`);
   };
   const unknown = (key: string, value: string, choices: readonly string[]): never =>
     refuse(key, `unrecognized ${key} '${value}', expected one of: ${choices.join(", ")}`);

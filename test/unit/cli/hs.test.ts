@@ -1,4 +1,7 @@
-import { describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { Surroundings } from "../../../src/cli/context.ts";
 import { hs } from "../../../src/cli/hs.ts";
 import pkg from "../../../package.json";
@@ -9,13 +12,21 @@ interface Result {
   readonly err: string;
 }
 
+let site = "";
+beforeAll(() => {
+  site = mkdtempSync(join(tmpdir(), "hs-cli-"));
+});
+afterAll(() => {
+  rmSync(site, { recursive: true });
+});
+
 async function call(words: readonly string[], of: Partial<Surroundings> = {}): Promise<Result> {
   let out = "";
   let err = "";
   const surroundings: Surroundings = {
     program: "hs",
-    env: { HYPERSHELL_CONFIG_FILE: "" },
-    cwd: "/",
+    env: { HYPERSHELL_CONFIG_FILE: "", HYPERSHELL_SITE: site },
+    cwd: site,
     hostname: () => "vm",
     startedAt: 0,
     stdout: () => ({
@@ -95,7 +106,9 @@ describe("hs itself", () => {
     expect((await call([word])).err).toBe(`CRITICAL [hypershell] unrecognized command: ${word}\n`);
   });
   test("the error line is coloured when it is forced to be", async () => {
-    const { err } = await call(["foo"], { env: { HYPERSHELL_CONFIG_FILE: "", FORCE_COLOR: "1" } });
+    const { err } = await call(["foo"], {
+      env: { HYPERSHELL_CONFIG_FILE: "", HYPERSHELL_SITE: site, FORCE_COLOR: "1" },
+    });
     expect(err).toContain("\u001b[35mCRITICAL\u001b[0m");
   });
 });
@@ -120,7 +133,18 @@ describe("every command", () => {
     expect(out).toStartWith(verb === "cluster" ? "Usage:\n  hsx " : `Usage:\n  hs ${verb}`);
     expect(out).toContain("  -h, --help");
   });
-  test.each(verbs.map((verb) => [verb]))("hs %s refuses an option it does not have", async (verb) => {
+  test.each([
+    ["cluster"],
+    ["submit"],
+    ["initdb"],
+    ["info ID"],
+    ["list"],
+    ["config"],
+    ["config get"],
+    ["config set a.b 1"],
+    ["config which a.b"],
+    ["config edit"],
+  ])("hs %s refuses an option it does not have", async (verb) => {
     const { status, out, err } = await call([...verb.split(" "), "--frobnicate"]);
     expect([status, out]).toEqual([2, ""]);
     expect(err).toBe("CRITICAL [hypershell] unrecognized arguments: --frobnicate\n");
