@@ -1,0 +1,236 @@
+/*
+ * One open SQLite file: how it is opened (journal by file system, settings of the user, missing tables added), how transactions begin and
+ * end, and how errors of the library turn into ours. Knows no statement about tasks.
+ */
+import { Database, type Statement } from "bun:sqlite";
+import { existsSync, mkdirSync, statSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { configurationError } from "../base/errors.ts";
+import { databaseError, isReadOnly, openFailure, runFailure } from "./failure.ts";
+import { isLocalFileSystem } from "./filesystem.ts";
+import { additions, requiredColumns, taskTable } from "./schema.ts";
+
+export type PragmaValue = string | number | boolean;
+
+export interface ConnectionOptions {
+  readonly file: string;
+  /** Set after ours, and instead of ours where they name the same. */
+  readonly pragmas: Readonly<Record<string, unknown>>;
+  /** Only to look at: a database that cannot be written will do. */
+  readonly readOnly: boolean;
+}
+
+export class Connection {
+  readonly file: string;
+  /** False: opened for reading because writing was impossible. */
+  readonly writable: boolean;
+  readonly db: Database;
+  /** Whether the tables were made by this opening. */
+  readonly created: boolean;
+  readonly #statements: Statement[] = [];
+  readonly #begin: Statement;
+  readonly #commit: Statement;
+
+  constructor(options: ConnectionOptions) {
+    this.file = resolve(options.file);
+    checkPath(this.file);
+    const opened = openFile(this.file, options);
+    this.db = opened.db;
+    this.writable = opened.writable;
+    this.created = opened.created;
+    this.#begin = this.prepare("begin immediate");
+    this.#commit = this.prepare("commit");
+  }
+
+  /** A statement for as long as the file is open. */
+  prepare(sql: string): Statement {
+    const statement = this.db.prepare(sql);
+    this.#statements.push(statement);
+    return statement;
+  }
+
+  /** Runs `work` in a transaction of its own: wholly or not at all. */
+  write<T>(work: () => T): T {
+    try {
+      this.#begin.run();
+      const result = work();
+      this.#commit.run();
+      return result;
+    } catch (error) {
+      // Some errors end the transaction by themselves.
+      if (this.db.inTransaction) this.db.run("rollback");
+      throw runFailure(error, this.file);
+    }
+  }
+
+  /** Runs `work`, which only reads. */
+  read<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      throw runFailure(error, this.file);
+    }
+  }
+
+  close(): void {
+    // A statement that is left keeps the file open, its locks and its log included.
+    for (const statement of this.#statements) statement.finalize();
+    this.db.close();
+  }
+}
+
+function checkPath(file: string): void {
+  const found = statSync(file, { throwIfNoEntry: false });
+  if (found?.isDirectory()) {
+    throw databaseError(`'${file}' is a folder, not a database file - set database.file to a file in it, such as '${file}/main.db'`);
+  }
+  if (found !== undefined) return;
+  try {
+    mkdirSync(dirname(file), { recursive: true });
+  } catch (error) {
+    const reason = error instanceof Error && "code" in error ? String(error.code) : "unknown error";
+    throw databaseError(`the folder of '${file}' cannot be created (${reason}) - check its path, or set database.file to another`);
+  }
+}
+
+interface Opened {
+  readonly db: Database;
+  readonly writable: boolean;
+  readonly created: boolean;
+}
+
+function openFile(file: string, options: ConnectionOptions): Opened {
+  try {
+    return openForWriting(file, options);
+  } catch (error) {
+    if (!options.readOnly || !isReadOnly(error) || !existsSync(file)) throw openFailure(error, file);
+  }
+  try {
+    return openForReading(file, options);
+  } catch (error) {
+    throw openFailure(error, file);
+  }
+}
+
+function openForWriting(file: string, options: ConnectionOptions): Opened {
+  const db = new Database(file, { readwrite: true, create: true });
+  try {
+    setUp(db, file, options);
+    const created = upgrade(db, file);
+    return { db, writable: true, created };
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+/** SQLITE_OPEN_READONLY | SQLITE_OPEN_URI */
+const readOnlyUri = 0x01 | 0x40;
+
+function openForReading(file: string, options: ConnectionOptions): Opened {
+  // Without a log beside it nobody writes, so it may be read without the locks that a folder we cannot write to does not allow.
+  const still = existsSync(`${file}-wal`) || existsSync(`${file}-journal`) ? "" : "?immutable=1";
+  const db = new Database(`file:${file.split("/").map(encodeURIComponent).join("/")}${still}`, readOnlyUri);
+  try {
+    db.run("pragma busy_timeout = 5000");
+    setPragmas(db, options.pragmas, (name) => name !== "journal_mode");
+    if (!checkTaskTable(db, file)) throw databaseError(`'${file}' has no tasks and cannot be written - set database.file to another path`);
+    return { db, writable: false, created: false };
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+function setUp(db: Database, file: string, options: ConnectionOptions): void {
+  const own = new Set(Object.keys(options.pragmas).map((name) => name.toLowerCase()));
+  const set = (name: string, value: string): void => {
+    if (!own.has(name)) db.run(`pragma ${name} = ${value}`);
+  };
+  set("busy_timeout", "5000");
+  if (!own.has("journal_mode")) setJournal(db, isLocalFileSystem(dirname(file)) ? "wal" : "delete");
+  else unlessInUse(() => setPragmas(db, options.pragmas, (name) => name === "journal_mode"));
+  // With a log every commit survives the death of the process; a power cut may take the last ones back, never damage the file.
+  set("synchronous", journalOf(db) === "wal" ? "normal" : "full");
+  // 64 MB at most: bulk inserts need the ends of all indices at hand. The log is folded back every 16 MB, and cut to that size: with the
+  // default of 4 MB, inserts in bulk took a tenth longer.
+  set("cache_size", "-65536");
+  set("wal_autocheckpoint", "4096");
+  set("journal_size_limit", "16777216");
+  setPragmas(db, options.pragmas, (name) => name !== "journal_mode");
+}
+
+function journalOf(db: Database): string {
+  return (db.query("pragma journal_mode").get() as { journal_mode: string }).journal_mode;
+}
+
+function setJournal(db: Database, mode: "wal" | "delete"): void {
+  const now = journalOf(db);
+  if (now === mode || (mode === "delete" && now !== "wal")) return;
+  unlessInUse(() => db.run(`pragma journal_mode = ${mode}`));
+}
+
+/** The journal can change only while nobody else has the file open. As it is, it works for them, so it works for us. */
+function unlessInUse(change: () => unknown): void {
+  try {
+    change();
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== "SQLITE_BUSY") throw error;
+  }
+}
+
+function setPragmas(db: Database, pragmas: ConnectionOptions["pragmas"], wanted: (name: string) => boolean): void {
+  for (const [name, value] of Object.entries(pragmas)) {
+    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
+      throw configurationError("data", `'${name}' is no name of an SQLite pragma (in [database.pragmas])`);
+    }
+    if (!wanted(name.toLowerCase())) continue;
+    try {
+      db.run(`pragma ${name} = ${pragmaLiteral(name, value)}`);
+    } catch (error) {
+      if (!(error instanceof Error) || (error as { code?: unknown }).code !== "SQLITE_ERROR") throw error;
+      throw configurationError("data", `SQLite does not accept '${name} = ${String(value)}' (in [database.pragmas]): ${error.message}`);
+    }
+  }
+}
+
+function pragmaLiteral(name: string, value: unknown): string {
+  if (typeof value === "number" && Number.isFinite(value)) return String(value);
+  if (typeof value === "boolean") return value ? "1" : "0";
+  if (typeof value === "string") return `'${value.replaceAll("'", "''")}'`;
+  throw configurationError("data", `'${name}' needs a number, a text or true/false (in [database.pragmas])`);
+}
+
+/** Whether the tables had to be made. Makes what is missing, in one transaction; looks first, because mostly nothing is. */
+function upgrade(db: Database, file: string): boolean {
+  const exists = checkTaskTable(db, file);
+  const present = namesIn(db);
+  if (exists && additions.every(([name]) => present.has(name))) return false;
+  db.run("begin immediate");
+  try {
+    // Another process may have been faster.
+    const created = !checkTaskTable(db, file);
+    if (created) db.run(taskTable);
+    for (const [, statement] of additions) db.run(statement);
+    if (created) db.run('insert into schedule (one, "group", task_id) values (1, null, null)');
+    db.run("commit");
+    return created;
+  } catch (error) {
+    if (db.inTransaction) db.run("rollback");
+    throw error;
+  }
+}
+
+function namesIn(db: Database): Set<string> {
+  return new Set(db.query("select name from sqlite_master").values().map(([name]) => String(name)));
+}
+
+function checkTaskTable(db: Database, file: string): boolean {
+  const columns = new Set(db.query("select name from pragma_table_info('task')").values().map(([name]) => String(name)));
+  if (columns.size === 0) return false;
+  const missing = requiredColumns.filter((name) => !columns.has(name));
+  if (missing.length === 0) return true;
+  throw databaseError(
+    `'${file}' belongs to another program (its table task has no column ${missing[0]}) - set database.file to another path`,
+  );
+}

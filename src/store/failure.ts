@@ -1,0 +1,85 @@
+/*
+ * The one table from what SQLite says went wrong to what it means for us: while opening, something the user can put right; during a run,
+ * something that may pass (the server tries again) or something that no retry mends (the run ends).
+ */
+import { FatalError, runtimeError, TransientError, type UserError } from "../base/errors.ts";
+
+interface Trouble {
+  /** What is wrong, `FILE` standing for the file. */
+  readonly what: string;
+  readonly remedy: string;
+  readonly mayPass: boolean;
+}
+
+/** By primary result code; https://www.sqlite.org/rescode.html */
+const troubles: Readonly<Record<string, Trouble>> = {
+  BUSY: {
+    what: "FILE is locked by another program",
+    remedy: "wait for it to finish, or close it; on a network file system its lock service may be at fault",
+    mayPass: true,
+  },
+  LOCKED: { what: "FILE is locked", remedy: "try again", mayPass: true },
+  FULL: { what: "no space left to write to FILE", remedy: "free space on that file system, or set database.file to another", mayPass: true },
+  IOERR: { what: "reading or writing FILE failed", remedy: "check the disk, its quota, and the connection to a network file system", mayPass: true },
+  CORRUPT: {
+    what: "FILE is damaged",
+    remedy: "restore a backup, or save what can be read with the command '.recover' of sqlite3",
+    mayPass: false,
+  },
+  NOTADB: { what: "FILE is not an SQLite database", remedy: "set database.file to another path, or move this file away", mayPass: false },
+  READONLY: { what: "FILE cannot be written", remedy: "check the permissions of the file and its folder, or set database.file to another path", mayPass: false },
+  PERM: { what: "access to FILE is denied", remedy: "check the permissions of the file and its folder", mayPass: false },
+  AUTH: { what: "access to FILE is denied", remedy: "check the permissions of the file and its folder", mayPass: false },
+  CANTOPEN: {
+    what: "FILE cannot be opened",
+    remedy: "check that its folder exists and that you may write to both, or set database.file to another path",
+    mayPass: false,
+  },
+  PROTOCOL: { what: "the locks of FILE do not work", remedy: "on a network file system set journal_mode to delete in [database.pragmas]", mayPass: true },
+  NOLFS: { what: "FILE is too large for its file system", remedy: "move it to another", mayPass: false },
+  TOOBIG: { what: "a text is too large for FILE", remedy: "shorten the task (the limit is 1 GB)", mayPass: false },
+  NOMEM: { what: "out of memory while using FILE", remedy: "free memory", mayPass: false },
+};
+
+/** Its result code without `SQLITE_` and the extension, or null for what SQLite did not say. */
+function codeOf(error: unknown): string | null {
+  const code = error instanceof Error ? (error as { code?: unknown }).code : undefined;
+  if (typeof code !== "string" || !code.startsWith("SQLITE_")) return null;
+  return code.split("_")[1] ?? null;
+}
+
+function troubleOf(error: unknown): Trouble | null {
+  const code = codeOf(error);
+  if (code === null) return null;
+  if (code === "ERROR" && /no such (table|index|column)/.test((error as Error).message)) {
+    return { what: "the tables in FILE were changed by another program", remedy: "start again", mayPass: false };
+  }
+  return troubles[code] ?? null;
+}
+
+function say(trouble: Trouble, file: string): string {
+  return `${trouble.what.replace("FILE", () => `'${file}'`)} - ${trouble.remedy}`;
+}
+
+export function databaseError(text: string): UserError {
+  return runtimeError("data", "DatabaseError", text);
+}
+
+/** For what went wrong on the way to an open database. What is no fault of the surroundings comes back as it is. */
+export function openFailure(error: unknown, file: string): unknown {
+  const trouble = troubleOf(error);
+  return trouble === null ? error : databaseError(say(trouble, file));
+}
+
+/** For what went wrong with an open database. */
+export function runFailure(error: unknown, file: string): unknown {
+  const trouble = troubleOf(error);
+  if (trouble === null) return error;
+  return trouble.mayPass ? new TransientError(say(trouble, file)) : new FatalError(say(trouble, file));
+}
+
+/** Whether the file is there and can be read, but not written. */
+export function isReadOnly(error: unknown): boolean {
+  const code = codeOf(error);
+  return code === "READONLY" || code === "CANTOPEN";
+}

@@ -1,0 +1,399 @@
+/*
+ * The store of a run without a database. It promises what every store promises, for as long as the process lives, and in bounded memory:
+ * `insert` waits while too many tasks are unscheduled, and a task that has ended is forgotten, but for counts and the little that another
+ * attempt needs.
+ */
+import { deque, type Deque } from "../base/deque.ts";
+import { type ClaimedTask, isFailure, type NewTask, type Submission } from "../task/task.ts";
+import type { Claim, ClaimRequest, Commit, CommitReport, Completion, Scope, ServerRow, Store } from "./store.ts";
+
+/** An unfinished task. */
+interface Entry {
+  readonly task: NewTask;
+  /** Order of insertion. */
+  readonly place: number;
+  /** Who holds it; null: it waits. */
+  serverId: string | null;
+}
+
+/** The tasks of one group that wait, each list in order of insertion. */
+interface Lane {
+  readonly first: Deque<Entry>;
+  readonly retries: Deque<Entry>;
+  /** Given back; sorted when next needed, last place first. */
+  returned: Entry[];
+  sorted: boolean;
+}
+
+/** What is left of failures in a group. */
+interface Failures {
+  count: number;
+  example: string;
+}
+
+export class MemoryStore implements Store {
+  readonly durable = false;
+  readonly title = "memory";
+  readonly #capacity: number;
+  readonly #entries = new Map<string, Entry>();
+  readonly #lanes = new Map<number, Lane>();
+  /** Unfinished tasks of each group. */
+  readonly #open = new Map<number, number>();
+  /** By group, submission and attempt. */
+  readonly #failures = new Map<number, Map<string, Map<number, Failures>>>();
+  /** Failed tasks that were not tried again, oldest first, for retryFailures: the last `capacity` of them. */
+  readonly #failed: Deque<NewTask> = deque<NewTask>();
+  readonly #submissions = new Map<string, Submission>();
+  readonly #servers = new Map<string, ServerRow>();
+  readonly #listeners: (() => void)[] = [];
+  #room: PromiseWithResolvers<void> | null = null;
+  #waiting = 0;
+  #total = 0;
+  #place = 0;
+  #latest: { readonly group: number; readonly id: string } | null = null;
+  /** The submission of all tasks so far; null: there are several. */
+  #onlySubmission: string | null | undefined = undefined;
+  #closed = false;
+
+  /** `capacity`: inserts wait while more tasks than this are unscheduled. */
+  constructor(capacity = 10_000) {
+    this.#capacity = capacity;
+  }
+
+  async addSubmission(submission: Submission): Promise<void> {
+    this.#submissions.set(submission.id, submission);
+  }
+
+  async submission(id: string): Promise<Submission | null> {
+    return this.#submissions.get(id) ?? null;
+  }
+
+  insert(tasks: readonly NewTask[]): Promise<void> {
+    for (const task of tasks) this.#add(task, null);
+    if (tasks.length > 0) for (const wake of this.#listeners) wake();
+    if (this.#waiting <= this.#capacity || this.#closed) return Promise.resolve();
+    this.#room ??= Promise.withResolvers<void>();
+    return this.#room.promise;
+  }
+
+  onInsert(wake: () => void): void {
+    this.#listeners.push(wake);
+  }
+
+  async addServer(server: ServerRow): Promise<void> {
+    this.#servers.set(server.id, server);
+  }
+
+  async beatServer(id: string, at: number): Promise<void> {
+    const server = this.#servers.get(id);
+    if (server !== undefined) this.#servers.set(id, { ...server, beatAt: at });
+  }
+
+  async endServer(id: string): Promise<void> {
+    this.#servers.delete(id);
+  }
+
+  async servers(): Promise<readonly ServerRow[]> {
+    return [...this.#servers.values()];
+  }
+
+  async buryServer(id: string): Promise<number> {
+    this.#servers.delete(id);
+    return this.#releaseHeld((holder) => holder === id);
+  }
+
+  async revertOrphans(): Promise<number> {
+    return this.#releaseHeld((holder) => !this.#servers.has(holder));
+  }
+
+  async claim(request: ClaimRequest): Promise<Claim> {
+    const { scope, group, limit, eager } = request;
+    const mine = this.#filter(scope, request.serverId);
+    const next = this.#lowest(mine, false);
+    if (next === null) return { kind: "none", unfinished: this.#count(mine) };
+    if (group === null || next > group) {
+      const busy = this.#lowest(mine, true);
+      if (busy !== null && busy < next) {
+        const inGroup = (entry: Entry): boolean => entry.task.group === busy && mine(entry);
+        return { kind: "waiting", busyGroup: busy, unfinished: this.#count(inGroup) };
+      }
+      if (group !== null) return { kind: "advance", to: next, ...this.#failuresIn(group, request) };
+    }
+    const tasks: ClaimedTask[] = [];
+    const lane = this.#lanes.get(next)!;
+    for (const entry of this.#take(lane, limit, eager, mine)) {
+      entry.serverId = request.serverId;
+      tasks.push({ ...entry.task, scheduleTime: request.at });
+    }
+    const last = tasks.at(-1);
+    if (last !== undefined) this.#latest = { group: next, id: last.id };
+    this.#waiting -= tasks.length;
+    this.#makeRoom();
+    return { kind: "claimed", group: next, tasks };
+  }
+
+  async commit(commit: Commit): Promise<CommitReport> {
+    const refused: string[] = [];
+    for (const done of commit.completed) {
+      if (!this.#record(commit, done)) refused.push(done.id);
+    }
+    let released = 0;
+    for (const id of commit.reverted) {
+      const entry = this.#entries.get(id);
+      if (entry?.serverId === commit.serverId) released += this.#release(entry);
+    }
+    this.#waiting += released;
+    return { refused };
+  }
+
+  async retryFailures(scope: Scope, attempts: number, at: number, newId: () => string): Promise<number> {
+    const mine = this.#filterTasks(scope, null);
+    let count = 0;
+    for (const task of this.#failed.drain()) {
+      if (task.attempt >= attempts || !mine(task)) {
+        this.#failed.push(task);
+        continue;
+      }
+      this.#noteFailure(task, -1);
+      this.#add({ ...task, id: newId(), submitTime: at, attempt: task.attempt + 1, previousId: task.id }, null);
+      count++;
+    }
+    if (count > 0) for (const wake of this.#listeners) wake();
+    return count;
+  }
+
+  async survey(scope: Scope): Promise<{ readonly unfinished: number; readonly total: number }> {
+    const unfinished = this.#count(this.#filter(scope, null));
+    // Of ended tasks only the number is known, not whose they were.
+    const foreign = this.#entries.size - unfinished;
+    return { unfinished, total: this.#total - foreign };
+  }
+
+  async activeGroup(): Promise<{ readonly group: number; readonly reason: string }> {
+    if (this.#total === 0) return { group: 0, reason: "no tasks submitted" };
+    const latest = this.#latest;
+    if (latest !== null) return { group: latest.group, reason: `most recently scheduled task: ${latest.id}` };
+    return { group: Math.min(...this.#open.keys()), reason: "no tasks scheduled - defaulting to earliest group" };
+  }
+
+  async addClient(): Promise<void> {
+    // Clients are remembered for those who look at a database.
+  }
+
+  async endClient(): Promise<void> {
+    // See addClient.
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#room?.resolve();
+    this.#room = null;
+  }
+
+  #add(task: NewTask, serverId: string | null): void {
+    const entry: Entry = { task, place: this.#place++, serverId };
+    this.#entries.set(task.id, entry);
+    this.#total++;
+    this.#open.set(task.group, (this.#open.get(task.group) ?? 0) + 1);
+    if (this.#onlySubmission === undefined) this.#onlySubmission = task.submitId;
+    else if (this.#onlySubmission !== task.submitId) this.#onlySubmission = null;
+    if (serverId !== null) return;
+    const lane = this.#lane(task.group);
+    (task.attempt > 1 ? lane.retries : lane.first).push(entry);
+    this.#waiting++;
+  }
+
+  #lane(group: number): Lane {
+    let lane = this.#lanes.get(group);
+    if (lane === undefined) {
+      lane = { first: deque<Entry>(), retries: deque<Entry>(), returned: [], sorted: true };
+      this.#lanes.set(group, lane);
+    }
+    return lane;
+  }
+
+  #record(commit: Commit, done: Completion): boolean {
+    const entry = this.#entries.get(done.id);
+    if (entry === undefined) return false;
+    const { task } = entry;
+    if (entry.serverId === null) this.#withdraw(entry);
+    this.#entries.delete(done.id);
+    const open = (this.#open.get(task.group) ?? 0) - 1;
+    if (open > 0) this.#open.set(task.group, open);
+    else this.#open.delete(task.group);
+    if (done.retry !== null) this.#add(done.retry.task, done.retry.claimed ? commit.serverId : null);
+    else if (isFailure(done.exitStatus)) this.#keepFailure(task);
+    return true;
+  }
+
+  /** A late outcome of a task that was given back: it must not be claimed any more. */
+  #withdraw(entry: Entry): void {
+    const lane = this.#lane(entry.task.group);
+    for (const queue of [lane.first, lane.retries]) {
+      for (const other of queue.drain()) if (other !== entry) queue.push(other);
+    }
+    lane.returned = lane.returned.filter((other) => other !== entry);
+    this.#waiting--;
+    this.#makeRoom();
+  }
+
+  #keepFailure(task: NewTask): void {
+    this.#noteFailure(task, 1);
+    this.#failed.push(task);
+    if (this.#failed.length > this.#capacity) this.#failed.shift();
+  }
+
+  #noteFailure(task: NewTask, change: 1 | -1): void {
+    const ofGroup = upsert(this.#failures, task.group, () => new Map<string, Map<number, Failures>>());
+    const ofSubmission = upsert(ofGroup, task.submitId, () => new Map<number, Failures>());
+    const failures = upsert(ofSubmission, task.attempt, () => ({ count: 0, example: task.id }));
+    failures.count += change;
+  }
+
+  #failuresIn(group: number, request: ClaimRequest): { failed: number; example: string | null } {
+    const mine = this.#filterSubmissions(request.scope, request.serverId);
+    let failed = 0;
+    let example: string | null = null;
+    for (const [submitId, ofSubmission] of this.#failures.get(group) ?? []) {
+      if (!mine(submitId)) continue;
+      for (const [attempt, failures] of ofSubmission) {
+        if (attempt < request.attempts || failures.count === 0) continue;
+        failed += failures.count;
+        example ??= failures.example;
+      }
+    }
+    return { failed, example };
+  }
+
+  /** At most `limit` tasks that wait, in order; eager: next attempts first. Those of others stay where they are. */
+  #take(lane: Lane, limit: number, eager: boolean, mine: (entry: Entry) => boolean): Entry[] {
+    if (!lane.sorted) {
+      lane.returned.sort((left, right) => right.place - left.place);
+      lane.sorted = true;
+    }
+    const taken: Entry[] = [];
+    const others: Entry[] = [];
+    if (eager) collectRetries(lane);
+    while (taken.length < limit) {
+      const entry = shiftNext(lane, eager);
+      if (entry === undefined) break;
+      (mine === anyone || mine(entry) ? taken : others).push(entry);
+    }
+    if (others.length > 0) {
+      lane.returned.push(...others);
+      lane.sorted = false;
+    }
+    return taken;
+  }
+
+  /** The lowest group with a matching task that waits; `held`: or is under way. */
+  #lowest(mine: (entry: Entry) => boolean, held: boolean): number | null {
+    let lowest = Number.POSITIVE_INFINITY;
+    if (mine !== anyone) {
+      for (const entry of this.#entries.values()) {
+        if (entry.task.group < lowest && (held || entry.serverId === null) && mine(entry)) lowest = entry.task.group;
+      }
+    } else if (held) {
+      for (const group of this.#open.keys()) lowest = Math.min(lowest, group);
+    } else {
+      for (const [group, lane] of this.#lanes) {
+        if (isEmpty(lane)) this.#lanes.delete(group);
+        else lowest = Math.min(lowest, group);
+      }
+    }
+    return lowest === Number.POSITIVE_INFINITY ? null : lowest;
+  }
+
+  #count(matches: (entry: Entry) => boolean): number {
+    if (matches === anyone) return this.#entries.size;
+    let count = 0;
+    for (const entry of this.#entries.values()) if (matches(entry)) count++;
+    return count;
+  }
+
+  #releaseHeld(isGone: (serverId: string) => boolean): number {
+    let count = 0;
+    for (const entry of this.#entries.values()) {
+      if (entry.serverId !== null && isGone(entry.serverId)) count += this.#release(entry);
+    }
+    this.#waiting += count;
+    if (count > 0) for (const wake of this.#listeners) wake();
+    return count;
+  }
+
+  #release(entry: Entry): number {
+    entry.serverId = null;
+    const lane = this.#lane(entry.task.group);
+    lane.returned.push(entry);
+    lane.sorted = false;
+    return 1;
+  }
+
+  #makeRoom(): void {
+    if (this.#room === null || this.#waiting > this.#capacity) return;
+    this.#room.resolve();
+    this.#room = null;
+  }
+
+  #filter(scope: Scope, serverId: string | null): (entry: Entry) => boolean {
+    const mine = this.#filterTasks(scope, serverId);
+    return mine === anyone ? anyone : (entry) => mine(entry.task);
+  }
+
+  #filterTasks(scope: Scope, serverId: string | null): (task: NewTask) => boolean {
+    const mine = this.#filterSubmissions(scope, serverId);
+    return mine === anyone ? anyone : (task) => mine(task.submitId);
+  }
+
+  #filterSubmissions(scope: Scope, serverId: string | null): (submitId: string) => boolean {
+    if (scope.kind === "submission") return scope.id === this.#onlySubmission ? anyone : (submitId) => submitId === scope.id;
+    const reserved = new Set<string>();
+    for (const server of this.#servers.values()) if (server.reserves && server.id !== serverId) reserved.add(server.id);
+    const only = this.#onlySubmission;
+    if (reserved.size === 0 || (typeof only === "string" && !reserved.has(only))) return anyone;
+    return (submitId) => !reserved.has(submitId);
+  }
+}
+
+/** The filter that lets everything pass; recognised by identity, because then nothing has to be looked through. */
+function anyone(): boolean {
+  return true;
+}
+
+function isEmpty(lane: Lane): boolean {
+  return lane.first.length === 0 && lane.retries.length === 0 && lane.returned.length === 0;
+}
+
+/** Moves next attempts that were given back to their like. */
+function collectRetries(lane: Lane): void {
+  const again = lane.returned.filter((entry) => entry.task.attempt > 1);
+  if (again.length === 0) return;
+  lane.returned = lane.returned.filter((entry) => entry.task.attempt === 1);
+  again.push(...lane.retries.drain());
+  again.sort((left, right) => left.place - right.place);
+  for (const entry of again) lane.retries.push(entry);
+}
+
+/** The next in order of insertion; eager: a next attempt if there is one. */
+function shiftNext(lane: Lane, eager: boolean): Entry | undefined {
+  const retry = lane.retries.shift();
+  if (eager && retry !== undefined) return retry;
+  const first = lane.first.shift();
+  const returned = lane.returned.at(-1);
+  let next = first;
+  if (retry !== undefined && (next === undefined || retry.place < next.place)) next = retry;
+  if (returned !== undefined && (next === undefined || returned.place < next.place)) next = returned;
+  if (retry !== undefined && next !== retry) lane.retries.unshift(retry);
+  if (first !== undefined && next !== first) lane.first.unshift(first);
+  if (next === returned) lane.returned.pop();
+  return next;
+}
+
+function upsert<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+  let value = map.get(key);
+  if (value === undefined) {
+    value = make();
+    map.set(key, value);
+  }
+  return value;
+}

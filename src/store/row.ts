@@ -1,0 +1,61 @@
+/*
+ * Rows of table `task`: which columns an insert writes, and how a claimed row becomes a task again. Column types are not to be trusted when
+ * reading: databases of older programs have text in number columns.
+ */
+import type { ClaimedTask, NewTask } from "../task/task.ts";
+import { readTags, writeTags } from "./tags.ts";
+import { formatTime, parseTime } from "./times.ts";
+
+export type Cell = string | number | boolean | null;
+
+/** What a new row has; all other columns are null (`retried` is 0). */
+export const insertColumns =
+  'id, "group", args, submit_id, submit_time, submit_host, cores, memory, timeout, attempt, previous_id, tag, retried';
+export const insertWidth = 13;
+
+/** Writes the cells of `insertColumns` from index `at` on. */
+export function putNewTask(cells: Cell[], at: number, task: NewTask): void {
+  cells[at] = task.id;
+  cells[at + 1] = task.group;
+  cells[at + 2] = task.args;
+  cells[at + 3] = task.submitId;
+  cells[at + 4] = formatTime(task.submitTime);
+  cells[at + 5] = task.submitHost;
+  cells[at + 6] = task.cores;
+  cells[at + 7] = task.memory;
+  cells[at + 8] = task.timeout;
+  cells[at + 9] = task.attempt;
+  cells[at + 10] = task.previousId;
+  cells[at + 11] = writeTags(task.tag);
+  cells[at + 12] = 0;
+}
+
+/** In the order that `claimedTask` expects. */
+export const claimColumns =
+  'rowid, id, "group", args, submit_id, submit_time, submit_host, cores, memory, timeout, attempt, previous_id, tag';
+
+export function claimedTask(row: readonly unknown[], scheduleTime: number): ClaimedTask {
+  return {
+    id: text(row[1]),
+    group: number(row[2]) ?? 0,
+    args: text(row[3]),
+    submitId: text(row[4]),
+    submitTime: parseTime(row[5]) ?? scheduleTime,
+    submitHost: text(row[6]),
+    cores: number(row[7]),
+    memory: number(row[8]),
+    timeout: number(row[9]),
+    attempt: number(row[10]) ?? 1,
+    previousId: row[11] === null ? null : text(row[11]),
+    tag: readTags(row[12]),
+    scheduleTime,
+  };
+}
+
+function text(cell: unknown): string {
+  return typeof cell === "string" ? cell : cell === null || cell === undefined ? "" : String(cell);
+}
+
+function number(cell: unknown): number | null {
+  return typeof cell === "number" ? cell : null;
+}

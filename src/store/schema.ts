@@ -1,0 +1,125 @@
+/*
+ * The SQLite schema, in whole statements. `task` and `client` are those of existing databases, column for column; everything else is an
+ * addition, made when a database without it is opened. Older programs go on reading and writing such a file.
+ *
+ * To change it: add, never alter. A new table or index goes into `additions`; a database gets what it lacks, by name, on the next opening.
+ * A new column of `task` needs an `alter table ... add column` there too, and a default that old programs can live with.
+ */
+import { taskFields } from "../task/task.ts";
+
+export const taskTable = `create table task (
+  id TEXT NOT NULL,
+  "group" INTEGER NOT NULL,
+  args TEXT NOT NULL,
+  submit_id TEXT NOT NULL,
+  submit_time DATETIME NOT NULL,
+  submit_host TEXT,
+  cores INTEGER,
+  memory INTEGER,
+  cores_max FLOAT,
+  memory_max FLOAT,
+  timeout INTEGER,
+  server_id TEXT,
+  server_host TEXT,
+  schedule_time DATETIME,
+  client_id TEXT,
+  client_host TEXT,
+  command TEXT,
+  start_time DATETIME,
+  completion_time DATETIME,
+  exit_status INTEGER,
+  outpath TEXT,
+  errpath TEXT,
+  csvpath TEXT,
+  attempt INTEGER NOT NULL,
+  retried BOOLEAN NOT NULL,
+  waited REAL,
+  duration REAL,
+  previous_id TEXT,
+  next_id TEXT,
+  tag JSON NOT NULL,
+  PRIMARY KEY (id),
+  UNIQUE (previous_id),
+  UNIQUE (next_id)
+)`;
+
+/** A file whose table `task` has all of these is one of ours, or of a program that ours stands in for. */
+export const requiredColumns: readonly string[] = taskFields;
+
+export const clientTable = `create table if not exists client (
+  id TEXT NOT NULL,
+  host TEXT NOT NULL,
+  server_id TEXT NOT NULL,
+  server_host TEXT NOT NULL,
+  connected_at DATETIME,
+  disconnected_at DATETIME,
+  evicted BOOLEAN NOT NULL,
+  PRIMARY KEY (id)
+)`;
+
+/** Name in sqlite_master, and the statement that makes it. */
+export const additions: readonly (readonly [name: string, statement: string])[] = [
+  ["client", clientTable],
+  ["client_disconnected_at", "create index if not exists client_disconnected_at on client (disconnected_at)"],
+  // One row for each submitting process; its template holds for its tasks.
+  [
+    "submission",
+    `create table if not exists submission (
+      id TEXT NOT NULL PRIMARY KEY,
+      time DATETIME NOT NULL,
+      host TEXT NOT NULL,
+      user TEXT NOT NULL,
+      cwd TEXT NOT NULL,
+      template TEXT,
+      version TEXT NOT NULL
+    )`,
+  ],
+  // Servers that have not ended. Times in milliseconds since 1970 (UTC): hosts in different zones compare them.
+  [
+    "server",
+    `create table if not exists server (
+      id TEXT NOT NULL PRIMARY KEY,
+      host TEXT NOT NULL,
+      pid INTEGER NOT NULL,
+      pid_start TEXT,
+      reserves BOOLEAN NOT NULL,
+      started_at REAL NOT NULL,
+      beat_at REAL NOT NULL
+    )`,
+  ],
+  // The group scheduled last, so that nobody has to look through all ended tasks for it. Without a row: not known yet.
+  [
+    "schedule",
+    `create table if not exists schedule (
+      one INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
+      "group" INTEGER,
+      task_id TEXT
+    )`,
+  ],
+  // Unfinished tasks of a submission, by group: waiting ones first (schedule_time null, then in order of insertion), then held ones.
+  // Partial, so that its size follows the tasks to do, not the tasks done: a claim costs the same in a table of ten million. The last column
+  // is always null, but SQLite would look it up in the table otherwise.
+  [
+    "task_unfinished_submission",
+    `create index if not exists task_unfinished_submission
+      on task (submit_id, "group", schedule_time, completion_time) where completion_time is null`,
+  ],
+  // The same for servers that take whatever is free.
+  [
+    "task_unfinished_group",
+    `create index if not exists task_unfinished_group
+      on task ("group", schedule_time, completion_time) where completion_time is null`,
+  ],
+  // Failures that were not tried again: what decides whether the next group may start. Costs successful tasks nothing.
+  [
+    "task_failed",
+    `create index if not exists task_failed on task ("group", submit_id, attempt, retried, exit_status)
+      where retried = 0 and exit_status is not null and exit_status <> 0 and exit_status <> -1`,
+  ],
+  // Next attempts that wait, for servers that take them first. Costs first attempts nothing.
+  [
+    "task_waiting_retry",
+    `create index if not exists task_waiting_retry on task ("group", submit_id)
+      where attempt > 1 and schedule_time is null and completion_time is null`,
+  ],
+];

@@ -1,0 +1,322 @@
+/*
+ * The store in an SQLite file. Every call is one transaction and is done when it returns; the promises are for the contract's sake. Which
+ * statement serves what is in claims.ts, commits.ts and records.ts; the shape of the tables and indices in schema.ts.
+ */
+import { assert } from "../base/assert.ts";
+import type { Clock, Timer } from "../base/clock.ts";
+import type { NewTask, Submission } from "../task/task.ts";
+import { prepareClaims } from "./claims.ts";
+import { prepareCommits } from "./commits.ts";
+import { Connection } from "./connection.ts";
+import { prepareRecords } from "./records.ts";
+import type { RecordStore } from "./open.ts";
+import { readTags } from "./tags.ts";
+import type { Claim, Records, Scope, ServerRow, Store } from "./store.ts";
+import { formatTime, parseTime } from "./times.ts";
+
+/** How often another process' commits are looked for while somebody listens; a look costs 2 µs. */
+const watchMs = 100;
+/** Rows of one transaction when many are changed: others get their turn in between. */
+const chunk = 1000;
+
+export interface SqliteOptions {
+  readonly file: string;
+  readonly pragmas: Readonly<Record<string, unknown>>;
+  readonly clock: Clock;
+}
+
+export interface SqliteStore extends Store, Records {
+  readonly file: string;
+  /** Whether opening made the tables. */
+  readonly created: boolean;
+  /** Refreshes the statistics of the query planner. */
+  optimize(): Promise<void>;
+}
+
+export function openSqlite(options: SqliteOptions): SqliteStore {
+  const connection = new Connection({ file: options.file, pragmas: options.pragmas, readOnly: false });
+  const { db, file } = connection;
+  const listeners: (() => void)[] = [];
+  let watching: Timer | null = null;
+  let closed = false;
+
+  const claims = connection.read(() => prepareClaims(connection));
+  const commits = connection.read(() => prepareCommits(connection));
+  const dataVersion = connection.prepare("pragma data_version");
+  const addSubmission = connection.prepare(
+    "insert into submission (id, time, host, user, cwd, template, version) values (?, ?, ?, ?, ?, ?, ?) on conflict (id) do nothing",
+  );
+  const findSubmission = connection.prepare("select id, time, host, user, cwd, template, version from submission where id = ?");
+  const addServer = connection.prepare(
+    "insert or replace into server (id, host, pid, pid_start, reserves, started_at, beat_at) values (?, ?, ?, ?, ?, ?, ?)",
+  );
+  const beatServer = connection.prepare("update server set beat_at = ? where id = ?");
+  const endServer = connection.prepare("delete from server where id = ?");
+  const allServers = connection.prepare("select id, host, pid, pid_start, reserves, started_at, beat_at from server order by started_at");
+  const addClient = connection.prepare(
+    `insert into client (id, host, server_id, server_host, connected_at, disconnected_at, evicted) values (?, ?, ?, ?, ?, null, 0)
+     on conflict (id) do update set server_id = excluded.server_id, server_host = excluded.server_host, disconnected_at = null, evicted = 0`,
+  );
+  const endClient = connection.prepare("update client set disconnected_at = ?, evicted = ? where id = ?");
+
+  const heldBy = connection.prepare(
+    `select rowid from task indexed by task_unfinished_group
+     where completion_time is null and "group" = ? and schedule_time > '' and server_id = ? limit ${chunk}`,
+  );
+  const orphans = connection.prepare(
+    `select rowid from task indexed by task_unfinished_group
+     where completion_time is null and "group" = ? and schedule_time > '' and (server_id is null or server_id not in (select id from server))
+     limit ${chunk}`,
+  );
+  const failures = connection.prepare(
+    `select id, "group", args, submit_id, submit_host, cores, memory, timeout, attempt, tag from task indexed by task_failed
+     where retried = 0 and exit_status is not null and exit_status <> 0 and exit_status <> -1
+     and attempt < ?1 and (?2 is null or submit_id = ?2) and submit_id not in (select value from json_each(?3)) limit ${chunk}`,
+  );
+
+  const anyTask = connection.prepare("select 1 from task limit 1");
+  const latestHeld = connection.prepare(
+    `select schedule_time, id from task indexed by task_unfinished_group
+     where completion_time is null and "group" = ? and schedule_time > '' order by schedule_time desc limit 1`,
+  );
+  const noted = connection.prepare('select "group", task_id from schedule where one = 1');
+  const note = connection.prepare(
+    'insert into schedule (one, "group", task_id) values (1, ?1, ?2) on conflict (one) do update set "group" = ?1, task_id = ?2',
+  );
+  const latestOfAll = 'select "group", id from task where schedule_time is not null order by schedule_time desc limit 1';
+  let notedGroup: number | null = null;
+
+  function wakeAll(): void {
+    for (const wake of listeners) wake();
+  }
+
+  function watch(): void {
+    let last = version();
+    const look = (): void => {
+      if (closed) return;
+      watching = options.clock.after(watchMs, look);
+      const now = version();
+      // A look that failed says nothing: the next one will.
+      if (now === null || now === last) return;
+      last = now;
+      wakeAll();
+    };
+    watching = options.clock.after(watchMs, look);
+  }
+
+  /** Changes when another process has committed; null when that cannot be told just now. */
+  function version(): number | null {
+    try {
+      return (dataVersion.get() as { data_version: number }).data_version;
+    } catch {
+      return null;
+    }
+  }
+
+  async function claim(request: Parameters<Store["claim"]>[0]): Promise<Claim> {
+    for (;;) {
+      const reserved = connection.read(() => (request.scope.kind === "all" ? claims.reserved(request.serverId) : []));
+      const found = connection.read(() => claims.look(request, reserved));
+      if (found.kind !== "open") return found;
+      const { group } = found;
+      if (request.limit <= 0) return { kind: "claimed", group, tasks: [] };
+      const tasks = connection.write(() => {
+        const taken = claims.take(request, reserved, group);
+        const last = taken.at(-1);
+        if (last !== undefined && group !== notedGroup) note.run(group, last.id);
+        return taken;
+      });
+      if (tasks.length > 0) {
+        notedGroup = group;
+        return { kind: "claimed", group, tasks };
+      }
+      // Another server took them between the look and the claim.
+    }
+  }
+
+  /** Gives back what `pick` finds among the held rows of each group, a transaction for each chunk. */
+  function releaseHeld(pick: (group: number) => number[]): number {
+    let count = 0;
+    let group = claims.unfinishedGroup(Number.MIN_SAFE_INTEGER);
+    while (group !== null) {
+      const current = group;
+      const some = connection.read(() => pick(current)).length > 0;
+      if (some) count += connection.write(() => commits.release(pick(current)));
+      else group = claims.unfinishedGroup(current);
+    }
+    if (count > 0) wakeAll();
+    return count;
+  }
+
+  const rowids = (rows: unknown[][]): number[] => rows.map(([row]) => row as number);
+
+  function activeGroup(): { group: number; reason: string } {
+    if (anyTask.get() === null) return { group: 0, reason: "no tasks submitted" };
+    let latest: readonly [time: string, group: number, id: string] | null = null;
+    const first = claims.unfinishedGroup(Number.MIN_SAFE_INTEGER);
+    for (let group = first; group !== null; group = claims.unfinishedGroup(group)) {
+      const row = latestHeld.values(group)[0] as [string, string] | undefined;
+      if (row !== undefined && (latest === null || row[0] > latest[0])) latest = [row[0], group, row[1]];
+    }
+    if (latest !== null) return { group: latest[1], reason: `most recently scheduled task: ${latest[2]}` };
+    const known = noted.values()[0];
+    // Only a database that another program began has to be looked through, once.
+    const [group, id] = known ?? db.query(latestOfAll).values()[0] ?? [null, null];
+    if (known === undefined) connection.write(() => note.run(group as number | null, id as string | null));
+    if (typeof group === "number") return { group, reason: `most recently scheduled task: ${String(id)}` };
+    return { group: first ?? 0, reason: "no tasks scheduled - defaulting to earliest group" };
+  }
+
+  return {
+    durable: true,
+    title: `sqlite (${file})`,
+    file,
+    created: connection.created,
+
+    async addSubmission(row) {
+      connection.write(() =>
+        addSubmission.run(row.id, formatTime(row.time), row.host, row.user, row.cwd, row.template, row.version),
+      );
+    },
+    async submission(id) {
+      const row = connection.read(() => findSubmission.get(id)) as (Omit<Submission, "time"> & { time: string }) | null;
+      return row === null ? null : { ...row, time: parseTime(row.time) ?? 0 };
+    },
+    async insert(tasks) {
+      if (tasks.length === 0) return;
+      connection.write(() => commits.insert(tasks));
+      wakeAll();
+    },
+    onInsert(wake) {
+      assert(!closed, "nobody listens to a closed store");
+      listeners.push(wake);
+      if (watching === null) watch();
+    },
+
+    async addServer(server) {
+      const { id, host, pid, pidStart, reserves, startedAt, beatAt } = server;
+      connection.write(() => addServer.run(id, host, pid, pidStart, reserves ? 1 : 0, startedAt, beatAt));
+    },
+    async beatServer(id, at) {
+      connection.write(() => beatServer.run(at, id));
+    },
+    async endServer(id) {
+      connection.write(() => endServer.run(id));
+    },
+    async servers() {
+      return connection.read(() => allServers.values()).map(serverRow);
+    },
+    async buryServer(id) {
+      // The row goes last: a gravedigger that dies half-way leaves the rest to the next.
+      const count = releaseHeld((group) => rowids(heldBy.values(group, id)));
+      connection.write(() => endServer.run(id));
+      return count;
+    },
+    revertOrphans: async () => releaseHeld((group) => rowids(orphans.values(group))),
+
+    claim,
+    async commit(commit) {
+      return { refused: connection.write(() => commits.commit(commit)) };
+    },
+    async retryFailures(scope, attempts, at, newId) {
+      const only = scope.kind === "submission" ? scope.id : null;
+      let count = 0;
+      for (;;) {
+        const retried = connection.write(() => {
+          const reserved = scope.kind === "all" ? claims.reserved(null) : [];
+          const rows = failures.values(attempts, only, JSON.stringify(reserved));
+          for (const row of rows) commits.insertRetry(retryOf(row, at, newId()));
+          return rows.length;
+        });
+        count += retried;
+        if (retried < chunk) break;
+      }
+      if (count > 0) wakeAll();
+      return count;
+    },
+    async survey(scope) {
+      const reserved = connection.read(() => (scope.kind === "all" ? claims.reserved(null) : []));
+      const unfinished = connection.read(() => claims.countUnfinished(scope, reserved));
+      return {
+        unfinished,
+        // Counting ten million rows takes a while, and most callers do not ask.
+        get total() {
+          return connection.read(() => countTotal(scope, reserved));
+        },
+      };
+    },
+    activeGroup: async () => connection.read(activeGroup),
+
+    async addClient({ id, host, serverId, serverHost, connectedAt }) {
+      connection.write(() => addClient.run(id, host, serverId, serverHost, formatTime(connectedAt)));
+    },
+    async endClient(id, at, evicted) {
+      connection.write(() => endClient.run(formatTime(at), evicted ? 1 : 0, id));
+    },
+
+    ...prepareRecords(connection),
+
+    async optimize() {
+      connection.read(() => db.run("pragma optimize = 0x10002"));
+    },
+    async close() {
+      if (closed) return;
+      closed = true;
+      watching?.cancel();
+      connection.close();
+    },
+  };
+
+  function countTotal(scope: Scope, reserved: readonly string[]): number {
+    const count = (condition: string, ...cells: string[]): number =>
+      db.query(`select count(*) from task ${condition}`).values(...cells)[0]?.[0] as number;
+    if (scope.kind === "submission") return count("where submit_id = ?", scope.id);
+    if (reserved.length === 0) return count("");
+    return count("where submit_id not in (select value from json_each(?))", JSON.stringify(reserved));
+  }
+}
+
+/** For looking only; a file that cannot be written will do. */
+export function openSqliteRecords(options: Omit<SqliteOptions, "clock">): RecordStore {
+  const connection = new Connection({ ...options, readOnly: true });
+  return {
+    title: `sqlite (${connection.file})`,
+    file: connection.file,
+    ...prepareRecords(connection),
+    async close() {
+      connection.close();
+    },
+  };
+}
+
+function serverRow(row: readonly unknown[]): ServerRow {
+  const [id, host, pid, pidStart, reserves, startedAt, beatAt] = row;
+  return {
+    id: String(id),
+    host: String(host),
+    pid: Number(pid),
+    pidStart: pidStart === null ? null : String(pidStart),
+    reserves: reserves === 1,
+    startedAt: Number(startedAt),
+    beatAt: Number(beatAt),
+  };
+}
+
+function retryOf(row: readonly unknown[], at: number, id: string): NewTask {
+  const [previousId, group, args, submitId, submitHost, cores, memory, timeout, attempt, tag] = row;
+  const number = (cell: unknown): number | null => (typeof cell === "number" ? cell : null);
+  return {
+    id,
+    group: Number(group),
+    args: String(args),
+    submitId: String(submitId),
+    submitTime: at,
+    submitHost: submitHost === null ? "" : String(submitHost),
+    cores: number(cores),
+    memory: number(memory),
+    timeout: number(timeout),
+    attempt: Number(attempt) + 1,
+    previousId: String(previousId),
+    tag: readTags(tag),
+  };
+}

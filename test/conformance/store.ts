@@ -1,0 +1,500 @@
+/*
+ * What every Store promises, stated once. Each implementation runs this suite; new behaviour is added here, never to one store's tests.
+ */
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { newId } from "../../src/base/ids.ts";
+import type { Claim, ClaimRequest, Commit, Completion, Scope, ServerRow, Store } from "../../src/store/store.ts";
+import type { ClaimedTask, NewTask } from "../../src/task/task.ts";
+
+export const t0 = new Date(2026, 10, 22, 7, 40, 58).getTime();
+
+let lastTask = 0;
+
+/** A task with every field set, so that none can be lost unseen. */
+export function makeTask(fields: Partial<NewTask> = {}): NewTask {
+  const n = ++lastTask;
+  return {
+    id: newId(),
+    group: 0,
+    args: `echo 'täsk ${n}' "{}" \\ \t漢`,
+    submitId: "11111111-1111-7111-8111-111111111111",
+    submitTime: t0 + n + 0.125,
+    submitHost: "login01",
+    cores: 2,
+    memory: 8 * 2 ** 30,
+    timeout: 60,
+    attempt: 1,
+    previousId: null,
+    tag: { site: "b", n: 1.5, naked: "", flag: true, nul: null, part: 0 },
+    ...fields,
+  };
+}
+
+export function makeTasks(count: number, fields: Partial<NewTask> = {}): NewTask[] {
+  return Array.from({ length: count }, () => makeTask(fields));
+}
+
+export const mine = { kind: "submission", id: "11111111-1111-7111-8111-111111111111" } as const;
+const other = "22222222-2222-7222-8222-222222222222";
+export const serverId = "33333333-3333-7333-8333-333333333333";
+const everything: Scope = { kind: "all" };
+
+export function request(fields: Partial<ClaimRequest> = {}): ClaimRequest {
+  return { serverId, serverHost: "login01", at: t0 + 5000, scope: mine, group: null, limit: 100, attempts: 1, eager: false, ...fields };
+}
+
+export function completion(task: { readonly id: string }, fields: Partial<Completion> = {}): Completion {
+  return {
+    id: task.id,
+    clientId: "c1",
+    clientHost: "node01",
+    command: "echo",
+    startTime: t0 + 6000,
+    completionTime: t0 + 7000.5,
+    exitStatus: 0,
+    outpath: null,
+    errpath: null,
+    csvpath: null,
+    coresMax: null,
+    memoryMax: null,
+    waited: 1,
+    duration: 1.001,
+    retry: null,
+    ...fields,
+  };
+}
+
+export function makeCommit(fields: Partial<Commit>): Commit {
+  return { serverId, serverHost: "login01", at: t0 + 8000, assigned: [], completed: [], reverted: [], ...fields };
+}
+
+export function makeServer(id: string, fields: Partial<ServerRow> = {}): ServerRow {
+  return { id, host: "login01", pid: 4242, pidStart: "99", reserves: false, startedAt: t0, beatAt: t0, ...fields };
+}
+
+export function claimed(claim: Claim): readonly ClaimedTask[] {
+  if (claim.kind !== "claimed") throw new Error(`expected tasks, got ${JSON.stringify(claim)}`);
+  return claim.tasks;
+}
+
+function next(task: NewTask, fields: Partial<NewTask> = {}): NewTask {
+  return { ...task, id: newId(), attempt: task.attempt + 1, previousId: task.id, submitTime: t0 + 9000, ...fields };
+}
+
+const ids = (tasks: readonly { readonly id: string }[]): string[] => tasks.map(({ id }) => id);
+
+export interface OpenedStore extends AsyncDisposable {
+  readonly store: Store;
+}
+
+export function storeConformance(title: string, open: () => Promise<OpenedStore>): void {
+  describe(`store: ${title}`, () => {
+    let opened: OpenedStore;
+    let store: Store;
+    beforeEach(async () => {
+      opened = await open();
+      store = opened.store;
+    });
+    afterEach(() => opened[Symbol.asyncDispose]());
+
+    describe("claims", () => {
+      test("a task comes out as it went in, with the time of the claim", async () => {
+        const task = makeTask();
+        await store.insert([task]);
+        const tasks = claimed(await store.claim(request({ at: t0 + 5000.25 })));
+        expect(tasks).toEqual([{ ...task, scheduleTime: t0 + 5000.25 }]);
+      });
+
+      test("unset resources stay unset", async () => {
+        const task = makeTask({ cores: null, memory: null, timeout: null, tag: { part: 0 } });
+        await store.insert([task]);
+        expect(claimed(await store.claim(request()))[0]).toMatchObject({ cores: null, memory: null, timeout: null, tag: { part: 0 } });
+      });
+
+      test("tasks come in order of insertion, at most as many as asked for, each once", async () => {
+        const tasks = makeTasks(50);
+        await store.insert(tasks.slice(0, 20));
+        await store.insert(tasks.slice(20));
+        const got: string[] = [];
+        for (const limit of [1, 7, 30]) {
+          const part = claimed(await store.claim(request({ limit })));
+          expect(part.length).toBe(limit);
+          got.push(...ids(part));
+        }
+        got.push(...ids(claimed(await store.claim(request()))));
+        expect(got).toEqual(ids(tasks));
+        expect(await store.claim(request())).toEqual({ kind: "none", unfinished: 50 });
+      });
+
+      test("an empty store has none", async () => {
+        expect(await store.claim(request())).toEqual({ kind: "none", unfinished: 0 });
+        expect(await store.claim(request({ scope: everything, group: 3 }))).toEqual({ kind: "none", unfinished: 0 });
+      });
+
+      test("a limit of nothing tells only whether there is something", async () => {
+        const [task] = makeTasks(1);
+        await store.insert([task!]);
+        expect(await store.claim(request({ limit: 0 }))).toEqual({ kind: "claimed", group: 0, tasks: [] });
+        expect(claimed(await store.claim(request())).length).toBe(1);
+      });
+
+      test("the lowest group comes first, and one group at a time", async () => {
+        const low = makeTasks(2, { group: -1 });
+        const high = makeTasks(3, { group: 7 });
+        await store.insert([...high, ...low]);
+        expect(await store.claim(request())).toMatchObject({ kind: "claimed", group: -1, tasks: [{ id: low[0]!.id }, { id: low[1]!.id }] });
+      });
+
+      test("a higher group waits until the tasks below it have ended", async () => {
+        const [low] = makeTasks(1, { group: 2 });
+        const [high] = makeTasks(1, { group: 5 });
+        await store.insert([low!, high!]);
+        await store.claim(request());
+        expect(await store.claim(request({ group: 2 }))).toEqual({ kind: "waiting", busyGroup: 2, unfinished: 1 });
+        expect(await store.claim(request({ group: null }))).toEqual({ kind: "waiting", busyGroup: 2, unfinished: 1 });
+        await store.commit(makeCommit({ completed: [completion(low!)] }));
+        expect(await store.claim(request({ group: 2 }))).toEqual({ kind: "advance", to: 5, failed: 0, example: null });
+        expect(ids(claimed(await store.claim(request({ group: 5 }))))).toEqual([high!.id]);
+      });
+
+      test("a task that comes late into a lower group is taken", async () => {
+        await store.insert(makeTasks(1, { group: 5 }));
+        await store.claim(request());
+        const [late] = makeTasks(1, { group: 1 });
+        await store.insert([late!]);
+        expect(await store.claim(request({ group: 5 }))).toMatchObject({ kind: "claimed", group: 1, tasks: [{ id: late!.id }] });
+      });
+
+      test("an advance counts the final failures of the group: not cancelled, tried again, or with attempts left", async () => {
+        const tasks = makeTasks(5, { group: 1 });
+        await store.insert([...tasks, makeTask({ group: 2 })]);
+        await store.claim(request());
+        const [fine, failed, cancelled, early, again] = tasks as [NewTask, NewTask, NewTask, NewTask, NewTask];
+        const retry = next(again, { attempt: 3 });
+        await store.commit(
+          makeCommit({
+            completed: [
+              completion(fine),
+              completion(failed, { exitStatus: 1 }),
+              completion(cancelled, { exitStatus: -1 }),
+              completion(early, { exitStatus: -2 }),
+              completion(again, { exitStatus: 2, retry: { task: retry, claimed: true } }),
+            ],
+          }),
+        );
+        expect(await store.claim(request({ group: 1, attempts: 1 }))).toMatchObject({ kind: "waiting", busyGroup: 1 });
+        await store.commit(makeCommit({ completed: [completion(retry, { exitStatus: 3 })] }));
+        expect(await store.claim(request({ group: 1, attempts: 3 }))).toEqual({ kind: "advance", to: 2, failed: 1, example: retry.id });
+        const answer = await store.claim(request({ group: 1, attempts: 1 }));
+        expect(answer).toMatchObject({ kind: "advance", to: 2, failed: 3 });
+      });
+
+      test("eager claims take next attempts first", async () => {
+        const tasks = makeTasks(4);
+        await store.insert(tasks);
+        const [first] = claimed(await store.claim(request({ limit: 1 })));
+        const retry = next(first!);
+        await store.commit(
+          makeCommit({ completed: [completion(first!, { exitStatus: 1, retry: { task: retry, claimed: false } })] }),
+        );
+        const [eager, plain] = claimed(await store.claim(request({ eager: true, limit: 2 })));
+        expect(eager!.id).toBe(retry.id);
+        expect(plain!.id).toBe(tasks[1]!.id);
+        expect(ids(claimed(await store.claim(request())))).toEqual(ids(tasks.slice(2)));
+      });
+
+      test("a claim that is not eager takes next attempts in their turn", async () => {
+        const tasks = makeTasks(3);
+        await store.insert(tasks);
+        const [first] = claimed(await store.claim(request({ limit: 1 })));
+        const retry = next(first!);
+        await store.commit(
+          makeCommit({ completed: [completion(first!, { exitStatus: 1, retry: { task: retry, claimed: false } })] }),
+        );
+        expect(ids(claimed(await store.claim(request())))).toEqual([tasks[1]!.id, tasks[2]!.id, retry.id]);
+      });
+    });
+
+    describe("scope", () => {
+      test("a run takes only its own submission, whatever waits before it", async () => {
+        const foreign = makeTasks(30, { submitId: other, group: -3 });
+        const own = makeTasks(3);
+        await store.insert([...foreign.slice(0, 15), ...own, ...foreign.slice(15)]);
+        expect(ids(claimed(await store.claim(request())))).toEqual(ids(own));
+        expect(await store.claim(request({ group: 0 }))).toEqual({ kind: "none", unfinished: 3 });
+        expect((await store.survey(mine)).unfinished).toBe(3);
+        expect((await store.survey(everything)).unfinished).toBe(33);
+      });
+
+      test("failures of others do not count", async () => {
+        const foreign = makeTask({ submitId: other });
+        const [own, later] = [makeTask(), makeTask({ group: 1 })];
+        await store.insert([foreign, own, later]);
+        await store.claim(request({ scope: everything }));
+        await store.commit(makeCommit({ completed: [completion(foreign, { exitStatus: 1 }), completion(own)] }));
+        expect(await store.claim(request({ group: 0 }))).toEqual({ kind: "advance", to: 1, failed: 0, example: null });
+        expect(await store.claim(request({ group: 0, scope: everything }))).toMatchObject({ kind: "advance", to: 1, failed: 1 });
+      });
+
+      test("scope all takes from every submission, in order", async () => {
+        const tasks = Array.from({ length: 10 }, (_, i) => makeTask({ submitId: i % 2 === 0 ? mine.id : other }));
+        await store.insert(tasks);
+        expect(ids(claimed(await store.claim(request({ scope: everything }))))).toEqual(ids(tasks));
+      });
+
+      test("scope all leaves alone what a live server reserves, also when that comes first and lower", async () => {
+        await store.addServer(makeServer(other, { reserves: true }));
+        const reserved = makeTasks(600, { submitId: other, group: -1 });
+        const free = Array.from({ length: 6 }, (_, i) => makeTask({ submitId: `44444444-4444-7444-8444-44444444444${i % 3}`, group: i % 2 }));
+        await store.insert([...reserved, ...free]);
+        const all = request({ scope: everything });
+        expect(ids(claimed(await store.claim({ ...all, limit: 2 })))).toEqual([free[0]!.id, free[2]!.id]);
+        expect(ids(claimed(await store.claim(all)))).toEqual([free[4]!.id]);
+        expect(await store.claim({ ...all, group: 0 })).toEqual({ kind: "waiting", busyGroup: 0, unfinished: 3 });
+        const completed = [free[0]!, free[2]!, free[4]!].map((task) => completion(task));
+        await store.commit(makeCommit({ completed }));
+        expect(await store.claim({ ...all, group: 0 })).toEqual({ kind: "advance", to: 1, failed: 0, example: null });
+        expect(ids(claimed(await store.claim({ ...all, group: 1 })))).toEqual([free[1]!.id, free[3]!.id, free[5]!.id]);
+        expect(await store.claim({ ...all, group: 1 })).toEqual({ kind: "none", unfinished: 3 });
+        expect((await store.survey(everything)).unfinished).toBe(3);
+      });
+
+      test("many submissions beside a reserved one are all served", async () => {
+        await store.addServer(makeServer(other, { reserves: true }));
+        const free = Array.from({ length: 700 }, () => makeTask({ submitId: newId() }));
+        await store.insert([...makeTasks(50, { submitId: other }), ...free]);
+        const got: string[] = [];
+        for (;;) {
+          const claim = await store.claim(request({ scope: everything, limit: 64 }));
+          if (claim.kind !== "claimed") break;
+          got.push(...ids(claim.tasks));
+        }
+        expect(got.sort()).toEqual(ids(free).sort());
+      });
+
+      test("what a server reserved is free when it has ended", async () => {
+        await store.addServer(makeServer(other, { reserves: true }));
+        await store.insert(makeTasks(2, { submitId: other }));
+        const all = request({ scope: everything });
+        expect(await store.claim(all)).toEqual({ kind: "none", unfinished: 0 });
+        await store.endServer(other);
+        expect(claimed(await store.claim(all)).length).toBe(2);
+      });
+
+      test("a server is not kept from what it reserves itself", async () => {
+        await store.addServer(makeServer(serverId, { reserves: true }));
+        await store.insert(makeTasks(2, { submitId: serverId }));
+        expect(claimed(await store.claim(request({ scope: everything }))).length).toBe(2);
+      });
+    });
+
+    describe("commits", () => {
+      test("an outcome is recorded once; a second one is refused, and so is one for an unknown task", async () => {
+        const [task] = makeTasks(1);
+        await store.insert([task!]);
+        await store.claim(request());
+        expect(await store.commit(makeCommit({ completed: [completion(task!)] }))).toEqual({ refused: [] });
+        const late = makeCommit({ completed: [completion(task!, { exitStatus: 1 }), completion({ id: newId() })] });
+        expect(await store.commit(late)).toEqual({ refused: late.completed.map(({ id }) => id) });
+      });
+
+      test("a refused outcome starts no next attempt", async () => {
+        const [task] = makeTasks(1);
+        await store.insert([task!]);
+        await store.claim(request());
+        await store.commit(makeCommit({ completed: [completion(task!)] }));
+        const retry = { task: next(task!), claimed: false };
+        await store.commit(makeCommit({ completed: [completion(task!, { exitStatus: 1, retry })] }));
+        expect(await store.claim(request())).toEqual({ kind: "none", unfinished: 0 });
+      });
+
+      test("a next attempt waits its turn, with everything the task had", async () => {
+        const [task] = makeTasks(1, { group: 3 });
+        await store.insert([task!]);
+        await store.claim(request());
+        const retry = next(task!);
+        await store.commit(makeCommit({ completed: [completion(task!, { exitStatus: 1, retry: { task: retry, claimed: false } })] }));
+        expect(claimed(await store.claim(request()))).toEqual([{ ...retry, scheduleTime: t0 + 5000 }]);
+      });
+
+      test("a next attempt that is claimed at once belongs to the server and is given to nobody", async () => {
+        const [task] = makeTasks(1);
+        await store.insert([task!]);
+        await store.claim(request());
+        const retry = next(task!);
+        await store.commit(makeCommit({ completed: [completion(task!, { exitStatus: 1, retry: { task: retry, claimed: true } })] }));
+        expect(await store.claim(request())).toEqual({ kind: "none", unfinished: 1 });
+        expect(await store.commit(makeCommit({ completed: [completion(retry)] }))).toEqual({ refused: [] });
+        expect((await store.survey(mine)).unfinished).toBe(0);
+      });
+
+      test("what is given back comes again, before what was behind it", async () => {
+        const tasks = makeTasks(6);
+        await store.insert(tasks);
+        await store.claim(request({ limit: 4 }));
+        await store.commit(makeCommit({ reverted: [tasks[2]!.id, tasks[1]!.id] }));
+        expect(ids(claimed(await store.claim(request({ limit: 3 }))))).toEqual([tasks[1]!.id, tasks[2]!.id, tasks[4]!.id]);
+      });
+
+      test("an ended task is not given back, and what another server holds neither", async () => {
+        const [done, held] = makeTasks(2) as [NewTask, NewTask];
+        await store.insert([done, held]);
+        await store.claim(request({ limit: 1 }));
+        await store.claim(request({ limit: 1, serverId: other }));
+        await store.commit(makeCommit({ completed: [completion(done)] }));
+        await store.commit(makeCommit({ reverted: [done.id, held.id] }));
+        expect(await store.claim(request())).toEqual({ kind: "none", unfinished: 1 });
+      });
+
+      test("a late outcome of a task that was given back is taken, and the task not run again", async () => {
+        const tasks = makeTasks(2);
+        await store.insert(tasks);
+        await store.claim(request());
+        await store.commit(makeCommit({ reverted: ids(tasks) }));
+        expect(await store.commit(makeCommit({ completed: [completion(tasks[0]!)] }))).toEqual({ refused: [] });
+        expect(ids(claimed(await store.claim(request())))).toEqual([tasks[1]!.id]);
+      });
+
+      test("assignments, outcomes and returns may come together and name the same task", async () => {
+        const tasks = makeTasks(3);
+        await store.insert(tasks);
+        await store.claim(request());
+        const assigned = tasks.map(({ id }) => ({ id, clientId: "c1", clientHost: "node01" }));
+        const order = makeCommit({ assigned, completed: [completion(tasks[0]!)], reverted: [tasks[1]!.id] });
+        expect(await store.commit(order)).toEqual({ refused: [] });
+        expect(ids(claimed(await store.claim(request())))).toEqual([tasks[1]!.id]);
+      });
+    });
+
+    describe("servers", () => {
+      test("a server row is there until the server ends, with its last beat", async () => {
+        const row = makeServer(serverId, { pidStart: null, reserves: true });
+        await store.addServer(row);
+        await store.addServer(makeServer(other));
+        await store.beatServer(serverId, t0 + 77.5);
+        expect(await store.servers()).toContainEqual({ ...row, beatAt: t0 + 77.5 });
+        await store.endServer(serverId);
+        expect(ids(await store.servers())).toEqual([other]);
+      });
+
+      test("a buried server gives back what it held, and only that", async () => {
+        await store.addServer(makeServer(other, { reserves: true }));
+        await store.insert([...makeTasks(4, { submitId: other }), ...makeTasks(2, { submitId: other, group: 4 })]);
+        const theirs = { serverId: other, scope: { kind: "submission", id: other } } as const;
+        const [first, , third] = claimed(await store.claim(request({ ...theirs, limit: 3 })));
+        await store.claim(request({ scope: theirs.scope, limit: 1 }));
+        await store.commit(makeCommit({ completed: [completion(first!)] }));
+        expect(await store.buryServer(other)).toBe(2);
+        expect(await store.servers()).toEqual([]);
+        const again = claimed(await store.claim(request({ scope: everything })));
+        expect(again.length).toBe(2);
+        expect(ids(again)).toContain(third!.id);
+      });
+
+      test("tasks held by nobody known are given back, those of known servers are not", async () => {
+        await store.addServer(makeServer(serverId));
+        const tasks = makeTasks(3);
+        await store.insert(tasks);
+        await store.claim(request({ limit: 1 }));
+        await store.claim(request({ limit: 2, serverId: other }));
+        expect(await store.revertOrphans()).toBe(2);
+        expect(ids(claimed(await store.claim(request())))).toEqual(ids(tasks.slice(1)));
+      });
+    });
+
+    describe("failures of before", () => {
+      async function fail(task: NewTask, status = 1): Promise<void> {
+        await store.insert([task]);
+        await store.claim(request({ scope: { kind: "submission", id: task.submitId }, limit: 1, group: task.group }));
+        await store.commit(makeCommit({ completed: [completion(task, { exitStatus: status })] }));
+      }
+
+      test("a failed task with attempts left gets another one, once", async () => {
+        const task = makeTask();
+        await fail(task);
+        await fail(makeTask(), -1);
+        const id = newId();
+        expect(await store.retryFailures(mine, 1, t0, newId)).toBe(0);
+        expect(await store.retryFailures(mine, 2, t0 + 4000, () => id)).toBe(1);
+        expect(await store.retryFailures(mine, 2, t0, newId)).toBe(0);
+        expect(claimed(await store.claim(request({ attempts: 2 })))).toEqual([
+          { ...task, id, attempt: 2, previousId: task.id, submitTime: t0 + 4000, scheduleTime: t0 + 5000 },
+        ]);
+      });
+
+      test("a failure that is tried again no longer counts against its group", async () => {
+        const task = makeTask();
+        await fail(task);
+        await store.insert([makeTask({ group: 1 })]);
+        expect(await store.claim(request({ group: 0 }))).toMatchObject({ kind: "advance", failed: 1 });
+        const id = newId();
+        await store.retryFailures(mine, 2, t0, () => id);
+        await store.claim(request({ group: 0 }));
+        await store.commit(makeCommit({ completed: [completion({ id })] }));
+        expect(await store.claim(request({ group: 0 }))).toMatchObject({ kind: "advance", failed: 0 });
+      });
+
+      test("failures out of scope are left as they are", async () => {
+        await fail(makeTask({ submitId: other }));
+        expect(await store.retryFailures(mine, 5, t0, newId)).toBe(0);
+        await store.addServer(makeServer(other, { reserves: true }));
+        expect(await store.retryFailures(everything, 5, t0, newId)).toBe(0);
+        await store.endServer(other);
+        expect(await store.retryFailures(everything, 5, t0, newId)).toBe(1);
+      });
+    });
+
+    test("a survey counts rows, ended ones only in the total", async () => {
+      const tasks = makeTasks(3);
+      await store.insert(tasks);
+      await store.claim(request({ limit: 2 }));
+      await store.commit(makeCommit({ completed: [completion(tasks[0]!)] }));
+      const { unfinished, total } = await store.survey(everything);
+      expect({ unfinished, total }).toEqual({ unfinished: 2, total: 3 });
+    });
+
+    test("the active group is 0, then the lowest, then the one scheduled last", async () => {
+      expect(await store.activeGroup()).toEqual({ group: 0, reason: "no tasks submitted" });
+      const tasks = [makeTask({ group: 4 }), makeTask({ group: 9 })];
+      await store.insert(tasks);
+      expect((await store.activeGroup()).group).toBe(4);
+      await store.claim(request());
+      await store.commit(makeCommit({ completed: [completion(tasks[0]!)] }));
+      expect((await store.activeGroup()).group).toBe(4);
+      await store.claim(request({ group: 9 }));
+      expect(await store.activeGroup()).toEqual({ group: 9, reason: `most recently scheduled task: ${tasks[1]!.id}` });
+      await store.commit(makeCommit({ completed: [completion(tasks[1]!)] }));
+      expect((await store.activeGroup()).group).toBe(9);
+    });
+
+    test("a submission is found again, an unknown one is null", async () => {
+      const row = { id: newId(), time: t0, host: "login01", user: "ü", cwd: "/home/ü", template: "echo {}", version: "1.0" };
+      await store.addSubmission(row);
+      await store.addSubmission({ ...row, id: other, template: null });
+      expect(await store.submission(row.id)).toEqual(row);
+      expect((await store.submission(other))?.template).toBeNull();
+      expect(await store.submission(newId())).toBeNull();
+    });
+
+    test("an insert calls those who listen; an insert of nothing need not", async () => {
+      let calls = 0;
+      store.onInsert(() => calls++);
+      await store.insert([]);
+      await store.insert(makeTasks(2));
+      expect(calls).toBeGreaterThan(0);
+    });
+
+    test("clients come, go and come back", async () => {
+      const client = { id: newId(), host: "node01", serverId, serverHost: "login01", connectedAt: t0 };
+      await store.addClient(client);
+      await store.endClient(client.id, t0 + 1000, true);
+      await store.addClient(client);
+      await store.endClient(newId(), t0, false);
+    });
+
+    test("closing twice is closing once", async () => {
+      await store.close();
+      await store.close();
+    });
+  });
+}
