@@ -1,24 +1,191 @@
-/* The merged configuration. (Contract; implementation follows.) */
-import type { TagValue } from "../task/task.ts";
+/*
+ * The merged configuration: built-in values, files and environment, checked, with typed access by key. Options of the command line,
+ * which stand above all of these, are not known here.
+ */
+import { assert } from "../base/assert.ts";
+import { messageOf } from "../base/errors.ts";
+import { expandHome } from "../base/paths.ts";
+import { checkLayers, problemOf, refusal } from "./check.ts";
+import { findSetting, isOpenTable } from "./schema.ts";
+import type { Kind, Setting } from "./schema.ts";
+import { createFolders, databaseFile, findSites, thisHost } from "./site.ts";
+import type { Host, SiteName, Sites } from "./site.ts";
+import { defaultLayer, environmentExports, preloadLayer, readLayers } from "./source.ts";
+import type { Layer, Origin } from "./source.ts";
+import { find, labelOf, merge, resolve, resolveTree, valueAt } from "./tree.ts";
+import type { Resolver } from "./tree.ts";
+import { isTable, showValue } from "./value.ts";
+import type { Table, Value } from "./value.ts";
 
-export type SiteName = "system" | "user" | "local";
-export type Origin = "default" | "preload" | SiteName | "env";
+export type { Origin, SiteName };
 
-/** Typed access to one merged configuration; keys are those of config/schema.ts. `_env` and `_eval` forms are resolved when read. */
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Typed access to one merged configuration; keys are those of config/schema.ts (asking for another one is our bug). `_env` and `_eval` forms
+ * are resolved when read, once. A value of the wrong type that only shows then is a UserError too.
+ */
 export interface Config {
+  /** null: not set, or switched off. Choices come as they were written (any case). Paths have `~` expanded. */
   text(key: string): string | null;
+  /** null: not set, switched off, or a word in place of a number (`auto`). */
   integer(key: string): number | null;
   number(key: string): number | null;
   boolean(key: string): boolean;
-  /** The value as it stands: text, number, list, table or null. */
+  /** The value as it stands: text, number, list, table or null. A section is a table with everything that is set in it. */
   raw(key: string): unknown;
+  /** Where a key has its value from; a section counts by its highest part. */
   origin(key: string): { readonly source: Origin; readonly label: string };
   /** Variables for tasks: HYPERSHELL_EXPORT_* as they are, [export] keys upper-cased. */
   exports(): Readonly<Record<string, string>>;
-  /** Folders of the default site. */
-  readonly site: { readonly lib: string; readonly log: string; readonly config: string };
+  /** Folders of the default site. `problem`: why they could not be created, for those who need them. */
+  readonly site: { readonly lib: string; readonly log: string; readonly config: string; readonly problem?: string };
   /** Lines to log as WARNING (unknown keys). */
   readonly warnings: readonly string[];
 }
 
-export type { TagValue };
+/** Layers as far as they can be read, lowest first. `formatOf` knows the layout behind a `logging.style`. */
+export function allLayers(
+  sites: Sites,
+  env: Environment,
+  platform: string,
+  formatOf: (style: string) => string | null = () => null,
+): Layer[] {
+  const [base, ...given] = [defaultLayer(), ...readLayers(sites, env)];
+  const style = find([base!, ...given], "logging.style")?.value;
+  const format = typeof style === "string" ? formatOf(style) : null;
+  const preload = preloadLayer({ database: { file: databaseFile(sites, platform) }, ...(format === null ? {} : { logging: { format } }) });
+  return [base!, preload, ...given];
+}
+
+/**
+ * Reads and checks everything, and creates the folders of the default site. Throws UserError (status 3) for a file that cannot be read, a
+ * value that does not fit, a HYPERSHELL_SITE that cannot be created.
+ */
+export function loadConfig(env: Environment, cwd: string, host: Host = thisHost(env)): Config {
+  const sites = findSites(env, cwd, host);
+  const layers = allLayers(sites, env, host.platform);
+  const warnings = checkLayers(layers);
+  const problem = createFolders(sites);
+  const site = sites[sites.chosen];
+  return makeConfig(layers, warnings, problem === null ? site : { ...site, problem }, env, cwd);
+}
+
+function makeConfig(
+  layers: readonly Layer[],
+  warnings: readonly string[],
+  site: Config["site"],
+  env: Environment,
+  cwd: string,
+): Config {
+  const resolver = makeResolver(env, cwd);
+  const known = new Map<string, Value>();
+
+  const settingOf = (key: string, ...kinds: readonly Kind[]): Setting => {
+    const setting = findSetting(key);
+    assert(setting !== undefined, `there is no setting '${key}'`);
+    assert(kinds.some((kind) => setting.kinds.includes(kind)), `${key} is read as ${kinds.join(" or ")}`);
+    return setting;
+  };
+
+  const valueOf = (setting: Setting): Value => {
+    const { key } = setting;
+    const before = known.get(key);
+    if (before !== undefined) return before;
+    const found = find(layers, key);
+    let value = found === null ? setting.fallback : resolve(found, key, resolver);
+    // A variable that is not set.
+    if (value === null && setting.nullable !== true) value = setting.fallback;
+    if (found !== null && found.variant !== "") {
+      const problem = problemOf(setting, value);
+      if (problem !== null) throw refusal(setting, problem, labelOf(found.layer, key));
+    }
+    known.set(key, value);
+    return value;
+  };
+
+  const numberOf = (setting: Setting): number | null => {
+    const value = valueOf(setting);
+    return typeof value === "number" ? value : null;
+  };
+
+  return {
+    text: (key) => {
+      const setting = settingOf(key, "text");
+      const value = valueOf(setting);
+      if (value === null || isTable(value) || Array.isArray(value)) return null;
+      const text = showValue(value);
+      return setting.path === true ? expandHome(text, env) : text;
+    },
+    integer: (key) => numberOf(settingOf(key, "integer")),
+    number: (key) => numberOf(settingOf(key, "number", "integer")),
+    boolean: (key) => valueOf(settingOf(key, "boolean")) === true,
+    raw: (key) => {
+      const setting = findSetting(key);
+      if (setting !== undefined && setting.section !== true && !isOpenTable(setting)) return valueOf(setting);
+      const value = valueAt(merge(layers), key.split(".")) ?? null;
+      // `ssh.nodelist_env`, or a single form of what may be a table.
+      if (value === null && setting !== undefined) return valueOf(setting);
+      return isTable(value) ? resolveTree(value, key, layers, resolver) : value;
+    },
+    origin: (key) => {
+      const found = find(layers, key);
+      return found === null
+        ? { source: "default", label: "from: <default>" }
+        : { source: found.layer.source, label: labelOf(found.layer, key) };
+    },
+    exports: () => taskVariables(layers, env),
+    site,
+    warnings,
+  };
+}
+
+/** `evaluate` runs a command at most once. */
+export function makeResolver(env: Environment, cwd: string): Resolver {
+  const outputs = new Map<string, string>();
+  return {
+    variable: (name) => env[name],
+    evaluate: (command) => {
+      const before = outputs.get(command);
+      if (before !== undefined) return before;
+      const text = outputOf(command, env, cwd);
+      outputs.set(command, text);
+      return text;
+    },
+  };
+}
+
+function outputOf(command: string, env: Environment, cwd: string): string {
+  const shell = process.platform === "win32" ? ["cmd.exe", "/d", "/s", "/c"] : ["/bin/sh", "-c"];
+  const run = () =>
+    // Without standard input, which may hold the tasks of this run; what asks for a password uses the terminal itself.
+    Bun.spawnSync([...shell, command], { cwd, env: { ...env }, stdin: "ignore", stdout: "pipe", stderr: "inherit" });
+  let ended: ReturnType<typeof run>;
+  try {
+    ended = run();
+  } catch (thrown) {
+    throw new Error(`could not be started: ${messageOf(thrown)}`);
+  }
+  const { signalCode, exitCode } = ended;
+  if (!ended.success) throw new Error(signalCode === undefined ? `ended with status ${exitCode}` : `was ended by ${signalCode}`);
+  return ended.stdout.toString("utf8").trim();
+}
+
+function taskVariables(layers: readonly Layer[], env: Environment): Record<string, string> {
+  const variables: Record<string, string> = {};
+  const fromFiles = valueAt(merge(layers.filter((layer) => layer.source !== "env")), ["export"]);
+  if (isTable(fromFiles)) flatten(fromFiles, "", variables);
+  for (const [name, value] of environmentExports(env)) variables[name] = value;
+  return variables;
+}
+
+function flatten(table: Table, prefix: string, variables: Record<string, string>): void {
+  const separator = process.platform === "win32" ? ";" : ":";
+  for (const [key, value] of Object.entries(table)) {
+    const name = prefix + key.toUpperCase();
+    // No environment can hold such a name.
+    if (name === "" || /[=\0]/.test(name) || value === null) continue;
+    if (isTable(value)) flatten(value, `${name}_`, variables);
+    else variables[name] = Array.isArray(value) ? value.map(showValue).join(separator) : showValue(value as Value);
+  }
+}

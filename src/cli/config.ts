@@ -1,0 +1,450 @@
+/*
+ * `hs config`: where configuration files are, what is set and by whom, and changing it. None of these needs a configuration that
+ * works as a whole, since they are what mends one.
+ */
+import { mkdirSync, statSync } from "node:fs";
+import { dirname } from "node:path";
+import { isatty } from "node:tty";
+import { systemClock } from "../base/clock.ts";
+import { argumentError, configurationError, exitStatus, messageOf, runtimeError } from "../base/errors.ts";
+import { failureReason, readTextIfThere } from "../base/paths.ts";
+import { nearestKey, problemOf } from "../config/check.ts";
+import { editFile } from "../config/edit.ts";
+import { allLayers, makeResolver } from "../config/load.ts";
+import type { SiteName } from "../config/load.ts";
+import { findSetting, isOpenTable, isSection, openSection, settings, splitVariant } from "../config/schema.ts";
+import type { Setting } from "../config/schema.ts";
+import { hidden, hideSecrets } from "../config/secret.ts";
+import { findSites } from "../config/site.ts";
+import { defaultLayer, fileLayer } from "../config/source.ts";
+import type { Layer } from "../config/source.ts";
+import { find, merge, resolveTree, valueAt } from "../config/tree.ts";
+import { parseToml, writeToml } from "../config/toml.ts";
+import { coerceText, isTable, parseBoolean, parseInteger, parseNumber, showValue } from "../config/value.ts";
+import type { Table, Value } from "../config/value.ts";
+import { paint, wantsColour } from "../log/colour.ts";
+import { descriptor } from "../log/descriptor.ts";
+import { parseStyle, styles } from "../log/styles.ts";
+import type { Command, CommandSpec, Context, Option, Parsed } from "./command.ts";
+
+/** Where the commands write; tests give their own. */
+export interface Output {
+  readonly write: (text: string) => void;
+  readonly isTerminal: boolean;
+}
+
+const siteNames = ["system", "user", "local"] as const satisfies readonly SiteName[];
+
+const siteHelp: Readonly<Record<SiteName, string>> = {
+  system: "The file of the whole system.",
+  user: "Your own file.",
+  local: "The file of this folder, or of HYPERSHELL_SITE.",
+};
+
+function siteOptions(fallback: SiteName | null): Option[] {
+  return siteNames.map((name) => ({
+    key: name,
+    names: [`--${name}`],
+    kind: "flag",
+    help: name === fallback ? `${siteHelp[name].slice(0, -1)} (default).` : siteHelp[name],
+  }));
+}
+
+function chosenSite(parsed: Parsed): SiteName | null {
+  return siteNames.find((name) => parsed.flag(name)) ?? null;
+}
+
+const revealOption: Option = { key: "reveal", names: ["--reveal"], kind: "flag", help: "Show keys and passwords too." };
+
+function formatOf(style: string): string | null {
+  const name = parseStyle(style);
+  return name === null ? null : styles[name];
+}
+
+/** Everything that is set, lowest first; nothing is checked. */
+function layersOf(context: Context): Layer[] {
+  return allLayers(findSites(context.env, context.cwd), context.env, process.platform, formatOf);
+}
+
+// hs config
+
+const pathSpec: CommandSpec = {
+  name: "hs config",
+  summary: "Shows and changes settings. With the name of a site alone, prints where its configuration file is.",
+  usage: ["hs config [--system | --user | --local]", "hs config get | set | which | edit [ARGS...]"],
+  positionals: [],
+  sections: [{ title: "Options", options: siteOptions(null) }],
+  exclusive: [siteNames],
+  epilog: [
+    "Settings come, from the lowest to the highest precedence, from: built-in values, the system's file, your own file, the file of " +
+      "the folder, HYPERSHELL_* variables, command-line options.",
+    "",
+    "  HYPERSHELL_SERVER_PORT=50100       server.port",
+    "  HYPERSHELL_SITE=PATH               folder for data, logs and the local file",
+    "  HYPERSHELL_CONFIG_FILE=PATH        the only file to read (empty: none)",
+  ].join("\n"),
+};
+
+function printPath(output: Output, parsed: Parsed, context: Context): number {
+  const site = chosenSite(parsed) ?? "user";
+  output.write(`${findSites(context.env, context.cwd)[site].config}\n`);
+  return exitStatus.success;
+}
+
+// hs config get
+
+const getSpec: CommandSpec = {
+  name: "hs config get",
+  summary: "Shows one setting, a section, or everything.",
+  usage: ["hs config get [SECTION[...].VAR] [--system | --user | --local | --default] [-x] [-r] [--reveal]"],
+  positionals: [
+    { key: "variable", metavar: "VAR", min: 0, max: 1, help: "As server.port, or a section as server.tls, or '.' for everything (default)." },
+  ],
+  sections: [
+    {
+      title: "Options",
+      options: [
+        ...siteOptions(null),
+        { key: "default", names: ["--default"], kind: "flag", help: "The built-in values." },
+        { key: "expand", names: ["-x", "--expand"], kind: "flag", help: "For VAR_env and VAR_eval: what the variable holds, what the command says." },
+        { key: "raw", names: ["-r", "--raw"], kind: "flag", help: "No colours." },
+        revealOption,
+        { key: "available", names: ["--list-available"], kind: "flag", help: "All keys.", hidden: true },
+        { key: "themes", names: ["--list-console-themes"], kind: "flag", help: "Values of console.theme.", hidden: true },
+      ],
+    },
+  ],
+  exclusive: [[...siteNames, "default"]],
+};
+
+interface View {
+  readonly layers: readonly Layer[];
+  /** How messages call it. */
+  readonly name: string;
+}
+
+function viewOf(parsed: Parsed, context: Context): View {
+  if (parsed.flag("default")) return { layers: [defaultLayer()], name: "default" };
+  const site = chosenSite(parsed);
+  if (site === null) return { layers: layersOf(context), name: "configuration" };
+  const file = findSites(context.env, context.cwd)[site].config;
+  const layer = fileLayer(site, file);
+  if (layer === null) throw configurationError("config", `${file} does not exist`);
+  return { layers: [layer], name: file };
+}
+
+function get(output: Output, parsed: Parsed, context: Context): number {
+  if (parsed.flag("available") || parsed.flag("themes")) {
+    const names = parsed.flag("available") ? settings.map((each) => each.key) : [String(findSetting("console.theme")!.fallback)];
+    output.write(`${names.join(" ")}\n`);
+    return exitStatus.success;
+  }
+  const name = parsed.text("variable") ?? ".";
+  if (name !== "." && name.startsWith(".")) throw configurationError("config", 'Section name cannot start with "."');
+  const view = viewOf(parsed, context);
+  const resolver = makeResolver(context.env, context.cwd);
+  const coloured = !parsed.flag("raw") && wantsColour(context.env, output.isTerminal);
+
+  const path = name === "." ? [] : name.split(".");
+  const value = lookUp(view, path, (table, key) => (parsed.flag("expand") ? resolveTree(table, key, view.layers, resolver) : table));
+  const shown = parsed.flag("reveal") ? value : hideSecrets(path.join("."), value);
+  if (isTable(shown)) {
+    output.write(colourToml(writeToml(shown, path), coloured));
+    return exitStatus.success;
+  }
+  output.write(`${paint(showValue(shown), "green", coloured)}\n`);
+  if (shown === hidden && value !== hidden) context.loggers("config").warning(`${name} is not shown without --reveal`);
+  return exitStatus.success;
+}
+
+/** `expand` is called for the smallest table that holds what is asked for, so that only its commands are run. */
+function lookUp(view: View, path: readonly string[], expand: (table: Table, key: string) => Table): Value {
+  const tree = merge(view.layers);
+  if (path.length === 0) return expand(tree, "");
+  const key = path.join(".");
+  const parentPath = path.slice(0, -1);
+  const parent = valueAt(tree, parentPath);
+  if (parent === undefined) throw configurationError("config", `"${missing(tree, parentPath)}" not found in ${view.name}`);
+  if (!isTable(parent)) throw configurationError("config", `"${parentPath.join(".")}" is not a section in ${view.name}`);
+  const whole = valueAt(parent, [path.at(-1)!]);
+  if (isTable(whole)) return expand(whole, key);
+  // One key only: others in its table may be commands that nobody asked to run.
+  const forms = ["", "_env", "_eval"].map((suffix) => path.at(-1)! + suffix).filter((form) => Object.hasOwn(parent, form));
+  const only: Table = Object.create(null) as Table;
+  for (const form of forms) only[form] = parent[form]!;
+  const value = valueAt(expand(only, parentPath.join(".")), [path.at(-1)!]);
+  if (value !== undefined) return value;
+  const given = forms.length === 0 ? "" : `, but "${parentPath.join(".")}.${forms[0]}" is: add --expand for its value`;
+  throw configurationError("config", `"${key}" not found in ${view.name}${given}`);
+}
+
+/** The shortest part of a path that is not there. */
+function missing(tree: Table, path: readonly string[]): string {
+  const length = path.findIndex((_, at) => valueAt(tree, path.slice(0, at + 1)) === undefined);
+  return path.slice(0, length + 1).join(".");
+}
+
+function colourToml(text: string, coloured: boolean): string {
+  if (!coloured) return text;
+  const lines = text.split("\n").map((line) => {
+    if (line.startsWith("[")) return paint(line, "bold", true);
+    const [, key, rest] = /^([^=]+?)( = .*)$/.exec(line) ?? [];
+    return key === undefined ? line : paint(key, "cyan", true) + rest;
+  });
+  return lines.join("\n");
+}
+
+// hs config which
+
+const whichSpec: CommandSpec = {
+  name: "hs config which",
+  summary: "Shows a setting, where it comes from, and what it would be otherwise.",
+  usage: ["hs config which SECTION[...].VAR [--site] [--reveal]"],
+  positionals: [{ key: "variable", metavar: "VAR", min: 1, max: 1, help: "As server.port." }],
+  sections: [
+    {
+      title: "Options",
+      options: [
+        {
+          key: "site",
+          names: ["--site"],
+          kind: "flag",
+          help: "Only the word for the origin: default, preload, system, user, local or env.",
+        },
+        revealOption,
+      ],
+    },
+  ],
+  exclusive: [],
+};
+
+function which(output: Output, parsed: Parsed, context: Context): number {
+  const key = parsed.text("variable") ?? "";
+  const layers = layersOf(context);
+  const found = find(layers, key);
+  const isKnown = findSetting(key) !== undefined || isSection(key);
+  if (found === null && !isKnown) {
+    const near = nearestKey(key);
+    throw configurationError("config", `"${key}" not found${near === null ? "" : ` (did you mean "${near}"?)`}`);
+  }
+  const source = found?.layer.source ?? "default";
+  if (parsed.flag("site")) {
+    output.write(`${source}\n`);
+    return exitStatus.success;
+  }
+  const show = (value: Value): string => {
+    if (isTable(value) || Array.isArray(value)) return "[...]";
+    return showValue(parsed.flag("reveal") ? value : hideSecrets(key + (found?.variant ?? ""), value));
+  };
+  const value = show(found?.value ?? null);
+  if (found === null || source === "default" || source === "preload") {
+    output.write(`${value} (${source})\n`);
+    return exitStatus.success;
+  }
+  const form = key + found.variant;
+  const part = [...found.layer.names].find(([name]) => name === form || name.startsWith(`${form}.`))?.[1];
+  const place = source === "env" ? (part ?? "environment") : found.layer.file + (found.variant === "" ? "" : ` as ${form}`);
+  const builtIn = show(find(layers.slice(0, 1), key)?.value ?? null);
+  output.write(`${value} (${source}: ${place} | default: ${builtIn})\n`);
+  return exitStatus.success;
+}
+
+// hs config set
+
+const setSpec: CommandSpec = {
+  name: "hs config set",
+  summary: "Changes a setting in a configuration file. Comments and layout stay, and the former file is kept beside it.",
+  usage: ["hs config set SECTION[...].VAR VALUE [--system | --user | --local]"],
+  positionals: [
+    { key: "variable", metavar: "VAR", min: 1, max: 1, help: "As server.port; server.auth_env and server.auth_eval name a variable or a command." },
+    { key: "value", metavar: "value", min: 1, max: 1, help: "true, false, a number, a text, a list as '[\"a\", \"b\"]'; null removes the setting." },
+  ],
+  sections: [{ title: "Options", options: siteOptions("user") }],
+  exclusive: [siteNames],
+};
+
+async function set(parsed: Parsed, context: Context): Promise<number> {
+  const key = parsed.text("variable") ?? "";
+  const path = key.split(".");
+  if (path.length < 2) throw argumentError("Missing section in variable path");
+  if (path.includes("")) throw argumentError(`argument VAR: there is an empty name in '${key}'`);
+  const { value, source } = parseValue(key, parsed.text("value") ?? "", context);
+  const site = chosenSite(parsed) ?? "user";
+  const file = findSites(context.env, context.cwd)[site].config;
+  const change = { path, value, ...(source === undefined ? {} : { source }) };
+  const { backup } = await editFile(file, change, site === "system", new Date(systemClock.now()));
+  if (backup !== null) context.loggers("core.config").debug(() => `Created backup file (${backup})`);
+  return exitStatus.success;
+}
+
+interface Given {
+  readonly value: Value;
+  /** As it goes into the file. */
+  readonly source?: string;
+}
+
+/** What a word of the command line means for this key. Throws argumentError where it cannot mean anything. */
+function parseValue(key: string, text: string, context: Context): Given {
+  if (/^(null|none)$/i.test(text)) return { value: null };
+  const { base, variant } = splitVariant(key);
+  const setting = findSetting(base);
+  if (variant !== "") return { value: text };
+  if (setting === undefined && isSection(key)) throw argumentError(`argument VAR: ${key} is a section: name a setting in it`);
+  if (setting === undefined) {
+    if (!isFree(key)) warnUnknown(key, context);
+    return untyped(text);
+  }
+  const given = typed(setting, text);
+  const problem = problemOf(setting, given.value);
+  if (problem !== null) throw argumentError(`argument value: ${key} ${problem}`);
+  return given;
+}
+
+/** Whether the user makes up the names there. */
+function isFree(key: string): boolean {
+  const parts = key.split(".");
+  if (parts.some((_, at) => isOpenTable(findSetting(parts.slice(0, at).join("."))))) return true;
+  return parts[0] === openSection && nearestKey(key) === null;
+}
+
+function warnUnknown(key: string, context: Context): void {
+  const near = nearestKey(key);
+  const meant = near === null ? "" : `; did you mean '${near}'?`;
+  context.loggers("config").warning(`There is no setting '${key}'${meant}`);
+}
+
+function typed(setting: Setting, text: string): Given {
+  const { kinds } = setting;
+  if (kinds.includes("boolean")) {
+    const truth = parseBoolean(text);
+    if (truth !== null) return { value: truth };
+  }
+  if (kinds.includes("integer") || kinds.includes("number")) {
+    const number = numeric(text);
+    if (number !== null) return kinds.includes("number") ? number : { value: number.value };
+  }
+  if ((kinds.includes("list") && text.startsWith("[")) || (kinds.includes("table") && text.startsWith("{"))) {
+    const structure = structured(text);
+    if (structure !== null) return structure;
+  }
+  return { value: text };
+}
+
+function untyped(text: string): Given {
+  const structure = /^[[{]/.test(text) ? structured(text) : null;
+  return structure ?? numeric(text) ?? { value: coerceText(text) };
+}
+
+function numeric(text: string): Given | null {
+  const integer = parseInteger(text);
+  if (integer !== null) return { value: integer };
+  const number = parseNumber(text);
+  if (number === null) return null;
+  // TOML tells 2.0 from 2, a number here does not.
+  return Number.isInteger(number) && Math.abs(number) < 1e15 ? { value: number, source: number.toFixed(1) } : { value: number };
+}
+
+/** A list or table as TOML or JSON writes it; null for what is neither, which then is a text (`[gpu]node[01-04]`). */
+function structured(text: string): Given | null {
+  try {
+    return { value: parseToml(`value = ${text}\n`, "")["value"]! };
+  } catch {
+    try {
+      return { value: JSON.parse(text) as Value };
+    } catch {
+      return null;
+    }
+  }
+}
+
+// hs config edit
+
+const editSpec: CommandSpec = {
+  name: "hs config edit",
+  summary: "Opens a configuration file in the editor that EDITOR, else VISUAL, names.",
+  usage: ["hs config edit [--system | --user | --local]"],
+  positionals: [],
+  sections: [{ title: "Options", options: siteOptions("user") }],
+  exclusive: [siteNames],
+};
+
+async function edit(parsed: Parsed, context: Context): Promise<number> {
+  const { env, cwd } = context;
+  const logger = context.loggers("config");
+  const editor = env["EDITOR"] || env["VISUAL"];
+  if (!editor) throw runtimeError("config", "RuntimeError", "EDITOR or VISUAL environment variable not defined");
+  const site = chosenSite(parsed) ?? "user";
+  const file = findSites(env, cwd)[site].config;
+  const words = editorWords(editor);
+  logger.debug(() => `Opening ${file}`);
+  logger.debug(() => `Editor: ${words.join(" ")}`);
+  try {
+    mkdirSync(dirname(file), { recursive: true });
+  } catch (thrown) {
+    throw runtimeError("config", "OSError", `could not create ${dirname(file)}: ${failureReason(thrown)}`);
+  }
+  const failure = await runEditor(words, file, context);
+  if (failure !== null) throw runtimeError("config", "RuntimeError", `editor '${editor}' ${failure}`);
+  warnIfBroken(file, context);
+  return exitStatus.success;
+}
+
+/** Words as a shell would see them; a program whose path has blanks may stand there as it is. */
+export function editorWords(editor: string): string[] {
+  if (statSync(editor, { throwIfNoEntry: false })?.isFile() === true) return [editor];
+  // On Windows a backslash separates folders.
+  const escape = process.platform === "win32" ? "" : "\\\\[^]|";
+  const words = editor.match(new RegExp(`(?:${escape}"(?:${escape}[^"])*"|'[^']*'|[^\\s])+`, "g")) ?? [];
+  const parts = new RegExp(`${escape}"(?:${escape}[^"])*"|'[^']*'`, "g");
+  return words.map((word) => word.replace(parts, unquoted));
+}
+
+function unquoted(part: string): string {
+  if (part.startsWith("'")) return part.slice(1, -1);
+  if (part.startsWith('"')) return process.platform === "win32" ? part.slice(1, -1) : part.slice(1, -1).replace(/\\(["\\$`])/g, "$1");
+  return part.slice(1);
+}
+
+/** Why it failed, or null. */
+async function runEditor(words: readonly string[], file: string, { env, cwd }: Context): Promise<string | null> {
+  // Ctrl-C in an editor is the editor's.
+  const ignore = (): void => {};
+  process.on("SIGINT", ignore);
+  try {
+    const child = Bun.spawn([...words, file], { cwd, env: { ...env }, stdin: "inherit", stdout: "inherit", stderr: "inherit" });
+    const status = await child.exited;
+    if (child.signalCode !== null) return `was ended by ${child.signalCode}`;
+    return status === 0 ? null : `ended with status ${status}`;
+  } catch (thrown) {
+    return `could not be started: ${messageOf(thrown)}`;
+  } finally {
+    process.off("SIGINT", ignore);
+  }
+}
+
+/** Better told now than by the next command. */
+function warnIfBroken(file: string, context: Context): void {
+  try {
+    const text = readTextIfThere(file);
+    if (text !== null) parseToml(text, file);
+  } catch (thrown) {
+    context.loggers("config").warning(`The file cannot be read as it is now: ${messageOf(thrown)}`);
+  }
+}
+
+/** The commands, writing to the given output. */
+export function configCommands(output: Output): Record<"command" | "configGet" | "configSet" | "configWhich" | "configEdit", Command> {
+  return {
+    command: { spec: pathSpec, bare: "usage", run: async (parsed, context) => printPath(output, parsed, context) },
+    configGet: { spec: getSpec, bare: "usage", run: async (parsed, context) => get(output, parsed, context) },
+    configSet: { spec: setSpec, bare: "usage", run: set },
+    configWhich: { spec: whichSpec, bare: "usage", run: async (parsed, context) => which(output, parsed, context) },
+    configEdit: { spec: editSpec, bare: "run", run: edit },
+  };
+}
+
+export const { command, configGet, configSet, configWhich, configEdit } = configCommands({
+  write: descriptor(1).write,
+  isTerminal: isatty(1),
+});
+

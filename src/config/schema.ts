@@ -1,0 +1,181 @@
+/*
+ * Every setting once: its key, what it may hold, its built-in value and its meaning. Defaults, the names of environment variables,
+ * checks, warnings about unknown keys and the lists for shells all follow from this table. Knows no files and no environment.
+ *
+ * Keys of features that are still to come are listed too: a configuration is shared by versions of the program.
+ */
+import type { Table, Value } from "./value.ts";
+
+export type Kind = "text" | "integer" | "number" | "boolean" | "list" | "table";
+
+export interface Setting {
+  /** `server.tls.cert`. */
+  readonly key: string;
+  /** What it may hold. A table listed here belongs to the user: its keys are not checked. */
+  readonly kinds: readonly Kind[];
+  /** The built-in value. */
+  readonly fallback: Value;
+  readonly meaning: string;
+  /** Texts that are allowed (in any case); absent: any text. */
+  readonly choices?: readonly string[];
+  readonly min?: number;
+  readonly max?: number;
+  /** null says something (mostly: off). Elsewhere null is as if the key had not been given. */
+  readonly nullable?: boolean;
+  /** Never shown unless that is asked for. */
+  readonly secret?: boolean;
+  /** A path: a `~` at its start is the home folder. */
+  readonly path?: boolean;
+  /** Its own keys are settings as well (`logging.file` and `logging.file.level`). */
+  readonly section?: boolean;
+}
+
+type More = Omit<Setting, "key" | "kinds" | "fallback" | "meaning">;
+
+function setting(key: string, kinds: Kind | readonly Kind[], fallback: Value, meaning: string, more: More = {}): Setting {
+  return { key, kinds: typeof kinds === "string" ? [kinds] : kinds, fallback, meaning, ...more };
+}
+
+const levels = ["devel", "trace", "debug", "info", "warning", "error", "critical", "notset"];
+const styles = ["default", "system", "detailed", "detailed-compact", "short"];
+const off = { nullable: true } as const;
+const orOff = { nullable: true, min: 0 } as const;
+/** A limit that the program sets for itself unless a number is given. */
+const adapting = { choices: ["auto"], min: 1 } as const;
+
+export const settings: readonly Setting[] = [
+  setting("database.provider", "text", "sqlite", "Kind of database: sqlite or postgres."),
+  setting("database.file", "text", null, "SQLite file; empty or :memory: for no database. Unset: main.db in the site.", { ...off, path: true }),
+  setting("database.database", "text", null, "Name of the database (PostgreSQL); for SQLite another word for 'file'.", off),
+  setting("database.url", "text", null, "Everything in one URL; wins over the separate settings.", off),
+  setting("database.schema", "text", null, "Schema that holds the tables (PostgreSQL).", off),
+  setting("database.host", "text", null, "Host of the database server; localhost when a user or port is given.", off),
+  setting("database.port", "integer", null, "Port of the database server.", { ...off, min: 1, max: 65535 }),
+  setting("database.user", "text", null, "User of the database; needs a password too.", off),
+  setting("database.password", "text", null, "Password of the database user.", { ...off, secret: true }),
+  setting("database.echo", "boolean", false, "Log every SQL statement."),
+  setting("database.connect_args", "table", {}, "Options for the database driver."),
+  setting("database.pragmas", "table", {}, "PRAGMA statements for each SQLite connection, as name = value."),
+
+  setting("logging.level", "text", "info", "Least level that is written to the console.", { choices: levels }),
+  setting("logging.style", "text", "default", "Named layout of log lines.", { choices: styles }),
+  setting("logging.format", "text", null, "Layout of log lines; wins over the style.", off),
+  setting("logging.datefmt", "text", "%Y-%m-%d %H:%M:%S", "How times are written, as for strftime."),
+  setting("logging.color", "boolean", true, "Colours on a terminal."),
+  setting("logging.tasks", ["text", "boolean"], "auto", "A line for each task that starts; auto: if a level was set.", { choices: ["auto"] }),
+  setting("logging.file", ["text", "boolean"], null, "Log into files too: true, a path, or a table of the settings below.", { ...off, section: true, path: true }),
+  setting("logging.file.path", "text", "<none>", "The log file; <none>: one per role in the site.", { ...off, path: true }),
+  setting("logging.file.level", "text", "trace", "Least level that is written to the file.", { choices: levels }),
+  setting("logging.file.style", "text", "system", "Named layout of lines in the file.", { choices: styles }),
+  setting("logging.file.format", "text", null, "Layout of lines in the file; wins over the style.", off),
+  setting("logging.file.rotate", "text", "never", "When to begin a new file: never, a size, or times as for cron.", off),
+  setting("logging.file.compress", "text", "<none>", "Compression of files that are full.", { ...off, choices: ["<none>", "none", "gzip", "bzip", "lzma", "zstd"] }),
+  setting("logging.file.keep", "integer", 0, "Full files to leave uncompressed.", orOff),
+
+  setting("task.cwd", "text", null, "Folder that tasks run in; unset: where the program was started.", { ...off, path: true }),
+  setting("task.cores", "integer", 0, "Cores that a task needs unless it says so itself; 0: not counted.", orOff),
+  setting("task.memory", "integer", 0, "Bytes of memory that a task needs unless it says so itself; 0: not counted.", orOff),
+  setting("task.timeout", "integer", 0, "Seconds that a task may run; 0: as long as it takes.", orOff),
+  setting("task.signalwait", "integer", 10, "Seconds between the signals INT, TERM and KILL to a task that must end.", { min: 0 }),
+  setting("task.ratelimit", "number", null, "Tasks per second and client, as client.ratelimit, which wins.", orOff),
+
+  setting("submit.bundlesize", ["integer", "text"], "auto", "Most tasks to store at once.", adapting),
+  setting("submit.bundlewait", "integer", 5, "Seconds that a task may wait for company before it is stored.", { min: 0 }),
+
+  setting("server.bind", "text", "localhost", "Address that the server listens on."),
+  setting("server.host", "text", "localhost", "Address that clients connect to."),
+  setting("server.port", "integer", 50001, "Port of the server.", { min: 0, max: 65535 }),
+  setting("server.auth", "text", "<not-secure>", "Key that server and clients share.", { ...off, secret: true }),
+  setting("server.queuesize", "integer", 1, "Bundles that may wait in the server.", { min: 1 }),
+  setting("server.bundlesize", ["integer", "text"], "auto", "Most tasks to hand to a client at once.", adapting),
+  setting("server.attempts", "integer", 1, "Times that a failing task is tried.", { min: 1 }),
+  setting("server.eager", "boolean", false, "Try failed tasks again before new ones."),
+  setting("server.exitzero", "boolean", false, "End with status 0 even if tasks failed."),
+  setting("server.poll", "integer", 30, "Longest pause in seconds between two looks at the database.", { min: 1 }),
+  setting("server.evict", "integer", 600, "Seconds of silence after which a client counts as lost.", { min: 10 }),
+  setting("server.tls.enabled", "boolean", true, "Encrypt connections."),
+  setting("server.tls.cert", "text", "<auto>", "Certificate of the server (PEM).", { path: true }),
+  setting("server.tls.key", "text", "<auto>", "Private key of the server (PEM).", { path: true }),
+  setting("server.tls.cafile", "text", "<auto>", "Certificates that clients trust; <none>: those of the system.", { ...off, path: true }),
+  setting("server.tls.fingerprint", "text", "<none>", "SHA-256 that the server's certificate must have.", off),
+  setting("server.tls.insecure", "boolean", false, "Do not verify the server's certificate."),
+  setting("server.tls.min_version", "text", "TLSv1.2", "Oldest version of TLS to accept.", { choices: ["TLSv1.2", "TLSv1.3"] }),
+  setting("server.tls.ciphers", "text", "<none>", "Ciphers to allow, as OpenSSL names them.", off),
+  setting("server.tls.servername", "text", "<none>", "Name that the server's certificate must have.", off),
+
+  setting("client.bundlesize", ["integer", "text"], "auto", "Most finished tasks to return at once.", adapting),
+  setting("client.bundlewait", "integer", 5, "Seconds that a finished task may wait for company.", { min: 0 }),
+  setting("client.heartrate", "integer", 10, "Seconds between two signs of life.", { min: 1 }),
+  setting("client.timeout", "integer", 0, "Seconds without tasks after which a client leaves; 0: never.", orOff),
+  setting("client.cores", "integer", 0, "Cores that the client's tasks may use; 0: all.", orOff),
+  setting("client.memory", "integer", 0, "Bytes of memory that the client's tasks may use; 0: all.", orOff),
+  setting("client.ratelimit", "number", 0, "Tasks per second that the client starts; 0: no limit.", orOff),
+
+  setting("ssh.config", "text", "~/.ssh/config", "Configuration file of the SSH client.", { path: true }),
+  setting("ssh.args", "text", null, "More arguments for ssh.", off),
+  setting("ssh.nodelist", ["text", "list", "table"], {}, "Hosts: a list, a pattern, or a table of named groups of these."),
+
+  setting("autoscale.policy", "text", "fixed", "Keep a number of clients, or follow the load.", { choices: ["fixed", "dynamic"] }),
+  setting("autoscale.factor", "number", 1, "Load per client that calls for another client.", { min: 0 }),
+  setting("autoscale.period", "integer", 60, "Seconds between two looks at the load.", { min: 1 }),
+  setting("autoscale.launcher", "text", "", "Command that starts a client elsewhere."),
+  setting("autoscale.size.init", "integer", 1, "Clients to start with.", { min: 0 }),
+  setting("autoscale.size.min", "integer", 0, "Least number of clients.", { min: 0 }),
+  setting("autoscale.size.max", "integer", 1, "Greatest number of clients.", { min: 0 }),
+
+  setting("console.theme", "text", "monokai", "Accepted for older configurations; colours are those of the terminal."),
+
+  setting("export", "table", {}, "Variables for tasks: a key in capitals is the name, tables join names with _."),
+];
+
+const byKey: ReadonlyMap<string, Setting> = new Map(settings.map((each) => [each.key, each]));
+
+/** Everything above a key: `server`, `server.tls`, ... */
+const sections: ReadonlySet<string> = new Set(settings.flatMap((each) => parents(each.key)));
+
+function parents(key: string): string[] {
+  const parts = key.split(".");
+  return parts.slice(1).map((_, at) => parts.slice(0, at + 1).join("."));
+}
+
+export const sectionNames: Iterable<string> = sections;
+
+export function findSetting(key: string): Setting | undefined {
+  return byKey.get(key);
+}
+
+export function isSection(key: string): boolean {
+  return sections.has(key);
+}
+
+/** Whether the setting is a table of the user's own keys. */
+export function isOpenTable(setting: Setting | undefined): boolean {
+  return setting !== undefined && setting.kinds.includes("table");
+}
+
+/** Any further key below it is passed on (to the URL of the database). */
+export const openSection = "database";
+
+export type Variant = "" | "_env" | "_eval";
+
+/** `server.auth_env` is a way to give `server.auth`. In [export] a name is only a name. */
+export function splitVariant(key: string): { readonly base: string; readonly variant: Variant } {
+  const variant = key.endsWith("_env") ? "_env" : key.endsWith("_eval") ? "_eval" : "";
+  const base = key.slice(0, key.length - variant.length);
+  if (variant === "" || base.endsWith(".") || byKey.has(key) || key.startsWith("export.")) return { base: key, variant: "" };
+  return { base, variant };
+}
+
+/** The built-in values as one tree; what has none is left out. */
+export function defaults(): Table {
+  const tree: Table = Object.create(null) as Table;
+  for (const { key, fallback } of settings) {
+    if (fallback === null) continue;
+    const parts = key.split(".");
+    const last = parts.pop()!;
+    let at = tree;
+    for (const part of parts) at = (at[part] ??= Object.create(null) as Table) as Table;
+    at[last] = fallback;
+  }
+  return tree;
+}

@@ -1,0 +1,200 @@
+/*
+ * The layers of a configuration: files and environment as trees, each with its origin, from the lowest to the highest precedence.
+ * Looks nothing up and checks no values.
+ */
+import { configurationError } from "../base/errors.ts";
+import { failureReason, readTextIfThere } from "../base/paths.ts";
+import { defaults, findSetting, isOpenTable, openSection, sectionNames, settings, splitVariant } from "./schema.ts";
+import type { Setting, Variant } from "./schema.ts";
+import type { SiteName, Sites } from "./site.ts";
+import { parseToml } from "./toml.ts";
+import { isTable, own, parseBoolean, parseInteger, parseNumber } from "./value.ts";
+import type { Scalar, Table } from "./value.ts";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+export type Origin = "default" | "preload" | SiteName | "env";
+
+export interface Layer {
+  readonly source: Origin;
+  /** Path of the file; empty for the other layers. */
+  readonly file: string;
+  readonly tree: Table;
+  /** For `env`: the variable behind each key. */
+  readonly names: ReadonlyMap<string, string>;
+  /** Complaints about the layer as a whole. */
+  readonly warnings: readonly string[];
+}
+
+function layer(source: Origin, file: string, tree: Table): Layer {
+  return { source, file, tree, names: new Map(), warnings: [] };
+}
+
+export function defaultLayer(): Layer {
+  return layer("default", "", defaults());
+}
+
+export function preloadLayer(tree: Table): Layer {
+  return layer("preload", "", tree);
+}
+
+/** The layers of files and environment. Throws UserError (status 3) for a file that cannot be read. */
+export function readLayers(sites: Sites, env: Environment): Layer[] {
+  return [...fileLayers(sites), environmentLayer(env)];
+}
+
+function fileLayers(sites: Sites): Layer[] {
+  if (sites.onlyFile === "none") return [];
+  const names: SiteName[] = sites.onlyFile === null ? ["system", "user", "local"] : ["local"];
+  const layers: Layer[] = [];
+  const seen = new Set<string>();
+  for (const name of names) {
+    const file = sites[name].config;
+    // In the home folder the user's file and the local one are the same.
+    if (seen.has(file)) continue;
+    seen.add(file);
+    const found = fileLayer(name, file);
+    if (found !== null) layers.push(found);
+  }
+  return layers;
+}
+
+/** null when there is no such file. */
+export function fileLayer(name: SiteName, file: string): Layer | null {
+  let text: string | null;
+  try {
+    text = readTextIfThere(file);
+  } catch (thrown) {
+    const reason = thrown instanceof TypeError ? "the file is not UTF-8 text" : failureReason(thrown);
+    throw configurationError("core.config", `(from file: ${file}) ${reason}`);
+  }
+  if (text === null) return null;
+  const tree = parseToml(text, file);
+  const database = own(tree, "database");
+  if (typeof database === "string") tree["database"] = { file: database };
+  return layer(name, file, tree);
+}
+
+const prefix = "HYPERSHELL_";
+const exportPrefix = "EXPORT_";
+/** Variables with a meaning of their own, which are no settings. */
+const special = new Set(["SITE", "CONFIG_FILE", "PYTHONPATH"]);
+
+/** Variables for tasks that the environment names: HYPERSHELL_EXPORT_<NAME>, unchanged. */
+export function environmentExports(env: Environment): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const name of Object.keys(env)) {
+    const value = env[name];
+    if (value !== undefined && name.startsWith(prefix + exportPrefix)) found.set(name.slice(prefix.length + exportPrefix.length), value);
+  }
+  found.delete("");
+  return found;
+}
+
+export function environmentLayer(env: Environment): Layer {
+  const tree: Table = Object.create(null) as Table;
+  const names = new Map<string, string>();
+  const warnings: string[] = [];
+  const ours = Object.keys(env).filter((name) => name.startsWith(prefix) && !special.has(name.slice(prefix.length)));
+  // In order of their names a section comes before what is in it.
+  for (const name of ours.sort()) {
+    const rest = name.slice(prefix.length);
+    const text = env[name];
+    if (text === undefined || rest === "" || rest === exportPrefix) continue;
+    const { path, variant } = locate(rest);
+    const key = path.join(".");
+    const value = path[0] === "export" ? text : variant === "" ? coerceFor(findSetting(key), text) : text;
+    if (!place(tree, path, variant, value)) {
+      warnings.push(`Ignoring unknown configuration parameter '${key}': part of it has a value already (from: ${name})`);
+      continue;
+    }
+    names.set(key + variant, name);
+  }
+  return { source: "env", file: "", tree, names, warnings };
+}
+
+interface Place {
+  readonly path: readonly string[];
+  readonly variant: Variant;
+}
+
+/** `SERVER_TLS_MIN_VERSION` to its key: the longest known name wins, since names may have underscores of their own. */
+function locate(rest: string): Place {
+  if (rest.startsWith(exportPrefix)) {
+    const name = rest.slice(exportPrefix.length);
+    // In capitals it is the same variable as a key of [export]; else only the environment can name it.
+    return { path: ["export", name === name.toUpperCase() ? name.toLowerCase() : name], variant: "" };
+  }
+  const lower = rest.toLowerCase();
+  const known = keysByName().get(lower);
+  if (known !== undefined) return { path: known, variant: "" };
+  const { base, variant } = splitVariant(lower);
+  const varied = variant === "" ? undefined : keysByName().get(base);
+  if (varied !== undefined) return { path: varied, variant };
+  // Below a table, or unknown in a section that is known.
+  let section: readonly string[] = [];
+  for (const [name, path] of sectionsByName()) {
+    if (lower.startsWith(`${name}_`) && path.length > section.length) section = path;
+  }
+  const inside = lower.slice(section.join("_").length + (section.length === 0 ? 0 : 1));
+  return { path: section.length === 0 ? inside.split("_") : [...section, inside], variant: "" };
+}
+
+type Index = ReadonlyMap<string, readonly string[]>;
+let keyIndex: Index | null = null;
+let sectionIndex: Index | null = null;
+
+/** Keys, and sections as such, by the names they have in the environment, in lower case. */
+function keysByName(): Index {
+  if (keyIndex !== null) return keyIndex;
+  const index = new Map<string, readonly string[]>();
+  for (const section of sectionNames) index.set(section.replaceAll(".", "_"), section.split("."));
+  for (const { key } of settings) index.set(key.replaceAll(".", "_"), key.split("."));
+  // The whole section as one text is the file.
+  index.set(openSection, [openSection, "file"]);
+  return (keyIndex = index);
+}
+
+function sectionsByName(): Index {
+  if (sectionIndex !== null) return sectionIndex;
+  const index = new Map<string, readonly string[]>();
+  for (const section of sectionNames) index.set(section.replaceAll(".", "_"), section.split("."));
+  for (const setting of settings) {
+    if (isOpenTable(setting)) index.set(setting.key.replaceAll(".", "_"), setting.key.split("."));
+  }
+  return (sectionIndex = index);
+}
+
+/** Texts of the environment have no type: the setting says what they are. What does not fit stays text, for the check to refuse. */
+function coerceFor(setting: Setting | undefined, text: string): Scalar {
+  if (text === "" || text.toLowerCase() === "null") return null;
+  const kinds = setting?.kinds ?? ["boolean", "integer", "number"];
+  if (kinds.includes("boolean")) {
+    const truth = parseBoolean(text) ?? (setting !== undefined && /^[01]$/.test(text) ? text === "1" : null);
+    if (truth !== null) return truth;
+  }
+  const number = kinds.includes("integer") || kinds.includes("number") ? (parseInteger(text) ?? parseNumber(text)) : null;
+  return number ?? text;
+}
+
+/** Coerces the text of a variable or a command for `_env` and `_eval`. */
+export const coerceVariant = coerceFor;
+
+/** False when a value stands where a table would have to be. */
+function place(tree: Table, path: readonly string[], variant: Variant, value: Scalar): boolean {
+  let at = tree;
+  const walked: string[] = [];
+  for (const part of path.slice(0, -1)) {
+    walked.push(part);
+    const next = own(at, part) ?? (Object.create(null) as Table);
+    if (isTable(next)) at[part] = next;
+    // HYPERSHELL_LOGGING_FILE=/path beside HYPERSHELL_LOGGING_FILE_LEVEL=...: the short form is the path, or only says yes.
+    else if (walked.join(".") === "logging.file" && next !== false) {
+      at[part] = typeof next === "string" && next !== "enabled" ? { path: next } : {};
+    }
+    else return false;
+    at = at[part] as Table;
+  }
+  at[path.at(-1)! + variant] = value;
+  return true;
+}
