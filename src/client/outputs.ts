@@ -4,7 +4,8 @@
  * several processes write stands behind each other.
  */
 import { accessSync, closeSync, constants, mkdirSync, openSync } from "node:fs";
-import { messageOf, runtimeError } from "../base/errors.ts";
+import { runtimeError } from "../base/errors.ts";
+import { failureReason } from "../base/paths.ts";
 
 /** File numbers; null: inherited. */
 export interface Outputs {
@@ -50,7 +51,7 @@ function openOrBlame(path: string, what: string): number {
   try {
     return openTruncated(path);
   } catch (error) {
-    throw runtimeError("client", "OutputError", `Cannot write task ${what} to "${path}": ${reasonOf(error)}`);
+    throw runtimeError("client", "OutputError", `Cannot write task ${what} to "${path}": ${failureReason(error)}`);
   }
 }
 
@@ -60,13 +61,6 @@ export function prepareFolder(folder: string): void {
     mkdirSync(folder, { recursive: true });
     accessSync(folder, constants.W_OK | constants.X_OK);
   } catch (error) {
-    throw runtimeError("client", "OutputError", `Cannot write captured output to folder "${folder}": ${reasonOf(error)}`);
+    throw runtimeError("client", "OutputError", `Cannot write captured output to folder "${folder}": ${failureReason(error)}`);
   }
-}
-
-/** `permission denied` of `EACCES: permission denied, open '/x'`. */
-export function reasonOf(error: unknown): string {
-  const text = messageOf(error);
-  const [, reason] = /^E[A-Z0-9]+: ([^,]+)/.exec(text) ?? [];
-  return reason ?? text;
 }

@@ -1,13 +1,14 @@
 /*
  * What a command prints: for commands inside templates. The only output of processes that passes through this program, so it is bounded.
  */
-import { type Group, groupOf } from "./group.ts";
-import type { StopSignal } from "./executor.ts";
+import type { ShellOutput } from "../template/surroundings.ts";
 import type { Variables } from "./environment.ts";
+import type { StopSignal } from "./executor.ts";
+import { type Group, groupOf } from "./group.ts";
 
 export interface Printing {
-  /** Standard output. Rejects when the command fails, is stopped or prints more than a command line can hold. */
-  readonly text: Promise<string>;
+  /** Rejects when the command is stopped or prints more than a command line can hold. */
+  readonly ended: Promise<ShellOutput>;
   /** Stops the command and its children. */
   stop(signal: StopSignal): void;
 }
@@ -34,7 +35,7 @@ export function printedBy(words: string[], options: PrintingOptions): Printing {
   const group = groupOf(child.pid, () => child.exitCode !== null || child.signalCode !== null);
   let stopped = false;
   return {
-    text: read(child, group, () => stopped),
+    ended: read(child, group, () => stopped),
     stop(signal) {
       stopped = true;
       group.signal(signal);
@@ -46,7 +47,7 @@ async function read(
   child: Bun.Subprocess<"ignore", "pipe", number | "inherit">,
   group: Group,
   stopped: () => boolean,
-): Promise<string> {
+): Promise<ShellOutput> {
   const output = child.stdout.getReader();
   // A process that left the group may hold the pipe open for ever: what was stopped is not read to its end.
   const exited = child.exited.then(async (status) => {
@@ -68,6 +69,5 @@ async function read(
   }
   const status = await exited;
   if (stopped()) throw new Error("stopped");
-  if (status !== 0) throw new Error(`exit status ${status}`);
-  return text + decoder.decode();
+  return { status, output: text + decoder.decode() };
 }

@@ -12,16 +12,18 @@ import { closeSync, existsSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Clock } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
+import { failureCode, failureReason } from "../base/paths.ts";
 import type { Logger } from "../log/logger.ts";
 import { type Assignment, type Outcome, sentinel } from "../task/task.ts";
+import type { ShellOutput } from "../template/surroundings.ts";
 import { type Direct, openDirect, plainWords } from "./direct.ts";
 import { type EnvironmentOptions, inherited, type TaskEnvironment, taskEnvironment } from "./environment.ts";
 import type { Executor, Running, StopSignal } from "./executor.ts";
 import { type Group, groupOf, signalNumber } from "./group.ts";
 import { guardOrphans } from "./orphans.ts";
-import { openAppended, openShared, openTruncated, prepareFolder, reasonOf } from "./outputs.ts";
+import { openAppended, openShared, openTruncated, prepareFolder } from "./outputs.ts";
 import { printedBy } from "./printed.ts";
-import { expansion } from "./templates.ts";
+import { expansion, fileFacts } from "./templates.ts";
 
 export interface ExecutorOptions extends EnvironmentOptions {
   /** `/bin/sh`; on Windows the path of cmd.exe. */
@@ -79,13 +81,18 @@ interface Task extends Running {
 export function createExecutor(options: ExecutorOptions): ProcessExecutor {
   const { clock, log, shell, capture, cwd } = options;
   const windows = process.platform === "win32";
+  const place = (path: string | null): string | null => (path === null ? null : resolve(cwd, path));
   const taskFolder = resolve(cwd, options.taskFolder);
   const everyTask: EnvironmentOptions = { ...options, taskFolder };
   const base = inherited(options);
   const viaShell = taskEnvironment(everyTask, base, true);
-  const expand = expansion(options.template);
+  const expand = expansion(options.template, {
+    now: clock.now,
+    environment: (name) => base[name] ?? null,
+    file: fileFacts(cwd),
+  });
   if (capture) prepareFolder(taskFolder);
-  const outputs = openShared(options.outputPath, options.errorsPath);
+  const outputs = openShared(place(options.outputPath), place(options.errorsPath));
 
   const alive = new Map<Bun.Subprocess, Task>();
   const sessions = (): number[] => Array.from(alive.keys(), (child) => child.pid);
@@ -129,7 +136,8 @@ export function createExecutor(options: ExecutorOptions): ProcessExecutor {
   }
 
   /** What a command inside the template prints; it has the task's environment, as far as there is one. */
-  function printed(task: Task, command: string): Promise<string> {
+  function printed(task: Task, command: string): Promise<ShellOutput> {
+    if (task.stopped !== null) throw new Error("stopped");
     viaShell.fill(task.assignment, null, clock.now());
     const printing = printedBy(wordsFor(command), { cwd, env: viaShell.variables, stderr: shared.stderr });
     const earlier = task.interrupt;
@@ -137,7 +145,7 @@ export function createExecutor(options: ExecutorOptions): ProcessExecutor {
       earlier?.(signal);
       printing.stop(signal);
     };
-    return printing.text;
+    return printing.ended;
   }
 
   function expansionFailed(task: Task, template: string | null, attempt: number, error: unknown): void {
@@ -247,8 +255,8 @@ export function createExecutor(options: ExecutorOptions): ProcessExecutor {
   /** Whether it is worth another try, which then comes a little later. */
   function pause(task: Task, attempt: number, error: unknown, again: () => void): boolean {
     const delayMs = pausesMs[attempt];
-    if (delayMs === undefined || !passing.has(codeOf(error))) return false;
-    log.debug(() => `Cannot start task (${task.assignment.id}): ${reasonOf(error)}, trying again`);
+    if (delayMs === undefined || !passing.has(failureCode(error))) return false;
+    log.debug(() => `Cannot start task (${task.assignment.id}): ${failureReason(error)}, trying again`);
     const timer = clock.after(delayMs, again);
     task.interrupt = (signal) => {
       timer.cancel();
@@ -258,11 +266,11 @@ export function createExecutor(options: ExecutorOptions): ProcessExecutor {
   }
 
   function refusal(error: unknown, command: string): string {
-    const code = codeOf(error);
+    const code = failureCode(error);
     if (code === "E2BIG") return `the command (${command.length} characters) and its environment are more than the system takes`;
     if (code === "ERR_INVALID_ARG_VALUE") return "a command or a tag contains a zero byte";
     if (!existsSync(cwd)) return `the working directory "${cwd}" does not exist`;
-    return reasonOf(error);
+    return failureReason(error);
   }
 
   // ---- the end
@@ -384,8 +392,4 @@ function newTask(assignment: Assignment, done: (outcome: Outcome) => void): Task
     },
   };
   return task;
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
 }

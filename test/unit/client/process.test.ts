@@ -1,0 +1,305 @@
+import { expect, test } from "bun:test";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { UserError } from "../../../src/base/errors.ts";
+import { until } from "../../e2e/harness.ts";
+import { isRunning, newAssignment, taskPlace } from "./tasks.ts";
+
+const numbers = (text: string): number[] => text.trim().split(/\s+/).map(Number);
+
+test("a task ends with the exit status of its command", async () => {
+  using place = taskPlace();
+  for (const status of [0, 1, 7, 127, 255]) {
+    expect((await place.run(`exit ${status}`)).exitStatus).toBe(status);
+  }
+});
+
+test("an outcome says which dispatch it belongs to, what was run and when", async () => {
+  using place = taskPlace();
+  const task = newAssignment({ args: "echo hello", lease: 17 });
+  const outcome = await place.run(task.args, task);
+  expect(outcome).toMatchObject({ id: task.id, lease: 17, command: "echo hello", exitStatus: 0, outpath: null, errpath: null });
+  expect(outcome.startTime).toBeGreaterThanOrEqual(task.submitTime);
+  expect(outcome.completionTime).toBeGreaterThanOrEqual(outcome.startTime!);
+  expect(place.read("out")).toBe("hello\n");
+});
+
+test("death by a signal is 128 and its number, real-time signals too", async () => {
+  using place = taskPlace();
+  expect((await place.run("kill -TERM $$")).exitStatus).toBe(143);
+  expect((await place.run("kill -SEGV $$")).exitStatus).toBe(139);
+  expect((await place.run("kill -35 $$")).exitStatus).toBe(163);
+});
+
+test("a program that is not there gives 127, one that cannot be executed 126, both in the words of the shell", async () => {
+  using place = taskPlace();
+  expect((await place.run("no-such-program-here")).exitStatus).toBe(127);
+  expect((await place.run("./no/such/program")).exitStatus).toBe(127);
+  writeFileSync(join(place.folder, "plain"), "text");
+  expect((await place.run("./plain")).exitStatus).toBe(126);
+  expect(place.read("err")).toContain("not found");
+  expect(place.read("err").toLowerCase()).toContain("permission denied");
+});
+
+test("an outcome is never told from within start", async () => {
+  using place = taskPlace();
+  for (const [args, template] of [
+    ["true", null],
+    ["x", "{[5]}"],
+    ["a\0b", null],
+  ] as const) {
+    let inside = true;
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    place.executor.start(newAssignment({ args }), template, () => resolve(inside));
+    inside = false;
+    expect(await promise).toBe(false);
+  }
+});
+
+test("a task reads nothing from the client's standard input", async () => {
+  using place = taskPlace();
+  expect((await place.run("cat; readlink /proc/self/fd/0")).exitStatus).toBe(0);
+  expect(place.read("out")).toBe("/dev/null\n");
+});
+
+test("a task holds no files but its three", async () => {
+  using place = taskPlace();
+  await place.run("ls /proc/$$/fd; true");
+  expect(numbers(place.read("out"))).toEqual([0, 1, 2]);
+});
+
+test("a task has a session of its own", async () => {
+  using place = taskPlace();
+  await place.run("cat /proc/$$/stat");
+  const [pid, ...rest] = place.read("out").split(" ");
+  expect(rest[4]).toBe(pid);
+});
+
+test("a task runs in the client's folder", async () => {
+  using place = taskPlace();
+  await place.run("pwd; cat /proc/$$/environ | tr '\\0' '\\n' | grep ^TASK_CWD=");
+  expect(place.read("out")).toBe(`${place.folder}\nTASK_CWD=${place.folder}\n`);
+});
+
+test("a command that begins with a sign is a command, not options", async () => {
+  using place = taskPlace();
+  expect((await place.run("-x")).exitStatus).toBe(127);
+  expect((await place.run("+x; exit 3")).exitStatus).toBe(3);
+});
+
+test("a command of several lines with quotes and blanks runs as it stands", async () => {
+  using place = taskPlace();
+  await place.run("echo 'a  b' \"c\"\necho é");
+  expect(place.read("out")).toBe("a  b c\né\n");
+});
+
+// ---- what the system refuses
+
+test("a command with a zero byte is an outcome and one clear line", async () => {
+  using place = taskPlace();
+  expect((await place.run("echo a\0b")).exitStatus).toBe(126);
+  expect(place.notes).toEqual([expect.stringMatching(/^error Cannot start task \(.*\): .*zero byte$/)]);
+});
+
+test("a command that is longer than the system takes is an outcome and one clear line", async () => {
+  using place = taskPlace();
+  expect((await place.run(`: ${"x".repeat(200_000)}`)).exitStatus).toBe(126);
+  expect(place.notes).toEqual([expect.stringMatching(/^error Cannot start task \(.*\): .*200002 characters.*$/)]);
+});
+
+test("a working folder that has gone is an outcome that names it", async () => {
+  using place = taskPlace();
+  rmSync(place.folder, { recursive: true });
+  expect((await place.run("true")).exitStatus).toBe(126);
+  expect(place.notes).toEqual([`error Cannot start task (${/\((.*?)\)/.exec(place.notes[0]!)![1]}): the working directory "${place.folder}" does not exist`]);
+});
+
+test("a file for output that cannot be written is said before anything runs", () => {
+  expect(() => taskPlace({ outputPath: "/no/such/folder/file" })).toThrow(UserError);
+  expect(() => taskPlace({ errorsPath: "/no/such/folder/file" })).toThrow(/errors.*"\/no\/such\/folder\/file".*no such file/i);
+  expect(() => taskPlace({ capture: true, taskFolder: "/dev/null/task" })).toThrow(UserError);
+});
+
+test("starting is tried again while there are no file numbers left", async () => {
+  // The program of its own: the limit would hit the test runner.
+  const program = `
+    import { taskPlace } from ${JSON.stringify(join(import.meta.dir, "tasks.ts"))};
+    using place = taskPlace();
+    const outcomes = await Promise.all(Array.from({ length: 60 }, () => place.run("sleep 0.01")));
+    console.log(outcomes.filter(({ exitStatus }) => exitStatus === 0).length, place.notes.filter((note) => note.includes("again")).length > 0);
+  `;
+  using place = taskPlace();
+  writeFileSync(join(place.folder, "many.ts"), program);
+  const child = Bun.spawn(["/bin/sh", "-c", `ulimit -n 32; exec "${process.execPath}" many.ts`], { cwd: place.folder, stderr: "pipe" });
+  expect(await child.stdout.text()).toBe("60 true\n");
+});
+
+// ---- output
+
+test("output files are truncated at the start and hold what all tasks print", async () => {
+  using place = taskPlace();
+  const path = join(place.folder, "shared");
+  writeFileSync(path, "old text that is longer than the new");
+  using other = taskPlace({ outputPath: path, errorsPath: path });
+  await other.run("echo 1; echo 2 >&2");
+  await other.run("echo 3");
+  expect(readFileSync(path, "utf8")).toBe("1\n2\n3\n");
+});
+
+test("captured output goes to two files for each task, which the outcome names", async () => {
+  using place = taskPlace({ capture: true });
+  const one = await place.run("echo out; echo err >&2; echo $TASK_OUTPATH");
+  const two = await place.run("cat no-such-file");
+  expect(one.outpath).toBe(join(place.folder, "task", `${one.id}.out`));
+  expect(readFileSync(one.outpath!, "utf8")).toBe(`out\n${one.outpath}\n`);
+  expect(readFileSync(one.errpath!, "utf8")).toBe("err\n");
+  expect(readFileSync(two.outpath!, "utf8")).toBe("");
+  expect(readFileSync(two.errpath!, "utf8")).toContain("no-such-file");
+  expect(two.exitStatus).toBe(1);
+});
+
+test("capturing the output of many tasks leaves no file open", async () => {
+  using place = taskPlace({ capture: true });
+  const open = (): number => readdirSync("/proc/self/fd").length;
+  const before = open();
+  for (let i = 0; i < 50; i++) await place.run(":");
+  expect(open()).toBe(before);
+});
+
+test("a file of captured output that cannot be made is an outcome", async () => {
+  using place = taskPlace({ capture: true });
+  rmSync(join(place.folder, "task"), { recursive: true });
+  const outcome = await place.run("echo lost");
+  expect(outcome).toMatchObject({ exitStatus: 126, outpath: null, errpath: null });
+  expect(place.notes).toHaveLength(1);
+});
+
+// ---- signals
+
+test("a signal reaches the children of the command too", async () => {
+  using place = taskPlace();
+  const { running, outcome } = place.start("sleep 60 & echo $$ $! >&2; wait");
+  await until(() => place.read("err").includes("\n"), "the task says who it is");
+  const pids = numbers(place.read("err"));
+  running.signal("SIGTERM");
+  expect((await outcome).exitStatus).toBe(143);
+  await until(() => !pids.some(isRunning), "the whole group ends");
+  expect(running.groupAlive()).toBe(false);
+});
+
+test("what is left of a group is seen and can still be signalled after the command has ended", async () => {
+  using place = taskPlace();
+  const { running, outcome } = place.start("sleep 60 & echo $! >&2");
+  expect((await outcome).exitStatus).toBe(0);
+  const [pid] = numbers(place.read("err"));
+  expect(isRunning(pid!)).toBe(true);
+  expect(running.groupAlive()).toBe(true);
+  running.signal("SIGKILL");
+  await until(() => !running.groupAlive(), "the child ends");
+  expect(isRunning(pid!)).toBe(false);
+});
+
+test("a task that ignores what it can ignore is ended by SIGKILL", async () => {
+  using place = taskPlace();
+  const { running, outcome } = place.start("trap '' INT TERM; echo >&2; while :; do sleep 0.01; done");
+  await until(() => place.read("err") !== "", "the task is deaf");
+  running.signal("SIGINT");
+  running.signal("SIGTERM");
+  expect(running.groupAlive()).toBe(true);
+  running.signal("SIGKILL");
+  expect((await outcome).exitStatus).toBe(137);
+});
+
+test("a signal after the end does nothing", async () => {
+  using place = taskPlace();
+  const { running, outcome } = place.start("true");
+  await outcome;
+  running.signal("SIGKILL");
+  expect(running.groupAlive()).toBe(false);
+  running.signal("SIGKILL");
+});
+
+// ---- templates
+
+test("a template of the submission wins over the client's own", async () => {
+  using place = taskPlace({ template: "echo own {}" });
+  expect((await place.run("a")).command).toBe("echo own a");
+  expect((await place.run("a", {}, "echo theirs {}")).command).toBe("echo theirs a");
+});
+
+test("a malformed template of the client is said at once", () => {
+  expect(() => taskPlace({ template: "echo {[1:x]}" })).toThrow(UserError);
+});
+
+test("a template that cannot be expanded is status -2, with times and without a command", async () => {
+  using place = taskPlace();
+  const outcome = await place.run("one", {}, "echo {[5]}");
+  expect(outcome).toMatchObject({ exitStatus: -2, command: null });
+  expect(outcome.startTime).toBeNumber();
+  expect(outcome.completionTime).toBeGreaterThanOrEqual(outcome.startTime!);
+  expect(place.notes).toEqual([
+    expect.stringMatching(new RegExp(`^error Template expansion failed for task \\(${outcome.id}\\): .*\\(cancelled\\)$`)),
+  ]);
+});
+
+test("a command in a template runs in the tasks' folder, with their environment, and its errors are passed through", async () => {
+  using place = taskPlace({ exports: { GREETING: "hi" } });
+  const outcome = await place.run("x", {}, "echo {% pwd; echo $GREETING $TASK_ARGS; echo seen >&2 %}");
+  expect(outcome.command).toBe(`echo ${place.folder}\nhi x`);
+  expect(place.read("err")).toContain("seen\n");
+});
+
+test("a command in a template that fails is status -2", async () => {
+  using place = taskPlace();
+  expect((await place.run("x", {}, "echo {% exit 3 %}")).exitStatus).toBe(-2);
+  expect(place.notes[0]).toContain("3");
+});
+
+test("a command in a template may not print without end", async () => {
+  using place = taskPlace();
+  expect((await place.run("x", {}, "echo {% yes %}")).exitStatus).toBe(-2);
+  expect(place.notes[0]).toContain("1048576");
+});
+
+test("a command in a template is stopped with its task, which then never starts", async () => {
+  using place = taskPlace();
+  const { running, outcome } = place.start("x", {}, "touch started {% echo $$ >&2; sleep 60 %}");
+  await until(() => place.read("err").includes("\n"), "the template's command says who it is");
+  const [pid] = numbers(place.read("err"));
+  expect(running.pid).toBeNull();
+  running.signal("SIGTERM");
+  expect(await outcome).toMatchObject({ exitStatus: 143, command: null, startTime: null });
+  await until(() => !isRunning(pid!), "the template's command ends");
+  expect(existsSync(join(place.folder, "started"))).toBe(false);
+});
+
+test("a command in a template that left its group does not hold up a task that is stopped", async () => {
+  using place = taskPlace();
+  const { running, outcome } = place.start("x", {}, "echo {% setsid sleep 60 & echo $! >&2; wait %}");
+  await until(() => place.read("err").includes("\n"), "the template's command says who it is");
+  running.signal("SIGKILL");
+  expect((await outcome).exitStatus).toBe(137);
+});
+
+test("many tasks at a time all end, each once", async () => {
+  using place = taskPlace();
+  const outcomes = await Promise.all(Array.from({ length: 100 }, (_, i) => place.run(`exit ${i}`)));
+  expect(outcomes.map(({ exitStatus }) => exitStatus)).toEqual(Array.from({ length: 100 }, (_, i) => i));
+});
+
+test("output files of tasks are made with the user's mask", async () => {
+  using place = taskPlace({ capture: true });
+  const outcome = await place.run("umask");
+  const mask = Number.parseInt(readFileSync(outcome.outpath!, "utf8"), 8);
+  expect(statSync(outcome.outpath!).mode & 0o777).toBe(0o666 & ~mask);
+});
+
+test("a script without a first line that names its interpreter is run by the shell", async () => {
+  using place = taskPlace();
+  mkdirSync(join(place.folder, "bin"));
+  const path = join(place.folder, "bin", "script");
+  writeFileSync(path, "echo $1 $0\n");
+  chmodSync(path, 0o755);
+  for (let i = 0; i < 20; i++) expect((await place.run("bin/script one")).exitStatus).toBe(0);
+  expect(place.read("out")).toBe("one bin/script\n".repeat(20));
+});
