@@ -1,0 +1,153 @@
+/*
+ * Runs the checks, the build and the suites one after the other, goes on after a failure, and ends with a line `N passed, N failed`
+ * (and `, N skipped`). A step that is not a suite counts as one. What is skipped says why in its own name.
+ */
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+
+const root = resolve(import.meta.dir, "..");
+
+/** Quick ones first; folders below test/ that are not named here come last. */
+const order = ["unit", "property", "conformance", "simulation", "e2e", "fault", "compat"];
+
+/** These talk to the executable: without one they would only wait in vain. */
+const needBuild = ["e2e", "fault", "compat"];
+
+/** Not suites: numbers are for reading. */
+const notSuites = ["bench"];
+
+/** The unit tests are run at every save. */
+const unitBudgetSeconds = 10;
+
+interface Tally {
+  readonly name: string;
+  readonly passed: number;
+  readonly failed: number;
+  readonly skipped: readonly string[];
+  readonly seconds: number;
+}
+
+/** Programs that tests use, and the Debian packages they are in. */
+const programs: Readonly<Record<string, string>> = { ps: "procps", setsid: "util-linux", bash: "bash", cc: "gcc" };
+
+/** Debian packages are installed where that is possible without asking; without them the tests that need them are skipped. */
+async function installPrograms(): Promise<void> {
+  const missing = Object.keys(programs).filter((program) => Bun.which(program) === null);
+  if (missing.length === 0) return;
+  const packages = missing.flatMap((program) => programs[program] ?? []);
+  if (process.getuid?.() !== 0 || Bun.which("apt-get") === null) {
+    console.log(`not installed, and not to be had here: ${missing.join(", ")} (Debian: ${packages.join(" ")})`);
+    return;
+  }
+  const install = ["apt-get", "install", "-y", "--no-install-recommends", ...packages];
+  const quietly = {
+    env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
+    stdin: "ignore",
+    stdout: "ignore",
+  } as const;
+  if ((await Bun.spawn(install, quietly).exited) === 0) return;
+  await Bun.spawn(["apt-get", "update"], quietly).exited;
+  if ((await Bun.spawn(install, quietly).exited) !== 0) console.log(`could not install: ${packages.join(" ")}`);
+}
+
+async function timed(command: readonly string[]): Promise<{ readonly status: number; readonly seconds: number }> {
+  const startedAt = performance.now();
+  const child = Bun.spawn([...command], { cwd: root, stdin: "ignore", stdout: "inherit", stderr: "inherit" });
+  const status = await child.exited;
+  return { status, seconds: (performance.now() - startedAt) / 1000 };
+}
+
+async function step(name: string, command: readonly string[]): Promise<Tally> {
+  const { status, seconds } = await timed(command);
+  return { name, passed: status === 0 ? 1 : 0, failed: status === 0 ? 0 : 1, skipped: [], seconds };
+}
+
+/** Runs the tests of one folder and counts by Bun's report; a run that ended badly without a failed test counts as one. */
+async function suite(name: string): Promise<Tally> {
+  const folder = mkdtempSync(join(tmpdir(), "hs-report-"));
+  const report = join(folder, "report.xml");
+  const limits = name === "unit" ? [] : ["--timeout=60000"];
+  const reporting = ["--reporter=junit", `--reporter-outfile=${report}`];
+  try {
+    const { status, seconds } = await timed([process.execPath, "test", ...limits, ...reporting, `./test/${name}/`]);
+    const cases = existsSync(report) ? readCases(readFileSync(report, "utf8")) : [];
+    const counted = cases.filter(({ outcome }) => outcome === "failed").length;
+    return {
+      name,
+      passed: cases.filter(({ outcome }) => outcome === "passed").length,
+      failed: status !== 0 && counted === 0 ? 1 : counted,
+      skipped: cases.filter(({ outcome }) => outcome === "skipped").map((found) => found.name),
+      seconds,
+    };
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+interface Case {
+  readonly name: string;
+  readonly outcome: "passed" | "failed" | "skipped";
+}
+
+function readCases(xml: string): readonly Case[] {
+  return [...xml.matchAll(/<testcase\b([^>]*?)(?:\/>|>([\s\S]*?)<\/testcase>)/g)].map(
+    ([, attributes = "", body = ""]) => {
+      const outcome = /<(?:failure|error)\b/.test(body) ? "failed" : /<skipped\b/.test(body) ? "skipped" : "passed";
+      return { name: plain(/\bname="([^"]*)"/.exec(attributes)?.[1] ?? "?"), outcome };
+    },
+  );
+}
+
+function plain(text: string): string {
+  const characters: Readonly<Record<string, string>> = { lt: "<", gt: ">", quot: '"', apos: "'", amp: "&" };
+  return text.replace(/&(lt|gt|quot|apos|amp);/g, (whole, name: string) => characters[name] ?? whole);
+}
+
+function suites(): readonly string[] {
+  const folders = readdirSync(join(root, "test"), { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  const withTests = folders
+    .map(({ name }) => name)
+    .filter((name) => !notSuites.includes(name))
+    .filter((name) => [...new Bun.Glob("**/*.test.ts").scanSync({ cwd: join(root, "test", name) })].length > 0);
+  const place = (name: string): number => (order.includes(name) ? order.indexOf(name) : order.length);
+  return withTests.toSorted((one, other) => place(one) - place(other) || one.localeCompare(other));
+}
+
+const known = ["check", "build", ...suites()];
+const chosen = process.argv.slice(2);
+const unknown = chosen.filter((name) => !known.includes(name));
+if (unknown.length > 0) {
+  console.error(`scripts/test: no such suite: ${unknown.join(", ")} (there are: ${known.join(", ")})`);
+  process.exit(2);
+}
+
+await installPrograms();
+const tallies: Tally[] = [];
+for (const name of known.filter((each) => chosen.length === 0 || chosen.includes(each))) {
+  console.log(`\n=== ${name}`);
+  if (name === "check") tallies.push(await step(name, ["scripts/check"]));
+  else if (name === "build") tallies.push(await step(name, ["scripts/build"]));
+  else if (needBuild.includes(name) && tallies.some((tally) => tally.name === "build" && tally.failed > 0)) {
+    console.log("not run, and counted as one failure: there is no executable of this source");
+    tallies.push({ name, passed: 0, failed: 1, skipped: [], seconds: 0 });
+  } else tallies.push(await suite(name));
+}
+
+console.log("");
+for (const { name, skipped } of tallies) for (const each of skipped) console.log(`skipped in ${name}: ${each}`);
+for (const { name, passed, failed, seconds } of tallies) {
+  const late =
+    name === "unit" && seconds > unitBudgetSeconds ? `  (more than the ${unitBudgetSeconds} s that it may take)` : "";
+  console.log(
+    `${name.padEnd(12)} ${String(passed).padStart(5)} passed ${String(failed).padStart(4)} failed ${seconds.toFixed(1).padStart(7)} s${late}`,
+  );
+}
+const sum = (count: (tally: Tally) => number): number => tallies.reduce((total, tally) => total + count(tally), 0);
+const [passed, failed, skipped] = [
+  sum((tally) => tally.passed),
+  sum((tally) => tally.failed),
+  sum((tally) => tally.skipped.length),
+];
+console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
+process.exit(failed > 0 ? 1 : 0);
