@@ -183,7 +183,7 @@ function delimiterOf(text: string | undefined, format: Format): string {
   if (text === undefined) return format === "csv" ? "," : "\t";
   const blame = (reason: string): Error => argumentError(`argument -d/--delimiter: ${reason}`);
   if (format !== "csv" && format !== "plain") throw blame(`only for the formats plain and csv, not ${format}`);
-  const length = [...text].length;
+  const length = Array.from(text).length;
   if (length > delimiterMax) throw blame(`at most ${delimiterMax} characters, not ${length}`);
   if (format === "csv" && (length !== 1 || /["\r\n]/.test(text))) {
     throw blame(`csv takes one character that is no quote and no end of line, not ${quoted(text)}`);

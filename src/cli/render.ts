@@ -5,7 +5,7 @@
 import type { Clock } from "../base/clock.ts";
 import { paint } from "../log/colour.ts";
 import { taskFields } from "../task/task.ts";
-import type { TaskField } from "../task/task.ts";
+import type { Tags, TaskField } from "../task/task.ts";
 import type { Output } from "./output.ts";
 import { record } from "./record.ts";
 import { table } from "./table.ts";
@@ -69,7 +69,17 @@ function csv(fields: readonly TaskField[], delimiter: string): Renderer {
   const special = new RegExp(`["\\r\\n${delimiter.replace(/[\\\]^-]/g, "\\$&")}]`, "u");
   const quote = (text: string): string => (special.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
   const floats = fields.map((field) => floatFields.has(field));
-  const cell = (value: Value, isFloat: boolean): string => quote(typeof value === "string" ? value : json(value, isFloat));
+  // Numbers, null and booleans need no look, unless somebody separates by what they are made of.
+  const quoteWord = /[\w.+-]/.test(delimiter) ? quote : (text: string): string => text;
+  let lastTags: Tags | null = null;
+  let lastText = "";
+  const tagsCell = (tags: Tags): string => {
+    if (tags !== lastTags) lastText = quote(json(tags, false));
+    lastTags = tags;
+    return lastText;
+  };
+  const cell = (value: Value, isFloat: boolean): string =>
+    typeof value === "string" ? quote(value) : isTags(value) ? tagsCell(value) : quoteWord(json(value, isFloat));
   return {
     head: `${fields.map(quote).join(delimiter)}\r\n`,
     row(values) {
@@ -84,18 +94,27 @@ function csv(fields: readonly TaskField[], delimiter: string): Renderer {
 
 /** A JSON object has a key once, so a field that was asked for twice is there once. */
 function jsonArray(fields: readonly TaskField[], coloured: boolean): Renderer {
-  const members = membersOf([...new Set(fields)], "        ", coloured);
+  const indent = "        ";
+  const members = membersOf([...new Set(fields)], indent, coloured);
   const indexes = [...new Set(fields)].map((field) => fields.indexOf(field));
   let isEmpty = true;
+  let lastTags: Tags | null = null;
+  let lastText = "";
+  const tagsText = (tags: Tags): string => {
+    if (tags !== lastTags) lastText = jsonValue(tags, false, indent, coloured);
+    lastTags = tags;
+    return lastText;
+  };
   return {
     head: "[",
     row(values) {
-      const lead = isEmpty ? "\n    {" : ",\n    {";
+      let text = isEmpty ? "\n    {" : ",\n    {";
       isEmpty = false;
-      let text = lead;
-      members.forEach((member, index) => {
-        text += (index === 0 ? "\n" : ",\n") + member.lead + jsonValue(values[indexes[index]!]!, member.isFloat, "        ", coloured);
-      });
+      for (let index = 0; index < members.length; index += 1) {
+        const { lead, isFloat } = members[index]!;
+        const value = values[indexes[index]!]!;
+        text += lead + (isTags(value) ? tagsText(value) : jsonValue(value, isFloat, indent, coloured));
+      }
       return `${text}\n    }`;
     },
     end: () => (isEmpty ? "]\n" : "\n]\n"),
@@ -103,14 +122,14 @@ function jsonArray(fields: readonly TaskField[], coloured: boolean): Renderer {
 }
 
 interface Member {
-  /** Indent, key and colon. */
+  /** What separates it from the member before; indent, key and colon. */
   readonly lead: string;
   readonly isFloat: boolean;
 }
 
 function membersOf(fields: readonly TaskField[], indent: string, coloured: boolean): readonly Member[] {
-  return fields.map((field) => ({
-    lead: `${indent}${paint(jsonText(field), "cyan", coloured)}: `,
+  return fields.map((field, index) => ({
+    lead: `${index === 0 ? "" : ","}\n${indent}${paint(jsonText(field), "cyan", coloured)}: `,
     isFloat: floatFields.has(field),
   }));
 }
@@ -134,7 +153,7 @@ export function jsonRecord(row: Row, coloured: boolean): string {
   const lines = membersOf(taskFields, "    ", coloured).map(
     (member, index) => member.lead + jsonValue(row[index]!, member.isFloat, "    ", coloured),
   );
-  return `{\n${lines.join(",\n")}\n}\n`;
+  return `{${lines.join("")}\n}\n`;
 }
 
 /** One value over as many lines as it takes; ends with a newline. */

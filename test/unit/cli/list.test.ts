@@ -4,7 +4,6 @@ import { UserError } from "../../../src/base/errors.ts";
 import type { Parsed } from "../../../src/cli/command.ts";
 import { parseFlags } from "../../../src/cli/flags.ts";
 import { command, list } from "../../../src/cli/list.ts";
-import type { Value } from "../../../src/cli/value.ts";
 import type { RecordQuery } from "../../../src/store/store.ts";
 import { taskFields } from "../../../src/task/task.ts";
 import { collected, fakeRecords } from "./ports.ts";
@@ -138,7 +137,7 @@ describe("listing names", () => {
   });
 
   const tagged = (...all: Readonly<Record<string, string | number | boolean | null>>[]): Task[] =>
-    all.map((tag) => taskRecord({ tag: { ...tag, part: 0 } as Value }));
+    all.map((tag) => taskRecord({ tag: { ...tag, part: 0 } }));
 
   test("--tag-keys prints each key once, in order of appearance, whatever the filters", async () => {
     const rows = tagged({ site: "b" }, { n: 1, site: "a" }, { z: "" });
@@ -192,6 +191,8 @@ test("the database is closed when the reader has left", async () => {
       throw gone;
     },
   };
-  await expect(list(parse(["args"]), { records: () => Promise.resolve(records), output: () => output, clock: systemClock })).rejects.toBe(gone);
+  const ports = { records: () => Promise.resolve(records), output: () => output, clock: systemClock };
+  const thrown = await list(parse(["args"]), ports).catch((error: unknown) => error);
+  expect(thrown).toBe(gone);
   expect(records.isClosed()).toBe(true);
 });
