@@ -9,7 +9,7 @@ export async function openHistory(context: Context): Promise<RecordStore> {
   const config = context.config();
   const pragmas = config.raw("database.pragmas");
   const { openRecords } = await import("../store/open.ts");
-  return await openRecords({
+  return openRecords({
     provider: config.text("database.provider"),
     file: config.text("database.file"),
     database: config.text("database.database"),

@@ -70,7 +70,12 @@ const spec: CommandSpec = {
           help: "Print this field alone.",
         },
         { key: "stdout", names: ["--stdout"], kind: "flag", help: "Print the captured output of the task." },
-        { key: "stderr", names: ["--stderr"], kind: "flag", help: "Print the captured errors of the task, on standard error." },
+        {
+          key: "stderr",
+          names: ["--stderr"],
+          kind: "flag",
+          help: "Print the captured errors of the task, on standard error.",
+        },
         { key: "perf", names: ["--perf"], kind: "flag", help: "Print the metrics of the task (CSV)." },
         {
           key: "ignorePartitions",

@@ -153,10 +153,16 @@ function wishOf(parsed: Parsed): Wish {
   }
   const fields = words.map(expectField);
   const where = conditionsOf(parsed);
-  const chosen = parsed.flag("json") ? "json" : parsed.flag("csv") ? "csv" : (parsed.text("format") as Format | undefined);
+  const chosen = parsed.flag("json")
+    ? "json"
+    : parsed.flag("csv")
+      ? "csv"
+      : (parsed.text("format") as Format | undefined);
   const format = chosen ?? (fields.length === 0 ? "normal" : "plain");
   if (format === "normal" && fields.length > 0) {
-    throw argumentError("argument -f/--format: 'normal' always shows all fields: leave out FIELD, or choose another format");
+    throw argumentError(
+      "argument -f/--format: 'normal' always shows all fields: leave out FIELD, or choose another format",
+    );
   }
   const delimiter = delimiterOf(parsed.text("delimiter"), format);
   if (parsed.flag("tagKeys")) return { kind: "tags", key: null };

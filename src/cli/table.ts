@@ -40,7 +40,9 @@ export function table(columns: readonly Column[], width: number, coloured: boole
     const least = natural.reduce((sum, each) => sum + Math.min(each, readableWidth), 0);
     const names = columns.map((column) => column.name);
     layout =
-      least <= available ? sideBySide(names, shrink(natural, available), coloured) : stacked(names, Math.max(width, 40), coloured);
+      least <= available
+        ? sideBySide(names, shrink(natural, available), coloured)
+        : stacked(names, Math.max(width, 40), coloured);
     let text = "";
     for (const row of sample) text += layout.row(row);
     sample.length = 0;

@@ -31,7 +31,11 @@ export function jsonText(text: string): string {
 }
 
 function scalarJson(value: TagValue, isFloat: boolean): string {
-  return typeof value === "string" ? jsonText(value) : typeof value === "number" ? numberText(value, isFloat) : String(value);
+  return typeof value === "string"
+    ? jsonText(value)
+    : typeof value === "number"
+      ? numberText(value, isFloat)
+      : String(value);
 }
 
 /** JSON on one line, with a blank after comma and colon. */
@@ -72,7 +76,9 @@ export function raw(value: Value, isFloat: boolean): string {
 /** `site:b, flag:true, naked, part:0`: the key alone only where the value is empty text. */
 export function tagList(tags: Tags): string {
   return Object.entries(tags)
-    .map(([key, value]) => (value === "" ? key : `${key}:${typeof value === "string" ? value : scalarJson(value, false)}`))
+    .map(([key, value]) =>
+      value === "" ? key : `${key}:${typeof value === "string" ? value : scalarJson(value, false)}`,
+    )
     .join(", ");
 }
 

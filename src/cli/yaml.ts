@@ -37,11 +37,20 @@ export function yamlTags(tags: Tags, indent: string, coloured: boolean): string 
     .join("");
 }
 
-const colours: Readonly<Record<string, Colour>> = { string: "green", number: "yellow", boolean: "magenta", object: "magenta" };
+const colours: Readonly<Record<string, Colour>> = {
+  string: "green",
+  number: "yellow",
+  boolean: "magenta",
+  object: "magenta",
+};
 
 function scalar(value: TagValue, isFloat: boolean, coloured: boolean): string {
   const text =
-    typeof value === "string" ? yamlText(value) : typeof value === "number" ? yamlNumber(value, isFloat) : String(value);
+    typeof value === "string"
+      ? yamlText(value)
+      : typeof value === "number"
+        ? yamlNumber(value, isFloat)
+        : String(value);
   return coloured ? paint(text, colours[typeof value]!, true) : text;
 }
 
@@ -66,7 +75,8 @@ const printableAscii = /^[ -~]*$/;
 
 export function yamlText(text: string): string {
   if (!printableAscii.test(text)) return doubleQuoted(text);
-  const plain = text !== "" && !badStart.test(text) && !badInside.test(text) && !otherTypes.some((type) => type.test(text));
+  const plain =
+    text !== "" && !badStart.test(text) && !badInside.test(text) && !otherTypes.some((type) => type.test(text));
   return plain ? text : `'${text.replaceAll("'", "''")}'`;
 }
 
@@ -77,7 +87,11 @@ function doubleQuoted(text: string): string {
     const known = escapes[character];
     if (known !== undefined) return known;
     const code = character.codePointAt(0)!.toString(16);
-    return code.length <= 2 ? `\\x${code.padStart(2, "0")}` : code.length <= 4 ? `\\u${code.padStart(4, "0")}` : `\\U${code.padStart(8, "0")}`;
+    return code.length <= 2
+      ? `\\x${code.padStart(2, "0")}`
+      : code.length <= 4
+        ? `\\u${code.padStart(4, "0")}`
+        : `\\U${code.padStart(8, "0")}`;
   });
   return `"${escaped}"`;
 }

@@ -39,7 +39,10 @@ async function run(
   return { out: out.text(), err: err.text(), outBytes: out.bytes(), status };
 }
 
-async function failure(words: readonly string[], given: Readonly<Partial<Record<TaskField, Value>>> = {}): Promise<[number, string, string]> {
+async function failure(
+  words: readonly string[],
+  given: Readonly<Partial<Record<TaskField, Value>>> = {},
+): Promise<[number, string, string]> {
   try {
     await run(words, given);
   } catch (error) {
@@ -75,9 +78,12 @@ describe("the task", () => {
     expect(await failure([other])).toEqual([5, "task", `NotFound: No task with id=${other}`]);
   });
 
-  test.each(["bad", "", `${id}x`, id.slice(1), id.replaceAll("-", "")])("by %p is refused for its shape", async (word) => {
-    expect(await failure([word])).toEqual([2, "", `Bad UUID: '${word}'`]);
-  });
+  test.each(["bad", "", `${id}x`, id.slice(1), id.replaceAll("-", "")])(
+    "by %p is refused for its shape",
+    async (word) => {
+      expect(await failure([word])).toEqual([2, "", `Bad UUID: '${word}'`]);
+    },
+  );
 });
 
 describe("one field", () => {
@@ -102,7 +108,9 @@ describe("one field", () => {
   });
 
   test("tag is a map as JSON and YAML", async () => {
-    expect((await run([id, "-x", "tag", "--json"], { tag: { a: "", part: 0 } })).out).toBe('{\n    "a": "",\n    "part": 0\n}\n');
+    expect((await run([id, "-x", "tag", "--json"], { tag: { a: "", part: 0 } })).out).toBe(
+      '{\n    "a": "",\n    "part": 0\n}\n',
+    );
     expect((await run([id, "-x", "tag", "--yaml"], { tag: { a: "", part: 0 } })).out).toBe("a: ''\npart: 0\n");
     expect((await run([id, "-x", "tag", "--yaml"], { tag: {} })).out).toBe("{}\n");
   });
@@ -123,7 +131,12 @@ describe("captured files", () => {
     writeFileSync(recorded("a.out"), bytes);
     writeFileSync(recorded("a.err"), "oops");
     writeFileSync(recorded("a.csv"), "time,cores,memory\n");
-    const given = { outpath: recorded("a.out"), errpath: recorded("a.err"), csvpath: recorded("a.csv"), exit_status: 0 };
+    const given = {
+      outpath: recorded("a.out"),
+      errpath: recorded("a.err"),
+      csvpath: recorded("a.csv"),
+      exit_status: 0,
+    };
     expect((await run([id, "--stdout"], given)).outBytes).toEqual(bytes);
     expect(await run([id, "--stderr"], given)).toMatchObject({ out: "", err: "oops", status: 0 });
     expect((await run([id, "--perf"], given)).out).toBe("time,cores,memory\n");
@@ -144,10 +157,17 @@ describe("captured files", () => {
   });
 
   test("that were never made say why", async () => {
-    const reason = async (given: Readonly<Partial<Record<TaskField, Value>>>): Promise<[number, string, string]> => failure([id, "--stdout"], given);
-    expect(await reason({})).toEqual([5, "task", `RuntimeError: "outpath" unavailable for task (${id}): it has not ended`]);
+    const reason = async (given: Readonly<Partial<Record<TaskField, Value>>>): Promise<[number, string, string]> =>
+      failure([id, "--stdout"], given);
+    expect(await reason({})).toEqual([
+      5,
+      "task",
+      `RuntimeError: "outpath" unavailable for task (${id}): it has not ended`,
+    ]);
     expect((await reason({ exit_status: -1 }))[2]).toEndWith(": it never ran");
-    expect((await reason({ exit_status: 0, start_time: "2026-11-22 07:07:22" }))[2]).toEndWith(": its client ran without --capture");
+    expect((await reason({ exit_status: 0, start_time: "2026-11-22 07:07:22" }))[2]).toEndWith(
+      ": its client ran without --capture",
+    );
     const perf = await failure([id, "--perf"], { exit_status: 0, start_time: "2026-11-22 07:07:22" });
     expect(perf[2]).toBe(`RuntimeError: "csvpath" unavailable for task (${id}): its client ran without --monitor`);
   });
@@ -159,12 +179,16 @@ describe("captured files", () => {
       "task",
       `FileNotFoundError: standard output of task (${id}) is on host node77, not on this one (node01): '${outpath}'`,
     ]);
-    expect((await failure([id, "--stdout"], { outpath, client_host: "node01", exit_status: 0 }))[2]).toEndWith(`is gone: '${outpath}'`);
+    expect((await failure([id, "--stdout"], { outpath, client_host: "node01", exit_status: 0 }))[2]).toEndWith(
+      `is gone: '${outpath}'`,
+    );
   });
 
   test("exclude each other and -x", async () => {
     expect((await failure([id, "--stdout", "--perf"]))[2]).toBe("argument --perf: not allowed with argument --stdout");
-    expect((await failure([id, "-x", "args", "--stderr"]))[2]).toBe("argument --stderr: not allowed with argument -x/--extract");
+    expect((await failure([id, "-x", "args", "--stderr"]))[2]).toBe(
+      "argument --stderr: not allowed with argument -x/--extract",
+    );
     expect((await failure([id, "--json", "--yaml"]))[2]).toBe("argument --yaml: not allowed with argument --json");
   });
 });

@@ -17,15 +17,32 @@ function parse(words: readonly string[]): Parsed {
 }
 
 const tasks = [
-  taskRecord({ id: "0199b3f2-7c1e-7000-8000-00000000000a", args: "echo out", exit_status: 0, tag: { site: "b", part: 0 } }),
-  taskRecord({ id: "0199b3f2-7c1e-7000-8000-00000000000b", args: "false", exit_status: 1, tag: { flag: true, part: 0 } }),
+  taskRecord({
+    id: "0199b3f2-7c1e-7000-8000-00000000000a",
+    args: "echo out",
+    exit_status: 0,
+    tag: { site: "b", part: 0 },
+  }),
+  taskRecord({
+    id: "0199b3f2-7c1e-7000-8000-00000000000b",
+    args: "false",
+    exit_status: 1,
+    tag: { flag: true, part: 0 },
+  }),
   taskRecord({ id: "0199b3f2-7c1e-7000-8000-00000000000c", args: "echo later" }),
 ];
 
-async function run(words: readonly string[], rows: readonly Task[] = tasks): Promise<{ out: string; status: number; query: RecordQuery }> {
+async function run(
+  words: readonly string[],
+  rows: readonly Task[] = tasks,
+): Promise<{ out: string; status: number; query: RecordQuery }> {
   const records = fakeRecords(rows);
   const output = collected();
-  const status = await list(parse(words), { records: () => Promise.resolve(records), output: () => output, clock: systemClock });
+  const status = await list(parse(words), {
+    records: () => Promise.resolve(records),
+    output: () => output,
+    clock: systemClock,
+  });
   return { out: output.text(), status, query: records.queries[0]! };
 }
 
@@ -60,7 +77,9 @@ describe("what is asked of the store", () => {
   });
 
   test("conditions and tags accumulate over words and repeated options", async () => {
-    expect(await where("-w", "args == 1", "attempt > 1", "-t", "site:b", "-w", "exit_status>=2", "-t", "naked", "n:1")).toEqual([
+    expect(
+      await where("-w", "args == 1", "attempt > 1", "-t", "site:b", "-w", "exit_status>=2", "-t", "naked", "n:1"),
+    ).toEqual([
       { kind: "field", field: "args", operator: "==", value: "1" },
       { kind: "field", field: "attempt", operator: ">", value: 1 },
       { kind: "field", field: "exit_status", operator: ">=", value: 2 },
@@ -95,7 +114,9 @@ describe("what is asked of the store", () => {
 
 describe("formats", () => {
   test("normal without FIELD, plain with", async () => {
-    expect((await run(["-l1"])).out).toStartWith("---\n          id: 0199b3f2-7c1e-7000-8000-00000000000a\n       group: 0\n");
+    expect((await run(["-l1"])).out).toStartWith(
+      "---\n          id: 0199b3f2-7c1e-7000-8000-00000000000a\n       group: 0\n",
+    );
     expect((await run(["args", "exit_status"])).out).toBe("echo out\t0\nfalse\t1\necho later\tnull\n");
   });
 
@@ -113,7 +134,8 @@ describe("formats", () => {
   });
 
   test("--count is one integer in any format", async () => {
-    for (const words of [["-c"], ["-c", "--json"], ["-c", "args"], ["--count", "-f", "table"]]) expect((await run(words)).out).toBe("3\n");
+    for (const words of [["-c"], ["-c", "--json"], ["-c", "args"], ["--count", "-f", "table"]])
+      expect((await run(words)).out).toBe("3\n");
   });
 
   test("nothing found is no failure", async () => {
@@ -145,7 +167,18 @@ describe("listing names", () => {
   });
 
   test("--tag-values prints each value once: text raw, the rest as JSON, empty text as an empty line", async () => {
-    const rows = tagged({ k: "b" }, { k: 1 }, { k: "b" }, { k: 1.5 }, { k: "" }, { k: true }, { k: false }, { k: null }, { k: "1" }, { x: 2 });
+    const rows = tagged(
+      { k: "b" },
+      { k: 1 },
+      { k: "b" },
+      { k: 1.5 },
+      { k: "" },
+      { k: true },
+      { k: false },
+      { k: null },
+      { k: "1" },
+      { x: 2 },
+    );
     expect((await run(["--tag-values", "k"], rows)).out).toBe("b\n1\n1.5\n\ntrue\nfalse\nnull\n1\n");
     expect((await run(["--tag-values", "unknown"], rows)).out).toBe("");
   });
@@ -174,7 +207,10 @@ describe("refused before anything is searched", () => {
     [["-w", "duration ~ 1"], "duration"],
     [["-F", "-R"], "argument -R/--remaining: not allowed with argument -F/--failed"],
     [["--json", "--csv"], "argument --csv: not allowed with argument --json"],
-    [["-f", "xml"], "argument -f/--format: invalid choice: 'xml' (choose from 'normal', 'plain', 'table', 'json', 'csv')"],
+    [
+      ["-f", "xml"],
+      "argument -f/--format: invalid choice: 'xml' (choose from 'normal', 'plain', 'table', 'json', 'csv')",
+    ],
     [["-s", "size"], "argument -s/--order-by: invalid choice: 'size'"],
     [["--tag-keys", "--tag-values", "k"], "argument --tag-values: not allowed with argument --tag-keys"],
   ])("%p", async (words, message) => {

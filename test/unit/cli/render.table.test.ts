@@ -13,7 +13,10 @@ function draw(names: readonly string[], rows: readonly (readonly string[])[], wi
 
 describe("a table", () => {
   test("is as wide as its content needs", () => {
-    const rows = [["echo out; echo err >&2", "0"], ["false", "1"]];
+    const rows = [
+      ["echo out; echo err >&2", "0"],
+      ["false", "1"],
+    ];
     expect(draw(["args", "exit_status"], rows, 80)).toBe(`┏━━━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━┓
 ┃ args                   ┃ exit_status ┃
 ┡━━━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━┩
@@ -40,14 +43,27 @@ describe("a table", () => {
   });
 
   test("counts wide characters as two columns and combining ones as none", () => {
-    const drawn = draw(["args", "x"], [["日本語", "1"], ["e\u0301clair", "2"]], 80);
+    const drawn = draw(
+      ["args", "x"],
+      [
+        ["日本語", "1"],
+        ["e\u0301clair", "2"],
+      ],
+      80,
+    );
     expect(drawn).toContain("│ 日本語 │ 1 │\n");
     expect(drawn).toContain("│ e\u0301clair │ 2 │\n");
   });
 
   test("of more columns than the width can show becomes a block of lines for each row, in which nothing is cut", () => {
     const names = ["id", "args", "command", "submit_host", "exit_status"];
-    const row = ["228208be-4003-40ac-8c11-f0a5cf512200", "make all", "make all the programs", "node01.example.edu", "0"];
+    const row = [
+      "228208be-4003-40ac-8c11-f0a5cf512200",
+      "make all",
+      "make all the programs",
+      "node01.example.edu",
+      "0",
+    ];
     expect(draw(names, [row, row], 44)).toBe(`┏━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━━━━━━━━━━┓
 ┃ field       ┃ value                      ┃
 ┡━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━━━━━━━━━━┩
@@ -91,10 +107,19 @@ describe("a table", () => {
   });
 
   test("never exceeds the width, and each line of it is equally wide", () => {
-    const cell = fc.oneof(fc.string({ maxLength: 60 }), fc.string({ unit: "grapheme-composite", maxLength: 30 })).map((text) => text.replace(/\p{C}|\s/gu, " "));
+    const cell = fc
+      .oneof(fc.string({ maxLength: 60 }), fc.string({ unit: "grapheme-composite", maxLength: 30 }))
+      .map((text) => text.replace(/\p{C}|\s/gu, " "));
     fc.assert(
       fc.property(
-        fc.integer({ min: 1, max: 8 }).chain((columns) => fc.tuple(fc.constant(columns), fc.array(fc.array(cell, { minLength: columns, maxLength: columns }), { maxLength: 5 }))),
+        fc
+          .integer({ min: 1, max: 8 })
+          .chain((columns) =>
+            fc.tuple(
+              fc.constant(columns),
+              fc.array(fc.array(cell, { minLength: columns, maxLength: columns }), { maxLength: 5 }),
+            ),
+          ),
         fc.integer({ min: 40, max: 120 }),
         ([columns, rows], width) => {
           const names = Array.from({ length: columns }, (_, index) => `field${index}`);

@@ -31,7 +31,9 @@ describe("what the reference printed for its database is printed again", () => {
   });
 
   test("as records, but for readable text (D1) and JSON spelling in tags (D2)", () => {
-    const expected = readableText(printed("list.normal")).replaceAll("flag:True", "flag:true").replaceAll("nul:None", "nul:null");
+    const expected = readableText(printed("list.normal"))
+      .replaceAll("flag:True", "flag:true")
+      .replaceAll("nul:None", "nul:null");
     expect(expected).not.toBe(printed("list.normal"));
     expect(render("normal", taskFields, referenceRows())).toBe(expected);
   });
@@ -114,7 +116,11 @@ describe("a record", () => {
 
   test("of an unfinished task says null for what is not known", () => {
     const row = taskRow({});
-    expect(["command", "scheduled", "started", "completed", "server_host", "client_host"].map((label) => line(row, label).trim())).toEqual([
+    expect(
+      ["command", "scheduled", "started", "completed", "server_host", "client_host"].map((label) =>
+        line(row, label).trim(),
+      ),
+    ).toEqual([
       "command: null",
       "scheduled: null",
       "started: null (waited: null)",
@@ -155,9 +161,14 @@ describe("a record", () => {
 
 describe("plain", () => {
   test("is a line a task, values joined by the delimiter, which may be long or empty", () => {
-    const rows = [["echo out; echo err >&2", 0], ["echo remaining", null]] as const;
+    const rows = [
+      ["echo out; echo err >&2", 0],
+      ["echo remaining", null],
+    ] as const;
     expect(render("plain", ["args", "exit_status"], rows)).toBe("echo out; echo err >&2\t0\necho remaining\tnull\n");
-    expect(render("plain", ["args", "exit_status"], rows, { delimiter: " -- " })).toBe("echo out; echo err >&2 -- 0\necho remaining -- null\n");
+    expect(render("plain", ["args", "exit_status"], rows, { delimiter: " -- " })).toBe(
+      "echo out; echo err >&2 -- 0\necho remaining -- null\n",
+    );
     expect(render("plain", ["attempt", "group"], [[1, 2]], { delimiter: "" })).toBe("12\n");
   });
 
@@ -174,7 +185,11 @@ describe("plain", () => {
 });
 
 describe("csv", () => {
-  const one = (text: string, delimiter = ","): string => render("csv", ["args"], [[text]], { delimiter }).split("\r\n").slice(1).join("\r\n");
+  const one = (text: string, delimiter = ","): string =>
+    render("csv", ["args"], [[text]], { delimiter })
+      .split("\r\n")
+      .slice(1)
+      .join("\r\n");
 
   test("quotes only what holds the delimiter, a quote or an end of line", () => {
     expect(one("a b; c\td")).toBe("a b; c\td\r\n");
@@ -207,7 +222,9 @@ describe("csv", () => {
 describe("json", () => {
   test("has the keys in the order asked for, a repeated one once", () => {
     const fields = ["exit_status", "args", "exit_status"] as const;
-    expect(render("json", fields, [[1, "false", 1]])).toBe('[\n    {\n        "exit_status": 1,\n        "args": "false"\n    }\n]\n');
+    expect(render("json", fields, [[1, "false", 1]])).toBe(
+      '[\n    {\n        "exit_status": 1,\n        "args": "false"\n    }\n]\n',
+    );
   });
 
   test("is ASCII: what is not is escaped, in UTF-16 units", () => {

@@ -53,8 +53,32 @@ describe("yaml text", () => {
   });
 
   test("reads back as it was, whatever it is", () => {
-    const piece = fc.constantFrom("a", "1", "-", ":", " ", "#", "[", "{", "'", '"', "\\", "\n", "\t", ".", "e", "_", "null", "true", "ü", "𝄞");
-    const text = fc.oneof(fc.array(piece).map((pieces) => pieces.join("")), fc.string({ unit: "grapheme" }));
+    const piece = fc.constantFrom(
+      "a",
+      "1",
+      "-",
+      ":",
+      " ",
+      "#",
+      "[",
+      "{",
+      "'",
+      '"',
+      "\\",
+      "\n",
+      "\t",
+      ".",
+      "e",
+      "_",
+      "null",
+      "true",
+      "ü",
+      "𝄞",
+    );
+    const text = fc.oneof(
+      fc.array(piece).map((pieces) => pieces.join("")),
+      fc.string({ unit: "grapheme" }),
+    );
     fc.assert(
       fc.property(text, (value) => {
         expect(Bun.YAML.parse(`key: ${yamlText(value)}\n`)).toEqual({ key: value });
