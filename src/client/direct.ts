@@ -74,7 +74,8 @@ export async function openDirect(shell: string, cwd: string, given: Variables): 
 }
 
 async function probe(shell: string, cwd: string, given: Variables): Promise<Direct | null> {
-  if (process.platform !== "linux" || shell !== "/bin/sh") return null;
+  // bash keeps to POSIX only under the name sh.
+  if (process.platform !== "linux" || basename(shell) !== "sh") return null;
   const kind = basename(realpathSync(shell));
   if (kind !== "dash" && kind !== "bash") return null;
   if (meddling.some((name) => given[name] !== undefined)) return null;

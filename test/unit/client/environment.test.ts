@@ -111,6 +111,7 @@ test("any number of different tag keys takes no room", () => {
 test("a variable with the name of an object's innards is a variable", () => {
   const environment = { ["__proto__"]: "odd", constructor: "plain" } as unknown as Record<string, string>;
   const own = inherited({ environment, exports: {} });
+  expect(Object.getOwnPropertyDescriptor(own, "__proto__")?.value).toBe("odd");
   expect(own["constructor"]).toBe("plain");
   expect(own["hasOwnProperty"]).toBeUndefined();
 });
