@@ -64,9 +64,7 @@ export function prepareClaims(db: Connection): Claims {
   const groupOfFree = one(`select "group" from ${byGroup} where ${unfinished} and "group" > ? and ${notReserved} order by "group" limit 1`);
   const waitsFree = one(`select 1 from ${byGroup} where ${waiting} and "group" = ? and ${notReserved} limit 1`);
 
-  const nextPair = db.prepare(
-    `select submit_id, "group" from ${bySubmission} where ${unfinished} and (submit_id, "group") > (?, ?) order by submit_id, "group" limit 1`,
-  );
+  const nextSubmission = one(`select submit_id from ${bySubmission} where ${unfinished} and submit_id > ? order by submit_id limit 1`);
 
   const countOf = one(`select count(*) from ${bySubmission} where ${unfinished} and submit_id = ?`);
   const countAll = one(`select count(*) from ${byGroup} where ${unfinished}`);
@@ -99,18 +97,14 @@ export function prepareClaims(db: Connection): Claims {
   function freePairs(reserved: readonly string[]): Pair[] | null {
     const taken = new Set(reserved);
     const pairs: Pair[] = [];
-    let [submitId, group] = ["", lowest];
-    for (let looks = 0; ; looks++) {
-      const row = nextPair.values(submitId, group)[0];
-      if (row === undefined) return pairs;
-      [submitId, group] = row as [string, number];
-      if (taken.has(submitId)) {
-        group = Number.MAX_SAFE_INTEGER;
-        continue;
+    for (let submitId = nextSubmission(""); typeof submitId === "string"; submitId = nextSubmission(submitId)) {
+      if (taken.has(submitId)) continue;
+      for (let group = number(groupOf(submitId, lowest)); group !== null; group = number(groupOf(submitId, group))) {
+        if (pairs.length === pairLimit) return null;
+        pairs.push({ submitId, group });
       }
-      if (looks > pairLimit + taken.size) return null;
-      pairs.push({ submitId, group });
     }
+    return pairs;
   }
 
   /** The lowest group with unfinished tasks, and the lowest with waiting ones. */
