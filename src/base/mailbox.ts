@@ -11,7 +11,10 @@ export interface Mailbox<Event> {
 }
 
 /** `consume` gets every event once, in order; an error it throws goes to `fail`, and nothing is consumed after it. */
-export function mailbox<Event>(consume: (events: readonly Event[]) => void, fail: (error: unknown) => void): Mailbox<Event> {
+export function mailbox<Event>(
+  consume: (events: readonly Event[]) => void,
+  fail: (error: unknown) => void,
+): Mailbox<Event> {
   let waiting: Event[] = [];
   let scheduled = false;
   let open = true;

@@ -13,7 +13,11 @@ export type ClientEffect =
   | { readonly kind: "lookAtGroup"; readonly id: string }
   /** Nothing of this task is of interest any more. */
   | { readonly kind: "forget"; readonly id: string }
-  | { readonly kind: "note"; readonly level: "trace" | "debug" | "info" | "warning" | "error" | "critical"; readonly text: Text }
+  | {
+      readonly kind: "note";
+      readonly level: "trace" | "debug" | "info" | "warning" | "error" | "critical";
+      readonly text: Text;
+    }
   /** Send `woken` at this time; replaces an earlier wish. Infinity: none. */
   | { readonly kind: "wake"; readonly at: number }
   /** Everything is reported and said; comes once, last. */

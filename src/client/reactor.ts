@@ -167,7 +167,12 @@ function end(state: ClientState, outcome: Outcome, now: number, effects: ClientE
     return;
   }
   const { startTime, completionTime } = outcome;
-  note(effects, "debug", () => `Completed task (${outcome.id}) elapsed: ${formatDuration((completionTime - (startTime ?? completionTime)) / 1000)}`);
+  note(
+    effects,
+    "debug",
+    () =>
+      `Completed task (${outcome.id}) elapsed: ${formatDuration((completionTime - (startTime ?? completionTime)) / 1000)}`,
+  );
   deliver(state, outcome, now);
 }
 
@@ -353,10 +358,12 @@ function conclude(state: ClientState, effects: ClientEffect[]): void {
 
 function nextWake(state: ClientState): number {
   let at = state.phase.at === "gone" ? Number.POSITIVE_INFINITY : state.nextBeat;
-  for (const entry of state.running.values()) at = Math.min(at, entry.stopping === null ? entry.deadline : entry.nextAt);
+  for (const entry of state.running.values())
+    at = Math.min(at, entry.stopping === null ? entry.deadline : entry.nextAt);
   for (const entry of state.lingering.values()) at = Math.min(at, entry.nextAt, entry.lookAt);
   const { idleMs } = state.settings;
-  if (idleMs !== null && state.phase.at === "working" && state.running.size === 0) at = Math.min(at, state.idleSince + idleMs);
+  if (idleMs !== null && state.phase.at === "working" && state.running.size === 0)
+    at = Math.min(at, state.idleSince + idleMs);
   return at;
 }
 

@@ -107,7 +107,10 @@ export function newState(settings: ClientSettings, now: number): ClientState {
 /** Cross-checks the maps; throws when they disagree. For tests and simulations. */
 export function check(state: ClientState): void {
   const free = state.settings.executors - state.lostExecutors;
-  assert(state.running.size <= Math.max(free, 0) || state.lostExecutors > 0, "no more tasks run than there are executors");
+  assert(
+    state.running.size <= Math.max(free, 0) || state.lostExecutors > 0,
+    "no more tasks run than there are executors",
+  );
   assert(state.granted >= 0, "the server does not overdraw its credit");
   for (const id of state.running.keys()) assert(!state.unacked.has(id), "a running task has no outcome yet");
   if (state.phase.at === "done") assert(state.running.size === 0, "nothing runs when done");

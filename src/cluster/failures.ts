@@ -18,7 +18,7 @@ export function openFailures(path: string, logger: string): FailureFile {
   return {
     write(args) {
       const bytes = Buffer.from(`${args}\n`);
-      for (let done = 0; done < bytes.length; ) done += writeSync(descriptor, bytes, done);
+      for (let done = 0; done < bytes.length;) done += writeSync(descriptor, bytes, done);
     },
     close() {
       if (path !== "-") closeSync(descriptor);

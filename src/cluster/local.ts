@@ -38,7 +38,14 @@ export interface LocalRun {
 
 export function runLocal(options: LocalOptions): LocalRun {
   const { store, clock, loggers, onFailed } = options;
-  const server = runServer({ settings: options.server, group: options.group, store, clock, log: loggers("server"), onFailed });
+  const server = runServer({
+    settings: options.server,
+    group: options.group,
+    store,
+    clock,
+    log: loggers("server"),
+    onFailed,
+  });
   const [serverEnd, clientEnd] = pipe<ServerMessage, ClientMessage>();
   server.attach(serverEnd);
   const startClient = () =>

@@ -29,7 +29,8 @@ export async function recover(options: RecoverOptions): Promise<Recovery> {
   if (!store.durable) return { group: null, nothingToDo: false };
   if (scope.kind === "submission") {
     const { unfinished } = await store.survey({ kind: "all" });
-    if (unfinished > 0) log.info(`Database has ${unfinished} unfinished tasks of earlier runs - left alone (run them with --restart)`);
+    if (unfinished > 0)
+      log.info(`Database has ${unfinished} unfinished tasks of earlier runs - left alone (run them with --restart)`);
     return { group: null, nothingToDo: false };
   }
   return await takeOver(options);

@@ -5,7 +5,11 @@ import type { ClientMessage, LeaveKind } from "../wire/message.ts";
 export type ServerEvent =
   /** A client said hello on a connection of its own. */
   | { readonly kind: "joined"; readonly hello: Extract<ClientMessage, { kind: "hello" }> }
-  | { readonly kind: "received"; readonly clientId: string; readonly message: Exclude<ClientMessage, { kind: "hello" }> }
+  | {
+      readonly kind: "received";
+      readonly clientId: string;
+      readonly message: Exclude<ClientMessage, { kind: "hello" }>;
+    }
   /** The connection of a client ended, with or without a bye before. */
   | { readonly kind: "disconnected"; readonly clientId: string }
   /** The store answered a claim; `templates` are those of submissions that this server meets for the first time. */

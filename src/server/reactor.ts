@@ -92,7 +92,11 @@ function join(
   state.clients.set(client.id, client);
   if (client.credit > 0) state.willing.add(client);
   const again = known !== undefined;
-  note(effects, again ? "warning" : "debug", () => `${again ? "Existing client re-registered" : "Registered client"} (${name(client)})`);
+  note(
+    effects,
+    again ? "warning" : "debug",
+    () => `${again ? "Existing client re-registered" : "Registered client"} (${name(client)})`,
+  );
   effects.push({ kind: "addClient", clientId: client.id, host: client.host });
   const { serverId, serverHost } = state.settings;
   effects.push({ kind: "send", clientId: client.id, message: { kind: "welcome", serverId, serverHost } });
@@ -120,7 +124,8 @@ function giveBackMissing(
     giveBack(state, held.task);
     missing++;
   }
-  if (missing > 0) note(effects, "warning", `Reverting ${missing} tasks that did not reach their client (${name(client)})`);
+  if (missing > 0)
+    note(effects, "warning", `Reverting ${missing} tasks that did not reach their client (${name(client)})`);
 }
 
 function receive(
@@ -276,7 +281,10 @@ function claim(state: ServerState, now: number, effects: ServerEffect[]): void {
   const { scope, attempts, eager } = state.settings;
   if (state.claim.at !== "due") state.idlePolls++;
   state.claim = { at: "asked" };
-  effects.push({ kind: "claim", request: { scope, group: state.group, limit: Math.min(limit, readyCeiling * 4), attempts, eager } });
+  effects.push({
+    kind: "claim",
+    request: { scope, group: state.group, limit: Math.min(limit, readyCeiling * 4), attempts, eager },
+  });
 }
 
 function takeClaim(state: ServerState, answer: Claim, now: number, effects: ServerEffect[]): void {
@@ -307,7 +315,12 @@ function takeClaim(state: ServerState, answer: Claim, now: number, effects: Serv
   }
 }
 
-function advance(state: ServerState, answer: Extract<Claim, { kind: "advance" }>, now: number, effects: ServerEffect[]): void {
+function advance(
+  state: ServerState,
+  answer: Extract<Claim, { kind: "advance" }>,
+  now: number,
+  effects: ServerEffect[],
+): void {
   const from = state.group;
   // While input is still streaming in, lines of the present group may follow.
   if (state.input === "open" && from !== null) {
@@ -344,7 +357,12 @@ function takeOutcomes(state: ServerState, client: ClientEntry, outcomes: readonl
     }
     // A lease that was given up: the outcome counts if the task has none yet.
     const task = current ? held.task : recallTask(state, outcome.id);
-    state.outbox.completed.push({ clientId: client.id, task, outcome, completion: completionOf(state, client, task, outcome) });
+    state.outbox.completed.push({
+      clientId: client.id,
+      task,
+      outcome,
+      completion: completionOf(state, client, task, outcome),
+    });
   }
 }
 
@@ -523,7 +541,8 @@ function nextWake(state: ServerState, now: number): number {
   const { evictMs, graceMs } = state.settings;
   let at = state.lastCheck + Math.min(evictMs / 10, graceMs / 2);
   if (state.phase.at === "running") at = Math.min(at, pollAt(state));
-  if (state.outbox.assigned.length > 0 && state.settling === null) at = Math.min(at, state.outbox.assignedSince + assignedDelayMs);
+  if (state.outbox.assigned.length > 0 && state.settling === null)
+    at = Math.min(at, state.outbox.assignedSince + assignedDelayMs);
   return Math.max(at, now);
 }
 

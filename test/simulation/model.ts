@@ -58,7 +58,8 @@ export function model(): Model {
         return { kind: "advance", to: next, failed: failed.length, example: failed[0]?.task.id ?? null };
       }
       let mine = fresh.filter((row) => row.task.group === next);
-      if (eager) mine = [...mine.filter((row) => row.task.attempt > 1), ...mine.filter((row) => row.task.attempt === 1)];
+      if (eager)
+        mine = [...mine.filter((row) => row.task.attempt > 1), ...mine.filter((row) => row.task.attempt === 1)];
       mine = mine.slice(0, limit);
       for (const row of mine) row.scheduled = true;
       return { kind: "claimed", group: next, tasks: mine.map((row) => ({ ...row.task, scheduleTime: 0 })) };

@@ -325,7 +325,7 @@ export function simulate(seed: number): Summary {
     };
   }
   let time = 0;
-  for (let n = 0; n < total; ) {
+  for (let n = 0; n < total;) {
     const count = Math.min(total - n, rng.between(1, 20));
     const from = n;
     at(time, () => {
@@ -352,11 +352,15 @@ export function simulate(seed: number): Summary {
   for (const row of store.rows) {
     assert(row.recordings <= 1, `task ${row.task.id} is recorded once`);
     if (server.haltedBy === null) assert(row.recordings === 1, `task ${row.task.id} has an outcome`);
-    else if (row.task.group <= server.haltedBy) assert(row.recordings === 1, `task ${row.task.id} of a started group has an outcome`);
+    else if (row.task.group <= server.haltedBy)
+      assert(row.recordings === 1, `task ${row.task.id} of a started group has an outcome`);
     else assert(row.recordings === 0, `task ${row.task.id} of a later group did not run`);
   }
   const finals = store.rows.filter((row) => row.exitStatus !== null && !row.retried);
   assert(server.counts.succeeded === finals.filter((row) => row.exitStatus === 0).length, "successes are counted once");
-  assert(server.counts.failed === finals.filter((row) => isFailure(row.exitStatus ?? 0)).length, "failures are counted once");
+  assert(
+    server.counts.failed === finals.filter((row) => isFailure(row.exitStatus ?? 0)).length,
+    "failures are counted once",
+  );
   return { tasks: total, attempts: store.rows.length, lostClients, halted: server.haltedBy !== null, steps };
 }

@@ -89,7 +89,9 @@ class Bench {
     return this.sent(clientId).flatMap((message) => (message.kind === "assign" ? [...message.tasks] : []));
   }
   sent(clientId: string) {
-    return this.effects.flatMap((effect) => (effect.kind === "send" && effect.clientId === clientId ? [effect.message] : []));
+    return this.effects.flatMap((effect) =>
+      effect.kind === "send" && effect.clientId === clientId ? [effect.message] : [],
+    );
   }
   kinds(): string[] {
     return this.effects.map((effect) => effect.kind);
@@ -128,7 +130,10 @@ describe("handing out", () => {
     });
     const [first] = bench.sent("a");
     expect(first).toEqual({ kind: "submission", id: "server", template: "echo {}" });
-    expect(bench.assigned("a").map(({ id, lease }) => [id, lease])).toEqual([["1", 1], ["2", 2]]);
+    expect(bench.assigned("a").map(({ id, lease }) => [id, lease])).toEqual([
+      ["1", 1],
+      ["2", 2],
+    ]);
     expect(bench.state.ready.length).toBe(1);
   });
 
@@ -174,7 +179,12 @@ describe("recording", () => {
     bench.give(task("1"));
     const [one] = bench.assigned("a");
     bench.results("a", [outcome(one!)]);
-    expect(bench.find("commit")?.commit.completed[0]).toMatchObject({ id: "1", exitStatus: 0, clientId: "a", duration: 0.01 });
+    expect(bench.find("commit")?.commit.completed[0]).toMatchObject({
+      id: "1",
+      exitStatus: 0,
+      clientId: "a",
+      duration: 0.01,
+    });
     expect(bench.sent("a").some((message) => message.kind === "ack")).toBe(false);
     bench.on({ kind: "committed", report: { refused: [] } });
     expect(bench.sent("a")).toContainEqual({ kind: "ack", tasks: [{ id: "1", lease: 1 }] });
@@ -235,7 +245,16 @@ describe("retries", () => {
     const retry = bench.find("commit")?.commit.completed[0]?.retry;
     expect(retry).toMatchObject({
       claimed: false,
-      task: { id: "new-1", attempt: 2, previousId: "1", cores: 2, memory: 1024, timeout: 9, group: 5, tag: { x: 1, part: 0 } },
+      task: {
+        id: "new-1",
+        attempt: 2,
+        previousId: "1",
+        cores: 2,
+        memory: 1024,
+        timeout: 9,
+        group: 5,
+        tag: { x: 1, part: 0 },
+      },
     });
     bench.on({ kind: "committed", report: { refused: [] } });
     expect(bench.find("failed")).toBeUndefined();

@@ -1,0 +1,14 @@
+/* From the configuration to the settings of a store: the one place that knows the keys of section `database`. */
+import type { Config } from "../config/load.ts";
+import type { StoreOptions } from "../store/open.ts";
+
+export function databaseSettings(config: Config): Omit<StoreOptions, "clock"> {
+  const pragmas = config.raw("database.pragmas");
+  return {
+    provider: config.text("database.provider"),
+    file: config.text("database.file"),
+    database: config.text("database.database"),
+    url: config.text("database.url"),
+    pragmas: typeof pragmas === "object" && pragmas !== null ? { ...pragmas } : {},
+  };
+}

@@ -1,0 +1,62 @@
+/*
+ * Signals to a run, told in its terms. SIGINT and SIGTERM stop everything at once (a second SIGINT without patience), SIGUSR1 drains,
+ * SIGUSR2 drains and stops what runs. SIGHUP is left to log files and otherwise ignored.
+ */
+import { constants } from "node:os";
+import type { Logger, Loggers } from "../log/logger.ts";
+import type { LeaveKind } from "../wire/message.ts";
+
+export type StopName = "SIGINT" | "SIGTERM" | "SIGUSR1" | "SIGUSR2";
+
+export interface SignalActions {
+  /** The first time, or more urgent than before. */
+  stop(how: LeaveKind, signal: StopName): void;
+  /** Ctrl-C again. */
+  kill(): void;
+}
+
+/** Starts listening; the answer stops it. */
+export function onSignals(actions: SignalActions, loggers: Loggers): () => void {
+  let interrupts = 0;
+  const core = loggers("core.signal");
+  const server: Logger = loggers("server");
+
+  const heard: Record<StopName | "SIGHUP", () => void> = {
+    SIGINT() {
+      interrupts++;
+      if (interrupts > 1) return actions.kill();
+      loggers("").critical("keyboard-interrupt: going down now!");
+      actions.stop("abort", "SIGINT");
+    },
+    SIGTERM() {
+      loggers("").critical("terminated (SIGTERM): going down now!");
+      actions.stop("abort", "SIGTERM");
+    },
+    SIGUSR1() {
+      server.warning("Signal interrupt (SIGUSR1)");
+      actions.stop("finish", "SIGUSR1");
+    },
+    SIGUSR2() {
+      server.warning("Signal interrupt (SIGUSR2)");
+      actions.stop("interrupt", "SIGUSR2");
+    },
+    SIGHUP() {
+      // Nothing to rotate.
+    },
+  };
+
+  const listeners: [NodeJS.Signals, () => void][] = [];
+  for (const [name, action] of Object.entries(heard) as [StopName | "SIGHUP", () => void][]) {
+    // Windows knows only some of them.
+    if (constants.signals[name] === undefined) continue;
+    const listener = () => {
+      core.debug(() => `Received signal ${constants.signals[name]}: ${name}`);
+      action();
+    };
+    process.on(name, listener);
+    listeners.push([name, listener]);
+  }
+  return () => {
+    for (const [name, listener] of listeners) process.off(name, listener);
+  };
+}
