@@ -1,0 +1,173 @@
+/* Clients are programs of their own here: they are killed. */
+import { expect, test } from "bun:test";
+import { mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { until } from "../../e2e/harness.ts";
+import { allProcesses, isRunning, processesOf } from "./tasks.ts";
+
+interface Client extends AsyncDisposable {
+  readonly pid: number;
+  readonly id: string;
+  /** What tasks wrote to standard error. */
+  said(): string;
+  kill(signal: NodeJS.Signals): Promise<number>;
+}
+
+/** A client that runs these tasks; `orderly` ends it in order once they are over. */
+async function openClient(tasks: readonly string[], environment: Record<string, string> = {}): Promise<Client> {
+  const folder = realpathSync(mkdtempSync(join(tmpdir(), "hs-client-")));
+  writeFileSync(
+    join(folder, "client.ts"),
+    `
+    import { taskPlace } from ${JSON.stringify(join(import.meta.dir, "tasks.ts"))};
+    const place = taskPlace({ errorsPath: ${JSON.stringify(join(folder, "said"))} });
+    console.log(place.clientId);
+    await Promise.all(${JSON.stringify(tasks)}.map((task) => place.run(task)));
+    place.executor.close();
+    console.log("closed");
+  `,
+  );
+  const child = Bun.spawn([process.execPath, join(folder, "client.ts")], {
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "inherit",
+    detached: true,
+    env: { ...process.env, ...environment },
+  });
+  const output = child.stdout.getReader();
+  const first = await output.read();
+  const id = new TextDecoder().decode(first.value).trim();
+  output.releaseLock();
+  return {
+    pid: child.pid,
+    id,
+    said: () => readFileSync(join(folder, "said"), "utf8"),
+    kill(signal) {
+      child.kill(signal);
+      return child.exited;
+    },
+    async [Symbol.asyncDispose]() {
+      child.kill("SIGKILL");
+      await child.exited;
+      for (const pid of processesOf(id)) process.kill(pid, "SIGKILL");
+      for (const pid of guardsOf(id)) process.kill(pid, "SIGKILL");
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** The shells that watch over this client: their last argument names it. */
+function guardsOf(id: string): number[] {
+  return allProcesses().filter((pid) => {
+    try {
+      return isRunning(pid) && readFileSync(`/proc/${pid}/cmdline`, "latin1").endsWith(`\0TASK_CLIENT_ID=${id}\0`);
+    } catch {
+      return false;
+    }
+  });
+}
+
+const numbers = (text: string): number[] => text.trim().split(/\s+/).map(Number);
+
+test("the tasks of a client that is killed end, with children and children that made sessions of their own", async () => {
+  await using client = await openClient([
+    "sh -c 'sleep 100 & echo $! $$ >&2; wait'; true",
+    "setsid sh -c 'sleep 101 & echo $! $$ >&2; wait' & wait",
+    "trap '' INT TERM; echo $$ $$ >&2; while :; do sleep 0.1; done",
+  ]);
+  await until(() => numbers(client.said()).length === 6 && guardsOf(client.id).length > 0, "tasks run and are guarded");
+  const pids = numbers(client.said());
+  expect(pids.every(isRunning)).toBe(true);
+  await client.kill("SIGKILL");
+  await until(() => !pids.some(isRunning), "all processes of the tasks end");
+  await until(() => processesOf(client.id).length === 0 && guardsOf(client.id).length === 0, "nothing is left");
+});
+
+test("a task that overwrote its environment is found by its session", async () => {
+  await using client = await openClient(["env -i sh -c 'echo $$ >&2; exec env -i sleep 100'"]);
+  await until(() => client.said().includes("\n"), "the task runs");
+  const [pid] = numbers(client.said());
+  await until(() => readFileSync(`/proc/${pid}/environ`, "latin1") === "", "its environment is empty");
+  await oneOf(() => guardsOf(client.id));
+  await client.kill("SIGKILL");
+  await until(() => !isRunning(pid!), "it ends all the same");
+});
+
+test("a session is still known when its leader has no environment and nothing else names the client", async () => {
+  await using client = await openClient(["exec env -i sh -c 'echo $$ >&2; while :; do sleep 0.1; done'"]);
+  await until(() => client.said().includes("\n"), "the task runs");
+  const [pid] = numbers(client.said());
+  const [guard] = await oneOf(() => guardsOf(client.id).filter(waits));
+  const before = bytesRead(guard!);
+  await until(() => bytesRead(guard!) >= before + `${pid}\n`.length, "the guard is told of the session");
+  await client.kill("SIGKILL");
+  await until(() => !isRunning(pid!), "the task ends");
+});
+
+test("nobody else's process is touched", async () => {
+  await using client = await openClient(["sleep 100"]);
+  await using other = await openClient(["echo $$ >&2; exec sleep 100"]);
+  const mentions = Bun.spawn(["sleep", "100"], { env: { ...process.env, NOTE: `x TASK_CLIENT_ID=${client.id}` } });
+  try {
+    await until(() => other.said().includes("\n") && guardsOf(client.id).length > 0, "both run");
+    await client.kill("SIGKILL");
+    await until(() => guardsOf(client.id).length === 0, "the guard has done its work");
+    expect(isRunning(other.pid)).toBe(true);
+    expect(isRunning(numbers(other.said())[0]!)).toBe(true);
+    expect(isRunning(mentions.pid)).toBe(true);
+  } finally {
+    mentions.kill();
+    await mentions.exited;
+  }
+});
+
+test("a client that ends in order leaves alone what its tasks left running, and no guard", async () => {
+  // The task itself ends as soon as it sees the guard.
+  const guarded = "ps -e -o args | grep -q '[s]h TASK_CLIENT_ID='$TASK_CLIENT_ID";
+  await using client = await openClient([`sleep 100 & echo $! >&2; until ${guarded}; do sleep 0.02; done`]);
+  await until(() => guardsOf(client.id).length > 0, "it is guarded");
+  const [pid] = numbers(client.said());
+  await until(() => !isRunning(client.pid), "the client ends");
+  await until(() => guardsOf(client.id).length === 0, "the guard ends");
+  expect(isRunning(pid!)).toBe(true);
+});
+
+test("Ctrl-C does not reach the guard: it has a session, a folder and an environment of its own", async () => {
+  await using client = await openClient(["sleep 100"], { TASK_CLIENT_ID: "outer" });
+  const [guard] = await oneOf(() => guardsOf(client.id));
+  const stat = readFileSync(`/proc/${guard}/stat`, "latin1");
+  expect(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[3]).toBe(`${guard}`);
+  expect(readFileSync(`/proc/${guard}/environ`, "latin1")).not.toContain("TASK_");
+  expect(realpathSync(`/proc/${guard}/cwd`)).toBe("/");
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.kill(guard!, signal);
+  expect(isRunning(guard!)).toBe(true);
+});
+
+test("a guard that was killed is replaced", async () => {
+  await using client = await openClient(["sleep 100"]);
+  const [guard] = await oneOf(() => guardsOf(client.id));
+  process.kill(guard!, "SIGKILL");
+  const [next] = await oneOf(() => guardsOf(client.id).filter((pid) => pid !== guard));
+  expect(next).toBeNumber();
+});
+
+test("a client whose tasks are short has no guard", async () => {
+  await using client = await openClient(["true", "true"]);
+  let guards = 0;
+  await until(() => {
+    guards += guardsOf(client.id).length;
+    return !isRunning(client.pid);
+  }, "the client ends");
+  expect(guards).toBe(0);
+});
+
+async function oneOf(find: () => number[]): Promise<number[]> {
+  let found: number[] = [];
+  await until(() => (found = find()).length > 0, "it is there");
+  return found;
+}
+
+/** Its start is over: it waits for something to read. */
+const waits = (pid: number): boolean => /^State:\tS/m.test(readFileSync(`/proc/${pid}/status`, "latin1"));
+const bytesRead = (pid: number): number => Number(/^rchar: (\d+)$/m.exec(readFileSync(`/proc/${pid}/io`, "latin1"))![1]);
