@@ -103,6 +103,9 @@ function checkTable(table: Table, prefix: string, layer: Layer, layers: readonly
       if (value === null) continue;
       const found = `not ${described(key, value)}`;
       throw configurationError("core.config", `${key} must be a table, ${found} (${labelOf(layer, key)})`);
+    } else if (isTable(value) && layer.source === "env") {
+      // Each variable is named, not the section that only its name suggests.
+      checkTable(value, `${key}.`, layer, layers, warnings);
     } else {
       const near = nearestKey(base);
       if (prefix === `${openSection}.` && near === null) continue;
@@ -112,7 +115,9 @@ function checkTable(table: Table, prefix: string, layer: Layer, layers: readonly
 }
 
 function unknownKey(key: string, value: Value, near: string | null, layer: Layer): string {
-  const shown = isTable(value) ? "" : `:${showValue(hideSecrets(key, value))}`;
+  // What a misspelt key holds is as secret as what it was meant to hold.
+  const meantValue = near === null ? value : hideSecrets(near, value);
+  const shown = isTable(value) ? "" : `:${showValue(hideSecrets(key, meantValue))}`;
   const meant = near === null ? "" : `; did you mean '${near}'?`;
   return `Ignoring unknown configuration parameter '${key}': found ${kindOf(value)}${shown} (${labelOf(layer, key)})${meant}`;
 }

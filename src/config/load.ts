@@ -172,7 +172,7 @@ function outputOf(command: string, env: Environment, cwd: string): string {
 }
 
 function taskVariables(layers: readonly Layer[], env: Environment): Record<string, string> {
-  const variables: Record<string, string> = {};
+  const variables = Object.create(null) as Record<string, string>;
   const fromFiles = valueAt(merge(layers.filter((layer) => layer.source !== "env")), ["export"]);
   if (isTable(fromFiles)) flatten(fromFiles, "", variables);
   for (const [name, value] of environmentExports(env)) variables[name] = value;
