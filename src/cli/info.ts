@@ -3,12 +3,12 @@
  * then where this site would keep it; it is not fetched from other hosts.
  */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
-import { hostname } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../base/clock.ts";
 import type { Clock } from "../base/clock.ts";
 import { argumentError, exitStatus, runtimeError } from "../base/errors.ts";
 import { parseId } from "../base/ids.ts";
+import { hostName } from "../base/process.ts";
 import type { Records, TaskRecord } from "../store/store.ts";
 import { taskFields } from "../task/task.ts";
 import type { TaskField } from "../task/task.ts";
@@ -113,7 +113,7 @@ export const command: Command = {
       stdout: () => openOutput(1, context.env),
       stderr: () => openOutput(2, context.env),
       captureFolder: () => join(context.config().site.lib, "task"),
-      host: hostname(),
+      host: hostName(),
       clock: systemClock,
     }),
 };
