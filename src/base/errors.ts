@@ -21,6 +21,8 @@ export const exitStatus = {
 /** Something the user can put right. `logger` is the name in brackets, without `hypershell.` (empty: plain `hypershell`). */
 export class UserError extends Error {
   override readonly name: string = "UserError";
+  /** Lines that are shown below the message as they stand: the place, marked. */
+  readonly caret: string | null = null;
   constructor(
     readonly status: number,
     readonly logger: string,

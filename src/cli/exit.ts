@@ -102,11 +102,22 @@ export function oneLine(text: string): string {
     .join(" - ");
 }
 
-/** Logs what has to be said and returns the exit status. `logFolder` is asked only when a stack has to be written. */
-export function report(thrown: unknown, loggers: Loggers, logFolder: () => string, now: number): number {
+/** Where the last words go. */
+export interface LastWords {
+  readonly loggers: Loggers;
+  /** To stderr as it stands. */
+  readonly print: (text: string) => void;
+  /** Asked only when a stack has to be written. */
+  readonly logFolder: () => string;
+  readonly now: number;
+}
+
+/** Says what has to be said and returns the exit status. */
+export function report(thrown: unknown, { loggers, print, logFolder, now }: LastWords): number {
   const ending = endingOf(thrown);
   if (ending.kind === "silent") return ending.status;
   loggers(ending.logger).critical(oneLine(ending.text));
+  if (thrown instanceof UserError && thrown.caret !== null) print(`${thrown.caret}\n`);
   if (ending.kind === "bug") loggers("").critical(writeTraceback(thrown, logFolder, now));
   return ending.status;
 }

@@ -228,7 +228,12 @@ function takeOver(call: Call): () => void {
 async function endWith(thrown: unknown, call: Call): Promise<number> {
   const setting = call.setting ?? (await settingOf(call.surroundings, true));
   const loggers: Loggers = setting.lastLoggers();
-  return report(thrown, loggers, () => setting.context.config().site.log, systemClock.now());
+  return report(thrown, {
+    loggers,
+    print: call.surroundings.stderr,
+    logFolder: () => setting.context.config().site.log,
+    now: systemClock.now(),
+  });
 }
 
 function page(surroundings: Surroundings): Page {

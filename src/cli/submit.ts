@@ -7,6 +7,7 @@ import { systemClock } from "../base/clock.ts";
 import { UserError, argumentError, configurationError, exitStatus } from "../base/errors.ts";
 import { newId } from "../base/ids.ts";
 import { hostName, userName } from "../base/process.ts";
+import { databaseSettings } from "../cluster/database.ts";
 import type { Config } from "../config/load.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Store } from "../store/store.ts";
@@ -268,8 +269,6 @@ async function submitOne(text: string, { log, template, open, submission }: Subm
 
 /** Bad lines that are named; of the others the number must do. */
 const mostNamed = 10;
-/** A database that stays busy, or a disk that stays full, ends the submission after this long. */
-const patienceMs = 60_000;
 
 async function submitLines(path: string, toSubmit: Submit): Promise<number> {
   const { openLines } = await import("../submit/lines.ts");
@@ -290,7 +289,7 @@ async function submitLines(path: string, toSubmit: Submit): Promise<number> {
       version: programVersion,
     });
     const clock = systemClock;
-    const { stored, bad } = await load({ source, factory, store, expand, bundleSize, clock, log, patienceMs });
+    const { stored, bad } = await load({ source, factory, store, expand, bundleSize, clock, log, patient: false });
     log.info(`Submitted ${stored} tasks`);
     if (bad > 0) throw badLines(`${bad} lines of ${source.name} were left out`);
   } finally {
@@ -323,20 +322,14 @@ async function defaultGroup(store: Store, tagged: boolean, log: Logger): Promise
 
 async function openDatabase(config: Config): Promise<Store> {
   const { databaseFile, openStore } = await import("../store/open.ts");
-  const settings = {
-    provider: config.text("database.provider"),
-    file: config.text("database.file"),
-    database: config.text("database.database"),
-    url: config.text("database.url"),
-  };
+  const settings = databaseSettings(config);
   if (databaseFile(settings) === null) {
     throw configurationError(
       "submit",
       "no database is configured, so there is no place for tasks to wait - set database.file",
     );
   }
-  const pragmas = (config.raw("database.pragmas") ?? {}) as Readonly<Record<string, unknown>>;
-  return openStore({ ...settings, pragmas, clock: systemClock });
+  return openStore({ ...settings, clock: systemClock });
 }
 
 /** The limit of the configuration; unless somebody set a number there is none. */

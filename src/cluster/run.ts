@@ -207,6 +207,7 @@ async function feed(
       bundleSize: options.bundleSize,
       clock: systemClock,
       log: options.loggers("submit"),
+      patient: true,
       // A line that can be written down again can be mended there.
       onBad: ({ text }) => {
         if (text !== null) failures?.write(text);

@@ -6,7 +6,7 @@
  * an upper bound for one transaction.
  */
 import type { Clock } from "../base/clock.ts";
-import { TransientError, UserError, exitStatus, messageOf } from "../base/errors.ts";
+import { TransientError, UserError, exitStatus, messageOf, runtimeError } from "../base/errors.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Store } from "../store/store.ts";
 import type { TaskFactory } from "../task/factory.ts";
@@ -31,10 +31,10 @@ export interface LoadOptions {
   readonly log: Logger;
   /** After the ERROR line was logged. */
   readonly onBad?: (bad: BadLine) => void;
-  /** All that was read is stored, and no more came for `quietMs`. Called once per pause. */
+  /** Nothing more was read for `quietMs`: none came, or the store has no room. Called once per pause. */
   readonly onQuiet?: () => void;
-  /** A store in passing trouble (locked, disk full) is asked again for this long; absent: until it works. */
-  readonly patienceMs?: number;
+  /** A store in passing trouble (locked, disk full) is asked again until it works. */
+  readonly patient: boolean;
   /** Ends the loading; what is not stored by then is left out. */
   readonly signal?: AbortSignal;
 }
@@ -46,8 +46,8 @@ export interface Loaded {
   readonly stopped: boolean;
 }
 
-/** Input that sends nothing for this long is called quiet. */
-const quietMs = 50;
+/** Input that sends nothing for this long is called quiet: long enough for a program that writes its lines one by one. */
+const quietMs = 1000;
 
 /** Pauses before a store in trouble is asked again: they double from the first to the longest. */
 const firstPauseMs = 500;
@@ -75,7 +75,7 @@ export async function load(options: LoadOptions): Promise<Loaded> {
 
   /** Waits for the end of `waited`, or of the loading. */
   async function unlessStopped(waited: Promise<void>): Promise<void> {
-    await (stopping === null ? waited : Promise.race([waited, stopping.promise]));
+    await (stopping === null ? waited : stopping.race(waited));
   }
 
   async function insertPatiently(tasks: readonly NewTask[]): Promise<void> {
@@ -86,8 +86,9 @@ export async function load(options: LoadOptions): Promise<Loaded> {
         if (waitedMs > 0) log.warning("Database is back");
         return;
       } catch (error) {
-        if (!(error instanceof TransientError) || aborted() || waitedMs >= (options.patienceMs ?? Infinity))
-          throw error;
+        if (!(error instanceof TransientError) || aborted()) throw error;
+        if (!options.patient)
+          throw runtimeError("submit", "DatabaseError", `${error.message} (stored so far: ${stored} tasks)`);
         if (waitedMs === 0) log.warning(`Database trouble, trying again: ${error.message}`);
         await unlessStopped(new Promise<void>((resume) => clock.after(pauseMs, resume)));
         if (aborted()) return;
@@ -134,11 +135,11 @@ export async function load(options: LoadOptions): Promise<Loaded> {
           log.trace(line.kind === "blank" ? "Skipping empty line" : "Skipping comment");
         }
       }
+      if (onQuiet !== undefined) quiet = clock.after(quietMs, onQuiet);
       await insert(tasks);
       if (aborted()) break;
       // A store may answer without a turn of the event loop, and others have to live in this process too.
       await new Promise<void>((resume) => setImmediate(resume));
-      if (onQuiet !== undefined) quiet = clock.after(quietMs, onQuiet);
     }
   } finally {
     quiet?.cancel();
@@ -238,18 +239,28 @@ export function stamper(clock: Clock): Stamper {
 }
 
 interface Abortion {
-  readonly promise: Promise<void>;
+  /** Resolves with `waited` or with the signal, whichever is first. Unlike Promise.race it leaves nothing behind on the signal. */
+  race(waited: Promise<void>): Promise<void>;
   release(): void;
 }
 
 function whenAborted(signal: AbortSignal | undefined, action: () => void): Abortion | null {
   if (signal === undefined) return null;
-  const { promise, resolve } = Promise.withResolvers<void>();
+  const waiting = new Set<() => void>();
   const react = (): void => {
     action();
-    resolve();
+    for (const resolve of waiting) resolve();
   };
   if (signal.aborted) react();
   else signal.addEventListener("abort", react, { once: true });
-  return { promise, release: () => signal.removeEventListener("abort", react) };
+  return {
+    async race(waited) {
+      if (signal.aborted) return;
+      const first = Promise.withResolvers<void>();
+      waiting.add(first.resolve);
+      waited.then(first.resolve, first.reject);
+      await first.promise.finally(() => waiting.delete(first.resolve));
+    },
+    release: () => signal.removeEventListener("abort", react),
+  };
 }

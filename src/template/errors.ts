@@ -13,7 +13,7 @@ const shownLength = 100;
  */
 export class TemplateSyntaxError extends UserError {
   override readonly name = "TemplateSyntaxError";
-  readonly caret: string;
+  override readonly caret: string;
   constructor(
     readonly problem: string,
     readonly template: string,

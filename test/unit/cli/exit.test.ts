@@ -46,7 +46,7 @@ function reported(
   logFolder: () => string = () => join(folder, "log"),
 ): { status: number; lines: string[] } {
   const { lines, loggers } = recorder();
-  return { status: report(thrown, loggers, logFolder, now), lines };
+  return { status: report(thrown, { loggers, print: (text) => lines.push(text), logFolder, now }), lines };
 }
 
 const systemError = (code: string, syscall: string, more: object = {}): Error =>
