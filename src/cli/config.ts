@@ -98,7 +98,13 @@ const getSpec: CommandSpec = {
   summary: "Shows one setting, a section, or everything.",
   usage: ["hs config get [SECTION[...].VAR] [--system | --user | --local | --default] [-x] [-r] [--reveal]"],
   positionals: [
-    { key: "variable", metavar: "VAR", min: 0, max: 1, help: "As server.port, or a section as server.tls, or '.' for everything (default)." },
+    {
+      key: "variable",
+      metavar: "VAR",
+      min: 0,
+      max: 1,
+      help: "As server.port, or a section as server.tls, or '.' for everything (default).",
+    },
   ],
   sections: [
     {
@@ -106,11 +112,22 @@ const getSpec: CommandSpec = {
       options: [
         ...siteOptions(null),
         { key: "default", names: ["--default"], kind: "flag", help: "The built-in values." },
-        { key: "expand", names: ["-x", "--expand"], kind: "flag", help: "For VAR_env and VAR_eval: what the variable holds, what the command says." },
+        {
+          key: "expand",
+          names: ["-x", "--expand"],
+          kind: "flag",
+          help: "For VAR_env and VAR_eval: what the variable holds, what the command says.",
+        },
         { key: "raw", names: ["-r", "--raw"], kind: "flag", help: "No colours." },
         revealOption,
         { key: "available", names: ["--list-available"], kind: "flag", help: "All keys.", hidden: true },
-        { key: "themes", names: ["--list-console-themes"], kind: "flag", help: "Values of console.theme.", hidden: true },
+        {
+          key: "themes",
+          names: ["--list-console-themes"],
+          kind: "flag",
+          help: "Values of console.theme.",
+          hidden: true,
+        },
       ],
     },
   ],
@@ -135,7 +152,9 @@ function viewOf(parsed: Parsed, context: Context): View {
 
 function get(output: Output, parsed: Parsed, context: Context): number {
   if (parsed.flag("available") || parsed.flag("themes")) {
-    const names = parsed.flag("available") ? settings.map((each) => each.key) : [String(findSetting("console.theme")!.fallback)];
+    const names = parsed.flag("available")
+      ? settings.map((each) => each.key)
+      : [String(findSetting("console.theme")!.fallback)];
     output.write(`${names.join(" ")}\n`);
     return exitStatus.success;
   }
@@ -146,7 +165,9 @@ function get(output: Output, parsed: Parsed, context: Context): number {
   const coloured = !parsed.flag("raw") && wantsColour(context.env, output.isTerminal);
 
   const path = name === "." ? [] : name.split(".");
-  const value = lookUp(view, path, (table, key) => (parsed.flag("expand") ? resolveTree(table, key, view.layers, resolver) : table));
+  const value = lookUp(view, path, (table, key) =>
+    parsed.flag("expand") ? resolveTree(table, key, view.layers, resolver) : table,
+  );
   const shown = parsed.flag("reveal") ? value : hideSecrets(path.join("."), value);
   if (isTable(shown)) {
     output.write(colourToml(writeToml(shown, path), coloured));
@@ -164,12 +185,16 @@ function lookUp(view: View, path: readonly string[], expand: (table: Table, key:
   const key = path.join(".");
   const parentPath = path.slice(0, -1);
   const parent = valueAt(tree, parentPath);
-  if (parent === undefined) throw configurationError("config", `"${missing(tree, parentPath)}" not found in ${view.name}`);
-  if (!isTable(parent)) throw configurationError("config", `"${parentPath.join(".")}" is not a section in ${view.name}`);
+  if (parent === undefined)
+    throw configurationError("config", `"${missing(tree, parentPath)}" not found in ${view.name}`);
+  if (!isTable(parent))
+    throw configurationError("config", `"${parentPath.join(".")}" is not a section in ${view.name}`);
   const whole = valueAt(parent, [path.at(-1)!]);
   if (isTable(whole)) return expand(whole, key);
   // One key only: others in its table may be commands that nobody asked to run.
-  const forms = ["", "_env", "_eval"].map((suffix) => path.at(-1)! + suffix).filter((form) => Object.hasOwn(parent, form));
+  const forms = ["", "_env", "_eval"]
+    .map((suffix) => path.at(-1)! + suffix)
+    .filter((form) => Object.hasOwn(parent, form));
   const only: Table = Object.create(null) as Table;
   for (const form of forms) only[form] = parent[form]!;
   const value = valueAt(expand(only, parentPath.join(".")), [path.at(-1)!]);
@@ -243,7 +268,8 @@ function which(output: Output, parsed: Parsed, context: Context): number {
   }
   const form = key + found.variant;
   const part = [...found.layer.names].find(([name]) => name === form || name.startsWith(`${form}.`))?.[1];
-  const place = source === "env" ? (part ?? "environment") : found.layer.file + (found.variant === "" ? "" : ` as ${form}`);
+  const place =
+    source === "env" ? (part ?? "environment") : found.layer.file + (found.variant === "" ? "" : ` as ${form}`);
   const builtIn = show(find(layers.slice(0, 1), key)?.value ?? null);
   output.write(`${value} (${source}: ${place} | default: ${builtIn})\n`);
   return exitStatus.success;
@@ -253,11 +279,24 @@ function which(output: Output, parsed: Parsed, context: Context): number {
 
 const setSpec: CommandSpec = {
   name: "hs config set",
-  summary: "Changes a setting in a configuration file. Comments and layout stay, and the former file is kept beside it.",
+  summary:
+    "Changes a setting in a configuration file. Comments and layout stay, and the former file is kept beside it.",
   usage: ["hs config set SECTION[...].VAR VALUE [--system | --user | --local]"],
   positionals: [
-    { key: "variable", metavar: "VAR", min: 1, max: 1, help: "As server.port; server.auth_env and server.auth_eval name a variable or a command." },
-    { key: "value", metavar: "value", min: 1, max: 1, help: "true, false, a number, a text, a list as '[\"a\", \"b\"]'; null removes the setting." },
+    {
+      key: "variable",
+      metavar: "VAR",
+      min: 1,
+      max: 1,
+      help: "As server.port; server.auth_env and server.auth_eval name a variable or a command.",
+    },
+    {
+      key: "value",
+      metavar: "value",
+      min: 1,
+      max: 1,
+      help: 'true, false, a number, a text, a list as \'["a", "b"]\'; null removes the setting.',
+    },
   ],
   sections: [{ title: "Options", options: siteOptions("user") }],
   exclusive: [siteNames],
@@ -289,7 +328,8 @@ function parseValue(key: string, text: string, context: Context): Given {
   const { base, variant } = splitVariant(key);
   const setting = findSetting(base);
   if (variant !== "") return { value: text };
-  if (setting === undefined && isSection(key)) throw argumentError(`argument VAR: ${key} is a section: name a setting in it`);
+  if (setting === undefined && isSection(key))
+    throw argumentError(`argument VAR: ${key} is a section: name a setting in it`);
   if (setting === undefined) {
     if (!isFree(key)) warnUnknown(key, context);
     return untyped(text);
@@ -341,7 +381,9 @@ function numeric(text: string): Given | null {
   const number = parseNumber(text);
   if (number === null) return null;
   // TOML tells 2.0 from 2, a number here does not.
-  return Number.isInteger(number) && Math.abs(number) < 1e15 ? { value: number, source: number.toFixed(1) } : { value: number };
+  return Number.isInteger(number) && Math.abs(number) < 1e15
+    ? { value: number, source: number.toFixed(1) }
+    : { value: number };
 }
 
 /** A list or table as TOML or JSON writes it; null for what is neither, which then is a text (`[gpu]node[01-04]`). */
@@ -401,7 +443,8 @@ export function editorWords(editor: string): string[] {
 
 function unquoted(part: string): string {
   if (part.startsWith("'")) return part.slice(1, -1);
-  if (part.startsWith('"')) return process.platform === "win32" ? part.slice(1, -1) : part.slice(1, -1).replace(/\\(["\\$`])/g, "$1");
+  if (part.startsWith('"'))
+    return process.platform === "win32" ? part.slice(1, -1) : part.slice(1, -1).replace(/\\(["\\$`])/g, "$1");
   return part.slice(1);
 }
 
@@ -411,7 +454,13 @@ async function runEditor(words: readonly string[], file: string, { env, cwd }: C
   const ignore = (): void => {};
   process.on("SIGINT", ignore);
   try {
-    const child = Bun.spawn([...words, file], { cwd, env: { ...env }, stdin: "inherit", stdout: "inherit", stderr: "inherit" });
+    const child = Bun.spawn([...words, file], {
+      cwd,
+      env: { ...env },
+      stdin: "inherit",
+      stdout: "inherit",
+      stderr: "inherit",
+    });
     const status = await child.exited;
     if (child.signalCode !== null) return `was ended by ${child.signalCode}`;
     return status === 0 ? null : `ended with status ${status}`;
@@ -433,7 +482,9 @@ function warnIfBroken(file: string, context: Context): void {
 }
 
 /** The commands, writing to the given output. */
-export function configCommands(output: Output): Record<"command" | "configGet" | "configSet" | "configWhich" | "configEdit", Command> {
+export function configCommands(
+  output: Output,
+): Record<"command" | "configGet" | "configSet" | "configWhich" | "configEdit", Command> {
   return {
     command: { spec: pathSpec, bare: "usage", run: async (parsed, context) => printPath(output, parsed, context) },
     configGet: { spec: getSpec, bare: "usage", run: async (parsed, context) => get(output, parsed, context) },
@@ -447,4 +498,3 @@ export const { command, configGet, configSet, configWhich, configEdit } = config
   write: descriptor(1).write,
   isTerminal: isatty(1),
 });
-

@@ -25,7 +25,8 @@ const kindNames: Readonly<Record<Kind, string>> = {
 /** What is wrong with a value for a setting, as the end of a sentence that begins with the key; null when it fits. */
 export function problemOf(setting: Setting, value: Value): string | null {
   if (value === null) return null;
-  if (!setting.kinds.some((kind) => isKind(value, kind))) return `must be ${expected(setting)}, not ${described(setting.key, value)}`;
+  if (!setting.kinds.some((kind) => isKind(value, kind)))
+    return `must be ${expected(setting)}, not ${described(setting.key, value)}`;
   if (typeof value === "string" && setting.choices !== undefined) {
     const folded = value.trim().toLowerCase();
     if (!setting.choices.some((choice) => choice.toLowerCase() === folded)) {
@@ -34,7 +35,8 @@ export function problemOf(setting: Setting, value: Value): string | null {
   }
   if (typeof value === "number") {
     const { min, max } = setting;
-    if (Number.isNaN(value) || (min !== undefined && value < min)) return `must be at least ${min ?? 0}, not ${showValue(value)}`;
+    if (Number.isNaN(value) || (min !== undefined && value < min))
+      return `must be at least ${min ?? 0}, not ${showValue(value)}`;
     if (max !== undefined && value > max) return `must be at most ${max}, not ${showValue(value)}`;
   }
   return null;
@@ -128,7 +130,8 @@ export function nearestKey(key: string): string | null {
   const section = key.slice(0, dot + 1);
   const siblings: string[] = [];
   for (const name of [...settings.map((each) => each.key), ...sectionNames]) {
-    if (name.startsWith(section) && !name.slice(section.length).includes(".")) siblings.push(name.slice(section.length));
+    if (name.startsWith(section) && !name.slice(section.length).includes("."))
+      siblings.push(name.slice(section.length));
   }
   const near = nearest(key.slice(dot + 1), siblings);
   if (near !== null) return section + near;

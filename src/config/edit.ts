@@ -40,7 +40,8 @@ export async function editFile(file: string, change: Change, isShared: boolean, 
     replaceFile(file, text, isShared ? 0o644 : 0o600);
     return { changed: true, backup };
   } catch (thrown) {
-    if (thrown instanceof TypeError) throw configurationError("core.config", `(from file: ${file}) the file is not UTF-8 text`);
+    if (thrown instanceof TypeError)
+      throw configurationError("core.config", `(from file: ${file}) the file is not UTF-8 text`);
     if (failureCode(thrown) === "") throw thrown;
     throw runtimeError("config", "OSError", `could not change ${file}: ${failureReason(thrown)}`);
   }
@@ -89,7 +90,11 @@ export async function edited(text: string, change: Change, file: string): Promis
     if (result !== null && isRight(result, wanted, file)) return result;
   }
   const key = change.path.join(".");
-  throw runtimeError("config", "RuntimeError", `could not change ${key} in ${file} without touching the rest; use 'hs config edit'`);
+  throw runtimeError(
+    "config",
+    "RuntimeError",
+    `could not change ${key} in ${file} without touching the rest; use 'hs config edit'`,
+  );
 }
 
 function isRight(text: string, wanted: Table, file: string): boolean {
@@ -136,7 +141,9 @@ function asTable(key: string, value: Value): Table | null {
  */
 function insertLine(text: string, before: Table, { path, value, source }: Change): string | null {
   const name = path.at(-1)!;
-  const table = path.slice(0, -1).reduce<Value | undefined>((at, part) => (isTable(at) ? own(at, part) : undefined), before);
+  const table = path
+    .slice(0, -1)
+    .reduce<Value | undefined>((at, part) => (isTable(at) ? own(at, part) : undefined), before);
   if (value === null || (isTable(table) && own(table, name) !== undefined)) return null;
   const newline = text.includes("\r\n") ? "\r\n" : "\n";
   const lines = text.split(/\r?\n/);

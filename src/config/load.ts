@@ -54,7 +54,10 @@ export function allLayers(
   const [base, ...given] = [defaultLayer(), ...readLayers(sites, env)];
   const style = find([base!, ...given], "logging.style")?.value;
   const format = typeof style === "string" ? formatOf(style) : null;
-  const preload = preloadLayer({ database: { file: databaseFile(sites, platform) }, ...(format === null ? {} : { logging: { format } }) });
+  const preload = preloadLayer({
+    database: { file: databaseFile(sites, platform) },
+    ...(format === null ? {} : { logging: { format } }),
+  });
   return [base!, preload, ...given];
 }
 
@@ -84,7 +87,10 @@ function makeConfig(
   const settingOf = (key: string, ...kinds: readonly Kind[]): Setting => {
     const setting = findSetting(key);
     assert(setting !== undefined, `there is no setting '${key}'`);
-    assert(kinds.some((kind) => setting.kinds.includes(kind)), `${key} is read as ${kinds.join(" or ")}`);
+    assert(
+      kinds.some((kind) => setting.kinds.includes(kind)),
+      `${key} is read as ${kinds.join(" or ")}`,
+    );
     return setting;
   };
 
@@ -167,7 +173,8 @@ function outputOf(command: string, env: Environment, cwd: string): string {
     throw new Error(`could not be started: ${messageOf(thrown)}`);
   }
   const { signalCode, exitCode } = ended;
-  if (!ended.success) throw new Error(signalCode === undefined ? `ended with status ${exitCode}` : `was ended by ${signalCode}`);
+  if (!ended.success)
+    throw new Error(signalCode === undefined ? `ended with status ${exitCode}` : `was ended by ${signalCode}`);
   return ended.stdout.toString("utf8").trim();
 }
 

@@ -32,7 +32,13 @@ export interface Setting {
 
 type More = Omit<Setting, "key" | "kinds" | "fallback" | "meaning">;
 
-function setting(key: string, kinds: Kind | readonly Kind[], fallback: Value, meaning: string, more: More = {}): Setting {
+function setting(
+  key: string,
+  kinds: Kind | readonly Kind[],
+  fallback: Value,
+  meaning: string,
+  more: More = {},
+): Setting {
   return { key, kinds: typeof kinds === "string" ? [kinds] : kinds, fallback, meaning, ...more };
 }
 
@@ -45,8 +51,20 @@ const adapting = { choices: ["auto"], min: 1 } as const;
 
 export const settings: readonly Setting[] = [
   setting("database.provider", "text", "sqlite", "Kind of database: sqlite or postgres."),
-  setting("database.file", "text", null, "SQLite file; empty or :memory: for no database. Unset: main.db in the site.", { ...off, path: true }),
-  setting("database.database", "text", null, "Name of the database (PostgreSQL); for SQLite another word for 'file'.", off),
+  setting(
+    "database.file",
+    "text",
+    null,
+    "SQLite file; empty or :memory: for no database. Unset: main.db in the site.",
+    { ...off, path: true },
+  ),
+  setting(
+    "database.database",
+    "text",
+    null,
+    "Name of the database (PostgreSQL); for SQLite another word for 'file'.",
+    off,
+  ),
   setting("database.url", "text", null, "Everything in one URL; wins over the separate settings.", off),
   setting("database.schema", "text", null, "Schema that holds the tables (PostgreSQL).", off),
   setting("database.host", "text", null, "Host of the database server; localhost when a user or port is given.", off),
@@ -62,25 +80,58 @@ export const settings: readonly Setting[] = [
   setting("logging.format", "text", null, "Layout of log lines; wins over the style.", off),
   setting("logging.datefmt", "text", "%Y-%m-%d %H:%M:%S", "How times are written, as for strftime."),
   setting("logging.color", "boolean", true, "Colours on a terminal."),
-  setting("logging.tasks", ["text", "boolean"], "auto", "A line for each task that starts; auto: if a level was set.", { choices: ["auto"] }),
-  setting("logging.file", ["text", "boolean"], null, "Log into files too: true, a path, or a table of the settings below.", { ...off, section: true, path: true }),
-  setting("logging.file.path", "text", "<none>", "The log file; <none>: one per role in the site.", { ...off, path: true }),
+  setting("logging.tasks", ["text", "boolean"], "auto", "A line for each task that starts; auto: if a level was set.", {
+    choices: ["auto"],
+  }),
+  setting(
+    "logging.file",
+    ["text", "boolean"],
+    null,
+    "Log into files too: true, a path, or a table of the settings below.",
+    { ...off, section: true, path: true },
+  ),
+  setting("logging.file.path", "text", "<none>", "The log file; <none>: one per role in the site.", {
+    ...off,
+    path: true,
+  }),
   setting("logging.file.level", "text", "trace", "Least level that is written to the file.", { choices: levels }),
   setting("logging.file.style", "text", "system", "Named layout of lines in the file.", { choices: styles }),
   setting("logging.file.format", "text", null, "Layout of lines in the file; wins over the style.", off),
-  setting("logging.file.rotate", "text", "never", "When to begin a new file: never, a size, or times as for cron.", off),
-  setting("logging.file.compress", "text", "<none>", "Compression of files that are full.", { ...off, choices: ["<none>", "none", "gzip", "bzip", "lzma", "zstd"] }),
+  setting(
+    "logging.file.rotate",
+    "text",
+    "never",
+    "When to begin a new file: never, a size, or times as for cron.",
+    off,
+  ),
+  setting("logging.file.compress", "text", "<none>", "Compression of files that are full.", {
+    ...off,
+    choices: ["<none>", "none", "gzip", "bzip", "lzma", "zstd"],
+  }),
   setting("logging.file.keep", "integer", 0, "Full files to leave uncompressed.", orOff),
 
-  setting("task.cwd", "text", null, "Folder that tasks run in; unset: where the program was started.", { ...off, path: true }),
+  setting("task.cwd", "text", null, "Folder that tasks run in; unset: where the program was started.", {
+    ...off,
+    path: true,
+  }),
   setting("task.cores", "integer", 0, "Cores that a task needs unless it says so itself; 0: not counted.", orOff),
-  setting("task.memory", "integer", 0, "Bytes of memory that a task needs unless it says so itself; 0: not counted.", orOff),
+  setting(
+    "task.memory",
+    "integer",
+    0,
+    "Bytes of memory that a task needs unless it says so itself; 0: not counted.",
+    orOff,
+  ),
   setting("task.timeout", "integer", 0, "Seconds that a task may run; 0: as long as it takes.", orOff),
-  setting("task.signalwait", "integer", 10, "Seconds between the signals INT, TERM and KILL to a task that must end.", { min: 0 }),
+  setting("task.signalwait", "integer", 10, "Seconds between the signals INT, TERM and KILL to a task that must end.", {
+    min: 0,
+  }),
   setting("task.ratelimit", "number", null, "Tasks per second and client, as client.ratelimit, which wins.", orOff),
 
   setting("submit.bundlesize", ["integer", "text"], "auto", "Most tasks to store at once.", adapting),
-  setting("submit.bundlewait", "integer", 5, "Seconds that a task may wait for company before it is stored.", { min: 0 }),
+  setting("submit.bundlewait", "integer", 5, "Seconds that a task may wait for company before it is stored.", {
+    min: 0,
+  }),
 
   setting("server.bind", "text", "localhost", "Address that the server listens on."),
   setting("server.host", "text", "localhost", "Address that clients connect to."),
@@ -96,10 +147,15 @@ export const settings: readonly Setting[] = [
   setting("server.tls.enabled", "boolean", true, "Encrypt connections."),
   setting("server.tls.cert", "text", "<auto>", "Certificate of the server (PEM).", { path: true }),
   setting("server.tls.key", "text", "<auto>", "Private key of the server (PEM).", { path: true }),
-  setting("server.tls.cafile", "text", "<auto>", "Certificates that clients trust; <none>: those of the system.", { ...off, path: true }),
+  setting("server.tls.cafile", "text", "<auto>", "Certificates that clients trust; <none>: those of the system.", {
+    ...off,
+    path: true,
+  }),
   setting("server.tls.fingerprint", "text", "<none>", "SHA-256 that the server's certificate must have.", off),
   setting("server.tls.insecure", "boolean", false, "Do not verify the server's certificate."),
-  setting("server.tls.min_version", "text", "TLSv1.2", "Oldest version of TLS to accept.", { choices: ["TLSv1.2", "TLSv1.3"] }),
+  setting("server.tls.min_version", "text", "TLSv1.2", "Oldest version of TLS to accept.", {
+    choices: ["TLSv1.2", "TLSv1.3"],
+  }),
   setting("server.tls.ciphers", "text", "<none>", "Ciphers to allow, as OpenSSL names them.", off),
   setting("server.tls.servername", "text", "<none>", "Name that the server's certificate must have.", off),
 
@@ -113,9 +169,16 @@ export const settings: readonly Setting[] = [
 
   setting("ssh.config", "text", "~/.ssh/config", "Configuration file of the SSH client.", { path: true }),
   setting("ssh.args", "text", null, "More arguments for ssh.", off),
-  setting("ssh.nodelist", ["text", "list", "table"], {}, "Hosts: a list, a pattern, or a table of named groups of these."),
+  setting(
+    "ssh.nodelist",
+    ["text", "list", "table"],
+    {},
+    "Hosts: a list, a pattern, or a table of named groups of these.",
+  ),
 
-  setting("autoscale.policy", "text", "fixed", "Keep a number of clients, or follow the load.", { choices: ["fixed", "dynamic"] }),
+  setting("autoscale.policy", "text", "fixed", "Keep a number of clients, or follow the load.", {
+    choices: ["fixed", "dynamic"],
+  }),
   setting("autoscale.factor", "number", 1, "Load per client that calls for another client.", { min: 0 }),
   setting("autoscale.period", "integer", 60, "Seconds between two looks at the load.", { min: 1 }),
   setting("autoscale.launcher", "text", "", "Command that starts a client elsewhere."),
@@ -162,7 +225,8 @@ export type Variant = "" | "_env" | "_eval";
 export function splitVariant(key: string): { readonly base: string; readonly variant: Variant } {
   const variant = key.endsWith("_env") ? "_env" : key.endsWith("_eval") ? "_eval" : "";
   const base = key.slice(0, key.length - variant.length);
-  if (variant === "" || base.endsWith(".") || byKey.has(key) || key.startsWith("export.")) return { base: key, variant: "" };
+  if (variant === "" || base.endsWith(".") || byKey.has(key) || key.startsWith("export."))
+    return { base: key, variant: "" };
   return { base, variant };
 }
 

@@ -14,7 +14,8 @@ export const placeholderKey = "<not-secure>";
 export function hideSecrets(key: string, value: Value): Value {
   if (isTable(value)) {
     const shown: Table = Object.create(null) as Table;
-    for (const [name, each] of Object.entries(value)) shown[name] = hideSecrets(key === "" ? name : `${key}.${name}`, each);
+    for (const [name, each] of Object.entries(value))
+      shown[name] = hideSecrets(key === "" ? name : `${key}.${name}`, each);
     return shown;
   }
   if (value === null || value === "" || value === placeholderKey) return value;

@@ -95,7 +95,11 @@ function placesOf(
   if (!posixPlatforms.includes(platform)) {
     throw new UserError(exitStatus.badConfiguration, "core.platform", `Platform unrecognized (${platform})`);
   }
-  const unix = (top: string): Site => ({ lib: join(top, "lib"), log: join(top, "log"), config: join(top, "config.toml") });
+  const unix = (top: string): Site => ({
+    lib: join(top, "lib"),
+    log: join(top, "log"),
+    config: join(top, "config.toml"),
+  });
   return {
     system: { lib: "/var/lib/hypershell", log: "/var/log/hypershell", config: "/etc/hypershell.toml" },
     user: unix(join(home, ".hypershell")),

@@ -85,7 +85,8 @@ export function environmentExports(env: Environment): Map<string, string> {
   const found = new Map<string, string>();
   for (const name of Object.keys(env)) {
     const value = env[name];
-    if (value !== undefined && name.startsWith(prefix + exportPrefix)) found.set(name.slice(prefix.length + exportPrefix.length), value);
+    if (value !== undefined && name.startsWith(prefix + exportPrefix))
+      found.set(name.slice(prefix.length + exportPrefix.length), value);
   }
   found.delete("");
   return found;
@@ -105,7 +106,9 @@ export function environmentLayer(env: Environment): Layer {
     const key = path.join(".");
     const value = path[0] === "export" ? text : variant === "" ? coerceFor(findSetting(key), text) : text;
     if (!place(tree, path, variant, value)) {
-      warnings.push(`Ignoring unknown configuration parameter '${key}': part of it has a value already (from: ${name})`);
+      warnings.push(
+        `Ignoring unknown configuration parameter '${key}': part of it has a value already (from: ${name})`,
+      );
       continue;
     }
     names.set(key + variant, name);
@@ -173,7 +176,8 @@ function coerceFor(setting: Setting | undefined, text: string): Scalar {
     const truth = parseBoolean(text) ?? (setting !== undefined && /^[01]$/.test(text) ? text === "1" : null);
     if (truth !== null) return truth;
   }
-  const number = kinds.includes("integer") || kinds.includes("number") ? (parseInteger(text) ?? parseNumber(text)) : null;
+  const number =
+    kinds.includes("integer") || kinds.includes("number") ? (parseInteger(text) ?? parseNumber(text)) : null;
   return number ?? text;
 }
 
@@ -191,8 +195,7 @@ function place(tree: Table, path: readonly string[], variant: Variant, value: Sc
     // HYPERSHELL_LOGGING_FILE=/path beside HYPERSHELL_LOGGING_FILE_LEVEL=...: the short form is the path, or only says yes.
     else if (walked.join(".") === "logging.file" && next !== false) {
       at[part] = typeof next === "string" && next !== "enabled" ? { path: next } : {};
-    }
-    else return false;
+    } else return false;
     at = at[part] as Table;
   }
   at[path.at(-1)! + variant] = value;

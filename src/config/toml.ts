@@ -34,7 +34,8 @@ function describe(problem: SyntaxProblem): string {
     return place + messageOf(problem);
   }
   const { found, expected = [] } = problem;
-  const expects = (literal: string): boolean => expected.some((each) => each.type === "literal" && each.text === literal);
+  const expects = (literal: string): boolean =>
+    expected.some((each) => each.type === "literal" && each.text === literal);
   const what =
     found === null || found === undefined
       ? "the file ends too early"
@@ -42,7 +43,12 @@ function describe(problem: SyntaxProblem): string {
         ? "the line ends too early"
         : `unexpected ${JSON.stringify(found)}`;
   // A place where a value may begin: the most common slip is a text without quotes.
-  const hint = expects("true") && /^[A-Za-z/~<.]$/.test(found ?? "") ? " (texts need quotes)" : expects("=") ? " (expected '=')" : "";
+  const hint =
+    expects("true") && /^[A-Za-z/~<.]$/.test(found ?? "")
+      ? " (texts need quotes)"
+      : expects("=")
+        ? " (expected '=')"
+        : "";
   return `line ${start.line}, column ${start.column}: ${what}${hint}`;
 }
 

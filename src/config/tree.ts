@@ -58,7 +58,10 @@ function formsOf(key: string): readonly Variant[] {
 }
 
 function moreThanOne(key: string, layer: Layer): Error {
-  return configurationError("core.config", `'${key}' has more than one variant (${labelOf(layer, key)}): keep one of them`);
+  return configurationError(
+    "core.config",
+    `'${key}' has more than one variant (${labelOf(layer, key)}): keep one of them`,
+  );
 }
 
 /** null where null says nothing is as if it had not been given. */

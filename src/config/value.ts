@@ -70,8 +70,9 @@ function json(value: Value): string {
   return `{${fields.join(", ")}}`;
 }
 
-/** Readable by TOML too: JSON has no words for these three. */
+/** Readable by TOML too: JSON has no words for some of these, and digits alone would be an integer, of which TOML has fewer. */
 export function showNumber(value: number): string {
   if (Number.isNaN(value)) return "nan";
-  return Number.isFinite(value) ? String(value) : value > 0 ? "inf" : "-inf";
+  if (!Number.isFinite(value)) return value > 0 ? "inf" : "-inf";
+  return Number.isInteger(value) && !Number.isSafeInteger(value) ? value.toExponential() : String(value);
 }

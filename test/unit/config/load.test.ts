@@ -15,7 +15,10 @@ describe("precedence", () => {
     expect(port()).toEqual([1, { source: "user", label: `from: ${user}` }]);
     const local = folder.write(localFile, "[server]\nport = 2\n");
     expect(port()).toEqual([2, { source: "local", label: `from: ${local}` }]);
-    expect(port({ HYPERSHELL_SERVER_PORT: "3" })).toEqual([3, { source: "env", label: "from: HYPERSHELL_SERVER_PORT" }]);
+    expect(port({ HYPERSHELL_SERVER_PORT: "3" })).toEqual([
+      3,
+      { source: "env", label: "from: HYPERSHELL_SERVER_PORT" },
+    ]);
   });
   test("is per key: tables are merged, lists and values replaced", () => {
     using folder = temporaryFolder();
@@ -52,7 +55,11 @@ describe("precedence", () => {
     folder.write("site/config.toml", "[server]\nport = 2\n");
     const config = folder.load({ HYPERSHELL_SITE: folder.at("site") });
     expect(config.integer("server.port")).toBe(2);
-    expect(config.site).toEqual({ lib: folder.at("site/lib"), log: folder.at("site/log"), config: folder.at("site/config.toml") });
+    expect(config.site).toEqual({
+      lib: folder.at("site/lib"),
+      log: folder.at("site/log"),
+      config: folder.at("site/config.toml"),
+    });
     expect(existsSync(folder.at("site/lib/task"))).toBe(true);
   });
   test("a user can override a value that an earlier file got wrong", () => {
@@ -166,13 +173,29 @@ describe("a value of the wrong type ends the program with status 3 and its origi
     ["[server.port]\nx = 1", "core.config", "server.port must be an integer, not table"],
     ["server = 'abc'", "core.config", "server must be a table, not string 'abc'"],
     ["[client]\nmemory = '4GB'", "core.config", "client.memory must be an integer, not string '4GB'"],
-    ["[logging]\nstyle = 'fancy'", "core.config", "logging.style has the unrecognized value 'fancy', expected one of: default, system"],
-    ["[logging]\nlevel = 'loud'", "core.config", "logging.level has the unrecognized value 'loud', expected one of: devel, trace"],
+    [
+      "[logging]\nstyle = 'fancy'",
+      "core.config",
+      "logging.style has the unrecognized value 'fancy', expected one of: default, system",
+    ],
+    [
+      "[logging]\nlevel = 'loud'",
+      "core.config",
+      "logging.level has the unrecognized value 'loud', expected one of: devel, trace",
+    ],
     ["[logging]\nfile = 5", "core.logging", "logging.file must be text or true or false or a table, not integer '5'"],
     ["[logging.file]\nkeep = -1", "core.logging", "logging.file.keep must be at least 0, not -1"],
     ["[logging.file]\ncompress = 'rar'", "core.logging", "logging.file.compress has the unrecognized value 'rar'"],
-    ["[autoscale]\npolicy = 'wild'", "core.config", "autoscale.policy has the unrecognized value 'wild', expected one of: fixed, dynamic"],
-    ["[server]\nbundlesize = 'big'", "core.config", "server.bundlesize has the unrecognized value 'big', expected an integer or 'auto'"],
+    [
+      "[autoscale]\npolicy = 'wild'",
+      "core.config",
+      "autoscale.policy has the unrecognized value 'wild', expected one of: fixed, dynamic",
+    ],
+    [
+      "[server]\nbundlesize = 'big'",
+      "core.config",
+      "server.bundlesize has the unrecognized value 'big', expected an integer or 'auto'",
+    ],
   ])("%s", (text, logger, message) => {
     using folder = temporaryFolder();
     const file = folder.write(userFile, `${text}\n`);
@@ -191,7 +214,7 @@ describe("a value of the wrong type ends the program with status 3 and its origi
 describe("a file that cannot be read", () => {
   test.each([
     ["[server]\nport = \n", "line 2, column 8: the line ends too early"],
-    ["[logging]\nlevel = debug\n", "line 2, column 9: unexpected \"d\" (texts need quotes)"],
+    ["[logging]\nlevel = debug\n", 'line 2, column 9: unexpected "d" (texts need quotes)'],
     ["[logging]\nlevel\n", "line 2, column 6: the line ends too early (expected '=')"],
     ['[logging]\nlevel = "debug', "line 2, column 15: the file ends too early"],
     ["x = 1\nx = 2\n", "line 2, column 1: Cannot redefine existing key 'x'."],
@@ -203,7 +226,9 @@ describe("a file that cannot be read", () => {
   test("is told when it is a folder", () => {
     using folder = temporaryFolder();
     folder.write(`${userFile}/x`, "");
-    expect(refusalOf(() => folder.load())).toStartWith(`3 core.config ConfigurationError: (from file: ${folder.at(userFile)}) `);
+    expect(refusalOf(() => folder.load())).toStartWith(
+      `3 core.config ConfigurationError: (from file: ${folder.at(userFile)}) `,
+    );
   });
   test("is told when it is no UTF-8", () => {
     using folder = temporaryFolder();
@@ -249,7 +274,11 @@ describe("warnings", () => {
     expect(warnings("[database]\nfiel = '/x'\n")[0]).toContain("did you mean 'database.file'?");
   });
   test("spare what is free: exports, groups of hosts, pragmas, arguments of the driver", () => {
-    expect(warnings("[export]\na = 1\nb.c = 2\n[ssh.nodelist]\nx = 'y'\n[database.pragmas]\nz = 1\n[database.connect_args]\nq = {r = 1}\n")).toEqual([]);
+    expect(
+      warnings(
+        "[export]\na = 1\nb.c = 2\n[ssh.nodelist]\nx = 'y'\n[database.pragmas]\nz = 1\n[database.connect_args]\nq = {r = 1}\n",
+      ),
+    ).toEqual([]);
   });
 });
 
@@ -272,8 +301,16 @@ describe("typed access", () => {
   });
   test("null means the built-in value where nothing else is meant by it", () => {
     using folder = temporaryFolder();
-    const config = folder.load({ HYPERSHELL_SERVER_PORT: "", HYPERSHELL_LOGGING_LEVEL: "null", HYPERSHELL_TASK_TIMEOUT: "" });
-    expect([config.integer("server.port"), config.text("logging.level"), config.integer("task.timeout")]).toEqual([50001, "info", null]);
+    const config = folder.load({
+      HYPERSHELL_SERVER_PORT: "",
+      HYPERSHELL_LOGGING_LEVEL: "null",
+      HYPERSHELL_TASK_TIMEOUT: "",
+    });
+    expect([config.integer("server.port"), config.text("logging.level"), config.integer("task.timeout")]).toEqual([
+      50001,
+      "info",
+      null,
+    ]);
   });
   test("a word in place of a number is no number", () => {
     using folder = temporaryFolder();
@@ -304,13 +341,18 @@ describe("typed access", () => {
 describe("exports", () => {
   test("from files are upper-cased, lists joined, tables flattened", () => {
     using folder = temporaryFolder();
-    folder.write(userFile, "[export]\nfoo = 'bar'\npath = ['/a', '/b']\nnum = 7\nyes = true\n[export.db]\nhost = 'h'\n");
+    folder.write(
+      userFile,
+      "[export]\nfoo = 'bar'\npath = ['/a', '/b']\nnum = 7\nyes = true\n[export.db]\nhost = 'h'\n",
+    );
     expect(folder.load().exports()).toEqual({ FOO: "bar", PATH: "/a:/b", NUM: "7", YES: "true", DB_HOST: "h" });
   });
   test("from the environment pass unchanged, in name and value", () => {
     using folder = temporaryFolder();
     const env = { FOO: "007", FOO_BAR: "1e5", Mixed: "TRUE", EMPTY: "" };
-    const variables = Object.fromEntries(Object.entries(env).map(([name, value]) => [`HYPERSHELL_EXPORT_${name}`, value]));
+    const variables = Object.fromEntries(
+      Object.entries(env).map(([name, value]) => [`HYPERSHELL_EXPORT_${name}`, value]),
+    );
     expect(folder.load(variables).exports()).toEqual(env);
   });
   test("from the environment win", () => {

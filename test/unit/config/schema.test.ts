@@ -12,7 +12,8 @@ describe("the table of settings", () => {
     expect(new Set(settings.map((setting) => setting.key)).size).toBe(settings.length);
   });
   test("has built-in values that fit their own settings", () => {
-    for (const setting of settings) expect([setting.key, problemOf(setting, setting.fallback)]).toEqual([setting.key, null]);
+    for (const setting of settings)
+      expect([setting.key, problemOf(setting, setting.fallback)]).toEqual([setting.key, null]);
   });
   test("gives every key a variable of its own", () => {
     for (const { key } of plain) {

@@ -13,7 +13,11 @@ describe("the sites", () => {
   test("of Linux", () => {
     expect(findSites({}, "/w", linux)).toMatchObject({
       system: { lib: "/var/lib/hypershell", log: "/var/log/hypershell", config: "/etc/hypershell.toml" },
-      user: { lib: "/home/u/.hypershell/lib", log: "/home/u/.hypershell/log", config: "/home/u/.hypershell/config.toml" },
+      user: {
+        lib: "/home/u/.hypershell/lib",
+        log: "/home/u/.hypershell/log",
+        config: "/home/u/.hypershell/config.toml",
+      },
       local: { lib: "/w/.hypershell/lib", log: "/w/.hypershell/log", config: "/w/.hypershell/config.toml" },
     });
   });
@@ -44,7 +48,9 @@ describe("the sites", () => {
     });
   });
   test("of no known platform are an error", () => {
-    expect(refusalOf(() => findSites({}, "/w", { ...linux, platform: "haiku" }))).toBe("3 core.platform Platform unrecognized (haiku)");
+    expect(refusalOf(() => findSites({}, "/w", { ...linux, platform: "haiku" }))).toBe(
+      "3 core.platform Platform unrecognized (haiku)",
+    );
   });
 });
 

@@ -10,7 +10,10 @@ describe("variables become keys", () => {
     ["HYPERSHELL_SERVER_TLS_MIN_VERSION=TLSv1.3", { server: { tls: { min_version: "TLSv1.3" } } }],
     ["HYPERSHELL_AUTOSCALE_SIZE_MAX=4", { autoscale: { size: { max: 4 } } }],
     ["HYPERSHELL_DATABASE_PRAGMAS_JOURNAL_MODE=wal", { database: { pragmas: { journal_mode: "wal" } } }],
-    ["HYPERSHELL_DATABASE_CONNECT_ARGS_CHECK_SAME_THREAD=false", { database: { connect_args: { check_same_thread: false } } }],
+    [
+      "HYPERSHELL_DATABASE_CONNECT_ARGS_CHECK_SAME_THREAD=false",
+      { database: { connect_args: { check_same_thread: false } } },
+    ],
     ["HYPERSHELL_DATABASE_APPLICATION_NAME=x", { database: { application_name: "x" } }],
     ["HYPERSHELL_DATABASE_PASSWORD_ENV=PW", { database: { password_env: "PW" } }],
     ["HYPERSHELL_SERVER_AUTH_EVAL=pass hs", { server: { auth_eval: "pass hs" } }],
@@ -28,7 +31,14 @@ describe("variables become keys", () => {
     expect(tree({ [assignment.slice(0, at)]: assignment.slice(at + 1) })).toEqual(expected);
   });
   test("unless they do not begin with HYPERSHELL_ or have a meaning of their own", () => {
-    const env = { HYPERSHELLX: "1", HYPERSHELL: "1", HYPERSHELL_: "1", HYPERSHELL_SITE: "/s", HYPERSHELL_CONFIG_FILE: "", HYPERSHELL_PYTHONPATH: "/p" };
+    const env = {
+      HYPERSHELLX: "1",
+      HYPERSHELL: "1",
+      HYPERSHELL_: "1",
+      HYPERSHELL_SITE: "/s",
+      HYPERSHELL_CONFIG_FILE: "",
+      HYPERSHELL_PYTHONPATH: "/p",
+    };
     expect(tree(env)).toEqual({});
   });
   test("and a log file can be named and described at once", () => {
@@ -74,7 +84,9 @@ describe("texts of variables", () => {
   });
   test("of infinity and nan are numbers", () => {
     const value = (text: string): unknown => {
-      const { database } = environmentLayer({ HYPERSHELL_DATABASE_OTHER: text }).tree as { database: { other: number } };
+      const { database } = environmentLayer({ HYPERSHELL_DATABASE_OTHER: text }).tree as {
+        database: { other: number };
+      };
       return showValue(database.other);
     };
     expect(["inf", "-Infinity", "NaN"].map(value)).toEqual(["inf", "-inf", "nan"]);

@@ -1,0 +1,36 @@
+import { expect, test } from "bun:test";
+import { cpuCount, hostName, isRoot, shortHost, userName } from "../../../src/base/process.ts";
+
+test.each([
+  ["login07.cluster.example", "login07"],
+  ["login07", "login07"],
+  ["10.0.0.1", "10.0.0.1"],
+])("the short form of host %s is %s", (name, short) => {
+  expect(shortHost(name)).toBe(short);
+});
+
+test("the host has a name", () => {
+  expect(hostName()).not.toBe("");
+});
+
+test("the user is who the environment says, else who the system says", () => {
+  expect(userName({ LOGNAME: "a", USER: "b" })).toBe("a");
+  expect(userName({ LOGNAME: "", USER: "b" })).toBe("b");
+  const known = Bun.spawnSync(["id", "-un"]).stdout.toString().trim();
+  if (known !== "") expect(userName({})).toBe(known);
+});
+
+test("the processors that count are those the process may use", () => {
+  const source = JSON.stringify(new URL("../../../src/base/process.ts", import.meta.url).pathname);
+  const script = `console.log((await import(${source})).cpuCount())`;
+  const taskset = Bun.which("taskset");
+  const prefix = taskset === null ? [] : [taskset, "-c", "0"];
+  const seen = Bun.spawnSync([...prefix, process.execPath, "-e", script])
+    .stdout.toString()
+    .trim();
+  expect(seen).toBe(taskset === null ? String(cpuCount()) : "1");
+});
+
+test("root is user 0", () => {
+  expect(isRoot()).toBe(process.getuid?.() === 0);
+});
