@@ -1,8 +1,10 @@
 /*
  * The options that choose tasks, shared by the commands that search: their help, and how they become conditions.
  */
+import { argumentError } from "../base/errors.ts";
 import { parseCondition, parseTagFilter } from "../task/filter.ts";
 import type { Condition } from "../task/filter.ts";
+import { taskFields } from "../task/task.ts";
 import type { TagValue, TaskField } from "../task/task.ts";
 import type { Option, Parsed } from "./command.ts";
 
@@ -50,7 +52,7 @@ export function conditionsOf(parsed: Parsed): readonly Condition[] {
   });
   const group = parsed.number("group");
   return [
-    ...parsed.words("where").map(parseCondition),
+    ...parsed.words("where").map(expectCondition),
     ...parsed.words("withTag").map(parseTagFilter),
     ...(group === undefined ? [] : [is("group", "==", group)]),
     ...(parsed.flag("failed") ? [is("exit_status", "!=", 0)] : []),
@@ -59,4 +61,14 @@ export function conditionsOf(parsed: Parsed): readonly Condition[] {
     ...(parsed.flag("remaining") ? [is("exit_status", "==", null)] : []),
     ...(parsed.flag("retries") ? [is("attempt", ">", 1)] : []),
   ];
+}
+
+/** -w takes all words up to the next option, so it swallows a field that was meant to be printed. */
+function expectCondition(word: string): Condition {
+  if (taskFields.some((field) => field === word)) {
+    throw argumentError(
+      `argument -w/--where: '${word}' is a field without a condition (to print it, name it before -w, or after --)`,
+    );
+  }
+  return parseCondition(word);
 }

@@ -94,6 +94,10 @@ describe("what is asked of the store", () => {
     expect(query).toEqual({ fields: ["args", "id", "args"], where: [], orderBy: null, descending: false, limit: 1 });
   });
 
+  test("-- ends the conditions, so that fields can follow", async () => {
+    expect((await run(["-w", "attempt >= 1", "--", "args"])).query.fields).toEqual(["args"]);
+  });
+
   test("without FIELD all fields are asked for, in order of submission and without a limit", async () => {
     const { query } = await run(["--json"]);
     expect(query).toEqual({ fields: taskFields, where: [], orderBy: null, descending: false, limit: null });
@@ -202,6 +206,10 @@ describe("refused before anything is searched", () => {
     [["--tag-values"], "argument --tag-values: expected exactly one KEY, not 0"],
     [["--tag-values", "a", "b"], "argument --tag-values: expected exactly one KEY, not 2"],
     [["-w", "nosuch == 1"], "nosuch"],
+    [
+      ["-w", "attempt > 1", "args"],
+      "'args' is a field without a condition (to print it, name it before -w, or after --)",
+    ],
     [["-w", "args = 1"], "args = 1"],
     [["-w", "args ~ ["], "args ~ ["],
     [["-w", "duration ~ 1"], "duration"],
