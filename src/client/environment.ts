@@ -56,6 +56,7 @@ export function taskEnvironment(options: EnvironmentOptions, base: Variables, an
   const timeOf = { submit: timeText(), schedule: timeText(), start: timeText() };
   /** Names of the variables that the last task's tags set, in their order. */
   let present: string[] = [];
+  let last: Partial<Assignment> = {};
 
   variables["TASK_CWD"] = options.cwd;
   variables["TASK_CLIENT_ID"] = options.clientId;
@@ -109,24 +110,26 @@ export function taskEnvironment(options: EnvironmentOptions, base: Variables, an
     fill(task, command, startTime) {
       const { id } = task;
       variables["TASK_ID"] = id;
-      variables["TASK_GROUP"] = `${task.group}`;
       variables["TASK_ARGS"] = task.args;
       variables["TASK_COMMAND"] = command ?? "null";
-      variables["TASK_SUBMIT_ID"] = task.submitId;
       variables["TASK_SUBMIT_TIME"] = timeOf.submit(task.submitTime);
-      variables["TASK_SUBMIT_HOST"] = task.submitHost;
-      variables["TASK_CORES"] = `${task.cores}`;
-      variables["TASK_MEMORY"] = `${task.memory}`;
-      variables["TASK_TIMEOUT"] = `${task.timeout}`;
       variables["TASK_SCHEDULE_TIME"] = timeOf.schedule(task.scheduleTime);
       variables["TASK_START_TIME"] = timeOf.start(startTime);
       // Clocks of two hosts may disagree: nobody waits less than nothing.
       variables["TASK_WAITED"] = `${Math.max(0, Math.round(startTime - task.submitTime)) / 1000}`;
-      variables["TASK_ATTEMPT"] = `${task.attempt}`;
-      variables["TASK_PREVIOUS_ID"] = task.previousId ?? "null";
       variables["TASK_OUTPATH"] = `${taskFolder}/${id}.out`;
       variables["TASK_ERRPATH"] = `${taskFolder}/${id}.err`;
       variables["TASK_CSVPATH"] = `${taskFolder}/${id}.csv`;
+      // Mostly as they were.
+      if (task.submitId !== last.submitId) variables["TASK_SUBMIT_ID"] = task.submitId;
+      if (task.submitHost !== last.submitHost) variables["TASK_SUBMIT_HOST"] = task.submitHost;
+      if (task.group !== last.group) variables["TASK_GROUP"] = `${task.group}`;
+      if (task.cores !== last.cores) variables["TASK_CORES"] = `${task.cores}`;
+      if (task.memory !== last.memory) variables["TASK_MEMORY"] = `${task.memory}`;
+      if (task.timeout !== last.timeout) variables["TASK_TIMEOUT"] = `${task.timeout}`;
+      if (task.attempt !== last.attempt) variables["TASK_ATTEMPT"] = `${task.attempt}`;
+      if (task.previousId !== last.previousId) variables["TASK_PREVIOUS_ID"] = task.previousId ?? "null";
+      last = task;
       variables["TASK_TAG"] = tagsText(task.tag);
       setTags(task.tag);
     },

@@ -143,3 +143,15 @@ test("a task sees its variables, and those of no other task", async () => {
   await place.run("two", { tag: { part: 0 }, attempt: 2 }, 'echo "$TASK_ARGS $TASK_ATTEMPT ${TASK_TAG_SITE-none} $FOO"');
   expect(place.read("out")).toBe("one 1 a bar\ntwo 2 none bar\n");
 });
+
+test("what differs from the task before is told anew, what does not stays", () => {
+  const environment = taskEnvironment(options, base, true);
+  const seen = (changes: Parameters<typeof newAssignment>[0]): unknown => {
+    environment.fill(newAssignment(changes), null, 0);
+    const { TASK_GROUP, TASK_CORES, TASK_PREVIOUS_ID, TASK_SUBMIT_ID, TASK_ATTEMPT, TASK_COMMAND } = environment.variables;
+    return [TASK_GROUP, TASK_CORES, TASK_PREVIOUS_ID, TASK_SUBMIT_ID, TASK_ATTEMPT, TASK_COMMAND];
+  };
+  expect(seen({ submitId: "a" })).toEqual(["0", "null", "null", "a", "1", "null"]);
+  expect(seen({ submitId: "a", cores: 2, previousId: "p", attempt: 2 })).toEqual(["0", "2", "p", "a", "2", "null"]);
+  expect(seen({ submitId: "b", group: 1, cores: 2 })).toEqual(["1", "2", "null", "b", "1", "null"]);
+});
