@@ -1,0 +1,150 @@
+/*
+ * What hsx is compared with, and how each is told to do the same: run a file of commands through the shell, or /bin/echo for each
+ * line of a file, so many at a time. Tools that are not there are fetched where that is possible, else left out with the reason.
+ */
+import { existsSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+
+export interface Work {
+  /** `shell`: each line of the input is a command. `program`: /bin/echo with each line as its argument. */
+  readonly kind: "shell" | "program";
+  readonly input: string;
+  /** What each line says, for those that read no input. */
+  readonly line: string;
+  readonly tasks: number;
+  readonly executors: number;
+}
+
+/** A command line; `stdin` is set for tools that take their work from there. */
+export interface Call {
+  readonly command: readonly string[];
+  readonly stdin?: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export interface Tool {
+  readonly name: string;
+  /** Several times slower than the others: one round says enough. */
+  readonly slow: boolean;
+  /** null: this tool has no such way of working. */
+  readonly call: (work: Work) => Call | null;
+}
+
+export interface Tools {
+  readonly tools: readonly Tool[];
+  readonly leftOut: readonly string[];
+}
+
+const dist = resolve(import.meta.dir, "../dist");
+export const hs = join(dist, "hs");
+export const hsx = join(dist, "hsx");
+
+/** The yardstick: everything is put in relation to it. */
+export const yardstick = "C loop, sh -c";
+
+const referenceVersion = "2.8.2";
+const reference = join(tmpdir(), `hs-bench-hypershell-${referenceVersion}`);
+export const referenceHs = join(reference, "bin", "hs");
+const referenceHsx = join(reference, "bin", "hsx");
+
+async function succeeds(command: readonly string[]): Promise<boolean> {
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+  return (await Bun.spawn([...command], { env, stdin: "ignore", stdout: "ignore", stderr: "ignore" }).exited) === 0;
+}
+
+async function fetchDebian(program: string, name: string): Promise<boolean> {
+  if (Bun.which(program) !== null) return true;
+  if (process.getuid?.() !== 0 || Bun.which("apt-get") === null) return false;
+  const install = ["apt-get", "install", "-y", "--no-install-recommends", name];
+  return (await succeeds(install)) || ((await succeeds(["apt-get", "update"])) && (await succeeds(install)));
+}
+
+async function compileLoop(folder: string): Promise<string | null> {
+  if (!(await fetchDebian("cc", "gcc"))) return null;
+  const program = join(folder, "spawn");
+  return (await succeeds(["cc", "-O2", "-o", program, join(import.meta.dir, "bench-spawn.c")])) ? program : null;
+}
+
+/** Installed once, outside the checkout, and kept. */
+async function fetchReference(): Promise<boolean> {
+  if (existsSync(referenceHsx)) return true;
+  const installed =
+    (await succeeds(["python3", "-m", "venv", reference])) &&
+    (await succeeds([join(reference, "bin", "pip"), "install", `hypershell==${referenceVersion}`]));
+  if (!installed) rmSync(reference, { recursive: true, force: true });
+  return installed && existsSync(referenceHsx);
+}
+
+/** `folder`: where what is compiled may be put. */
+export async function findTools(folder: string): Promise<Tools> {
+  const program = await compileLoop(folder);
+  if (program === null) throw new Error("the yardstick is a C program, and there is no C compiler: install cc");
+  const tools: Tool[] = [
+    {
+      name: yardstick,
+      slow: false,
+      call: ({ kind, line, tasks, executors }) => ({
+        command: [program, String(executors), String(tasks), "shell", kind === "shell" ? line : "/bin/echo %d"],
+      }),
+    },
+    {
+      name: "C loop, no shell",
+      slow: false,
+      call: ({ kind, tasks, executors }) =>
+        kind === "shell" ? null : { command: [program, String(executors), String(tasks), "direct", "/bin/echo"] },
+    },
+    {
+      name: "xargs -P, sh -c",
+      slow: false,
+      call: ({ kind, input, executors }) => ({
+        command: [
+          "xargs",
+          "-P",
+          String(executors),
+          "-n1",
+          "-d",
+          "\\n",
+          "sh",
+          "-c",
+          ...(kind === "shell" ? [] : ['/bin/echo "$0"']),
+        ],
+        stdin: input,
+      }),
+    },
+    {
+      name: "xargs -P, no shell",
+      slow: false,
+      call: ({ kind, input, executors }) =>
+        kind === "shell"
+          ? null
+          : { command: ["xargs", "-P", String(executors), "-n1", "-d", "\\n", "/bin/echo"], stdin: input },
+    },
+  ];
+  const leftOut: string[] = [];
+  const own = (name: string, file: string, slow: boolean, words: readonly string[], env = {}): Tool => ({
+    name,
+    slow,
+    call: ({ kind, input, executors }) => ({
+      command: [file, input, "-N", String(executors), ...words, ...(kind === "shell" ? [] : ["-t", "/bin/echo {}"])],
+      env,
+    }),
+  });
+  if (await fetchDebian("parallel", "parallel")) {
+    tools.push({
+      name: "GNU Parallel",
+      slow: true,
+      call: ({ kind, input, executors }) => ({
+        command: ["parallel", "--will-cite", "-j", String(executors), ...(kind === "shell" ? [] : ["/bin/echo", "{}"])],
+        stdin: input,
+      }),
+    });
+  } else leftOut.push("GNU Parallel (Debian package parallel) is not installed");
+  if (await fetchReference()) {
+    // Its default is a line on stderr for each task.
+    const quiet = { HYPERSHELL_LOGGING_LEVEL: "warning" };
+    tools.push(own(`HyperShell ${referenceVersion} --no-db`, referenceHsx, true, ["--no-db", "--no-confirm"], quiet));
+  } else leftOut.push(`HyperShell ${referenceVersion} could not be installed (python3 -m venv, pip)`);
+  tools.push(own("hsx --no-db", hsx, false, ["--no-db"]), own("hsx", hsx, false, []));
+  return { tools, leftOut };
+}
