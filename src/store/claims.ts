@@ -56,21 +56,31 @@ export function prepareClaims(db: Connection): Claims {
 
   const reservedIds = db.prepare("select id from server where reserves = 1 and id is not ? order by id");
 
-  const groupOf = one(`select "group" from ${bySubmission} where ${unfinished} and submit_id = ? and "group" > ? order by "group" limit 1`);
+  const groupOf = one(
+    `select "group" from ${bySubmission} where ${unfinished} and submit_id = ? and "group" > ? order by "group" limit 1`,
+  );
   const groupOfAll = one(`select "group" from ${byGroup} where ${unfinished} and "group" > ? order by "group" limit 1`);
   const waits = one(`select 1 from ${bySubmission} where ${waiting} and submit_id = ? and "group" = ? limit 1`);
   const waitsInAll = one(`select 1 from ${byGroup} where ${waiting} and "group" = ? limit 1`);
   // Through the table only while somebody reserves more submissions than are looked at one by one.
-  const groupOfFree = one(`select "group" from ${byGroup} where ${unfinished} and "group" > ? and ${notReserved} order by "group" limit 1`);
+  const groupOfFree = one(
+    `select "group" from ${byGroup} where ${unfinished} and "group" > ? and ${notReserved} order by "group" limit 1`,
+  );
   const waitsFree = one(`select 1 from ${byGroup} where ${waiting} and "group" = ? and ${notReserved} limit 1`);
 
-  const nextSubmission = one(`select submit_id from ${bySubmission} where ${unfinished} and submit_id > ? order by submit_id limit 1`);
+  const nextSubmission = one(
+    `select submit_id from ${bySubmission} where ${unfinished} and submit_id > ? order by submit_id limit 1`,
+  );
 
   const countOf = one(`select count(*) from ${bySubmission} where ${unfinished} and submit_id = ?`);
   const countAll = one(`select count(*) from ${byGroup} where ${unfinished}`);
-  const countInGroup = one(`select count(*) from ${bySubmission} where ${unfinished} and submit_id = ? and "group" = ?`);
+  const countInGroup = one(
+    `select count(*) from ${bySubmission} where ${unfinished} and submit_id = ? and "group" = ?`,
+  );
   const countAllInGroup = one(`select count(*) from ${byGroup} where ${unfinished} and "group" = ?`);
-  const countFreeInGroup = one(`select count(*) from ${byGroup} where ${unfinished} and "group" = ? and ${notReserved}`);
+  const countFreeInGroup = one(
+    `select count(*) from ${byGroup} where ${unfinished} and "group" = ? and ${notReserved}`,
+  );
 
   const failures = `from task indexed by task_failed where ${failed} and "group" = ? and attempt >= ?`;
   const countFailuresOf = one(`select count(*) ${failures} and submit_id = ?`);
@@ -82,12 +92,14 @@ export function prepareClaims(db: Connection): Claims {
     `select rowid from ${bySubmission} where ${waiting} and submit_id = ? and "group" = ? order by rowid limit ?`,
   );
   const pickAll = column(`select rowid from ${byGroup} where ${waiting} and "group" = ? order by rowid limit ?`);
-  const pickFree = column(`select rowid from ${byGroup} where ${waiting} and "group" = ? and ${notReserved} order by rowid limit ?`);
+  const pickFree = column(
+    `select rowid from ${byGroup} where ${waiting} and "group" = ? and ${notReserved} order by rowid limit ?`,
+  );
   const retries = `from task indexed by task_waiting_retry where ${waiting} and attempt > 1 and "group" = ?`;
   const pickRetriesOf = column(`select rowid ${retries} and submit_id = ? order by rowid limit ?`);
   const pickRetriesFree = column(`select rowid ${retries} and ${notReserved} order by rowid limit ?`);
 
-  // One statement for all rows: 2.5 µs a row in bundles of a hundred, where a statement for each row takes 4.
+  // One statement for all rows: 5.4 µs of processor time a row in bundles of 512 (8 of 64), where a statement a row takes 7 (9).
   const hold = db.prepare(
     `update task set server_id = ?, server_host = ?, schedule_time = ?
      where rowid in (select value from json_each(?)) returning ${claimColumns}`,
@@ -149,7 +161,11 @@ export function prepareClaims(db: Connection): Claims {
     return number(countFreeInGroup(group, JSON.stringify(reserved))) ?? 0;
   }
 
-  function failuresIn(request: ClaimRequest, reserved: readonly string[], group: number): { failed: number; example: string | null } {
+  function failuresIn(
+    request: ClaimRequest,
+    reserved: readonly string[],
+    group: number,
+  ): { failed: number; example: string | null } {
     const { scope, attempts } = request;
     const [count, find] = scope.kind === "submission" ? [countFailuresOf, failureOf] : [countFailuresFree, failureFree];
     const whose = scope.kind === "submission" ? scope.id : JSON.stringify(reserved);
@@ -188,7 +204,8 @@ export function prepareClaims(db: Connection): Claims {
       const { busy, next } = groups(scope, reserved);
       if (next === null) return { kind: "none", unfinished: busy === null ? 0 : countUnfinished(scope, reserved) };
       if (group !== null && next <= group) return { kind: "open", group: next };
-      if (busy !== null && busy < next) return { kind: "waiting", busyGroup: busy, unfinished: countIn(scope, reserved, busy) };
+      if (busy !== null && busy < next)
+        return { kind: "waiting", busyGroup: busy, unfinished: countIn(scope, reserved, busy) };
       if (group === null) return { kind: "open", group: next };
       return { kind: "advance", to: next, ...failuresIn(request, reserved, group) };
     },

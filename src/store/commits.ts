@@ -29,11 +29,15 @@ const clear = `server_id = null, server_host = null, schedule_time = null, clien
 export function prepareCommits(db: Connection): Commits {
   const marks = `(${Array(insertWidth).fill("?").join(", ")})`;
   const insertOne = db.prepare(`insert into task (${insertColumns}) values ${marks}`);
-  const insertMany = db.prepare(`insert into task (${insertColumns}) values ${Array(insertBatch).fill(marks).join(", ")}`);
+  const insertMany = db.prepare(
+    `insert into task (${insertColumns}) values ${Array(insertBatch).fill(marks).join(", ")}`,
+  );
   const oneCells: Cell[] = new Array<Cell>(insertWidth).fill(null);
   const manyCells: Cell[] = new Array<Cell>(insertWidth * insertBatch).fill(null);
 
-  const assign = db.prepare("update task set client_id = ?, client_host = ? where id = ? and completion_time is null and server_id = ?");
+  const assign = db.prepare(
+    "update task set client_id = ?, client_host = ? where id = ? and completion_time is null and server_id = ?",
+  );
   const result = `client_id = ?, client_host = ?, command = ?, start_time = ?, completion_time = ?, exit_status = ?, outpath = ?,
     errpath = ?, csvpath = ?, cores_max = ?, memory_max = ?, waited = ?, duration = ?, schedule_time = coalesce(schedule_time, ?),
     server_id = coalesce(server_id, ?), server_host = coalesce(server_host, ?)`;

@@ -10,8 +10,6 @@ import { databaseError, isReadOnly, openFailure, runFailure } from "./failure.ts
 import { isLocalFileSystem } from "./filesystem.ts";
 import { additions, requiredColumns, taskTable } from "./schema.ts";
 
-export type PragmaValue = string | number | boolean;
-
 export interface ConnectionOptions {
   readonly file: string;
   /** Set after ours, and instead of ours where they name the same. */
@@ -80,17 +78,19 @@ export class Connection {
 }
 
 function checkPath(file: string): void {
-  const found = statSync(file, { throwIfNoEntry: false });
-  if (found?.isDirectory()) {
-    throw databaseError(`'${file}' is a folder, not a database file - set database.file to a file in it, such as '${file}/main.db'`);
-  }
-  if (found !== undefined) return;
+  let found;
   try {
-    mkdirSync(dirname(file), { recursive: true });
+    found = statSync(file, { throwIfNoEntry: false });
+    if (found === undefined) mkdirSync(dirname(file), { recursive: true });
   } catch (error) {
     const reason = error instanceof Error && "code" in error ? String(error.code) : "unknown error";
-    throw databaseError(`the folder of '${file}' cannot be created (${reason}) - check its path, or set database.file to another`);
+    const text = `the folder of '${file}' cannot be used (${reason}) - check its path and permissions, or set database.file to another`;
+    throw databaseError(text);
   }
+  if (found?.isDirectory() !== true) return;
+  throw databaseError(
+    `'${file}' is a folder, not a database file - set database.file to a file in it, such as '${file}/main.db'`,
+  );
 }
 
 interface Opened {
@@ -134,7 +134,8 @@ function openForReading(file: string, options: ConnectionOptions): Opened {
   try {
     db.run("pragma busy_timeout = 5000");
     setPragmas(db, options.pragmas, (name) => name !== "journal_mode");
-    if (!checkTaskTable(db, file)) throw databaseError(`'${file}' has no tasks and cannot be written - set database.file to another path`);
+    if (!checkTaskTable(db, file))
+      throw databaseError(`'${file}' has no tasks and cannot be written - set database.file to another path`);
     return { db, writable: false, created: false };
   } catch (error) {
     db.close();
@@ -189,7 +190,10 @@ function setPragmas(db: Database, pragmas: ConnectionOptions["pragmas"], wanted:
       db.run(`pragma ${name} = ${pragmaLiteral(name, value)}`);
     } catch (error) {
       if (!(error instanceof Error) || (error as { code?: unknown }).code !== "SQLITE_ERROR") throw error;
-      throw configurationError("data", `SQLite does not accept '${name} = ${String(value)}' (in [database.pragmas]): ${error.message}`);
+      throw configurationError(
+        "data",
+        `SQLite does not accept '${name} = ${String(value)}' (in [database.pragmas]): ${error.message}`,
+      );
     }
   }
 }
@@ -222,11 +226,21 @@ function upgrade(db: Database, file: string): boolean {
 }
 
 function namesIn(db: Database): Set<string> {
-  return new Set(db.query("select name from sqlite_master").values().map(([name]) => String(name)));
+  return new Set(
+    db
+      .query("select name from sqlite_master")
+      .values()
+      .map(([name]) => String(name)),
+  );
 }
 
 function checkTaskTable(db: Database, file: string): boolean {
-  const columns = new Set(db.query("select name from pragma_table_info('task')").values().map(([name]) => String(name)));
+  const columns = new Set(
+    db
+      .query("select name from pragma_table_info('task')")
+      .values()
+      .map(([name]) => String(name)),
+  );
   if (columns.size === 0) return false;
   const missing = requiredColumns.filter((name) => !columns.has(name));
   if (missing.length === 0) return true;

@@ -346,7 +346,8 @@ export class MemoryStore implements Store {
   }
 
   #filterSubmissions(scope: Scope, serverId: string | null): (submitId: string) => boolean {
-    if (scope.kind === "submission") return scope.id === this.#onlySubmission ? anyone : (submitId) => submitId === scope.id;
+    if (scope.kind === "submission")
+      return scope.id === this.#onlySubmission ? anyone : (submitId) => submitId === scope.id;
     const reserved = new Set<string>();
     for (const server of this.#servers.values()) if (server.reserves && server.id !== serverId) reserved.add(server.id);
     const only = this.#onlySubmission;

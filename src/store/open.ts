@@ -41,20 +41,32 @@ export function databaseFile(settings: DatabaseSettings): string | null {
 
 function fileOfUrl(url: string): string | null {
   const scheme = /^([^:]*):\/\//.exec(url)?.[1];
-  if (scheme === undefined) throw configurationError("data", `database.url is no URL: write sqlite:///PATH (or set database.file)`);
+  if (scheme === undefined)
+    throw configurationError("data", `database.url is no URL: write sqlite:///PATH (or set database.file)`);
   if (scheme !== "sqlite") throw unsupported(`database.url begins with '${scheme}://'`);
   const path = /^sqlite:\/\/\/([^?#]*)/.exec(url)?.[1];
-  if (path === undefined) throw configurationError("data", "database.url of an SQLite file has three slashes before its path: sqlite:///PATH");
+  if (path === undefined)
+    throw configurationError(
+      "data",
+      "database.url of an SQLite file has three slashes before its path: sqlite:///PATH",
+    );
   return path === "" || path === ":memory:" ? null : path;
 }
 
 function unsupported(what: string): Error {
-  return configurationError("data", `${what}, and this version supports only SQLite - set database.provider to 'sqlite', or database.file`);
+  return configurationError(
+    "data",
+    `${what}, and this version supports only SQLite - set database.provider to 'sqlite', or database.file`,
+  );
 }
 
 function requireFile(settings: DatabaseSettings): string {
   const file = databaseFile(settings);
-  if (file === null) throw configurationError("data", "No database configured - set database.file (or HYPERSHELL_DATABASE_FILE) to a path");
+  if (file === null)
+    throw configurationError(
+      "data",
+      "No database configured - set database.file (or HYPERSHELL_DATABASE_FILE) to a path",
+    );
   return file;
 }
 

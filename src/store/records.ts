@@ -29,7 +29,12 @@ export function prepareRecords(connection: Connection): Records {
     });
 
   /** Pages of raw rows: a place to go on from, then `fields`. Tests in JavaScript are yet to be made. */
-  function* pages(query: RecordQuery, where: Where, fields: readonly TaskField[], limit: number | null): Generator<Cell[][]> {
+  function* pages(
+    query: RecordQuery,
+    where: Where,
+    fields: readonly TaskField[],
+    limit: number | null,
+  ): Generator<Cell[][]> {
     if (query.orderBy !== null) {
       yield* sortedPages(query, where, fields, limit);
       return;
@@ -50,7 +55,12 @@ export function prepareRecords(connection: Connection): Records {
     }
   }
 
-  function* sortedPages(query: RecordQuery, where: Where, fields: readonly TaskField[], limit: number | null): Generator<Cell[][]> {
+  function* sortedPages(
+    query: RecordQuery,
+    where: Where,
+    fields: readonly TaskField[],
+    limit: number | null,
+  ): Generator<Cell[][]> {
     const name = `sorted_${++sorted}`;
     const direction = query.descending ? "desc" : "asc";
     const order = `${column(query.orderBy!)} ${direction}, rowid`;
@@ -66,7 +76,7 @@ export function prepareRecords(connection: Connection): Records {
       const columns = ["place", ...fields.map((field) => `task.${column(field)}`)].join(", ");
       // From the list to the table, not the other way round.
       const sql = `select ${columns} from temp.${name} as list cross join task on task.rowid = list.task where place > ? order by place limit ?`;
-      for (let last: Cell = 0; ; ) {
+      for (let last: Cell = 0; ;) {
         const page = rows(sql, [last, pageRows]);
         if (page.length > 0) yield page;
         if (page.length < pageRows) return;
@@ -112,7 +122,10 @@ export function prepareRecords(connection: Connection): Records {
         for (const _ of matches({ ...query, orderBy: null }, [])) count++;
         return count;
       }
-      const limited = query.limit === null ? `select count(*) from task where ${where.sql}` : `select count(*) from (select 1 from task where ${where.sql} limit ?)`;
+      const limited =
+        query.limit === null
+          ? `select count(*) from task where ${where.sql}`
+          : `select count(*) from (select 1 from task where ${where.sql} limit ?)`;
       return Number(rows(limited, query.limit === null ? where.cells : [...where.cells, query.limit])[0]?.[0]);
     },
 

@@ -46,7 +46,7 @@ export const taskTable = `create table task (
 /** A file whose table `task` has all of these is one of ours, or of a program that ours stands in for. */
 export const requiredColumns: readonly string[] = taskFields;
 
-export const clientTable = `create table if not exists client (
+const clientTable = `create table if not exists client (
   id TEXT NOT NULL,
   host TEXT NOT NULL,
   server_id TEXT NOT NULL,

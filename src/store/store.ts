@@ -127,7 +127,13 @@ export interface Store {
   /** The group of the row with the latest schedule_time; else 0 without rows; else the lowest group. Reason as for the log line. */
   activeGroup(): Promise<{ readonly group: number; readonly reason: string }>;
 
-  addClient(client: { id: string; host: string; serverId: string; serverHost: string; connectedAt: number }): Promise<void>;
+  addClient(client: {
+    id: string;
+    host: string;
+    serverId: string;
+    serverHost: string;
+    connectedAt: number;
+  }): Promise<void>;
   endClient(id: string, at: number, evicted: boolean): Promise<void>;
 
   close(): Promise<void>;

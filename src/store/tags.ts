@@ -42,7 +42,9 @@ function parseTags(text: string): Tags {
   } catch {
     try {
       // Outside quotes these can only be numbers that JSON does not have; they are shown as text.
-      parsed = JSON.parse(text.replace(/"(?:[^"\\]|\\.)*"|-?\b(?:NaN|Infinity)\b/g, (word) => (word[0] === '"' ? word : `"${word}"`)));
+      parsed = JSON.parse(
+        text.replace(/"(?:[^"\\]|\\.)*"|-?\b(?:NaN|Infinity)\b/g, (word) => (word[0] === '"' ? word : `"${word}"`)),
+      );
     } catch {
       return {};
     }
@@ -53,6 +55,7 @@ function parseTags(text: string): Tags {
 }
 
 function scalar(value: unknown): TagValue {
-  if (value === null || typeof value === "string" || typeof value === "number" || typeof value === "boolean") return value;
+  if (value === null || typeof value === "string" || typeof value === "number" || typeof value === "boolean")
+    return value;
   return JSON.stringify(value);
 }

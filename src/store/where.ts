@@ -62,7 +62,8 @@ export function whereOf(conditions: readonly Condition[]): Where {
       const { field, operator, value } = condition;
       if (operator === "~") tests.push({ field, pattern: patternOf(field, value) });
       else parts.push(compare(field, operator, value, cells));
-      if (operator === "==" && value !== null && (field === "id" || field === "previous_id" || field === "next_id")) unique = true;
+      if (operator === "==" && value !== null && (field === "id" || field === "previous_id" || field === "next_id"))
+        unique = true;
     } else {
       parts.push(tagTest(condition, cells));
     }
@@ -107,7 +108,8 @@ function tagTest(condition: Exclude<Condition, { kind: "field" }>, cells: Cell[]
 
 function patternOf(field: TaskField, value: TagValue): RegExp {
   const kind = kindOf(field);
-  if (kind === "number" || kind === "boolean") throw argumentError(`'~' needs a text field, and '${field}' is a ${kind} (use == or <)`);
+  if (kind === "number" || kind === "boolean")
+    throw argumentError(`'~' needs a text field, and '${field}' is a ${kind} (use == or <)`);
   if (value === null) throw argumentError(`'~' needs a regular expression after '${field}'`);
   const source = String(value);
   // Flags at the front, as many regular expression dialects have them.

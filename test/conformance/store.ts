@@ -40,7 +40,17 @@ export const serverId = "33333333-3333-7333-8333-333333333333";
 const everything: Scope = { kind: "all" };
 
 export function request(fields: Partial<ClaimRequest> = {}): ClaimRequest {
-  return { serverId, serverHost: "login01", at: t0 + 5000, scope: mine, group: null, limit: 100, attempts: 1, eager: false, ...fields };
+  return {
+    serverId,
+    serverHost: "login01",
+    at: t0 + 5000,
+    scope: mine,
+    group: null,
+    limit: 100,
+    attempts: 1,
+    eager: false,
+    ...fields,
+  };
 }
 
 export function completion(task: { readonly id: string }, fields: Partial<Completion> = {}): Completion {
@@ -108,7 +118,12 @@ export function storeConformance(title: string, open: () => Promise<OpenedStore>
       test("unset resources stay unset", async () => {
         const task = makeTask({ cores: null, memory: null, timeout: null, tag: { part: 0 } });
         await store.insert([task]);
-        expect(claimed(await store.claim(request()))[0]).toMatchObject({ cores: null, memory: null, timeout: null, tag: { part: 0 } });
+        expect(claimed(await store.claim(request()))[0]).toMatchObject({
+          cores: null,
+          memory: null,
+          timeout: null,
+          tag: { part: 0 },
+        });
       });
 
       test("tasks come in order of insertion, at most as many as asked for, each once", async () => {
@@ -142,7 +157,11 @@ export function storeConformance(title: string, open: () => Promise<OpenedStore>
         const low = makeTasks(2, { group: -1 });
         const high = makeTasks(3, { group: 7 });
         await store.insert([...high, ...low]);
-        expect(await store.claim(request())).toMatchObject({ kind: "claimed", group: -1, tasks: [{ id: low[0]!.id }, { id: low[1]!.id }] });
+        expect(await store.claim(request())).toMatchObject({
+          kind: "claimed",
+          group: -1,
+          tasks: [{ id: low[0]!.id }, { id: low[1]!.id }],
+        });
       });
 
       test("a higher group waits until the tasks below it have ended", async () => {
@@ -162,7 +181,11 @@ export function storeConformance(title: string, open: () => Promise<OpenedStore>
         await store.claim(request());
         const [late] = makeTasks(1, { group: 1 });
         await store.insert([late!]);
-        expect(await store.claim(request({ group: 5 }))).toMatchObject({ kind: "claimed", group: 1, tasks: [{ id: late!.id }] });
+        expect(await store.claim(request({ group: 5 }))).toMatchObject({
+          kind: "claimed",
+          group: 1,
+          tasks: [{ id: late!.id }],
+        });
       });
 
       test("an advance counts the final failures of the group: not cancelled, tried again, or with attempts left", async () => {
@@ -184,7 +207,12 @@ export function storeConformance(title: string, open: () => Promise<OpenedStore>
         );
         expect(await store.claim(request({ group: 1, attempts: 1 }))).toMatchObject({ kind: "waiting", busyGroup: 1 });
         await store.commit(makeCommit({ completed: [completion(retry, { exitStatus: 3 })] }));
-        expect(await store.claim(request({ group: 1, attempts: 3 }))).toEqual({ kind: "advance", to: 2, failed: 1, example: retry.id });
+        expect(await store.claim(request({ group: 1, attempts: 3 }))).toEqual({
+          kind: "advance",
+          to: 2,
+          failed: 1,
+          example: retry.id,
+        });
         const answer = await store.claim(request({ group: 1, attempts: 1 }));
         expect(answer).toMatchObject({ kind: "advance", to: 2, failed: 3 });
       });
@@ -233,7 +261,11 @@ export function storeConformance(title: string, open: () => Promise<OpenedStore>
         await store.claim(request({ scope: everything }));
         await store.commit(makeCommit({ completed: [completion(foreign, { exitStatus: 1 }), completion(own)] }));
         expect(await store.claim(request({ group: 0 }))).toEqual({ kind: "advance", to: 1, failed: 0, example: null });
-        expect(await store.claim(request({ group: 0, scope: everything }))).toMatchObject({ kind: "advance", to: 1, failed: 1 });
+        expect(await store.claim(request({ group: 0, scope: everything }))).toMatchObject({
+          kind: "advance",
+          to: 1,
+          failed: 1,
+        });
       });
 
       test("scope all takes from every submission, in order", async () => {
@@ -245,7 +277,9 @@ export function storeConformance(title: string, open: () => Promise<OpenedStore>
       test("scope all leaves alone what a live server reserves, also when that comes first and lower", async () => {
         await store.addServer(makeServer(other, { reserves: true }));
         const reserved = makeTasks(600, { submitId: other, group: -1 });
-        const free = Array.from({ length: 6 }, (_, i) => makeTask({ submitId: `44444444-4444-7444-8444-44444444444${i % 3}`, group: i % 2 }));
+        const free = Array.from({ length: 6 }, (_, i) =>
+          makeTask({ submitId: `44444444-4444-7444-8444-44444444444${i % 3}`, group: i % 2 }),
+        );
         await store.insert([...reserved, ...free]);
         const all = request({ scope: everything });
         expect(ids(claimed(await store.claim({ ...all, limit: 2 })))).toEqual([free[0]!.id, free[2]!.id]);
@@ -313,7 +347,9 @@ export function storeConformance(title: string, open: () => Promise<OpenedStore>
         await store.insert([task!]);
         await store.claim(request());
         const retry = next(task!);
-        await store.commit(makeCommit({ completed: [completion(task!, { exitStatus: 1, retry: { task: retry, claimed: false } })] }));
+        await store.commit(
+          makeCommit({ completed: [completion(task!, { exitStatus: 1, retry: { task: retry, claimed: false } })] }),
+        );
         expect(claimed(await store.claim(request()))).toEqual([{ ...retry, scheduleTime: t0 + 5000 }]);
       });
 
@@ -322,7 +358,9 @@ export function storeConformance(title: string, open: () => Promise<OpenedStore>
         await store.insert([task!]);
         await store.claim(request());
         const retry = next(task!);
-        await store.commit(makeCommit({ completed: [completion(task!, { exitStatus: 1, retry: { task: retry, claimed: true } })] }));
+        await store.commit(
+          makeCommit({ completed: [completion(task!, { exitStatus: 1, retry: { task: retry, claimed: true } })] }),
+        );
         expect(await store.claim(request())).toEqual({ kind: "none", unfinished: 1 });
         expect(await store.commit(makeCommit({ completed: [completion(retry)] }))).toEqual({ refused: [] });
         expect((await store.survey(mine)).unfinished).toBe(0);
@@ -333,7 +371,11 @@ export function storeConformance(title: string, open: () => Promise<OpenedStore>
         await store.insert(tasks);
         await store.claim(request({ limit: 4 }));
         await store.commit(makeCommit({ reverted: [tasks[2]!.id, tasks[1]!.id] }));
-        expect(ids(claimed(await store.claim(request({ limit: 3 }))))).toEqual([tasks[1]!.id, tasks[2]!.id, tasks[4]!.id]);
+        expect(ids(claimed(await store.claim(request({ limit: 3 }))))).toEqual([
+          tasks[1]!.id,
+          tasks[2]!.id,
+          tasks[4]!.id,
+        ]);
       });
 
       test("an ended task is not given back, and what another server holds neither", async () => {
@@ -468,7 +510,15 @@ export function storeConformance(title: string, open: () => Promise<OpenedStore>
     });
 
     test("a submission is found again, an unknown one is null", async () => {
-      const row = { id: newId(), time: t0, host: "login01", user: "ü", cwd: "/home/ü", template: "echo {}", version: "1.0" };
+      const row = {
+        id: newId(),
+        time: t0,
+        host: "login01",
+        user: "ü",
+        cwd: "/home/ü",
+        template: "echo {}",
+        version: "1.0",
+      };
       await store.addSubmission(row);
       await store.addSubmission({ ...row, id: other, template: null });
       expect(await store.submission(row.id)).toEqual(row);

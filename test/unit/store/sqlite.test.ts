@@ -8,7 +8,17 @@ import { newId } from "../../../src/base/ids.ts";
 import { openSqlite, type SqliteStore } from "../../../src/store/sqlite.ts";
 import { formatTime } from "../../../src/store/times.ts";
 import {
-  claimed, completion, makeCommit, makeServer, makeTask, makeTasks, mine, request, serverId, storeConformance, t0,
+  claimed,
+  completion,
+  makeCommit,
+  makeServer,
+  makeTask,
+  makeTasks,
+  mine,
+  request,
+  serverId,
+  storeConformance,
+  t0,
 } from "../../conformance/store.ts";
 
 let folder: string;
@@ -17,7 +27,8 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-const open = (name = "main.db"): SqliteStore => openSqlite({ file: join(folder, name), pragmas: {}, clock: systemClock });
+const open = (name = "main.db"): SqliteStore =>
+  openSqlite({ file: join(folder, name), pragmas: {}, clock: systemClock });
 
 storeConformance("sqlite", async () => {
   const store = open();
@@ -42,11 +53,36 @@ describe("rows", () => {
     await store.close();
     const [row] = look<Record<string, unknown>>("select * from task");
     expect(row).toEqual({
-      id: task.id, group: 0, args: "echo 1", submit_id: task.submitId, submit_time: "2026-11-22 07:40:58.000001",
-      submit_host: "login01", cores: 2, memory: 8589934592, cores_max: null, memory_max: null, timeout: 60, server_id: null,
-      server_host: null, schedule_time: null, client_id: null, client_host: null, command: null, start_time: null,
-      completion_time: null, exit_status: null, outpath: null, errpath: null, csvpath: null, attempt: 1, retried: 0,
-      waited: null, duration: null, previous_id: null, next_id: null, tag: '{"site": "a b", "n": 1, "part": 0}',
+      id: task.id,
+      group: 0,
+      args: "echo 1",
+      submit_id: task.submitId,
+      submit_time: "2026-11-22 07:40:58.000001",
+      submit_host: "login01",
+      cores: 2,
+      memory: 8589934592,
+      cores_max: null,
+      memory_max: null,
+      timeout: 60,
+      server_id: null,
+      server_host: null,
+      schedule_time: null,
+      client_id: null,
+      client_host: null,
+      command: null,
+      start_time: null,
+      completion_time: null,
+      exit_status: null,
+      outpath: null,
+      errpath: null,
+      csvpath: null,
+      attempt: 1,
+      retried: 0,
+      waited: null,
+      duration: null,
+      previous_id: null,
+      next_id: null,
+      tag: '{"site": "a b", "n": 1, "part": 0}',
     });
   });
 
@@ -57,18 +93,44 @@ describe("rows", () => {
     await store.claim(request());
     await store.commit(makeCommit({ assigned: [{ id: task.id, clientId: "c9", clientHost: "node09" }] }));
     expect(await store.find(task.id)).toMatchObject({
-      server_id: serverId, server_host: "login01", schedule_time: "2026-11-22 07:41:03", client_id: "c9", client_host: "node09",
-      exit_status: null, completion_time: null,
+      server_id: serverId,
+      server_host: "login01",
+      schedule_time: "2026-11-22 07:41:03",
+      client_id: "c9",
+      client_host: "node09",
+      exit_status: null,
+      completion_time: null,
     });
     const db = new Database(join(folder, "main.db"));
     db.run("update task set tag = '{\"edited\":1,\"part\":0}', args = 'edited'");
     db.close();
-    const done = completion(task, { outpath: "/o", errpath: "/e", csvpath: "/c", coresMax: 1.5, memoryMax: 2e9, exitStatus: 3 });
+    const done = completion(task, {
+      outpath: "/o",
+      errpath: "/e",
+      csvpath: "/c",
+      coresMax: 1.5,
+      memoryMax: 2e9,
+      exitStatus: 3,
+    });
     await store.commit(makeCommit({ completed: [done] }));
     expect(await store.find(task.id)).toMatchObject({
-      args: "edited", tag: { edited: 1, part: 0 }, client_id: "c1", client_host: "node01", command: "echo",
-      start_time: "2026-11-22 07:41:04", completion_time: "2026-11-22 07:41:05.000500", exit_status: 3, outpath: "/o", errpath: "/e",
-      csvpath: "/c", cores_max: 1.5, memory_max: 2e9, waited: 1, duration: 1.001, retried: false, next_id: null,
+      args: "edited",
+      tag: { edited: 1, part: 0 },
+      client_id: "c1",
+      client_host: "node01",
+      command: "echo",
+      start_time: "2026-11-22 07:41:04",
+      completion_time: "2026-11-22 07:41:05.000500",
+      exit_status: 3,
+      outpath: "/o",
+      errpath: "/e",
+      csvpath: "/c",
+      cores_max: 1.5,
+      memory_max: 2e9,
+      waited: 1,
+      duration: 1.001,
+      retried: false,
+      next_id: null,
     });
     await store.close();
   });
@@ -79,10 +141,18 @@ describe("rows", () => {
     await store.insert([task]);
     await store.claim(request());
     const retry = { ...task, id: newId(), attempt: 2, previousId: task.id };
-    await store.commit(makeCommit({ completed: [completion(task, { exitStatus: 1, retry: { task: retry, claimed: false } })] }));
+    await store.commit(
+      makeCommit({ completed: [completion(task, { exitStatus: 1, retry: { task: retry, claimed: false } })] }),
+    );
     expect(await store.find(task.id)).toMatchObject({ retried: true, next_id: retry.id, exit_status: 1 });
     expect(await store.find(retry.id)).toMatchObject({
-      previous_id: task.id, attempt: 2, cores: 2, memory: 8589934592, timeout: 60, submit_id: task.submitId, schedule_time: null,
+      previous_id: task.id,
+      attempt: 2,
+      cores: 2,
+      memory: 8589934592,
+      timeout: 60,
+      submit_id: task.submitId,
+      schedule_time: null,
     });
     await store.close();
   });
@@ -93,13 +163,17 @@ describe("rows", () => {
     await store.insert([task]);
     await store.claim(request());
     const second = { ...task, id: newId(), attempt: 2, previousId: task.id };
-    await store.commit(makeCommit({ completed: [completion(task, { exitStatus: 1, retry: { task: second, claimed: false } })] }));
+    await store.commit(
+      makeCommit({ completed: [completion(task, { exitStatus: 1, retry: { task: second, claimed: false } })] }),
+    );
     const db = new Database(join(folder, "main.db"));
     db.run("update task set schedule_time = null, completion_time = null, exit_status = null where attempt = 1");
     db.close();
     await store.claim(request());
     const third = { ...second, id: newId() };
-    const order = makeCommit({ completed: [completion(task, { exitStatus: 1, retry: { task: third, claimed: false } })] });
+    const order = makeCommit({
+      completed: [completion(task, { exitStatus: 1, retry: { task: third, claimed: false } })],
+    });
     expect(await store.commit(order)).toEqual({ refused: [] });
     expect(await store.find(task.id)).toMatchObject({ next_id: third.id });
     expect(await store.find(third.id)).toMatchObject({ previous_id: task.id });
@@ -115,7 +189,13 @@ describe("rows", () => {
     await store.commit(makeCommit({ assigned: [{ id: task.id, clientId: "c1", clientHost: "n" }] }));
     await store.commit(makeCommit({ reverted: [task.id] }));
     expect(await store.find(task.id)).toMatchObject({
-      server_id: null, server_host: null, schedule_time: null, client_id: null, client_host: null, attempt: 1, tag: task.tag,
+      server_id: null,
+      server_host: null,
+      schedule_time: null,
+      client_id: null,
+      client_host: null,
+      attempt: 1,
+      tag: task.tag,
     });
     await store.close();
   });
@@ -142,8 +222,13 @@ describe("rows", () => {
     await store.endClient("c1", t0 + 1500, true);
     expect(look("select * from client")).toEqual([
       {
-        id: "c1", host: "node01", server_id: serverId, server_host: "login01", connected_at: "2026-11-22 07:40:58.000000",
-        disconnected_at: "2026-11-22 07:40:59.500000", evicted: 1,
+        id: "c1",
+        host: "node01",
+        server_id: serverId,
+        server_host: "login01",
+        connected_at: "2026-11-22 07:40:58.000000",
+        disconnected_at: "2026-11-22 07:40:59.500000",
+        evicted: 1,
       },
     ]);
     await store.addClient({ ...client, connectedAt: t0 + 9000 });
@@ -225,7 +310,9 @@ describe("plans", () => {
     const own = plan(
       `select rowid from task indexed by task_unfinished_submission where ${fresh} and submit_id = 'x' and "group" = 1 order by rowid limit 5`,
     );
-    const all = plan(`select rowid from task indexed by task_unfinished_group where ${fresh} and "group" = 1 order by rowid limit 5`);
+    const all = plan(
+      `select rowid from task indexed by task_unfinished_group where ${fresh} and "group" = 1 order by rowid limit 5`,
+    );
     for (const text of [own, all]) {
       expect(text).toContain("SEARCH task USING COVERING INDEX");
       expect(text).not.toContain("TEMP B-TREE");
@@ -238,7 +325,11 @@ describe("plans", () => {
     const mode = (): string => look<{ journal_mode: string }>("pragma journal_mode")[0]!.journal_mode;
     await open().close();
     expect(mode()).toBe("wal");
-    await openSqlite({ file: join(folder, "main.db"), pragmas: { journal_mode: "DELETE" }, clock: systemClock }).close();
+    await openSqlite({
+      file: join(folder, "main.db"),
+      pragmas: { journal_mode: "DELETE" },
+      clock: systemClock,
+    }).close();
     expect(mode()).toBe("delete");
   });
 });
@@ -249,7 +340,15 @@ test("an order of ten thousand rows with next attempts in between keeps every on
   await store.insert(tasks);
   await store.claim(request({ limit: 1000 }));
   const completed = tasks.map((task, i) =>
-    completion(task, i % 3 === 0 ? { exitStatus: 1, retry: { task: { ...task, id: newId(), attempt: 2, previousId: task.id }, claimed: i % 2 === 0 } } : {}),
+    completion(
+      task,
+      i % 3 === 0
+        ? {
+            exitStatus: 1,
+            retry: { task: { ...task, id: newId(), attempt: 2, previousId: task.id }, claimed: i % 2 === 0 },
+          }
+        : {},
+    ),
   );
   expect(await store.commit(makeCommit({ completed }))).toEqual({ refused: [] });
   const survey = await store.survey(mine);
