@@ -51,14 +51,15 @@ export function allLayers(
   platform: string,
   formatOf: (style: string) => string | null = () => null,
 ): Layer[] {
-  const [base, ...given] = [defaultLayer(), ...readLayers(sites, env)];
-  const style = find([base!, ...given], "logging.style")?.value;
+  const base = defaultLayer();
+  const given = readLayers(sites, env);
+  const style = find([base, ...given], "logging.style")?.value;
   const format = typeof style === "string" ? formatOf(style) : null;
   const preload = preloadLayer({
     database: { file: databaseFile(sites, platform) },
     ...(format === null ? {} : { logging: { format } }),
   });
-  return [base!, preload, ...given];
+  return [base, preload, ...given];
 }
 
 /**
@@ -170,7 +171,7 @@ function outputOf(command: string, env: Environment, cwd: string): string {
   try {
     ended = run();
   } catch (thrown) {
-    throw new Error(`could not be started: ${messageOf(thrown)}`);
+    throw new Error(`could not be started: ${messageOf(thrown)}`, { cause: thrown });
   }
   const { signalCode, exitCode } = ended;
   if (!ended.success)
@@ -193,6 +194,6 @@ function flatten(table: Table, prefix: string, variables: Record<string, string>
     // No environment can hold such a name.
     if (name === "" || /[=\0]/.test(name) || value === null) continue;
     if (isTable(value)) flatten(value, `${name}_`, variables);
-    else variables[name] = Array.isArray(value) ? value.map(showValue).join(separator) : showValue(value as Value);
+    else variables[name] = Array.isArray(value) ? value.map(showValue).join(separator) : showValue(value);
   }
 }

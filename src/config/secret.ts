@@ -8,7 +8,7 @@ import type { Table, Value } from "./value.ts";
 export const hidden = "<hidden>";
 
 /** What a fresh installation has in place of a key, which is nobody's secret. */
-export const placeholderKey = "<not-secure>";
+const placeholderKey = "<not-secure>";
 
 /** The value with secrets replaced; `key` is where it stands (empty: the whole tree). */
 export function hideSecrets(key: string, value: Value): Value {

@@ -28,8 +28,8 @@ export interface Sites {
   readonly chosen: SiteName;
   /** HYPERSHELL_SITE, made absolute; null when not set. */
   readonly named: string | null;
-  /** HYPERSHELL_CONFIG_FILE: the only file to read, `none` for the empty text, null when not set. */
-  readonly onlyFile: string | "none" | null;
+  /** HYPERSHELL_CONFIG_FILE: the only file to read; empty: read none; null: not set. */
+  readonly onlyFile: string | null;
 }
 
 /** What the sites depend on; tests give their own. */
@@ -51,11 +51,11 @@ export function findSites(env: Environment, cwd: string, host: Host = thisHost(e
   const given = env["HYPERSHELL_SITE"];
   const named = given === undefined || given === "" ? null : resolve(cwd, given);
   const file = env["HYPERSHELL_CONFIG_FILE"];
-  const onlyFile = file === undefined ? null : file === "" ? "none" : resolve(cwd, file);
+  const onlyFile = file === undefined ? null : file === "" ? "" : resolve(cwd, file);
   const places = placesOf(host, env, named ?? join(cwd, ".hypershell"), join);
   return {
     ...places,
-    local: onlyFile === null || onlyFile === "none" ? places.local : { ...places.local, config: onlyFile },
+    local: onlyFile === null || onlyFile === "" ? places.local : { ...places.local, config: onlyFile },
     chosen: named !== null ? "local" : host.isRoot ? "system" : "user",
     named,
     onlyFile,

@@ -44,7 +44,7 @@ export function readLayers(sites: Sites, env: Environment): Layer[] {
 }
 
 function fileLayers(sites: Sites): Layer[] {
-  if (sites.onlyFile === "none") return [];
+  if (sites.onlyFile === "") return [];
   const names: SiteName[] = sites.onlyFile === null ? ["system", "user", "local"] : ["local"];
   const layers: Layer[] = [];
   const seen = new Set<string>();
@@ -196,7 +196,7 @@ function place(tree: Table, path: readonly string[], variant: Variant, value: Sc
     else if (walked.join(".") === "logging.file" && next !== false) {
       at[part] = typeof next === "string" && next !== "enabled" ? { path: next } : {};
     } else return false;
-    at = at[part] as Table;
+    at = at[part];
   }
   at[path.at(-1)! + variant] = value;
   return true;

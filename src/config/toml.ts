@@ -2,6 +2,7 @@
  * TOML text to a tree and back. The parser is loaded when there is a file to parse: it costs several times as much as the rest of
  * the start-up, and most runs have no configuration file.
  */
+import type Toml from "toml";
 import { configurationError, messageOf } from "../base/errors.ts";
 import { isTable, showNumber } from "./value.ts";
 import type { Table, Value } from "./value.ts";
@@ -19,7 +20,7 @@ interface SyntaxProblem {
 /** Throws a configurationError that names the file and the place. */
 export function parseToml(text: string, file: string): Table {
   // A plain require: bundled like any import, evaluated here, and at once (configurations are read synchronously).
-  const { parse } = require("toml") as typeof import("toml");
+  const { parse } = require("toml") as typeof Toml;
   try {
     return parse(text.startsWith("\ufeff") ? text.slice(1) : text) as Table;
   } catch (thrown) {

@@ -25,7 +25,7 @@ describe("TOML that is written", () => {
     }));
     fc.assert(
       fc.property(fc.dictionary(fc.string(), tree, { maxKeys: 4 }), (table) => {
-        const read = parseToml(writeToml(table as Table, []), "");
+        const read = parseToml(writeToml(table, []), "");
         expect(JSON.stringify(read)).toBe(JSON.stringify(reordered(table as Table)));
       }),
       { numRuns: 200 },
