@@ -55,11 +55,10 @@ export function allLayers(
   const given = readLayers(sites, env);
   const style = find([base, ...given], "logging.style")?.value;
   const format = typeof style === "string" ? formatOf(style) : null;
-  const preload = preloadLayer({
-    database: { file: databaseFile(sites, platform) },
-    ...(format === null ? {} : { logging: { format } }),
-  });
-  return [base, preload, ...given];
+  const preload: Table = format === null ? {} : { logging: { format } };
+  // `database.database` is another word for the file, and the two must not contradict each other.
+  if (find(given, "database.database") === null) preload["database"] = { file: databaseFile(sites, platform) };
+  return [base, preloadLayer(preload), ...given];
 }
 
 /**

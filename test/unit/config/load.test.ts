@@ -82,6 +82,11 @@ describe("the database file", () => {
     const config = folder.load({ HYPERSHELL_DATABASE_FILE: "" });
     expect([config.text("database.file"), config.origin("database.file").source]).toEqual([null, "env"]);
   });
+  test("is not made up when database.database names it", () => {
+    using folder = temporaryFolder();
+    const config = folder.load({ HYPERSHELL_DATABASE_DATABASE: "/x.db" });
+    expect([config.text("database.file"), config.text("database.database")]).toEqual([null, "/x.db"]);
+  });
   test("can be the whole of `database`", () => {
     using folder = temporaryFolder();
     folder.write(userFile, 'database = "/x/y.db"\n');
