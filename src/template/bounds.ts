@@ -16,9 +16,9 @@ export function fail(reason: string): never {
 
 /** Longest text, in UTF-16 units; no command line is nearly as long. */
 export const maxTextLength = 1 << 20;
-export const maxItems = 1 << 20;
+const maxItems = 1 << 20;
 /** Largest integer, in bits. */
-export const maxBits = 1 << 17;
+const maxBits = 1 << 17;
 /** Most decimal digits that an integer may be read from or printed with; Python's own limit. */
 export const maxDigits = 4300;
 
@@ -42,7 +42,7 @@ export function allowText(length: number): void {
 
 /** To be asked before a list of `count` values is made or walked through. */
 export function allowItems(count: number): void {
-  if (count > maxItems) fail(`a list may have at most ${maxItems} values`);
+  if (count > maxItems) fail(`more than ${maxItems} values at once`);
   spend(count * 10);
 }
 
@@ -50,4 +50,15 @@ export function allowItems(count: number): void {
 export function allowBits(bits: number): void {
   if (bits > maxBits) fail(`the integer would be larger than ${maxBits} bits`);
   spend((bits / 64) ** 2);
+}
+
+/** To be asked before integers of so many bits are multiplied. */
+export function allowProduct(a: number, b: number): void {
+  if (a + b > maxBits) fail(`the integer would be larger than ${maxBits} bits`);
+  spend((a / 64 + 1) * (b / 64 + 1) + 20);
+}
+
+/** Long values are cut in messages. */
+export function clipped(text: string): string {
+  return text.length > 80 ? `${text.slice(0, 80)}...` : text;
 }

@@ -6,12 +6,21 @@
  *
  * What Python returns as an iterator is a list here.
  */
-import { allowItems, fail, spend } from "./bounds.ts";
+import { allowItems, clipped, fail, spend } from "./bounds.ts";
 import { span } from "./calendar.ts";
 import { charCount, strip } from "./characters.ts";
 import { exactRatio, floorDivmod, parseFloatText, roundTo, roundToInteger, truncate } from "./float.ts";
 import { charOf, formatValue } from "./format.ts";
-import { divideToEven, exactBits, floorDivide, floorRemainder, modularPower, parseInBase, parseInteger, toFloat } from "./integer.ts";
+import {
+  divideToEven,
+  exactBits,
+  floorDivide,
+  floorRemainder,
+  modularPower,
+  parseInBase,
+  parseInteger,
+  toFloat,
+} from "./integer.ts";
 import { add, raise, range } from "./operators.ts";
 import { call, signature } from "./signature.ts";
 import type { Body, Signature } from "./signature.ts";
@@ -55,7 +64,7 @@ define(
     if (typeof value === "string") {
       const trimmed = strip(value);
       const found = base === undefined ? parseInteger(trimmed) : parseInBase(trimmed, expectCount(base, "int()", 10));
-      return found ?? fail(`'${value}' is no integer`);
+      return found ?? fail(`'${clipped(value)}' is no integer`);
     }
     if (base !== undefined) fail("int() with a base takes a text");
     const number = expectNumber(value, "int()");
@@ -67,7 +76,7 @@ define(
   "float(value?)",
   ([value]) => {
     if (value === undefined) return 0;
-    if (typeof value === "string") return parseFloatText(strip(value)) ?? fail(`'${value}' is no number`);
+    if (typeof value === "string") return parseFloatText(strip(value)) ?? fail(`'${clipped(value)}' is no number`);
     return expectFloat(value, "float()");
   },
   "float",
@@ -179,14 +188,18 @@ define("range(start, stop?, step?)", ([start, stop, step]) => {
 
 function apply(wanted: Value, value: Value, surroundings: Surroundings): Value {
   spend(100);
-  if (wanted === null || typeof wanted !== "object" || wanted.kind !== "function") return fail(`${described(wanted)} is no function`);
+  if (wanted === null || typeof wanted !== "object" || wanted.kind !== "function")
+    return fail(`${described(wanted)} is no function`);
   return call(wanted.signature, [value], [], [], surroundings);
 }
 
 define("sorted(values, *none, key=, reverse=)", ([values, key, reverse], rest, surroundings) => {
   if (rest.length > 0) fail("sorted() takes one sequence; key and reverse go by name");
   const items = itemsOf(values ?? null);
-  const keyed = items.map((item) => ({ item, by: key === undefined || key === null ? item : apply(key, item, surroundings) }));
+  const keyed = items.map((item) => ({
+    item,
+    by: key === undefined || key === null ? item : apply(key, item, surroundings),
+  }));
   const sign = reverse !== undefined && truth(reverse) ? -1 : 1;
   // Array.sort is stable, and equal values keep their order in the reverse as well.
   keyed.sort((a, b) => sign * (compare(a.by, b.by) || 0));
@@ -218,7 +231,10 @@ function methods(...entries: readonly (readonly [string, Body])[]): ReadonlyMap<
 }
 
 export const sequenceMethods = methods(
-  ["count(values, value)", ([values, value]) => BigInt(itemsOf(values ?? null).filter((item) => equal(item, value ?? null)).length)],
+  [
+    "count(values, value)",
+    ([values, value]) => BigInt(itemsOf(values ?? null).filter((item) => equal(item, value ?? null)).length),
+  ],
   [
     "index(values, value)",
     ([values, value]) => {
@@ -229,7 +245,9 @@ export const sequenceMethods = methods(
 );
 
 function entriesOf(value: Value | undefined): readonly (readonly [Value, Value])[] {
-  return value !== undefined && value !== null && typeof value === "object" && value.kind === "dict" ? [...value.entries.values()] : [];
+  return value !== undefined && value !== null && typeof value === "object" && value.kind === "dict"
+    ? [...value.entries.values()]
+    : [];
 }
 
 export const dictMethods = methods(

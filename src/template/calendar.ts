@@ -3,8 +3,8 @@
  * seconds. Does not read a clock; knows the local time zone only through Date. How they print and are read: dateformat.ts.
  */
 import { fail } from "./bounds.ts";
-import { roundToInteger } from "./float.ts";
-import { floorDivide, floorRemainder } from "./integer.ts";
+import { exactRatio } from "./float.ts";
+import { divideToEven, floorDivide, floorRemainder } from "./integer.ts";
 
 /** A length of time (Python's timedelta), in microseconds. */
 export interface Span {
@@ -61,11 +61,11 @@ export function moment(micros: bigint, at: Zone | null): Moment {
   return { kind: "moment", micros, zone: at };
 }
 
-export function isLeap(year: number): boolean {
+function isLeap(year: number): boolean {
   return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0);
 }
 
-export function daysInMonth(year: number, month: number): number {
+function daysInMonth(year: number, month: number): number {
   if (month === 2) return isLeap(year) ? 29 : 28;
   return month === 4 || month === 6 || month === 9 || month === 11 ? 30 : 31;
 }
@@ -185,7 +185,12 @@ export function microsOf(value: bigint | number, unit: bigint): readonly [whole:
   return [BigInt(whole) * unit, (value - whole) * Number(unit)];
 }
 
+/** The sum to the nearest microsecond; ties go to the even sum. */
+export function roundedMicros(whole: bigint, fraction: number): bigint {
+  const [top, bottom] = exactRatio(fraction);
+  return divideToEven(whole * bottom + top, bottom);
+}
+
 export function secondsToMicros(value: bigint | number): bigint {
-  const [whole, fraction] = microsOf(value, second);
-  return whole + roundToInteger(fraction);
+  return roundedMicros(...microsOf(value, second));
 }

@@ -2,17 +2,39 @@
  * How dates, times and spans are written and read: ISO 8601, and the directives of strftime and strptime in the C locale.
  * Does not know expressions.
  */
-import { allowText, fail } from "./bounds.ts";
+import { allowText, clipped, fail } from "./bounds.ts";
 import {
-  day, daysOf, expectDate, expectTime, fieldsOf, fromTimestamp, isoWeek, isoYearStart, moment, second, timestampOf,
-  weekdayOf, zone,
+  day,
+  daysOf,
+  expectDate,
+  expectTime,
+  fieldsOf,
+  fromTimestamp,
+  isoWeek,
+  isoYearStart,
+  moment,
+  second,
+  timestampOf,
+  weekdayOf,
+  zone,
 } from "./calendar.ts";
 import type { Day, Moment, Span, TimeOfDay, Zone } from "./calendar.ts";
 import { floorDivide, floorRemainder } from "./integer.ts";
 
 const weekdays = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 const months = [
-  "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
+  "January",
+  "February",
+  "March",
+  "April",
+  "May",
+  "June",
+  "July",
+  "August",
+  "September",
+  "October",
+  "November",
+  "December",
 ];
 
 function pad(value: number, width = 2): string {
@@ -77,7 +99,9 @@ export function dateRepr(value: Day | Moment | Span | Zone): string {
       return `datetime.timedelta(${parts.map(([name, count]) => `${name}=${count}`).join(", ") || "0"})`;
     }
     case "zone":
-      return value.micros === 0n ? "datetime.timezone.utc" : `datetime.timezone(${dateRepr({ kind: "span", micros: value.micros })})`;
+      return value.micros === 0n
+        ? "datetime.timezone.utc"
+        : `datetime.timezone(${dateRepr({ kind: "span", micros: value.micros })})`;
     case "day": {
       const { year, month, day } = fieldsOf(value);
       return `datetime.date(${year}, ${month}, ${day})`;
@@ -106,49 +130,91 @@ export function strftime(value: Moment | Day, format: string): string {
     const { year, month, day, hour, minute, second: seconds, weekday, dayOfYear } = fields;
     const clock12 = hour % 12 === 0 ? 12 : hour % 12;
     switch (letter) {
-      case "a": return (weekdays[weekday] ?? "").slice(0, 3);
-      case "A": return weekdays[weekday] ?? "";
+      case "a":
+        return (weekdays[weekday] ?? "").slice(0, 3);
+      case "A":
+        return weekdays[weekday] ?? "";
       case "b":
-      case "h": return (months[month - 1] ?? "").slice(0, 3);
-      case "B": return months[month - 1] ?? "";
-      case "c": return expand("%a %b %e %H:%M:%S %Y");
-      case "C": return [Math.floor(year / 100), 2, "0"];
-      case "d": return [day, 2, "0"];
+      case "h":
+        return (months[month - 1] ?? "").slice(0, 3);
+      case "B":
+        return months[month - 1] ?? "";
+      case "c":
+        return expand("%a %b %e %H:%M:%S %Y");
+      case "C":
+        return [Math.floor(year / 100), 2, "0"];
+      case "d":
+        return [day, 2, "0"];
       case "D":
-      case "x": return expand("%m/%d/%y");
-      case "e": return [day, 2, " "];
-      case "f": return pad(fields.microsecond, 6);
-      case "F": return expand("%Y-%m-%d");
-      case "g": return [isoWeek(value)[0] % 100, 2, "0"];
-      case "G": return [isoWeek(value)[0], 1, "0"];
-      case "H": return [hour, 2, "0"];
-      case "I": return [clock12, 2, "0"];
-      case "j": return [dayOfYear, 3, "0"];
-      case "k": return [hour, 2, " "];
-      case "l": return [clock12, 2, " "];
-      case "m": return [month, 2, "0"];
-      case "M": return [minute, 2, "0"];
-      case "n": return "\n";
-      case "p": return hour < 12 ? "AM" : "PM";
-      case "P": return hour < 12 ? "am" : "pm";
-      case "r": return expand("%I:%M:%S %p");
-      case "R": return expand("%H:%M");
-      case "s": return String(floorDivide(timestampOf(value.kind === "moment" ? { ...value, zone: null } : midnight(value)), second));
-      case "S": return [seconds, 2, "0"];
-      case "t": return "\t";
+      case "x":
+        return expand("%m/%d/%y");
+      case "e":
+        return [day, 2, " "];
+      case "f":
+        return pad(fields.microsecond, 6);
+      case "F":
+        return expand("%Y-%m-%d");
+      case "g":
+        return [isoWeek(value)[0] % 100, 2, "0"];
+      case "G":
+        return [isoWeek(value)[0], 1, "0"];
+      case "H":
+        return [hour, 2, "0"];
+      case "I":
+        return [clock12, 2, "0"];
+      case "j":
+        return [dayOfYear, 3, "0"];
+      case "k":
+        return [hour, 2, " "];
+      case "l":
+        return [clock12, 2, " "];
+      case "m":
+        return [month, 2, "0"];
+      case "M":
+        return [minute, 2, "0"];
+      case "n":
+        return "\n";
+      case "p":
+        return hour < 12 ? "AM" : "PM";
+      case "P":
+        return hour < 12 ? "am" : "pm";
+      case "r":
+        return expand("%I:%M:%S %p");
+      case "R":
+        return expand("%H:%M");
+      case "s":
+        return String(
+          floorDivide(timestampOf(value.kind === "moment" ? { ...value, zone: null } : midnight(value)), second),
+        );
+      case "S":
+        return [seconds, 2, "0"];
+      case "t":
+        return "\t";
       case "T":
-      case "X": return expand("%H:%M:%S");
-      case "u": return [weekday + 1, 1, "0"];
-      case "U": return [Math.floor((dayOfYear + 6 - ((weekday + 1) % 7)) / 7), 2, "0"];
-      case "V": return [isoWeek(value)[1], 2, "0"];
-      case "w": return [(weekday + 1) % 7, 1, "0"];
-      case "W": return [Math.floor((dayOfYear + 6 - weekday) / 7), 2, "0"];
-      case "y": return [year % 100, 2, "0"];
-      case "Y": return [year, 1, "0"];
-      case "z": return offsetText(at, "");
-      case "Z": return at === null ? "" : zoneText(at);
-      case "%": return "%";
-      default: return null;
+      case "X":
+        return expand("%H:%M:%S");
+      case "u":
+        return [weekday + 1, 1, "0"];
+      case "U":
+        return [Math.floor((dayOfYear + 6 - ((weekday + 1) % 7)) / 7), 2, "0"];
+      case "V":
+        return [isoWeek(value)[1], 2, "0"];
+      case "w":
+        return [(weekday + 1) % 7, 1, "0"];
+      case "W":
+        return [Math.floor((dayOfYear + 6 - weekday) / 7), 2, "0"];
+      case "y":
+        return [year % 100, 2, "0"];
+      case "Y":
+        return [year, 1, "0"];
+      case "z":
+        return offsetText(at, "");
+      case "Z":
+        return at === null ? "" : zoneText(at);
+      case "%":
+        return "%";
+      default:
+        return null;
     }
   }
 
@@ -169,7 +235,7 @@ export function strftime(value: Moment | Day, format: string): string {
   return expand(format);
 }
 
-export function midnight(value: Day): Moment {
+function midnight(value: Day): Moment {
   return moment(BigInt(value.days) * day, null);
 }
 
@@ -210,7 +276,8 @@ function setZone(text: string, into: Reading): void {
     /^([+-])(\d\d):?(\d\d)(?::?(\d\d)(?:\.(\d+))?)?$/.exec(text) ?? fail(`'${text}' is no offset from UTC`);
   if (Number(minutes) > 59) fail(`'${text}' is no offset from UTC`);
   const micros =
-    BigInt((Number(hours) * 60 + Number(minutes)) * 60 + Number(seconds)) * second + BigInt(fraction.padEnd(6, "0").slice(0, 6));
+    BigInt((Number(hours) * 60 + Number(minutes)) * 60 + Number(seconds)) * second +
+    BigInt(fraction.padEnd(6, "0").slice(0, 6));
   into.zone = zone({ kind: "span", micros: sign === "-" ? -micros : micros });
 }
 
@@ -224,7 +291,10 @@ const readers: Readonly<Record<string, Reader>> = {
   G: ["\\d\\d\\d\\d", (text, into) => void (into.isoYear = Number(text))],
   H: ["2[0-3]|[0-1]\\d|\\d", (text, into) => void (into.hour = Number(text))],
   I: ["1[0-2]|0[1-9]|[1-9]", (text, into) => void (into.hour = Number(text) % 12)],
-  j: ["36[0-6]|3[0-5]\\d|[1-2]\\d\\d|0[1-9]\\d|00[1-9]|[1-9]\\d|0[1-9]|[1-9]", (text, into) => void (into.dayOfYear = Number(text))],
+  j: [
+    "36[0-6]|3[0-5]\\d|[1-2]\\d\\d|0[1-9]\\d|00[1-9]|[1-9]\\d|0[1-9]|[1-9]",
+    (text, into) => void (into.dayOfYear = Number(text)),
+  ],
   m: ["1[0-2]|0[1-9]|[1-9]", (text, into) => void (into.month = Number(text))],
   M: ["[0-5]\\d|\\d", (text, into) => void (into.minute = Number(text))],
   p: ["am|pm", (text, into) => void (into.half = /^a/i.test(text) ? "am" : "pm")],
@@ -252,6 +322,8 @@ const composed: Readonly<Record<string, string>> = {
 
 /** strptime; white space in the format stands for any white space in the text. */
 export function strptime(text: string, format: string): Moment {
+  // No sensible time is nearly as long, and a regular expression that is could take its time to fail.
+  if (text.length > 1000 || format.length > 1000) fail("strptime() takes texts of at most 1000 characters");
   const found: Reader[] = [];
   let pattern = "";
   const plain = format.replace(/%([cDFRTxX])/g, (_all, letter: string) => composed[letter] ?? "");
@@ -265,23 +337,41 @@ export function strptime(text: string, format: string): Moment {
       pattern += `(${reader[0]})`;
     } else pattern += token.replace(/[.*+?^${}()|[\]\\/]/, "\\$&");
   }
-  const mismatch = `the time '${text}' does not fit the format '${format}'`;
+  const mismatch = `the time '${clipped(text)}' does not fit the format '${clipped(format)}'`;
   const match = new RegExp(`^${pattern}$`, "i").exec(text) ?? fail(mismatch);
   const reading: Reading = {
-    year: null, month: null, day: null, hour: 0, half: null, minute: 0, second: 0, micro: 0,
-    weekday: null, dayOfYear: null, week: null, isoYear: null, isoWeek: null, zone: null,
+    year: null,
+    month: null,
+    day: null,
+    hour: 0,
+    half: null,
+    minute: 0,
+    second: 0,
+    micro: 0,
+    weekday: null,
+    dayOfYear: null,
+    week: null,
+    isoYear: null,
+    isoWeek: null,
+    zone: null,
   };
   found.forEach(([, read], index) => read(match[index + 1] ?? "", reading));
   if (reading.half === "pm" && found.includes(readers["I"] as Reader)) reading.hour += 12;
   if (reading.second > 59) fail(`a second is from 0 to 59, not ${reading.second}`);
-  const time: TimeOfDay = { hour: reading.hour, minute: reading.minute, second: reading.second, microsecond: reading.micro };
+  const time: TimeOfDay = {
+    hour: reading.hour,
+    minute: reading.minute,
+    second: reading.second,
+    microsecond: reading.micro,
+  };
   return moment(BigInt(dateOfReading(reading)) * day + expectTime(time), reading.zone);
 }
 
 function dateOfReading(reading: Reading): number {
   const { weekday, week, isoYear, isoWeek: isoNumber, dayOfYear } = reading;
   if (isoYear !== null || isoNumber !== null) {
-    if (isoYear === null || isoNumber === null || weekday === null) fail("%G and %V go together, with a day of the week");
+    if (isoYear === null || isoNumber === null || weekday === null)
+      fail("%G and %V go together, with a day of the week");
     if (dayOfYear !== null) fail("%j does not go together with %G");
     return isoYearStart(isoYear) + (isoNumber - 1) * 7 + weekday;
   }
@@ -303,7 +393,9 @@ export function parseIso(text: string): Moment {
   const date = "(\\d{4})(?:-(\\d\\d)-(\\d\\d)|(\\d\\d)(\\d\\d)|-W(\\d\\d)(?:-([1-7]))?|W(\\d\\d)([1-7])?)";
   const time = "(\\d\\d)(?::?(\\d\\d)(?::?(\\d\\d)(?:[.,](\\d+))?)?)?";
   const offset = "(Z|[+-]\\d\\d(?::?\\d\\d(?::?\\d\\d(?:\\.\\d+)?)?)?)";
-  const match = new RegExp(`^${date}(?:[\\s\\S]${time}${offset}?)?$`, "u").exec(text) ?? fail(`'${text}' is no date of ISO 8601`);
+  const match =
+    new RegExp(`^${date}(?:[\\s\\S]${time}${offset}?)?$`, "u").exec(text) ??
+    fail(`'${clipped(text)}' is no date of ISO 8601`);
   const [, year = "", month = match[4], dayOfMonth = match[5], , , week = match[8], weekday = match[9] ?? "1"] = match;
   const [hour = "0", minute = "0", seconds = "0", fraction = ""] = match.slice(10);
   const days =
@@ -313,7 +405,12 @@ export function parseIso(text: string): Moment {
   const into = { zone: null } as Reading;
   const given = match[14];
   if (given !== undefined) setZone(/^[+-]\d\d$/.test(given) ? `${given}00` : given, into);
-  const clock = { hour: Number(hour), minute: Number(minute), second: Number(seconds), microsecond: Number(fraction.padEnd(6, "0").slice(0, 6)) };
+  const clock = {
+    hour: Number(hour),
+    minute: Number(minute),
+    second: Number(seconds),
+    microsecond: Number(fraction.padEnd(6, "0").slice(0, 6)),
+  };
   return moment(BigInt(days) * day + expectTime(clock), into.zone);
 }
 

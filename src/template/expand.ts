@@ -26,8 +26,7 @@ export function expand(template: Template, input: string, surroundings: Surround
   return expandPure(template, input, surroundings);
 }
 
-/** For a template that does not need the shell. */
-export function expandPure({ parts }: Template, input: string, surroundings: Surroundings): string {
+function expandPure({ parts }: Template, input: string, surroundings: Surroundings): string {
   let result = "";
   for (const part of parts) result += pureText(part, input, surroundings);
   return result;
@@ -36,16 +35,22 @@ export function expandPure({ parts }: Template, input: string, surroundings: Sur
 async function expandWithShell({ parts }: Template, input: string, surroundings: Surroundings): Promise<string> {
   let result = "";
   for (const part of parts) {
-    result += part.kind === "shell" ? await outputOf(part.pattern, part.pieces, input, surroundings) : pureText(part, input, surroundings);
+    result +=
+      part.kind === "shell"
+        ? await outputOf(part.pattern, part.pieces, input, surroundings)
+        : pureText(part, input, surroundings);
   }
   return result;
 }
 
 function pureText(part: Part, input: string, surroundings: Surroundings): string {
   switch (part.kind) {
-    case "text": return part.text;
-    case "input": return input;
-    case "path": return part.partOf(input);
+    case "text":
+      return part.text;
+    case "input":
+      return input;
+    case "path":
+      return part.partOf(input);
     case "word": {
       const words = wordsOf(input);
       const place = placeOf(part.index, words.length);
@@ -56,8 +61,10 @@ function pureText(part: Part, input: string, surroundings: Surroundings): string
       const words = wordsOf(input);
       return take(words, placesOf(part.slice, words.length)).join(" ");
     }
-    case "expression": return expectCommandText(part.pattern, input, valueText(part, input, surroundings));
-    case "shell": throw new Error("a template that needs the shell cannot be expanded without it");
+    case "expression":
+      return expectCommandText(part.pattern, input, valueText(part, input, surroundings));
+    case "shell":
+      throw new Error("a template that needs the shell cannot be expanded without it");
   }
 }
 
@@ -65,7 +72,11 @@ function counted(words: number): string {
   return words === 0 ? "no words" : words === 1 ? "1 word" : `${words} words`;
 }
 
-function valueText(part: Extract<Part, { readonly kind: "expression" }>, input: string, surroundings: Surroundings): string {
+function valueText(
+  part: Extract<Part, { readonly kind: "expression" }>,
+  input: string,
+  surroundings: Surroundings,
+): string {
   try {
     return part.textOf(input, surroundings);
   } catch (error) {
@@ -74,9 +85,15 @@ function valueText(part: Extract<Part, { readonly kind: "expression" }>, input: 
   }
 }
 
-async function outputOf(pattern: string, pieces: readonly CommandPiece[], input: string, { shell }: Surroundings): Promise<string> {
+async function outputOf(
+  pattern: string,
+  pieces: readonly CommandPiece[],
+  input: string,
+  { shell }: Surroundings,
+): Promise<string> {
   let command = "";
-  for (const piece of pieces) command += piece.kind === "text" ? piece.text : piece.kind === "input" ? input : quoteForShell(input);
+  for (const piece of pieces)
+    command += piece.kind === "text" ? piece.text : piece.kind === "input" ? input : quoteForShell(input);
   const { status, output } = await shell(command);
   if (status !== 0) throw new TemplateError(pattern, input, `the command ended with status ${status}`);
   return expectCommandText(pattern, input, strip(output));

@@ -21,23 +21,23 @@
  *   subscript    = expressions | [ conditional ] ":" [ conditional ] [ ":" [ conditional ] ]
  *   atom         = name | number | string { string } | "(" [ expressions ] ")" | "[" [ expressions ] "]"
  *                | "{" [ pair { "," pair } [ "," ] ] "}"        pair = conditional ":" conditional
- *   string       = [ "r" | "u" | "f" | "rf" ] quoted            quoted by ' " ''' or """; f-strings have fields:
- *   field        = "{" expressions [ "=" ] [ "!" ( "r" | "s" | "a" ) ] [ ":" spec ] "}"       fields may stand in a spec
+ *   number, string: literal.ts
  *
  * `x` is the input. Names that are not known are found while parsing, and so are calls that cannot fit a known function.
  */
-import { assert } from "../base/assert.ts";
 import { allowItems, allowText, fail, spend, startWork } from "./bounds.ts";
 import { dictOf } from "./builtins.ts";
-import { TemplateSyntaxError } from "./errors.ts";
 import { parseFloatText } from "./float.ts";
 import { formatValue } from "./format.ts";
 import { converted } from "./formattemplate.ts";
-import { parseInBase, parseInteger } from "./integer.ts";
+import { parseInteger } from "./integer.ts";
+import { acceptNumber, acceptStrings, isText } from "./literal.ts";
+import type { Field, Piece } from "./literal.ts";
 import { attributeOf, globals, memberNames, memberOfType, methodOf } from "./modules.ts";
 import type { Name } from "./modules.ts";
 import * as operators from "./operators.ts";
 import type { Binary } from "./operators.ts";
+import { identifier, reader } from "./reader.ts";
 import { call, misfit } from "./signature.ts";
 import type { Surroundings } from "./surroundings.ts";
 import { compare, described, equal, list, repr, text, truth, tuple, typeOf } from "./value.ts";
@@ -57,22 +57,34 @@ interface Primary {
   readonly name: Name | null;
 }
 
-/** More than any reader can follow, few enough for the stack. */
-const maxDepth = 100;
+/** Nodes of the tree: as many levels as its longest chain of operators has, and few enough for the stack. */
 const maxNodes = 5000;
 
 const keywords = new Set(
-  ("and as assert async await break class continue def del elif else except finally for from global if import in is lambda " +
-    "nonlocal not or pass raise return try while with yield").split(" "),
+  (
+    "and as assert async await break class continue def del elif else except finally for from global if import in is lambda " +
+    "nonlocal not or pass raise return try while with yield"
+  ).split(" "),
 );
 
 const binaries: readonly (readonly (readonly [string, Binary])[])[] = [
   [["|", operators.bitOr]],
   [["^", operators.bitXor]],
   [["&", operators.bitAnd]],
-  [["<<", operators.shiftLeft], [">>", operators.shiftRight]],
-  [["+", operators.add], ["-", operators.subtract]],
-  [["//", operators.floorQuotient], ["*", operators.times], ["/", operators.divide], ["%", operators.remainder]],
+  [
+    ["<<", operators.shiftLeft],
+    [">>", operators.shiftRight],
+  ],
+  [
+    ["+", operators.add],
+    ["-", operators.subtract],
+  ],
+  [
+    ["//", operators.floorQuotient],
+    ["*", operators.times],
+    ["/", operators.divide],
+    ["%", operators.remainder],
+  ],
 ];
 
 /** What an operator must not be followed by: the rest of a longer one. */
@@ -86,7 +98,7 @@ const comparisons: readonly (readonly [string, (order: number) => boolean])[] = 
 ];
 
 /** The value of `x` for an input: an integer, a float, a boolean, None, or the text itself. */
-export function coerceInput(input: string): Value {
+function coerceInput(input: string): Value {
   const folded = input.length <= 5 ? input.toLowerCase() : "";
   if (folded === "null" || folded === "none") return null;
   if (folded === "true" || folded === "false") return folded === "true";
@@ -106,50 +118,16 @@ export function parseExpression(template: string, start: number, end: number): E
 }
 
 function compile(template: string, start: number, end: number): Evaluate {
-  let at = start;
-  let depth = 0;
+  const source = reader(template, start, end);
+  const { looksAt, match, accept, acceptWord, skipBlanks, nested } = source;
+  const blame: (problem: string, offset?: number) => never = source.blame;
   let nodes = 0;
-
-  // Reading.
-
-  function blame(problem: string, offset = at): never {
-    throw new TemplateSyntaxError(problem, template, offset);
-  }
-
-  function skipBlanks(): void {
-    while (at < end && " \t\n\r\f".includes(template[at] as string)) at++;
-  }
-
-  function looksAt(sign: string): boolean {
-    return template.startsWith(sign, at) && at + sign.length <= end;
-  }
-
-  function match(pattern: RegExp): string | null {
-    pattern.lastIndex = at;
-    const found = pattern.exec(template)?.[0];
-    return found === undefined || at + found.length > end ? null : found;
-  }
-
-  /** Takes a sign that does not go on as one of `unless`. */
-  function accept(sign: string, unless: readonly string[] = []): boolean {
-    skipBlanks();
-    if (!looksAt(sign) || unless.some((more) => template.startsWith(more, at + sign.length))) return false;
-    at += sign.length;
-    return true;
-  }
-
-  function acceptWord(word: string): boolean {
-    skipBlanks();
-    if (match(identifier) !== word) return false;
-    at += word.length;
-    return true;
-  }
 
   function expect(sign: string, what: string): void {
     if (!accept(sign)) blame(unexpected(`'${sign}' is missing ${what}`));
   }
 
-  /** Says what stands at this place instead, where that is a common mistake. */
+  /** Says what stands source.at this place instead, where that is a common mistake. */
   function unexpected(otherwise: string): string {
     skipBlanks();
     const word = match(identifier);
@@ -160,13 +138,6 @@ function compile(template: string, start: number, end: number): Evaluate {
     if (looksAt(":=")) return "assignments are not supported in expressions";
     if (looksAt("=") && !looksAt("==")) return "'=' is no operator here; '==' compares";
     return otherwise;
-  }
-
-  function nested<T>(parse: () => T): T {
-    if (++depth > maxDepth) blame("the expression is nested too deeply");
-    const result = parse();
-    depth--;
-    return result;
   }
 
   function node<T>(made: T): T {
@@ -195,7 +166,7 @@ function compile(template: string, start: number, end: number): Evaluate {
 
   function atClose(): boolean {
     skipBlanks();
-    return at >= end || ")]}:=!".includes(template[at] as string);
+    return source.at >= end || ")]}:=!".includes(template[source.at] as string);
   }
 
   function conditional(): Evaluate {
@@ -259,7 +230,7 @@ function compile(template: string, start: number, end: number): Evaluate {
     if (accept("==")) return equal;
     if (accept("!=")) return (a, b) => !equal(a, b);
     for (const [sign, test] of comparisons) {
-      // NaN stands for no order at all: every test of it is false.
+      // NaN stands for no order source.at all: every test of it is false.
       if (accept(sign, sign === "<" || sign === ">" ? [sign] : [])) return (a, b) => test(compare(a, b));
     }
     if (acceptWord("in")) return operators.contains;
@@ -267,10 +238,10 @@ function compile(template: string, start: number, end: number): Evaluate {
       if (acceptWord("not")) return (a, b) => !operators.identical(a, b);
       return operators.identical;
     }
-    const before = at;
+    const before = source.at;
     if (acceptWord("not")) {
       if (acceptWord("in")) return (a, b, surroundings) => !operators.contains(a, b, surroundings);
-      at = before;
+      source.at = before;
     }
     return null;
   }
@@ -288,7 +259,13 @@ function compile(template: string, start: number, end: number): Evaluate {
   }
 
   function factor(): Evaluate {
-    const operate = accept("-") ? operators.negate : accept("+") ? operators.plus : accept("~") ? operators.invert : null;
+    const operate = accept("-")
+      ? operators.negate
+      : accept("+")
+        ? operators.plus
+        : accept("~")
+          ? operators.invert
+          : null;
     if (operate === null) return power();
     const value = nested(factor);
     return node<Evaluate>((scope) => operate(value(scope)));
@@ -305,12 +282,15 @@ function compile(template: string, start: number, end: number): Evaluate {
 
   function primary(): Evaluate {
     skipBlanks();
-    const begin = at;
+    const begin = source.at;
     let current = atom();
     for (;;) {
       if (accept(".")) current = member(current, begin);
       else if (current.name?.is === "module") {
-        return blame(`'${template.slice(begin, at).trimEnd()}' is a module: name what is in it, after a dot`, begin);
+        return blame(
+          `'${template.slice(begin, source.at).trimEnd()}' is a module: name what is in it, after a dot`,
+          begin,
+        );
       } else if (accept("(")) current = invocation(current, begin);
       else if (accept("[")) current = subscript(current);
       else return current.evaluate;
@@ -330,16 +310,21 @@ function compile(template: string, start: number, end: number): Evaluate {
 
   function member(whole: Primary, begin: number): Primary {
     skipBlanks();
-    const place = at;
+    const place = source.at;
     const word = match(identifier) ?? blame("a name is missing after the dot");
-    at += word.length;
+    source.at += word.length;
     if (whole.name?.is === "module") {
-      return known(whole.name.names.get(word) ?? blame(`there is no ${template.slice(begin, at).replace(/\s/g, "")}`, place));
+      return known(
+        whole.name.names.get(word) ??
+          blame(`there is no ${template.slice(begin, source.at).replace(/\s/g, "")}`, place),
+      );
     }
     if (whole.name !== null) {
       const { value } = whole.name;
       if (value !== null && typeof value === "object" && value.kind === "function") {
-        const found = memberOfType(value, word) ?? blame(`there is no ${template.slice(begin, at).replace(/\s/g, "")}`, place);
+        const found =
+          memberOfType(value, word) ??
+          blame(`there is no ${template.slice(begin, source.at).replace(/\s/g, "")}`, place);
         return known({ is: "value", value: found });
       }
     }
@@ -366,7 +351,14 @@ function compile(template: string, start: number, end: number): Evaluate {
         return fail(`${described(value)} has no method ${word}()${hint}`);
       }
       const given = [value, ...args.map((arg) => arg(scope))];
-      return call(method, given, names, named.map((arg) => arg(scope)), scope.surroundings, 1);
+      return call(
+        method,
+        given,
+        names,
+        named.map((arg) => arg(scope)),
+        scope.surroundings,
+        1,
+      );
     });
   }
 
@@ -381,7 +373,13 @@ function compile(template: string, start: number, end: number): Evaluate {
     if (problem !== null) blame(problem, begin);
     return dynamic((scope) => {
       spend(100);
-      return call(signature, args.map((arg) => arg(scope)), names, named.map((arg) => arg(scope)), scope.surroundings);
+      return call(
+        signature,
+        args.map((arg) => arg(scope)),
+        names,
+        named.map((arg) => arg(scope)),
+        scope.surroundings,
+      );
     });
   }
 
@@ -393,19 +391,19 @@ function compile(template: string, start: number, end: number): Evaluate {
     while (!accept(")")) {
       skipBlanks();
       if (looksAt("*")) blame("'*' before an argument is not supported");
-      const place = at;
+      const place = source.at;
       const word = match(identifier);
-      if (word !== null) at += word.length;
+      if (word !== null) source.at += word.length;
       if (word !== null && accept("=", ["="])) {
         names.push(word);
         named.push(conditional());
       } else {
-        at = place;
+        source.at = place;
         if (names.length > 0) blame("an argument without a name comes after one with a name");
         args.push(conditional());
       }
       if (accept(",")) continue;
-      expect(")", "at the end of the arguments");
+      expect(")", "source.at the end of the arguments");
       break;
     }
     return { args, names, named };
@@ -421,7 +419,7 @@ function compile(template: string, start: number, end: number): Evaluate {
       parts.push(looksAt(":") || looksAt("]") ? null : parts.length === 0 ? expressions() : conditional());
       if (parts.length === 3 || !accept(":")) break;
     }
-    expect("]", "at the end of the index");
+    expect("]", "source.at the end of the index");
     const [start, stop = null, step = null] = parts;
     if (parts.length === 1 && start) {
       return dynamic((scope) => operators.index(evaluate(scope), start(scope), scope.surroundings));
@@ -436,13 +434,18 @@ function compile(template: string, start: number, end: number): Evaluate {
   function atom(): Primary {
     skipBlanks();
     node(null);
-    if (at >= end) blame(start === end || template.slice(start, end).trim() === "" ? "an expression is missing" : "a value is missing");
-    const char = template[at] as string;
+    if (source.at >= end)
+      blame(
+        start === end || template.slice(start, end).trim() === "" ? "an expression is missing" : "a value is missing",
+      );
+    const char = template[source.at] as string;
     if (char === "(") return nested(parenthesis);
     if (char === "[") return nested(listDisplay);
     if (char === "{") return nested(dictDisplay);
-    if (/[0-9]/.test(char) || (char === "." && /[0-9]/.test(template[at + 1] ?? ""))) return constant(number());
-    if (match(stringStart) !== null) return dynamic(nested(strings));
+    const number = acceptNumber(source, keywords);
+    if (number !== null) return constant(number);
+    const pieces = acceptStrings(source, expressions);
+    if (pieces !== null) return dynamic(joined(pieces));
     const word = match(identifier);
     if (word !== null) return nameAtom(word);
     return blame(unexpected("a value is missing"));
@@ -454,28 +457,31 @@ function compile(template: string, start: number, end: number): Evaluate {
 
   function nameAtom(word: string): Primary {
     if (keywords.has(word)) blame(unexpected("a value is missing"));
-    const place = at;
-    at += word.length;
+    const place = source.at;
+    source.at += word.length;
     if (word === "x") return dynamic((scope) => scope.x);
     if (word === "True" || word === "False") return constant(word === "True");
     if (word === "None") return constant(null);
     const found = globals.get(word);
-    if (found === undefined) return blame(`'${word}' is no name that expressions know`, place);
+    if (found === undefined) {
+      const hint = /\bfor\b/.test(template.slice(source.at, end)) ? " (comprehensions are not supported)" : "";
+      return blame(`'${word}' is no name that expressions know${hint}`, place);
+    }
     return known(found);
   }
 
   function parenthesis(): Primary {
-    const place = at++;
+    const place = source.at++;
     if (accept(")")) return constant(tuple([]));
     const inside = expressions();
-    if (!accept(")")) blame(unexpected("the parenthesis is not closed"), at < end ? at : place);
+    if (!accept(")")) blame(unexpected("the parenthesis is not closed"), source.at < end ? source.at : place);
     return dynamic(inside);
   }
 
   function listDisplay(): Primary {
-    const place = at++;
+    const place = source.at++;
     const items = moreItems();
-    if (!accept("]")) blame(unexpected("the bracket is not closed"), at < end ? at : place);
+    if (!accept("]")) blame(unexpected("the bracket is not closed"), source.at < end ? source.at : place);
     return dynamic((scope) => {
       allowItems(items.length);
       return list(items.map((item) => item(scope)));
@@ -483,49 +489,25 @@ function compile(template: string, start: number, end: number): Evaluate {
   }
 
   function dictDisplay(): Primary {
-    const place = at++;
+    const place = source.at++;
     const pairs: (readonly [Evaluate, Evaluate])[] = [];
     while (!accept("}")) {
       const key = conditional();
       if (!accept(":")) blame(unexpected("':' is missing after the key; sets are not supported"));
       pairs.push([key, conditional()]);
       if (accept(",")) continue;
-      if (!accept("}")) blame(unexpected("the brace is not closed"), at < end ? at : place);
+      if (!accept("}")) blame(unexpected("the brace is not closed"), source.at < end ? source.at : place);
       break;
     }
     return dynamic((scope) => dictOf(pairs.map(([key, value]) => [key(scope), value(scope)])));
   }
 
-  function number(): Value {
-    const literal = match(numberShape);
-    assert(literal !== null, "a number begins here");
-    const place = at;
-    at += literal.length;
-    const rest = match(identifier);
-    if (rest !== null && !keywords.has(rest)) blame("a number is not well formed", place);
-    const value = /^0[xXoObB]/.test(literal) ? parseInBase(literal, 0) : (parseInteger(literal) ?? parseFloatText(literal));
-    if (value === null || (/^0[0-9_]*[1-9]/.test(literal) && typeof value === "bigint" && !/^0[xXoObB]/.test(literal))) {
-      blame("a number is not well formed", place);
-    }
-    return value;
-  }
-
-  // Strings.
-
-  function strings(): Evaluate {
-    const parts: (string | Evaluate)[] = [];
-    for (let head = match(stringStart); head !== null; head = match(stringStart)) {
-      parts.push(...literal(head));
-      skipBlanks();
-    }
-    if (parts.every((part) => typeof part === "string")) {
-      const whole = parts.join("");
+  function joined(pieces: readonly Piece<Evaluate>[]): Evaluate {
+    if (isText(pieces)) {
+      const whole = pieces.join("");
       return () => whole;
     }
-    return joined(parts);
-  }
-
-  function joined(parts: readonly (string | Evaluate)[]): Evaluate {
+    const parts = pieces.map((piece) => (typeof piece === "string" ? piece : node(shown(piece))));
     return (scope) => {
       let whole = "";
       for (const part of parts) {
@@ -536,117 +518,22 @@ function compile(template: string, start: number, end: number): Evaluate {
     };
   }
 
-  /** One literal, from its prefix on: texts, and the fields of an f-string. */
-  function literal(head: string): (string | Evaluate)[] {
-    const place = at;
-    const prefix = /^[A-Za-z]*/.exec(head)?.[0].toLowerCase() ?? "";
-    if (!["", "r", "u", "f", "rf", "fr"].includes(prefix)) {
-      blame(prefix.includes("b") ? "bytes are not supported" : `a text cannot begin with '${prefix}'`);
-    }
-    at += head.length;
-    const quote = head.slice(prefix.length);
-    const parts = textAndFields(prefix.includes("f"), prefix.includes("r"), () => looksAt(quote));
-    if (!looksAt(quote)) blame("the text is not closed", place);
-    at += quote.length;
-    return parts;
-  }
-
-  /** Up to where `isOver`, or to the end. */
-  function textAndFields(hasFields: boolean, isRaw: boolean, isOver: () => boolean, inSpec = false): (string | Evaluate)[] {
-    const parts: (string | Evaluate)[] = [];
-    let plain = "";
-    while (at < end && !isOver()) {
-      const char = template[at] as string;
-      if (char === "\\") plain += isRaw ? rawEscape() : escape();
-      else if (hasFields && (char === "{" || char === "}") && template[at + 1] === char && !inSpec) {
-        plain += char;
-        at += 2;
-      } else if (hasFields && char === "{") {
-        parts.push(plain, nested(field));
-        plain = "";
-      } else if (hasFields && char === "}") blame("a single '}' in an f-string; write '}}' for the sign itself");
-      else {
-        plain += char;
-        at++;
-      }
-    }
-    parts.push(plain);
-    return parts.filter((part) => part !== "");
-  }
-
-  /** A backslash stays, and keeps a quote behind it from ending the text. */
-  function rawEscape(): string {
-    const length = at + 1 < end && !"{}".includes(template[at + 1] as string) ? 2 : 1;
-    at += length;
-    return template.slice(at - length, at);
-  }
-
-  function escape(): string {
-    const place = at;
-    at++;
-    if (at >= end) blame("the text is not closed", place);
-    const octal = match(/[0-7]{1,3}/y);
-    if (octal !== null) {
-      at += octal.length;
-      return String.fromCodePoint(Number.parseInt(octal, 8));
-    }
-    const letter = template[at] as string;
-    const size = { x: 2, u: 4, U: 8 }[letter];
-    if (size !== undefined) {
-      const digits = template.slice(at + 1, Math.min(at + 1 + size, end));
-      const code = Number.parseInt(digits, 16);
-      if (digits.length < size || !/^[0-9a-fA-F]+$/.test(digits) || code > 0x10ffff) blame(`'\\${letter}' takes ${size} hexadecimal digits`, place);
-      at += 1 + size;
-      return String.fromCodePoint(code);
-    }
-    if (letter === "N") blame("characters by name are not supported; write \\u and the number", place);
-    const known = escapes[letter];
-    // An unknown escape stays as it is; before a brace the backslash alone does, since the brace has its own meaning.
-    if (known === undefined && "{}".includes(letter)) return "\\";
-    at++;
-    return known ?? `\\${letter}`;
-  }
-
-  /** A replacement field of an f-string, from its opening brace. */
-  function field(): Evaluate {
-    const place = at++;
-    const begin = at;
-    skipBlanks();
-    if (looksAt("}") || looksAt("!") || looksAt(":")) blame("an expression is missing in the field", at);
-    const value = expressions();
-    let label: string | null = null;
-    if (accept("=", ["="])) {
-      skipBlanks();
-      label = template.slice(begin, at);
-    }
-    let conversion: string | null = null;
-    if (accept("!", ["="])) {
-      conversion = match(/[A-Za-z]/y) ?? blame("a conversion is missing after '!': r, s or a");
-      if (!"rsa".includes(conversion)) blame(`there is no conversion '!${conversion}'; it is !r, !s or !a`);
-      at++;
-    }
-    const spec = accept(":") ? joined(textAndFields(true, false, () => looksAt("}"), true)) : null;
-    if (!accept("}")) blame(unexpected("the field is not closed"), at < end ? at : place);
-    return node<Evaluate>((scope) => {
+  /** What a field of an f-string shows. */
+  function shown({ value, label, conversion, spec }: Field<Evaluate>): Evaluate {
+    const format = spec === null ? null : joined(spec);
+    return (scope) => {
       const found = value(scope);
-      const shown = conversion !== null ? converted(found, conversion) : label !== null && spec === null ? repr(found) : found;
-      return (label ?? "") + formatValue(shown, spec === null ? "" : text(spec(scope)));
-    });
+      if (conversion === null && label !== null && format === null) return label + repr(found);
+      const made = conversion === null ? found : converted(found, conversion);
+      return (label ?? "") + formatValue(made, format === null ? "" : text(format(scope)));
+    };
   }
 
   const result = expressions();
   skipBlanks();
-  if (at < end) {
-    const rest = match(identifier) ?? String.fromCodePoint(template.codePointAt(at) ?? 0);
+  if (source.at < end) {
+    const rest = match(identifier) ?? String.fromCodePoint(template.codePointAt(source.at) ?? 0);
     blame(unexpected(`'${rest}' is not expected here`));
   }
   return result;
 }
-
-const identifier = /[\p{XID_Start}_]\p{XID_Continue}*/uy;
-const stringStart = /[rRuUfFbB]{0,2}(?:'''|"""|'|")/y;
-const numberShape =
-  /0[xXoObB][0-9A-Za-z_]*|(?:[0-9](?:_?[0-9])*)?\.[0-9](?:_?[0-9])*(?:[eE][+-]?[0-9](?:_?[0-9])*)?|[0-9](?:_?[0-9])*\.?(?:[eE][+-]?[0-9](?:_?[0-9])*)?/y;
-const escapes: Readonly<Record<string, string>> = {
-  "\n": "", "\\": "\\", "'": "'", '"': '"', a: "\x07", b: "\b", f: "\f", n: "\n", r: "\r", t: "\t", v: "\v",
-};

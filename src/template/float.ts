@@ -3,7 +3,7 @@
  * Number.toFixed rounds ties up where Python rounds them to even.
  */
 import { allowBits, fail, maxDigits } from "./bounds.ts";
-import { divideToEven, exactBits, trueDivide } from "./integer.ts";
+import { divideToEven, exactBits, integerRoot, trueDivide } from "./integer.ts";
 
 const digits = "[0-9]+(?:_[0-9]+)*";
 const decimal = new RegExp(`^[+-]?(?:${digits}\\.?(?:${digits})?|\\.${digits})(?:[eE][+-]?${digits})?$`);
@@ -28,7 +28,7 @@ export interface Decimal {
 }
 
 /** The shortest digits that read back as the same float. */
-export function shortest(value: number): Decimal {
+function shortest(value: number): Decimal {
   const [mantissa = "", exponent = ""] = Math.abs(value).toExponential().split("e");
   return { negative: isNegative(value), digits: mantissa.replace(".", ""), exponent: Number(exponent) };
 }
@@ -58,13 +58,17 @@ export function exactRatio(value: number): readonly [bigint, bigint] {
 /** |value| * 10**places to the nearest integer, ties to even. */
 function scaled(value: number, places: number): bigint {
   const [top, bottom] = exactRatio(Math.abs(value));
-  return places >= 0 ? divideToEven(top * 10n ** BigInt(places), bottom) : divideToEven(top, bottom * 10n ** BigInt(-places));
+  return places >= 0
+    ? divideToEven(top * 10n ** BigInt(places), bottom)
+    : divideToEven(top, bottom * 10n ** BigInt(-places));
 }
 
 /** A finite float with exactly `places` digits after the point. */
 export function fixed(value: number, places: number): string {
   if (places > maxDigits) fail(`a precision may be at most ${maxDigits}`);
-  const text = scaled(value, places).toString().padStart(places + 1, "0");
+  const text = scaled(value, places)
+    .toString()
+    .padStart(places + 1, "0");
   const whole = text.slice(0, text.length - places);
   return places === 0 ? whole : `${whole}.${text.slice(text.length - places)}`;
 }
@@ -74,10 +78,11 @@ export function significant(value: number, count: number): Decimal {
   if (count > maxDigits) fail(`a precision may be at most ${maxDigits}`);
   const negative = isNegative(value);
   if (value === 0) return { negative, digits: "0".repeat(count), exponent: 0 };
-  // The shortest digits may round up into the next power of ten, hence the second try with one less.
   let { exponent } = shortest(value);
-  let text = scaled(value, count - 1 - exponent).toString();
-  if (text.length < count) text = scaled(value, count - 1 - --exponent).toString();
+  // The shortest digits may have been rounded up into the next power of ten: 1e-29 is a little less than that.
+  const [top, bottom] = exactRatio(Math.abs(value));
+  if (exponent < 0 ? top * 10n ** BigInt(-exponent) < bottom : top < bottom * 10n ** BigInt(exponent)) exponent--;
+  const text = scaled(value, count - 1 - exponent).toString();
   if (text.length > count) return { negative, digits: text.slice(0, count), exponent: exponent + 1 };
   return { negative, digits: text, exponent };
 }
@@ -117,7 +122,7 @@ export function roundTo(value: number, places: number): number {
   if (!Number.isFinite(value) || value === 0) return value;
   // No float has digits that far down, none reaches that far up.
   if (places > 330) return value;
-  if (places < -310) return 0 * value;
+  if (places < -310) return isNegative(value) ? -0 : 0;
   const size = scaled(value, places);
   const text = places >= 0 ? `${size}e-${places}` : `${size}e${-places}`;
   const result = Number(text);
@@ -155,7 +160,7 @@ export function floorDivmod(a: number, b: number): readonly [number, number] {
   return [floor, rest];
 }
 
-/** Exponents up to this size are computed exactly and rounded once, as a good libm does; the engine's own pow is off by a unit at times. */
+/** Exponents up to this size are computed exactly and rounded once, as a good libm does; the engine's pow may be off by a unit. */
 const exactExponent = 512;
 
 export function floatPower(base: number, exponent: number): number {
@@ -166,16 +171,27 @@ export function floatPower(base: number, exponent: number): number {
   }
   if (Math.abs(base) === 1 && !Number.isFinite(exponent)) return Number.isNaN(exponent) ? exponent : 1;
   const result = exactPower(base, exponent) ?? base ** exponent;
-  if (!Number.isFinite(result) && Number.isFinite(base) && Number.isFinite(exponent)) fail("the power is too large for a float");
+  if (!Number.isFinite(result) && Number.isFinite(base) && Number.isFinite(exponent))
+    fail("the power is too large for a float");
   return result;
 }
 
 function exactPower(base: number, exponent: number): number | null {
-  if (!Number.isInteger(exponent) || Math.abs(exponent) > exactExponent || !Number.isFinite(base) || base === 0) return null;
+  if (exponent === -0.5 && base > 0 && Number.isFinite(base)) return inverseRoot(base);
+  if (!Number.isInteger(exponent) || Math.abs(exponent) > exactExponent || !Number.isFinite(base) || base === 0)
+    return null;
   const rough = base ** exponent;
   if (!Number.isFinite(rough) || Math.abs(rough) < Number.MIN_VALUE * 2 ** 60) return null;
   const [top, bottom] = exactRatio(base);
   const size = BigInt(Math.abs(exponent));
   allowBits(Math.max(exactBits(top), exactBits(bottom)) * Number(size));
   return exponent > 0 ? trueDivide(top ** size, bottom ** size) : trueDivide(bottom ** size, top ** size);
+}
+
+/** 1 / sqrt(value), rounded once. */
+function inverseRoot(value: number): number {
+  const [top, bottom] = exactRatio(value);
+  // 160 bits of root and a mark that more may follow: nothing of that form lies half way between two floats.
+  const shift = 160n + BigInt(exactBits(top));
+  return trueDivide(integerRoot((bottom << (2n * shift)) / top) | 1n, 1n << shift);
 }

@@ -9,12 +9,12 @@
  *   old        = "%" [ "(" key ")" ] { "#" | "0" | "-" | " " | "+" } [ width | "*" ] [ "." [ precision | "*" ] ] old-type
  *   old-type   = "d" | "i" | "u" | "o" | "x" | "X" | "e" | "E" | "f" | "F" | "g" | "G" | "c" | "r" | "s" | "a" | "%"
  */
-import { allowText, fail } from "./bounds.ts";
+import { allowText, clipped, fail } from "./bounds.ts";
 import { strftime } from "./dateformat.ts";
 import { charCount, sliceText } from "./characters.ts";
 import { fixed, floatText, isNegative, positional, scientific, significant, truncate } from "./float.ts";
 import { integerText, toFloat } from "./integer.ts";
-import { described, keyOf, numberOf, repr, text } from "./value.ts";
+import { ascii, described, keyOf, numberOf, repr, text } from "./value.ts";
 import type { Value } from "./value.ts";
 
 interface Spec {
@@ -36,7 +36,8 @@ const shape = /^(?:([^])?([<>=^]))?([-+ ])?(z)?(#)?(0)?(\d+)?([,_])?(?:\.(\d+))?
 /** `format(value, spec)`. */
 export function formatValue(value: Value, spec: string): string {
   if (spec === "") return text(value);
-  if (value !== null && typeof value === "object" && (value.kind === "moment" || value.kind === "day")) return strftime(value, spec);
+  if (value !== null && typeof value === "object" && (value.kind === "moment" || value.kind === "day"))
+    return strftime(value, spec);
   const parsed = expectSpec(spec);
   const number = numberOf(value);
   if (typeof number === "bigint") return formatInteger(number, parsed);
@@ -46,13 +47,13 @@ export function formatValue(value: Value, spec: string): string {
 }
 
 function expectSpec(spec: string): Spec {
-  const match = shape.exec(spec) ?? fail(`'${spec}' is no format specification`);
+  const match = shape.exec(spec) ?? fail(`'${clipped(spec)}' is no format specification`);
   const [, fill, align, sign, positiveZero, alternate, zero, width, grouping, precision, type] = match;
   allowText(Number(width ?? 0));
   return {
     fill: fill ?? (zero === undefined ? " " : "0"),
     align: align ?? "",
-    sign: sign ?? "-",
+    sign: sign ?? "",
     positiveZero: positiveZero !== undefined,
     alternate: alternate !== undefined,
     zero: zero !== undefined,
@@ -65,7 +66,7 @@ function expectSpec(spec: string): Spec {
 
 function formatText(value: string, spec: Spec): string {
   if (spec.type !== "" && spec.type !== "s") fail(`the format type '${spec.type}' is not for text`);
-  if (spec.sign !== "-" || spec.alternate || spec.grouping !== "" || spec.align === "=" || spec.positiveZero) {
+  if (spec.sign !== "" || spec.alternate || spec.grouping !== "" || spec.align === "=" || spec.positiveZero) {
     fail("sign, '#', '=', 'z' and grouping are not for text");
   }
   const shown = spec.precision === null ? value : sliceText(value, { start: 0, stop: spec.precision, step: null });
@@ -87,7 +88,8 @@ function formatInteger(value: bigint, spec: Spec): string {
   if (spec.precision !== null) fail("a precision is not for integers");
   if (spec.positiveZero) fail("'z' is not for integers");
   if (type === "c") {
-    if (spec.grouping !== "" || spec.alternate || spec.sign !== "-") fail("sign, '#' and grouping do not go with the format type 'c'");
+    if (spec.grouping !== "" || spec.alternate || spec.sign !== "")
+      fail("sign, '#' and grouping do not go with the format type 'c'");
     return padNumber("", "", charOf(value), "", spec);
   }
   if (type !== "" && !"bdnoxX".includes(type)) fail(`the format type '${type}' is not for integers`);
@@ -98,7 +100,14 @@ function formatInteger(value: bigint, spec: Spec): string {
   const size = value < 0n ? -value : value;
   const digits = radix === 10 ? integerText(size) : size.toString(radix);
   const prefix = spec.alternate && radix !== 10 ? `0${type}` : "";
-  return padNumber(signOf(value < 0n, spec), prefix, type === "X" ? digits.toUpperCase() : digits, "", spec, radix === 10 ? 3 : 4);
+  return padNumber(
+    signOf(value < 0n, spec),
+    prefix,
+    type === "X" ? digits.toUpperCase() : digits,
+    "",
+    spec,
+    radix === 10 ? 3 : 4,
+  );
 }
 
 export function charOf(code: bigint): string {
@@ -138,17 +147,22 @@ function floatBody(value: number, spec: Spec): readonly [string, string] {
       const [mantissa = "", exponent = ""] = scientific(significant(size, (precision ?? 6) + 1)).split("e");
       return [withPoint(mantissa, alternate), `e${exponent}`];
     }
-    case "f": return [withPoint(fixed(size, precision ?? 6), alternate), ""];
+    case "f":
+      return [withPoint(fixed(size, precision ?? 6), alternate), ""];
     case "%": {
       if (!Number.isFinite(size * 100)) return ["inf", "%"];
       return [withPoint(fixed(size * 100, precision ?? 6), alternate), "%"];
     }
     case "g":
-    case "n": return general(size, precision ?? 6, alternate, false);
+    case "n":
+      return general(size, precision ?? 6, alternate, false);
     default: {
       if (precision !== null) return general(size, precision, alternate, true);
       const [mantissa = "", exponent] = floatText(size).split("e");
-      return [exponent === undefined ? mantissa : withPoint(mantissa, alternate), exponent === undefined ? "" : `e${exponent}`];
+      return [
+        exponent === undefined ? mantissa : withPoint(mantissa, alternate),
+        exponent === undefined ? "" : `e${exponent}`,
+      ];
     }
   }
 }
@@ -244,12 +258,18 @@ export function formatPercent(template: string, value: Value): string {
   return result;
 }
 
-function percentPiece(value: Value, type: string, flags: ReadonlySet<string>, width: number, precision: number | null): string {
+function percentPiece(
+  value: Value,
+  type: string,
+  flags: ReadonlySet<string>,
+  width: number,
+  precision: number | null,
+): string {
   const align = flags.has("-") ? "<" : flags.has("0") ? "=" : ">";
   const spec: Spec = {
     fill: align === "=" ? "0" : " ",
     align,
-    sign: flags.has("+") ? "+" : flags.has(" ") ? " " : "-",
+    sign: flags.has("+") ? "+" : flags.has(" ") ? " " : "",
     positiveZero: false,
     alternate: flags.has("#"),
     zero: align === "=",
@@ -258,11 +278,21 @@ function percentPiece(value: Value, type: string, flags: ReadonlySet<string>, wi
     precision,
     type,
   };
-  const textSpec: Spec = { ...spec, fill: " ", align: align === "=" ? ">" : align, sign: "-", alternate: false, type: "s" };
+  const textSpec: Spec = {
+    ...spec,
+    fill: " ",
+    align: align === "=" ? ">" : align,
+    sign: "",
+    alternate: false,
+    type: "s",
+  };
   switch (type) {
-    case "s": return formatText(text(value), textSpec);
+    case "s":
+      return formatText(text(value), textSpec);
     case "r":
-    case "a": return formatText(repr(value), textSpec);
+      return formatText(repr(value), textSpec);
+    case "a":
+      return formatText(ascii(repr(value)), textSpec);
     case "c": {
       const char = typeof value === "string" ? value : charOf(expectInteger(value, type));
       if (charCount(char) !== 1) fail("'%c' takes one character or its number");
@@ -280,7 +310,10 @@ function percentPiece(value: Value, type: string, flags: ReadonlySet<string>, wi
       const size = whole < 0n ? -whole : whole;
       const digits = (radix === 10 ? integerText(size) : size.toString(radix)).padStart(precision ?? 0, "0");
       const prefix = spec.alternate && radix !== 10 ? `0${type}` : "";
-      return padNumber(signOf(whole < 0n, spec), prefix, type === "X" ? digits.toUpperCase() : digits, "", { ...spec, type: "d" });
+      return padNumber(signOf(whole < 0n, spec), prefix, type === "X" ? digits.toUpperCase() : digits, "", {
+        ...spec,
+        type: "d",
+      });
     }
     case "e":
     case "E":
@@ -291,7 +324,8 @@ function percentPiece(value: Value, type: string, flags: ReadonlySet<string>, wi
       const number = numberOf(value) ?? fail(`'%${type}' takes a number, not ${described(value)}`);
       return formatFloat(typeof number === "bigint" ? toFloat(number) : number, spec);
     }
-    default: return fail(`'%' formatting does not know the type '${type}'`);
+    default:
+      return fail(`'%' formatting does not know the type '${type}'`);
   }
 }
 

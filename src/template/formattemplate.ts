@@ -5,11 +5,11 @@
  *   text     = { char | "{{" | "}}" | field }
  *   field    = "{" [ number ] { "[" key "]" } [ "!" ( "r" | "s" | "a" ) ] [ ":" spec ] "}"         fields may stand in a spec, one level deep
  */
-import { allowText, fail } from "./bounds.ts";
+import { allowText, clipped, fail } from "./bounds.ts";
 import { formatValue } from "./format.ts";
 import { parseInteger } from "./integer.ts";
 import { placeOf } from "./slice.ts";
-import { described, keyOf, repr, text } from "./value.ts";
+import { ascii, described, keyOf, repr, text } from "./value.ts";
 import type { Value } from "./value.ts";
 
 export function formatTemplate(template: string, values: readonly Value[]): string {
@@ -19,9 +19,11 @@ export function formatTemplate(template: string, values: readonly Value[]): stri
 
   function valueOf(name: string): Value {
     const isNumbered = name !== "";
-    if (numbered !== null && numbered !== isNumbered) fail("format() takes either numbered fields or fields without numbers");
+    if (numbered !== null && numbered !== isNumbered)
+      fail("format() takes either numbered fields or fields without numbers");
     numbered = isNumbered;
-    if (isNumbered && !/^\d+$/.test(name)) fail(`format() has no value that is named '${name}'; use an f-string`);
+    if (isNumbered && !/^\d+$/.test(name))
+      fail(`format() has no value that is named '${clipped(name)}'; use an f-string`);
     const index = isNumbered ? Number(name) : next++;
     return values[index] ?? (index < values.length ? null : fail(`format() has no value for the field {${name}}`));
   }
@@ -39,7 +41,8 @@ export function formatTemplate(template: string, values: readonly Value[]): stri
       at++;
       spec = body(depth + 1);
     }
-    if (template[at] !== "}") fail(`a field of format() is not closed, or has what it cannot have: '${template}'`);
+    if (template[at] !== "}")
+      fail(`a field of format() is not closed, or has what it cannot have: '${clipped(template)}'`);
     at++;
     return formatValue(value, spec);
   }
@@ -72,14 +75,6 @@ export function converted(value: Value, conversion: string): string {
   if (conversion === "r") return repr(value);
   if (conversion === "a") return ascii(repr(value));
   return fail(`there is no conversion '!${conversion}'; it is !r, !s or !a`);
-}
-
-export function ascii(shown: string): string {
-  return shown.replace(/[^\0-\x7f]/gu, (char) => {
-    const code = char.codePointAt(0) ?? 0;
-    if (code < 0x100) return `\\x${code.toString(16).padStart(2, "0")}`;
-    return code < 0x10000 ? `\\u${code.toString(16).padStart(4, "0")}` : `\\U${code.toString(16).padStart(8, "0")}`;
-  });
 }
 
 function member(value: Value, key: string): Value {

@@ -2,7 +2,7 @@
  * Whole numbers of any size as Python has them: floor division, powers, exact division to floats, reading and printing.
  * Every operation that can grow its operands asks bounds.ts first.
  */
-import { allowBits, fail, maxDigits, spend } from "./bounds.ts";
+import { allowBits, allowProduct, fail, maxDigits, spend } from "./bounds.ts";
 
 /** Bits of the absolute value; an upper bound by at most 3 for large ones. */
 export function bitsOf(value: bigint): number {
@@ -65,8 +65,8 @@ export function integerText(value: bigint): string {
 }
 
 export function multiply(a: bigint, b: bigint): bigint {
-  const bits = bitsOf(a) + bitsOf(b);
-  if (bits > 64) allowBits(bits);
+  const [x, y] = [bitsOf(a), bitsOf(b)];
+  if (x + y > 64) allowProduct(x, y);
   return a * b;
 }
 
@@ -179,7 +179,7 @@ export function trueDivide(a: bigint, b: bigint): number {
   const negative = a < 0n !== b < 0n;
   const top = a < 0n ? -a : a;
   const bottom = b < 0n ? -b : b;
-  if (top === 0n) return 0;
+  if (top === 0n) return negative ? -0 : 0;
   // 66 bits of quotient and a sticky bit below them; fewer where the result is subnormal, so that it is rounded only once.
   let shift = 66 - (exactBits(top) - exactBits(bottom));
   if (shift > 1074 + 2) shift = 1074 + 2;

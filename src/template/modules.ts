@@ -8,14 +8,38 @@
  * Nothing here writes, starts or waits for anything.
  */
 import { fail } from "./bounds.ts";
-import { builtins, dictMethods, expectInteger, expectNumber, floatMethods, integerMethods, sequenceMethods } from "./builtins.ts";
 import {
-  dateOf, day, dayOf, daysOf, expectDate, expectTime, fieldsOf, fromTimestamp, isoWeek, microsOf, moment, second, secondsToMicros,
-  span, timestampOf, utc, weekdayOf, zone,
+  builtins,
+  dictMethods,
+  expectInteger,
+  expectNumber,
+  floatMethods,
+  integerMethods,
+  sequenceMethods,
+} from "./builtins.ts";
+import {
+  dateOf,
+  day,
+  dayOf,
+  daysOf,
+  expectDate,
+  expectTime,
+  fieldsOf,
+  fromTimestamp,
+  isoWeek,
+  microsOf,
+  moment,
+  roundedMicros,
+  second,
+  secondsToMicros,
+  span,
+  timestampOf,
+  utc,
+  weekdayOf,
+  zone,
 } from "./calendar.ts";
 import type { Day, Moment, Span, Zone } from "./calendar.ts";
 import { dateText, inZone, momentText, parseIso, strftime, strptime } from "./dateformat.ts";
-import { roundToInteger } from "./float.ts";
 import { floorDivide, floorRemainder, trueDivide } from "./integer.ts";
 import { mathematics } from "./mathematics.ts";
 import { baseName, dirName, joinPaths, normalPath, splitExtension } from "./path.ts";
@@ -26,13 +50,18 @@ import { described, numberOf, tuple } from "./value.ts";
 import type { Callable, TypeName, Value } from "./value.ts";
 
 /** What a dotted name can lead to: a value, or names further on. */
-export type Name = { readonly is: "value"; readonly value: Value } | { readonly is: "module"; readonly names: ReadonlyMap<string, Name> };
+export type Name =
+  | { readonly is: "value"; readonly value: Value }
+  | { readonly is: "module"; readonly names: ReadonlyMap<string, Name> };
 
 function callable(shape: string, body: Body, type: TypeName | null = null): Callable {
   return { kind: "function", signature: signature(shape, body), type };
 }
 
-function moduleOf(values: Iterable<readonly [string, Value]>, modules: readonly (readonly [string, Name])[] = []): Name {
+function moduleOf(
+  values: Iterable<readonly [string, Value]>,
+  modules: readonly (readonly [string, Name])[] = [],
+): Name {
   const names = new Map<string, Name>(modules);
   for (const [name, value] of values) names.set(name, { is: "value", value });
   return { is: "module", names };
@@ -57,11 +86,13 @@ const pathFunctions = functions("path.", [
   ["isdir(path)", ([path], _rest, { file }) => file(expectText(path, "isdir()"))?.type === "folder"],
   [
     "getsize(path)",
-    ([path], _rest, { file }) => BigInt((file(expectText(path, "getsize()")) ?? fail(`there is no file '${String(path)}'`)).bytes),
+    ([path], _rest, { file }) =>
+      BigInt((file(expectText(path, "getsize()")) ?? fail(`there is no file '${String(path)}'`)).bytes),
   ],
   [
     "getmtime(path)",
-    ([path], _rest, { file }) => (file(expectText(path, "getmtime()")) ?? fail(`there is no file '${String(path)}'`)).modifiedAt / 1000,
+    ([path], _rest, { file }) =>
+      (file(expectText(path, "getmtime()")) ?? fail(`there is no file '${String(path)}'`)).modifiedAt / 1000,
   ],
 ]);
 const path = moduleOf(pathFunctions);
@@ -83,7 +114,9 @@ const os = moduleOf(
 
 function optionalZone(value: Value | undefined): Zone | null {
   if (value === undefined || value === null) return null;
-  return typeof value === "object" && value.kind === "zone" ? value : fail(`a time zone is expected, not ${described(value)}`);
+  return typeof value === "object" && value.kind === "zone"
+    ? value
+    : fail(`a time zone is expected, not ${described(value)}`);
 }
 
 function expectSpan(value: Value | undefined): Span {
@@ -97,7 +130,13 @@ function expectMoment(value: Value | undefined): Moment {
 }
 
 function expectDay(value: Value | undefined): Day | Moment {
-  if (value !== undefined && value !== null && typeof value === "object" && (value.kind === "day" || value.kind === "moment")) return value;
+  if (
+    value !== undefined &&
+    value !== null &&
+    typeof value === "object" &&
+    (value.kind === "day" || value.kind === "moment")
+  )
+    return value;
   return fail(`a date is expected, not ${described(value ?? null)}`);
 }
 
@@ -107,7 +146,12 @@ function field(value: Value | undefined, otherwise: number): number {
 
 const newMoment: Body = ([year, month, dayOfMonth, hour, minute, seconds, microsecond, at]) => {
   const days = expectDate(field(year, 0), field(month, 0), field(dayOfMonth, 0));
-  const time = { hour: field(hour, 0), minute: field(minute, 0), second: field(seconds, 0), microsecond: field(microsecond, 0) };
+  const time = {
+    hour: field(hour, 0),
+    minute: field(minute, 0),
+    second: field(seconds, 0),
+    microsecond: field(microsecond, 0),
+  };
   return moment(BigInt(days) * day + expectTime(time), optionalZone(at));
 };
 
@@ -123,7 +167,7 @@ const newSpan: Body = (args) => {
     whole += micros;
     fraction += rest;
   });
-  return span(whole + roundToInteger(fraction));
+  return span(roundedMicros(whole, fraction));
 };
 
 function nowMicros(milliseconds: number): bigint {
@@ -143,7 +187,10 @@ const momentName = moduleOf([
     ["now(tz=)", ([at], _rest, { now }) => fromTimestamp(nowMicros(now()), optionalZone(at))],
     ["today()", (_args, _rest, { now }) => fromTimestamp(nowMicros(now()), null)],
     ["utcnow()", (_args, _rest, { now }) => moment(nowMicros(now()), null)],
-    ["strptime(text, format)", ([text, format]) => strptime(expectText(text, "strptime()"), expectText(format, "strptime()"))],
+    [
+      "strptime(text, format)",
+      ([text, format]) => strptime(expectText(text, "strptime()"), expectText(format, "strptime()")),
+    ],
     ["fromisoformat(text)", ([text]) => parseIso(expectText(text, "fromisoformat()"))],
   ]),
 ]);
@@ -156,7 +203,10 @@ const dayName = moduleOf([
       ([timestamp]) => dateOf(fromTimestamp(secondsToMicros(expectNumber(timestamp, "fromtimestamp()")), null)),
     ],
     ["fromisoformat(text)", ([text]) => dateOf(parseIso(expectText(text, "fromisoformat()")))],
-    ["fromordinal(ordinal)", ([ordinal]) => dayOf(Number(expectInteger(ordinal, "fromordinal()")) - 1 + daysOf(1, 1, 1))],
+    [
+      "fromordinal(ordinal)",
+      ([ordinal]) => dayOf(Number(expectInteger(ordinal, "fromordinal()")) - 1 + daysOf(1, 1, 1)),
+    ],
   ]),
 ]);
 
@@ -169,7 +219,11 @@ const types: readonly (readonly [string, Callable, Name])[] = [
   ],
   [
     "date",
-    callable("date(year!, month!, day!)", ([year, month, d]) => dayOf(expectDate(field(year, 0), field(month, 0), field(d, 0))), "day"),
+    callable(
+      "date(year!, month!, day!)",
+      ([year, month, d]) => dayOf(expectDate(field(year, 0), field(month, 0), field(d, 0))),
+      "day",
+    ),
     dayName,
   ],
   [
@@ -215,7 +269,11 @@ const momentMethods = methods([
   [
     "isoformat(date, sep=, timespec=)",
     ([value, sep, precision]) =>
-      momentText(expectMoment(value), expectText(sep ?? "T", "isoformat()"), expectText(precision ?? "auto", "isoformat()")),
+      momentText(
+        expectMoment(value),
+        expectText(sep ?? "T", "isoformat()"),
+        expectText(precision ?? "auto", "isoformat()"),
+      ),
   ],
   ["timestamp(date)", ([value]) => trueDivide(timestampOf(expectMoment(value)), second)],
   ["date(date)", ([value]) => dateOf(expectMoment(value))],
@@ -253,14 +311,28 @@ const dayMethods = methods([
 
 const spanMethods = methods([["total_seconds(span)", ([value]) => trueDivide(expectSpan(value).micros, second)]]);
 
-const environmentMethods = methods([["get(environment, key, default?)", ([, ...args], rest, around) => getEnvironment(args, rest, around)]]);
+const environmentMethods = methods([
+  ["get(environment, key, default?)", ([, ...args], rest, around) => getEnvironment(args, rest, around)],
+]);
 
 const none: ReadonlyMap<string, Signature> = new Map();
 
 const methodsOfTypes: Readonly<Record<TypeName, ReadonlyMap<string, Signature>>> = {
-  none, bool: integerMethods, int: integerMethods, float: floatMethods, str: textMethods, list: sequenceMethods,
-  tuple: sequenceMethods, dict: dictMethods, range: sequenceMethods, day: dayMethods, moment: momentMethods, span: spanMethods,
-  zone: none, environment: environmentMethods, function: none,
+  none,
+  bool: integerMethods,
+  int: integerMethods,
+  float: floatMethods,
+  str: textMethods,
+  list: sequenceMethods,
+  tuple: sequenceMethods,
+  dict: dictMethods,
+  range: sequenceMethods,
+  day: dayMethods,
+  moment: momentMethods,
+  span: spanMethods,
+  zone: none,
+  environment: environmentMethods,
+  function: none,
 };
 
 export function methodOf(type: TypeName, name: string): Signature | null {
@@ -297,7 +369,8 @@ export function attributeOf(value: Value, name: string): { readonly value: Value
       return null;
     case "range":
       return name === "start" || name === "stop" || name === "step" ? { value: value[name] } : null;
-    default: return null;
+    default:
+      return null;
   }
 }
 
@@ -314,6 +387,15 @@ export const memberNames: ReadonlySet<string> = new Set([
   ...Object.values(methodsOfTypes).flatMap((own) => [...own.keys()]),
   ...calendarAttributes,
   ...clockAttributes,
-  "tzinfo", "days", "seconds", "microseconds", "start", "stop", "step", "real", "imag", "numerator", "denominator",
+  "tzinfo",
+  "days",
+  "seconds",
+  "microseconds",
+  "start",
+  "stop",
+  "step",
+  "real",
+  "imag",
+  "numerator",
+  "denominator",
 ]);
-

@@ -6,9 +6,7 @@ import { dayOf, day, moment, span, timestampOf } from "./calendar.ts";
 import { charsOf, sliceText } from "./characters.ts";
 import { exactRatio, finite, floorDivmod, floatPower } from "./float.ts";
 import { formatPercent } from "./format.ts";
-import {
-  bitsOf, divideToEven, floorDivide, floorRemainder, multiply, power, toFloat, trueDivide,
-} from "./integer.ts";
+import { bitsOf, divideToEven, floorDivide, floorRemainder, multiply, power, toFloat, trueDivide } from "./integer.ts";
 import { placeOf, placesOf, take } from "./slice.ts";
 import type { Slice } from "./slice.ts";
 import type { Surroundings } from "./surroundings.ts";
@@ -35,10 +33,15 @@ function isBig(pair: readonly [bigint, bigint] | readonly [number, number]): pai
 }
 
 function sequenceOf(value: Value): Sequence | null {
-  return value !== null && typeof value === "object" && (value.kind === "list" || value.kind === "tuple") ? value : null;
+  return value !== null && typeof value === "object" && (value.kind === "list" || value.kind === "tuple")
+    ? value
+    : null;
 }
 
-function isKind<K extends "span" | "moment" | "day">(value: Value, kind: K): value is Extract<Value, { readonly kind: K }> {
+function isKind<K extends "span" | "moment" | "day">(
+  value: Value,
+  kind: K,
+): value is Extract<Value, { readonly kind: K }> {
   return value !== null && typeof value === "object" && value.kind === kind;
 }
 
@@ -122,7 +125,7 @@ export const divide: Binary = (a, b) => {
   if (isKind(a, "span")) {
     if (isKind(b, "span")) return trueDivide(a.micros, b.micros);
     const y = numberOf(b);
-    if (y !== null && y == 0) fail("division by zero");
+    if (y !== null && Number(y) === 0) fail("division by zero");
     if (typeof y === "bigint") return span(divideToEven(a.micros, y));
     if (typeof y === "number") {
       const [top, bottom] = exactRatio(finite(y));
@@ -158,7 +161,11 @@ export const raise: Binary = (a, b) => {
   return pair[1] >= 0n ? power(pair[0], pair[1]) : floatPower(toFloat(pair[0]), toFloat(pair[1]));
 };
 
-function bitwise(sign: string, onInts: (a: bigint, b: bigint) => bigint, onBooleans?: (a: boolean, b: boolean) => boolean): Binary {
+function bitwise(
+  sign: string,
+  onInts: (a: bigint, b: bigint) => bigint,
+  onBooleans?: (a: boolean, b: boolean) => boolean,
+): Binary {
   return (a, b) => {
     if (onBooleans !== undefined && typeof a === "boolean" && typeof b === "boolean") return onBooleans(a, b);
     const [x, y] = [numberOf(a), numberOf(b)];
@@ -166,9 +173,21 @@ function bitwise(sign: string, onInts: (a: bigint, b: bigint) => bigint, onBoole
   };
 }
 
-export const bitAnd = bitwise("&", (a, b) => a & b, (a, b) => a && b);
-export const bitOr = bitwise("|", (a, b) => a | b, (a, b) => a || b);
-export const bitXor = bitwise("^", (a, b) => a ^ b, (a, b) => a !== b);
+export const bitAnd = bitwise(
+  "&",
+  (a, b) => a & b,
+  (a, b) => a && b,
+);
+export const bitOr = bitwise(
+  "|",
+  (a, b) => a | b,
+  (a, b) => a || b,
+);
+export const bitXor = bitwise(
+  "^",
+  (a, b) => a ^ b,
+  (a, b) => a !== b,
+);
 
 function expectShift(count: bigint): bigint {
   return count < 0n ? fail("a shift by a negative number of bits") : count;
@@ -292,4 +311,3 @@ export function range(start: bigint, stop: bigint, step: bigint): Range {
   const size = step > 0n ? step : -step;
   return { kind: "range", start, stop, step, length: distance > 0n ? (distance + size - 1n) / size : 0n };
 }
-

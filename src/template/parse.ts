@@ -13,12 +13,12 @@
  * ended, or that has brackets right inside its braces and something else than a slice between them, is an error.
  */
 import { TemplateSyntaxError } from "./errors.ts";
-import { parseExpression } from "./expression.ts";
-import type { Expression } from "./expression.ts";
+import type { Expression, parseExpression } from "./expression.ts";
 import { pathPatterns } from "./path.ts";
 import type { Slice } from "./slice.ts";
 
-export type CommandPiece = { readonly kind: "text"; readonly text: string } | { readonly kind: "input" } | { readonly kind: "quoted" };
+export type CommandPiece =
+  { readonly kind: "text"; readonly text: string } | { readonly kind: "input" } | { readonly kind: "quoted" };
 
 /** `pattern` is the text of the pattern, braces and all. */
 export type Part =
@@ -74,10 +74,14 @@ function patternAt(text: string, start: number): Found | null {
   let inside = start + 1;
   while (text[inside] === " " || text[inside] === "\t") inside++;
   switch (text[inside]) {
-    case "%": return shellPattern(text, start, inside + 1);
-    case "=": return expressionPattern(text, start, inside + 1);
-    case "[": return wordsPattern(text, start, inside);
-    default: return pathPattern(text, start, inside);
+    case "%":
+      return shellPattern(text, start, inside + 1);
+    case "=":
+      return expressionPattern(text, start, inside + 1);
+    case "[":
+      return wordsPattern(text, start, inside);
+    default:
+      return pathPattern(text, start, inside);
   }
 }
 
@@ -85,7 +89,11 @@ function patternAt(text: string, start: number): Found | null {
 function expectEnd(text: string, start: number, from: number, mark: string): number {
   const end = text.indexOf(mark, from);
   if (end !== -1) return end;
-  throw new TemplateSyntaxError(`the pattern has no '${mark}' at its end (a literal brace is written '\\{')`, text, start);
+  throw new TemplateSyntaxError(
+    `the pattern has no '${mark}' at its end (a literal brace is written '\\{')`,
+    text,
+    start,
+  );
 }
 
 function shellPattern(text: string, start: number, from: number): Found {
@@ -108,7 +116,9 @@ function piecesOf(command: string): CommandPiece[] {
 
 function expressionPattern(text: string, start: number, from: number): Found {
   const end = expectEnd(text, start, from, "=}");
-  const textOf = parseExpression(text, from, end);
+  // Loaded on demand, but in one go: the expression language takes several milliseconds that most templates need not wait for.
+  const loaded = require("./expression.ts") as { readonly parseExpression: typeof parseExpression };
+  const textOf = loaded.parseExpression(text, from, end);
   return { part: { kind: "expression", pattern: text.slice(start, end + 2), textOf }, end: end + 2 };
 }
 
@@ -118,7 +128,9 @@ function pathPattern(text: string, start: number, inside: number): Found | null 
   const sign = text.slice(inside, close).replace(/[ \t]+$/, "");
   if (sign === "") return { part: { kind: "input" }, end: close + 1 };
   const partOf = pathPatterns.get(sign);
-  return partOf === undefined ? null : { part: { kind: "path", pattern: text.slice(start, close + 1), partOf }, end: close + 1 };
+  return partOf === undefined
+    ? null
+    : { part: { kind: "path", pattern: text.slice(start, close + 1), partOf }, end: close + 1 };
 }
 
 /** From the bracket; braces that are not closed on the same line are text. */
@@ -155,7 +167,8 @@ function wordsPattern(text: string, start: number, bracket: number): Found | nul
     at++;
   }
   if (text[at] !== "]") {
-    const expected = bounds.length === 1 && bounds[0] === null ? "an index" : bounds.length === 3 ? "']'" : "':' or ']'";
+    const expected =
+      bounds.length === 1 && bounds[0] === null ? "an index" : bounds.length === 3 ? "']'" : "':' or ']'";
     blame(at >= close ? "the pattern has no ']'" : `${expected} is expected here`, at);
   }
   if (bounds.length === 1 && bounds[0] === null) blame("an index is missing between '[' and ']'", at);

@@ -95,7 +95,9 @@ export function call(
   const problem = misfit(target, args.length, names, hidden);
   if (problem !== null) fail(problem);
   const bound: (Value | undefined)[] = args.slice(0, target.placed);
-  names.forEach((name, index) => (bound[target.parameters.findIndex((parameter) => parameter.name === name)] = named[index]));
+  names.forEach(
+    (name, index) => (bound[target.parameters.findIndex((parameter) => parameter.name === name)] = named[index]),
+  );
   return target.body(bound, args.slice(target.placed), surroundings);
 }
 

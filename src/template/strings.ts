@@ -9,7 +9,17 @@
  */
 import { allowItems, allowText, fail, spend } from "./bounds.ts";
 import {
-  charCount, charsOf, offsetOf, placeOfOffset, splitWords, splitWordsFromEnd, strip, stripEnd, stripStart, whitespace, wordsOf,
+  charCount,
+  charsOf,
+  offsetOf,
+  placeOfOffset,
+  splitWords,
+  splitWordsFromEnd,
+  strip,
+  stripEnd,
+  stripStart,
+  whitespace,
+  wordsOf,
 } from "./characters.ts";
 import { formatTemplate } from "./formattemplate.ts";
 import { signature } from "./signature.ts";
@@ -61,7 +71,9 @@ method("capitalize(text)", ([text]) => {
 });
 method("swapcase(text)", ([text]) =>
   grown(
-    Array.from(String(text), (char) => (/\p{Uppercase}/u.test(char) ? char.toLowerCase() : char.toUpperCase())).join(""),
+    Array.from(String(text), (char) => (/\p{Uppercase}/u.test(char) ? char.toLowerCase() : char.toUpperCase())).join(
+      "",
+    ),
   ),
 );
 method("title(text)", ([text]) => {
@@ -213,7 +225,8 @@ method("rsplit(text, sep=, maxsplit=)", ([text, sep, maxsplit]) => {
   return listOfTexts([...parts, whole.slice(0, end)].reverse());
 });
 method("splitlines(text, keepends=)", ([text, keepends]) => {
-  const lines = String(text).match(/[^\n\r\v\f\x1c-\x1e\x85\u2028\u2029]*(?:\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]|$)/g) ?? [];
+  const lines =
+    String(text).match(/[^\n\r\v\f\x1c-\x1e\x85\u2028\u2029]*(?:\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]|$)/g) ?? [];
   // The end of the text after a line end is no line.
   const found = lines.filter((line, index) => line !== "" || index < lines.length - 1);
   if (keepends !== undefined && truth(keepends)) return listOfTexts(found);
@@ -244,7 +257,13 @@ method("replace(text, old, new, count?)", ([text, old, fresh, count]) => {
   const pieces = before === "" ? ["", ...Array.from(whole), ""] : whole.split(before);
   const cuts = limit < 0 ? pieces.length - 1 : Math.min(limit, pieces.length - 1);
   allowText(whole.length + cuts * (after.length - before.length));
-  return pieces.slice(0, cuts + 1).join(after) + pieces.slice(cuts + 1).map((piece) => before + piece).join("");
+  return (
+    pieces.slice(0, cuts + 1).join(after) +
+    pieces
+      .slice(cuts + 1)
+      .map((piece) => before + piece)
+      .join("")
+  );
 });
 
 // White space and width.
@@ -252,7 +271,8 @@ method("replace(text, old, new, count?)", ([text, old, fresh, count]) => {
 function stripper(name: string, start: boolean, end: boolean): void {
   method(`${name}(text, chars?)`, ([text, chars]) => {
     const whole = String(text);
-    if (chars === undefined || chars === null) return start && end ? strip(whole) : start ? stripStart(whole) : stripEnd(whole);
+    if (chars === undefined || chars === null)
+      return start && end ? strip(whole) : start ? stripStart(whole) : stripEnd(whole);
     const unwanted = new Set(expectText(chars, `${name}()`));
     const all = charsOf(whole);
     let [from, to] = [0, all.length];

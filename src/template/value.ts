@@ -42,11 +42,37 @@ export interface Callable {
 }
 
 export type Value =
-  | null | boolean | bigint | number | string | Sequence | Dict | Range | Day | Moment | Span | Zone | Environment | Callable;
+  | null
+  | boolean
+  | bigint
+  | number
+  | string
+  | Sequence
+  | Dict
+  | Range
+  | Day
+  | Moment
+  | Span
+  | Zone
+  | Environment
+  | Callable;
 
 export type TypeName =
-  | "none" | "bool" | "int" | "float" | "str" | "list" | "tuple" | "dict" | "range" | "day" | "moment" | "span" | "zone"
-  | "environment" | "function";
+  | "none"
+  | "bool"
+  | "int"
+  | "float"
+  | "str"
+  | "list"
+  | "tuple"
+  | "dict"
+  | "range"
+  | "day"
+  | "moment"
+  | "span"
+  | "zone"
+  | "environment"
+  | "function";
 
 export function list(items: readonly Value[]): Sequence {
   return { kind: "list", items };
@@ -58,17 +84,34 @@ export function tuple(items: readonly Value[]): Sequence {
 
 export function typeOf(value: Value): TypeName {
   switch (typeof value) {
-    case "boolean": return "bool";
-    case "bigint": return "int";
-    case "number": return "float";
-    case "string": return "str";
-    default: return value === null ? "none" : value.kind;
+    case "boolean":
+      return "bool";
+    case "bigint":
+      return "int";
+    case "number":
+      return "float";
+    case "string":
+      return "str";
+    default:
+      return value === null ? "none" : value.kind;
   }
 }
 
 const articles: Readonly<Record<TypeName, string>> = {
-  none: "None", bool: "a boolean", int: "an integer", float: "a float", str: "a text", list: "a list", tuple: "a tuple", dict: "a dict",
-  range: "a range", day: "a date", moment: "a datetime", span: "a timedelta", zone: "a time zone", environment: "os.environ",
+  none: "None",
+  bool: "a boolean",
+  int: "an integer",
+  float: "a float",
+  str: "a text",
+  list: "a list",
+  tuple: "a tuple",
+  dict: "a dict",
+  range: "a range",
+  day: "a date",
+  moment: "a datetime",
+  span: "a timedelta",
+  zone: "a time zone",
+  environment: "os.environ",
   function: "a function",
 };
 
@@ -77,25 +120,30 @@ export function described(value: Value): string {
   return articles[typeOf(value)];
 }
 
-export function typeDescribed(type: TypeName): string {
-  return articles[type];
-}
-
 export function truth(value: Value): boolean {
   switch (typeof value) {
-    case "boolean": return value;
-    case "bigint": return value !== 0n;
-    case "number": return value !== 0;
-    case "string": return value !== "";
+    case "boolean":
+      return value;
+    case "bigint":
+      return value !== 0n;
+    case "number":
+      return value !== 0;
+    case "string":
+      return value !== "";
     default:
       if (value === null) return false;
       switch (value.kind) {
         case "list":
-        case "tuple": return value.items.length > 0;
-        case "dict": return value.entries.size > 0;
-        case "range": return value.length > 0n;
-        case "span": return value.micros !== 0n;
-        default: return true;
+        case "tuple":
+          return value.items.length > 0;
+        case "dict":
+          return value.entries.size > 0;
+        case "range":
+          return value.length > 0n;
+        case "span":
+          return value.micros !== 0n;
+        default:
+          return true;
       }
   }
 }
@@ -110,8 +158,7 @@ export function equal(a: Value, b: Value): boolean {
   spend(20);
   const x = numberOf(a);
   const y = numberOf(b);
-  // The engine compares bigint with number by their mathematical values, as Python does.
-  if (x !== null && y !== null) return x == y;
+  if (x !== null && y !== null) return compareNumbers(x, y) === 0;
   if (a === null || b === null || typeof a !== "object" || typeof b !== "object") return a === b;
   switch (a.kind) {
     case "list":
@@ -129,20 +176,30 @@ export function equal(a: Value, b: Value): boolean {
     case "range":
       if (b.kind !== "range" || a.length !== b.length) return false;
       return a.length === 0n || (a.start === b.start && (a.length === 1n || a.step === b.step));
-    case "day": return b.kind === "day" && a.days === b.days;
+    case "day":
+      return b.kind === "day" && a.days === b.days;
     case "span":
-    case "zone": return b.kind === a.kind && a.micros === b.micros;
+    case "zone":
+      return b.kind === a.kind && a.micros === b.micros;
     case "moment": {
       if (b.kind !== "moment" || (a.zone === null) !== (b.zone === null)) return false;
       return a.zone === null ? a.micros === b.micros : timestampOf(a) === timestampOf(b);
     }
-    case "environment": return b.kind === "environment";
-    case "function": return b.kind === "function" && a.signature === b.signature;
+    case "environment":
+      return b.kind === "environment";
+    case "function":
+      return b.kind === "function" && a.signature === b.signature;
   }
 }
 
+/** By the mathematical values, also of an integer and a float; NaN when one of them is. */
+function compareNumbers(x: bigint | number, y: bigint | number): number {
+  if (x < y) return -1;
+  return x > y ? 1 : x <= y ? 0 : Number.NaN;
+}
+
 /** By code points, as Python orders text; UTF-16 units would put an emoji before U+E000. */
-export function compareText(a: string, b: string): number {
+function compareText(a: string, b: string): number {
   if (a === b) return 0;
   const length = Math.min(a.length, b.length);
   spend(length);
@@ -162,7 +219,7 @@ export function compare(a: Value, b: Value): number {
   spend(20);
   const x = numberOf(a);
   const y = numberOf(b);
-  if (x !== null && y !== null) return x < y ? -1 : x > y ? 1 : x == y ? 0 : Number.NaN;
+  if (x !== null && y !== null) return compareNumbers(x, y);
   if (typeof a === "string" && typeof b === "string") return compareText(a, b);
   if (a !== null && b !== null && typeof a === "object" && typeof b === "object") {
     if ((a.kind === "list" && b.kind === "list") || (a.kind === "tuple" && b.kind === "tuple")) {
@@ -176,7 +233,8 @@ export function compare(a: Value, b: Value): number {
     if (a.kind === "day" && b.kind === "day") return a.days - b.days;
     if (a.kind === "span" && b.kind === "span") return order(a.micros, b.micros);
     if (a.kind === "moment" && b.kind === "moment") {
-      if ((a.zone === null) !== (b.zone === null)) fail("a datetime with a time zone cannot be compared with one without");
+      if ((a.zone === null) !== (b.zone === null))
+        fail("a datetime with a time zone cannot be compared with one without");
       return a.zone === null ? order(a.micros, b.micros) : order(timestampOf(a), timestampOf(b));
     }
   }
@@ -202,10 +260,14 @@ export function keyOf(value: Value): string {
         allowText(keys.reduce((sum, key) => sum + key.length + 8, 2));
         return JSON.stringify(keys);
       }
-      case "day": return `day${value.days}`;
-      case "span": return `span${value.micros}`;
-      case "moment": return value.zone === null ? `local${value.micros}` : `moment${timestampOf(value)}`;
-      default: break;
+      case "day":
+        return `day${value.days}`;
+      case "span":
+        return `span${value.micros}`;
+      case "moment":
+        return value.zone === null ? `local${value.micros}` : `moment${timestampOf(value)}`;
+      default:
+        break;
     }
   }
   return fail(`${described(value)} cannot be a key of a dict`);
@@ -223,11 +285,13 @@ export function itemsOf(value: Value): readonly Value[] {
       case "tuple":
         allowItems(value.items.length);
         return value.items;
-      case "dict": return Array.from(value.entries.values(), ([key]) => key);
+      case "dict":
+        return Array.from(value.entries.values(), ([key]) => key);
       case "range":
         allowItems(Number(value.length));
         return Array.from({ length: Number(value.length) }, (_, index) => value.start + BigInt(index) * value.step);
-      default: break;
+      default:
+        break;
     }
   }
   return fail(`${described(value)} is no sequence`);
@@ -238,11 +302,16 @@ export function text(value: Value): string {
   if (typeof value === "string") return value;
   if (value !== null && typeof value === "object") {
     switch (value.kind) {
-      case "day": return dateText(value);
-      case "moment": return momentText(value, " ", "auto");
-      case "span": return spanText(value);
-      case "zone": return zoneText(value);
-      default: break;
+      case "day":
+        return dateText(value);
+      case "moment":
+        return momentText(value, " ", "auto");
+      case "span":
+        return spanText(value);
+      case "zone":
+        return zoneText(value);
+      default:
+        break;
     }
   }
   return repr(value);
@@ -275,24 +344,37 @@ export function repr(value: Value): string {
 
   function show(shown: Value): void {
     spend(50);
-    switch (typeof shown) {
-      case "boolean": return put(shown ? "True" : "False");
-      case "bigint": return put(integerText(shown));
-      case "number": return put(floatText(shown));
-      case "string": return put(textRepr(shown));
-    }
+    if (typeof shown === "boolean") return put(shown ? "True" : "False");
+    if (typeof shown === "bigint") return put(integerText(shown));
+    if (typeof shown === "number") return put(floatText(shown));
+    if (typeof shown === "string") return put(textRepr(shown));
     if (shown === null) return put("None");
     switch (shown.kind) {
-      case "list": return putAll(shown.items.map((item) => [item]), "[", "]");
-      case "tuple": return putAll(shown.items.map((item) => [item]), "(", shown.items.length === 1 ? ",)" : ")");
-      case "dict": return putAll(shown.entries.values(), "{", "}");
-      case "range": return put(`range(${shown.start}, ${shown.stop}${shown.step === 1n ? "" : `, ${shown.step}`})`);
+      case "list":
+        return putAll(
+          shown.items.map((item) => [item]),
+          "[",
+          "]",
+        );
+      case "tuple":
+        return putAll(
+          shown.items.map((item) => [item]),
+          "(",
+          shown.items.length === 1 ? ",)" : ")",
+        );
+      case "dict":
+        return putAll(shown.entries.values(), "{", "}");
+      case "range":
+        return put(`range(${shown.start}, ${shown.stop}${shown.step === 1n ? "" : `, ${shown.step}`})`);
       case "day":
       case "moment":
       case "span":
-      case "zone": return put(dateRepr(shown));
-      case "environment": return fail("os.environ as a whole cannot be printed; name a variable");
-      case "function": return fail(`the function ${shown.signature.name} is no value; call it`);
+      case "zone":
+        return put(dateRepr(shown));
+      case "environment":
+        return fail("os.environ as a whole cannot be printed; name a variable");
+      case "function":
+        return fail(`the function ${shown.signature.name} is no value; call it`);
     }
   }
 
@@ -309,13 +391,22 @@ export function isPrintable(value: string): boolean {
 function textRepr(value: string): string {
   const quote = value.includes("'") && !value.includes('"') ? '"' : "'";
   spend(value.length * 10);
-  const escaped = value.replace(/[\\\n\r\t]/g, (char) => escapes[char] ?? char).replace(unprintable, (char) => {
-    if (char === " ") return char;
-    const code = char.codePointAt(0) ?? 0;
-    if (code < 0x100) return `\\x${code.toString(16).padStart(2, "0")}`;
-    return code < 0x10000 ? `\\u${code.toString(16).padStart(4, "0")}` : `\\U${code.toString(16).padStart(8, "0")}`;
-  });
+  const escaped = value
+    .replace(/[\\\n\r\t]/g, (char) => escapes[char] ?? char)
+    .replace(unprintable, (char) => (char === " " ? char : numbered(char)));
   return quote + (quote === "'" ? escaped.replace(/'/g, "\\'") : escaped) + quote;
 }
 
 const escapes: Readonly<Record<string, string>> = { "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t" };
+
+/** The escape of a character by its number. */
+function numbered(char: string): string {
+  const code = char.codePointAt(0) ?? 0;
+  if (code < 0x100) return `\\x${code.toString(16).padStart(2, "0")}`;
+  return code < 0x10000 ? `\\u${code.toString(16).padStart(4, "0")}` : `\\U${code.toString(16).padStart(8, "0")}`;
+}
+
+/** With escapes for everything beyond ASCII. */
+export function ascii(shown: string): string {
+  return shown.replace(/[^\0-\x7f]/gu, numbered);
+}
