@@ -100,7 +100,7 @@ const bans: readonly Ban[] = [
   {
     rule: "SQL lives in store/",
     pattern:
-      /\b(?:SELECT\s[^"'`]*\sFROM|INSERT\s+(?:OR\s+\w+\s+)?INTO|UPDATE\s+\w+\s+SET|DELETE\s+FROM|CREATE\s+(?:TABLE|INDEX)|PRAGMA)\b|from "bun:sqlite"/,
+      /\b(?:SELECT\s[^"'`]*\sFROM\b|INSERT\s+(?:OR\s+\w+\s+)?INTO|UPDATE\s+\w+\s+SET|DELETE\s+FROM|CREATE\s+(?:TABLE|INDEX)|PRAGMA\s+\w+\s*[=(;])|from "bun:sqlite"/,
     among: src,
     except: /^src\/store\//,
     remedy: "add a function to the contract in store/store.ts",
