@@ -33,7 +33,7 @@ export async function recover(options: RecoverOptions): Promise<Recovery> {
       log.info(`Database has ${unfinished} unfinished tasks of earlier runs - left alone (run them with --restart)`);
     return { group: null, nothingToDo: false };
   }
-  return await takeOver(options);
+  return takeOver(options);
 }
 
 async function takeOver(options: RecoverOptions): Promise<Recovery> {

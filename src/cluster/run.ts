@@ -245,7 +245,7 @@ async function chooseStore(options: ClusterOptions): Promise<Store> {
   const settings = options.noDatabase ? null : databaseSettings(options.config);
   if (settings !== null) {
     const { databaseFile, openStore } = await import("../store/open.ts");
-    if (databaseFile(settings) !== null) return await openStore({ ...settings, clock: systemClock });
+    if (databaseFile(settings) !== null) return openStore({ ...settings, clock: systemClock });
     options.loggers("server").warning("No database configured - automatically disabled");
   }
   const { MemoryStore } = await import("../store/memory.ts");

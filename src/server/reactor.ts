@@ -180,7 +180,7 @@ function checkClients(state: ServerState, now: number, effects: ServerEffect[]):
   if (now - state.lastCheck < Math.min(evictMs / 10, graceMs / 2)) return;
   state.lastCheck = now;
   note(effects, "debug", () => `Checking clients (${state.clients.size} connected)`);
-  for (const client of [...state.clients.values()]) {
+  for (const client of state.clients.values()) {
     const gone = client.standing.at === "away" && now - client.standing.since >= graceMs;
     if (!gone && now - client.lastHeard < evictMs) continue;
     note(effects, "warning", () => `Evicting client (${name(client)})`);
@@ -214,13 +214,13 @@ function leave(state: ServerState, client: ClientEntry, how: LeaveKind, reason: 
 function dispatch(state: ServerState, now: number, effects: ServerEffect[]): void {
   if (state.phase.at !== "running") return;
   const { bundleSize } = state.settings;
-  while (state.ready.length > 0 && state.willing.size > 0) {
-    const share = Math.max(1, Math.ceil(state.ready.length / state.willing.size));
-    for (const client of [...state.willing]) {
-      const count = Math.min(client.credit, share, bundleSize ?? share, state.ready.length);
-      if (count === 0) return;
-      assign(state, client, count, now, effects);
-    }
+  if (state.willing.size === 0) return;
+  const share = Math.max(1, Math.ceil(state.ready.length / state.willing.size));
+  // A client with credit left is put back at the end of the set, so this goes round and round while there are tasks.
+  for (const client of state.willing) {
+    const count = Math.min(client.credit, share, bundleSize ?? share, state.ready.length);
+    if (count === 0) return;
+    assign(state, client, count, now, effects);
   }
 }
 

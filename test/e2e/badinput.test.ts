@@ -62,7 +62,7 @@ test("a bad inline tag on line 7: hsx runs the rest, reports the line, and keeps
   const said = complaint(ended);
   expect(said[0]).toMatch(/^ *ERROR \[hypershell\.submit\] t\.in, line 7: .*k:bad\/value/);
   expect(said.at(-1)).toContain("1 of 10 tasks failed");
-  expect(site.lines("failed")).toEqual([lines[6]!]);
+  expect(site.lines("failed")).toEqual([lines[6]]);
 });
 
 test("a missing file, a folder, a file that may not be read: one line, status 5", async () => {

@@ -6,7 +6,7 @@ import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { linesOf, openSite, type Site, sorted } from "./harness.ts";
+import { linesOf, openSite, type Site, sorted, until } from "./harness.ts";
 
 const uuid = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}";
 
@@ -201,7 +201,7 @@ test("W33: Ctrl-C ends the run with one line and status 4, leaves no process, an
   );
   await using run = site.start(["hsx", "t.in", "-N4"]);
   // Each task: its shell and a child of its own.
-  while (site.left().filter((line) => line.endsWith("sleep 100")).length < 4) await Bun.sleep(5);
+  await until(() => site.left().filter((line) => line.endsWith("sleep 100")).length >= 4, "the tasks have started");
   run.kill("SIGINT");
   const ended = await run.ended;
   expect([ended.status, linesOf(ended.stderr)]).toEqual([
@@ -221,7 +221,7 @@ test("SIGTERM ends the run with status 143, and children of children with it", a
   await using site = openSite();
   site.write("t.in", "sh -c 'sleep 100 & sleep 100'\nsh -c 'sleep 100; true'\n");
   await using run = site.start(["hsx", "t.in", "-N2"]);
-  while (site.left().filter((line) => line.endsWith("sleep 100")).length < 3) await Bun.sleep(5);
+  await until(() => site.left().filter((line) => line.endsWith("sleep 100")).length >= 3, "the tasks have started");
   run.kill("SIGTERM");
   expect((await run.ended).status).toBe(143);
   await site.deserted();
@@ -248,7 +248,7 @@ test("SIGUSR1 lets running tasks end, starts no others, and keeps those for a la
     ),
   );
   await using run = site.start(["hsx", "t.in", "-N2"]);
-  while (!site.exists("started-0") || !site.exists("started-1")) await Bun.sleep(5);
+  await until(() => site.exists("started-0") && site.exists("started-1"), "the tasks have started");
   run.kill("SIGUSR1");
   await run.line(/Signal interrupt \(SIGUSR1\)/);
   site.write("go", "");
@@ -263,7 +263,7 @@ test("SIGUSR2 stops running tasks, whose outcomes count, and starts no others", 
   await using site = openSite();
   site.write("t.in", "sleep 100\nsleep 100\necho never\n");
   await using run = site.start(["hsx", "t.in", "-N2"]);
-  while (site.left().filter((line) => line.includes("sleep 100")).length < 2) await Bun.sleep(5);
+  await until(() => site.left().filter((line) => line.includes("sleep 100")).length >= 2, "the tasks have started");
   run.kill("SIGUSR2");
   const ended = await run.ended;
   expect([ended.status, ended.stdout]).toEqual([7, ""]);
@@ -301,7 +301,7 @@ test("a stored task keeps its template: --restart needs no -t, and a -t does not
   await using site = openSite();
   site.write("t.in", Array.from({ length: 4 }, (_, n) => `${n}`).join("\n"));
   await using run = site.start(["hsx", "t.in", "-N2", "-t", "[ -e go ] || sleep 100; echo mine {}"]);
-  while (site.left().filter((line) => line.endsWith("sleep 100")).length < 2) await Bun.sleep(5);
+  await until(() => site.left().filter((line) => line.endsWith("sleep 100")).length >= 2, "the tasks have started");
   run.kill("SIGINT");
   await run.ended;
   site.write("go", "");
