@@ -53,8 +53,20 @@ export function plainWords(command: string): string[] | null {
 
 /** Variables by which a user changes what the shell does with plain words, or that change by themselves. */
 const meddling = [
-  "BASHOPTS", "BASHPID", "BASH_ARGV0", "BASH_COMPAT", "BASH_XTRACEFD", "EPOCHREALTIME", "EPOCHSECONDS", "EXECIGNORE", "LINENO", "PPID",
-  "RANDOM", "SECONDS", "SHELLOPTS", "SRANDOM",
+  "BASHOPTS",
+  "BASHPID",
+  "BASH_ARGV0",
+  "BASH_COMPAT",
+  "BASH_XTRACEFD",
+  "EPOCHREALTIME",
+  "EPOCHSECONDS",
+  "EXECIGNORE",
+  "LINENO",
+  "PPID",
+  "RANDOM",
+  "SECONDS",
+  "SHELLOPTS",
+  "SRANDOM",
 ] as const;
 
 /** A name that is none for a shell, to see what becomes of it. */

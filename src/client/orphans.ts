@@ -90,7 +90,12 @@ done
 `;
 
 /** `sessions` gives the ids of the sessions (process ids) of all tasks that run now. */
-export function guardOrphans(clientId: string, path: string | undefined, clock: Clock, sessions: () => number[]): OrphanGuard {
+export function guardOrphans(
+  clientId: string,
+  path: string | undefined,
+  clock: Clock,
+  sessions: () => number[],
+): OrphanGuard {
   let guard: Bun.Subprocess<"pipe", "ignore", "ignore"> | null = null;
   let timer: Timer | null = null;
   let closed = false;

@@ -61,6 +61,10 @@ export function prepareFolder(folder: string): void {
     mkdirSync(folder, { recursive: true });
     accessSync(folder, constants.W_OK | constants.X_OK);
   } catch (error) {
-    throw runtimeError("client", "OutputError", `Cannot write captured output to folder "${folder}": ${failureReason(error)}`);
+    throw runtimeError(
+      "client",
+      "OutputError",
+      `Cannot write captured output to folder "${folder}": ${failureReason(error)}`,
+    );
   }
 }

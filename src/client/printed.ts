@@ -7,6 +7,8 @@ import type { StopSignal } from "./executor.ts";
 import { type Group, groupOf } from "./group.ts";
 
 export interface Printing {
+  /** Also the id of its session. */
+  readonly pid: number;
   /** Rejects when the command is stopped or prints more than a command line can hold. */
   readonly ended: Promise<ShellOutput>;
   /** Stops the command and its children. */
@@ -14,7 +16,7 @@ export interface Printing {
 }
 
 /** Most that may be printed, bytes. */
-export const mostPrinted = 1 << 20;
+const mostPrinted = 1 << 20;
 
 export interface PrintingOptions {
   readonly cwd: string;
@@ -35,6 +37,7 @@ export function printedBy(words: string[], options: PrintingOptions): Printing {
   const group = groupOf(child.pid, () => child.exitCode !== null || child.signalCode !== null);
   let stopped = false;
   return {
+    pid: child.pid,
     ended: read(child, group, () => stopped),
     stop(signal) {
       stopped = true;

@@ -95,7 +95,9 @@ export function createExecutor(options: ExecutorOptions): ProcessExecutor {
   const outputs = openShared(place(options.outputPath), place(options.errorsPath));
 
   const alive = new Map<Bun.Subprocess, Task>();
-  const sessions = (): number[] => Array.from(alive.keys(), (child) => child.pid);
+  /** Leaders of the sessions of commands inside templates. */
+  const asked = new Set<number>();
+  const sessions = (): number[] => [...Array.from(alive.keys(), (child) => child.pid), ...asked];
   const guard = windows ? null : guardOrphans(options.clientId, options.environment["PATH"], clock, sessions);
   /** The task whose process is being started. */
   let starting: Task | null = null;
@@ -105,12 +107,14 @@ export function createExecutor(options: ExecutorOptions): ProcessExecutor {
   let plainSeen = 0;
   let directStarts = 0;
 
+  const stdout: number | "inherit" = outputs.output ?? "inherit";
+  const stderr: number | "inherit" = outputs.errors ?? "inherit";
   const shared = {
     // Processes inherit the working directory; naming it costs a system call and would fail once the folder is renamed.
     ...(cwd === process.cwd() ? {} : { cwd }),
     stdin: "ignore" as const,
-    stdout: (outputs.output ?? "inherit") as number | "inherit",
-    stderr: (outputs.errors ?? "inherit") as number | "inherit",
+    stdout,
+    stderr,
     detached: !windows,
     onExit: processEnded,
   };
@@ -124,7 +128,7 @@ export function createExecutor(options: ExecutorOptions): ProcessExecutor {
 
   function begin(task: Task, template: string | null, attempt: number): void {
     try {
-      const command = expand(template, task.assignment.args, (asked) => printed(task, asked));
+      const command = expand(template, task.assignment.args, (inner) => printed(task, inner));
       if (typeof command === "string") return launch(task, command, 0);
       command.then(
         (text) => (task.stopped === null ? launch(task, text, 0) : endStopped(task, task.stopped)),
@@ -136,16 +140,22 @@ export function createExecutor(options: ExecutorOptions): ProcessExecutor {
   }
 
   /** What a command inside the template prints; it has the task's environment, as far as there is one. */
-  function printed(task: Task, command: string): Promise<ShellOutput> {
+  async function printed(task: Task, command: string): Promise<ShellOutput> {
     if (task.stopped !== null) throw new Error("stopped");
     viaShell.fill(task.assignment, null, clock.now());
-    const printing = printedBy(wordsFor(command), { cwd, env: viaShell.variables, stderr: shared.stderr });
+    const printing = printedBy(wordsFor(command), { cwd, env: viaShell.variables, stderr });
     const earlier = task.interrupt;
     task.interrupt = (signal) => {
       earlier?.(signal);
       printing.stop(signal);
     };
-    return printing.ended;
+    asked.add(printing.pid);
+    guard?.taskStarted();
+    try {
+      return await printing.ended;
+    } finally {
+      asked.delete(printing.pid);
+    }
   }
 
   function expansionFailed(task: Task, template: string | null, attempt: number, error: unknown): void {
@@ -257,7 +267,10 @@ export function createExecutor(options: ExecutorOptions): ProcessExecutor {
     const delayMs = pausesMs[attempt];
     if (delayMs === undefined || !passing.has(failureCode(error))) return false;
     log.debug(() => `Cannot start task (${task.assignment.id}): ${failureReason(error)}, trying again`);
-    const timer = clock.after(delayMs, again);
+    const timer = clock.after(delayMs, () => {
+      task.interrupt = null;
+      again();
+    });
     task.interrupt = (signal) => {
       timer.cancel();
       endStopped(task, signal);
@@ -267,10 +280,11 @@ export function createExecutor(options: ExecutorOptions): ProcessExecutor {
 
   function refusal(error: unknown, command: string): string {
     const code = failureCode(error);
-    if (code === "E2BIG") return `the command (${command.length} characters) and its environment are more than the system takes`;
+    if (code === "E2BIG")
+      return `the command (${command.length} characters) and its environment are more than the system takes`;
     if (code === "ERR_INVALID_ARG_VALUE") return "a command or a tag contains a zero byte";
     if (!existsSync(cwd)) return `the working directory "${cwd}" does not exist`;
-    return failureReason(error);
+    return `${failureReason(error)} (${shell} in "${cwd}")`;
   }
 
   // ---- the end
@@ -282,7 +296,8 @@ export function createExecutor(options: ExecutorOptions): ProcessExecutor {
     alive.delete(child);
     const status = code ?? (signal === null ? unknownStatus : 128 + signalNumber(signal));
     // What we sent ourselves went to the whole group: it would have ended the shell too.
-    if (task.direct && signal !== null && signal !== task.signalled && direct!.reportsSignals) reportSignal(task, status);
+    if (task.direct && signal !== null && signal !== task.signalled && direct!.reportsSignals)
+      reportSignal(task, status);
     else if (task === starting) endLater(task, status);
     else end(task, status);
   }
@@ -301,7 +316,7 @@ export function createExecutor(options: ExecutorOptions): ProcessExecutor {
       Bun.spawn(words, {
         stdin: "ignore",
         stdout: "ignore",
-        stderr: captured ?? shared.stderr,
+        stderr: captured ?? stderr,
         detached: true,
         onExit: () => end(task, status, completionTime),
       });

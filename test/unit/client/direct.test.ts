@@ -1,6 +1,15 @@
 /* With and without shell must be the same in everything that a program or its user can see. */
 import { expect, test } from "bun:test";
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { openDirect, plainWords } from "../../../src/client/direct.ts";
@@ -13,14 +22,66 @@ import { newAssignment, type TaskPlace, taskPlace } from "./tasks.ts";
 test("a plain program with plain arguments needs no shell", () => {
   expect(plainWords("sleep 1")).toEqual(["sleep", "1"]);
   expect(plainWords("  ./bin/tool.sh \t -a --b=c,d x@y:/z 50% +1 - -- ")).toEqual([
-    "./bin/tool.sh", "-a", "--b=c,d", "x@y:/z", "50%", "+1", "-", "--",
+    "./bin/tool.sh",
+    "-a",
+    "--b=c,d",
+    "x@y:/z",
+    "50%",
+    "+1",
+    "-",
+    "--",
   ]);
 });
 
 test("everything that a shell might see something in goes to the shell", () => {
-  const signs = ["'", '"', "`", "$", "\\", "*", "?", "[", "]", "{", "}", "(", ")", "<", ">", "|", "&", ";", "!", "#", "~", "^", "\n", "\r", "\0", "é", "\u3000"];
+  const signs = [
+    "'",
+    '"',
+    "`",
+    "$",
+    "\\",
+    "*",
+    "?",
+    "[",
+    "]",
+    "{",
+    "}",
+    "(",
+    ")",
+    "<",
+    ">",
+    "|",
+    "&",
+    ";",
+    "!",
+    "#",
+    "~",
+    "^",
+    "\n",
+    "\r",
+    "\0",
+    "é",
+    "\u3000",
+  ];
   for (const sign of signs) expect(plainWords(`ls a${sign}b`)).toBeNull();
-  for (const command of ["", "  ", "A=1 env", "a=b", "-x", "+x", "%1", "@x", "ls | wc", "cd /", "exit 3", "true", "[ a ]", "if", "time ls", "setsid ls"]) {
+  for (const command of [
+    "",
+    "  ",
+    "A=1 env",
+    "a=b",
+    "-x",
+    "+x",
+    "%1",
+    "@x",
+    "ls | wc",
+    "cd /",
+    "exit 3",
+    "true",
+    "[ a ]",
+    "if",
+    "time ls",
+    "setsid ls",
+  ]) {
     expect(plainWords(command)).toBeNull();
   }
 });
@@ -158,7 +219,11 @@ test("a program that appears earlier in PATH, or vanishes, is noticed at once", 
 test("a signal from us ends a direct task as it ends one of the shell, and nothing is said of it", async () => {
   using site = programs();
   using direct = await warmed({ cwd: site.folder, environment: site.environment });
-  for (const [signal, status] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGKILL", 137]] as const) {
+  for (const [signal, status] of [
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+    ["SIGKILL", 137],
+  ] as const) {
     const { running, outcome } = direct.start("sleep 60");
     running.signal(signal);
     expect((await outcome).exitStatus).toBe(status);
@@ -170,7 +235,8 @@ test("with captured output the shell's word on a dead program is captured too", 
   using site = programs();
   using through = taskPlace({ cwd: site.folder, environment: site.environment, capture: true });
   using direct = await warmed({ cwd: site.folder, environment: site.environment, capture: true });
-  const text = async (place: TaskPlace): Promise<string> => readFileSync((await place.run("dies SEGV")).errpath!, "utf8");
+  const text = async (place: TaskPlace): Promise<string> =>
+    readFileSync((await place.run("dies SEGV")).errpath!, "utf8");
   expect(await text(direct)).toBe(await text(through));
 });
 
@@ -187,6 +253,10 @@ test("where a user's settings reach into the shell, or PATH is unusual, the shel
   expect(await direct({ SHELLOPTS: "xtrace" })).toBeNull();
   expect(await direct({ RANDOM: "1" })).toBeNull();
   expect(await direct({ "BASH_FUNC_ls%%": "() { :; }" })).toBeNull();
-  expect(await openDirect("/bin/bash", site.folder, inherited({ environment: site.environment, exports: {} }))).toBeNull();
-  expect(await openDirect("/no/such/sh", site.folder, inherited({ environment: site.environment, exports: {} }))).toBeNull();
+  expect(
+    await openDirect("/bin/bash", site.folder, inherited({ environment: site.environment, exports: {} })),
+  ).toBeNull();
+  expect(
+    await openDirect("/no/such/sh", site.folder, inherited({ environment: site.environment, exports: {} })),
+  ).toBeNull();
 });

@@ -24,7 +24,17 @@ const variablesOf = (changes: Parameters<typeof newAssignment>[0], command: stri
 test("every column of a task has its variable, and what is not known yet reads null", () => {
   const variables = variablesOf({});
   for (const field of taskFields) expect(variables[`TASK_${field.toUpperCase()}`]).toBeString();
-  for (const field of ["CORES", "MEMORY", "TIMEOUT", "CORES_MAX", "MEMORY_MAX", "EXIT_STATUS", "DURATION", "NEXT_ID", "PREVIOUS_ID"]) {
+  for (const field of [
+    "CORES",
+    "MEMORY",
+    "TIMEOUT",
+    "CORES_MAX",
+    "MEMORY_MAX",
+    "EXIT_STATUS",
+    "DURATION",
+    "NEXT_ID",
+    "PREVIOUS_ID",
+  ]) {
     expect(variables[`TASK_${field}`]).toBe("null");
   }
   expect(variables).toMatchObject({ TASK_RETRIED: "false", TASK_SERVER_ID: "null", TASK_COMPLETION_TIME: "null" });
@@ -34,7 +44,17 @@ test("what is known has its value", () => {
   const id = "0198c0de-0000-7000-8000-000000000000";
   expect(
     variablesOf(
-      { id, args: "3", group: 2, cores: 4, memory: 1024, timeout: 60, attempt: 2, previousId: "before", submitTime: 1_699_999_998_750 },
+      {
+        id,
+        args: "3",
+        group: 2,
+        cores: 4,
+        memory: 1024,
+        timeout: 60,
+        attempt: 2,
+        previousId: "before",
+        submitTime: 1_699_999_998_750,
+      },
       "echo 3",
     ),
   ).toMatchObject({
@@ -105,7 +125,9 @@ test("a tag that the client itself inherited shows where no tag of the task hide
 test("any number of different tag keys takes no room", () => {
   const environment = taskEnvironment(options, base, true);
   for (let i = 0; i < 5000; i++) environment.fill(newAssignment({ tag: { [`key${i}`]: i } }), "true", 0);
-  expect(Object.keys(environment.variables).filter((name) => name.startsWith("TASK_TAG_"))).toEqual(["TASK_TAG_KEY4999"]);
+  expect(Object.keys(environment.variables).filter((name) => name.startsWith("TASK_TAG_"))).toEqual([
+    "TASK_TAG_KEY4999",
+  ]);
 });
 
 test("a variable with the name of an object's innards is a variable", () => {
@@ -133,14 +155,21 @@ test("times follow the clocks when they are changed for the summer", async () =>
     const at = Date.UTC(2026, 2, 29, 0, 59, 59);
     console.log(text(at), text(at + 1000), text(at));
   `;
-  const child = Bun.spawn([process.execPath, "-e", program], { env: { ...process.env, TZ: "Europe/Berlin" }, stderr: "inherit" });
+  const child = Bun.spawn([process.execPath, "-e", program], {
+    env: { ...process.env, TZ: "Europe/Berlin" },
+    stderr: "inherit",
+  });
   expect(await child.stdout.text()).toBe("2026-03-29 01:59:59 2026-03-29 03:00:00 2026-03-29 01:59:59\n");
 });
 
 test("a task sees its variables, and those of no other task", async () => {
   using place = taskPlace({ exports: { FOO: "bar" } });
   await place.run("one", { tag: { site: "a", part: 0 } }, 'echo "$TASK_ARGS $TASK_ATTEMPT $TASK_TAG_SITE $FOO"');
-  await place.run("two", { tag: { part: 0 }, attempt: 2 }, 'echo "$TASK_ARGS $TASK_ATTEMPT ${TASK_TAG_SITE-none} $FOO"');
+  await place.run(
+    "two",
+    { tag: { part: 0 }, attempt: 2 },
+    'echo "$TASK_ARGS $TASK_ATTEMPT ${TASK_TAG_SITE-none} $FOO"',
+  );
   expect(place.read("out")).toBe("one 1 a bar\ntwo 2 none bar\n");
 });
 
@@ -148,7 +177,8 @@ test("what differs from the task before is told anew, what does not stays", () =
   const environment = taskEnvironment(options, base, true);
   const seen = (changes: Parameters<typeof newAssignment>[0]): unknown => {
     environment.fill(newAssignment(changes), null, 0);
-    const { TASK_GROUP, TASK_CORES, TASK_PREVIOUS_ID, TASK_SUBMIT_ID, TASK_ATTEMPT, TASK_COMMAND } = environment.variables;
+    const { TASK_GROUP, TASK_CORES, TASK_PREVIOUS_ID, TASK_SUBMIT_ID, TASK_ATTEMPT, TASK_COMMAND } =
+      environment.variables;
     return [TASK_GROUP, TASK_CORES, TASK_PREVIOUS_ID, TASK_SUBMIT_ID, TASK_ATTEMPT, TASK_COMMAND];
   };
   expect(seen({ submitId: "a" })).toEqual(["0", "null", "null", "a", "1", "null"]);

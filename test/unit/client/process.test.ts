@@ -1,5 +1,15 @@
 import { expect, test } from "bun:test";
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { UserError } from "../../../src/base/errors.ts";
 import { until } from "../../e2e/harness.ts";
@@ -18,7 +28,14 @@ test("an outcome says which dispatch it belongs to, what was run and when", asyn
   using place = taskPlace();
   const task = newAssignment({ args: "echo hello", lease: 17 });
   const outcome = await place.run(task.args, task);
-  expect(outcome).toMatchObject({ id: task.id, lease: 17, command: "echo hello", exitStatus: 0, outpath: null, errpath: null });
+  expect(outcome).toMatchObject({
+    id: task.id,
+    lease: 17,
+    command: "echo hello",
+    exitStatus: 0,
+    outpath: null,
+    errpath: null,
+  });
   expect(outcome.startTime).toBeGreaterThanOrEqual(task.submitTime);
   expect(outcome.completionTime).toBeGreaterThanOrEqual(outcome.startTime!);
   expect(place.read("out")).toBe("hello\n");
@@ -111,27 +128,75 @@ test("a working folder that has gone is an outcome that names it", async () => {
   using place = taskPlace();
   rmSync(place.folder, { recursive: true });
   expect((await place.run("true")).exitStatus).toBe(126);
-  expect(place.notes).toEqual([`error Cannot start task (${/\((.*?)\)/.exec(place.notes[0]!)![1]}): the working directory "${place.folder}" does not exist`]);
+  expect(place.notes).toEqual([
+    `error Cannot start task (${/\((.*?)\)/.exec(place.notes[0]!)![1]}): the working directory "${place.folder}" does not exist`,
+  ]);
 });
 
 test("a file for output that cannot be written is said before anything runs", () => {
   expect(() => taskPlace({ outputPath: "/no/such/folder/file" })).toThrow(UserError);
-  expect(() => taskPlace({ errorsPath: "/no/such/folder/file" })).toThrow(/errors.*"\/no\/such\/folder\/file".*no such file/i);
+  expect(() => taskPlace({ errorsPath: "/no/such/folder/file" })).toThrow(
+    /errors.*"\/no\/such\/folder\/file".*no such file/i,
+  );
   expect(() => taskPlace({ capture: true, taskFolder: "/dev/null/task" })).toThrow(UserError);
 });
 
-test("starting is tried again while there are no file numbers left", async () => {
-  // The program of its own: the limit would hit the test runner.
-  const program = `
+/** What a program prints that may have this many files open: the limit would hit the test runner too. */
+async function withFiles(limit: number, program: string): Promise<string> {
+  using place = taskPlace();
+  const head = `
+    import { closeSync, openSync } from "node:fs";
     import { taskPlace } from ${JSON.stringify(join(import.meta.dir, "tasks.ts"))};
+  `;
+  writeFileSync(join(place.folder, "program.ts"), head + program);
+  const command = `ulimit -n ${limit}; exec "${process.execPath}" program.ts`;
+  const child = Bun.spawn(["/bin/sh", "-c", command], { cwd: place.folder, stdin: "ignore", stderr: "inherit" });
+  return await child.stdout.text();
+}
+
+test("starting is tried again while there are no file numbers left", async () => {
+  const printed = await withFiles(
+    32,
+    `
     using place = taskPlace();
     const outcomes = await Promise.all(Array.from({ length: 60 }, () => place.run("sleep 0.01")));
-    console.log(outcomes.filter(({ exitStatus }) => exitStatus === 0).length, place.notes.filter((note) => note.includes("again")).length > 0);
-  `;
-  using place = taskPlace();
-  writeFileSync(join(place.folder, "many.ts"), program);
-  const child = Bun.spawn(["/bin/sh", "-c", `ulimit -n 32; exec "${process.execPath}" many.ts`], { cwd: place.folder, stderr: "pipe" });
-  expect(await child.stdout.text()).toBe("60 true\n");
+    console.log(outcomes.filter(({ exitStatus }) => exitStatus === 0).length, place.notes.some((note) => note.includes("again")));
+  `,
+  );
+  expect(printed).toBe("60 true\n");
+});
+
+test("a command of a template, too, is started again while there are no file numbers left", async () => {
+  const printed = await withFiles(
+    32,
+    `
+    using place = taskPlace();
+    const template = "echo {% sleep 0.01; echo @ %}";
+    const outcomes = await Promise.all(Array.from({ length: 40 }, () => place.run("x", {}, template)));
+    console.log(outcomes.filter(({ command }) => command === "echo x").length, place.notes.some((note) => note.includes("again")));
+  `,
+  );
+  expect(printed).toBe("40 true\n");
+});
+
+test("a task that is stopped while it waits for room never starts", async () => {
+  const printed = await withFiles(
+    64,
+    `
+    using place = taskPlace();
+    const taken = [];
+    try {
+      for (;;) taken.push(openSync("/dev/null", "r"));
+    } catch {}
+    const { running, outcome } = place.start("true");
+    const waits = running.pid === null;
+    running.signal("SIGTERM");
+    const { exitStatus, command, startTime } = await outcome;
+    taken.forEach((number) => closeSync(number));
+    console.log(waits, exitStatus, command, startTime);
+  `,
+  );
+  expect(printed).toBe("true 143 null null\n");
 });
 
 // ---- output
@@ -160,10 +225,15 @@ test("captured output goes to two files for each task, which the outcome names",
 
 test("capturing the output of many tasks leaves no file open", async () => {
   using place = taskPlace({ capture: true });
-  const open = (): number => readdirSync("/proc/self/fd").length;
-  const before = open();
   for (let i = 0; i < 50; i++) await place.run(":");
-  expect(open()).toBe(before);
+  const open = readdirSync("/proc/self/fd").map((name) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${name}`);
+    } catch {
+      return "closed meanwhile";
+    }
+  });
+  expect(open.filter((path) => path.startsWith(place.folder))).toEqual([]);
 });
 
 test("a file of captured output that cannot be made is an outcome", async () => {
@@ -238,7 +308,9 @@ test("a template that cannot be expanded is status -2, with times and without a 
   expect(outcome.startTime).toBeNumber();
   expect(outcome.completionTime).toBeGreaterThanOrEqual(outcome.startTime!);
   expect(place.notes).toEqual([
-    expect.stringMatching(new RegExp(`^error Template expansion failed for task \\(${outcome.id}\\): .*\\(cancelled\\)$`)),
+    expect.stringMatching(
+      new RegExp(`^error Template expansion failed for task \\(${outcome.id}\\): .*\\(cancelled\\)$`),
+    ),
   ]);
 });
 
