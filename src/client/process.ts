@@ -6,7 +6,10 @@
  * Invariant: every start is answered by exactly one outcome, never from within `start`.
  *
  * A start is the hottest path of a client. What keeps it short: options, argument list, environment and onExit are shared by all starts
- * (Bun.spawn reads them before it returns), nothing waits for a promise, no stream is opened.
+ * (Bun.spawn reads them before it returns), nothing waits for a promise, no stream is opened. Measured on two cores, processor time of this
+ * process per `sh -c true`, 16 at a time (the task itself takes 700 microseconds): Bun.spawn alone 53 microseconds, with 67 variables 71,
+ * all of this file 90. The thread waits in vfork until the child has executed its program, so what it does besides counts twice. Tried
+ * without effect: numbers instead of "inherit", an open /dev/null instead of "ignore", --smol, no JIT, no concurrent JIT or collector.
  */
 import { closeSync, existsSync } from "node:fs";
 import { resolve } from "node:path";
