@@ -14,9 +14,12 @@ const float = new RegExp(`^[+-]?(?:${digits}\\.?(?:${digits})?|\\.${digits})(?:[
 export function coerce(text: string): TagValue {
   switch (text.toLowerCase()) {
     case "null":
-    case "none": return null;
-    case "true": return true;
-    case "false": return false;
+    case "none":
+      return null;
+    case "true":
+      return true;
+    case "false":
+      return false;
   }
   const isInteger = integer.test(text);
   if (!isInteger && !float.test(text)) return text;

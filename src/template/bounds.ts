@@ -18,7 +18,7 @@ export function fail(reason: string): never {
 export const maxTextLength = 1 << 20;
 const maxItems = 1 << 20;
 /** Largest integer, in bits. */
-const maxBits = 1 << 17;
+export const maxBits = 1 << 17;
 /** Most decimal digits that an integer may be read from or printed with; Python's own limit. */
 export const maxDigits = 4300;
 
@@ -50,12 +50,6 @@ export function allowItems(count: number): void {
 export function allowBits(bits: number): void {
   if (bits > maxBits) fail(`the integer would be larger than ${maxBits} bits`);
   spend((bits / 64) ** 2);
-}
-
-/** To be asked before integers of so many bits are multiplied. */
-export function allowProduct(a: number, b: number): void {
-  if (a + b > maxBits) fail(`the integer would be larger than ${maxBits} bits`);
-  spend((a / 64 + 1) * (b / 64 + 1) + 20);
 }
 
 /** Long values are cut in messages. */

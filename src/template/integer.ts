@@ -2,7 +2,7 @@
  * Whole numbers of any size as Python has them: floor division, powers, exact division to floats, reading and printing.
  * Every operation that can grow its operands asks bounds.ts first.
  */
-import { allowBits, allowProduct, fail, maxDigits, spend } from "./bounds.ts";
+import { allowBits, fail, maxBits, maxDigits, spend } from "./bounds.ts";
 
 /** Bits of the absolute value; an upper bound by at most 3 for large ones. */
 export function bitsOf(value: bigint): number {
@@ -64,10 +64,26 @@ export function integerText(value: bigint): string {
   return value.toString();
 }
 
+/** The result as it is, unless it is too large. Costs nothing, while counting bits costs as much as a sum. */
+export function checked(result: bigint): bigint {
+  return result < limit && result > lowest ? result : fail(`the integer would be larger than ${maxBits} bits`);
+}
+
+const limit = 1n << BigInt(maxBits);
+const lowest = -limit;
+
+/** A coarse upper bound of the words of an integer, for the price of a few comparisons. */
+function words(value: bigint): number {
+  const size = value < 0n ? -value : value;
+  for (const [most, count] of sizes) if (size < most) return count;
+  return maxBits / 64;
+}
+
+const sizes = [64, 512, 4096, 16_384, 65_536].map((bits) => [1n << BigInt(bits), bits / 64] as const);
+
 export function multiply(a: bigint, b: bigint): bigint {
-  const [x, y] = [bitsOf(a), bitsOf(b)];
-  if (x + y > 64) allowProduct(x, y);
-  return a * b;
+  spend(words(a) * words(b) + 20);
+  return checked(a * b);
 }
 
 export function floorDivide(a: bigint, b: bigint): bigint {

@@ -47,7 +47,7 @@ real("asin", Math.asin);
 real("asinh", Math.asinh);
 real("atan", Math.atan);
 real("atanh", Math.atanh);
-real("cbrt", Math.cbrt);
+real("cbrt", cubeRoot);
 real("cos", Math.cos);
 real("cosh", Math.cosh);
 real("degrees", (x) => x * (180 / Math.PI));
@@ -62,6 +62,24 @@ real("sinh", Math.sinh);
 real("sqrt", Math.sqrt);
 real("tan", Math.tan);
 real("tanh", Math.tanh);
+
+/** The engine's root may be off by a unit: of it and its neighbours the one whose cube is nearest. */
+function cubeRoot(x: number): number {
+  const rough = Math.cbrt(x);
+  if (!Number.isFinite(rough) || rough === 0) return rough;
+  const [top, bottom] = exactRatio(x);
+
+  function error(root: number): number {
+    const [t, b] = exactRatio(root);
+    const distance = t ** 3n * bottom - top * b ** 3n;
+    return trueDivide(distance < 0n ? -distance : distance, bottom * b ** 3n);
+  }
+
+  return [neighbour(rough, false), neighbour(rough, true)].reduce(
+    (best, next) => (error(next) < error(best) ? next : best),
+    rough,
+  );
+}
 
 define("atan2(y, x)", ([y, x]) => Math.atan2(expectFloat(y, "atan2()"), expectFloat(x, "atan2()")));
 define("copysign(x, y)", ([x, y]) => {

@@ -6,7 +6,17 @@ import { dayOf, day, moment, span, timestampOf } from "./calendar.ts";
 import { charsOf, sliceText } from "./characters.ts";
 import { exactRatio, finite, floorDivmod, floatPower } from "./float.ts";
 import { formatPercent } from "./format.ts";
-import { bitsOf, divideToEven, floorDivide, floorRemainder, multiply, power, toFloat, trueDivide } from "./integer.ts";
+import {
+  bitsOf,
+  checked,
+  divideToEven,
+  floorDivide,
+  floorRemainder,
+  multiply,
+  power,
+  toFloat,
+  trueDivide,
+} from "./integer.ts";
 import { placeOf, placesOf, take } from "./slice.ts";
 import type { Slice } from "./slice.ts";
 import type { Surroundings } from "./surroundings.ts";
@@ -45,16 +55,9 @@ function isKind<K extends "span" | "moment" | "day">(
   return value !== null && typeof value === "object" && value.kind === kind;
 }
 
-function sum(a: bigint, b: bigint): bigint {
-  const result = a + b;
-  // Sums grow by a bit at a time: only large ones need a look.
-  if (result > 0xffffffffffffffffn || result < -0xffffffffffffffffn) allowBits(bitsOf(result) - 3);
-  return result;
-}
-
 export const add: Binary = (a, b) => {
   const pair = numbers(a, b);
-  if (pair !== null) return isBig(pair) ? sum(pair[0], pair[1]) : pair[0] + pair[1];
+  if (pair !== null) return isBig(pair) ? checked(pair[0] + pair[1]) : pair[0] + pair[1];
   if (typeof a === "string" && typeof b === "string") {
     allowText(a.length + b.length);
     return a + b;
@@ -74,7 +77,7 @@ export const add: Binary = (a, b) => {
 
 export const subtract: Binary = (a, b) => {
   const pair = numbers(a, b);
-  if (pair !== null) return isBig(pair) ? sum(pair[0], -pair[1]) : pair[0] - pair[1];
+  if (pair !== null) return isBig(pair) ? checked(pair[0] - pair[1]) : pair[0] - pair[1];
   if (isKind(a, "span") && isKind(b, "span")) return span(a.micros - b.micros);
   if (isKind(a, "moment") && isKind(b, "span")) return moment(a.micros - b.micros, a.zone);
   if (isKind(a, "day") && isKind(b, "span")) return dayOf(a.days - Number(floorDivide(b.micros, day)));

@@ -3,8 +3,8 @@
  */
 import { TemplateSyntaxError } from "./errors.ts";
 
-/** More than anyone can follow, few enough for the stack. */
-const maxDepth = 100;
+/** More than anyone can follow, few enough for the stack. A pair of parentheses counts twice. */
+const maxDepth = 200;
 
 export interface Reader {
   readonly template: string;

@@ -155,7 +155,7 @@ export function numberOf(value: Value): bigint | number | null {
 }
 
 export function equal(a: Value, b: Value): boolean {
-  spend(20);
+  spend(100);
   const x = numberOf(a);
   const y = numberOf(b);
   if (x !== null && y !== null) return compareNumbers(x, y) === 0;
@@ -216,7 +216,7 @@ function compareText(a: string, b: string): number {
 
 /** Below 0, 0 or above; NaN where a float nan is involved, so that every comparison is false. */
 export function compare(a: Value, b: Value): number {
-  spend(20);
+  spend(100);
   const x = numberOf(a);
   const y = numberOf(b);
   if (x !== null && y !== null) return compareNumbers(x, y);

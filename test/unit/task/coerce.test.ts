@@ -1,0 +1,49 @@
+import { describe, expect, test } from "bun:test";
+import { coerce } from "../../../src/task/coerce.ts";
+import type { TagValue } from "../../../src/task/task.ts";
+
+describe("coercion", () => {
+  const cases: readonly (readonly [text: string, value: TagValue])[] = [
+    ["null", null],
+    ["NONE", null],
+    ["true", true],
+    ["False", false],
+    ["4", 4],
+    ["-4", -4],
+    ["+4", 4],
+    ["007", 7],
+    ["1_000", 1000],
+    ["-0", 0],
+    ["9007199254740991", 9007199254740991],
+    ["3.5", 3.5],
+    ["1e3", 1000],
+    [".5", 0.5],
+    ["5.", 5],
+    ["1_0.5", 10.5],
+    ["-2E-3", -0.002],
+  ];
+  for (const [text, value] of cases) test(`${text} is ${value}`, () => expect(coerce(text)).toBe(value));
+  const texts = [
+    "",
+    "abc.d_e+f-g",
+    "0x10",
+    "nan",
+    "NaN",
+    "inf",
+    "-inf",
+    "infinity",
+    "1e999",
+    "1__0",
+    "_1",
+    "1_",
+    "1.2.3",
+    ".",
+    "+",
+    "e5",
+    "1e",
+    "nulls",
+    "9007199254740993",
+    "-123456789012345678901234567890",
+  ];
+  for (const text of texts) test(`${JSON.stringify(text)} stays text`, () => expect(coerce(text)).toBe(text));
+});
