@@ -70,7 +70,7 @@ export const megabytes = (bytes: number | null): string => (bytes === null ? "-"
 export const milliseconds = (seconds: number): string => `${(seconds * 1000).toFixed(seconds < 0.1 ? 1 : 0)} ms`;
 
 /** A figure with its limit beside it. */
-export function against(value: number, limit: number | null, text: (value: number) => string): string {
+export function atMost(value: number, limit: number | null, text: (value: number) => string): string {
   if (limit === null) return "";
   return `<= ${text(limit)} ${value <= limit ? "ok" : "MISSED"}`;
 }
