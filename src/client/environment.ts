@@ -129,9 +129,12 @@ export function taskEnvironment(options: EnvironmentOptions, base: Variables, an
       if (task.timeout !== last.timeout) variables["TASK_TIMEOUT"] = `${task.timeout}`;
       if (task.attempt !== last.attempt) variables["TASK_ATTEMPT"] = `${task.attempt}`;
       if (task.previousId !== last.previousId) variables["TASK_PREVIOUS_ID"] = task.previousId ?? "null";
+      // Tasks of one input share their tags as long as no line has its own.
+      if (task.tag !== last.tag) {
+        variables["TASK_TAG"] = tagsText(task.tag);
+        setTags(task.tag);
+      }
       last = task;
-      variables["TASK_TAG"] = tagsText(task.tag);
-      setTags(task.tag);
     },
   };
 }
@@ -152,27 +155,34 @@ function tagsText(tags: Tags): string {
 }
 
 /**
- * Local time as `YYYY-MM-DD HH:MM:SS.ffffff`, without the fraction when it is zero. Everything up to the minute is kept from the call before:
+ * Local time as `YYYY-MM-DD HH:MM:SS.ffffff`, without the fraction when it is zero. Everything up to the second is kept from the call before:
  * what comes in follows a clock, and a change of the time zone's offset falls between two minutes.
  */
 export function timeText(): (atMs: number) => string {
   let keptMinute = Number.NaN;
+  let keptSecond = Number.NaN;
   let prefix = "";
+  let whole = "";
   return (atMs) => {
     const micros = Math.round(atMs * 1000);
-    const minute = Math.floor(micros / 60_000_000);
-    if (minute !== keptMinute) {
-      const date = new Date(minute * 60_000);
-      const two = (value: number): string => `${value}`.padStart(2, "0");
-      const day = `${`${date.getFullYear()}`.padStart(4, "0")}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
-      prefix = `${day} ${two(date.getHours())}:${two(date.getMinutes())}:`;
-      keptMinute = minute;
+    const second = Math.floor(micros / 1_000_000);
+    if (second !== keptSecond) {
+      const minute = Math.floor(second / 60);
+      if (minute !== keptMinute) {
+        const date = new Date(minute * 60_000);
+        const day = `${`${date.getFullYear()}`.padStart(4, "0")}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+        prefix = `${day} ${two(date.getHours())}:${two(date.getMinutes())}:`;
+        keptMinute = minute;
+      }
+      whole = prefix + two(second - minute * 60);
+      keptSecond = second;
     }
-    const rest = micros - minute * 60_000_000;
-    const seconds = Math.floor(rest / 1_000_000);
-    const fraction = rest - seconds * 1_000_000;
-    const whole = seconds < 10 ? `${prefix}0${seconds}` : `${prefix}${seconds}`;
+    const fraction = micros - second * 1_000_000;
     // Seven digits, the first of them a 1 that keeps the zeros.
     return fraction === 0 ? whole : `${whole}.${`${1_000_000 + fraction}`.slice(1)}`;
   };
+}
+
+function two(value: number): string {
+  return `${value}`.padStart(2, "0");
 }

@@ -69,6 +69,8 @@ export interface ClientState {
   lostExecutors: number;
   /** Outcomes not yet sent, and credit not yet granted again. */
   outbox: Outcome[];
+  /** When the first of them came. */
+  outboxSince: number;
   outboxReturned: Lease[];
   /** Credit that the server holds: it may send this many tasks without asking. */
   granted: number;
@@ -93,6 +95,7 @@ export function newState(settings: ClientSettings, now: number): ClientState {
     abandoned: new Set(),
     lostExecutors: 0,
     outbox: [],
+    outboxSince: now,
     outboxReturned: [],
     granted: 0,
     templates: new Map(),

@@ -128,6 +128,27 @@ describe("running", () => {
     expect(bench.sent()[0]).toMatchObject({ kind: "results", outcomes: [{ id: "a" }], credit: 1 });
   });
 
+  test("while there is enough to start, outcomes wait a moment for company, never more of them than executors", () => {
+    const bench = new Bench({ executors: 2 }).welcome();
+    const tasks = ["a", "b", "c", "d"].map((id) => task(id));
+    bench.assign(...tasks);
+    bench.ended(tasks[0]!);
+    expect(bench.sent()).toEqual([]);
+    expect(bench.wake()).toBe(3);
+    bench.ended(tasks[1]!);
+    expect(bench.sent()[0]).toMatchObject({ kind: "results", outcomes: [{ id: "a" }, { id: "b" }] });
+  });
+
+  test("an outcome without company goes out by itself", () => {
+    const bench = new Bench({ executors: 2 }).welcome();
+    const tasks = ["a", "b", "c", "d"].map((id) => task(id));
+    bench.assign(...tasks);
+    bench.ended(tasks[0]!);
+    bench.now = 3;
+    bench.on({ kind: "woken" });
+    expect(bench.sent()[0]).toMatchObject({ kind: "results", outcomes: [{ id: "a" }] });
+  });
+
   test("an outcome is kept until it is acknowledged with its lease", () => {
     const bench = new Bench().welcome();
     const a = task("a");
