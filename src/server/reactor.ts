@@ -9,15 +9,17 @@ import { type Assignment, type ClaimedTask, isFailure, type NewTask, type Outcom
 import type { ClientMessage, Lease, LeaveKind } from "../wire/message.ts";
 import type { NoteLevel, ServerEffect } from "./effects.ts";
 import type { ServerEvent } from "./event.ts";
-import type { ClientEntry, ServerState, Settling } from "./state.ts";
+import type { ClientEntry, Dispatch, ServerState, Settling } from "./state.ts";
 import type { Text } from "../log/logger.ts";
 
 /** Ready tasks are topped up to about the number of executors, within these bounds: enough not to starve, little to give back. */
 const readyFloor = 64;
 const readyCeiling = 4096;
-/** Dispatches are told to the store together with outcomes, at the latest after this long: nothing but `hs list` waits for them. */
+/**
+ * The store is told of a dispatch only after this long, for nothing but `hs list` waits for it: tasks that are over by then are spared the
+ * update (a third of what a short task costs the database).
+ */
 const assignedDelayMs = 500;
-const assignedBatch = 2048;
 /** First pause of an idle server between two looks at the store; doubles up to `pollMs`. */
 const firstPollMs = 1000;
 
@@ -227,7 +229,6 @@ function dispatch(state: ServerState, now: number, effects: ServerEffect[]): voi
 function assign(state: ServerState, client: ClientEntry, count: number, now: number, effects: ServerEffect[]): void {
   const tasks: Assignment[] = [];
   const { assigned } = state.outbox;
-  if (assigned.length === 0) state.outbox.assignedSince = now;
   for (let i = 0; i < count; i++) {
     const task = state.ready.shift();
     assert(task !== undefined, "as many tasks are ready as were counted");
@@ -239,7 +240,7 @@ function assign(state: ServerState, client: ClientEntry, count: number, now: num
     }
     client.held.set(task.id, { task, lease });
     tasks.push({ ...task, lease });
-    assigned.push({ id: task.id, clientId: client.id, clientHost: client.host });
+    assigned.set(task.id, { id: task.id, clientId: client.id, clientHost: client.host, at: now });
     note(effects, "trace", () => `Scheduled task (${task.id})`);
   }
   state.heldCount += count;
@@ -253,6 +254,7 @@ function assign(state: ServerState, client: ClientEntry, count: number, now: num
 
 /** A task that will not be run by whoever had it: schedulable again, by this server or (when closing) by a later one. */
 function giveBack(state: ServerState, task: ClaimedTask): void {
+  state.outbox.assigned.delete(task.id);
   state.outbox.reverted.push(task.id);
 }
 
@@ -351,6 +353,7 @@ function takeOutcomes(state: ServerState, client: ClientEntry, outcomes: readonl
   for (const outcome of outcomes) {
     const held = client.held.get(outcome.id);
     const current = held !== undefined && held.lease === outcome.lease;
+    state.outbox.assigned.delete(outcome.id);
     if (current) {
       client.held.delete(outcome.id);
       state.heldCount--;
@@ -425,13 +428,9 @@ function retryOf(state: ServerState, task: ClaimedTask, outcome: Outcome): Compl
 function commit(state: ServerState, now: number, effects: ServerEffect[]): void {
   if (state.settling !== null) return;
   const { outbox } = state;
-  const closing = state.phase.at !== "running";
-  const dispatchesDue =
-    outbox.assigned.length >= assignedBatch ||
-    (outbox.assigned.length > 0 && (closing || now - outbox.assignedSince >= assignedDelayMs));
-  if (outbox.completed.length === 0 && outbox.reverted.length === 0 && !dispatchesDue) return;
-  const { assigned, completed, reverted } = outbox;
-  outbox.assigned = [];
+  const assigned = dueDispatches(state, now);
+  if (outbox.completed.length === 0 && outbox.reverted.length === 0 && assigned.length === 0) return;
+  const { completed, reverted } = outbox;
   outbox.completed = [];
   outbox.reverted = [];
   state.settling = completed;
@@ -443,6 +442,22 @@ function commit(state: ServerState, now: number, effects: ServerEffect[]): void 
     reverted,
   };
   effects.push({ kind: "commit", commit: order });
+}
+
+function dueDispatches(state: ServerState, now: number): Dispatch[] {
+  const { assigned } = state.outbox;
+  const due: Dispatch[] = [];
+  for (const dispatch of assigned.values()) {
+    if (now - dispatch.at < assignedDelayMs) break;
+    due.push(dispatch);
+    assigned.delete(dispatch.id);
+  }
+  return due;
+}
+
+function oldestDispatch(state: ServerState): number {
+  for (const { at } of state.outbox.assigned.values()) return at;
+  return Number.POSITIVE_INFINITY;
 }
 
 function settle(state: ServerState, refused: readonly string[], now: number, effects: ServerEffect[]): void {
@@ -541,8 +556,7 @@ function nextWake(state: ServerState, now: number): number {
   const { evictMs, graceMs } = state.settings;
   let at = state.lastCheck + Math.min(evictMs / 10, graceMs / 2);
   if (state.phase.at === "running") at = Math.min(at, pollAt(state));
-  if (state.outbox.assigned.length > 0 && state.settling === null)
-    at = Math.min(at, state.outbox.assignedSince + assignedDelayMs);
+  if (state.settling === null) at = Math.min(at, oldestDispatch(state) + assignedDelayMs);
   return Math.max(at, now);
 }
 

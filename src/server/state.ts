@@ -31,6 +31,13 @@ export interface ServerSettings {
   readonly newId: () => string;
 }
 
+export interface Dispatch {
+  readonly id: string;
+  readonly clientId: string;
+  readonly clientHost: string;
+  readonly at: number;
+}
+
 export interface Held {
   readonly task: ClaimedTask;
   readonly lease: number;
@@ -97,8 +104,8 @@ export interface ServerState {
   heldCount: number;
   nextLease: number;
   readonly outbox: {
-    assigned: { id: string; clientId: string; clientHost: string }[];
-    assignedSince: number;
+    /** Dispatches that the store does not know of yet, oldest first, by task. */
+    readonly assigned: Map<string, Dispatch>;
     completed: Settling[];
     reverted: string[];
   };
@@ -127,7 +134,7 @@ export function newState(settings: ServerSettings, group: number | null, now: nu
     willing: new Set(),
     heldCount: 0,
     nextLease: settings.firstLease,
-    outbox: { assigned: [], assignedSince: now, completed: [], reverted: [] },
+    outbox: { assigned: new Map(), completed: [], reverted: [] },
     settling: null,
     settlingFrees: false,
     lastCheck: now,

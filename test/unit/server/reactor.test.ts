@@ -191,6 +191,19 @@ describe("recording", () => {
     expect(bench.state.counts.succeeded).toBe(1);
   });
 
+  test("the store hears of a dispatch only when the task still runs after half a second", () => {
+    const bench = new Bench();
+    bench.join("a");
+    bench.give(task("short"), task("long"));
+    const [short] = bench.assigned("a");
+    bench.results("a", [outcome(short!)]);
+    expect(bench.find("commit")?.commit.assigned).toEqual([]);
+    bench.on({ kind: "committed", report: { refused: [] } });
+    bench.now = 500;
+    bench.on({ kind: "woken" });
+    expect(bench.find("commit")?.commit.assigned.map(({ id, clientId }) => [id, clientId])).toEqual([["long", "a"]]);
+  });
+
   test("one commit at a time: what comes meanwhile goes into the next one", () => {
     const bench = new Bench();
     bench.join("a");
