@@ -28,10 +28,11 @@ export interface LocalOptions {
 }
 
 export interface LocalRun {
+  inputResumed(): void;
   inputQuiet(): void;
   inputEnded(): void;
   stop(how: LeaveKind, reason: string): void;
-  /** SIGKILL to every task that is left. */
+  /** SIGKILL to every task that is left; a database in trouble is not waited for. */
   kill(): void;
   readonly finished: Promise<ServerReport>;
 }
@@ -71,12 +72,16 @@ export function runLocal(options: LocalOptions): LocalRun {
 
   return {
     finished: Promise.race([served, clientFailure.promise]),
+    inputResumed: server.inputResumed,
     inputQuiet: server.inputQuiet,
     inputEnded: server.inputEnded,
     stop(how) {
       stopped = true;
       server.stop(how);
     },
-    kill: () => client?.kill(),
+    kill() {
+      client?.kill();
+      server.hurry();
+    },
   };
 }

@@ -4,13 +4,14 @@
  */
 import { join } from "node:path";
 import { systemClock } from "../base/clock.ts";
+import { messageOf, TransientError } from "../base/errors.ts";
 import { newId } from "../base/ids.ts";
 import { cpuCount, hostName, userName } from "../base/process.ts";
 import type { Executor } from "../client/executor.ts";
 import { createExecutor } from "../client/process.ts";
 import type { Config } from "../config/load.ts";
-import type { Loggers } from "../log/logger.ts";
-import type { ServerReport } from "../server/door.ts";
+import type { Logger, Loggers } from "../log/logger.ts";
+import { type ServerReport, serverBeatMs } from "../server/door.ts";
 import type { Scope, Store } from "../store/store.ts";
 import type { LineSource } from "../submit/lines.ts";
 import type { TaskFactory } from "../task/factory.ts";
@@ -18,8 +19,8 @@ import { databaseSettings } from "./database.ts";
 import { type FailureFile, openFailures } from "./failures.ts";
 import { isAlive, processStart } from "./liveness.ts";
 import { type LocalRun, runLocal } from "./local.ts";
-import { recover } from "./recover.ts";
-import { onSignals, type StopName } from "./signals.ts";
+import { recover, watchServers } from "./recover.ts";
+import { moreUrgent, onSignals, type StopName } from "./signals.ts";
 
 export interface ClusterOptions {
   readonly instanceId: string;
@@ -129,12 +130,14 @@ export async function runCluster(options: ClusterOptions): Promise<ClusterReport
     },
   });
 
+  const unwatch =
+    scope.kind === "all" ? watchServers({ store, isAlive: alive, clock, everyMs: serverBeatMs, log }) : null;
   const stopReading = new AbortController();
   let stoppedBy: StopName | null = null;
   const release = onSignals(
     {
       stop(how, signal) {
-        stoppedBy = signal;
+        stoppedBy = moreUrgent(stoppedBy, signal);
         stopReading.abort();
         local.stop(how, signal);
       },
@@ -146,14 +149,26 @@ export async function runCluster(options: ClusterOptions): Promise<ClusterReport
     const loading = feed(input, store, local, stopReading.signal, options, failures);
     const report = await local.finished.finally(() => stopReading.abort());
     const loaded = await loading;
-    await store.endServer(instanceId);
+    unwatch?.();
+    await endServer(store, instanceId, log);
     const left = store.durable ? 0 : (await store.survey(scope)).unfinished;
     return conclude(report, loaded, left, stoppedBy, loggers);
   } finally {
     release();
+    unwatch?.();
     executor.close();
     failures?.close();
     await store.close();
+  }
+}
+
+/** The row may stay when the database is in trouble: the process is gone then, and the next run buries it. */
+async function endServer(store: Store, id: string, log: Logger): Promise<void> {
+  try {
+    await store.endServer(id);
+  } catch (error) {
+    if (!(error instanceof TransientError)) throw error;
+    log.debug(() => `End of the server not written: ${messageOf(error)}`);
   }
 }
 
@@ -201,7 +216,8 @@ async function feed(
   const { load } = await import("../submit/loader.ts");
   try {
     return await load({
-      ...input,
+      factory: input.factory,
+      source: { ...input.source, read: () => noticed(input.source, local.inputResumed) },
       store,
       expand: null,
       bundleSize: options.bundleSize,
@@ -222,6 +238,14 @@ async function feed(
     throw error;
   } finally {
     local.inputEnded();
+  }
+}
+
+/** The lines of a source; `onLines` is called when some were read. */
+async function* noticed(source: LineSource, onLines: () => void): ReturnType<LineSource["read"]> {
+  for await (const lines of source.read()) {
+    onLines();
+    yield lines;
   }
 }
 

@@ -15,6 +15,13 @@ export interface SignalActions {
   kill(): void;
 }
 
+const urgency: Record<StopName, number> = { SIGUSR1: 0, SIGUSR2: 1, SIGINT: 2, SIGTERM: 2 };
+
+/** Why a run ends that was stopped by `earlier` when `signal` comes: a milder signal does not make it end otherwise. */
+export function moreUrgent(earlier: StopName | null, signal: StopName): StopName {
+  return earlier !== null && urgency[earlier] > urgency[signal] ? earlier : signal;
+}
+
 /** Starts listening; the answer stops it. */
 export function onSignals(actions: SignalActions, loggers: Loggers): () => void {
   let interrupts = 0;

@@ -4,7 +4,7 @@
  */
 import { assert, unreachable } from "../base/assert.ts";
 import type { Clock, Timer } from "../base/clock.ts";
-import { messageOf, TransientError } from "../base/errors.ts";
+import { exitStatus, messageOf, TransientError, UserError } from "../base/errors.ts";
 import { mailbox } from "../base/mailbox.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Claim, Store } from "../store/store.ts";
@@ -34,10 +34,14 @@ export interface ServerReport extends Counts {
 export interface Server {
   /** Takes a new connection; the client is known from its hello on. */
   attach(link: Duplex<ServerMessage, ClientMessage>): void;
+  /** Lines are read again after `inputQuiet`. */
+  inputResumed(): void;
   inputQuiet(): void;
   inputEnded(): void;
   /** Hands out nothing more; a second call may be more urgent. */
   stop(how: LeaveKind): void;
+  /** A database in trouble is not waited for any longer: `finished` rejects if the next try fails. */
+  hurry(): void;
   /** How it went, after the last outcome is recorded and the last client has left. Rejects when the store is beyond help. */
   readonly finished: Promise<ServerReport>;
 }
@@ -71,6 +75,19 @@ export function runServer(options: ServerOptions): Server {
     finished.reject(error);
   }
 
+  /** What ends each pause between two tries early. */
+  const pauses = new Set<() => void>();
+  let hurried = false;
+
+  async function pause(pauseMs: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = clock.after(pauseMs, resolve);
+    pauses.add(resolve);
+    await promise;
+    pauses.delete(resolve);
+    timer.cancel();
+  }
+
   /** Store calls of the run: what may pass is tried again, with a pause that doubles, and said once. */
   async function persist<T>(what: string, call: () => Promise<T>): Promise<T> {
     for (let pauseMs = firstRetryMs; ; pauseMs = Math.min(pauseMs * 2, longestRetryMs)) {
@@ -80,8 +97,12 @@ export function runServer(options: ServerOptions): Server {
         return answer;
       } catch (error) {
         if (!(error instanceof TransientError)) throw error;
+        if (hurried) {
+          const text = `What ended last is not recorded and counts as unfinished: ${error.message}`;
+          throw new UserError(exitStatus.interrupted, "server", text);
+        }
         if (pauseMs === firstRetryMs) log.warning(`Database trouble, trying again (${what}): ${error.message}`);
-        await new Promise<void>((resolve) => clock.after(pauseMs, resolve));
+        await pause(pauseMs);
       }
     }
   }
@@ -211,8 +232,19 @@ export function runServer(options: ServerOptions): Server {
         },
       });
     },
+    inputResumed: () => box.push({ kind: "inputResumed" }),
     inputQuiet: () => box.push({ kind: "inputQuiet" }),
     inputEnded: () => box.push({ kind: "inputEnded" }),
-    stop: (how) => box.push({ kind: "stopRequested", how }),
+    stop(how) {
+      if (how === "abort" && pauses.size > 0) {
+        const text = "The database must come back to record what has ended (Ctrl-C again leaves without)";
+        log.warning(text);
+      }
+      box.push({ kind: "stopRequested", how });
+    },
+    hurry() {
+      hurried = true;
+      for (const goOn of pauses) goOn();
+    },
   };
 }

@@ -21,6 +21,8 @@ export type ServerEvent =
   | { readonly kind: "committed"; readonly report: CommitReport }
   /** Tasks may have been added to the store. */
   | { readonly kind: "inserted" }
+  /** Lines were read that will be added to the store. */
+  | { readonly kind: "inputResumed" }
   /** No line came for a while; more may. */
   | { readonly kind: "inputQuiet" }
   | { readonly kind: "inputEnded" }

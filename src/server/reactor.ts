@@ -54,8 +54,10 @@ function take(state: ServerState, event: ServerEvent, now: number, effects: Serv
     case "committed":
       return settle(state, event.report.refused, now, effects);
     case "inserted":
-      state.input = state.input === "quiet" ? "open" : state.input;
       return lookAgain(state);
+    case "inputResumed":
+      if (state.input === "quiet") state.input = "open";
+      return;
     case "inputQuiet":
       if (state.input === "open") state.input = "quiet";
       return lookAgain(state);

@@ -99,7 +99,10 @@ export class MemoryStore implements Store {
 
   async buryServer(id: string): Promise<number> {
     this.#servers.delete(id);
-    return this.#releaseHeld((holder) => holder === id);
+    const count = this.#releaseHeld((holder) => holder === id);
+    // What it reserved is free now.
+    for (const wake of this.#listeners) wake();
+    return count;
   }
 
   async revertOrphans(): Promise<number> {

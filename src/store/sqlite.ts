@@ -219,6 +219,8 @@ export function openSqlite(options: SqliteOptions): SqliteStore {
       // The row goes last: a gravedigger that dies half-way leaves the rest to the next.
       const count = releaseHeld((group) => rowids(heldBy.values(group, id)));
       connection.write(() => endServer.run(id));
+      // What it reserved is free now.
+      wakeAll();
       return count;
     },
     revertOrphans: async () => releaseHeld((group) => rowids(orphans.values(group))),

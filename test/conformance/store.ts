@@ -433,6 +433,17 @@ export function storeConformance(title: string, open: () => Promise<OpenedStore>
         expect(ids(again)).toContain(third!.id);
       });
 
+      test("listeners hear of a burial: what was reserved is free", async () => {
+        await store.addServer(makeServer(other, { reserves: true }));
+        await store.insert(makeTasks(1, { submitId: other }));
+        expect(await store.claim(request({ scope: everything }))).toEqual({ kind: "none", unfinished: 0 });
+        let heard = 0;
+        store.onInsert(() => heard++);
+        expect(await store.buryServer(other)).toBe(0);
+        expect(heard).toBe(1);
+        expect(claimed(await store.claim(request({ scope: everything })))).toHaveLength(1);
+      });
+
       test("tasks held by nobody known are given back, those of known servers are not", async () => {
         await store.addServer(makeServer(serverId));
         const tasks = makeTasks(3);

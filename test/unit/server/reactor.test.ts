@@ -318,6 +318,20 @@ describe("groups", () => {
     expect(bench.state.group).toBe(1);
   });
 
+  test("once it is quiet, only lines that are read keep a group from being left, not what others store", () => {
+    const bench = new Bench({}, 0);
+    bench.join("a");
+    bench.on({ kind: "inputQuiet" });
+    bench.on({ kind: "inserted" });
+    bench.claimed({ kind: "none", unfinished: 0 });
+    bench.on({ kind: "inputResumed" });
+    expect(bench.state.input).toBe("open");
+    bench.on({ kind: "inputQuiet" }, { kind: "inserted" });
+    bench.claimed({ kind: "none", unfinished: 0 });
+    bench.claimed({ kind: "advance", to: 1, failed: 0, example: null });
+    expect(bench.state.group).toBe(1);
+  });
+
   test("a failed group ends a finite run before the groups above it", () => {
     const bench = new Bench({}, 0);
     bench.join("a");

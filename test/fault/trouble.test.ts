@@ -1,0 +1,89 @@
+/*
+ * The database of a run is in trouble while tasks run: it fills its disk, another program locks it. Nothing that ended is lost when the
+ * trouble passes, and who does not want to wait can leave.
+ */
+import { Database } from "bun:sqlite";
+import { expect, test } from "bun:test";
+import { rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { linesOf, needs, openSite, sorted, until } from "../e2e/harness.ts";
+
+const trouble = / WARNING \[hypershell.server\] Database trouble, trying again/;
+
+test("a milder signal after Ctrl-C changes nothing: the status stays 4", async () => {
+  await using site = openSite();
+  site.write("t.in", "trap '' INT; echo ready; while [ ! -e go ]; do sleep 0.01; done\n");
+  await using run = site.start(["hsx", "t.in"]);
+  await run.line(/^ready$/);
+  run.kill("SIGINT");
+  await until(() => run.stderr().includes("going down"), "the signal has come");
+  run.kill("SIGUSR1");
+  await until(() => run.stderr().includes("SIGUSR1"), "the second signal has come");
+  site.write("go", "");
+  expect((await run.ended).status).toBe(4);
+});
+
+test("a database that is locked in the middle of a run loses nothing", async () => {
+  await using site = openSite();
+  site.write("t.in", Array.from({ length: 20 }, (_, n) => `echo ${n}; [ ${n} -gt 0 ] || sleep 0.3`).join("\n"));
+  // The usual pause for a lock is five seconds; with none the trouble begins at once.
+  const env = { HYPERSHELL_DATABASE_PRAGMAS_BUSY_TIMEOUT: "0" };
+  await using run = site.start(["hsx", "t.in"], { env });
+  await run.line(/^0$/);
+  const database = new Database(site.database);
+  database.run("pragma busy_timeout = 5000");
+  database.run("begin immediate");
+  await until(() => trouble.test(run.stderr()), "the lock is noticed");
+  database.run("commit");
+  const ended = await run.ended;
+  expect([ended.status, sorted(ended.stdout).length]).toEqual([0, 20]);
+  expect(database.query("select count(*) n from task where exit_status = 0").all()).toEqual([{ n: 20 }]);
+  database.close();
+});
+
+needs(["mount"], process.getuid?.() === 0 ? null : "only root can mount a small file system")(
+  "a disk that is full in the middle of a run: all is recorded when there is room, and Ctrl-C twice leaves without",
+  async () => {
+    for (const patient of [true, false]) {
+      await using site = openSite();
+      const lib = join(site.path, "site", "lib");
+      Bun.spawnSync(["mkdir", "-p", lib]);
+      const mounted = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", lib]);
+      if (mounted.exitCode !== 0) throw new Error(`cannot mount: ${mounted.stderr.toString()}`);
+      try {
+        site.write("t.in", Array.from({ length: 100 }, (_, n) => `echo ${n}; sleep 0.02`).join("\n"));
+        await using run = site.start(["hsx", "t.in", "-N2"]);
+        await run.line(/^5$/);
+        const filler = join(lib, "filler");
+        try {
+          writeFileSync(filler, new Uint8Array(8 << 20));
+        } catch {
+          // As much as there was room for.
+        }
+        await until(() => trouble.test(run.stderr()), "the full disk is noticed");
+        if (!patient) {
+          run.kill("SIGINT");
+          await until(() => run.stderr().includes("The database must come back"), "it says what it waits for");
+          run.kill("SIGINT");
+          const { status, stderr } = await run.ended;
+          expect([status, linesOf(stderr).at(-1)]).toEqual([
+            4,
+            expect.stringMatching(/What ended last is not recorded and counts as unfinished: no space left/),
+          ]);
+          rmSync(filler);
+          expect((await site.hsx(["--restart"])).status).toBe(0);
+        } else {
+          rmSync(filler);
+          expect((await run.ended).status).toBe(0);
+        }
+        const database = new Database(site.database);
+        expect(database.query("select count(*) n, sum(exit_status = 0) good from task").all()).toEqual([
+          { n: 100, good: 100 },
+        ]);
+        database.close();
+      } finally {
+        Bun.spawnSync(["umount", "-l", lib]);
+      }
+    }
+  },
+);
