@@ -159,7 +159,7 @@ async function sideBySide(
     return [
       tool.name,
       `${time.toFixed(2)} s`,
-      `${(tasks / time).toFixed(0)}`,
+      (tasks / time).toFixed(0),
       timesAsFast(seconds, limit).toFixed(2),
       megabytes(peak),
       !own || peak === null ? "" : atMost(peak, targets.peakBytes, megabytes),

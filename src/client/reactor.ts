@@ -14,12 +14,6 @@ import type { ClientState, RunningTask } from "./state.ts";
 /** Tasks are fetched ahead for this long at the present rate, milliseconds: covers the way to the server and back. */
 const aheadMs = 100;
 const leastAhead = 2;
-/**
- * An outcome may wait this long for company, milliseconds, while the client has tasks to start without asking, and never more of them than
- * there are executors: with tasks of a millisecond each, a frame and a commit for every one costs more than the tasks' own bookkeeping
- * (a quarter of our processor time with 4 executors).
- */
-const companyMs = 3;
 /** How often the groups of stopped tasks are looked at until nothing of them is left, milliseconds. */
 const lingerMs = 20;
 
@@ -95,6 +89,7 @@ function take(state: ClientState, event: ClientEvent, now: number, effects: Clie
 function receive(state: ClientState, message: ServerMessage, now: number, effects: ClientEffect[]): void {
   switch (message.kind) {
     case "welcome":
+      state.companyMs = message.companyMs;
       if (state.phase.at === "joining") state.phase = { at: "working" };
       return;
     case "submission":
@@ -222,12 +217,12 @@ function report(state: ClientState, now: number, effects: ClientEffect[]): void 
   state.nextBeat = now + state.settings.heartMs;
 }
 
+/** While there is enough to start without asking, outcomes may wait for others to share their frame. */
 function awaitsCompany(state: ClientState, now: number): boolean {
   return (
     state.phase.at === "working" &&
-    state.outbox.length < state.settings.executors &&
     state.inbox.length > state.outbox.length &&
-    now - state.outboxSince < companyMs
+    now - state.outboxSince < state.companyMs
   );
 }
 
@@ -377,7 +372,7 @@ function nextWake(state: ClientState): number {
   for (const entry of state.running.values())
     at = Math.min(at, entry.stopping === null ? entry.deadline : entry.nextAt);
   for (const entry of state.lingering.values()) at = Math.min(at, entry.nextAt, entry.lookAt);
-  if (state.outbox.length > 0) at = Math.min(at, state.outboxSince + companyMs);
+  if (state.outbox.length > 0) at = Math.min(at, state.outboxSince + state.companyMs);
   const { idleMs } = state.settings;
   if (idleMs !== null && state.phase.at === "working" && state.running.size === 0)
     at = Math.min(at, state.idleSince + idleMs);

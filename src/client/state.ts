@@ -71,6 +71,8 @@ export interface ClientState {
   outbox: Outcome[];
   /** When the first of them came. */
   outboxSince: number;
+  /** How long an outcome may wait for company, milliseconds; the server says. */
+  companyMs: number;
   outboxReturned: Lease[];
   /** Credit that the server holds: it may send this many tasks without asking. */
   granted: number;
@@ -96,6 +98,7 @@ export function newState(settings: ClientSettings, now: number): ClientState {
     lostExecutors: 0,
     outbox: [],
     outboxSince: now,
+    companyMs: 0,
     outboxReturned: [],
     granted: 0,
     templates: new Map(),

@@ -102,8 +102,8 @@ function join(
     () => `${again ? "Existing client re-registered" : "Registered client"} (${name(client)})`,
   );
   effects.push({ kind: "addClient", clientId: client.id, host: client.host });
-  const { serverId, serverHost } = state.settings;
-  effects.push({ kind: "send", clientId: client.id, message: { kind: "welcome", serverId, serverHost } });
+  const { serverId, serverHost, companyMs } = state.settings;
+  effects.push({ kind: "send", clientId: client.id, message: { kind: "welcome", serverId, serverHost, companyMs } });
   if (again) giveBackMissing(state, client, hello, effects);
   if (hello.finished.length > 0) takeOutcomes(state, client, hello.finished);
   lookAgain(state);

@@ -26,6 +26,8 @@ export interface ServerSettings {
   readonly evictMs: number;
   /** A client whose connection broke keeps its tasks for this long, milliseconds. */
   readonly graceMs: number;
+  /** How long clients may keep an outcome to send it with others, milliseconds. */
+  readonly companyMs: number;
   /** First lease; later ones grow. Must be above every lease of earlier servers. */
   readonly firstLease: number;
   readonly newId: () => string;

@@ -34,7 +34,8 @@ export type ClientMessage =
   | { readonly kind: "bye"; readonly reason: string };
 
 export type ServerMessage =
-  | { readonly kind: "welcome"; readonly serverId: string; readonly serverHost: string }
+  /** `companyMs`: how long an outcome may wait to share a frame with others; 0 where each is worth recording at once. */
+  | { readonly kind: "welcome"; readonly serverId: string; readonly serverHost: string; readonly companyMs: number }
   /** The template of a submission; sent once per session before its first task. */
   | { readonly kind: "submission"; readonly id: string; readonly template: string | null }
   | { readonly kind: "assign"; readonly tasks: readonly Assignment[] }

@@ -87,7 +87,7 @@ for (let round = 1; round <= rounds; round++) {
       // Never one whose success had been recorded.
       expect(recorded.has(`echo ${n} >> ${log}`)).toBe(false);
     }
-    // Each executor had one task running, and at most one just ended that was on its way into the database.
-    expect(twice.length).toBeLessThanOrEqual(2 * executors);
+    // An outcome is recorded before its executor starts another task, so each executor had at most one that was not.
+    expect(twice.length).toBeLessThanOrEqual(executors);
   }, 120_000);
 }

@@ -93,6 +93,7 @@ export function simulate(seed: number): Summary {
       pollMs: 5000,
       evictMs: 60_000,
       graceMs: 5000,
+      companyMs: rng.chance(0.5) ? 3 : 0,
       firstLease: 1,
       newId: () => `retry-${++ids}`,
     },

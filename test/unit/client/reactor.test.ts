@@ -68,8 +68,8 @@ class Bench {
     check(this.state);
     return this.effects;
   }
-  welcome(): this {
-    this.on({ kind: "received", message: { kind: "welcome", serverId: "s", serverHost: "h" } });
+  welcome(companyMs = 0): this {
+    this.on({ kind: "received", message: { kind: "welcome", serverId: "s", serverHost: "h", companyMs } });
     return this;
   }
   assign(...tasks: Assignment[]): ClientEffect[] {
@@ -128,8 +128,8 @@ describe("running", () => {
     expect(bench.sent()[0]).toMatchObject({ kind: "results", outcomes: [{ id: "a" }], credit: 1 });
   });
 
-  test("while there is enough to start, outcomes wait a moment for company, never more of them than executors", () => {
-    const bench = new Bench({ executors: 2 }).welcome();
+  test("where the server allows it, outcomes wait a moment for company while there is enough to start", () => {
+    const bench = new Bench({ executors: 2 }).welcome(3);
     const tasks = ["a", "b", "c", "d"].map((id) => task(id));
     bench.assign(...tasks);
     bench.ended(tasks[0]!);
@@ -140,7 +140,7 @@ describe("running", () => {
   });
 
   test("an outcome without company goes out by itself", () => {
-    const bench = new Bench({ executors: 2 }).welcome();
+    const bench = new Bench({ executors: 2 }).welcome(3);
     const tasks = ["a", "b", "c", "d"].map((id) => task(id));
     bench.assign(...tasks);
     bench.ended(tasks[0]!);

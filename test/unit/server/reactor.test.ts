@@ -18,6 +18,7 @@ const settings: ServerSettings = {
   pollMs: 30_000,
   evictMs: 600_000,
   graceMs: 30_000,
+  companyMs: 0,
   firstLease: 1,
   newId: () => `new-${++ids}`,
 };
@@ -116,7 +117,7 @@ describe("handing out", () => {
   test("a client that joins is welcomed, and the store is asked for as much as it can take", () => {
     const bench = new Bench();
     bench.join("a", 4);
-    expect(bench.sent("a")[0]).toEqual({ kind: "welcome", serverId: "server", serverHost: "host" });
+    expect(bench.sent("a")[0]).toEqual({ kind: "welcome", serverId: "server", serverHost: "host", companyMs: 0 });
     expect(bench.find("claim")?.request.limit).toBeGreaterThanOrEqual(4);
   });
 
