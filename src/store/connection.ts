@@ -5,7 +5,7 @@
 import { Database, type Statement } from "bun:sqlite";
 import { existsSync, mkdirSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { configurationError } from "../base/errors.ts";
+import { configurationError, FatalError } from "../base/errors.ts";
 import { databaseError, isReadOnly, openFailure, runFailure } from "./failure.ts";
 import { isLocalFileSystem } from "./filesystem.ts";
 import { additions, requiredColumns, taskTable } from "./schema.ts";
@@ -26,6 +26,7 @@ export class Connection {
   /** Whether the tables were made by this opening. */
   readonly created: boolean;
   readonly #statements: Statement[] = [];
+  readonly #inode: number | undefined;
   readonly #begin: Statement;
   readonly #commit: Statement;
 
@@ -36,6 +37,7 @@ export class Connection {
     this.db = opened.db;
     this.writable = opened.writable;
     this.created = opened.created;
+    this.#inode = statSync(this.file, { throwIfNoEntry: false })?.ino;
     this.#begin = this.prepare("begin immediate");
     this.#commit = this.prepare("commit");
   }
@@ -59,6 +61,15 @@ export class Connection {
       if (this.db.inTransaction) this.db.run("rollback");
       throw runFailure(error, this.file);
     }
+  }
+
+  /** Throws FatalError once the file is no longer where it was opened: what is written then goes nowhere, without a word from SQLite. */
+  expectInPlace(): void {
+    if (process.platform === "win32") return;
+    if (statSync(this.file, { throwIfNoEntry: false })?.ino === this.#inode) return;
+    throw new FatalError(
+      `'${this.file}' was moved or deleted while it was in use - start again with --restart if it is back`,
+    );
   }
 
   /** Runs `work`, which only reads. */

@@ -227,6 +227,8 @@ export function openSqlite(options: SqliteOptions): SqliteStore {
 
     claim,
     async commit(commit) {
+      // Looking costs 2 µs.
+      connection.expectInPlace();
       return { refused: connection.write(() => commits.commit(commit)) };
     },
     async retryFailures(scope, attempts, at, newId) {

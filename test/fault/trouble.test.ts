@@ -41,6 +41,21 @@ test("a database that is locked in the middle of a run loses nothing", async () 
   database.close();
 });
 
+test("a database that is deleted in the middle of a run ends it with a line that says so, and its tasks with it", async () => {
+  await using site = openSite();
+  site.write("t.in", "echo ready; while [ ! -e go ]; do sleep 0.01; done\nsleep 100\nsleep 100\n");
+  await using run = site.start(["hsx", "t.in", "-N2"]);
+  await run.line(/^ready$/);
+  for (const end of ["", "-wal", "-shm"]) rmSync(`${site.database}${end}`);
+  site.write("go", "");
+  const { status, stderr } = await run.ended;
+  expect([status, linesOf(stderr).at(-1)]).toEqual([
+    5,
+    expect.stringContaining("was moved or deleted while it was in use"),
+  ]);
+  await site.deserted();
+});
+
 needs(["mount"], process.getuid?.() === 0 ? null : "only root can mount a small file system")(
   "a disk that is full in the middle of a run: all is recorded when there is room, and Ctrl-C twice leaves without",
   async () => {
