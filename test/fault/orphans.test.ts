@@ -3,8 +3,8 @@ import { expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { until } from "../../e2e/harness.ts";
-import { allProcesses, isRunning, processesOf } from "./tasks.ts";
+import { until } from "../e2e/harness.ts";
+import { allProcesses, isRunning, processesOf } from "../unit/client/tasks.ts";
 
 interface Client extends AsyncDisposable {
   readonly pid: number;
@@ -20,7 +20,7 @@ async function openClient(tasks: readonly string[], environment: Record<string, 
   writeFileSync(
     join(folder, "client.ts"),
     `
-    import { taskPlace } from ${JSON.stringify(join(import.meta.dir, "tasks.ts"))};
+    import { taskPlace } from ${JSON.stringify(join(import.meta.dir, "../unit/client/tasks.ts"))};
     const place = taskPlace({ errorsPath: ${JSON.stringify(join(folder, "said"))} });
     console.log(place.clientId);
     await Promise.all(${JSON.stringify(tasks)}.map((task) => place.run(task)));
