@@ -135,8 +135,36 @@ export function nearestKey(key: string): string | null {
   }
   const near = nearest(key.slice(dot + 1), siblings);
   if (near !== null) return section + near;
+  // Not its neighbours again: the section that they have in common would make anything look near.
+  const elsewhere = settings.filter((each) => section === "" || !each.key.startsWith(section));
   return nearest(
     key,
-    settings.filter((each) => !isOpenTable(each)).map((each) => each.key),
+    elsewhere.filter((each) => !isOpenTable(each)).map((each) => each.key),
   );
+}
+
+/** What only a database server has. */
+const serverKeys = ["database.host", "database.port", "database.user", "database.password"];
+
+/**
+ * Settings of the database that contradict each other, which could mean another database than the one in mind. `labelOfGiven` tells where a
+ * key that was given has its value from (null: not given). Throws UserError (status 3).
+ */
+export function checkDatabase(provider: string | null, labelOfGiven: (key: string) => string | null): void {
+  if (provider !== "sqlite" || labelOfGiven("database.url") !== null) return;
+  for (const key of serverKeys) {
+    const label = labelOfGiven(key);
+    if (label !== null)
+      throw configurationError(
+        "data",
+        `${key} cannot be given for SQLite - remove it, or set database.provider (${label})`,
+      );
+  }
+  const file = labelOfGiven("database.file");
+  const database = labelOfGiven("database.database");
+  if (file !== null && database !== null)
+    throw configurationError(
+      "data",
+      `database.file (${file}) and database.database (${database}) both name the SQLite file - remove one of them`,
+    );
 }

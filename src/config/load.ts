@@ -5,8 +5,8 @@
 import { assert } from "../base/assert.ts";
 import { messageOf } from "../base/errors.ts";
 import { expandHome } from "../base/paths.ts";
-import { checkLayers, problemOf, refusal } from "./check.ts";
-import { findSetting, isOpenTable } from "./schema.ts";
+import { checkDatabase, checkLayers, problemOf, refusal } from "./check.ts";
+import { findSetting, isOpenTable, openSection } from "./schema.ts";
 import type { Kind, Setting } from "./schema.ts";
 import { createFolders, databaseFile, findSites, thisHost } from "./site.ts";
 import type { Host, SiteName, Sites } from "./site.ts";
@@ -94,7 +94,27 @@ function makeConfig(
     return setting;
   };
 
+  let databaseIsChecked = false;
   const valueOf = (setting: Setting): Value => {
+    // When it is read and not before: a run without a database is content with any settings of one.
+    if (!databaseIsChecked && setting.key.startsWith(`${openSection}.`)) {
+      const provider = read(findSetting("database.provider")!);
+      checkDatabase(typeof provider === "string" ? provider : null, labelOfGiven);
+      databaseIsChecked = true;
+    }
+    return read(setting);
+  };
+
+  /** Null counts as not given, except for the file, of which it says that there is to be none. */
+  const labelOfGiven = (key: string): string | null => {
+    const found = find(layers, key);
+    if (found === null || found.layer.source === "default" || found.layer.source === "preload") return null;
+    // A command that is there to be asked is not run for this.
+    const counts = key === "database.file" || found.variant === "_eval" || (read(findSetting(key)!) ?? "") !== "";
+    return counts ? labelOf(found.layer, key) : null;
+  };
+
+  const read = (setting: Setting): Value => {
     const { key } = setting;
     const before = known.get(key);
     if (before !== undefined) return before;

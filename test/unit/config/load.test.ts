@@ -116,7 +116,7 @@ describe("_env and _eval", () => {
   });
   test("do not take the tasks on standard input away", () => {
     using folder = temporaryFolder();
-    expect(folder.load({ HYPERSHELL_DATABASE_USER_EVAL: "cat" }).text("database.user")).toBeNull();
+    expect(folder.load({ HYPERSHELL_TASK_CWD_EVAL: "cat" }).text("task.cwd")).toBeNull();
   });
   test.each([
     ["auth = 'low'", "auth_env = 'K'", "from K"],
@@ -278,12 +278,54 @@ describe("warnings", () => {
     expect(warnings("[database]\nsslmode = 'require'\n")).toEqual([]);
     expect(warnings("[database]\nfiel = '/x'\n")[0]).toContain("did you mean 'database.file'?");
   });
+  test("do not call a key misspelt because its section is right", () => {
+    expect(warnings("[database]\nfoo = 'bar'\n")).toEqual([]);
+    expect(warnings("[logging]\nfoo = 1\n")[0]).toEndWith("found integer:1 (from: /home/.hypershell/config.toml)");
+    expect(warnings("[serve]\nport = 1\n")[0]).toContain("did you mean 'server'?");
+  });
   test("spare what is free: exports, groups of hosts, pragmas, arguments of the driver", () => {
     expect(
       warnings(
         "[export]\na = 1\nb.c = 2\n[ssh.nodelist]\nx = 'y'\n[database.pragmas]\nz = 1\n[database.connect_args]\nq = {r = 1}\n",
       ),
     ).toEqual([]);
+  });
+});
+
+describe("settings of the database that contradict each other", () => {
+  const load = (text: string, env = {}): string => {
+    using folder = temporaryFolder();
+    folder.write(userFile, text);
+    return refusalOf(() => folder.load(env).text("database.file")).replaceAll(folder.path, "");
+  };
+  test("a file and a database are refused, and both places named", () => {
+    expect(load("database.file = '/a.db'\n", { HYPERSHELL_DATABASE_DATABASE: "/b.db" })).toBe(
+      "3 data ConfigurationError: database.file (from: /home/.hypershell/config.toml) and database.database " +
+        "(from: HYPERSHELL_DATABASE_DATABASE) both name the SQLite file - remove one of them",
+    );
+    expect(load("database.database = '/a.db'\n", { HYPERSHELL_DATABASE_FILE: "" })).toContain("remove one of them");
+  });
+  test.each(["host = 'h'", "port = 5", "user = 'u'", "password = 'p'", "password_eval = 'exit 1'"])(
+    "%s is not for SQLite",
+    (line) => {
+      const key = `database.${line.split(/_| /)[0]}`;
+      expect(load(`[database]\ndatabase = 'tasks'\n${line}\n`)).toBe(
+        `3 data ConfigurationError: ${key} cannot be given for SQLite - remove it, or set database.provider ` +
+          "(from: /home/.hypershell/config.toml)",
+      );
+    },
+  );
+  test("are left alone where a URL says it all, another provider is named, or nothing is given after all", () => {
+    const both = "[database]\nfile = '/a.db'\ndatabase = '/b.db'\n";
+    const fine = "nothing was thrown";
+    expect(load(`${both}url = 'sqlite:////c.db'\n`)).toBe(fine);
+    expect(load(`${both}provider = 'postgres'\n`)).toBe(fine);
+    expect(load("[database]\nfile = '/a.db'\ndatabase = ''\npassword_env = 'NOT_SET'\n")).toBe(fine);
+  });
+  test("matter only to those who read them", () => {
+    using folder = temporaryFolder();
+    folder.write(userFile, "[database]\nhost = 'h'\n");
+    expect(folder.load().integer("server.port")).toBe(50001);
   });
 });
 
