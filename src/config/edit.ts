@@ -2,8 +2,19 @@
  * Changing one key of a configuration file: comments and layout survive, the old file is kept as a backup, and the new one appears in
  * one step. Every change is proved before it is written: the new text, parsed, must be the old tree with just that key changed.
  */
-import { chmodSync, constants, copyFileSync, mkdirSync, statSync, utimesSync } from "node:fs";
-import { dirname, join } from "node:path";
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  copyFileSync,
+  mkdirSync,
+  openSync,
+  rmSync,
+  statSync,
+  utimesSync,
+} from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { systemClock } from "../base/clock.ts";
 import { configurationError, runtimeError } from "../base/errors.ts";
 import { failureCode, failureReason, readTextIfThere, realPath, replaceFile } from "../base/paths.ts";
 import { splitVariant } from "./schema.ts";
@@ -27,18 +38,49 @@ export interface Edited {
   readonly backup: string | null;
 }
 
+const unchanged: Edited = { changed: false, backup: null };
+
+/** A change takes milliseconds; a lock of this age was left by a program that was killed. */
+const staleMs = 10_000;
+
+/** Waits for those who are changing the file. Returns what lets the next one in. */
+async function hold(file: string): Promise<() => void> {
+  const lock = join(dirname(file), `.${basename(file)}.lock`);
+  for (;;) {
+    try {
+      closeSync(openSync(lock, "wx", 0o600));
+      return () => rmSync(lock, { force: true });
+    } catch (thrown) {
+      if (failureCode(thrown) !== "EEXIST") throw thrown;
+    }
+    const since = statSync(lock, { throwIfNoEntry: false })?.mtimeMs;
+    if (since !== undefined && systemClock.now() - since > staleMs) rmSync(lock, { force: true });
+    else await new Promise<void>((resume) => systemClock.after(5, resume));
+  }
+}
+
 /** `isShared`: others have to be able to read a new file. Throws UserError. `now` is local time. */
 export async function editFile(file: string, change: Change, isShared: boolean, now: Date): Promise<Edited> {
   try {
-    const before = readTextIfThere(file);
-    if (before === null && change.value === null) return { changed: false, backup: null };
-    const text = await edited(before ?? heading(now), change, file);
-    if (text === before) return { changed: false, backup: null };
+    const seen = readTextIfThere(file);
+    if (seen === null && change.value === null) return unchanged;
+    const planned = await edited(seen ?? heading(now), change, file);
+    if (planned === seen) return unchanged;
     mkdirSync(dirname(file), { recursive: true });
-    const backup = before === null ? null : backUp(realPath(file), now);
-    // A user's file is likely to hold the key of a server one day.
-    replaceFile(file, text, isShared ? 0o644 : 0o600);
-    return { changed: true, backup };
+    const target = realPath(file);
+    const release = await hold(target);
+    try {
+      // Another program may have changed it meanwhile: its change stays.
+      const before = readTextIfThere(file);
+      const text = before === seen ? planned : await edited(before ?? heading(now), change, file);
+      if (text === before) return unchanged;
+      const backup = before === null ? null : backUp(target, now);
+      // A user's file is likely to hold the key of a server one day.
+      replaceFile(file, text, isShared ? 0o644 : 0o600);
+      return { changed: true, backup };
+    } finally {
+      release();
+    }
   } catch (thrown) {
     if (thrown instanceof TypeError)
       throw configurationError("core.config", `(from file: ${file}) the file is not UTF-8 text`);
@@ -176,9 +218,11 @@ function isHead(line: string, path: readonly string[]): boolean {
 async function patched(text: string, change: Change, file: string): Promise<string | null> {
   const { parse, patch } = await import("@decimalturn/toml-patch");
   try {
-    const tree = parse(text) as Table;
+    // A mixture would make the editor complain on stderr, and end the same way.
+    const even = /(^|[^\r])\n/.test(text) ? text.replaceAll("\r\n", "\n") : text;
+    const tree = parse(even) as Table;
     apply(tree, change, file);
-    return patch(text, tree);
+    return patch(even, tree);
   } catch {
     return null;
   }

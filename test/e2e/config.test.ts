@@ -1,7 +1,7 @@
 /* `hs config` and the configuration as users meet them. */
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { openSite } from "./harness.ts";
+import { linesOf, openSite } from "./harness.ts";
 import type { Site } from "./harness.ts";
 
 /** The place as one where HYPERSHELL_SITE is the only site there is, with nothing set. */
@@ -117,4 +117,36 @@ test("the reader of a long answer may leave", async () => {
     stdout: "",
     stderr: "",
   });
+});
+
+test("two names for one database file are refused, but not where no database is used", async () => {
+  await using site = openSite();
+  const { env } = place(site);
+  const both = { ...env, HYPERSHELL_DATABASE_FILE: "a.db", HYPERSHELL_DATABASE_DATABASE: "b.db" };
+  const refused = {
+    status: 3,
+    stdout: "",
+    stderr:
+      "CRITICAL [hypershell.data] ConfigurationError: database.file (from: HYPERSHELL_DATABASE_FILE) and database.database " +
+      "(from: HYPERSHELL_DATABASE_DATABASE) both name the SQLite file - remove one of them\n",
+  };
+  expect(await site.hs(["list", "--count"], { env: both })).toEqual(refused);
+  expect(await site.hs(["submit", "true"], { env: both })).toEqual(refused);
+  expect(await site.hs(["initdb"], { env: both })).toEqual(refused);
+  expect(await site.hsx([], { env: both, stdin: "echo 1\n" })).toEqual(refused);
+  expect([site.exists("a.db"), site.exists("b.db")]).toEqual([false, false]);
+  const without = await site.hsx(["--no-db"], { env: both, stdin: "echo 1\n" });
+  expect(without).toEqual({ status: 0, stdout: "1\n", stderr: "" });
+});
+
+test("changes of one file at the same time are all in it", async () => {
+  await using site = openSite();
+  const { env, file } = place(site);
+  const names = ["a", "b", "c", "d"];
+  await Promise.all(names.map((name) => site.hs(["config", "set", "--local", `export.${name}`, "1"], { env })));
+  expect(
+    linesOf(site.read(file))
+      .filter((line) => line.endsWith(" = 1"))
+      .toSorted(),
+  ).toEqual(names.map((name) => `${name} = 1`));
 });

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, spyOn, test } from "bun:test";
 import {
   chmodSync,
   lstatSync,
@@ -224,4 +224,36 @@ describe("a configuration file", () => {
       "the file is not UTF-8 text",
     );
   });
+});
+
+describe("changes that meet", () => {
+  test("at one file are all made, and leave no lock behind", async () => {
+    using folder = temporaryFolder();
+    const file = folder.at("config.toml");
+    const names = ["a", "b", "c", "d", "e", "f"];
+    await Promise.all(names.map((name) => editFile(file, change(`export.${name}`, name), false, new Date())));
+    expect(parseToml(readFileSync(file, "utf8"), file)).toEqual({
+      export: Object.fromEntries(names.map((name) => [name, name])),
+    });
+    expect(readdirSync(folder.path).filter((name) => name.endsWith(".lock"))).toEqual([]);
+  });
+  test("with the lock of a program that was killed are not held up", async () => {
+    using folder = temporaryFolder();
+    const file = folder.write("config.toml", "[server]\nport = 1\n");
+    const lock = folder.write(".config.toml.lock", "");
+    utimesSync(lock, new Date(0), new Date(0));
+    await editFile(file, change("server.port", 2), false, new Date());
+    expect(readFileSync(file, "utf8")).toBe("[server]\nport = 2\n");
+  });
+});
+
+test("a file of mixed line ends is changed without a word of the editor below", async () => {
+  const complaint = spyOn(console, "warn");
+  try {
+    const text = await edited("[server] # keep\nport = 5\r\n\n[export]\n", change("server.port", 6), "/f.toml");
+    expect(text).toBe("[server] # keep\nport = 6\n\n[export]\n");
+    expect(complaint).not.toHaveBeenCalled();
+  } finally {
+    complaint.mockRestore();
+  }
 });
