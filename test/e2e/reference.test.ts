@@ -1,0 +1,68 @@
+/*
+ * A database that the reference wrote, in the hands of the executable: it is listed, its unfinished tasks are run, its failures are
+ * tried again, and the reference could read it afterwards.
+ */
+import { Database } from "bun:sqlite";
+import { expect, test } from "bun:test";
+import { copyFileSync, mkdirSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { linesOf, openSite, sorted, type Site } from "./harness.ts";
+
+const reference = resolve(import.meta.dir, "../compat/reference-2.8.2");
+
+/** `main.db` has unfinished tasks in two groups and a cancelled one; `main.1` has failures. */
+function siteOf(name: "main.db" | "main.1"): Site {
+  const site = openSite();
+  mkdirSync(dirname(site.database), { recursive: true });
+  copyFileSync(resolve(reference, name), site.database);
+  return site;
+}
+
+function columnsOf(site: Site): string[] {
+  const database = new Database(site.database, { readonly: true });
+  try {
+    return database
+      .query<{ name: string }, []>("select name from pragma_table_info('task')")
+      .values()
+      .flat() as string[];
+  } finally {
+    database.close();
+  }
+}
+
+test("what the reference left unfinished is run by --restart, once, and what it cancelled stays cancelled", async () => {
+  await using site = siteOf("main.db");
+  const before = columnsOf(site);
+  const { status, stdout, stderr } = await site.hsx(["--restart", "-N2"]);
+  expect({ status, lines: sorted(stdout) }).toEqual({ status: 0, lines: ["hello world", "later 2"] });
+  expect(stderr).toContain("INFO [hypershell.server] Found 2 unfinished tasks\n");
+  expect((await site.shell("hs list args exit_status attempt group")).stdout).toBe(
+    'echo later 1\t-1\t1\t1\necho later 2\t0\t1\t2\necho "hello world"\t0\t1\t0\n',
+  );
+  expect((await site.shell("hs list --count --remaining")).stdout).toBe("0\n");
+  const again = await site.hsx(["--restart"]);
+  expect([again.status, again.stdout]).toEqual([0, ""]);
+  // Statements of the reference take columns by their place.
+  expect(columnsOf(site)).toEqual(before);
+});
+
+test("failures of the reference are tried again by --restart -r 2, linked to what they were, and told of when they fail again", async () => {
+  await using site = siteOf("main.1");
+  const run = await site.hsx(["--restart", "-r", "2"]);
+  expect(run.status).toBe(7);
+  expect(run.stderr).toContain("INFO [hypershell.server] Trying 2 previously failed tasks again\n");
+  expect(run.stderr).toContain(" WARNING [hypershell.cluster] 2 of 2 tasks failed\n");
+  const rows = linesOf((await site.shell("hs list args attempt exit_status retried -w 'attempt >= 2'")).stdout);
+  expect(rows).toEqual([
+    "false\t2\t1\ttrue",
+    "[ $TASK_ATTEMPT -eq 2 ] && echo retry-ok\t2\t0\tfalse",
+    "sleep 1; exit 3\t2\t3\ttrue",
+    "false\t3\t1\tfalse",
+    "sleep 1; exit 3\t3\t3\tfalse",
+  ]);
+  const last = linesOf((await site.shell("hs list previous_id -w 'attempt == 3'")).stdout);
+  const linked = linesOf((await site.shell("hs list id -w 'attempt == 2' -w 'retried == true'")).stdout);
+  expect(last).toEqual(linked);
+  // Two attempts more than the reference's are used up: nothing is left to try.
+  expect((await site.hsx(["--restart", "-r", "2"])).status).toBe(0);
+});
