@@ -150,3 +150,36 @@ test("changes of one file at the same time are all in it", async () => {
       .toSorted(),
   ).toEqual(names.map((name) => `${name} = 1`));
 });
+
+test("what an option can say a setting can say", async () => {
+  await using site = openSite();
+  const run = (name: string, value: string, stdin: string) =>
+    site.hsx([], { env: { [`HYPERSHELL_${name}`]: value }, stdin });
+  const last = async (fields: string): Promise<string> =>
+    (await site.shell(`hs list ${fields} -s submit_time --desc -l1`)).stdout;
+
+  await run("SERVER_ATTEMPTS", "3", "false\n");
+  expect(await last("attempt")).toBe("3\n");
+  expect((await run("SERVER_EXITZERO", "true", "false\n")).status).toBe(0);
+  expect((await run("TASK_CWD", "/", "pwd; echo $TASK_CWD\n")).stdout).toBe("/\n/\n");
+  await run("TASK_CORES", "2", "true\n");
+  expect(await last("cores")).toBe("2\n");
+  await run("TASK_MEMORY", "1024", "true\n");
+  expect(await last("memory")).toBe("1024\n");
+  expect((await run("TASK_TIMEOUT", "1", "sleep 30\n")).status).toBe(7);
+  expect(await last("timeout exit_status")).toBe("1\t130\n");
+  expect((await run("EXPORT_a_B", "007", "echo $a_B\n")).stdout).toBe("007\n");
+  expect((await run("LOGGING_TASKS", "true", "true\n")).stderr).toContain("INFO [hypershell.client] Running task (");
+  expect((await run("DATABASE_FILE", "", "true\n")).stderr).toBe(
+    " WARNING [hypershell.server] No database configured - automatically disabled\n",
+  );
+  const bundles = await site.shell("seq 5 | hs submit", {
+    env: { HYPERSHELL_SUBMIT_BUNDLESIZE: "2", HYPERSHELL_LOGGING_LEVEL: "debug" },
+  });
+  const counts = linesOf(bundles.stderr).map((line) => /DEBUG .* Submitted (\d) tasks$/.exec(line)?.[1]);
+  expect(counts.filter((count) => count !== undefined)).toEqual(["2", "2", "1"]);
+  const idle = await site.hsx(["--forever"], {
+    env: { HYPERSHELL_CLIENT_TIMEOUT: "1", HYPERSHELL_SERVER_EXITZERO: "true" },
+  });
+  expect(idle.status).toBe(0);
+});
