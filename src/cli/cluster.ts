@@ -2,6 +2,7 @@
  * `hs cluster` (hsx): a server and its client on this machine, in one process. Here are the options and what they mean together;
  * cluster/run.ts does the work.
  */
+import { fstatSync, statSync } from "node:fs";
 import { argumentError, exitStatus } from "../base/errors.ts";
 import type { Command, CommandSpec, Context, Parsed } from "./command.ts";
 import { instanceId } from "./instance.ts";
@@ -38,16 +39,16 @@ const spec: CommandSpec = {
           names: ["-t", "--template"],
           kind: "text",
           metavar: "CMD",
-          help: "Command to make of each line: {} the line, {/} {-} {+} parts of a path, {[1:3]} words, {% CMD %}, {= EXPR =}.",
-          fallback: "{}",
+          help: "Command to make of each line, see Templates.",
+          fallback: "{}, the line itself",
         },
         {
           key: "timeout",
           names: ["-T", "--timeout"],
           kind: "seconds",
           metavar: "SEC",
-          min: 1,
-          help: "Stop after this long without tasks.",
+          min: 0,
+          help: "Stop after this long without tasks; 0 is never.",
           fallback: "never",
         },
         {
@@ -62,7 +63,7 @@ const spec: CommandSpec = {
           key: "noConfirm",
           names: ["--no-confirm"],
           kind: "flag",
-          help: "Accepted; receipts cost nothing here and stay on.",
+          help: "Accepted, changes nothing: receipts cost nothing here and stay on.",
         },
       ],
     },
@@ -73,9 +74,14 @@ const spec: CommandSpec = {
           key: "restart",
           names: ["--restart"],
           kind: "flag",
-          help: "No new input: finish what the database holds from earlier runs.",
+          help: "No new input: run what the database still holds, from hs submit and earlier runs.",
         },
-        { key: "forever", names: ["--forever"], kind: "flag", help: "Go on waiting for tasks when all are done." },
+        {
+          key: "forever",
+          names: ["--forever"],
+          kind: "flag",
+          help: "Run what the database holds and whatever is submitted later; never stop by itself.",
+        },
         {
           key: "retries",
           names: ["-r", "--max-retries"],
@@ -101,8 +107,7 @@ const spec: CommandSpec = {
           kind: "seconds",
           metavar: "SEC",
           min: 0,
-          help: "Longest time that a task or a result may wait for company.",
-          fallback: "5",
+          help: "Accepted, changes nothing: here tasks and results do not wait for a bundle to fill.",
         },
         {
           key: "poll",
@@ -128,7 +133,7 @@ const spec: CommandSpec = {
           key: "initdb",
           names: ["--initdb"],
           kind: "flag",
-          help: "Create the tables first (SQLite does so by itself).",
+          help: "Accepted, changes nothing: missing tables are created anyway.",
         },
       ],
     },
@@ -140,8 +145,8 @@ const spec: CommandSpec = {
           names: ["-W", "--task-timeout"],
           kind: "seconds",
           metavar: "SEC",
-          min: 1,
-          help: "Walltime limit of each task; also 90s 10m 2h 1d.",
+          min: 0,
+          help: "Walltime limit of each task; also 90s 10m 2h 1d; 0 is none.",
           fallback: "none",
         },
         {
@@ -198,12 +203,25 @@ const spec: CommandSpec = {
     "  hsx tasks.in -N0 -r2 -W 10m -f tasks.failed",
     "  hsx --restart -N0                  (after a crash, or Ctrl-C)",
     "",
+    "Templates:",
+    "  {}                 the line, without its comment",
+    "  {/} {/-} {+} {++}  of the line as a path: a.tar.gz, a.tar, .gz, gz for dir/a.tar.gz",
+    "  {.} {..} {-}       its folder, the folder of that, the path without its last extension",
+    "  {[0]} {[-1]}       a word; {[1:]} {[:3]} {[::-1]} slices as in Python",
+    "  {% basename @ %}   what a shell command prints; @ the line, @Q the line quoted, \\@ an at sign",
+    "  {= x * 2 =}        the value of a Python expression; x is the line, as a number if it is one",
+    "  \\{                 a brace; other {...} stay as they are: awk '{print $1}' needs no escape",
+    "",
+    "Task lines:",
+    "  echo 1  # HYPERSHELL: site:b timeout:10m    tags and settings of this task",
+    "  # HYPERSHELL: group:2                       on a line of its own: of all lines after it",
+    "",
     "Signals:",
     "  Ctrl-C, TERM   stop every task and go (a second Ctrl-C: at once); what did not finish stays unfinished",
     "  USR1           start nothing more, let running tasks end",
     "  USR2           start nothing more, stop running tasks; their outcomes count",
     "",
-    "Exit status: 0 all tasks succeeded, 7 some failed, 4 interrupted, 143 terminated, 2 3 5 errors.",
+    "Exit status: 0 all tasks succeeded, 7 some failed or were not run, 4 interrupted (Ctrl-C), 143 terminated, 2 bad argument, 3 bad configuration, 5 other errors.",
   ].join("\n"),
 };
 
@@ -234,8 +252,39 @@ function checkTogether(parsed: Parsed): void {
   );
 }
 
+/** Opening an output empties it, and with it the tasks that were to be read from the same file (`hsx failed.in -f failed.in`). */
+function checkFiles(parsed: Parsed): void {
+  if (parsed.flag("restart")) return;
+  const path = parsed.words("file")[0] ?? "-";
+  const input = identity(path === "-" ? 0 : path);
+  if (input === null) return;
+  const shown = path === "-" ? "standard input" : `'${path}'`;
+  for (const [key, names] of outputs) {
+    const output = parsed.text(key);
+    if (output === undefined || output === "-" || identity(output) !== input) continue;
+    throw argumentError(`argument ${names}: would overwrite the tasks, ${shown} is the same file`);
+  }
+}
+
+const outputs = [
+  ["failures", "-f/--failures"],
+  ["output", "-o/--output"],
+  ["errors", "-e/--errors"],
+] as const;
+
+/** The same for two names of one regular file; null for what is none, or cannot be looked at. */
+function identity(file: string | number): string | null {
+  try {
+    const stats = typeof file === "number" ? fstatSync(file) : statSync(file);
+    return stats.isFile() ? `${stats.dev}:${stats.ino}` : null;
+  } catch {
+    return null;
+  }
+}
+
 async function run(parsed: Parsed, context: Context): Promise<number> {
   checkTogether(parsed);
+  checkFiles(parsed);
   const { runCluster } = await import("../cluster/run.ts");
   const { config } = context;
   const settings = config();

@@ -4,7 +4,7 @@
  */
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
-import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Ended, linesOf, needs, openSite, type Site } from "./harness.ts";
 
@@ -100,6 +100,34 @@ test("bytes that are not UTF-8, a line too long, a NUL: named by line, the rest 
   expect(said).toHaveLength(4);
   for (const [at, number] of [2, 3, 4].entries())
     expect(said[at]).toMatch(new RegExp(`ERROR .*t\\.in, line ${number}: `));
+});
+
+test("a file of tasks is not emptied because an output has its name, or is it under another name", async () => {
+  await using site = openSite();
+  site.write("t.in", "echo 1\n");
+  symlinkSync("t.in", join(site.work, "same.in"));
+  const cases = [
+    [["t.in", "-f", "t.in"], "argument -f/--failures: would overwrite the tasks, 't.in' is the same file"],
+    [["-o", "same.in", "t.in"], "argument -o/--output: would overwrite the tasks, 't.in' is the same file"],
+    [["t.in", "-e", "./t.in"], "argument -e/--errors: would overwrite the tasks, 't.in' is the same file"],
+  ] as const;
+  for (const [words, text] of cases) {
+    const ended = await site.hsx([...words, "--no-db"]);
+    expect([ended.status, complaint(ended)]).toEqual([2, [`CRITICAL [hypershell] ${text}`]]);
+  }
+  const piped = await site.shell("hsx --no-db -f same.in < t.in");
+  expect([piped.status, complaint(piped)[0]]).toEqual([
+    2,
+    "CRITICAL [hypershell] argument -f/--failures: would overwrite the tasks, standard input is the same file",
+  ]);
+  expect(site.lines("t.in")).toEqual(["echo 1"]);
+});
+
+test("a limit of 0 is none, whatever the configuration says", async () => {
+  await using site = openSite();
+  const env = { HYPERSHELL_TASK_TIMEOUT: "77", HYPERSHELL_CLIENT_TIMEOUT: "88" };
+  const ended = await site.hsx(["-W0", "-T0", "--no-db"], { stdin: "echo $TASK_TIMEOUT\n", env });
+  expect(ended).toEqual({ status: 0, stdout: "null\n", stderr: "" });
 });
 
 test("unknown options, missing and wrong values: one line, status 2", async () => {
