@@ -59,11 +59,15 @@ const configVerbs: Verbs = {
 const verbs: Verbs = {
   cluster: verb(
     "cluster",
-    "Run tasks: server and clients in one program (hsx)",
+    "Run each line of a file or of standard input as a command (hsx)",
     async () => (await import("./cluster.ts")).command,
   ),
   submit: verb("submit", "Add tasks to the database", async () => (await import("./submit.ts")).command),
-  initdb: verb("initdb", "Create and maintain the database", async () => (await import("./initdb.ts")).command),
+  initdb: verb(
+    "initdb",
+    "Create the database, bring an older one up to date",
+    async () => (await import("./initdb.ts")).command,
+  ),
   info: verb(
     "info",
     "Show one task: what it was, how it went, what it printed",

@@ -32,7 +32,7 @@ const spec: CommandSpec = {
       metavar: "ARGS",
       min: 0,
       max: Infinity,
-      help: "A command, or one name of a file with a command a line ('-' or nothing: standard input).",
+      help: "A command, or the name of a file with one command a line ('-' or nothing: standard input).",
     },
   ],
   sections: [
@@ -51,7 +51,7 @@ const spec: CommandSpec = {
           names: ["-t", "--tag"],
           kind: "words",
           metavar: "TAG...",
-          help: "Tags for every task: key, or key:value; group cores memory timeout set these.",
+          help: "Tags for every task: key, or key:value; group:2 cores:4 memory:2GB timeout:10m are settings, no tags.",
         },
         {
           key: "group",
@@ -67,7 +67,7 @@ const spec: CommandSpec = {
           names: ["--template"],
           kind: "text",
           metavar: "CMD",
-          help: "Command to make of each line now, as it is stored.",
+          help: "Command to make of each line, now, as it is stored; see hsx --help.",
           fallback: "{}",
         },
       ],
@@ -81,7 +81,7 @@ const spec: CommandSpec = {
           kind: "integer",
           metavar: "NUM",
           min: 0,
-          help: "Cores.",
+          help: "Cores; 0 is none.",
           fallback: "none",
         },
         {
@@ -89,7 +89,7 @@ const spec: CommandSpec = {
           names: ["-m", "--memory"],
           kind: "size",
           metavar: "MEM",
-          help: "Memory, as in 512MB or 1.5GB.",
+          help: "Memory, as in 512MB or 1.5GB; 0 is none.",
           fallback: "none",
         },
         {
@@ -98,7 +98,7 @@ const spec: CommandSpec = {
           kind: "seconds",
           metavar: "SEC",
           min: 0,
-          help: "Walltime limit; also 90s 10m 2h 1d.",
+          help: "Walltime limit; also 90s 10m 2h 1d; 0 is none.",
           fallback: "none",
         },
       ],
@@ -121,14 +121,13 @@ const spec: CommandSpec = {
           kind: "seconds",
           metavar: "SEC",
           min: 0,
-          help: "Longest time that a task may wait to be stored (none does).",
-          fallback: "5",
+          help: "Accepted, changes nothing: tasks are stored as soon as they are read.",
         },
         {
           key: "initdb",
           names: ["--initdb"],
           kind: "flag",
-          help: "Create the tables first (SQLite does so by itself).",
+          help: "Accepted, changes nothing: missing tables are created anyway.",
         },
       ],
     },
@@ -291,7 +290,10 @@ async function submitLines(path: string, toSubmit: Submit): Promise<number> {
     const clock = systemClock;
     const { stored, bad } = await load({ source, factory, store, expand, bundleSize, clock, log, patient: false });
     log.info(`Submitted ${stored} tasks`);
-    if (bad > 0) throw badLines(`${bad} lines of ${source.name} were left out`);
+    if (bad > 0)
+      throw badLines(
+        `${bad} ${bad === 1 ? "line" : "lines"} of ${source.name} left out - mend and submit what is named above`,
+      );
   } finally {
     await store.close();
   }
@@ -305,7 +307,9 @@ async function requireGood(source: LineSource, expand: Expand | null, log: Logge
   if (bad === 0) return;
   for (const line of examples) log.error(describeBad(source.name, line));
   const rest = bad > examples.length ? `, the first ${examples.length} are named above` : "";
-  throw badLines(`${bad} lines of ${source.name} cannot be tasks${rest} - nothing was submitted`);
+  throw badLines(
+    `${bad} ${bad === 1 ? "line" : "lines"} of ${source.name} cannot be tasks${rest} - nothing was submitted`,
+  );
 }
 
 function badLines(text: string): UserError {

@@ -223,7 +223,9 @@ function lineSplitter(): LineSplitter {
       const found = bytes.indexOf(newline, from);
       const to = found < 0 ? bytes.length : found;
       const text = decodeText(bytes.subarray(from, to));
-      lines.push(text ?? { number: number + lines.length, reason: "it is not UTF-8", text: null });
+      lines.push(
+        text ?? { number: number + lines.length, reason: "it is not UTF-8, iconv can convert it", text: null },
+      );
       from = to + 1;
     }
     return lines;

@@ -230,7 +230,7 @@ describe("a file", () => {
     expect(status).toBe(2);
     expect(said.slice(-2)).toEqual([
       "INFO [submit] Submitted 2 tasks",
-      `CRITICAL [submit] 1 lines of ${path} were left out`,
+      `CRITICAL [submit] 1 line of ${path} left out - mend and submit what is named above`,
     ]);
     expect(await site.args()).toEqual(["echo 1", "echo 3"]);
   });
@@ -249,7 +249,7 @@ describe("a file", () => {
     const path = site.write("tasks.in", "1\nx\n2\n");
     const pure = await site.submit("-f", path, "--template", "echo {= int(x) =}");
     expect(pure.status).toBe(2);
-    expect(pure.said.at(-1)).toBe(`CRITICAL [submit] 1 lines of ${path} cannot be tasks - nothing was submitted`);
+    expect(pure.said.at(-1)).toBe(`CRITICAL [submit] 1 line of ${path} cannot be tasks - nothing was submitted`);
     expect(await site.args()).toEqual([]);
     const shell = await site.submit("-f", path, "--template", "{% echo @ >> log; echo @ %}");
     expect(shell.status).toBe(0);

@@ -72,14 +72,14 @@ describe("lines", () => {
   test("that are not UTF-8 are bad, each by itself", async () => {
     expect(await linesOf([Buffer.from("one\ntw\xe9\nthr\u00e9e\n\xff\nfive", "latin1")])).toEqual([
       "one",
-      { number: 2, reason: "it is not UTF-8", text: null },
-      { number: 3, reason: "it is not UTF-8", text: null },
-      { number: 4, reason: "it is not UTF-8", text: null },
+      { number: 2, reason: "it is not UTF-8, iconv can convert it", text: null },
+      { number: 3, reason: "it is not UTF-8, iconv can convert it", text: null },
+      { number: 4, reason: "it is not UTF-8, iconv can convert it", text: null },
       "five",
     ]);
     expect(
       await linesOf([Buffer.from([0xe2, 0x82]), Buffer.from([0xac, 10]), Buffer.from([0xe2, 0x82, 10, 97])]),
-    ).toEqual(["\u20ac", { number: 2, reason: "it is not UTF-8", text: null }, "a"]);
+    ).toEqual(["\u20ac", { number: 2, reason: "it is not UTF-8, iconv can convert it", text: null }, "a"]);
   });
   test("longer than can be held are counted, not held", async () => {
     const block = Buffer.alloc(300_000, "x");

@@ -160,7 +160,7 @@ describe("loading", () => {
     ]);
     const errors = log.lines.filter((line) => line.startsWith("ERROR"));
     expect(errors[0]).toBe("ERROR in.txt, line 2: it has a NUL character (b\\x00)");
-    expect(errors[1]).toBe("ERROR in.txt, line 3: it is not UTF-8");
+    expect(errors[1]).toBe("ERROR in.txt, line 3: it is not UTF-8, iconv can convert it");
     expect(errors[2]).toStartWith(
       "ERROR in.txt, line 4: it is 1000000 bytes long, a task can have 131058 at most (xxx",
     );
