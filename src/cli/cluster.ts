@@ -89,7 +89,7 @@ const spec: CommandSpec = {
           metavar: "NUM",
           min: 0,
           help: "Try a failed task again, this many times.",
-          fallback: "0",
+          fallback: "0, or server.attempts less one",
         },
         { key: "eager", names: ["--eager"], kind: "flag", help: "Try failed tasks again before new ones." },
         {
