@@ -5,6 +5,7 @@
 import { assert, unreachable } from "../base/assert.ts";
 import type { Clock, Timer } from "../base/clock.ts";
 import { mailbox } from "../base/mailbox.ts";
+import { formatDuration } from "../base/units.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Outcome } from "../task/task.ts";
 import type { Duplex } from "../wire/duplex.ts";
@@ -85,9 +86,14 @@ export function runClient(link: Duplex<ClientMessage, ServerMessage>, options: C
         return setWake(effect.at);
       case "note":
         return log[effect.level](effect.text);
-      case "signal":
-        tasks.get(effect.id)?.signal(effect.signal);
+      case "signal": {
+        const running = tasks.get(effect.id);
+        log.debug(() => `Sending ${effect.signal} (${effect.id}: ${running?.pid ?? "not started"})`);
+        running?.signal(effect.signal);
         return;
+      }
+      case "gaveUp":
+        return log.critical(`Process ignored SIGKILL (${effect.id}: ${tasks.get(effect.id)?.pid ?? "not started"})`);
       case "lookAtGroup": {
         const running = tasks.get(effect.id);
         assert(running !== undefined, "a task whose group matters is not forgotten");
@@ -98,6 +104,8 @@ export function runClient(link: Duplex<ClientMessage, ServerMessage>, options: C
         box.close();
         wake?.cancel();
         link.close();
+        if (log.enabled("DEBUG")) for (let n = 1; n <= settings.executors; n++) log.debug(`Done (executor-${n})`);
+        for (const part of [" (scheduler)", " (collector)", " (heartbeat)", ""]) log.debug(`Done${part}`);
         finished.resolve();
         return;
       default:
@@ -118,7 +126,11 @@ export function runClient(link: Duplex<ClientMessage, ServerMessage>, options: C
     });
   }
 
-  log.debug(`Started (${settings.executors} executors)`);
+  const { executors, idleMs } = settings;
+  const patience = idleMs === null ? "no timeout" : `${formatDuration(idleMs / 1000)} timeout`;
+  log.debug(`Started (${executors} executors)`);
+  for (const part of [`scheduler: ${patience}`, "collector", "heartbeat"]) log.debug(`Started (${part})`);
+  if (log.enabled("DEBUG")) for (let n = 1; n <= executors; n++) log.debug(`Started (executor-${n})`);
   link.open({
     message: (message) => box.push({ kind: "received", message }),
     drain() {

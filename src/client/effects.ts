@@ -11,6 +11,8 @@ export type ClientEffect =
   | { readonly kind: "signal"; readonly id: string; readonly signal: StopSignal }
   /** Answered by a `groupSeen`. */
   | { readonly kind: "lookAtGroup"; readonly id: string }
+  /** Not even SIGKILL ended this task. */
+  | { readonly kind: "gaveUp"; readonly id: string }
   /** Nothing of this task is of interest any more. */
   | { readonly kind: "forget"; readonly id: string }
   | {

@@ -182,6 +182,7 @@ export function createExecutor(options: ExecutorOptions): ProcessExecutor {
       const child = spawnDirect(task, command) ?? spawnShell(task, command);
       task.pid = child.pid;
       if (!task.over) alive.set(child, task);
+      log.debug(() => `Running task (${task.assignment.id})[${child.pid}]: ${command}`);
     } catch (error) {
       notStarted(task, command, attempt, error);
     } finally {

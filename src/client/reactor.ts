@@ -90,6 +90,7 @@ function receive(state: ClientState, message: ServerMessage, now: number, effect
   switch (message.kind) {
     case "welcome":
       state.companyMs = message.companyMs;
+      state.serverName = `${message.serverHost}: ${message.serverId}`;
       if (state.phase.at === "joining") state.phase = { at: "working" };
       return;
     case "submission":
@@ -98,7 +99,7 @@ function receive(state: ClientState, message: ServerMessage, now: number, effect
     case "assign":
       state.granted -= message.tasks.length;
       assert(state.granted >= 0, "the session refuses assignments beyond the credit");
-      note(effects, "debug", () => `Received ${message.tasks.length} tasks`);
+      note(effects, "debug", () => `Received ${message.tasks.length} tasks (${state.serverName})`);
       if (state.phase.at !== "working") return giveBack(state, message.tasks);
       for (const task of message.tasks) state.inbox.push(task);
       return;
@@ -114,7 +115,7 @@ function receive(state: ClientState, message: ServerMessage, now: number, effect
       }
       return;
     case "leave":
-      note(effects, "debug", () => `Disconnect received (${message.reason})`);
+      note(effects, "debug", "Disconnect received");
       return leave(state, message.how, message.reason, now, effects);
     default:
       unreachable(message);
@@ -241,7 +242,6 @@ function send(
 ): void {
   entry.stopping = signal;
   entry.nextAt = now + state.settings.signalWaitMs;
-  note(effects, "debug", () => `Sending ${signal} (${entry.task.id})`);
   effects.push({ kind: "signal", id: entry.task.id, signal });
 }
 
@@ -287,7 +287,7 @@ function pushStopping(state: ClientState, now: number, effects: ClientEffect[]):
 /** Not even SIGKILL ends it (it hangs in the kernel): its executor is lost, the task is reported as killed. */
 function giveUp(state: ClientState, entry: RunningTask, now: number, effects: ClientEffect[]): void {
   const { id, lease } = entry.task;
-  note(effects, "critical", `Process ignored SIGKILL (${id})`);
+  effects.push({ kind: "gaveUp", id });
   note(effects, "critical", `Shutting down executor (${state.settings.executors - state.lostExecutors})`);
   state.running.delete(id);
   state.abandoned.add(id);
@@ -362,6 +362,7 @@ function conclude(state: ClientState, effects: ClientEffect[]): void {
   }
   if (state.outbox.length > 0 || state.unacked.size > 0) return;
   effects.push({ kind: "send", message: { kind: "bye", reason: state.phase.reason } });
+  note(effects, "trace", () => `Heartbeat - final (${state.settings.host}: ${state.settings.clientId})`);
   state.phase = { at: "gone" };
 }
 

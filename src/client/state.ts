@@ -64,6 +64,8 @@ export interface ClientState {
   readonly lingering: Map<string, Lingering>;
   readonly unacked: Map<string, Outcome>;
   connected: boolean;
+  /** For log lines. */
+  serverName: string;
   /** Tasks whose process could not even be killed; each keeps an executor busy. */
   readonly abandoned: Set<string>;
   lostExecutors: number;
@@ -94,6 +96,7 @@ export function newState(settings: ClientSettings, now: number): ClientState {
     lingering: new Map(),
     unacked: new Map(),
     connected: true,
+    serverName: "unknown",
     abandoned: new Set(),
     lostExecutors: 0,
     outbox: [],

@@ -41,7 +41,6 @@ export interface ClusterOptions {
   readonly restart: boolean;
   readonly forever: boolean;
   readonly bundleSize: number | null;
-  readonly bundleWaitMs: number;
   readonly pollMs: number;
   readonly idleMs: number | null;
   /** Seconds; for new tasks and for every task that runs here. */
@@ -128,7 +127,7 @@ export async function runCluster(options: ClusterOptions): Promise<ClusterReport
       signalWaitMs: options.signalWaitMs,
       idleMs: options.idleMs,
       heartMs: (config.number("client.heartrate") ?? 10) * 1000,
-      bundleSize: null,
+      bundleSize: config.integer("client.bundlesize"),
       announce: announces(config),
     },
   });

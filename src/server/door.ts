@@ -46,6 +46,8 @@ export interface Server {
   readonly finished: Promise<ServerReport>;
 }
 
+/** What a server does at the same time, as log lines name it. */
+const parts = [" (scheduler)", " (confirm)", " (receiver)", " (heartbeat)"];
 /** The heartbeat row is renewed this often, milliseconds. */
 export const serverBeatMs = 10_000;
 const firstRetryMs = 250;
@@ -167,6 +169,7 @@ export function runServer(options: ServerOptions): Server {
         box.close();
         wake?.cancel();
         beat?.cancel();
+        for (const part of [...parts, ""]) log.debug(`Done${part}`);
         clientRows.then(() => finished.resolve({ ...state.counts, haltedBy: state.haltedBy }), finished.reject);
         return;
       default:
@@ -203,6 +206,7 @@ export function runServer(options: ServerOptions): Server {
   }
   scheduleBeat();
 
+  for (const part of ["", ...parts]) log.debug(`Started${part}`);
   store.onInsert(() => box.push({ kind: "inserted" }));
   box.push({ kind: "inserted" });
 

@@ -305,9 +305,11 @@ function takeClaim(state: ServerState, answer: Claim, now: number, effects: Serv
       else for (const task of answer.tasks) giveBack(state, task);
       return;
     case "none":
+      noteIdle(state, answer.unfinished === 0 ? "no task groups remain" : waitingOn(answer.unfinished), effects);
       state.claim = stale ? { at: "due" } : { at: "empty", since: now };
       return;
     case "waiting":
+      noteIdle(state, waitingOn(answer.unfinished), effects);
       state.claim = stale ? { at: "due" } : { at: "blocked", since: now };
       return;
     case "advance":
@@ -317,6 +319,18 @@ function takeClaim(state: ServerState, answer: Claim, now: number, effects: Serv
     default:
       unreachable(answer);
   }
+}
+
+function waitingOn(unfinished: number): string {
+  return `waiting on ${unfinished} tasks to complete`;
+}
+
+function noteIdle(state: ServerState, reason: string, effects: ServerEffect[]): void {
+  note(
+    effects,
+    "trace",
+    () => `No tasks available for group (${reason}) - backing off ${pauseMs(state) / 1000} seconds`,
+  );
 }
 
 function advance(
@@ -432,6 +446,7 @@ function commit(state: ServerState, now: number, effects: ServerEffect[]): void 
   const { outbox } = state;
   const assigned = dueDispatches(state, now);
   if (outbox.completed.length === 0 && outbox.reverted.length === 0 && assigned.length === 0) return;
+  noteConfirmed(assigned, effects);
   const { completed, reverted } = outbox;
   outbox.completed = [];
   outbox.reverted = [];
@@ -444,6 +459,15 @@ function commit(state: ServerState, now: number, effects: ServerEffect[]): void 
     reverted,
   };
   effects.push({ kind: "commit", commit: order });
+}
+
+function noteConfirmed(assigned: readonly Dispatch[], effects: ServerEffect[]): void {
+  const counts = new Map<string, number>();
+  for (const { clientId, clientHost } of assigned) {
+    const client = `${clientHost}: ${clientId}`;
+    counts.set(client, (counts.get(client) ?? 0) + 1);
+  }
+  for (const [client, count] of counts) note(effects, "debug", () => `Confirmed ${count} tasks (${client})`);
 }
 
 function dueDispatches(state: ServerState, now: number): Dispatch[] {
@@ -549,9 +573,13 @@ function conclude(state: ServerState, effects: ServerEffect[]): void {
 // ---- time
 
 function pollAt(state: ServerState): number {
-  const { claim, settings, idlePolls } = state;
+  const { claim } = state;
   if (claim.at !== "empty" && claim.at !== "blocked") return Number.POSITIVE_INFINITY;
-  return claim.since + Math.min(settings.pollMs, firstPollMs * 2 ** Math.min(idlePolls, 16));
+  return claim.since + pauseMs(state);
+}
+
+function pauseMs({ settings, idlePolls }: ServerState): number {
+  return Math.min(settings.pollMs, firstPollMs * 2 ** Math.min(idlePolls, 16));
 }
 
 function nextWake(state: ServerState, now: number): number {

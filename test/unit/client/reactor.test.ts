@@ -227,7 +227,7 @@ describe("limits", () => {
       bench.now = at;
       bench.on({ kind: "woken" });
     }
-    expect(bench.notes("critical")[0]).toBe("Process ignored SIGKILL (a)");
+    expect(bench.effects).toContainEqual({ kind: "gaveUp", id: "a" });
     bench.on({ kind: "woken" });
     expect(bench.sent()[0]).toMatchObject({ kind: "results", outcomes: [{ id: "a", exitStatus: 137 }] });
     expect(bench.started()).toEqual([]);

@@ -1,0 +1,36 @@
+/* The log lines that scripts rely on: levels, names and shapes, in the order in which a run of one task goes. */
+import { expect, test } from "bun:test";
+import { linesOf, openSite } from "./harness.ts";
+
+test("a run of one task tells its story at TRACE, and nothing at the default level", async () => {
+  await using site = openSite();
+  const { stderr } = await site.shell("echo a | hsx -t 'echo {}'", { env: { HYPERSHELL_LOGGING_LEVEL: "trace" } });
+  const told = linesOf(stderr).map((line) =>
+    line
+      .trim()
+      .replace(/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, "ID")
+      .replace(/\((?!ID)[^ ()]+: ID\)/g, "(HOST: ID)"),
+  );
+  const story = [
+    "DEBUG [hypershell.server] Started",
+    "DEBUG [hypershell.server] Started (scheduler)",
+    "DEBUG [hypershell.client] Started (1 executors)",
+    "DEBUG [hypershell.client] Started (scheduler: no timeout)",
+    "DEBUG [hypershell.client] Started (executor-1)",
+    "DEBUG [hypershell.server] Registered client (HOST: ID)",
+    "TRACE [hypershell.submit] Loaded task (a)",
+    "DEBUG [hypershell.submit] Submitted 1 tasks",
+    "DEBUG [hypershell.submit] Done",
+    "DEBUG [hypershell.server] Scheduled 1 tasks",
+    "DEBUG [hypershell.client] Received 1 tasks (HOST: ID)",
+    "INFO [hypershell.client] Running task (ID)",
+    "DEBUG [hypershell.server] Completed task (ID)",
+    "DEBUG [hypershell.client] Disconnect received",
+    "TRACE [hypershell.client] Heartbeat - final (HOST: ID)",
+    "DEBUG [hypershell.server] Done",
+  ];
+  expect(told.filter((line) => story.includes(line))).toEqual(story);
+  expect(told.some((line) => /^DEBUG \[hypershell\.client\] Running task \(ID\)\[\d+\]: echo a$/.test(line))).toBe(
+    true,
+  );
+});
