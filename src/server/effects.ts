@@ -22,3 +22,7 @@ export type ServerEffect =
   | { readonly kind: "wake"; readonly at: number }
   /** Nothing is left to do; comes once, last. */
   | { readonly kind: "finish" };
+
+export function note(effects: ServerEffect[], level: NoteLevel, text: Text): void {
+  effects.push({ kind: "note", level, text });
+}

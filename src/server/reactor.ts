@@ -4,22 +4,17 @@
  * ask the store for more, record what came back, see whether the run is over.
  */
 import { assert, unreachable } from "../base/assert.ts";
-import type { Claim, Commit, Completion } from "../store/store.ts";
-import { type Assignment, type ClaimedTask, isFailure, type NewTask, type Outcome, sentinel } from "../task/task.ts";
-import type { ClientMessage, Lease, LeaveKind } from "../wire/message.ts";
-import type { NoteLevel, ServerEffect } from "./effects.ts";
+import type { Claim } from "../store/store.ts";
+import type { Assignment } from "../task/task.ts";
+import type { ClientMessage, LeaveKind } from "../wire/message.ts";
+import { note, type ServerEffect } from "./effects.ts";
 import type { ServerEvent } from "./event.ts";
-import type { ClientEntry, Dispatch, ServerState, Settling } from "./state.ts";
-import type { Text } from "../log/logger.ts";
+import { commit, settle, takeOutcomes, toldAt } from "./outcomes.ts";
+import { type ClientEntry, giveBack, lookAgain, type ServerState } from "./state.ts";
 
 /** Ready tasks are topped up to about the number of executors, within these bounds: enough not to starve, little to give back. */
 const readyFloor = 64;
 const readyCeiling = 4096;
-/**
- * The store is told of a dispatch only after this long, for nothing but `hs list` waits for it: tasks that are over by then are spared the
- * update (a third of what a short task costs the database).
- */
-const assignedDelayMs = 500;
 /** First pause of an idle server between two looks at the store; doubles up to `pollMs`. */
 const firstPollMs = 1000;
 
@@ -254,19 +249,7 @@ function assign(state: ServerState, client: ClientEntry, count: number, now: num
   note(effects, "debug", () => `Scheduled ${count} tasks`);
 }
 
-/** A task that will not be run by whoever had it: schedulable again, by this server or (when closing) by a later one. */
-function giveBack(state: ServerState, task: ClaimedTask): void {
-  state.outbox.assigned.delete(task.id);
-  state.outbox.reverted.push(task.id);
-}
-
 // ---- asking for more
-
-function lookAgain(state: ServerState): void {
-  if (state.claim.at === "asked") state.claimStale = true;
-  else state.claim = { at: "due" };
-  state.idlePolls = 0;
-}
 
 function claim(state: ServerState, now: number, effects: ServerEffect[]): void {
   if (state.phase.at !== "running" || state.claim.at === "asked") return;
@@ -363,182 +346,6 @@ function advance(
   state.claim = { at: "due" };
 }
 
-// ---- recording
-
-function takeOutcomes(state: ServerState, client: ClientEntry, outcomes: readonly Outcome[]): void {
-  for (const outcome of outcomes) {
-    const held = client.held.get(outcome.id);
-    const current = held !== undefined && held.lease === outcome.lease;
-    state.outbox.assigned.delete(outcome.id);
-    if (current) {
-      client.held.delete(outcome.id);
-      state.heldCount--;
-    }
-    // A lease that was given up: the outcome counts if the task has none yet.
-    const task = current ? held.task : recallTask(state, outcome.id);
-    state.outbox.completed.push({
-      clientId: client.id,
-      task,
-      outcome,
-      completion: completionOf(state, client, task, outcome),
-    });
-  }
-}
-
-/** What this server knows of a task that another client runs by now, or that waits (then it need not run again). */
-function recallTask(state: ServerState, id: string): ClaimedTask | null {
-  for (const client of state.clients.values()) {
-    const held = client.held.get(id);
-    if (held !== undefined) return held.task;
-  }
-  let found: ClaimedTask | null = null;
-  for (const task of state.ready.drain()) {
-    if (task.id === id) found = task;
-    else state.ready.push(task);
-  }
-  return found;
-}
-
-function completionOf(state: ServerState, client: ClientEntry, task: ClaimedTask | null, outcome: Outcome): Completion {
-  const started = outcome.command === null ? null : outcome.startTime;
-  const seconds = (ms: number) => Math.max(0, Math.round(ms) / 1000);
-  return {
-    id: outcome.id,
-    clientId: client.id,
-    clientHost: client.host,
-    command: outcome.command,
-    startTime: outcome.startTime,
-    completionTime: outcome.completionTime,
-    exitStatus: outcome.exitStatus,
-    outpath: outcome.outpath,
-    errpath: outcome.errpath,
-    csvpath: outcome.csvpath,
-    coresMax: outcome.coresMax,
-    memoryMax: outcome.memoryMax,
-    waited: started === null || task === null ? null : seconds(started - task.submitTime),
-    duration: started === null ? null : seconds(outcome.completionTime - started),
-    retry: task === null ? null : retryOf(state, task, outcome),
-  };
-}
-
-function retryOf(state: ServerState, task: ClaimedTask, outcome: Outcome): Completion["retry"] {
-  const { attempts, eager, newId, serverHost } = state.settings;
-  if (!isFailure(outcome.exitStatus) || task.attempt >= attempts) return null;
-  const next: NewTask = {
-    id: newId(),
-    group: task.group,
-    args: task.args,
-    submitId: task.submitId,
-    submitTime: outcome.completionTime,
-    submitHost: serverHost,
-    cores: task.cores,
-    memory: task.memory,
-    timeout: task.timeout,
-    attempt: task.attempt + 1,
-    previousId: task.id,
-    tag: task.tag,
-  };
-  return { task: next, claimed: eager && state.phase.at === "running" };
-}
-
-function commit(state: ServerState, now: number, effects: ServerEffect[]): void {
-  if (state.settling !== null) return;
-  const { outbox } = state;
-  const assigned = dueDispatches(state, now);
-  if (outbox.completed.length === 0 && outbox.reverted.length === 0 && assigned.length === 0) return;
-  noteConfirmed(assigned, effects);
-  const { completed, reverted } = outbox;
-  outbox.completed = [];
-  outbox.reverted = [];
-  state.settling = completed;
-  state.settlingFrees = reverted.length > 0;
-  const order: Omit<Commit, "serverId" | "serverHost"> = {
-    at: now,
-    assigned,
-    completed: completed.map((entry) => entry.completion),
-    reverted,
-  };
-  effects.push({ kind: "commit", commit: order });
-}
-
-function noteConfirmed(assigned: readonly Dispatch[], effects: ServerEffect[]): void {
-  const counts = new Map<string, number>();
-  for (const { clientId, clientHost } of assigned) {
-    const client = `${clientHost}: ${clientId}`;
-    counts.set(client, (counts.get(client) ?? 0) + 1);
-  }
-  for (const [client, count] of counts) note(effects, "debug", () => `Confirmed ${count} tasks (${client})`);
-}
-
-function dueDispatches(state: ServerState, now: number): Dispatch[] {
-  const { assigned } = state.outbox;
-  const due: Dispatch[] = [];
-  for (const dispatch of assigned.values()) {
-    if (now - dispatch.at < assignedDelayMs) break;
-    due.push(dispatch);
-    assigned.delete(dispatch.id);
-  }
-  return due;
-}
-
-function oldestDispatch(state: ServerState): number {
-  for (const { at } of state.outbox.assigned.values()) return at;
-  return Number.POSITIVE_INFINITY;
-}
-
-function settle(state: ServerState, refused: readonly string[], now: number, effects: ServerEffect[]): void {
-  const settled = state.settling;
-  assert(settled !== null, "one commit at a time");
-  state.settling = null;
-  const turnedDown = refused.length === 0 ? null : new Set(refused);
-  const acks = new Map<string, Lease[]>();
-  let frees = state.settlingFrees || state.claim.at === "blocked";
-  for (const entry of settled) {
-    const { outcome } = entry;
-    const ack = { id: outcome.id, lease: outcome.lease };
-    const list = acks.get(entry.clientId);
-    if (list === undefined) acks.set(entry.clientId, [ack]);
-    else list.push(ack);
-    if (turnedDown?.has(outcome.id)) {
-      note(effects, "debug", () => `Outcome dropped: task had already ended (${outcome.id})`);
-      continue;
-    }
-    if (record(state, entry, now, effects)) frees = true;
-  }
-  for (const [clientId, tasks] of acks) {
-    if (state.clients.has(clientId)) effects.push({ kind: "send", clientId, message: { kind: "ack", tasks } });
-  }
-  if (frees) lookAgain(state);
-}
-
-/** One outcome is in the store. True: a next attempt waits there. */
-function record(state: ServerState, entry: Settling, now: number, effects: ServerEffect[]): boolean {
-  const { outcome, completion } = entry;
-  const status = outcome.exitStatus;
-  note(effects, "debug", () => `Completed task (${outcome.id})`);
-  if (status === 0) {
-    state.counts.succeeded++;
-    return false;
-  }
-  if (status === sentinel.cancelled) {
-    state.counts.cancelled++;
-    return false;
-  }
-  note(effects, "warning", `Non-zero exit status (${status}) for task (${outcome.id})`);
-  const { retry } = completion;
-  if (retry === null) {
-    state.counts.failed++;
-    if (entry.task !== null) effects.push({ kind: "failed", args: entry.task.args });
-    return false;
-  }
-  state.counts.retried++;
-  if (!retry.claimed) return true;
-  const claimed: ClaimedTask = { ...retry.task, scheduleTime: now };
-  if (state.phase.at === "running") state.ready.unshift(claimed);
-  else giveBack(state, claimed);
-  return false;
-}
-
 // ---- the end
 
 function close(state: ServerState, how: LeaveKind, reason: string, effects: ServerEffect[]): void {
@@ -586,16 +393,12 @@ function nextWake(state: ServerState, now: number): number {
   const { evictMs, graceMs } = state.settings;
   let at = state.lastCheck + Math.min(evictMs / 10, graceMs / 2);
   if (state.phase.at === "running") at = Math.min(at, pollAt(state));
-  if (state.settling === null) at = Math.min(at, oldestDispatch(state) + assignedDelayMs);
+  if (state.settling === null) at = Math.min(at, toldAt(state));
   return Math.max(at, now);
 }
 
 function isDone(state: ServerState): boolean {
   return state.phase.at === "done";
-}
-
-function note(effects: ServerEffect[], level: NoteLevel, text: Text): void {
-  effects.push({ kind: "note", level, text });
 }
 
 function name(client: ClientEntry): string {

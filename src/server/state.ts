@@ -165,3 +165,16 @@ export function check(state: ServerState): void {
   if (state.phase.at !== "running") assert(state.ready.length === 0, "nothing is ready when closing");
   if (state.phase.at === "done") assert(held === 0 && state.settling === null, "nothing is open when done");
 }
+
+/** A task that will not be run by whoever had it: schedulable again, by this server or (when closing) by a later one. */
+export function giveBack(state: ServerState, task: ClaimedTask): void {
+  state.outbox.assigned.delete(task.id);
+  state.outbox.reverted.push(task.id);
+}
+
+/** Something changed: the store is worth asking again. */
+export function lookAgain(state: ServerState): void {
+  if (state.claim.at === "asked") state.claimStale = true;
+  else state.claim = { at: "due" };
+  state.idlePolls = 0;
+}
