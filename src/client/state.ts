@@ -34,6 +34,8 @@ export interface RunningTask {
   readonly startedAt: number;
   /** When it is stopped; Infinity: never. */
   readonly deadline: number;
+  /** When it is interrupted because somebody wants it to stop; Infinity: nobody does. */
+  interruptAt: number;
   /** null: not being stopped. */
   stopping: Stopping | null;
   /** When the next, harder signal is due. */

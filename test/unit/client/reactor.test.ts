@@ -136,7 +136,10 @@ describe("running", () => {
     expect(bench.sent()).toEqual([]);
     expect(bench.wake()).toBe(3);
     bench.ended(tasks[1]!);
-    expect(bench.sent()[0]).toMatchObject({ kind: "results", outcomes: [{ id: "a" }, { id: "b" }] });
+    expect(bench.sent()).toMatchObject([
+      { kind: "returned", tasks: [{ id: "a" }] },
+      { kind: "results", outcomes: [{ id: "b" }] },
+    ]);
   });
 
   test("an outcome without company goes out by itself", () => {
@@ -263,10 +266,22 @@ describe("limits", () => {
     expect(bench.effects).toContainEqual({ kind: "forget", id: "a" });
   });
 
+  test("a task that has just started is given a moment before its SIGINT", () => {
+    const bench = new Bench().welcome();
+    bench.assign(task("a"));
+    bench.now = 10;
+    bench.on({ kind: "stopRequested", how: "interrupt", reason: "SIGUSR2" });
+    expect([bench.signals(), bench.wake()]).toEqual([[], 100]);
+    bench.now = 100;
+    bench.on({ kind: "woken" });
+    expect(bench.signals()).toEqual(["a SIGINT"]);
+  });
+
   test("a cancelled task is stopped, one with another lease is not", () => {
     const bench = new Bench().welcome();
     const a = task("a");
     bench.assign(a);
+    bench.now = 1000;
     bench.on({ kind: "received", message: { kind: "cancel", tasks: [{ id: "a", lease: a.lease + 1 }] } });
     expect(bench.signals()).toEqual([]);
     bench.on({ kind: "received", message: { kind: "cancel", tasks: [{ id: "a", lease: a.lease }] } });
@@ -294,6 +309,7 @@ describe("leaving", () => {
     const bench = new Bench().welcome();
     const a = task("a");
     bench.assign(a);
+    bench.now = 1000;
     bench.on({ kind: "stopRequested", how: "interrupt", reason: "SIGUSR2" });
     expect(bench.signals()).toEqual(["a SIGINT"]);
     bench.ended(a, 130);
@@ -304,9 +320,25 @@ describe("leaving", () => {
     const bench = new Bench().welcome();
     const a = task("a");
     bench.assign(a);
+    bench.now = 1000;
     bench.on({ kind: "stopRequested", how: "abort", reason: "Ctrl-C" });
     bench.ended(a, 130);
-    expect(bench.sent()).toEqual([{ kind: "returned", tasks: [{ id: "a", lease: a.lease }] }]);
+    expect(bench.sent()[0]).toEqual({ kind: "returned", tasks: [{ id: "a", lease: a.lease }] });
+  });
+
+  test("what ended before the signal of an abort is reported, what ended after it is given back whatever its status", () => {
+    const bench = new Bench().welcome();
+    const [a, b] = [task("a"), task("b")];
+    bench.assign(a);
+    bench.now = 1000;
+    bench.assign(b);
+    bench.on({ kind: "stopRequested", how: "abort", reason: "Ctrl-C" });
+    expect(bench.signals()).toEqual(["a SIGINT"]);
+    bench.on({ kind: "ended", outcome: outcome(a, 0) }, { kind: "ended", outcome: outcome(b, 3) });
+    expect(bench.sent()).toMatchObject([
+      { kind: "returned", tasks: [{ id: "a" }] },
+      { kind: "results", outcomes: [{ id: "b" }] },
+    ]);
   });
 
   test("a second, more urgent wish to leave replaces the first; a less urgent one does not", () => {
@@ -314,6 +346,7 @@ describe("leaving", () => {
     bench.assign(task("a"));
     bench.on({ kind: "stopRequested", how: "finish", reason: "SIGUSR1" });
     expect(bench.signals()).toEqual([]);
+    bench.now = 1000;
     bench.on({ kind: "stopRequested", how: "abort", reason: "Ctrl-C" });
     expect(bench.signals()).toEqual(["a SIGINT"]);
     bench.on({ kind: "stopRequested", how: "finish", reason: "SIGUSR1" });
