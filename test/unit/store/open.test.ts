@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../../src/base/clock.ts";
 import { FatalError, TransientError, UserError } from "../../../src/base/errors.ts";
+import { Connection } from "../../../src/store/connection.ts";
 import { isLocalFileSystem, isLocalType } from "../../../src/store/filesystem.ts";
 import { databaseFile, openRecords, openStore } from "../../../src/store/open.ts";
 import { makeTask, makeTasks, request } from "../../conformance/store.ts";
@@ -80,6 +81,19 @@ describe("settings", () => {
 });
 
 describe("opening", () => {
+  test("the page cache is small, so that a bulk insert stays under 150 MB, unless the user says otherwise", () => {
+    const cache = (pragmas: Record<string, unknown>): unknown => {
+      const connection = new Connection({ file, pragmas, readOnly: false });
+      try {
+        return connection.db.query("pragma cache_size").get();
+      } finally {
+        connection.close();
+      }
+    };
+    expect(cache({})).toEqual({ cache_size: -24576 });
+    expect(cache({ cache_size: -65536 })).toEqual({ cache_size: -65536 });
+  });
+
   test("makes folders, file and tables", async () => {
     const deep = join(folder, "a", "b", "main.db");
     const store = await open(deep);
