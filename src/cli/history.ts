@@ -7,7 +7,7 @@ import type { RecordStore } from "../store/open.ts";
 import type { Context } from "./command.ts";
 
 export async function openHistory(context: Context): Promise<RecordStore> {
-  const settings = databaseSettings(context.config());
+  const settings = databaseSettings(context.config(), context.loggers("data"));
   const { openRecords } = await import("../store/open.ts");
   return openRecords(settings);
 }

@@ -26,7 +26,7 @@ export const command: Command = {
   spec,
   bare: "run",
   async run(_parsed, context) {
-    const settings = databaseSettings(context.config());
+    const settings = databaseSettings(context.config(), context.loggers("data"));
     const { openStore } = await import("../store/open.ts");
     const store = await openStore({ ...settings, clock: systemClock });
     try {

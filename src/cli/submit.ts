@@ -174,7 +174,7 @@ async function run(parsed: Parsed, context: Context): Promise<number> {
     template,
     bundleSize: parsed.number("bundleSize") ?? configuredBundle(config),
     open: async () => {
-      const store = await openDatabase(config);
+      const store = await openDatabase(config, context.loggers("data"));
       const group =
         parsed.number("group") ??
         (await defaultGroup(
@@ -324,9 +324,9 @@ async function defaultGroup(store: Store, tagged: boolean, log: Logger): Promise
   return group;
 }
 
-async function openDatabase(config: Config): Promise<Store> {
+async function openDatabase(config: Config, log: Logger): Promise<Store> {
   const { databaseFile, openStore } = await import("../store/open.ts");
-  const settings = databaseSettings(config);
+  const settings = databaseSettings(config, log);
   if (databaseFile(settings) === null) {
     throw configurationError(
       "submit",

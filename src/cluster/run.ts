@@ -270,7 +270,7 @@ function conclude(
 }
 
 async function chooseStore(options: ClusterOptions): Promise<Store> {
-  const settings = options.noDatabase ? null : databaseSettings(options.config);
+  const settings = options.noDatabase ? null : databaseSettings(options.config, options.loggers("data"));
   if (settings !== null) {
     const { databaseFile, openStore } = await import("../store/open.ts");
     if (databaseFile(settings) !== null) return openStore({ ...settings, clock: systemClock });

@@ -16,7 +16,11 @@ export interface ConnectionOptions {
   readonly pragmas: Readonly<Record<string, unknown>>;
   /** Only to look at: a database that cannot be written will do. */
   readonly readOnly: boolean;
+  /** Told each statement as it runs. */
+  readonly echo?: Echo | null;
 }
+
+export type Echo = (sql: string) => void;
 
 export class Connection {
   readonly file: string;
@@ -34,7 +38,7 @@ export class Connection {
     this.file = resolve(options.file);
     checkPath(this.file);
     const opened = openFile(this.file, options);
-    this.db = opened.db;
+    this.db = options.echo == null ? opened.db : echoing(opened.db, options.echo);
     this.writable = opened.writable;
     this.created = opened.created;
     this.#inode = statSync(this.file, { throwIfNoEntry: false })?.ino;
@@ -86,6 +90,31 @@ export class Connection {
     for (const statement of this.#statements) statement.finalize();
     this.db.close();
   }
+}
+
+const running: ReadonlySet<unknown> = new Set(["run", "get", "all", "values"]);
+
+/** The same, but tells each statement; made only when somebody listens, so that nobody else pays. */
+function echoing(db: Database, echo: Echo): Database {
+  const wrap = <T extends object>(
+    target: T,
+    call: (key: unknown, result: () => unknown, first: unknown) => unknown,
+  ): T =>
+    new Proxy(target, {
+      get(_, key) {
+        const value: unknown = Reflect.get(target, key, target);
+        if (typeof value !== "function") return value;
+        return (...args: unknown[]): unknown => call(key, () => Reflect.apply(value, target, args), args[0]);
+      },
+    });
+  return wrap(db, (key, result, sql) => {
+    if (key === "run") echo(String(sql));
+    if (key !== "prepare" && key !== "query") return result();
+    return wrap(result() as Statement, (ran, rows) => {
+      if (running.has(ran)) echo(String(sql));
+      return rows();
+    });
+  });
 }
 
 function checkPath(file: string): void {

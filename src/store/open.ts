@@ -3,6 +3,7 @@
  */
 import type { Clock } from "../base/clock.ts";
 import { configurationError } from "../base/errors.ts";
+import type { Echo } from "./connection.ts";
 import type { SqliteStore } from "./sqlite.ts";
 import type { Records } from "./store.ts";
 
@@ -19,6 +20,8 @@ export interface StoreOptions extends DatabaseSettings {
   /** Name and value of each, from `database.pragmas`. */
   readonly pragmas: Readonly<Record<string, unknown>>;
   readonly clock: Clock;
+  /** Told each statement as it runs. */
+  readonly echo?: Echo | null;
 }
 
 /** The history of tasks, for looking only. */
@@ -74,12 +77,12 @@ function requireFile(settings: DatabaseSettings): string {
 export async function openStore(options: StoreOptions): Promise<SqliteStore> {
   const file = requireFile(options);
   const { openSqlite } = await import("./sqlite.ts");
-  return openSqlite({ file, pragmas: options.pragmas, clock: options.clock });
+  return openSqlite({ file, pragmas: options.pragmas, clock: options.clock, echo: options.echo ?? null });
 }
 
 /** As openStore, but content with a database that can only be read. */
 export async function openRecords(options: Omit<StoreOptions, "clock">): Promise<RecordStore> {
   const file = requireFile(options);
   const { openSqliteRecords } = await import("./sqlite.ts");
-  return openSqliteRecords({ file, pragmas: options.pragmas });
+  return openSqliteRecords({ file, pragmas: options.pragmas, echo: options.echo ?? null });
 }

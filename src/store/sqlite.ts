@@ -11,7 +11,7 @@ import type { Clock, Timer } from "../base/clock.ts";
 import type { NewTask, Submission } from "../task/task.ts";
 import { prepareClaims } from "./claims.ts";
 import { prepareCommits } from "./commits.ts";
-import { Connection } from "./connection.ts";
+import { Connection, type Echo } from "./connection.ts";
 import { prepareRecords } from "./records.ts";
 import type { RecordStore } from "./open.ts";
 import { readTags } from "./tags.ts";
@@ -27,6 +27,7 @@ export interface SqliteOptions {
   readonly file: string;
   readonly pragmas: Readonly<Record<string, unknown>>;
   readonly clock: Clock;
+  readonly echo?: Echo | null;
 }
 
 export interface SqliteStore extends Store, Records {
@@ -38,7 +39,7 @@ export interface SqliteStore extends Store, Records {
 }
 
 export function openSqlite(options: SqliteOptions): SqliteStore {
-  const connection = new Connection({ file: options.file, pragmas: options.pragmas, readOnly: false });
+  const connection = new Connection({ ...options, readOnly: false });
   const { db, file } = connection;
   const listeners: (() => void)[] = [];
   let watching: Timer | null = null;

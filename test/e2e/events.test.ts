@@ -34,3 +34,11 @@ test("a run of one task tells its story at TRACE, and nothing at the default lev
     true,
   );
 });
+
+test("database.echo shows the statements, and nobody sees them without it", async () => {
+  await using site = openSite();
+  const echoed = await site.shell("echo true | hsx", { env: { HYPERSHELL_DATABASE_ECHO: "true" } });
+  expect(echoed.stderr).toContain("INFO [hypershell.data] begin immediate");
+  expect(echoed.stderr).toContain("INFO [hypershell.data] insert into task");
+  expect((await site.shell("echo true | hsx")).stderr).toBe("");
+});

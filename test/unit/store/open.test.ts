@@ -81,6 +81,17 @@ describe("settings", () => {
 });
 
 describe("opening", () => {
+  test("every statement that runs is told to who listens", async () => {
+    const told: string[] = [];
+    const store = await openStore({ ...none, file, pragmas: {}, clock: systemClock, echo: (sql) => told.push(sql) });
+    expect(told).toEqual([]);
+    await store.insert(makeTasks(1));
+    await store.close();
+    expect(told[0]).toBe("begin immediate");
+    expect(told[1]).toStartWith("insert into task");
+    expect(told[2]).toBe("commit");
+  });
+
   test("the page cache is small, so that a bulk insert stays under 150 MB, unless the user says otherwise", () => {
     const cache = (pragmas: Record<string, unknown>): unknown => {
       const connection = new Connection({ file, pragmas, readOnly: false });
