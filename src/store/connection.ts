@@ -38,7 +38,8 @@ export class Connection {
     this.file = resolve(options.file);
     checkPath(this.file);
     const opened = openFile(this.file, options);
-    this.db = options.echo == null ? opened.db : echoing(opened.db, options.echo);
+    const { echo } = options;
+    this.db = echo === null || echo === undefined ? opened.db : echoing(opened.db, echo);
     this.writable = opened.writable;
     this.created = opened.created;
     this.#inode = statSync(this.file, { throwIfNoEntry: false })?.ino;
