@@ -2,8 +2,8 @@
  * Where data goes: a descriptor written so that a slow reader holds us back instead of filling our memory. A reader that has left
  * (EPIPE) and a full disk are thrown, for cli/exit.ts to end the program silently or with a line. Log lines do not come this way.
  */
-import { writeSync } from "node:fs";
 import { isatty } from "node:tty";
+import { writeAll } from "../base/write.ts";
 import { wantsColour } from "../log/colour.ts";
 
 export interface Output {
@@ -15,8 +15,6 @@ export interface Output {
   readonly columns: number;
 }
 
-export type WriteSync = (fd: number, bytes: Uint8Array, offset: number, length: number) => number;
-
 type Env = Readonly<Record<string, string | undefined>>;
 
 /** stdout or stderr of this process. */
@@ -24,7 +22,7 @@ export function openOutput(fd: 1 | 2, env: Env): Output {
   const isTerminal = isatty(fd);
   const measured = isTerminal ? (fd === 1 ? process.stdout : process.stderr).columns : undefined;
   return {
-    write: (data) => writeAll(fd, typeof data === "string" ? Buffer.from(data) : data, writeSync, Bun.sleepSync),
+    write: (data) => writeAll(fd, typeof data === "string" ? Buffer.from(data) : data),
     isTerminal,
     coloured: wantsColour(env, isTerminal),
     columns: columnsOf(env["COLUMNS"], measured),
@@ -35,23 +33,4 @@ export function columnsOf(setting: string | undefined, measured: number | undefi
   const chosen = Number(setting);
   if (Number.isSafeInteger(chosen) && chosen > 0) return chosen;
   return measured !== undefined && measured > 0 ? measured : 80;
-}
-
-/** `writeTo` and `pauseMs` are parameters so that a test can be a slow reader, a closed pipe or a full disk. */
-export function writeAll(fd: number, bytes: Uint8Array, writeTo: WriteSync, pauseMs: (ms: number) => void): void {
-  let done = 0;
-  let waitMs = 1;
-  while (done < bytes.length) {
-    try {
-      done += writeTo(fd, bytes, done, bytes.length - done);
-      waitMs = 1;
-    } catch (thrown) {
-      const code = (thrown as { code?: unknown }).code;
-      if (code === "EINTR") continue;
-      if (code !== "EAGAIN") throw thrown;
-      // A pipe that somebody made non-blocking (it is shared with them) is full: the reader gets time.
-      pauseMs(waitMs);
-      waitMs = Math.min(waitMs * 2, 50);
-    }
-  }
 }

@@ -1,6 +1,7 @@
 /* The failure file: the input lines of tasks that failed for good, one a line, ready to be input again. Truncated at the start. */
-import { closeSync, openSync, writeSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 import { messageOf, runtimeError } from "../base/errors.ts";
+import { writeAll } from "../base/write.ts";
 
 export interface FailureFile {
   write(args: string): void;
@@ -17,8 +18,7 @@ export function openFailures(path: string, logger: string): FailureFile {
   }
   return {
     write(args) {
-      const bytes = Buffer.from(`${args}\n`);
-      for (let done = 0; done < bytes.length;) done += writeSync(descriptor, bytes, done);
+      writeAll(descriptor, Buffer.from(`${args}\n`));
     },
     close() {
       if (path !== "-") closeSync(descriptor);

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { columnsOf, writeAll } from "../../../src/cli/output.ts";
+import { writeAll } from "../../../src/base/write.ts";
+import { columnsOf } from "../../../src/cli/output.ts";
 
 function failing(code: string): Error {
   return Object.assign(new Error(code), { code, syscall: "write" });

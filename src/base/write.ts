@@ -1,0 +1,34 @@
+/*
+ * Writing all of something to a descriptor, synchronously: what was written is out when the call returns. What a failure means is the
+ * caller's affair.
+ */
+import { writeSync } from "node:fs";
+
+export type WriteSync = (fd: number, bytes: Uint8Array, offset: number, length: number) => number;
+
+/**
+ * Returns when all of it is written, however long the reader takes; throws any other error of the operating system. `writeTo` and `pauseMs`
+ * are parameters so that a test can be a slow reader, a closed pipe or a full disk.
+ */
+export function writeAll(
+  fd: number,
+  bytes: Uint8Array,
+  writeTo: WriteSync = writeSync,
+  pauseMs: (ms: number) => void = Bun.sleepSync,
+): void {
+  let done = 0;
+  let waitMs = 1;
+  while (done < bytes.length) {
+    try {
+      done += writeTo(fd, bytes, done, bytes.length - done);
+      waitMs = 1;
+    } catch (thrown) {
+      const code = (thrown as { code?: unknown }).code;
+      if (code === "EINTR") continue;
+      if (code !== "EAGAIN") throw thrown;
+      // A pipe that somebody made non-blocking (it is shared with them) is full: the reader gets time.
+      pauseMs(waitMs);
+      waitMs = Math.min(waitMs * 2, 50);
+    }
+  }
+}
