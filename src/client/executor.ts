@@ -16,6 +16,8 @@ export interface Running {
 }
 
 export interface Executor {
+  /** Whose tasks these are from now on, for their environment. */
+  servedBy(serverId: string, serverHost: string): void;
   /** `template` null means the client's own. `done` is called exactly once, never from within `start`. */
   start(task: Assignment, template: string | null, done: (outcome: Outcome) => void): Running;
   /** Releases files; tasks must have ended. */

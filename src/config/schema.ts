@@ -144,6 +144,7 @@ export const settings: readonly Setting[] = [
   setting("server.exitzero", "boolean", false, "End with status 0 even if tasks failed."),
   setting("server.poll", "integer", 30, "Longest pause in seconds between two looks at the database.", { min: 1 }),
   setting("server.evict", "integer", 600, "Seconds of silence after which a client counts as lost.", { min: 10 }),
+  setting("server.grace", "integer", 30, "Seconds that a client whose connection broke keeps its tasks.", { min: 0 }),
   setting("server.tls.enabled", "boolean", true, "Encrypt connections."),
   setting("server.tls.cert", "text", "<auto>", "Certificate of the server (PEM).", { path: true }),
   setting("server.tls.key", "text", "<auto>", "Private key of the server (PEM).", { path: true }),
@@ -162,6 +163,10 @@ export const settings: readonly Setting[] = [
   setting("client.bundlesize", ["integer", "text"], "auto", "Most finished tasks to return at once.", adapting),
   setting("client.bundlewait", "integer", 5, "Seconds that a finished task may wait for company.", { min: 0 }),
   setting("client.heartrate", "integer", 10, "Seconds between two signs of life.", { min: 1 }),
+  setting("client.connect", "integer", 15, "Seconds that a client that starts tries to reach its server.", { min: 0 }),
+  setting("client.reconnect", "integer", 600, "Seconds that a client that lost its server tries to reach it again.", {
+    min: 0,
+  }),
   setting("client.timeout", "integer", 0, "Seconds without tasks after which a client leaves; 0: never.", orOff),
   setting("client.cores", "integer", 0, "Cores that the client's tasks may use; 0: all.", orOff),
   setting("client.memory", "integer", 0, "Bytes of memory that the client's tasks may use; 0: all.", orOff),

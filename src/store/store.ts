@@ -52,6 +52,17 @@ export type Claim =
   /** Everything below `to` has ended. `failed` final failures are in group `group` (0 when `group` is null), for example `example`. */
   | { readonly kind: "advance"; readonly to: number; readonly failed: number; readonly example: string | null };
 
+export interface AdoptRequest {
+  readonly ids: readonly string[];
+  readonly from: readonly string[];
+  readonly scope: Scope;
+  readonly serverId: string;
+  readonly serverHost: string;
+  readonly clientId: string;
+  readonly clientHost: string;
+  readonly at: number;
+}
+
 /** An outcome on its way into the row of its task; only result fields are written. */
 export interface Completion {
   readonly id: string;
@@ -127,6 +138,7 @@ export interface Store {
   /** The group of the row with the latest schedule_time; else 0 without rows; else the lowest group. Reason as for the log line. */
   activeGroup(): Promise<{ readonly group: number; readonly reason: string }>;
 
+  /** A client of this server, new or back again (also from another server): it is connected from `connectedAt` on. */
   addClient(client: {
     id: string;
     host: string;
@@ -135,6 +147,13 @@ export interface Store {
     connectedAt: number;
   }): Promise<void>;
   endClient(id: string, at: number, evicted: boolean): Promise<void>;
+  /** Clients of that server that did not leave and were not evicted: they may still run tasks when it is dead. */
+  clientsOf(serverId: string): Promise<readonly string[]>;
+  /**
+   * A client is back with these tasks: those that have not ended, are in scope, and are free or held by one of the servers `from` (or by one
+   * without a row) are held by `serverId` and `clientId` from now on. Answers them.
+   */
+  adopt(request: AdoptRequest): Promise<readonly ClaimedTask[]>;
 
   close(): Promise<void>;
 }
