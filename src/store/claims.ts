@@ -8,8 +8,8 @@
 import type { ClaimedTask } from "../task/task.ts";
 import type { Connection } from "./connection.ts";
 import { claimColumns, claimedTask } from "./row.ts";
-import type { Claim, ClaimRequest, Scope } from "./store.ts";
-import { formatTime } from "./times.ts";
+import type { AdoptRequest, Claim, ClaimRequest, Scope } from "./store.ts";
+import { formatTime, parseTime } from "./times.ts";
 
 /** Below every group. */
 const lowest = Number.MIN_SAFE_INTEGER;
@@ -17,6 +17,9 @@ const lowest = Number.MIN_SAFE_INTEGER;
 const pairLimit = 512;
 /** Tasks looked at in all when several submissions wait side by side. */
 const mergeLimit = 20_000;
+
+/** Ids of one adopting statement. */
+const adoptChunk = 1000;
 
 const bySubmission = "task indexed by task_unfinished_submission";
 const byGroup = "task indexed by task_unfinished_group";
@@ -32,6 +35,8 @@ export interface Claims {
   look(request: ClaimRequest, reserved: readonly string[]): Claim | { readonly kind: "open"; readonly group: number };
   /** Inside a transaction: takes at most `request.limit` tasks of `group`, in order. */
   take(request: ClaimRequest, reserved: readonly string[], group: number): readonly ClaimedTask[];
+  /** Inside a transaction, see Store.adopt; `reserved` without what the dead servers `from` reserved. */
+  adopt(request: AdoptRequest, reserved: readonly string[]): readonly ClaimedTask[];
   countUnfinished(scope: Scope, reserved: readonly string[]): number;
   /** The lowest group above `above` with unfinished tasks, of whomever. */
   unfinishedGroup(above: number): number | null;
@@ -103,6 +108,17 @@ export function prepareClaims(db: Connection): Claims {
   const hold = db.prepare(
     `update task set server_id = ?, server_host = ?, schedule_time = ?
      where rowid in (select value from json_each(?)) returning ${claimColumns}`,
+  );
+
+  // The join fixes the order: each id is looked up once, however large the table.
+  const adoptRows = db.prepare(
+    `update task set server_id = ?1, server_host = ?2, schedule_time = coalesce(schedule_time, ?3), client_id = ?4, client_host = ?5
+     where rowid in (
+       select task.rowid from json_each(?6) as wanted cross join task on task.id = wanted.value
+       where completion_time is null and (?7 is null or submit_id = ?7) and submit_id not in (select value from json_each(?8))
+       and (schedule_time is null or server_id is null or (server_id <> ?1
+         and (server_id in (select value from json_each(?9)) or server_id not in (select id from server))))
+     ) returning ${claimColumns}, schedule_time`,
   );
 
   /** Pairs of submissions that are free, in order; null when there are too many to look at one by one. */
@@ -219,6 +235,21 @@ export function prepareClaims(db: Connection): Claims {
       for (const row of rows) {
         const cells = byRow.get(row);
         if (cells !== undefined) tasks.push(claimedTask(cells, request.at));
+      }
+      return tasks;
+    },
+
+    adopt(request, reserved) {
+      const { scope, serverId, serverHost, clientId, clientHost, at } = request;
+      const only = scope.kind === "submission" ? scope.id : null;
+      const fixed = [serverId, serverHost, formatTime(at), clientId, clientHost] as const;
+      const [skip, from] = [JSON.stringify(reserved), JSON.stringify(request.from)];
+      const tasks: ClaimedTask[] = [];
+      for (let i = 0; i < request.ids.length; i += adoptChunk) {
+        const ids = JSON.stringify(request.ids.slice(i, i + adoptChunk));
+        for (const row of adoptRows.values(...fixed, ids, only, skip, from)) {
+          tasks.push(claimedTask(row, parseTime(row.at(-1)) ?? at));
+        }
       }
       return tasks;
     },

@@ -5,7 +5,17 @@
  */
 import { deque, type Deque } from "../base/deque.ts";
 import { type ClaimedTask, isFailure, type NewTask, type Submission } from "../task/task.ts";
-import type { Claim, ClaimRequest, Commit, CommitReport, Completion, Scope, ServerRow, Store } from "./store.ts";
+import type {
+  AdoptRequest,
+  Claim,
+  ClaimRequest,
+  Commit,
+  CommitReport,
+  Completion,
+  Scope,
+  ServerRow,
+  Store,
+} from "./store.ts";
 
 /** An unfinished task. */
 interface Entry {
@@ -14,6 +24,8 @@ interface Entry {
   readonly place: number;
   /** Who holds it; null: it waits. */
   serverId: string | null;
+  /** Of the claim that holds it; 0 while it waits. */
+  scheduleTime: number;
 }
 
 /** The tasks of one group that wait, each list in order of insertion. */
@@ -45,6 +57,8 @@ export class MemoryStore implements Store {
   readonly #failed: Deque<NewTask> = deque<NewTask>();
   readonly #submissions = new Map<string, Submission>();
   readonly #servers = new Map<string, ServerRow>();
+  /** Connected clients, and the server of each. */
+  readonly #clients = new Map<string, string>();
   readonly #listeners: (() => void)[] = [];
   #room: PromiseWithResolvers<void> | null = null;
   #waiting = 0;
@@ -69,7 +83,7 @@ export class MemoryStore implements Store {
   }
 
   insert(tasks: readonly NewTask[]): Promise<void> {
-    for (const task of tasks) this.#add(task, null);
+    for (const task of tasks) this.#add(task, null, 0);
     if (tasks.length > 0) for (const wake of this.#listeners) wake();
     if (this.#waiting <= this.#capacity || this.#closed) return Promise.resolve();
     this.#room ??= Promise.withResolvers<void>();
@@ -126,6 +140,7 @@ export class MemoryStore implements Store {
     const lane = this.#lanes.get(next)!;
     for (const entry of this.#take(lane, limit, eager, mine)) {
       entry.serverId = request.serverId;
+      entry.scheduleTime = request.at;
       tasks.push({ ...entry.task, scheduleTime: request.at });
     }
     const last = tasks.at(-1);
@@ -150,15 +165,15 @@ export class MemoryStore implements Store {
   }
 
   async retryFailures(scope: Scope, attempts: number, at: number, newId: () => string): Promise<number> {
-    const mine = this.#filterTasks(scope, null);
+    const mine = this.#filterSubmissions(scope, null);
     let count = 0;
     for (const task of this.#failed.drain()) {
-      if (task.attempt >= attempts || !mine(task)) {
+      if (task.attempt >= attempts || !mine(task.submitId)) {
         this.#failed.push(task);
         continue;
       }
       this.#noteFailure(task, -1);
-      this.#add({ ...task, id: newId(), submitTime: at, attempt: task.attempt + 1, previousId: task.id }, null);
+      this.#add({ ...task, id: newId(), submitTime: at, attempt: task.attempt + 1, previousId: task.id }, null, 0);
       count++;
     }
     if (count > 0) for (const wake of this.#listeners) wake();
@@ -179,12 +194,38 @@ export class MemoryStore implements Store {
     return { group: Math.min(...this.#open.keys()), reason: "no tasks scheduled - defaulting to earliest group" };
   }
 
-  async addClient(): Promise<void> {
-    // Clients are remembered for those who look at a database.
+  async addClient(client: { readonly id: string; readonly serverId: string }): Promise<void> {
+    this.#clients.set(client.id, client.serverId);
   }
 
-  async endClient(): Promise<void> {
-    // See addClient.
+  async endClient(id: string): Promise<void> {
+    this.#clients.delete(id);
+  }
+
+  async clientsOf(serverId: string): Promise<readonly string[]> {
+    return [...this.#clients].filter(([, server]) => server === serverId).map(([id]) => id);
+  }
+
+  async adopt(request: AdoptRequest): Promise<readonly ClaimedTask[]> {
+    const { serverId, at } = request;
+    const from = new Set(request.from);
+    const mine = this.#filter(request.scope, serverId, from);
+    const mayTake = ({ serverId: holder }: Entry): boolean =>
+      holder === null || (holder !== serverId && (from.has(holder) || !this.#servers.has(holder)));
+    const tasks: ClaimedTask[] = [];
+    const freed = new Set<Entry>();
+    for (const id of request.ids) {
+      const entry = this.#entries.get(id);
+      if (entry === undefined || !mayTake(entry) || !mine(entry)) continue;
+      if (entry.serverId === null) {
+        freed.add(entry);
+        entry.scheduleTime = at;
+      }
+      entry.serverId = serverId;
+      tasks.push({ ...entry.task, scheduleTime: entry.scheduleTime });
+    }
+    this.#withdraw(freed);
+    return tasks;
   }
 
   async close(): Promise<void> {
@@ -193,8 +234,9 @@ export class MemoryStore implements Store {
     this.#room = null;
   }
 
-  #add(task: NewTask, serverId: string | null): void {
-    const entry: Entry = { task, place: this.#place++, serverId };
+  /** `serverId`: who holds it from `at` on; null: it waits. */
+  #add(task: NewTask, serverId: string | null, at: number): void {
+    const entry: Entry = { task, place: this.#place++, serverId, scheduleTime: at };
     this.#entries.set(task.id, entry);
     this.#total++;
     this.#open.set(task.group, (this.#open.get(task.group) ?? 0) + 1);
@@ -219,24 +261,30 @@ export class MemoryStore implements Store {
     const entry = this.#entries.get(done.id);
     if (entry === undefined) return false;
     const { task } = entry;
-    if (entry.serverId === null) this.#withdraw(entry);
+    if (entry.serverId === null) this.#withdraw(new Set([entry]));
     this.#entries.delete(done.id);
     const open = (this.#open.get(task.group) ?? 0) - 1;
     if (open > 0) this.#open.set(task.group, open);
     else this.#open.delete(task.group);
-    if (done.retry !== null) this.#add(done.retry.task, done.retry.claimed ? commit.serverId : null);
+    const { retry } = done;
+    if (retry !== null) this.#add(retry.task, retry.claimed ? commit.serverId : null, retry.claimed ? commit.at : 0);
     else if (isFailure(done.exitStatus)) this.#keepFailure(task);
     return true;
   }
 
-  /** A late outcome of a task that was given back: it must not be claimed any more. */
-  #withdraw(entry: Entry): void {
-    const lane = this.#lane(entry.task.group);
-    for (const queue of [lane.first, lane.retries]) {
-      for (const other of queue.drain()) if (other !== entry) queue.push(other);
+  /** Tasks that waited have ended, or run already: they must not be claimed any more. */
+  #withdraw(entries: ReadonlySet<Entry>): void {
+    if (entries.size === 0) return;
+    const groups = new Set<number>();
+    for (const { task } of entries) groups.add(task.group);
+    for (const group of groups) {
+      const lane = this.#lane(group);
+      for (const queue of [lane.first, lane.retries]) {
+        for (const other of queue.drain()) if (!entries.has(other)) queue.push(other);
+      }
+      lane.returned = lane.returned.filter((other) => !entries.has(other));
     }
-    lane.returned = lane.returned.filter((other) => other !== entry);
-    this.#waiting--;
+    this.#waiting -= entries.size;
     this.#makeRoom();
   }
 
@@ -326,6 +374,7 @@ export class MemoryStore implements Store {
 
   #release(entry: Entry): number {
     entry.serverId = null;
+    entry.scheduleTime = 0;
     const lane = this.#lane(entry.task.group);
     lane.returned.push(entry);
     lane.sorted = false;
@@ -338,21 +387,19 @@ export class MemoryStore implements Store {
     this.#room = null;
   }
 
-  #filter(scope: Scope, serverId: string | null): (entry: Entry) => boolean {
-    const mine = this.#filterTasks(scope, serverId);
-    return mine === anyone ? anyone : (entry) => mine(entry.task);
+  /** `gone`: servers whose reservations count no more. */
+  #filter(scope: Scope, serverId: string | null, gone?: ReadonlySet<string>): (entry: Entry) => boolean {
+    const mine = this.#filterSubmissions(scope, serverId, gone);
+    return mine === anyone ? anyone : (entry) => mine(entry.task.submitId);
   }
 
-  #filterTasks(scope: Scope, serverId: string | null): (task: NewTask) => boolean {
-    const mine = this.#filterSubmissions(scope, serverId);
-    return mine === anyone ? anyone : (task) => mine(task.submitId);
-  }
-
-  #filterSubmissions(scope: Scope, serverId: string | null): (submitId: string) => boolean {
+  #filterSubmissions(scope: Scope, serverId: string | null, gone?: ReadonlySet<string>): (submitId: string) => boolean {
     if (scope.kind === "submission")
       return scope.id === this.#onlySubmission ? anyone : (submitId) => submitId === scope.id;
     const reserved = new Set<string>();
-    for (const server of this.#servers.values()) if (server.reserves && server.id !== serverId) reserved.add(server.id);
+    for (const { id, reserves } of this.#servers.values()) {
+      if (reserves && id !== serverId && gone?.has(id) !== true) reserved.add(id);
+    }
     const only = this.#onlySubmission;
     if (reserved.size === 0 || (typeof only === "string" && !reserved.has(only))) return anyone;
     return (submitId) => !reserved.has(submitId);

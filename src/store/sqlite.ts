@@ -64,9 +64,13 @@ export function openSqlite(options: SqliteOptions): SqliteStore {
   );
   const addClient = connection.prepare(
     `insert into client (id, host, server_id, server_host, connected_at, disconnected_at, evicted) values (?, ?, ?, ?, ?, null, 0)
-     on conflict (id) do update set server_id = excluded.server_id, server_host = excluded.server_host, disconnected_at = null, evicted = 0`,
+     on conflict (id) do update set host = excluded.host, server_id = excluded.server_id, server_host = excluded.server_host,
+       connected_at = excluded.connected_at, disconnected_at = null, evicted = 0`,
   );
   const endClient = connection.prepare("update client set disconnected_at = ?, evicted = ? where id = ?");
+  const clientsOf = connection.prepare(
+    "select id from client where disconnected_at is null and evicted = 0 and server_id = ? order by connected_at",
+  );
 
   const heldBy = connection.prepare(
     `select rowid from task indexed by task_unfinished_group
@@ -266,6 +270,20 @@ export function openSqlite(options: SqliteOptions): SqliteStore {
     },
     async endClient(id, at, evicted) {
       connection.write(() => endClient.run(formatTime(at), evicted ? 1 : 0, id));
+    },
+    async clientsOf(serverId) {
+      return connection.read(() => clientsOf.values(serverId)).map(([id]) => String(id));
+    },
+    async adopt(request) {
+      if (request.ids.length === 0) return [];
+      const { scope, serverId, from } = request;
+      return connection.write(() => {
+        const reserved = scope.kind === "all" ? claims.reserved(serverId) : [];
+        return claims.adopt(
+          request,
+          reserved.filter((id) => !from.includes(id)),
+        );
+      });
     },
 
     ...prepareRecords(connection),
