@@ -4,7 +4,7 @@
  */
 import type { NewTask } from "../task/task.ts";
 import type { Connection } from "./connection.ts";
-import { type Cell, insertColumns, insertWidth, putNewTask } from "./row.ts";
+import { type Cell, type HeldRows, insertColumns, insertWidth, putNewTask } from "./row.ts";
 import type { Commit, Completion } from "./store.ts";
 import { formatTime } from "./times.ts";
 
@@ -26,7 +26,8 @@ const clear = `server_id = null, server_host = null, schedule_time = null, clien
   start_time = null, completion_time = null, exit_status = null, outpath = null, errpath = null, csvpath = null, cores_max = null,
   memory_max = null, waited = null, duration = null`;
 
-export function prepareCommits(db: Connection): Commits {
+/** What ended or is given back leaves `held`. */
+export function prepareCommits(db: Connection, held: HeldRows): Commits {
   const marks = `(${Array(insertWidth).fill("?").join(", ")})`;
   const insertOne = db.prepare(`insert into task (${insertColumns}) values ${marks}`);
   const insertMany = db.prepare(
@@ -35,15 +36,18 @@ export function prepareCommits(db: Connection): Commits {
   const oneCells: Cell[] = new Array<Cell>(insertWidth).fill(null);
   const manyCells: Cell[] = new Array<Cell>(insertWidth * insertBatch).fill(null);
 
-  const assign = db.prepare(
-    "update task set client_id = ?, client_host = ? where id = ? and completion_time is null and server_id = ?",
-  );
+  // The plus keeps the planner from the index of ids.
+  const [byId, byRow] = ["where id = ?", "where rowid = ? and +id = ?"];
+  const assigning = "update task set client_id = ?, client_host = ?";
+  const assign = db.prepare(`${assigning} ${byId} and completion_time is null and server_id = ?`);
+  const assignRow = db.prepare(`${assigning} ${byRow} and completion_time is null and server_id = ?`);
   const result = `client_id = ?, client_host = ?, command = ?, start_time = ?, completion_time = ?, exit_status = ?, outpath = ?,
     errpath = ?, csvpath = ?, cores_max = ?, memory_max = ?, waited = ?, duration = ?, schedule_time = coalesce(schedule_time, ?),
     server_id = coalesce(server_id, ?), server_host = coalesce(server_host, ?)`;
-  const complete = db.prepare(`update task set ${result} where id = ? and completion_time is null`);
+  const complete = db.prepare(`update task set ${result} ${byId} and completion_time is null`);
+  const completeRow = db.prepare(`update task set ${result} ${byRow} and completion_time is null`);
   const completeAndLink = db.prepare(
-    `update task set ${result}, retried = 1, next_id = ? where id = ? and completion_time is null`,
+    `update task set ${result}, retried = 1, next_id = ? ${byId} and completion_time is null`,
   );
   const link = db.prepare("update task set retried = 1, next_id = ? where id = ?");
   // A row that was reverted by hand may have a next attempt already: that one becomes the beginning of a chain of its own.
@@ -73,14 +77,25 @@ export function prepareCommits(db: Connection): Commits {
     insert([task]);
   }
 
-  function record(commit: Commit, done: Completion): boolean {
-    const cells = resultCells(commit, done);
-    if (done.retry === null) return complete.run(...cells, done.id).changes > 0;
+  function record(commit: Commit, at: string, done: Completion): boolean {
+    const row = held.get(done.id);
+    if (row !== undefined) held.delete(done.id);
+    const cells = resultCells(commit, at, done);
+    if (done.retry === null) {
+      if (row !== undefined && completeRow.run(...cells, row, done.id).changes > 0) return true;
+      return complete.run(...cells, done.id).changes > 0;
+    }
     const { task, claimed } = done.retry;
     if (completeAndLink.run(...cells, task.id, done.id).changes === 0) return false;
     insertRetry(task);
-    if (claimed) hold.run(commit.serverId, commit.serverHost, formatTime(commit.at), task.id);
+    if (claimed) hold.run(commit.serverId, commit.serverHost, at, task.id);
     return true;
+  }
+
+  function noteClient(id: string, clientId: string, clientHost: string, serverId: string): void {
+    const row = held.get(id);
+    if (row !== undefined && assignRow.run(clientId, clientHost, row, id, serverId).changes > 0) return;
+    assign.run(clientId, clientHost, id, serverId);
   }
 
   return {
@@ -93,19 +108,23 @@ export function prepareCommits(db: Connection): Commits {
     commit(commit) {
       const { assigned, completed, reverted, serverId } = commit;
       const refused: string[] = [];
-      for (const done of completed) if (!record(commit, done)) refused.push(done.id);
+      const at = formatTime(commit.at);
+      for (const done of completed) if (!record(commit, at, done)) refused.push(done.id);
       // After the outcomes: those name the client themselves, and an ended row is left alone.
       const ended = assigned.length > 0 && completed.length > 0 ? new Set(completed.map((done) => done.id)) : null;
       for (const { id, clientId, clientHost } of assigned) {
-        if (ended?.has(id) !== true) assign.run(clientId, clientHost, id, serverId);
+        if (ended?.has(id) !== true) noteClient(id, clientId, clientHost, serverId);
       }
-      for (const id of reverted) giveBack.run(id, serverId);
+      for (const id of reverted) {
+        held.delete(id);
+        giveBack.run(id, serverId);
+      }
       return refused;
     },
   };
 }
 
-function resultCells(commit: Commit, done: Completion): Cell[] {
+function resultCells(commit: Commit, at: string, done: Completion): Cell[] {
   return [
     done.clientId,
     done.clientHost,
@@ -120,7 +139,7 @@ function resultCells(commit: Commit, done: Completion): Cell[] {
     done.memoryMax,
     done.waited,
     done.duration,
-    formatTime(commit.at),
+    at,
     commit.serverId,
     commit.serverHost,
   ];

@@ -7,7 +7,9 @@ import { systemClock } from "../../../src/base/clock.ts";
 import { newId } from "../../../src/base/ids.ts";
 import { openSqlite, type SqliteStore } from "../../../src/store/sqlite.ts";
 import { formatTime } from "../../../src/store/times.ts";
+import type { NewTask } from "../../../src/task/task.ts";
 import {
+  adoption,
   claimed,
   completion,
   makeCommit,
@@ -231,8 +233,75 @@ describe("rows", () => {
         evicted: 1,
       },
     ]);
-    await store.addClient({ ...client, connectedAt: t0 + 9000 });
-    expect(look<object>("select * from client")[0]).toMatchObject({ disconnected_at: null, evicted: 0 });
+    await store.addClient({ ...client, host: "node02", serverId: "s2", serverHost: "login02", connectedAt: t0 + 9000 });
+    expect(look("select * from client")).toEqual([
+      {
+        id: "c1",
+        host: "node02",
+        server_id: "s2",
+        server_host: "login02",
+        connected_at: "2026-11-22 07:41:07.000000",
+        disconnected_at: null,
+        evicted: 0,
+      },
+    ]);
+    await store.close();
+  });
+
+  test("an adopted row names its new server and its client, and keeps the time it was scheduled", async () => {
+    const store = open();
+    const [held, free, unnamed] = makeTasks(3) as [NewTask, NewTask, NewTask];
+    await store.insert([held, free, unnamed]);
+    await store.claim(request({ serverId: "dead", limit: 1 }));
+    // As a program may have left it that was interrupted before it wrote everything.
+    const db = new Database(join(folder, "main.db"));
+    db.query("update task set schedule_time = ? where id = ?").run(formatTime(t0), unnamed.id);
+    db.close();
+    const rows = await store.adopt(adoption([held, free, unnamed], { clientId: "c9", clientHost: "node09" }));
+    expect(rows.length).toBe(3);
+    const now = { server_id: serverId, server_host: "login01", client_id: "c9", client_host: "node09" };
+    expect(await store.find(held.id)).toMatchObject({ ...now, schedule_time: "2026-11-22 07:41:03" });
+    expect(await store.find(free.id)).toMatchObject({ ...now, schedule_time: "2026-11-22 07:41:04" });
+    expect(await store.find(unnamed.id)).toMatchObject({ ...now, schedule_time: "2026-11-22 07:40:58" });
+    await store.close();
+  });
+});
+
+describe("rows that move", () => {
+  test("a row that another program's vacuum has moved is found by its id, and its neighbour left alone", async () => {
+    const store = open();
+    const tasks = makeTasks(6);
+    await store.insert(tasks);
+    await store.claim(request());
+    // The rows behind the first move up by one.
+    const db = new Database(join(folder, "main.db"));
+    db.query("delete from task where id = ?").run(tasks[0]!.id);
+    db.run("vacuum");
+    db.close();
+    const [, second, third, fourth, fifth] = tasks.map(({ id }) => id);
+    const assigned = [{ id: second!, clientId: "c2", clientHost: "node02" }];
+    const report = await store.commit(makeCommit({ assigned, completed: [completion({ id: third! })] }));
+    expect(report.refused).toEqual([]);
+    const seen = look<{ id: string; client_id: string | null; exit_status: number | null }>(
+      "select id, client_id, exit_status from task where client_id is not null order by rowid",
+    );
+    expect(seen).toEqual([
+      { id: second!, client_id: "c2", exit_status: null },
+      { id: third!, client_id: "c1", exit_status: 0 },
+    ]);
+    await store.commit(makeCommit({ reverted: [fourth!, fifth!] }));
+    expect(claimed(await store.claim(request())).map(({ id }) => id)).toEqual([fourth!, fifth!]);
+    await store.close();
+  });
+
+  test("a claim of rows with gaps between them comes in order", async () => {
+    const store = open();
+    const tasks = makeTasks(9);
+    await store.insert(tasks);
+    await store.claim(request());
+    await store.commit(makeCommit({ reverted: [tasks[7]!.id, tasks[1]!.id, tasks[4]!.id, tasks[5]!.id] }));
+    const again = claimed(await store.claim(request({ at: t0 + 9000 })));
+    expect(again).toEqual([1, 4, 5, 7].map((i) => ({ ...tasks[i]!, scheduleTime: t0 + 9000 })));
     await store.close();
   });
 });
