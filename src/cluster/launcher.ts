@@ -1,0 +1,347 @@
+/*
+ * Programs that bring up clients: which words they are called with, and how one is started, watched and ended. Knows nothing of servers
+ * and tasks. The key is never among the words: launchers get it in their environment, ssh on its standard input.
+ */
+import { constants } from "node:os";
+import { argumentError, messageOf, runtimeError } from "../base/errors.ts";
+import { writeAll } from "../base/write.ts";
+import type { Clock, Timer } from "../base/clock.ts";
+import { groupOf } from "../client/group.ts";
+import type { Logger } from "../log/logger.ts";
+import { quoteForSh } from "../template/quote.ts";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+export const keyVariable = "HYPERSHELL_SERVER_AUTH";
+
+/** What a client is to do, as it will stand on its command line. */
+export interface ClientPlan {
+  /** The program to start where the client is to run. */
+  readonly program: string;
+  readonly host: string;
+  readonly port: number;
+  /** 0: as many as there are cores over there. */
+  readonly executors: number;
+  readonly bundleSize: number | null;
+  /** Seconds, as the rest. */
+  readonly bundleWait: number | null;
+  readonly template: string | null;
+  /** Negative: a random time up to that. */
+  readonly delay: number;
+  readonly signalWait: number;
+  readonly capture: boolean;
+  readonly idle: number | null;
+  readonly taskTimeout: number | null;
+  readonly tls: boolean;
+  /** Certificates that the clients trust; null: as their configuration says. */
+  readonly cafile: string | null;
+}
+
+/** The words that start a client, without any key. A value that begins with `-` could be taken for an option, so those are joined. */
+export function clientWords(plan: ClientPlan): string[] {
+  const words = [plan.program, "client", "-H", plan.host, "-p", `${plan.port}`, "-N", `${plan.executors}`];
+  if (plan.bundleSize !== null) words.push("-b", `${plan.bundleSize}`);
+  if (plan.bundleWait !== null) words.push("-w", `${plan.bundleWait}`);
+  if (plan.template !== null) words.push(...valued("-t", "--template", plan.template));
+  if (plan.delay !== 0) words.push("-d", `${plan.delay}`);
+  words.push("-S", `${plan.signalWait}`);
+  if (plan.capture) words.push("--capture");
+  if (plan.idle !== null) words.push("-T", `${plan.idle}`);
+  if (plan.taskTimeout !== null) words.push("-W", `${plan.taskTimeout}`);
+  if (!plan.tls) words.push("--no-tls");
+  if (plan.cafile !== null) words.push(...valued("--tls-ca", "--tls-ca", plan.cafile));
+  return words;
+}
+
+function valued(short: string, long: string, value: string): string[] {
+  return value.startsWith("-") ? [`${long}=${value}`] : [short, value];
+}
+
+/** The program that runs on client hosts when nothing else is said: this one, by the name under which it has commands. */
+export function remoteProgram(execPath: string): string {
+  return execPath.replace(/(^|[/\\])hsx(\.exe)?$/i, "$1hs$2");
+}
+
+/**
+ * The words of a text as a POSIX shell would see them: quotes and backslashes count, nothing else does. Throws an argument error
+ * that names `option`.
+ */
+export function splitWords(text: string, option: string): string[] {
+  const words: string[] = [];
+  let word: string | null = null;
+  let at = 0;
+  const refuse = (problem: string): never => {
+    throw argumentError(`argument ${option}: ${problem} in ${JSON.stringify(text)}`);
+  };
+  while (at < text.length) {
+    const char = text[at]!;
+    at++;
+    if (/\s/.test(char)) {
+      if (word !== null) words.push(word);
+      word = null;
+    } else if (char === "'") {
+      const end = text.indexOf("'", at);
+      if (end < 0) refuse("a quote (') is not closed");
+      word = (word ?? "") + text.slice(at, end);
+      at = end + 1;
+    } else if (char === '"') {
+      word ??= "";
+      while (text[at] !== '"') {
+        if (at >= text.length) refuse('a quote (") is not closed');
+        if (text[at] === "\\" && '"\\$`\n'.includes(text[at + 1] ?? " ")) at++;
+        word += text[at]!;
+        at++;
+      }
+      at++;
+    } else if (char === "\\") {
+      if (at >= text.length) refuse("nothing follows the last backslash");
+      word = (word ?? "") + text[at]!;
+      at++;
+    } else {
+      word = (word ?? "") + char;
+    }
+  }
+  if (word !== null) words.push(word);
+  return words;
+}
+
+/** As people would type it. */
+export function shownCommand(words: readonly string[]): string {
+  return words.map(quoteForSh).join(" ");
+}
+
+/**
+ * The environment of a launcher: that of this program, the variables for tasks, and the key. Another way to give the key would contradict
+ * it, so those are left out.
+ */
+export function launcherEnvironment(
+  env: Environment,
+  exports: Readonly<Record<string, string>>,
+  key: string,
+): Record<string, string> {
+  const merged: Record<string, string> = {};
+  for (const [name, value] of Object.entries({ ...env, ...exports })) {
+    if (value !== undefined && !name.startsWith(`${keyVariable}_`)) merged[name] = value;
+  }
+  merged[keyVariable] = key;
+  return merged;
+}
+
+/** Programs that start what follows on other hosts, and do not hand their environment on unless they are told to. */
+const mpiPrograms = new Set(["mpirun", "mpiexec", "orterun", "prterun", "oshrun"]);
+
+/**
+ * The words of a launcher, so that the variables `names` reach the clients. srun hands everything on unless it was told otherwise; Open MPI
+ * hands on what `-x` names; the descendants of Hydra (MPICH, Intel MPI) everything. `isOpenMpi` asks the program who it is.
+ */
+export function handOn(
+  words: readonly string[],
+  names: readonly string[],
+  isOpenMpi: (program: string) => boolean,
+): string[] {
+  const at = words.findIndex((word) => mpiPrograms.has(baseName(word)) || baseName(word) === "srun");
+  const program = words[at];
+  if (program === undefined) return [...words];
+  const before = words.slice(0, at + 1);
+  const after = words.slice(at + 1);
+  if (baseName(program) === "srun") return [...before, ...widened(after)];
+  if (!isOpenMpi(program)) return [...words];
+  return [...before, ...names.flatMap((name) => ["-x", name]), ...after];
+}
+
+function baseName(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
+}
+
+/** `srun --export=NONE` means that tasks see nothing of this environment; the client must see the key all the same. */
+function widened(words: readonly string[]): string[] {
+  return words.map((word, index) => {
+    if (word.startsWith("--export=")) return `--export=${exportWith(word.slice("--export=".length))}`;
+    return words[index - 1] === "--export" ? exportWith(word) : word;
+  });
+}
+
+/** A list of variables as srun reads it, and the key. */
+function exportWith(list: string): string {
+  if (/^all$/i.test(list)) return list;
+  return list === "" || /^(none|nil)$/i.test(list) ? keyVariable : `${list},${keyVariable}`;
+}
+
+/** What `#SBATCH --export=NONE` leaves behind for each srun of the job. */
+export function slurmEnvironment(env: Record<string, string>): Record<string, string> {
+  const list = env["SLURM_EXPORT_ENV"];
+  return list === undefined ? env : { ...env, SLURM_EXPORT_ENV: exportWith(list) };
+}
+
+/** Whether a program calls itself Open MPI. One that cannot be asked is found out about when it is started. */
+export function isOpenMpi(program: string): boolean {
+  try {
+    const asked = Bun.spawnSync([program, "--version"], {
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+      timeout: 10_000,
+    });
+    return /open\s?mpi|open-mpi|openrte|prrte|prterun/i.test(`${asked.stdout.toString()} ${asked.stderr.toString()}`);
+  } catch {
+    return false;
+  }
+}
+
+/** How a launcher ended. */
+export interface LauncherEnd {
+  /** As a shell has it: 128 and the number of the signal that ended it. */
+  readonly status: number;
+  /** The last lines that it, or what it started, wrote on stderr. */
+  readonly lastLines: readonly string[];
+}
+
+export interface Launcher {
+  /** For messages: the program, or the host. */
+  readonly name: string;
+  readonly pid: number;
+  readonly ended: Promise<LauncherEnd>;
+  /** Whether it, or something that it started and that stayed in its process group, is left. */
+  alive(): boolean;
+  signal(signal: "SIGTERM" | "SIGKILL"): void;
+}
+
+export interface LaunchOptions {
+  readonly name: string;
+  readonly words: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd: string;
+  /** What it reads; null: nothing. */
+  readonly input: string | null;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/**
+ * Starts a launcher in a session of its own: Ctrl-C at the terminal reaches only us, and the clients hear of it over the wire. What it writes
+ * is passed on: stdout is ours, stderr comes through here so that its last lines are known. Throws a UserError if it cannot be started.
+ */
+export function startLauncher(options: LaunchOptions): Launcher {
+  const { name, words, env, cwd, input, clock, log } = options;
+  const program = words[0] ?? "";
+  let child: Bun.Subprocess<"ignore" | Uint8Array<ArrayBuffer>, "inherit", "pipe">;
+  try {
+    child = Bun.spawn([...words], {
+      cwd,
+      env: { ...env },
+      stdin: input === null ? "ignore" : Buffer.from(input),
+      stdout: "inherit",
+      stderr: "pipe",
+      detached: true,
+    });
+  } catch (thrown) {
+    throw notStarted(program, thrown);
+  }
+  const { pid } = child;
+  let over = false;
+  const group = groupOf(pid, () => over);
+  const errors = relay(child.stderr, clock);
+
+  async function end(): Promise<LauncherEnd> {
+    await child.exited;
+    over = true;
+    // What it left running may hold stderr open for as long as it likes: the last words of the launcher itself are there by now.
+    const late = Promise.withResolvers<void>();
+    const timer = clock.after(lastWordsMs, late.resolve);
+    await Promise.race([errors.done, late.promise]);
+    timer.cancel();
+    const number = child.signalCode === null ? null : constants.signals[child.signalCode as NodeJS.Signals];
+    const status = number === null ? (child.exitCode ?? 1) : 128 + number;
+    log.debug(() => `Launcher ended with status ${status} (${name}: ${pid})`);
+    return { status, lastLines: errors.lastLines() };
+  }
+
+  return {
+    name,
+    pid,
+    ended: end(),
+    alive: () => !over || group.alive(),
+    signal(signal) {
+      log.debug(() => `Sending ${signal} (${name}: ${pid})`);
+      group.signal(signal);
+    },
+  };
+}
+
+const lastWordsMs = 500;
+
+function notStarted(program: string, thrown: unknown): Error {
+  const code = (thrown as { code?: unknown } | null)?.code;
+  if (code === "ENOENT")
+    return runtimeError(
+      "cluster",
+      "FileNotFoundError",
+      `the launcher '${program}' cannot be found (is it on the PATH?)`,
+    );
+  if (code === "EACCES")
+    return runtimeError("cluster", "PermissionError", `the launcher '${program}' may not be executed`);
+  return runtimeError("cluster", "OSError", `the launcher '${program}' cannot be started: ${messageOf(thrown)}`);
+}
+
+/** Lines to remember, and the longest that is worth it. */
+const rememberedLines = 5;
+const rememberedBytes = 400;
+/** A line that is not finished is passed on after this long: whole lines keep those of several writers apart. */
+const unfinishedMs = 50;
+const longestHeld = 65_536;
+const newline = 0x0a;
+
+/** Passes a stream on to our stderr, whole lines at a time, and remembers its end. */
+function relay(
+  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+  clock: Clock,
+): { readonly done: Promise<void>; readonly lastLines: () => readonly string[] } {
+  let held: Uint8Array = new Uint8Array(0);
+  let tail = "";
+  let open = true;
+  let timer: Timer | null = null;
+  const decoder = new TextDecoder();
+
+  function pass(bytes: Uint8Array): void {
+    if (!open || bytes.length === 0) return;
+    try {
+      writeAll(2, bytes);
+    } catch (thrown) {
+      // Nobody reads it any more; the launcher must be able to go on all the same. A full disk may have room again.
+      const code = (thrown as { code?: unknown }).code;
+      open = code === "ENOSPC" || code === "EDQUOT";
+    }
+  }
+
+  function flush(): void {
+    timer?.cancel();
+    timer = null;
+    pass(held);
+    held = new Uint8Array(0);
+  }
+
+  async function read(): Promise<void> {
+    for await (const chunk of stream) {
+      tail = (tail + decoder.decode(chunk, { stream: true })).slice(-rememberedLines * rememberedBytes);
+      const whole = chunk.lastIndexOf(newline) + 1;
+      if (whole > 0) {
+        flush();
+        pass(chunk.subarray(0, whole));
+      }
+      if (whole === chunk.length) continue;
+      held = Buffer.concat([held, chunk.subarray(whole)]);
+      if (held.length >= longestHeld) flush();
+      else timer ??= clock.after(unfinishedMs, flush);
+    }
+  }
+
+  return {
+    done: read().finally(flush),
+    lastLines: () =>
+      tail
+        .split(/[\r\n]+/)
+        .map((line) => line.trim())
+        .filter((line) => line !== "")
+        .slice(-rememberedLines),
+  };
+}

@@ -1,0 +1,59 @@
+/*
+ * One client a host over ssh: the words that ssh gets. What runs over there is one line for the user's login shell, so every word is quoted.
+ * The key goes over standard input (`--auth-stdin`), never on a command line, ours or theirs.
+ */
+import { clientWords, type ClientPlan, keyVariable } from "./launcher.ts";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Words without any meaning to a shell; csh, zsh and fish give some characters one that a POSIX shell does not. */
+const plain = /^[A-Za-z0-9_+,./:@-][A-Za-z0-9_+,./:=@-]*$/;
+
+/** One word for a POSIX shell: everything between single quotes stands for itself, so only the single quote needs care. */
+export function quoteRemote(word: string): string {
+  return plain.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}
+
+export interface RemoteVariables {
+  /** `NAME=value`. */
+  readonly passed: readonly string[];
+  /** Names of those that hold secrets: on a command line everybody could read them. */
+  readonly withheld: readonly string[];
+}
+
+/** The settings in this environment that a remote client is to have too (`-E`). */
+export function remoteVariables(env: Environment): RemoteVariables {
+  const passed: string[] = [];
+  const withheld: string[] = [];
+  for (const [name, value] of Object.entries(env)) {
+    if (value === undefined || !/^HYPERSHELL_\w+$/.test(name)) continue;
+    // The run has a key of its own.
+    if (name === keyVariable || name.startsWith(`${keyVariable}_`)) continue;
+    if (isSecret(name, value)) withheld.push(name);
+    else passed.push(`${name}=${value}`);
+  }
+  return { passed, withheld };
+}
+
+function isSecret(name: string, value: string): boolean {
+  if (name === "HYPERSHELL_DATABASE_PASSWORD") return true;
+  return (
+    (name === "HYPERSHELL_DATABASE_URL" || name === "HYPERSHELL_DATABASE") && /:\/\/[^/?#]*:[^/?#]*@|pass/i.test(value)
+  );
+}
+
+/** `ssh <args> <host> <one line>`; a variable in front is set by env(1), which works in every login shell. */
+export function sshWords(
+  args: readonly string[],
+  host: string,
+  variables: readonly string[],
+  plan: ClientPlan,
+): string[] {
+  return ["ssh", ...args, host, remoteLine(variables, plan)];
+}
+
+export function remoteLine(variables: readonly string[], plan: ClientPlan): string {
+  const words = [...clientWords(plan), "--auth-stdin"];
+  if (variables.length > 0) words.unshift("env", ...variables);
+  return words.map(quoteRemote).join(" ");
+}

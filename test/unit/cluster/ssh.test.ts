@@ -1,0 +1,82 @@
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import type { ClientPlan } from "../../../src/cluster/launcher.ts";
+import { quoteRemote, remoteLine, remoteVariables, sshWords } from "../../../src/cluster/ssh.ts";
+
+const plan: ClientPlan = {
+  program: "/opt/my tools/hs",
+  host: "login",
+  port: 50001,
+  executors: 4,
+  bundleSize: null,
+  bundleWait: null,
+  template: "echo '{}' \"$HOME\" \\\n{}",
+  delay: 0,
+  signalWait: 10,
+  capture: false,
+  idle: null,
+  taskTimeout: null,
+  tls: true,
+  cafile: null,
+};
+
+/** What /bin/sh makes of a line: its words. */
+function wordsOf(line: string): string[] {
+  const script = `set -- ${line}\nfor word do printf '%s\\0' "$word"; done`;
+  const { stdout } = Bun.spawnSync(["/bin/sh", "-c", script], { stdin: "ignore", stderr: "inherit" });
+  return stdout.toString().split("\0").slice(0, -1);
+}
+
+test("the remote shell sees the words of the client as they are, whatever the template holds", () => {
+  expect(wordsOf(remoteLine([], plan))).toEqual(
+    ["/opt/my tools/hs", "client", "-H", "login", "-p", "50001", "-N", "4", "-t", plan.template!].concat(
+      "-S 10 --auth-stdin".split(" "),
+    ),
+  );
+});
+
+test("any words pass through a shell unchanged", () => {
+  const nasty = fc.constantFrom("'", '"', "$", "`", "\\", "\n", "!", "*", "~", "=", "#", "{", ";", "&", " ", "\t", "é");
+  const word = fc.oneof(fc.string({ unit: nasty }), fc.string(), fc.string({ unit: "grapheme" })).map((text) =>
+    // No command line can hold it.
+    text.replaceAll("\0", ""),
+  );
+  fc.assert(
+    fc.property(fc.array(word, { minLength: 1, maxLength: 30 }), (words) => {
+      expect(wordsOf(words.map(quoteRemote).join(" "))).toEqual(words);
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test("ssh gets its arguments, the host and one line", () => {
+  const words = sshWords(["-p", "2222"], "node1", ["HYPERSHELL_SITE=/a b"], { ...plan, template: null });
+  expect(words).toEqual([
+    "ssh",
+    "-p",
+    "2222",
+    "node1",
+    "env 'HYPERSHELL_SITE=/a b' '/opt/my tools/hs' client -H login -p 50001 -N 4 -S 10 --auth-stdin",
+  ]);
+});
+
+test("settings in the environment are passed on, but no secrets", () => {
+  const env = {
+    HOME: "/root",
+    HYPERSHELL: "1",
+    HYPERSHELLX: "1",
+    HYPERSHELL_SITE: "/it's mine",
+    HYPERSHELL_LOGGING_LEVEL: "debug",
+    HYPERSHELL_EXPORT_FOO: "bar",
+    HYPERSHELL_SERVER_AUTH: "k",
+    HYPERSHELL_SERVER_AUTH_EVAL: "pass k",
+    HYPERSHELL_DATABASE_PASSWORD: "p",
+    HYPERSHELL_DATABASE_URL: "postgresql://me:p@host/db",
+    HYPERSHELL_GONE: undefined,
+  };
+  expect(remoteVariables(env)).toEqual({
+    passed: ["HYPERSHELL_SITE=/it's mine", "HYPERSHELL_LOGGING_LEVEL=debug", "HYPERSHELL_EXPORT_FOO=bar"],
+    withheld: ["HYPERSHELL_DATABASE_PASSWORD", "HYPERSHELL_DATABASE_URL"],
+  });
+  expect(remoteVariables({ HYPERSHELL_DATABASE_URL: "sqlite:////x.db" }).withheld).toEqual([]);
+});
