@@ -10,7 +10,7 @@ export type Cell = string | number | boolean | null;
 
 /**
  * The rowid of each task that this process holds, by id: an update through it costs 0.5 µs less than through the index of ids. Only a hint:
- * another program may have vacuumed the file, so whoever goes by it compares the id too.
+ * a vacuum by another program may number rows anew, so whoever goes by it compares the id too.
  */
 export type HeldRows = Map<string, number>;
 
