@@ -7,6 +7,8 @@ export interface Deque<T> {
   shift(): T | undefined;
   /** Takes everything, front first. */
   drain(): T[];
+  /** Looks at everything, front first; nothing may be added or taken meanwhile. */
+  values(): Iterable<T>;
 }
 
 export function deque<T>(): Deque<T> {
@@ -47,6 +49,9 @@ export function deque<T>(): Deque<T> {
       length++;
     },
     shift,
+    *values() {
+      for (let i = 0; i < length; i++) yield ring[(head + i) & (ring.length - 1)]!;
+    },
     drain() {
       const all: T[] = [];
       for (let value = shift(); value !== undefined; value = shift()) all.push(value);

@@ -5,6 +5,7 @@
 import type { Clock } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
 import type { Logger } from "../log/logger.ts";
+import type { Estate } from "../server/state.ts";
 import type { Scope, ServerRow, Store } from "../store/store.ts";
 
 export interface RecoverOptions {
@@ -13,6 +14,8 @@ export interface RecoverOptions {
   readonly forever: boolean;
   /** Attempts a task has in all. */
   readonly attempts: number;
+  /** Whether clients of an earlier server can come back to this run. */
+  readonly remote: boolean;
   readonly isAlive: (server: ServerRow) => boolean;
   readonly now: () => number;
   readonly newId: () => string;
@@ -22,27 +25,38 @@ export interface RecoverOptions {
 export interface Recovery {
   /** The group to go on with; null: the lowest there is. */
   readonly group: number | null;
-  /** Nothing is left to do for a finite run without input. */
-  readonly nothingToDo: boolean;
+  /** Dead servers whose clients may still run their tasks. */
+  readonly estates: readonly Estate[];
 }
 
 export async function recover(options: RecoverOptions): Promise<Recovery> {
   const { store, scope, log } = options;
-  if (!store.durable) return { group: null, nothingToDo: false };
+  if (!store.durable) return { group: null, estates: [] };
   if (scope.kind === "submission") {
     const { unfinished } = await store.survey({ kind: "all" });
     if (unfinished > 0)
       log.info(`Database has ${unfinished} unfinished tasks of earlier runs - left alone (run them with --restart)`);
-    return { group: null, nothingToDo: false };
+    return { group: null, estates: [] };
   }
   return takeOver(options);
 }
 
-/** Gives back what dead servers held or reserved. The number of tasks that were under way there. */
-async function buryDead(store: Store, isAlive: (server: ServerRow) => boolean, log: Logger): Promise<number> {
+/**
+ * Gives back what dead servers held or reserved. `spare` may keep a server for later: its clients are alive perhaps. The number of tasks that
+ * were under way there.
+ */
+async function buryDead(
+  store: Store,
+  isAlive: (server: ServerRow) => boolean,
+  spare: (server: ServerRow, clients: readonly string[]) => Promise<boolean>,
+  log: Logger,
+): Promise<number> {
   let reverted = 0;
   for (const server of await store.servers()) {
     if (isAlive(server)) continue;
+    // The client of a run on one machine is the same process, and has died with it.
+    const clients = (await store.clientsOf(server.id)).filter((id) => id !== server.id);
+    if (clients.length > 0 && (await spare(server, clients))) continue;
     log.debug(`Server is gone (${server.host}: ${server.id})`);
     reverted += await store.buryServer(server.id);
   }
@@ -54,17 +68,26 @@ export interface WatchOptions {
   readonly isAlive: (server: ServerRow) => boolean;
   readonly clock: Clock;
   readonly everyMs: number;
+  /** The clients of a dead server have this long to find its successor, milliseconds. */
+  readonly graceMs: number;
   readonly log: Logger;
 }
 
 /** A run that takes whatever is free also takes what servers leave behind that die beside it. The answer ends the watch. */
 export function watchServers(options: WatchOptions): () => void {
-  const { store, isAlive, clock, everyMs, log } = options;
+  const { store, isAlive, clock, everyMs, graceMs, log } = options;
   let ended = false;
+  const missedAt = new Map<string, number>();
+  /** Its own operator may be about to start it again, and its clients go on meanwhile. */
+  const justDied = async ({ id }: ServerRow): Promise<boolean> => {
+    const since = missedAt.get(id) ?? clock.now();
+    missedAt.set(id, since);
+    return clock.now() - since < graceMs;
+  };
   let timer = clock.after(everyMs, look);
   function look(): void {
     // What fails now succeeds at a later look, or the server's own calls tell what is wrong.
-    void buryDead(store, isAlive, log)
+    void buryDead(store, isAlive, justDied, log)
       .then((reverted) => {
         if (reverted > 0) log.info(`Reverted ${reverted} tasks of servers that are gone`);
       })
@@ -80,8 +103,16 @@ export function watchServers(options: WatchOptions): () => void {
 }
 
 async function takeOver(options: RecoverOptions): Promise<Recovery> {
-  const { store, scope, forever, attempts, isAlive, now, newId, log } = options;
-  let reverted = await buryDead(store, isAlive, log);
+  const { store, scope, forever, attempts, remote, isAlive, now, newId, log } = options;
+  const estates: Estate[] = [];
+  const inherit = async (server: ServerRow, clients: readonly string[]): Promise<boolean> => {
+    if (!remote) return false;
+    // What it had reserved for itself is free at once; what its clients hold waits for them.
+    await store.addServer({ ...server, reserves: false });
+    estates.push({ serverId: server.id, clients });
+    return true;
+  };
+  let reverted = await buryDead(store, isAlive, inherit, log);
   reverted += await store.revertOrphans();
   if (attempts > 1) {
     const again = await store.retryFailures(scope, attempts, now(), newId);
@@ -91,16 +122,16 @@ async function takeOver(options: RecoverOptions): Promise<Recovery> {
   if (forever) log.info("Scheduler will run forever");
   if (total === 0) {
     log.info(`Empty database - ${forever ? "waiting for initial tasks" : "stopping"}`);
-    return { group: null, nothingToDo: true };
+    return { group: null, estates };
   }
   if (unfinished === 0) {
     const count = total.toLocaleString("en-US");
     log.info(`All previous tasks completed (${count}) - ${forever ? "waiting for new tasks" : "stopping"}`);
-    return { group: await startGroup(store, log), nothingToDo: true };
+    return { group: await startGroup(store, log), estates };
   }
   log.info(`Found ${unfinished} unfinished tasks`);
   log.info(`Reverted ${reverted} previously interrupted tasks`);
-  return { group: await startGroup(store, log), nothingToDo: false };
+  return { group: await startGroup(store, log), estates };
 }
 
 async function startGroup(store: Store, log: Logger): Promise<number> {

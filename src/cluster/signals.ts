@@ -22,11 +22,11 @@ export function moreUrgent(earlier: StopName | null, signal: StopName): StopName
   return earlier !== null && urgency[earlier] > urgency[signal] ? earlier : signal;
 }
 
-/** Starts listening; the answer stops it. */
-export function onSignals(actions: SignalActions, loggers: Loggers): () => void {
+/** Starts listening; the answer stops it. `role`: who says so in the log. */
+export function onSignals(actions: SignalActions, loggers: Loggers, role: "server" | "client"): () => void {
   let interrupts = 0;
   const core = loggers("core.signal");
-  const server: Logger = loggers("server");
+  const own: Logger = loggers(role);
 
   const heard: Record<StopName | "SIGHUP", () => void> = {
     SIGINT() {
@@ -40,11 +40,11 @@ export function onSignals(actions: SignalActions, loggers: Loggers): () => void 
       actions.stop("abort", "SIGTERM");
     },
     SIGUSR1() {
-      server.warning("Signal interrupt (SIGUSR1)");
+      own.warning("Signal interrupt (SIGUSR1)");
       actions.stop("finish", "SIGUSR1");
     },
     SIGUSR2() {
-      server.warning("Signal interrupt (SIGUSR2)");
+      own.warning("Signal interrupt (SIGUSR2)");
       actions.stop("interrupt", "SIGUSR2");
     },
     SIGHUP() {

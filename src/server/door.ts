@@ -7,18 +7,22 @@ import type { Clock, Timer } from "../base/clock.ts";
 import { exitStatus, messageOf, TransientError, UserError } from "../base/errors.ts";
 import { mailbox } from "../base/mailbox.ts";
 import type { Logger } from "../log/logger.ts";
-import type { Claim, Store } from "../store/store.ts";
+import type { Store } from "../store/store.ts";
+import type { ClaimedTask } from "../task/task.ts";
 import type { Duplex } from "../wire/duplex.ts";
-import type { ClientMessage, LeaveKind, ServerMessage } from "../wire/message.ts";
+import type { HostMessage, LeaveKind, PeerMessage } from "../wire/message.ts";
 import type { ServerEffect } from "./effects.ts";
-import type { ServerEvent } from "./event.ts";
+import type { ServerEvent, Templates } from "./event.ts";
+import { type Intake, type IntakeOptions, takeSubmitter } from "./intake.ts";
 import { step } from "./reactor.ts";
-import { type Counts, newState, type ServerSettings } from "./state.ts";
+import { type Counts, type Estate, newState, type ServerSettings } from "./state.ts";
 
 export interface ServerOptions {
   readonly settings: ServerSettings;
   /** The group to start with, see Store.activeGroup; null: the lowest there is. */
   readonly group: number | null;
+  /** Dead servers whose clients may come back to this one. */
+  readonly estates?: readonly Estate[];
   readonly store: Store;
   readonly clock: Clock;
   readonly log: Logger;
@@ -32,15 +36,18 @@ export interface ServerReport extends Counts {
 }
 
 export interface Server {
-  /** Takes a new connection; the client is known from its hello on. */
-  attach(link: Duplex<ServerMessage, ClientMessage>): void;
+  /** Takes a new connection; its first message tells whether it is a client or a submitter. */
+  attach(link: Duplex<HostMessage, PeerMessage>): void;
   /** Lines are read again after `inputQuiet`. */
   inputResumed(): void;
   inputQuiet(): void;
   inputEnded(): void;
   /** Hands out nothing more; a second call may be more urgent. */
   stop(how: LeaveKind): void;
-  /** A database in trouble is not waited for any longer: `finished` rejects if the next try fails. */
+  /**
+   * A database in trouble is not waited for any longer: `finished` rejects if the next try fails. Neither are clients in other processes: they
+   * count as lost.
+   */
   hurry(): void;
   /** How it went, after the last outcome is recorded and the last client has left. Rejects when the store is beyond help. */
   readonly finished: Promise<ServerReport>;
@@ -56,8 +63,10 @@ const longestRetryMs = 30_000;
 export function runServer(options: ServerOptions): Server {
   const { settings, store, clock, log } = options;
   const { serverId, serverHost } = settings;
-  const state = newState(settings, options.group, clock.now());
-  const links = new Map<string, Duplex<ServerMessage, ClientMessage>>();
+  const state = newState(settings, options.group, clock.now(), options.estates);
+  const links = new Map<string, Duplex<HostMessage, PeerMessage>>();
+  /** All that are open, whoever is at the other end. */
+  const open = new Set<Duplex<HostMessage, PeerMessage>>();
   const finished = Promise.withResolvers<ServerReport>();
   let wake: Timer | null = null;
   let wakeAt = 0;
@@ -73,7 +82,7 @@ export function runServer(options: ServerOptions): Server {
     box.close();
     wake?.cancel();
     beat?.cancel();
-    for (const link of links.values()) link.close();
+    for (const link of open) link.close();
     finished.reject(error);
   }
 
@@ -111,15 +120,14 @@ export function runServer(options: ServerOptions): Server {
 
   async function claim(request: Extract<ServerEffect, { kind: "claim" }>["request"]): Promise<void> {
     const answer = await persist("claim", () => store.claim({ ...request, serverId, serverHost, at: clock.now() }));
-    const templates = await newTemplates(answer);
+    const templates = await newTemplates(answer.kind === "claimed" ? answer.tasks : []);
     box.push({ kind: "claimed", claim: answer, templates });
   }
 
-  async function newTemplates(answer: Claim): Promise<{ id: string; template: string | null }[]> {
-    if (answer.kind !== "claimed") return [];
+  async function newTemplates(tasks: readonly ClaimedTask[]): Promise<Templates> {
     const found: { id: string; template: string | null }[] = [];
     let last = "";
-    for (const { submitId } of answer.tasks) {
+    for (const { submitId } of tasks) {
       if (submitId === last) continue;
       last = submitId;
       if (state.templates.has(submitId) || found.some((entry) => entry.id === submitId)) continue;
@@ -150,14 +158,18 @@ export function runServer(options: ServerOptions): Server {
         persist("commit", () => store.commit(order)).then((report) => box.push({ kind: "committed", report }), fail);
         return;
       }
-      case "addClient": {
-        const { clientId: id, host } = effect;
-        inOrder(() => store.addClient({ id, host, serverId, serverHost, connectedAt: clock.now() }));
-        return;
-      }
+      case "register":
+        return inOrder(() => register(effect));
       case "endClient": {
         const { clientId, evicted } = effect;
-        inOrder(() => store.endClient(clientId, clock.now(), evicted));
+        return inOrder(() => persist("client", () => store.endClient(clientId, clock.now(), evicted)));
+      }
+      case "bury": {
+        const { serverId: dead } = effect;
+        inOrder(async () => {
+          const reverted = await persist("server", () => store.buryServer(dead));
+          box.push({ kind: "buried", serverId: dead, reverted });
+        });
         return;
       }
       case "failed":
@@ -169,6 +181,7 @@ export function runServer(options: ServerOptions): Server {
         box.close();
         wake?.cancel();
         beat?.cancel();
+        for (const link of open) link.close();
         for (const part of [...parts, ""]) log.debug(`Done${part}`);
         clientRows.then(() => finished.resolve({ ...state.counts, haltedBy: state.haltedBy }), finished.reject);
         return;
@@ -180,8 +193,28 @@ export function runServer(options: ServerOptions): Server {
   // Rows of clients are written one after the other: an end never overtakes its beginning.
   let clientRows: Promise<void> = Promise.resolve();
   function inOrder(call: () => Promise<void>): void {
-    clientRows = clientRows.then(() => persist("client", call));
+    clientRows = clientRows.then(call);
     clientRows.catch(fail);
+  }
+
+  async function register(effect: Extract<ServerEffect, { kind: "register" }>): Promise<void> {
+    const { clientId, host: clientHost, number, adopt: ids, from } = effect;
+    const at = clock.now();
+    await persist("client", () =>
+      store.addClient({ id: clientId, host: clientHost, serverId, serverHost, connectedAt: at }),
+    );
+    const request = {
+      ids,
+      from: [...from, serverId],
+      scope: settings.scope,
+      serverId,
+      serverHost,
+      clientId,
+      clientHost,
+      at,
+    };
+    const adopted = ids.length === 0 ? [] : await persist("adopt", () => store.adopt(request));
+    box.push({ kind: "registered", clientId, number, adopted, templates: await newTemplates(adopted) });
   }
 
   function setWake(at: number): void {
@@ -194,6 +227,18 @@ export function runServer(options: ServerOptions): Server {
       box.push({ kind: "woken" });
     });
   }
+
+  const intakes = new Map<Duplex<HostMessage, PeerMessage>, Intake>();
+  const intakeOptions: IntakeOptions = {
+    store,
+    scope: settings.scope,
+    serverId,
+    clock,
+    log,
+    closing: () => over || state.phase.at !== "running",
+    onOpen: () => box.push({ kind: "intakeOpened" }),
+    onClose: () => box.push({ kind: "intakeClosed" }),
+  };
 
   let beat: Timer | null = null;
   function scheduleBeat(): void {
@@ -214,21 +259,36 @@ export function runServer(options: ServerOptions): Server {
     finished: finished.promise,
     attach(link) {
       let clientId: string | null = null;
+      open.add(link);
       link.open({
         message(message) {
-          if (message.kind === "hello") {
-            clientId = message.clientId;
-            links.set(clientId, link);
-            box.push({ kind: "joined", hello: message });
-            return;
+          switch (message.kind) {
+            case "hello": {
+              clientId = message.clientId;
+              const earlier = links.get(clientId);
+              links.set(clientId, link);
+              // It came back before its old connection was seen to be gone.
+              if (earlier !== undefined && earlier !== link) earlier.close();
+              return box.push({ kind: "joined", hello: message });
+            }
+            case "submitter":
+              intakes.set(link, takeSubmitter(link, message, intakeOptions));
+              return;
+            case "tasks":
+            case "done":
+              return intakes.get(link)?.receive(message);
+            default:
+              assert(clientId !== null, "the session lets nothing through before the hello");
+              if (links.get(clientId) === link) box.push({ kind: "received", clientId, message });
           }
-          assert(clientId !== null, "the session lets nothing through before the hello");
-          if (links.get(clientId) === link) box.push({ kind: "received", clientId, message });
         },
         drain() {
           // Credit bounds what is under way to a client; there is nothing to hold back.
         },
         close() {
+          open.delete(link);
+          intakes.get(link)?.closed();
+          intakes.delete(link);
           if (clientId !== null && links.get(clientId) === link) {
             links.delete(clientId);
             box.push({ kind: "disconnected", clientId });
@@ -248,6 +308,7 @@ export function runServer(options: ServerOptions): Server {
     },
     hurry() {
       hurried = true;
+      box.push({ kind: "hurried" });
       for (const goOn of pauses) goOn();
     },
   };

@@ -13,7 +13,21 @@ export type ServerEffect =
   | { readonly kind: "claim"; readonly request: Omit<ClaimRequest, "serverId" | "serverHost" | "at"> }
   /** Answered by exactly one `committed`. */
   | { readonly kind: "commit"; readonly commit: Omit<Commit, "serverId" | "serverHost"> }
-  | { readonly kind: "addClient"; readonly clientId: string; readonly host: string }
+  /**
+   * The store is to know of this client, and to hand over those of its tasks `adopt` that have not ended. Answered by exactly one `registered` with
+   * this number.
+   */
+  | {
+      readonly kind: "register";
+      readonly clientId: string;
+      readonly host: string;
+      readonly number: number;
+      readonly adopt: readonly string[];
+      /** Dead servers that may be on record as holding them. */
+      readonly from: readonly string[];
+    }
+  /** Answered by one `buried`. */
+  | { readonly kind: "bury"; readonly serverId: string }
   | { readonly kind: "endClient"; readonly clientId: string; readonly evicted: boolean }
   /** A task failed for good: its input line for the failure file. */
   | { readonly kind: "failed"; readonly args: string }

@@ -1,6 +1,10 @@
 /* What can happen to a server, in the past tense. The door makes these; the reactor only reads them. */
 import type { Claim, CommitReport } from "../store/store.ts";
+import type { ClaimedTask } from "../task/task.ts";
 import type { ClientMessage, LeaveKind } from "../wire/message.ts";
+
+/** Templates of submissions that this server meets for the first time. */
+export type Templates = readonly { readonly id: string; readonly template: string | null }[];
 
 export type ServerEvent =
   /** A client said hello on a connection of its own. */
@@ -12,12 +16,21 @@ export type ServerEvent =
     }
   /** The connection of a client ended, with or without a bye before. */
   | { readonly kind: "disconnected"; readonly clientId: string }
-  /** The store answered a claim; `templates` are those of submissions that this server meets for the first time. */
+  /** The store answered a claim. */
+  | { readonly kind: "claimed"; readonly claim: Claim; readonly templates: Templates }
+  /** The store knows the client; `adopted` of the tasks that it brought are this server's now. */
   | {
-      readonly kind: "claimed";
-      readonly claim: Claim;
-      readonly templates: readonly { readonly id: string; readonly template: string | null }[];
+      readonly kind: "registered";
+      readonly clientId: string;
+      readonly number: number;
+      readonly adopted: readonly ClaimedTask[];
+      readonly templates: Templates;
     }
+  /** What a dead server's clients did not come back with is free; these many tasks. */
+  | { readonly kind: "buried"; readonly serverId: string; readonly reverted: number }
+  /** A submitter has connected; it is gone. */
+  | { readonly kind: "intakeOpened" }
+  | { readonly kind: "intakeClosed" }
   | { readonly kind: "committed"; readonly report: CommitReport }
   /** Tasks may have been added to the store. */
   | { readonly kind: "inserted" }
@@ -28,4 +41,6 @@ export type ServerEvent =
   | { readonly kind: "inputEnded" }
   /** The time that a `wake` effect named has come. */
   | { readonly kind: "woken" }
-  | { readonly kind: "stopRequested"; readonly how: LeaveKind };
+  | { readonly kind: "stopRequested"; readonly how: LeaveKind }
+  /** Whoever asked for a stop is out of patience: clients that do not answer are not waited for. */
+  | { readonly kind: "hurried" };

@@ -7,7 +7,15 @@ import type { Commit, Completion } from "../store/store.ts";
 import { type ClaimedTask, isFailure, type NewTask, type Outcome, sentinel } from "../task/task.ts";
 import type { Lease } from "../wire/message.ts";
 import { note, type ServerEffect } from "./effects.ts";
-import { type ClientEntry, type Dispatch, giveBack, lookAgain, type ServerState, type Settling } from "./state.ts";
+import {
+  type ClientEntry,
+  type Dispatch,
+  giveBack,
+  letGo,
+  lookAgain,
+  type ServerState,
+  type Settling,
+} from "./state.ts";
 
 /**
  * The store is told of a dispatch only after this long, for nothing but `hs list` waits for it: tasks that are over by then are spared the
@@ -15,17 +23,19 @@ import { type ClientEntry, type Dispatch, giveBack, lookAgain, type ServerState,
  */
 const assignedDelayMs = 500;
 
-export function takeOutcomes(state: ServerState, client: ClientEntry, outcomes: readonly Outcome[]): void {
+export function takeOutcomes(
+  state: ServerState,
+  client: ClientEntry,
+  outcomes: readonly Outcome[],
+  effects: ServerEffect[],
+): void {
   for (const outcome of outcomes) {
     const held = client.held.get(outcome.id);
     const current = held !== undefined && held.lease === outcome.lease;
     state.outbox.assigned.delete(outcome.id);
-    if (current) {
-      client.held.delete(outcome.id);
-      state.heldCount--;
-    }
+    if (current) letGo(state, client, outcome.id);
     // A lease that was given up: the outcome counts if the task has none yet.
-    const task = current ? held.task : recallTask(state, outcome.id);
+    const task = current ? held.task : recallTask(state, outcome.id, effects);
     state.outbox.completed.push({
       clientId: client.id,
       task,
@@ -36,16 +46,18 @@ export function takeOutcomes(state: ServerState, client: ClientEntry, outcomes: 
 }
 
 /** What this server knows of a task that another client runs by now, or that waits (then it need not run again). */
-function recallTask(state: ServerState, id: string): ClaimedTask | null {
-  for (const client of state.clients.values()) {
-    const held = client.held.get(id);
-    if (held !== undefined) return held.task;
+function recallTask(state: ServerState, id: string, effects: ServerEffect[]): ClaimedTask | null {
+  const holder = state.holders.get(id);
+  const held = holder?.held.get(id);
+  if (holder !== undefined && held !== undefined) {
+    letGo(state, holder, id);
+    const message = { kind: "drop", tasks: [{ id, lease: held.lease }] } as const;
+    effects.push({ kind: "send", clientId: holder.id, message });
+    return held.task;
   }
   let found: ClaimedTask | null = null;
-  for (const task of state.ready.drain()) {
-    if (task.id === id) found = task;
-    else state.ready.push(task);
-  }
+  for (const task of state.ready.values()) if (task.id === id) found = task;
+  if (found !== null) for (const task of state.ready.drain()) if (task.id !== id) state.ready.push(task);
   return found;
 }
 

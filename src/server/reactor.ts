@@ -6,11 +6,22 @@
 import { assert, unreachable } from "../base/assert.ts";
 import type { Claim } from "../store/store.ts";
 import type { Assignment } from "../task/task.ts";
-import type { ClientMessage, LeaveKind } from "../wire/message.ts";
+import type { LeaveKind } from "../wire/message.ts";
 import { note, type ServerEffect } from "./effects.ts";
 import type { ServerEvent } from "./event.ts";
-import { commit, settle, takeOutcomes, toldAt } from "./outcomes.ts";
-import { type ClientEntry, giveBack, lookAgain, type ServerState } from "./state.ts";
+import { commit, settle, toldAt } from "./outcomes.ts";
+import {
+  abandon,
+  askForClients,
+  checkClients,
+  disconnect,
+  join,
+  leave,
+  receive,
+  takeBuried,
+  takeRegistered,
+} from "./roster.ts";
+import { type ClientEntry, giveBack, hold, lookAgain, type ServerState } from "./state.ts";
 
 /** Ready tasks are topped up to about the number of executors, within these bounds: enough not to starve, little to give back. */
 const readyFloor = 64;
@@ -23,6 +34,7 @@ export function step(state: ServerState, events: readonly ServerEvent[], now: nu
   if (isDone(state)) return effects;
   for (const event of events) take(state, event, now, effects);
   checkClients(state, now, effects);
+  askForClients(state, effects);
   dispatch(state, now, effects);
   claim(state, now, effects);
   commit(state, now, effects);
@@ -46,6 +58,17 @@ function take(state: ServerState, event: ServerEvent, now: number, effects: Serv
     case "claimed":
       for (const { id, template } of event.templates) state.templates.set(id, template);
       return takeClaim(state, event.claim, now, effects);
+    case "registered":
+      for (const { id, template } of event.templates) state.templates.set(id, template);
+      return takeRegistered(state, event, now, effects);
+    case "buried":
+      return takeBuried(state, event, effects);
+    case "intakeOpened":
+      state.intakes++;
+      return;
+    case "intakeClosed":
+      state.intakes--;
+      return lookAgain(state);
     case "committed":
       return settle(state, event.report.refused, now, effects);
     case "inserted":
@@ -63,149 +86,11 @@ function take(state: ServerState, event: ServerEvent, now: number, effects: Serv
       return;
     case "stopRequested":
       return close(state, event.how, "stop requested", effects);
+    case "hurried":
+      return abandon(state, effects);
     default:
       unreachable(event);
   }
-}
-
-// ---- clients
-
-function join(
-  state: ServerState,
-  hello: Extract<ClientMessage, { kind: "hello" }>,
-  now: number,
-  effects: ServerEffect[],
-): void {
-  const known = state.clients.get(hello.clientId);
-  const client: ClientEntry = {
-    id: hello.clientId,
-    host: hello.host,
-    executors: hello.executors,
-    credit: hello.credit,
-    held: known?.held ?? new Map(),
-    known: new Set(),
-    lastHeard: now,
-    standing: { at: "present" },
-  };
-  if (known !== undefined) state.willing.delete(known);
-  state.clients.set(client.id, client);
-  if (client.credit > 0) state.willing.add(client);
-  const again = known !== undefined;
-  note(
-    effects,
-    again ? "warning" : "debug",
-    () => `${again ? "Existing client re-registered" : "Registered client"} (${name(client)})`,
-  );
-  effects.push({ kind: "addClient", clientId: client.id, host: client.host });
-  const { serverId, serverHost, companyMs } = state.settings;
-  effects.push({ kind: "send", clientId: client.id, message: { kind: "welcome", serverId, serverHost, companyMs } });
-  if (again) giveBackMissing(state, client, hello, effects);
-  if (hello.finished.length > 0) takeOutcomes(state, client, hello.finished);
-  lookAgain(state);
-  if (state.phase.at === "closing") leave(state, client, "finish", "no more tasks", effects);
-}
-
-/** A client that came back tells what it still has; what it lost on the way is run again. */
-function giveBackMissing(
-  state: ServerState,
-  client: ClientEntry,
-  hello: Extract<ClientMessage, { kind: "hello" }>,
-  effects: ServerEffect[],
-): void {
-  const kept = new Set<string>();
-  for (const { id } of hello.running) kept.add(id);
-  for (const { id } of hello.finished) kept.add(id);
-  let missing = 0;
-  for (const [id, held] of client.held) {
-    if (kept.has(id)) continue;
-    client.held.delete(id);
-    state.heldCount--;
-    giveBack(state, held.task);
-    missing++;
-  }
-  if (missing > 0)
-    note(effects, "warning", `Reverting ${missing} tasks that did not reach their client (${name(client)})`);
-}
-
-function receive(
-  state: ServerState,
-  client: ClientEntry,
-  message: Exclude<ClientMessage, { kind: "hello" }>,
-  now: number,
-  effects: ServerEffect[],
-): void {
-  client.lastHeard = now;
-  switch (message.kind) {
-    case "results":
-      takeOutcomes(state, client, message.outcomes);
-      return grant(state, client, message.credit);
-    case "returned":
-      for (const { id, lease } of message.tasks) {
-        const held = client.held.get(id);
-        if (held === undefined || held.lease !== lease) continue;
-        client.held.delete(id);
-        state.heldCount--;
-        giveBack(state, held.task);
-      }
-      return;
-    case "beat":
-      note(effects, "trace", () => `Heartbeat - running (${name(client)})`);
-      return;
-    case "bye":
-      note(effects, "trace", () => `Client disconnected (${name(client)})`);
-      return remove(state, client, false, effects);
-    default:
-      unreachable(message);
-  }
-}
-
-function grant(state: ServerState, client: ClientEntry, credit: number): void {
-  client.credit += credit;
-  if (client.credit > 0 && client.standing.at === "present") state.willing.add(client);
-}
-
-function disconnect(state: ServerState, clientId: string, now: number, effects: ServerEffect[]): void {
-  const client = state.clients.get(clientId);
-  if (client === undefined) return;
-  state.willing.delete(client);
-  if (client.standing.at === "leaving" && client.held.size === 0) return remove(state, client, false, effects);
-  client.standing = { at: "away", since: now };
-  note(effects, "warning", () => `Lost connection to client (${name(client)})`);
-}
-
-/** Silent clients and clients that did not come back in time lose their tasks to others. */
-function checkClients(state: ServerState, now: number, effects: ServerEffect[]): void {
-  const { evictMs, graceMs } = state.settings;
-  if (now - state.lastCheck < Math.min(evictMs / 10, graceMs / 2)) return;
-  state.lastCheck = now;
-  note(effects, "debug", () => `Checking clients (${state.clients.size} connected)`);
-  for (const client of state.clients.values()) {
-    const gone = client.standing.at === "away" && now - client.standing.since >= graceMs;
-    if (!gone && now - client.lastHeard < evictMs) continue;
-    note(effects, "warning", () => `Evicting client (${name(client)})`);
-    remove(state, client, true, effects);
-  }
-}
-
-/** Forgets a client; what it held goes back. */
-function remove(state: ServerState, client: ClientEntry, evicted: boolean, effects: ServerEffect[]): void {
-  if (client.held.size > 0) {
-    note(effects, "warning", () => `Reverting orphaned tasks (${name(client)})`);
-    for (const held of client.held.values()) giveBack(state, held.task);
-    state.heldCount -= client.held.size;
-    client.held.clear();
-  }
-  state.willing.delete(client);
-  state.clients.delete(client.id);
-  effects.push({ kind: "endClient", clientId: client.id, evicted });
-  effects.push({ kind: "disconnect", clientId: client.id });
-}
-
-function leave(state: ServerState, client: ClientEntry, how: LeaveKind, reason: string, effects: ServerEffect[]): void {
-  client.standing = { at: "leaving" };
-  state.willing.delete(client);
-  note(effects, "debug", () => `Disconnect requested (${name(client)})`);
-  effects.push({ kind: "send", clientId: client.id, message: { kind: "leave", how, reason } });
 }
 
 // ---- handing out
@@ -235,12 +120,11 @@ function assign(state: ServerState, client: ClientEntry, count: number, now: num
       const template = state.templates.get(task.submitId) ?? null;
       effects.push({ kind: "send", clientId: client.id, message: { kind: "submission", id: task.submitId, template } });
     }
-    client.held.set(task.id, { task, lease });
+    hold(state, client, task, lease);
     tasks.push({ ...task, lease });
     assigned.set(task.id, { id: task.id, clientId: client.id, clientHost: client.host, at: now });
     note(effects, "trace", () => `Scheduled task (${task.id})`);
   }
-  state.heldCount += count;
   client.credit -= count;
   // Served last, served last again: clients with credit take turns.
   state.willing.delete(client);
@@ -279,13 +163,18 @@ function takeClaim(state: ServerState, answer: Claim, now: number, effects: Serv
   // Something may have changed after the store had looked: an empty answer is then not taken at its word.
   const stale = state.claimStale;
   state.claimStale = false;
+  const adopted = state.adopted.size === 0 ? null : new Set(state.adopted);
+  state.adopted.clear();
   switch (answer.kind) {
     case "claimed":
       state.claim = answer.tasks.length > 0 || stale ? { at: "due" } : { at: "blocked", since: now };
       if (answer.tasks.length > 0) state.idlePolls = 0;
       state.group ??= answer.group;
-      if (state.phase.at === "running") for (const task of answer.tasks) state.ready.push(task);
-      else for (const task of answer.tasks) giveBack(state, task);
+      for (const task of answer.tasks) {
+        if (adopted?.has(task.id)) continue;
+        if (state.phase.at === "running") state.ready.push(task);
+        else giveBack(state, task);
+      }
       return;
     case "none":
       noteIdle(state, answer.unfinished === 0 ? "no task groups remain" : waitingOn(answer.unfinished), effects);
@@ -362,13 +251,16 @@ function conclude(state: ServerState, effects: ServerEffect[]): void {
   const { outbox } = state;
   const idle =
     state.ready.length === 0 &&
-    state.heldCount === 0 &&
+    state.holders.size === 0 &&
+    state.registering === 0 &&
+    state.burying === 0 &&
     state.settling === null &&
     outbox.completed.length === 0 &&
     outbox.reverted.length === 0;
   if (!idle) return;
   if (state.phase.at === "running") {
-    const finite = !state.settings.forever && state.input === "ended";
+    const finite =
+      !state.settings.forever && state.input === "ended" && state.intakes === 0 && state.estates.size === 0;
     if (!finite || state.claim.at !== "empty") return;
     close(state, "finish", "all tasks are done", effects);
   }
@@ -390,8 +282,8 @@ function pauseMs({ settings, idlePolls }: ServerState): number {
 }
 
 function nextWake(state: ServerState, now: number): number {
-  const { evictMs, graceMs } = state.settings;
-  let at = state.lastCheck + Math.min(evictMs / 10, graceMs / 2);
+  let at = Math.min(state.lastCheck + state.settings.evictMs / 10, state.graceAt);
+  if (state.estates.size > state.burying) at = Math.min(at, state.estatesUntil);
   if (state.phase.at === "running") at = Math.min(at, pollAt(state));
   if (state.settling === null) at = Math.min(at, toldAt(state));
   return Math.max(at, now);
@@ -399,8 +291,4 @@ function nextWake(state: ServerState, now: number): number {
 
 function isDone(state: ServerState): boolean {
   return state.phase.at === "done";
-}
-
-function name(client: ClientEntry): string {
-  return `${client.host}: ${client.id}`;
 }

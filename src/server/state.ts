@@ -2,12 +2,16 @@
  * Everything a server knows between two events, and `check`, which says whether it makes sense. No I/O, no clock, no randomness.
  *
  * A task that this server claimed is in exactly one of four places: `ready` (waiting for a client), a client's `held` (dispatched),
- * `settling` (its outcome is being recorded), or on its way back to the store (`outbox.reverted`).
+ * `outbox.completed` or `settling` (its outcome is being recorded), or on its way back to the store (`outbox.reverted`).
+ *
+ * A client is known from its hello on, but gets tasks only when the store knows it too (`standing` "joining" until then): a successor of this
+ * server must find out whom to wait for.
  */
 import { assert } from "../base/assert.ts";
 import { type Deque, deque } from "../base/deque.ts";
 import type { Completion, Scope } from "../store/store.ts";
 import type { ClaimedTask, Outcome } from "../task/task.ts";
+import type { ClientMessage, Lease } from "../wire/message.ts";
 
 export interface ServerSettings {
   readonly serverId: string;
@@ -33,6 +37,12 @@ export interface ServerSettings {
   readonly newId: () => string;
 }
 
+/** A dead server of which this one is the successor: its clients may still be at work. */
+export interface Estate {
+  readonly serverId: string;
+  readonly clients: readonly string[];
+}
+
 export interface Dispatch {
   readonly id: string;
   readonly clientId: string;
@@ -45,6 +55,16 @@ export interface Held {
   readonly lease: number;
 }
 
+/** What a client that says hello brings along and this server knows nothing of. */
+export interface Registration {
+  /** Tells this connection of the client from an earlier one. */
+  readonly number: number;
+  readonly running: readonly Lease[];
+  readonly finished: readonly Lease[];
+  /** Messages that came before the store had answered. */
+  readonly backlog: Exclude<ClientMessage, { kind: "hello" }>[];
+}
+
 export interface ClientEntry {
   readonly id: string;
   readonly host: string;
@@ -55,7 +75,13 @@ export interface ClientEntry {
   /** Submissions whose template it was sent. */
   readonly known: Set<string>;
   lastHeard: number;
-  standing: { readonly at: "present" } | { readonly at: "leaving" } | { readonly at: "away"; readonly since: number };
+  standing:
+    | { readonly at: "joining" }
+    | { readonly at: "present" }
+    | { readonly at: "leaving" }
+    | { readonly at: "away"; readonly since: number };
+  /** null: the store knows the client, and what it brought is sorted out. */
+  registration: Registration | null;
 }
 
 /** An outcome on its way to the store. `task` is null when this server does not know the task (it was reverted meanwhile). */
@@ -103,8 +129,24 @@ export interface ServerState {
   readonly clients: Map<string, ClientEntry>;
   /** Clients with credit, in the order in which they are served next. */
   readonly willing: Set<ClientEntry>;
-  heldCount: number;
+  /** Who holds a task. */
+  readonly holders: Map<string, ClientEntry>;
   nextLease: number;
+  nextRegistration: number;
+  /** Clients whose registration the store was not asked for yet. */
+  readonly unasked: Set<ClientEntry>;
+  /** Registrations that the store has not answered. */
+  registering: number;
+  /** Tasks that came with a client while a claim was under way, which may answer them too. */
+  readonly adopted: Set<string>;
+  /** Dead servers, and which of their clients have not come back yet. */
+  readonly estates: Map<string, Set<string>>;
+  /** When the last of them are given up. */
+  readonly estatesUntil: number;
+  /** Estates that are being given up. */
+  burying: number;
+  /** Submitters that are connected. */
+  intakes: number;
   readonly outbox: {
     /** Dispatches that the store does not know of yet, oldest first, by task. */
     readonly assigned: Map<string, Dispatch>;
@@ -116,10 +158,17 @@ export interface ServerState {
   /** A commit under way may make tasks schedulable. */
   settlingFrees: boolean;
   lastCheck: number;
+  /** When the grace of a client that is away ends, at the earliest. */
+  graceAt: number;
   readonly counts: Counts;
 }
 
-export function newState(settings: ServerSettings, group: number | null, now: number): ServerState {
+export function newState(
+  settings: ServerSettings,
+  group: number | null,
+  now: number,
+  estates: readonly Estate[] = [],
+): ServerState {
   return {
     settings,
     phase: { at: "running" },
@@ -134,12 +183,21 @@ export function newState(settings: ServerSettings, group: number | null, now: nu
     templates: new Map(),
     clients: new Map(),
     willing: new Set(),
-    heldCount: 0,
+    holders: new Map(),
     nextLease: settings.firstLease,
+    nextRegistration: 1,
+    unasked: new Set(),
+    registering: 0,
+    adopted: new Set(),
+    estates: new Map(estates.map(({ serverId, clients }) => [serverId, new Set(clients)])),
+    estatesUntil: now + settings.graceMs,
+    burying: 0,
+    intakes: 0,
     outbox: { assigned: new Map(), completed: [], reverted: [] },
     settling: null,
     settlingFrees: false,
     lastCheck: now,
+    graceAt: Number.POSITIVE_INFINITY,
     counts: { succeeded: 0, failed: 0, cancelled: 0, retried: 0 },
   };
 }
@@ -147,23 +205,26 @@ export function newState(settings: ServerSettings, group: number | null, now: nu
 /** Cross-checks every map and count; throws when they disagree. For tests and simulations: it visits everything. */
 export function check(state: ServerState): void {
   let held = 0;
-  const seen = new Set<string>();
   for (const client of state.clients.values()) {
     held += client.held.size;
     for (const [id, entry] of client.held) {
       assert(entry.task.id === id, "a held task is filed under its own id");
-      assert(!seen.has(id), "a task is held by one client");
-      assert(entry.lease < state.nextLease, "leases grow");
-      seen.add(id);
+      assert(state.holders.get(id) === client, "a task is held by one client");
     }
     assert(client.credit >= 0, "credit is never overdrawn");
     const serves = client.credit > 0 && client.standing.at === "present";
     assert(state.willing.has(client) === serves, "willing clients are those present with credit");
   }
-  assert(held === state.heldCount, "the number of held tasks is right");
+  assert(held === state.holders.size, "the number of held tasks is right");
+  const places = new Set<string>();
+  for (const task of state.ready.values()) {
+    assert(!state.holders.has(task.id) && !places.has(task.id), "a ready task is in one place");
+    places.add(task.id);
+  }
   for (const client of state.willing) assert(state.clients.get(client.id) === client, "willing clients are known");
   if (state.phase.at !== "running") assert(state.ready.length === 0, "nothing is ready when closing");
-  if (state.phase.at === "done") assert(held === 0 && state.settling === null, "nothing is open when done");
+  if (state.phase.at === "done")
+    assert(held === 0 && state.registering === 0 && state.settling === null, "nothing is open when done");
 }
 
 /** A task that will not be run by whoever had it: schedulable again, by this server or (when closing) by a later one. */
@@ -177,4 +238,16 @@ export function lookAgain(state: ServerState): void {
   if (state.claim.at === "asked") state.claimStale = true;
   else state.claim = { at: "due" };
   state.idlePolls = 0;
+}
+
+/** A client has the task from now on. */
+export function hold(state: ServerState, client: ClientEntry, task: ClaimedTask, lease: number): void {
+  client.held.set(task.id, { task, lease });
+  state.holders.set(task.id, client);
+}
+
+/** The client no longer has it; where it goes is the caller's affair. */
+export function letGo(state: ServerState, client: ClientEntry, id: string): void {
+  client.held.delete(id);
+  state.holders.delete(id);
 }

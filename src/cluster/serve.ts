@@ -1,0 +1,292 @@
+/*
+ * What every run with a server shares, whether its clients are in this process, started by a launcher, or come by themselves: the store, what
+ * earlier runs left behind, the input, the server, the failure file, and how it all ends. Knows nothing of clients and sockets.
+ */
+import { systemClock } from "../base/clock.ts";
+import { messageOf, TransientError } from "../base/errors.ts";
+import { newId } from "../base/ids.ts";
+import { hostName, userName } from "../base/process.ts";
+import type { Config } from "../config/load.ts";
+import type { Logger, Loggers } from "../log/logger.ts";
+import { runServer, type Server, type ServerReport, serverBeatMs } from "../server/door.ts";
+import type { Scope, Store } from "../store/store.ts";
+import type { LineSource } from "../submit/lines.ts";
+import type { TaskFactory } from "../task/factory.ts";
+import type { LeaveKind } from "../wire/message.ts";
+import { databaseSettings } from "./database.ts";
+import { type FailureFile, openFailures } from "./failures.ts";
+import { isAlive, processStart } from "./liveness.ts";
+import { recover, watchServers } from "./recover.ts";
+import { moreUrgent, type StopName } from "./signals.ts";
+
+export interface ServeOptions {
+  readonly instanceId: string;
+  /** Of this program, for the submission's row. */
+  readonly version: string;
+  readonly cwd: string;
+  readonly config: Config;
+  readonly loggers: Loggers;
+  /** Who speaks in errors about files and at the end: `cluster` or `server`. */
+  readonly logger: string;
+  /** Task file, `-` for standard input, null for none. */
+  readonly file: string | null;
+  /** Of the tasks of this input; null: none. */
+  readonly template: string | null;
+  readonly attempts: number;
+  readonly eager: boolean;
+  readonly noDatabase: boolean;
+  readonly restart: boolean;
+  readonly forever: boolean;
+  readonly bundleSize: number | null;
+  readonly pollMs: number;
+  /** Of tasks that do not say so themselves: cores, bytes, seconds; null or 0: none. */
+  readonly taskCores: number | null;
+  readonly taskMemory: number | null;
+  readonly taskTimeout: number | null;
+  /** The failure file; `-`: standard output. */
+  readonly failures: string | null;
+  /** Whether clients are other processes, which may outlive this one and may have outlived one before. */
+  readonly remote: boolean;
+}
+
+export interface ClusterReport {
+  /** Everything that was asked for was done, and succeeded. */
+  readonly complete: boolean;
+  readonly stoppedBy: StopName | null;
+}
+
+export interface Serving {
+  /** Connections go to its `attach`. */
+  readonly server: Server;
+  /** Hands out nothing more. `signal` null: no signal, but something that went wrong. A second call may be more urgent. */
+  stop(how: LeaveKind, signal: StopName | null): void;
+  /** A database in trouble is not waited for. */
+  hurry(): void;
+  /** After the last outcome is recorded and the last client has left; everything is closed by then. */
+  readonly finished: Promise<ClusterReport>;
+}
+
+/**
+ * Everything that can be wrong with files is found before the first task runs: throws a UserError then. The server starts at once, its clients
+ * may be attached as soon as this resolves.
+ */
+export async function serve(options: ServeOptions): Promise<Serving> {
+  const { instanceId, loggers, config, restart, forever, attempts, remote } = options;
+  const log = loggers("server");
+  const host = hostName();
+  const clock = systemClock;
+  const scope: Scope = restart || forever ? { kind: "all" } : { kind: "submission", id: instanceId };
+  const graceMs = (config.integer("server.grace") ?? 30) * 1000;
+
+  const input = await openInput(options, host);
+  const failures = options.failures === null ? null : openFailures(options.failures, options.logger);
+  const store = await chooseStore(options);
+
+  const row = { id: instanceId, host, pid: process.pid, pidStart: processStart(process.pid) };
+  await store.addServer({ ...row, reserves: scope.kind === "submission", startedAt: clock.now(), beatAt: clock.now() });
+  const alive = (server: Parameters<typeof isAlive>[0]) =>
+    server.id === instanceId || isAlive(server, host, clock.now());
+  const recovery = await recover({
+    store,
+    scope,
+    forever,
+    attempts,
+    remote,
+    isAlive: alive,
+    now: clock.now,
+    newId,
+    log,
+  });
+  if (input !== null) {
+    const { template, cwd } = options;
+    await store.addSubmission({
+      id: instanceId,
+      time: clock.now(),
+      host,
+      user: userName(),
+      cwd,
+      template,
+      version: options.version,
+    });
+  }
+
+  const server = runServer({
+    group: recovery.group,
+    estates: recovery.estates,
+    store,
+    clock,
+    log,
+    onFailed: (args) => failures?.write(args),
+    settings: {
+      serverId: instanceId,
+      serverHost: host,
+      scope,
+      attempts,
+      eager: options.eager,
+      forever,
+      bundleSize: options.bundleSize,
+      pollMs: options.pollMs,
+      evictMs: (config.number("server.evict") ?? 600) * 1000,
+      graceMs,
+      companyMs: remote ? remoteCompanyMs : store.durable ? 0 : localCompanyMs,
+      // Microseconds since 1970: above every lease of an earlier server.
+      firstLease: Math.floor(clock.now() * 1000),
+      newId,
+    },
+  });
+  const watchOptions = { store, isAlive: alive, clock, everyMs: serverBeatMs, graceMs, log };
+  const unwatch = scope.kind === "all" ? watchServers(watchOptions) : null;
+
+  const stopReading = new AbortController();
+  let stoppedBy: StopName | null = null;
+  const loading = feed(input, store, server, stopReading.signal, options, failures);
+  // Whoever waits for the end hears of it; until then it is nobody's.
+  loading.catch(() => undefined);
+
+  async function finish(): Promise<ClusterReport> {
+    try {
+      const report = await server.finished.finally(() => stopReading.abort());
+      const loaded = await loading;
+      unwatch?.();
+      await endServer(store, instanceId, log);
+      // After a signal what is left waits in the database; of what others may be at work on nothing can be said.
+      const expected = store.durable && (stoppedBy !== null || scope.kind === "all");
+      const left = expected ? 0 : (await store.survey(scope)).unfinished;
+      return conclude(report, loaded, left, stoppedBy, loggers(options.logger));
+    } finally {
+      unwatch?.();
+      failures?.close();
+      await store.close();
+    }
+  }
+
+  return {
+    server,
+    stop(how, signal) {
+      if (signal !== null) stoppedBy = moreUrgent(stoppedBy, signal);
+      stopReading.abort();
+      server.stop(how);
+    },
+    hurry: server.hurry,
+    finished: finish(),
+  };
+}
+
+/**
+ * With tasks of a millisecond, a turn of the server for each costs more than the tasks' own bookkeeping. In one process with a database
+ * each outcome is recorded at once, so that a crash repeats nothing that had ended; remote clients keep outcomes over a crash of the server.
+ */
+const localCompanyMs = 3;
+const remoteCompanyMs = 10;
+
+/** The row may stay when the database is in trouble: the process is gone then, and the next run buries it. */
+async function endServer(store: Store, id: string, log: Logger): Promise<void> {
+  try {
+    await store.endServer(id);
+  } catch (error) {
+    if (!(error instanceof TransientError)) throw error;
+    log.debug(() => `End of the server not written: ${messageOf(error)}`);
+  }
+}
+
+interface Input {
+  readonly source: LineSource;
+  readonly factory: TaskFactory;
+}
+
+async function openInput(options: ServeOptions, host: string): Promise<Input | null> {
+  if (options.file === null) return null;
+  const { openLines } = await import("../submit/lines.ts");
+  const { taskFactory } = await import("../task/factory.ts");
+  const none = (value: number | null) => (value === null || value === 0 ? null : value);
+  const defaults = {
+    submitId: options.instanceId,
+    submitHost: host,
+    group: 0,
+    cores: none(options.taskCores),
+    memory: none(options.taskMemory),
+    timeout: none(options.taskTimeout),
+    settings: [],
+  };
+  return { source: openLines(options.file), factory: taskFactory(defaults, newId) };
+}
+
+interface Fed {
+  readonly stored: number;
+  readonly bad: number;
+}
+
+/** Loads the input while the run goes on; resolves when the input has ended or reading was stopped. */
+async function feed(
+  input: Input | null,
+  store: Store,
+  server: Server,
+  signal: AbortSignal,
+  options: ServeOptions,
+  failures: FailureFile | null,
+): Promise<Fed> {
+  if (input === null) {
+    server.inputEnded();
+    return { stored: 0, bad: 0 };
+  }
+  const { load } = await import("../submit/loader.ts");
+  try {
+    return await load({
+      factory: input.factory,
+      source: { ...input.source, read: () => noticed(input.source, server.inputResumed) },
+      store,
+      expand: null,
+      bundleSize: options.bundleSize,
+      clock: systemClock,
+      log: options.loggers("submit"),
+      patient: true,
+      // A line that can be written down again can be mended there.
+      onBad: ({ text }) => {
+        if (text !== null) failures?.write(text);
+      },
+      onQuiet: server.inputQuiet,
+      signal,
+    });
+  } catch (error) {
+    // What was read so far is run to its end; then the run tells what was wrong with the rest.
+    server.stop("finish");
+    await server.finished;
+    throw error;
+  } finally {
+    server.inputEnded();
+  }
+}
+
+/** The lines of a source; `onLines` is called when some were read. */
+async function* noticed(source: LineSource, onLines: () => void): ReturnType<LineSource["read"]> {
+  for await (const lines of source.read()) {
+    onLines();
+    yield lines;
+  }
+}
+
+function conclude(
+  report: ServerReport,
+  fed: Fed,
+  left: number,
+  stoppedBy: StopName | null,
+  log: Logger,
+): ClusterReport {
+  const { succeeded, failed, cancelled, haltedBy } = report;
+  const bad = failed + fed.bad;
+  const all = succeeded + cancelled + bad;
+  if (bad > 0) log.warning(`${bad} of ${all} tasks failed`);
+  if (left > 0) log.warning(`${left} tasks were not run`);
+  return { complete: bad === 0 && left === 0 && haltedBy === null, stoppedBy };
+}
+
+async function chooseStore(options: ServeOptions): Promise<Store> {
+  const settings = options.noDatabase ? null : databaseSettings(options.config, options.loggers("data"));
+  if (settings !== null) {
+    const { databaseFile, openStore } = await import("../store/open.ts");
+    if (databaseFile(settings) !== null) return openStore({ ...settings, clock: systemClock });
+    options.loggers("server").warning("No database configured - automatically disabled");
+  }
+  const { MemoryStore } = await import("../store/memory.ts");
+  return new MemoryStore();
+}

@@ -1,0 +1,80 @@
+/*
+ * How a client runs tasks, from options and configuration: the executor and the settings that a local run and `hs client` have in
+ * common.
+ */
+import { join } from "node:path";
+import { systemClock } from "../base/clock.ts";
+import { cpuCount, hostName } from "../base/process.ts";
+import type { Executor } from "../client/executor.ts";
+import { createExecutor } from "../client/process.ts";
+import type { ClientSettings } from "../client/state.ts";
+import type { Config } from "../config/load.ts";
+import type { Loggers } from "../log/logger.ts";
+
+export interface TaskOptions {
+  readonly instanceId: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+  readonly config: Config;
+  readonly loggers: Loggers;
+  /** For tasks whose submission has none. */
+  readonly template: string | null;
+  /** 0: as many as there are cores. */
+  readonly executors: number;
+  /** Leaves after this long without tasks; null: never. */
+  readonly idleMs: number | null;
+  /** Seconds; for every task that runs here. */
+  readonly taskTimeout: number | null;
+  readonly signalWaitMs: number;
+  readonly capture: boolean;
+  readonly output: string | null;
+  readonly errors: string | null;
+}
+
+export function clientSettings(options: TaskOptions): Omit<ClientSettings, "host" | "connectMs" | "reconnectMs"> {
+  const { config, loggers, executors, taskTimeout } = options;
+  if (executors === 0)
+    loggers("client").debug(() => `Auto-detected ${cpuCount()} executor threads (based on available cores)`);
+  return {
+    clientId: options.instanceId,
+    executors: executors === 0 ? cpuCount() : executors,
+    timeoutMs: taskTimeout === null || taskTimeout === 0 ? null : taskTimeout * 1000,
+    signalWaitMs: options.signalWaitMs,
+    idleMs: options.idleMs,
+    heartMs: (config.number("client.heartrate") ?? 10) * 1000,
+    bundleSize: config.integer("client.bundlesize"),
+    bundleWaitMs: null,
+    announce: announces(config),
+  };
+}
+
+/** `serverId`: of the server in the same process; null: told when the client meets it. */
+export function makeExecutor(options: TaskOptions, serverId: string | null): Executor {
+  const { config, env, cwd, instanceId, capture } = options;
+  const host = hostName();
+  return createExecutor({
+    environment: env,
+    exports: config.exports(),
+    cwd: config.text("task.cwd") ?? cwd,
+    clientId: instanceId,
+    clientHost: host,
+    serverId,
+    serverHost: serverId === null ? null : host,
+    taskFolder: join(config.site.lib, "task"),
+    shell: process.platform === "win32" ? (env["COMSPEC"] ?? "cmd.exe") : "/bin/sh",
+    capture,
+    outputPath: options.output,
+    errorsPath: options.errors,
+    template: options.template,
+    clock: systemClock,
+    log: options.loggers("client"),
+  });
+}
+
+/** Whether each started task gets its INFO line: as `logging.tasks` says, else only when somebody asked for a level. */
+function announces(config: Config): boolean {
+  const wish = config.text("logging.tasks");
+  if (wish === "true" || wish === "false") return wish === "true";
+  const { source } = config.origin("logging.level");
+  return source !== "default" && source !== "preload";
+}

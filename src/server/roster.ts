@@ -1,0 +1,360 @@
+/*
+ * The clients of a server: how they join and come back, what happens to their tasks when they are gone, and what becomes of the clients
+ * of a dead predecessor. As pure as reactor.ts, which calls it.
+ *
+ * A task goes to a second client only when the first is known lost: its connection was gone for longer than the grace period, it was silent
+ * for too long, or it said itself that it does not have the task.
+ */
+import { assert, unreachable } from "../base/assert.ts";
+import type { ClaimedTask } from "../task/task.ts";
+import type { ClientMessage, Lease, LeaveKind } from "../wire/message.ts";
+import { note, type ServerEffect } from "./effects.ts";
+import type { ServerEvent } from "./event.ts";
+import { takeOutcomes } from "./outcomes.ts";
+import { type ClientEntry, giveBack, hold, letGo, lookAgain, type Registration, type ServerState } from "./state.ts";
+
+type Hello = Extract<ClientMessage, { kind: "hello" }>;
+type Later = Exclude<ClientMessage, { kind: "hello" }>;
+
+// ---- joining
+
+export function join(state: ServerState, hello: Hello, now: number, effects: ServerEffect[]): void {
+  const known = state.clients.get(hello.clientId);
+  const registration: Registration = {
+    number: state.nextRegistration++,
+    running: [],
+    finished: [],
+    backlog: [],
+  };
+  const client: ClientEntry = {
+    id: hello.clientId,
+    host: hello.host,
+    executors: hello.executors,
+    credit: hello.credit,
+    held: known?.held ?? new Map(),
+    known: new Set(),
+    lastHeard: now,
+    standing: { at: "joining" },
+    registration,
+  };
+  if (known !== undefined) {
+    state.willing.delete(known);
+    state.unasked.delete(known);
+    for (const id of client.held.keys()) state.holders.set(id, client);
+  }
+  state.clients.set(client.id, client);
+  const again = known !== undefined;
+  note(
+    effects,
+    again ? "warning" : "debug",
+    () => `${again ? "Existing client re-registered" : "Registered client"} (${name(client)})`,
+  );
+  const strangers = recognise(state, client, hello, effects);
+  client.registration = { ...registration, ...strangers };
+  // The client of a run on one machine dies with its server: no successor will look for it.
+  if (client.id === state.settings.serverId) {
+    ask(state, client, client.registration, effects);
+    welcome(state, client, now, effects);
+  } else state.unasked.add(client);
+}
+
+/** Sorts out what a client still has: what is known is put under its name, the rest is to be asked of the store. */
+function recognise(
+  state: ServerState,
+  client: ClientEntry,
+  hello: Hello,
+  effects: ServerEffect[],
+): Pick<Registration, "running" | "finished"> {
+  const leases = new Map<string, number>();
+  for (const { id, lease } of hello.running) leases.set(id, lease);
+  for (const { id, lease } of hello.finished) leases.set(id, lease);
+  giveBackMissing(state, client, leases, effects);
+  if (leases.size === 0) return { running: [], finished: [] };
+
+  const waiting = new Map<string, ClaimedTask>();
+  for (const task of state.ready.values()) if (leases.has(task.id)) waiting.set(task.id, task);
+  if (waiting.size > 0) for (const task of state.ready.drain()) if (!waiting.has(task.id)) state.ready.push(task);
+  const recorded = recording(state, leases);
+  const others: Lease[] = [];
+  const isStranger = (entry: Lease, running: boolean): boolean => {
+    const { id, lease } = entry;
+    const task = client.held.get(id)?.task ?? waiting.get(id);
+    if (task !== undefined) {
+      hold(state, client, task, lease);
+      return false;
+    }
+    if (!state.holders.has(id) && !recorded.has(id)) return true;
+    // Somebody else has it: an outcome counts if it is the first, but nobody waits for it.
+    if (running) others.push(entry);
+    return false;
+  };
+  const running = hello.running.filter((entry) => isStranger(entry, true));
+  const finished = hello.finished.filter((entry) => isStranger(entry, false));
+  drop(client, others, effects);
+  return { running, finished };
+}
+
+/** Which of these tasks have an outcome that is on its way into the store. */
+function recording(state: ServerState, ids: ReadonlyMap<string, number>): Set<string> {
+  const found = new Set<string>();
+  for (const { outcome } of state.settling ?? []) if (ids.has(outcome.id)) found.add(outcome.id);
+  for (const { outcome } of state.outbox.completed) if (ids.has(outcome.id)) found.add(outcome.id);
+  return found;
+}
+
+/** A client that came back tells what it still has; what it lost on the way is run again. */
+function giveBackMissing(
+  state: ServerState,
+  client: ClientEntry,
+  kept: ReadonlyMap<string, number>,
+  effects: ServerEffect[],
+): void {
+  let missing = 0;
+  for (const [id, held] of client.held) {
+    if (kept.has(id)) continue;
+    letGo(state, client, id);
+    giveBack(state, held.task);
+    missing++;
+  }
+  if (missing > 0)
+    note(effects, "warning", `Reverting ${missing} tasks that did not reach their client (${name(client)})`);
+}
+
+/** Registrations that the store has not been asked for. */
+export function askForClients(state: ServerState, effects: ServerEffect[]): void {
+  for (const client of state.unasked) {
+    const { registration } = client;
+    assert(registration !== null, "who is to be asked for has something to ask");
+    // What is under way to the store might free a task after it was adopted.
+    const brings = registration.running.length + registration.finished.length > 0;
+    if (brings && state.settling !== null) continue;
+    ask(state, client, registration, effects);
+  }
+}
+
+function ask(state: ServerState, client: ClientEntry, registration: Registration, effects: ServerEffect[]): void {
+  state.unasked.delete(client);
+  const adopt = [...registration.running, ...registration.finished].map(({ id }) => id);
+  const wanted = new Set(adopt);
+  if (wanted.size > 0) state.outbox.reverted = state.outbox.reverted.filter((id) => !wanted.has(id));
+  state.registering++;
+  effects.push({
+    kind: "register",
+    clientId: client.id,
+    host: client.host,
+    number: registration.number,
+    adopt,
+    from: [...state.estates.keys()],
+  });
+}
+
+type Registered = Extract<ServerEvent, { kind: "registered" }>;
+
+export function takeRegistered(state: ServerState, event: Registered, now: number, effects: ServerEffect[]): void {
+  state.registering--;
+  const client = state.clients.get(event.clientId);
+  const registration = client?.registration ?? null;
+  for (const task of event.adopted) takeAdopted(state, client ?? null, registration, task);
+  if (client === undefined || registration === null || registration.number !== event.number) return;
+  client.registration = null;
+  const fenced = registration.running.filter(({ id }) => !client.held.has(id));
+  drop(client, fenced, effects);
+  if (fenced.length > 0)
+    note(effects, "warning", () => `Client runs ${fenced.length} tasks that are no longer its own (${name(client)})`);
+  if (client.standing.at === "joining") welcome(state, client, now, effects);
+  for (const message of registration.backlog) receive(state, client, message, now, effects);
+  for (const [serverId, missing] of state.estates) {
+    if (missing.delete(client.id) && missing.size === 0) bury(state, serverId, effects);
+  }
+  // It was lost again meanwhile, and there is nothing to wait for.
+  if (client.standing.at === "away" && state.phase.at === "closing" && client.held.size === 0)
+    remove(state, client, false, effects);
+}
+
+/** A task that the store has handed over because a client has it. */
+function takeAdopted(
+  state: ServerState,
+  client: ClientEntry | null,
+  registration: Registration | null,
+  task: ClaimedTask,
+): void {
+  const { id } = task;
+  if (state.claim.at === "asked") state.adopted.add(id);
+  // A claim or an earlier connection was faster.
+  if (state.holders.has(id) || recording(state, new Map([[id, 0]])).size > 0) return;
+  let waits = false;
+  for (const other of state.ready.values()) if (other.id === id) waits = true;
+  if (waits) for (const other of state.ready.drain()) if (other.id !== id) state.ready.push(other);
+  const isThis = (entry: Lease): boolean => entry.id === id;
+  const entry = registration?.running.find(isThis) ?? registration?.finished.find(isThis);
+  if (client === null || entry === undefined) giveBack(state, task);
+  else hold(state, client, task, entry.lease);
+}
+
+function welcome(state: ServerState, client: ClientEntry, now: number, effects: ServerEffect[]): void {
+  const { serverId, serverHost, companyMs } = state.settings;
+  effects.push({ kind: "send", clientId: client.id, message: { kind: "welcome", serverId, serverHost, companyMs } });
+  client.standing = { at: "present" };
+  client.lastHeard = now;
+  if (client.credit > 0) state.willing.add(client);
+  lookAgain(state);
+  if (state.phase.at === "closing") leave(state, client, "finish", "no more tasks", effects);
+}
+
+function drop(client: ClientEntry, tasks: readonly Lease[], effects: ServerEffect[]): void {
+  if (tasks.length > 0) effects.push({ kind: "send", clientId: client.id, message: { kind: "drop", tasks } });
+}
+
+// ---- what clients say
+
+export function receive(
+  state: ServerState,
+  client: ClientEntry,
+  message: Later,
+  now: number,
+  effects: ServerEffect[],
+): void {
+  client.lastHeard = now;
+  if (message.kind === "beat") {
+    note(effects, "trace", () => `Heartbeat - running (${name(client)})`);
+    effects.push({ kind: "send", clientId: client.id, message: { kind: "beat" } });
+    return;
+  }
+  if (client.standing.at === "joining") {
+    client.registration?.backlog.push(message);
+    return;
+  }
+  switch (message.kind) {
+    case "results":
+      takeOutcomes(state, client, message.outcomes, effects);
+      return grant(state, client, message.credit);
+    case "returned":
+      for (const { id, lease } of message.tasks) {
+        const held = client.held.get(id);
+        if (held === undefined || held.lease !== lease) continue;
+        letGo(state, client, id);
+        giveBack(state, held.task);
+      }
+      return;
+    case "bye":
+      note(effects, "trace", () => `Client disconnected (${name(client)})`);
+      note(effects, "debug", () => `Client leaves: ${message.reason} (${name(client)})`);
+      return remove(state, client, false, effects);
+    default:
+      unreachable(message);
+  }
+}
+
+function grant(state: ServerState, client: ClientEntry, credit: number): void {
+  client.credit += credit;
+  if (client.credit > 0 && client.standing.at === "present") state.willing.add(client);
+}
+
+// ---- being gone
+
+export function disconnect(state: ServerState, clientId: string, now: number, effects: ServerEffect[]): void {
+  const client = state.clients.get(clientId);
+  if (client === undefined) return;
+  state.willing.delete(client);
+  const empty = client.held.size === 0 && client.registration === null;
+  if (empty && (client.standing.at === "leaving" || state.phase.at === "closing"))
+    return remove(state, client, false, effects);
+  client.standing = { at: "away", since: now };
+  state.graceAt = Math.min(state.graceAt, now + state.settings.graceMs);
+  note(effects, "warning", () => `Lost connection to client (${name(client)})`);
+}
+
+/** Silent clients and clients that did not come back in time lose their tasks to others. */
+export function checkClients(state: ServerState, now: number, effects: ServerEffect[]): void {
+  const { evictMs, graceMs } = state.settings;
+  if (now >= state.estatesUntil) {
+    for (const [serverId, missing] of state.estates) {
+      if (missing.size === 0) continue;
+      note(effects, "warning", `${missing.size} clients of the previous server did not come back`);
+      missing.clear();
+      bury(state, serverId, effects);
+    }
+  }
+  const regular = now - state.lastCheck >= evictMs / 10;
+  if (!regular && now < state.graceAt) return;
+  if (regular) {
+    state.lastCheck = now;
+    note(effects, "debug", () => `Checking clients (${state.clients.size} connected)`);
+  }
+  state.graceAt = Number.POSITIVE_INFINITY;
+  for (const client of state.clients.values()) {
+    const { standing } = client;
+    const graceAt = standing.at === "away" ? standing.since + graceMs : Number.POSITIVE_INFINITY;
+    if (now < graceAt && now - client.lastHeard < evictMs) {
+      state.graceAt = Math.min(state.graceAt, graceAt);
+      continue;
+    }
+    note(effects, "warning", () => `Evicting client (${name(client)})`);
+    remove(state, client, true, effects);
+  }
+}
+
+/** Forgets a client; what it held goes back. */
+function remove(state: ServerState, client: ClientEntry, evicted: boolean, effects: ServerEffect[]): void {
+  if (client.held.size > 0) {
+    note(effects, "warning", () => `Reverting orphaned tasks (${name(client)})`);
+    for (const [id, held] of client.held) {
+      letGo(state, client, id);
+      giveBack(state, held.task);
+    }
+  }
+  state.willing.delete(client);
+  state.unasked.delete(client);
+  state.clients.delete(client.id);
+  effects.push({ kind: "endClient", clientId: client.id, evicted });
+  effects.push({ kind: "disconnect", clientId: client.id });
+}
+
+export function leave(
+  state: ServerState,
+  client: ClientEntry,
+  how: LeaveKind,
+  reason: string,
+  effects: ServerEffect[],
+): void {
+  const { standing } = client;
+  if (standing.at === "joining" || standing.at === "away") {
+    // It is told when it is (back) here, if there is anything to wait for and patience to do so.
+    const brings = client.held.size > 0 || client.registration !== null;
+    if (how === "abort" || !brings) remove(state, client, false, effects);
+    return;
+  }
+  client.standing = { at: "leaving" };
+  state.willing.delete(client);
+  note(effects, "debug", () => `Disconnect requested (${name(client)})`);
+  effects.push({ kind: "send", clientId: client.id, message: { kind: "leave", how, reason } });
+}
+
+/** Nobody is waited for any longer, but the client in the same process, which answers. */
+export function abandon(state: ServerState, effects: ServerEffect[]): void {
+  for (const client of state.clients.values()) {
+    if (client.id !== state.settings.serverId) remove(state, client, false, effects);
+  }
+}
+
+// ---- a dead predecessor
+
+function bury(state: ServerState, serverId: string, effects: ServerEffect[]): void {
+  state.burying++;
+  effects.push({ kind: "bury", serverId });
+}
+
+export function takeBuried(
+  state: ServerState,
+  { serverId, reverted }: Extract<ServerEvent, { kind: "buried" }>,
+  effects: ServerEffect[],
+): void {
+  assert(state.estates.delete(serverId), "an estate is given up once");
+  state.burying--;
+  if (reverted > 0) note(effects, "info", `Reverted ${reverted} tasks of a server that is gone`);
+  lookAgain(state);
+}
+
+function name(client: ClientEntry): string {
+  return `${client.host}: ${client.id}`;
+}
