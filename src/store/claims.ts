@@ -124,8 +124,8 @@ export function prepareClaims(db: Connection, held: HeldRows): Claims {
      where rowid in (
        select task.rowid from json_each(?6) as wanted cross join task on task.id = wanted.value
        where completion_time is null and (?7 is null or submit_id = ?7) and submit_id not in (select value from json_each(?8))
-       and (schedule_time is null or server_id is null or (server_id <> ?1
-         and (server_id in (select value from json_each(?9)) or server_id not in (select id from server))))
+       and (schedule_time is null or server_id is null or server_id in (select value from json_each(?9))
+         or server_id not in (select id from server))
      ) returning ${claimColumns}, schedule_time`,
   );
 

@@ -211,7 +211,7 @@ export class MemoryStore implements Store {
     const from = new Set(request.from);
     const mine = this.#filter(request.scope, serverId, from);
     const mayTake = ({ serverId: holder }: Entry): boolean =>
-      holder === null || (holder !== serverId && (from.has(holder) || !this.#servers.has(holder)));
+      holder === null || from.has(holder) || !this.#servers.has(holder);
     const tasks: ClaimedTask[] = [];
     const freed = new Set<Entry>();
     for (const id of request.ids) {

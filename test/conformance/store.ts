@@ -665,16 +665,25 @@ export function storeConformance(title: string, open: () => Promise<OpenedStore>
         expect((await store.survey(everything)).unfinished).toBe(0);
       });
 
-      test("what a live server holds stays with it, and so does what the server itself holds", async () => {
+      test("what a live server holds stays with it", async () => {
         await store.addServer(makeServer(dead));
         await store.addServer(makeServer(other));
-        const [alive, own] = makeTasks(2) as [NewTask, NewTask];
-        await store.insert([alive, own]);
+        const [task] = makeTasks(1) as [NewTask];
+        await store.insert([task]);
         await store.claim(request({ serverId: other, limit: 1 }));
-        await store.claim(request({ limit: 1 }));
-        expect(await store.adopt(adoption([alive, own], { from: [dead, serverId] }))).toEqual([]);
-        await store.commit(makeCommit({ reverted: [alive.id] }));
-        expect(await store.claim(request())).toEqual({ kind: "none", unfinished: 2 });
+        expect(await store.adopt(adoption([task], { from: [dead, serverId] }))).toEqual([]);
+        await store.commit(makeCommit({ reverted: [task.id] }));
+        expect(await store.claim(request())).toEqual({ kind: "none", unfinished: 1 });
+      });
+
+      test("what the server holds itself is adopted only if it names itself", async () => {
+        const [task] = makeTasks(1) as [NewTask];
+        await store.insert([task]);
+        await store.claim(request());
+        expect(await store.adopt(adoption([task], { from: [dead] }))).toEqual([]);
+        expect(ids(await store.adopt(adoption([task], { from: [dead, serverId] })))).toEqual([task.id]);
+        await store.commit(makeCommit({ reverted: [task.id] }));
+        expect(claimed(await store.claim(request())).length).toBe(1);
       });
 
       test("what is out of scope is left alone: other submissions, and what live servers reserve", async () => {
