@@ -9,16 +9,19 @@ import { formatDuration } from "../base/units.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Outcome } from "../task/task.ts";
 import type { Duplex } from "../wire/duplex.ts";
-import type { ClientMessage, LeaveKind, ServerMessage } from "../wire/message.ts";
+import type { HostMessage, LeaveKind, PeerMessage, ServerMessage } from "../wire/message.ts";
+import { WireProblem } from "../wire/problem.ts";
 import type { ClientEffect } from "./effects.ts";
 import type { ClientEvent } from "./event.ts";
 import type { Executor, Running } from "./executor.ts";
-import { hello, step } from "./reactor.ts";
-import { type ClientSettings, newState } from "./state.ts";
+import { step } from "./reactor.ts";
+import { type ClientFailure, type ClientSettings, newState } from "./state.ts";
 
 type StartEffect = Extract<ClientEffect, { kind: "start" }>;
 
 export interface ClientOptions {
+  /** A connection to the server, each time it is called; rejects with a WireProblem. */
+  readonly connect: () => Promise<Duplex<PeerMessage, HostMessage>>;
   readonly settings: ClientSettings;
   readonly executor: Executor;
   readonly clock: Clock;
@@ -30,15 +33,17 @@ export interface Client {
   stop(how: LeaveKind, reason: string): void;
   /** SIGKILL to all that is left. */
   kill(): void;
-  /** Everything is reported and the connection closed. Rejects on a bug. */
-  readonly finished: Promise<void>;
+  /** Everything is reported and the connection closed; or the server is out of reach, then why. Rejects on a bug. */
+  readonly finished: Promise<ClientFailure | null>;
 }
 
-export function runClient(link: Duplex<ClientMessage, ServerMessage>, options: ClientOptions): Client {
+export function runClient(options: ClientOptions): Client {
   const { settings, executor, clock, log } = options;
   const state = newState(settings, clock.now());
   const tasks = new Map<string, Running>();
-  const finished = Promise.withResolvers<void>();
+  const finished = Promise.withResolvers<ClientFailure | null>();
+  let link: Duplex<PeerMessage, HostMessage> | null = null;
+  let over = false;
   let wake: Timer | null = null;
   let wakeAt = Number.POSITIVE_INFINITY;
 
@@ -62,11 +67,42 @@ export function runClient(link: Duplex<ClientMessage, ServerMessage>, options: C
   }
 
   function fail(error: unknown): void {
+    over = true;
     box.close();
     wake?.cancel();
     for (const running of tasks.values()) running.signal("SIGKILL");
-    link.close();
+    link?.close();
     finished.reject(error);
+  }
+
+  async function connect(): Promise<void> {
+    let made: Duplex<PeerMessage, HostMessage>;
+    try {
+      made = await options.connect();
+    } catch (error) {
+      if (!(error instanceof WireProblem)) throw error;
+      box.push({ kind: "connectFailed", problem: error.kind, text: error.message, permanent: error.permanent });
+      return;
+    }
+    if (over) return made.close();
+    link = made;
+    // What still comes from an earlier connection is nobody's.
+    const current = (): boolean => link === made;
+    box.push({ kind: "connected" });
+    made.open({
+      message(message) {
+        assert(isForClient(message), "a client is not answered as a submitter");
+        if (current()) box.push({ kind: "received", message });
+      },
+      drain() {
+        // What a client has to say is bounded by what it runs.
+      },
+      close(error) {
+        if (!current()) return;
+        link = null;
+        box.push({ kind: "disconnected", error: error?.message ?? null });
+      },
+    });
   }
 
   const ended = (outcome: Outcome): void => box.push({ kind: "ended", outcome });
@@ -77,8 +113,19 @@ export function runClient(link: Duplex<ClientMessage, ServerMessage>, options: C
         starts.push(effect);
         return;
       case "send":
-        link.send(effect.message);
+        link?.send(effect.message);
         return;
+      case "connect":
+        connect().catch(fail);
+        return;
+      case "hangUp": {
+        const silent = link;
+        link = null;
+        silent?.close();
+        return;
+      }
+      case "served":
+        return executor.servedBy(effect.serverId, effect.serverHost);
       case "forget":
         tasks.delete(effect.id);
         return;
@@ -101,12 +148,13 @@ export function runClient(link: Duplex<ClientMessage, ServerMessage>, options: C
         return;
       }
       case "finish":
+        over = true;
         box.close();
         wake?.cancel();
-        link.close();
+        link?.close();
         if (log.enabled("DEBUG")) for (let n = 1; n <= settings.executors; n++) log.debug(`Done (executor-${n})`);
         for (const part of [" (scheduler)", " (collector)", " (heartbeat)", ""]) log.debug(`Done${part}`);
-        finished.resolve();
+        finished.resolve(state.failure);
         return;
       default:
         unreachable(effect);
@@ -131,18 +179,15 @@ export function runClient(link: Duplex<ClientMessage, ServerMessage>, options: C
   log.debug(`Started (${executors} executors)`);
   for (const part of [`scheduler: ${patience}`, "collector", "heartbeat"]) log.debug(`Started (${part})`);
   if (log.enabled("DEBUG")) for (let n = 1; n <= executors; n++) log.debug(`Started (executor-${n})`);
-  link.open({
-    message: (message) => box.push({ kind: "received", message }),
-    drain() {
-      // What a client has to say is bounded by what it runs.
-    },
-    close: (error) => box.push({ kind: "disconnected", error: error?.message ?? null }),
-  });
-  carryOut(hello(state));
+  connect().catch(fail);
 
   return {
     finished: finished.promise,
     stop: (how, reason) => box.push({ kind: "stopRequested", how, reason }),
     kill: () => box.push({ kind: "killRequested" }),
   };
+}
+
+function isForClient(message: HostMessage): message is ServerMessage {
+  return message.kind !== "accepted" && message.kind !== "stored" && message.kind !== "refused";
 }

@@ -5,6 +5,12 @@ import type { ClientMessage } from "../wire/message.ts";
 import type { StopSignal } from "./executor.ts";
 
 export type ClientEffect =
+  /** Answered by one `connected` or `connectFailed`. */
+  | { readonly kind: "connect" }
+  /** The connection is given up: nothing of it is of interest any more. */
+  | { readonly kind: "hangUp" }
+  /** Whose tasks run here from now on. */
+  | { readonly kind: "served"; readonly serverId: string; readonly serverHost: string }
   | { readonly kind: "send"; readonly message: ClientMessage }
   /** Answered by exactly one `ended`. */
   | { readonly kind: "start"; readonly task: Assignment; readonly template: string | null }
@@ -22,5 +28,5 @@ export type ClientEffect =
     }
   /** Send `woken` at this time; replaces an earlier wish. Infinity: none. */
   | { readonly kind: "wake"; readonly at: number }
-  /** Everything is reported and said; comes once, last. */
+  /** Everything is reported and said, or cannot be (see `failure` of the state); comes once, last. */
   | { readonly kind: "finish" };

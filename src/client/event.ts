@@ -1,9 +1,19 @@
 /* What can happen to a client, in the past tense. */
 import type { Outcome } from "../task/task.ts";
 import type { LeaveKind, ServerMessage } from "../wire/message.ts";
+import type { ProblemKind } from "../wire/problem.ts";
 
 export type ClientEvent =
   | { readonly kind: "received"; readonly message: ServerMessage }
+  /** A connection was made, after `connect`. */
+  | { readonly kind: "connected" }
+  /** It could not be made. `permanent`: trying again is of no use. */
+  | {
+      readonly kind: "connectFailed";
+      readonly problem: ProblemKind;
+      readonly text: string;
+      readonly permanent: boolean;
+    }
   /** The connection ended. `error` is null for an orderly end. */
   | { readonly kind: "disconnected"; readonly error: string | null }
   /** A started task came to its end. */

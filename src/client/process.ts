@@ -86,7 +86,7 @@ export function createExecutor(options: ExecutorOptions): ProcessExecutor {
   const windows = process.platform === "win32";
   const place = (path: string | null): string | null => (path === null ? null : resolve(cwd, path));
   const taskFolder = resolve(cwd, options.taskFolder);
-  const everyTask: EnvironmentOptions = { ...options, taskFolder };
+  let everyTask: EnvironmentOptions = { ...options, taskFolder };
   const base = inherited(options);
   const viaShell = taskEnvironment(everyTask, base, true);
   const expand = expansion(options.template, {
@@ -365,6 +365,13 @@ export function createExecutor(options: ExecutorOptions): ProcessExecutor {
   return {
     get directStarts() {
       return directStarts;
+    },
+    servedBy(serverId, serverHost) {
+      everyTask = { ...everyTask, serverId, serverHost };
+      for (const { variables } of [viaShell, viaDirect]) {
+        variables["TASK_SERVER_ID"] = serverId;
+        variables["TASK_SERVER_HOST"] = serverHost;
+      }
     },
     start(assignment, template, done) {
       const task = newTask(assignment, done);

@@ -22,20 +22,17 @@ const settledMs = 100;
 /** How often the groups of stopped tasks are looked at until nothing of them is left, milliseconds. */
 const lingerMs = 20;
 
-/** The first message of a client; it grants the first credit. */
-export function hello(state: ClientState): ClientEffect {
-  const { clientId, host, executors } = state.settings;
-  const credit = wanted(state) - state.granted;
-  state.granted += credit;
-  const running: Lease[] = [...state.running.values()].map(({ task }) => ({ id: task.id, lease: task.lease }));
-  const finished = [...state.unacked.values()];
-  return { kind: "send", message: { kind: "hello", clientId, host, executors, credit, running, finished } };
-}
+/** First and longest pause between two attempts to connect, milliseconds. */
+const firstRetryMs = 100;
+const longestRetryMs = 5000;
+/** A server that answers no beat for this many beats is not there any more. */
+const missedBeats = 3;
 
 export function step(state: ClientState, events: readonly ClientEvent[], now: number): ClientEffect[] {
   const effects: ClientEffect[] = [];
   if (state.phase.at === "done") return effects;
   for (const event of events) take(state, event, now, effects);
+  keepLink(state, now, effects);
   // Outcomes go out before anything new starts: a start takes the processor for a while.
   report(state, now, effects);
   startTasks(state, now, effects);
@@ -76,28 +73,119 @@ function take(state: ClientState, event: ClientEvent, now: number, effects: Clie
         effects.push({ kind: "signal", id, signal: "SIGKILL" });
       }
       return;
+    case "connected":
+      return enter(state, now, effects);
+    case "connectFailed":
+      return retry(state, event, now, effects);
     case "disconnected":
-      if (state.phase.at === "gone") {
-        state.phase = { at: "done" };
-        effects.push({ kind: "finish" });
-        return;
-      }
-      note(effects, "warning", `Lost connection to server${event.error === null ? "" : `: ${event.error}`}`);
-      state.connected = false;
-      leave(state, "abort", "connection lost", now, effects);
-      return;
+      return lose(state, event.error, now, effects);
     default:
       unreachable(event);
   }
 }
 
+// ---- the connection
+
+/** On a new connection the server hears what this client still has; everything else starts afresh. */
+function enter(state: ClientState, now: number, effects: ClientEffect[]): void {
+  if (state.met) note(effects, "warning", "Connected to server again");
+  state.link = { at: "up" };
+  state.met = true;
+  state.heardAt = now;
+  state.nextBeat = now + state.settings.heartMs;
+  const leaseOf = ({ id, lease }: Lease): Lease => ({ id, lease });
+  const running = [...Array.from(state.running.values(), ({ task }) => task), ...state.inbox.values()].map(leaseOf);
+  const finished = [...state.unacked.values()].map(leaseOf);
+  const working = state.phase.at === "joining" || state.phase.at === "working";
+  const credit = working ? Math.max(0, wanted(state) - running.length) : 0;
+  state.granted = credit;
+  const { clientId, host, executors } = state.settings;
+  effects.push({ kind: "send", message: { kind: "hello", clientId, host, executors, credit, running, finished } });
+  // What was sent on the old connection and not acknowledged may not have arrived; what was given back counts as given back by not being named.
+  state.outbox = [...state.unacked.values()];
+  state.outboxSince = Number.NEGATIVE_INFINITY;
+  state.outboxReturned = [];
+}
+
+function lose(state: ClientState, error: string | null, now: number, effects: ClientEffect[]): void {
+  if (state.phase.at === "gone") {
+    state.phase = { at: "done" };
+    effects.push({ kind: "finish" });
+    return;
+  }
+  if (state.link.at !== "up") return;
+  note(effects, "warning", `Lost connection to server${error === null ? "" : `: ${error}`}`);
+  state.granted = 0;
+  state.link = { at: "down", since: now, tries: 0, retryAt: now };
+}
+
+type ConnectFailed = Extract<ClientEvent, { kind: "connectFailed" }>;
+
+function retry(
+  state: ClientState,
+  { problem, text, permanent }: ConnectFailed,
+  now: number,
+  effects: ClientEffect[],
+): void {
+  const { link, settings } = state;
+  if (link.at !== "connecting") return;
+  const limitMs = state.met ? settings.reconnectMs : settings.connectMs;
+  const tries = link.tries + 1;
+  const pauseMs = Math.min(firstRetryMs * 2 ** link.tries, longestRetryMs) * spread(settings.clientId, tries);
+  if (permanent || now + pauseMs - link.since > limitMs) {
+    state.failure = { kind: problem, text };
+    state.link = { at: "down", since: link.since, tries, retryAt: Number.POSITIVE_INFINITY };
+    return leave(state, "abort", "server not reached", now, effects);
+  }
+  if (tries === 1) {
+    const limit = formatDuration(limitMs / 1000);
+    note(effects, "warning", `Cannot reach server (${text}) - trying again for ${limit}`);
+  }
+  state.link = { at: "down", since: link.since, tries, retryAt: now + pauseMs };
+}
+
+/** Between a half and one and a half, different for each client: a thousand of them do not knock at the same moment. */
+function spread(clientId: string, tries: number): number {
+  let hash = tries;
+  for (let i = 0; i < clientId.length; i++) hash = (Math.imul(hash, 31) + clientId.charCodeAt(i)) >>> 0;
+  return 0.5 + (hash % 1024) / 1024;
+}
+
+function keepLink(state: ClientState, now: number, effects: ClientEffect[]): void {
+  const { link } = state;
+  if (link.at === "down" && now >= link.retryAt && state.failure === null) {
+    state.link = { at: "connecting", since: link.since, tries: link.tries };
+    effects.push({ kind: "connect" });
+  }
+  if (link.at === "up" && now - state.heardAt >= silenceMs(state)) {
+    effects.push({ kind: "hangUp" });
+    lose(state, "server is silent", now, effects);
+  }
+}
+
+function silenceMs(state: ClientState): number {
+  return state.settings.heartMs * missedBeats;
+}
+
 function receive(state: ClientState, message: ServerMessage, now: number, effects: ClientEffect[]): void {
+  state.heardAt = now;
   switch (message.kind) {
-    case "welcome":
-      state.companyMs = message.companyMs;
-      state.serverName = `${message.serverHost}: ${message.serverId}`;
-      if (state.phase.at === "joining") state.phase = { at: "working" };
+    case "welcome": {
+      const { serverId, serverHost } = message;
+      state.companyMs = Math.min(message.companyMs, state.settings.bundleWaitMs ?? Number.POSITIVE_INFINITY);
+      state.serverName = `${serverHost}: ${serverId}`;
+      if (state.serverId !== serverId) effects.push({ kind: "served", serverId, serverHost });
+      state.serverId = serverId;
+      if (state.phase.at === "joining") {
+        state.phase = { at: "working" };
+        state.idleSince = now;
+      }
       return;
+    }
+    case "beat":
+      return;
+    case "drop":
+      return drop(state, message.tasks, now, effects);
     case "submission":
       state.templates.set(message.id, message.template);
       return;
@@ -124,6 +212,26 @@ function receive(state: ClientState, message: ServerMessage, now: number, effect
       return leave(state, message.how, message.reason, now, effects);
     default:
       unreachable(message);
+  }
+}
+
+/** Tasks that are somebody else's by now. */
+function drop(state: ClientState, tasks: readonly Lease[], now: number, effects: ClientEffect[]): void {
+  const waiting = new Set<string>();
+  for (const { id, lease } of tasks) {
+    const entry = state.running.get(id);
+    if (entry === undefined) {
+      waiting.add(`${id} ${lease}`);
+    } else if (entry.task.lease === lease) {
+      note(effects, "warning", `Stopping task that was given to another client (${id})`);
+      entry.returned = true;
+      interrupt(state, entry, now, effects);
+    }
+  }
+  if (waiting.size === 0) return;
+  for (const task of state.inbox.drain()) {
+    if (waiting.has(`${task.id} ${task.lease}`)) state.owesCredit = true;
+    else state.inbox.push(task);
   }
 }
 
@@ -173,6 +281,7 @@ function end(state: ClientState, outcome: Outcome, now: number, effects: ClientE
   // What ended by itself before its signal was not cut off. After it even status 0 may mean "stopped, as you wished".
   if (entry.returned && entry.stopping !== null) {
     state.outboxReturned.push({ id: outcome.id, lease: outcome.lease });
+    state.owesCredit = true;
     return;
   }
   const { startTime, completionTime } = outcome;
@@ -206,23 +315,25 @@ function wanted(state: ClientState): number {
 }
 
 function report(state: ClientState, now: number, effects: ClientEffect[]): void {
+  if (state.link.at !== "up") return;
   if (state.outboxReturned.length > 0) {
     effects.push({ kind: "send", message: { kind: "returned", tasks: state.outboxReturned } });
     state.outboxReturned = [];
   }
-  if (state.outbox.length === 0 || awaitsCompany(state, now)) return;
+  const owes = state.owesCredit && state.phase.at === "working";
+  if (state.outbox.length === 0 ? !owes : awaitsCompany(state, now)) return;
   let credit = 0;
   if (state.phase.at === "working") {
     credit = Math.max(0, wanted(state) - state.granted - state.inbox.length - state.running.size);
     state.granted += credit;
   }
-  const size = state.settings.bundleSize ?? state.outbox.length;
-  for (let from = 0; from < state.outbox.length; from += size) {
+  state.owesCredit = false;
+  const size = state.settings.bundleSize ?? Math.max(1, state.outbox.length);
+  for (let from = 0; from === 0 || from < state.outbox.length; from += size) {
     const outcomes = state.outbox.slice(from, from + size);
     effects.push({ kind: "send", message: { kind: "results", outcomes, credit: from === 0 ? credit : 0 } });
   }
   state.outbox = [];
-  state.nextBeat = now + state.settings.heartMs;
 }
 
 /** While there is enough to start without asking, outcomes may wait for others to share their frame. */
@@ -352,7 +463,7 @@ function idle(state: ClientState, now: number, effects: ClientEffect[]): void {
 }
 
 function beat(state: ClientState, now: number, effects: ClientEffect[]): void {
-  if (now < state.nextBeat || state.phase.at === "gone") return;
+  if (now < state.nextBeat || state.phase.at === "gone" || state.link.at !== "up") return;
   state.nextBeat = now + state.settings.heartMs;
   effects.push({ kind: "send", message: { kind: "beat" } });
   note(effects, "trace", () => `Heartbeat - running (${state.settings.host}: ${state.settings.clientId})`);
@@ -360,15 +471,18 @@ function beat(state: ClientState, now: number, effects: ClientEffect[]): void {
 
 function conclude(state: ClientState, effects: ClientEffect[]): void {
   if (state.phase.at !== "leaving" || state.running.size > 0 || state.lingering.size > 0) return;
+  if (state.link.at !== "up") {
+    // Outcomes are worth waiting for the server, unless somebody is in a hurry.
+    const inHand = state.unacked.size > 0 && state.phase.how !== "abort";
+    if (inHand && state.failure === null) return;
+    state.phase = { at: "done" };
+    effects.push({ kind: "finish" });
+    return;
+  }
   // `report` ran before what was given back in this very step: the rest goes out now.
   if (state.outboxReturned.length > 0) {
     effects.push({ kind: "send", message: { kind: "returned", tasks: state.outboxReturned } });
     state.outboxReturned = [];
-  }
-  if (!state.connected) {
-    state.phase = { at: "done" };
-    effects.push({ kind: "finish" });
-    return;
   }
   if (state.outbox.length > 0 || state.unacked.size > 0) return;
   effects.push({ kind: "send", message: { kind: "bye", reason: state.phase.reason } });
@@ -379,11 +493,17 @@ function conclude(state: ClientState, effects: ClientEffect[]): void {
 // ---- time
 
 function nextWake(state: ClientState): number {
-  let at = state.phase.at === "gone" ? Number.POSITIVE_INFINITY : state.nextBeat;
+  let at = Number.POSITIVE_INFINITY;
+  if (state.link.at === "down") at = state.link.retryAt;
+  else if (state.link.at === "up")
+    at = Math.min(
+      state.heardAt + silenceMs(state),
+      state.phase.at === "gone" ? Number.POSITIVE_INFINITY : state.nextBeat,
+    );
   for (const entry of state.running.values())
     at = Math.min(at, entry.stopping === null ? Math.min(entry.deadline, entry.interruptAt) : entry.nextAt);
   for (const entry of state.lingering.values()) at = Math.min(at, entry.nextAt, entry.lookAt);
-  if (state.outbox.length > 0) at = Math.min(at, state.outboxSince + state.companyMs);
+  if (state.outbox.length > 0 && state.link.at === "up") at = Math.min(at, state.outboxSince + state.companyMs);
   const { idleMs } = state.settings;
   if (idleMs !== null && state.phase.at === "working" && state.running.size === 0)
     at = Math.min(at, state.idleSince + idleMs);

@@ -8,6 +8,7 @@ import { assert } from "../base/assert.ts";
 import { type Deque, deque } from "../base/deque.ts";
 import type { Assignment, Outcome } from "../task/task.ts";
 import type { LeaveKind, Lease } from "../wire/message.ts";
+import type { ProblemKind } from "../wire/problem.ts";
 
 export interface ClientSettings {
   readonly clientId: string;
@@ -22,6 +23,12 @@ export interface ClientSettings {
   readonly heartMs: number;
   /** Most outcomes in one frame; null: as many as there are. */
   readonly bundleSize: number | null;
+  /** An outcome waits at most this long for others to share its frame, whatever the server allows, milliseconds; null: as the server says. */
+  readonly bundleWaitMs: number | null;
+  /** How long the first connection is tried, milliseconds. */
+  readonly connectMs: number;
+  /** How long a lost connection is tried again, milliseconds; what runs goes on meanwhile. */
+  readonly reconnectMs: number;
   /** Show the INFO line of each started task. */
   readonly announce: boolean;
 }
@@ -52,8 +59,20 @@ export interface Lingering {
   lookAt: number;
 }
 
+export type Link =
+  /** An attempt is under way; `since`: when the connection was lost, or first tried. */
+  | { readonly at: "connecting"; readonly since: number; readonly tries: number }
+  /** The next attempt is due at `retryAt`. */
+  | { readonly at: "down"; readonly since: number; readonly tries: number; readonly retryAt: number }
+  | { readonly at: "up" };
+
 export interface ClientState {
   readonly settings: ClientSettings;
+  link: Link;
+  /** There was a connection already. */
+  met: boolean;
+  /** When the server was last heard, or the connection made. */
+  heardAt: number;
   phase:
     | { readonly at: "joining" }
     | { readonly at: "working" }
@@ -65,7 +84,11 @@ export interface ClientState {
   readonly running: Map<string, RunningTask>;
   readonly lingering: Map<string, Lingering>;
   readonly unacked: Map<string, Outcome>;
-  connected: boolean;
+  /** Why this client ends badly; null: it does not. */
+  failure: ClientFailure | null;
+  /** Tasks went without an outcome: credit is to be granted without one. */
+  owesCredit: boolean;
+  serverId: string | null;
   /** For log lines. */
   serverName: string;
   /** Tasks whose process could not even be killed; each keeps an executor busy. */
@@ -89,15 +112,26 @@ export interface ClientState {
   finished: number;
 }
 
+/** The server could not be reached, or was lost for too long. */
+export interface ClientFailure {
+  readonly kind: ProblemKind;
+  readonly text: string;
+}
+
 export function newState(settings: ClientSettings, now: number): ClientState {
   return {
     settings,
+    link: { at: "connecting", since: now, tries: 0 },
+    met: false,
+    heardAt: now,
     phase: { at: "joining" },
     inbox: deque(),
     running: new Map(),
     lingering: new Map(),
     unacked: new Map(),
-    connected: true,
+    failure: null,
+    owesCredit: false,
+    serverId: null,
     serverName: "unknown",
     abandoned: new Set(),
     lostExecutors: 0,

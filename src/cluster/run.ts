@@ -7,6 +7,7 @@ import { hostName } from "../base/process.ts";
 import { type Client, runClient } from "../client/client.ts";
 import { pipe } from "../wire/pipe.ts";
 import type { HostMessage, PeerMessage } from "../wire/message.ts";
+import { WireProblem } from "../wire/problem.ts";
 import { clientSettings, makeExecutor, type TaskOptions } from "./tasks.ts";
 import { type ClusterReport, serve, type ServeOptions } from "./serve.ts";
 import { onSignals } from "./signals.ts";
@@ -26,6 +27,8 @@ export async function runCluster(options: ClusterOptions): Promise<ClusterReport
     const { server } = serving;
     const [serverEnd, clientEnd] = pipe<HostMessage, PeerMessage>();
     server.attach(serverEnd);
+    // There is one connection, and no other after it.
+    const ends = [clientEnd];
     let client: Client | null = null;
     let stopped = false;
     const clientFailure = Promise.withResolvers<never>();
@@ -33,7 +36,7 @@ export async function runCluster(options: ClusterOptions): Promise<ClusterReport
     function start(): void {
       if (stopped) return;
       client = runClient({
-        connect: () => Promise.resolve(clientEnd),
+        connect: async () => ends.pop() ?? Promise.reject(new WireProblem("lost", "the server is gone")),
         settings: { ...clientSettings(options), host: hostName(), connectMs: 0, reconnectMs: 0 },
         executor,
         clock,

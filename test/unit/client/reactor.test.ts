@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { ClientEffect } from "../../../src/client/effects.ts";
 import type { ClientEvent } from "../../../src/client/event.ts";
-import { hello, step } from "../../../src/client/reactor.ts";
+import { step } from "../../../src/client/reactor.ts";
 import { check, type ClientSettings, type ClientState, newState } from "../../../src/client/state.ts";
 import type { Assignment, Outcome } from "../../../src/task/task.ts";
 import type { ClientMessage } from "../../../src/wire/message.ts";
@@ -15,6 +15,9 @@ const settings: ClientSettings = {
   idleMs: null,
   heartMs: 10_000,
   bundleSize: null,
+  bundleWaitMs: null,
+  connectMs: 15_000,
+  reconnectMs: 60_000,
   announce: true,
 };
 
@@ -61,7 +64,7 @@ class Bench {
   effects: ClientEffect[] = [];
   constructor(more: Partial<ClientSettings> = {}) {
     this.state = newState({ ...settings, ...more }, 0);
-    this.effects = [hello(this.state)];
+    this.on({ kind: "connected" });
   }
   on(...events: ClientEvent[]): ClientEffect[] {
     this.effects = step(this.state, events, this.now);

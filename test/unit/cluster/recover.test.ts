@@ -32,7 +32,7 @@ test("what a server leaves behind that dies beside a run is free at the next loo
       return { cancel: nothing };
     },
   };
-  const end = watchServers({ store, isAlive: ({ id }) => id === living, clock, everyMs: 1, log });
+  const end = watchServers({ store, isAlive: ({ id }) => id === living, clock, everyMs: 1, graceMs: 0, log });
   expect((await store.claim(request({ scope: { kind: "all" } }))).kind).toBe("none");
   set = Promise.withResolvers<void>();
   look();

@@ -5,6 +5,7 @@ import { step } from "../../../src/server/reactor.ts";
 import { check, newState, type ServerSettings, type ServerState } from "../../../src/server/state.ts";
 import type { Claim } from "../../../src/store/store.ts";
 import type { Assignment, ClaimedTask, Outcome } from "../../../src/task/task.ts";
+import type { ClientMessage } from "../../../src/wire/message.ts";
 
 let ids = 0;
 const settings: ServerSettings = {
@@ -58,6 +59,8 @@ function outcome(assigned: Assignment, exitStatus = 0): Outcome {
   };
 }
 
+type Hello = Extract<ClientMessage, { kind: "hello" }>;
+
 /** A server without surroundings: events go in, effects are looked at. */
 class Bench {
   now = 0;
@@ -71,11 +74,21 @@ class Bench {
     check(this.state);
     return this.effects;
   }
-  join(clientId: string, credit = 4): ServerEffect[] {
-    return this.on({
-      kind: "joined",
-      hello: { kind: "hello", clientId, host: "node", executors: 2, credit, running: [], finished: [] },
-    });
+  join(clientId: string, credit = 4, brings: Partial<Pick<Hello, "running" | "finished">> = {}): ServerEffect[] {
+    const rest = { running: [], finished: [], ...brings };
+    const hello: Hello = { kind: "hello", clientId, host: "node", executors: 2, credit, ...rest };
+    const joined = this.on({ kind: "joined", hello });
+    const asked = this.find("register");
+    if (asked === undefined || asked.adopt.length > 0) return joined;
+    const idle = this.find("claim")?.request.limit === 0;
+    const registered = this.registered(clientId, asked.number);
+    // Without a client nothing was claimed; now the store is asked again.
+    const again = idle ? this.claimed({ kind: "none", unfinished: 0 }) : [];
+    this.effects = [...joined.filter(({ kind }) => kind !== "claim"), ...registered, ...again];
+    return this.effects;
+  }
+  registered(clientId: string, number: number, adopted: readonly ClaimedTask[] = []): ServerEffect[] {
+    return this.on({ kind: "registered", clientId, number, adopted, templates: [] });
   }
   claimed(claim: Claim): ServerEffect[] {
     return this.on({ kind: "claimed", claim, templates: [] });
@@ -414,18 +427,7 @@ describe("lost clients", () => {
     bench.give(task("1"), task("2"));
     const [one] = bench.assigned("a");
     bench.on({ kind: "disconnected", clientId: "a" });
-    bench.on({
-      kind: "joined",
-      hello: {
-        kind: "hello",
-        clientId: "a",
-        host: "node",
-        executors: 2,
-        credit: 1,
-        running: [{ id: "1", lease: one!.lease }],
-        finished: [],
-      },
-    });
+    bench.join("a", 1, { running: [{ id: "1", lease: one!.lease }] });
     expect([...bench.state.clients.get("a")!.held.keys()]).toEqual(["1"]);
     expect(bench.find("commit")?.commit.reverted).toEqual(["2"]);
   });

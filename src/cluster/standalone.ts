@@ -1,0 +1,87 @@
+/*
+ * The story of `hs server`: listens, serves the store's tasks to whoever connects and knows the key, and ends when its input is done (or never).
+ */
+import { systemClock } from "../base/clock.ts";
+import type { Duplex } from "../wire/duplex.ts";
+import type { HostMessage, PeerMessage } from "../wire/message.ts";
+import { listen, type Listener, type ServerTls } from "../wire/tcp.ts";
+import { type ClusterReport, serve, type ServeOptions } from "./serve.ts";
+import { onSignals } from "./signals.ts";
+
+/** Who may connect, and how. */
+export interface ServerAccess {
+  readonly key: string;
+  /** null: no TLS. */
+  readonly tls: ServerTls | null;
+}
+
+export interface ServerRunOptions extends Omit<ServeOptions, "logger" | "remote" | "template"> {
+  readonly bind: string;
+  readonly port: number;
+  readonly security: ServerAccess;
+}
+
+export async function runServerAlone(options: ServerRunOptions): Promise<ClusterReport> {
+  const { loggers } = options;
+  // A port that cannot be had is found out before files are emptied and rows written.
+  const gate = await openGate(options);
+  try {
+    const serving = await serve({ ...options, logger: "server", template: null, remote: true });
+    gate.open((link) => serving.server.attach(link));
+    const release = onSignals({ stop: serving.stop, kill: serving.hurry }, loggers, "server");
+    return await serving.finished.finally(release);
+  } finally {
+    gate.close();
+  }
+}
+
+type Link = Duplex<HostMessage, PeerMessage>;
+
+export interface Gate {
+  readonly host: string;
+  readonly port: number;
+  /** Those who came before wait for this. */
+  open(attach: (link: Link) => void): void;
+  close(): void;
+}
+
+export type GateOptions = Pick<ServerRunOptions, "bind" | "port" | "security" | "loggers">;
+
+/** Listens, and says so. Throws a UserError when the address or port cannot be had. */
+export async function openGate(options: GateOptions): Promise<Gate> {
+  const { bind, port, security, loggers } = options;
+  const log = loggers("server");
+  let attach: ((link: Link) => void) | null = null;
+  const early: Link[] = [];
+  const listener: Listener = await listen({
+    host: bind,
+    port,
+    key: security.key,
+    tls: security.tls,
+    clock: systemClock,
+    handshakeMs,
+    onSession(link) {
+      if (attach === null) early.push(link);
+      else attach(link);
+    },
+    onProblem(problem, peer) {
+      log.warning(`Connection from ${peer} refused: ${problem.message}`);
+    },
+  });
+  const host = listener.host.includes(":") ? `[${listener.host}]` : listener.host;
+  log.info(`Server listening on ${host}:${listener.port}`);
+  return {
+    host: listener.host,
+    port: listener.port,
+    open(to) {
+      attach = to;
+      for (const link of early.splice(0)) to(link);
+    },
+    close() {
+      listener.close();
+    },
+  };
+}
+
+/** A peer that has not shown the key by then is sent away, milliseconds. */
+const handshakeMs = 10_000;
