@@ -396,3 +396,120 @@ describe("leaving", () => {
     expect(bench.sent()).toEqual([{ kind: "beat" }]);
   });
 });
+
+describe("the connection", () => {
+  const lost: ClientEvent = { kind: "disconnected", error: "reset" };
+  const refused: ClientEvent = { kind: "connectFailed", problem: "refused", text: "refused", permanent: false };
+
+  /** The first attempt is made at once; for the others lets time pass. Answers it. */
+  function attempt(bench: Bench, answer: ClientEvent): void {
+    if (bench.state.link.at === "down") {
+      bench.now = bench.wake();
+      bench.on({ kind: "woken" });
+      expect(bench.effects.map(({ kind }) => kind)).toContain("connect");
+    }
+    expect(bench.state.link.at).toBe("connecting");
+    bench.on(answer);
+  }
+
+  test("a client that lost its server goes on, and says what it has when it is back", () => {
+    const bench = new Bench({ executors: 1 }).welcome();
+    const [a, b, c] = [task("a"), task("b"), task("c")];
+    bench.assign(a, b, c);
+    bench.on(lost);
+    bench.ended(a);
+    expect(bench.started()).toEqual(["b"]);
+    expect(bench.sent()).toEqual([]);
+    attempt(bench, { kind: "connected" });
+    const of = ({ id, lease }: Assignment) => ({ id, lease });
+    const [hello, results] = bench.sent();
+    expect(hello).toMatchObject({ kind: "hello", running: [of(b), of(c)], finished: [of(a)], credit: 1 });
+    expect(results).toMatchObject({ kind: "results", outcomes: [outcome(a)], credit: 0 });
+  });
+
+  test("an outcome that was sent and not acknowledged is sent again", () => {
+    const bench = new Bench().welcome();
+    const a = task("a");
+    bench.assign(a);
+    bench.ended(a);
+    expect(bench.sent()).toHaveLength(1);
+    bench.on(lost);
+    attempt(bench, { kind: "connected" });
+    expect(bench.sent()[1]).toMatchObject({ kind: "results", outcomes: [{ id: "a" }] });
+  });
+
+  test("pauses between attempts grow, and after the limit the client stops its tasks and says why", () => {
+    const bench = new Bench({ reconnectMs: 3000 }).welcome();
+    bench.now = 1000;
+    const a = task("a");
+    bench.assign(a);
+    bench.on(lost);
+    bench.on(refused);
+    const pauses: number[] = [];
+    while (bench.state.phase.at === "working") {
+      const before = bench.now;
+      attempt(bench, refused);
+      pauses.push(bench.now - before);
+    }
+    expect(Math.max(...pauses)).toBeGreaterThan(2 * pauses[0]!);
+    expect(bench.now).toBeLessThanOrEqual(4000);
+    expect(bench.signals()).toEqual(["a SIGINT"]);
+    bench.ended(a, 130);
+    bench.on({ kind: "groupSeen", id: "a", alive: false });
+    expect(bench.state.failure).toEqual({ kind: "refused", text: "refused" });
+    expect(bench.state.phase.at).toBe("done");
+  });
+
+  test("what will not change is not tried again", () => {
+    const bench = new Bench().welcome();
+    bench.on(lost);
+    bench.on({ kind: "connectFailed", problem: "key", text: "wrong key", permanent: true });
+    expect([bench.state.failure?.kind, bench.state.phase.at]).toEqual(["key", "done"]);
+  });
+
+  test("a server that answers no beats is as good as gone", () => {
+    const bench = new Bench({ heartMs: 1000 }).welcome();
+    for (let beats = 0; beats < 2; beats++) {
+      bench.now = bench.wake();
+      bench.on({ kind: "woken" });
+      expect(bench.sent()).toEqual([{ kind: "beat" }]);
+      bench.on({ kind: "received", message: { kind: "beat" } });
+    }
+    for (let i = 0; i < 3; i++) {
+      bench.now = bench.wake();
+      bench.on({ kind: "woken" });
+    }
+    expect(bench.effects.map(({ kind }) => kind)).toContain("hangUp");
+    expect(bench.state.link.at).not.toBe("up");
+  });
+
+  test("tasks that are another client's by now are stopped, not reported, and make room", () => {
+    const bench = new Bench({ executors: 1 }).welcome();
+    const [a, b] = [task("a"), task("b")];
+    bench.assign(a, b);
+    bench.now = 1000;
+    bench.on({ kind: "received", message: { kind: "drop", tasks: [a, b].map(({ id, lease }) => ({ id, lease })) } });
+    expect(bench.signals()).toEqual(["a SIGINT"]);
+    bench.ended(a, 130);
+    const messages = [...bench.sent()];
+    bench.on({ kind: "groupSeen", id: "a", alive: false });
+    messages.push(...bench.sent());
+    expect(messages).toContainEqual({ kind: "returned", tasks: [{ id: "a", lease: a.lease }] });
+    expect(messages.some((each) => each.kind === "results" && each.credit > 0)).toBe(true);
+    expect(bench.state.unacked.size).toBe(0);
+  });
+
+  test("a client that nobody waits for leaves at once when it is out of touch, one with outcomes tries on", () => {
+    const empty = new Bench().welcome();
+    empty.on(lost, { kind: "stopRequested", how: "finish", reason: "SIGUSR1" });
+    expect(empty.state.phase.at).toBe("done");
+    const bench = new Bench().welcome();
+    const a = task("a");
+    bench.assign(a);
+    bench.ended(a);
+    bench.on(lost, { kind: "stopRequested", how: "finish", reason: "SIGUSR1" });
+    expect(bench.state.phase.at).toBe("leaving");
+    bench.on({ kind: "stopRequested", how: "abort", reason: "SIGINT" });
+    expect(bench.state.phase.at).toBe("done");
+  });
+});
