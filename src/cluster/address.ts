@@ -1,0 +1,71 @@
+/*
+ * Where a server listens when its clients are on other hosts, and by which name they find it. Asks the resolver and the network interfaces,
+ * and opens nothing.
+ */
+import { lookup } from "node:dns/promises";
+import { networkInterfaces } from "node:os";
+
+export interface Address {
+  readonly listen: string;
+  /** What clients are told. */
+  readonly announce: string;
+  /** Why it is not the name of this host, where it should have been. */
+  readonly warning: string | null;
+}
+
+/** Facts about this host; parameters for tests. */
+export interface Host {
+  readonly name: string;
+  /** Addresses of a name; empty if it has none. */
+  readonly resolve: (name: string) => Promise<readonly string[]>;
+  /** Addresses of the interfaces, best first; `internal` ones lead only to this host. */
+  readonly addresses: readonly { readonly address: string; readonly internal: boolean }[];
+}
+
+export function thisHost(name: string): Host {
+  const addresses = Object.values(networkInterfaces())
+    .flatMap((each) => each ?? [])
+    .filter(({ address }) => !/^fe80:/i.test(address))
+    .map(({ address, internal, family }) => ({ address, internal, family }))
+    .toSorted((one, other) => one.family.localeCompare(other.family));
+  return {
+    name,
+    addresses,
+    async resolve(wanted) {
+      try {
+        return (await lookup(wanted, { all: true })).map(({ address }) => address);
+      } catch {
+        return [];
+      }
+    },
+  };
+}
+
+/** `bind`: as it was given. `localhost` is what nobody asked for, so it means every interface. */
+export async function serverAddress(bind: string, host: Host): Promise<Address> {
+  const everywhere = bind === "" || bind === "localhost";
+  if (!everywhere && bind !== "0.0.0.0" && bind !== "::") return { listen: bind, announce: bind, warning: null };
+  const own = (await host.resolve(host.name)).filter((address) => isOwn(address, host));
+  const six = own.length > 0 && own.every((address) => address.includes(":"));
+  const listen = everywhere ? (six ? "::" : "0.0.0.0") : bind;
+  if (own.length > 0) return { listen, announce: host.name, warning: null };
+
+  const reachable = host.addresses.filter(
+    ({ address, internal }) => !internal && (everywhere || bind === "::" || !address.includes(":")),
+  );
+  const announce = reachable[0]?.address ?? "127.0.0.1";
+  const problem = `The name of this host, '${host.name}', does not lead here`;
+  return {
+    listen: everywhere && announce.includes(":") ? "::" : listen,
+    announce,
+    warning: `${problem}: clients are sent to ${announce} (-H ADDR names another address)`,
+  };
+}
+
+function isOwn(address: string, host: Host): boolean {
+  return isLoopbackAddress(address) || host.addresses.some((each) => each.address === address);
+}
+
+function isLoopbackAddress(address: string): boolean {
+  return /^127\./.test(address) || address === "::1";
+}
