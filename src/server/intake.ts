@@ -1,14 +1,21 @@
 /*
- * The server's end of `hs submit --queue`: tasks that come over the wire are stored, and answered when they are.
+ * The server's end of `hs submit --queue`: tasks that come over the wire are stored, and answered when they are. The store's pace is the pace of
+ * all: while it is busy nothing is answered, and a submitter stops at its window. Knows nothing of the schedule; the store tells that.
+ *
+ * A server with a submission of its own (finite) takes the tasks into that one, so that they are among those it runs to the end.
  */
-import type { Clock } from "../base/clock.ts";
+import type { Clock, Timer } from "../base/clock.ts";
+import { messageOf, TransientError } from "../base/errors.ts";
+import { parseId } from "../base/ids.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Scope, Store } from "../store/store.ts";
+import { longestArgs } from "../task/line.ts";
+import type { NewTask, Submission } from "../task/task.ts";
 import type { Duplex } from "../wire/duplex.ts";
 import type { HostMessage, PeerMessage, SubmitterMessage } from "../wire/message.ts";
 
 export interface IntakeOptions {
-  readonly store: Store;
+  readonly store: Pick<Store, "durable" | "addSubmission" | "activeGroup" | "insert">;
   readonly scope: Scope;
   readonly serverId: string;
   readonly clock: Clock;
@@ -26,8 +33,151 @@ export interface Intake {
   closed(): void;
 }
 
-export declare function takeSubmitter(
+/** Pauses before a store in trouble is asked again: they double from the first to the longest. */
+const firstPauseMs = 250;
+const longestPauseMs = 30_000;
+
+/** Tasks in one transaction: some 15 ms; more would keep the server from its other duties. */
+const largestBatch = 4096;
+
+export function takeSubmitter(
   link: Duplex<HostMessage, PeerMessage>,
   first: Extract<SubmitterMessage, { kind: "submitter" }>,
   options: IntakeOptions,
-): Intake;
+): Intake {
+  const { store, scope, serverId, clock, log, closing } = options;
+  const submission: Submission = scope.kind === "all" ? first.submission : { ...first.submission, id: scope.id };
+  const name = `${submission.host}: ${first.submission.id}`;
+  /** What came and is not stored yet, in order. */
+  const waiting: (readonly NewTask[])[] = [];
+  let storing = true;
+  let complete = false;
+  let over = false;
+  let total = 0;
+  let pause: { readonly timer: Timer; readonly end: () => void } | null = null;
+
+  options.onOpen();
+  log.debug(() => `Submitter connected (${name})`);
+  begin().then(drain).catch(refuse);
+
+  async function begin(): Promise<void> {
+    if (closing()) throw new Refusal("it is about to end");
+    if (scope.kind === "all") await persist(() => store.addSubmission(submission));
+    else if (submission.template !== null)
+      throw new Refusal("it runs one submission with a template of its own, expand templates when submitting");
+    const { group, reason } = await persist(() => store.activeGroup());
+    if (!over) link.send({ kind: "accepted", serverId, group, groupReason: reason });
+  }
+
+  /** Stores what has come, and ends the connection after the last. */
+  async function drain(): Promise<void> {
+    storing = true;
+    while (waiting.length > 0 && !over) {
+      if (closing()) throw new Refusal("it is about to end");
+      const own = nextBatch().map(taken);
+      if (new Set(own.map(({ id }) => id)).size < own.length) throw new Refusal(sameId);
+      await persist(() => store.insert(own));
+      // In memory they go with the server, which may have stopped while there was no room.
+      if (!store.durable && closing()) throw new Refusal("it is about to end");
+      if (over) break;
+      total += own.length;
+      log.debug(() => `Submitted ${own.length} tasks`);
+      link.send({ kind: "stored", count: own.length });
+    }
+    storing = false;
+    if (complete && !over) {
+      log.debug(() => `Submitter done (${name}): ${total} tasks`);
+      link.close();
+    }
+  }
+
+  /** What came in several messages while the store was busy is stored at once. */
+  function nextBatch(): readonly NewTask[] {
+    const batch = [...waiting.shift()!];
+    while (waiting.length > 0 && batch.length + waiting[0]!.length <= largestBatch) batch.push(...waiting.shift()!);
+    return batch;
+  }
+
+  function taken(task: NewTask): NewTask {
+    const fault = faultOf(task);
+    if (fault !== null) throw new Refusal(`a task that cannot be (${task.id}): ${fault}`);
+    return task.submitId === submission.id ? task : { ...task, submitId: submission.id };
+  }
+
+  /** What may pass is tried again for as long as the submitter waits, and said once. */
+  async function persist<T>(call: () => Promise<T>): Promise<T> {
+    for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
+      try {
+        return await call();
+      } catch (error) {
+        if (!(error instanceof TransientError)) throw error;
+        if (over || closing()) throw new Refusal(error.message);
+        if (pauseMs === firstPauseMs) log.warning(`Database trouble, trying again (submitter): ${error.message}`);
+        await new Promise<void>((resolve) => {
+          pause = { timer: clock.after(pauseMs, resolve), end: resolve };
+        });
+        pause = null;
+      }
+    }
+  }
+
+  function refuse(error: unknown): void {
+    storing = false;
+    waiting.length = 0;
+    if (over) return;
+    over = true;
+    const reason = error instanceof Refusal ? error.message : describe(error);
+    log.warning(`Submitter refused (${name}): ${reason}`);
+    link.send({ kind: "refused", reason });
+    link.close();
+  }
+
+  return {
+    receive(message) {
+      if (over) return;
+      if (message.kind === "done") complete = true;
+      else waiting.push(message.tasks);
+      if (!storing) drain().catch(refuse);
+    },
+    closed() {
+      over = true;
+      waiting.length = 0;
+      pause?.timer.cancel();
+      pause?.end();
+      if (!complete) log.debug(() => `Submitter gone (${name}): ${total} tasks`);
+      options.onClose();
+    },
+  };
+}
+
+/** The reason is for the submitter. */
+class Refusal extends Error {}
+
+const sameId = "a task with the same id is there already";
+
+/** The store is beyond help, or these tasks are: that they are there already is the one thing that two can disagree on. */
+function describe(error: unknown): string {
+  const text = messageOf(error);
+  if (/unique constraint|already/i.test(text)) return sameId;
+  return `the tasks could not be stored: ${text}`;
+}
+
+/** The shape is the codec's affair; this is what a store or a schedule relies on. Measured: 0.1 microseconds a task. */
+function faultOf(task: NewTask): string | null {
+  if (parseId(task.id) !== task.id) return "its id is no UUID";
+  if (task.args === "" || task.args.includes("\0")) return "its command is empty or has a NUL character";
+  if (task.args.length > longestArgs) return `its command is longer than ${longestArgs} bytes`;
+  if (!isCount(task.group)) return "its group is no number from 0 on";
+  if (![task.cores, task.memory, task.timeout].every((limit) => limit === null || isCount(limit)))
+    return "its limits are no numbers from 0 on";
+  if (task.attempt !== 1 || task.previousId !== null) return "it is not a first attempt";
+  if (!Number.isFinite(task.submitTime) || Math.abs(task.submitTime) > latestTime) return "its time is none";
+  return Object.hasOwn(task.tag, "part") ? null : "it has no tag 'part'";
+}
+
+/** What a Date can be. */
+const latestTime = 8.64e15;
+
+function isCount(value: number): boolean {
+  return Number.isSafeInteger(value) && value >= 0;
+}

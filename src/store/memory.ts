@@ -83,6 +83,9 @@ export class MemoryStore implements Store {
   }
 
   insert(tasks: readonly NewTask[]): Promise<void> {
+    // Ids of tasks that have ended are forgotten, and may come again.
+    const known = tasks.find(({ id }) => this.#entries.has(id));
+    if (known !== undefined) return Promise.reject(new Error(`a task with the id ${known.id} is there already`));
     for (const task of tasks) this.#add(task, null, 0);
     if (tasks.length > 0) for (const wake of this.#listeners) wake();
     if (this.#waiting <= this.#capacity || this.#closed) return Promise.resolve();

@@ -1,0 +1,50 @@
+/*
+ * The one table from what can be wrong with a connection to the CRITICAL line of the side that connected, `hs client` or `hs submit --queue`,
+ * and its status. What to do about it stands in the line, where that is known.
+ */
+import { runtimeError, type UserError } from "../base/errors.ts";
+import type { ProblemKind } from "../wire/problem.ts";
+
+export interface ConnectionProblem {
+  readonly kind: ProblemKind;
+  /** What the wire says of it. */
+  readonly text: string;
+}
+
+/** `logger`: who speaks, `client` or `submit`. */
+export function problemError(logger: string, host: string, { kind, text }: ConnectionProblem): UserError {
+  const [name, said] = line(kind, text, host);
+  // What the wire says may begin with the name already.
+  return runtimeError(logger, name, said.startsWith(`${name}: `) ? said.slice(name.length + 2) : said);
+}
+
+function line(kind: ProblemKind, text: string, host: string): readonly [name: string, text: string] {
+  switch (kind) {
+    case "refused":
+      return ["ConnectionRefusedError", text.includes("refused") ? text : `[Errno 111] Connection refused: ${text}`];
+    case "unreachable":
+      if (/resolve/i.test(text)) return ["HostAddressInfo", `Could not resolve host '${host}'`];
+      return ["OSError", text];
+    case "silent":
+      return ["TimeoutError", text];
+    case "lost":
+      return [/\breset\b/i.test(text) ? "ConnectionResetError" : "EOFError", lost(text)];
+    case "tls":
+      return ["TLSError", text];
+    case "certificate":
+      return [/fingerprint/i.test(text) ? "TLSError" : "SSLCertVerificationError", text];
+    case "key":
+      return ["AuthenticationError", text];
+    case "version":
+    case "malformed":
+      return ["ProtocolError", text];
+    case "busy":
+      return ["ConnectionError", text];
+  }
+}
+
+const hungUp = "server disconnected";
+
+function lost(text: string): string {
+  return text === "" || text.includes(hungUp) ? text || hungUp : `${hungUp} (${text})`;
+}
