@@ -391,6 +391,54 @@ describe("plans", () => {
     await store.close();
   });
 
+  test("no statement of a run looks through the whole table, adoption and recovery included", async () => {
+    const ran = new Set<string>();
+    const store = openSqlite({
+      file: join(folder, "main.db"),
+      pragmas: {},
+      clock: systemClock,
+      echo: (sql) => ran.add(sql),
+    });
+    const tasks = makeTasks(300);
+    await store.insert(tasks);
+    await store.optimize();
+    ran.clear();
+    const [one, two, three] = tasks.map((task) => ({ id: task.id, clientId: "c1", clientHost: "node01" }));
+    await store.addServer(makeServer(serverId));
+    await store.addClient({ id: "c1", host: "node01", serverId, serverHost: "login01", connectedAt: t0 });
+    await store.claim(request({ limit: 200, scope: { kind: "all" }, eager: true }));
+    const retry = { task: makeTask({ attempt: 2, previousId: two!.id }), claimed: true };
+    await store.commit(
+      makeCommit({
+        assigned: [one!, { ...one!, id: tasks[250]!.id }],
+        completed: [completion(two!, { exitStatus: 1, retry }), completion({ id: tasks[251]!.id })],
+        reverted: [three!.id],
+      }),
+    );
+    await store.claim(request({ limit: 5 }));
+    await store.adopt(adoption(tasks.slice(100), { from: [serverId] }));
+    await store.clientsOf(serverId);
+    await store.retryFailures({ kind: "all" }, 3, t0, newId);
+    await store.revertOrphans();
+    await store.buryServer(serverId);
+    await store.activeGroup();
+    expect((await store.survey({ kind: "all" })).unfinished).toBeGreaterThan(0);
+    await store.close();
+    const db = new Database(join(folder, "main.db"));
+    const plans = [...ran]
+      .filter((sql) => /^\s*(?:select|update|insert|delete|with)/.test(sql))
+      .map((sql) => ({ sql, plan: db.query(`explain query plan ${sql}`).all() as { detail: string }[] }));
+    db.close();
+    const adopting = plans.find(({ sql }) => sql.includes("coalesce(schedule_time, ?3)"));
+    expect(adopting?.plan.map(({ detail }) => detail).join("; ")).toContain("sqlite_autoindex_task_1 (id=?)");
+    // Whether there is any row at all may be looked up in any.
+    const scanning = plans.filter(
+      ({ sql, plan }) => !/limit 1$/.test(sql) && plan.some(({ detail }) => /^SCAN task\b(?! USING)/.test(detail)),
+    );
+    expect(scanning.map(({ sql }) => sql)).toEqual([]);
+    expect(plans.length).toBeGreaterThan(25);
+  });
+
   test("the journal is a write-ahead log on a local file system, or what the user says", async () => {
     const mode = (): string => look<{ journal_mode: string }>("pragma journal_mode")[0]!.journal_mode;
     await open().close();
