@@ -1,0 +1,171 @@
+/*
+ * Many clients in one process, over real connections, that start nothing: each task is done as soon as it arrives (or after a given time). They say
+ * hello, take what their credit allows and answer. A child of bench-wire.ts and bench-restart.ts; reports with one JSON object a line on stdout.
+ *
+ *   bench-clients.ts '{"port": 4711, "key": "...", "tls": true, "clients": 100, "executors": 192, "taskMs": 0}'
+ */
+import { systemClock } from "../src/base/clock.ts";
+import { newId } from "../src/base/ids.ts";
+import type { Assignment, Outcome } from "../src/task/task.ts";
+import type { Duplex } from "../src/wire/duplex.ts";
+import type { HostMessage, Lease, PeerMessage } from "../src/wire/message.ts";
+import { connect } from "../src/wire/tcp.ts";
+
+export interface ClientsPlan {
+  readonly port: number;
+  readonly key: string;
+  readonly tls: boolean;
+  readonly clients: number;
+  readonly executors: number;
+  /** 0: at once. */
+  readonly taskMs: number;
+  /** Come back when the connection is lost, with what is running. */
+  readonly reconnect: boolean;
+}
+
+export type ClientsReport =
+  | { readonly kind: "registered"; readonly seconds: number }
+  /** Since the last report. */
+  | { readonly kind: "progress"; readonly at: number; readonly started: number }
+  | { readonly kind: "started"; readonly args: string; readonly at: number }
+  | {
+      readonly kind: "done";
+      readonly firstAssignAt: number;
+      readonly lastAckAt: number;
+      readonly acknowledged: number;
+      /** Tasks of each client. */
+      readonly spread: readonly number[];
+    };
+
+const say = (report: ClientsReport): void => {
+  process.stdout.write(`${JSON.stringify(report)}\n`);
+};
+
+const plan = JSON.parse(process.argv[2] ?? "{}") as ClientsPlan;
+const { clients: count, executors, taskMs } = plan;
+/** As the real client has it: executors, and as many again ahead as it would fetch under full load. */
+const window = executors + 4 * executors + 2;
+
+let registered = 0;
+let open = 0;
+let started = 0;
+let acknowledged = 0;
+let firstAssignAt = 0;
+let lastAckAt = 0;
+const spread = new Array<number>(count).fill(0);
+const startedAt = systemClock.now();
+
+function outcomeOf(task: Assignment, now: number): Outcome {
+  const { id, lease, args } = task;
+  return {
+    id,
+    lease,
+    command: args,
+    startTime: now,
+    completionTime: now,
+    exitStatus: 0,
+    outpath: null,
+    errpath: null,
+    csvpath: null,
+    coresMax: null,
+    memoryMax: null,
+  };
+}
+
+async function client(index: number): Promise<void> {
+  const clientId = newId();
+  const running = new Map<string, Assignment>();
+  const finished = new Map<string, Outcome>();
+  const tls = {
+    ca: null,
+    trust: "proof",
+    fingerprint: null,
+    servername: null,
+    minVersion: "TLSv1.2",
+    ciphers: null,
+  } as const;
+  let met = false;
+  let link: Duplex<PeerMessage, HostMessage> | null = null;
+
+  function finish(tasks: readonly Assignment[]): void {
+    const now = systemClock.now();
+    const outcomes = tasks.map((task) => outcomeOf(task, now));
+    for (const outcome of outcomes) {
+      running.delete(outcome.id);
+      finished.set(outcome.id, outcome);
+    }
+    link?.send({ kind: "results", outcomes, credit: outcomes.length });
+  }
+
+  function receive(message: HostMessage): void {
+    switch (message.kind) {
+      case "welcome":
+        if (met) return;
+        met = true;
+        if (++registered === count) say({ kind: "registered", seconds: (systemClock.now() - startedAt) / 1000 });
+        return;
+      case "assign": {
+        const { tasks } = message;
+        if (firstAssignAt === 0) firstAssignAt = systemClock.now();
+        started += tasks.length;
+        spread[index]! += tasks.length;
+        if (tasks.length === 1 && tasks[0]!.args.startsWith("ping"))
+          say({ kind: "started", args: tasks[0]!.args, at: systemClock.now() });
+        for (const task of tasks) running.set(task.id, task);
+        if (taskMs === 0) finish(tasks);
+        else systemClock.after(taskMs, () => finish(tasks));
+        return;
+      }
+      case "ack":
+        for (const { id } of message.tasks) finished.delete(id);
+        acknowledged += message.tasks.length;
+        lastAckAt = systemClock.now();
+        return;
+      case "leave":
+        link?.send({ kind: "bye", reason: "told to leave" });
+        return;
+      default:
+    }
+  }
+
+  const leaseOf = ({ id, lease }: Lease): Lease => ({ id, lease });
+  for (;;) {
+    const ended = Promise.withResolvers<Error | null>();
+    try {
+      const options = { host: "127.0.0.1", port: plan.port, key: plan.key, tls: plan.tls ? tls : null };
+      link = await connect({ ...options, clock: systemClock, handshakeMs: 60_000, connectMs: 60_000 });
+    } catch (error) {
+      if (!met || !plan.reconnect) throw error;
+      await new Promise<void>((resolve) => systemClock.after(50 + Math.random() * 100, resolve));
+      continue;
+    }
+    link.open({ message: receive, drain: () => undefined, close: ended.resolve });
+    link.send({
+      kind: "hello",
+      clientId,
+      host: `node${index}`,
+      executors,
+      credit: Math.max(0, window - running.size),
+      running: [...running.values()].map(leaseOf),
+      finished: [...finished.values()].map(leaseOf),
+    });
+    if (finished.size > 0) link.send({ kind: "results", outcomes: [...finished.values()], credit: 0 });
+    const error = await ended.promise;
+    link = null;
+    if (error === null || !plan.reconnect) return;
+  }
+}
+
+const timer = setInterval(() => {
+  say({ kind: "progress", at: systemClock.now(), started });
+  started = 0;
+}, 50);
+process.on("SIGTERM", () => process.exit(0));
+const all: Promise<void>[] = [];
+for (let index = 0; index < count; index++) {
+  open++;
+  all.push(client(index).finally(() => open--));
+}
+await Promise.all(all);
+clearInterval(timer);
+say({ kind: "done", firstAssignAt, lastAckAt, acknowledged, spread });
