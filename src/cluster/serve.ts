@@ -17,6 +17,7 @@ import { databaseSettings } from "./database.ts";
 import { type FailureFile, openFailures } from "./failures.ts";
 import { isAlive, processStart } from "./liveness.ts";
 import { recover, watchServers } from "./recover.ts";
+import { isAllThere, salvage } from "./salvage.ts";
 import { moreUrgent, type StopName } from "./signals.ts";
 
 export interface ServeOptions {
@@ -139,20 +140,31 @@ export async function serve(options: ServeOptions): Promise<Serving> {
 
   const stopReading = new AbortController();
   let stoppedBy: StopName | null = null;
+  /** Nobody is left to run tasks, and no database to keep them: they are written down, those too that have not been read yet. */
+  let salvaging = false;
   const loading = feed(input, store, server, stopReading.signal, options, failures);
   // Whoever waits for the end hears of it; until then it is nobody's.
   loading.catch(() => undefined);
 
+  function salvageAll(): Promise<number> {
+    if (options.file === null || !isAllThere(options.file, input?.source.regular ?? false)) stopReading.abort();
+    const owner = { serverId: instanceId, serverHost: host, scope, at: clock.now() };
+    return salvage(store, owner, loading, (args) => failures?.write(args));
+  }
+
   async function finish(): Promise<ClusterReport> {
     try {
-      const report = await server.finished.finally(() => stopReading.abort());
+      const report = await server.finished.finally(() => {
+        if (!salvaging) stopReading.abort();
+      });
+      const salvaged = salvaging ? await salvageAll() : 0;
       const loaded = await loading;
       unwatch?.();
       await endServer(store, instanceId, log);
       // After a signal what is left waits in the database; of what others may be at work on nothing can be said.
       const expected = store.durable && (stoppedBy !== null || scope.kind === "all");
       const left = expected ? 0 : (await store.survey(scope)).unfinished;
-      return conclude(report, loaded, left, stoppedBy, loggers(options.logger));
+      return conclude(report, loaded, Math.max(left, salvaged), stoppedBy, loggers(options.logger));
     } finally {
       unwatch?.();
       failures?.close();
@@ -164,7 +176,8 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     server,
     stop(how, signal) {
       if (signal !== null) stoppedBy = moreUrgent(stoppedBy, signal);
-      stopReading.abort();
+      salvaging = stoppedBy === null && !store.durable && failures !== null;
+      if (!salvaging) stopReading.abort();
       server.stop(how);
     },
     hurry: server.hurry,

@@ -1,0 +1,44 @@
+import { expect, test } from "bun:test";
+import { salvage } from "../../../src/cluster/salvage.ts";
+import { MemoryStore } from "../../../src/store/memory.ts";
+import type { NewTask } from "../../../src/task/task.ts";
+import { taskFactory } from "../../../src/task/factory.ts";
+import { newId } from "../../../src/base/ids.ts";
+
+const owner = { serverId: "s", serverHost: "h", scope: { kind: "all" }, at: 1 } as const;
+const factory = taskFactory(
+  { submitId: "s", submitHost: "h", group: 0, cores: null, memory: null, timeout: null, settings: [] },
+  newId,
+);
+
+function task(args: string, group = 0): NewTask {
+  return { ...factory.build(args, [], 1), group };
+}
+
+test("everything that waits is written down, whatever its group", async () => {
+  const store = new MemoryStore();
+  await store.insert([task("late", 3), task("one"), task("two")]);
+  const lines: string[] = [];
+  expect(await salvage(store, owner, Promise.resolve(), (line) => lines.push(line))).toBe(3);
+  expect(lines).toEqual(["one", "two", "late"]);
+});
+
+test("what is still being loaded is written down too, though the store has no room for it", async () => {
+  const store = new MemoryStore(2);
+  const lines: string[] = [];
+  const load = async (): Promise<void> => {
+    for (let n = 0; n < 50; n++) {
+      await store.insert([task(`task ${n}`)]);
+      await new Promise((resume) => setImmediate(resume));
+    }
+  };
+  expect(await salvage(store, owner, load(), (line) => lines.push(line))).toBe(50);
+  expect(lines).toEqual(Array.from({ length: 50 }, (_, n) => `task ${n}`));
+});
+
+test("an input that cannot be read to its end does not keep what was read from being written", async () => {
+  const store = new MemoryStore();
+  await store.insert([task("one")]);
+  const lines: string[] = [];
+  expect(await salvage(store, owner, Promise.reject(new Error("broken")), (line) => lines.push(line))).toBe(1);
+});
