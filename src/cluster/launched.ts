@@ -80,7 +80,8 @@ export async function runLaunched(options: LaunchedOptions): Promise<ClusterRepo
   /** When nobody brings up clients any more, and there are none, the tasks are left to nobody. */
   function look(): void {
     const { crew } = run;
-    if (crew === null || !crew.ended || run.over || run.deserted || run.stoppedBy !== null) return;
+    if (crew === null || serving.nothingToDo || !crew.ended || run.over || run.deserted || run.stoppedBy !== null)
+      return;
     if (clients.count > 0 || clients.leaving) return;
     // A client whose ssh broke off may still be there, and come back by itself.
     const broken = crew.ends.filter(({ status }) => launch.kind === "ssh" && status === sshFailure);
@@ -118,11 +119,13 @@ export async function runLaunched(options: LaunchedOptions): Promise<ClusterRepo
   try {
     const plan = { ...client, host: address.announce, port: gate.port, tls: security.tls !== null };
     const { orders, env } = makeOrders(options, plan, security.key, log);
-    run.crew = await musterCrew(orders, { env, cwd: options.cwd, clock, log, onEnd }).catch(async (error: unknown) => {
-      serving.stop("abort", null);
-      await serving.finished;
-      throw error;
-    });
+    run.crew = await musterCrew(serving.nothingToDo ? [] : orders, { env, cwd: options.cwd, clock, log, onEnd }).catch(
+      async (error: unknown) => {
+        serving.stop("abort", null);
+        await serving.finished;
+        throw error;
+      },
+    );
     look();
     const report = await serving.finished;
     if (run.deserted && !isOrderly(run.crew, client)) throw desertion(run.crew, options);

@@ -59,6 +59,8 @@ export interface ClusterReport {
 export interface Serving {
   /** Connections go to its `attach`. */
   readonly server: Server;
+  /** The run ends by itself without any client. */
+  readonly nothingToDo: boolean;
   /** Hands out nothing more. `signal` null: no signal, but something that went wrong. A second call may be more urgent. */
   stop(how: LeaveKind, signal: StopName | null): void;
   /** A database in trouble is not waited for. */
@@ -174,6 +176,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
 
   return {
     server,
+    nothingToDo: input === null && !forever && recovery.nothingToDo,
     stop(how, signal) {
       if (signal !== null) stoppedBy = moreUrgent(stoppedBy, signal);
       salvaging = stoppedBy === null && !store.durable && failures !== null;
