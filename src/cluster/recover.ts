@@ -27,16 +27,18 @@ export interface Recovery {
   readonly group: number | null;
   /** Dead servers whose clients may still run their tasks. */
   readonly estates: readonly Estate[];
+  /** Tasks of earlier runs that this one is to run. */
+  readonly unfinished: number;
 }
 
 export async function recover(options: RecoverOptions): Promise<Recovery> {
   const { store, scope, log } = options;
-  if (!store.durable) return { group: null, estates: [] };
+  if (!store.durable) return { group: null, estates: [], unfinished: 0 };
   if (scope.kind === "submission") {
     const { unfinished } = await store.survey({ kind: "all" });
     if (unfinished > 0)
       log.info(`Database has ${unfinished} unfinished tasks of earlier runs - left alone (run them with --restart)`);
-    return { group: null, estates: [] };
+    return { group: null, estates: [], unfinished: 0 };
   }
   return takeOver(options);
 }
@@ -122,16 +124,16 @@ async function takeOver(options: RecoverOptions): Promise<Recovery> {
   if (forever) log.info("Scheduler will run forever");
   if (total === 0) {
     log.info(`Empty database - ${forever ? "waiting for initial tasks" : "stopping"}`);
-    return { group: null, estates };
+    return { group: null, estates, unfinished };
   }
   if (unfinished === 0) {
     const count = total.toLocaleString("en-US");
     log.info(`All previous tasks completed (${count}) - ${forever ? "waiting for new tasks" : "stopping"}`);
-    return { group: await startGroup(store, log), estates };
+    return { group: await startGroup(store, log), estates, unfinished };
   }
   log.info(`Found ${unfinished} unfinished tasks`);
   log.info(`Reverted ${reverted} previously interrupted tasks`);
-  return { group: await startGroup(store, log), estates };
+  return { group: await startGroup(store, log), estates, unfinished };
 }
 
 async function startGroup(store: Store, log: Logger): Promise<number> {

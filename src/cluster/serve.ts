@@ -176,7 +176,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
 
   return {
     server,
-    nothingToDo: input === null && !forever && recovery.nothingToDo,
+    nothingToDo: input === null && !forever && recovery.unfinished === 0,
     stop(how, signal) {
       if (signal !== null) stoppedBy = moreUrgent(stoppedBy, signal);
       salvaging = stoppedBy === null && !store.durable && failures !== null;
