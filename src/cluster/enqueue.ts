@@ -11,7 +11,7 @@ import type { NewTask, Submission } from "../task/task.ts";
 import type { Duplex } from "../wire/duplex.ts";
 import { type HostMessage, type IntakeMessage, type PeerMessage, submitWindow } from "../wire/message.ts";
 import { WireProblem } from "../wire/problem.ts";
-import { type ClientTls, connect } from "../wire/tcp.ts";
+import type { ClientTls } from "../wire/tcp.ts";
 import { problemError } from "./problems.ts";
 
 export interface QueueOptions {
@@ -25,6 +25,8 @@ export interface QueueOptions {
 /** What `hs submit` uses of a Store. */
 export interface Queue extends Pick<Store, "insert" | "addSubmission" | "activeGroup" | "close"> {
   readonly durable: false;
+  /** Aborted when the connection is gone or the server takes no more; `insert` and `close` then say why. */
+  readonly broken: AbortSignal;
   /** Resolves when all that was inserted is stored. */
   close(): Promise<void>;
 }
@@ -40,6 +42,7 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
   const { host, port, security, clock } = options;
   let link: Link;
   try {
+    const { connect } = await import("../wire/tcp.ts");
     link = await connect({ host, port, ...security, clock, connectMs, handshakeMs });
   } catch (error) {
     if (!(error instanceof WireProblem)) throw error;
@@ -55,6 +58,7 @@ export async function enqueue(link: Link, host: string, submission: Submission):
   // Who is waiting hears of it; until then it is nobody's.
   accepted.promise.catch(() => undefined);
   ended.promise.catch(() => undefined);
+  const broken = new AbortController();
   let sent = 0;
   let stored = 0;
   let failure: UserError | null = null;
@@ -75,6 +79,7 @@ export async function enqueue(link: Link, host: string, submission: Submission):
     accepted.reject(failure);
     ended.reject(failure);
     link.close();
+    broken.abort();
     notice();
   }
 
@@ -127,6 +132,7 @@ export async function enqueue(link: Link, host: string, submission: Submission):
 
   return {
     durable: false,
+    broken: broken.signal,
     async addSubmission() {
       // It was the first message.
     },

@@ -162,7 +162,10 @@ function describe(error: unknown): string {
   return `the tasks could not be stored: ${text}`;
 }
 
-/** The shape is the codec's affair; this is what a store or a schedule relies on. Measured: 0.1 microseconds a task. */
+/**
+ * The shape is the codec's affair; this is what a store or a schedule relies on. Measured: both ends of a pipe take 0.25 microseconds a task, the
+ * store not counted.
+ */
 function faultOf(task: NewTask): string | null {
   if (parseId(task.id) !== task.id) return "its id is no UUID";
   if (task.args === "" || task.args.includes("\0")) return "its command is empty or has a NUL character";

@@ -1,0 +1,145 @@
+/*
+ * The options that `hs server`, `hs client` and `hs submit --queue` have in common: where the server is, the key, and TLS; and what they mean
+ * together with the configuration. What makes a connection safe is decided in cluster/security.ts.
+ */
+import { argumentError, runtimeError } from "../base/errors.ts";
+import type { Config } from "../config/load.ts";
+import type { Option, Parsed } from "./command.ts";
+
+export const portOption: Option = {
+  key: "port",
+  names: ["-p", "--port"],
+  kind: "integer",
+  metavar: "PORT",
+  min: 0,
+  help: "Port of the server.",
+  fallback: "50001, or server.port",
+};
+
+export const keyOption: Option = {
+  key: "auth",
+  names: ["-k", "--auth"],
+  kind: "text",
+  metavar: "KEY",
+  help: "Key that server and clients share; others see it in the list of processes, so better: HYPERSHELL_SERVER_AUTH or server.auth.",
+};
+
+/** For the side that connects. */
+export const hostOption: Option = {
+  key: "host",
+  names: ["-H", "--host"],
+  kind: "text",
+  metavar: "ADDR",
+  help: "Name or address of the server.",
+  fallback: "localhost, or server.host",
+};
+
+const noTlsOption: Option = {
+  key: "noTls",
+  names: ["--no-tls"],
+  kind: "flag",
+  help: "Do not encrypt; server and clients alike. What is sent can be read, but neither changed nor made up without the key.",
+};
+
+export const serverTlsOptions: readonly Option[] = [
+  noTlsOption,
+  {
+    key: "tlsCert",
+    names: ["--tls-cert"],
+    kind: "text",
+    metavar: "PATH",
+    help: "Certificate (PEM).",
+    fallback: "made once, lib/tls of the site",
+  },
+  {
+    key: "tlsKey",
+    names: ["--tls-key"],
+    kind: "text",
+    metavar: "PATH",
+    help: "Its private key (PEM).",
+    fallback: "made with it",
+  },
+  {
+    key: "tlsCa",
+    names: ["--tls-ca"],
+    kind: "text",
+    metavar: "PATH",
+    help: "Accepted, changes nothing here: it is clients who check certificates.",
+  },
+];
+
+export const clientTlsOptions: readonly Option[] = [
+  noTlsOption,
+  {
+    key: "tlsCa",
+    names: ["--tls-ca"],
+    kind: "text",
+    metavar: "PATH",
+    help: "Trust only certificates signed by these (PEM).",
+    fallback: "any, if the server proves the key",
+  },
+  ...[["tlsCert", "--tls-cert"] as const, ["tlsKey", "--tls-key"] as const].map(([key, name]): Option => ({
+    key,
+    names: [name],
+    kind: "text",
+    metavar: "PATH",
+    help: "Accepted, changes nothing here: only a server has a certificate.",
+  })),
+];
+
+/** What the command line says about the connection; null: nothing. */
+export interface NetworkWords {
+  readonly noTls: boolean;
+  readonly key: string | null;
+  readonly cert: string | null;
+  readonly certKey: string | null;
+  readonly ca: string | null;
+}
+
+export function networkWords(parsed: Parsed): NetworkWords {
+  return {
+    noTls: parsed.flag("noTls"),
+    key: parsed.text("auth") ?? null,
+    cert: parsed.text("tlsCert") ?? null,
+    certKey: parsed.text("tlsKey") ?? null,
+    ca: parsed.text("tlsCa") ?? null,
+  };
+}
+
+/** `lowest`: 0 where any free port will do, 1 for a port to connect to. */
+export function portOf(parsed: Parsed, config: Config, lowest: 0 | 1): number {
+  const port = parsed.number("port") ?? config.integer("server.port") ?? defaultPort;
+  if (port > 65535 || port < lowest) {
+    throw argumentError(`argument -p/--port: must be a number from ${lowest} to 65535, not ${port}`);
+  }
+  return port;
+}
+
+export const defaultPort = 50001;
+
+/** The server to connect to. */
+export function hostOf(parsed: Parsed, config: Config): string {
+  const host = parsed.text("host") ?? config.text("server.host") ?? "localhost";
+  if (host.trim() === "") throw argumentError("argument -H/--host: the name of the server is missing");
+  // Addresses of IPv6 are often written with brackets.
+  return host.replace(/^\[(.*)\]$/, "$1");
+}
+
+/** A key that is handed over where no list of processes and no environment shows it; the rest of standard input is left alone. */
+export async function keyFromStdin(): Promise<string> {
+  const reader = Bun.stdin.stream().getReader();
+  const decoder = new TextDecoder();
+  let text = "";
+  while (!text.includes("\n") && text.length <= longestKeyLine) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    text += decoder.decode(value, { stream: true });
+  }
+  await reader.cancel();
+  const key = text.split(/\r?\n/, 1)[0]!.trim();
+  if (key === "" || text.length > longestKeyLine)
+    throw runtimeError("client", "AuthenticationError", "standard input has no key in its first line (--auth-stdin)");
+  return key;
+}
+
+const longestKeyLine = 4096;
