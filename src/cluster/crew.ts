@@ -2,6 +2,7 @@
  * The launchers of one run, from the first start to the last process of theirs on this machine. Knows nothing of servers and tasks.
  */
 import type { Clock } from "../base/clock.ts";
+import { guardOrphans } from "../client/orphans.ts";
 import type { Logger } from "../log/logger.ts";
 import { type Launcher, type LauncherEnd, startLauncher } from "./launcher.ts";
 
@@ -33,6 +34,8 @@ export interface Crew {
 }
 
 export interface CrewOptions {
+  /** Of this run. */
+  readonly id: string;
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
   readonly clock: Clock;
@@ -51,7 +54,7 @@ const perTurn = 16;
 
 /** Starts all of them. Throws a UserError if one cannot be started; the crew that was made so far is disbanded by then. */
 export async function musterCrew(orders: readonly Order[], options: CrewOptions): Promise<Crew> {
-  const { env, cwd, clock, log, onEnd } = options;
+  const { id, env, cwd, clock, log, onEnd } = options;
   const launchers: Launcher[] = [];
   const ends: Ended[] = [];
   let dismissed = false;
@@ -70,6 +73,9 @@ export async function musterCrew(orders: readonly Order[], options: CrewOptions)
 
   const left = (): readonly Launcher[] => launchers.filter((launcher) => launcher.alive());
 
+  // Nobody else knows the key of this run: when it is killed, its clients work for nothing.
+  const guard = guardOrphans(id, env["PATH"], clock, () => left().map(({ pid }) => pid));
+
   async function gone(limitMs: number, patient: boolean): Promise<boolean> {
     const deadline = clock.now() + limitMs;
     while (left().length > 0) {
@@ -80,18 +86,22 @@ export async function musterCrew(orders: readonly Order[], options: CrewOptions)
   }
 
   async function disband(patienceMs: number): Promise<void> {
-    if (await gone(patienceMs, true)) return;
-    dismissed = true;
-    for (const launcher of left()) launcher.signal("SIGTERM");
-    if (await gone(mercyMs, false)) return;
-    for (const launcher of left()) launcher.signal("SIGKILL");
-    await gone(lastMs, false);
+    if (!(await gone(patienceMs, true))) {
+      dismissed = true;
+      for (const launcher of left()) launcher.signal("SIGTERM");
+      if (!(await gone(mercyMs, false))) {
+        for (const launcher of left()) launcher.signal("SIGKILL");
+        await gone(lastMs, false);
+      }
+    }
+    guard.close();
   }
 
   try {
     for (const [index, order] of orders.entries()) {
       if (index > 0 && index % perTurn === 0) await new Promise<void>((resume) => setImmediate(resume));
       start(order);
+      guard.taskStarted();
     }
   } catch (error) {
     await disband(0);

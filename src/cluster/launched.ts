@@ -119,13 +119,18 @@ export async function runLaunched(options: LaunchedOptions): Promise<ClusterRepo
   try {
     const plan = { ...client, host: address.announce, port: gate.port, tls: security.tls !== null };
     const { orders, env } = makeOrders(options, plan, security.key, log);
-    run.crew = await musterCrew(serving.nothingToDo ? [] : orders, { env, cwd: options.cwd, clock, log, onEnd }).catch(
-      async (error: unknown) => {
-        serving.stop("abort", null);
-        await serving.finished;
-        throw error;
-      },
-    );
+    run.crew = await musterCrew(serving.nothingToDo ? [] : orders, {
+      id: instanceId,
+      env,
+      cwd: options.cwd,
+      clock,
+      log,
+      onEnd,
+    }).catch(async (error: unknown) => {
+      serving.stop("abort", null);
+      await serving.finished;
+      throw error;
+    });
     look();
     const report = await serving.finished;
     if (run.deserted && !isOrderly(run.crew, client)) throw desertion(run.crew, options);
