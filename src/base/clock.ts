@@ -12,6 +12,8 @@ export interface Clock {
   now(): number;
   /** Calls `action` once, `delayMs` milliseconds (0 or more) from now. */
   after(delayMs: number, action: () => void): Timer;
+  /** Calls `action` at the next turn of the event loop, never from within; missing: `setImmediate`. */
+  readonly defer?: (action: () => void) => void;
 }
 
 export const systemClock: Clock = {

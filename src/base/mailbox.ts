@@ -10,10 +10,14 @@ export interface Mailbox<Event> {
   close(): void;
 }
 
-/** `consume` gets every event once, in order; an error it throws goes to `fail`, and nothing is consumed after it. */
+/**
+ * `consume` gets every event once, in order; an error it throws goes to `fail`, and nothing is consumed after it. `defer` says when the next turn
+ * is: a simulation has turns of its own.
+ */
 export function mailbox<Event>(
   consume: (events: readonly Event[]) => void,
   fail: (error: unknown) => void,
+  defer: (action: () => void) => void = setImmediate,
 ): Mailbox<Event> {
   let waiting: Event[] = [];
   let scheduled = false;
@@ -38,7 +42,7 @@ export function mailbox<Event>(
       waiting.push(event);
       if (scheduled) return;
       scheduled = true;
-      setImmediate(turn);
+      defer(turn);
     },
     close() {
       open = false;

@@ -26,6 +26,8 @@ export interface ClientOptions {
   readonly executor: Executor;
   readonly clock: Clock;
   readonly log: Logger;
+  /** In place of the reactor: simulations look over its shoulder. */
+  readonly step?: typeof step;
 }
 
 export interface Client {
@@ -47,18 +49,24 @@ export function runClient(options: ClientOptions): Client {
   let wake: Timer | null = null;
   let wakeAt = Number.POSITIVE_INFINITY;
 
-  const box = mailbox<ClientEvent>((events) => {
-    startTasks();
-    for (const effect of step(state, events, clock.now())) carryOut(effect);
-    if (state.companyMs > 0) startTasks();
-    else if (starts.length > 0) queueMicrotask(startSoon);
-  }, fail);
+  const react = options.step ?? step;
+  const defer = clock.defer ?? setImmediate;
+  const box = mailbox<ClientEvent>(
+    (events) => {
+      startTasks();
+      for (const effect of react(state, events, clock.now())) carryOut(effect);
+      if (state.companyMs > 0) startTasks();
+      else if (starts.length > 0) queueMicrotask(startSoon);
+    },
+    fail,
+    defer,
+  );
 
   // A start keeps this thread for a third of a millisecond. In a local run the server has its turn before it: the outcome that freed the
   // executor is recorded before the next task begins, so a crash leaves at most one unrecorded task per executor. Where outcomes may
   // wait, so little depends on each that nothing is gained.
   let starts: StartEffect[] = [];
-  const startSoon = (): void => void setImmediate(startTasks);
+  const startSoon = (): void => void defer(startTasks);
   function startTasks(): void {
     if (starts.length === 0) return;
     const due = starts;

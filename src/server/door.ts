@@ -28,6 +28,8 @@ export interface ServerOptions {
   readonly log: Logger;
   /** The input line of each task that failed for good. */
   readonly onFailed: (args: string) => void;
+  /** In place of the reactor: simulations look over its shoulder. */
+  readonly step?: typeof step;
 }
 
 export interface ServerReport extends Counts {
@@ -72,9 +74,14 @@ export function runServer(options: ServerOptions): Server {
   let wakeAt = 0;
   let over = false;
 
-  const box = mailbox<ServerEvent>((events) => {
-    for (const effect of step(state, events, clock.now())) carryOut(effect);
-  }, fail);
+  const react = options.step ?? step;
+  const box = mailbox<ServerEvent>(
+    (events) => {
+      for (const effect of react(state, events, clock.now())) carryOut(effect);
+    },
+    fail,
+    clock.defer,
+  );
 
   function fail(error: unknown): void {
     if (over) return;
