@@ -1,0 +1,259 @@
+/*
+ * What makes connections safe, out of settings and options: which key, TLS or not, which certificate a server shows and which ones a client
+ * takes. The one place that knows the policy; wire/ carries it out. Secrets are never part of a message.
+ */
+import { randomBytes } from "node:crypto";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import type { Clock } from "../base/clock.ts";
+import { systemClock } from "../base/clock.ts";
+import { argumentError, configurationError, type UserError } from "../base/errors.ts";
+import { failureCode, failureReason } from "../base/paths.ts";
+import { shortHost } from "../base/process.ts";
+import type { Config } from "../config/load.ts";
+import type { Loggers } from "../log/logger.ts";
+import type { Certificate, HostNames } from "../wire/certificate.ts";
+import type { ClientTls, ServerTls } from "../wire/tcp.ts";
+import type { ClientAccess } from "./remote.ts";
+import type { ServerAccess } from "./standalone.ts";
+
+/** Options of the command line; null: not given, the configuration counts. */
+interface Words {
+  readonly noTls: boolean;
+  readonly key: string | null;
+  readonly cert: string | null;
+  readonly certKey: string | null;
+  readonly ca: string | null;
+  readonly config: Config;
+  readonly loggers: Loggers;
+}
+
+export interface ServerSecurityOptions extends Words {
+  /** Where it listens. */
+  readonly bind: string;
+}
+
+export interface ClientSecurityOptions extends Words {
+  readonly host: string;
+  /** Who speaks in warnings. */
+  readonly role: "client" | "submit";
+}
+
+/** Throws a UserError for what is not safe, not there, or contradicts itself. Makes the certificate of this site if there is none. */
+export async function serverSecurity(options: ServerSecurityOptions): Promise<ServerAccess> {
+  const { config, loggers, bind } = options;
+  const log = loggers("server");
+  const key = keyOf(options);
+  if (key === "" || key === placeholder)
+    throw argumentError(
+      "Refusing to run server without authentication key (HYPERSHELL_SERVER_AUTH, server.auth or -k)",
+    );
+  const hasTls = usesTls(options);
+  const problem = keyProblem(key, !hasTls && !isLoopback(bind));
+  if (problem?.refused === true) throw argumentError(problem.text);
+  if (problem !== null) log.warning(problem.text);
+  if (!hasTls) {
+    log.warning(tlsIsOff);
+    return { key, tls: null };
+  }
+  const { cert, key: privateKey } = await serverCertificate(options);
+  const tls: ServerTls = { cert, key: privateKey, minVersion: minVersionOf(config), ciphers: await ciphersOf(config) };
+  return { key, tls };
+}
+
+/** Throws a UserError. Makes nothing: a client needs no certificate. */
+export async function clientSecurity(options: ClientSecurityOptions): Promise<ClientAccess> {
+  const { config, loggers, host, role } = options;
+  const log = loggers(role);
+  const key = keyOf(options);
+  const hasTls = usesTls(options);
+  if (key === "") throw argumentError("The authentication key is empty (HYPERSHELL_SERVER_AUTH, server.auth or -k)");
+  if (key === placeholder) log.warning("Using default authentication key - do not use this in production!");
+  else {
+    const problem = keyProblem(key, !hasTls && !isLoopback(host));
+    if (problem?.refused === true) throw argumentError(problem.text);
+    if (problem !== null) log.warning(problem.text);
+  }
+  if (!hasTls) {
+    log.warning(tlsIsOff);
+    return { key, tls: null };
+  }
+  const trust = await trustOf(options);
+  if (trust.trust === "none")
+    loggers("core.tls").warning("TLS verification disabled (insecure mode) - no certificate is looked at");
+  const tls: ClientTls = {
+    ...trust,
+    servername: given(config.text("server.tls.servername")),
+    minVersion: minVersionOf(config),
+    ciphers: await ciphersOf(config),
+  };
+  return { key, tls };
+}
+
+/** A key for one run. */
+export function freshKey(): string {
+  return randomBytes(64).toString("hex");
+}
+
+/** Whether only this host can reach the address. Of names only `localhost` says so. */
+export function isLoopback(host: string): boolean {
+  const name = host.toLowerCase().replace(/^\[(.*)\]$/, "$1");
+  return /^(?:localhost\.?|(?:::ffff:)?127(?:\.\d{1,3}){1,3}|(?:0{0,4}:){2,7}0{0,3}1)$/.test(name);
+}
+
+const placeholder = "<not-secure>";
+const tlsIsOff = "TLS is disabled - this is not recommended for production!";
+const safeLength = 16;
+
+/** What is wrong with a key. `exposed`: whoever can listen on the way can try guesses at leisure. */
+export function keyProblem(key: string, exposed: boolean): { readonly text: string; readonly refused: boolean } | null {
+  if (!/^[\w.+/=-]+$/.test(key))
+    return { text: 'Authentication key must contain only "[A-Za-z0-9._+/=-]"', refused: true };
+  if (key.length >= safeLength) return null;
+  if (exposed)
+    return {
+      text: `Authentication key must be at least ${safeLength} characters without TLS: what others see on the way is enough to guess a shorter one`,
+      refused: true,
+    };
+  return {
+    text: `Authentication key should be at least ${safeLength} characters, shorter ones can be guessed`,
+    refused: false,
+  };
+}
+
+function keyOf({ key, config }: Words): string {
+  return key ?? config.text("server.auth") ?? "";
+}
+
+function usesTls({ noTls, config }: Words): boolean {
+  return !noTls && config.boolean("server.tls.enabled");
+}
+
+/** A setting that may be switched off by a word. */
+function given(text: string | null): string | null {
+  return text === null || /^(?:|<none>|none)$/i.test(text.trim()) ? null : text.trim();
+}
+
+function minVersionOf(config: Config): "TLSv1.2" | "TLSv1.3" {
+  return config.text("server.tls.min_version")?.endsWith("1.3") === true ? "TLSv1.3" : "TLSv1.2";
+}
+
+async function ciphersOf(config: Config): Promise<string | null> {
+  const ciphers = given(config.text("server.tls.ciphers"));
+  if (ciphers === null) return null;
+  const { createSecureContext } = await import("node:tls");
+  try {
+    createSecureContext({ ciphers });
+  } catch {
+    throw refusal(config, "server.tls.ciphers", "names no cipher that is known");
+  }
+  return ciphers;
+}
+
+function refusal(config: Config, key: string, problem: string): UserError {
+  return configurationError("core.tls", `${key} ${problem} (${config.origin(key).label})`);
+}
+
+/** Which certificates count. The first that is set: insecure, fingerprint, cafile. */
+async function trustOf({ ca, config }: Words): Promise<Pick<ClientTls, "ca" | "trust" | "fingerprint">> {
+  const nothing = { ca: null, fingerprint: null } as const;
+  if (config.boolean("server.tls.insecure")) return { ...nothing, trust: "none" };
+  const pinned = given(config.text("server.tls.fingerprint"));
+  const cafile = ca ?? config.text("server.tls.cafile");
+  if (pinned === null && isAutomatic(cafile)) return { ...nothing, trust: "proof" };
+  if (pinned === null && given(cafile) === null) return { ...nothing, trust: "chain" };
+
+  const { parseFingerprint, readAuthorities } = await import("../wire/certificate.ts");
+  if (pinned === null) return { ...nothing, trust: "chain", ca: readAuthorities(cafile ?? "") };
+  const fingerprint = parseFingerprint(pinned);
+  if (fingerprint === null)
+    throw refusal(config, "server.tls.fingerprint", "is no SHA-256 fingerprint: 64 hex digits, as in SHA256:AB:CD:...");
+  return { ...nothing, trust: "fingerprint", fingerprint };
+}
+
+function isAutomatic(path: string | null): boolean {
+  return path === null || path === "" || path === "<auto>";
+}
+
+async function serverCertificate(options: ServerSecurityOptions): Promise<Certificate> {
+  const { config, loggers } = options;
+  const log = loggers("core.tls");
+  const files = userFiles(options);
+  const certificates = await import("../wire/certificate.ts");
+  const keyPath = files === null ? join(config.site.lib, "tls", certificates.keyFile) : files.key;
+  const certificate =
+    files === null ? await ownCertificate(options) : certificates.readCertificate(files.cert, files.key);
+  if (certificates.isOpenToAll(keyPath))
+    log.warning(`Every user of this host can read the private key ${keyPath} (to mend: chmod 600)`);
+  if (certificate.expiresAt < systemClock.now())
+    log.warning(`The certificate expired on ${new Date(certificate.expiresAt).toISOString().slice(0, 10)}`);
+  return certificate;
+}
+
+/** The files of a certificate of the user's own, both or none. */
+function userFiles({ cert, certKey, config }: ServerSecurityOptions): { cert: string; key: string } | null {
+  const certPath = cert ?? config.text("server.tls.cert");
+  const keyPath = certKey ?? config.text("server.tls.key");
+  if (isAutomatic(certPath) && isAutomatic(keyPath)) return null;
+  if (!isAutomatic(certPath) && !isAutomatic(keyPath)) return { cert: certPath!, key: keyPath! };
+  const [has, lacks] = isAutomatic(keyPath) ? ["cert", "key"] : ["key", "cert"];
+  const what = lacks === "key" ? "the private key" : "the certificate";
+  if ((has === "cert" ? cert : certKey) !== null)
+    throw argumentError(`argument --tls-${has}: needs --tls-${lacks} too, ${what} that belongs to it`);
+  throw refusal(config, `server.tls.${has}`, `needs server.tls.${lacks} too, ${what} that belongs to it`);
+}
+
+/**
+ * That of this site. Where none can be kept the run has one of its own: clients that go by the proof of the key do not mind, and those that
+ * go by the certificate are told by the warning why theirs is refused.
+ */
+async function ownCertificate({ config, loggers }: Words): Promise<Certificate> {
+  const log = loggers("core.tls");
+  const { certificateFile, keepCertificate, makeCertificate, makeKey, pairOf, showFingerprint } =
+    await import("../wire/certificate.ts");
+  const folder = join(config.site.lib, "tls");
+  const names = (): Promise<HostNames> => hostNames(systemClock);
+  try {
+    const { certificate, made } = await keepCertificate(folder, names, systemClock.now);
+    const fingerprint = showFingerprint(certificate.fingerprint);
+    if (made) {
+      log.info(`Generated self-signed TLS certificate (${join(folder, certificateFile)})`);
+      log.info(`Certificate fingerprint: ${fingerprint}`);
+    } else log.trace(`Using existing TLS materials (${fingerprint})`);
+    return certificate;
+  } catch (error) {
+    if (failureCode(error) === "") throw error;
+    log.warning(`This run has a certificate of its own, none can be kept in ${folder}: ${failureReason(error)}`);
+  }
+  const key = await makeKey();
+  const certificate = pairOf(await makeCertificate(key, await names(), systemClock.now()), key);
+  log.info(`Certificate fingerprint: ${showFingerprint(certificate.fingerprint)}`);
+  return certificate;
+}
+
+/** Longest that a resolver may take to tell the domain of this host, milliseconds. It is asked once in ten years. */
+const resolverMs = 1000;
+
+/** Without a domain in the name of the host, the resolver may know one. */
+async function hostNames(clock: Clock): Promise<HostNames> {
+  const name = hostname();
+  const short = shortHost(name);
+  if (name.includes(".")) return { full: name, short };
+  const late = Promise.withResolvers<null>();
+  const timer = clock.after(resolverMs, () => late.resolve(null));
+  const full = await Promise.race([domainName(name), late.promise]);
+  timer.cancel();
+  return { full: full ?? name, short };
+}
+
+async function domainName(name: string): Promise<string | null> {
+  const { lookup, lookupService } = await import("node:dns/promises");
+  try {
+    const { address } = await lookup(name);
+    const found = (await lookupService(address, 0)).hostname;
+    // Many hosts call themselves `localhost` when asked for the name of their own address.
+    return found.includes(".") && !/^localhost\b/i.test(found) ? found : null;
+  } catch {
+    return null;
+  }
+}

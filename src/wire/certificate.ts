@@ -1,0 +1,347 @@
+/*
+ * The certificate of a server and its private key: makes them, keeps them in a folder, reads them, and tells certificates apart by
+ * fingerprint. Knows neither settings nor sockets, and writes no log.
+ *
+ * In the folder the key is the truth. It is put there whole and only where none is (a hard link fails if the name is taken), and the
+ * certificate is made of the key that is there. So servers that start together, or one that follows another killed half-way, end up
+ * with one pair, and nobody waits for a lock.
+ */
+import {
+  createPrivateKey,
+  createPublicKey,
+  type KeyObject,
+  randomBytes,
+  randomUUID,
+  X509Certificate,
+} from "node:crypto";
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  copyFileSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
+import { isIP } from "node:net";
+import { dirname, join } from "node:path";
+import { messageOf, runtimeError, type UserError } from "../base/errors.ts";
+import { failureCode, failureReason } from "../base/paths.ts";
+import { writeAll } from "../base/write.ts";
+
+/** PEM texts; what follows the first certificate in `cert` is its chain. */
+export interface Certificate {
+  readonly cert: string;
+  readonly key: string;
+  /** SHA-256 of the first certificate: 64 lower-case hex digits. */
+  readonly fingerprint: string;
+  readonly expiresAt: number;
+}
+
+/** What a host is called, with its domain (if that is known) and without. */
+export interface HostNames {
+  readonly full: string;
+  readonly short: string;
+}
+
+const algorithm = {
+  name: "RSASSA-PKCS1-v1_5",
+  hash: "SHA-256",
+  modulusLength: 3072,
+  publicExponent: new Uint8Array([1, 0, 1]),
+} as const;
+const daysValid = 3650;
+const dayMs = 86_400_000;
+/** For hosts whose clocks differ. */
+const leadMs = 5 * 60_000;
+
+/** A new key, PEM (PKCS 8, not encrypted). WebCrypto finds the primes off the main thread in 75 to 250 ms. */
+export async function makeKey(): Promise<string> {
+  const { privateKey } = await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
+  return pemOf("PRIVATE KEY", await crypto.subtle.exportKey("pkcs8", privateKey));
+}
+
+/** A self-signed certificate for a key, PEM. Throws a UserError for a key that is not RSA. `now`: milliseconds since 1970. */
+export async function makeCertificate(key: string, names: HostNames, now: number): Promise<string> {
+  const privateKey = createPrivateKey(key);
+  if (privateKey.asymmetricKeyType !== "rsa") throw tlsError("a certificate can only be made for an RSA key");
+  // The library finds its parts by decorators, which need this first. Together they take 60 ms, so nobody else loads them.
+  await import("reflect-metadata");
+  const x509 = await import("@peculiar/x509");
+  const san = subjectNames(names).map((value) => ({
+    type: isIP(value) === 0 ? ("dns" as const) : ("ip" as const),
+    value,
+  }));
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+    // Positive, and of one length.
+    serialNumber: `4${randomBytes(16).toString("hex").slice(1)}`,
+    name: [{ O: ["HyperShell"] }, { CN: [commonName(names)] }],
+    notBefore: new Date(now - leadMs),
+    notAfter: new Date(now + daysValid * dayMs),
+    signingAlgorithm: algorithm,
+    keys: {
+      privateKey: await crypto.subtle.importKey("pkcs8", derOf(privateKey), algorithm, true, ["sign"]),
+      publicKey: await crypto.subtle.importKey("spki", derOf(createPublicKey(privateKey)), algorithm, true, ["verify"]),
+    },
+    extensions: [
+      new x509.BasicConstraintsExtension(false, undefined, true),
+      new x509.SubjectAlternativeNameExtension(san),
+    ],
+  });
+  return `${certificate.toString("pem").trimEnd()}\n`;
+}
+
+function derOf(key: KeyObject): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(key.export({ format: "der", type: key.type === "private" ? "pkcs8" : "spki" }));
+}
+
+function pemOf(label: string, der: ArrayBuffer): string {
+  const lines =
+    Buffer.from(der)
+      .toString("base64")
+      .match(/.{1,64}/g) ?? [];
+  return [`-----BEGIN ${label}-----`, ...lines, `-----END ${label}-----`, ""].join("\n");
+}
+
+/** Some resolvers answer with the name under which they looked, which nobody uses. */
+function withoutArpa({ full, short }: HostNames): string {
+  return /\.arpa\.?$/i.test(full) ? short : full;
+}
+
+function subjectNames(names: HostNames): readonly string[] {
+  const own = [withoutArpa(names), names.short].filter((name) => /^[\x21-\x7e]{1,253}$/.test(name));
+  return [...new Set([...own, "localhost", "127.0.0.1", "::1"])];
+}
+
+/** X.520 has room for 64 characters. */
+const longestCommonName = 64;
+
+function commonName(names: HostNames): string {
+  const own = [withoutArpa(names), names.short].filter((name) => name !== "");
+  return own.find((name) => name.length <= longestCommonName) ?? own[0]?.slice(0, longestCommonName) ?? "hypershell";
+}
+
+export const certificateFile = "server.crt";
+export const keyFile = "server.key";
+
+export interface Kept {
+  readonly certificate: Certificate;
+  /** Whether this call made the certificate. */
+  readonly made: boolean;
+}
+
+/**
+ * The pair in a folder, made if it or a part of it is missing. Throws the errors of the file system where the folder cannot be read or written,
+ * and a UserError for files that are there and no pair.
+ */
+export async function keepCertificate(
+  folder: string,
+  names: () => Promise<HostNames>,
+  now: () => number,
+): Promise<Kept> {
+  const keyPath = join(folder, keyFile);
+  const certPath = join(folder, certificateFile);
+  const remedy = `remove both ${keyPath} and ${certPath}, and they are made anew`;
+  let key = readIfThere(keyPath);
+  if (key === null) {
+    mkdirSync(folder, { recursive: true });
+    key = await placeKey(keyPath, certPath);
+  }
+  let cert = readIfThere(certPath);
+  let made = false;
+  if (cert === null) {
+    const own = await attempt(remedy, async () => makeCertificate(parseable(key, keyPath), await names(), now()));
+    made = publish(certPath, own, 0o644);
+    // Another may have been quicker.
+    cert = readIfThere(certPath) ?? own;
+  }
+  const whole = cert;
+  return { certificate: await attempt(remedy, async () => pairOf(whole, key, certPath, keyPath)), made };
+}
+
+async function attempt<Result>(remedy: string, act: () => Promise<Result>): Promise<Result> {
+  try {
+    return await act();
+  } catch (error) {
+    throw tlsError(`${messageOf(error).replace(/^TLSError: /, "")}: ${remedy}`);
+  }
+}
+
+/**
+ * A certificate whose key is gone is of no use and makes way first. That of a server which has just placed both comes back: to it
+ * ours would be another one.
+ */
+async function placeKey(keyPath: string, certPath: string): Promise<string> {
+  const fresh = await makeKey();
+  const aside = freshName(certPath);
+  const moved = rename(certPath, aside);
+  publish(keyPath, fresh, 0o600);
+  const key = readIfThere(keyPath) ?? fresh;
+  if (moved) {
+    if (isPair(readIfThere(aside) ?? "", key)) place(aside, certPath);
+    rmSync(aside, { force: true });
+  }
+  return key;
+}
+
+function rename(from: string, to: string): boolean {
+  try {
+    renameSync(from, to);
+    return true;
+  } catch (error) {
+    if (failureCode(error) === "ENOENT") return false;
+    throw error;
+  }
+}
+
+function isPair(cert: string, key: string): boolean {
+  try {
+    return new X509Certificate(cert).checkPrivateKey(createPrivateKey(key));
+  } catch {
+    return false;
+  }
+}
+
+/** Next to the file, so that it can be moved there in one step. */
+function freshName(path: string): string {
+  return join(dirname(path), `.${process.pid}-${randomUUID()}.tmp`);
+}
+
+/** False: there was one already, and it stays. Nobody ever sees a part of it. */
+function publish(path: string, text: string, mode: number): boolean {
+  const fresh = freshName(path);
+  try {
+    const file = openSync(fresh, "wx", 0o600);
+    try {
+      writeAll(file, Buffer.from(text));
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    chmodSync(fresh, mode);
+    return place(fresh, path);
+  } finally {
+    rmSync(fresh, { force: true });
+  }
+}
+
+/** Of file systems that know no hard links (FAT, some of FUSE and CIFS). */
+const noLinks = ["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK", "EINVAL"];
+
+function place(fresh: string, path: string): boolean {
+  try {
+    linkSync(fresh, path);
+    return true;
+  } catch (error) {
+    if (failureCode(error) === "EEXIST") return false;
+    if (!noLinks.includes(failureCode(error))) throw error;
+  }
+  try {
+    copyFileSync(fresh, path, constants.COPYFILE_EXCL);
+    return true;
+  } catch (error) {
+    if (failureCode(error) === "EEXIST") return false;
+    throw error;
+  }
+}
+
+function readIfThere(path: string): string | null {
+  try {
+    return readFileSync(path, "latin1");
+  } catch (error) {
+    if (failureCode(error) === "ENOENT") return null;
+    throw error;
+  }
+}
+
+/** A pair that the user has made. Both may be in one file. Throws a UserError. */
+export function readCertificate(certPath: string, keyPath: string): Certificate {
+  return pairOf(readPem(certPath), readPem(keyPath), certPath, keyPath);
+}
+
+/** Certificates to trust, PEM. Throws a UserError when there are none in the file, or broken ones. */
+export function readAuthorities(path: string): string {
+  const text = readPem(path);
+  const blocks = text.match(/-----BEGIN (?:TRUSTED )?CERTIFICATE-----[^-]*-----END (?:TRUSTED )?CERTIFICATE-----/g);
+  if (blocks === null) throw tlsError(`${path} holds no certificate (PEM)`);
+  for (const [index, block] of blocks.entries()) {
+    const which = blocks.length === 1 ? "the certificate" : `certificate ${index + 1} of ${blocks.length}`;
+    parsed(() => new X509Certificate(block), `${which} in ${path} is broken`);
+  }
+  return text;
+}
+
+/** A user's file, whose absence is an error. PEM is ASCII, and what is not is found when it is parsed. */
+function readPem(path: string): string {
+  try {
+    return readFileSync(path, "latin1");
+  } catch (error) {
+    const [name, number] = fileErrors[failureCode(error)] ?? ["OSError", failureCode(error)];
+    const reason = failureReason(error);
+    throw tlsError(`[${number}] ${reason[0]?.toUpperCase()}${reason.slice(1)}: '${path}'`, name);
+  }
+}
+
+const fileErrors: Readonly<Record<string, readonly [name: string, number: string]>> = {
+  ENOENT: ["FileNotFoundError", "Errno 2"],
+  EACCES: ["PermissionError", "Errno 13"],
+  EISDIR: ["IsADirectoryError", "Errno 21"],
+};
+
+/** Of two PEM texts. Throws a UserError, which names the files, when they do not belong together. */
+export function pairOf(cert: string, key: string, certPath = "this text", keyPath = "that text"): Certificate {
+  const certificate = parsed(() => new X509Certificate(cert), `${certPath} holds no certificate (PEM)`);
+  if (!certificate.checkPrivateKey(createPrivateKey(parseable(key, keyPath))))
+    throw tlsError(`${keyPath} is not the private key of ${certPath}`);
+  const fingerprint = parseFingerprint(certificate.fingerprint256) ?? "";
+  return { cert, key, fingerprint, expiresAt: certificate.validToDate.getTime() };
+}
+
+function parseable(key: string, path: string): string {
+  if (/-----BEGIN ENCRYPTED|^Proc-Type: 4,ENCRYPTED/m.test(key))
+    throw tlsError(`the private key in ${path} is encrypted, and nobody could be asked for its passphrase`);
+  parsed(() => createPrivateKey(key), `${path} holds no private key (PEM)`);
+  return key;
+}
+
+function parsed<Result>(parse: () => Result, problem: string): Result {
+  try {
+    return parse();
+  } catch {
+    // What the library says of it helps nobody.
+    throw tlsError(problem);
+  }
+}
+
+function tlsError(text: string, name = "TLSError"): UserError {
+  return runtimeError("core.tls", name, text);
+}
+
+/** Whether a file that holds a key can be read by more than its owner and group. */
+export function isOpenToAll(path: string): boolean {
+  if (process.platform === "win32") return false;
+  const status = statSync(path, { throwIfNoEntry: false });
+  return status !== undefined && (status.mode & 0o007) !== 0;
+}
+
+/**
+ * 64 lower-case hex digits, of `SHA256:AB:CD:...`, `AB:CD:...`, plain digits, and what openssl prints (`sha256 Fingerprint=AB:...`), in any case.
+ * null: it is none.
+ */
+export function parseFingerprint(text: string): string | null {
+  const digits = text
+    .trim()
+    .replace(/^sha-?256(?:\s+fingerprint)?\s*[:=]\s*/i, "")
+    .toLowerCase();
+  return /^(?:[\da-f]{64}|[\da-f]{2}(?::[\da-f]{2}){31})$/.test(digits) ? digits.replaceAll(":", "") : null;
+}
+
+/** `SHA256:AB:CD:...`. */
+export function showFingerprint(digits: string): string {
+  return `SHA256:${(digits.toUpperCase().match(/../g) ?? []).join(":")}`;
+}
