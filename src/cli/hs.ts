@@ -62,7 +62,13 @@ const verbs: Verbs = {
     "Run each line of a file or of standard input as a command (hsx)",
     async () => (await import("./cluster.ts")).command,
   ),
-  submit: verb("submit", "Add tasks to the database", async () => (await import("./submit.ts")).command),
+  server: verb("server", "Hand tasks to the clients that connect", async () => (await import("./server.ts")).command),
+  client: verb("client", "Run tasks of a server on this host", async () => (await import("./client.ts")).command),
+  submit: verb(
+    "submit",
+    "Add tasks to the database, or to a running server",
+    async () => (await import("./submit.ts")).command,
+  ),
   initdb: verb(
     "initdb",
     "Create the database, bring an older one up to date",

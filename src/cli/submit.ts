@@ -1,6 +1,6 @@
 /*
- * `hs submit`: one command, or the lines of a file or of standard input, become tasks in the database. Decides what the words mean and which
- * defaults hold; submit/loader.ts does the work.
+ * `hs submit`: one command, or the lines of a file or of standard input, become tasks in the database, or in that of a running server. Decides
+ * what the words mean and which defaults hold; submit/loader.ts does the work.
  */
 import { accessSync, constants, statSync } from "node:fs";
 import { systemClock } from "../base/clock.ts";
@@ -8,6 +8,7 @@ import { UserError, argumentError, configurationError, exitStatus } from "../bas
 import { newId } from "../base/ids.ts";
 import { hostName, userName } from "../base/process.ts";
 import { databaseSettings } from "../cluster/database.ts";
+import type { Queue } from "../cluster/enqueue.ts";
 import type { Config } from "../config/load.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Store } from "../store/store.ts";
@@ -15,17 +16,23 @@ import type { LineSource } from "../submit/lines.ts";
 import type { Expand } from "../submit/loader.ts";
 import { taskFactory } from "../task/factory.ts";
 import type { TaskDefaults, TaskFactory } from "../task/factory.ts";
+import type { Submission } from "../task/task.ts";
 import { joinWords, quoteWord } from "../task/shellwords.ts";
 import { requireTags } from "../task/tag.ts";
 import type { Surroundings } from "../template/surroundings.ts";
 import type { Command, CommandSpec, Context, Parsed } from "./command.ts";
 import { instanceId } from "./instance.ts";
+import { clientTlsOptions, hostOf, hostOption, keyOption, networkWords, portOf, portOption } from "./network.ts";
 import { programVersion } from "./version.ts";
 
 const spec: CommandSpec = {
   name: "hs submit",
-  summary: "Adds tasks to the database: one command, or each line of a file or of standard input.",
-  usage: ["hs submit [ARGS... | -f FILE] [-t TAG...] [options]"],
+  summary:
+    "Adds tasks to the database, or to that of a running server: one command, or each line of a file or of standard input.",
+  usage: [
+    "hs submit [ARGS... | -f FILE] [-t TAG...] [options]",
+    "hs submit [ARGS... | -f FILE] [-t TAG...] --queue [-H ADDR] [-p PORT] [-k KEY] [options]",
+  ],
   positionals: [
     {
       key: "args",
@@ -104,6 +111,21 @@ const spec: CommandSpec = {
       ],
     },
     {
+      title: "To a running server",
+      options: [
+        {
+          key: "queue",
+          names: ["-q", "--queue"],
+          kind: "flag",
+          help: "Send the tasks to a server, with or without a database of its own; none is needed here.",
+        },
+        hostOption,
+        portOption,
+        keyOption,
+        ...clientTlsOptions,
+      ],
+    },
+    {
       title: "Database",
       options: [
         {
@@ -139,11 +161,12 @@ const spec: CommandSpec = {
     "  hs submit -f tasks.in -t site:b",
     "  seq 1000 | hs submit -t group:1 demo --template 'echo {}'",
     "  hs submit <(seq 100) --template 'echo {}'",
+    "  hs submit -f tasks.in --queue -H login07    (key: -k, HYPERSHELL_SERVER_AUTH or server.auth)",
     "",
     "In a file, a line may end with '# HYPERSHELL: site:b cores:4 timeout:10m'; on a line of its own that holds for the lines after it.",
     "A file with a line that cannot be a task is not stored at all; of a stream, the good lines are.",
     "",
-    "Exit status: 0 all tasks are stored, 2 bad argument or bad lines, 3 no database, 5 failure.",
+    "Exit status: 0 all tasks are stored (with --queue: the server said so), 2 bad argument or bad lines, 3 no database, 5 failure.",
   ].join("\n"),
 };
 
@@ -169,33 +192,62 @@ async function run(parsed: Parsed, context: Context): Promise<number> {
     timeout: limit("timeout", "task.timeout"),
     settings: tags,
   };
+  // A group by tag makes the question idle.
+  const tagged = tags.some(({ kind }) => kind === "group");
   const toSubmit: Submit = {
     log,
     template,
     bundleSize: parsed.number("bundleSize") ?? configuredBundle(config),
     open: async () => {
-      const store = await openDatabase(config, context.loggers("data"));
-      const group =
-        parsed.number("group") ??
-        (await defaultGroup(
-          store,
-          tags.some(({ kind }) => kind === "group"),
-          log,
-        ));
-      return { store, factory: taskFactory({ ...defaults, group }, newId) };
+      const submission: Submission = {
+        id: instanceId,
+        time: systemClock.now(),
+        host: hostName(),
+        user: userName(context.env),
+        cwd: context.cwd,
+        template: null,
+        version: programVersion,
+      };
+      const target = await (parsed.flag("queue")
+        ? openServer(parsed, context, config, submission)
+        : openDatabase(config, context.loggers("data")));
+      await target.addSubmission(submission);
+      const group = parsed.number("group") ?? (tagged ? 0 : await defaultGroup(target, log));
+      return { target, factory: taskFactory({ ...defaults, group }, newId) };
     },
-    submission: { cwd: context.cwd, user: userName(context.env) },
   };
+  if (!parsed.flag("queue")) warnOfIdle(parsed, log);
   return input.kind === "single" ? submitOne(input.line, toSubmit) : submitLines(input.path, toSubmit);
 }
+
+/** A database, or what stands for one at the other end of a connection. */
+type Target = Pick<Store, "durable" | "addSubmission" | "activeGroup" | "insert" | "close"> &
+  Partial<Pick<Queue, "broken">>;
 
 interface Submit {
   readonly log: Logger;
   readonly template: SubmitTemplate;
   readonly bundleSize: number | null;
   /** Called when the input has been found good, so that a bad call leaves no trace. */
-  readonly open: () => Promise<{ readonly store: Store; readonly factory: TaskFactory }>;
-  readonly submission: { readonly cwd: string; readonly user: string };
+  readonly open: () => Promise<{ readonly target: Target; readonly factory: TaskFactory }>;
+}
+
+/** Somebody who names a server means one. */
+function warnOfIdle(parsed: Parsed, log: Logger): void {
+  for (const option of [hostOption, portOption, keyOption]) {
+    if (parsed.given(option.key))
+      log.warning(`argument ${option.names.join("/")}: has no effect without -q/--queue, tasks go to the database`);
+  }
+}
+
+async function openServer(parsed: Parsed, context: Context, config: Config, submission: Submission): Promise<Target> {
+  const { loggers } = context;
+  const host = hostOf(parsed, config);
+  const port = portOf(parsed, config, 1);
+  const { clientSecurity } = await import("../cluster/security.ts");
+  const security = await clientSecurity({ ...networkWords(parsed), config, loggers, host, role: "submit" });
+  const { openQueue } = await import("../cluster/enqueue.ts");
+  return openQueue({ host, port, security, submission, clock: systemClock });
 }
 
 function chooseInput(words: readonly string[], file: string | undefined): Input {
@@ -237,7 +289,7 @@ function whatIs(path: string): "nothing" | "folder" | "program" | "file" {
   }
 }
 
-async function submitOne(text: string, { log, template, open, submission }: Submit): Promise<number> {
+async function submitOne(text: string, { log, template, open }: Submit): Promise<number> {
   const { parseLine } = await import("../task/line.ts");
   const { expanded, stamper } = await import("../submit/loader.ts");
   let line = parseLine(text);
@@ -245,24 +297,12 @@ async function submitOne(text: string, { log, template, open, submission }: Subm
   if (expand !== null && line.kind === "task") line = await expanded(expand, line.args, line.settings);
   if (line.kind === "bad") throw argumentError(line.reason);
   if (line.kind !== "task") throw argumentError(`there is no command in '${text}'`);
-  const { store, factory } = await open();
-  try {
-    const stamp = stamper(systemClock);
-    stamp.newBatch();
-    const task = factory.build(line.args, line.settings, stamp.next());
-    await store.addSubmission({
-      ...submission,
-      id: instanceId,
-      time: task.submitTime,
-      host: task.submitHost,
-      template: null,
-      version: programVersion,
-    });
-    await store.insert([task]);
-    log.info(`Submitted task (${task.id})`);
-  } finally {
-    await store.close();
-  }
+  const { target, factory } = await open();
+  const stamp = stamper(systemClock);
+  stamp.newBatch();
+  const task = factory.build(line.args, line.settings, stamp.next());
+  await target.insert([task]).finally(() => target.close());
+  log.info(`Submitted task (${task.id})`);
   return exitStatus.success;
 }
 
@@ -272,31 +312,25 @@ const mostNamed = 10;
 async function submitLines(path: string, toSubmit: Submit): Promise<number> {
   const { openLines } = await import("../submit/lines.ts");
   const { load } = await import("../submit/loader.ts");
-  const { log, template, bundleSize, open, submission } = toSubmit;
+  const { log, template, bundleSize, open } = toSubmit;
   const { expand, pure } = template;
   const source = openLines(path);
   if (source.regular) await requireGood(source, pure ? expand : null, log);
-  const { store, factory } = await open();
-  try {
-    const time = systemClock.now();
-    await store.addSubmission({
-      ...submission,
-      id: instanceId,
-      time,
-      host: hostName(),
-      template: null,
-      version: programVersion,
-    });
-    const clock = systemClock;
-    const { stored, bad } = await load({ source, factory, store, expand, bundleSize, clock, log, patient: false });
-    log.info(`Submitted ${stored} tasks`);
-    if (bad > 0)
-      throw badLines(
-        `${bad} ${bad === 1 ? "line" : "lines"} of ${source.name} left out - mend and submit what is named above`,
-      );
-  } finally {
-    await store.close();
-  }
+  const { target, factory } = await open();
+  const clock = systemClock;
+  const { broken } = target;
+  const loading = load({
+    ...{ source, factory, store: target, expand, bundleSize, clock, log, patient: false },
+    // Input may pause for long: a server that is gone is told at once.
+    ...(broken === undefined ? {} : { signal: broken }),
+  });
+  // A server has said that all is stored when its connection is closed.
+  const { stored, bad } = await loading.finally(() => target.close());
+  log.info(`Submitted ${stored} tasks`);
+  if (bad > 0)
+    throw badLines(
+      `${bad} ${bad === 1 ? "line" : "lines"} of ${source.name} left out - mend and submit what is named above`,
+    );
   return exitStatus.success;
 }
 
@@ -316,9 +350,7 @@ function badLines(text: string): UserError {
   return new UserError(exitStatus.badArgument, "submit", text);
 }
 
-async function defaultGroup(store: Store, tagged: boolean, log: Logger): Promise<number> {
-  // A group by tag makes the question idle.
-  if (tagged) return 0;
+async function defaultGroup(store: Target, log: Logger): Promise<number> {
   const { group, reason } = await store.activeGroup();
   log.info(`Auto-selected task group ${group} (${reason})`);
   return group;

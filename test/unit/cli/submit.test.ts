@@ -4,7 +4,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, wr
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../../src/base/clock.ts";
-import { UserError, argumentError } from "../../../src/base/errors.ts";
+import { UserError } from "../../../src/base/errors.ts";
 import type { Context } from "../../../src/cli/command.ts";
 import { parseFlags } from "../../../src/cli/flags.ts";
 import { command } from "../../../src/cli/submit.ts";
@@ -165,10 +165,14 @@ describe("a single command", () => {
     expect(said.at(-1)).toStartWith(`CRITICAL [] ${reason}`);
     expect(existsSync(join(site.folder, "main.db"))).toBe(false);
   });
-  test("the queue of a server is no option yet", async () => {
+  test("names a server in vain unless the tasks go there", async () => {
     using site = new Site();
-    const thrown: unknown = await site.submit("-q", "x").catch((error: unknown) => error);
-    expect(thrown).toEqual(argumentError("unrecognized arguments: -q x"));
+    const { status, said } = await site.submit("true", "-H", "login07", "-p", "7");
+    expect(status).toBe(0);
+    expect(said.filter((line) => line.startsWith("WARNING"))).toEqual([
+      "WARNING [submit] argument -H/--host: has no effect without -q/--queue, tasks go to the database",
+      "WARNING [submit] argument -p/--port: has no effect without -q/--queue, tasks go to the database",
+    ]);
   });
 });
 

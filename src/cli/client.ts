@@ -1,0 +1,257 @@
+/*
+ * `hs client`: connects to a server and runs its tasks on this host. Here are the options and what they mean together; cluster/remote.ts does
+ * the work.
+ */
+import { argumentError, exitStatus } from "../base/errors.ts";
+import { cpuCount } from "../base/process.ts";
+import type { Command, CommandSpec, Context, Parsed } from "./command.ts";
+import { instanceId } from "./instance.ts";
+import {
+  clientTlsOptions,
+  hostOf,
+  hostOption,
+  keyFromStdin,
+  keyOption,
+  networkWords,
+  portOf,
+  portOption,
+} from "./network.ts";
+import { openOutput } from "./output.ts";
+
+const spec: CommandSpec = {
+  name: "hs client",
+  summary: "Connects to a server and runs its tasks on this host, several at a time.",
+  usage: ["hs client [-H ADDR] [-p PORT] [-k KEY] [-N NUM] [-t CMD] [-T SEC] [options]"],
+  positionals: [],
+  sections: [
+    {
+      title: "Options",
+      options: [
+        {
+          key: "executors",
+          names: ["-N", "--num-threads", "--num-tasks"],
+          kind: "integer",
+          metavar: "NUM",
+          min: 0,
+          help: "Tasks to run at the same time; 0 is the number of cores.",
+          fallback: "1",
+        },
+        {
+          key: "template",
+          names: ["-t", "--template"],
+          kind: "text",
+          metavar: "CMD",
+          help: "Command to make of each line, for tasks that were submitted without one; see hsx --help.",
+          fallback: "{}, the line itself",
+        },
+        {
+          key: "timeout",
+          names: ["-T", "--timeout"],
+          kind: "seconds",
+          metavar: "SEC",
+          min: 1,
+          help: "Leave after this long without tasks; also 90s 10m 2h 1d.",
+          fallback: "never",
+        },
+        {
+          key: "delay",
+          names: ["-d", "--delay-start"],
+          kind: "float",
+          metavar: "SEC",
+          help: "Wait before connecting; negative: a random time up to that, so that a thousand clients do not come at once.",
+          fallback: "0",
+        },
+        {
+          key: "bundleSize",
+          names: ["-b", "--bundlesize"],
+          kind: "integer",
+          metavar: "SIZE",
+          min: 1,
+          help: "Most finished tasks to return at once.",
+          fallback: "as many as there are",
+        },
+        {
+          key: "bundleWait",
+          names: ["-w", "--bundlewait"],
+          kind: "seconds",
+          metavar: "SEC",
+          min: 0,
+          help: "Longest that a finished task waits for others to be returned with it; mostly it is milliseconds.",
+          fallback: "5",
+        },
+        {
+          key: "noConfirm",
+          names: ["--no-confirm"],
+          kind: "flag",
+          help: "Accepted, changes nothing: receipts cost nothing here and stay on.",
+        },
+      ],
+    },
+    {
+      title: "Server",
+      options: [
+        hostOption,
+        portOption,
+        keyOption,
+        {
+          key: "authStdin",
+          names: ["--auth-stdin"],
+          kind: "flag",
+          help: "Read the key from the first line of standard input.",
+          hidden: true,
+        },
+        ...clientTlsOptions,
+      ],
+    },
+    {
+      title: "Limits",
+      options: [
+        {
+          key: "taskTimeout",
+          names: ["-W", "--task-timeout"],
+          kind: "seconds",
+          metavar: "SEC",
+          min: 1,
+          help: "Walltime limit of each task; also 90s 10m 2h 1d.",
+          fallback: "none",
+        },
+        {
+          key: "signalWait",
+          names: ["-S", "--signalwait"],
+          kind: "seconds",
+          metavar: "SEC",
+          min: 0,
+          help: "Pause between SIGINT, SIGTERM and SIGKILL for a task that must end.",
+          fallback: "10",
+        },
+      ],
+    },
+    {
+      title: "Output",
+      options: [
+        {
+          key: "capture",
+          names: ["--capture"],
+          kind: "flag",
+          help: "One .out and one .err file per task, under lib/task of the site.",
+        },
+        {
+          key: "output",
+          names: ["-o", "--output"],
+          kind: "text",
+          metavar: "PATH",
+          help: "Standard output of all tasks into one file.",
+          fallback: "stdout",
+        },
+        {
+          key: "errors",
+          names: ["-e", "--errors"],
+          kind: "text",
+          metavar: "PATH",
+          help: "Standard error of all tasks into one file.",
+          fallback: "stderr",
+        },
+        {
+          key: "availableCores",
+          names: ["--available-cores"],
+          kind: "flag",
+          help: "Print the number of cores and stop.",
+          hidden: true,
+        },
+        {
+          key: "availableSshGroups",
+          names: ["--available-ssh-groups"],
+          kind: "flag",
+          help: "Print the names in ssh.nodelist and stop.",
+          hidden: true,
+        },
+      ],
+    },
+  ],
+  exclusive: [["auth", "authStdin"]],
+  epilog: [
+    "Examples:",
+    "  export HYPERSHELL_SERVER_AUTH=$(cat ~/key)               (as the server has it)",
+    "  hs client -H login07 -N16 -T60 --capture",
+    "  hs client -H login07 -p 50002 -N0 -t 'singularity exec image.sif {}'",
+    "",
+    "  In a pilot job of Slurm: warned five minutes before its time is up, it takes no more tasks and lets those that run end.",
+    "    #SBATCH -c48 --signal=B:USR1@300",
+    "    exec hs client -H login07 -N48 -T60 --capture 2>>client.log",
+    "",
+    "Connection:",
+    "  A server that is not there yet is tried for client.connect seconds (15). When the connection breaks tasks go on, and the server (or the one",
+    "  that was started in its place) is tried for client.reconnect seconds (600); it then hears what has finished meanwhile.",
+    "",
+    "Signals:",
+    "  Ctrl-C, TERM   stop every task, give it back and go (a second Ctrl-C: at once)",
+    "  USR1           take nothing more, let running tasks end, go",
+    "  USR2           take nothing more, stop running tasks, return their outcomes, go",
+    "",
+    "Exit status: 0 left in order, 4 interrupted (Ctrl-C), 143 terminated, 2 bad argument, 3 bad configuration, 5 server not reached or other errors.",
+  ].join("\n"),
+};
+
+function checkTogether(parsed: Parsed): void {
+  if (!parsed.flag("capture")) return;
+  for (const [key, names] of [
+    ["output", "-o/--output"],
+    ["errors", "-e/--errors"],
+  ] as const) {
+    if (parsed.given(key)) throw argumentError(`argument --capture: not allowed with argument ${names}`);
+  }
+}
+
+async function run(parsed: Parsed, context: Context): Promise<number> {
+  if (parsed.flag("availableCores")) return print([`${cpuCount()}`], context);
+  if (parsed.flag("availableSshGroups")) return print(sshGroups(context), context);
+  checkTogether(parsed);
+  const config = context.config();
+  const host = hostOf(parsed, config);
+  const port = portOf(parsed, config, 1);
+  const delay = parsed.number("delay") ?? 0;
+  const idle = parsed.number("timeout") ?? config.number("client.timeout") ?? 0;
+  const bundleWait = parsed.number("bundleWait") ?? config.number("client.bundlewait");
+  const words = networkWords(parsed);
+  const key = parsed.flag("authStdin") ? await keyFromStdin() : words.key;
+  const { clientSecurity } = await import("../cluster/security.ts");
+  const security = await clientSecurity({ ...words, key, config, loggers: context.loggers, host, role: "client" });
+  const { runClientAlone } = await import("../cluster/remote.ts");
+  const { stoppedBy } = await runClientAlone({
+    instanceId,
+    env: context.env,
+    cwd: context.cwd,
+    config,
+    loggers: context.loggers,
+    host,
+    port,
+    security,
+    executors: parsed.number("executors") ?? 1,
+    template: parsed.text("template") ?? null,
+    bundleSize: parsed.number("bundleSize") ?? config.integer("client.bundlesize"),
+    bundleWaitMs: bundleWait === null ? null : bundleWait * 1000,
+    delayMs: (delay < 0 ? Math.random() * -delay : delay) * 1000,
+    capture: parsed.flag("capture"),
+    output: parsed.text("output") ?? null,
+    errors: parsed.text("errors") ?? null,
+    idleMs: idle === 0 ? null : idle * 1000,
+    taskTimeout: parsed.number("taskTimeout") ?? config.number("task.timeout"),
+    signalWaitMs: (parsed.number("signalWait") ?? config.number("task.signalwait") ?? 10) * 1000,
+  });
+  if (stoppedBy === "SIGINT") return exitStatus.interrupted;
+  return stoppedBy === "SIGTERM" ? exitStatus.terminated : exitStatus.success;
+}
+
+function print(lines: readonly string[], context: Context): number {
+  const output = openOutput(1, context.env);
+  for (const line of lines) output.write(`${line}\n`);
+  return exitStatus.success;
+}
+
+/** For shell completion. A list or a pattern has no groups. */
+function sshGroups(context: Context): readonly string[] {
+  const nodes = context.config().raw("ssh.nodelist");
+  return typeof nodes === "object" && nodes !== null && !Array.isArray(nodes) ? Object.keys(nodes) : [];
+}
+
+export const command: Command = { spec, bare: "usage", run };

@@ -1,0 +1,269 @@
+/*
+ * `hs server`: a server by itself, to which clients and submitters come. Here are the options and what they mean together;
+ * cluster/standalone.ts does the work.
+ */
+import { argumentError, exitStatus } from "../base/errors.ts";
+import type { Command, CommandSpec, Context, Parsed } from "./command.ts";
+import { instanceId } from "./instance.ts";
+import { defaultPort, keyOption, networkWords, portOf, portOption, serverTlsOptions } from "./network.ts";
+import { openOutput } from "./output.ts";
+import { refuseOverwriting } from "./overwrite.ts";
+import { programVersion } from "./version.ts";
+
+const spec: CommandSpec = {
+  name: "hs server",
+  summary: "Hands tasks to the clients that connect to it, and remembers how each one went.",
+  usage: ["hs server [FILE | --forever | --restart] [-H ADDR] [-p PORT] [-k KEY] [options]"],
+  positionals: [
+    {
+      key: "file",
+      metavar: "FILE",
+      min: 0,
+      max: 1,
+      help: "Task file, one command a line ('-' or nothing: standard input); ends when all of it is done.",
+    },
+  ],
+  sections: [
+    {
+      title: "Options",
+      options: [
+        {
+          key: "bind",
+          names: ["-H", "--bind"],
+          kind: "text",
+          metavar: "ADDR",
+          help: "Address to listen on; 0.0.0.0 (or ::) is every one of this host.",
+          fallback: "localhost, or server.bind",
+        },
+        { ...portOption, help: "Port to listen on; 0 is any that is free." },
+        keyOption,
+        ...serverTlsOptions,
+        {
+          key: "availablePorts",
+          names: ["--available-ports"],
+          kind: "flag",
+          help: "Print ten free ports and stop.",
+          hidden: true,
+        },
+      ],
+    },
+    {
+      title: "What is scheduled",
+      options: [
+        {
+          key: "forever",
+          names: ["--forever"],
+          kind: "flag",
+          help: "No input: run what the database holds and whatever is submitted later; never stop by itself.",
+        },
+        {
+          key: "restart",
+          names: ["--restart"],
+          kind: "flag",
+          help: "No input: run what the database still holds, from hs submit and earlier runs, then stop.",
+        },
+        {
+          key: "retries",
+          names: ["-r", "--max-retries"],
+          kind: "integer",
+          metavar: "NUM",
+          min: 0,
+          help: "Try a failed task again, this many times.",
+          fallback: "0, or server.attempts less one",
+        },
+        { key: "eager", names: ["--eager"], kind: "flag", help: "Try failed tasks again before new ones." },
+        {
+          key: "bundleSize",
+          names: ["-b", "--bundlesize"],
+          kind: "integer",
+          metavar: "SIZE",
+          min: 1,
+          help: "Most tasks to hand to a client at once.",
+          fallback: "as many as there are",
+        },
+        {
+          key: "bundleWait",
+          names: ["-w", "--bundlewait"],
+          kind: "seconds",
+          metavar: "SEC",
+          min: 0,
+          help: "Accepted, changes nothing: tasks do not wait for a bundle to fill.",
+        },
+        {
+          key: "poll",
+          names: ["-Q", "--poll"],
+          kind: "seconds",
+          metavar: "SEC",
+          min: 1,
+          help: "Longest pause between two looks at the database when idle.",
+          fallback: "30",
+        },
+        {
+          key: "noConfirm",
+          names: ["--no-confirm"],
+          kind: "flag",
+          help: "Accepted, changes nothing: receipts cost nothing here and stay on.",
+        },
+      ],
+    },
+    {
+      title: "What a task needs, unless it says so itself (tasks of FILE)",
+      options: [
+        {
+          key: "taskCores",
+          names: ["-c", "--task-cores"],
+          kind: "integer",
+          metavar: "NUM",
+          min: 0,
+          help: "Cores; 0 is none.",
+          fallback: "none",
+        },
+        {
+          key: "taskMemory",
+          names: ["-m", "--task-memory"],
+          kind: "size",
+          metavar: "MEM",
+          help: "Memory, as in 512MB or 1.5GB; 0 is none.",
+          fallback: "none",
+        },
+        {
+          key: "taskTimeout",
+          names: ["-W", "--task-timeout"],
+          kind: "seconds",
+          metavar: "SEC",
+          min: 0,
+          help: "Walltime limit; also 90s 10m 2h 1d; 0 is none.",
+          fallback: "none",
+        },
+      ],
+    },
+    {
+      title: "Database",
+      options: [
+        {
+          key: "noDb",
+          names: ["--no-db"],
+          kind: "flag",
+          help: "Keep nothing: tasks live in memory for this run only.",
+        },
+        {
+          key: "initdb",
+          names: ["--initdb"],
+          kind: "flag",
+          help: "Accepted, changes nothing: missing tables are created anyway.",
+        },
+      ],
+    },
+    {
+      title: "Output",
+      options: [
+        {
+          key: "print",
+          names: ["--print"],
+          kind: "flag",
+          help: "The lines of tasks that failed for good on standard output, ready to be input again.",
+        },
+        {
+          key: "failures",
+          names: ["-f", "--failures"],
+          kind: "text",
+          metavar: "PATH",
+          help: "The same in a file ('-': standard output).",
+        },
+      ],
+    },
+  ],
+  exclusive: [
+    ["noDb", "initdb"],
+    ["print", "failures"],
+  ],
+  epilog: [
+    "Examples:",
+    "  export HYPERSHELL_SERVER_AUTH=$(openssl rand -hex 32)    (the same on every host)",
+    "  hs server --forever -H 0.0.0.0 -r2                       (on a login node)",
+    "  hs client -H login07 -N16 -T60 --capture                 (on each compute node, as many as you like)",
+    "  hs submit -f tasks.in                                    (where the database is)",
+    "  hs submit -f tasks.in --queue -H login07                 (anywhere)",
+    "",
+    "  hs server tasks.in -f tasks.failed -H 0.0.0.0            (ends when all is done; clients leave by themselves)",
+    "  hs server --no-db --forever --print                      (in memory, fed by hs submit --queue)",
+    "",
+    "Clients:",
+    "  They need the address, the port and the key; nothing has to be copied to them. A client that is lost gives its tasks to others after",
+    "  server.grace seconds (30), or server.evict (600) if its connection stays open. A server that was killed is started again with --restart or",
+    "  --forever on the same port: its clients go on meanwhile, come back, and deliver what they have finished.",
+    "",
+    "Signals:",
+    "  Ctrl-C, TERM   clients stop every task and leave; what did not finish stays unfinished",
+    "  USR1           hand out nothing more, let running tasks end",
+    "  USR2           hand out nothing more, stop running tasks; their outcomes count",
+    "",
+    "Exit status: 0 all tasks succeeded (or --forever was stopped), 7 some failed or were not run, 4 interrupted (Ctrl-C), 143 terminated, 2 bad argument, 3 bad configuration, 5 other errors.",
+  ].join("\n"),
+};
+
+/** What the parser cannot know: options that contradict each other. */
+function checkTogether(parsed: Parsed): void {
+  const file = parsed.words("file").length > 0;
+  const refuse = (condition: boolean, text: string): void => {
+    if (condition) throw argumentError(text);
+  };
+  const [forever, restart] = [parsed.flag("forever"), parsed.flag("restart")];
+  refuse(forever && restart, "argument --restart: not allowed with argument --forever");
+  refuse(file && forever, "--forever takes no input of its own (hs submit gives it tasks): not allowed with FILE");
+  refuse(file && restart, "--restart takes no new input: not allowed with FILE");
+  refuse(restart && parsed.flag("noDb"), "--restart continues from a database: not allowed with --no-db");
+  if (!forever && !restart)
+    refuseOverwriting(parsed.words("file")[0] ?? "-", [["-f/--failures", parsed.text("failures")]]);
+}
+
+async function run(parsed: Parsed, context: Context): Promise<number> {
+  if (parsed.flag("availablePorts")) return printPorts(context);
+  checkTogether(parsed);
+  const config = context.config();
+  const bind = (parsed.text("bind") ?? config.text("server.bind") ?? "localhost").replace(/^\[(.*)\]$/, "$1");
+  const port = portOf(parsed, config, 0);
+  const retries = parsed.number("retries");
+  const [forever, restart] = [parsed.flag("forever"), parsed.flag("restart")];
+  const { serverSecurity } = await import("../cluster/security.ts");
+  const security = await serverSecurity({ ...networkWords(parsed), config, loggers: context.loggers, bind });
+  const { runServerAlone } = await import("../cluster/standalone.ts");
+  const report = await runServerAlone({
+    instanceId,
+    version: programVersion,
+    cwd: context.cwd,
+    config,
+    loggers: context.loggers,
+    file: forever || restart ? null : (parsed.words("file")[0] ?? "-"),
+    attempts: retries === undefined ? (config.integer("server.attempts") ?? 1) : retries + 1,
+    eager: parsed.flag("eager") || config.boolean("server.eager"),
+    noDatabase: parsed.flag("noDb"),
+    restart,
+    forever,
+    bundleSize: parsed.number("bundleSize") ?? config.integer("server.bundlesize"),
+    pollMs: (parsed.number("poll") ?? config.number("server.poll") ?? 30) * 1000,
+    taskCores: parsed.number("taskCores") ?? config.integer("task.cores"),
+    taskMemory: parsed.number("taskMemory") ?? config.integer("task.memory"),
+    taskTimeout: parsed.number("taskTimeout") ?? config.integer("task.timeout"),
+    failures: parsed.flag("print") ? "-" : (parsed.text("failures") ?? null),
+    bind,
+    port,
+    security,
+  });
+  if (report.stoppedBy === "SIGINT") return exitStatus.interrupted;
+  if (report.stoppedBy === "SIGTERM") return exitStatus.terminated;
+  // Without an end there is no "all of it": what failed was told while it ran.
+  if (report.complete || forever || config.boolean("server.exitzero")) return exitStatus.success;
+  return exitStatus.tasksFailed;
+}
+
+const portsShown = 10;
+
+/** For shell completion. */
+async function printPorts(context: Context): Promise<number> {
+  const { freePorts } = await import("../cluster/ports.ts");
+  for (const port of await freePorts(defaultPort, portsShown)) openOutput(1, context.env).write(`${port}\n`);
+  return exitStatus.success;
+}
+
+export const command: Command = { spec, bare: "stdin", run };
