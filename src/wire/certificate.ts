@@ -147,21 +147,16 @@ export async function keepCertificate(
   const keyPath = join(folder, keyFile);
   const certPath = join(folder, certificateFile);
   const remedy = `remove both ${keyPath} and ${certPath}, and they are made anew`;
-  let key = readIfThere(keyPath);
-  if (key === null) {
-    mkdirSync(folder, { recursive: true });
-    key = await placeKey(keyPath, certPath);
-  }
-  let cert = readIfThere(certPath);
-  let made = false;
-  if (cert === null) {
-    const own = await attempt(remedy, async () => makeCertificate(parseable(key, keyPath), await names(), now()));
-    made = publish(certPath, own, 0o644);
-    // Another may have been quicker.
-    cert = readIfThere(certPath) ?? own;
-  }
-  const whole = cert;
-  return { certificate: await attempt(remedy, async () => pairOf(whole, key, certPath, keyPath)), made };
+  const key = readIfThere(keyPath) ?? (await placeKey(keyPath, certPath));
+  const found = readIfThere(certPath);
+  const own =
+    found === null
+      ? await attempt(remedy, async () => makeCertificate(parseable(key, keyPath), await names(), now()))
+      : null;
+  const made = own !== null && publish(certPath, own, 0o644);
+  // Another may have been quicker.
+  const cert = found ?? readIfThere(certPath) ?? own ?? "";
+  return { certificate: await attempt(remedy, async () => pairOf(cert, key, certPath, keyPath)), made };
 }
 
 async function attempt<Result>(remedy: string, act: () => Promise<Result>): Promise<Result> {
@@ -177,6 +172,7 @@ async function attempt<Result>(remedy: string, act: () => Promise<Result>): Prom
  * ours would be another one.
  */
 async function placeKey(keyPath: string, certPath: string): Promise<string> {
+  mkdirSync(dirname(keyPath), { recursive: true });
   const fresh = await makeKey();
   const aside = freshName(certPath);
   const moved = rename(certPath, aside);
@@ -325,8 +321,12 @@ function tlsError(text: string, name = "TLSError"): UserError {
 /** Whether a file that holds a key can be read by more than its owner and group. */
 export function isOpenToAll(path: string): boolean {
   if (process.platform === "win32") return false;
-  const status = statSync(path, { throwIfNoEntry: false });
-  return status !== undefined && (status.mode & 0o007) !== 0;
+  try {
+    return (statSync(path).mode & 0o007) !== 0;
+  } catch {
+    // Not there, or out of reach: nobody reads it.
+    return false;
+  }
 }
 
 /**
