@@ -75,12 +75,12 @@ function openPlace(): Place {
 }
 
 async function refusalOf(access: Promise<unknown>): Promise<string> {
-  const failure = await access.then(
-    () => null,
-    (error: unknown) => error,
-  );
-  if (failure instanceof UserError) return `${failure.status} [${failure.logger}] ${failure.message}`;
-  if (failure !== null) throw failure;
+  try {
+    await access;
+  } catch (error) {
+    if (error instanceof UserError) return `${error.status} [${error.logger}] ${error.message}`;
+    throw error;
+  }
   return "taken";
 }
 
