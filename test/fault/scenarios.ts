@@ -14,8 +14,10 @@ import { linesOf, openSite, type Running, type Site, until } from "../e2e/harnes
 export interface Tally {
   readonly tasks: number;
   readonly ranTwice: number;
-  /** Started on a client that was declared lost, and not recorded by then. */
+  /** Were with a client that was declared lost, not recorded by then, and started there. */
   readonly onLost: number;
+  /** Those of them whose outcome came back before they began elsewhere; all others ran twice. */
+  readonly backInTime: number;
 }
 
 export interface Scenario {
@@ -51,10 +53,10 @@ interface Cluster extends AsyncDisposable {
   readonly restart: () => void;
 }
 
-/** One client at the moment when it was declared lost. */
+/** A client that was declared lost, and the tasks that it had then. Only these may run twice. */
 interface Loss {
-  readonly started: ReadonlySet<string>;
-  readonly recorded: ReadonlySet<string>;
+  readonly client: string;
+  readonly held: ReadonlySet<string>;
 }
 
 interface Start {
@@ -166,14 +168,14 @@ function recorded(cluster: Cluster, client: string, log: string): string[] {
   return linesOf(log).flatMap((line) => /Completed task \((\S+)\)/.exec(line)?.[1] ?? []);
 }
 
-/** As it is when the server has given up on that client; of one that is dead also later. */
+/** What a client that is dead had begun and could not report; to be asked when the server has given up on it, or later. */
 function lossOf(cluster: Cluster, client: string): Loss {
   const log = cluster.server.stderr();
   // Without a database the log is the record: up to the line that says that the client is lost.
   const end = log.indexOf("Evicting client");
   const known = new Set(recorded(cluster, client, end < 0 ? log : log.slice(0, end)));
-  const mine = starts(cluster).filter((start) => start.client === client);
-  return { started: new Set(mine.map(({ task }) => task)), recorded: known };
+  const begun = starts(cluster).flatMap((start) => (start.client === client ? [start.task] : []));
+  return { client, held: new Set(begun.filter((task) => !known.has(task))) };
 }
 
 // ---- the end
@@ -205,9 +207,9 @@ async function conclude(
 
   const onLost = new Set<string>();
   const allowed = new Map<string, number>();
-  for (const { started, recorded: known } of losses.map((loss) => loss())) {
-    for (const task of started) {
-      if (known.has(task)) continue;
+  for (const { client, held } of losses.map((loss) => loss())) {
+    for (const task of held) {
+      if (runs.get(task)?.includes(client) !== true) continue;
       onLost.add(task);
       allowed.set(task, (allowed.get(task) ?? 1) + 1);
     }
@@ -222,7 +224,8 @@ async function conclude(
     const first = problems.slice(0, 10).join("\n");
     throw new Error(`${problems.length} problems:\n${first}\n${said(cluster)}`);
   }
-  return { tasks: plan.tasks, ranTwice: twice.length, onLost: onLost.size };
+  const ranTwice = twice.length;
+  return { tasks: plan.tasks, ranTwice, onLost: onLost.size, backInTime: onLost.size - ranTwice };
 }
 
 interface Row {
@@ -250,12 +253,15 @@ function wrongLog(log: string, tasks: number): string[] {
   return problems;
 }
 
-/** The server has given up on this client, and on nobody else. */
-async function evicted(cluster: Cluster, client: string): Promise<void> {
+/** Waits until the server has given up on this client, and on nobody else; looks now and then meanwhile. */
+async function evicted(cluster: Cluster, client: string, look: () => void = () => undefined): Promise<void> {
   const { server } = cluster;
   const lines = (): readonly string[] => linesOf(server.stderr()).filter((line) => line.includes("Evicting client"));
   await until(
-    () => lines().length > 0,
+    () => {
+      look();
+      return lines().length > 0;
+    },
     () => `nobody was evicted\n${said(cluster)}`,
     timeoutMs,
   );
@@ -297,7 +303,10 @@ async function bothKilled(seed: number): Promise<Tally> {
   return await conclude(cluster, [() => lossOf(cluster, id)], true, [victim]);
 }
 
-/** Stopped, a client says nothing and its connection stays; its tasks run on. */
+/**
+ * Stopped, a client says nothing and its connection stays; its tasks run on. With an odd seed it goes on as soon as it is evicted, and its
+ * outcomes may be the first; with an even one when all it had has begun elsewhere.
+ */
 async function clientStopped(seed: number): Promise<Tally> {
   // Work for longer than it takes to be evicted: ten seconds are the least that can be set.
   const wanted = { ...plan, tasks: 1200, longEvery: 2, env: { HYPERSHELL_SERVER_EVICT: "10" } };
@@ -306,10 +315,27 @@ async function clientStopped(seed: number): Promise<Tally> {
   const victim = cluster.clients[seed % clientCount]!;
   const id = clientIdOf(cluster, seed % clientCount);
   victim.kill("SIGSTOP");
-  await evicted(cluster, id);
-  const loss = lossOf(cluster, id);
+  // Until it is evicted the rows say what it has, also what it has not begun: it may do so before it hears that it is lost.
+  let held: readonly string[] = [];
+  const look = (): void => {
+    const sql = "select id from task where client_id = ? and completion_time is null";
+    const found = query<{ id: string }>(cluster, sql, id);
+    if (found.length > 0) held = found.map((row) => row.id);
+  };
+  await evicted(cluster, id, look);
+  const elsewhere = seed % 2 === 0;
+  if (elsewhere)
+    await until(
+      () => areElsewhere(cluster, held, id),
+      () => `not run again\n${said(cluster)}`,
+    );
   victim.kill("SIGCONT");
-  return await conclude(cluster, [() => loss], false, []);
+  return await conclude(cluster, [() => ({ client: id, held: new Set(held) })], elsewhere, []);
+}
+
+function areElsewhere(cluster: Cluster, tasks: readonly string[], client: string): boolean {
+  const others = new Set(starts(cluster).flatMap((start) => (start.client === client ? [] : [start.task])));
+  return tasks.every((task) => others.has(task));
 }
 
 const inMemory: Plan = { ...plan, database: false, env: { HYPERSHELL_LOGGING_LEVEL: "debug" } };
