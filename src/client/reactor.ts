@@ -30,7 +30,7 @@ const missedBeats = 3;
 
 export function step(state: ClientState, events: readonly ClientEvent[], now: number): ClientEffect[] {
   const effects: ClientEffect[] = [];
-  if (state.phase.at === "done") return effects;
+  if (isDone(state)) return effects;
   for (const event of events) take(state, event, now, effects);
   keepLink(state, now, effects);
   // Outcomes go out before anything new starts: a start takes the processor for a while.
@@ -40,7 +40,7 @@ export function step(state: ClientState, events: readonly ClientEvent[], now: nu
   idle(state, now, effects);
   beat(state, now, effects);
   conclude(state, effects);
-  effects.push({ kind: "wake", at: nextWake(state) });
+  if (!isDone(state)) effects.push({ kind: "wake", at: nextWake(state) });
   return effects;
 }
 
@@ -512,4 +512,8 @@ function nextWake(state: ClientState): number {
 
 function note(effects: ClientEffect[], level: Extract<ClientEffect, { kind: "note" }>["level"], text: Text): void {
   effects.push({ kind: "note", level, text });
+}
+
+function isDone(state: ClientState): boolean {
+  return state.phase.at === "done";
 }
