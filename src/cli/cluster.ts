@@ -1,17 +1,24 @@
 /*
- * `hs cluster` (hsx): a server and its client on this machine, in one process. Here are the options and what they mean together;
- * cluster/run.ts does the work.
+ * `hs cluster` (hsx): a server and its clients, one in the same process or many that a launcher brings up elsewhere. Here are the options and
+ * what they mean together; cluster/run.ts and cluster/launched.ts do the work.
  */
-import { fstatSync, statSync } from "node:fs";
 import { argumentError, exitStatus } from "../base/errors.ts";
+import type { ClusterOptions } from "../cluster/run.ts";
+import type { Launch } from "../cluster/launched.ts";
+import type { ClusterReport } from "../cluster/serve.ts";
+import type { Config } from "../config/load.ts";
 import type { Command, CommandSpec, Context, Parsed } from "./command.ts";
 import { instanceId } from "./instance.ts";
+import { refuseOverwriting } from "./overwrite.ts";
 import { programVersion } from "./version.ts";
 
 const spec: CommandSpec = {
   name: "hs cluster",
   summary: "Runs each line of the input as a command, several at a time, and remembers how each one went.",
-  usage: ["hsx [FILE | --restart | --forever] [-N NUM] [-t CMD] [-f PATH] [options]"],
+  usage: [
+    "hsx [FILE | --restart | --forever] [-N NUM] [-t CMD] [-f PATH] [options]",
+    "hsx [FILE | --restart | --forever] --launcher=ARGS | --mpi | --ssh [HOST] [options]",
+  ],
   positionals: [
     {
       key: "file",
@@ -31,7 +38,7 @@ const spec: CommandSpec = {
           kind: "integer",
           metavar: "NUM",
           min: 0,
-          help: "Tasks to run at the same time; 0 is the number of cores.",
+          help: "Tasks to run at the same time, on each client; 0 is the number of cores.",
           fallback: "1",
         },
         {
@@ -48,7 +55,7 @@ const spec: CommandSpec = {
           kind: "seconds",
           metavar: "SEC",
           min: 0,
-          help: "Stop after this long without tasks; 0 is never.",
+          help: "A client leaves after this long without tasks; 0 is never.",
           fallback: "never",
         },
         {
@@ -56,7 +63,7 @@ const spec: CommandSpec = {
           names: ["-d", "--delay-start"],
           kind: "float",
           metavar: "SEC",
-          help: "Wait before the first task; negative: a random time up to that.",
+          help: "Wait before the first task of a client; negative: a random time up to that.",
           fallback: "0",
         },
         {
@@ -64,6 +71,96 @@ const spec: CommandSpec = {
           names: ["--no-confirm"],
           kind: "flag",
           help: "Accepted, changes nothing: receipts cost nothing here and stay on.",
+        },
+      ],
+    },
+    {
+      title: "Clients elsewhere (one of the first three)",
+      options: [
+        {
+          key: "launcher",
+          names: ["--launcher"],
+          kind: "text",
+          metavar: "ARGS",
+          help: "Command that starts a client on each host or slot it knows, run once: 'srun -n8'.",
+        },
+        { key: "mpi", names: ["--mpi"], kind: "flag", help: "The same as --launcher=mpirun." },
+        {
+          key: "ssh",
+          names: ["--ssh"],
+          kind: "optional",
+          metavar: "HOST",
+          help: "A client on each of these hosts: a,b or n[00-03,7].x; without HOST those of ssh.nodelist.",
+        },
+        {
+          key: "sshArgs",
+          names: ["--ssh-args"],
+          kind: "text",
+          metavar: "ARGS",
+          help: "More arguments for ssh, as --ssh-args='-p 2222 -i key'.",
+          fallback: "ssh.args",
+        },
+        {
+          key: "sshGroup",
+          names: ["--ssh-group"],
+          kind: "text",
+          metavar: "NAME",
+          help: "With a bare --ssh: the hosts of this group of ssh.nodelist.",
+        },
+        {
+          key: "env",
+          names: ["-E", "--env"],
+          kind: "flag",
+          help: "With --ssh: set our HYPERSHELL_* variables over there too. A launcher gets them anyway.",
+        },
+        {
+          key: "remoteExe",
+          names: ["--remote-exe"],
+          kind: "text",
+          metavar: "PATH",
+          help: "The hs that is there.",
+          fallback: "the path of this one",
+        },
+        {
+          key: "bind",
+          names: ["-H", "--bind"],
+          kind: "text",
+          metavar: "ADDR",
+          help: "Address to listen on, and to send clients to.",
+          fallback: "every address, and the name of this host",
+        },
+        {
+          key: "port",
+          names: ["-p", "--port"],
+          kind: "integer",
+          metavar: "PORT",
+          min: 0,
+          help: "Port to listen on; 0 is any that is free.",
+          fallback: "the first free one from 50001",
+        },
+        { key: "noTls", names: ["--no-tls"], kind: "flag", help: "Do not encrypt; keys are still proven." },
+        {
+          key: "tlsKey",
+          names: ["--tls-key"],
+          kind: "text",
+          metavar: "PATH",
+          help: "Private key of our certificate (PEM).",
+          fallback: "one of the site, made when first needed",
+        },
+        {
+          key: "tlsCert",
+          names: ["--tls-cert"],
+          kind: "text",
+          metavar: "PATH",
+          help: "Our certificate (PEM).",
+          fallback: "as for the key",
+        },
+        {
+          key: "tlsCa",
+          names: ["--tls-ca"],
+          kind: "text",
+          metavar: "PATH",
+          help: "Certificates that clients trust, where they are. Not needed: the key of the run proves who we are.",
         },
       ],
     },
@@ -98,7 +195,7 @@ const spec: CommandSpec = {
           kind: "integer",
           metavar: "SIZE",
           min: 1,
-          help: "Most tasks to hand over at once.",
+          help: "Most tasks to hand to a client, and most results to take from it, at once.",
           fallback: "as many as there are",
         },
         {
@@ -107,7 +204,8 @@ const spec: CommandSpec = {
           kind: "seconds",
           metavar: "SEC",
           min: 0,
-          help: "Accepted, changes nothing: here tasks and results do not wait for a bundle to fill.",
+          help: "Longest that clients elsewhere hold a result back to send it with others.",
+          fallback: "as client.bundlewait has it there",
         },
         {
           key: "poll",
@@ -195,13 +293,23 @@ const spec: CommandSpec = {
       ],
     },
   ],
-  exclusive: [["noDb", "initdb"]],
+  exclusive: [
+    ["noDb", "initdb"],
+    ["ssh", "mpi", "launcher"],
+  ],
   epilog: [
     "Examples:",
     "  seq 4 | hsx -t 'echo {}'",
     "  find in -name '*.gz' | hsx -N8 -t 'zcat {} | wc -l > out/{/-}.n'",
     "  hsx tasks.in -N0 -r2 -W 10m -f tasks.failed",
     "  hsx --restart -N0                  (after a crash, or Ctrl-C)",
+    "  hsx tasks.in -N0 --launcher=srun   (in a job of Slurm: on all of its nodes)",
+    "  hsx tasks.in -N16 --ssh 'a[00-32].cluster' --capture",
+    "",
+    "Clients elsewhere:",
+    "  They find this host by its name, and know a key made for this run: it is in the environment of a launcher and comes to ssh on standard",
+    "  input, never on a command line. ssh must get in without asking. What a launcher prints is passed on; when it fails, or ends before",
+    "  the tasks do and no client is left, the run ends with status 5 and what did not finish stays in the database.",
     "",
     "Templates:",
     "  {}                 the line, without its comment",
@@ -250,20 +358,39 @@ function checkTogether(parsed: Parsed): void {
     parsed.flag("capture") && parsed.given("errors"),
     "argument --capture: not allowed with argument -e/--errors",
   );
+  checkPlace(parsed);
 }
 
-/** Opening an output empties it, and with it the tasks that were to be read from the same file (`hsx failed.in -f failed.in`). */
-function checkFiles(parsed: Parsed): void {
-  if (parsed.flag("restart")) return;
-  const path = parsed.words("file")[0] ?? "-";
-  const input = identity(path === "-" ? 0 : path);
-  if (input === null) return;
-  const shown = path === "-" ? "standard input" : `'${path}'`;
-  for (const [key, names] of outputs) {
-    const output = parsed.text(key);
-    if (output === undefined || output === "-" || identity(output) !== input) continue;
-    throw argumentError(`argument ${names}: would overwrite the tasks, ${shown} is the same file`);
-  }
+const elsewhere = [
+  ["ssh", "--ssh"],
+  ["mpi", "--mpi"],
+  ["launcher", "--launcher"],
+] as const;
+
+function isElsewhere(parsed: Parsed): boolean {
+  return elsewhere.some(([key]) => parsed.given(key));
+}
+
+/** Where the clients are decides what else makes sense. */
+function checkPlace(parsed: Parsed): void {
+  const [, mode] = elsewhere.find(([key]) => parsed.given(key)) ?? [];
+  for (const [key, names] of outputs.slice(1))
+    conflict(
+      mode !== undefined && parsed.given(key),
+      `argument ${names}: not allowed with argument ${mode} (the tasks run on other hosts, --capture keeps their output there)`,
+    );
+  conflict(parsed.given("sshArgs") && !parsed.given("ssh"), "argument --ssh-args: only allowed with argument --ssh");
+  conflict(
+    parsed.given("sshGroup") && parsed.text("ssh") !== "",
+    "argument --ssh-group: only allowed with argument --ssh without HOST",
+  );
+  const bind = parsed.text("bind") ?? "localhost";
+  conflict(
+    mode === undefined && bind !== "localhost" && bind !== "127.0.0.1",
+    `argument -H/--bind: '${bind}' makes sense only with clients elsewhere (--launcher, --mpi or --ssh)`,
+  );
+  conflict(bind === "", "argument -H/--bind: names no address");
+  conflict((parsed.number("port") ?? 0) > 65535, "argument -p/--port: must be at most 65535");
 }
 
 const outputs = [
@@ -272,29 +399,13 @@ const outputs = [
   ["errors", "-e/--errors"],
 ] as const;
 
-/** The same for two names of one regular file; null for what is none, or cannot be looked at. */
-function identity(file: string | number): string | null {
-  try {
-    const stats = typeof file === "number" ? fstatSync(file) : statSync(file);
-    return stats.isFile() ? `${stats.dev}:${stats.ino}` : null;
-  } catch {
-    return null;
-  }
-}
+type Shared = Omit<ClusterOptions, "delayMs" | keyof LocalOnly>;
+type LocalOnly = Pick<ClusterOptions, "executors" | "idleMs" | "signalWaitMs" | "capture" | "output" | "errors">;
 
-async function run(parsed: Parsed, context: Context): Promise<number> {
-  checkTogether(parsed);
-  checkFiles(parsed);
-  const { runCluster } = await import("../cluster/run.ts");
-  const { config } = context;
-  const settings = config();
-  const seconds = (key: string, setting: string): number | null => {
-    const value = parsed.number(key) ?? settings.number(setting);
-    return value === null || value === 0 ? null : value * 1000;
-  };
-  const delay = parsed.number("delay") ?? 0;
+/** What a run is given wherever its clients are. */
+function shared(parsed: Parsed, context: Context, settings: Config): Shared {
   const retries = parsed.number("retries");
-  const report = await runCluster({
+  return {
     instanceId,
     version: programVersion,
     env: context.env,
@@ -303,23 +414,118 @@ async function run(parsed: Parsed, context: Context): Promise<number> {
     loggers: context.loggers,
     file: parsed.flag("restart") ? null : (parsed.words("file")[0] ?? "-"),
     template: parsed.text("template") ?? null,
-    executors: parsed.number("executors") ?? 1,
     attempts: retries === undefined ? (settings.integer("server.attempts") ?? 1) : retries + 1,
     eager: parsed.flag("eager") || settings.boolean("server.eager"),
     noDatabase: parsed.flag("noDb"),
     restart: parsed.flag("restart"),
     forever: parsed.flag("forever"),
     bundleSize: parsed.number("bundleSize") ?? settings.integer("server.bundlesize"),
-    pollMs: seconds("poll", "server.poll") ?? 30_000,
-    idleMs: seconds("timeout", "client.timeout"),
+    pollMs: (parsed.number("poll") ?? settings.number("server.poll") ?? 30) * 1000,
+    taskCores: settings.integer("task.cores"),
+    taskMemory: settings.integer("task.memory"),
     taskTimeout: parsed.number("taskTimeout") ?? settings.number("task.timeout"),
+    failures: parsed.text("failures") ?? null,
+  };
+}
+
+/** Seconds; null: no limit. */
+function limit(value: number | null): number | null {
+  return value === 0 ? null : value;
+}
+
+/** Whoever runs `hs client` by hand cannot ask for less, and means nothing by it. */
+function atLeastOne(seconds: number | null): number | null {
+  return seconds === null ? null : Math.max(1, seconds);
+}
+
+async function runHere(parsed: Parsed, context: Context, settings: Config): Promise<ClusterReport> {
+  const { runCluster } = await import("../cluster/run.ts");
+  const delay = parsed.number("delay") ?? 0;
+  const idle = limit(parsed.number("timeout") ?? settings.number("client.timeout"));
+  return runCluster({
+    ...shared(parsed, context, settings),
+    executors: parsed.number("executors") ?? 1,
+    idleMs: idle === null ? null : idle * 1000,
     signalWaitMs: (parsed.number("signalWait") ?? settings.number("task.signalwait") ?? 10) * 1000,
     delayMs: (delay < 0 ? Math.random() * -delay : delay) * 1000,
     capture: parsed.flag("capture"),
     output: parsed.text("output") ?? null,
     errors: parsed.text("errors") ?? null,
-    failures: parsed.text("failures") ?? null,
   });
+}
+
+async function runElsewhere(parsed: Parsed, context: Context, settings: Config): Promise<ClusterReport> {
+  const { remoteProgram } = await import("../cluster/launcher.ts");
+  const launch = await launchOf(parsed, settings);
+  const options = shared(parsed, context, settings);
+  const { runLaunched } = await import("../cluster/launched.ts");
+  const { freshKey, serverSecurity } = await import("../cluster/security.ts");
+  return runLaunched({
+    ...options,
+    launch,
+    bind: parsed.text("bind") ?? settings.text("server.bind") ?? "localhost",
+    ports: portsOf(parsed.number("port") ?? settings.integer("server.port") ?? defaultPort),
+    security: (bind) =>
+      serverSecurity({
+        noTls: parsed.flag("noTls"),
+        key: freshKey(),
+        cert: parsed.text("tlsCert") ?? null,
+        certKey: parsed.text("tlsKey") ?? null,
+        ca: parsed.text("tlsCa") ?? null,
+        config: settings,
+        loggers: context.loggers,
+        bind,
+      }),
+    client: {
+      program: parsed.text("remoteExe") ?? remoteProgram(process.execPath),
+      executors: parsed.number("executors") ?? 1,
+      bundleSize: parsed.number("bundleSize") ?? null,
+      bundleWait: parsed.number("bundleWait") ?? null,
+      template: parsed.text("template") ?? null,
+      delay: parsed.number("delay") ?? 0,
+      signalWait: parsed.number("signalWait") ?? settings.number("task.signalwait") ?? 10,
+      capture: parsed.flag("capture"),
+      idle: atLeastOne(limit(parsed.number("timeout") ?? settings.number("client.timeout"))),
+      taskTimeout: atLeastOne(limit(options.taskTimeout)),
+      cafile: parsed.text("tlsCa") ?? null,
+    },
+  });
+}
+
+const defaultPort = 50001;
+const lastPort = 51001;
+
+/** Other runs on this host have the default port too: then any of a thousand will do. */
+function portsOf(port: number): readonly number[] {
+  return port === defaultPort
+    ? Array.from({ length: lastPort - defaultPort + 1 }, (_, at) => defaultPort + at)
+    : [port];
+}
+
+async function launchOf(parsed: Parsed, settings: Config): Promise<Launch> {
+  const { splitWords } = await import("../cluster/launcher.ts");
+  if (!parsed.given("ssh")) {
+    const text = parsed.flag("mpi") ? "mpirun" : (parsed.text("launcher") ?? "");
+    const words = splitWords(text, "--launcher");
+    if (words.length === 0) throw argumentError("argument --launcher: names no program");
+    return { kind: "command", words };
+  }
+  const { hostsOfNodeList, hostsOfOption } = await import("../cluster/hostlist.ts");
+  const pattern = parsed.text("ssh") ?? "";
+  const nodes = { value: settings.raw("ssh.nodelist"), label: settings.origin("ssh.nodelist").label };
+  const hosts = pattern === "" ? hostsOfNodeList(nodes, parsed.text("sshGroup") ?? null) : hostsOfOption(pattern);
+  const args = splitWords(parsed.text("sshArgs") ?? settings.text("ssh.args") ?? "", "--ssh-args");
+  return { kind: "ssh", hosts, args, passEnvironment: parsed.flag("env") };
+}
+
+async function run(parsed: Parsed, context: Context): Promise<number> {
+  checkTogether(parsed);
+  if (!parsed.flag("restart")) {
+    const paths = outputs.map(([key, names]) => [names, parsed.text(key)] as const);
+    refuseOverwriting(parsed.words("file")[0] ?? "-", paths);
+  }
+  const settings = context.config();
+  const report = await (isElsewhere(parsed) ? runElsewhere : runHere)(parsed, context, settings);
   if (report.stoppedBy === "SIGINT") return exitStatus.interrupted;
   if (report.stoppedBy === "SIGTERM") return exitStatus.terminated;
   return report.complete || settings.boolean("server.exitzero") ? exitStatus.success : exitStatus.tasksFailed;
