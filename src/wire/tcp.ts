@@ -1,10 +1,18 @@
 /*
  * Listening and connecting: TCP, with TLS or without, as ByteStreams with a session on top. The only user of Bun.listen and Bun.connect.
+ *
+ * What is written in one turn of the event loop goes out in one piece: a server that hands out many small frames pays for one system call, and
+ * one TLS record, per connection and turn.
  */
+import { constants, randomBytes } from "node:crypto";
+import { lookup } from "node:dns/promises";
+import { checkServerIdentity, type PeerCertificate } from "node:tls";
+import { messageOf, runtimeError } from "../base/errors.ts";
+import type { ByteHandlers, ByteStream } from "./bytes.ts";
 import type { Duplex } from "./duplex.ts";
 import type { HostMessage, PeerMessage } from "./message.ts";
-import type { WireProblem } from "./problem.ts";
-import type { SessionOptions } from "./session.ts";
+import { WireProblem } from "./problem.ts";
+import { admit, enter, type SessionOptions } from "./session.ts";
 
 /** PEM texts and the rules of TLS. */
 export interface ServerTls {
@@ -58,8 +66,362 @@ export interface ConnectOptions extends Omit<SessionOptions, "nonce"> {
   readonly connectMs: number;
 }
 
+/** Connections that have not shown the key. Beyond this the oldest of them makes room: honest ones are through in milliseconds. */
+const mostUnknown = 256;
+/** What may wait in memory for a slow reader before the writer is asked to wait, bytes. */
+const highWater = 1024 * 1024;
+
+type Socket = Bun.Socket<Carrier>;
+
+/** A socket as a ByteStream. */
+interface Carrier extends ByteStream {
+  readonly received: (bytes: Uint8Array) => void;
+  readonly writable: () => void;
+  readonly closed: (error: Error | null) => void;
+}
+
+function carrier(socket: Socket, peer: string, binding: Uint8Array | null): Carrier {
+  let handlers: ByteHandlers | null = null;
+  const early: Uint8Array[] = [];
+  let ended: { readonly error: Error | null } | null = null;
+  let told = false;
+  let pending: Uint8Array[] = [];
+  let pendingBytes = 0;
+  let scheduled = false;
+  let asked = false;
+  let ending = false;
+  /** The system has no room: flushing goes on at its word. */
+  let full = false;
+
+  function schedule(): void {
+    if (scheduled || full) return;
+    scheduled = true;
+    queueMicrotask(flush);
+  }
+
+  function flush(): void {
+    scheduled = false;
+    if (ended !== null) return;
+    if (pendingBytes > 0) {
+      const all = pending.length === 1 ? pending[0]! : Buffer.concat(pending, pendingBytes);
+      const sent = Math.max(0, socket.write(all));
+      pendingBytes = all.length - sent;
+      pending = pendingBytes > 0 ? [all.subarray(sent)] : [];
+      full = pendingBytes > 0;
+    }
+    if (pendingBytes > 0) return;
+    if (ending) socket.end();
+    else if (asked) {
+      asked = false;
+      handlers?.drain();
+    }
+  }
+
+  function tell(): void {
+    if (handlers === null || ended === null || told) return;
+    told = true;
+    handlers.close(ended.error);
+  }
+
+  return {
+    peer,
+    binding,
+    open(to) {
+      handlers = to;
+      for (const bytes of early.splice(0)) to.data(bytes);
+      tell();
+    },
+    write(bytes) {
+      if (ending || ended !== null) return true;
+      pending.push(bytes);
+      pendingBytes += bytes.length;
+      schedule();
+      if (pendingBytes < highWater) return true;
+      asked = true;
+      return false;
+    },
+    end() {
+      if (ending || ended !== null) return;
+      ending = true;
+      schedule();
+    },
+    destroy() {
+      ending = true;
+      pending = [];
+      pendingBytes = 0;
+      socket.terminate();
+    },
+    received(bytes) {
+      if (handlers === null) early.push(bytes.slice());
+      else handlers.data(bytes);
+    },
+    writable() {
+      full = false;
+      flush();
+    },
+    closed(error) {
+      ended ??= { error };
+      tell();
+    },
+  };
+}
+
+/** OpenSSL knows versions by what is left out. */
+function secureOptions(minVersion: "TLSv1.2" | "TLSv1.3"): number {
+  const older = constants.SSL_OP_NO_TLSv1 | constants.SSL_OP_NO_TLSv1_1;
+  return minVersion === "TLSv1.3" ? older | constants.SSL_OP_NO_TLSv1_2 : older;
+}
+
+const bindingLabel = "EXPORTER-Channel-Binding";
+
+function bindingOf(socket: Socket): Uint8Array {
+  return socket.exportKeyingMaterial(32, bindingLabel, Buffer.alloc(0));
+}
+
+// ---- listening
+
 /** Throws a UserError when the port is taken or the address is not this host's: `OSError: ...`, status 5. */
-export declare function listen(options: ListenOptions): Promise<Listener>;
+export async function listen(options: ListenOptions): Promise<Listener> {
+  const { host, port, tls, onSession, onProblem } = options;
+  const unknown = new Map<Socket, { stream: Carrier | null; peer: string; done: boolean }>();
+
+  function enterSession(socket: Socket, binding: Uint8Array | null): void {
+    const entry = unknown.get(socket);
+    if (entry === undefined || entry.stream !== null) return;
+    const stream = carrier(socket, entry.peer, binding);
+    entry.stream = stream;
+    socket.data = stream;
+    admit(
+      stream,
+      { ...options, nonce: () => randomBytes(32) },
+      {
+        ready(link) {
+          unknown.delete(socket);
+          onSession(link, entry.peer);
+        },
+        failed(problem) {
+          if (!unknown.delete(socket)) return;
+          onProblem(problem, entry.peer);
+        },
+      },
+    );
+  }
+
+  function give(socket: Socket, kind: WireProblem["kind"], text: string): void {
+    const entry = unknown.get(socket);
+    if (entry === undefined) return;
+    unknown.delete(socket);
+    onProblem(new WireProblem(kind, text), entry.peer);
+    socket.terminate();
+  }
+
+  const handlers: Bun.SocketHandler<Carrier> = {
+    open(socket) {
+      socket.setNoDelay(true);
+      socket.setKeepAlive(true, 60_000);
+      const { remoteAddress, remotePort } = socket;
+      unknown.set(socket, { stream: null, peer: `${remoteAddress}:${remotePort}`, done: false });
+      if (unknown.size > mostUnknown) {
+        const [oldest] = unknown.keys();
+        if (oldest !== undefined) give(oldest, "busy", `${mostUnknown} connections that have not shown the key`);
+      }
+      if (tls === null) return enterSession(socket, null);
+      // A peer that never ends the TLS handshake has no session whose clock would end it.
+      options.clock.after(options.handshakeMs, () => {
+        if (unknown.get(socket)?.stream === null)
+          give(socket, "silent", `no TLS handshake within ${options.handshakeMs / 1000} seconds`);
+      });
+    },
+    handshake(socket, success) {
+      if (tls === null) return;
+      if (success) enterSession(socket, bindingOf(socket));
+      else give(socket, "tls", noTls);
+    },
+    data: (socket, bytes) => socket.data?.received(bytes),
+    drain: (socket) => socket.data?.writable(),
+    end(socket) {
+      socket.data?.closed(null);
+      socket.end();
+    },
+    close(socket, error) {
+      give(
+        socket,
+        tls === null || socket.data !== undefined ? "lost" : "tls",
+        socket.data === undefined ? noTls : "hung up",
+      );
+      socket.data?.closed(error ?? null);
+    },
+    error: (socket, error) => socket.data?.closed(error),
+  };
+
+  try {
+    const listener = Bun.listen<Carrier>({
+      hostname: host,
+      port,
+      socket: handlers,
+      ...(tls === null
+        ? {}
+        : {
+            tls: {
+              cert: tls.cert,
+              key: tls.key,
+              secureOptions: secureOptions(tls.minVersion),
+              ...(tls.ciphers === null ? {} : { ciphers: tls.ciphers }),
+            },
+          }),
+    });
+    return { host: listener.hostname, port: listener.port, close: () => listener.stop(false) };
+  } catch (error) {
+    throw runtimeError("server", "OSError", cannotListen(error, host, port));
+  }
+}
+
+const noTls = "no TLS handshake came about (a client with --no-tls, or without a version or cipher in common?)";
+
+function cannotListen(error: unknown, host: string, port: number): string {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  const where = `${host}:${port}`;
+  switch (code) {
+    case "EADDRINUSE":
+      return `[Errno 98] Address already in use: ${where} - another server is there, choose another port with -p`;
+    case "EADDRNOTAVAIL":
+      return `[Errno 99] Cannot assign requested address: ${where} - it is not an address of this host`;
+    case "EACCES":
+      return `[Errno 13] Permission denied: ${where} - ports below 1024 need special rights`;
+    default:
+      return `cannot listen on ${where}: ${messageOf(error)}`;
+  }
+}
+
+// ---- connecting
 
 /** Rejects with a WireProblem. */
-export declare function connect(options: ConnectOptions): Promise<Duplex<PeerMessage, HostMessage>>;
+export async function connect(options: ConnectOptions): Promise<Duplex<PeerMessage, HostMessage>> {
+  const { host } = options;
+  let addresses: readonly string[];
+  try {
+    addresses = (await lookup(host, { all: true })).map(({ address }) => address);
+  } catch {
+    throw new WireProblem("unreachable", `Could not resolve host '${host}'`);
+  }
+  let last: unknown = new WireProblem("unreachable", `Could not resolve host '${host}'`);
+  for (const address of addresses) {
+    try {
+      return await connectTo(address, options);
+    } catch (error) {
+      last = error;
+      // Another address may lead to the same server, but only where nobody answered.
+      if (!(error instanceof WireProblem) || (error.kind !== "refused" && error.kind !== "unreachable")) throw error;
+    }
+  }
+  throw last;
+}
+
+function connectTo(address: string, options: ConnectOptions): Promise<Duplex<PeerMessage, HostMessage>> {
+  const { host, port, tls, clock } = options;
+  const made = Promise.withResolvers<Duplex<PeerMessage, HostMessage>>();
+  const peer = `${address}:${port}`;
+  let socket: Socket | null = null;
+  const fail = (kind: WireProblem["kind"], text: string): void => {
+    timer.cancel();
+    made.reject(new WireProblem(kind, text));
+    socket?.terminate();
+  };
+  const timer = clock.after(options.connectMs, () => {
+    fail("silent", `${host}:${port} did not answer within ${options.connectMs / 1000} seconds`);
+  });
+
+  function enterSession(to: Socket, binding: Uint8Array | null): void {
+    timer.cancel();
+    const stream = carrier(to, peer, binding);
+    to.data = stream;
+    enter(stream, { ...options, nonce: () => randomBytes(32) }, { ready: made.resolve, failed: made.reject });
+  }
+
+  const handlers: Bun.SocketHandler<Carrier> = {
+    open(opened) {
+      socket = opened;
+      opened.setNoDelay(true);
+      opened.setKeepAlive(true, 60_000);
+      if (tls === null) enterSession(opened, null);
+    },
+    handshake(opened, success, error) {
+      if (tls === null) return;
+      if (!success) return fail("tls", noTlsThere(host, port));
+      const wrong = mistrust(opened, tls, host, error);
+      if (wrong !== null) return fail("certificate", wrong);
+      enterSession(opened, bindingOf(opened));
+    },
+    data: (opened, bytes) => opened.data?.received(bytes),
+    drain: (opened) => opened.data?.writable(),
+    end(opened) {
+      opened.data?.closed(null);
+      opened.end();
+    },
+    close(opened, error) {
+      if (opened.data === undefined)
+        fail(tls === null ? "lost" : "tls", tls === null ? "hung up" : noTlsThere(host, port));
+      opened.data?.closed(error ?? null);
+    },
+    error: (opened, error) => opened.data?.closed(error),
+    connectError(_opened, error) {
+      fail(...notConnected(error, host, port));
+    },
+  };
+
+  Bun.connect<Carrier>({
+    hostname: address,
+    port,
+    socket: handlers,
+    ...(tls === null
+      ? {}
+      : {
+          tls: {
+            // Whom to trust is decided in `mistrust`, before anything is sent.
+            rejectUnauthorized: false,
+            ...(tls.trust === "chain" && tls.ca !== null ? { ca: tls.ca } : {}),
+            ...(tls.servername === null ? {} : { serverName: tls.servername }),
+            secureOptions: secureOptions(tls.minVersion),
+            ...(tls.ciphers === null ? {} : { ciphers: tls.ciphers }),
+          },
+        }),
+  }).catch((error: unknown) => fail(...notConnected(error, host, port)));
+  return made.promise;
+}
+
+function noTlsThere(host: string, port: number): string {
+  return `no TLS handshake with ${host}:${port} came about - a server with --no-tls, or no version or cipher in common?`;
+}
+
+function notConnected(error: unknown, host: string, port: number): [WireProblem["kind"], string] {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  switch (code) {
+    case "ECONNREFUSED":
+      return ["refused", `[Errno 111] Connection refused: no server at ${host}:${port}`];
+    case "ENOTFOUND":
+      return ["unreachable", `Could not resolve host '${host}'`];
+    case "ETIMEDOUT":
+      return ["silent", `${host}:${port} did not answer`];
+    default:
+      return ["unreachable", `cannot reach ${host}:${port}: ${messageOf(error)}`];
+  }
+}
+
+/** Why the server's certificate is not the one that was asked for; null: it is, or its key will be proved. */
+function mistrust(socket: Socket, tls: ClientTls, host: string, error: Error | null): string | null {
+  if (tls.trust === "proof" || tls.trust === "none") return null;
+  const certificate = socket.getPeerCertificate() as PeerCertificate;
+  if (tls.trust === "fingerprint") {
+    const shown = certificate.fingerprint256?.replaceAll(":", "").toLowerCase() ?? "";
+    if (shown === tls.fingerprint) return null;
+    return `Peer certificate fingerprint mismatch (expected ${spaced(tls.fingerprint ?? "")}, got ${spaced(shown)})`;
+  }
+  if (error !== null) return `certificate verify failed: ${error.message}`;
+  const name = tls.servername ?? (tls.ca === null ? host : null);
+  const wrong = name === null ? undefined : checkServerIdentity(name, certificate);
+  return wrong === undefined ? null : `certificate verify failed: ${wrong.message}`;
+}
+
+function spaced(hex: string): string {
+  return `SHA256:${(hex.toUpperCase().match(/../g) ?? []).join(":")}`;
+}
