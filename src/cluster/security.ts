@@ -138,14 +138,23 @@ function minVersionOf(config: Config): "TLSv1.2" | "TLSv1.3" {
   return config.text("server.tls.min_version")?.endsWith("1.3") === true ? "TLSv1.3" : "TLSv1.2";
 }
 
-async function ciphersOf(config: Config): Promise<string | null> {
-  const ciphers = given(config.text("server.tls.ciphers"));
-  if (ciphers === null) return null;
+/**
+ * Of TLS 1.2, whose key exchange must be an ephemeral one. With that of RSA somebody in the middle could give two connections the same secrets,
+ * and relay the proof of the key from one to the other (RFC 9266, section 4.2; the triple handshake attack). TLS 1.3 has no other ciphers.
+ */
+const safeCiphers = "ECDHE+AESGCM:ECDHE+CHACHA20";
+const unsafeCiphers = ":!kRSA:!kPSK";
+
+async function ciphersOf(config: Config): Promise<string> {
+  const wanted = given(config.text("server.tls.ciphers"));
+  if (wanted === null) return safeCiphers;
+  const ciphers = `${wanted}${unsafeCiphers}`;
   const { createSecureContext } = await import("node:tls");
   try {
     createSecureContext({ ciphers });
   } catch {
-    throw refusal(config, "server.tls.ciphers", "names no cipher that is known");
+    const hint = "those of TLS 1.2 can be chosen by their OpenSSL names, and need a key exchange by ECDHE";
+    throw refusal(config, "server.tls.ciphers", `names no cipher that can be used: ${hint}`);
   }
   return ciphers;
 }

@@ -28,6 +28,8 @@ import { makeCertificate, makeKey, pairOf, showFingerprint } from "../../../src/
 const goodKey = "0123456789abcdef";
 const privateKey = await makeKey();
 const certificate = await makeCertificate(privateKey, { full: "n1.example", short: "n1" }, Date.now());
+/** Without settings: nothing but ephemeral key exchange. */
+const safe = "ECDHE+AESGCM:ECDHE+CHACHA20";
 const digits = pairOf(certificate, privateKey).fingerprint;
 
 interface Place extends Disposable {
@@ -217,7 +219,7 @@ describe("a server", () => {
     using place = openPlace();
     const [cert, certKey] = [place.file("c.pem", certificate), place.file("k.pem", privateKey)];
     chmodSync(certKey, 0o600);
-    const expected = { cert: certificate, key: privateKey, minVersion: "TLSv1.2", ciphers: null } as const;
+    const expected = { cert: certificate, key: privateKey, minVersion: "TLSv1.2", ciphers: safe } as const;
     expect((await place.server({}, { cert, certKey })).tls).toEqual(expected);
     expect((await place.server({ TLS_CERT: cert, TLS_KEY: certKey })).tls).toEqual(expected);
     expect(place.said).toEqual([]);
@@ -259,12 +261,14 @@ describe("a server", () => {
     const ciphers = "ECDHE-RSA-AES128-GCM-SHA256";
     expect((await place.server({ TLS_MIN_VERSION: "tlsv1.3", TLS_CIPHERS: ciphers })).tls).toMatchObject({
       minVersion: "TLSv1.3",
-      ciphers,
+      ciphers: `${ciphers}:!kRSA:!kPSK`,
     });
-    expect((await place.server({ TLS_CIPHERS: "none" })).tls?.ciphers).toBeNull();
-    expect(await refusalOf(place.server({ TLS_CIPHERS: "nonsense" }))).toMatch(
-      /^3 \[core.tls\] ConfigurationError: server.tls.ciphers .*HYPERSHELL_SERVER_TLS_CIPHERS/,
-    );
+    expect((await place.server({ TLS_CIPHERS: "none" })).tls?.ciphers).toBe(safe);
+    // The second exists, but without an ephemeral key exchange the proof of the key could be relayed.
+    for (const unusable of ["nonsense", "AES128-GCM-SHA256"])
+      expect(await refusalOf(place.client({ TLS_CIPHERS: unusable }))).toMatch(
+        /^3 \[core.tls\] ConfigurationError: server.tls.ciphers .*HYPERSHELL_SERVER_TLS_CIPHERS/,
+      );
   });
 });
 
@@ -278,7 +282,7 @@ describe("a client", () => {
         fingerprint: null,
         servername: null,
         minVersion: "TLSv1.2",
-        ciphers: null,
+        ciphers: safe,
       });
     }
     expect(existsSync(join(place.path, "site", "lib", "tls"))).toBe(false);
