@@ -209,7 +209,7 @@ async function run(parsed: Parsed, context: Context): Promise<number> {
   const config = context.config();
   const host = hostOf(parsed, config);
   const port = portOf(parsed, config, 1);
-  const delay = parsed.number("delay") ?? 0;
+  const delay = startDelay(parsed.number("delay") ?? 0, context);
   const idle = parsed.number("timeout") ?? config.number("client.timeout") ?? 0;
   const bundleWait = parsed.number("bundleWait") ?? config.number("client.bundlewait");
   const words = networkWords(parsed);
@@ -230,7 +230,7 @@ async function run(parsed: Parsed, context: Context): Promise<number> {
     template: parsed.text("template") ?? null,
     bundleSize: parsed.number("bundleSize") ?? config.integer("client.bundlesize"),
     bundleWaitMs: bundleWait === null ? null : bundleWait * 1000,
-    delayMs: (delay < 0 ? Math.random() * -delay : delay) * 1000,
+    delayMs: delay * 1000,
     capture: parsed.flag("capture"),
     output: parsed.text("output") ?? null,
     errors: parsed.text("errors") ?? null,
@@ -240,6 +240,14 @@ async function run(parsed: Parsed, context: Context): Promise<number> {
   });
   if (stoppedBy === "SIGINT") return exitStatus.interrupted;
   return stoppedBy === "SIGTERM" ? exitStatus.terminated : exitStatus.success;
+}
+
+/** Seconds; of a negative number a random part. */
+function startDelay(wished: number, { loggers }: Context): number {
+  const delay = wished < 0 ? Math.random() * -wished : wished;
+  if (wished < 0) loggers("client").debug(`Waiting random (${delay.toFixed(1)} seconds)`);
+  if (wished > 0) loggers("client").debug(`Waiting (${delay} seconds)`);
+  return delay;
 }
 
 function print(lines: readonly string[], context: Context): number {
