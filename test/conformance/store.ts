@@ -3,16 +3,7 @@
  */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { newId } from "../../src/base/ids.ts";
-import type {
-  AdoptRequest,
-  Claim,
-  ClaimRequest,
-  Commit,
-  Completion,
-  Scope,
-  ServerRow,
-  Store,
-} from "../../src/store/store.ts";
+import type { Claim, ClaimRequest, Commit, Completion, Scope, ServerRow, Store } from "../../src/store/store.ts";
 import type { ClaimedTask, NewTask } from "../../src/task/task.ts";
 
 export const t0 = new Date(2026, 10, 22, 7, 40, 58).getTime();
@@ -44,9 +35,9 @@ export function makeTasks(count: number, fields: Partial<NewTask> = {}): NewTask
 }
 
 export const mine = { kind: "submission", id: "11111111-1111-7111-8111-111111111111" } as const;
-const other = "22222222-2222-7222-8222-222222222222";
+export const other = "22222222-2222-7222-8222-222222222222";
 export const serverId = "33333333-3333-7333-8333-333333333333";
-const everything: Scope = { kind: "all" };
+export const everything: Scope = { kind: "all" };
 
 export function request(fields: Partial<ClaimRequest> = {}): ClaimRequest {
   return {
@@ -87,20 +78,6 @@ export function makeCommit(fields: Partial<Commit>): Commit {
   return { serverId, serverHost: "login01", at: t0 + 8000, assigned: [], completed: [], reverted: [], ...fields };
 }
 
-export function adoption(tasks: readonly { readonly id: string }[], fields: Partial<AdoptRequest> = {}): AdoptRequest {
-  return {
-    ids: ids(tasks),
-    from: [],
-    scope: everything,
-    serverId,
-    serverHost: "login01",
-    clientId: "c1",
-    clientHost: "node01",
-    at: t0 + 6000,
-    ...fields,
-  };
-}
-
 export function makeServer(id: string, fields: Partial<ServerRow> = {}): ServerRow {
   return { id, host: "login01", pid: 4242, pidStart: "99", reserves: false, startedAt: t0, beatAt: t0, ...fields };
 }
@@ -110,11 +87,11 @@ export function claimed(claim: Claim): readonly ClaimedTask[] {
   return claim.tasks;
 }
 
-function next(task: NewTask, fields: Partial<NewTask> = {}): NewTask {
+export function next(task: NewTask, fields: Partial<NewTask> = {}): NewTask {
   return { ...task, id: newId(), attempt: task.attempt + 1, previousId: task.id, submitTime: t0 + 9000, ...fields };
 }
 
-const ids = (tasks: readonly { readonly id: string }[]): string[] => tasks.map(({ id }) => id);
+export const ids = (tasks: readonly { readonly id: string }[]): string[] => tasks.map(({ id }) => id);
 
 export interface OpenedStore extends AsyncDisposable {
   readonly store: Store;
@@ -566,176 +543,6 @@ export function storeConformance(title: string, open: () => Promise<OpenedStore>
       await store.insert([]);
       await store.insert(makeTasks(2));
       expect(calls).toBeGreaterThan(0);
-    });
-
-    describe("clients", () => {
-      const client = { id: "c1", host: "node01", serverId, serverHost: "login01", connectedAt: t0 };
-
-      test("clients come, go and come back, also those that nobody knows", async () => {
-        await store.addClient(client);
-        await store.addClient({ ...client, id: "c2" });
-        await store.addClient({ ...client, id: "c3", serverId: other });
-        expect(await store.clientsOf(serverId)).toEqual(["c1", "c2"]);
-        await store.endClient("c1", t0 + 1000, true);
-        await store.endClient("c2", t0 + 1000, false);
-        await store.endClient(newId(), t0, false);
-        expect(await store.clientsOf(serverId)).toEqual([]);
-        await store.addClient({ ...client, connectedAt: t0 + 2000 });
-        expect(await store.clientsOf(serverId)).toEqual(["c1"]);
-        expect(await store.clientsOf(newId())).toEqual([]);
-      });
-
-      test("a client that goes over to another server is that one's", async () => {
-        await store.addClient({ ...client, serverId: other });
-        await store.addClient(client);
-        expect([await store.clientsOf(other), await store.clientsOf(serverId)]).toEqual([[], ["c1"]]);
-      });
-
-      test("the clients of a dead server can be asked for until it is buried and after", async () => {
-        await store.addServer(makeServer(other));
-        await store.addClient({ ...client, serverId: other });
-        await store.buryServer(other);
-        expect(await store.clientsOf(other)).toEqual(["c1"]);
-      });
-    });
-
-    describe("adoption", () => {
-      const dead = "55555555-5555-7555-8555-555555555555";
-      const theirs = (fields: Partial<ClaimRequest> = {}): ClaimRequest => request({ serverId: dead, ...fields });
-      beforeEach(() => store.addServer(makeServer(serverId)));
-
-      test("tasks of a dead server are held by its successor, as they were scheduled, and nobody else's", async () => {
-        await store.addServer(makeServer(dead));
-        const tasks = makeTasks(4);
-        await store.insert(tasks);
-        await store.claim(theirs({ limit: 3, at: t0 + 4000.5 }));
-        const two = tasks.slice(0, 2);
-        const adopted = await store.adopt(adoption(two, { from: [dead] }));
-        const byId = adopted.toSorted((one, another) => one.submitTime - another.submitTime);
-        expect(byId).toEqual(two.map((task) => ({ ...task, scheduleTime: t0 + 4000.5 })));
-        // One was not asked for: only that comes back when the dead server is buried.
-        expect(await store.buryServer(dead)).toBe(1);
-        expect(ids(claimed(await store.claim(request({ serverId: other }))))).toEqual(ids(tasks.slice(2)));
-        expect(await store.commit(makeCommit({ completed: two.map((task) => completion(task)) }))).toEqual({
-          refused: [],
-        });
-      });
-
-      test("a task that is free is adopted with the time of it, and claimed by nobody else", async () => {
-        const tasks = [...makeTasks(3), makeTask({ attempt: 2 }), makeTask({ group: 2 })];
-        await store.insert(tasks);
-        const [first, second, third, again, later] = tasks as [NewTask, NewTask, NewTask, NewTask, NewTask];
-        const adopted = await store.adopt(adoption([second, again, later]));
-        expect(new Set(adopted)).toEqual(
-          new Set([second, again, later].map((task) => ({ ...task, scheduleTime: t0 + 6000 }))),
-        );
-        expect(ids(claimed(await store.claim(request({ serverId: other, eager: true }))))).toEqual(ids([first, third]));
-        await store.commit(makeCommit({ completed: [first, second, third, again].map((task) => completion(task)) }));
-        expect(await store.claim(request({ serverId: other, group: 0 }))).toEqual({ kind: "none", unfinished: 1 });
-      });
-
-      test("a task that was given back is adopted like any that is free", async () => {
-        const tasks = makeTasks(2);
-        await store.insert(tasks);
-        await store.claim(theirs());
-        await store.commit(makeCommit({ serverId: dead, reverted: ids(tasks) }));
-        expect(ids(await store.adopt(adoption([tasks[0]!])))).toEqual([tasks[0]!.id]);
-        expect(ids(claimed(await store.claim(request({ serverId: other }))))).toEqual([tasks[1]!.id]);
-      });
-
-      test("what a server without a row holds is adopted without being asked for by its name", async () => {
-        const [task] = makeTasks(1);
-        await store.insert([task!]);
-        await store.claim(theirs());
-        expect(ids(await store.adopt(adoption([task!])))).toEqual([task!.id]);
-      });
-
-      test("a task that has ended is not adopted, and neither is one that nobody knows", async () => {
-        const [fine, failed, cancelled] = makeTasks(3) as [NewTask, NewTask, NewTask];
-        await store.insert([fine, failed, cancelled]);
-        await store.claim(theirs());
-        const completed = [
-          completion(fine),
-          completion(failed, { exitStatus: 1 }),
-          completion(cancelled, { exitStatus: -1 }),
-        ];
-        await store.commit(makeCommit({ serverId: dead, completed }));
-        const asked = [fine, failed, cancelled, { id: newId() }];
-        expect(await store.adopt(adoption(asked, { from: [dead] }))).toEqual([]);
-        expect((await store.survey(everything)).unfinished).toBe(0);
-      });
-
-      test("what a live server holds stays with it", async () => {
-        await store.addServer(makeServer(dead));
-        await store.addServer(makeServer(other));
-        const [task] = makeTasks(1) as [NewTask];
-        await store.insert([task]);
-        await store.claim(request({ serverId: other, limit: 1 }));
-        expect(await store.adopt(adoption([task], { from: [dead, serverId] }))).toEqual([]);
-        await store.commit(makeCommit({ reverted: [task.id] }));
-        expect(await store.claim(request())).toEqual({ kind: "none", unfinished: 1 });
-      });
-
-      test("what the server holds itself is adopted only if it names itself", async () => {
-        const [task] = makeTasks(1) as [NewTask];
-        await store.insert([task]);
-        await store.claim(request());
-        expect(await store.adopt(adoption([task], { from: [dead] }))).toEqual([]);
-        expect(ids(await store.adopt(adoption([task], { from: [dead, serverId] })))).toEqual([task.id]);
-        await store.commit(makeCommit({ reverted: [task.id] }));
-        expect(claimed(await store.claim(request())).length).toBe(1);
-      });
-
-      test("what is out of scope is left alone: other submissions, and what live servers reserve", async () => {
-        await store.addServer(makeServer(other, { reserves: true }));
-        const [own, reserved] = [makeTask(), makeTask({ submitId: other })];
-        const foreign = makeTask({ submitId: newId() });
-        await store.insert([own, reserved, foreign]);
-        const all = [own, reserved, foreign];
-        expect(ids(await store.adopt(adoption(all, { scope: mine })))).toEqual([own.id]);
-        expect(ids(await store.adopt(adoption(all)))).toEqual([foreign.id]);
-      });
-
-      test("what a dead server reserved for itself is in the scope of its successor", async () => {
-        await store.addServer(makeServer(dead, { reserves: true }));
-        const tasks = makeTasks(2, { submitId: dead });
-        await store.insert(tasks);
-        await store.claim(theirs({ scope: { kind: "submission", id: dead }, limit: 1 }));
-        expect(new Set(ids(await store.adopt(adoption(tasks, { from: [dead] }))))).toEqual(new Set(ids(tasks)));
-      });
-
-      test("what is adopted can be given back, and can fail and be tried again", async () => {
-        const tasks = makeTasks(2);
-        await store.insert(tasks);
-        await store.claim(theirs());
-        await store.adopt(adoption(tasks, { from: [dead] }));
-        const [failed, returned] = tasks as [NewTask, NewTask];
-        const retry = next(failed);
-        await store.commit(
-          makeCommit({
-            completed: [completion(failed, { exitStatus: 1, retry: { task: retry, claimed: false } })],
-            reverted: [returned.id],
-          }),
-        );
-        expect(ids(claimed(await store.claim(request({ attempts: 2 }))))).toEqual([returned.id, retry.id]);
-      });
-
-      test("adopting twice is adopting once, and nothing is nothing", async () => {
-        const [task] = makeTasks(1);
-        await store.insert([task!]);
-        expect(await store.adopt(adoption([]))).toEqual([]);
-        expect(ids(await store.adopt(adoption([task!, task!])))).toEqual([task!.id]);
-        expect(await store.adopt(adoption([task!]))).toEqual([]);
-      });
-
-      test("five thousand tasks are adopted at once", async () => {
-        const tasks = makeTasks(10_000);
-        await store.insert(tasks);
-        await store.claim(theirs({ limit: 7500 }));
-        const wanted = tasks.slice(4000, 9000);
-        expect(new Set(ids(await store.adopt(adoption(wanted, { from: [dead] }))))).toEqual(new Set(ids(wanted)));
-        expect(claimed(await store.claim(request({ serverId: other, limit: 10_000 }))).length).toBe(1000);
-      });
     });
 
     test("closing twice is closing once", async () => {

@@ -1,11 +1,14 @@
 import { expect, test } from "bun:test";
 import { MemoryStore } from "../../../src/store/memory.ts";
+import { adoptionConformance } from "../../conformance/adoption.ts";
 import { claimed, completion, makeCommit, makeTasks, request, storeConformance } from "../../conformance/store.ts";
 
-storeConformance("memory", async () => {
-  const store = new MemoryStore();
-  return { store, [Symbol.asyncDispose]: () => store.close() };
-});
+for (const conformance of [storeConformance, adoptionConformance]) {
+  conformance("memory", async () => {
+    const store = new MemoryStore();
+    return { store, [Symbol.asyncDispose]: () => store.close() };
+  });
+}
 
 async function isSettled(promise: Promise<unknown>): Promise<boolean> {
   const pending = Symbol("pending");
