@@ -13,7 +13,7 @@ import type { Config } from "../config/load.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Store } from "../store/store.ts";
 import type { LineSource } from "../submit/lines.ts";
-import type { Expand } from "../submit/loader.ts";
+import type { Expand, Loaded } from "../submit/loader.ts";
 import { taskFactory } from "../task/factory.ts";
 import type { TaskDefaults, TaskFactory } from "../task/factory.ts";
 import type { Submission } from "../task/task.ts";
@@ -301,7 +301,11 @@ async function submitOne(text: string, { log, template, open }: Submit): Promise
   const stamp = stamper(systemClock);
   stamp.newBatch();
   const task = factory.build(line.args, line.settings, stamp.next());
-  await target.insert([task]).finally(() => target.close());
+  try {
+    await target.insert([task]);
+  } finally {
+    await target.close();
+  }
   log.info(`Submitted task (${task.id})`);
   return exitStatus.success;
 }
@@ -319,13 +323,16 @@ async function submitLines(path: string, toSubmit: Submit): Promise<number> {
   const { target, factory } = await open();
   const clock = systemClock;
   const { broken } = target;
-  const loading = load({
-    ...{ source, factory, store: target, expand, bundleSize, clock, log, patient: false },
+  const options = { source, factory, store: target, expand, bundleSize, clock, log, patient: false };
+  let loaded: Loaded;
+  try {
     // Input may pause for long: a server that is gone is told at once.
-    ...(broken === undefined ? {} : { signal: broken }),
-  });
-  // A server has said that all is stored when its connection is closed.
-  const { stored, bad } = await loading.finally(() => target.close());
+    loaded = await load(broken === undefined ? options : { ...options, signal: broken });
+  } finally {
+    // A server has said that all is stored when its connection is closed.
+    await target.close();
+  }
+  const { stored, bad } = loaded;
   log.info(`Submitted ${stored} tasks`);
   if (bad > 0)
     throw badLines(
