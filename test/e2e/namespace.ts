@@ -26,8 +26,9 @@ export function openNamespace(): Namespace {
   const name = `hs-${process.pid}`;
   // Names of interfaces have at most 15 characters.
   const [near, far] = [`hsn${process.pid}`, `hsf${process.pid}`];
-  // A subnet of benchmarks (RFC 2544) and one of nobody else's (RFC 4193).
-  const [v4, v6] = ["198.19.250", "fd68:7368:7465::"];
+  // A subnet of benchmarks (RFC 2544) and one of nobody else's (RFC 4193); other runs of the suite have others.
+  const v4 = `198.${18 + (process.pid & 1)}.${(process.pid >> 1) & 255}`;
+  const v6 = `fd68:7368:${(process.pid & 0xffff).toString(16)}::`;
   run("ip", "netns", "add", name);
   try {
     run("ip", "link", "add", near, "type", "veth", "peer", "name", far, "netns", name);

@@ -147,6 +147,30 @@ test("a server shows the certificate that it is given, and a client on the newes
   expect(filesOf(site).filter((path) => path.endsWith(".crt"))).toEqual([]);
 });
 
+needs(["openssl"])(
+  "TLS has an ephemeral key exchange, or there is none: the proofs of the key depend on it",
+  async () => {
+    await using site = openSite();
+    const { port } = await startServer(site, forever);
+    const speak = async (words: readonly string[]): Promise<string> => {
+      const { stdout } = await site.start([
+        "sh",
+        "-c",
+        'exec openssl s_client "$@"',
+        "-",
+        "-connect",
+        `127.0.0.1:${port}`,
+        ...words,
+      ]).ended;
+      return /^New, .*, Cipher is (.*)$/m.exec(stdout)?.[1] ?? "";
+    };
+    const old = (cipher: string): readonly string[] => ["-tls1_2", "-cipher", cipher];
+    expect(await speak(old("AES128-GCM-SHA256"))).toBe("(NONE)");
+    expect(await speak(old("ECDHE-RSA-AES128-GCM-SHA256"))).toBe("ECDHE-RSA-AES128-GCM-SHA256");
+    expect(await speak([])).toMatch(/^TLS_/);
+  },
+);
+
 test("a server with a bad certificate does not start, and says which file", async () => {
   await using site = openSite();
   site.write("bad.pem", "hello\n");
