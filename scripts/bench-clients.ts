@@ -135,7 +135,8 @@ async function client(index: number): Promise<void> {
       const options = { host: "127.0.0.1", port: plan.port, key: plan.key, tls: plan.tls ? tls : null };
       link = await connect({ ...options, clock: systemClock, handshakeMs: 60_000, connectMs: 60_000 });
     } catch (error) {
-      if (!met || !plan.reconnect) throw error;
+      // As a real client: a server that is busy, or down, is tried again.
+      if ((met && !plan.reconnect) || systemClock.now() - startedAt > 60_000) throw error;
       await new Promise<void>((resolve) => systemClock.after(50 + Math.random() * 100, resolve));
       continue;
     }

@@ -19,7 +19,7 @@ const { values: flags } = parseArgs({
     rate: { type: "string", default: "4000" },
   },
 });
-const key = "a key for measurements only";
+const key = "a-key-for-measurements-only";
 const place = mkdtempSync(join(tmpdir(), "hs-bench-"));
 /** Rates are taken over this long, milliseconds. */
 const windowMs = 500;

@@ -2,7 +2,7 @@
  * How fast the real server hands out tasks over real connections on loopback to clients that start nothing (bench-clients.ts): tasks a second end to
  * end, time until all are registered, memory, spread, and how long an idle server takes from a new task to its start.
  */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
@@ -26,7 +26,7 @@ const { values: flags } = parseArgs({
 });
 const parts = flags.only.split(",");
 const executors = Number(flags.executors);
-const key = "a key for measurements only";
+const key = "a-key-for-measurements-only";
 const place = mkdtempSync(join(tmpdir(), "hs-bench-"));
 let runs = 0;
 
@@ -34,7 +34,9 @@ interface ServerRun {
   readonly port: number;
   readonly pid: number;
   readonly site: string;
-  readonly write: (line: string) => void;
+  readonly write: (text: string) => void;
+  /** Ends the standard input. */
+  readonly close: () => void;
   readonly ended: Promise<number>;
   readonly kill: () => void;
 }
@@ -67,6 +69,10 @@ async function startServer(words: readonly string[], stdin: "pipe" | "ignore" = 
       if (input === undefined || typeof input === "number") throw new Error("standard input is closed");
       void input.write(line);
       void input.flush();
+    },
+    close() {
+      const input = child.stdin;
+      if (input !== undefined && typeof input !== "number") void input.end();
     },
     ended: child.exited,
     kill: () => child.kill("SIGKILL"),
@@ -105,9 +111,8 @@ interface Rate {
 }
 
 async function measureRate(clients: number, tasks: number, stored: boolean, tls: boolean): Promise<Rate> {
-  const input = join(place, "tasks.in");
-  writeFileSync(input, "true\n".repeat(tasks));
-  const server = await startServer([input, ...(stored ? [] : ["--no-db"]), ...(tls ? [] : ["--no-tls"])]);
+  // The tasks come when all clients are there: what is measured is the flow, not who came first.
+  const server = await startServer(["-", ...(stored ? [] : ["--no-db"]), ...(tls ? [] : ["--no-tls"])], "pipe");
   let registeredSeconds = Number.NaN;
   let done: Extract<ClientsReport, { kind: "done" }> | null = null;
   let peakBytes: number | null = null;
@@ -117,8 +122,11 @@ async function measureRate(clients: number, tasks: number, stored: boolean, tls:
   const run = startClients(
     { port: server.port, key, tls, clients, executors, taskMs: 0, reconnect: false },
     (report) => {
-      if (report.kind === "registered") registeredSeconds = report.seconds;
       if (report.kind === "done") done = report;
+      if (report.kind !== "registered") return;
+      registeredSeconds = report.seconds;
+      server.write("true\n".repeat(tasks));
+      server.close();
     },
   );
   const status = await server.ended;
@@ -148,7 +156,7 @@ async function rates(): Promise<void> {
           String(clients),
           String(tasks),
           Math.round(rate.perSecond).toLocaleString("en-US"),
-          Number.isNaN(rate.registeredSeconds) ? "before all came" : `${rate.registeredSeconds.toFixed(2)} s`,
+          `${rate.registeredSeconds.toFixed(2)} s`,
           megabytes(rate.peakBytes),
           rate.spread,
         ]);
