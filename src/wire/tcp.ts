@@ -67,7 +67,7 @@ export interface ConnectOptions extends Omit<SessionOptions, "nonce"> {
 }
 
 /** Connections that have not shown the key. Beyond this the oldest of them makes room: honest ones are through in milliseconds. */
-const mostUnknown = 256;
+const mostUnknown = 1024;
 /** What may wait in memory for a slow reader before the writer is asked to wait, bytes. */
 const highWater = 1024 * 1024;
 
