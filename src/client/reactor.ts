@@ -27,10 +27,13 @@ const firstRetryMs = 100;
 const longestRetryMs = 5000;
 /** A server that answers no beat for this many beats is not there any more. */
 const missedBeats = 3;
+/** A client that is woken this much too late did not run meanwhile, milliseconds. */
+const sleptMs = 1000;
 
 export function step(state: ClientState, events: readonly ClientEvent[], now: number): ClientEffect[] {
   const effects: ClientEffect[] = [];
   if (isDone(state)) return effects;
+  excuse(state, now);
   for (const event of events) take(state, event, now, effects);
   keepLink(state, now, effects);
   // Outcomes go out before anything new starts: a start takes the processor for a while.
@@ -40,7 +43,9 @@ export function step(state: ClientState, events: readonly ClientEvent[], now: nu
   idle(state, now, effects);
   beat(state, now, effects);
   conclude(state, effects);
-  if (!isDone(state)) effects.push({ kind: "wake", at: nextWake(state) });
+  if (isDone(state)) return effects;
+  state.wakeAt = nextWake(state);
+  effects.push({ kind: "wake", at: state.wakeAt });
   return effects;
 }
 
@@ -88,9 +93,8 @@ function take(state: ClientState, event: ClientEvent, now: number, effects: Clie
 
 /** On a new connection the server hears what this client still has; everything else starts afresh. */
 function enter(state: ClientState, now: number, effects: ClientEffect[]): void {
-  if (state.met) note(effects, "warning", "Connected to server again");
-  state.link = { at: "up" };
-  state.met = true;
+  const { since, tries } = state.link;
+  state.link = { at: "up", welcomed: false, since, tries };
   state.heardAt = now;
   state.nextBeat = now + state.settings.heartMs;
   const leaseOf = ({ id, lease }: Lease): Lease => ({ id, lease });
@@ -113,22 +117,33 @@ function lose(state: ClientState, error: string | null, now: number, effects: Cl
     effects.push({ kind: "finish" });
     return;
   }
-  if (state.link.at !== "up") return;
+  const { link } = state;
+  if (link.at !== "up") return;
   note(effects, "warning", `Lost connection to server${error === null ? "" : `: ${error}`}`);
   state.granted = 0;
-  state.link = { at: "down", since: now, tries: 0, retryAt: now };
+  if (link.welcomed) {
+    state.link = { at: "down", since: now, tries: 0, retryAt: now };
+    return;
+  }
+  // A server that is about to end, or in trouble, takes connections and drops them.
+  const text = error ?? "it ended the connection";
+  tryAgain(state, link, { problem: "lost", text, permanent: false }, now, effects);
 }
 
 type ConnectFailed = Extract<ClientEvent, { kind: "connectFailed" }>;
 
-function retry(
+function retry(state: ClientState, event: ConnectFailed, now: number, effects: ClientEffect[]): void {
+  if (state.link.at === "connecting") tryAgain(state, state.link, event, now, effects);
+}
+
+function tryAgain(
   state: ClientState,
-  { problem, text, permanent }: ConnectFailed,
+  link: { readonly since: number; readonly tries: number },
+  { problem, text, permanent }: Omit<ConnectFailed, "kind">,
   now: number,
   effects: ClientEffect[],
 ): void {
-  const { link, settings } = state;
-  if (link.at !== "connecting") return;
+  const { settings } = state;
   const limitMs = state.met ? settings.reconnectMs : settings.connectMs;
   const tries = link.tries + 1;
   const pauseMs = Math.min(firstRetryMs * 2 ** link.tries, longestRetryMs) * spread(settings.clientId, tries);
@@ -163,6 +178,15 @@ function keepLink(state: ClientState, now: number, effects: ClientEffect[]): voi
   }
 }
 
+/** A client that was stopped, or slept with its machine, could hear nobody: that time is held against no server. */
+function excuse(state: ClientState, now: number): void {
+  const lateMs = now - state.wakeAt;
+  if (lateMs < sleptMs) return;
+  state.heardAt += lateMs;
+  state.idleSince += lateMs;
+  if (state.link.at !== "up") state.link = { ...state.link, since: state.link.since + lateMs };
+}
+
 function silenceMs(state: ClientState): number {
   return state.settings.heartMs * missedBeats;
 }
@@ -174,6 +198,9 @@ function receive(state: ClientState, message: ServerMessage, now: number, effect
       const { serverId, serverHost } = message;
       state.companyMs = Math.min(message.companyMs, state.settings.bundleWaitMs ?? Number.POSITIVE_INFINITY);
       state.serverName = `${serverHost}: ${serverId}`;
+      if (state.met) note(effects, "warning", "Connected to server again");
+      state.met = true;
+      if (state.link.at === "up") state.link = { ...state.link, welcomed: true };
       if (state.serverId !== serverId) effects.push({ kind: "served", serverId, serverHost });
       state.serverId = serverId;
       if (state.phase.at === "joining") {

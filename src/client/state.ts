@@ -64,12 +64,13 @@ export type Link =
   | { readonly at: "connecting"; readonly since: number; readonly tries: number }
   /** The next attempt is due at `retryAt`. */
   | { readonly at: "down"; readonly since: number; readonly tries: number; readonly retryAt: number }
-  | { readonly at: "up" };
+  /** Until the server has said welcome this is an attempt like others, and `since` and `tries` go on. */
+  | { readonly at: "up"; readonly welcomed: boolean; readonly since: number; readonly tries: number };
 
 export interface ClientState {
   readonly settings: ClientSettings;
   link: Link;
-  /** There was a connection already. */
+  /** A server has said welcome already. */
   met: boolean;
   /** When the server was last heard, or the connection made. */
   heardAt: number;
@@ -106,6 +107,8 @@ export interface ClientState {
   readonly templates: Map<string, string | null>;
   idleSince: number;
   nextBeat: number;
+  /** When this client wished to be woken at the latest: if it is later by much, it did not run meanwhile. */
+  wakeAt: number;
   /** Tasks finished per millisecond, smoothed: sets how many tasks are fetched ahead. */
   rate: number;
   rateAt: number;
@@ -143,6 +146,7 @@ export function newState(settings: ClientSettings, now: number): ClientState {
     templates: new Map(),
     idleSince: now,
     nextBeat: now + settings.heartMs,
+    wakeAt: Number.POSITIVE_INFINITY,
     rate: 0,
     rateAt: now,
     finished: 0,

@@ -265,6 +265,7 @@ export function runServer(options: ServerOptions): Server {
   return {
     finished: finished.promise,
     attach(link) {
+      if (over) return link.close();
       let clientId: string | null = null;
       open.add(link);
       link.open({

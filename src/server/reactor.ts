@@ -15,6 +15,7 @@ import {
   askForClients,
   checkClients,
   disconnect,
+  excuse,
   join,
   leave,
   receive,
@@ -32,14 +33,17 @@ const firstPollMs = 1000;
 export function step(state: ServerState, events: readonly ServerEvent[], now: number): ServerEffect[] {
   const effects: ServerEffect[] = [];
   if (isDone(state)) return effects;
+  excuse(state, now);
   for (const event of events) take(state, event, now, effects);
   checkClients(state, now, effects);
   askForClients(state, effects);
   dispatch(state, now, effects);
   claim(state, now, effects);
   commit(state, now, effects);
-  conclude(state, effects);
-  if (!isDone(state)) effects.push({ kind: "wake", at: nextWake(state, now) });
+  conclude(state, now, effects);
+  if (isDone(state)) return effects;
+  state.wakeAt = nextWake(state, now);
+  effects.push({ kind: "wake", at: state.wakeAt });
   return effects;
 }
 
@@ -85,7 +89,7 @@ function take(state: ServerState, event: ServerEvent, now: number, effects: Serv
     case "woken":
       return;
     case "stopRequested":
-      return close(state, event.how, "stop requested", effects);
+      return close(state, event.how, "stop requested", now, effects);
     case "hurried":
       return abandon(state, effects);
     default:
@@ -228,7 +232,7 @@ function advance(
     note(effects, "critical", text);
     state.haltedBy = from;
     state.claim = { at: "empty", since: now };
-    return close(state, "finish", "task group failed", effects);
+    return close(state, "finish", "task group failed", now, effects);
   }
   if (from !== null) note(effects, "info", `Completed task group ${from} - starting task group ${answer.to}`);
   state.group = answer.to;
@@ -237,17 +241,17 @@ function advance(
 
 // ---- the end
 
-function close(state: ServerState, how: LeaveKind, reason: string, effects: ServerEffect[]): void {
+function close(state: ServerState, how: LeaveKind, reason: string, now: number, effects: ServerEffect[]): void {
   if (state.phase.at === "done") return;
   const again = state.phase.at === "closing";
   state.phase = { at: "closing" };
   for (const task of state.ready.drain()) giveBack(state, task);
   if (!again) note(effects, "debug", () => `Signaling clients (${state.clients.size} connected)`);
   // Asked a second time, more urgently: clients that are leaving already are told as well.
-  for (const client of state.clients.values()) leave(state, client, how, reason, effects);
+  for (const client of state.clients.values()) leave(state, client, how, reason, now, effects);
 }
 
-function conclude(state: ServerState, effects: ServerEffect[]): void {
+function conclude(state: ServerState, now: number, effects: ServerEffect[]): void {
   const { outbox } = state;
   const idle =
     state.ready.length === 0 &&
@@ -262,7 +266,7 @@ function conclude(state: ServerState, effects: ServerEffect[]): void {
     const finite =
       !state.settings.forever && state.input === "ended" && state.intakes === 0 && state.estates.size === 0;
     if (!finite || state.claim.at !== "empty") return;
-    close(state, "finish", "all tasks are done", effects);
+    close(state, "finish", "all tasks are done", now, effects);
   }
   if (state.clients.size > 0 || state.claim.at === "asked") return;
   state.phase = { at: "done" };

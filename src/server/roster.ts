@@ -16,6 +16,11 @@ import { type ClientEntry, giveBack, hold, letGo, lookAgain, type Registration, 
 type Hello = Extract<ClientMessage, { kind: "hello" }>;
 type Later = Exclude<ClientMessage, { kind: "hello" }>;
 
+/** A server that is woken this much too late did not run meanwhile, milliseconds. */
+const sleptMs = 1000;
+/** Least time for a client without tasks to say goodbye, milliseconds: three of its heartbeats, as it is usual. */
+const goodbyeMs = 30_000;
+
 // ---- joining
 
 export function join(state: ServerState, hello: Hello, now: number, effects: ServerEffect[]): void {
@@ -198,7 +203,7 @@ function welcome(state: ServerState, client: ClientEntry, now: number, effects: 
   client.lastHeard = now;
   if (client.credit > 0) state.willing.add(client);
   lookAgain(state);
-  if (state.phase.at === "closing") leave(state, client, "finish", "no more tasks", effects);
+  if (state.phase.at === "closing") leave(state, client, "finish", "no more tasks", now, effects);
 }
 
 function drop(client: ClientEntry, tasks: readonly Lease[], effects: ServerEffect[]): void {
@@ -264,6 +269,24 @@ export function disconnect(state: ServerState, clientId: string, now: number, ef
   note(effects, "warning", () => `Lost connection to client (${name(client)})`);
 }
 
+/**
+ * A server that was stopped, or slept with its machine, could hear nobody: that time is held against no client. What is in the mailbox
+ * now may be older than what is on its way.
+ */
+export function excuse(state: ServerState, now: number): void {
+  const lateMs = now - state.wakeAt;
+  if (lateMs < sleptMs) return;
+  for (const client of state.clients.values()) {
+    const { standing } = client;
+    client.lastHeard += lateMs;
+    if (standing.at === "away" || standing.at === "leaving")
+      client.standing = { at: standing.at, since: standing.since + lateMs };
+  }
+  state.lastCheck += lateMs;
+  state.graceAt += lateMs;
+  state.estatesUntil += lateMs;
+}
+
 /** Silent clients and clients that did not come back in time lose their tasks to others. */
 export function checkClients(state: ServerState, now: number, effects: ServerEffect[]): void {
   const { evictMs, graceMs } = state.settings;
@@ -283,15 +306,26 @@ export function checkClients(state: ServerState, now: number, effects: ServerEff
   }
   state.graceAt = Number.POSITIVE_INFINITY;
   for (const client of state.clients.values()) {
-    const { standing } = client;
-    const graceAt = standing.at === "away" ? standing.since + graceMs : Number.POSITIVE_INFINITY;
-    if (now < graceAt && now - client.lastHeard < evictMs) {
-      state.graceAt = Math.min(state.graceAt, graceAt);
+    const until = Math.min(graceEnd(client, graceMs), silenceEnd(state, client, evictMs));
+    if (now < until) {
+      state.graceAt = Math.min(state.graceAt, graceEnd(client, graceMs));
       continue;
     }
     note(effects, "warning", () => `Evicting client (${name(client)})`);
     remove(state, client, true, effects);
   }
+}
+
+/** Until when a client is waited for that is not there, or that has nothing left to do but say goodbye. */
+function graceEnd({ standing, lastHeard, held, registration }: ClientEntry, graceMs: number): number {
+  if (standing.at === "away") return standing.since + graceMs;
+  if (standing.at !== "leaving" || held.size > 0 || registration !== null) return Number.POSITIVE_INFINITY;
+  return Math.max(standing.since, lastHeard) + Math.max(graceMs, goodbyeMs);
+}
+
+/** Until when a client may be silent. The one in this process cannot be gone. */
+function silenceEnd(state: ServerState, client: ClientEntry, evictMs: number): number {
+  return client.id === state.settings.serverId ? Number.POSITIVE_INFINITY : client.lastHeard + evictMs;
 }
 
 /** Forgets a client; what it held goes back. */
@@ -315,6 +349,7 @@ export function leave(
   client: ClientEntry,
   how: LeaveKind,
   reason: string,
+  now: number,
   effects: ServerEffect[],
 ): void {
   const { standing } = client;
@@ -324,7 +359,8 @@ export function leave(
     if (how === "abort" || !brings) remove(state, client, false, effects);
     return;
   }
-  client.standing = { at: "leaving" };
+  client.standing = { at: "leaving", since: now };
+  state.graceAt = Math.min(state.graceAt, graceEnd(client, state.settings.graceMs));
   state.willing.delete(client);
   note(effects, "debug", () => `Disconnect requested (${name(client)})`);
   effects.push({ kind: "send", clientId: client.id, message: { kind: "leave", how, reason } });

@@ -78,7 +78,7 @@ export interface ClientEntry {
   standing:
     | { readonly at: "joining" }
     | { readonly at: "present" }
-    | { readonly at: "leaving" }
+    | { readonly at: "leaving"; readonly since: number }
     | { readonly at: "away"; readonly since: number };
   /** null: the store knows the client, and what it brought is sorted out. */
   registration: Registration | null;
@@ -142,7 +142,7 @@ export interface ServerState {
   /** Dead servers, and which of their clients have not come back yet. */
   readonly estates: Map<string, Set<string>>;
   /** When the last of them are given up. */
-  readonly estatesUntil: number;
+  estatesUntil: number;
   /** Estates that are being given up. */
   burying: number;
   /** Submitters that are connected. */
@@ -158,6 +158,8 @@ export interface ServerState {
   /** A commit under way may make tasks schedulable. */
   settlingFrees: boolean;
   lastCheck: number;
+  /** When this server wished to be woken at the latest: if it is later by much, it did not run meanwhile. */
+  wakeAt: number;
   /** When the grace of a client that is away ends, at the earliest. */
   graceAt: number;
   readonly counts: Counts;
@@ -197,6 +199,7 @@ export function newState(
     settling: null,
     settlingFrees: false,
     lastCheck: now,
+    wakeAt: now,
     graceAt: Number.POSITIVE_INFINITY,
     counts: { succeeded: 0, failed: 0, cancelled: 0, retried: 0 },
   };

@@ -483,6 +483,30 @@ describe("the connection", () => {
     expect(bench.state.link.at).not.toBe("up");
   });
 
+  test("a server that takes the connection and drops it before its welcome is tried again ever more slowly, up to the limit", () => {
+    const bench = new Bench({ connectMs: 2000 });
+    const triedAt: number[] = [];
+    for (;;) {
+      triedAt.push(bench.now);
+      bench.on({ kind: "connected" });
+      bench.on({ kind: "disconnected", error: null });
+      if (bench.state.phase.at === "done") break;
+      bench.now = bench.wake();
+      bench.on({ kind: "woken" });
+    }
+    expect(triedAt.length).toBeGreaterThan(2);
+    expect(triedAt.length).toBeLessThan(8);
+    expect(bench.state.failure).toEqual({ kind: "lost", text: "it ended the connection" });
+  });
+
+  test("the time in which the client itself did not run is held against no server", () => {
+    const bench = new Bench({ heartMs: 1000 }).welcome();
+    bench.now = 1_000_000;
+    bench.on({ kind: "woken" });
+    expect(bench.effects.map(({ kind }) => kind)).not.toContain("hangUp");
+    expect(bench.state.link.at).toBe("up");
+  });
+
   test("tasks that are another client's by now are stopped, not reported, and make room", () => {
     const bench = new Bench({ executors: 1 }).welcome();
     const [a, b] = [task("a"), task("b")];

@@ -43,6 +43,16 @@ function open(more: Partial<ServerSettings> = {}, estates: readonly Estate[] = [
       effects = step(state, events, bench.now);
       check(state);
     },
+    /** Nothing happens until then: the server is woken when it wishes to be. Effects of all steps. */
+    pass(until: number) {
+      const all: ServerEffect[] = [];
+      while (bench.now < until) {
+        bench.now = Math.min(until, Math.max(state.wakeAt, bench.now + 1));
+        bench.on({ kind: "woken" });
+        all.push(...effects);
+      }
+      effects = all;
+    },
     hello(clientId: string, running: readonly Lease[] = [], finished: readonly Lease[] = [], credit = 2) {
       const hello = { kind: "hello", clientId, host: "node", executors: 2, credit, running, finished } as const;
       bench.on({ kind: "joined", hello });
@@ -217,8 +227,9 @@ describe("a dead predecessor", () => {
     bench.on({ kind: "claimed", claim: { kind: "none", unfinished: 3 }, templates: [] });
     expect(bench.find("finish")).toBeUndefined();
     expect(bench.find("wake")?.at).toBeLessThanOrEqual(30_000);
-    bench.now = 30_000;
-    bench.on({ kind: "woken" });
+    bench.pass(29_999);
+    expect(bench.find("bury")).toBeUndefined();
+    bench.pass(30_000);
     expect(bench.find("bury")?.serverId).toBe("dead");
     bench.on({ kind: "buried", serverId: "dead", reverted: 0 });
     bench.on({ kind: "claimed", claim: { kind: "none", unfinished: 0 }, templates: [] });
@@ -235,6 +246,21 @@ describe("the end", () => {
     bench.on({ kind: "disconnected", clientId: "a" });
     bench.on({ kind: "stopRequested", how: "finish" });
     expect(bench.state.clients.size).toBe(0);
+  });
+
+  test("a client without tasks that was told to leave and says nothing is waited for a moment only", () => {
+    const bench = open({ graceMs: 40_000 });
+    bench.join("a");
+    bench.join("b");
+    bench.on({ kind: "inserted" });
+    bench.on({ kind: "stopRequested", how: "finish" });
+    bench.pass(20_000);
+    bench.say("b", { kind: "beat" });
+    bench.pass(39_999);
+    expect(bench.find("endClient")).toBeUndefined();
+    bench.pass(40_000);
+    expect(bench.find("endClient")).toMatchObject({ clientId: "a", evicted: true });
+    expect([...bench.state.clients.keys()]).toEqual(["b"]);
   });
 
   test("out of patience, nobody is waited for", () => {
