@@ -3,21 +3,16 @@ import { simulate } from "./simulation.ts";
 
 const seeds = Number(process.env["SIMULATION_SEEDS"] ?? 1000);
 const first = Number(process.env["SIMULATION_FIRST_SEED"] ?? 1);
+const trace = process.env["SIMULATION_TRACE"] === "1" ? (line: string) => console.log(line) : null;
 
-test(`every task has exactly one recorded outcome, whatever clients and links do (${seeds} seeds)`, () => {
-  let lost = 0;
-  let retried = 0;
+test(`whatever happens, every task has one outcome and everybody goes home (${seeds} seeds)`, () => {
   for (let seed = first; seed < first + seeds; seed++) {
     try {
-      const summary = simulate(seed);
-      lost += summary.lostClients;
-      retried += summary.attempts - summary.tasks;
+      simulate(seed, { trace });
     } catch (error) {
       throw new Error(`seed ${seed} (replay: SIMULATION_FIRST_SEED=${seed} SIMULATION_SEEDS=1)`, { cause: error });
     }
   }
-  // The faults are really there.
-  if (seeds >= 100) expect(Math.min(lost, retried)).toBeGreaterThan(seeds / 10);
 });
 
 test("the same seed replays the same run", () => {

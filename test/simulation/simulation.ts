@@ -1,367 +1,309 @@
 /*
- * A whole cluster under a virtual clock: the real reactors of one server and several clients, links that delay and break, clients that
- * crash and are replaced, a store that takes its time. Everything follows from the seed; after every step the states are checked, and at
- * the end every task must have exactly one recorded outcome.
+ * A whole cluster under a virtual clock: the real doors, reactors, recovery and sessions, on a network, a database and processes that fail as
+ * the seed says. What may never happen is judged while it goes on (ledger.ts, model.ts, the reactors' own checks); at the end every task must
+ * have come to its end, everybody must have gone home by himself, and in time.
  */
 import { assert } from "../../src/base/assert.ts";
-import type { ClientEffect } from "../../src/client/effects.ts";
-import type { ClientEvent } from "../../src/client/event.ts";
-import * as clientReactor from "../../src/client/reactor.ts";
-import * as clientState from "../../src/client/state.ts";
-import type { ServerEffect } from "../../src/server/effects.ts";
-import type { ServerEvent } from "../../src/server/event.ts";
-import * as serverReactor from "../../src/server/reactor.ts";
-import * as serverState from "../../src/server/state.ts";
-import { type Assignment, isFailure, type NewTask } from "../../src/task/task.ts";
-import type { ClientMessage, ServerMessage } from "../../src/wire/message.ts";
-import { type Model, model } from "./model.ts";
-import { type Random, random } from "./random.ts";
+import { step as clientStep } from "../../src/client/reactor.ts";
+import { step as serverStep } from "../../src/server/reactor.ts";
+import { type ClientRun, startClient } from "./clients.ts";
+import { type Cluster, counter, type Reactors } from "./cluster.ts";
+import { ledger } from "./ledger.ts";
+import { isFinalFailure, model } from "./model.ts";
+import { network } from "./network.ts";
+import { draw, type Fault, type Mode, type Plan } from "./plan.ts";
+import { random } from "./random.ts";
+import { type ServerEnd, type ServerRun, startServer } from "./servers.ts";
+import { submit, submitByQueue } from "./submitters.ts";
+import { epoch, world } from "./world.ts";
 
 export interface Summary {
-  readonly tasks: number;
-  readonly attempts: number;
-  readonly lostClients: number;
-  readonly halted: boolean;
+  readonly seed: number;
+  readonly mode: Mode;
+  readonly digest: string;
   readonly steps: number;
+  readonly rows: number;
+  readonly servers: number;
+  readonly lostClients: number;
+  readonly repeated: number;
+  readonly halted: boolean;
+  /** When the last server was at its end, and everybody, after the last thing that went wrong or ran, milliseconds. */
+  readonly serverTailMs: number;
+  readonly tailMs: number;
 }
 
-interface Execution {
-  readonly clientId: string;
-  readonly startedAt: number;
-  endedAt: number | null;
+export interface SimulationOptions {
+  readonly trace?: ((line: string) => void) | null;
+  readonly reactors?: Partial<Reactors>;
 }
 
-interface Node {
-  readonly id: string;
-  readonly state: clientState.ClientState;
-  inbox: ClientEvent[];
-  alive: boolean;
-  linked: boolean;
-  wakeAt: number;
-  /** Messages keep their order: none arrives before the one sent earlier. */
-  toServerAt: number;
-  fromServerAt: number;
-  readonly ends: Map<string, () => void>;
-}
+const stepLimit = 400_000;
+/** How often the operator looks at what goes on. */
+const tickMs = 500;
 
-const stepLimit = 200_000;
-
-export function simulate(seed: number): Summary {
-  const rng: Random = random(seed);
-  const store: Model = model();
-  const queue: { at: number; order: number; action: () => void }[] = [];
-  const nodes = new Map<string, Node>();
-  const executions = new Map<string, Execution[]>();
-  const declaredLost = new Set<string>();
-  let now = 0;
-  let order = 0;
-  let steps = 0;
-  let lostClients = 0;
-  let ids = 0;
-  let finished = false;
-
-  const attempts = rng.between(1, 3);
-  const groups = rng.between(1, 3);
-  const total = rng.between(0, 60);
-  const failing = rng.chance(0.5) ? 0.2 : 0;
-  const faults = rng.chance(0.7);
-
-  function at(time: number, action: () => void): void {
-    const entry = { at: Math.max(time, now), order: order++, action };
-    let low = 0;
-    let high = queue.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      const other = queue[middle]!;
-      if (other.at < entry.at || (other.at === entry.at && other.order < entry.order)) low = middle + 1;
-      else high = middle;
-    }
-    queue.splice(low, 0, entry);
-  }
-
-  // ---- the server
-
-  const server = serverState.newState(
-    {
-      serverId: "server",
-      serverHost: "head",
-      scope: { kind: "submission", id: "server" },
-      attempts,
-      eager: rng.chance(0.5),
-      forever: false,
-      bundleSize: rng.chance(0.5) ? rng.between(1, 4) : null,
-      pollMs: 5000,
-      evictMs: 60_000,
-      graceMs: 5000,
-      companyMs: rng.chance(0.5) ? 3 : 0,
-      firstLease: 1,
-      newId: () => `retry-${++ids}`,
+export function simulate(seed: number, options: SimulationOptions = {}): Summary {
+  const its = world(seed, options.trace ?? null);
+  const plan = draw(random(seed ^ 0x5eed), seed % 4 === 0);
+  its.trace(() => `plan ${JSON.stringify({ ...plan, failingCalls: [...plan.failingCalls] })}`);
+  const rows = model();
+  const storedAt = new Map<string, number>();
+  const judge = ledger(rows);
+  const cluster: Cluster = {
+    world: its,
+    plan,
+    network: network(its, plan),
+    model: {
+      ...rows,
+      insert(tasks) {
+        for (const { id } of tasks) storedAt.set(id, its.now());
+        rows.insert(tasks);
+      },
+      buryServer(id) {
+        for (const client of rows.clientsOf(id)) judge.lose(client);
+        return rows.buryServer(id);
+      },
     },
-    null,
-    0,
-  );
-  let serverInbox: ServerEvent[] = [];
-  let serverWakeAt = Number.POSITIVE_INFINITY;
+    judge,
+    weather: { slowMs: plan.slowMs, durable: plan.durable, failing: plan.failingCalls, awayUntil: 0, calls: 0 },
+    reactors: { server: serverStep, client: clientStep, ...options.reactors },
+    newId: counter(),
+    storedAt,
+  };
+  return operate(seed, cluster);
+}
 
-  function tellServer(event: ServerEvent): void {
-    if (serverInbox.length === 0) at(now, stepServer);
-    serverInbox.push(event);
+/** Starts everything, breaks some of it, mends it, and waits for the end. */
+function operate(seed: number, cluster: Cluster): Summary {
+  const { world: its, plan, network: net, model: rows, judge } = cluster;
+  const { rng } = its;
+  const servers: ServerRun[] = [];
+  const clients: ClientRun[] = [];
+  let current: ServerRun | null = null;
+  let halted: number | null = null;
+  let closedAt: number | null = null;
+  /** The last thing that went wrong, was mended, or was new. */
+  let disturbedAt = plan.calmAt;
+  let submittersLeft = plan.submitters;
+  /** Into the database, that somebody must run. */
+  let submitsLeft = 0;
+
+  const disturbed = (until = its.now()): void => {
+    disturbedAt = Math.max(disturbedAt, until);
+  };
+  const alive = (): ClientRun[] => clients.filter(({ process }) => process.at !== "ended");
+
+  function addServer(mode: Mode, feeds: boolean): void {
+    disturbed();
+    const isAlive = ({ id }: { readonly id: string }): boolean =>
+      servers.some((run) => run.id === id && run.process.at !== "ended");
+    current = startServer(cluster, { mode, feeds, isAlive, onEnd });
+    servers.push(current);
   }
 
-  function stepServer(): void {
-    const events = serverInbox;
-    serverInbox = [];
-    if (finished) return;
-    steps++;
-    const effects = serverReactor.step(server, events, now);
-    serverState.check(server);
-    for (const effect of effects) carryOutForServer(effect);
+  const successorMode = (): Mode => (plan.mode === "finite" ? "restart" : plan.mode);
+
+  function follow(pauseMs: number): void {
+    current = null;
+    disturbed(its.now() + pauseMs);
+    its.at(its.now() + pauseMs, () => addServer(successorMode(), false));
   }
 
-  function carryOutForServer(effect: ServerEffect): void {
-    switch (effect.kind) {
-      case "send": {
-        const node = nodes.get(effect.clientId);
-        if (node?.linked) toClient(node, effect.message);
-        return;
-      }
-      case "disconnect":
-        return drop(effect.clientId);
-      case "claim":
-        return at(now + rng.between(0, 20), () => {
-          const claim = store.claim(effect.request);
-          // The answer takes its time too; rows may be added meanwhile.
-          at(now + rng.between(0, 20), () => tellServer({ kind: "claimed", claim, templates: [] }));
-        });
-      case "commit":
-        return at(now + rng.between(0, 30), () => {
-          const report = store.commit(effect.commit);
-          at(now + rng.between(0, 10), () => tellServer({ kind: "committed", report }));
-        });
-      case "wake":
-        if (effect.at >= serverWakeAt && serverWakeAt > now) return;
-        serverWakeAt = effect.at;
-        return at(effect.at, () => {
-          serverWakeAt = Number.POSITIVE_INFINITY;
-          tellServer({ kind: "woken" });
-        });
-      case "endClient":
-        if (effect.evicted) declaredLost.add(effect.clientId);
-        return;
-      case "finish":
-        finished = true;
-        return;
-      default:
+  function onEnd(run: ServerRun, end: ServerEnd): void {
+    if (end.kind === "failed") return follow(rng.between(0, 3000));
+    const { haltedBy } = end.report;
+    const left = rows.rows.filter((row) => row.ended === null);
+    const scope = run.mode === "finite" || (run.mode === "local" && servers.length === 1) ? run.id : null;
+    const own = scope === null ? left : left.filter((row) => row.task.submitId === scope);
+    if (haltedBy !== null) halted = haltedBy;
+    else if (!run.told) {
+      // A task that came at the last moment may not have been heard of.
+      for (const { task } of own)
+        assert((cluster.storedAt.get(task.id) ?? 0) > run.closingAt - 1000, `the run waits for task ${task.id}`);
     }
+    const undone = scope !== null && !run.told ? own : left;
+    if (plan.durable && halted === null && (undone.length > 0 || submitsLeft > 0)) return follow(rng.between(0, 3000));
+    closedAt = its.now();
+    its.trace(() => "---- no server is needed any more");
   }
 
-  // ---- clients
+  /** Looks after what nobody else does: clients where there are none, the end of what runs forever. */
+  function tick(): void {
+    if (closedAt !== null) return;
+    its.at(its.now() + tickMs, tick);
+    if (current === null || current.mode === "local") return endForever();
+    if (alive().length === 0 && (its.now() >= plan.calmAt || rng.chance(0.3))) addClient();
+    endForever();
+  }
+
+  function endForever(): void {
+    if (current === null || current.told || submittersLeft + submitsLeft > 0 || its.now() < plan.calmAt) return;
+    const state = current.state();
+    if (plan.mode !== "forever" || state === null) return;
+    const open = rows.rows.filter((row) => row.ended === null);
+    const told = state.toldFailure?.group;
+    if (open.some((row) => told === undefined || row.task.group <= told)) return;
+    if (told !== undefined && open.length > 0) halted = told;
+    disturbed();
+    current.stop("finish");
+  }
 
   function addClient(): void {
-    const id = `client-${++ids}`;
-    const state = clientState.newState(
-      {
-        clientId: id,
-        host: "node",
-        executors: rng.between(1, 4),
-        timeoutMs: rng.chance(0.2) ? 3000 : null,
-        signalWaitMs: 100,
-        idleMs: null,
-        heartMs: 1000,
-        bundleSize: rng.chance(0.3) ? rng.between(1, 3) : null,
-        announce: false,
-      },
-      now,
-    );
-    const node: Node = {
-      id,
-      state,
-      inbox: [],
-      alive: true,
-      linked: true,
-      wakeAt: Number.POSITIVE_INFINITY,
-      toServerAt: now,
-      fromServerAt: now,
-      ends: new Map(),
-    };
-    nodes.set(id, node);
-    carryOutForClient(node, clientReactor.hello(state));
-    if (!faults) return;
-    if (rng.chance(0.4)) at(now + rng.between(10, 8000), () => crash(node));
-    else if (rng.chance(0.3)) at(now + rng.between(10, 8000), () => cut(node));
+    disturbed();
+    clients.push(startClient(cluster));
   }
 
-  function tellClient(node: Node, event: ClientEvent): void {
-    if (!node.alive) return;
-    if (node.inbox.length === 0) at(now, () => stepClient(node));
-    node.inbox.push(event);
-  }
+  // ---- what goes wrong
 
-  function stepClient(node: Node): void {
-    const events = node.inbox;
-    node.inbox = [];
-    if (!node.alive) return;
-    steps++;
-    const effects = clientReactor.step(node.state, events, now);
-    clientState.check(node.state);
-    for (const effect of effects) carryOutForClient(node, effect);
-  }
-
-  function carryOutForClient(node: Node, effect: ClientEffect): void {
-    switch (effect.kind) {
-      case "send":
-        if (node.linked) toServer(node, effect.message);
-        return;
-      case "start":
-        return start(node, effect.task);
-      case "signal": {
-        const end = node.ends.get(effect.id);
-        if (end !== undefined && (effect.signal === "SIGKILL" || rng.chance(0.7))) at(now + rng.between(0, 50), end);
+  function strike(fault: Fault): void {
+    if (closedAt !== null && fault.kind.startsWith("server")) return;
+    const all = alive();
+    const victim = all[rng.between(0, all.length - 1)];
+    its.trace(() => `---- ${JSON.stringify(fault)}`);
+    switch (fault.kind) {
+      case "server dies":
+        if (current === null || current.process.at === "ended") return;
+        current.process.end(fault.how);
+        return follow(fault.pauseMs);
+      case "server stops":
+        if (current === null) return;
+        return freeze(current.process, fault.forMs, current.stopped);
+      case "server told":
+        return tellServer(fault.how);
+      case "database away":
+        cluster.weather.awayUntil = its.now() + fault.forMs;
+        return disturbed(its.now() + fault.forMs);
+      case "client dies": {
+        if (victim === undefined) return;
+        victim.process.end(fault.how);
+        const { follower } = fault;
+        if (follower === null) return;
+        disturbed(its.now() + follower);
+        its.at(its.now() + follower, () => {
+          if (closedAt === null) addClient();
+        });
         return;
       }
-      case "lookAtGroup":
-        return at(now, () => tellClient(node, { kind: "groupSeen", id: effect.id, alive: rng.chance(0.3) }));
-      case "wake":
-        if (effect.at === Number.POSITIVE_INFINITY || (effect.at >= node.wakeAt && node.wakeAt > now)) return;
-        node.wakeAt = effect.at;
-        return at(effect.at, () => {
-          node.wakeAt = Number.POSITIVE_INFINITY;
-          tellClient(node, { kind: "woken" });
-        });
-      case "finish":
-        node.alive = false;
-        return drop(node.id);
-      default:
+      case "client stops":
+        return victim === undefined ? undefined : freeze(victim.process, fault.forMs);
+      case "client parted":
+        if (victim === undefined) return;
+        disturbed(its.now() + fault.forMs);
+        return net.part(victim.process, its.now() + fault.forMs);
+      case "link breaks":
+        if (victim !== undefined) net.breakOne(victim.process);
+        return;
+      case "client told":
+        if (fault.how === "kill") victim?.kill();
+        else victim?.stop(fault.how);
+        return;
     }
   }
 
-  function start(node: Node, task: Assignment): void {
-    const runs = executions.get(task.id) ?? [];
-    for (const run of runs) {
-      const lost = declaredLost.has(run.clientId);
-      assert(run.endedAt !== null || lost, `task ${task.id} runs in two places at once`);
-    }
-    const run: Execution = { clientId: node.id, startedAt: now, endedAt: null };
-    executions.set(task.id, [...runs, run]);
-    const status = rng.chance(failing) ? 1 : 0;
-    let over = false;
-    const end = (exitStatus: number) => {
-      if (over || !node.alive) return;
-      over = true;
-      run.endedAt = now;
-      node.ends.delete(task.id);
-      const { id, lease, args } = task;
-      const rest = { outpath: null, errpath: null, csvpath: null, coresMax: null, memoryMax: null };
-      const outcome = { id, lease, command: args, startTime: run.startedAt, completionTime: now, exitStatus, ...rest };
-      tellClient(node, { kind: "ended", outcome });
-    };
-    node.ends.set(task.id, () => end(130));
-    at(now + rng.between(1, rng.chance(0.1) ? 6000 : 300), () => end(status));
+  function tellServer(how: Extract<Fault, { kind: "server told" }>["how"]): void {
+    if (current === null) return;
+    if (how !== "hurry") return current.stop(how);
+    current.stop("abort");
+    const told = current;
+    its.at(its.now() + rng.between(0, 1000), () => told.hurry());
   }
 
-  function crash(node: Node): void {
-    if (!node.alive || finished) return;
-    lostClients++;
-    node.alive = false;
-    for (const runs of executions.values()) for (const run of runs) if (run.clientId === node.id) run.endedAt ??= now;
-    // Sometimes the server hears of it at once, sometimes only silence tells.
-    if (rng.chance(0.7)) at(now + rng.between(0, 100), () => hangUp(node));
-    at(now + rng.between(0, 500), addClient);
-  }
-
-  function cut(node: Node): void {
-    if (!node.alive || finished) return;
-    lostClients++;
-    hangUp(node);
-    tellClient(node, { kind: "disconnected", error: "cut" });
-    at(now + rng.between(0, 500), addClient);
-  }
-
-  /** The server notices that the connection is gone. */
-  function hangUp(node: Node): void {
-    if (!node.linked) return;
-    node.linked = false;
-    tellServer({ kind: "disconnected", clientId: node.id });
-  }
-
-  /** Orderly end of a connection by either side. */
-  function drop(clientId: string): void {
-    const node = nodes.get(clientId);
-    if (node === undefined || !node.linked) return;
-    node.linked = false;
-    at(Math.max(now, node.fromServerAt), () => tellClient(node, { kind: "disconnected", error: null }));
-  }
-
-  function toServer(node: Node, message: ClientMessage): void {
-    node.toServerAt = Math.max(node.toServerAt, now + rng.between(0, 40));
-    at(node.toServerAt, () => {
-      // A broken connection loses what was under way.
-      if (!node.linked) return;
-      if (message.kind === "hello") tellServer({ kind: "joined", hello: message });
-      else tellServer({ kind: "received", clientId: node.id, message });
+  function freeze(process: ClientRun["process"], forMs: number, then?: (ms: number) => void): void {
+    if (process.at !== "running") return;
+    process.stop();
+    disturbed(its.now() + forMs);
+    its.at(its.now() + forMs, () => {
+      then?.(forMs);
+      process.goOn();
     });
   }
 
-  function toClient(node: Node, message: ServerMessage): void {
-    node.fromServerAt = Math.max(node.fromServerAt, now + rng.between(0, 40));
-    at(node.fromServerAt, () => tellClient(node, { kind: "received", message }));
-  }
+  // ---- the run
 
-  // ---- input
-
-  function newTask(n: number): NewTask {
-    return {
-      id: `task-${n}`,
-      group: rng.between(0, groups - 1),
-      args: `echo ${n}`,
-      submitId: "server",
-      submitTime: now,
-      submitHost: "head",
-      cores: null,
-      memory: null,
-      timeout: rng.chance(0.1) ? 1 : null,
-      attempt: 1,
-      previousId: null,
-      tag: { part: 0 },
-    };
-  }
-  let time = 0;
-  for (let n = 0; n < total;) {
-    const count = Math.min(total - n, rng.between(1, 20));
-    const from = n;
-    at(time, () => {
-      store.insert(Array.from({ length: count }, (_, i) => newTask(from + i)));
-      tellServer({ kind: "inserted" });
+  const feeds = plan.mode === "finite" || plan.mode === "local";
+  if (!feeds)
+    for (let left = plan.tasks; left > 0; submitsLeft++)
+      left -= scheduleSubmit(Math.min(left, 20), () => submitsLeft--);
+  else if (rng.chance(0.3)) scheduleSubmit(5, () => undefined);
+  function scheduleSubmit(most: number, done: () => void): number {
+    const count = rng.between(1, most);
+    its.at(rng.chance(0.5) ? epoch : rng.between(epoch, plan.calmAt), () => {
+      disturbed();
+      done();
+      submit(cluster, count);
     });
-    n += count;
-    time += rng.between(0, 200);
+    return count;
   }
-  at(time, () => tellServer({ kind: "inputEnded" }));
-  for (let i = rng.between(1, 3); i > 0; i--) at(rng.between(0, 200), addClient);
-  tellServer({ kind: "inserted" });
+  for (let n = plan.submitters; n > 0; n--)
+    its.at(rng.between(epoch + 100, plan.calmAt), () => {
+      submittersLeft--;
+      disturbed(its.now() + 30_000);
+      if (closedAt === null) submitByQueue(cluster, rng.between(1, 20));
+    });
+  its.at(epoch, () => addServer(plan.mode, feeds));
+  if (plan.mode !== "local")
+    for (let n = plan.clients; n > 0; n--)
+      its.at(epoch + rng.between(0, 2000), () => {
+        if (closedAt === null) addClient();
+      });
+  for (const fault of plan.faults) its.at(fault.at, () => strike(fault));
+  its.at(epoch + tickMs, tick);
 
-  while (!finished) {
-    const next = queue.shift();
-    assert(next !== undefined, "the cluster does not fall asleep with work left");
-    now = next.at;
-    next.action();
-    assert(steps < stepLimit, `the run comes to an end (${steps} steps, ${now} ms)`);
-  }
+  let steps = 0;
+  its.run((now, step) => {
+    steps = step;
+    assert(step < stepLimit, `the run comes to an end (${step} steps, ${(now - epoch) / 1000} s)`);
+    assert(now < limitOf(plan, disturbedAt, closedAt), `the run ends in time (${(now - epoch) / 1000} s)`);
+  });
 
   // ---- the verdict
 
-  for (const row of store.rows) {
-    assert(row.recordings <= 1, `task ${row.task.id} is recorded once`);
-    if (server.haltedBy === null) assert(row.recordings === 1, `task ${row.task.id} has an outcome`);
-    else if (row.task.group <= server.haltedBy)
-      assert(row.recordings === 1, `task ${row.task.id} of a started group has an outcome`);
-    else assert(row.recordings === 0, `task ${row.task.id} of a later group did not run`);
+  assert(closedAt !== null, "the run does not fall asleep with work left");
+  for (const { process } of [...servers, ...clients])
+    assert(process.at === "ended", `${process.name} has come to its end`);
+  assert(judge.running() === 0, "nothing runs any more");
+  assert(net.open() === 0, "no connection is left open");
+  judgeRows(cluster, halted, servers);
+  return {
+    seed,
+    mode: plan.mode,
+    digest: its.digest(),
+    steps,
+    rows: rows.rows.length,
+    servers: servers.length,
+    lostClients: judge.lostClients.size,
+    repeated: judge.repeated(),
+    halted: halted !== null,
+    serverTailMs: closedAt - disturbedAt,
+    tailMs: its.now() - disturbedAt,
+  };
+}
+
+/** The virtual time at which everything must be over. */
+function limitOf(plan: Plan, disturbedAt: number, closedAt: number | null): number {
+  const { evictMs, graceMs, longMs, heartMs, reconnectMs } = plan;
+  if (closedAt !== null) return closedAt + 60_000 + reconnectMs + 3 * heartMs + 10 * plan.signalWaitMs + longMs;
+  return disturbedAt + 60_000 + 1.2 * evictMs + graceMs + 60 * longMs;
+}
+
+/** Every task came to one end. */
+function judgeRows(
+  { model: rows, plan, storedAt }: Cluster,
+  halted: number | null,
+  servers: readonly ServerRun[],
+): void {
+  const finite = servers.every((run, index) => index === 0 && (run.mode === "finite" || run.mode === "local"));
+  for (const row of rows.rows) {
+    const { id, group, attempt, submitId } = row.task;
+    if (finite && submitId !== servers[0]?.id) {
+      assert(row.ended === null && row.serverId === null, `task ${id} of somebody else is left alone`);
+      continue;
+    }
+    if (row.ended === null) {
+      const late = !plan.durable || (storedAt.get(id) ?? 0) > servers.at(-1)!.closingAt - 1000;
+      assert(late || (halted !== null && group > halted), `task ${id} has an outcome`);
+      assert(row.serverId === null, `task ${id} that did not run is free`);
+    }
+    assert(attempt <= plan.attempts, `task ${id} is no attempt too many`);
+    if (isFinalFailure(row)) assert(attempt === plan.attempts, `task ${id} got all its attempts`);
   }
-  const finals = store.rows.filter((row) => row.exitStatus !== null && !row.retried);
-  assert(server.counts.succeeded === finals.filter((row) => row.exitStatus === 0).length, "successes are counted once");
-  assert(
-    server.counts.failed === finals.filter((row) => isFailure(row.exitStatus ?? 0)).length,
-    "failures are counted once",
-  );
-  return { tasks: total, attempts: store.rows.length, lostClients, halted: server.haltedBy !== null, steps };
 }

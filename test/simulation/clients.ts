@@ -1,0 +1,112 @@
+/* Clients of the simulation: the real door and reactor in a process that may die, stop and go on, on streams that may break. */
+import { assert } from "../../src/base/assert.ts";
+import { runClient } from "../../src/client/client.ts";
+import { check, type ClientFailure, type ClientSettings, type ClientState } from "../../src/client/state.ts";
+import type { Duplex } from "../../src/wire/duplex.ts";
+import type { HostMessage, LeaveKind, PeerMessage } from "../../src/wire/message.ts";
+import type { Cluster } from "./cluster.ts";
+import { simulatedExecutor } from "./executor.ts";
+import { enterSession } from "./sessions.ts";
+import type { Process } from "./world.ts";
+
+export interface ClientRun {
+  readonly id: string;
+  readonly process: Process;
+  stop(how: LeaveKind): void;
+  kill(): void;
+  readonly finished: Promise<ClientFailure | null>;
+}
+
+/** A client with a process of its own. */
+export function startClient(cluster: Cluster): ClientRun {
+  const { world, network, newId } = cluster;
+  const id = newId();
+  const process = world.process(`client ${id.slice(-4)}`);
+  const connect = async (): Promise<Duplex<PeerMessage, HostMessage>> =>
+    enterSession(cluster, process, await network.connect(process));
+  const run = clientIn(cluster, process, id, connect);
+  run.finished
+    .then((failure) => {
+      world.trace(() => `${process.name} ---- ended${failure === null ? "" : `: ${failure.kind} ${failure.text}`}`);
+      assert(process.timers === 0, `${process.name} leaves no timer behind`);
+      process.end("done");
+    })
+    .catch(world.blame);
+  return run;
+}
+
+/** The client in this process, which may be a server's too. */
+export function clientIn(
+  cluster: Cluster,
+  process: Process,
+  id: string,
+  connect: () => Promise<Duplex<PeerMessage, HostMessage>>,
+): ClientRun {
+  const { world, plan, judge, reactors } = cluster;
+  const { rng } = world;
+  const local = process.name.startsWith("server");
+  const settings: ClientSettings = {
+    clientId: id,
+    host: process.name,
+    executors: rng.between(1, 4),
+    timeoutMs: rng.chance(0.1) ? 3000 : null,
+    signalWaitMs: plan.signalWaitMs,
+    idleMs: !local && rng.chance(plan.idling) ? rng.between(500, 5000) : null,
+    heartMs: plan.heartMs,
+    bundleSize: rng.chance(0.3) ? rng.between(1, 3) : null,
+    bundleWaitMs: rng.chance(0.2) ? 1 : null,
+    connectMs: local ? 0 : plan.connectMs,
+    reconnectMs: local ? 0 : plan.reconnectMs,
+    announce: false,
+  };
+  let last: ClientState | null = null;
+  /** Somebody is in a hurry: outcomes are not waited for. */
+  let hurried = false;
+  const executor = simulatedExecutor(world, process, () => id, judge, plan);
+  process.onEnd(() => judge.clientEnded(id));
+  const client = runClient({
+    connect,
+    settings,
+    executor,
+    clock: process.clock,
+    log: process.log,
+    step(state, events, now) {
+      last = state;
+      for (const event of events) {
+        world.mark(`${process.name} ${event.kind}`);
+        world.trace(() => `${process.name} <--- ${JSON.stringify(event)}`);
+        if (event.kind === "stopRequested") hurried ||= event.how === "abort";
+        if (event.kind !== "received") continue;
+        const { message } = event;
+        if (message.kind === "leave") hurried ||= message.how === "abort";
+        if (message.kind === "ack") judge.acknowledged(message.tasks);
+      }
+      const effects = reactors.client(state, events, now);
+      check(state);
+      for (const effect of effects) {
+        if (effect.kind !== "note" && effect.kind !== "wake")
+          world.trace(() => `${process.name} ---> ${JSON.stringify(effect)}`);
+      }
+      return effects;
+    },
+  });
+  const finished = client.finished.then((failure) => {
+    assert(last !== null && last.running.size === 0 && last.inbox.length === 0, "a client ends when nothing runs");
+    assert(last.lingering.size === 0, "a client ends when nothing is left of what it ran");
+    if (failure === null && !hurried)
+      assert(last.unacked.size === 0, "a client that ends well has delivered everything");
+    if (failure !== null)
+      assert(
+        ["refused", "silent", "lost"].includes(failure.kind),
+        `a client ends badly only when its server is gone (${failure.kind})`,
+      );
+    return failure;
+  });
+  return {
+    id,
+    process,
+    stop: (how) => process.enter(() => client.stop(how, "told to")),
+    kill: () => process.enter(client.kill),
+    finished,
+  };
+}

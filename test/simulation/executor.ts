@@ -1,0 +1,85 @@
+/*
+ * Runs tasks without running anything, for the simulation: each takes its time, ends as it likes, and heeds signals more or less. Its processes are
+ * beside the client's: they go on while that is stopped, and die with it.
+ */
+import type { Executor, Running } from "../../src/client/executor.ts";
+import type { Assignment, Outcome } from "../../src/task/task.ts";
+import type { Execution, Ledger } from "./ledger.ts";
+import type { Process, World } from "./world.ts";
+
+export interface Habits {
+  /** How many of the tasks fail. */
+  readonly failing: number;
+  /** Longest time that a task usually takes, milliseconds. */
+  readonly usualMs: number;
+  /** Longest time of those few that take longer. */
+  readonly longMs: number;
+}
+
+const numbers = { SIGINT: 2, SIGTERM: 15, SIGKILL: 9 } as const;
+
+export function simulatedExecutor(
+  world: World,
+  process: Process,
+  clientId: () => string,
+  judge: Ledger,
+  habits: Habits,
+): Executor {
+  const { rng } = world;
+
+  function start(task: Assignment, done: (outcome: Outcome) => void): Running {
+    const startTime = world.now();
+    const execution: Execution = judge.start(clientId(), task);
+    world.mark(`start ${task.id}`);
+    world.trace(() => `${process.name} ---- starts ${task.id} (lease ${task.lease})`);
+    let groupLeft = rng.chance(0.1) ? rng.between(1, 3) : 0;
+
+    function end(exitStatus: number): void {
+      if (execution.over) return;
+      judge.ended(execution);
+      world.trace(() => `${process.name} ---- ends ${task.id} with ${exitStatus}`);
+      const outcome: Outcome = {
+        id: task.id,
+        lease: task.lease,
+        command: task.args,
+        startTime,
+        completionTime: world.now(),
+        exitStatus,
+        outpath: null,
+        errpath: null,
+        csvpath: null,
+        coresMax: null,
+        memoryMax: null,
+      };
+      process.enter(() => done(outcome));
+    }
+
+    const length = rng.chance(0.1) ? rng.between(1, habits.longMs) : rng.between(1, habits.usualMs);
+    const status = rng.chance(habits.failing) ? 1 : 0;
+    world.at(startTime + length, () => end(status));
+    const heeds = { SIGINT: rng.chance(0.7), SIGTERM: rng.chance(0.9), SIGKILL: rng.chance(0.99) };
+
+    return {
+      pid: 1,
+      signal(signal) {
+        if (execution.over) {
+          if (rng.chance(0.8)) groupLeft = 0;
+          return;
+        }
+        execution.stopped = true;
+        if (heeds[signal]) world.at(world.now() + rng.between(0, 50), () => end(128 + numbers[signal]));
+      },
+      groupAlive: () => groupLeft-- > 0,
+    };
+  }
+
+  return {
+    servedBy() {
+      // The environment of a task that does not exist is nobody's.
+    },
+    start: (task, _template, done) => start(task, done),
+    close() {
+      // There is nothing to release.
+    },
+  };
+}

@@ -1,0 +1,235 @@
+/*
+ * The judge of the simulation: who was given which task, where it runs, who was declared lost and whether rightly. It sees what servers and
+ * clients do, not why, and throws at the moment a promise is broken.
+ */
+import { assert } from "../../src/base/assert.ts";
+import type { ServerEffect } from "../../src/server/effects.ts";
+import type { ServerEvent } from "../../src/server/event.ts";
+import { check, type ServerState } from "../../src/server/state.ts";
+import type { Assignment } from "../../src/task/task.ts";
+import type { Lease } from "../../src/wire/message.ts";
+import type { Model } from "./model.ts";
+
+/** One dispatch of a task to a client. */
+interface Grant {
+  readonly taskId: string;
+  readonly lease: number;
+  readonly clientId: string;
+  /** Its client was declared lost, or ended: somebody else may run the task. */
+  lost: boolean;
+}
+
+export interface Execution {
+  readonly grant: Grant;
+  /** A signal was sent to it. */
+  stopped: boolean;
+  over: boolean;
+}
+
+export interface Ledger {
+  /** Watches one server; to be called with each of its steps. */
+  server(graceMs: number, evictMs: number, now: number): ServerWatch;
+  start(clientId: string, task: Assignment): Execution;
+  ended(execution: Execution): void;
+  /** Whatever the client has may be given to others from now on. */
+  lose(clientId: string): void;
+  /** The client is no more, and nothing of what it had. */
+  clientEnded(clientId: string): void;
+  acknowledged(tasks: readonly Lease[]): void;
+  /** All that still run. */
+  running(): number;
+  /** Starts of tasks that had run, or ran, elsewhere. */
+  repeated(): number;
+  readonly lostClients: ReadonlySet<string>;
+}
+
+export interface ServerWatch {
+  before(events: readonly ServerEvent[], now: number): void;
+  after(state: ServerState, effects: readonly ServerEffect[], now: number): void;
+  /** It was told to stop: clients are not waited for as long as usual. */
+  impatient(): void;
+  /** It was stopped for so long, and is to hold that against nobody. */
+  stopped(ms: number): void;
+}
+
+/** What a server knows about the whereabouts of a client. */
+interface Presence {
+  heardAt: number;
+  /** How long the server was stopped since. */
+  stoppedMs: number;
+  /** Told to leave, with nothing in hand. */
+  leavingAt: number | null;
+  goneAt: number | null;
+  /** What it said it runs when it came, without what it has ended since. */
+  claims: readonly Lease[];
+  dropped: Set<string>;
+}
+
+const key = ({ id, lease }: Lease): string => `${id} ${lease}`;
+
+export function ledger(model: Model): Ledger {
+  const grants = new Map<string, Grant>();
+  const grantsOf = new Map<string, Grant[]>();
+  const executions = new Map<string, Execution[]>();
+  const lostClients = new Set<string>();
+  let running = 0;
+  let repeated = 0;
+
+  function grant(clientId: string, task: Assignment): void {
+    const row = model.row(task.id);
+    assert(row !== undefined, "only stored tasks are handed out");
+    assert(row.ended === null, `task ${task.id} is not handed out after its outcome was recorded`);
+    assert(!grants.has(key(task)), "each dispatch of a task has a lease of its own");
+    const made: Grant = { taskId: task.id, lease: task.lease, clientId, lost: false };
+    grants.set(key(task), made);
+    const others = grantsOf.get(clientId);
+    if (others === undefined) grantsOf.set(clientId, [made]);
+    else others.push(made);
+  }
+
+  function lose(clientId: string): void {
+    for (const each of grantsOf.get(clientId) ?? []) each.lost = true;
+  }
+
+  function start(clientId: string, task: Assignment): Execution {
+    const own = grants.get(key(task));
+    assert(own !== undefined && own.clientId === clientId, "a client runs what it was given");
+    const earlier = executions.get(task.id) ?? [];
+    for (const { grant: other, stopped, over } of earlier) {
+      assert(other !== own, `task ${task.id} is started once for each lease`);
+      repeated++;
+      if (other.lost || own.lost) continue;
+      assert(over, `task ${task.id} runs at ${clientId} and ${other.clientId} at once, which nobody has lost`);
+      assert(stopped, `task ${task.id} has run at ${other.clientId}, which nobody has lost, and runs again`);
+    }
+    const ended = model.row(task.id)?.ended ?? null;
+    if (ended !== null && !own.lost)
+      assert(
+        earlier.some((other) => other.grant.lost),
+        `task ${task.id} starts after its outcome was recorded, although nobody was lost`,
+      );
+    const execution: Execution = { grant: own, stopped: false, over: false };
+    executions.set(task.id, [...earlier, execution]);
+    running++;
+    return execution;
+  }
+
+  function ended(execution: Execution): void {
+    if (!execution.over) running--;
+    execution.over = true;
+  }
+
+  function server(graceMs: number, evictMs: number, startedAt: number): ServerWatch {
+    const presences = new Map<string, Presence>();
+    let impatient = false;
+
+    function justified(clientId: string, now: number): boolean {
+      const presence = presences.get(clientId);
+      if (presence === undefined || impatient) return true;
+      if (presence.goneAt !== null && now - presence.goneAt >= graceMs) return true;
+      // It notices that it was stopped by a timer, some of which run longer.
+      if (now - presence.heardAt - presence.stoppedMs >= evictMs * 0.8) return true;
+      return presence.leavingAt !== null && now - Math.max(presence.leavingAt, presence.heardAt) >= graceMs;
+    }
+
+    function carryOut(state: ServerState, effect: ServerEffect, now: number): void {
+      switch (effect.kind) {
+        case "send": {
+          const { clientId, message } = effect;
+          const presence = presences.get(clientId);
+          if (message.kind === "assign") for (const task of message.tasks) grant(clientId, task);
+          else if (message.kind === "drop") for (const task of message.tasks) presence?.dropped.add(key(task));
+          else if (message.kind === "leave" && presence !== undefined) presence.leavingAt = now;
+          else if (message.kind === "welcome") {
+            const held = state.clients.get(clientId)?.held;
+            for (const claim of presence?.claims ?? []) {
+              const own = held?.get(claim.id)?.lease === claim.lease;
+              assert(
+                own || presence?.dropped.has(key(claim)),
+                `what ${clientId} runs is its own, or it is told to stop`,
+              );
+            }
+          }
+          return;
+        }
+        case "endClient":
+          if (effect.evicted) {
+            assert(justified(effect.clientId, now), `${effect.clientId} is declared lost only when it is`);
+            lostClients.add(effect.clientId);
+            lose(effect.clientId);
+          } else if (impatient) lose(effect.clientId);
+          return;
+        case "bury": {
+          const left = model.clientsOf(effect.serverId).filter((id) => !presences.has(id));
+          if (left.length > 0 && !impatient)
+            assert(now - startedAt >= graceMs, "clients of a dead server are given up only after the grace period");
+          for (const id of left) lostClients.add(id);
+          return;
+        }
+        default:
+      }
+    }
+
+    return {
+      before(events, now) {
+        for (const event of events) {
+          if (event.kind === "joined") {
+            const { clientId, running: claims } = event.hello;
+            presences.set(clientId, {
+              heardAt: now,
+              stoppedMs: 0,
+              leavingAt: null,
+              goneAt: null,
+              claims,
+              dropped: new Set(),
+            });
+          } else if (event.kind === "received") {
+            const presence = presences.get(event.clientId);
+            if (presence === undefined) continue;
+            presence.heardAt = now;
+            presence.stoppedMs = 0;
+            const { message } = event;
+            const gone =
+              message.kind === "results" ? message.outcomes : message.kind === "returned" ? message.tasks : [];
+            const ids = new Set(gone.map(({ id }) => id));
+            presence.claims = presence.claims.filter(({ id }) => !ids.has(id));
+          } else if (event.kind === "disconnected") {
+            const presence = presences.get(event.clientId);
+            if (presence !== undefined) presence.goneAt = now;
+          }
+        }
+      },
+      after(state, effects, now) {
+        check(state);
+        for (const effect of effects) carryOut(state, effect, now);
+      },
+      impatient() {
+        impatient = true;
+      },
+      stopped(ms) {
+        for (const presence of presences.values()) presence.stoppedMs += ms;
+      },
+    };
+  }
+
+  return {
+    server,
+    start,
+    ended,
+    lose,
+    clientEnded(clientId) {
+      lose(clientId);
+      for (const each of grantsOf.get(clientId) ?? []) {
+        const own = executions.get(each.taskId)?.find((execution) => execution.grant === each);
+        if (own !== undefined) ended(own);
+      }
+    },
+    acknowledged(tasks) {
+      for (const { id } of tasks)
+        assert(model.row(id)?.ended != null, `task ${id} is acknowledged when it is recorded`);
+    },
+    running: () => running,
+    repeated: () => repeated,
+    lostClients,
+  };
+}

@@ -1,0 +1,137 @@
+/* What a seed stands for: the settings of a cluster, its work, and what will go wrong with it. Everything is drawn here, before anything happens. */
+import type { Random } from "./random.ts";
+import { epoch } from "./world.ts";
+
+/**
+ * `finite`: a run of its own input. `restart`, `forever`: everything in the database. `local`: server and client in one process, as hsx on one
+ * machine. A successor of a server that died always runs everything.
+ */
+export type Mode = "finite" | "restart" | "forever" | "local";
+
+export interface Plan {
+  readonly mode: Mode;
+  readonly durable: boolean;
+  readonly session: "plain" | "real";
+  readonly attempts: number;
+  readonly groups: number;
+  readonly tasks: number;
+  readonly eager: boolean;
+  readonly bundleSize: number | null;
+  readonly companyMs: number;
+  readonly pollMs: number;
+  readonly evictMs: number;
+  readonly graceMs: number;
+  readonly heartMs: number;
+  readonly connectMs: number;
+  readonly reconnectMs: number;
+  readonly signalWaitMs: number;
+  readonly latencyMs: number;
+  readonly cuts: boolean;
+  readonly highWater: number;
+  readonly slowMs: number;
+  readonly failing: number;
+  readonly usualMs: number;
+  readonly longMs: number;
+  /** Clients at the beginning, and submitters that come over the network. */
+  readonly clients: number;
+  readonly submitters: number;
+  /** Chance that a client leaves when it is idle. */
+  readonly idling: number;
+  readonly faults: readonly Fault[];
+  /** After this nothing goes wrong any more, and everything that is broken is mended. */
+  readonly calmAt: number;
+  /** Calls of the database that fail, by number. */
+  readonly failingCalls: ReadonlySet<number>;
+}
+
+export type Fault =
+  | { readonly at: number; readonly kind: "client dies"; readonly how: Death; readonly follower: number | null }
+  | { readonly at: number; readonly kind: "server dies"; readonly how: Death; readonly pauseMs: number }
+  | { readonly at: number; readonly kind: "client stops"; readonly forMs: number }
+  | { readonly at: number; readonly kind: "server stops"; readonly forMs: number }
+  | { readonly at: number; readonly kind: "link breaks" }
+  | { readonly at: number; readonly kind: "client parted"; readonly forMs: number }
+  | { readonly at: number; readonly kind: "database away"; readonly forMs: number }
+  | { readonly at: number; readonly kind: "server told"; readonly how: "finish" | "interrupt" | "abort" | "hurry" }
+  | { readonly at: number; readonly kind: "client told"; readonly how: "finish" | "interrupt" | "abort" | "kill" };
+
+/** By kill -9, or with its host, of which nobody hears. */
+export type Death = "killed" | "host down";
+
+export function draw(rng: Random, real: boolean): Plan {
+  const pick = <T>(...choices: readonly T[]): T => choices[rng.between(0, choices.length - 1)]!;
+  const mode = pick<Mode>("finite", "finite", "restart", "restart", "forever", "local");
+  const durable = mode === "restart" || rng.chance(0.8);
+  const heartMs = pick(1000, 1000, 10_000);
+  const evictMs = pick(10_000, 60_000, 600_000);
+  const graceMs = pick(0, 1000, 5000, 30_000);
+  const calmAt = epoch + rng.between(500, pick(2000, 5000, 20_000, 60_000));
+  const busy = pick(0, 1, 3, 6, 12);
+  const faults: Fault[] = [];
+  for (let i = 0; i < busy; i++) faults.push(drawFault(rng, rng.between(epoch, calmAt), durable, { evictMs, graceMs }));
+  const failingCalls = new Set<number>();
+  if (rng.chance(0.4)) {
+    for (let i = rng.between(1, 6); i > 0; i--) {
+      const first = rng.between(1, 120);
+      for (let n = rng.between(1, 3); n > 0; n--) failingCalls.add(first + n);
+    }
+  }
+  return {
+    mode,
+    durable,
+    session: real ? "real" : "plain",
+    attempts: rng.between(1, 3),
+    groups: rng.between(1, 3),
+    tasks: rng.between(0, pick(5, 60)),
+    eager: rng.chance(0.5),
+    bundleSize: rng.chance(0.5) ? rng.between(1, 4) : null,
+    companyMs: pick(0, 3, 10),
+    pollMs: pick(1000, 5000, 30_000),
+    evictMs: Math.max(evictMs, 5 * heartMs),
+    graceMs,
+    heartMs,
+    connectMs: pick(5000, 15_000),
+    reconnectMs: pick(5000, 60_000, 600_000),
+    signalWaitMs: pick(100, 1000, 10_000),
+    latencyMs: pick(0, 5, 40, 300),
+    cuts: rng.chance(0.5),
+    highWater: pick(100, 1000, 1_000_000),
+    slowMs: pick(0, 5, 30, 300),
+    failing: pick(0, 0, 0.2),
+    usualMs: pick(50, 300, 1000),
+    longMs: pick(500, 6000, 30_000),
+    clients: rng.between(1, 4),
+    submitters: rng.chance(0.3) ? rng.between(1, 2) : 0,
+    idling: pick(0, 0, 0.5),
+    faults: faults.sort((left, right) => left.at - right.at),
+    calmAt,
+    failingCalls,
+  };
+}
+
+function drawFault(
+  rng: Random,
+  at: number,
+  durable: boolean,
+  { evictMs, graceMs }: { readonly evictMs: number; readonly graceMs: number },
+): Fault {
+  const death: Death = rng.chance(0.7) ? "killed" : "host down";
+  // Some that are over in time for everybody, some that are not.
+  const forMs = rng.between(
+    1,
+    [500, 5000, Math.round(graceMs * 1.5) + 1, Math.min(evictMs * 1.5, 120_000)][rng.between(0, 3)]!,
+  );
+  const dice = rng.between(0, 99);
+  if (dice < 20)
+    return { at, kind: "client dies", how: death, follower: rng.chance(0.8) ? rng.between(0, 3000) : null };
+  if (dice < 35 && durable)
+    return { at, kind: "server dies", how: death, pauseMs: rng.between(0, rng.chance(0.7) ? 2000 : 40_000) };
+  if (dice < 45) return { at, kind: "client stops", forMs };
+  if (dice < 50) return { at, kind: "server stops", forMs };
+  if (dice < 75) return { at, kind: "link breaks" };
+  if (dice < 85) return { at, kind: "client parted", forMs };
+  if (dice < 90) return { at, kind: "database away", forMs: rng.between(1, 10_000) };
+  if (dice < 94 && durable)
+    return { at, kind: "server told", how: (["finish", "interrupt", "abort", "hurry"] as const)[rng.between(0, 3)]! };
+  return { at, kind: "client told", how: (["finish", "interrupt", "abort", "kill"] as const)[rng.between(0, 3)]! };
+}
