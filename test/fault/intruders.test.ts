@@ -4,6 +4,7 @@
  */
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
+import type { Socket } from "node:net";
 import {
   type Ended,
   linesOf,
@@ -109,6 +110,25 @@ test("one in the middle that relays the proofs over TLS of its own is refused by
   expect(honest.warnings()[0]).toMatch(/refused: .*key/);
   await honest.works();
   await honest.ends();
+});
+
+/** Knows the protocol: takes any proof, and answers with one that is made up. */
+function bluff(socket: Socket): void {
+  const answers = [{ nonce: "ab".repeat(32) }, { proof: "cd".repeat(32) }, { kind: "welcome", serverId: "x" }];
+  socket.on("data", () => {
+    const answer = answers.shift();
+    if (answer !== undefined) socket.write(`${JSON.stringify({ hypershell: 1, ...answer })}\n`);
+  });
+}
+
+test("one that takes any proof, and makes up its own, is not taken for a server", async () => {
+  await using honest = await openHonest();
+  for (const tls of [true, false]) {
+    await using impostor = await impersonate(tls ? certificateOf(honest.site) : null, bluff);
+    const words = tls ? [] : ["--no-tls"];
+    const end = await startClient(honest.site, impostor.port, words, { env: impatient }).ended;
+    expectFailure(end, /CRITICAL \[hypershell.client\] AuthenticationError: the server does not know the key/);
+  }
 });
 
 test("one that says what it hears is not taken for a server", async () => {
