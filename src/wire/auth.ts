@@ -33,8 +33,8 @@ export function frameKey(key: string, side: Side, transcript: Transcript): Uint8
 }
 
 /** Of the frame with this number, counted from 0 in its direction; base64url, 43 characters. */
-export function frameMac(key: Uint8Array, number: number, text: Uint8Array | string): string {
-  return createHmac("sha256", key).update(`${number} `).update(text).digest("base64url");
+export function frameMac(key: Uint8Array, number: number, frame: Uint8Array): string {
+  return createHmac("sha256", key).update(`${number} `).update(frame).digest("base64url");
 }
 
 /** In a time that does not depend on where they differ. */

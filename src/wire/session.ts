@@ -33,6 +33,8 @@ export interface SessionAnswer<Link> {
 export const protocolVersion = 1;
 /** Bytes that a peer may send before it has shown the key. */
 const mostBefore = 4096;
+/** Characters of the MAC of a frame. */
+const macLength = 43;
 /** Bytes of one frame of a peer that has shown it. */
 const mostInFrame = 16 * 1024 * 1024;
 /** The frame after which a connection ends in order. */
@@ -228,17 +230,25 @@ function open<Out extends PeerMessage | HostMessage, In extends PeerMessage | Ho
     }
   }
 
-  function lineCame(bytes: Uint8Array): void {
-    let text: string;
+  function textOf(bytes: Uint8Array): string | null {
     try {
-      text = utf8.decode(bytes);
+      return utf8.decode(bytes);
     } catch {
-      return refuse("malformed", `the ${peerSide} sent bytes that are not UTF-8`, null);
+      refuse("malformed", `the ${peerSide} sent bytes that are not UTF-8`, null);
+      return null;
     }
-    if (stage !== "open") return greet(text);
+  }
+
+  function lineCame(bytes: Uint8Array): void {
+    if (stage !== "open") {
+      const line = textOf(bytes);
+      if (line !== null) greet(line);
+      return;
+    }
     if (ending !== null) return;
     try {
-      const frame = macIn === null ? text : verified(text, macIn);
+      const frame = textOf(macIn === null ? bytes : verified(bytes, macIn));
+      if (frame === null) return;
       if (frame === endFrame) return end(null);
       const message = decode(frame);
       rules.received(message);
@@ -250,9 +260,11 @@ function open<Out extends PeerMessage | HostMessage, In extends PeerMessage | Ho
     }
   }
 
-  function verified(text: string, mac: Uint8Array): string {
-    const frame = text.slice(44);
-    if (text[43] !== " " || !same(text.slice(0, 43), frameMac(mac, receivedFrames, frame)))
+  /** Bytes rather than text: as text a frame of 60 KB costs ten times as much (flattening, and UTF-8 once more). */
+  function verified(bytes: Uint8Array, mac: Uint8Array): Uint8Array {
+    const frame = bytes.subarray(macLength + 1);
+    const shown = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(macLength, bytes.length)).toString("latin1");
+    if (bytes[macLength] !== 0x20 || !same(shown, frameMac(mac, receivedFrames, frame)))
       throw new WireProblem("malformed", `frame ${receivedFrames} of the ${peerSide} was changed on its way`);
     receivedFrames++;
     return frame;
@@ -295,8 +307,9 @@ function open<Out extends PeerMessage | HostMessage, In extends PeerMessage | Ho
   }
 
   function writeFrame(frame: string): boolean {
-    const mac = macOut === null ? "" : `${frameMac(macOut, sentFrames++, frame)} `;
-    return stream.write(Buffer.from(`${mac}${frame}\n`));
+    const bytes = Buffer.from(`${frame}\n`);
+    if (macOut !== null) stream.write(Buffer.from(`${frameMac(macOut, sentFrames++, bytes.subarray(0, -1))} `));
+    return stream.write(bytes);
   }
 
   const link: Duplex<Out, In> = {
