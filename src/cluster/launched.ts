@@ -12,6 +12,7 @@ import { serverAddress, thisHost } from "./address.ts";
 import { arrivals, dismiss } from "./arrivals.ts";
 import { type Crew, type Ended, musterCrew, type Order } from "./crew.ts";
 import {
+  checkProgram,
   type ClientPlan,
   clientWords,
   handOn,
@@ -61,8 +62,9 @@ export async function runLaunched(options: LaunchedOptions): Promise<ClusterRepo
   const host = hostName();
   const graceMs = (config.integer("server.grace") ?? 30) * 1000;
 
-  // What is wrong with a template is found here, and not by each client.
+  // What is wrong with a template is found here, and not by each client; with a launcher before tasks are stored.
   if (client.template !== null) parseTemplate(client.template);
+  checkProgram(launch.kind === "ssh" ? "ssh" : (launch.words[0] ?? ""), options.env, options.cwd);
   const address = await serverAddress(options.bind, thisHost(host));
   if (address.warning !== null) log.warning(address.warning);
   const security = await options.security(address.listen);
@@ -91,7 +93,8 @@ export async function runLaunched(options: LaunchedOptions): Promise<ClusterRepo
       return;
     }
     run.deserted = true;
-    serving.stop("abort", null);
+    if (isOrderly(crew, client)) serving.server.stop("finish");
+    else serving.stop("abort", null);
   }
 
   function onEnd(end: Ended): void {

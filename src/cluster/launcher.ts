@@ -2,7 +2,9 @@
  * Programs that bring up clients: which words they are called with, and how one is started, watched and ended. Knows nothing of servers
  * and tasks. The key is never among the words: launchers get it in their environment, ssh on its standard input.
  */
-import { constants } from "node:os";
+import { accessSync, constants, statSync } from "node:fs";
+import { constants as system } from "node:os";
+import { resolve } from "node:path";
 import { argumentError, messageOf, runtimeError } from "../base/errors.ts";
 import { writeAll } from "../base/write.ts";
 import type { Clock, Timer } from "../base/clock.ts";
@@ -250,7 +252,7 @@ export function startLauncher(options: LaunchOptions): Launcher {
     const timer = clock.after(lastWordsMs, late.resolve);
     await Promise.race([errors.done, late.promise]);
     timer.cancel();
-    const number = child.signalCode === null ? null : constants.signals[child.signalCode as NodeJS.Signals];
+    const number = child.signalCode === null ? null : system.signals[child.signalCode as NodeJS.Signals];
     const status = number === null ? (child.exitCode ?? 1) : 128 + number;
     log.debug(() => `Launcher ended with status ${status} (${name}: ${pid})`);
     return { status, lastLines: errors.lastLines() };
@@ -266,6 +268,22 @@ export function startLauncher(options: LaunchOptions): Launcher {
       group.signal(signal);
     },
   };
+}
+
+/** Throws the UserError of a launcher that could not be started, without starting it. */
+export function checkProgram(program: string, env: Environment, cwd: string): void {
+  if (!program.includes("/")) {
+    if (Bun.which(program, { PATH: env["PATH"] ?? "", cwd }) === null) throw notStarted(program, { code: "ENOENT" });
+    return;
+  }
+  try {
+    const path = resolve(cwd, program);
+    accessSync(path, constants.X_OK);
+    if (statSync(path).isFile()) return;
+  } catch (error) {
+    throw notStarted(program, error);
+  }
+  throw notStarted(program, { code: "EACCES" });
 }
 
 const lastWordsMs = 500;

@@ -142,16 +142,29 @@ export async function serve(options: ServeOptions): Promise<Serving> {
 
   const stopReading = new AbortController();
   let stoppedBy: StopName | null = null;
-  /** Nobody is left to run tasks, and no database to keep them: they are written down, those too that have not been read yet. */
+  /** Nobody is left to run tasks. They wait in the database or are written down, those too that have not been read yet. */
   let salvaging = false;
-  const loading = feed(input, store, server, stopReading.signal, options, failures);
+  const allThere = options.file !== null && isAllThere(options.file, input?.source.regular ?? false);
+  function inputQuiet(): void {
+    server.inputQuiet();
+    if (salvaging && !allThere) stopReading.abort();
+  }
+  const loading = feed(input, store, { ...server, inputQuiet }, stopReading.signal, options, failures);
   // Whoever waits for the end hears of it; until then it is nobody's.
   loading.catch(() => undefined);
 
-  function salvageAll(): Promise<number> {
-    if (options.file === null || !isAllThere(options.file, input?.source.regular ?? false)) stopReading.abort();
+  /** The number of tasks that were written down. */
+  async function keepRest(): Promise<number> {
+    // What a program still writes may never end.
+    const timer = allThere ? null : clock.after(restMs, () => stopReading.abort());
     const owner = { serverId: instanceId, serverHost: host, scope, at: clock.now() };
-    return salvage(store, owner, loading, (args) => failures?.write(args));
+    try {
+      if (!store.durable) return await salvage(store, owner, loading, (args) => failures?.write(args));
+      await loading;
+      return 0;
+    } finally {
+      timer?.cancel();
+    }
   }
 
   async function finish(): Promise<ClusterReport> {
@@ -159,7 +172,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       const report = await server.finished.finally(() => {
         if (!salvaging) stopReading.abort();
       });
-      const salvaged = salvaging ? await salvageAll() : 0;
+      const salvaged = salvaging ? await keepRest() : 0;
       const loaded = await loading;
       unwatch?.();
       await endServer(store, instanceId, log);
@@ -179,7 +192,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     nothingToDo: input === null && !forever && recovery.unfinished === 0,
     stop(how, signal) {
       if (signal !== null) stoppedBy = moreUrgent(stoppedBy, signal);
-      salvaging = stoppedBy === null && !store.durable && failures !== null;
+      salvaging = stoppedBy === null && (store.durable || failures !== null);
       if (!salvaging) stopReading.abort();
       server.stop(how);
     },
@@ -194,6 +207,9 @@ export async function serve(options: ServeOptions): Promise<Serving> {
  */
 const localCompanyMs = 3;
 const remoteCompanyMs = 10;
+
+/** A pipe that has more to say than this, milliseconds, is left to who writes to it. */
+const restMs = 5000;
 
 /** The row may stay when the database is in trouble: the process is gone then, and the next run buries it. */
 async function endServer(store: Store, id: string, log: Logger): Promise<void> {
