@@ -395,7 +395,7 @@ test("ssh brings up a client on each host of a pattern, and the key is on no com
 test("a template with every kind of quote reaches the clients of ssh as it is", async () => {
   await using site = openSite();
   script(site, "ssh", ssh);
-  const template = `printf '%s|' "it's {}" "\\"\$TASK_ARGS\\"" '\$HOME' \\\\ '\`x\`' "a  b" '!;&#*~'`;
+  const template = `printf '%s|' "it's {}" "\\"$TASK_ARGS\\"" '$HOME' \\\\ '\`x\`' "a  b" '!;&#*~'`;
   const ended = await site.hsx(["--ssh", "a", "-t", template], { stdin: "1\n", env: path(site) });
   expect([ended.status, ended.stdout]).toEqual([0, `it's 1|"1"|$HOME|\\|\`x\`|a  b|!;&#*~|`]);
 });
