@@ -148,7 +148,9 @@ function tryAgain(
   const tries = link.tries + 1;
   const pauseMs = Math.min(firstRetryMs * 2 ** link.tries, longestRetryMs) * spread(settings.clientId, tries);
   if (permanent || now + pauseMs - link.since > limitMs) {
-    state.failure = { kind: problem, text };
+    // After the first welcome the story is that of a server that went away; how the last attempt failed is a detail of it.
+    const gone = { kind: "lost", text: `server disconnected, and could not be reached again (${text})` } as const;
+    state.failure = state.met && !permanent ? gone : { kind: problem, text };
     state.link = { at: "down", since: link.since, tries, retryAt: Number.POSITIVE_INFINITY };
     return leave(state, "abort", "server not reached", now, effects);
   }

@@ -32,7 +32,8 @@ function line(kind: ProblemKind, text: string, host: string): readonly [name: st
     case "tls":
       return ["TLSError", text];
     case "certificate":
-      return [/fingerprint/i.test(text) ? "TLSError" : "SSLCertVerificationError", text];
+      if (/fingerprint/i.test(text)) return ["TLSError", text];
+      return ["SSLCertVerificationError", `${text} - ${otherWays}`];
     case "key":
       return ["AuthenticationError", text];
     case "version":
@@ -43,6 +44,8 @@ function line(kind: ProblemKind, text: string, host: string): readonly [name: st
   }
 }
 
+const otherWays =
+  "server.tls.fingerprint pins the certificate that the server logs when it starts; without server.tls.cafile the proof of the key is enough";
 const hungUp = "server disconnected";
 
 function lost(text: string): string {

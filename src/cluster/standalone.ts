@@ -5,6 +5,7 @@ import { systemClock } from "../base/clock.ts";
 import type { Duplex } from "../wire/duplex.ts";
 import type { HostMessage, PeerMessage } from "../wire/message.ts";
 import { listen, type Listener, type ServerTls } from "../wire/tcp.ts";
+import { tellRefusals } from "./refusals.ts";
 import { type ClusterReport, serve, type ServeOptions } from "./serve.ts";
 import { onSignals } from "./signals.ts";
 
@@ -51,6 +52,7 @@ export type GateOptions = Pick<ServerRunOptions, "bind" | "port" | "security" | 
 export async function openGate(options: GateOptions): Promise<Gate> {
   const { bind, port, security, loggers } = options;
   const log = loggers("server");
+  const refusals = tellRefusals(log, systemClock);
   let attach: ((link: Link) => void) | null = null;
   const early: Link[] = [];
   const listener: Listener = await listen({
@@ -64,9 +66,7 @@ export async function openGate(options: GateOptions): Promise<Gate> {
       if (attach === null) early.push(link);
       else attach(link);
     },
-    onProblem(problem, peer) {
-      log.warning(`Connection from ${peer} refused: ${problem.message}`);
-    },
+    onProblem: (problem, peer) => refusals.tell(peer, problem.message),
   });
   const host = listener.host.includes(":") ? `[${listener.host}]` : listener.host;
   log.info(`Server listening on ${host}:${listener.port}`);
@@ -79,6 +79,7 @@ export async function openGate(options: GateOptions): Promise<Gate> {
     },
     close() {
       listener.close();
+      refusals.close();
     },
   };
 }

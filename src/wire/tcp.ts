@@ -244,12 +244,9 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       socket.end();
     },
     close(socket, error) {
-      give(
-        socket,
-        tls === null || socket.data !== undefined ? "lost" : "tls",
-        socket.data === undefined ? noTls : "hung up",
-      );
-      socket.data?.closed(error ?? null);
+      // A session tells itself why it came to nothing, if it ends the connection in the midst of its own turn too.
+      if (socket.data === undefined) give(socket, tls === null ? "lost" : "tls", noTls);
+      else socket.data.closed(error ?? null);
     },
     error: (socket, error) => socket.data?.closed(error),
   };
@@ -276,7 +273,8 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   }
 }
 
-const noTls = "no TLS handshake came about (a client with --no-tls, or without a version or cipher in common?)";
+const noTls =
+  "no TLS handshake came about (a client with --no-tls, one that does not accept the certificate, or no version or cipher in common?)";
 
 function cannotListen(error: unknown, host: string, port: number): string {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
@@ -345,9 +343,10 @@ function connectTo(address: string, options: ConnectOptions): Promise<Duplex<Pee
       opened.setKeepAlive(true, 60_000);
       if (tls === null) enterSession(opened, null);
     },
-    handshake(opened, success, error) {
+    handshake(opened, _success, error) {
       if (tls === null) return;
-      if (!success) return fail("tls", noTlsThere(host, port));
+      // Not `success`: it is false too when the name does not fit.
+      if (opened.getCipher()?.name == null) return fail("tls", noTlsThere(host, port));
       const wrong = mistrust(opened, tls, host, error);
       if (wrong !== null) return fail("certificate", wrong);
       enterSession(opened, bindingOf(opened));
@@ -416,7 +415,9 @@ function mistrust(socket: Socket, tls: ClientTls, host: string, error: Error | n
     if (shown === tls.fingerprint) return null;
     return `Peer certificate fingerprint mismatch (expected ${spaced(tls.fingerprint ?? "")}, got ${spaced(shown)})`;
   }
-  if (error !== null) return `certificate verify failed: ${error.message}`;
+  // Names are looked at below, and only where one was asked for.
+  if (error !== null && (error as { code?: unknown }).code !== "ERR_TLS_CERT_ALTNAME_INVALID")
+    return `certificate verify failed: ${error.message}`;
   const name = tls.servername ?? (tls.ca === null ? host : null);
   const wrong = name === null ? undefined : checkServerIdentity(name, certificate);
   return wrong === undefined ? null : `certificate verify failed: ${wrong.message}`;
