@@ -96,6 +96,7 @@ function enter(state: ClientState, now: number, effects: ClientEffect[]): void {
   const { since, tries } = state.link;
   state.link = { at: "up", welcomed: false, since, tries };
   state.heardAt = now;
+  state.beats = { sent: 0, heard: 0 };
   state.nextBeat = now + state.settings.heartMs;
   const leaseOf = ({ id, lease }: Lease): Lease => ({ id, lease });
   const running = [...Array.from(state.running.values(), ({ task }) => task), ...state.inbox.values()].map(leaseOf);
@@ -147,10 +148,12 @@ function tryAgain(
   const limitMs = state.met ? settings.reconnectMs : settings.connectMs;
   const tries = link.tries + 1;
   const pauseMs = Math.min(firstRetryMs * 2 ** link.tries, longestRetryMs) * spread(settings.clientId, tries);
-  if (permanent || now + pauseMs - link.since > limitMs) {
+  // A server that spoke TLS before, and is being started again perhaps, does not do without from now on.
+  const hopeless = permanent && !(state.met && problem === "tls");
+  if (hopeless || now + pauseMs - link.since > limitMs) {
     // After the first welcome the story is that of a server that went away; how the last attempt failed is a detail of it.
     const gone = { kind: "lost", text: `server disconnected, and could not be reached again (${text})` } as const;
-    state.failure = state.met && !permanent ? gone : { kind: problem, text };
+    state.failure = state.met && !hopeless ? gone : { kind: problem, text };
     state.link = { at: "down", since: link.since, tries, retryAt: Number.POSITIVE_INFINITY };
     return leave(state, "abort", "server not reached", now, effects);
   }
@@ -186,6 +189,9 @@ function excuse(state: ClientState, now: number): void {
   if (lateMs < sleptMs) return;
   state.heardAt += lateMs;
   state.idleSince += lateMs;
+  // It may have been given up meanwhile: what was fetched ahead is not started before the server has answered.
+  state.sleptUntil = state.beats.sent + 1;
+  state.nextBeat = now;
   if (state.link.at !== "up") state.link = { ...state.link, since: state.link.since + lateMs };
 }
 
@@ -198,6 +204,7 @@ function receive(state: ClientState, message: ServerMessage, now: number, effect
   switch (message.kind) {
     case "welcome": {
       const { serverId, serverHost } = message;
+      state.sleptUntil = null;
       state.companyMs = Math.min(message.companyMs, state.settings.bundleWaitMs ?? Number.POSITIVE_INFINITY);
       state.serverName = `${serverHost}: ${serverId}`;
       if (state.met) note(effects, "warning", "Connected to server again");
@@ -212,6 +219,8 @@ function receive(state: ClientState, message: ServerMessage, now: number, effect
       return;
     }
     case "beat":
+      state.beats.heard++;
+      if (state.sleptUntil !== null && state.beats.heard >= state.sleptUntil) state.sleptUntil = null;
       return;
     case "drop":
       return drop(state, message.tasks, now, effects);
@@ -267,7 +276,7 @@ function drop(state: ClientState, tasks: readonly Lease[], now: number, effects:
 // ---- running
 
 function startTasks(state: ClientState, now: number, effects: ClientEffect[]): void {
-  if (state.phase.at !== "working") return;
+  if (state.phase.at !== "working" || state.sleptUntil !== null) return;
   const { executors, timeoutMs, announce } = state.settings;
   while (state.running.size < executors - state.lostExecutors) {
     const task = state.inbox.shift();
@@ -494,6 +503,7 @@ function idle(state: ClientState, now: number, effects: ClientEffect[]): void {
 function beat(state: ClientState, now: number, effects: ClientEffect[]): void {
   if (now < state.nextBeat || state.phase.at === "gone" || state.link.at !== "up") return;
   state.nextBeat = now + state.settings.heartMs;
+  state.beats.sent++;
   effects.push({ kind: "send", message: { kind: "beat" } });
   note(effects, "trace", () => `Heartbeat - running (${state.settings.host}: ${state.settings.clientId})`);
 }

@@ -109,6 +109,10 @@ export interface ClientState {
   nextBeat: number;
   /** When this client wished to be woken at the latest: if it is later by much, it did not run meanwhile. */
   wakeAt: number;
+  /** Beats sent and answered on this connection. */
+  beats: { sent: number; heard: number };
+  /** It did not run for a while: nothing is started before this beat is answered, or the server says welcome; null: it is awake. */
+  sleptUntil: number | null;
   /** Tasks finished per millisecond, smoothed: sets how many tasks are fetched ahead. */
   rate: number;
   rateAt: number;
@@ -147,6 +151,8 @@ export function newState(settings: ClientSettings, now: number): ClientState {
     idleSince: now,
     nextBeat: now + settings.heartMs,
     wakeAt: Number.POSITIVE_INFINITY,
+    beats: { sent: 0, heard: 0 },
+    sleptUntil: null,
     rate: 0,
     rateAt: now,
     finished: 0,
@@ -164,5 +170,6 @@ export function check(state: ClientState): void {
   for (const id of state.running.keys()) assert(!state.unacked.has(id), "a running task has no outcome yet");
   if (state.phase.at === "done") assert(state.running.size === 0, "nothing runs when done");
   const working = state.phase.at === "working";
-  if (working && state.inbox.length > 0) assert(state.running.size >= free, "no executor is idle while a task waits");
+  if (working && state.sleptUntil === null && state.inbox.length > 0)
+    assert(state.running.size >= free, "no executor is idle while a task waits");
 }

@@ -358,8 +358,8 @@ function connectTo(address: string, options: ConnectOptions): Promise<Duplex<Pee
       opened.end();
     },
     close(opened, error) {
-      if (opened.data === undefined)
-        fail(tls === null ? "lost" : "tls", tls === null ? "hung up" : noTlsThere(host, port));
+      // A listener that is just dying resets connections too: whether it speaks TLS is not known.
+      if (opened.data === undefined) fail("lost", `${host}:${port} hung up`);
       opened.data?.closed(error ?? null);
     },
     error: (opened, error) => opened.data?.closed(error),

@@ -537,4 +537,18 @@ describe("the connection", () => {
     bench.on({ kind: "stopRequested", how: "abort", reason: "SIGINT" });
     expect(bench.state.phase.at).toBe("done");
   });
+
+  test("a client that was stopped for long starts nothing before its server has answered", () => {
+    const bench = new Bench({ executors: 1, heartMs: 1000 }).welcome();
+    const [a, b] = [task("a"), task("b")];
+    bench.assign(a, b);
+    bench.now = bench.wake() + 60_000;
+    // What had come before it was stopped is no answer.
+    bench.on({ kind: "received", message: { kind: "submission", id: "sub", template: null } });
+    expect(bench.sent()).toEqual([{ kind: "beat" }]);
+    bench.ended(a);
+    expect(bench.started()).toEqual([]);
+    bench.on({ kind: "received", message: { kind: "beat" } });
+    expect(bench.started()).toEqual(["b"]);
+  });
 });
