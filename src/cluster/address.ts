@@ -4,6 +4,7 @@
  */
 import { lookup } from "node:dns/promises";
 import { networkInterfaces } from "node:os";
+import { isLoopback } from "./security.ts";
 
 export interface Address {
   readonly listen: string;
@@ -63,9 +64,5 @@ export async function serverAddress(bind: string, host: Host): Promise<Address> 
 }
 
 function isOwn(address: string, host: Host): boolean {
-  return isLoopbackAddress(address) || host.addresses.some((each) => each.address === address);
-}
-
-function isLoopbackAddress(address: string): boolean {
-  return /^127\./.test(address) || address === "::1";
+  return isLoopback(address) || host.addresses.some((each) => each.address === address);
 }

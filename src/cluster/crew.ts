@@ -29,7 +29,7 @@ export interface Crew {
   readonly ended: boolean;
   /** Waits until all are gone; those that are left after `patienceMs` are told to by SIGTERM, then SIGKILL. */
   disband(patienceMs: number): Promise<void>;
-  /** As if the patience of `disband` were at its end. */
+  /** As if the patience of `disband` were at its end, now or when it is called. */
   hurry(): void;
 }
 
@@ -46,6 +46,8 @@ export interface CrewOptions {
 
 /** Between SIGTERM and SIGKILL, milliseconds: srun and mpirun pass the first on, and wait for those who heed it. */
 const mercyMs = 5000;
+/** The same for who cannot wait. */
+const shortMercyMs = 500;
 /** SIGKILL ends all but what the kernel itself holds. */
 const lastMs = 2000;
 const lookMs = 20;
@@ -89,7 +91,7 @@ export async function musterCrew(orders: readonly Order[], options: CrewOptions)
     if (!(await gone(patienceMs, true))) {
       dismissed = true;
       for (const launcher of left()) launcher.signal("SIGTERM");
-      if (!(await gone(mercyMs, false))) {
+      if (!(await gone(hurried ? shortMercyMs : mercyMs, false))) {
         for (const launcher of left()) launcher.signal("SIGKILL");
         await gone(lastMs, false);
       }

@@ -142,8 +142,10 @@ export async function runLaunched(options: LaunchedOptions): Promise<ClusterRepo
   } finally {
     run.over = true;
     gate.open((link) => dismiss(link, instanceId, host));
+    // Who has brought up no client yet has nothing to bring to an end.
+    const shortMs = clients.ever ? shortPatienceMs : 0;
     const hasty = failed || run.stoppedBy === "SIGINT" || run.stoppedBy === "SIGTERM";
-    await run.crew?.disband(hasty ? shortPatienceMs : patienceMs + Math.abs(client.delay) * 1000);
+    await run.crew?.disband(hasty ? shortMs : patienceMs + Math.abs(client.delay) * 1000);
     gate.close();
     release();
   }

@@ -282,6 +282,32 @@ test("Ctrl-C stops clients and tasks over the wire, leaves nobody behind, and --
   expect(unfinished(site)).toBeGreaterThanOrEqual(2);
 });
 
+test("a second Ctrl-C waits for no task that heeds no signal", async () => {
+  await using site = openSite();
+  script(site, "run", 'exec "$@"');
+  const running = site.start(["hsx", "--launcher=run", "-S60"], {
+    stdin: "trap '' INT TERM; touch started; while :; do sleep 0.05; done\n",
+    env: { ...path(site), HYPERSHELL_LOGGING_LEVEL: "debug" },
+  });
+  await until(() => site.exists("started"), "a task starts");
+  running.kill("SIGINT");
+  await running.line(/Sending SIGINT/);
+  running.kill("SIGINT");
+  expect((await running.ended).status).toBe(4);
+  await site.deserted();
+});
+
+test("Ctrl-C does not wait for a launcher that has brought up no client", async () => {
+  await using site = openSite();
+  script(site, "queued", "touch started\nsleep 1000");
+  const running = site.start(["hsx", "--launcher=queued"], { stdin: numbers(2), env: path(site) });
+  await until(() => site.exists("started"), "it starts");
+  running.kill("SIGINT");
+  const ended = await running.ended;
+  expect([ended.status, unfinished(site)]).toEqual([4, 2]);
+  expect(site.left()).toEqual([]);
+});
+
 test("SIGTERM does the same with status 143", async () => {
   await using site = openSite();
   script(site, "twice", both);
