@@ -12,6 +12,9 @@ import { WireProblem } from "./problem.ts";
 
 /** About as many bytes as a frame should have; a message with more is sent in parts. */
 const frameGoal = 256 * 1024;
+/** Executors of a client, and tasks that it may ask for at once: a thousand times what hosts have. */
+export const mostCredit = 1_000_000;
+const longestCompanyMs = 3_600_000;
 
 type Message = PeerMessage | HostMessage;
 
@@ -57,9 +60,19 @@ function inParts<T>(items: readonly T[], sizeOf: (item: T) => number, write: (pa
   return frames;
 }
 
-const taskSize = (task: NewTask): number => 160 + task.args.length;
+/** Rough, in characters: bytes are mostly the same, and six times as many at most. */
+const taskSize = (task: NewTask): number => 160 + task.args.length + tagSize(task.tag);
 const outcomeSize = (outcome: Outcome): number => 200 + (outcome.command?.length ?? 0);
 const leaseSize = (): number => 80;
+
+function tagSize(tag: Tags): number {
+  let size = 0;
+  for (const key in tag) {
+    const value = tag[key];
+    size += key.length + 8 + (typeof value === "string" ? value.length : 0);
+  }
+  return size;
+}
 
 /** Fields that tasks of one bundle mostly share; the others are their own. */
 const shared = [
@@ -100,10 +113,29 @@ function compact(tasks: readonly AnyTask[]): { same: Record<string, unknown>; ta
   };
 }
 
-function withoutNulls(outcome: Outcome): Record<string, unknown> {
-  const row: Record<string, unknown> = { ...outcome };
-  for (const key in row) if (row[key] === null) delete row[key];
-  return row;
+/** No system starts a command that is longer, and one frame must hold it. */
+const longestCommand = 1024 * 1024;
+
+/** JSON leaves out what is undefined. Written out, this is three times as fast as copying and deleting. */
+function withoutNulls(outcome: Outcome): Record<keyof Outcome, unknown> {
+  return {
+    id: outcome.id,
+    lease: outcome.lease,
+    command: outcome.command === null ? undefined : shortened(outcome.command),
+    startTime: outcome.startTime ?? undefined,
+    completionTime: outcome.completionTime,
+    exitStatus: outcome.exitStatus,
+    outpath: outcome.outpath ?? undefined,
+    errpath: outcome.errpath ?? undefined,
+    csvpath: outcome.csvpath ?? undefined,
+    coresMax: outcome.coresMax ?? undefined,
+    memoryMax: outcome.memoryMax ?? undefined,
+  };
+}
+
+function shortened(command: string): string {
+  if (command.length <= longestCommand) return command;
+  return `${command.slice(0, longestCommand)}... (${command.length} characters)`;
 }
 
 // ---- reading
@@ -120,29 +152,27 @@ export function decodePeer(text: string): PeerMessage {
         kind,
         clientId: name(fields, "clientId", kind),
         host: name(fields, "host", kind),
-        executors: count(fields, "executors", kind),
-        credit: count(fields, "credit", kind),
-        running: leases(fields["running"], kind),
-        finished: leases(fields["finished"], kind),
+        executors: count(fields, "executors", kind, mostCredit),
+        credit: count(fields, "credit", kind, mostCredit),
+        running: leases(fields, "running", kind),
+        finished: leases(fields, "finished", kind),
       };
     case "results":
       return {
         kind,
         outcomes: list(fields["outcomes"], kind, "outcomes").map(outcome),
-        credit: count(fields, "credit", kind),
+        credit: count(fields, "credit", kind, mostCredit),
       };
     case "returned":
-      return { kind, tasks: leases(fields["tasks"], kind) };
+      return { kind, tasks: leases(fields, "tasks", kind) };
     case "beat":
       return { kind };
     case "bye":
       return { kind, reason: string(fields, "reason", kind) };
     case "submitter":
       return { kind, submission: submission(record(fields["submission"], kind, "submission")) };
-    case "tasks": {
-      const same = record(fields["same"], kind, "same");
-      return { kind, tasks: list(fields["tasks"], kind, "tasks").map((row) => newTask(row, same, kind)) };
-    }
+    case "tasks":
+      return { kind, tasks: newTasks(fields, kind) };
     case "done":
       return { kind };
     default:
@@ -160,18 +190,16 @@ export function decodeHost(text: string): HostMessage {
         kind,
         serverId: name(fields, "serverId", kind),
         serverHost: name(fields, "serverHost", kind),
-        companyMs: number(fields, "companyMs", kind),
+        companyMs: companyMs(fields, kind),
       };
     case "submission":
       return { kind, id: name(fields, "id", kind), template: optionalString(fields, "template", kind) };
-    case "assign": {
-      const same = record(fields["same"], kind, "same");
-      return { kind, tasks: list(fields["tasks"], kind, "tasks").map((row) => assignment(row, same, kind)) };
-    }
+    case "assign":
+      return { kind, tasks: assignments(fields, kind) };
     case "ack":
     case "cancel":
     case "drop":
-      return { kind, tasks: leases(fields["tasks"], kind) };
+      return { kind, tasks: leases(fields, "tasks", kind) };
     case "beat":
       return { kind };
     case "leave":
@@ -180,7 +208,7 @@ export function decodeHost(text: string): HostMessage {
       return {
         kind,
         serverId: name(fields, "serverId", kind),
-        group: count(fields, "group", kind),
+        group: integer(fields, "group", kind),
         groupReason: string(fields, "groupReason", kind),
       };
     case "stored":
@@ -193,7 +221,7 @@ export function decodeHost(text: string): HostMessage {
 }
 
 function unknownKind(kind: unknown): WireProblem {
-  return new WireProblem("malformed", `a message of unknown kind: ${brief(kind)}`);
+  return new WireProblem("malformed", `a message whose kind is not known: ${brief(kind)}`);
 }
 
 function parse(text: string): Fields {
@@ -206,13 +234,19 @@ function parse(text: string): Fields {
   return record(value, "frame", "the frame");
 }
 
+/** For a line of a log, whatever it is: long, deep, or full of control characters. */
 function brief(value: unknown): string {
-  const text = JSON.stringify(value) ?? "nothing";
-  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+  if (Array.isArray(value)) return "a list";
+  if (typeof value === "object" && value !== null) return "an object";
+  if (value === undefined) return "missing";
+  if (typeof value !== "string") return String(value);
+  return JSON.stringify(value.length > longestShown ? `${value.slice(0, longestShown)}...` : value);
 }
 
+const longestShown = 60;
+
 function bad(kind: string, field: string, value: unknown, wanted: string): WireProblem {
-  return new WireProblem("malformed", `message ${kind}: ${field} is not ${wanted}: ${brief(value)}`);
+  return new WireProblem("malformed", `message ${kind}: ${field} should be ${wanted}, and is ${brief(value)}`);
 }
 
 function record(value: unknown, kind: string, field: string): Fields {
@@ -231,7 +265,7 @@ function string(fields: Fields, field: string, kind: string): string {
   return value;
 }
 
-/** Ids and host names: short, and fit for a log line. */
+/** Ids and host names: short, fit for a log line, and (ids of tasks) for the name of a file. */
 function name(fields: Fields, field: string, kind: string): string {
   const value = fields[field];
   if (typeof value !== "string" || !isName(value)) throw bad(kind, field, value, "a name");
@@ -240,8 +274,13 @@ function name(fields: Fields, field: string, kind: string): string {
 
 function isName(value: string): boolean {
   if (value.length === 0 || value.length > 255) return false;
-  for (let i = 0; i < value.length; i++) if (value.charCodeAt(i) < 0x21) return false;
-  return true;
+  for (let i = 0; i < value.length; i++) {
+    const code = value.charCodeAt(i);
+    // Control characters and blanks, slash and backslash, lone halves of a character.
+    if (code <= 0x20 || code === 0x2f || code === 0x5c || (code >= 0x7f && code <= 0xa0)) return false;
+    if (code >= 0xd800 && !value.isWellFormed()) return false;
+  }
+  return value !== "." && value !== "..";
 }
 
 function optionalString(fields: Fields, field: string, kind: string): string | null {
@@ -250,7 +289,8 @@ function optionalString(fields: Fields, field: string, kind: string): string | n
 
 function number(fields: Fields, field: string, kind: string): number {
   const value = fields[field];
-  if (typeof value !== "number") throw bad(kind, field, value, "a number");
+  // JSON can write numbers that are too large for any.
+  if (typeof value !== "number" || !Number.isFinite(value)) throw bad(kind, field, value, "a number");
   return value;
 }
 
@@ -260,14 +300,28 @@ function integer(fields: Fields, field: string, kind: string): number {
   return value;
 }
 
-function count(fields: Fields, field: string, kind: string): number {
-  const value = integer(fields, field, kind);
-  if (value < 0) throw bad(kind, field, value, "a number from 0 on");
+function count(fields: Fields, field: string, kind: string, most = Number.MAX_SAFE_INTEGER): number {
+  const value = fields[field];
+  if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0 || value > most)
+    throw bad(kind, field, value, `a whole number from 0 to ${most}`);
   return value;
 }
 
 function optionalNumber(fields: Fields, field: string, kind: string): number | null {
   return fields[field] === undefined || fields[field] === null ? null : number(fields, field, kind);
+}
+
+function companyMs(fields: Fields, kind: string): number {
+  const value = number(fields, "companyMs", kind);
+  if (value < 0 || value > longestCompanyMs) throw bad(kind, "companyMs", value, `from 0 to ${longestCompanyMs}`);
+  return value;
+}
+
+/** On Windows these are unsigned numbers of 32 bits. */
+function exitStatus(fields: Fields, kind: string): number {
+  const value = integer(fields, "exitStatus", kind);
+  if (Math.abs(value) >= 2 ** 32) throw bad(kind, "exitStatus", value, "a status");
+  return value;
 }
 
 function leaveKind(value: unknown): LeaveKind {
@@ -276,8 +330,8 @@ function leaveKind(value: unknown): LeaveKind {
   return value;
 }
 
-function leases(value: unknown, kind: string): Lease[] {
-  return list(value, kind, "tasks").map((row) => {
+function leases(from: Fields, field: string, kind: string): Lease[] {
+  return list(from[field], kind, field).map((row) => {
     const fields = record(row, kind, "a task");
     return { id: name(fields, "id", kind), lease: count(fields, "lease", kind) };
   });
@@ -292,7 +346,7 @@ function outcome(row: unknown): Outcome {
     command: optionalString(fields, "command", kind),
     startTime: optionalNumber(fields, "startTime", kind),
     completionTime: number(fields, "completionTime", kind),
-    exitStatus: integer(fields, "exitStatus", kind),
+    exitStatus: exitStatus(fields, kind),
     outpath: optionalString(fields, "outpath", kind),
     errpath: optionalString(fields, "errpath", kind),
     csvpath: optionalString(fields, "csvpath", kind),
@@ -314,45 +368,77 @@ function submission(fields: Fields): Submission {
   };
 }
 
-/** Tags that were read once in a frame are one object: tasks of one input share them, and compare as equal. */
-function newTask(row: unknown, same: Fields, kind: string): NewTask {
-  const own = record(row, kind, "a task");
-  const from = (field: string): Fields => (own[field] === undefined ? same : own);
+/** The fields that the tasks of a frame have in common; null: each task has its own. */
+interface Same {
+  readonly group: number | null;
+  readonly submitId: string | null;
+  readonly submitHost: string | null;
+  readonly cores: number | null;
+  readonly memory: number | null;
+  readonly timeout: number | null;
+  readonly attempt: number | null;
+  readonly previousId: string | null;
+  readonly tag: Tags | null;
+  readonly scheduleTime: number | null;
+}
+
+/** Read once a frame: what tasks share costs each of them nothing, and their tags are one object. */
+function sameOf(value: unknown, kind: string): Same {
+  const fields = record(value, kind, "same");
+  const has = (field: string): boolean => fields[field] !== undefined;
+  return {
+    group: has("group") ? integer(fields, "group", kind) : null,
+    submitId: has("submitId") ? name(fields, "submitId", kind) : null,
+    submitHost: optionalString(fields, "submitHost", kind),
+    cores: optionalNumber(fields, "cores", kind),
+    memory: optionalNumber(fields, "memory", kind),
+    timeout: optionalNumber(fields, "timeout", kind),
+    attempt: has("attempt") ? count(fields, "attempt", kind) : null,
+    previousId: optionalString(fields, "previousId", kind),
+    tag: has("tag") ? tags(fields, kind) : null,
+    scheduleTime: optionalNumber(fields, "scheduleTime", kind),
+  };
+}
+
+function newTasks(fields: Fields, kind: string): NewTask[] {
+  const same = sameOf(fields["same"], kind);
+  return list(fields["tasks"], kind, "tasks").map((row) => newTask(record(row, kind, "a task"), same, kind));
+}
+
+function assignments(fields: Fields, kind: string): Assignment[] {
+  const same = sameOf(fields["same"], kind);
+  return list(fields["tasks"], kind, "tasks").map((row) => {
+    const own = record(row, kind, "a task");
+    return Object.assign(newTask(own, same, kind), {
+      scheduleTime: same.scheduleTime ?? number(own, "scheduleTime", kind),
+      lease: count(own, "lease", kind),
+    });
+  });
+}
+
+function newTask(own: Fields, same: Same, kind: string): NewTask {
   return {
     id: name(own, "id", kind),
-    group: count(from("group"), "group", kind),
+    group: same.group ?? integer(own, "group", kind),
     args: string(own, "args", kind),
-    submitId: name(from("submitId"), "submitId", kind),
+    submitId: same.submitId ?? name(own, "submitId", kind),
     submitTime: number(own, "submitTime", kind),
-    submitHost: string(from("submitHost"), "submitHost", kind),
-    cores: optionalNumber(from("cores"), "cores", kind),
-    memory: optionalNumber(from("memory"), "memory", kind),
-    timeout: optionalNumber(from("timeout"), "timeout", kind),
-    attempt: count(from("attempt"), "attempt", kind),
-    previousId: optionalString(from("previousId"), "previousId", kind),
-    tag: tags(from("tag")["tag"], kind),
+    submitHost: same.submitHost ?? string(own, "submitHost", kind),
+    cores: same.cores ?? optionalNumber(own, "cores", kind),
+    memory: same.memory ?? optionalNumber(own, "memory", kind),
+    timeout: same.timeout ?? optionalNumber(own, "timeout", kind),
+    attempt: same.attempt ?? count(own, "attempt", kind),
+    previousId: same.previousId ?? optionalString(own, "previousId", kind),
+    tag: same.tag ?? tags(own, kind),
   };
 }
 
-function assignment(row: unknown, same: Fields, kind: string): Assignment {
-  const own = record(row, kind, "a task");
-  const scheduled = own["scheduleTime"] === undefined ? same : own;
-  return {
-    ...newTask(row, same, kind),
-    scheduleTime: number(scheduled, "scheduleTime", kind),
-    lease: count(own, "lease", kind),
-  };
-}
-
-let lastTags: object | null = null;
-
-function tags(value: unknown, kind: string): Tags {
-  if (value === lastTags && lastTags !== null) return value as Tags;
-  const fields = record(value, kind, "tag");
+function tags(from: Fields, kind: string): Tags {
+  const fields = record(from["tag"], kind, "tag");
   for (const key in fields) {
-    const each = fields[key];
-    if (each !== null && typeof each === "object") throw bad(kind, `tag ${key}`, each, "a plain value");
+    const value = fields[key];
+    if (value !== null && typeof value === "object") throw bad(kind, `tag ${brief(key)}`, value, "a plain value");
+    if (typeof value === "number" && !Number.isFinite(value)) throw bad(kind, `tag ${brief(key)}`, value, "a number");
   }
-  lastTags = fields;
   return fields as Tags;
 }

@@ -2,6 +2,7 @@
  * What either side may say when: who speaks first, how many tasks were asked for, how many outcomes can come. A peer that breaks a rule is
  * cut off, so that nothing it says can fill memory or confuse a reactor. One object a connection.
  */
+import { mostCredit } from "./codec.ts";
 import { type HostMessage, type PeerMessage, submitWindow } from "./message.ts";
 import { WireProblem } from "./problem.ts";
 
@@ -20,9 +21,16 @@ export function peerRules(): Rules<HostMessage, PeerMessage> {
   let role: "unknown" | "client" | "submitter" = "unknown";
   /** Tasks that the client has or had on this connection and has not reported. */
   let open = 0;
+  /** Tasks that the client has asked for and not got. */
+  let credit = 0;
   /** Tasks that are not yet said to be stored. */
   let unanswered = 0;
   let done = false;
+
+  function grant(tasks: number): void {
+    credit += tasks;
+    if (credit > mostCredit) throw outOfPlace(`the client asks for more than ${mostCredit} tasks`);
+  }
 
   function answer(kind: string, tasks: number): void {
     open -= tasks;
@@ -31,8 +39,10 @@ export function peerRules(): Rules<HostMessage, PeerMessage> {
 
   return {
     sent(message) {
-      if (message.kind === "assign") open += message.tasks.length;
-      else if (message.kind === "stored") unanswered -= message.count;
+      if (message.kind === "assign") {
+        open += message.tasks.length;
+        credit -= message.tasks.length;
+      } else if (message.kind === "stored") unanswered -= message.count;
     },
     received(message) {
       const { kind } = message;
@@ -44,9 +54,13 @@ export function peerRules(): Rules<HostMessage, PeerMessage> {
       } else if (first || submits !== (role === "submitter")) {
         throw outOfPlace(`a ${role} says ${kind} out of turn`);
       }
-      if (kind === "hello") open = message.running.length + message.finished.length;
-      else if (kind === "results") answer("outcomes", message.outcomes.length);
-      else if (kind === "returned") answer("returns", message.tasks.length);
+      if (kind === "hello") {
+        open = message.running.length + message.finished.length;
+        grant(message.credit);
+      } else if (kind === "results") {
+        answer("outcomes", message.outcomes.length);
+        grant(message.credit);
+      } else if (kind === "returned") answer("returns", message.tasks.length);
       else if (kind === "tasks") {
         unanswered += message.tasks.length;
         if (done || unanswered > submitWindow) throw outOfPlace("more tasks than a submitter may have under way");

@@ -16,7 +16,7 @@ import { type ProblemKind, WireProblem } from "./problem.ts";
 
 export interface SessionOptions {
   readonly key: string;
-  readonly clock: Pick<Clock, "after">;
+  readonly clock: Pick<Clock, "after" | "defer">;
   /** 32 random bytes. */
   readonly nonce: () => Uint8Array;
   /** The handshake must be over by then, milliseconds. */
@@ -28,6 +28,9 @@ export interface SessionAnswer<Link> {
   readonly ready: (link: Link) => void;
   readonly failed: (problem: WireProblem) => void;
 }
+
+/** Gives up a peer that has not shown the key yet, from outside: `failed` is called with the problem. Ignored after that or after `ready`. */
+export type GiveUp = (problem: WireProblem) => void;
 
 /** The version of the protocol; both sides must have the same. */
 export const protocolVersion = 1;
@@ -45,8 +48,8 @@ export function enter(
   stream: ByteStream,
   options: SessionOptions,
   answer: SessionAnswer<Duplex<PeerMessage, HostMessage>>,
-): void {
-  open(stream, options, answer, "client", decodeHost, hostRules);
+): GiveUp {
+  return open(stream, options, answer, "client", decodeHost, hostRules);
 }
 
 /** The side that listens. */
@@ -54,8 +57,8 @@ export function admit(
   stream: ByteStream,
   options: SessionOptions,
   answer: SessionAnswer<Duplex<HostMessage, PeerMessage>>,
-): void {
-  open(stream, options, answer, "server", decodePeer, peerRules);
+): GiveUp {
+  return open(stream, options, answer, "server", decodePeer, peerRules);
 }
 
 const newline = 0x0a;
@@ -68,8 +71,9 @@ function open<Out extends PeerMessage | HostMessage, In extends PeerMessage | Ho
   side: Side,
   decode: (text: string) => In,
   makeRules: () => Rules<Out, In>,
-): void {
+): GiveUp {
   const { key, clock } = options;
+  const soon = clock.defer ?? queueMicrotask;
   const peerSide: Side = side === "client" ? "server" : "client";
   const binding = stream.binding === null ? null : Buffer.from(stream.binding).toString("hex");
   const ownNonce = Buffer.from(options.nonce()).toString("hex");
@@ -98,12 +102,12 @@ function open<Out extends PeerMessage | HostMessage, In extends PeerMessage | Ho
   let told = false;
 
   const timer = clock.after(options.handshakeMs, () => {
-    const what = side === "server" ? "did not show the key" : "did not answer";
+    const what = side === "server" ? "the client did not show that it knows the key" : "the server did not answer";
     refuse("silent", `${what} within ${options.handshakeMs / 1000} seconds`, null);
   });
 
-  stream.open({ data, drain: () => handlers?.drain(), close: streamEnded });
   if (side === "client") writeLine({ hypershell: protocolVersion, nonce: ownNonce });
+  stream.open({ data, drain: () => handlers?.drain(), close: streamEnded });
 
   // ---- the handshake
 
@@ -117,7 +121,7 @@ function open<Out extends PeerMessage | HostMessage, In extends PeerMessage | Ho
     if (stage === "over") return;
     stage = "over";
     timer.cancel();
-    held = [];
+    forget();
     if (word === null) stream.destroy();
     else {
       writeLine({ hypershell: protocolVersion, error: word });
@@ -155,11 +159,8 @@ function open<Out extends PeerMessage | HostMessage, In extends PeerMessage | Ho
   function checkProof(shown: unknown): void {
     if (transcript === null) return refuse("malformed", `the ${peerSide} is out of turn`, null);
     if (typeof shown !== "string" || !same(shown, proof(key, peerSide, transcript))) {
-      const text =
-        side === "server"
-          ? "the client does not know the key"
-          : "the server does not know the key, or somebody is in between";
-      return refuse("key", text, "key");
+      if (side === "server") return refuse("key", "the client does not know the key, or somebody is in between", "key");
+      return refuse("key", "the server does not know the key, or somebody is in between", null);
     }
     if (side === "server") writeLine({ hypershell: protocolVersion, proof: proof(key, "server", transcript) });
     if (binding === null) {
@@ -182,6 +183,11 @@ function open<Out extends PeerMessage | HostMessage, In extends PeerMessage | Ho
       default:
         return ["malformed", `the ${peerSide} refuses: ${JSON.stringify(word.slice(0, 60))}`, null];
     }
+  }
+
+  function forget(): void {
+    held = [];
+    heldBytes = 0;
   }
 
   function strange(line: string): string {
@@ -221,8 +227,7 @@ function open<Out extends PeerMessage | HostMessage, In extends PeerMessage | Ho
       let bytes = chunk.subarray(from, to);
       if (heldBytes > 0) {
         bytes = Buffer.concat([...held, bytes]);
-        held = [];
-        heldBytes = 0;
+        forget();
       }
       from = to + 1;
       lineCame(bytes);
@@ -245,19 +250,19 @@ function open<Out extends PeerMessage | HostMessage, In extends PeerMessage | Ho
       if (line !== null) greet(line);
       return;
     }
-    if (ending !== null) return;
+    let message: In;
     try {
       const frame = textOf(macIn === null ? bytes : verified(bytes, macIn));
       if (frame === null) return;
       if (frame === endFrame) return end(null);
-      const message = decode(frame);
+      message = decode(frame);
       rules.received(message);
-      if (handlers === null || early.length > 0) early.push(message);
-      else handlers.message(message);
     } catch (error) {
       if (!(error instanceof WireProblem)) throw error;
-      fail(error);
+      return fail(error);
     }
+    if (handlers === null || early.length > 0) early.push(message);
+    else handlers.message(message);
   }
 
   /** Bytes rather than text: as text a frame of 60 KB costs ten times as much (flattening, and UTF-8 once more). */
@@ -265,7 +270,10 @@ function open<Out extends PeerMessage | HostMessage, In extends PeerMessage | Ho
     const frame = bytes.subarray(macLength + 1);
     const shown = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(macLength, bytes.length)).toString("latin1");
     if (bytes[macLength] !== 0x20 || !same(shown, frameMac(mac, receivedFrames, frame)))
-      throw new WireProblem("malformed", `frame ${receivedFrames} of the ${peerSide} was changed on its way`);
+      throw new WireProblem(
+        "malformed",
+        `frame ${receivedFrames} of the ${peerSide} was changed, repeated or moved on its way`,
+      );
     receivedFrames++;
     return frame;
   }
@@ -283,21 +291,26 @@ function open<Out extends PeerMessage | HostMessage, In extends PeerMessage | Ho
 
   /** A peer that breaks the rules is told nothing more. */
   function fail(problem: WireProblem): void {
+    finish(problem);
     stream.destroy();
-    end(problem);
+    tell();
   }
 
   function end(error: Error | null): void {
-    if (ending !== null) return;
-    ending = { error: closing ? null : error };
-    closed = true;
-    held = [];
+    if (closed) return;
+    finish(error);
     if (error === null && !closing) {
-      // Answer in kind, so that the other side knows that everything has arrived.
+      // Answered in kind: the other side waits for it.
       writeFrame(endFrame);
       stream.end();
     }
     tell();
+  }
+
+  function finish(error: Error | null): void {
+    ending ??= { error: closing ? null : error };
+    closed = true;
+    forget();
   }
 
   function tell(): void {
@@ -315,7 +328,7 @@ function open<Out extends PeerMessage | HostMessage, In extends PeerMessage | Ho
   const link: Duplex<Out, In> = {
     open(to) {
       handlers = to;
-      queueMicrotask(() => {
+      soon(() => {
         // What comes while these are delivered is added at the end.
         for (let next = early[0], at = 0; next !== undefined; next = early[++at]) to.message(next);
         early = [];
@@ -334,11 +347,13 @@ function open<Out extends PeerMessage | HostMessage, In extends PeerMessage | Ho
       closing = true;
       writeFrame(endFrame);
       stream.end();
-      // The other side answers with its own end; whatever happens to the connection now is in order.
-      queueMicrotask(() => {
-        if (ending === null) end(null);
-      });
+      // The stream sees to it that this arrives; whatever happens to the connection now is in order.
+      soon(() => end(null));
     },
+  };
+
+  return (problem) => {
+    if (stage !== "open") refuse(problem.kind, problem.message, problem.kind === "busy" ? "busy" : null);
   };
 }
 

@@ -7,12 +7,13 @@
 import { constants, randomBytes } from "node:crypto";
 import { lookup } from "node:dns/promises";
 import { checkServerIdentity, type PeerCertificate } from "node:tls";
+import type { Clock, Timer } from "../base/clock.ts";
 import { messageOf, runtimeError } from "../base/errors.ts";
 import type { ByteHandlers, ByteStream } from "./bytes.ts";
 import type { Duplex } from "./duplex.ts";
 import type { HostMessage, PeerMessage } from "./message.ts";
 import { WireProblem } from "./problem.ts";
-import { admit, enter, type SessionOptions } from "./session.ts";
+import { admit, enter, type GiveUp, type SessionOptions } from "./session.ts";
 
 /** PEM texts and the rules of TLS. */
 export interface ServerTls {
@@ -70,6 +71,8 @@ export interface ConnectOptions extends Omit<SessionOptions, "nonce"> {
 const mostUnknown = 1024;
 /** What may wait in memory for a slow reader before the writer is asked to wait, bytes. */
 const highWater = 1024 * 1024;
+/** How long a connection that was ended waits for the other side to take what is left and to end it too, from the last bytes it took. */
+const lingerMs = 10_000;
 
 type Socket = Bun.Socket<Carrier>;
 
@@ -80,7 +83,7 @@ interface Carrier extends ByteStream {
   readonly closed: (error: Error | null) => void;
 }
 
-function carrier(socket: Socket, peer: string, binding: Uint8Array | null): Carrier {
+function carrier(socket: Socket, peer: string, binding: Uint8Array | null, clock: Pick<Clock, "after">): Carrier {
   let handlers: ByteHandlers | null = null;
   const early: Uint8Array[] = [];
   let ended: { readonly error: Error | null } | null = null;
@@ -92,6 +95,13 @@ function carrier(socket: Socket, peer: string, binding: Uint8Array | null): Carr
   let ending = false;
   /** The system has no room: flushing goes on at its word. */
   let full = false;
+  /** Ended here, and not yet there. */
+  let lingering: Timer | null = null;
+
+  function linger(): void {
+    lingering?.cancel();
+    lingering = clock.after(lingerMs, () => socket.terminate());
+  }
 
   function schedule(): void {
     if (scheduled || full) return;
@@ -110,7 +120,8 @@ function carrier(socket: Socket, peer: string, binding: Uint8Array | null): Carr
       full = pendingBytes > 0;
     }
     if (pendingBytes > 0) return;
-    if (ending) socket.end();
+    // Only this direction: a socket that is closed while bytes come in takes back what it has sent (RST).
+    if (ending) socket.shutdown();
     else if (asked) {
       asked = false;
       handlers?.drain();
@@ -143,12 +154,14 @@ function carrier(socket: Socket, peer: string, binding: Uint8Array | null): Carr
     end() {
       if (ending || ended !== null) return;
       ending = true;
+      linger();
       schedule();
     },
     destroy() {
       ending = true;
       pending = [];
       pendingBytes = 0;
+      lingering?.cancel();
       socket.terminate();
     },
     received(bytes) {
@@ -157,9 +170,11 @@ function carrier(socket: Socket, peer: string, binding: Uint8Array | null): Carr
     },
     writable() {
       full = false;
+      if (ending) linger();
       flush();
     },
     closed(error) {
+      lingering?.cancel();
       ended ??= { error };
       tell();
     },
@@ -180,18 +195,27 @@ function bindingOf(socket: Socket): Uint8Array {
 
 // ---- listening
 
+/** A connection that has not shown the key. */
+interface Unknown {
+  readonly peer: string;
+  /** Of its session; null: TLS is not there yet. */
+  giveUp: GiveUp | null;
+  /** Until when TLS must be there. */
+  readonly timer: Timer | null;
+}
+
 /** Throws a UserError when the port is taken or the address is not this host's: `OSError: ...`, status 5. */
 export async function listen(options: ListenOptions): Promise<Listener> {
   const { host, port, tls, onSession, onProblem } = options;
-  const unknown = new Map<Socket, { stream: Carrier | null; peer: string; done: boolean }>();
+  const unknown = new Map<Socket, Unknown>();
 
   function enterSession(socket: Socket, binding: Uint8Array | null): void {
     const entry = unknown.get(socket);
-    if (entry === undefined || entry.stream !== null) return;
-    const stream = carrier(socket, entry.peer, binding);
-    entry.stream = stream;
+    if (entry === undefined || entry.giveUp !== null) return;
+    const stream = carrier(socket, entry.peer, binding, options.clock);
     socket.data = stream;
-    admit(
+    entry.timer?.cancel();
+    entry.giveUp = admit(
       stream,
       { ...options, nonce: () => randomBytes(32) },
       {
@@ -207,11 +231,15 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     );
   }
 
+  /** A session tells itself why it came to nothing; this is about those that have none yet. */
   function give(socket: Socket, kind: WireProblem["kind"], text: string): void {
     const entry = unknown.get(socket);
     if (entry === undefined) return;
+    const problem = new WireProblem(kind, text);
+    if (entry.giveUp !== null) return entry.giveUp(problem);
+    entry.timer?.cancel();
     unknown.delete(socket);
-    onProblem(new WireProblem(kind, text), entry.peer);
+    onProblem(problem, entry.peer);
     socket.terminate();
   }
 
@@ -220,17 +248,16 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       socket.setNoDelay(true);
       socket.setKeepAlive(true, 60_000);
       const { remoteAddress, remotePort } = socket;
-      unknown.set(socket, { stream: null, peer: `${remoteAddress}:${remotePort}`, done: false });
+      // A peer that never ends the TLS handshake has no session whose clock would end it.
+      const late = (): void => give(socket, "silent", `no TLS handshake within ${options.handshakeMs / 1000} seconds`);
+      const timer = tls === null ? null : options.clock.after(options.handshakeMs, late);
+      unknown.set(socket, { giveUp: null, peer: placeOf(remoteAddress, remotePort), timer });
       if (unknown.size > mostUnknown) {
         const [oldest] = unknown.keys();
-        if (oldest !== undefined) give(oldest, "busy", `${mostUnknown} connections that have not shown the key`);
+        if (oldest !== undefined)
+          give(oldest, "busy", `made room: ${mostUnknown} others have not shown the key either`);
       }
-      if (tls === null) return enterSession(socket, null);
-      // A peer that never ends the TLS handshake has no session whose clock would end it.
-      options.clock.after(options.handshakeMs, () => {
-        if (unknown.get(socket)?.stream === null)
-          give(socket, "silent", `no TLS handshake within ${options.handshakeMs / 1000} seconds`);
-      });
+      if (tls === null) enterSession(socket, null);
     },
     handshake(socket, success) {
       if (tls === null) return;
@@ -276,6 +303,10 @@ export async function listen(options: ListenOptions): Promise<Listener> {
 const noTls =
   "no TLS handshake came about (a client with --no-tls, one that does not accept the certificate, or no version or cipher in common?)";
 
+function placeOf(address: string, port: number): string {
+  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
 function cannotListen(error: unknown, host: string, port: number): string {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   const where = `${host}:${port}`;
@@ -318,7 +349,6 @@ export async function connect(options: ConnectOptions): Promise<Duplex<PeerMessa
 function connectTo(address: string, options: ConnectOptions): Promise<Duplex<PeerMessage, HostMessage>> {
   const { host, port, tls, clock } = options;
   const made = Promise.withResolvers<Duplex<PeerMessage, HostMessage>>();
-  const peer = `${address}:${port}`;
   let socket: Socket | null = null;
   const fail = (kind: WireProblem["kind"], text: string): void => {
     timer.cancel();
@@ -331,7 +361,7 @@ function connectTo(address: string, options: ConnectOptions): Promise<Duplex<Pee
 
   function enterSession(to: Socket, binding: Uint8Array | null): void {
     timer.cancel();
-    const stream = carrier(to, peer, binding);
+    const stream = carrier(to, placeOf(address, port), binding, clock);
     to.data = stream;
     enter(stream, { ...options, nonce: () => randomBytes(32) }, { ready: made.resolve, failed: made.reject });
   }
@@ -346,7 +376,7 @@ function connectTo(address: string, options: ConnectOptions): Promise<Duplex<Pee
     handshake(opened, _success, error) {
       if (tls === null) return;
       // Not `success`: it is false too when the name does not fit.
-      if (opened.getCipher()?.name == null) return fail("tls", noTlsThere(host, port));
+      if (!hasTls(opened)) return fail("tls", noTlsThere(host, port));
       const wrong = mistrust(opened, tls, host, error);
       if (wrong !== null) return fail("certificate", wrong);
       enterSession(opened, bindingOf(opened));
@@ -388,6 +418,11 @@ function connectTo(address: string, options: ConnectOptions): Promise<Duplex<Pee
   return made.promise;
 }
 
+function hasTls(socket: Socket): boolean {
+  const { name } = (socket.getCipher() ?? {}) as { readonly name?: string | null };
+  return typeof name === "string" && name !== "";
+}
+
 function noTlsThere(host: string, port: number): string {
   return `no TLS handshake with ${host}:${port} came about - a server with --no-tls, or no version or cipher in common?`;
 }
@@ -416,7 +451,7 @@ function mistrust(socket: Socket, tls: ClientTls, host: string, error: Error | n
     return `Peer certificate fingerprint mismatch (expected ${spaced(tls.fingerprint ?? "")}, got ${spaced(shown)})`;
   }
   // Names are looked at below, and only where one was asked for.
-  if (error !== null && (error as { code?: unknown }).code !== "ERR_TLS_CERT_ALTNAME_INVALID")
+  if (error !== null && !("code" in error && error.code === "ERR_TLS_CERT_ALTNAME_INVALID"))
     return `certificate verify failed: ${error.message}`;
   const name = tls.servername ?? (tls.ca === null ? host : null);
   const wrong = name === null ? undefined : checkServerIdentity(name, certificate);

@@ -4,7 +4,7 @@
 import { describe, expect, test } from "bun:test";
 import type { Duplex } from "../../src/wire/duplex.ts";
 
-interface Note {
+export interface Note {
   readonly n: number;
   readonly text: string;
 }
