@@ -11,9 +11,11 @@ import type { ClientEffect } from "./effects.ts";
 import type { ClientEvent } from "./event.ts";
 import type { ClientState, RunningTask } from "./state.ts";
 
-/** Tasks are fetched ahead for this long at the present rate, milliseconds: covers the way to the server and back. */
+/**
+ * Tasks are fetched ahead for this long at the present rate, milliseconds: covers the way to the server and back. Of tasks that take longer than
+ * that, none is kept from clients that could start it at once.
+ */
 const aheadMs = 100;
-const leastAhead = 2;
 /**
  * A task gets no SIGINT in its first moments, milliseconds: a shell catches it while it starts its first program, and what it is just starting
  * misses it (seen in 1 of 100 stops within 2 ms of the start).
@@ -232,6 +234,11 @@ function receive(state: ClientState, message: ServerMessage, now: number, effect
       assert(state.granted >= 0, "the session refuses assignments beyond the credit");
       note(effects, "debug", () => `Received ${message.tasks.length} tasks (${state.serverName})`);
       if (state.phase.at !== "working") return giveBack(state, message.tasks);
+      // The pace is that of work, not of waiting for it.
+      if (state.running.size === 0 && state.inbox.length === 0) {
+        state.rateAt = now;
+        state.finished = 0;
+      }
       for (const task of message.tasks) state.inbox.push(task);
       return;
     case "ack":
@@ -337,22 +344,28 @@ function deliver(state: ClientState, outcome: Outcome, now: number): void {
   if (state.outbox.length === 0) state.outboxSince = now;
   state.outbox.push(outcome);
   state.finished++;
+}
+
+/** How fast tasks end; once a step, so that what ended together counts together. */
+function measurePace(state: ClientState, now: number): void {
   const span = now - state.rateAt;
-  if (span >= aheadMs) {
-    state.rate = state.finished / span;
-    state.finished = 0;
-    state.rateAt = now;
-  }
+  // The first round of short tasks already tells their pace.
+  const first = state.rate === 0 && state.finished >= state.settings.executors && span > 0;
+  if (state.finished === 0 || !(span >= aheadMs || first)) return;
+  state.rate = state.finished / span;
+  state.finished = 0;
+  state.rateAt = now;
 }
 
 /** How many tasks this client wants to have in all, on the way or waiting or running. */
 function wanted(state: ClientState): number {
   const free = Math.max(0, state.settings.executors - state.lostExecutors);
-  const ahead = Math.min(Math.max(leastAhead, Math.ceil(state.rate * aheadMs)), 4 * free + leastAhead);
+  const ahead = Math.min(Math.floor(state.rate * aheadMs), 4 * free + 2);
   return free + ahead;
 }
 
 function report(state: ClientState, now: number, effects: ClientEffect[]): void {
+  measurePace(state, now);
   if (state.link.at !== "up") return;
   if (state.outboxReturned.length > 0) {
     effects.push({ kind: "send", message: { kind: "returned", tasks: state.outboxReturned } });

@@ -62,8 +62,10 @@ class Bench {
   now = 0;
   readonly state: ClientState;
   effects: ClientEffect[] = [];
-  constructor(more: Partial<ClientSettings> = {}) {
+  /** `rate`: tasks per millisecond that it is used to; at 0.02 it fetches two ahead. */
+  constructor(more: Partial<ClientSettings> = {}, rate = 0.02) {
     this.state = newState({ ...settings, ...more }, 0);
+    this.state.rate = rate;
     this.on({ kind: "connected" });
   }
   on(...events: ClientEvent[]): ClientEffect[] {
@@ -107,9 +109,19 @@ class Bench {
 }
 
 describe("running", () => {
-  test("a client asks for as many tasks as it has executors and a few more", () => {
-    const bench = new Bench({ executors: 5 });
-    expect(bench.sent()[0]).toMatchObject({ kind: "hello", executors: 5, credit: 7 });
+  test("a client asks for as many tasks as it has executors, and for more when it has seen that they are short", () => {
+    const bench = new Bench({ executors: 5 }, 0).welcome();
+    const tasks = [1, 2, 3, 4, 5].map((n) => task(`${n}`));
+    expect(bench.state.granted).toBe(5);
+    bench.assign(...tasks);
+    bench.now = 2000;
+    bench.on(...tasks.map((each) => ({ kind: "ended", outcome: outcome(each) }) as const));
+    expect(bench.state.granted).toBe(5);
+    const more = [6, 7, 8, 9, 10].map((n) => task(`${n}`));
+    bench.assign(...more);
+    bench.now = 2200;
+    bench.on(...more.map((each) => ({ kind: "ended", outcome: outcome(each) }) as const));
+    expect(bench.state.granted).toBeGreaterThan(5);
   });
 
   test("tasks start on free executors, the rest waits its turn in order", () => {
