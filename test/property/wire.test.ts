@@ -1,0 +1,202 @@
+/* Laws of what crosses the network. */
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import type { Assignment, NewTask, Outcome } from "../../src/task/task.ts";
+import { decodeHost, decodePeer, encode } from "../../src/wire/codec.ts";
+import type { HostMessage, Lease, PeerMessage } from "../../src/wire/message.ts";
+import { WireProblem } from "../../src/wire/problem.ts";
+import { sessionPair } from "../unit/wire/ends.ts";
+
+const count = fc.nat({ max: 1_000_000 });
+const name = fc.uuid();
+const text = fc.oneof(fc.string({ unit: "binary" }), fc.string({ unit: "grapheme" }), fc.constant("\ud800"));
+/** -0 is 0 in JSON. */
+const number = fc.double({ noNaN: true, noDefaultInfinity: true }).map((value) => value + 0);
+const optional = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | null> => fc.option(arbitrary, { nil: null });
+const lease: fc.Arbitrary<Lease> = fc.record({ id: name, lease: count });
+const leases = fc.array(lease, { maxLength: 20 });
+const tagValue = fc.oneof(text, number, fc.boolean(), fc.constant(null));
+const tag = fc.dictionary(
+  text.filter((key) => key !== "__proto__"),
+  tagValue,
+  { maxKeys: 4, noNullPrototype: true },
+);
+
+const newTask: fc.Arbitrary<NewTask> = fc.record({
+  id: name,
+  group: fc.integer(),
+  args: text,
+  submitId: fc.constantFrom("a", "b"),
+  submitTime: number,
+  submitHost: fc.oneof(fc.constant("n1"), text),
+  cores: optional(number),
+  memory: optional(number),
+  timeout: optional(number),
+  attempt: count,
+  previousId: optional(name),
+  tag,
+});
+const assignment: fc.Arbitrary<Assignment> = fc
+  .tuple(newTask, number, count)
+  .map(([task, scheduleTime, own]) => ({ ...task, scheduleTime, lease: own }));
+const outcome: fc.Arbitrary<Outcome> = fc.record({
+  id: name,
+  lease: count,
+  command: optional(text),
+  startTime: optional(number),
+  completionTime: number,
+  exitStatus: fc.integer({ min: -3, max: 255 }),
+  outpath: optional(text),
+  errpath: optional(text),
+  csvpath: optional(text),
+  coresMax: optional(number),
+  memoryMax: optional(number),
+});
+
+const peerMessage: fc.Arbitrary<PeerMessage> = fc.oneof(
+  fc.record({
+    kind: fc.constant("hello" as const),
+    clientId: name,
+    host: fc.constantFrom("n1", "n2.cluster.example", "fe80::1%eth0"),
+    executors: count,
+    credit: count,
+    running: leases,
+    finished: leases,
+  }),
+  fc.record({ kind: fc.constant("results" as const), outcomes: fc.array(outcome), credit: count }),
+  fc.record({ kind: fc.constant("returned" as const), tasks: leases }),
+  fc.constant({ kind: "beat" as const }),
+  fc.record({ kind: fc.constant("bye" as const), reason: text }),
+  fc.record({
+    kind: fc.constant("submitter" as const),
+    submission: fc.record({
+      id: name,
+      time: number,
+      host: text,
+      user: text,
+      cwd: text,
+      template: optional(text),
+      version: text,
+    }),
+  }),
+  fc.record({ kind: fc.constant("tasks" as const), tasks: fc.array(newTask) }),
+  fc.constant({ kind: "done" as const }),
+);
+
+const hostMessage: fc.Arbitrary<HostMessage> = fc.oneof(
+  fc.record({
+    kind: fc.constant("welcome" as const),
+    serverId: name,
+    serverHost: name,
+    companyMs: fc.double({ min: 0, max: 3_600_000, noNaN: true }).map((value) => value + 0),
+  }),
+  fc.record({ kind: fc.constant("submission" as const), id: name, template: optional(text) }),
+  fc.record({ kind: fc.constant("assign" as const), tasks: fc.array(assignment) }),
+  fc.record({ kind: fc.constantFrom("ack" as const, "cancel" as const, "drop" as const), tasks: leases }),
+  fc.constant({ kind: "beat" as const }),
+  fc.record({
+    kind: fc.constant("leave" as const),
+    how: fc.constantFrom("finish" as const, "interrupt" as const, "abort" as const),
+    reason: text,
+  }),
+  fc.record({ kind: fc.constant("accepted" as const), serverId: name, group: fc.integer(), groupReason: text }),
+  fc.record({ kind: fc.constant("stored" as const), count }),
+  fc.record({ kind: fc.constant("refused" as const), reason: text }),
+);
+
+/** Through bytes, as on the network. */
+function carried(message: PeerMessage | HostMessage): string[] {
+  return encode(message).map((frame) => {
+    expect(frame).not.toContain("\n");
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(Buffer.from(frame));
+  });
+}
+
+test("what clients and submitters say is what the server reads", () => {
+  fc.assert(
+    fc.property(peerMessage, (message) => {
+      expect(carried(message).map(decodePeer)).toEqual([message]);
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test("what servers say is what clients and submitters read", () => {
+  fc.assert(
+    fc.property(hostMessage, (message) => {
+      expect(carried(message).map(decodeHost)).toEqual([message]);
+    }),
+    { numRuns: 500 },
+  );
+});
+
+function refusesOrReads(frame: string): void {
+  for (const decode of [decodePeer, decodeHost]) {
+    try {
+      decode(frame);
+    } catch (error) {
+      if (!(error instanceof WireProblem)) throw error;
+      expect(error.kind).toBe("malformed");
+      expect(error.message.length).toBeLessThan(200);
+      expect(error.message).not.toMatch(/[\r\n]/);
+    }
+  }
+}
+
+test("no text makes the reader do anything but read or refuse", () => {
+  fc.assert(fc.property(fc.oneof(fc.string({ unit: "binary" }), fc.json()), refusesOrReads), { numRuns: 2000 });
+});
+
+test("no message whose fields were exchanged for anything does either", () => {
+  const kinds = fc.constantFrom(
+    ...["hello", "results", "returned", "beat", "bye", "submitter", "tasks", "done", "welcome", "submission", "assign"],
+    ...["ack", "cancel", "drop", "leave", "accepted", "stored", "refused", "__proto__", "toString"],
+  );
+  const spoilt = fc
+    .tuple(fc.oneof(peerMessage, hostMessage), fc.array(fc.tuple(fc.nat(), fc.jsonValue())), fc.option(kinds))
+    .map(([message, changes, kind]) => {
+      const value = JSON.parse(encode(message)[0] ?? "{}") as Record<string, unknown>;
+      for (const [at, put] of changes) replace(value, at, put);
+      return JSON.stringify(kind === null ? value : { ...value, kind });
+    });
+  fc.assert(fc.property(spoilt, refusesOrReads), { numRuns: 2000 });
+});
+
+/** Somewhere in it. */
+function replace(value: object, at: number, put: unknown): void {
+  const keys = Object.keys(value);
+  const chosen = keys[at % Math.max(1, keys.length)];
+  if (chosen === undefined) return;
+  const inner = (value as Record<string, unknown>)[chosen];
+  if (typeof inner === "object" && inner !== null && at % 3 !== 0) replace(inner, Math.floor(at / 3), put);
+  else (value as Record<string, unknown>)[chosen] = put;
+}
+
+test("where bytes are cut makes no difference", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.integer({ min: 1, max: 500 }), { minLength: 1 }),
+      fc.array(text, { maxLength: 10 }),
+      fc.boolean(),
+      async (lengths, reasons, tls) => {
+        let turn = 0;
+        const cut = (): number => lengths[turn++ % lengths.length]!;
+        const [client, server] = await sessionPair(tls ? { cut, binding: new Uint8Array(32) } : { cut });
+        const heard: string[] = [];
+        const ended = Promise.withResolvers<Error | null>();
+        const nothing = (): void => undefined;
+        client.open({
+          message: (message) => void (message.kind === "leave" && heard.push(message.reason)),
+          drain: nothing,
+          close: ended.resolve,
+        });
+        server.open({ message: nothing, drain: nothing, close: nothing });
+        for (const reason of reasons) server.send({ kind: "leave", how: "finish", reason });
+        server.close();
+        expect(await ended.promise).toBeNull();
+        expect(heard).toEqual(reasons);
+      },
+    ),
+    { numRuns: 200 },
+  );
+});

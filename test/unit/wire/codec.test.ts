@@ -1,0 +1,236 @@
+import { describe, expect, test } from "bun:test";
+import type { Assignment, Outcome } from "../../../src/task/task.ts";
+import { decodeHost, decodePeer, encode, mostCredit } from "../../../src/wire/codec.ts";
+import type { PeerMessage } from "../../../src/wire/message.ts";
+import { WireProblem } from "../../../src/wire/problem.ts";
+
+const id = (n: number): string => `0b7c2b3e-0000-4000-8000-${`${n}`.padStart(12, "0")}`;
+const tag = { part: 0 };
+
+function assignment(n: number, own: Partial<Assignment> = {}): Assignment {
+  return {
+    id: id(n),
+    group: 0,
+    args: `echo ${n}`,
+    submitId: id(0),
+    submitTime: 1_700_000_000_000.125 + n,
+    submitHost: "login1",
+    cores: null,
+    memory: null,
+    timeout: null,
+    attempt: 1,
+    previousId: null,
+    tag,
+    scheduleTime: 1_700_000_001_000.5,
+    lease: n,
+    ...own,
+  };
+}
+
+function outcome(n: number, own: Partial<Outcome> = {}): Outcome {
+  return {
+    id: id(n),
+    lease: 1,
+    command: `echo ${n}`,
+    startTime: 1.5,
+    completionTime: 2.5,
+    exitStatus: 0,
+    outpath: null,
+    errpath: null,
+    csvpath: null,
+    coresMax: null,
+    memoryMax: null,
+    ...own,
+  };
+}
+
+const bytesOf = (frame: string): number => Buffer.byteLength(frame);
+
+describe("frames", () => {
+  test("are one line of plain JSON each, whatever is in them", () => {
+    const args = "line\nfeed \u2028 NUL \u0000 ü 漢 𝄞 \ud800 lone";
+    const [frame = "", ...more] = encode({ kind: "assign", tasks: [assignment(1, { args })] });
+    expect(more).toEqual([]);
+    expect(frame).not.toContain("\n");
+    expect(decodeHost(frame)).toEqual({ kind: "assign", tasks: [assignment(1, { args })] });
+  });
+
+  test("say once what all tasks share, and leave out what is null", () => {
+    const [frame = ""] = encode({ kind: "assign", tasks: [assignment(1), assignment(2)] });
+    expect(JSON.parse(frame)).toEqual({
+      kind: "assign",
+      same: {
+        group: 0,
+        submitId: id(0),
+        submitHost: "login1",
+        attempt: 1,
+        tag: { part: 0 },
+        scheduleTime: 1_700_000_001_000.5,
+      },
+      tasks: [
+        { id: id(1), args: "echo 1", submitTime: 1_700_000_000_001.125, lease: 1 },
+        { id: id(2), args: "echo 2", submitTime: 1_700_000_000_002.125, lease: 2 },
+      ],
+    });
+    const [results = ""] = encode({ kind: "results", outcomes: [outcome(1)], credit: 1 });
+    expect(Object.keys((JSON.parse(results) as { outcomes: [object] }).outcomes[0])).toEqual([
+      "id",
+      "lease",
+      "command",
+      "startTime",
+      "completionTime",
+      "exitStatus",
+    ]);
+  });
+
+  test("tell tasks apart that differ in any field", () => {
+    const others: readonly Partial<Assignment>[] = [
+      { group: 7 },
+      { submitId: id(99) },
+      { submitHost: "login2" },
+      { cores: 0.5 },
+      { memory: 1024 },
+      { timeout: 60 },
+      { attempt: 2, previousId: id(98) },
+      { tag: { part: 1, naked: "", flag: true, none: null } },
+      { scheduleTime: 5 },
+    ];
+    const tasks = [assignment(1), ...others.map((own, n) => assignment(n + 2, own))];
+    for (const order of [tasks, tasks.toReversed()]) {
+      const frames = encode({ kind: "assign", tasks: order });
+      expect(frames.map(decodeHost)).toEqual([{ kind: "assign", tasks: order }]);
+    }
+  });
+
+  test("of large messages are many of about 256 KiB, in order; credit is granted once", () => {
+    const outcomes = Array.from({ length: 500 }, (_, n) => outcome(n, { command: `echo ${"x".repeat(5000)}` }));
+    const frames = encode({ kind: "results", outcomes, credit: 500 });
+    expect(frames.length).toBeGreaterThan(9);
+    expect(Math.max(...frames.map(bytesOf))).toBeLessThan(300 * 1024);
+    const parts = frames.map(decodePeer) as Extract<PeerMessage, { kind: "results" }>[];
+    expect(parts.flatMap((part) => part.outcomes)).toEqual(outcomes);
+    expect(parts.map((part) => part.credit)).toEqual([500, ...parts.slice(1).map(() => 0)]);
+  });
+
+  test("hold one task at least, however long, and never many long tags", () => {
+    const args = "x".repeat(400_000);
+    const frames = encode({ kind: "assign", tasks: [1, 2, 3].map((n) => assignment(n, { args })) });
+    expect(frames).toHaveLength(3);
+    const long = Object.fromEntries(Array.from({ length: 500 }, (_, n) => [`key${n}`, "v".repeat(120)]));
+    const tagged = encode({
+      kind: "assign",
+      tasks: Array.from({ length: 100 }, (_, n) => assignment(n, { tag: { ...long } })),
+    });
+    expect(Math.max(...tagged.map(bytesOf))).toBeLessThan(400 * 1024);
+  });
+
+  test("with nothing in them are frames all the same", () => {
+    expect(encode({ kind: "results", outcomes: [], credit: 4 }).map(decodePeer)).toEqual([
+      { kind: "results", outcomes: [], credit: 4 },
+    ]);
+    expect(encode({ kind: "ack", tasks: [] }).map(decodeHost)).toEqual([{ kind: "ack", tasks: [] }]);
+    expect(encode({ kind: "assign", tasks: [] }).map(decodeHost)).toEqual([{ kind: "assign", tasks: [] }]);
+  });
+
+  test("cut a command short that no system could have started", () => {
+    const [frame = ""] = encode({
+      kind: "results",
+      outcomes: [outcome(1, { command: "x".repeat(40_000_000) })],
+      credit: 0,
+    });
+    expect(bytesOf(frame)).toBeLessThan(1_100_000);
+    const [read] = (decodePeer(frame) as Extract<PeerMessage, { kind: "results" }>).outcomes;
+    expect(read?.command).toEndWith("xxx... (40000000 characters)");
+  });
+
+  test("give tasks that share their tags one object for them", () => {
+    const [frame = ""] = encode({ kind: "assign", tasks: [assignment(1), assignment(2)] });
+    const read = decodeHost(frame);
+    expect(read.kind === "assign" && read.tasks[0]?.tag === read.tasks[1]?.tag).toBe(true);
+  });
+});
+
+describe("a frame is refused, with message and field named, when", () => {
+  const hello = { kind: "hello", clientId: id(1), host: "n1", executors: 1, credit: 1, running: [], finished: [] };
+  const results = (own: object): object => ({ kind: "results", credit: 0, outcomes: [{ ...outcome(1), ...own }] });
+  const same = { group: 0, submitId: id(0), submitHost: "n1", attempt: 1, tag: {} };
+  const tasks = (own: object, shared: object = same): object => ({
+    kind: "tasks",
+    same: shared,
+    tasks: [{ id: id(1), args: "true", submitTime: 1, ...own }],
+  });
+
+  const peers: readonly (readonly [what: string, frame: object, text: string])[] = [
+    ["a field is missing", { ...hello, host: undefined }, "hello: host should be a name, and is missing"],
+    [
+      "a field is of another type",
+      { ...hello, executors: "1" },
+      'hello: executors should be a whole number from 0 to 1000000, and is "1"',
+    ],
+    ["a number is negative", { ...hello, credit: -1 }, "hello: credit should be"],
+    ["a number is no whole one", { ...hello, credit: 0.5 }, "hello: credit should be"],
+    ["there are more executors than hosts have", { ...hello, executors: mostCredit + 1 }, "hello: executors"],
+    ["a name is empty", { ...hello, clientId: "" }, "hello: clientId"],
+    ["a name is long", { ...hello, clientId: "x".repeat(256) }, "hello: clientId"],
+    ["a name would forge a line of a log", { ...hello, host: "n1\nWARNING" }, "hello: host"],
+    ["a name would leave a folder", { ...hello, running: [{ id: "../../x", lease: 1 }] }, "hello: id"],
+    ["a name is half a character", { ...hello, host: "n\ud800" }, "hello: host"],
+    ["a list is none", { ...hello, running: {} }, "hello: running should be a list, and is an object"],
+    ["a lease is none", { ...hello, finished: [{ id: id(1) }] }, "hello: lease"],
+    ["what is in a list is null", { ...hello, finished: [null] }, "hello: a task should be an object, and is null"],
+    ["a command is no text", results({ command: 5 }), "results: command should be a text, and is 5"],
+    ["a time is no number", results({ completionTime: null }), "results: completionTime"],
+    ["a status is out of range", results({ exitStatus: 2 ** 33 }), "results: exitStatus should be a status"],
+    ["a status is missing", results({ exitStatus: undefined }), "results: exitStatus"],
+    ["tags are a list", tasks({}, { ...same, tag: [] }), "tasks: tag should be an object, and is a list"],
+    [
+      "a tag is an object",
+      tasks({ tag: { a: {} } }, { ...same, tag: undefined }),
+      'tasks: tag "a" should be a plain value',
+    ],
+    ["a task has no group of its own or of all", tasks({}, { ...same, group: undefined }), "tasks: group"],
+    ["what is the same is missing", { kind: "tasks", tasks: [] }, "tasks: same should be an object, and is missing"],
+    ["a submission is null", { kind: "submitter", submission: null }, "submitter: submission"],
+    ["it is of a server", { kind: "ack", tasks: [] }, 'kind is not known: "ack"'],
+    ["it has no kind", {}, "kind is not known: missing"],
+  ];
+
+  for (const [what, frame, text] of peers) {
+    test(what, () => {
+      const read = (): PeerMessage => decodePeer(JSON.stringify(frame));
+      expect(read).toThrow(WireProblem);
+      expect(read).toThrow(text);
+    });
+  }
+
+  test("a number is too large for any", () => {
+    const frame = JSON.stringify(results({})).replace('"completionTime":2.5', '"completionTime":1e999');
+    expect(() => decodePeer(frame)).toThrow("completionTime should be a number, and is Infinity");
+    const tagged = JSON.stringify(tasks({}, { ...same, tag: { a: 1 } })).replace('{"a":1}', '{"a":-1e999}');
+    expect(() => decodePeer(tagged)).toThrow('tag "a" should be a number');
+  });
+
+  test("a server says something else", () => {
+    for (const [frame, text] of [
+      [{ kind: "hello" }, 'kind is not known: "hello"'],
+      [{ kind: "leave", how: "now", reason: "" }, "leave: how should be a way to leave"],
+      [{ kind: "welcome", serverId: id(1), serverHost: "n1", companyMs: -1 }, "welcome: companyMs"],
+      [{ kind: "assign", same, tasks: [{ id: id(1), args: "", submitTime: 1, lease: 1 }] }, "assign: scheduleTime"],
+      [{ kind: "submission", id: id(1), template: 7 }, "submission: template"],
+    ] as const) {
+      expect(() => decodeHost(JSON.stringify(frame))).toThrow(text);
+    }
+  });
+
+  test("it is deep or long, and the text stays short", () => {
+    for (const text of ["[".repeat(5_000_000), `"${"x".repeat(5_000_000)}"`, `{"kind":"${"x".repeat(5_000_000)}"}`]) {
+      const read = (): PeerMessage => decodePeer(text);
+      expect(read).toThrow(WireProblem);
+      try {
+        read();
+      } catch (error) {
+        expect((error as Error).message.length).toBeLessThan(150);
+      }
+    }
+  });
+});
