@@ -6,6 +6,7 @@ import { argumentError, exitStatus } from "../base/errors.ts";
 import { cpuCount } from "../base/process.ts";
 import type { Command, CommandSpec, Context, Parsed } from "./command.ts";
 import { instanceId } from "./instance.ts";
+import { noConfirmOption, outputOptions, signalWaitOption } from "./options.ts";
 import {
   clientTlsOptions,
   hostOf,
@@ -79,12 +80,7 @@ const spec: CommandSpec = {
           help: "Longest that a finished task waits for others to be returned with it; mostly it is milliseconds.",
           fallback: "5",
         },
-        {
-          key: "noConfirm",
-          names: ["--no-confirm"],
-          kind: "flag",
-          help: "Accepted, changes nothing: receipts cost nothing here and stay on.",
-        },
+        noConfirmOption,
       ],
     },
     {
@@ -115,42 +111,14 @@ const spec: CommandSpec = {
           help: "Walltime limit of each task; also 90s 10m 2h 1d.",
           fallback: "none",
         },
-        {
-          key: "signalWait",
-          names: ["-S", "--signalwait"],
-          kind: "seconds",
-          metavar: "SEC",
-          min: 0,
-          help: "Pause between SIGINT, SIGTERM and SIGKILL for a task that must end.",
-          fallback: "10",
-        },
+        signalWaitOption,
       ],
     },
     {
       title: "Output",
       options: [
-        {
-          key: "capture",
-          names: ["--capture"],
-          kind: "flag",
-          help: "One .out and one .err file per task, under lib/task of the site.",
-        },
-        {
-          key: "output",
-          names: ["-o", "--output"],
-          kind: "text",
-          metavar: "PATH",
-          help: "Standard output of all tasks into one file.",
-          fallback: "stdout",
-        },
-        {
-          key: "errors",
-          names: ["-e", "--errors"],
-          kind: "text",
-          metavar: "PATH",
-          help: "Standard error of all tasks into one file.",
-          fallback: "stderr",
-        },
+        ...outputOptions,
+
         {
           key: "availableCores",
           names: ["--available-cores"],

@@ -9,6 +9,14 @@ import type { ClusterReport } from "../cluster/serve.ts";
 import type { Config } from "../config/load.ts";
 import type { Command, CommandSpec, Context, Parsed } from "./command.ts";
 import { instanceId } from "./instance.ts";
+import {
+  databaseOptions,
+  noConfirmOption,
+  outputOptions,
+  pollOption,
+  retryOptions,
+  signalWaitOption,
+} from "./options.ts";
 import { refuseOverwriting } from "./overwrite.ts";
 import { programVersion } from "./version.ts";
 
@@ -66,12 +74,7 @@ const spec: CommandSpec = {
           help: "Wait before the first task of a client; negative: a random time up to that.",
           fallback: "0",
         },
-        {
-          key: "noConfirm",
-          names: ["--no-confirm"],
-          kind: "flag",
-          help: "Accepted, changes nothing: receipts cost nothing here and stay on.",
-        },
+        noConfirmOption,
       ],
     },
     {
@@ -179,16 +182,8 @@ const spec: CommandSpec = {
           kind: "flag",
           help: "Run what the database holds and whatever is submitted later; never stop by itself.",
         },
-        {
-          key: "retries",
-          names: ["-r", "--max-retries"],
-          kind: "integer",
-          metavar: "NUM",
-          min: 0,
-          help: "Try a failed task again, this many times.",
-          fallback: "0, or server.attempts less one",
-        },
-        { key: "eager", names: ["--eager"], kind: "flag", help: "Try failed tasks again before new ones." },
+        ...retryOptions,
+
         {
           key: "bundleSize",
           names: ["-b", "--bundlesize"],
@@ -207,33 +202,12 @@ const spec: CommandSpec = {
           help: "Longest that clients elsewhere hold a result back to send it with others.",
           fallback: "as client.bundlewait has it there",
         },
-        {
-          key: "poll",
-          names: ["-Q", "--poll"],
-          kind: "seconds",
-          metavar: "SEC",
-          min: 1,
-          help: "Longest pause between two looks at the database when idle.",
-          fallback: "30",
-        },
+        pollOption,
       ],
     },
     {
       title: "Database",
-      options: [
-        {
-          key: "noDb",
-          names: ["--no-db"],
-          kind: "flag",
-          help: "Keep nothing: tasks live in memory for this run only.",
-        },
-        {
-          key: "initdb",
-          names: ["--initdb"],
-          kind: "flag",
-          help: "Accepted, changes nothing: missing tables are created anyway.",
-        },
-      ],
+      options: [...databaseOptions],
     },
     {
       title: "Limits",
@@ -247,42 +221,14 @@ const spec: CommandSpec = {
           help: "Walltime limit of each task; also 90s 10m 2h 1d; 0 is none.",
           fallback: "none",
         },
-        {
-          key: "signalWait",
-          names: ["-S", "--signalwait"],
-          kind: "seconds",
-          metavar: "SEC",
-          min: 0,
-          help: "Pause between SIGINT, SIGTERM and SIGKILL for a task that must end.",
-          fallback: "10",
-        },
+        signalWaitOption,
       ],
     },
     {
       title: "Output",
       options: [
-        {
-          key: "capture",
-          names: ["--capture"],
-          kind: "flag",
-          help: "One .out and one .err file per task, under lib/task of the site.",
-        },
-        {
-          key: "output",
-          names: ["-o", "--output"],
-          kind: "text",
-          metavar: "PATH",
-          help: "Standard output of all tasks into one file.",
-          fallback: "stdout",
-        },
-        {
-          key: "errors",
-          names: ["-e", "--errors"],
-          kind: "text",
-          metavar: "PATH",
-          help: "Standard error of all tasks into one file.",
-          fallback: "stderr",
-        },
+        ...outputOptions,
+
         {
           key: "failures",
           names: ["-f", "--failures"],

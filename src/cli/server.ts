@@ -5,6 +5,7 @@
 import { argumentError, exitStatus } from "../base/errors.ts";
 import type { Command, CommandSpec, Context, Parsed } from "./command.ts";
 import { instanceId } from "./instance.ts";
+import { databaseOptions, noConfirmOption, pollOption, retryOptions } from "./options.ts";
 import { defaultPort, keyOption, networkWords, portOf, portOption, serverTlsOptions } from "./network.ts";
 import { openOutput } from "./output.ts";
 import { refuseOverwriting } from "./overwrite.ts";
@@ -62,16 +63,8 @@ const spec: CommandSpec = {
           kind: "flag",
           help: "No input: run what the database still holds, from hs submit and earlier runs, then stop.",
         },
-        {
-          key: "retries",
-          names: ["-r", "--max-retries"],
-          kind: "integer",
-          metavar: "NUM",
-          min: 0,
-          help: "Try a failed task again, this many times.",
-          fallback: "0, or server.attempts less one",
-        },
-        { key: "eager", names: ["--eager"], kind: "flag", help: "Try failed tasks again before new ones." },
+        ...retryOptions,
+
         {
           key: "bundleSize",
           names: ["-b", "--bundlesize"],
@@ -89,21 +82,8 @@ const spec: CommandSpec = {
           min: 0,
           help: "Accepted, changes nothing: tasks do not wait for a bundle to fill.",
         },
-        {
-          key: "poll",
-          names: ["-Q", "--poll"],
-          kind: "seconds",
-          metavar: "SEC",
-          min: 1,
-          help: "Longest pause between two looks at the database when idle.",
-          fallback: "30",
-        },
-        {
-          key: "noConfirm",
-          names: ["--no-confirm"],
-          kind: "flag",
-          help: "Accepted, changes nothing: receipts cost nothing here and stay on.",
-        },
+        pollOption,
+        noConfirmOption,
       ],
     },
     {
@@ -139,20 +119,7 @@ const spec: CommandSpec = {
     },
     {
       title: "Database",
-      options: [
-        {
-          key: "noDb",
-          names: ["--no-db"],
-          kind: "flag",
-          help: "Keep nothing: tasks live in memory for this run only.",
-        },
-        {
-          key: "initdb",
-          names: ["--initdb"],
-          kind: "flag",
-          help: "Accepted, changes nothing: missing tables are created anyway.",
-        },
-      ],
+      options: [...databaseOptions],
     },
     {
       title: "Output",
