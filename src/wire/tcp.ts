@@ -6,13 +6,14 @@
  */
 import { constants, randomBytes } from "node:crypto";
 import { lookup } from "node:dns/promises";
+import { isIP } from "node:net";
 import { checkServerIdentity, type PeerCertificate } from "node:tls";
 import type { Clock, Timer } from "../base/clock.ts";
 import { messageOf, runtimeError } from "../base/errors.ts";
 import type { ByteHandlers, ByteStream } from "./bytes.ts";
 import type { Duplex } from "./duplex.ts";
 import type { HostMessage, PeerMessage } from "./message.ts";
-import { WireProblem } from "./problem.ts";
+import { type ProblemKind, WireProblem } from "./problem.ts";
 import { admit, enter, type GiveUp, type SessionOptions } from "./session.ts";
 
 /** PEM texts and the rules of TLS. */
@@ -65,6 +66,8 @@ export interface ConnectOptions extends Omit<SessionOptions, "nonce"> {
   readonly tls: ClientTls | null;
   /** The connection must be made by then, milliseconds. */
   readonly connectMs: number;
+  /** The addresses of a name, which are tried in turn; missing: the system's. */
+  readonly resolve?: (host: string) => Promise<readonly string[]>;
 }
 
 /** Connections that have not shown the key. Beyond this the oldest of them makes room: honest ones are through in milliseconds. */
@@ -232,7 +235,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   }
 
   /** A session tells itself why it came to nothing; this is about those that have none yet. */
-  function give(socket: Socket, kind: WireProblem["kind"], text: string): void {
+  function give(socket: Socket, kind: ProblemKind, text: string): void {
     const entry = unknown.get(socket);
     if (entry === undefined) return;
     const problem = new WireProblem(kind, text);
@@ -296,7 +299,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     });
     return { host: listener.hostname, port: listener.port, close: () => listener.stop(false) };
   } catch (error) {
-    throw runtimeError("server", "OSError", cannotListen(error, host, port));
+    throw runtimeError("server", "OSError", await cannotListen(error, host, port));
   }
 }
 
@@ -307,9 +310,9 @@ function placeOf(address: string, port: number): string {
   return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
-function cannotListen(error: unknown, host: string, port: number): string {
+async function cannotListen(error: unknown, host: string, port: number): Promise<string> {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
-  const where = `${host}:${port}`;
+  const where = placeOf(host, port);
   switch (code) {
     case "EADDRINUSE":
       return `[Errno 98] Address already in use: ${where} - another server is there, choose another port with -p`;
@@ -318,21 +321,20 @@ function cannotListen(error: unknown, host: string, port: number): string {
     case "EACCES":
       return `[Errno 13] Permission denied: ${where} - ports below 1024 need special rights`;
     default:
+      if (isIP(host) === 0 && (await resolve4And6(host).catch(() => [])).length === 0)
+        return `Could not resolve host '${host}' - bind to an address of this host, or to 0.0.0.0 for all of them`;
       return `cannot listen on ${where}: ${messageOf(error)}`;
   }
 }
 
 // ---- connecting
 
+const unanswered: ReadonlySet<ProblemKind> = new Set(["refused", "unreachable", "silent"]);
+
 /** Rejects with a WireProblem. */
 export async function connect(options: ConnectOptions): Promise<Duplex<PeerMessage, HostMessage>> {
   const { host } = options;
-  let addresses: readonly string[];
-  try {
-    addresses = (await lookup(host, { all: true })).map(({ address }) => address);
-  } catch {
-    throw new WireProblem("unreachable", `Could not resolve host '${host}'`);
-  }
+  const addresses = await resolved(options);
   let last: unknown = new WireProblem("unreachable", `Could not resolve host '${host}'`);
   for (const address of addresses) {
     try {
@@ -340,17 +342,46 @@ export async function connect(options: ConnectOptions): Promise<Duplex<PeerMessa
     } catch (error) {
       last = error;
       // Another address may lead to the same server, but only where nobody answered.
-      if (!(error instanceof WireProblem) || (error.kind !== "refused" && error.kind !== "unreachable")) throw error;
+      if (!(error instanceof WireProblem) || !unanswered.has(error.kind)) throw error;
     }
   }
   throw last;
+}
+
+async function resolved({
+  host,
+  clock,
+  connectMs,
+  resolve = resolve4And6,
+}: ConnectOptions): Promise<readonly string[]> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  // The system may ask one name server after the other, half a minute each.
+  const timer = clock.after(connectMs, () => {
+    reject(
+      new WireProblem("silent", `no name server told the address of '${host}' within ${connectMs / 1000} seconds`),
+    );
+  });
+  try {
+    return await Promise.race([resolve(host), promise]);
+  } catch (error) {
+    if (error instanceof WireProblem) throw error;
+    throw new WireProblem("unreachable", `Could not resolve host '${host}'`);
+  } finally {
+    timer.cancel();
+  }
+}
+
+async function resolve4And6(host: string): Promise<readonly string[]> {
+  return (await lookup(host, { all: true })).map(({ address }) => address);
 }
 
 function connectTo(address: string, options: ConnectOptions): Promise<Duplex<PeerMessage, HostMessage>> {
   const { host, port, tls, clock } = options;
   const made = Promise.withResolvers<Duplex<PeerMessage, HostMessage>>();
   let socket: Socket | null = null;
-  const fail = (kind: WireProblem["kind"], text: string): void => {
+  let over = false;
+  const fail = (kind: ProblemKind, text: string): void => {
+    over = true;
     timer.cancel();
     made.reject(new WireProblem(kind, text));
     socket?.terminate();
@@ -369,12 +400,13 @@ function connectTo(address: string, options: ConnectOptions): Promise<Duplex<Pee
   const handlers: Bun.SocketHandler<Carrier> = {
     open(opened) {
       socket = opened;
+      if (over) return opened.terminate();
       opened.setNoDelay(true);
       opened.setKeepAlive(true, 60_000);
       if (tls === null) enterSession(opened, null);
     },
     handshake(opened, _success, error) {
-      if (tls === null) return;
+      if (tls === null || over) return;
       // Not `success`: it is false too when the name does not fit.
       if (!hasTls(opened)) return fail("tls", noTlsThere(host, port));
       const wrong = mistrust(opened, tls, host, error);
@@ -427,7 +459,7 @@ function noTlsThere(host: string, port: number): string {
   return `no TLS handshake with ${host}:${port} came about - a server with --no-tls, or no version or cipher in common?`;
 }
 
-function notConnected(error: unknown, host: string, port: number): [WireProblem["kind"], string] {
+function notConnected(error: unknown, host: string, port: number): [ProblemKind, string] {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   switch (code) {
     case "ECONNREFUSED":
