@@ -96,7 +96,7 @@ function take(state: ClientState, event: ClientEvent, now: number, effects: Clie
 /** On a new connection the server hears what this client still has; everything else starts afresh. */
 function enter(state: ClientState, now: number, effects: ClientEffect[]): void {
   const { since, tries } = state.link;
-  state.link = { at: "up", welcomed: false, since, tries };
+  state.link = { at: "up", welcomedAt: null, since, tries };
   state.heardAt = now;
   state.beats = { sent: 0, heard: 0 };
   state.nextBeat = now + state.settings.heartMs;
@@ -124,8 +124,11 @@ function lose(state: ClientState, error: string | null, now: number, effects: Cl
   if (link.at !== "up") return;
   note(effects, "warning", `Lost connection to server${error === null ? "" : `: ${error}`}`);
   state.granted = 0;
-  if (link.welcomed) {
-    state.link = { at: "down", since: now, tries: 0, retryAt: now };
+  if (link.welcomedAt !== null) {
+    // What breaks again at once is not mended by trying faster.
+    const steady = now - link.welcomedAt >= longestRetryMs;
+    const retryAt = steady ? now : now + pauseMs(state, link.tries);
+    state.link = { at: "down", since: now, tries: steady ? 0 : link.tries + 1, retryAt };
     return;
   }
   // A server that is about to end, or in trouble, takes connections and drops them.
@@ -149,10 +152,10 @@ function tryAgain(
   const { settings } = state;
   const limitMs = state.met ? settings.reconnectMs : settings.connectMs;
   const tries = link.tries + 1;
-  const pauseMs = Math.min(firstRetryMs * 2 ** link.tries, longestRetryMs) * spread(settings.clientId, tries);
+  const retryAt = now + pauseMs(state, link.tries);
   // A server that spoke TLS before, and is being started again perhaps, does not do without from now on.
   const hopeless = permanent && !(state.met && problem === "tls");
-  if (hopeless || now + pauseMs - link.since > limitMs) {
+  if (hopeless || retryAt - link.since > limitMs) {
     // After the first welcome the story is that of a server that went away; how the last attempt failed is a detail of it.
     const gone = { kind: "lost", text: `server disconnected, and could not be reached again (${text})` } as const;
     state.failure = state.met && !hopeless ? gone : { kind: problem, text };
@@ -163,7 +166,11 @@ function tryAgain(
     const limit = formatDuration(limitMs / 1000);
     note(effects, "warning", `Cannot reach server (${text}) - trying again for ${limit}`);
   }
-  state.link = { at: "down", since: link.since, tries, retryAt: now + pauseMs };
+  state.link = { at: "down", since: link.since, tries, retryAt };
+}
+
+function pauseMs({ settings }: ClientState, tries: number): number {
+  return Math.min(firstRetryMs * 2 ** tries, longestRetryMs) * spread(settings.clientId, tries + 1);
 }
 
 /** Between a half and one and a half, different for each client: a thousand of them do not knock at the same moment. */
@@ -211,7 +218,7 @@ function receive(state: ClientState, message: ServerMessage, now: number, effect
       state.serverName = `${serverHost}: ${serverId}`;
       if (state.met) note(effects, "warning", "Connected to server again");
       state.met = true;
-      if (state.link.at === "up") state.link = { ...state.link, welcomed: true };
+      if (state.link.at === "up") state.link = { ...state.link, welcomedAt: now };
       if (state.serverId !== serverId) effects.push({ kind: "served", serverId, serverHost });
       state.serverId = serverId;
       if (state.phase.at === "joining") {

@@ -65,7 +65,7 @@ export type Link =
   /** The next attempt is due at `retryAt`. */
   | { readonly at: "down"; readonly since: number; readonly tries: number; readonly retryAt: number }
   /** Until the server has said welcome this is an attempt like others, and `since` and `tries` go on. */
-  | { readonly at: "up"; readonly welcomed: boolean; readonly since: number; readonly tries: number };
+  | { readonly at: "up"; readonly welcomedAt: number | null; readonly since: number; readonly tries: number };
 
 export interface ClientState {
   readonly settings: ClientSettings;

@@ -152,7 +152,11 @@ function claim(state: ServerState, now: number, effects: ServerEffect[]): void {
   const target = Math.min(Math.max(executors, readyFloor), readyCeiling);
   // Without a client nothing is taken, but the answer tells whether there is anything to do at all.
   const limit = executors === 0 ? 0 : target + credit - state.ready.length;
-  if (executors > 0 && limit <= target / 2) return;
+  if (executors > 0 && limit <= target / 2) {
+    // There is enough: it is asked when there is less, and no poll is waited for.
+    state.claim = { at: "due" };
+    return;
+  }
   const { scope, attempts, eager } = state.settings;
   if (state.claim.at !== "due") state.idlePolls++;
   state.claim = { at: "asked" };

@@ -427,6 +427,7 @@ describe("the connection", () => {
   test("a client that lost its server goes on, and says what it has when it is back", () => {
     const bench = new Bench({ executors: 1 }).welcome();
     const [a, b, c] = [task("a"), task("b"), task("c")];
+    bench.now = 5000;
     bench.assign(a, b, c);
     bench.on(lost);
     bench.ended(a);
@@ -473,8 +474,27 @@ describe("the connection", () => {
     expect(bench.state.phase.at).toBe("done");
   });
 
+  test("what breaks again and again is tried again ever more slowly, until it holds", () => {
+    const bench = new Bench().welcome();
+    const pauses: number[] = [];
+    for (let n = 0; n < 6; n++) {
+      const lostAt = bench.now;
+      bench.on(lost);
+      attempt(bench, { kind: "connected" });
+      pauses.push(bench.now - lostAt);
+      bench.on({ kind: "received", message: { kind: "welcome", serverId: "s", serverHost: "h", companyMs: 0 } });
+    }
+    expect(pauses.at(-1)!).toBeGreaterThan(4 * pauses[0]!);
+    bench.now += 5000;
+    const lostAt = bench.now;
+    bench.on(lost);
+    expect(bench.effects.map(({ kind }) => kind)).toContain("connect");
+    expect(bench.now).toBe(lostAt);
+  });
+
   test("what will not change is not tried again", () => {
     const bench = new Bench().welcome();
+    bench.now = 5000;
     bench.on(lost);
     bench.on({ kind: "connectFailed", problem: "key", text: "wrong key", permanent: true });
     expect([bench.state.failure?.kind, bench.state.phase.at]).toEqual(["key", "done"]);

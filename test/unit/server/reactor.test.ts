@@ -518,6 +518,17 @@ describe("the end", () => {
     expect(bench.sent("a").some((message) => message.kind === "leave")).toBe(false);
   });
 
+  test("a server that has enough ready does not poll, and is not woken for it", () => {
+    const bench = new Bench();
+    bench.join("a", 4);
+    bench.give(...Array.from({ length: 40 }, (_, n) => task(String(n))));
+    bench.state.claim = { at: "empty", since: 0 };
+    bench.now = 1000;
+    bench.on({ kind: "woken" });
+    expect(bench.find("claim")).toBeUndefined();
+    expect(bench.state.wakeAt).toBeGreaterThan(1000);
+  });
+
   test("an idle server looks again at pauses that double up to the poll time", () => {
     const bench = new Bench({ forever: true, pollMs: 3000 });
     bench.join("a");
