@@ -1,0 +1,57 @@
+/*
+ * PROTOCOL.md taken at its word: a client written from that page alone, with nothing of src/wire in it, talks to the real server's side.
+ */
+import { expect, test } from "bun:test";
+import { createHmac } from "node:crypto";
+import { memoryBytes } from "../../../src/wire/memory.ts";
+import { admitOn, key, linkOf } from "./ends.ts";
+import { rawOn } from "./raw.ts";
+
+const hmac = (secret: string | Uint8Array, text: string) => createHmac("sha256", secret).update(text);
+const nonce = "0123456789abcdef".repeat(4);
+const tlsBinding = new Uint8Array(32).map((_, n) => n);
+
+for (const tls of [false, true]) {
+  test(`a client written from the page is understood ${tls ? "with TLS" : "without TLS"}`, async () => {
+    const [near, far] = memoryBytes(tls ? { binding: tlsBinding } : {});
+    const binding = tls ? Buffer.from(tlsBinding).toString("hex") : "no tls";
+    const client = rawOn(near);
+    const admitted = admitOn(far);
+    const heard = async (lines: number): Promise<string[]> => {
+      while (client.heard().split("\n").length <= lines) await Promise.resolve();
+      return client.heard().split("\n");
+    };
+
+    client.say(`{"hypershell":1,"nonce":"${nonce}"}\n`);
+    const { nonce: serverNonce } = JSON.parse((await heard(1))[0]!) as { nonce: string };
+    const session = `hypershell 1 ${nonce} ${serverNonce} ${binding}`;
+    client.say(`{"hypershell":1,"proof":"${hmac(key, `proof of client: ${session}`).digest("hex")}"}\n`);
+    expect((await heard(2))[1]).toBe(
+      `{"hypershell":1,"proof":"${hmac(key, `proof of server: ${session}`).digest("hex")}"}`,
+    );
+
+    const server = linkOf(await admitted);
+    const got: unknown[] = [];
+    const ended = Promise.withResolvers<Error | null>();
+    server.open({ message: (message) => void got.push(message), drain: () => undefined, close: ended.resolve });
+
+    const clientFrames = hmac(key, `frames of client: ${session}`).digest();
+    const serverFrames = hmac(key, `frames of server: ${session}`).digest();
+    const macOf = (frames: Uint8Array, number: number, json: string): string =>
+      tls ? "" : `${hmac(frames, `${number} ${json}`).digest("base64url")} `;
+    let sent = 0;
+    const say = (json: string): boolean => client.say(`${macOf(clientFrames, sent++, json)}${json}\n`);
+
+    say('{"kind":"hello","clientId":"c1","host":"n1","executors":2,"credit":2,"running":[],"finished":[],"new":true}');
+    say('{"kind":"beat"}');
+    say('{"kind":"end"}');
+    expect(await ended.promise).toBeNull();
+    expect(got).toEqual([
+      { kind: "hello", clientId: "c1", host: "n1", executors: 2, credit: 2, running: [], finished: [] },
+      { kind: "beat" },
+    ]);
+    const end = '{"kind":"end"}';
+    await client.gone;
+    expect((await heard(3))[2]).toBe(`${macOf(serverFrames, 0, end)}${end}`);
+  });
+}
