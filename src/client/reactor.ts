@@ -564,8 +564,8 @@ function nextWake(state: ClientState): number {
   for (const entry of state.lingering.values()) at = Math.min(at, entry.nextAt, entry.lookAt);
   if (state.outbox.length > 0 && state.link.at === "up") at = Math.min(at, state.outboxSince + state.companyMs);
   const { idleMs } = state.settings;
-  if (idleMs !== null && state.phase.at === "working" && state.running.size === 0)
-    at = Math.min(at, state.idleSince + idleMs);
+  const nothing = state.running.size === 0 && state.inbox.length === 0;
+  if (idleMs !== null && state.phase.at === "working" && nothing) at = Math.min(at, state.idleSince + idleMs);
   return at;
 }
 

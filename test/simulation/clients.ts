@@ -21,7 +21,7 @@ export interface ClientRun {
 export function startClient(cluster: Cluster): ClientRun {
   const { world, network, newId } = cluster;
   const id = newId();
-  const process = world.process(`client ${id.slice(-4)}`);
+  const process = world.process(`client-${id.slice(-4)}`);
   const connect = async (): Promise<Duplex<PeerMessage, HostMessage>> =>
     enterSession(cluster, process, await network.connect(process));
   const run = clientIn(cluster, process, id, connect);

@@ -16,6 +16,7 @@ import type { HostMessage, PeerMessage } from "../../src/wire/message.ts";
 import { clientIn } from "./clients.ts";
 import { type Cluster, newTasks } from "./cluster.ts";
 import type { ServerWatch } from "./ledger.ts";
+import type { Model } from "./model.ts";
 import type { Mode } from "./plan.ts";
 import { admitSession } from "./sessions.ts";
 import { storage } from "./storage.ts";
@@ -27,8 +28,8 @@ export interface ServerRun {
   readonly mode: Mode;
   /** null: it has not come to that yet. */
   state(): ServerState | null;
-  /** When it began to end: what comes later is not for it. */
-  readonly closingAt: number;
+  /** When the database last told it what there is: what comes later is not for it. */
+  readonly lookedAt: number;
   stop(how: LeaveKind): void;
   hurry(): void;
   /** It was stopped for so long. */
@@ -55,14 +56,21 @@ export function startServer(cluster: Cluster, order: ServerOrder): ServerRun {
   const { world, plan, network, model, judge, newId } = cluster;
   const { mode, feeds } = order;
   const id = newId();
-  const process = world.process(`server ${id.slice(-4)}`);
+  const process = world.process(`server-${id.slice(-4)}`);
   const { clock, log } = process;
-  const store = storage(world, process, model, cluster.weather);
+  const rows: Model = {
+    ...model,
+    claim(request) {
+      lookedAt = world.now();
+      return model.claim(request);
+    },
+  };
+  const store = storage(world, process, rows, cluster.weather);
   const scope: Scope = feeds ? { kind: "submission", id } : { kind: "all" };
   const watch = judge.server(plan.graceMs, plan.evictMs, world.now());
   let server: Server | null = null;
   let state: ServerState | null = null;
-  let closingAt = Number.POSITIVE_INFINITY;
+  let lookedAt = 0;
   let told = false;
   let hurried = false;
   const reading = new AbortController();
@@ -73,8 +81,8 @@ export function startServer(cluster: Cluster, order: ServerOrder): ServerRun {
     mode,
     state: () => state,
     stopped: watch.stopped,
-    get closingAt() {
-      return closingAt;
+    get lookedAt() {
+      return lookedAt;
     },
     get told() {
       return told;
@@ -137,7 +145,7 @@ export function startServer(cluster: Cluster, order: ServerOrder): ServerRun {
         evictMs: plan.evictMs,
         graceMs: plan.graceMs,
         companyMs: plan.companyMs,
-        firstLease: clock.now() * 1000,
+        firstLease: Math.floor(clock.now() * 1000),
         newId,
       },
       group,
@@ -148,7 +156,6 @@ export function startServer(cluster: Cluster, order: ServerOrder): ServerRun {
       onFailed: () => undefined,
       step: watched(cluster, process, watch, (its) => {
         state = its;
-        if (its.phase.at !== "running") closingAt = Math.min(closingAt, world.now());
       }),
     });
     // It was told to before it was there.

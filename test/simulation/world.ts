@@ -157,16 +157,18 @@ function newProcess(world: World, name: string, traced: boolean): Process {
   }
 
   function timer(delayMs: number, action: () => void): { cancel(): void } {
-    let due = true;
+    let set = true;
     const cancel = (): void => {
-      due = false;
+      set = false;
       takeBack();
       timers.delete(cancel);
     };
-    const takeBack = world.at(world.now() + delayMs, () =>
+    // As real ones, timers are never early: not even by the last bit of a sum.
+    const due = delayMs > 0 ? Math.floor((world.now() + delayMs) * 1024 + 1) / 1024 : world.now();
+    const takeBack = world.at(due, () =>
       enter(() => {
-        if (!due) return;
-        due = false;
+        if (!set) return;
+        set = false;
         timers.delete(cancel);
         action();
       }),
