@@ -2,7 +2,7 @@
  * Runs the checks, the build and the suites one after the other, goes on after a failure, and ends with a line `N passed, N failed`
  * (and `, N skipped`). A step that is not a suite counts as one. What is skipped says why in its own name.
  */
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
@@ -15,7 +15,7 @@ const order = ["unit", "property", "conformance", "simulation", "e2e", "fault", 
 const needBuild = ["e2e", "fault", "compat"];
 
 /** Not suites: numbers are for reading. */
-const notSuites = ["bench"];
+const notSuites = ["bench", "systems"];
 
 /** The unit tests are run at every save. */
 const unitBudgetSeconds = 10;
@@ -29,13 +29,32 @@ interface Tally {
 }
 
 /** Programs that tests use, and the Debian packages they are in. */
-const programs: Readonly<Record<string, string>> = { ps: "procps", setsid: "util-linux", bash: "bash", cc: "gcc" };
+const programs: Readonly<Record<string, string>> = {
+  ps: "procps",
+  setsid: "util-linux",
+  bash: "bash",
+  cc: "gcc",
+  ip: "iproute2",
+  openssl: "openssl",
+  munged: "munge",
+  slurmctld: "slurm-wlm",
+  srun: "slurm-wlm",
+  mpirun: "openmpi-bin",
+  sshd: "openssh-server",
+  ssh: "openssh-client",
+};
+
+// Daemons are where only root looks for programs.
+process.env["PATH"] = `${process.env["PATH"] ?? "/usr/bin:/bin"}:/usr/sbin:/sbin`;
+
+/** While it is there, Debian starts no daemon that it installs: tests start their own. */
+const policy = "/usr/sbin/policy-rc.d";
 
 /** Debian packages are installed where that is possible without asking; without them the tests that need them are skipped. */
 async function installPrograms(): Promise<void> {
   const missing = Object.keys(programs).filter((program) => Bun.which(program) === null);
   if (missing.length === 0) return;
-  const packages = missing.flatMap((program) => programs[program] ?? []);
+  const packages = [...new Set(missing.flatMap((program) => programs[program] ?? []))];
   if (process.getuid?.() !== 0 || Bun.which("apt-get") === null) {
     console.log(`not installed, and not to be had here: ${missing.join(", ")} (Debian: ${packages.join(" ")})`);
     return;
@@ -46,9 +65,15 @@ async function installPrograms(): Promise<void> {
     stdin: "ignore",
     stdout: "ignore",
   } as const;
-  if ((await Bun.spawn(install, quietly).exited) === 0) return;
-  await Bun.spawn(["apt-get", "update"], quietly).exited;
-  if ((await Bun.spawn(install, quietly).exited) !== 0) console.log(`could not install: ${packages.join(" ")}`);
+  const ownPolicy = !existsSync(policy);
+  if (ownPolicy) writeFileSync(policy, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
+  try {
+    if ((await Bun.spawn(install, quietly).exited) === 0) return;
+    await Bun.spawn(["apt-get", "update"], quietly).exited;
+    if ((await Bun.spawn(install, quietly).exited) !== 0) console.log(`could not install: ${packages.join(" ")}`);
+  } finally {
+    if (ownPolicy) rmSync(policy);
+  }
 }
 
 async function timed(command: readonly string[]): Promise<{ readonly status: number; readonly seconds: number }> {

@@ -1,0 +1,151 @@
+/* hsx and hs client inside a real Slurm of two nodes: as job steps, with srun as launcher, and as pilot jobs that are warned before their end. */
+import { afterAll, beforeAll, expect } from "bun:test";
+import { Database } from "bun:sqlite";
+import { type Slurm, slurmPrograms, startSlurm } from "../systems/slurm.ts";
+import { linesOf, needs, openSite, type Site, sorted, until } from "./harness.ts";
+import { secured, startClient, startServer } from "./serving.ts";
+
+const root = process.getuid?.() === 0 ? null : "not root";
+const withSlurm = needs(slurmPrograms, root);
+const available = root === null && slurmPrograms.every((program) => Bun.which(program) !== null);
+let slurm: Slurm | null = null;
+
+beforeAll(async () => {
+  if (available) slurm = await startSlurm();
+});
+afterAll(async () => {
+  await slurm?.[Symbol.asyncDispose]();
+});
+
+const environment = (more: Record<string, string> = {}): Record<string, string> => ({ ...slurm?.env, ...more });
+
+function numbers(count: number, line = (n: number): string => `echo ${n}`): string {
+  return Array.from({ length: count }, (_, n) => `${line(n)}\n`).join("");
+}
+
+const all = (count: number): string[] => Array.from({ length: count }, (_, n) => `${n}`);
+
+/** Runs a script as a job and waits for its end; what it printed is in job.out. */
+async function job(site: Site, script: string, words: readonly string[] = []): Promise<number> {
+  // `sbatch --wait` would look only every few seconds.
+  site.write("job.sh", `#!/bin/bash\ntrap 'echo $? >.status; mv .status job.status' EXIT\n${script}\n`);
+  const line = `sbatch -o job.out -e job.err ${words.join(" ")} job.sh`;
+  const { status, stderr } = await site.shell(line, { env: environment() });
+  if (status !== 0) throw new Error(`sbatch ended with status ${status}: ${stderr}`);
+  await until(
+    () => site.exists("job.status"),
+    () => `the job does not end: ${site.lines("job.err").join("; ")}`,
+  );
+  return Number(site.read("job.status"));
+}
+
+withSlurm("W5: hsx inside a job prints into the job's output, and leaves a failure file", async () => {
+  await using site = openSite();
+  site.write("task.in", `${numbers(20)}false  # no luck\n`);
+  const status = await job(site, "hsx task.in -N4 -f task.failed --no-db --no-confirm", ["-c4"]);
+  expect([status, sorted(site.read("job.out")), site.read("task.failed")]).toEqual([7, all(20), "false\n"]);
+});
+
+withSlurm("W7: srun brings up a client on each node, and output and log go where they are sent", async () => {
+  await using site = openSite();
+  // Each client must take part before either can end.
+  const meet = "touch node-$SLURMD_NODENAME; while [ $(ls node-* | wc -l) -lt 2 ]; do sleep 0.02; done; echo";
+  site.write(
+    "task.in",
+    numbers(300, (n) => (n < 8 ? `${meet} ${n}` : `echo ${n}`)),
+  );
+  const hsx = "hsx task.in -N4 -b192 --launcher=srun -f task.failed --no-db --no-confirm 1>task.out 2>task.log";
+  const status = await job(site, `export HYPERSHELL_LOGGING_LEVEL=DEBUG\n${hsx}`, ["-N2", "-c4"]);
+  const log = site.read("task.log");
+  expect([status, sorted(site.read("task.out")), site.read("task.failed")]).toEqual([0, all(300), ""]);
+  expect(log.match(/DEBUG \[hypershell\.server\] Registered client \(/g)).toHaveLength(2);
+  expect(log).toMatch(/DEBUG \[hypershell\.client\] Received \d+ tasks \(/);
+  expect(log.match(/DEBUG \[hypershell\.server\] Completed task \(/g)).toHaveLength(300);
+  expect(site.left()).toEqual([]);
+});
+
+withSlurm("W8: clients start within a random time, and results that wait for company are not lost", async () => {
+  await using site = openSite();
+  site.write("task.in", numbers(100));
+  const hsx = "hsx task.in -N2 -b192 -w60 --delay-start=-1 --launcher='srun -N2' --no-db 1>task.out 2>task.log";
+  const status = await job(site, `export HYPERSHELL_LOGGING_LEVEL=DEBUG\n${hsx}`, ["-N2", "-c2"]);
+  expect([status, sorted(site.read("task.out"))]).toEqual([0, all(100)]);
+  expect(site.read("task.log")).toMatch(/DEBUG \[hypershell\.client\] Waiting random \(/);
+});
+
+withSlurm("W15: a client per GPU, and its tasks see that GPU alone", async () => {
+  await using site = openSite();
+  const meet = "touch gpu-$SLURM_PROCID; while [ $(ls gpu-* | wc -l) -lt 4 ]; do sleep 0.02; done";
+  site.write(
+    "task.in",
+    numbers(4, () => `${meet}; echo $SLURMD_NODENAME $SLURM_LOCALID $CUDA_VISIBLE_DEVICES`),
+  );
+  const status = await job(site, "hsx task.in -N1 --launcher='srun --gpus-per-task=1'", [
+    "-N2",
+    "-n4",
+    "--gpus-per-task=1",
+  ]);
+  const seen = sorted(site.read("job.out")).map((line) => line.split(" "));
+  expect([status, seen.map(([node]) => node)]).toEqual([0, ["n1", "n1", "n2", "n2"]]);
+  for (const node of ["n1", "n2"]) {
+    const devices = seen.filter(([name]) => name === node).map(([, , device]) => device);
+    expect(devices.toSorted()).toEqual(["0", "1"]);
+  }
+});
+
+withSlurm("a launcher that Slurm refuses is reported with its status and its words", async () => {
+  await using site = openSite();
+  const { status, stderr } = await site.shell("seq 3 | hsx -t 'echo {}' --launcher='srun -N5 -t1 --immediate=1'", {
+    env: environment(),
+  });
+  expect(status).toBe(5);
+  expect(stderr).toMatch(/CRITICAL \[hypershell\.cluster\] .*srun.*/);
+  expect(site.left()).toEqual([]);
+});
+
+function rows(site: Site): { args: string; exit_status: number | null; client_id: string }[] {
+  const database = new Database(site.database, { readonly: true });
+  try {
+    return database
+      .query<{ args: string; exit_status: number | null; client_id: string }, []>(
+        "select args, exit_status, client_id from task",
+      )
+      .all();
+  } finally {
+    database.close();
+  }
+}
+
+withSlurm("W26: pilot jobs come and go; one that is warned of its end hands back what it cannot finish", async () => {
+  await using site = openSite();
+  const { server, port } = await startServer(site, ["--forever"], { env: { HYPERSHELL_LOGGING_LEVEL: "debug" } });
+  site.write(
+    "task.in",
+    numbers(12, (n) => `echo ${n} >> started; while [ ! -e go ]; do sleep 0.05; done; echo ${n} >> ended`),
+  );
+  expect((await site.hs(["submit", "-f", "task.in"])).status).toBe(0);
+  site.write("key", secured.HYPERSHELL_SERVER_AUTH);
+  site.write(
+    "pilot.sh",
+    `#!/bin/bash\n#SBATCH --signal=B:USR1@60\nexec hs client -N4 -T60 --capture -p ${port} -k $(cat key) 2>>log\n`,
+  );
+  const submitted = await site.shell("sbatch --parsable -o /dev/null -c4 -t5 pilot.sh", { env: environment() });
+  expect(submitted.status).toBe(0);
+  await until(() => site.lines("started").length >= 4, "the pilot started nothing");
+  // As Slurm does it before the end of the job, only sooner.
+  await site.shell(`scancel --batch --signal=USR1 ${submitted.stdout.trim()}`, { env: environment() });
+  await until(() => site.read("log").includes("Signal interrupt (SIGUSR1)"), "the pilot was not warned");
+  const other = startClient(site, port, ["-N4", "-T1"]);
+  await until(() => site.lines("started").length >= 8, "nobody took over what the pilot gave back");
+  site.write("go", "");
+  await until(
+    () => rows(site).every((row) => row.exit_status === 0),
+    () => JSON.stringify(rows(site)),
+  );
+  expect((await other.ended).status).toBe(0);
+  expect([...site.lines("ended")].map(Number).toSorted((a, b) => a - b)).toEqual(all(12).map(Number));
+  expect(new Set(rows(site).map((row) => row.client_id)).size).toBe(2);
+  server.kill("SIGUSR1");
+  expect((await server.ended).status).toBe(0);
+  expect(linesOf(site.read("log")).filter((line) => line.includes("CRITICAL"))).toEqual([]);
+});

@@ -1,0 +1,80 @@
+/*
+ * An sshd of our own for tests: its own port, host key, user key and settings, nothing of the user's. It listens on 127.0.0.1 to 127.0.0.3, so
+ * that there are three hosts. Needs root and Debian's openssh-server and openssh-client. Knows nothing of hs.
+ */
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { until } from "../e2e/harness.ts";
+import { freePorts } from "./ports.ts";
+
+export const sshPrograms = ["sshd", "ssh", "ssh-keygen"] as const;
+
+export interface Sshd extends AsyncDisposable {
+  /** What `ssh` has to be called with, as one word for --ssh-args. */
+  readonly args: string;
+  readonly port: number;
+}
+
+/** `environment`: what who logs in finds set. */
+export async function startSshd(environment: Readonly<Record<string, string>> = {}): Promise<Sshd> {
+  const folder = realpathSync(mkdtempSync(join(tmpdir(), "hs-sshd-")));
+  const at = (name: string): string => join(folder, name);
+  const [port] = freePorts(1);
+  // sshd wants this folder for its helpers, wherever else everything is.
+  mkdirSync("/run/sshd", { recursive: true });
+  for (const name of ["host", "user"]) await run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", at(name)]);
+  writeFileSync(at("authorized"), await Bun.file(at("user.pub")).text());
+  const setEnv = Object.entries(environment).map(([name, value]) => `${name}="${value}"`);
+  writeFileSync(
+    at("sshd_config"),
+    [
+      `Port ${port}`,
+      ...["127.0.0.1", "127.0.0.2", "127.0.0.3"].map((address) => `ListenAddress ${address}`),
+      `HostKey ${at("host")}`,
+      `PidFile ${at("pid")}`,
+      `AuthorizedKeysFile ${at("authorized")}`,
+      "StrictModes no",
+      "UsePAM no",
+      "PermitRootLogin prohibit-password",
+      "PasswordAuthentication no",
+      "MaxStartups 100",
+      ...(setEnv.length > 0 ? [`SetEnv ${setEnv.join(" ")}`] : []),
+      "",
+    ].join("\n"),
+  );
+  const sshd = Bun.which("sshd") ?? "/usr/sbin/sshd";
+  const child = Bun.spawn([sshd, "-D", "-e", "-f", at("sshd_config")], {
+    stdin: "ignore",
+    stdout: "ignore",
+    stderr: Bun.file(at("log")),
+  });
+  const words = [
+    ...["-F", "/dev/null", "-p", `${port}`, "-i", at("user"), "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes"],
+    ...["-o", "StrictHostKeyChecking=no", "-o", `UserKnownHostsFile=${at("known")}`, "-o", "LogLevel=ERROR"],
+  ];
+  const stop = async (): Promise<void> => {
+    child.kill("SIGTERM");
+    await child.exited;
+    rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    await until(
+      async () => (await status(["ssh", ...words, "127.0.0.1", "true"])) === 0,
+      `sshd does not let in, see ${at("log")}`,
+    );
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { args: words.join(" "), port: port ?? 0, [Symbol.asyncDispose]: stop };
+}
+
+function status(words: readonly string[]): Promise<number> {
+  return Bun.spawn([...words], { stdin: "ignore", stdout: "ignore", stderr: "ignore" }).exited;
+}
+
+async function run(words: readonly string[]): Promise<void> {
+  const ended = await status(words);
+  if (ended !== 0) throw new Error(`${words.join(" ")} ended with status ${ended}`);
+}
