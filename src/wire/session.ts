@@ -33,7 +33,7 @@ export interface SessionAnswer<Link> {
 export type GiveUp = (problem: WireProblem) => void;
 
 /** The version of the protocol; both sides must have the same. */
-export const protocolVersion = 1;
+const protocolVersion = 1;
 /** Bytes that a peer may send before it has shown the key. */
 const mostBefore = 4096;
 /** Characters of the MAC of a frame. */

@@ -7,7 +7,7 @@
 import { constants, randomBytes } from "node:crypto";
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
-import { checkServerIdentity, type PeerCertificate } from "node:tls";
+import { checkServerIdentity } from "node:tls";
 import type { Clock, Timer } from "../base/clock.ts";
 import { messageOf, runtimeError } from "../base/errors.ts";
 import type { ByteHandlers, ByteStream } from "./bytes.ts";
@@ -321,7 +321,7 @@ async function cannotListen(error: unknown, host: string, port: number): Promise
     case "EACCES":
       return `[Errno 13] Permission denied: ${where} - ports below 1024 need special rights`;
     default:
-      if (isIP(host) === 0 && (await resolve4And6(host).catch(() => [])).length === 0)
+      if (isIP(host) === 0 && !(await isKnown(host)))
         return `Could not resolve host '${host}' - bind to an address of this host, or to 0.0.0.0 for all of them`;
       return `cannot listen on ${where}: ${messageOf(error)}`;
   }
@@ -368,6 +368,14 @@ async function resolved({
     throw new WireProblem("unreachable", `Could not resolve host '${host}'`);
   } finally {
     timer.cancel();
+  }
+}
+
+async function isKnown(host: string): Promise<boolean> {
+  try {
+    return (await resolve4And6(host)).length > 0;
+  } catch {
+    return false;
   }
 }
 
@@ -476,7 +484,7 @@ function notConnected(error: unknown, host: string, port: number): [ProblemKind,
 /** Why the server's certificate is not the one that was asked for; null: it is, or its key will be proved. */
 function mistrust(socket: Socket, tls: ClientTls, host: string, error: Error | null): string | null {
   if (tls.trust === "proof" || tls.trust === "none") return null;
-  const certificate = socket.getPeerCertificate() as PeerCertificate;
+  const certificate = socket.getPeerCertificate();
   if (tls.trust === "fingerprint") {
     const shown = certificate.fingerprint256?.replaceAll(":", "").toLowerCase() ?? "";
     if (shown === tls.fingerprint) return null;

@@ -148,10 +148,9 @@ test("no text makes the reader do anything but read or refuse", () => {
 });
 
 test("no message whose fields were exchanged for anything does either", () => {
-  const kinds = fc.constantFrom(
-    ...["hello", "results", "returned", "beat", "bye", "submitter", "tasks", "done", "welcome", "submission", "assign"],
-    ...["ack", "cancel", "drop", "leave", "accepted", "stored", "refused", "__proto__", "toString"],
-  );
+  const words =
+    "hello results returned beat bye submitter tasks done welcome submission assign ack cancel drop leave accepted stored refused __proto__ toString";
+  const kinds = fc.constantFrom(...words.split(" "));
   const spoilt = fc
     .tuple(fc.oneof(peerMessage, hostMessage), fc.array(fc.tuple(fc.nat(), fc.jsonValue())), fc.option(kinds))
     .map(([message, changes, kind]) => {

@@ -214,6 +214,16 @@ describe("a server's certificate", () => {
   }
 });
 
+test("a server's certificate of another signer is refused, also where its name would not matter", async () => {
+  // Not among the names of the certificate: the one fault must not hide the other.
+  const host = "127.0.0.2";
+  const met = await open({ host, tls: serverTls });
+  const attempt = (ca: string): ReturnType<typeof failure> =>
+    failure(visit(met.port, { host, tls: { ...clientTls, trust: "chain", ca } }));
+  expect(await attempt(own)).toEqual(["none", "it worked"]);
+  expect(await attempt(other)).toEqual(["certificate", expect.stringMatching(/verify failed: self.signed/)]);
+});
+
 describe("TLS", () => {
   const answers = (): Promise<readonly [string, string]> => failure(visit(secure.port, { tls: clientTls }));
 
