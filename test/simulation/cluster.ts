@@ -25,6 +25,8 @@ export interface Cluster {
   readonly newId: () => string;
   /** When each row was stored. */
   readonly storedAt: Map<string, number>;
+  /** And the last of them. */
+  readonly storedLast: () => number;
 }
 
 /** Ids in the shape of a UUID, in order. */

@@ -29,7 +29,7 @@ export function simulatedExecutor(
 
   function start(task: Assignment, done: (outcome: Outcome) => void): Running {
     const startTime = world.now();
-    const execution: Execution = judge.start(clientId(), task);
+    const execution: Execution = judge.start(clientId(), task, startTime);
     world.mark(`start ${task.id}`);
     world.trace(() => `${process.name} ---- starts ${task.id} (lease ${task.lease})`);
     let groupLeft = rng.chance(0.1) ? rng.between(1, 3) : 0;

@@ -29,7 +29,7 @@ export interface Execution {
 export interface Ledger {
   /** Watches one server; to be called with each of its steps. */
   server(graceMs: number, evictMs: number, now: number): ServerWatch;
-  start(clientId: string, task: Assignment): Execution;
+  start(clientId: string, task: Assignment, now: number): Execution;
   ended(execution: Execution): void;
   /** Whatever the client has may be given to others from now on. */
   lose(clientId: string): void;
@@ -38,10 +38,24 @@ export interface Ledger {
   acknowledged(tasks: readonly Lease[]): void;
   /** All that still run. */
   running(): number;
-  /** Starts of tasks that had run, or ran, elsewhere. */
-  repeated(): number;
+  /** When the last task was started. */
+  startedAt(): number;
   readonly lostClients: ReadonlySet<string>;
+  /** How often what happened that is worth simulating. */
+  readonly seen: ReadonlyMap<Sight, number>;
 }
+
+/** What the faults are for: none of it would happen without them. */
+export type Sight =
+  | "outcome refused"
+  | "task given back"
+  | "client resumes with running tasks"
+  | "client resumes with outcomes"
+  | "task adopted"
+  | "task fenced"
+  | "client evicted"
+  | "estate given up"
+  | "task repeated";
 
 export interface ServerWatch {
   before(events: readonly ServerEvent[], now: number): void;
@@ -72,8 +86,13 @@ export function ledger(model: Model): Ledger {
   const grantsOf = new Map<string, Grant[]>();
   const executions = new Map<string, Execution[]>();
   const lostClients = new Set<string>();
+  const seen = new Map<Sight, number>();
   let running = 0;
-  let repeated = 0;
+  let startedAt = 0;
+
+  function see(sight: Sight, times = 1): void {
+    if (times > 0) seen.set(sight, (seen.get(sight) ?? 0) + times);
+  }
 
   function grant(clientId: string, task: Assignment): void {
     const row = model.row(task.id);
@@ -91,13 +110,14 @@ export function ledger(model: Model): Ledger {
     for (const each of grantsOf.get(clientId) ?? []) each.lost = true;
   }
 
-  function start(clientId: string, task: Assignment): Execution {
+  function start(clientId: string, task: Assignment, now: number): Execution {
+    startedAt = now;
     const own = grants.get(key(task));
     assert(own !== undefined && own.clientId === clientId, "a client runs what it was given");
     const earlier = executions.get(task.id) ?? [];
     for (const { grant: other, stopped, over } of earlier) {
       assert(other !== own, `task ${task.id} is started once for each lease`);
-      repeated++;
+      see("task repeated");
       if (other.lost || own.lost) continue;
       assert(over, `task ${task.id} runs at ${clientId} and ${other.clientId} at once, which nobody has lost`);
       assert(stopped, `task ${task.id} has run at ${other.clientId}, which nobody has lost, and runs again`);
@@ -119,7 +139,7 @@ export function ledger(model: Model): Ledger {
     execution.over = true;
   }
 
-  function server(graceMs: number, evictMs: number, startedAt: number): ServerWatch {
+  function server(graceMs: number, evictMs: number, begunAt: number): ServerWatch {
     const presences = new Map<string, Presence>();
     let impatient = false;
 
@@ -138,8 +158,10 @@ export function ledger(model: Model): Ledger {
           const { clientId, message } = effect;
           const presence = presences.get(clientId);
           if (message.kind === "assign") for (const task of message.tasks) grant(clientId, task);
-          else if (message.kind === "drop") for (const task of message.tasks) presence?.dropped.add(key(task));
-          else if (message.kind === "leave" && presence !== undefined) presence.leavingAt = now;
+          else if (message.kind === "drop") {
+            see("task fenced", message.tasks.length);
+            for (const task of message.tasks) presence?.dropped.add(key(task));
+          } else if (message.kind === "leave" && presence !== undefined) presence.leavingAt = now;
           else if (message.kind === "welcome") {
             const held = state.clients.get(clientId)?.held;
             for (const claim of presence?.claims ?? []) {
@@ -154,15 +176,19 @@ export function ledger(model: Model): Ledger {
         }
         case "endClient":
           if (effect.evicted) {
+            see("client evicted");
             assert(justified(effect.clientId, now), `${effect.clientId} is declared lost only when it is`);
             lostClients.add(effect.clientId);
             lose(effect.clientId);
           } else if (impatient) lose(effect.clientId);
           return;
+        case "commit":
+          return see("task given back", effect.commit.reverted.length);
         case "bury": {
+          see("estate given up");
           const left = model.clientsOf(effect.serverId).filter((id) => !presences.has(id));
           if (left.length > 0 && !impatient)
-            assert(now - startedAt >= graceMs, "clients of a dead server are given up only after the grace period");
+            assert(now - begunAt >= graceMs, "clients of a dead server are given up only after the grace period");
           for (const id of left) lostClients.add(id);
           return;
         }
@@ -174,7 +200,9 @@ export function ledger(model: Model): Ledger {
       before(events, now) {
         for (const event of events) {
           if (event.kind === "joined") {
-            const { clientId, running: claims } = event.hello;
+            const { clientId, running: claims, finished } = event.hello;
+            if (claims.length > 0) see("client resumes with running tasks");
+            if (finished.length > 0) see("client resumes with outcomes");
             presences.set(clientId, {
               heardAt: now,
               stoppedMs: 0,
@@ -193,7 +221,9 @@ export function ledger(model: Model): Ledger {
               message.kind === "results" ? message.outcomes : message.kind === "returned" ? message.tasks : [];
             const ids = new Set(gone.map(({ id }) => id));
             presence.claims = presence.claims.filter(({ id }) => !ids.has(id));
-          } else if (event.kind === "disconnected") {
+          } else if (event.kind === "registered") see("task adopted", event.adopted.length);
+          else if (event.kind === "committed") see("outcome refused", event.report.refused.length);
+          else if (event.kind === "disconnected") {
             const presence = presences.get(event.clientId);
             if (presence !== undefined) presence.goneAt = now;
           }
@@ -229,7 +259,8 @@ export function ledger(model: Model): Ledger {
         assert(model.row(id)?.ended != null, `task ${id} is acknowledged when it is recorded`);
     },
     running: () => running,
-    repeated: () => repeated,
+    startedAt: () => startedAt,
     lostClients,
+    seen,
   };
 }

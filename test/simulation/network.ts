@@ -239,7 +239,7 @@ export function network(world: World, settings: NetworkSettings): Network {
       );
       // Perhaps it is told in the end: by the answer to something that it sent.
       if (!rng.chance(0.5)) return;
-      world.at(world.now() + rng.between(200, 60_000), () =>
+      world.at(world.now() + rng.between(200, 10_000), () =>
         untold.process.enter(() => finish(untold, new Error("write EPIPE"))),
       );
     },

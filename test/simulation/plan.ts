@@ -11,7 +11,6 @@ export type Mode = "finite" | "restart" | "forever" | "local";
 export interface Plan {
   readonly mode: Mode;
   readonly durable: boolean;
-  readonly session: "plain" | "real";
   readonly attempts: number;
   readonly groups: number;
   readonly tasks: number;
@@ -46,7 +45,7 @@ export interface Plan {
 
 export type Fault =
   | { readonly at: number; readonly kind: "client dies"; readonly how: Death; readonly follower: number | null }
-  | { readonly at: number; readonly kind: "server dies"; readonly how: Death; readonly pauseMs: number }
+  | { readonly at: number; readonly kind: "server dies"; readonly how: Death; readonly pauses: readonly number[] }
   | { readonly at: number; readonly kind: "client stops"; readonly forMs: number }
   | { readonly at: number; readonly kind: "server stops"; readonly forMs: number }
   | { readonly at: number; readonly kind: "link breaks" }
@@ -58,31 +57,37 @@ export type Fault =
 /** By kill -9, or with its host, of which nobody hears. */
 export type Death = "killed" | "host down";
 
-export function draw(rng: Random, real: boolean): Plan {
+export function draw(rng: Random): Plan {
   const pick = <T>(...choices: readonly T[]): T => choices[rng.between(0, choices.length - 1)]!;
   const mode = pick<Mode>("finite", "finite", "restart", "restart", "forever", "local");
   const durable = mode === "restart" || rng.chance(0.8);
   const heartMs = pick(1000, 1000, 10_000);
-  const evictMs = pick(10_000, 60_000, 600_000);
+  const evictMs = pick(10_000, 10_000, 60_000, 600_000);
   const graceMs = pick(0, 1000, 5000, 30_000);
-  const calmAt = epoch + rng.between(500, pick(2000, 5000, 20_000, 60_000));
-  const busy = pick(0, 1, 3, 6, 12);
+  const windowMs = rng.between(1000, pick(2000, 10_000, 30_000, 60_000));
+  const calmAt = epoch + windowMs;
+  const clients = rng.between(1, 5);
+  const usualMs = pick(50, 300, 1000);
+  const longMs = pick(500, 6000, 30_000);
+  // So much that the clients are at work while things go wrong; sometimes next to nothing.
+  const enough = Math.round((clients * 2.5 * windowMs) / (0.45 * usualMs + 0.05 * longMs));
+  const tasks = rng.chance(0.8) ? Math.min(enough, 150) : rng.between(0, 5);
+  const busy = pick(0, 2, 6, 12, 25);
   const faults: Fault[] = [];
   for (let i = 0; i < busy; i++) faults.push(drawFault(rng, rng.between(epoch, calmAt), durable, { evictMs, graceMs }));
   const failingCalls = new Set<number>();
   if (rng.chance(0.4)) {
-    for (let i = rng.between(1, 6); i > 0; i--) {
-      const first = rng.between(1, 120);
+    for (let i = rng.between(1, 12); i > 0; i--) {
+      const first = rng.between(1, 400);
       for (let n = rng.between(1, 3); n > 0; n--) failingCalls.add(first + n);
     }
   }
   return {
     mode,
     durable,
-    session: real ? "real" : "plain",
     attempts: rng.between(1, 3),
     groups: rng.between(1, 3),
-    tasks: rng.between(0, pick(5, 60)),
+    tasks,
     eager: rng.chance(0.5),
     bundleSize: rng.chance(0.5) ? rng.between(1, 4) : null,
     companyMs: pick(0, 3, 10),
@@ -98,15 +103,22 @@ export function draw(rng: Random, real: boolean): Plan {
     highWater: pick(100, 1000, 1_000_000),
     slowMs: pick(0, 5, 30, 300),
     failing: pick(0, 0, 0.2),
-    usualMs: pick(50, 300, 1000),
-    longMs: pick(500, 6000, 30_000),
-    clients: rng.between(1, 4),
+    usualMs,
+    longMs,
+    clients,
     submitters: rng.chance(0.3) ? rng.between(1, 2) : 0,
     idling: pick(0, 0, 0.5),
     faults: faults.sort((left, right) => left.at - right.at),
     calmAt,
     failingCalls,
   };
+}
+
+/** Until each successor of a server that died; all but the last die too, after a while. */
+function drawPauses(rng: Random): number[] {
+  const pauses = [rng.between(0, rng.chance(0.7) ? 2000 : 40_000)];
+  while (rng.chance(0.3)) pauses.push(rng.between(0, 2000));
+  return pauses;
 }
 
 function drawFault(
@@ -124,8 +136,7 @@ function drawFault(
   const dice = rng.between(0, 99);
   if (dice < 20)
     return { at, kind: "client dies", how: death, follower: rng.chance(0.8) ? rng.between(0, 3000) : null };
-  if (dice < 35 && durable)
-    return { at, kind: "server dies", how: death, pauseMs: rng.between(0, rng.chance(0.7) ? 2000 : 40_000) };
+  if (dice < 35 && durable) return { at, kind: "server dies", how: death, pauses: drawPauses(rng) };
   if (dice < 45) return { at, kind: "client stops", forMs };
   if (dice < 50) return { at, kind: "server stops", forMs };
   if (dice < 75) return { at, kind: "link breaks" };

@@ -243,10 +243,12 @@ function localClient(
   const ends = [near];
   const gone = (): Promise<never> => Promise.reject(new WireProblem("lost", "the server is gone"));
   const { finished } = clientIn(cluster, process, id, async () => ends.pop() ?? gone());
-  return finished.then((failure) => {
-    assert(failure === null || isOver(), "the client in the same process does not lose its server");
-    server.stop("finish");
-  });
+  return finished
+    .then((failure) => {
+      assert(failure === null || isOver(), "the client in the same process does not lose its server");
+      server.stop("finish");
+    })
+    .catch(cluster.world.blame);
 }
 
 /** Reads the input: some lines now, some later, until somebody stops it. */

@@ -1,32 +1,29 @@
-/* Messages over the streams of the simulation: by the real session, or plainly. */
+/* Real sessions over the streams of the simulation. */
 import type { ByteStream } from "../../src/wire/bytes.ts";
 import type { Duplex } from "../../src/wire/duplex.ts";
 import type { HostMessage, PeerMessage } from "../../src/wire/message.ts";
 import { admit, enter, type SessionOptions } from "../../src/wire/session.ts";
 import type { Cluster } from "./cluster.ts";
-import { plain } from "./plain.ts";
 import type { Process, World } from "./world.ts";
 
 const handshakeMs = 10_000;
 
 /** The side that connects; rejects with a WireProblem. */
 export function enterSession(
-  { world, plan }: Cluster,
+  { world }: Cluster,
   process: Process,
   stream: ByteStream,
 ): Promise<Duplex<PeerMessage, HostMessage>> {
-  if (plan.session === "plain") return Promise.resolve(plain(stream, process.clock.defer!));
   return new Promise((ready, failed) => enter(stream, optionsOf(world, process), { ready, failed }));
 }
 
 /** The side that listens. */
 export function admitSession(
-  { world, plan }: Cluster,
+  { world }: Cluster,
   process: Process,
   stream: ByteStream,
   ready: (link: Duplex<HostMessage, PeerMessage>) => void,
 ): void {
-  if (plan.session === "plain") return ready(plain(stream, process.clock.defer!));
   const failed = (problem: Error): void => world.trace(() => `${process.name} ---- turned away: ${problem.message}`);
   admit(stream, optionsOf(world, process), { ready, failed });
 }

@@ -8,10 +8,10 @@ import { step as clientStep } from "../../src/client/reactor.ts";
 import { step as serverStep } from "../../src/server/reactor.ts";
 import { type ClientRun, startClient } from "./clients.ts";
 import { type Cluster, counter, type Reactors } from "./cluster.ts";
-import { ledger } from "./ledger.ts";
+import { ledger, type Sight } from "./ledger.ts";
 import { isFinalFailure, model } from "./model.ts";
 import { network } from "./network.ts";
-import { draw, type Fault, type Mode, type Plan } from "./plan.ts";
+import { type Death, draw, type Fault, type Mode, type Plan } from "./plan.ts";
 import { random } from "./random.ts";
 import { type ServerEnd, type ServerRun, startServer } from "./servers.ts";
 import { submit, submitByQueue } from "./submitters.ts";
@@ -24,8 +24,7 @@ export interface Summary {
   readonly steps: number;
   readonly rows: number;
   readonly servers: number;
-  readonly lostClients: number;
-  readonly repeated: number;
+  readonly seen: ReadonlyMap<Sight, number>;
   readonly halted: boolean;
   /** When the last server was at its end, and everybody, after the last thing that went wrong or ran, milliseconds. */
   readonly serverTailMs: number;
@@ -38,15 +37,19 @@ export interface SimulationOptions {
 }
 
 const stepLimit = 400_000;
+/** An attempt that nobody answers, and the pause after it; and the longest pauses of a server between two calls of a database in trouble. */
+const connectSlackMs = 20_000;
+const storeSlackMs = 60_000;
 /** How often the operator looks at what goes on. */
 const tickMs = 500;
 
 export function simulate(seed: number, options: SimulationOptions = {}): Summary {
   const its = world(seed, options.trace ?? null);
-  const plan = draw(random(seed ^ 0x5eed), true);
+  const plan = draw(random(seed ^ 0x5eed));
   its.trace(() => `plan ${JSON.stringify({ ...plan, failingCalls: [...plan.failingCalls] })}`);
   const rows = model();
   const storedAt = new Map<string, number>();
+  let storedLast = epoch;
   const judge = ledger(rows);
   const cluster: Cluster = {
     world: its,
@@ -56,6 +59,7 @@ export function simulate(seed: number, options: SimulationOptions = {}): Summary
       ...rows,
       insert(tasks) {
         for (const { id } of tasks) storedAt.set(id, its.now());
+        storedLast = its.now();
         rows.insert(tasks);
       },
       buryServer(id) {
@@ -68,6 +72,7 @@ export function simulate(seed: number, options: SimulationOptions = {}): Summary
     reactors: { server: serverStep, client: clientStep, ...options.reactors },
     newId: counter(),
     storedAt,
+    storedLast: () => storedLast,
   };
   return operate(seed, cluster);
 }
@@ -161,9 +166,7 @@ function operate(seed: number, cluster: Cluster): Summary {
     its.trace(() => `---- ${JSON.stringify(fault)}`);
     switch (fault.kind) {
       case "server dies":
-        if (current === null || current.process.at === "ended") return;
-        current.process.end(fault.how);
-        return follow(fault.pauseMs);
+        return killServer(fault.how, fault.pauses);
       case "server stops":
         if (current === null) return;
         return freeze(current.process, fault.forMs, current.stopped);
@@ -197,6 +200,13 @@ function operate(seed: number, cluster: Cluster): Summary {
         else victim?.stop(fault.how);
         return;
     }
+  }
+
+  function killServer(how: Death, [pauseMs, ...more]: readonly number[]): void {
+    if (current === null || current.process.at === "ended" || pauseMs === undefined) return;
+    current.process.end(how);
+    follow(pauseMs);
+    if (more.length > 0) its.at(its.now() + pauseMs + rng.between(0, 3000), () => killServer(how, more));
   }
 
   function tellServer(how: Extract<Fault, { kind: "server told" }>["how"]): void {
@@ -252,7 +262,10 @@ function operate(seed: number, cluster: Cluster): Summary {
   its.run((now, step) => {
     steps = step;
     assert(step < stepLimit, `the run comes to an end (${step} steps, ${(now - epoch) / 1000} s)`);
-    assert(now < limitOf(plan, disturbedAt, closedAt), `the run ends in time (${(now - epoch) / 1000} s)`);
+    assert(
+      now < limitOf(plan, Math.max(disturbedAt, judge.startedAt(), cluster.storedLast()), closedAt),
+      `the run ends in time (${(now - epoch) / 1000} s)`,
+    );
   });
 
   // ---- the verdict
@@ -270,8 +283,7 @@ function operate(seed: number, cluster: Cluster): Summary {
     steps,
     rows: rows.rows.length,
     servers: servers.length,
-    lostClients: judge.lostClients.size,
-    repeated: judge.repeated(),
+    seen: judge.seen,
     halted: halted !== null,
     serverTailMs: closedAt - disturbedAt,
     tailMs: its.now() - disturbedAt,
@@ -280,10 +292,15 @@ function operate(seed: number, cluster: Cluster): Summary {
 
 /** The virtual time at which everything must be over. */
 function limitOf(plan: Plan, disturbedAt: number, closedAt: number | null): number {
-  const { evictMs, graceMs, longMs, heartMs, reconnectMs } = plan;
-  if (closedAt !== null)
-    return Math.max(closedAt, disturbedAt) + 60_000 + reconnectMs + 3 * heartMs + 10 * plan.signalWaitMs + longMs;
-  return disturbedAt + 60_000 + 1.2 * evictMs + graceMs + 60 * longMs;
+  const { evictMs, graceMs, longMs, heartMs, reconnectMs, signalWaitMs, latencyMs, slowMs } = plan;
+  // A task to its end, however hard that is to reach, and what follows from it.
+  const usualMs = longMs + 5 * signalWaitMs + 20 * (latencyMs + slowMs) + 2 * tickMs;
+  const last = Math.max(disturbedAt, closedAt ?? 0);
+  // Nobody waits for a poll, for the end of a grace, or for anything else when nothing went wrong; but a client may come too late.
+  if (plan.faults.length === 0 && plan.failingCalls.size === 0)
+    return last + usualMs + (closedAt === null ? 0 : plan.connectMs);
+  if (closedAt !== null) return last + usualMs + reconnectMs + 3 * heartMs + connectSlackMs;
+  return last + usualMs + 1.2 * evictMs + graceMs + storeSlackMs;
 }
 
 /** Every task came to one end. */
