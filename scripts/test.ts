@@ -44,18 +44,18 @@ const programs: Readonly<Record<string, string>> = {
   ssh: "openssh-client",
 };
 
-// Daemons are where only root looks for programs.
-process.env["PATH"] = `${process.env["PATH"] ?? "/usr/bin:/bin"}:/usr/sbin:/sbin`;
+/** Daemons are where only root looks for programs. */
+const PATH = `${process.env["PATH"] ?? "/usr/bin:/bin"}:/usr/sbin:/sbin`;
 
 /** While it is there, Debian starts no daemon that it installs: tests start their own. */
 const policy = "/usr/sbin/policy-rc.d";
 
 /** Debian packages are installed where that is possible without asking; without them the tests that need them are skipped. */
 async function installPrograms(): Promise<void> {
-  const missing = Object.keys(programs).filter((program) => Bun.which(program) === null);
+  const missing = Object.keys(programs).filter((program) => Bun.which(program, { PATH }) === null);
   if (missing.length === 0) return;
   const packages = [...new Set(missing.flatMap((program) => programs[program] ?? []))];
-  if (process.getuid?.() !== 0 || Bun.which("apt-get") === null) {
+  if (process.getuid?.() !== 0 || Bun.which("apt-get", { PATH }) === null) {
     console.log(`not installed, and not to be had here: ${missing.join(", ")} (Debian: ${packages.join(" ")})`);
     return;
   }
@@ -78,7 +78,8 @@ async function installPrograms(): Promise<void> {
 
 async function timed(command: readonly string[]): Promise<{ readonly status: number; readonly seconds: number }> {
   const startedAt = performance.now();
-  const child = Bun.spawn([...command], { cwd: root, stdin: "ignore", stdout: "inherit", stderr: "inherit" });
+  const env = { ...process.env, PATH };
+  const child = Bun.spawn([...command], { cwd: root, env, stdin: "ignore", stdout: "inherit", stderr: "inherit" });
   const status = await child.exited;
   return { status, seconds: (performance.now() - startedAt) / 1000 };
 }

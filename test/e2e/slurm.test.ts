@@ -89,7 +89,7 @@ withSlurm("W15: a client per GPU, and its tasks see that GPU alone", async () =>
   expect([status, seen.map(([node]) => node)]).toEqual([0, ["n1", "n1", "n2", "n2"]]);
   for (const node of ["n1", "n2"]) {
     const devices = seen.filter(([name]) => name === node).map(([, , device]) => device);
-    expect(devices.toSorted()).toEqual(["0", "1"]);
+    expect(new Set(devices)).toEqual(new Set(["0", "1"]));
   }
 });
 

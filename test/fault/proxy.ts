@@ -3,6 +3,7 @@
  * while. What happens to a connection is said before it is made, by its number. Knows nothing of what it carries.
  */
 import type { Socket, TCPSocketListener } from "bun";
+import { systemClock } from "../../src/base/clock.ts";
 
 /** What is done to one connection. Bytes are counted in each direction by itself. */
 export interface Trouble {
@@ -42,7 +43,7 @@ export function startProxy(target: number, plan: (connection: number) => Trouble
 
   function handlers(): Bun.SocketHandler<End> {
     return {
-      data: (socket, bytes) => socket.data.forward(bytes.slice()),
+      data: (socket, bytes) => socket.data.forward(Uint8Array.from(bytes)),
       drain: (socket) => socket.data.writable(),
       end: (socket) => socket.data.closed(),
       close: (socket) => {
@@ -75,7 +76,7 @@ export function startProxy(target: number, plan: (connection: number) => Trouble
       let stalled = false;
       /** When the last chunk that was forwarded is through. */
       let freeAt = 0;
-      let waiting: Uint8Array[] = [];
+      const waiting: Uint8Array[] = [];
 
       function flush(): void {
         const socket = to();
@@ -111,7 +112,7 @@ export function startProxy(target: number, plan: (connection: number) => Trouble
           if (reset) finish(true);
         };
         if (freeAt - now + delayMs === 0) send();
-        else setTimeout(send, freeAt - now + delayMs);
+        else systemClock.after(freeAt - now + delayMs, send);
       }
       return { pass, flush, stalled: () => stalled };
     }

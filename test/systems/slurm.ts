@@ -121,9 +121,12 @@ export async function startSlurm(): Promise<Slurm> {
     if (started.length > 1) await run(["scancel", "--user=root", "--signal=KILL"]).catch(() => undefined);
     for (const child of started.toReversed()) {
       child.kill("SIGTERM");
-      const late = setTimeout(() => child.kill("SIGKILL"), 5000);
+      await until(
+        () => child.exitCode !== null || child.signalCode !== null,
+        "a daemon of Slurm does not end",
+        5000,
+      ).catch(() => child.kill("SIGKILL"));
       await child.exited;
-      clearTimeout(late);
     }
     rmSync(folder, { recursive: true, force: true });
   }

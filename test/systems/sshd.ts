@@ -49,10 +49,10 @@ export async function startSshd(environment: Readonly<Record<string, string>> = 
     stdout: "ignore",
     stderr: Bun.file(at("log")),
   });
-  const words = [
-    ...["-F", "/dev/null", "-p", `${port}`, "-i", at("user"), "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes"],
-    ...["-o", "StrictHostKeyChecking=no", "-o", `UserKnownHostsFile=${at("known")}`, "-o", "LogLevel=ERROR"],
-  ];
+  const settings = ["IdentitiesOnly=yes", "BatchMode=yes", "StrictHostKeyChecking=no", "LogLevel=ERROR"].concat(
+    `UserKnownHostsFile=${at("known")}`,
+  );
+  const words = ["-F", "/dev/null", "-p", `${port}`, "-i", at("user")].concat(settings.flatMap((each) => ["-o", each]));
   const stop = async (): Promise<void> => {
     child.kill("SIGTERM");
     await child.exited;

@@ -24,7 +24,7 @@ function watch() {
     },
   });
   const minute = (): void => {
-    for (const action of [...timers]) {
+    for (const action of Array.from(timers)) {
       timers.delete(action);
       action();
     }
