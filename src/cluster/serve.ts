@@ -320,5 +320,6 @@ async function chooseStore(options: ServeOptions): Promise<Store> {
     options.loggers("server").warning("No database configured - automatically disabled");
   }
   const { MemoryStore } = await import("../store/memory.ts");
-  return new MemoryStore();
+  // A thousand clients want some tasks each; one is content with less memory.
+  return new MemoryStore(options.remote ? 32_768 : undefined);
 }

@@ -130,6 +130,7 @@ function assign(state: ServerState, client: ClientEntry, count: number, now: num
     note(effects, "trace", () => `Scheduled task (${task.id})`);
   }
   client.credit -= count;
+  state.present.credit -= count;
   // Served last, served last again: clients with credit take turns.
   state.willing.delete(client);
   if (client.credit > 0) state.willing.add(client);
@@ -142,13 +143,7 @@ function assign(state: ServerState, client: ClientEntry, count: number, now: num
 function claim(state: ServerState, now: number, effects: ServerEffect[]): void {
   if (state.phase.at !== "running" || state.claim.at === "asked") return;
   if (state.claim.at !== "due" && now < pollAt(state)) return;
-  let executors = 0;
-  let credit = 0;
-  for (const client of state.clients.values()) {
-    if (client.standing.at !== "present") continue;
-    executors += client.executors;
-    credit += client.credit;
-  }
+  const { executors, credit } = state.present;
   const target = Math.min(Math.max(executors, readyFloor), readyCeiling);
   // Without a client nothing is taken, but the answer tells whether there is anything to do at all.
   const limit = executors === 0 ? 0 : target + credit - state.ready.length;

@@ -11,7 +11,17 @@ import type { ClientMessage, Lease, LeaveKind } from "../wire/message.ts";
 import { note, type ServerEffect } from "./effects.ts";
 import type { ServerEvent } from "./event.ts";
 import { takeOutcomes } from "./outcomes.ts";
-import { type ClientEntry, giveBack, hold, letGo, lookAgain, type Registration, type ServerState } from "./state.ts";
+import {
+  type ClientEntry,
+  giveBack,
+  hold,
+  letGo,
+  lookAgain,
+  type Registration,
+  seat,
+  type ServerState,
+  unseat,
+} from "./state.ts";
 
 type Hello = Extract<ClientMessage, { kind: "hello" }>;
 type Later = Exclude<ClientMessage, { kind: "hello" }>;
@@ -43,7 +53,7 @@ export function join(state: ServerState, hello: Hello, now: number, effects: Ser
     registration,
   };
   if (known !== undefined) {
-    state.willing.delete(known);
+    unseat(state, known);
     state.unasked.delete(known);
     for (const id of client.held.keys()) state.holders.set(id, client);
   }
@@ -199,9 +209,8 @@ function takeAdopted(
 function welcome(state: ServerState, client: ClientEntry, now: number, effects: ServerEffect[]): void {
   const { serverId, serverHost, companyMs } = state.settings;
   effects.push({ kind: "send", clientId: client.id, message: { kind: "welcome", serverId, serverHost, companyMs } });
-  client.standing = { at: "present" };
+  seat(state, client);
   client.lastHeard = now;
-  if (client.credit > 0) state.willing.add(client);
   lookAgain(state);
   if (state.phase.at === "closing") leave(state, client, "finish", "no more tasks", now, effects);
 }
@@ -252,7 +261,9 @@ export function receive(
 
 function grant(state: ServerState, client: ClientEntry, credit: number): void {
   client.credit += credit;
-  if (client.credit > 0 && client.standing.at === "present") state.willing.add(client);
+  if (client.standing.at !== "present") return;
+  state.present.credit += credit;
+  if (client.credit > 0) state.willing.add(client);
 }
 
 // ---- being gone
@@ -260,7 +271,7 @@ function grant(state: ServerState, client: ClientEntry, credit: number): void {
 export function disconnect(state: ServerState, clientId: string, now: number, effects: ServerEffect[]): void {
   const client = state.clients.get(clientId);
   if (client === undefined) return;
-  state.willing.delete(client);
+  unseat(state, client);
   const empty = client.held.size === 0 && client.registration === null;
   if (empty && (client.standing.at === "leaving" || state.phase.at === "closing"))
     return remove(state, client, false, effects);
@@ -337,7 +348,7 @@ function remove(state: ServerState, client: ClientEntry, evicted: boolean, effec
       giveBack(state, held.task);
     }
   }
-  state.willing.delete(client);
+  unseat(state, client);
   state.unasked.delete(client);
   state.clients.delete(client.id);
   effects.push({ kind: "endClient", clientId: client.id, evicted });
@@ -359,9 +370,9 @@ export function leave(
     if (how === "abort" || !brings) remove(state, client, false, effects);
     return;
   }
+  unseat(state, client);
   client.standing = { at: "leaving", since: now };
   state.graceAt = Math.min(state.graceAt, graceEnd(client, state.settings.graceMs));
-  state.willing.delete(client);
   note(effects, "debug", () => `Disconnect requested (${name(client)})`);
   effects.push({ kind: "send", clientId: client.id, message: { kind: "leave", how, reason } });
 }

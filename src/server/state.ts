@@ -129,6 +129,8 @@ export interface ServerState {
   readonly clients: Map<string, ClientEntry>;
   /** Clients with credit, in the order in which they are served next. */
   readonly willing: Set<ClientEntry>;
+  /** Of all clients that are present: what they run at once, and what they will still take. */
+  readonly present: { executors: number; credit: number };
   /** Who holds a task. */
   readonly holders: Map<string, ClientEntry>;
   nextLease: number;
@@ -185,6 +187,7 @@ export function newState(
     templates: new Map(),
     clients: new Map(),
     willing: new Set(),
+    present: { executors: 0, credit: 0 },
     holders: new Map(),
     nextLease: settings.firstLease,
     nextRegistration: 1,
@@ -225,6 +228,10 @@ export function check(state: ServerState): void {
     places.add(task.id);
   }
   for (const client of state.willing) assert(state.clients.get(client.id) === client, "willing clients are known");
+  const present = [...state.clients.values()].filter((client) => client.standing.at === "present");
+  const sum = (of: (client: ClientEntry) => number): number => present.reduce((total, client) => total + of(client), 0);
+  assert(state.present.executors === sum((client) => client.executors), "the executors that are present are counted");
+  assert(state.present.credit === sum((client) => client.credit), "the credit that is present is counted");
   if (state.phase.at !== "running") assert(state.ready.length === 0, "nothing is ready when closing");
   if (state.phase.at === "done")
     assert(held === 0 && state.registering === 0 && state.settling === null, "nothing is open when done");
@@ -253,4 +260,20 @@ export function hold(state: ServerState, client: ClientEntry, task: ClaimedTask,
 export function letGo(state: ServerState, client: ClientEntry, id: string): void {
   client.held.delete(id);
   state.holders.delete(id);
+}
+
+/** The client takes tasks from now on. */
+export function seat(state: ServerState, client: ClientEntry): void {
+  client.standing = { at: "present" };
+  state.present.executors += client.executors;
+  state.present.credit += client.credit;
+  if (client.credit > 0) state.willing.add(client);
+}
+
+/** It takes none any more; where it stands instead is the caller's affair. */
+export function unseat(state: ServerState, client: ClientEntry): void {
+  if (client.standing.at !== "present") return;
+  state.present.executors -= client.executors;
+  state.present.credit -= client.credit;
+  state.willing.delete(client);
 }
