@@ -207,9 +207,11 @@ export function runServer(options: ServerOptions): Server {
   async function register(effect: Extract<ServerEffect, { kind: "register" }>): Promise<void> {
     const { clientId, host: clientHost, number, adopt: ids, from } = effect;
     const at = clock.now();
-    await persist("client", () =>
-      store.addClient({ id: clientId, host: clientHost, serverId, serverHost, connectedAt: at }),
-    );
+    if (ids.length === 0) {
+      const client = { id: clientId, host: clientHost, serverId, serverHost, connectedAt: at };
+      await persist("client", () => store.addClient(client));
+      return box.push({ kind: "registered", clientId, number, adopted: [], templates: [] });
+    }
     const request = {
       ids,
       from: [...from, serverId],
@@ -220,7 +222,7 @@ export function runServer(options: ServerOptions): Server {
       clientHost,
       at,
     };
-    const adopted = ids.length === 0 ? [] : await persist("adopt", () => store.adopt(request));
+    const adopted = await persist("adopt", () => store.adopt(request));
     box.push({ kind: "registered", clientId, number, adopted, templates: await newTemplates(adopted) });
   }
 

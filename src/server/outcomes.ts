@@ -153,7 +153,7 @@ export function settle(state: ServerState, refused: readonly string[], now: numb
   const settled = state.settling;
   assert(settled !== null, "one commit at a time");
   state.settling = null;
-  const turnedDown = refused.length === 0 ? null : new Set(refused);
+  const turnedDown = refused.length === 0 ? null : turnedDownOf(settled, refused);
   const acks = new Map<string, Lease[]>();
   let frees = state.settlingFrees || state.claim.at === "blocked";
   for (const entry of settled) {
@@ -162,7 +162,7 @@ export function settle(state: ServerState, refused: readonly string[], now: numb
     const list = acks.get(entry.clientId);
     if (list === undefined) acks.set(entry.clientId, [ack]);
     else list.push(ack);
-    if (turnedDown?.has(outcome.id)) {
+    if (turnedDown?.has(entry)) {
       note(effects, "debug", () => `Outcome dropped: task had already ended (${outcome.id})`);
       continue;
     }
@@ -172,6 +172,20 @@ export function settle(state: ServerState, refused: readonly string[], now: numb
     if (state.clients.has(clientId)) effects.push({ kind: "send", clientId, message: { kind: "ack", tasks } });
   }
   if (frees) lookAgain(state);
+}
+
+/** Two clients may have brought an outcome of the same task: the store has taken the first, or none. */
+function turnedDownOf(settled: readonly Settling[], refused: readonly string[]): Set<Settling> {
+  const left = new Map<string, number>();
+  for (const id of refused) left.set(id, (left.get(id) ?? 0) + 1);
+  const found = new Set<Settling>();
+  for (const entry of settled.toReversed()) {
+    const count = left.get(entry.outcome.id) ?? 0;
+    if (count === 0) continue;
+    left.set(entry.outcome.id, count - 1);
+    found.add(entry);
+  }
+  return found;
 }
 
 /** One outcome is in the store. True: a next attempt waits there. */

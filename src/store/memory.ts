@@ -211,6 +211,7 @@ export class MemoryStore implements Store {
 
   async adopt(request: AdoptRequest): Promise<readonly ClaimedTask[]> {
     const { serverId, at } = request;
+    this.#clients.set(request.clientId, serverId);
     const from = new Set(request.from);
     const mine = this.#filter(request.scope, serverId, from);
     const mayTake = ({ serverId: holder }: Entry): boolean =>

@@ -277,9 +277,9 @@ export function openSqlite(options: SqliteOptions): SqliteStore {
       return connection.read(() => clientsOf.values(serverId)).map(([id]) => String(id));
     },
     async adopt(request) {
-      if (request.ids.length === 0) return [];
-      const { scope, serverId, from } = request;
+      const { scope, serverId, serverHost, clientId, clientHost, at, from } = request;
       return connection.write(() => {
+        addClient.run(clientId, clientHost, serverId, serverHost, formatTime(at));
         const reserved = scope.kind === "all" ? claims.reserved(serverId) : [];
         return claims.adopt(
           request,

@@ -98,7 +98,7 @@ export interface Commit {
   readonly reverted: readonly string[];
 }
 
-/** What became of the outcomes of a Commit: `refused` rows had already ended (or were cancelled, or deleted). */
+/** What became of the outcomes of a Commit: `refused` rows had already ended (or were cancelled, or deleted); an id for each such outcome. */
 export interface CommitReport {
   readonly refused: readonly string[];
 }
@@ -151,7 +151,8 @@ export interface Store {
   clientsOf(serverId: string): Promise<readonly string[]>;
   /**
    * A client is back with these tasks: those that have not ended, are in scope, and are free or held by one of the servers `from` (or by one
-   * without a row) are held by `serverId` and `clientId` from now on. Answers them.
+   * without a row) are held by `serverId` and `clientId` from now on. Answers them. In the same transaction the client is that server's, as by
+   * addClient: if they were apart, a crash in between would leave the client to one dead server and its tasks to another.
    */
   adopt(request: AdoptRequest): Promise<readonly ClaimedTask[]>;
 

@@ -101,6 +101,13 @@ export function adoptionConformance(title: string, open: () => Promise<OpenedSto
         });
       });
 
+      test("a client that brings tasks goes over to the server with them, at once", async () => {
+        await store.addClient({ id: "c1", host: "node01", serverId: other, serverHost: "login01", connectedAt: t0 });
+        await store.adopt(adoption([]));
+        expect(await store.clientsOf(other)).toEqual([]);
+        expect(await store.clientsOf(serverId)).toEqual(["c1"]);
+      });
+
       test("a task that is free is adopted with the time of it, and claimed by nobody else", async () => {
         const tasks = [...makeTasks(3), makeTask({ attempt: 2 }), makeTask({ group: 2 })];
         await store.insert(tasks);

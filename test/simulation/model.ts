@@ -226,6 +226,7 @@ export function model(): Model {
         .filter((client) => client.serverId === serverId && client.disconnectedAt === null)
         .map(({ id }) => id),
     adopt({ ids, from, scope, serverId, clientId, at }) {
+      clients.set(clientId, { id: clientId, serverId, disconnectedAt: null, evicted: false });
       const mine = inScope(scope, serverId, from);
       const tasks: ClaimedTask[] = [];
       for (const id of new Set(ids)) {

@@ -252,6 +252,25 @@ describe("recording", () => {
     expect(bench.find("failed")).toBeUndefined();
   });
 
+  test("of two outcomes of one task in a commit the first is recorded, and what follows from it is done", () => {
+    const bench = new Bench({ attempts: 2 });
+    bench.join("a");
+    bench.give(task("1"), task("2"));
+    const [one, two] = bench.assigned("a");
+    bench.results("a", [outcome(two!)]);
+    bench.results("a", [outcome(one!, 1)], 0);
+    bench.results("a", [outcome(one!)], 0);
+    bench.on({ kind: "committed", report: { refused: [] } });
+    expect(bench.find("commit")?.commit.completed.map(({ id, exitStatus }) => [id, exitStatus])).toEqual([
+      ["1", 1],
+      ["1", 0],
+    ]);
+    bench.state.claim = { at: "empty", since: 0 };
+    bench.on({ kind: "committed", report: { refused: ["1"] } });
+    expect(bench.state.counts).toMatchObject({ succeeded: 1, retried: 1 });
+    expect(bench.find("claim")).toBeDefined();
+  });
+
   test("a failure without attempts left is warned of and goes to the failure file", () => {
     const bench = new Bench();
     bench.join("a");
