@@ -256,7 +256,7 @@ export function ledger(model: Model): Ledger {
     },
     acknowledged(tasks) {
       for (const { id } of tasks)
-        assert(model.row(id)?.ended != null, `task ${id} is acknowledged when it is recorded`);
+        assert((model.row(id)?.ended ?? null) !== null, `task ${id} is acknowledged when it is recorded`);
     },
     running: () => running,
     startedAt: () => startedAt,

@@ -319,7 +319,9 @@ function judgeRows(
     if (row.ended === null) {
       const late = !plan.durable || (storedAt.get(id) ?? 0) >= servers.at(-1)!.lookedAt;
       assert(late || (halted !== null && group > halted), `task ${id} has an outcome`);
-      assert(row.serverId === null, `task ${id} that did not run is free`);
+      // A server that died is on record as holding it until somebody buries that.
+      const free = row.serverId === null || rows.servers.has(row.serverId);
+      assert(free, `task ${id} that did not run is free`);
     }
     assert(attempt <= plan.attempts, `task ${id} is no attempt too many`);
     if (isFinalFailure(row)) assert(attempt === plan.attempts, `task ${id} got all its attempts`);
