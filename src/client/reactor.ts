@@ -9,7 +9,7 @@ import type { Assignment, Outcome } from "../task/task.ts";
 import type { Lease, LeaveKind, ServerMessage } from "../wire/message.ts";
 import type { ClientEffect } from "./effects.ts";
 import type { ClientEvent } from "./event.ts";
-import type { ClientState, RunningTask } from "./state.ts";
+import { type ClientState, isHere, type RunningTask } from "./state.ts";
 
 /**
  * Tasks are fetched ahead for this long at the present rate, milliseconds: covers the way to the server and back. Of tasks that take longer than
@@ -292,9 +292,14 @@ function drop(state: ClientState, tasks: readonly Lease[], now: number, effects:
 function startTasks(state: ClientState, now: number, effects: ClientEffect[]): void {
   if (state.phase.at !== "working" || state.sleptUntil !== null) return;
   const { executors, timeoutMs, announce } = state.settings;
+  const waiting: Assignment[] = [];
   while (state.running.size < executors - state.lostExecutors) {
     const task = state.inbox.shift();
-    if (task === undefined) return;
+    if (task === undefined) break;
+    if (isHere(state, task.id)) {
+      waiting.push(task);
+      continue;
+    }
     const own = task.timeout === null || task.timeout === 0 ? Number.POSITIVE_INFINITY : task.timeout * 1000;
     const limit = Math.min(own, timeoutMs ?? Number.POSITIVE_INFINITY);
     state.running.set(task.id, {
@@ -309,6 +314,7 @@ function startTasks(state: ClientState, now: number, effects: ClientEffect[]): v
     if (announce) note(effects, "info", () => `Running task (${task.id})`);
     effects.push({ kind: "start", task, template: state.templates.get(task.submitId) ?? null });
   }
+  for (const task of waiting.toReversed()) state.inbox.unshift(task);
 }
 
 function end(state: ClientState, outcome: Outcome, now: number, effects: ClientEffect[]): void {

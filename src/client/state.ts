@@ -159,6 +159,11 @@ export function newState(settings: ClientSettings, now: number): ClientState {
   };
 }
 
+/** Something of this task is left here from an earlier dispatch, which is being stopped: the next one waits for its end. */
+export function isHere(state: ClientState, id: string): boolean {
+  return state.running.has(id) || state.lingering.has(id) || state.abandoned.has(id);
+}
+
 /** Cross-checks the maps; throws when they disagree. For tests and simulations. */
 export function check(state: ClientState): void {
   const free = state.settings.executors - state.lostExecutors;
@@ -170,6 +175,7 @@ export function check(state: ClientState): void {
   for (const id of state.running.keys()) assert(!state.unacked.has(id), "a running task has no outcome yet");
   if (state.phase.at === "done") assert(state.running.size === 0, "nothing runs when done");
   const working = state.phase.at === "working";
-  if (working && state.sleptUntil === null && state.inbox.length > 0)
+  const startable = [...state.inbox.values()].some(({ id }) => !isHere(state, id));
+  if (working && state.sleptUntil === null && startable)
     assert(state.running.size >= free, "no executor is idle while a task waits");
 }

@@ -11,6 +11,7 @@ import type { Store } from "../store/store.ts";
 import type { ClaimedTask } from "../task/task.ts";
 import type { Duplex } from "../wire/duplex.ts";
 import type { HostMessage, LeaveKind, PeerMessage } from "../wire/message.ts";
+import { WireProblem } from "../wire/problem.ts";
 import type { ServerEffect } from "./effects.ts";
 import type { ServerEvent, Templates } from "./event.ts";
 import { type Intake, type IntakeOptions, takeSubmitter } from "./intake.ts";
@@ -295,8 +296,10 @@ export function runServer(options: ServerOptions): Server {
         drain() {
           // Credit bounds what is under way to a client; there is nothing to hold back.
         },
-        close() {
+        close(error) {
           open.delete(link);
+          if (error instanceof WireProblem && error.kind === "malformed")
+            log.warning(`Connection to ${clientId ?? "a stranger"} given up: ${error.message}`);
           intakes.get(link)?.closed();
           intakes.delete(link);
           if (clientId !== null && links.get(clientId) === link) {

@@ -40,7 +40,6 @@ export interface Ledger {
   running(): number;
   /** When the last task was started. */
   startedAt(): number;
-  readonly lostClients: ReadonlySet<string>;
   /** How often what happened that is worth simulating. */
   readonly seen: ReadonlyMap<Sight, number>;
 }
@@ -85,7 +84,6 @@ export function ledger(model: Model): Ledger {
   const grants = new Map<string, Grant>();
   const grantsOf = new Map<string, Grant[]>();
   const executions = new Map<string, Execution[]>();
-  const lostClients = new Set<string>();
   const seen = new Map<Sight, number>();
   let running = 0;
   let startedAt = 0;
@@ -178,7 +176,6 @@ export function ledger(model: Model): Ledger {
           if (effect.evicted) {
             see("client evicted");
             assert(justified(effect.clientId, now), `${effect.clientId} is declared lost only when it is`);
-            lostClients.add(effect.clientId);
             lose(effect.clientId);
           } else if (impatient) lose(effect.clientId);
           return;
@@ -189,7 +186,6 @@ export function ledger(model: Model): Ledger {
           const left = model.clientsOf(effect.serverId).filter((id) => !presences.has(id));
           if (left.length > 0 && !impatient)
             assert(now - begunAt >= graceMs, "clients of a dead server are given up only after the grace period");
-          for (const id of left) lostClients.add(id);
           return;
         }
         default:
@@ -260,7 +256,6 @@ export function ledger(model: Model): Ledger {
     },
     running: () => running,
     startedAt: () => startedAt,
-    lostClients,
     seen,
   };
 }

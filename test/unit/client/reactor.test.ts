@@ -532,6 +532,22 @@ describe("the connection", () => {
     expect(bench.state.failure).toEqual({ kind: "lost", text: "it ended the connection" });
   });
 
+  test("a task that comes back while it is still being stopped here starts when nothing of it is left", () => {
+    const bench = new Bench({ executors: 2 }).welcome();
+    const [a, again, b] = [task("a"), task("a", { lease: 77 }), task("b")];
+    bench.assign(a);
+    bench.now = 1000;
+    bench.on({ kind: "received", message: { kind: "drop", tasks: [{ id: "a", lease: a.lease }] } });
+    bench.assign(again, b);
+    expect(bench.started()).toEqual(["b"]);
+    bench.ended(a, 130);
+    expect(bench.started()).toEqual([]);
+    bench.on({ kind: "groupSeen", id: "a", alive: false });
+    expect(bench.started()).toEqual(["a"]);
+    bench.ended(again);
+    expect(bench.state.unacked.get("a")?.lease).toBe(77);
+  });
+
   test("the time in which the client itself did not run is held against no server", () => {
     const bench = new Bench({ heartMs: 1000 }).welcome();
     bench.now = 1_000_000;
