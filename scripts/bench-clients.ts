@@ -10,6 +10,7 @@ import type { Assignment, Outcome } from "../src/task/task.ts";
 import type { Duplex } from "../src/wire/duplex.ts";
 import type { HostMessage, Lease, PeerMessage } from "../src/wire/message.ts";
 import { connect } from "../src/wire/tcp.ts";
+import { anyCertificate } from "./bench-server.ts";
 
 export interface ClientsPlan {
   readonly port: number;
@@ -76,14 +77,6 @@ async function client(index: number): Promise<void> {
   const clientId = newId();
   const running = new Map<string, Assignment>();
   const finished = new Map<string, Outcome>();
-  const tls = {
-    ca: null,
-    trust: "proof",
-    fingerprint: null,
-    servername: null,
-    minVersion: "TLSv1.2",
-    ciphers: null,
-  } as const;
   let met = false;
   let link: Duplex<PeerMessage, HostMessage> | null = null;
 
@@ -132,7 +125,7 @@ async function client(index: number): Promise<void> {
   for (;;) {
     const ended = Promise.withResolvers<Error | null>();
     try {
-      const options = { host: "127.0.0.1", port: plan.port, key: plan.key, tls: plan.tls ? tls : null };
+      const options = { host: "127.0.0.1", port: plan.port, key: plan.key, tls: plan.tls ? anyCertificate : null };
       link = await connect({ ...options, clock: systemClock, handshakeMs: 60_000, connectMs: 60_000 });
     } catch (error) {
       // As a real client: a server that is busy, or down, is tried again.

@@ -4,14 +4,12 @@
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { systemClock } from "../src/base/clock.ts";
 import { table } from "./bench-measure.ts";
-import type { ClientsPlan, ClientsReport } from "./bench-clients.ts";
+import { environment, hs, key, startClients, startServer } from "./bench-server.ts";
 
-const root = resolve(import.meta.dir, "..");
-const hs = join(root, "dist/hs");
 const { values: flags } = parseArgs({
   options: {
     clients: { type: "string", default: "1,10,100" },
@@ -19,38 +17,10 @@ const { values: flags } = parseArgs({
     rate: { type: "string", default: "4000" },
   },
 });
-const key = "a-key-for-measurements-only";
 const place = mkdtempSync(join(tmpdir(), "hs-bench-"));
 /** Rates are taken over this long, milliseconds. */
 const windowMs = 500;
 const taskMs = 500;
-
-const environment = (site: string): Record<string, string | undefined> => ({
-  ...process.env,
-  HYPERSHELL_SITE: site,
-  HYPERSHELL_LOGGING_TASKS: "false",
-});
-
-async function startServer(site: string, port: number): Promise<{ port: number; child: Bun.Subprocess }> {
-  const child = Bun.spawn([hs, "server", "--restart", "-p", String(port), "-k", key], {
-    env: { ...environment(site), HYPERSHELL_LOGGING_LEVEL: "info" },
-    stdin: "ignore",
-    stdout: "ignore",
-    stderr: "pipe",
-  });
-  const found = Promise.withResolvers<number>();
-  void (async () => {
-    let text = "";
-    const decoder = new TextDecoder();
-    for await (const chunk of child.stderr) {
-      text += decoder.decode(chunk);
-      const match = /Server listening on \S+:(\d+)/.exec(text);
-      if (match !== null) found.resolve(Number(match[1]));
-    }
-    found.reject(new Error(`the server did not start: ${text}`));
-  })();
-  return { port: await found.promise, child };
-}
 
 interface Round {
   readonly before: number;
@@ -83,29 +53,14 @@ async function round(clients: number): Promise<Round> {
   });
   if ((await submitted.exited) !== 0) throw new Error("hs submit failed");
 
-  const first = await startServer(site, 0);
+  const first = await startServer(site, ["--restart"]);
   // A client asks for five times its executors and a little: together as many as give the wanted rate.
   const executors = Math.max(1, Math.round((wanted * taskMs) / 1000 / clients / 5));
   const progress: { at: number; started: number }[] = [];
-  const plan: ClientsPlan = { port: first.port, key, tls: true, clients, executors, taskMs, reconnect: true };
-  const child = Bun.spawn([process.execPath, join(root, "scripts/bench-clients.ts"), JSON.stringify(plan)], {
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "inherit",
+  const plan = { port: first.port, key, tls: true, clients, executors, taskMs, reconnect: true };
+  const running = startClients(plan, (report) => {
+    if (report.kind === "progress") progress.push(report);
   });
-  const reading = (async () => {
-    let rest = "";
-    const decoder = new TextDecoder();
-    for await (const chunk of child.stdout) {
-      rest += decoder.decode(chunk, { stream: true });
-      const lines = rest.split("\n");
-      rest = lines.pop() ?? "";
-      for (const line of lines) {
-        const report = JSON.parse(line) as ClientsReport;
-        if (report.kind === "progress") progress.push(report);
-      }
-    }
-  })();
   const rateAt = (from: number, to: number): number => {
     let started = 0;
     for (const each of progress) if (each.at > from && each.at <= to) started += each.started;
@@ -116,9 +71,9 @@ async function round(clients: number): Promise<Round> {
   await pause(4000);
   const killedAt = systemClock.now();
   const before = rateAt(killedAt - 2000, killedAt);
-  first.child.kill("SIGKILL");
-  await first.child.exited;
-  const second = await startServer(site, first.port);
+  first.kill();
+  await first.ended;
+  const second = await startServer(site, ["--restart"], { port: first.port });
   let backMs = Number.NaN;
   while (Number.isNaN(backMs) && systemClock.now() - killedAt < 60_000) {
     await pause(50);
@@ -129,9 +84,9 @@ async function round(clients: number): Promise<Round> {
       break;
     }
   }
-  second.child.kill("SIGKILL");
-  child.kill("SIGKILL");
-  await Promise.all([second.child.exited, child.exited, reading]);
+  second.kill();
+  running.kill();
+  await Promise.all([second.ended, running.ended]);
   return { before, pauseMs: longestPause(progress, killedAt), backMs };
 }
 

@@ -4,17 +4,16 @@
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { systemClock } from "../src/base/clock.ts";
 import { newId } from "../src/base/ids.ts";
 import { openStore } from "../src/store/open.ts";
 import type { NewTask } from "../src/task/task.ts";
 import { median, megabytes, statusBytes, table } from "./bench-measure.ts";
-import type { ClientsPlan, ClientsReport } from "./bench-clients.ts";
+import type { ClientsReport } from "./bench-clients.ts";
+import { anyCertificate, key, type ServerRun, startClients, startServer } from "./bench-server.ts";
 
-const root = resolve(import.meta.dir, "..");
-const hs = join(root, "dist/hs");
 const { values: flags } = parseArgs({
   options: {
     only: { type: "string", default: "rate,latency" },
@@ -26,82 +25,11 @@ const { values: flags } = parseArgs({
 });
 const parts = flags.only.split(",");
 const executors = Number(flags.executors);
-const key = "a-key-for-measurements-only";
 const place = mkdtempSync(join(tmpdir(), "hs-bench-"));
 let runs = 0;
 
-interface ServerRun {
-  readonly port: number;
-  readonly pid: number;
-  readonly site: string;
-  readonly write: (text: string) => void;
-  /** Ends the standard input. */
-  readonly close: () => void;
-  readonly ended: Promise<number>;
-  readonly kill: () => void;
-}
-
-async function startServer(words: readonly string[], stdin: "pipe" | "ignore" = "ignore"): Promise<ServerRun> {
-  const site = join(place, `site${++runs}`);
-  const child = Bun.spawn([hs, "server", "-p", "0", "-k", key, ...words], {
-    env: { ...process.env, HYPERSHELL_SITE: site, HYPERSHELL_LOGGING_LEVEL: "info", HYPERSHELL_LOGGING_TASKS: "false" },
-    stdin,
-    stdout: "ignore",
-    stderr: "pipe",
-  });
-  const port = Promise.withResolvers<number>();
-  void (async () => {
-    let text = "";
-    const decoder = new TextDecoder();
-    for await (const chunk of child.stderr) {
-      text += decoder.decode(chunk);
-      const found = /Server listening on \S+:(\d+)/.exec(text);
-      if (found !== null) port.resolve(Number(found[1]));
-    }
-    port.reject(new Error(`the server did not start: ${text}`));
-  })();
-  return {
-    port: await port.promise,
-    pid: child.pid,
-    site,
-    write(line) {
-      const input = child.stdin;
-      if (input === undefined || typeof input === "number") throw new Error("standard input is closed");
-      void input.write(line);
-      void input.flush();
-    },
-    close() {
-      const input = child.stdin;
-      if (input !== undefined && typeof input !== "number") void input.end();
-    },
-    ended: child.exited,
-    kill: () => child.kill("SIGKILL"),
-  };
-}
-
-/** Starts the clients; `onReport` sees each line. */
-function startClients(
-  plan: ClientsPlan,
-  onReport: (report: ClientsReport) => void,
-): { ended: Promise<void>; kill(): void } {
-  const child = Bun.spawn([process.execPath, join(root, "scripts/bench-clients.ts"), JSON.stringify(plan)], {
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "inherit",
-  });
-  const ended = (async () => {
-    let rest = "";
-    const decoder = new TextDecoder();
-    for await (const chunk of child.stdout) {
-      rest += decoder.decode(chunk, { stream: true });
-      const lines = rest.split("\n");
-      rest = lines.pop() ?? "";
-      for (const line of lines) onReport(JSON.parse(line) as ClientsReport);
-    }
-    await child.exited;
-  })();
-  return { ended, kill: () => child.kill("SIGKILL") };
-}
+/** A site of its own for each run. */
+const newSite = (): string => join(place, `site${++runs}`);
 
 interface Rate {
   readonly perSecond: number;
@@ -112,7 +40,9 @@ interface Rate {
 
 async function measureRate(clients: number, tasks: number, stored: boolean, tls: boolean): Promise<Rate> {
   // The tasks come when all clients are there: what is measured is the flow, not who came first.
-  const server = await startServer(["-", ...(stored ? [] : ["--no-db"]), ...(tls ? [] : ["--no-tls"])], "pipe");
+  const server = await startServer(newSite(), ["-", ...(stored ? [] : ["--no-db"]), ...(tls ? [] : ["--no-tls"])], {
+    stdin: "pipe",
+  });
   let registeredSeconds = Number.NaN;
   let done: Extract<ClientsReport, { kind: "done" }> | null = null;
   let peakBytes: number | null = null;
@@ -230,24 +160,16 @@ async function latencies(): Promise<void> {
       p99 < limit ? `< ${limit} ms ok` : `< ${limit} ms MISSED`,
     ]);
   };
-  const inProcess = await startServer(["--no-db", "-"], "pipe");
+  const inProcess = await startServer(newSite(), ["--no-db", "-"], { stdin: "pipe" });
   add(
     "line on the server's standard input",
     20,
     await pings(inProcess, async (args) => inProcess.write(`${args}\n`), 100),
   );
 
-  const forever = await startServer(["--no-db", "--forever"]);
+  const forever = await startServer(newSite(), ["--no-db", "--forever"]);
   const { openQueue } = await import("../src/cluster/enqueue.ts");
   const submitId = newId();
-  const tls = {
-    ca: null,
-    trust: "proof",
-    fingerprint: null,
-    servername: null,
-    minVersion: "TLSv1.2",
-    ciphers: null,
-  } as const;
   const submission = {
     id: submitId,
     time: systemClock.now(),
@@ -257,15 +179,16 @@ async function latencies(): Promise<void> {
     template: null,
     version: "",
   };
-  const security = { key, tls };
+  const security = { key, tls: anyCertificate };
   const queue = await openQueue({ host: "127.0.0.1", port: forever.port, security, submission, clock: systemClock });
   add("submit --queue", 20, await pings(forever, async (args) => queue.insert([makeTask(args, submitId)]), 100));
   await queue.close().catch(() => undefined);
 
-  const stored = await startServer(["--forever"]);
+  const site = newSite();
+  const stored = await startServer(site, ["--forever"]);
   const settings = {
     provider: "sqlite",
-    file: join(stored.site, "lib/main.db"),
+    file: join(site, "lib/main.db"),
     database: null,
     url: null,
     echo: null,
