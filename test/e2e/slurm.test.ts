@@ -80,11 +80,7 @@ withSlurm("W15: a client per GPU, and its tasks see that GPU alone", async () =>
     "task.in",
     numbers(4, () => `${meet}; echo $SLURMD_NODENAME $SLURM_LOCALID $CUDA_VISIBLE_DEVICES`),
   );
-  const status = await job(site, "hsx task.in -N1 --launcher='srun --gpus-per-task=1'", [
-    "-N2",
-    "-n4",
-    "--gpus-per-task=1",
-  ]);
+  const status = await job(site, "hsx task.in -N1 --launcher=srun", ["-N2", "--gpus=4", "--ntasks-per-gpu=1"]);
   const seen = sorted(site.read("job.out")).map((line) => line.split(" "));
   expect([status, seen.map(([node]) => node)]).toEqual([0, ["n1", "n1", "n2", "n2"]]);
   for (const node of ["n1", "n2"]) {

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect } from "bun:test";
 import { Database } from "bun:sqlite";
 import { join } from "node:path";
 import { type Sshd, sshPrograms, startSshd } from "../systems/sshd.ts";
-import { dist, needs, openSite, type Site, sorted } from "./harness.ts";
+import { dist, needs, openSite, type Site, sorted, until } from "./harness.ts";
 
 const root = process.getuid?.() === 0 ? null : "not root";
 const withSshd = needs(sshPrograms, root);
@@ -14,7 +14,7 @@ let site: Site | null = null;
 beforeAll(async () => {
   if (!available) return;
   site = openSite();
-  // Who logs in finds a site of its own, and is marked as ours.
+  // Who logs in finds a site of its own.
   sshd = await startSshd({ HYPERSHELL_SITE: join(site.path, "remote"), TMPDIR: join(site.path, "tmp") });
 });
 afterAll(async () => {
@@ -24,9 +24,11 @@ afterAll(async () => {
 
 const all = (count: number): string[] => Array.from({ length: count }, (_, n) => `${n}`);
 
+const reached = (): string[] =>
+  [`--ssh-args=${sshd!.args}`, "--remote-exe", join(dist, "hs")].concat(["-H", "127.0.0.1", "-p", "0"]);
+
 function run(words: readonly string[], stdin: string, env: Record<string, string> = {}) {
-  const exe = ["--remote-exe", join(dist, "hs"), "-H", "127.0.0.1", "-p", "0"];
-  return site!.hsx([...words, `--ssh-args=${sshd!.args}`, ...exe], { stdin, env, timeoutMs: 60_000 });
+  return site!.hsx([...words, ...reached()], { stdin, env, timeoutMs: 60_000 });
 }
 
 withSshd("W29: ssh brings up a client on each host of a pattern, and captures its output there", async () => {
@@ -71,3 +73,24 @@ withSshd("when no host can be reached, the run ends with the words of ssh", asyn
   expect(ended.status).toBe(5);
   expect(ended.stderr).toMatch(/CRITICAL \[hypershell\.cluster\] .*(?:refused|255)/);
 });
+
+const endings = [
+  ["Ctrl-C ends clients and tasks on other hosts", "SIGINT", 4],
+  ["when a run is killed, its clients on other hosts try to find it, and then end with their tasks", "SIGKILL", 137],
+] as const;
+
+for (const [rule, signal, status] of endings) {
+  withSshd(rule, async () => {
+    const stdin = `echo $$ >> ${site!.work}/${signal}; exec sleep 100\n`.repeat(4);
+    const words = ["-N2", "-S", "1", "--ssh", "127.0.0.[1-2]", ...reached()] as const;
+    const running = site!.start(["hsx", ...words], { stdin, env: { HYPERSHELL_CLIENT_RECONNECT: "1" } });
+    await until(() => site!.lines(signal).length === 4, "not all tasks start");
+    expect(sshd!.left().length).toBeGreaterThanOrEqual(6);
+    running.kill(signal);
+    expect((await running.ended).status).toBe(status);
+    await until(
+      () => sshd!.left().length === 0,
+      () => `processes are left: ${sshd!.left().join(" ")}`,
+    );
+  });
+}

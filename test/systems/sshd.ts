@@ -2,7 +2,7 @@
  * An sshd of our own for tests: its own port, host key, user key and settings, nothing of the user's. It listens on 127.0.0.1 to 127.0.0.3, so
  * that there are three hosts. Needs root and Debian's openssh-server and openssh-client. Knows nothing of hs.
  */
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { until } from "../e2e/harness.ts";
@@ -14,7 +14,12 @@ export interface Sshd extends AsyncDisposable {
   /** What `ssh` has to be called with, as one word for --ssh-args. */
   readonly args: string;
   readonly port: number;
+  /** Ids of the processes that were started over it and still run; they stay when their connection ends, unless they are ended here. */
+  readonly left: () => readonly number[];
 }
+
+/** Set for everybody who logs in, and inherited by all that they start. */
+const marker = "HS_TEST_SSHD";
 
 /** `environment`: what who logs in finds set. */
 export async function startSshd(environment: Readonly<Record<string, string>> = {}): Promise<Sshd> {
@@ -25,7 +30,7 @@ export async function startSshd(environment: Readonly<Record<string, string>> = 
   mkdirSync("/run/sshd", { recursive: true });
   for (const name of ["host", "user"]) await run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", at(name)]);
   writeFileSync(at("authorized"), await Bun.file(at("user.pub")).text());
-  const setEnv = Object.entries(environment).map(([name, value]) => `${name}="${value}"`);
+  const setEnv = Object.entries({ ...environment, [marker]: folder }).map(([name, value]) => `${name}="${value}"`);
   writeFileSync(
     at("sshd_config"),
     [
@@ -39,7 +44,7 @@ export async function startSshd(environment: Readonly<Record<string, string>> = 
       "PermitRootLogin prohibit-password",
       "PasswordAuthentication no",
       "MaxStartups 100",
-      ...(setEnv.length > 0 ? [`SetEnv ${setEnv.join(" ")}`] : []),
+      `SetEnv ${setEnv.join(" ")}`,
       "",
     ].join("\n"),
   );
@@ -53,9 +58,17 @@ export async function startSshd(environment: Readonly<Record<string, string>> = 
     `UserKnownHostsFile=${at("known")}`,
   );
   const words = ["-F", "/dev/null", "-p", `${port}`, "-i", at("user")].concat(settings.flatMap((each) => ["-o", each]));
+  const left = (): readonly number[] => processesWith(`${marker}=${folder}`);
   const stop = async (): Promise<void> => {
     child.kill("SIGTERM");
     await child.exited;
+    await until(
+      () => {
+        for (const pid of left()) kill(pid);
+        return left().length === 0;
+      },
+      () => `cannot be killed: ${left().join(" ")}`,
+    );
     rmSync(folder, { recursive: true, force: true });
   };
   try {
@@ -67,7 +80,30 @@ export async function startSshd(environment: Readonly<Record<string, string>> = 
     await stop();
     throw error;
   }
-  return { args: words.join(" "), port: port ?? 0, [Symbol.asyncDispose]: stop };
+  return { args: words.join(" "), port: port ?? 0, left, [Symbol.asyncDispose]: stop };
+}
+
+/** All that have this `NAME=VALUE` in the environment they were started with; one that has ended has none. */
+function processesWith(assignment: string): readonly number[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/environ`, "latin1").split("\0").includes(assignment);
+      } catch {
+        // Gone while we looked.
+        return false;
+      }
+    });
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // Gone by itself.
+  }
 }
 
 function status(words: readonly string[]): Promise<number> {
