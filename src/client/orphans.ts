@@ -16,6 +16,8 @@ import type { Clock, Timer } from "../base/clock.ts";
 export interface OrphanGuard {
   /** To be called at the start of each task; costs nothing but the first time. */
   taskStarted(): void;
+  /** All that runs now is to last: the guard is told at once. */
+  lasting(): void;
   /** The client ends in order: what runs now may go on. */
   close(): void;
 }
@@ -156,6 +158,14 @@ export function guardOrphans(
   return {
     taskStarted() {
       if (timer === null && !closed) timer = clock.after(firstLookMs, look);
+    },
+    lasting() {
+      if (closed) return;
+      if (guard === null) start();
+      const now = sessions();
+      tell(now.join(" "));
+      seen = new Set(now);
+      timer ??= clock.after(lookMs, look);
     },
     close() {
       if (closed) return;

@@ -29,6 +29,8 @@ const firstRetryMs = 100;
 const longestRetryMs = 5000;
 /** A server that answers no beat for this many beats is not there any more. */
 const missedBeats = 3;
+/** A key that was good before and is refused this many times in a row is not the one of this server. */
+const mostDoubts = 4;
 /** A client that is woken this much too late did not run meanwhile, milliseconds. */
 const sleptMs = 1000;
 
@@ -153,8 +155,9 @@ function tryAgain(
   const limitMs = state.met ? settings.reconnectMs : settings.connectMs;
   const tries = link.tries + 1;
   const retryAt = now + pauseMs(state, link.tries);
-  // A server that spoke TLS before, and is being started again perhaps, does not do without from now on.
-  const hopeless = permanent && !(state.met && problem === "tls");
+  // A server that spoke TLS before, and is being started again perhaps, does not do without from now on. A proof may be damaged on its way.
+  const passing = problem === "tls" || (problem === "key" && tries < mostDoubts);
+  const hopeless = permanent && !(state.met && passing);
   if (hopeless || retryAt - link.since > limitMs) {
     // After the first welcome the story is that of a server that went away; how the last attempt failed is a detail of it.
     const gone = { kind: "lost", text: `server disconnected, and could not be reached again (${text})` } as const;
@@ -308,6 +311,7 @@ function startTasks(state: ClientState, now: number, effects: ClientEffect[]): v
       deadline: now + limit,
       interruptAt: Number.POSITIVE_INFINITY,
       stopping: null,
+      stoppedAt: Number.POSITIVE_INFINITY,
       nextAt: Number.POSITIVE_INFINITY,
       returned: false,
     });
@@ -322,6 +326,8 @@ function end(state: ClientState, outcome: Outcome, now: number, effects: ClientE
   if (entry === undefined) {
     assert(state.abandoned.delete(outcome.id), "a task that ends was running");
     state.lostExecutors--;
+    // Its outcome was reported long ago, without credit for another: there was nothing to run it.
+    state.owesCredit = true;
     effects.push({ kind: "forget", id: outcome.id });
     return;
   }
@@ -337,7 +343,7 @@ function end(state: ClientState, outcome: Outcome, now: number, effects: ClientE
     effects.push({ kind: "forget", id: outcome.id });
   }
   // What ended by itself before its signal was not cut off. After it even status 0 may mean "stopped, as you wished".
-  if (entry.returned && entry.stopping !== null) {
+  if (entry.returned && outcome.completionTime >= entry.stoppedAt) {
     state.outboxReturned.push({ id: outcome.id, lease: outcome.lease });
     state.owesCredit = true;
     return;
@@ -425,6 +431,7 @@ function send(
   effects: ClientEffect[],
 ): void {
   entry.stopping = signal;
+  entry.stoppedAt = Math.min(entry.stoppedAt, now);
   entry.nextAt = now + state.settings.signalWaitMs;
   effects.push({ kind: "signal", id: entry.task.id, signal });
 }

@@ -45,6 +45,8 @@ export interface RunningTask {
   interruptAt: number;
   /** null: not being stopped. */
   stopping: Stopping | null;
+  /** When the first signal was sent; Infinity: none. */
+  stoppedAt: number;
   /** When the next, harder signal is due. */
   nextAt: number;
   /** Given back unfinished when it ends, instead of reported. */

@@ -103,7 +103,7 @@ export async function musterCrew(orders: readonly Order[], options: CrewOptions)
     for (const [index, order] of orders.entries()) {
       if (index > 0 && index % perTurn === 0) await new Promise<void>((resume) => setImmediate(resume));
       start(order);
-      guard.taskStarted();
+      guard.lasting();
     }
   } catch (error) {
     await disband(0);

@@ -207,8 +207,12 @@ function definedOf(env: Readonly<Record<string, string | undefined>>): Record<st
 /** Settings that have no option of `hs client`, and that a client on another host may have no file of. */
 const clientSettings = ["client.heartrate", "client.connect", "client.reconnect", "task.cwd"] as const;
 
+/** Seconds. Nobody else knows the key of this run: when it is gone for longer than a break of the network, it does not come back. */
+const leastReconnect = 60;
+
 function settingsOfClients(config: Config): Record<string, string> {
-  const found: Record<string, string> = {};
+  const reconnect = Math.max(leastReconnect, config.integer("server.grace") ?? 0);
+  const found: Record<string, string> = { HYPERSHELL_CLIENT_RECONNECT: `${reconnect}` };
   for (const key of clientSettings) {
     const { source } = config.origin(key);
     const value = config.raw(key);

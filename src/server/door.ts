@@ -304,7 +304,7 @@ export function runServer(options: ServerOptions): Server {
           intakes.delete(link);
           if (clientId !== null && links.get(clientId) === link) {
             links.delete(clientId);
-            box.push({ kind: "disconnected", clientId });
+            box.push({ kind: "disconnected", clientId, error: error?.message ?? null });
           }
         },
       });

@@ -14,8 +14,8 @@ export type ServerEvent =
       readonly clientId: string;
       readonly message: Exclude<ClientMessage, { kind: "hello" }>;
     }
-  /** The connection of a client ended, with or without a bye before. */
-  | { readonly kind: "disconnected"; readonly clientId: string }
+  /** The connection of a client ended, with or without a bye before. `error` null: in order. */
+  | { readonly kind: "disconnected"; readonly clientId: string; readonly error: string | null }
   /** The store answered a claim. */
   | { readonly kind: "claimed"; readonly claim: Claim; readonly templates: Templates }
   /** The store knows the client; `adopted` of the tasks that it brought are this server's now. */

@@ -58,7 +58,7 @@ function take(state: ServerState, event: ServerEvent, now: number, effects: Serv
       return;
     }
     case "disconnected":
-      return disconnect(state, event.clientId, now, effects);
+      return disconnect(state, event.clientId, event.error, now, effects);
     case "claimed":
       for (const { id, template } of event.templates) state.templates.set(id, template);
       return takeClaim(state, event.claim, now, effects);

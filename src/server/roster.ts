@@ -268,7 +268,13 @@ function grant(state: ServerState, client: ClientEntry, credit: number): void {
 
 // ---- being gone
 
-export function disconnect(state: ServerState, clientId: string, now: number, effects: ServerEffect[]): void {
+export function disconnect(
+  state: ServerState,
+  clientId: string,
+  error: string | null,
+  now: number,
+  effects: ServerEffect[],
+): void {
   const client = state.clients.get(clientId);
   if (client === undefined) return;
   unseat(state, client);
@@ -277,7 +283,7 @@ export function disconnect(state: ServerState, clientId: string, now: number, ef
     return remove(state, client, false, effects);
   client.standing = { at: "away", since: now };
   state.graceAt = Math.min(state.graceAt, now + state.settings.graceMs);
-  note(effects, "warning", () => `Lost connection to client (${name(client)})`);
+  note(effects, "warning", () => `Lost connection to client (${name(client)})${error === null ? "" : `: ${error}`}`);
 }
 
 /**

@@ -410,7 +410,7 @@ describe("lost clients", () => {
     const bench = new Bench();
     bench.join("a");
     bench.give(task("1"), task("2"));
-    bench.on({ kind: "disconnected", clientId: "a" });
+    bench.on({ kind: "disconnected", clientId: "a", error: null });
     expect(bench.find("commit")).toBeUndefined();
     bench.pass(1000);
     bench.on({ kind: "committed", report: { refused: [] } });
@@ -439,7 +439,7 @@ describe("lost clients", () => {
     const bench = new Bench({ evictMs: 10_000 });
     bench.join("a");
     bench.join("b");
-    bench.on({ kind: "disconnected", clientId: "b" });
+    bench.on({ kind: "disconnected", clientId: "b", error: null });
     bench.pass(4_000);
     bench.now = 1_000_000;
     bench.on({ kind: "woken" });
@@ -479,7 +479,7 @@ describe("lost clients", () => {
     bench.join("a");
     bench.give(task("1"), task("2"));
     const [one] = bench.assigned("a");
-    bench.on({ kind: "disconnected", clientId: "a" });
+    bench.on({ kind: "disconnected", clientId: "a", error: null });
     bench.join("a", 1, { running: [{ id: "1", lease: one!.lease }] });
     expect([...bench.state.clients.get("a")!.held.keys()]).toEqual(["1"]);
     expect(bench.find("commit")?.commit.reverted).toEqual(["2"]);

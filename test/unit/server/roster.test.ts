@@ -243,7 +243,7 @@ describe("the end", () => {
   test("a client that is away holding nothing is not waited for", () => {
     const bench = open();
     bench.join("a");
-    bench.on({ kind: "disconnected", clientId: "a" });
+    bench.on({ kind: "disconnected", clientId: "a", error: null });
     bench.on({ kind: "stopRequested", how: "finish" });
     expect(bench.state.clients.size).toBe(0);
   });

@@ -1,0 +1,109 @@
+/* A client without surroundings, for tests of its reactor: events go in, effects are looked at. */
+import type { ClientEffect } from "../../../src/client/effects.ts";
+import type { ClientEvent } from "../../../src/client/event.ts";
+import { step } from "../../../src/client/reactor.ts";
+import { check, type ClientSettings, type ClientState, newState } from "../../../src/client/state.ts";
+import type { Assignment, Outcome } from "../../../src/task/task.ts";
+import type { ClientMessage } from "../../../src/wire/message.ts";
+
+const settings: ClientSettings = {
+  clientId: "client",
+  host: "node",
+  executors: 2,
+  timeoutMs: null,
+  signalWaitMs: 10_000,
+  idleMs: null,
+  heartMs: 10_000,
+  bundleSize: null,
+  bundleWaitMs: null,
+  connectMs: 15_000,
+  reconnectMs: 60_000,
+  announce: true,
+};
+
+let leases = 0;
+export function task(id: string, more: Partial<Assignment> = {}): Assignment {
+  return {
+    id,
+    lease: ++leases,
+    group: 0,
+    args: `echo ${id}`,
+    submitId: "sub",
+    submitTime: 0,
+    submitHost: "host",
+    scheduleTime: 0,
+    cores: null,
+    memory: null,
+    timeout: null,
+    attempt: 1,
+    previousId: null,
+    tag: { part: 0 },
+    ...more,
+  };
+}
+
+export function outcome(of: Assignment, exitStatus = 0, completionTime = 0): Outcome {
+  return {
+    id: of.id,
+    lease: of.lease,
+    command: of.args,
+    startTime: 0,
+    completionTime,
+    exitStatus,
+    outpath: null,
+    errpath: null,
+    csvpath: null,
+    coresMax: null,
+    memoryMax: null,
+  };
+}
+
+export class Bench {
+  now = 0;
+  readonly state: ClientState;
+  effects: ClientEffect[] = [];
+  /** `rate`: tasks per millisecond that it is used to; at 0.02 it fetches two ahead. */
+  constructor(more: Partial<ClientSettings> = {}, rate = 0.02) {
+    this.state = newState({ ...settings, ...more }, 0);
+    this.state.rate = rate;
+    this.on({ kind: "connected" });
+  }
+  on(...events: ClientEvent[]): ClientEffect[] {
+    this.effects = step(this.state, events, this.now);
+    check(this.state);
+    return this.effects;
+  }
+  welcome(companyMs = 0): this {
+    this.on({ kind: "received", message: { kind: "welcome", serverId: "s", serverHost: "h", companyMs } });
+    return this;
+  }
+  assign(...tasks: Assignment[]): ClientEffect[] {
+    return this.on({ kind: "received", message: { kind: "assign", tasks } });
+  }
+  ended(of: Assignment, exitStatus = 0): ClientEffect[] {
+    return this.on({ kind: "ended", outcome: outcome(of, exitStatus, this.now) });
+  }
+  ack(...of: Assignment[]): ClientEffect[] {
+    return this.on({ kind: "received", message: { kind: "ack", tasks: of.map(({ id, lease }) => ({ id, lease })) } });
+  }
+  started(): string[] {
+    return this.effects.flatMap((effect) => (effect.kind === "start" ? [effect.task.id] : []));
+  }
+  signals(): string[] {
+    return this.effects.flatMap((effect) => (effect.kind === "signal" ? [`${effect.id} ${effect.signal}`] : []));
+  }
+  sent(): ClientMessage[] {
+    return this.effects.flatMap((effect) => (effect.kind === "send" ? [effect.message] : []));
+  }
+  notes(level: string): string[] {
+    return this.effects.flatMap((effect) =>
+      effect.kind === "note" && effect.level === level
+        ? [typeof effect.text === "function" ? effect.text() : effect.text]
+        : [],
+    );
+  }
+  wake(): number {
+    const wake = this.effects.find((effect) => effect.kind === "wake");
+    return wake?.kind === "wake" ? wake.at : Number.NaN;
+  }
+}

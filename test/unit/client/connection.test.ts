@@ -1,0 +1,205 @@
+import { describe, expect, test } from "bun:test";
+import type { ClientEvent } from "../../../src/client/event.ts";
+import type { Assignment } from "../../../src/task/task.ts";
+import { Bench, task } from "./bench.ts";
+
+describe("the connection", () => {
+  const lost: ClientEvent = { kind: "disconnected", error: "reset" };
+  const refused: ClientEvent = { kind: "connectFailed", problem: "refused", text: "refused", permanent: false };
+
+  /** The first attempt is made at once; for the others lets time pass. Answers it. */
+  function attempt(bench: Bench, answer: ClientEvent): void {
+    if (bench.state.link.at === "down") {
+      bench.now = bench.wake();
+      bench.on({ kind: "woken" });
+      expect(bench.effects.map(({ kind }) => kind)).toContain("connect");
+    }
+    expect(bench.state.link.at).toBe("connecting");
+    bench.on(answer);
+  }
+
+  test("a client that lost its server goes on, and says what it has when it is back", () => {
+    const bench = new Bench({ executors: 1 }).welcome();
+    const [a, b, c] = [task("a"), task("b"), task("c")];
+    bench.now = 5000;
+    bench.assign(a, b, c);
+    bench.on(lost);
+    bench.ended(a);
+    expect(bench.started()).toEqual(["b"]);
+    expect(bench.sent()).toEqual([]);
+    attempt(bench, { kind: "connected" });
+    const of = ({ id, lease }: Assignment) => ({ id, lease });
+    const [hello, results] = bench.sent();
+    expect(hello).toMatchObject({ kind: "hello", running: [of(b), of(c)], finished: [of(a)], credit: 1 });
+    expect(results).toMatchObject({ kind: "results", outcomes: [{ id: "a", exitStatus: 0 }], credit: 0 });
+  });
+
+  test("an outcome that was sent and not acknowledged is sent again", () => {
+    const bench = new Bench().welcome();
+    const a = task("a");
+    bench.assign(a);
+    bench.ended(a);
+    expect(bench.sent()).toHaveLength(1);
+    bench.on(lost);
+    attempt(bench, { kind: "connected" });
+    expect(bench.sent()[1]).toMatchObject({ kind: "results", outcomes: [{ id: "a" }] });
+  });
+
+  test("pauses between attempts grow, and after the limit the client stops its tasks and says why", () => {
+    const bench = new Bench({ reconnectMs: 3000 }).welcome();
+    bench.now = 1000;
+    const a = task("a");
+    bench.assign(a);
+    bench.on(lost);
+    bench.on(refused);
+    const pauses: number[] = [];
+    while (bench.state.phase.at === "working") {
+      const before = bench.now;
+      attempt(bench, refused);
+      pauses.push(bench.now - before);
+    }
+    expect(Math.max(...pauses)).toBeGreaterThan(2 * pauses[0]!);
+    expect(bench.now).toBeLessThanOrEqual(4000);
+    expect(bench.signals()).toEqual(["a SIGINT"]);
+    bench.ended(a, 130);
+    bench.on({ kind: "groupSeen", id: "a", alive: false });
+    expect(bench.state.failure?.kind).toBe("lost");
+    expect(bench.state.failure?.text).toContain("refused");
+    expect(bench.state.phase.at).toBe("done");
+  });
+
+  test("what breaks again and again is tried again ever more slowly, until it holds", () => {
+    const bench = new Bench().welcome();
+    const pauses: number[] = [];
+    for (let n = 0; n < 6; n++) {
+      const lostAt = bench.now;
+      bench.on(lost);
+      attempt(bench, { kind: "connected" });
+      pauses.push(bench.now - lostAt);
+      bench.on({ kind: "received", message: { kind: "welcome", serverId: "s", serverHost: "h", companyMs: 0 } });
+    }
+    expect(pauses.at(-1)!).toBeGreaterThan(4 * pauses[0]!);
+    bench.now += 5000;
+    const lostAt = bench.now;
+    bench.on(lost);
+    expect(bench.effects.map(({ kind }) => kind)).toContain("connect");
+    expect(bench.now).toBe(lostAt);
+  });
+
+  test("what will not change is not tried again", () => {
+    const bench = new Bench().welcome();
+    bench.now = 5000;
+    bench.on(lost);
+    attempt(bench, { kind: "connectFailed", problem: "version", text: "another version", permanent: true });
+    expect([bench.state.failure?.kind, bench.state.phase.at]).toEqual(["version", "done"]);
+  });
+
+  test("a key that was good before is doubted only when it is refused again and again", () => {
+    const bench = new Bench().welcome();
+    bench.on(lost);
+    let refusals = 0;
+    for (; bench.state.phase.at !== "done"; refusals++)
+      attempt(bench, { kind: "connectFailed", problem: "key", text: "wrong key", permanent: true });
+    expect([refusals, bench.state.failure?.kind]).toEqual([3, "key"]);
+  });
+
+  test("a server that answers no beats is as good as gone", () => {
+    const bench = new Bench({ heartMs: 1000 }).welcome();
+    for (let beats = 0; beats < 2; beats++) {
+      bench.now = bench.wake();
+      bench.on({ kind: "woken" });
+      expect(bench.sent()).toEqual([{ kind: "beat" }]);
+      bench.on({ kind: "received", message: { kind: "beat" } });
+    }
+    for (let i = 0; i < 3; i++) {
+      bench.now = bench.wake();
+      bench.on({ kind: "woken" });
+    }
+    expect(bench.effects.map(({ kind }) => kind)).toContain("hangUp");
+    expect(bench.state.link.at).not.toBe("up");
+  });
+
+  test("a server that takes the connection and drops it before its welcome is tried again ever more slowly, up to the limit", () => {
+    const bench = new Bench({ connectMs: 2000 });
+    const triedAt: number[] = [];
+    for (;;) {
+      triedAt.push(bench.now);
+      bench.on({ kind: "connected" });
+      bench.on({ kind: "disconnected", error: null });
+      if (bench.state.phase.at === "done") break;
+      bench.now = bench.wake();
+      bench.on({ kind: "woken" });
+    }
+    expect(triedAt.length).toBeGreaterThan(2);
+    expect(triedAt.length).toBeLessThan(8);
+    expect(bench.state.failure).toEqual({ kind: "lost", text: "it ended the connection" });
+  });
+
+  test("a task that comes back while it is still being stopped here starts when nothing of it is left", () => {
+    const bench = new Bench({ executors: 2 }).welcome();
+    const [a, again, b] = [task("a"), task("a", { lease: 77 }), task("b")];
+    bench.assign(a);
+    bench.now = 1000;
+    bench.on({ kind: "received", message: { kind: "drop", tasks: [{ id: "a", lease: a.lease }] } });
+    bench.assign(again, b);
+    expect(bench.started()).toEqual(["b"]);
+    bench.ended(a, 130);
+    expect(bench.started()).toEqual([]);
+    bench.on({ kind: "groupSeen", id: "a", alive: false });
+    expect(bench.started()).toEqual(["a"]);
+    bench.ended(again);
+    expect(bench.state.unacked.get("a")?.lease).toBe(77);
+  });
+
+  test("the time in which the client itself did not run is held against no server", () => {
+    const bench = new Bench({ heartMs: 1000 }).welcome();
+    bench.now = 1_000_000;
+    bench.on({ kind: "woken" });
+    expect(bench.effects.map(({ kind }) => kind)).not.toContain("hangUp");
+    expect(bench.state.link.at).toBe("up");
+  });
+
+  test("tasks that are another client's by now are stopped, not reported, and make room", () => {
+    const bench = new Bench({ executors: 1 }).welcome();
+    const [a, b] = [task("a"), task("b")];
+    bench.assign(a, b);
+    bench.now = 1000;
+    bench.on({ kind: "received", message: { kind: "drop", tasks: [a, b].map(({ id, lease }) => ({ id, lease })) } });
+    expect(bench.signals()).toEqual(["a SIGINT"]);
+    bench.ended(a, 130);
+    const messages = [...bench.sent()];
+    bench.on({ kind: "groupSeen", id: "a", alive: false });
+    messages.push(...bench.sent());
+    expect(messages).toContainEqual({ kind: "returned", tasks: [{ id: "a", lease: a.lease }] });
+    expect(messages.some((each) => each.kind === "results" && each.credit > 0)).toBe(true);
+    expect(bench.state.unacked.size).toBe(0);
+  });
+
+  test("a client that nobody waits for leaves at once when it is out of touch, one with outcomes tries on", () => {
+    const empty = new Bench().welcome();
+    empty.on(lost, { kind: "stopRequested", how: "finish", reason: "SIGUSR1" });
+    expect(empty.state.phase.at).toBe("done");
+    const bench = new Bench().welcome();
+    const a = task("a");
+    bench.assign(a);
+    bench.ended(a);
+    bench.on(lost, { kind: "stopRequested", how: "finish", reason: "SIGUSR1" });
+    expect(bench.state.phase.at).toBe("leaving");
+    bench.on({ kind: "stopRequested", how: "abort", reason: "SIGINT" });
+    expect(bench.state.phase.at).toBe("done");
+  });
+
+  test("a client that was stopped for long starts nothing before its server has answered", () => {
+    const bench = new Bench({ executors: 1, heartMs: 1000 }).welcome();
+    const [a, b] = [task("a"), task("b")];
+    bench.assign(a, b);
+    bench.now = bench.wake() + 60_000;
+    // What had come before it was stopped is no answer.
+    bench.on({ kind: "received", message: { kind: "submission", id: "sub", template: null } });
+    expect(bench.sent()).toEqual([{ kind: "beat" }]);
+    bench.ended(a);
+    expect(bench.started()).toEqual([]);
+    bench.on({ kind: "received", message: { kind: "beat" } });
+    expect(bench.started()).toEqual(["b"]);
+  });
+});
