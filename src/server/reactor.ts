@@ -143,6 +143,7 @@ function assign(state: ServerState, client: ClientEntry, count: number, now: num
 function claim(state: ServerState, now: number, effects: ServerEffect[]): void {
   if (state.phase.at !== "running" || state.claim.at === "asked") return;
   if (state.claim.at !== "due" && now < pollAt(state)) return;
+  if (isReturning(state)) return;
   const { executors, credit } = state.present;
   const target = Math.min(Math.max(executors, readyFloor), readyCeiling);
   // Without a client nothing is taken, but the answer tells whether there is anything to do at all.
@@ -161,6 +162,11 @@ function claim(state: ServerState, now: number, effects: ServerEffect[]): void {
   });
 }
 
+/** A claim beside it might take what is given back, and lose it again if it was given back twice. */
+function isReturning({ settling, settlingFrees, outbox }: ServerState): boolean {
+  return outbox.reverted.length > 0 || (settling !== null && settlingFrees);
+}
+
 function takeClaim(state: ServerState, answer: Claim, now: number, effects: ServerEffect[]): void {
   assert(state.claim.at === "asked", "one claim at a time");
   // Something may have changed after the store had looked: an empty answer is then not taken at its word.
@@ -174,8 +180,10 @@ function takeClaim(state: ServerState, answer: Claim, now: number, effects: Serv
       if (answer.tasks.length > 0) state.idlePolls = 0;
       state.group ??= answer.group;
       for (const task of answer.tasks) {
-        if (adopted?.has(task.id)) continue;
-        if (state.phase.at === "running") state.ready.push(task);
+        if (adopted?.has(task.id)) {
+          // Its client has it, or is gone again: whether the claim came before or after the return, nobody is left with the task but the store.
+          if (!state.holders.has(task.id)) giveBack(state, task);
+        } else if (state.phase.at === "running") state.ready.push(task);
         else giveBack(state, task);
       }
       return;
@@ -276,6 +284,7 @@ function conclude(state: ServerState, now: number, effects: ServerEffect[]): voi
 
 function pollAt(state: ServerState): number {
   const { claim } = state;
+  if (isReturning(state)) return Number.POSITIVE_INFINITY;
   if (claim.at !== "empty" && claim.at !== "blocked") return Number.POSITIVE_INFINITY;
   return claim.since + pauseMs(state);
 }

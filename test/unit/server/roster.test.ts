@@ -205,6 +205,24 @@ describe("coming back", () => {
   });
 });
 
+describe("tasks between claim and client", () => {
+  test("what was adopted for a client that is gone again, and comes with a claim, is given back before anything is claimed", () => {
+    const bench = open({ graceMs: 0 });
+    bench.join("b");
+    expect(bench.state.claim.at).toBe("asked");
+    const asked = bench.hello("a", [{ id: "1", lease: 3 }]);
+    bench.on({ kind: "disconnected", clientId: "a", error: null });
+    bench.registered("a", asked?.number, [task("1")]);
+    expect(bench.find("commit")?.commit.reverted).toEqual(["1"]);
+    bench.on({ kind: "committed", report: { refused: [] } });
+    bench.gives(task("1"));
+    expect(bench.find("commit")?.commit.reverted).toEqual(["1"]);
+    expect(bench.find("claim")).toBeUndefined();
+    bench.on({ kind: "committed", report: { refused: [] } });
+    expect(bench.find("claim")).toBeDefined();
+  });
+});
+
 describe("a dead predecessor", () => {
   const estate: Estate = { serverId: "dead", clients: ["a", "b"] };
 
