@@ -2,6 +2,7 @@
  * Runs tasks without running anything, for the simulation: each takes its time, ends as it likes, and heeds signals more or less. Its processes are
  * beside the client's: they go on while that is stopped, and die with it.
  */
+import { assert } from "../../src/base/assert.ts";
 import type { Executor, Running } from "../../src/client/executor.ts";
 import type { Assignment, Outcome } from "../../src/task/task.ts";
 import type { Execution, Ledger } from "./ledger.ts";
@@ -16,6 +17,8 @@ export interface Habits {
   readonly longMs: number;
 }
 
+/** A limit is kept by a timer, and a signal takes its time. */
+const slackMs = 1000;
 const numbers = { SIGINT: 2, SIGTERM: 15, SIGKILL: 9 } as const;
 
 export function simulatedExecutor(
@@ -29,6 +32,7 @@ export function simulatedExecutor(
 
   function start(task: Assignment, done: (outcome: Outcome) => void): Running {
     const startTime = world.now();
+    const { stops } = process;
     const execution: Execution = judge.start(clientId(), task, startTime);
     world.mark(`start ${task.id}`);
     world.trace(() => `${process.name} ---- starts ${task.id} (lease ${task.lease})`);
@@ -37,6 +41,9 @@ export function simulatedExecutor(
     function end(exitStatus: number): void {
       if (execution.over) return;
       judge.ended(execution);
+      const overMs = task.timeout === null ? 0 : world.now() - startTime - task.timeout * 1000;
+      if (overMs > slackMs && process.stops === stops)
+        assert(execution.stopped, `task ${task.id} is not left to itself ${overMs} ms after its limit`);
       world.trace(() => `${process.name} ---- ends ${task.id} with ${exitStatus}`);
       const outcome: Outcome = {
         id: task.id,

@@ -36,6 +36,8 @@ export interface Process {
   readonly at: "running" | "stopped" | "ended";
   /** Timers that it set and that are neither over nor cancelled. */
   readonly timers: number;
+  /** How often it was stopped. */
+  readonly stops: number;
   /** Does this in the process: at once, when it goes on, or never. */
   enter(action: () => void): void;
   /** SIGSTOP and SIGCONT. */
@@ -138,6 +140,7 @@ function newProcess(world: World, name: string, traced: boolean): Process {
   let backlog: (() => void)[] = [];
   const endings: ((how: string) => void)[] = [];
   const timers = new Set<() => void>();
+  let stops = 0;
 
   function enter(action: () => void): void {
     if (state === "ended") return;
@@ -190,6 +193,9 @@ function newProcess(world: World, name: string, traced: boolean): Process {
     get timers() {
       return timers.size;
     },
+    get stops() {
+      return stops;
+    },
     clock: {
       now: world.now,
       after: timer,
@@ -212,6 +218,7 @@ function newProcess(world: World, name: string, traced: boolean): Process {
     stop() {
       if (state !== "running") return;
       state = "stopped";
+      stops++;
       world.mark(`${name} stopped`);
       world.trace(() => `${name} ---- stopped`);
     },
