@@ -29,8 +29,6 @@ const firstRetryMs = 100;
 const longestRetryMs = 5000;
 /** A server that answers no beat for this many beats is not there any more. */
 const missedBeats = 3;
-/** A key that was good before and is refused this many times in a row is not the one of this server. */
-const mostDoubts = 4;
 /** A client that is woken this much too late did not run meanwhile, milliseconds. */
 const sleptMs = 1000;
 
@@ -155,19 +153,20 @@ function tryAgain(
   const limitMs = state.met ? settings.reconnectMs : settings.connectMs;
   const tries = link.tries + 1;
   const retryAt = now + pauseMs(state, link.tries);
-  // A server that spoke TLS before, and is being started again perhaps, does not do without from now on. A proof may be damaged on its way.
-  const passing = problem === "tls" || (problem === "key" && tries < mostDoubts);
-  const hopeless = permanent && !(state.met && passing);
+  // Who has met its server waits for that one. Whatever else answers at its address meanwhile (a server of somebody else, or its own one
+  // started with the wrong settings) may be gone before the work of hours has ended.
+  const hopeless = permanent && !state.met;
   if (hopeless || retryAt - link.since > limitMs) {
     // After the first welcome the story is that of a server that went away; how the last attempt failed is a detail of it.
     const gone = { kind: "lost", text: `server disconnected, and could not be reached again (${text})` } as const;
-    state.failure = state.met && !hopeless ? gone : { kind: problem, text };
+    state.failure = state.met ? gone : { kind: problem, text };
     state.link = { at: "down", since: link.since, tries, retryAt: Number.POSITIVE_INFINITY };
     return leave(state, "abort", "server not reached", now, effects);
   }
-  if (tries === 1) {
-    const limit = formatDuration(limitMs / 1000);
-    note(effects, "warning", `Cannot reach server (${text}) - trying again for ${limit}`);
+  if (!state.troubles.has(problem)) {
+    const left = formatDuration(Math.ceil((link.since + limitMs - now) / 1000));
+    note(effects, "warning", `Cannot reach server (${text}) - trying again for ${left}`);
+    state.troubles.add(problem);
   }
   state.link = { at: "down", since: link.since, tries, retryAt };
 }
@@ -220,6 +219,9 @@ function receive(state: ClientState, message: ServerMessage, now: number, effect
       state.companyMs = Math.min(message.companyMs, state.settings.bundleWaitMs ?? Number.POSITIVE_INFINITY);
       state.serverName = `${serverHost}: ${serverId}`;
       if (state.met) note(effects, "warning", "Connected to server again");
+      // Who was told of trouble is told of its end.
+      else note(effects, state.troubles.size > 0 ? "info" : "debug", `Connected to server (${state.serverName})`);
+      state.troubles.clear();
       state.met = true;
       if (state.link.at === "up") state.link = { ...state.link, welcomedAt: now };
       if (state.serverId !== serverId) effects.push({ kind: "served", serverId, serverHost });

@@ -74,6 +74,8 @@ export interface ClientState {
   link: Link;
   /** A server has said welcome already. */
   met: boolean;
+  /** What kept it from the server since it was lost, or first tried: each kind is told once. */
+  readonly troubles: Set<ProblemKind>;
   /** When the server was last heard, or the connection made. */
   heardAt: number;
   phase:
@@ -132,6 +134,7 @@ export function newState(settings: ClientSettings, now: number): ClientState {
     settings,
     link: { at: "connecting", since: now, tries: 0 },
     met: false,
+    troubles: new Set(),
     heardAt: now,
     phase: { at: "joining" },
     inbox: deque(),

@@ -87,20 +87,42 @@ describe("the connection", () => {
   });
 
   test("what will not change is not tried again", () => {
-    const bench = new Bench().welcome();
-    bench.now = 5000;
+    const bench = new Bench();
     bench.on(lost);
     attempt(bench, { kind: "connectFailed", problem: "version", text: "another version", permanent: true });
     expect([bench.state.failure?.kind, bench.state.phase.at]).toEqual(["version", "done"]);
   });
 
-  test("a key that was good before is doubted only when it is refused again and again", () => {
-    const bench = new Bench().welcome();
+  test("a client that knows its server waits for it, whoever answers at its address meanwhile", () => {
+    const bench = new Bench({ reconnectMs: 60_000 }).welcome();
+    bench.assign(task("a"));
     bench.on(lost);
-    let refusals = 0;
-    for (; bench.state.phase.at !== "done"; refusals++)
+    const warnings: string[] = [];
+    for (const problem of ["key", "version", "certificate", "tls", "key"] as const) {
+      attempt(bench, { kind: "connectFailed", problem, text: problem, permanent: true });
+      warnings.push(...bench.notes("warning"));
+    }
+    expect(warnings.map((text) => text.replace(/\d:\d\d:\d\d$/, "TIME"))).toEqual([
+      "Cannot reach server (key) - trying again for TIME",
+      "Cannot reach server (version) - trying again for TIME",
+      "Cannot reach server (certificate) - trying again for TIME",
+      "Cannot reach server (tls) - trying again for TIME",
+    ]);
+    expect([bench.signals(), bench.state.phase.at]).toEqual([[], "working"]);
+    while (bench.state.phase.at === "working")
       attempt(bench, { kind: "connectFailed", problem: "key", text: "wrong key", permanent: true });
-    expect([refusals, bench.state.failure?.kind]).toEqual([3, "key"]);
+    const text = "server disconnected, and could not be reached again (wrong key)";
+    expect(bench.state.failure).toEqual({ kind: "lost", text });
+  });
+
+  test("who was told that the server is out of reach is told when it is there", () => {
+    const bench = new Bench().welcome();
+    expect([bench.notes("debug"), bench.notes("info")]).toEqual([["Connected to server (h: s)"], []]);
+    const late = new Bench();
+    late.on(lost);
+    attempt(late, { kind: "connected" });
+    late.welcome();
+    expect([late.notes("debug"), late.notes("info")]).toEqual([[], ["Connected to server (h: s)"]]);
   });
 
   test("a server that answers no beats is as good as gone", () => {
