@@ -100,6 +100,7 @@ test("words that were shown as a command are the same words again", () => {
     fc.property(fc.array(fc.string({ unit: "binary" })), (words) => {
       expect(splitWords(shownCommand(words), "--launcher")).toEqual(words);
     }),
+    { numRuns: 40 },
   );
 });
 

@@ -54,7 +54,7 @@ describe("words", () => {
         const { stdout } = Bun.spawnSync(["/bin/sh", "-c", `for word in ${line}; do printf '%s\\0' "$word"; done`]);
         expect(stdout.toString()).toBe(list.map((word) => `${word}\0`).join(""));
       }),
-      { numRuns: 60 },
+      { numRuns: 25 },
     );
   });
 });

@@ -223,7 +223,7 @@ describe("a frame is refused, with message and field named, when", () => {
   });
 
   test("it is deep or long, and the text stays short", () => {
-    for (const text of ["[".repeat(5_000_000), `"${"x".repeat(5_000_000)}"`, `{"kind":"${"x".repeat(5_000_000)}"}`]) {
+    for (const text of ["[".repeat(1_000_000), `"${"x".repeat(1_000_000)}"`, `{"kind":"${"x".repeat(1_000_000)}"}`]) {
       const read = (): PeerMessage => decodePeer(text);
       expect(read).toThrow(WireProblem);
       try {
