@@ -44,9 +44,15 @@ interface Place extends Disposable {
 /** Without the common beginning: `AUTH`, `TLS_CERT`. */
 type Settings = Readonly<Record<string, string>>;
 
-function openPlace(): Place {
+/** Unless it is fresh, it has its certificate already: making one takes a while. */
+function openPlace({ fresh = false } = {}): Place {
   const path = realpathSync(mkdtempSync(join(tmpdir(), "hs-security-")));
   mkdirSync(join(path, "home"));
+  if (!fresh) {
+    mkdirSync(join(path, "site/lib/tls"), { recursive: true });
+    writeFileSync(join(path, "site/lib/tls/server.key"), privateKey, { mode: 0o600 });
+    writeFileSync(join(path, "site/lib/tls/server.crt"), certificate);
+  }
   const said: string[] = [];
   const loggers: Loggers = (name) => {
     const at = (level: string) => (text: Text) =>
@@ -88,7 +94,7 @@ async function refusalOf(access: Promise<unknown>): Promise<string> {
 
 describe("the key", () => {
   test("a server without one, or with the placeholder, does not start", async () => {
-    using place = openPlace();
+    using place = openPlace({ fresh: true });
     for (const key of ["<not-secure>", ""])
       expect(await refusalOf(place.server({}, { key }))).toStartWith(
         "2 [] Refusing to run server without authentication key",
@@ -183,7 +189,7 @@ test("only addresses of this host alone are loopback", () => {
 
 describe("a server", () => {
   test("makes its certificate once, and says where and which", async () => {
-    using place = openPlace();
+    using place = openPlace({ fresh: true });
     const file = join(place.path, "site", "lib", "tls", "server.crt");
     const { tls } = await place.server();
     expect(tls?.cert).toBe(readFileSync(file, "utf8"));
@@ -197,7 +203,7 @@ describe("a server", () => {
   });
 
   test("without TLS has none, and is warned", async () => {
-    using place = openPlace();
+    using place = openPlace({ fresh: true });
     expect(await place.server({}, { noTls: true })).toEqual({ key: goodKey, tls: null });
     expect(await place.server({ TLS_ENABLED: "false" })).toEqual({ key: goodKey, tls: null });
     const warning = "WARNING server: TLS is disabled - this is not recommended for production!";
@@ -206,7 +212,7 @@ describe("a server", () => {
   });
 
   test("where none can be kept has one for this run, and says so", async () => {
-    using place = openPlace();
+    using place = openPlace({ fresh: true });
     mkdirSync(join(place.path, "site", "lib"), { recursive: true });
     place.file("site/lib/tls", "in the way");
     const { tls } = await place.server();
@@ -274,7 +280,7 @@ describe("a server", () => {
 
 describe("a client", () => {
   test("makes no certificate, and goes by the proof of the key", async () => {
-    using place = openPlace();
+    using place = openPlace({ fresh: true });
     for (const cafile of ["<auto>", ""]) {
       expect((await place.client({ TLS_CAFILE: cafile })).tls).toEqual({
         ca: null,
