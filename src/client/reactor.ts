@@ -9,6 +9,7 @@ import type { Assignment, Outcome } from "../task/task.ts";
 import type { Lease, LeaveKind, ServerMessage } from "../wire/message.ts";
 import type { ClientEffect } from "./effects.ts";
 import type { ClientEvent } from "./event.ts";
+import { longestPauseMs, pauseMs } from "./pause.ts";
 import { type ClientState, isHere, type RunningTask } from "./state.ts";
 
 /**
@@ -23,12 +24,10 @@ const aheadMs = 100;
 const settledMs = 100;
 /** How often the groups of stopped tasks are looked at until nothing of them is left, milliseconds. */
 const lingerMs = 20;
-
-/** First and longest pause between two attempts to connect, milliseconds. */
-const firstRetryMs = 100;
-const longestRetryMs = 5000;
 /** A server that answers no beat for this many beats is not there any more. */
 const missedBeats = 3;
+/** Who is told to go at once gives the server this long to hear what it gives back, milliseconds. */
+const partingMs = 1000;
 /** A client that is woken this much too late did not run meanwhile, milliseconds. */
 const sleptMs = 1000;
 
@@ -44,7 +43,7 @@ export function step(state: ClientState, events: readonly ClientEvent[], now: nu
   pushStopping(state, now, effects);
   idle(state, now, effects);
   beat(state, now, effects);
-  conclude(state, effects);
+  conclude(state, now, effects);
   if (isDone(state)) return effects;
   state.wakeAt = nextWake(state);
   effects.push({ kind: "wake", at: state.wakeAt });
@@ -79,6 +78,8 @@ function take(state: ClientState, event: ClientEvent, now: number, effects: Clie
         entry.nextAt = now + state.settings.signalWaitMs;
         effects.push({ kind: "signal", id, signal: "SIGKILL" });
       }
+      if (state.phase.at === "gone" || (state.phase.at === "leaving" && state.phase.how === "abort"))
+        state.leaveBy = Math.min(state.leaveBy, now + partingMs);
       return;
     case "connected":
       return enter(state, now, effects);
@@ -115,19 +116,15 @@ function enter(state: ClientState, now: number, effects: ClientEffect[]): void {
 }
 
 function lose(state: ClientState, error: string | null, now: number, effects: ClientEffect[]): void {
-  if (state.phase.at === "gone") {
-    state.phase = { at: "done" };
-    effects.push({ kind: "finish" });
-    return;
-  }
+  if (state.phase.at === "gone") return finish(state, effects);
   const { link } = state;
   if (link.at !== "up") return;
   note(effects, "warning", `Lost connection to server${error === null ? "" : `: ${error}`}`);
   state.granted = 0;
   if (link.welcomedAt !== null) {
     // What breaks again at once is not mended by trying faster.
-    const steady = now - link.welcomedAt >= longestRetryMs;
-    const retryAt = steady ? now : now + pauseMs(state, link.tries);
+    const steady = now - link.welcomedAt >= longestPauseMs;
+    const retryAt = steady ? now : now + pauseMs(state.settings.clientId, link.tries);
     state.link = { at: "down", since: now, tries: steady ? 0 : link.tries + 1, retryAt };
     return;
   }
@@ -152,7 +149,7 @@ function tryAgain(
   const { settings } = state;
   const limitMs = state.met ? settings.reconnectMs : settings.connectMs;
   const tries = link.tries + 1;
-  const retryAt = now + pauseMs(state, link.tries);
+  const retryAt = now + pauseMs(state.settings.clientId, link.tries);
   // Who has met its server waits for that one. Whatever else answers at its address meanwhile (a server of somebody else, or its own one
   // started with the wrong settings) may be gone before the work of hours has ended.
   const hopeless = permanent && !state.met;
@@ -169,17 +166,6 @@ function tryAgain(
     state.troubles.add(problem);
   }
   state.link = { at: "down", since: link.since, tries, retryAt };
-}
-
-function pauseMs({ settings }: ClientState, tries: number): number {
-  return Math.min(firstRetryMs * 2 ** tries, longestRetryMs) * spread(settings.clientId, tries + 1);
-}
-
-/** Between a half and one and a half, different for each client: a thousand of them do not knock at the same moment. */
-function spread(clientId: string, tries: number): number {
-  let hash = tries;
-  for (let i = 0; i < clientId.length; i++) hash = (Math.imul(hash, 31) + clientId.charCodeAt(i)) >>> 0;
-  return 0.5 + (hash % 1024) / 1024;
 }
 
 function keepLink(state: ClientState, now: number, effects: ClientEffect[]): void {
@@ -543,15 +529,16 @@ function beat(state: ClientState, now: number, effects: ClientEffect[]): void {
   note(effects, "trace", () => `Heartbeat - running (${state.settings.host}: ${state.settings.clientId})`);
 }
 
-function conclude(state: ClientState, effects: ClientEffect[]): void {
-  if (state.phase.at !== "leaving" || state.running.size > 0 || state.lingering.size > 0) return;
+function conclude(state: ClientState, now: number, effects: ClientEffect[]): void {
+  const { phase } = state;
+  if (!isEmpty(state)) return;
+  if (now >= state.leaveBy) return finish(state, effects);
+  if (phase.at !== "leaving") return;
   if (state.link.at !== "up") {
     // Outcomes are worth waiting for the server, unless somebody is in a hurry.
-    const inHand = state.unacked.size > 0 && state.phase.how !== "abort";
+    const inHand = state.unacked.size > 0 && phase.how !== "abort";
     if (inHand && state.failure === null) return;
-    state.phase = { at: "done" };
-    effects.push({ kind: "finish" });
-    return;
+    return finish(state, effects);
   }
   // `report` ran before what was given back in this very step: the rest goes out now.
   if (state.outboxReturned.length > 0) {
@@ -559,18 +546,32 @@ function conclude(state: ClientState, effects: ClientEffect[]): void {
     state.outboxReturned = [];
   }
   if (state.outbox.length > 0 || state.unacked.size > 0) return;
-  effects.push({ kind: "send", message: { kind: "bye", reason: state.phase.reason } });
+  effects.push({ kind: "send", message: { kind: "bye", reason: phase.reason } });
   note(effects, "trace", () => `Heartbeat - final (${state.settings.host}: ${state.settings.clientId})`);
   state.phase = { at: "gone" };
+}
+
+/** It leaves, and nothing runs any more. */
+function isEmpty({ phase, running, lingering }: ClientState): boolean {
+  return (phase.at === "leaving" || phase.at === "gone") && running.size === 0 && lingering.size === 0;
+}
+
+function finish(state: ClientState, effects: ClientEffect[]): void {
+  const { size } = state.unacked;
+  if (size > 0)
+    note(effects, "warning", `The server has not confirmed ${size} tasks that ended here, they may be run again`);
+  state.phase = { at: "done" };
+  effects.push({ kind: "finish" });
 }
 
 // ---- time
 
 function nextWake(state: ClientState): number {
-  let at = Number.POSITIVE_INFINITY;
-  if (state.link.at === "down") at = state.link.retryAt;
+  let at = isEmpty(state) ? state.leaveBy : Number.POSITIVE_INFINITY;
+  if (state.link.at === "down") at = Math.min(at, state.link.retryAt);
   else if (state.link.at === "up")
     at = Math.min(
+      at,
       state.heardAt + silenceMs(state),
       state.phase.at === "gone" ? Number.POSITIVE_INFINITY : state.nextBeat,
     );

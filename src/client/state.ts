@@ -85,6 +85,8 @@ export interface ClientState {
     /** Said bye, waits for the end of the connection. */
     | { readonly at: "gone" }
     | { readonly at: "done" };
+  /** When it goes, whatever the server has not heard by then; Infinity: in its own time. */
+  leaveBy: number;
   readonly inbox: Deque<Assignment>;
   readonly running: Map<string, RunningTask>;
   readonly lingering: Map<string, Lingering>;
@@ -137,6 +139,7 @@ export function newState(settings: ClientSettings, now: number): ClientState {
     troubles: new Set(),
     heardAt: now,
     phase: { at: "joining" },
+    leaveBy: Number.POSITIVE_INFINITY,
     inbox: deque(),
     running: new Map(),
     lingering: new Map(),

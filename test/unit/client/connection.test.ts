@@ -211,6 +211,40 @@ describe("the connection", () => {
     expect(bench.state.phase.at).toBe("done");
   });
 
+  test("a second Ctrl-C does not wait for a server that does not answer, and what it has not confirmed is told", () => {
+    const bench = new Bench().welcome();
+    const [a, b] = [task("a"), task("b")];
+    bench.assign(a, b);
+    bench.ended(a);
+    bench.on({ kind: "stopRequested", how: "abort", reason: "SIGINT" });
+    bench.on({ kind: "killRequested" });
+    expect(bench.signals()).toEqual(["b SIGKILL"]);
+    bench.now = 5000;
+    bench.on({ kind: "woken" });
+    expect(bench.wake()).toBeGreaterThan(bench.now);
+    bench.ended(b, 137);
+    bench.on({ kind: "groupSeen", id: "b", alive: false });
+    expect(bench.state.phase.at).toBe("done");
+    expect(bench.notes("warning")).toEqual([
+      "The server has not confirmed 1 tasks that ended here, they may be run again",
+    ]);
+  });
+
+  test("a second Ctrl-C leaves the server a moment to hear what is given back", () => {
+    const bench = new Bench().welcome();
+    const a = task("a");
+    bench.assign(a);
+    bench.on({ kind: "stopRequested", how: "abort", reason: "SIGINT" });
+    bench.on({ kind: "killRequested" });
+    const messages = [...bench.ended(a, 137), ...bench.on({ kind: "groupSeen", id: "a", alive: false })];
+    const kinds = messages.flatMap((effect) => (effect.kind === "send" ? [effect.message.kind] : []));
+    expect([kinds, bench.state.phase.at]).toEqual([["returned", "bye"], "gone"]);
+    bench.now = bench.wake();
+    expect(bench.now).toBe(1000);
+    bench.on({ kind: "woken" });
+    expect(bench.state.phase.at).toBe("done");
+  });
+
   test("a client that was stopped for long starts nothing before its server has answered", () => {
     const bench = new Bench({ executors: 1, heartMs: 1000 }).welcome();
     const [a, b] = [task("a"), task("b")];
