@@ -266,7 +266,7 @@ function drop(state: ClientState, tasks: readonly Lease[], now: number, effects:
     if (entry === undefined) {
       waiting.add(`${id} ${lease}`);
     } else if (entry.task.lease === lease) {
-      note(effects, "warning", `Stopping task that was given to another client (${id})`);
+      note(effects, "warning", `Stopping task that is not this client's any more (${id})`);
       entry.returned = true;
       interrupt(state, entry, now, effects);
     }

@@ -6,6 +6,7 @@ import { systemClock } from "../base/clock.ts";
 import { messageOf, TransientError } from "../base/errors.ts";
 import { newId } from "../base/ids.ts";
 import { hostName, userName } from "../base/process.ts";
+import { formatDuration } from "../base/units.ts";
 import type { Config } from "../config/load.ts";
 import type { Logger, Loggers } from "../log/logger.ts";
 import { runServer, type Server, type ServerReport, serverBeatMs } from "../server/door.ts";
@@ -100,6 +101,13 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     newId,
     log,
   });
+  if (recovery.estates.length > 0) {
+    const clients = recovery.estates.reduce((sum, estate) => sum + estate.clients.length, 0);
+    const patience = formatDuration(graceMs / 1000);
+    log.info(
+      `Tasks that ${clients} clients of the previous server may have wait for these to come back, for ${patience}`,
+    );
+  }
   if (input !== null) {
     const { template, cwd } = options;
     await store.addSubmission({

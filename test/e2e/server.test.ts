@@ -252,6 +252,32 @@ test("a client that comes before its server waits for it", async () => {
   const server = site.start(["hs", "server", "-p", port, "--no-tls"], { stdin: "echo here\n", env: secured });
   expect([(await server.ended).status, (await client.ended).status]).toEqual([0, 0]);
   expect(client.stdout()).toBe("here\n");
+  expect(client.stderr()).toMatch(new RegExp(`INFO \\[hypershell.client\\] Connected to server \\(.*: ${uuid}\\)\n`));
+});
+
+test("a stranger at the address of a dead server ends no client, and the successor says for whom it waits", async () => {
+  await using site = openSite();
+  site.write("tasks.in", "while [ ! -e over ]; do sleep 0.05; done; echo kept\n");
+  expect((await site.hs(["submit", "-f", "tasks.in"])).status).toBe(0);
+  const { server, port } = await startServer(site, ["--forever"]);
+  const client = startClient(site, port, []);
+  await until(
+    () => rows(site).some((row) => row.client_id !== null),
+    () => server.stderr(),
+  );
+  server.kill("SIGKILL");
+  await server.ended;
+  const stranger = site.start(["hs", "server", "--forever", "--no-db", "-p", port, "-k", "another-key-of-tests"]);
+  await client.line(/Cannot reach server \(the server does not accept the key\) - trying again for 0:/);
+  stranger.kill("SIGTERM");
+  await stranger.ended;
+  const successor = site.start(["hs", "server", "--restart", "-p", port], { env: secured });
+  await successor.line(/Tasks that 1 clients of the previous server may have wait for these to come back, for 0:00:30/);
+  await client.line(/Connected to server again/);
+  site.write("over", "");
+  expect([(await successor.ended).status, (await client.ended).status]).toEqual([0, 0]);
+  expect(client.stdout()).toBe("kept\n");
+  expect(rows(site).map((row) => [row.exit_status, row.attempt])).toEqual([[0, 1]]);
 });
 
 test("a client says why it cannot reach its server, in one line, with status 5", async () => {
