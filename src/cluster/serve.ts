@@ -175,6 +175,17 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     }
   }
 
+  /** Whoever had a run drained wants to know whether there is something to go on with. */
+  async function tellKept(): Promise<void> {
+    try {
+      const { unfinished } = await store.survey(scope);
+      if (unfinished === 0) return;
+      log.info(`${unfinished} tasks were not run - they are in the database (run them with --restart)`);
+    } catch (error) {
+      if (!(error instanceof TransientError)) throw error;
+    }
+  }
+
   async function finish(): Promise<ClusterReport> {
     try {
       const report = await server.finished.finally(() => {
@@ -187,7 +198,9 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       // After a signal what is left waits in the database; of what others may be at work on nothing can be said.
       const expected = store.durable && (stoppedBy !== null || scope.kind === "all");
       const left = expected ? 0 : (await store.survey(scope)).unfinished;
-      return conclude(report, loaded, Math.max(left, salvaged), stoppedBy, loggers(options.logger));
+      const concluded = conclude(report, loaded, Math.max(left, salvaged), stoppedBy, loggers(options.logger));
+      if (store.durable && isDraining(stoppedBy) && scope.kind === "submission") await tellKept();
+      return concluded;
     } finally {
       unwatch?.();
       failures?.close();
@@ -215,6 +228,10 @@ export async function serve(options: ServeOptions): Promise<Serving> {
  */
 const localCompanyMs = 3;
 const remoteCompanyMs = 10;
+
+function isDraining(stoppedBy: StopName | null): boolean {
+  return stoppedBy === "SIGUSR1" || stoppedBy === "SIGUSR2";
+}
 
 /** A pipe that has more to say than this, milliseconds, is left to who writes to it. */
 const restMs = 5000;

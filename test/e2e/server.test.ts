@@ -212,6 +212,21 @@ test("SIGUSR1 to a server lets what runs end, sends its clients away, and leaves
   await site.deserted();
 });
 
+test("a finite server that is drained says how much it leaves in the database", async () => {
+  await using site = openSite();
+  site.write("tasks.in", "echo >> started; sleep 1\n".repeat(5));
+  const { server, port } = await startServer(site, ["--no-tls", "tasks.in"]);
+  const client = startClient(site, port, ["-N2", "--no-tls"]);
+  await until(() => site.lines("started").length >= 2, "nothing started");
+  server.kill("SIGUSR1");
+  expect([(await server.ended).status, (await client.ended).status]).toEqual([0, 0]);
+  const left = 5 - finished(site);
+  expect(left).toBeGreaterThan(0);
+  expect(server.stderr()).toContain(
+    `INFO [hypershell.server] ${left} tasks were not run - they are in the database (run them with --restart)`,
+  );
+});
+
 test("SIGUSR2 and SIGINT to a server stop the tasks of its clients", async () => {
   for (const [signal, status, outcome] of [
     ["SIGUSR2", 7, 130],
