@@ -301,7 +301,7 @@ test("Ctrl-C does not wait for a launcher that has brought up no client", async 
   await using site = openSite();
   script(site, "queued", "touch started\nsleep 1000");
   const running = site.start(["hsx", "--launcher=queued"], { stdin: numbers(2), env: path(site) });
-  await until(() => site.exists("started"), "it starts");
+  await until(() => site.exists("started") && unfinished(site) === 2, "it starts, and the input is read");
   running.kill("SIGINT");
   const ended = await running.ended;
   expect([ended.status, unfinished(site)]).toEqual([4, 2]);
