@@ -181,13 +181,15 @@ async function run(parsed: Parsed, context: Context): Promise<number> {
   const idle = parsed.number("timeout") ?? config.number("client.timeout") ?? 0;
   const bundleWait = parsed.number("bundleWait") ?? config.number("client.bundlewait");
   const words = networkWords(parsed);
-  const key = parsed.flag("authStdin") ? await keyFromStdin() : words.key;
+  const { keyVariable } = await import("../cluster/launcher.ts");
+  const { [keyVariable]: runKey, ...env } = context.env;
+  const key = parsed.flag("authStdin") ? await keyFromStdin() : (words.key ?? runKey ?? null);
   const { clientSecurity } = await import("../cluster/security.ts");
   const security = await clientSecurity({ ...words, key, config, loggers: context.loggers, host, role: "client" });
   const { runClientAlone } = await import("../cluster/remote.ts");
   const { stoppedBy } = await runClientAlone({
     instanceId,
-    env: context.env,
+    env,
     cwd: context.cwd,
     config,
     loggers: context.loggers,

@@ -256,6 +256,8 @@ const spec: CommandSpec = {
     "  They find this host by its name, and know a key made for this run: it is in the environment of a launcher and comes to ssh on standard",
     "  input, never on a command line. ssh must get in without asking. What a launcher prints is passed on; when it fails, or ends before",
     "  the tasks do and no client is left, the run ends with status 5 and what did not finish stays in the database.",
+    "  Tasks run in the directory in which their client was started: with srun and mpirun this one, with ssh your home over there;",
+    "  HYPERSHELL_TASK_CWD=$PWD (task.cwd) names another.",
     "",
     "Templates:",
     "  {}                 the line, without its comment",

@@ -39,7 +39,7 @@ const spec: CommandSpec = {
       metavar: "ARGS",
       min: 0,
       max: Infinity,
-      help: "A command, or the name of a file with one command a line ('-' or nothing: standard input).",
+      help: "A command (after -- if it has options), or the name of a file with one command a line ('-' or nothing: standard input).",
     },
   ],
   sections: [
@@ -158,6 +158,7 @@ const spec: CommandSpec = {
   epilog: [
     "Examples:",
     '  hs submit echo "hello world"',
+    "  hs submit -- make -C project",
     "  hs submit -f tasks.in -t site:b",
     "  seq 1000 | hs submit -t group:1 demo --template 'echo {}'",
     "  hs submit <(seq 100) --template 'echo {}'",

@@ -79,6 +79,8 @@ export async function runLaunched(options: LaunchedOptions): Promise<ClusterRepo
   const clients = arrivals(look);
   gate.open((link) => serving.server.attach(clients.watch(link)));
 
+  let failed = true;
+
   /** When nobody brings up clients any more, and there are none, the tasks are left to nobody. */
   function look(): void {
     const { crew } = run;
@@ -99,9 +101,13 @@ export async function runLaunched(options: LaunchedOptions): Promise<ClusterRepo
 
   function onEnd(end: Ended): void {
     look();
+    // Who interrupts a run, or reads why it failed, knows enough. Else it may be a host that was down and took no part.
+    if (end.dismissed && run.over && !hasty()) log.warning(overstaying(end, launch));
     // Of the end of the last one the failure of the run tells.
     if (end.status !== 0 && !end.dismissed && !run.deserted) log.warning(ending(end, launch));
   }
+
+  const hasty = (): boolean => failed || run.stoppedBy === "SIGINT" || run.stoppedBy === "SIGTERM";
 
   const release = onSignals(
     {
@@ -118,7 +124,6 @@ export async function runLaunched(options: LaunchedOptions): Promise<ClusterRepo
     loggers,
     "server",
   );
-  let failed = true;
   try {
     const plan = { ...client, host: address.announce, port: gate.port, tls: security.tls !== null };
     const { orders, env } = makeOrders(options, plan, security.key, log);
@@ -144,8 +149,7 @@ export async function runLaunched(options: LaunchedOptions): Promise<ClusterRepo
     gate.open((link) => dismiss(link, instanceId, host));
     // Who has brought up no client yet has nothing to bring to an end.
     const shortMs = clients.ever ? shortPatienceMs : 0;
-    const hasty = failed || run.stoppedBy === "SIGINT" || run.stoppedBy === "SIGTERM";
-    await run.crew?.disband(hasty ? shortMs : patienceMs + Math.abs(client.delay) * 1000);
+    await run.crew?.disband(hasty() ? shortMs : patienceMs + Math.abs(client.delay) * 1000);
     gate.close();
     release();
   }
@@ -227,9 +231,16 @@ function isOrderly(crew: Crew, client: LaunchedOptions["client"]): boolean {
   return client.idle !== null && crew.ends.every(({ status }) => status === 0);
 }
 
-function ending({ name, status, lastLines }: Ended, launch: Launch): string {
-  const who = launch.kind === "ssh" ? `Client on ${name}` : `Launcher '${name}'`;
-  return `${who} ended with status ${status}${quoted(lastLines)}`;
+function ending(end: Ended, launch: Launch): string {
+  return `${nameOf(end, launch)} ended with status ${end.status}${quoted(end.lastLines)}`;
+}
+
+function overstaying(end: Ended, launch: Launch): string {
+  return `${nameOf(end, launch)} did not end when all was done, and was made to${quoted(end.lastLines)}`;
+}
+
+function nameOf({ name }: Ended, launch: Launch): string {
+  return launch.kind === "ssh" ? `Client on ${name}` : `Launcher '${name}'`;
 }
 
 function quoted(lines: readonly string[]): string {

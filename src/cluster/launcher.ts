@@ -14,7 +14,11 @@ import { quoteForSh } from "../template/quote.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-export const keyVariable = "HYPERSHELL_SERVER_AUTH";
+/**
+ * The key of the run, for the clients alone: it is not among what tasks inherit, whose output often tells their environment. That is why it
+ * does not stand where users have keys of their own, which their tasks may need.
+ */
+export const keyVariable = "HYPERSHELL_RUN_KEY";
 
 /** What a client is to do, as it will stand on its command line. */
 export interface ClientPlan {
@@ -112,10 +116,7 @@ export function shownCommand(words: readonly string[]): string {
   return words.map(quoteForSh).join(" ");
 }
 
-/**
- * The environment of a launcher: that of this program, the variables for tasks, and the key. Another way to give the key would contradict
- * it, so those are left out.
- */
+/** The environment of a launcher: that of this program, the variables for tasks, and the key. */
 export function launcherEnvironment(
   env: Environment,
   exports: Readonly<Record<string, string>>,
@@ -123,7 +124,7 @@ export function launcherEnvironment(
 ): Record<string, string> {
   const merged: Record<string, string> = {};
   for (const [name, value] of Object.entries({ ...env, ...exports })) {
-    if (value !== undefined && !name.startsWith(`${keyVariable}_`)) merged[name] = value;
+    if (value !== undefined) merged[name] = value;
   }
   merged[keyVariable] = key;
   return merged;

@@ -28,7 +28,7 @@ export function remoteVariables(env: Environment): RemoteVariables {
   for (const [name, value] of Object.entries(env)) {
     if (value === undefined || !/^HYPERSHELL_\w+$/.test(name)) continue;
     // The run has a key of its own.
-    if (name === keyVariable || name.startsWith(`${keyVariable}_`)) continue;
+    if (name === keyVariable || /^HYPERSHELL_SERVER_AUTH(?:_|$)/.test(name)) continue;
     if (isSecret(name, value)) withheld.push(name);
     else passed.push(`${name}=${value}`);
   }

@@ -78,7 +78,7 @@ export function fileLayer(name: SiteName, file: string): Layer | null {
 const prefix = "HYPERSHELL_";
 const exportPrefix = "EXPORT_";
 /** Variables with a meaning of their own, which are no settings. */
-const special = new Set(["SITE", "CONFIG_FILE", "PYTHONPATH"]);
+const special = new Set(["SITE", "CONFIG_FILE", "PYTHONPATH", "RUN_KEY"]);
 
 /** Variables for tasks that the environment names: HYPERSHELL_EXPORT_<NAME>, unchanged. */
 export function environmentExports(env: Environment): Map<string, string> {

@@ -62,7 +62,7 @@ test("a launcher brings up clients that share the tasks, and nothing is left of 
 
 test("a client gets its orders on the command line and the key in the environment", async () => {
   await using site = openSite();
-  script(site, "show", 'printf "%s\\n" "$@" >words\nprintf %s "$HYPERSHELL_SERVER_AUTH" >key\nshift 2\nexec "$@"');
+  script(site, "show", 'printf "%s\\n" "$@" >words\nprintf %s "$HYPERSHELL_RUN_KEY" >key\nshift 2\nexec "$@"');
   const words = ["--launcher=show -x 'a b'", "-N3", "-b7", "-w2", "-t", "echo {}", "-d", "0.01", "-S4", "-T9", "-W60"];
   const ended = await site.hsx([...words, "--capture", "-H", "127.0.0.1", "-p", "0", "--no-tls"], {
     stdin: "1\n",
@@ -91,7 +91,7 @@ test("a client gets its orders on the command line and the key in the environmen
   const key = site.read("key");
   expect(key).toMatch(/^[0-9a-f]{32,128}$/);
   expect(ended.stderr).not.toContain(key);
-  expect(ended.stderr).toContain("Launching clients: HYPERSHELL_SERVER_AUTH='***' show -x 'a b' ");
+  expect(ended.stderr).toContain("Launching clients: HYPERSHELL_RUN_KEY='***' show -x 'a b' ");
 });
 
 test("a remote program is named by --remote-exe", async () => {
@@ -116,6 +116,19 @@ test("tasks see what is exported, by the configuration and by the environment", 
   expect([ended.status, ended.stdout]).toEqual([0, "from file, from environment\n"]);
 });
 
+test("tasks see the user's own key, and never that of the run", async () => {
+  await using site = openSite();
+  script(site, "run", 'printf %s "$HYPERSHELL_RUN_KEY" >key\nexec "$@"');
+  const own = "the-users-own-key-1234";
+  const ended = await site.hsx(["--launcher=run"], {
+    stdin: "env\n",
+    env: { ...path(site), HYPERSHELL_SERVER_AUTH: own },
+  });
+  expect(ended.status).toBe(0);
+  expect(linesOf(ended.stdout)).toContain(`HYPERSHELL_SERVER_AUTH=${own}`);
+  expect(ended.stdout).not.toContain(site.read("key"));
+});
+
 test("an mpirun of Open MPI is told to hand the key on, another is not", async () => {
   for (const [version, handsOn] of [
     ["mpirun (Open MPI) 4.1.4", true],
@@ -126,7 +139,7 @@ test("an mpirun of Open MPI is told to hand the key on, another is not", async (
     script(site, "mpirun", `if [ "$1" = --version ]; then echo "${version}"; exit; fi\n${skip}\n${both}`);
     const ended = await site.hsx(["--mpi"], { stdin: numbers(4), env: path(site) });
     expect([ended.status, sorted(ended.stdout), log(ended)]).toEqual([0, ["0", "1", "2", "3"], []]);
-    expect(site.lines("handed").includes("HYPERSHELL_SERVER_AUTH")).toBe(handsOn);
+    expect(site.lines("handed").includes("HYPERSHELL_RUN_KEY")).toBe(handsOn);
   }
 });
 
@@ -437,6 +450,18 @@ test("a host that cannot be reached is told of, and the others go on", async () 
   site.write("told", "");
   const ended = await running.ended;
   expect([ended.status, sorted(ended.stdout)]).toEqual([0, ["0", "1", "2", "3"]]);
+});
+
+test("a host that does not answer is named at the end, and the others do its work", async () => {
+  await using site = openSite();
+  script(site, "ssh", `case "$*" in *mute*) exec sleep 1000 ;; esac\n${ssh}`);
+  const ended = await site.hsx(["--ssh", "a,mute,b"], { stdin: numbers(20), env: path(site) });
+  expect([ended.status, linesOf(ended.stdout).length, log(ended)]).toEqual([
+    0,
+    20,
+    [" WARNING [hypershell.cluster] Client on mute did not end when all was done, and was made to"],
+  ]);
+  expect(site.left()).toEqual([]);
 });
 
 test("no host can be reached: status 5", async () => {

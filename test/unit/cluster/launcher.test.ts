@@ -104,22 +104,23 @@ test("words that were shown as a command are the same words again", () => {
   );
 });
 
-test("a launcher gets the environment, the variables for tasks and the key, and no second way to a key", () => {
-  const env = { PATH: "/bin", GONE: undefined, HYPERSHELL_SERVER_AUTH_ENV: "OTHER", HYPERSHELL_SERVER_AUTH: "old" };
+test("a launcher gets the environment, the variables for tasks and the key of the run beside the user's own", () => {
+  const env = { PATH: "/bin", GONE: undefined, HYPERSHELL_SERVER_AUTH: "own", HYPERSHELL_RUN_KEY: "of an outer run" };
   expect(launcherEnvironment(env, { FOO: "bar" }, "secret")).toEqual({
     PATH: "/bin",
     FOO: "bar",
-    HYPERSHELL_SERVER_AUTH: "secret",
+    HYPERSHELL_SERVER_AUTH: "own",
+    HYPERSHELL_RUN_KEY: "secret",
   });
 });
 
 test("Open MPI is told to hand the variables on, others do so by themselves", () => {
-  const names = ["HYPERSHELL_SERVER_AUTH", "FOO"];
+  const names = ["HYPERSHELL_RUN_KEY", "FOO"];
   const yes = () => true;
   const no = () => false;
-  expect(handOn(["mpirun", "-n", "2"], names, yes).join(" ")).toBe("mpirun -x HYPERSHELL_SERVER_AUTH -x FOO -n 2");
+  expect(handOn(["mpirun", "-n", "2"], names, yes).join(" ")).toBe("mpirun -x HYPERSHELL_RUN_KEY -x FOO -n 2");
   expect(handOn(["time", "/usr/bin/mpiexec"], names, yes).join(" ")).toBe(
-    "time /usr/bin/mpiexec -x HYPERSHELL_SERVER_AUTH -x FOO",
+    "time /usr/bin/mpiexec -x HYPERSHELL_RUN_KEY -x FOO",
   );
   expect(handOn(["mpirun", "-n", "2"], names, no)).toEqual(["mpirun", "-n", "2"]);
   expect(handOn(["flux", "run"], names, yes)).toEqual(["flux", "run"]);
@@ -128,10 +129,10 @@ test("Open MPI is told to hand the variables on, others do so by themselves", ()
 test("srun hands the key on even where it hands on nothing else", () => {
   const words = (text: string) => handOn(text.split(" "), ["X"], () => true).join(" ");
   expect(words("srun -n 2")).toBe("srun -n 2");
-  expect(words("srun --export=NONE -n 2")).toBe("srun --export=HYPERSHELL_SERVER_AUTH -n 2");
-  expect(words("srun --export A,B=1")).toBe("srun --export A,B=1,HYPERSHELL_SERVER_AUTH");
+  expect(words("srun --export=NONE -n 2")).toBe("srun --export=HYPERSHELL_RUN_KEY -n 2");
+  expect(words("srun --export A,B=1")).toBe("srun --export A,B=1,HYPERSHELL_RUN_KEY");
   expect(words("srun --export=ALL")).toBe("srun --export=ALL");
-  expect(slurmEnvironment({ SLURM_EXPORT_ENV: "NONE" })).toEqual({ SLURM_EXPORT_ENV: "HYPERSHELL_SERVER_AUTH" });
+  expect(slurmEnvironment({ SLURM_EXPORT_ENV: "NONE" })).toEqual({ SLURM_EXPORT_ENV: "HYPERSHELL_RUN_KEY" });
   expect(slurmEnvironment({ A: "1" })).toEqual({ A: "1" });
 });
 

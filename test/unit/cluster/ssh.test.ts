@@ -70,6 +70,7 @@ test("settings in the environment are passed on, but no secrets", () => {
     HYPERSHELL_EXPORT_FOO: "bar",
     HYPERSHELL_SERVER_AUTH: "k",
     HYPERSHELL_SERVER_AUTH_EVAL: "pass k",
+    HYPERSHELL_RUN_KEY: "of an outer run",
     HYPERSHELL_DATABASE_PASSWORD: "p",
     HYPERSHELL_DATABASE_URL: "postgresql://me:p@host/db",
     HYPERSHELL_GONE: undefined,

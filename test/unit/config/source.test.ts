@@ -38,6 +38,7 @@ describe("variables become keys", () => {
       HYPERSHELL_SITE: "/s",
       HYPERSHELL_CONFIG_FILE: "",
       HYPERSHELL_PYTHONPATH: "/p",
+      HYPERSHELL_RUN_KEY: "k",
     };
     expect(tree(env)).toEqual({});
   });
