@@ -27,12 +27,12 @@ export const command: Command = {
   bare: "run",
   async run(_parsed, context) {
     const settings = databaseSettings(context.config(), context.loggers("data"));
-    const { openStore } = await import("../store/open.ts");
-    const store = await openStore({ ...settings, clock: systemClock });
+    const { openUpkeep } = await import("../store/open.ts");
+    const store = await openUpkeep({ ...settings, clock: systemClock });
     try {
       const log = context.loggers("data");
       log.info("SQLite database initialized automatically");
-      log.info(`Optimizing database ${store.file}`);
+      log.info(`Optimizing database ${store.place}`);
       await store.optimize();
     } finally {
       await store.close();

@@ -119,6 +119,7 @@ export function commit(state: ServerState, now: number, effects: ServerEffect[])
     assigned,
     completed: completed.map((entry) => entry.completion),
     reverted,
+    recalled: [],
   };
   effects.push({ kind: "commit", commit: order });
 }

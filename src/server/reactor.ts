@@ -195,6 +195,9 @@ function takeClaim(state: ServerState, answer: Claim, now: number, effects: Serv
       noteIdle(state, waitingOn(answer.unfinished), effects);
       state.claim = stale ? { at: "due" } : { at: "blocked", since: now };
       return;
+    case "recalled":
+      state.claim = { at: "due" };
+      return;
     case "advance":
       if (stale) state.claim = { at: "due" };
       else advance(state, answer, now, effects);

@@ -6,6 +6,7 @@
 import { deque, type Deque } from "../base/deque.ts";
 import { type ClaimedTask, isFailure, type NewTask, type Submission } from "../task/task.ts";
 import type {
+  Recall,
   AdoptRequest,
   Claim,
   ClaimRequest,
@@ -95,6 +96,14 @@ export class MemoryStore implements Store {
 
   onInsert(wake: () => void): void {
     this.#listeners.push(wake);
+  }
+
+  onRecall(): void {
+    // Nobody else gets at this memory.
+  }
+
+  async recalls(): Promise<readonly Recall[]> {
+    return [];
   }
 
   async addServer(server: ServerRow): Promise<void> {

@@ -3,9 +3,8 @@
  */
 import type { Clock } from "../base/clock.ts";
 import { configurationError } from "../base/errors.ts";
-import type { Echo } from "./connection.ts";
-import type { SqliteStore } from "./sqlite.ts";
-import type { Records } from "./store.ts";
+import type { Echo } from "./sqlite/connection.ts";
+import type { Edits, Records, Store, Upkeep } from "./store.ts";
 
 /** The settings of section `database` that name it, as they stand; null: not set. */
 export interface DatabaseSettings {
@@ -24,12 +23,31 @@ export interface StoreOptions extends DatabaseSettings {
   readonly echo?: Echo | null;
 }
 
-/** The history of tasks, for looking only. */
-export interface RecordStore extends Records {
-  /** For log lines: `sqlite (/path/main.db)`. */
+/** What every open database tells of itself. */
+interface Opened {
+  /** For log lines: `sqlite (/path/main.db)`, `postgresql (host:5432/name)`. */
   readonly title: string;
-  readonly file: string;
   close(): Promise<void>;
+}
+
+/** For servers and submitters. */
+export interface DatabaseStore extends Store, Opened {
+  /** Whether opening made the tables. */
+  readonly created: boolean;
+}
+
+/** The history of tasks, for looking only. */
+export interface RecordStore extends Records, Opened {}
+
+/** The history of tasks, for looking and changing. */
+export interface EditStore extends Records, Edits, Opened {}
+
+/** For housekeeping. */
+export interface UpkeepStore extends Upkeep, Opened {
+  readonly provider: "sqlite" | "postgresql";
+  /** The file, or host and name of the database: what prompts name. */
+  readonly place: string;
+  readonly created: boolean;
 }
 
 /** The file that the settings name; null: no database. Throws UserError for settings that make no sense or name what is not supported. */
@@ -74,15 +92,25 @@ function requireFile(settings: DatabaseSettings): string {
 }
 
 /** Opens the database, and makes its file and tables where they are missing. Throws UserError for what stands in the way. */
-export async function openStore(options: StoreOptions): Promise<SqliteStore> {
+export async function openStore(options: StoreOptions): Promise<DatabaseStore> {
   const file = requireFile(options);
-  const { openSqlite } = await import("./sqlite.ts");
+  const { openSqlite } = await import("./sqlite/sqlite.ts");
   return openSqlite({ file, pragmas: options.pragmas, clock: options.clock, echo: options.echo ?? null });
 }
 
 /** As openStore, but content with a database that can only be read. */
 export async function openRecords(options: Omit<StoreOptions, "clock">): Promise<RecordStore> {
   const file = requireFile(options);
-  const { openSqliteRecords } = await import("./sqlite.ts");
+  const { openSqliteRecords } = await import("./sqlite/sqlite.ts");
   return openSqliteRecords({ file, pragmas: options.pragmas, echo: options.echo ?? null });
+}
+
+/** As openStore, to keep house in it. */
+export async function openUpkeep(
+  options: StoreOptions,
+): Promise<Pick<UpkeepStore, "optimize" | "place" | "created" | "close">> {
+  const file = requireFile(options);
+  const { openSqlite } = await import("./sqlite/sqlite.ts");
+  const store = openSqlite({ file, pragmas: options.pragmas, clock: options.clock, echo: options.echo ?? null });
+  return { ...store, place: store.file };
 }

@@ -49,8 +49,21 @@ export type Claim =
   | { readonly kind: "none"; readonly unfinished: number }
   /** The next unscheduled task is in a higher group than `busyGroup`, which still has `unfinished` rows in scope. */
   | { readonly kind: "waiting"; readonly busyGroup: number; readonly unfinished: number }
+  /** A person changed tasks that this server holds: it has to see to its recalls first, or it might get a task that it still runs. */
+  | { readonly kind: "recalled" }
   /** Everything below `to` has ended. `failed` final failures are in group `group` (0 when `group` is null), for example `example`. */
   | { readonly kind: "advance"; readonly to: number; readonly failed: number; readonly example: string | null };
+
+/**
+ * News of a task that a server held when somebody else changed its row. `cancelled`, `deleted`: stop it. `reverted`: stop it, its row waits
+ * to be run again. `adopted`: its client has taken it to another server. `changed`: run it as it is now, if it has not been handed out.
+ */
+export interface Recall {
+  /** Grows with each recall of a store; names it in Commit.recalled. */
+  readonly number: number;
+  readonly id: string;
+  readonly kind: "cancelled" | "reverted" | "deleted" | "changed" | "adopted";
+}
 
 export interface AdoptRequest {
   readonly ids: readonly string[];
@@ -96,6 +109,8 @@ export interface Commit {
   readonly completed: readonly Completion[];
   /** Ids given back unfinished: schedulable again by anyone in whose scope they are. Ended rows are left alone. */
   readonly reverted: readonly string[];
+  /** Numbers of recalls that are dealt with. Until then outcomes of tasks that were reverted, deleted or adopted are refused. */
+  readonly recalled: readonly number[];
 }
 
 /** What became of the outcomes of a Commit: `refused` rows had already ended (or were cancelled, or deleted); an id for each such outcome. */
@@ -117,6 +132,11 @@ export interface Store {
   insert(tasks: readonly NewTask[]): Promise<void>;
   /** Calls back when tasks may have been added, by this process or (durable) by another; coarse, may call too often. */
   onInsert(wake: () => void): void;
+
+  /** Calls back when there may be recalls; coarse, may call too often. */
+  onRecall(wake: () => void): void;
+  /** Of tasks of this server, oldest first; the same again until a commit says that they are dealt with. */
+  recalls(serverId: string): Promise<readonly Recall[]>;
 
   addServer(server: ServerRow): Promise<void>;
   beatServer(id: string, at: number): Promise<void>;
@@ -162,9 +182,8 @@ export interface Store {
 /** A row as people see it: every field in display form except tag. Times are text as stored (`2026-11-22 07:07:22.761974`). */
 export type TaskRecord = Readonly<Record<TaskField, string | number | boolean | null | Tags>>;
 
-export interface RecordQuery {
-  /** Columns wanted, in this order; repeats allowed. */
-  readonly fields: readonly TaskField[];
+/** Which tasks, and in which order. */
+export interface Selection {
   readonly where: readonly Condition[];
   readonly orderBy: TaskField | null;
   readonly descending: boolean;
@@ -172,10 +191,68 @@ export interface RecordQuery {
   readonly limit: number | null;
 }
 
+export interface RecordQuery extends Selection {
+  /** Columns wanted, in this order; repeats allowed. */
+  readonly fields: readonly TaskField[];
+}
+
 /** The history of tasks, searched. Implemented by stores with a database. */
 export interface Records {
-  /** Rows in insertion order unless ordered; nulls first ascending, last descending. Streams: memory does not grow with the number of rows. */
+  /**
+   * Rows in insertion order unless ordered (then, among equals, too); nulls first ascending, last descending. Streams: the first row comes at
+   * once, and memory does not grow with the number of rows.
+   */
   search(query: RecordQuery): AsyncIterable<readonly (string | number | boolean | null | Tags)[]>;
-  count(query: RecordQuery): Promise<number>;
+  count(query: Selection): Promise<number>;
   find(id: string): Promise<TaskRecord | null>;
+  /** Every tag map that is in use, at least once each, in order of first appearance. Does not read every row. */
+  tagSets(): AsyncIterable<Tags>;
+}
+
+/** What `hs update` does to each task that is selected. Everything named is done. */
+export interface Change {
+  /**
+   * cancel: tasks that have not ended get exit status -1 and end now; those that have are left alone. revert: as if never scheduled (no result, no
+   * next attempt of its own). delete: the row is gone.
+   */
+  readonly action: "cancel" | "revert" | "delete" | null;
+  /** New values of columns; times are milliseconds since 1970. Never `id`, never `tag`. */
+  readonly fields: ReadonlyMap<TaskField, string | number | boolean | null>;
+  /** Set or replaced; all other tags stay, and stay in order. */
+  readonly tags: Tags;
+  readonly removedTags: readonly string[];
+}
+
+export interface ChangeReport {
+  /** Rows that were changed. */
+  readonly changed: number;
+  /** Those of them that a server held; each has a recall for it. */
+  readonly held: number;
+}
+
+/** The history of tasks, changed by hand. */
+export interface Edits {
+  /**
+   * In transactions of at most some thousand rows, so that servers get their turn in between. Only what is named is written: results that
+   * arrive at the same time stay, and no row comes back that is gone.
+   */
+  change(selection: Selection, change: Change, at: number): Promise<ChangeReport>;
+}
+
+/** Housekeeping of a database. */
+export interface Upkeep {
+  /** Refreshes the statistics of the query planner. */
+  optimize(): Promise<void>;
+  /** Tasks, archived ones left out. */
+  total(): Promise<number>;
+  /** Gives back unused space; answers how many bytes that were. */
+  vacuum(): Promise<number>;
+  /** A compact copy into a new file. Throws UserError where there is no such thing, or the file exists. */
+  backup(path: string): Promise<void>;
+  /** Where `rotate` will put what has ended: the next partition (a file, or a table). */
+  nextPartition(): Promise<string>;
+  /** Moves what has ended for good into `into`; answers the number of tasks. Nothing to move: nothing is made. */
+  rotate(into: string): Promise<number>;
+  /** Drops all tasks and clients; partitions stay. */
+  truncate(): Promise<void>;
 }

@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../src/base/clock.ts";
 import { newId } from "../../src/base/ids.ts";
-import { openSqlite, type SqliteStore } from "../../src/store/sqlite.ts";
+import { openSqlite, type SqliteStore } from "../../src/store/sqlite/sqlite.ts";
 import { taskFields } from "../../src/task/task.ts";
 import { claimed, completion, makeCommit, makeTask, request } from "../conformance/store.ts";
 

@@ -75,7 +75,16 @@ export function completion(task: { readonly id: string }, fields: Partial<Comple
 }
 
 export function makeCommit(fields: Partial<Commit>): Commit {
-  return { serverId, serverHost: "login01", at: t0 + 8000, assigned: [], completed: [], reverted: [], ...fields };
+  return {
+    serverId,
+    serverHost: "login01",
+    at: t0 + 8000,
+    assigned: [],
+    completed: [],
+    reverted: [],
+    recalled: [],
+    ...fields,
+  };
 }
 
 export function makeServer(id: string, fields: Partial<ServerRow> = {}): ServerRow {

@@ -4,7 +4,7 @@
  */
 import { writeSync } from "node:fs";
 import { systemClock } from "../../src/base/clock.ts";
-import { openSqlite } from "../../src/store/sqlite.ts";
+import { openSqlite } from "../../src/store/sqlite/sqlite.ts";
 import { claimed, completion, makeCommit, makeTasks, mine, request } from "../conformance/store.ts";
 
 const store = openSqlite({

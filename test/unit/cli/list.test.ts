@@ -43,7 +43,7 @@ async function run(
     output: () => output,
     clock: systemClock,
   });
-  return { out: output.text(), status, query: records.queries[0]! };
+  return { out: output.text(), status, query: records.queries[0]! as RecordQuery };
 }
 
 async function refusal(words: readonly string[]): Promise<string> {

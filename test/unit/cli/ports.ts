@@ -1,22 +1,22 @@
 /* Stand-ins for what list and info work on: rows from an array, and outputs that remember. */
 import type { Output } from "../../../src/cli/output.ts";
-import type { Value } from "../../../src/cli/value.ts";
-import type { RecordQuery, Records } from "../../../src/store/store.ts";
+import { isTags, type Value } from "../../../src/cli/value.ts";
+import type { RecordQuery, Records, Selection } from "../../../src/store/store.ts";
 import type { TaskField } from "../../../src/task/task.ts";
 
 export type Task = Readonly<Record<TaskField, Value>>;
 
 export interface FakeRecords extends Records {
-  readonly queries: RecordQuery[];
+  readonly queries: (Selection & Partial<RecordQuery>)[];
   readonly isClosed: () => boolean;
   close(): Promise<void>;
 }
 
 /** Hands out the tasks in their order and obeys the limit; remembers what it was asked. */
 export function fakeRecords(tasks: readonly Task[]): FakeRecords {
-  const queries: RecordQuery[] = [];
+  const queries: (Selection & Partial<RecordQuery>)[] = [];
   let closed = false;
-  const chosen = (query: RecordQuery): readonly Task[] => {
+  const chosen = (query: Selection): readonly Task[] => {
     queries.push(query);
     return tasks.slice(0, query.limit ?? tasks.length);
   };
@@ -27,6 +27,9 @@ export function fakeRecords(tasks: readonly Task[]): FakeRecords {
       for (const task of chosen(query)) yield query.fields.map((field) => task[field]);
     },
     count: (query) => Promise.resolve(chosen(query).length),
+    async *tagSets() {
+      for (const { tag } of tasks) if (isTags(tag)) yield tag;
+    },
     find: (id) => Promise.resolve(tasks.find((task) => task.id === id) ?? null),
     close: () => {
       closed = true;

@@ -3,14 +3,13 @@ import { describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { systemClock } from "../../../src/base/clock.ts";
 import { UserError } from "../../../src/base/errors.ts";
 import type { Context } from "../../../src/cli/command.ts";
 import { parseFlags } from "../../../src/cli/flags.ts";
 import { command } from "../../../src/cli/submit.ts";
 import type { Config } from "../../../src/config/load.ts";
 import type { Logger, Text } from "../../../src/log/logger.ts";
-import { openStore } from "../../../src/store/open.ts";
+import { openRecords } from "../../../src/store/open.ts";
 import type { TaskField } from "../../../src/task/task.ts";
 
 interface Result {
@@ -78,14 +77,7 @@ class Site implements Disposable {
   async rows(...fields: TaskField[]): Promise<unknown[][]> {
     const file = join(this.folder, "main.db");
     if (!existsSync(file)) return [];
-    const store = await openStore({
-      provider: "sqlite",
-      file,
-      database: null,
-      url: null,
-      pragmas: {},
-      clock: systemClock,
-    });
+    const store = await openRecords({ provider: "sqlite", file, database: null, url: null, pragmas: {} });
     const rows: unknown[][] = [];
     const query = { fields, where: [], orderBy: null, descending: false, limit: null };
     for await (const row of store.search(query)) rows.push([...row]);

@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../../src/base/clock.ts";
 import { FatalError, TransientError, UserError } from "../../../src/base/errors.ts";
-import { Connection } from "../../../src/store/connection.ts";
-import { isLocalFileSystem, isLocalType } from "../../../src/store/filesystem.ts";
+import { Connection } from "../../../src/store/sqlite/connection.ts";
+import { isLocalFileSystem, isLocalType } from "../../../src/store/sqlite/filesystem.ts";
 import { databaseFile, openRecords, openStore } from "../../../src/store/open.ts";
 import { makeTask, makeTasks, request } from "../../conformance/store.ts";
 
@@ -261,7 +261,7 @@ describe("looking only", () => {
 
   test("a missing database is made, as by every command", async () => {
     const records = await openRecords({ ...none, file, pragmas: {} });
-    expect(await records.count({ fields: ["id"], where: [], orderBy: null, descending: false, limit: null })).toBe(0);
+    expect(await records.count({ where: [], orderBy: null, descending: false, limit: null })).toBe(0);
     await records.close();
   });
 });

@@ -2,9 +2,9 @@
  * Conditions as SQL. Every value is a parameter; names of fields come from a fixed list. SQLite brings no regular expressions of its own,
  * so those are handed back as tests for JavaScript, each with the field it looks at.
  */
-import { argumentError } from "../base/errors.ts";
-import type { Condition } from "../task/filter.ts";
-import type { TagValue, TaskField } from "../task/task.ts";
+import { argumentError } from "../../base/errors.ts";
+import type { Condition } from "../../task/filter.ts";
+import type { TagValue, TaskField } from "../../task/task.ts";
 import type { Cell } from "./row.ts";
 
 export interface RegexTest {

@@ -2,9 +2,9 @@
  * Rows of table `task`: which columns an insert writes, and how a claimed row becomes a task again. Column types are not to be trusted when
  * reading: databases of older programs have text in number columns.
  */
-import type { ClaimedTask, NewTask } from "../task/task.ts";
-import { readTags, writeTags } from "./tags.ts";
-import { formatTime, parseTime } from "./times.ts";
+import type { ClaimedTask, NewTask } from "../../task/task.ts";
+import { readTags, writeTags } from "../tags.ts";
+import { formatTime, parseTime } from "../times.ts";
 
 export type Cell = string | number | boolean | null;
 

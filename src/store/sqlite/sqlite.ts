@@ -6,18 +6,18 @@
  * task 48 µs, a commit of one outcome 23 µs, of one dispatch 14 µs (BEGIN to COMMIT, write-ahead log); in bundles of 64 some 7, 6 and 3 µs a
  * task, in bundles of 1,000 to 4,000 some 4.5, 4.5 and 2: from insert to record a task costs 14 µs. Half of that keeps indices.
  */
-import { assert } from "../base/assert.ts";
-import type { Clock, Timer } from "../base/clock.ts";
-import type { NewTask, Submission } from "../task/task.ts";
+import { assert } from "../../base/assert.ts";
+import type { Clock, Timer } from "../../base/clock.ts";
+import type { NewTask, Submission } from "../../task/task.ts";
 import { prepareClaims } from "./claims.ts";
 import { prepareCommits } from "./commits.ts";
 import { Connection, type Echo } from "./connection.ts";
 import { prepareRecords } from "./records.ts";
-import type { RecordStore } from "./open.ts";
+import type { RecordStore } from "../open.ts";
 import type { HeldRows } from "./row.ts";
-import { readTags } from "./tags.ts";
-import type { Claim, Records, Scope, ServerRow, Store } from "./store.ts";
-import { formatTime, parseTime } from "./times.ts";
+import { readTags } from "../tags.ts";
+import type { Claim, Records, Scope, ServerRow, Store } from "../store.ts";
+import { formatTime, parseTime } from "../times.ts";
 
 /** How often another process' commits are looked for while somebody listens; a look costs 2 µs. */
 const watchMs = 100;
@@ -209,6 +209,9 @@ export function openSqlite(options: SqliteOptions): SqliteStore {
       if (watching === null) watch();
     },
 
+    onRecall() {},
+    recalls: async () => [],
+
     async addServer(server) {
       const { id, host, pid, pidStart, reserves, startedAt, beatAt } = server;
       connection.write(() => addServer.run(id, host, pid, pidStart, reserves ? 1 : 0, startedAt, beatAt));
@@ -316,7 +319,6 @@ export function openSqliteRecords(options: Omit<SqliteOptions, "clock">): Record
   const connection = new Connection({ ...options, readOnly: true });
   return {
     title: `sqlite (${connection.file})`,
-    file: connection.file,
     ...prepareRecords(connection),
     async close() {
       connection.close();

@@ -5,7 +5,7 @@
  * To change it: add, never alter. A new table or index goes into `additions`; a database gets what it lacks, by name, on the next opening.
  * A new column of `task` needs an `alter table ... add column` there too, and a default that old programs can live with.
  */
-import { taskFields } from "../task/task.ts";
+import { taskFields } from "../../task/task.ts";
 
 export const taskTable = `create table task (
   id TEXT NOT NULL,

@@ -5,11 +5,11 @@
  * `reserved` are the submissions that finite runs keep for themselves; scope `all` leaves them out. Mostly there are none. If there are,
  * the waiting submissions are looked at one by one, so that a million reserved tasks at the front cost nothing.
  */
-import type { ClaimedTask } from "../task/task.ts";
+import type { ClaimedTask } from "../../task/task.ts";
 import type { Connection } from "./connection.ts";
 import { claimColumns, claimedTask, type HeldRows } from "./row.ts";
-import type { AdoptRequest, Claim, ClaimRequest, Scope } from "./store.ts";
-import { formatTime, parseTime } from "./times.ts";
+import type { AdoptRequest, Claim, ClaimRequest, Scope } from "../store.ts";
+import { formatTime, parseTime } from "../times.ts";
 
 /** Below every group. */
 const lowest = Number.MIN_SAFE_INTEGER;

@@ -2,12 +2,12 @@
  * Looking through the tasks of an SQLite file, for people. Rows are read in pages, each a query of its own: memory stays flat, and no lock is
  * held while a pager waits for its reader. An order is laid down first, as row numbers in a temporary table that SQLite may put on disk.
  */
-import { type TaskField, taskFields, type Tags } from "../task/task.ts";
+import { type TaskField, taskFields, type Tags } from "../../task/task.ts";
 import type { Connection } from "./connection.ts";
 import type { Cell } from "./row.ts";
-import type { RecordQuery, Records, TaskRecord } from "./store.ts";
-import { readTags } from "./tags.ts";
-import { displayTime } from "./times.ts";
+import type { RecordQuery, Records, TaskRecord } from "../store.ts";
+import { readTags } from "../tags.ts";
+import { displayTime } from "../times.ts";
 import { column, kindOf, type Where, whereOf } from "./where.ts";
 
 type Value = string | number | boolean | null | Tags;
@@ -119,7 +119,7 @@ export function prepareRecords(connection: Connection): Records {
       const where = whereOf(query.where);
       if (where.tests.length > 0) {
         let count = 0;
-        for (const _ of matches({ ...query, orderBy: null }, [])) count++;
+        for (const _ of matches({ ...query, fields: [], orderBy: null }, [])) count++;
         return count;
       }
       const limited =
@@ -127,6 +127,17 @@ export function prepareRecords(connection: Connection): Records {
           ? `select count(*) from task where ${where.sql}`
           : `select count(*) from (select 1 from task where ${where.sql} limit ?)`;
       return Number(rows(limited, query.limit === null ? where.cells : [...where.cells, query.limit])[0]?.[0]);
+    },
+
+    async *tagSets() {
+      const seen = new Set<Tags>();
+      const query: RecordQuery = { fields: ["tag"], where: [], orderBy: null, descending: false, limit: null };
+      for (const row of matches(query, ["tag"])) {
+        const tags = readTags(row[1]);
+        if (seen.has(tags)) continue;
+        seen.add(tags);
+        yield tags;
+      }
     },
 
     async find(id) {

@@ -2,11 +2,11 @@
  * What becomes of tasks, in SQL: inserted, assigned, completed (with a next attempt), given back. Every statement guards itself: a row that
  * has ended is not touched. To be called inside a transaction.
  */
-import type { NewTask } from "../task/task.ts";
+import type { NewTask } from "../../task/task.ts";
 import type { Connection } from "./connection.ts";
 import { type Cell, type HeldRows, insertColumns, insertWidth, putNewTask } from "./row.ts";
-import type { Commit, Completion } from "./store.ts";
-import { formatTime } from "./times.ts";
+import type { Commit, Completion } from "../store.ts";
+import { formatTime } from "../times.ts";
 
 export interface Commits {
   insert(tasks: readonly NewTask[]): void;

@@ -3,12 +3,12 @@ import { Database } from "bun:sqlite";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { systemClock } from "../../../src/base/clock.ts";
-import { newId } from "../../../src/base/ids.ts";
-import { openSqlite, type SqliteStore } from "../../../src/store/sqlite.ts";
-import { formatTime } from "../../../src/store/times.ts";
-import type { NewTask } from "../../../src/task/task.ts";
-import { adoption, adoptionConformance } from "../../conformance/adoption.ts";
+import { systemClock } from "../../../../src/base/clock.ts";
+import { newId } from "../../../../src/base/ids.ts";
+import { openSqlite, type SqliteStore } from "../../../../src/store/sqlite/sqlite.ts";
+import { formatTime } from "../../../../src/store/times.ts";
+import type { NewTask } from "../../../../src/task/task.ts";
+import { adoption, adoptionConformance } from "../../../conformance/adoption.ts";
 import {
   claimed,
   completion,
@@ -21,7 +21,7 @@ import {
   serverId,
   storeConformance,
   t0,
-} from "../../conformance/store.ts";
+} from "../../../conformance/store.ts";
 
 let folder: string;
 beforeEach(() => {

@@ -5,7 +5,7 @@
 import { Database, type Statement } from "bun:sqlite";
 import { existsSync, mkdirSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { configurationError, FatalError } from "../base/errors.ts";
+import { configurationError, FatalError } from "../../base/errors.ts";
 import { databaseError, isReadOnly, openFailure, runFailure } from "./failure.ts";
 import { isLocalFileSystem } from "./filesystem.ts";
 import { additions, requiredColumns, taskTable } from "./schema.ts";
