@@ -9,12 +9,11 @@ import { instanceId } from "./instance.ts";
 import { noConfirmOption, outputOptions, signalWaitOption } from "./options.ts";
 import {
   clientTlsOptions,
-  hostOf,
-  hostOption,
+  addressesOf,
+  hostsOption,
   keyFromStdin,
   keyOption,
   networkWords,
-  portOf,
   portOption,
 } from "./network.ts";
 import { openOutput } from "./output.ts";
@@ -86,7 +85,7 @@ const spec: CommandSpec = {
     {
       title: "Server",
       options: [
-        hostOption,
+        hostsOption,
         portOption,
         keyOption,
         {
@@ -149,7 +148,9 @@ const spec: CommandSpec = {
     "",
     "Connection:",
     "  A server that is not there yet is tried for client.connect seconds (15). When the connection breaks tasks go on, and the server (or the one",
-    "  that was started in its place) is tried for client.reconnect seconds (600); it then hears what has finished meanwhile.",
+    "  that was started in its place) is tried for client.reconnect seconds (600); it then hears what has finished meanwhile. Of several servers",
+    "  (-H A -H B) the next is asked when one is gone, or sends its clients away; with tasks in hand after half of server.grace (15). Give several",
+    "  only if they share a database, or are to be served one after the other.",
     "",
     "Signals:",
     "  Ctrl-C, TERM   stop every task, give it back and go (a second Ctrl-C: at once)",
@@ -175,8 +176,7 @@ async function run(parsed: Parsed, context: Context): Promise<number> {
   if (parsed.flag("availableSshGroups")) return print(sshGroups(context), context);
   checkTogether(parsed);
   const config = context.config();
-  const host = hostOf(parsed, config);
-  const port = portOf(parsed, config, 1);
+  const servers = addressesOf(parsed, config);
   const delay = startDelay(parsed.number("delay") ?? 0, context);
   const idle = parsed.number("timeout") ?? config.number("client.timeout") ?? 0;
   const bundleWait = parsed.number("bundleWait") ?? config.number("client.bundlewait");
@@ -184,7 +184,9 @@ async function run(parsed: Parsed, context: Context): Promise<number> {
   const { keyVariable } = await import("../cluster/launcher.ts");
   const { [keyVariable]: runKey, ...env } = context.env;
   const key = parsed.flag("authStdin") ? await keyFromStdin() : (words.key ?? runKey ?? null);
-  const { clientSecurity } = await import("../cluster/security.ts");
+  const { clientSecurity, isLoopback } = await import("../cluster/security.ts");
+  // What would be too little on the way to any of them is too little.
+  const { host } = servers.find((each) => !isLoopback(each.host)) ?? servers[0]!;
   const security = await clientSecurity({ ...words, key, config, loggers: context.loggers, host, role: "client" });
   const { runClientAlone } = await import("../cluster/remote.ts");
   const { stoppedBy } = await runClientAlone({
@@ -193,8 +195,7 @@ async function run(parsed: Parsed, context: Context): Promise<number> {
     cwd: context.cwd,
     config,
     loggers: context.loggers,
-    host,
-    port,
+    servers,
     security,
     executors: parsed.number("executors") ?? 1,
     template: parsed.text("template") ?? null,

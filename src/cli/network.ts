@@ -3,6 +3,7 @@
  * together with the configuration. What makes a connection safe is decided in cluster/security.ts.
  */
 import { argumentError, runtimeError } from "../base/errors.ts";
+import type { Address } from "../cluster/remote.ts";
 import type { Config } from "../config/load.ts";
 import type { Option, Parsed } from "./command.ts";
 
@@ -30,8 +31,15 @@ export const hostOption: Option = {
   names: ["-H", "--host"],
   kind: "text",
   metavar: "ADDR",
-  help: "Name or address of the server.",
+  help: "Name or address of the server, or ADDR:PORT.",
   fallback: "localhost, or server.host",
+};
+
+/** The same for who may go to another server when one is gone. */
+export const hostsOption: Option = {
+  ...hostOption,
+  repeatable: true,
+  help: "Name or address of the server, or ADDR:PORT; several (-H A -H B, or A,B): the next is taken when one is gone.",
 };
 
 const noTlsOption: Option = {
@@ -118,11 +126,37 @@ export function portOf(parsed: Parsed, config: Config, lowest: 0 | 1): number {
 export const defaultPort = 50001;
 
 /** The server to connect to. */
-export function hostOf(parsed: Parsed, config: Config): string {
-  const host = parsed.text("host") ?? config.text("server.host") ?? "localhost";
+export function addressOf(parsed: Parsed, config: Config): Address {
+  const port = portOf(parsed, config, 1);
+  return parseAddress(parsed.text("host") ?? config.text("server.host") ?? "localhost", port);
+}
+
+/** Servers to choose from, in the order in which they are asked; each once. */
+export function addressesOf(parsed: Parsed, config: Config): readonly Address[] {
+  const port = portOf(parsed, config, 1);
+  const given = parsed.words("host");
+  const words = given.length > 0 ? given : [config.text("server.host") ?? "localhost"];
+  const found = new Map<string, Address>();
+  for (const word of words.flatMap((each) => each.split(","))) {
+    const address = parseAddress(word.trim(), port);
+    found.set(`${address.host} ${address.port}`, address);
+  }
+  return [...found.values()];
+}
+
+/**
+ *   address = ( "[" IPv6 "]" | name | IPv4 ) [ ":" port ] | IPv6
+ */
+function parseAddress(word: string, usualPort: number): Address {
+  const [, bracketed, named, port] = /^(?:\[([^\]]*)\]|([^:]*))(?::(\d*))?$/.exec(word) ?? [];
+  // Two colons and no brackets: an address of IPv6.
+  const host = bracketed ?? named ?? word;
   if (host.trim() === "") throw argumentError("argument -H/--host: the name of the server is missing");
-  // Addresses of IPv6 are often written with brackets.
-  return host.replace(/^\[(.*)\]$/, "$1");
+  if (port === undefined) return { host, port: usualPort };
+  const number = Number(port);
+  if (port === "" || number < 1 || number > 65535)
+    throw argumentError(`argument -H/--host: the port of '${word}' must be a number from 1 to 65535`);
+  return { host, port: number };
 }
 
 /** A key that is handed over where no list of processes and no environment shows it; the rest of standard input is left alone. */

@@ -22,7 +22,7 @@ import { requireTags } from "../task/tag.ts";
 import type { Surroundings } from "../template/surroundings.ts";
 import type { Command, CommandSpec, Context, Parsed } from "./command.ts";
 import { instanceId } from "./instance.ts";
-import { clientTlsOptions, hostOf, hostOption, keyOption, networkWords, portOf, portOption } from "./network.ts";
+import { clientTlsOptions, addressOf, hostOption, keyOption, networkWords, portOption } from "./network.ts";
 import { programVersion } from "./version.ts";
 
 const spec: CommandSpec = {
@@ -243,8 +243,7 @@ function warnOfIdle(parsed: Parsed, log: Logger): void {
 
 async function openServer(parsed: Parsed, context: Context, config: Config, submission: Submission): Promise<Target> {
   const { loggers } = context;
-  const host = hostOf(parsed, config);
-  const port = portOf(parsed, config, 1);
+  const { host, port } = addressOf(parsed, config);
   const { clientSecurity } = await import("../cluster/security.ts");
   const security = await clientSecurity({ ...networkWords(parsed), config, loggers, host, role: "submit" });
   const { openQueue } = await import("../cluster/enqueue.ts");

@@ -20,8 +20,8 @@ import { type ClientFailure, type ClientSettings, newState } from "./state.ts";
 type StartEffect = Extract<ClientEffect, { kind: "start" }>;
 
 export interface ClientOptions {
-  /** A connection to the server, each time it is called; rejects with a WireProblem. */
-  readonly connect: () => Promise<Duplex<PeerMessage, HostMessage>>;
+  /** A connection to that server, counted from 0, each time it is called; rejects with a WireProblem. */
+  readonly connect: (server: number) => Promise<Duplex<PeerMessage, HostMessage>>;
   readonly settings: ClientSettings;
   readonly executor: Executor;
   readonly clock: Clock;
@@ -35,6 +35,10 @@ export interface Client {
   stop(how: LeaveKind, reason: string): void;
   /** SIGKILL to all that is left. */
   kill(): void;
+  /** The server that it is with, or asked last. */
+  server(): number;
+  /** Whether its server sent it away. */
+  dismissed(): boolean;
   /** Everything is reported and the connection closed; or the server is out of reach, then why. Rejects on a bug. */
   readonly finished: Promise<ClientFailure | null>;
 }
@@ -83,10 +87,10 @@ export function runClient(options: ClientOptions): Client {
     finished.reject(error);
   }
 
-  async function connect(): Promise<void> {
+  async function connect(server: number): Promise<void> {
     let made: Duplex<PeerMessage, HostMessage>;
     try {
-      made = await options.connect();
+      made = await options.connect(server);
     } catch (error) {
       if (!(error instanceof WireProblem)) throw error;
       box.push({ kind: "connectFailed", problem: error.kind, text: error.message, permanent: error.permanent });
@@ -124,7 +128,7 @@ export function runClient(options: ClientOptions): Client {
         link?.send(effect.message);
         return;
       case "connect":
-        connect().catch(fail);
+        connect(effect.server).catch(fail);
         return;
       case "hangUp": {
         const silent = link;
@@ -187,11 +191,13 @@ export function runClient(options: ClientOptions): Client {
   log.debug(`Started (${executors} executors)`);
   for (const part of [`scheduler: ${patience}`, "collector", "heartbeat"]) log.debug(`Started (${part})`);
   if (log.enabled("DEBUG")) for (let n = 1; n <= executors; n++) log.debug(`Started (executor-${n})`);
-  connect().catch(fail);
+  connect(state.server).catch(fail);
 
   return {
     finished: finished.promise,
     stop: (how, reason) => box.push({ kind: "stopRequested", how, reason }),
+    server: () => state.server,
+    dismissed: () => state.dismissed,
     kill: () => box.push({ kind: "killRequested" }),
   };
 }

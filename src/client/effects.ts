@@ -5,8 +5,8 @@ import type { ClientMessage } from "../wire/message.ts";
 import type { StopSignal } from "./executor.ts";
 
 export type ClientEffect =
-  /** Answered by one `connected` or `connectFailed`. */
-  | { readonly kind: "connect" }
+  /** To one of the servers that may be asked, counted from 0. Answered by one `connected` or `connectFailed`. */
+  | { readonly kind: "connect"; readonly server: number }
   /** The connection is given up: nothing of it is of interest any more. */
   | { readonly kind: "hangUp" }
   /** Whose tasks run here from now on. */

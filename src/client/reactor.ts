@@ -149,10 +149,12 @@ function tryAgain(
   const { settings } = state;
   const limitMs = state.met ? settings.reconnectMs : settings.connectMs;
   const tries = link.tries + 1;
-  const retryAt = now + pauseMs(state.settings.clientId, link.tries);
+  // All servers are asked, then there is a pause.
+  const retryAt = now + pauseMs(settings.clientId, Math.floor(link.tries / settings.servers));
+  if (permanent) state.hopeless.add(state.server);
   // Who has met its server waits for that one. Whatever else answers at its address meanwhile (a server of somebody else, or its own one
   // started with the wrong settings) may be gone before the work of hours has ended.
-  const hopeless = permanent && !state.met;
+  const hopeless = state.hopeless.size === settings.servers && !state.met;
   if (hopeless || retryAt - link.since > limitMs) {
     // After the first welcome the story is that of a server that went away; how the last attempt failed is a detail of it.
     const gone = { kind: "lost", text: `server disconnected, and could not be reached again (${text})` } as const;
@@ -166,13 +168,23 @@ function tryAgain(
     state.troubles.add(problem);
   }
   state.link = { at: "down", since: link.since, tries, retryAt };
+  if (isFree(state, now - link.since)) state.server = (state.server + 1) % settings.servers;
+}
+
+/**
+ * Whether another server may be asked. Tasks of one server are nothing to another, unless both have the same database and the first is gone: so
+ * that one may be started again meanwhile.
+ */
+function isFree(state: ClientState, awayMs: number): boolean {
+  const { running, inbox, unacked, settings } = state;
+  return running.size + inbox.length + unacked.size === 0 || awayMs >= settings.loyalMs;
 }
 
 function keepLink(state: ClientState, now: number, effects: ClientEffect[]): void {
   const { link } = state;
   if (link.at === "down" && now >= link.retryAt && state.failure === null) {
     state.link = { at: "connecting", since: link.since, tries: link.tries };
-    effects.push({ kind: "connect" });
+    effects.push({ kind: "connect", server: state.server });
   }
   if (link.at === "up" && now - state.heardAt >= silenceMs(state)) {
     effects.push({ kind: "hangUp" });
@@ -204,10 +216,16 @@ function receive(state: ClientState, message: ServerMessage, now: number, effect
       state.sleptUntil = null;
       state.companyMs = Math.min(message.companyMs, state.settings.bundleWaitMs ?? Number.POSITIVE_INFINITY);
       state.serverName = `${serverHost}: ${serverId}`;
-      if (state.met) note(effects, "warning", "Connected to server again");
+      if (state.met)
+        note(
+          effects,
+          "warning",
+          `Connected to ${state.serverId === serverId ? "server again" : `another server (${state.serverName})`}`,
+        );
       // Who was told of trouble is told of its end.
       else note(effects, state.troubles.size > 0 ? "info" : "debug", `Connected to server (${state.serverName})`);
       state.troubles.clear();
+      state.hopeless.clear();
       state.met = true;
       if (state.link.at === "up") state.link = { ...state.link, welcomedAt: now };
       if (state.serverId !== serverId) effects.push({ kind: "served", serverId, serverHost });
@@ -252,6 +270,7 @@ function receive(state: ClientState, message: ServerMessage, now: number, effect
       return;
     case "leave":
       note(effects, "debug", "Disconnect received");
+      state.dismissed = true;
       return leave(state, message.how, message.reason, now, effects);
     default:
       unreachable(message);

@@ -27,6 +27,10 @@ export interface ClientSettings {
   readonly bundleWaitMs: number | null;
   /** How long the first connection is tried, milliseconds. */
   readonly connectMs: number;
+  /** Servers to choose from: the first that answers is taken. */
+  readonly servers: number;
+  /** Who has tasks of a server waits this long for that server alone before it asks others, milliseconds. */
+  readonly loyalMs: number;
   /** How long a lost connection is tried again, milliseconds; what runs goes on meanwhile. */
   readonly reconnectMs: number;
   /** Show the INFO line of each started task. */
@@ -72,6 +76,12 @@ export type Link =
 export interface ClientState {
   readonly settings: ClientSettings;
   link: Link;
+  /** The server that is asked, or was asked last. */
+  server: number;
+  /** Servers of which no better answer is to be expected. */
+  readonly hopeless: Set<number>;
+  /** The server wants no clients any more. */
+  dismissed: boolean;
   /** A server has said welcome already. */
   met: boolean;
   /** What kept it from the server since it was lost, or first tried: each kind is told once. */
@@ -135,6 +145,9 @@ export function newState(settings: ClientSettings, now: number): ClientState {
   return {
     settings,
     link: { at: "connecting", since: now, tries: 0 },
+    server: 0,
+    hopeless: new Set(),
+    dismissed: false,
     met: false,
     troubles: new Set(),
     heardAt: now,

@@ -4,7 +4,7 @@
  */
 import { systemClock } from "../base/clock.ts";
 import { hostName } from "../base/process.ts";
-import { runClient } from "../client/client.ts";
+import { type Client, runClient } from "../client/client.ts";
 import { type ClientTls, connect } from "../wire/tcp.ts";
 import { problemError } from "./problems.ts";
 import { moreUrgent, onSignals, type StopName } from "./signals.ts";
@@ -17,9 +17,15 @@ export interface ClientAccess {
   readonly tls: ClientTls | null;
 }
 
-export interface ClientRunOptions extends TaskOptions {
+/** Where a server may be. */
+export interface Address {
   readonly host: string;
   readonly port: number;
+}
+
+export interface ClientRunOptions extends TaskOptions {
+  /** In this order; at least one. */
+  readonly servers: readonly Address[];
   readonly security: ClientAccess;
   /** Most outcomes in one frame; null: as many as there are. */
   readonly bundleSize: number | null;
@@ -33,14 +39,15 @@ export interface ClientReport {
   readonly stoppedBy: StopName | null;
 }
 
-/** Throws a UserError when the server cannot be reached, or was lost for too long. */
+/** Throws a UserError when no server can be reached, or all were lost for too long. */
 export async function runClientAlone(options: ClientRunOptions): Promise<ClientReport> {
-  const { host, port, security, config, loggers, delayMs } = options;
+  const { config, loggers, delayMs } = options;
   const executor = makeExecutor(options, null);
   const clock = systemClock;
+  const seconds = (key: string, usual: number): number => (config.integer(key) ?? usual) * 1000;
   let stoppedBy: StopName | null = null;
   const stopped = Promise.withResolvers<void>();
-  let client: ReturnType<typeof runClient> | null = null;
+  let client: Client | null = null;
   const release = onSignals(
     {
       stop(how, signal) {
@@ -53,6 +60,27 @@ export async function runClientAlone(options: ClientRunOptions): Promise<ClientR
     loggers,
     "client",
   );
+
+  function start(servers: readonly Address[]): Client {
+    return runClient({
+      connect: (index) => connect({ ...servers[index]!, ...options.security, clock, handshakeMs, connectMs }),
+      settings: {
+        ...clientSettings(options),
+        host: hostName(),
+        bundleSize: options.bundleSize,
+        bundleWaitMs: options.bundleWaitMs,
+        servers: servers.length,
+        connectMs: seconds("client.connect", 15),
+        // After the whole of it the server gives the tasks to others; before that it has its chance to come back.
+        loyalMs: seconds("server.grace", 30) / 2,
+        reconnectMs: seconds("client.reconnect", 600),
+      },
+      executor,
+      clock,
+      log: loggers("client"),
+    });
+  }
+
   try {
     if (delayMs > 0) {
       const timer = clock.after(delayMs, stopped.resolve);
@@ -60,23 +88,17 @@ export async function runClientAlone(options: ClientRunOptions): Promise<ClientR
       timer.cancel();
       if (stoppedBy !== null) return { stoppedBy };
     }
-    client = runClient({
-      connect: () => connect({ host, port, ...security, clock, handshakeMs, connectMs }),
-      settings: {
-        ...clientSettings(options),
-        host: hostName(),
-        bundleSize: options.bundleSize,
-        bundleWaitMs: options.bundleWaitMs,
-        connectMs: (config.integer("client.connect") ?? 15) * 1000,
-        reconnectMs: (config.integer("client.reconnect") ?? 600) * 1000,
-      },
-      executor,
-      clock,
-      log: loggers("client"),
-    });
-    const failure = await client.finished;
-    if (failure !== null && stoppedBy === null) throw problemError("client", host, failure);
-    return { stoppedBy };
+    let { servers } = options;
+    for (let round = 1; ; round++) {
+      client = start(servers);
+      const failure = await client.finished;
+      const last = servers[client.server()]!;
+      // Sent away by one server it had served in order; that no other can be reached then is no failure.
+      if (failure !== null && stoppedBy === null && round === 1) throw problemError("client", last.host, failure);
+      servers = servers.filter((each) => each !== last);
+      if (stoppedBy !== null || failure !== null || !client.dismissed() || servers.length === 0) return { stoppedBy };
+      loggers("client").info(`Sent away by the server on ${last.host} - asking the next`);
+    }
   } finally {
     release();
     executor.close();

@@ -37,7 +37,14 @@ export async function runCluster(options: ClusterOptions): Promise<ClusterReport
       if (stopped) return;
       client = runClient({
         connect: async () => ends.pop() ?? Promise.reject(new WireProblem("lost", "the server is gone")),
-        settings: { ...clientSettings(options), host: hostName(), connectMs: 0, reconnectMs: 0 },
+        settings: {
+          ...clientSettings(options),
+          host: hostName(),
+          servers: 1,
+          connectMs: 0,
+          loyalMs: 0,
+          reconnectMs: 0,
+        },
         executor,
         clock,
         log: loggers("client"),

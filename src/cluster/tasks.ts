@@ -31,7 +31,9 @@ export interface TaskOptions {
   readonly errors: string | null;
 }
 
-export function clientSettings(options: TaskOptions): Omit<ClientSettings, "host" | "connectMs" | "reconnectMs"> {
+export function clientSettings(
+  options: TaskOptions,
+): Omit<ClientSettings, "host" | "connectMs" | "reconnectMs" | "servers" | "loyalMs"> {
   const { config, loggers, executors, taskTimeout } = options;
   if (executors === 0)
     loggers("client").debug(() => `Auto-detected ${cpuCount()} executor threads (based on available cores)`);

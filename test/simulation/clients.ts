@@ -55,6 +55,8 @@ export function clientIn(
     heartMs: plan.heartMs,
     bundleSize: rng.chance(0.3) ? rng.between(1, 3) : null,
     bundleWaitMs: rng.chance(0.2) ? 1 : null,
+    servers: 1,
+    loyalMs: 15_000,
     connectMs: local ? 0 : plan.connectMs,
     reconnectMs: local ? 0 : plan.reconnectMs,
     announce: false,

@@ -16,6 +16,8 @@ const settings: ClientSettings = {
   heartMs: 10_000,
   bundleSize: null,
   bundleWaitMs: null,
+  servers: 1,
+  loyalMs: 15_000,
   connectMs: 15_000,
   reconnectMs: 60_000,
   announce: true,
