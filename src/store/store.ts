@@ -170,8 +170,9 @@ export interface Store {
   /** Clients of that server that did not leave and were not evicted: they may still run tasks when it is dead. */
   clientsOf(serverId: string): Promise<readonly string[]>;
   /**
-   * A client is back with these tasks: those that have not ended, are in scope, and are free or held by one of the servers `from` (or by one
-   * without a row) are held by `serverId` and `clientId` from now on. Answers them. In the same transaction the client is that server's, as by
+   * A client is back with these tasks: those that have not ended, are in scope, and are free, held by one of the servers `from` (or by one
+   * without a row), or on record as run by this client (a recall tells its former server) are held by `serverId` and `clientId` from now on.
+   * Answers them. In the same transaction the client is that server's, as by
    * addClient: if they were apart, a crash in between would leave the client to one dead server and its tasks to another.
    */
   adopt(request: AdoptRequest): Promise<readonly ClaimedTask[]>;

@@ -84,6 +84,28 @@ export function adoptionConformance(title: string, open: () => Promise<OpenedSto
       const theirs = (fields: Partial<ClaimRequest> = {}): ClaimRequest => request({ serverId: dead, ...fields });
       beforeEach(() => store.addServer(makeServer(serverId)));
 
+      test("a client takes what it is on record as running along, also from a live server, which is told", async () => {
+        if (!store.durable) return;
+        await store.addServer(makeServer(other));
+        const tasks = makeTasks(3);
+        await store.insert(tasks);
+        claimed(await store.claim(request({ serverId: other })));
+        const [one, two] = tasks as [NewTask, NewTask];
+        const assigned = [
+          { id: one.id, clientId: "c1", clientHost: "node01" },
+          { id: two.id, clientId: "c2", clientHost: "node02" },
+        ];
+        await store.commit(makeCommit({ serverId: other, assigned }));
+        expect(ids(await store.adopt(adoption(tasks)))).toEqual([one.id]);
+        const told = await store.recalls(other);
+        expect(told.map(({ id, kind }) => ({ id, kind }))).toEqual([{ id: one.id, kind: "adopted" }]);
+        expect(await store.recalls(serverId)).toEqual([]);
+        // Once it is adopted, what its former server still says of it does not count.
+        const late = { serverId: other, completed: [completion(one)], recalled: [] };
+        expect(await store.commit(makeCommit(late))).toEqual({ refused: [one.id] });
+        expect(await store.commit(makeCommit({ completed: [completion(one)] }))).toEqual({ refused: [] });
+      });
+
       test("tasks of a dead server are held by its successor, as they were scheduled, and nobody else's", async () => {
         await store.addServer(makeServer(dead));
         const tasks = makeTasks(4);

@@ -118,6 +118,13 @@ export function prepareClaims(db: Connection, held: HeldRows): Claims {
   const holdRange = db.prepare(`${holding} where rowid between ? and ?`);
   const holdList = db.prepare(`${holding} where rowid in (select value from json_each(?))`);
 
+  // A client that is on record as the runner has the task, whichever server handed it out: that one is told, if it is alive.
+  const tellFormer = db.prepare(
+    `insert into recall (server_id, task_id, kind)
+     select task.server_id, task.id, 'adopted' from json_each(?1) as wanted cross join task on task.id = wanted.value
+     where completion_time is null and (?2 is null or submit_id = ?2) and submit_id not in (select value from json_each(?3))
+     and schedule_time is not null and client_id = ?4 and server_id <> ?5 and server_id in (select id from server)`,
+  );
   // The join fixes the order: each id is looked up once, however large the table.
   const adoptRows = db.prepare(
     `update task set server_id = ?1, server_host = ?2, schedule_time = coalesce(schedule_time, ?3), client_id = ?4, client_host = ?5
@@ -125,7 +132,7 @@ export function prepareClaims(db: Connection, held: HeldRows): Claims {
        select task.rowid from json_each(?6) as wanted cross join task on task.id = wanted.value
        where completion_time is null and (?7 is null or submit_id = ?7) and submit_id not in (select value from json_each(?8))
        and (schedule_time is null or server_id is null or server_id in (select value from json_each(?9))
-         or server_id not in (select id from server))
+         or server_id not in (select id from server) or (client_id = ?4 and server_id <> ?1))
      ) returning ${claimColumns}, schedule_time`,
   );
 
@@ -258,6 +265,7 @@ export function prepareClaims(db: Connection, held: HeldRows): Claims {
       const tasks: ClaimedTask[] = [];
       for (let i = 0; i < request.ids.length; i += adoptChunk) {
         const ids = JSON.stringify(request.ids.slice(i, i + adoptChunk));
+        tellFormer.run(ids, only, skip, clientId, serverId);
         for (const row of adoptRows.values(...fixed, ids, only, skip, from)) {
           tasks.push(noted(row, parseTime(row.at(-1)) ?? at));
         }

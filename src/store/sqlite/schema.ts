@@ -96,6 +96,17 @@ export const additions: readonly (readonly [name: string, statement: string])[] 
       task_id TEXT
     )`,
   ],
+  // News of tasks that a server held when somebody else changed them, see Recall in store.ts.
+  [
+    "recall",
+    `create table if not exists recall (
+      id INTEGER PRIMARY KEY AUTOINCREMENT,
+      server_id TEXT NOT NULL,
+      task_id TEXT NOT NULL,
+      kind TEXT NOT NULL
+    )`,
+  ],
+  ["recall_server", "create index if not exists recall_server on recall (server_id)"],
   // Unfinished tasks of a submission, by group: waiting ones first (schedule_time null, then in order of insertion), then held ones.
   // Partial, so that its size follows the tasks to do, not the tasks done: a claim costs the same in a table of ten million. The last column
   // is always null, but SQLite would look it up in the table otherwise.
