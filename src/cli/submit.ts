@@ -19,6 +19,7 @@ import type { TaskDefaults, TaskFactory } from "../task/factory.ts";
 import type { Submission } from "../task/task.ts";
 import { joinWords, quoteWord } from "../task/shellwords.ts";
 import { requireTags } from "../task/tag.ts";
+import type { Setting } from "../task/tag.ts";
 import type { Surroundings } from "../template/surroundings.ts";
 import type { Command, CommandSpec, Context, Parsed } from "./command.ts";
 import { instanceId } from "./instance.ts";
@@ -183,42 +184,101 @@ async function run(parsed: Parsed, context: Context): Promise<number> {
   const log = context.loggers("submit");
   log.debug(`Submitted ${input.note}`);
   const template = await submitTemplate(parsed.text("template"), context);
-  const limit = (key: string, setting: string): number | null =>
-    (parsed.number(key) ?? config.integer(setting)) || null;
-  const defaults: Omit<TaskDefaults, "group"> = {
-    submitId: instanceId,
-    submitHost: hostName(),
-    cores: limit("cores", "task.cores"),
-    memory: limit("memory", "task.memory"),
-    timeout: limit("timeout", "task.timeout"),
-    settings: tags,
-  };
-  // A group by tag makes the question idle.
-  const tagged = tags.some(({ kind }) => kind === "group");
   const toSubmit: Submit = {
     log,
     template,
     bundleSize: parsed.number("bundleSize") ?? configuredBundle(config),
-    open: async () => {
-      const submission: Submission = {
-        id: instanceId,
-        time: systemClock.now(),
-        host: hostName(),
-        user: userName(context.env),
-        cwd: context.cwd,
-        template: null,
-        version: programVersion,
-      };
-      const target = await (parsed.flag("queue")
-        ? openServer(parsed, context, config, submission)
-        : openDatabase(config, context.loggers("data")));
-      await target.addSubmission(submission);
-      const group = parsed.number("group") ?? (tagged ? 0 : await defaultGroup(target, log));
-      return { target, factory: taskFactory({ ...defaults, group }, newId) };
-    },
+    open: () =>
+      begin(context, {
+        tags,
+        limits: {
+          cores: parsed.number("cores"),
+          memory: parsed.number("memory"),
+          timeout: parsed.number("timeout"),
+        },
+        group: parsed.number("group"),
+        connect: (submission) =>
+          parsed.flag("queue")
+            ? openServer(parsed, context, config, submission)
+            : openDatabase(config, context.loggers("data")),
+        tell: (text) => log.info(text),
+      }),
   };
   if (!parsed.flag("queue")) warnOfIdle(parsed, log);
-  return input.kind === "single" ? submitOne(input.line, toSubmit) : submitLines(input.path, toSubmit);
+  if (input.kind === "lines") return submitLines(input.path, toSubmit);
+  log.info(`Submitted task (${await submitOne(input.line, toSubmit)})`);
+  return exitStatus.success;
+}
+
+/**
+ * One command into the database, words and tags as for `hs submit` (but never the name of a file of commands). The id of the task, once it is
+ * stored. Says nothing in the log above DEBUG: for commands that have words of their own about it.
+ */
+export async function submitCommand(
+  words: readonly string[],
+  tagWords: readonly string[],
+  context: Context,
+): Promise<string> {
+  const line = commandLine(words);
+  const tags = requireTags(tagWords);
+  const config = context.config();
+  const log = context.loggers("submit");
+  const id = await submitOne(line, {
+    log,
+    template: { expand: null, pure: true },
+    bundleSize: null,
+    open: () =>
+      begin(context, {
+        tags,
+        limits: {},
+        group: undefined,
+        connect: () => openDatabase(config, context.loggers("data")),
+        tell: (text) => log.debug(text),
+      }),
+  });
+  log.debug(`Submitted task (${id})`);
+  return id;
+}
+
+interface Beginning {
+  readonly tags: readonly Setting[];
+  /** What is missing is as configured. */
+  readonly limits: Readonly<Partial<Record<"cores" | "memory" | "timeout", number | undefined>>>;
+  /** Missing: the one that runs. */
+  readonly group: number | undefined;
+  readonly connect: (submission: Submission) => Promise<Target>;
+  /** How the group was chosen. */
+  readonly tell: (text: string) => void;
+}
+
+/** The place where tasks go, told who submits, and what makes tasks of lines for it. */
+async function begin(context: Context, wish: Beginning): Promise<Begun> {
+  const config = context.config();
+  const limit = (key: "cores" | "memory" | "timeout"): number | null =>
+    (wish.limits[key] ?? config.integer(`task.${key}`)) || null;
+  const defaults: Omit<TaskDefaults, "group"> = {
+    submitId: instanceId,
+    submitHost: hostName(),
+    cores: limit("cores"),
+    memory: limit("memory"),
+    timeout: limit("timeout"),
+    settings: wish.tags,
+  };
+  const submission: Submission = {
+    id: instanceId,
+    time: systemClock.now(),
+    host: hostName(),
+    user: userName(context.env),
+    cwd: context.cwd,
+    template: null,
+    version: programVersion,
+  };
+  const target = await wish.connect(submission);
+  await target.addSubmission(submission);
+  // A group by tag makes the question idle.
+  const tagged = wish.tags.some(({ kind }) => kind === "group");
+  const group = wish.group ?? (tagged ? 0 : await defaultGroup(target, wish.tell));
+  return { target, factory: taskFactory({ ...defaults, group }, newId) };
 }
 
 /** A database, or what stands for one at the other end of a connection. */
@@ -230,7 +290,12 @@ interface Submit {
   readonly template: SubmitTemplate;
   readonly bundleSize: number | null;
   /** Called when the input has been found good, so that a bad call leaves no trace. */
-  readonly open: () => Promise<{ readonly target: Target; readonly factory: TaskFactory }>;
+  readonly open: () => Promise<Begun>;
+}
+
+interface Begun {
+  readonly target: Target;
+  readonly factory: TaskFactory;
 }
 
 /** Somebody who names a server means one. */
@@ -258,18 +323,33 @@ function chooseInput(words: readonly string[], file: string | undefined): Input 
   }
   const [word] = words;
   if (word === undefined) return { kind: "lines", path: "-", note: "from <stdin> (implicit)" };
-  if (words.length > 1) return { kind: "single", line: joinWords(words), note: "single task (explicit)" };
+  if (words.length > 1) return { kind: "single", line: commandLine(words), note: "single task (explicit)" };
   if (word === "-") return { kind: "lines", path: "-", note: "from <stdin> (explicit)" };
   switch (whatIs(word)) {
     case "folder":
       throw argumentError(`'${word}' is a directory, neither a command nor a file of commands`);
     case "program":
-      return { kind: "single", line: quoteWord(word), note: "single task (implicit - executable)" };
+      return { kind: "single", line: commandLine(words), note: "single task (implicit - executable)" };
     case "file":
       return { kind: "lines", path: word, note: `from ${word} (implicit - not executable)` };
     case "nothing":
+      return { kind: "single", line: commandLine(words), note: "single task (implicit)" };
+  }
+}
+
+/** The line for the shell that these words stand for. */
+function commandLine(words: readonly string[]): string {
+  const [word = ""] = words;
+  if (words.length > 1) return joinWords(words);
+  switch (whatIs(word)) {
+    case "folder":
+      throw argumentError(`'${word}' is a directory, no command`);
+    case "program":
+    case "file":
+      return quoteWord(word);
+    case "nothing":
       // One word may be a whole command line, so it is not quoted.
-      return { kind: "single", line: word, note: "single task (implicit)" };
+      return word;
   }
 }
 
@@ -289,7 +369,8 @@ function whatIs(path: string): "nothing" | "folder" | "program" | "file" {
   }
 }
 
-async function submitOne(text: string, { log, template, open }: Submit): Promise<number> {
+/** The id of the task, once it is stored. */
+async function submitOne(text: string, { template, open }: Submit): Promise<string> {
   const { parseLine } = await import("../task/line.ts");
   const { expanded, stamper } = await import("../submit/loader.ts");
   let line = parseLine(text);
@@ -306,8 +387,7 @@ async function submitOne(text: string, { log, template, open }: Submit): Promise
   } finally {
     await target.close();
   }
-  log.info(`Submitted task (${task.id})`);
-  return exitStatus.success;
+  return task.id;
 }
 
 /** Bad lines that are named; of the others the number must do. */
@@ -357,9 +437,9 @@ function badLines(text: string): UserError {
   return new UserError(exitStatus.badArgument, "submit", text);
 }
 
-async function defaultGroup(store: Target, log: Logger): Promise<number> {
+async function defaultGroup(store: Target, tell: (text: string) => void): Promise<number> {
   const { group, reason } = await store.activeGroup();
-  log.info(`Auto-selected task group ${group} (${reason})`);
+  tell(`Auto-selected task group ${group} (${reason})`);
   return group;
 }
 
