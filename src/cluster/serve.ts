@@ -125,6 +125,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     group: recovery.group,
     estates: recovery.estates,
     store,
+    isAlive: alive,
     clock,
     log,
     onFailed: (args) => failures?.write(args),

@@ -7,7 +7,7 @@ import type { Clock, Timer } from "../base/clock.ts";
 import { exitStatus, messageOf, TransientError, UserError } from "../base/errors.ts";
 import { mailbox } from "../base/mailbox.ts";
 import type { Logger } from "../log/logger.ts";
-import type { Store } from "../store/store.ts";
+import type { ServerRow, Store } from "../store/store.ts";
 import type { ClaimedTask } from "../task/task.ts";
 import type { Duplex } from "../wire/duplex.ts";
 import type { HostMessage, LeaveKind, PeerMessage } from "../wire/message.ts";
@@ -25,6 +25,8 @@ export interface ServerOptions {
   /** Dead servers whose clients may come back to this one. */
   readonly estates?: readonly Estate[];
   readonly store: Store;
+  /** Whether a server of that store still runs. */
+  readonly isAlive: (server: ServerRow) => boolean;
   readonly clock: Clock;
   readonly log: Logger;
   /** The input line of each task that failed for good. */
@@ -213,9 +215,11 @@ export function runServer(options: ServerOptions): Server {
       await persist("client", () => store.addClient(client));
       return box.push({ kind: "registered", clientId, number, adopted: [], templates: [] });
     }
+    // Clients of a server that has died beside this one need not wait for its burial.
+    const dead = (await persist("server", () => store.servers())).filter((row) => !options.isAlive(row));
     const request = {
       ids,
-      from: [...from, serverId],
+      from: [...from, ...dead.map(({ id }) => id), serverId],
       scope: settings.scope,
       serverId,
       serverHost,
@@ -253,13 +257,26 @@ export function runServer(options: ServerOptions): Server {
   let beat: Timer | null = null;
   function scheduleBeat(): void {
     beat = clock.after(serverBeatMs, () => {
-      store.beatServer(serverId, clock.now()).catch((error: unknown) => {
-        log.debug(() => `Heartbeat of the server not written: ${messageOf(error)}`);
-      });
+      store
+        .beatServer(serverId, clock.now())
+        .then(lookAround)
+        .catch((error: unknown) => {
+          log.debug(() => `Heartbeat of the server not written: ${messageOf(error)}`);
+        });
       scheduleBeat();
     });
   }
   scheduleBeat();
+
+  /** Whether others take from the same store: then nothing is taken ahead. */
+  async function lookAround(): Promise<void> {
+    if (!store.durable || settings.scope.kind !== "all") return;
+    const others = (await store.servers()).filter(
+      (row) => row.id !== serverId && !row.reserves && options.isAlive(row),
+    );
+    if (!over) box.push({ kind: "neighbours", count: others.length });
+  }
+  lookAround().catch((error: unknown) => log.debug(() => `Other servers not looked for: ${messageOf(error)}`));
 
   for (const part of ["", ...parts]) log.debug(`Started${part}`);
   store.onInsert(() => box.push({ kind: "inserted" }));

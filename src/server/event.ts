@@ -34,6 +34,8 @@ export type ServerEvent =
   | { readonly kind: "committed"; readonly report: CommitReport }
   /** Tasks may have been added to the store. */
   | { readonly kind: "inserted" }
+  /** How many other servers take from the same store whatever is free. */
+  | { readonly kind: "neighbours"; readonly count: number }
   /** Lines were read that will be added to the store. */
   | { readonly kind: "inputResumed" }
   /** No line came for a while; more may. */

@@ -77,6 +77,9 @@ function take(state: ServerState, event: ServerEvent, now: number, effects: Serv
       return settle(state, event.report.refused, now, effects);
     case "inserted":
       return lookAgain(state);
+    case "neighbours":
+      state.neighbours = event.count;
+      return;
     case "inputResumed":
       if (state.input === "quiet") state.input = "open";
       return;
@@ -145,7 +148,8 @@ function claim(state: ServerState, now: number, effects: ServerEffect[]): void {
   if (state.claim.at !== "due" && now < pollAt(state)) return;
   if (isReturning(state)) return;
   const { executors, credit } = state.present;
-  const target = Math.min(Math.max(executors, readyFloor), readyCeiling);
+  // What is kept ready here, the clients of another server might run at once.
+  const target = state.neighbours > 0 ? 0 : Math.min(Math.max(executors, readyFloor), readyCeiling);
   // Without a client nothing is taken, but the answer tells whether there is anything to do at all.
   const limit = executors === 0 ? 0 : target + credit - state.ready.length;
   if (executors > 0 && limit <= target / 2) {

@@ -123,6 +123,8 @@ export interface ServerState {
     | { readonly at: "blocked"; readonly since: number };
   /** Something changed while a claim was under way: an empty answer does not count. */
   claimStale: boolean;
+  /** Other servers that take whatever is free. */
+  neighbours: number;
   /** Idle polls so far without finding anything; the pause doubles. */
   idlePolls: number;
   readonly templates: Map<string, string | null>;
@@ -183,6 +185,7 @@ export function newState(
     ready: deque(),
     claim: { at: "due" },
     claimStale: false,
+    neighbours: 0,
     idlePolls: 0,
     templates: new Map(),
     clients: new Map(),

@@ -151,6 +151,7 @@ export function startServer(cluster: Cluster, order: ServerOrder): ServerRun {
       group,
       estates,
       store,
+      isAlive,
       clock,
       log,
       onFailed: () => undefined,

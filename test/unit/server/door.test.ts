@@ -42,6 +42,7 @@ test("a database in trouble is waited for, until somebody is in a hurry", async 
     },
     group: null,
     store: brokenStore(),
+    isAlive: () => true,
     clock: systemClock,
     log,
     onFailed: nothing,

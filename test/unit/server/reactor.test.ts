@@ -144,6 +144,18 @@ describe("handing out", () => {
     expect(bench.find("claim")?.request.limit).toBeGreaterThanOrEqual(4);
   });
 
+  test("beside other servers nothing is taken ahead of its clients, and a free executor is asked for at once", () => {
+    const bench = new Bench({ forever: true, scope: { kind: "all" } });
+    bench.on({ kind: "neighbours", count: 1 });
+    bench.join("client", 2);
+    expect(bench.find("claim")?.request.limit).toBe(2);
+    bench.give(task("a"), task("b"));
+    expect(bench.find("claim")).toBe(undefined);
+    const [first] = bench.assigned("client");
+    bench.results("client", [outcome(first!)], 1);
+    expect(bench.find("claim")?.request.limit).toBe(1);
+  });
+
   test("tasks go out up to the credit, with growing leases, and the template of their submission goes first", () => {
     const bench = new Bench();
     bench.join("a", 2);
