@@ -147,6 +147,7 @@ describe("handing out", () => {
   test("beside other servers nothing is taken ahead of its clients, and a free executor is asked for at once", () => {
     const bench = new Bench({ forever: true, scope: { kind: "all" } });
     bench.on({ kind: "neighbours", count: 1 });
+    bench.claimed({ kind: "none", unfinished: 0 });
     bench.join("client", 2);
     expect(bench.find("claim")?.request.limit).toBe(2);
     bench.give(task("a"), task("b"));
