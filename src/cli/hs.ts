@@ -79,6 +79,12 @@ const verbs: Verbs = {
     "Show one task: what it was, how it went, what it printed",
     async () => (await import("./info.ts")).command,
   ),
+  wait: verb("wait", "Wait until a task has ended", async () => (await import("./wait.ts")).command),
+  run: verb(
+    "run",
+    "Submit one command, wait, and print what it printed",
+    async () => (await import("./run.ts")).command,
+  ),
   list: verb("list", "Search tasks", async () => (await import("./list.ts")).command),
   config: verb("config", "Show and change settings", async () => (await import("./config.ts")).command, {
     lenient: true,

@@ -1,43 +1,25 @@
 /*
- * `hs info`: one task, as a record, as data, a single field of it, or what it printed. Captured output is read where the task says it is,
- * then where this site would keep it; it is not fetched from other hosts.
+ * `hs info`: one task, as a record, as data, a single field of it, or what it printed (which may have to be fetched: captured.ts).
  */
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
-import { join } from "node:path";
 import { systemClock } from "../base/clock.ts";
-import type { Clock } from "../base/clock.ts";
 import { argumentError, exitStatus, runtimeError } from "../base/errors.ts";
 import { parseId } from "../base/ids.ts";
-import { hostName } from "../base/process.ts";
 import type { Records, TaskRecord } from "../store/store.ts";
 import { taskFields } from "../task/task.ts";
 import type { TaskField } from "../task/task.ts";
+import { capturedFiles, capturePorts, printCaptured } from "./captured.ts";
+import type { CapturePorts } from "./captured.ts";
 import type { Command, CommandSpec, Option, Parsed } from "./command.ts";
 import { quoted } from "./flags.ts";
 import { openHistory } from "./history.ts";
 import { openOutput } from "./output.ts";
 import type { Output } from "./output.ts";
 import { record } from "./record.ts";
-import { breather, jsonOf, jsonRecord, yamlRecord } from "./render.ts";
+import { jsonOf, jsonRecord, yamlRecord } from "./render.ts";
 import { floatFields, isTags, raw } from "./value.ts";
 import { yamlTags } from "./yaml.ts";
 
-/** A file that is captured for a task: the option that prints it, the field with its path, its ending, and what it takes to have it. */
-interface Captured {
-  readonly option: "stdout" | "stderr" | "perf";
-  readonly field: TaskField;
-  readonly suffix: string;
-  readonly meaning: string;
-  readonly needs: string;
-}
-
-const capturedFiles: readonly Captured[] = [
-  { option: "stdout", field: "outpath", suffix: "out", meaning: "standard output", needs: "--capture" },
-  { option: "stderr", field: "errpath", suffix: "err", meaning: "standard error", needs: "--capture" },
-  { option: "perf", field: "csvpath", suffix: "csv", meaning: "metrics", needs: "--monitor" },
-];
-
-const formatOptions: readonly Option[] = [
+export const formatOptions: readonly Option[] = [
   {
     key: "format",
     names: ["-f", "--format"],
@@ -91,6 +73,17 @@ const spec: CommandSpec = {
     ["stdout", "stderr", "perf", "extract"],
     ["format", "json", "yaml"],
   ],
+  epilog: [
+    "What a task printed is kept by its client, if that was started with --capture (metrics: --monitor), on the host where it ran. From another host it",
+    "is fetched with sftp, or ssh, by the name in client_host, and kept here in lib/task of the site. Your ssh configuration, keys, agent and known",
+    "hosts count, as do ssh.config and ssh.args of this program's configuration; nothing is asked, and no unknown host is trusted.",
+    "",
+    "Examples:",
+    "  hs info ID -x exit_status          how it ended",
+    "  hs info ID --stdout > result.txt   what it printed, wherever it ran",
+    "",
+    "Exit status: 0 success, 2 bad argument, 3 no database, 5 there is no such task, or the file cannot be had.",
+  ].join("\n"),
 };
 
 /** What `hs info` needs of its surroundings, so that tests can hand it other ones. */
@@ -98,10 +91,7 @@ export interface InfoPorts {
   readonly records: () => Promise<Records & { close(): Promise<void> }>;
   readonly stdout: () => Output;
   readonly stderr: () => Output;
-  /** Where this site keeps captured files. */
-  readonly captureFolder: () => string;
-  readonly host: string;
-  readonly clock: Clock;
+  readonly capture: CapturePorts;
 }
 
 export const command: Command = {
@@ -112,38 +102,51 @@ export const command: Command = {
       records: () => openHistory(context),
       stdout: () => openOutput(1, context.env),
       stderr: () => openOutput(2, context.env),
-      captureFolder: () => join(context.config().site.lib, "task"),
-      host: hostName(),
-      clock: systemClock,
+      capture: capturePorts(context, systemClock),
     }),
 };
 
 export async function info(parsed: Parsed, ports: InfoPorts): Promise<number> {
+  const task = await find(expectId(parsed), ports);
+  const file = Object.values(capturedFiles).find(({ option }) => parsed.flag(option));
+  const field = parsed.text("extract") as TaskField | undefined;
+  const format = formatOf(parsed);
+  if (file !== undefined) {
+    await printCaptured(task, file, file.option === "stderr" ? ports.stderr() : ports.stdout(), ports.capture);
+  } else if (field !== undefined) ports.stdout().write(fieldText(task, field, format, ports.stdout().coloured));
+  else ports.stdout().write(taskText(task, format, ports.stdout().coloured));
+  return exitStatus.success;
+}
+
+/** The positional `id`. */
+export function expectId(parsed: Parsed): string {
   const word = parsed.words("id")[0] ?? "";
   const id = parseId(word);
   if (id === null) throw argumentError(`Bad UUID: ${quoted(word)}`);
-  const task = await find(id, ports);
-  const file = capturedFiles.find(({ option }) => parsed.flag(option));
-  const field = parsed.text("extract") as TaskField | undefined;
-  const format = parsed.flag("json") ? "json" : parsed.flag("yaml") ? "yaml" : (parsed.text("format") ?? "normal");
-  if (file !== undefined) await printFile(task, file, ports);
-  else if (field !== undefined) ports.stdout().write(fieldText(task, field, format, ports.stdout().coloured));
-  else ports.stdout().write(taskText(task, format, ports.stdout().coloured));
-  return exitStatus.success;
+  return id;
+}
+
+/** What formatOptions say. */
+export function formatOf(parsed: Parsed): string {
+  return parsed.flag("json") ? "json" : parsed.flag("yaml") ? "yaml" : (parsed.text("format") ?? "normal");
+}
+
+export function notFound(id: string): Error {
+  return runtimeError("task", "NotFound", `No task with id=${id}`);
 }
 
 async function find(id: string, ports: InfoPorts): Promise<TaskRecord> {
   const records = await ports.records();
   try {
     const task = await records.find(id);
-    if (task === null) throw runtimeError("task", "NotFound", `No task with id=${id}`);
+    if (task === null) throw notFound(id);
     return task;
   } finally {
     await records.close();
   }
 }
 
-function taskText(task: TaskRecord, format: string, coloured: boolean): string {
+export function taskText(task: TaskRecord, format: string, coloured: boolean): string {
   const row = taskFields.map((field) => task[field]);
   return format === "json" ? jsonRecord(row, coloured) : format === "yaml" ? yamlRecord(row, coloured) : record(row);
 }
@@ -153,58 +156,4 @@ function fieldText(task: TaskRecord, field: TaskField, format: string, coloured:
   if (isTags(value) && format === "json") return jsonOf(value, false, coloured);
   if (isTags(value) && format === "yaml") return yamlTags(value, "", coloured) || "{}\n";
   return `${raw(value, floatFields.has(field))}\n`;
-}
-
-async function printFile(task: TaskRecord, file: Captured, ports: InfoPorts): Promise<void> {
-  const output = file.option === "stderr" ? ports.stderr() : ports.stdout();
-  const descriptor = openCaptured(task, file, ports);
-  try {
-    const buffer = Buffer.allocUnsafe(1 << 18);
-    const breathe = breather(ports.clock);
-    for (;;) {
-      const length = readSync(descriptor, buffer);
-      if (length === 0) return;
-      output.write(buffer.subarray(0, length));
-      const breath = breathe();
-      if (breath !== null) await breath;
-    }
-  } finally {
-    closeSync(descriptor);
-  }
-}
-
-/** Where the task says it is counts before where this site would keep it: the site may have been another one when it ran. */
-function openCaptured(task: TaskRecord, file: Captured, ports: InfoPorts): number {
-  const recorded = task[file.field];
-  const own = join(ports.captureFolder(), `${String(task.id)}.${file.suffix}`);
-  const paths = typeof recorded === "string" && recorded !== "" ? [...new Set([recorded, own])] : [own];
-  const failures: unknown[] = [];
-  for (const path of paths) {
-    try {
-      const descriptor = openSync(path, "r");
-      if (!fstatSync(descriptor).isDirectory()) return descriptor;
-      closeSync(descriptor);
-    } catch (error) {
-      // A path through what is no folder does not exist either.
-      if (!["ENOENT", "ENOTDIR"].includes(String((error as { code?: unknown }).code))) failures.push(error);
-    }
-  }
-  if (failures.length > 0) throw failures[0];
-  throw whyMissing(task, file, recorded, ports.host);
-}
-
-function whyMissing(task: TaskRecord, file: Captured, recorded: TaskRecord[TaskField], host: string): Error {
-  const id = String(task.id);
-  const ran = task.client_host;
-  if (typeof recorded !== "string" || recorded === "") {
-    const reason =
-      task.exit_status === null
-        ? "it has not ended"
-        : task.start_time === null
-          ? "it never ran"
-          : `its client ran without ${file.needs}`;
-    return runtimeError("task", "RuntimeError", `"${file.field}" unavailable for task (${id}): ${reason}`);
-  }
-  const where = typeof ran === "string" && ran !== host ? ` is on host ${ran}, not on this one (${host})` : " is gone";
-  return runtimeError("task", "FileNotFoundError", `${file.meaning} of task (${id})${where}: '${recorded}'`);
 }

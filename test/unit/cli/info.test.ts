@@ -2,12 +2,12 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { systemClock } from "../../../src/base/clock.ts";
 import { UserError } from "../../../src/base/errors.ts";
 import { parseFlags } from "../../../src/cli/flags.ts";
 import { command, info } from "../../../src/cli/info.ts";
 import type { Value } from "../../../src/cli/value.ts";
 import type { TaskField } from "../../../src/task/task.ts";
+import { capture } from "./capture.ts";
 import { collected, fakeRecords } from "./ports.ts";
 import { taskRecord } from "./rows.ts";
 
@@ -32,9 +32,7 @@ async function run(
     records: () => Promise.resolve(fakeRecords([taskRecord({ id, ...given })])),
     stdout: () => out,
     stderr: () => err,
-    captureFolder: () => join(folder, "own"),
-    host: "node01",
-    clock: systemClock,
+    capture: capture(folder),
   });
   return { out: out.text(), err: err.text(), outBytes: out.bytes(), status };
 }
@@ -124,7 +122,6 @@ describe("one field", () => {
 
 describe("captured files", () => {
   const recorded = (name: string): string => join(folder, "recorded", name);
-  const own = (suffix: string): string => join(folder, "own", `${id}.${suffix}`);
 
   test("are printed byte by byte, the errors on standard error", async () => {
     const bytes = Buffer.from([0, 255, 13, 10, 0xc3, 65]);
@@ -145,43 +142,6 @@ describe("captured files", () => {
   test("longer than a buffer are printed whole", async () => {
     writeFileSync(recorded("long.out"), "0123456789abcdef".repeat(100_000));
     expect((await run([id, "--stdout"], { outpath: recorded("long.out") })).out).toHaveLength(1_600_000);
-  });
-
-  test("are read where the task says, before where this site would keep them", async () => {
-    writeFileSync(recorded("b.out"), "recorded");
-    writeFileSync(own("out"), "own");
-    expect((await run([id, "--stdout"], { outpath: recorded("b.out") })).out).toBe("recorded");
-    expect((await run([id, "--stdout"], { outpath: join(folder, "nowhere", "b.out") })).out).toBe("own");
-    expect((await run([id, "--stdout"], {})).out).toBe("own");
-    rmSync(own("out"));
-  });
-
-  test("that were never made say why", async () => {
-    const reason = async (given: Readonly<Partial<Record<TaskField, Value>>>): Promise<[number, string, string]> =>
-      failure([id, "--stdout"], given);
-    expect(await reason({})).toEqual([
-      5,
-      "task",
-      `RuntimeError: "outpath" unavailable for task (${id}): it has not ended`,
-    ]);
-    expect((await reason({ exit_status: -1 }))[2]).toEndWith(": it never ran");
-    expect((await reason({ exit_status: 0, start_time: "2026-11-22 07:07:22" }))[2]).toEndWith(
-      ": its client ran without --capture",
-    );
-    const perf = await failure([id, "--perf"], { exit_status: 0, start_time: "2026-11-22 07:07:22" });
-    expect(perf[2]).toBe(`RuntimeError: "csvpath" unavailable for task (${id}): its client ran without --monitor`);
-  });
-
-  test("of another host are said to be there", async () => {
-    const outpath = join(folder, "nowhere", "c.out");
-    expect(await failure([id, "--stdout"], { outpath, client_host: "node77", exit_status: 0 })).toEqual([
-      5,
-      "task",
-      `FileNotFoundError: standard output of task (${id}) is on host node77, not on this one (node01): '${outpath}'`,
-    ]);
-    expect((await failure([id, "--stdout"], { outpath, client_host: "node01", exit_status: 0 }))[2]).toEndWith(
-      `is gone: '${outpath}'`,
-    );
   });
 
   test("exclude each other and -x", async () => {

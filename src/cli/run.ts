@@ -1,0 +1,158 @@
+/*
+ * `hs run`: one command, given to the servers and clients that run, as if it ran here: submits it, waits for its end, prints what was captured
+ * of it, and ends with its status. Submitting is in submit.ts, waiting in wait.ts, getting at output in captured.ts.
+ */
+import { systemClock } from "../base/clock.ts";
+import { UserError, exitStatus } from "../base/errors.ts";
+import type { Records, TaskRecord } from "../store/store.ts";
+import { capturedFiles, capturePorts, isCaptured, printCaptured } from "./captured.ts";
+import type { CapturePorts } from "./captured.ts";
+import type { Command, CommandSpec, Parsed } from "./command.ts";
+import { openHistory } from "./history.ts";
+import { openOutput } from "./output.ts";
+import type { Output } from "./output.ts";
+import { intervalOf, intervalOption, statusOf, untilEnded } from "./wait.ts";
+
+const spec: CommandSpec = {
+  name: "hs run",
+  summary: "Submit one command, wait until it has ended, print what it printed, and end with its status.",
+  usage: ["hs run [-n SEC] [-t TAG...] -- ARGS..."],
+  positionals: [
+    {
+      key: "args",
+      metavar: "ARGS",
+      min: 1,
+      max: Infinity,
+      help: "The command, after -- if it has options. One word may be a whole command line.",
+    },
+  ],
+  sections: [
+    {
+      title: "Options",
+      options: [
+        intervalOption,
+        {
+          key: "tag",
+          names: ["-t", "--tag"],
+          kind: "words",
+          metavar: "TAG...",
+          help: "Tags: key, or key:value; group:2 cores:4 memory:2GB timeout:10m are settings, no tags.",
+        },
+      ],
+    },
+  ],
+  exclusive: [],
+  epilog: [
+    "A server has to run that takes what others submit (hs server --forever), with a client that captures output (hs client --capture). If the task fails",
+    "and is tried again, this waits for its last attempt. Ctrl-C ends the waiting, not the task.",
+    "",
+    "Examples:",
+    "  hs run -- make -j4",
+    "  hs run -t site:b memory:2GB -- ./simulate --steps 100",
+    "  hs run 'sort big.txt | uniq -c'",
+    "",
+    "Exit status: that of the task, modulo 256 (cancelled: 255); 2 bad argument, 3 no database, 4 interrupted, 5 the task or its output is not to be had.",
+  ].join("\n"),
+};
+
+/** What `hs run` needs of its surroundings, so that tests can hand it other ones. */
+export interface RunPorts {
+  /** Stores the command; its id. */
+  readonly submit: (words: readonly string[], tags: readonly string[]) => Promise<string>;
+  readonly records: () => Promise<Pick<Records, "find"> & { close(): Promise<void> }>;
+  readonly stdout: () => Output;
+  readonly stderr: () => Output;
+  readonly capture: CapturePorts;
+  /** Calls back on Ctrl-C, until the answer is called. */
+  readonly onInterrupt: (interrupted: () => void) => () => void;
+  /** Says that the program ends because of it. */
+  readonly sayInterrupted: () => void;
+}
+
+export const command: Command = {
+  spec,
+  bare: "usage",
+  run: (parsed, context) =>
+    run(parsed, {
+      submit: async (words, tags) => {
+        const { submitCommand } = await import("./submit.ts");
+        return submitCommand(words, tags, context);
+      },
+      records: () => openHistory(context),
+      stdout: () => openOutput(1, context.env),
+      stderr: () => openOutput(2, context.env),
+      capture: capturePorts(context, systemClock),
+      onInterrupt(interrupted) {
+        process.on("SIGINT", interrupted);
+        return () => process.off("SIGINT", interrupted);
+      },
+      sayInterrupted: () => context.loggers("").critical("keyboard-interrupt: going down now!"),
+    }),
+};
+
+export async function run(parsed: Parsed, ports: RunPorts): Promise<number> {
+  const { log } = ports.capture;
+  const interrupt = Promise.withResolvers<"interrupted">();
+  const ignore = ports.onInterrupt(() => interrupt.resolve("interrupted"));
+  let id: string | null = null;
+  const work = async (): Promise<TaskRecord> => {
+    id = await ports.submit(parsed.words("args"), parsed.words("tag"));
+    return end(id, intervalOf(parsed), ports);
+  };
+  let task: TaskRecord | "interrupted";
+  try {
+    task = await Promise.race([work(), interrupt.promise]);
+  } finally {
+    ignore();
+  }
+  if (task !== "interrupted") return show(task, ports);
+  if (id !== null) {
+    log.warning(
+      `Task (${id}) is not cancelled, it stays in the queue - hs wait ${id}, or hs update --cancel -w id==${id}`,
+    );
+  }
+  ports.sayInterrupted();
+  return exitStatus.interrupted;
+}
+
+async function end(id: string, intervalMs: number, { records: open, capture }: RunPorts): Promise<TaskRecord> {
+  const { log, clock } = capture;
+  const records = await open();
+  try {
+    return await untilEnded(id, {
+      records,
+      log,
+      clock,
+      intervalMs,
+      onIdle: () => log.info(`No server has taken the task yet - it waits for one that takes what others submit`),
+    });
+  } finally {
+    await records.close();
+  }
+}
+
+/** Prints what there is; the status to end with. */
+async function show(task: TaskRecord, { stdout, stderr, capture }: RunPorts): Promise<number> {
+  const { log } = capture;
+  const status = statusOf(task);
+  const files = [
+    [capturedFiles.stdout, stdout],
+    [capturedFiles.stderr, stderr],
+  ] as const;
+  const there = files.filter(([file]) => isCaptured(task, file));
+  if (there.length === 0 && task.start_time !== null) {
+    log.warning(`Nothing is known of what the task printed: its client runs without --capture`);
+  }
+  let failed = false;
+  for (const [file, output] of there) {
+    try {
+      await printCaptured(task, file, output(), capture);
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      // The task has ended: its status is worth more than that its output is not to be had.
+      log.error(error.message);
+      failed = true;
+    }
+  }
+  return failed && status === exitStatus.success ? exitStatus.runtimeError : status;
+}

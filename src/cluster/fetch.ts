@@ -1,0 +1,164 @@
+/*
+ * One file of another host, fetched by the system's `sftp`, or by `ssh HOST cat` where sftp is missing here or there. Both read the user's own
+ * configuration, keys and known hosts, and are told never to ask: a host whose key is not known yet is refused, not accepted.
+ *
+ * The bytes go from ssh into the file and never through this program. Knows no task: a path there, a file here, and what went wrong in words for
+ * the user.
+ */
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { quoteRemote } from "./ssh.ts";
+
+/** How hosts are reached from here. */
+export interface Reach {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** A configuration file for ssh instead of the user's and the system's; null: those. */
+  readonly config: string | null;
+  /** More words for ssh. */
+  readonly args: readonly string[];
+}
+
+export interface Wanted {
+  readonly host: string;
+  /** On that host. */
+  readonly path: string;
+  /** A folder here, and the name of the file to be made in it (plain letters, digits, dots). */
+  readonly folder: string;
+  readonly name: string;
+}
+
+/** Why there is no file. `gone`: the host answers, and has no such file. */
+export interface FetchFailure {
+  readonly kind: "gone" | "failed";
+  /** What is wrong, and what to do about it. */
+  readonly reason: string;
+}
+
+/** null: the file is there. */
+export async function fetchFile(wanted: Wanted, reach: Reach): Promise<FetchFailure | null> {
+  const { host } = wanted;
+  // A name of a host comes from a database, and must not become an option, or a command, of ssh.
+  if (!/^[A-Za-z0-9_][\w.:%@-]*$/.test(host)) return failed(`'${host}' is no name of a host`);
+  if (/[\r\n\0]/.test(wanted.path)) return failed("the name of the file has an end of line in it");
+  const find = (program: string): string | null => Bun.which(program, { PATH: reach.env["PATH"] ?? "" });
+  if (find("ssh") === null) return failed("there is no ssh on this host - install an OpenSSH client");
+  // What ssh takes, sftp may read differently (-p): words of the user's own are for ssh.
+  if (find("sftp") !== null && reach.args.length === 0) {
+    const { status, said } = await run(sftpWords(host, reach), sftpBatch(wanted), null, wanted.folder, reach);
+    if (status === 0) return null;
+    if (!/subsystem request failed/i.test(said)) return diagnose(said, status, wanted);
+  }
+  const file = openSync(join(wanted.folder, wanted.name), "w", 0o666);
+  try {
+    const { status, said } = await run(catWords(wanted, reach), null, file, wanted.folder, reach);
+    return status === 0 ? null : diagnose(said, status, wanted);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Nobody is there to answer a question; whether an unknown key is accepted is for the user's configuration to say. */
+const batch = ["-o", "BatchMode=yes"];
+
+function configWords({ config }: Reach): readonly string[] {
+  return config === null ? [] : ["-F", config];
+}
+
+function sftpWords(host: string, reach: Reach): string[] {
+  // A colon would be taken for the start of a path.
+  const destination = host.includes(":") ? `[${host}]` : host;
+  return ["sftp", "-q", ...configWords(reach), ...batch, "-b", "-", destination];
+}
+
+/** Between double quotes these two have a meaning for sftp, and nothing else has: no blank, no `*`. */
+function sftpBatch({ path, name }: Wanted): string {
+  return `get "${absolute(path).replace(/["\\]/g, "\\$&")}" ${name}\n`;
+}
+
+/** A path that begins with a dash would be an option. Windows' paths have a slash in front there. */
+function absolute(path: string): string {
+  if (/^[A-Za-z]:[\\/]/.test(path)) return `/${path.replaceAll("\\", "/")}`;
+  return path.startsWith("/") ? path : `./${path}`;
+}
+
+function catWords({ host, path }: Wanted, reach: Reach): string[] {
+  // In English, so that it can be told what went wrong.
+  const remote = ["env", "LC_ALL=C", "cat", "--", path].map(quoteRemote).join(" ");
+  return ["ssh", ...configWords(reach), ...reach.args, ...batch, "-T", host, remote];
+}
+
+interface Ended {
+  readonly status: number;
+  readonly said: string;
+}
+
+async function run(
+  words: string[],
+  input: string | null,
+  output: number | null,
+  cwd: string,
+  { env }: Reach,
+): Promise<Ended> {
+  // What is said goes to a file: a connection that ssh leaves open for later (ControlPersist) would keep a pipe open with it.
+  const folder = mkdtempSync(join(tmpdir(), "hs-fetch-"));
+  const saidPath = join(folder, "said");
+  const said = openSync(saidPath, "w", 0o600);
+  try {
+    const child = Bun.spawn(words, {
+      cwd,
+      env: { ...env },
+      stdin: input === null ? "ignore" : Buffer.from(input),
+      stdout: output ?? "ignore",
+      stderr: said,
+    });
+    const status = await child.exited;
+    return { status, said: readFileSync(saidPath, "utf8") };
+  } finally {
+    closeSync(said);
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function failed(reason: string): FetchFailure {
+  return { kind: "failed", reason };
+}
+
+/** What ssh, sftp and cat say, by its meaning; the first that matches counts. */
+const meanings: readonly (readonly [said: RegExp, meaning: (host: string) => string])[] = [
+  [
+    /HOST IDENTIFICATION HAS CHANGED/i,
+    (host) => `${host} has another key than before - find out why, then forget the old one: ssh-keygen -R ${host}`,
+  ],
+  [
+    /Host key verification failed|host key is known for|can't be established/i,
+    (host) => `ssh does not know the key of ${host} - call 'ssh ${host}' once yourself, compare the key and accept it`,
+  ],
+  [
+    /Could not resolve hostname/i,
+    (host) =>
+      `no address is known here for ${host} - give it one in your ssh configuration (Host ${host}, then HostName)`,
+  ],
+  [
+    /Permission denied \(|Too many authentication failures|No supported authentication/i,
+    (host) =>
+      `${host} does not let you in without a question - load your key (ssh-add), or put it there: ssh-copy-id ${host}`,
+  ],
+  [
+    /Connection refused|timed out|Timeout, server|No route to host|Network is unreachable/i,
+    (host) => `${host} cannot be reached by ssh - check that it is up, or copy the file some other way`,
+  ],
+  [/Permission denied|remote readlink/i, (host) => `you may not read that file on ${host}`],
+  [/No space left|Disk quota exceeded/i, () => "there is no space left for it on this host"],
+];
+
+function diagnose(said: string, status: number, { host }: Wanted): FetchFailure {
+  for (const [pattern, meaning] of meanings) {
+    if (pattern.test(said)) return failed(meaning(host));
+  }
+  if (/No such file|not found\b/i.test(said) && status !== 127) {
+    return { kind: "gone", reason: `${host} has no such file any more` };
+  }
+  const lines = said.split(/[\r\n]+/).filter((line) => line.trim() !== "" && !/^Connection closed\.?\s*$/i.test(line));
+  return failed(`ssh to ${host} failed: ${lines.at(-1)?.trim() ?? `status ${status}`}`);
+}
