@@ -68,7 +68,8 @@ function configWords({ config }: Reach): readonly string[] {
 function sftpWords(host: string, reach: Reach): string[] {
   // A colon would be taken for the start of a path.
   const destination = host.includes(":") ? `[${host}]` : host;
-  return ["sftp", "-q", ...configWords(reach), ...batch, "-b", "-", destination];
+  // Not -q: it would keep the reason of a failure too.
+  return ["sftp", ...configWords(reach), ...batch, "-b", "-", destination];
 }
 
 /** Between double quotes these two have a meaning for sftp, and nothing else has: no blank, no `*`. */
@@ -159,6 +160,8 @@ function diagnose(said: string, status: number, { host }: Wanted): FetchFailure 
   if (/No such file|not found\b/i.test(said) && status !== 127) {
     return { kind: "gone", reason: `${host} has no such file any more` };
   }
-  const lines = said.split(/[\r\n]+/).filter((line) => line.trim() !== "" && !/^Connection closed\.?\s*$/i.test(line));
+  const lines = said
+    .split(/[\r\n]+/)
+    .filter((line) => line.trim() !== "" && !/^(?:Connection closed|Connected to .*)\.?\s*$/i.test(line));
   return failed(`ssh to ${host} failed: ${lines.at(-1)?.trim() ?? `status ${status}`}`);
 }

@@ -14,6 +14,10 @@ export interface Sshd extends AsyncDisposable {
   /** What `ssh` has to be called with, as one word for --ssh-args. */
   readonly args: string;
   readonly port: number;
+  /** The file with the key of a user that is let in. */
+  readonly identity: string;
+  /** The host's own key, as a file of known hosts has it behind the names. */
+  readonly hostKey: string;
   /** Ids of the processes that were started over it and still run; they stay when their connection ends, unless they are ended here. */
   readonly left: () => readonly number[];
 }
@@ -21,8 +25,8 @@ export interface Sshd extends AsyncDisposable {
 /** Set for everybody who logs in, and inherited by all that they start. */
 const marker = "HS_TEST_SSHD";
 
-/** `environment`: what who logs in finds set. */
-export async function startSshd(environment: Readonly<Record<string, string>> = {}): Promise<Sshd> {
+/** `environment`: what who logs in finds set. `sftp`: whether files can be fetched with it. */
+export async function startSshd(environment: Readonly<Record<string, string>> = {}, sftp = true): Promise<Sshd> {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), "hs-sshd-")));
   const at = (name: string): string => join(folder, name);
   const [port] = freePorts(1);
@@ -45,6 +49,7 @@ export async function startSshd(environment: Readonly<Record<string, string>> = 
       "PasswordAuthentication no",
       "MaxStartups 100",
       `SetEnv ${setEnv.join(" ")}`,
+      ...(sftp ? ["Subsystem sftp internal-sftp"] : []),
       "",
     ].join("\n"),
   );
@@ -80,7 +85,8 @@ export async function startSshd(environment: Readonly<Record<string, string>> = 
     await stop();
     throw error;
   }
-  return { args: words.join(" "), port: port ?? 0, left, [Symbol.asyncDispose]: stop };
+  const hostKey = readFileSync(at("host.pub"), "utf8").split(" ").slice(0, 2).join(" ");
+  return { args: words.join(" "), port: port ?? 0, identity: at("user"), hostKey, left, [Symbol.asyncDispose]: stop };
 }
 
 /** All that have this `NAME=VALUE` in the environment they were started with; one that has ended has none. */
