@@ -94,10 +94,10 @@ export async function run(parsed: Parsed, ports: RunPorts): Promise<number> {
   const { log } = ports.capture;
   const interrupt = Promise.withResolvers<"interrupted">();
   const ignore = ports.onInterrupt(() => interrupt.resolve("interrupted"));
-  let id: string | null = null;
+  const stored: { id: string | null } = { id: null };
   const work = async (): Promise<TaskRecord> => {
-    id = await ports.submit(parsed.words("args"), parsed.words("tag"));
-    return end(id, intervalOf(parsed), ports);
+    stored.id = await ports.submit(parsed.words("args"), parsed.words("tag"));
+    return end(stored.id, intervalOf(parsed), ports);
   };
   let task: TaskRecord | "interrupted";
   try {
@@ -106,6 +106,7 @@ export async function run(parsed: Parsed, ports: RunPorts): Promise<number> {
     ignore();
   }
   if (task !== "interrupted") return show(task, ports);
+  const { id } = stored;
   if (id !== null) {
     log.warning(
       `Task (${id}) is not cancelled, it stays in the queue - hs wait ${id}, or hs update --cancel -w id==${id}`,
