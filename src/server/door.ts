@@ -208,7 +208,7 @@ export function runServer(options: ServerOptions): Server {
   }
 
   async function register(effect: Extract<ServerEffect, { kind: "register" }>): Promise<void> {
-    const { clientId, host: clientHost, number, adopt: ids, from } = effect;
+    const { clientId, host: clientHost, number, adopt: ids, finished, from } = effect;
     const at = clock.now();
     if (ids.length === 0) {
       const client = { id: clientId, host: clientHost, serverId, serverHost, connectedAt: at };
@@ -219,6 +219,7 @@ export function runServer(options: ServerOptions): Server {
     const dead = (await persist("server", () => store.servers())).filter((row) => !options.isAlive(row));
     const request = {
       ids,
+      finished,
       from: [...from, ...dead.map(({ id }) => id), serverId],
       scope: settings.scope,
       serverId,

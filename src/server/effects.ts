@@ -23,6 +23,8 @@ export type ServerEffect =
       readonly host: string;
       readonly number: number;
       readonly adopt: readonly string[];
+      /** Those of them that have ended there. */
+      readonly finished: readonly string[];
       /** Dead servers that may be on record as holding them. */
       readonly from: readonly string[];
     }

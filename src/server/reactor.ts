@@ -38,6 +38,7 @@ export function step(state: ServerState, events: readonly ServerEvent[], now: nu
   checkClients(state, now, effects);
   askForClients(state, effects);
   dispatch(state, now, effects);
+  share(state);
   claim(state, now, effects);
   commit(state, now, effects);
   conclude(state, now, effects);
@@ -113,6 +114,12 @@ function dispatch(state: ServerState, now: number, effects: ServerEffect[]): voi
     if (count === 0) return;
     assign(state, client, count, now, effects);
   }
+}
+
+/** What nobody here can start now is left to the clients of other servers. */
+function share(state: ServerState): void {
+  if (state.neighbours === 0 || state.willing.size > 0 || state.ready.length === 0) return;
+  for (const task of state.ready.drain()) giveBack(state, task);
 }
 
 function assign(state: ServerState, client: ClientEntry, count: number, now: number, effects: ServerEffect[]): void {

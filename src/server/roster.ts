@@ -149,7 +149,8 @@ export function askForClients(state: ServerState, effects: ServerEffect[]): void
 
 function ask(state: ServerState, client: ClientEntry, registration: Registration, effects: ServerEffect[]): void {
   state.unasked.delete(client);
-  const adopt = [...registration.running, ...registration.finished].map(({ id }) => id);
+  const finished = registration.finished.map(({ id }) => id);
+  const adopt = [...registration.running.map(({ id }) => id), ...finished];
   const wanted = new Set(adopt);
   if (wanted.size > 0) state.outbox.reverted = state.outbox.reverted.filter((id) => !wanted.has(id));
   state.registering++;
@@ -159,6 +160,7 @@ function ask(state: ServerState, client: ClientEntry, registration: Registration
     host: client.host,
     number: registration.number,
     adopt,
+    finished,
     from: [...state.estates.keys()],
   });
 }

@@ -67,6 +67,8 @@ export interface Recall {
 
 export interface AdoptRequest {
   readonly ids: readonly string[];
+  /** Those of them that have ended at the client: nobody else needs to run them, whoever holds them. */
+  readonly finished: readonly string[];
   readonly from: readonly string[];
   readonly scope: Scope;
   readonly serverId: string;
@@ -171,7 +173,7 @@ export interface Store {
   clientsOf(serverId: string): Promise<readonly string[]>;
   /**
    * A client is back with these tasks: those that have not ended, are in scope, and are free, held by one of the servers `from` (or by one
-   * without a row), or on record as run by this client (a recall tells its former server) are held by `serverId` and `clientId` from now on.
+   * without a row), on record as run by this client, or finished (a recall tells the former server of these two) are held by `serverId` and `clientId` from now on.
    * Answers them. In the same transaction the client is that server's, as by
    * addClient: if they were apart, a crash in between would leave the client to one dead server and its tasks to another.
    */

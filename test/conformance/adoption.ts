@@ -27,6 +27,7 @@ import {
 export function adoption(tasks: readonly { readonly id: string }[], fields: Partial<AdoptRequest> = {}): AdoptRequest {
   return {
     ids: ids(tasks),
+    finished: [],
     from: [],
     scope: everything,
     serverId,
@@ -84,21 +85,25 @@ export function adoptionConformance(title: string, open: () => Promise<OpenedSto
       const theirs = (fields: Partial<ClaimRequest> = {}): ClaimRequest => request({ serverId: dead, ...fields });
       beforeEach(() => store.addServer(makeServer(serverId)));
 
-      test("a client takes what it is on record as running along, also from a live server, which is told", async () => {
+      test("a client takes what it is on record as running, and what it has finished, along, also from a live server, which is told", async () => {
         if (!store.durable) return;
         await store.addServer(makeServer(other));
-        const tasks = makeTasks(3);
+        const tasks = makeTasks(4);
         await store.insert(tasks);
         claimed(await store.claim(request({ serverId: other })));
-        const [one, two] = tasks as [NewTask, NewTask];
+        const [one, two, , done] = tasks as [NewTask, NewTask, NewTask, NewTask];
         const assigned = [
           { id: one.id, clientId: "c1", clientHost: "node01" },
           { id: two.id, clientId: "c2", clientHost: "node02" },
         ];
         await store.commit(makeCommit({ serverId: other, assigned }));
-        expect(ids(await store.adopt(adoption(tasks)))).toEqual([one.id]);
+        // What has ended with a client it has run, whether that is on record or not.
+        expect(ids(await store.adopt(adoption(tasks, { finished: [done.id] })))).toEqual([one.id, done.id]);
         const told = await store.recalls(other);
-        expect(told.map(({ id, kind }) => ({ id, kind }))).toEqual([{ id: one.id, kind: "adopted" }]);
+        expect(told.map(({ id, kind }) => [id, kind])).toEqual([
+          [one.id, "adopted"],
+          [done.id, "adopted"],
+        ]);
         expect(await store.recalls(serverId)).toEqual([]);
         // Once it is adopted, what its former server still says of it does not count.
         const late = { serverId: other, completed: [completion(one)], recalled: [] };

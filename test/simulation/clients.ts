@@ -19,11 +19,13 @@ export interface ClientRun {
 
 /** A client with a process of its own. */
 export function startClient(cluster: Cluster): ClientRun {
-  const { world, network, newId } = cluster;
+  const { world, network, newId, plan } = cluster;
   const id = newId();
+  /** Which of them it asks first. */
+  const first = world.rng.between(0, plan.servers - 1);
   const process = world.process(`client-${id.slice(-4)}`);
-  const connect = async (): Promise<Duplex<PeerMessage, HostMessage>> =>
-    enterSession(cluster, process, await network.connect(process));
+  const connect = async (server: number): Promise<Duplex<PeerMessage, HostMessage>> =>
+    enterSession(cluster, process, await network.connect(process, (first + server) % plan.servers));
   const run = clientIn(cluster, process, id, connect);
   run.finished
     .then((failure) => {
@@ -40,7 +42,7 @@ export function clientIn(
   cluster: Cluster,
   process: Process,
   id: string,
-  connect: () => Promise<Duplex<PeerMessage, HostMessage>>,
+  connect: (server: number) => Promise<Duplex<PeerMessage, HostMessage>>,
 ): ClientRun {
   const { world, plan, judge, reactors } = cluster;
   const { rng } = world;
@@ -55,8 +57,8 @@ export function clientIn(
     heartMs: plan.heartMs,
     bundleSize: rng.chance(0.3) ? rng.between(1, 3) : null,
     bundleWaitMs: rng.chance(0.2) ? 1 : null,
-    servers: 1,
-    loyalMs: 15_000,
+    servers: local ? 1 : plan.servers,
+    loyalMs: plan.loyalMs,
     connectMs: local ? 0 : plan.connectMs,
     reconnectMs: local ? 0 : plan.reconnectMs,
     announce: false,

@@ -15,6 +15,8 @@ interface Grant {
   readonly taskId: string;
   readonly lease: number;
   readonly clientId: string;
+  /** Who has it on record as its client's. */
+  serverId: string;
   /** Its client was declared lost, or ended: somebody else may run the task. */
   lost: boolean;
 }
@@ -28,11 +30,11 @@ export interface Execution {
 
 export interface Ledger {
   /** Watches one server; to be called with each of its steps. */
-  server(graceMs: number, evictMs: number, now: number): ServerWatch;
+  server(serverId: string, graceMs: number, evictMs: number, now: number): ServerWatch;
   start(clientId: string, task: Assignment, now: number): Execution;
   ended(execution: Execution): void;
-  /** Whatever the client has may be given to others from now on. */
-  lose(clientId: string): void;
+  /** Whatever the client has (of that server; else of all) may be given to others from now on. */
+  lose(clientId: string, serverId?: string): void;
   /** The client is no more, and nothing of what it had. */
   clientEnded(clientId: string): void;
   acknowledged(tasks: readonly Lease[]): void;
@@ -75,6 +77,8 @@ interface Presence {
   goneAt: number | null;
   /** What it said it runs when it came, without what it has ended since. */
   claims: readonly Lease[];
+  /** Declared lost since. */
+  lost: boolean;
   dropped: Set<string>;
 }
 
@@ -92,20 +96,23 @@ export function ledger(model: Model): Ledger {
     if (times > 0) seen.set(sight, (seen.get(sight) ?? 0) + times);
   }
 
-  function grant(clientId: string, task: Assignment): void {
+  function grant(serverId: string, clientId: string, task: Assignment): void {
     const row = model.row(task.id);
     assert(row !== undefined, "only stored tasks are handed out");
-    assert(row.ended === null, `task ${task.id} is not handed out after its outcome was recorded`);
+    // Of what another has recorded a server hears a little later.
+    const ended = row.ended !== null && row.endedBy === serverId;
+    assert(!ended, `task ${task.id} is not handed out after its outcome was recorded`);
     assert(!grants.has(key(task)), "each dispatch of a task has a lease of its own");
-    const made: Grant = { taskId: task.id, lease: task.lease, clientId, lost: false };
+    const made: Grant = { taskId: task.id, lease: task.lease, clientId, serverId, lost: false };
     grants.set(key(task), made);
     const others = grantsOf.get(clientId);
     if (others === undefined) grantsOf.set(clientId, [made]);
     else others.push(made);
   }
 
-  function lose(clientId: string): void {
-    for (const each of grantsOf.get(clientId) ?? []) each.lost = true;
+  function lose(clientId: string, serverId?: string): void {
+    for (const each of grantsOf.get(clientId) ?? [])
+      if (serverId === undefined || each.serverId === serverId) each.lost = true;
   }
 
   function start(clientId: string, task: Assignment, now: number): Execution {
@@ -137,7 +144,7 @@ export function ledger(model: Model): Ledger {
     execution.over = true;
   }
 
-  function server(graceMs: number, evictMs: number, begunAt: number): ServerWatch {
+  function server(serverId: string, graceMs: number, evictMs: number, begunAt: number): ServerWatch {
     const presences = new Map<string, Presence>();
     let impatient = false;
 
@@ -155,7 +162,7 @@ export function ledger(model: Model): Ledger {
         case "send": {
           const { clientId, message } = effect;
           const presence = presences.get(clientId);
-          if (message.kind === "assign") for (const task of message.tasks) grant(clientId, task);
+          if (message.kind === "assign") for (const task of message.tasks) grant(serverId, clientId, task);
           else if (message.kind === "drop") {
             see("task fenced", message.tasks.length);
             for (const task of message.tasks) presence?.dropped.add(key(task));
@@ -176,8 +183,10 @@ export function ledger(model: Model): Ledger {
           if (effect.evicted) {
             see("client evicted");
             assert(justified(effect.clientId, now), `${effect.clientId} is declared lost only when it is`);
-            lose(effect.clientId);
-          } else if (impatient) lose(effect.clientId);
+            lose(effect.clientId, serverId);
+            const presence = presences.get(effect.clientId);
+            if (presence !== undefined) presence.lost = true;
+          } else if (impatient) lose(effect.clientId, serverId);
           return;
         case "commit":
           return see("task given back", effect.commit.reverted.length);
@@ -205,6 +214,7 @@ export function ledger(model: Model): Ledger {
               leavingAt: null,
               goneAt: null,
               claims,
+              lost: false,
               dropped: new Set(),
             });
           } else if (event.kind === "received") {
@@ -217,8 +227,16 @@ export function ledger(model: Model): Ledger {
               message.kind === "results" ? message.outcomes : message.kind === "returned" ? message.tasks : [];
             const ids = new Set(gone.map(({ id }) => id));
             presence.claims = presence.claims.filter(({ id }) => !ids.has(id));
-          } else if (event.kind === "registered") see("task adopted", event.adopted.length);
-          else if (event.kind === "committed") see("outcome refused", event.report.refused.length);
+          } else if (event.kind === "registered") {
+            see("task adopted", event.adopted.length);
+            const adopted = new Set(event.adopted.map(({ id }) => id));
+            for (const each of grantsOf.get(event.clientId) ?? [])
+              if (adopted.has(each.taskId)) {
+                each.serverId = serverId;
+                // What it brought is answered when it is gone again.
+                each.lost ||= presences.get(event.clientId)?.lost === true;
+              }
+          } else if (event.kind === "committed") see("outcome refused", event.report.refused.length);
           else if (event.kind === "disconnected") {
             const presence = presences.get(event.clientId);
             if (presence !== undefined) presence.goneAt = now;

@@ -23,6 +23,8 @@ export interface Row {
   /** Who is on record as its runner. */
   clientId: string | null;
   ended: Completion | null;
+  /** The server that recorded its outcome. */
+  endedBy: string | null;
   nextId: string | null;
 }
 
@@ -68,7 +70,15 @@ export function model(): Model {
 
   function add(task: NewTask): Row {
     assert(!byId.has(task.id), `the id of task ${task.id} is new`);
-    const row: Row = { task, serverId: null, scheduleTime: null, clientId: null, ended: null, nextId: null };
+    const row: Row = {
+      task,
+      serverId: null,
+      scheduleTime: null,
+      clientId: null,
+      ended: null,
+      endedBy: null,
+      nextId: null,
+    };
     rows.push(row);
     byId.set(task.id, row);
     return row;
@@ -172,6 +182,7 @@ export function model(): Model {
           continue;
         }
         row.ended = completion;
+        row.endedBy = serverId;
         row.serverId ??= serverId;
         row.scheduleTime ??= at;
         row.clientId = completion.clientId;
@@ -225,7 +236,7 @@ export function model(): Model {
       [...clients.values()]
         .filter((client) => client.serverId === serverId && client.disconnectedAt === null)
         .map(({ id }) => id),
-    adopt({ ids, from, scope, serverId, clientId, at }) {
+    adopt({ ids, finished, from, scope, serverId, clientId, at }) {
       clients.set(clientId, { id: clientId, serverId, disconnectedAt: null, evicted: false });
       const mine = inScope(scope, serverId, from);
       const tasks: ClaimedTask[] = [];
@@ -233,7 +244,8 @@ export function model(): Model {
         const row = byId.get(id);
         if (row === undefined || row.ended !== null || !mine(row)) continue;
         const holder = row.serverId;
-        if (holder !== null && !from.includes(holder) && servers.has(holder)) continue;
+        const moves = (row.clientId === clientId || finished.includes(id)) && holder !== serverId;
+        if (holder !== null && !from.includes(holder) && servers.has(holder) && !moves) continue;
         row.serverId = serverId;
         row.scheduleTime ??= at;
         row.clientId = clientId;

@@ -1,5 +1,5 @@
 /*
- * A network with one address, for the simulation: byte streams that take their time, arrive in pieces, and break in every way that real ones do.
+ * A network with a few addresses, for the simulation: byte streams that take their time, arrive in pieces, and break in every way that real ones do.
  * What is sent arrives in order or not at all. Knows nothing of what the bytes mean.
  */
 import type { ByteHandlers, ByteStream } from "../../src/wire/bytes.ts";
@@ -20,11 +20,11 @@ export interface NetworkSettings {
 
 export interface Network {
   /** From now on connections to the address are this process'; it is told of each. */
-  listen(process: Process, accept: (stream: ByteStream) => void): void;
+  listen(process: Process, address: number, accept: (stream: ByteStream) => void): void;
   /** The process has closed its port: nobody answers. */
   deaf(process: Process): void;
   /** Rejects with a WireProblem. */
-  connect(process: Process): Promise<ByteStream>;
+  connect(process: Process, address: number): Promise<ByteStream>;
   /** Nothing gets through to or from this process until then; what was sent comes through after it, as with TCP. */
   part(process: Process, until: number): void;
   /** Breaks one of the connections of this process, if it has any. */
@@ -64,7 +64,7 @@ interface Connection {
 export function network(world: World, settings: NetworkSettings): Network {
   const { rng } = world;
   const { latencyMs, cuts, highWater } = settings;
-  let listener: { readonly process: Process; readonly accept: (stream: ByteStream) => void } | null = null;
+  const listeners = new Map<number, { readonly process: Process; readonly accept: (stream: ByteStream) => void }>();
   const partedUntil = new Map<Process, number>();
   const connections = new Set<Connection>();
   let lastConnection = 0;
@@ -252,14 +252,14 @@ export function network(world: World, settings: NetworkSettings): Network {
   };
 
   return {
-    listen(process, accept) {
-      listener = { process, accept };
+    listen(process, address, accept) {
+      listeners.set(address, { process, accept });
       watch(process);
     },
     deaf(process) {
-      if (listener?.process === process) listener = null;
+      for (const [address, listener] of listeners) if (listener.process === process) listeners.delete(address);
     },
-    connect(process) {
+    connect(process, address) {
       const { promise, resolve, reject } = Promise.withResolvers<ByteStream>();
       const startedAt = world.now();
       const fail = (kind: "refused" | "silent"): void =>
@@ -267,7 +267,7 @@ export function network(world: World, settings: NetworkSettings): Network {
           reject(new WireProblem(kind, kind === "refused" ? "Connection refused" : "does not answer")),
         );
       const attempt = (): void => {
-        const target = listener;
+        const target = listeners.get(address) ?? null;
         const parted = Math.max(reachable(process), target === null ? 0 : reachable(target.process));
         if (parted > world.now()) {
           const until = Math.min(parted, startedAt + connectMs);

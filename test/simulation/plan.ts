@@ -31,6 +31,10 @@ export interface Plan {
   readonly failing: number;
   readonly usualMs: number;
   readonly longMs: number;
+  /** Servers that share the database. */
+  readonly servers: number;
+  /** How long a client with tasks waits for its server alone. */
+  readonly loyalMs: number;
   /** Clients at the beginning, and submitters that come over the network. */
   readonly clients: number;
   readonly submitters: number;
@@ -105,6 +109,8 @@ export function draw(rng: Random): Plan {
     failing: pick(0, 0, 0.2),
     usualMs,
     longMs,
+    servers: durable && mode !== "finite" && mode !== "local" && rng.chance(0.4) ? 2 : 1,
+    loyalMs: pick(0, graceMs / 2, graceMs * 2),
     clients,
     submitters: rng.chance(0.3) ? rng.between(1, 2) : 0,
     idling: pick(0, 0, 0.5),

@@ -43,6 +43,8 @@ export type ServerEnd = { readonly kind: "report"; readonly report: ServerReport
 
 export interface ServerOrder {
   readonly mode: Mode;
+  /** Where it listens. */
+  readonly address: number;
   /** It reads input of its own. */
   readonly feeds: boolean;
   /** Which servers that left a row are still there. */
@@ -67,7 +69,7 @@ export function startServer(cluster: Cluster, order: ServerOrder): ServerRun {
   };
   const store = storage(world, process, rows, cluster.weather);
   const scope: Scope = feeds ? { kind: "submission", id } : { kind: "all" };
-  const watch = judge.server(plan.graceMs, plan.evictMs, world.now());
+  const watch = judge.server(id, plan.graceMs, plan.evictMs, world.now());
   let server: Server | null = null;
   let state: ServerState | null = null;
   let lookedAt = 0;
@@ -175,7 +177,9 @@ export function startServer(cluster: Cluster, order: ServerOrder): ServerRun {
   async function serveClients(its: Server): Promise<ServerReport> {
     const client = mode === "local" ? localClient(cluster, process, id, its, () => state?.phase.at === "done") : null;
     if (client === null)
-      network.listen(process, (stream) => admitSession(cluster, process, stream, (link) => its.attach(link)));
+      network.listen(process, order.address, (stream) =>
+        admitSession(cluster, process, stream, (link) => its.attach(link)),
+      );
     const feeding = feeds ? feed(cluster, id, store, clock, its, reading.signal) : Promise.resolve(its.inputEnded());
     const report = await its.finished.finally(() => reading.abort());
     await Promise.all([feeding, client]);

@@ -83,7 +83,8 @@ function operate(seed: number, cluster: Cluster): Summary {
   const { rng } = its;
   const servers: ServerRun[] = [];
   const clients: ClientRun[] = [];
-  let current: ServerRun | null = null;
+  /** Who serves at each address; null: nobody just now, `closed`: nobody any more. */
+  const posts: (ServerRun | null | "closed")[] = Array.from({ length: plan.servers }, () => null);
   let halted: number | null = null;
   let closedAt: number | null = null;
   /** The last thing that went wrong, was mended, or was new. */
@@ -97,36 +98,51 @@ function operate(seed: number, cluster: Cluster): Summary {
   };
   const alive = (): ClientRun[] => clients.filter(({ process }) => process.at !== "ended");
 
-  function addServer(mode: Mode, feeds: boolean): void {
+  const serving = (): ServerRun[] => posts.filter((post): post is ServerRun => post !== null && post !== "closed");
+
+  function addServer(address: number, mode: Mode, feeds: boolean): void {
     disturbed();
     const isAlive = ({ id }: { readonly id: string }): boolean =>
       servers.some((run) => run.id === id && run.process.at !== "ended");
-    current = startServer(cluster, { mode, feeds, isAlive, onEnd });
-    servers.push(current);
+    const run = startServer(cluster, {
+      mode,
+      address,
+      feeds,
+      isAlive,
+      onEnd: (its, end) => onEnd(address, its, end),
+    });
+    posts[address] = run;
+    servers.push(run);
   }
 
   const successorMode = (): Mode => (plan.mode === "finite" ? "restart" : plan.mode);
 
-  function follow(pauseMs: number): void {
-    current = null;
+  function follow(address: number, pauseMs: number): void {
+    posts[address] = null;
     disturbed(its.now() + pauseMs);
-    its.at(its.now() + pauseMs, () => addServer(successorMode(), false));
+    its.at(its.now() + pauseMs, () => addServer(address, successorMode(), false));
   }
 
-  function onEnd(run: ServerRun, end: ServerEnd): void {
-    if (end.kind === "failed") return follow(rng.between(0, 3000));
+  function onEnd(address: number, run: ServerRun, end: ServerEnd): void {
+    if (end.kind === "failed") return follow(address, rng.between(0, 3000));
     const { haltedBy } = end.report;
     const left = rows.rows.filter((row) => row.ended === null);
     const scope = run.mode === "finite" || (run.mode === "local" && servers.length === 1) ? run.id : null;
     const own = scope === null ? left : left.filter((row) => row.task.submitId === scope);
     if (haltedBy !== null) halted = haltedBy;
-    else if (!run.told) {
+    else if (!run.told && plan.servers === 1) {
       // A task that came at the last moment may not have been heard of.
       for (const { task } of own)
         assert((cluster.storedAt.get(task.id) ?? 0) >= run.lookedAt, `the run waits for task ${task.id}`);
     }
-    const undone = scope !== null && !run.told ? own : left;
-    if (plan.durable && halted === null && (undone.length > 0 || submitsLeft > 0)) return follow(rng.between(0, 3000));
+    const undone = (scope !== null && !run.told ? own : left).filter(
+      ({ task }) => halted === null || task.group <= halted,
+    );
+    posts[address] = "closed";
+    // What is left is the other's.
+    if (posts.some((post) => post !== "closed")) return;
+    if (plan.durable && (undone.length > 0 || (halted === null && submitsLeft > 0)))
+      return follow(address, rng.between(0, 3000));
     closedAt = its.now();
     its.trace(() => "---- no server is needed any more");
   }
@@ -135,21 +151,22 @@ function operate(seed: number, cluster: Cluster): Summary {
   function tick(): void {
     if (closedAt !== null) return;
     its.at(its.now() + tickMs, tick);
-    if (current === null || current.mode === "local") return endForever();
+    if (serving().every(({ mode }) => mode === "local")) return endForever();
     if (alive().length === 0 && (its.now() >= plan.calmAt || rng.chance(0.3))) addClient();
     endForever();
   }
 
   function endForever(): void {
-    if (current === null || current.told || submittersLeft + submitsLeft > 0 || its.now() < plan.calmAt) return;
-    const state = current.state();
-    if (plan.mode !== "forever" || state === null) return;
+    const runs = serving().filter(({ told }) => !told);
+    if (runs.length === 0 || submittersLeft + submitsLeft > 0 || its.now() < plan.calmAt) return;
+    const states = runs.flatMap((run) => run.state() ?? []);
+    if (plan.mode !== "forever" || states.length === 0) return;
     const open = rows.rows.filter((row) => row.ended === null);
-    const told = state.toldFailure?.group;
+    const told = states.flatMap(({ toldFailure }) => toldFailure?.group ?? []).toSorted((a, b) => b - a)[0];
     if (open.some((row) => told === undefined || row.task.group <= told)) return;
     if (told !== undefined && open.length > 0) halted = told;
     disturbed();
-    current.stop("finish");
+    for (const run of runs) run.stop("finish");
   }
 
   function addClient(): void {
@@ -163,15 +180,17 @@ function operate(seed: number, cluster: Cluster): Summary {
     if (closedAt !== null && fault.kind.startsWith("server")) return;
     const all = alive();
     const victim = all[rng.between(0, all.length - 1)];
+    const some = serving();
+    const server = some[rng.between(0, some.length - 1)];
     its.trace(() => `---- ${JSON.stringify(fault)}`);
     switch (fault.kind) {
       case "server dies":
-        return killServer(fault.how, fault.pauses);
+        return killServer(rng.between(0, posts.length - 1), fault.how, fault.pauses);
       case "server stops":
-        if (current === null) return;
-        return freeze(current.process, fault.forMs, current.stopped);
+        if (server === undefined) return;
+        return freeze(server.process, fault.forMs, server.stopped);
       case "server told":
-        return tellServer(fault.how);
+        return tellServer(server, fault.how);
       case "database away":
         cluster.weather.awayUntil = its.now() + fault.forMs;
         return disturbed(its.now() + fault.forMs);
@@ -202,19 +221,20 @@ function operate(seed: number, cluster: Cluster): Summary {
     }
   }
 
-  function killServer(how: Death, [pauseMs, ...more]: readonly number[]): void {
-    if (current === null || current.process.at === "ended" || pauseMs === undefined) return;
-    current.process.end(how);
-    follow(pauseMs);
-    if (more.length > 0) its.at(its.now() + pauseMs + rng.between(0, 3000), () => killServer(how, more));
+  function killServer(address: number, how: Death, [pauseMs, ...more]: readonly number[]): void {
+    const post = posts[address];
+    if (post === undefined || post === null || post === "closed" || post.process.at === "ended") return;
+    if (pauseMs === undefined) return;
+    post.process.end(how);
+    follow(address, pauseMs);
+    if (more.length > 0) its.at(its.now() + pauseMs + rng.between(0, 3000), () => killServer(address, how, more));
   }
 
-  function tellServer(how: Extract<Fault, { kind: "server told" }>["how"]): void {
-    if (current === null) return;
-    if (how !== "hurry") return current.stop(how);
-    current.stop("abort");
-    const told = current;
-    its.at(its.now() + rng.between(0, 1000), () => told.hurry());
+  function tellServer(run: ServerRun | undefined, how: Extract<Fault, { kind: "server told" }>["how"]): void {
+    if (run === undefined) return;
+    if (how !== "hurry") return run.stop(how);
+    run.stop("abort");
+    its.at(its.now() + rng.between(0, 1000), () => run.hurry());
   }
 
   function freeze(process: ClientRun["process"], forMs: number, then?: (ms: number) => void): void {
@@ -249,7 +269,11 @@ function operate(seed: number, cluster: Cluster): Summary {
       disturbed(its.now() + 30_000);
       if (closedAt === null) submitByQueue(cluster, rng.between(1, 20));
     });
-  its.at(epoch, () => addServer(plan.mode, feeds));
+  its.at(epoch, () => addServer(0, plan.mode, feeds));
+  for (let address = 1; address < plan.servers; address++)
+    its.at(epoch + rng.between(0, 5000), () => {
+      if (closedAt === null) addServer(address, plan.mode, false);
+    });
   if (plan.mode !== "local")
     for (let n = plan.clients; n > 0; n--)
       its.at(epoch + rng.between(0, 2000), () => {
@@ -296,9 +320,9 @@ function limitOf(plan: Plan, disturbedAt: number, closedAt: number | null): numb
   // A task to its end, however hard that is to reach, and what follows from it.
   const usualMs = longMs + 5 * signalWaitMs + 20 * (latencyMs + slowMs) + 2 * tickMs;
   const last = Math.max(disturbedAt, closedAt ?? 0);
-  // Nobody waits for a poll, for the end of a grace, or for anything else when nothing went wrong; but a client may come too late.
+  // Of outcomes that another server records one hears at a poll. Else nobody waits for one, for the end of a grace, or for anything else when nothing went wrong; but a client may come too late.
   if (plan.faults.length === 0 && plan.failingCalls.size === 0)
-    return last + usualMs + (closedAt === null ? 0 : plan.connectMs);
+    return last + usualMs + (plan.servers > 1 ? plan.pollMs : 0) + (closedAt === null ? 0 : plan.connectMs);
   if (closedAt !== null) return last + usualMs + reconnectMs + 3 * heartMs + connectSlackMs;
   return last + usualMs + 1.2 * evictMs + graceMs + storeSlackMs;
 }

@@ -22,7 +22,7 @@ export function submit(cluster: Cluster, count: number): void {
 
 /** `hs submit --queue`: tries once; what is answered must be stored. */
 export function submitByQueue(cluster: Cluster, count: number): void {
-  const { world, network, model } = cluster;
+  const { world, network, model, plan } = cluster;
   const { rng } = world;
   const process = world.process("submitter");
   const submission = newSubmission(cluster);
@@ -45,7 +45,7 @@ export function submitByQueue(cluster: Cluster, count: number): void {
   }
 
   async function main(): Promise<void> {
-    const link = await enterSession(cluster, process, await network.connect(process));
+    const link = await enterSession(cluster, process, await network.connect(process, rng.between(0, plan.servers - 1)));
     link.open({
       message(message) {
         world.mark(`submitter ${message.kind}`);

@@ -123,7 +123,7 @@ export function prepareClaims(db: Connection, held: HeldRows): Claims {
     `insert into recall (server_id, task_id, kind)
      select task.server_id, task.id, 'adopted' from json_each(?1) as wanted cross join task on task.id = wanted.value
      where completion_time is null and (?2 is null or submit_id = ?2) and submit_id not in (select value from json_each(?3))
-     and schedule_time is not null and client_id = ?4 and server_id <> ?5 and server_id in (select id from server)`,
+     and schedule_time is not null and (client_id = ?4 or task.id in (select value from json_each(?6))) and server_id <> ?5 and server_id in (select id from server)`,
   );
   // The join fixes the order: each id is looked up once, however large the table.
   const adoptRows = db.prepare(
@@ -132,7 +132,7 @@ export function prepareClaims(db: Connection, held: HeldRows): Claims {
        select task.rowid from json_each(?6) as wanted cross join task on task.id = wanted.value
        where completion_time is null and (?7 is null or submit_id = ?7) and submit_id not in (select value from json_each(?8))
        and (schedule_time is null or server_id is null or server_id in (select value from json_each(?9))
-         or server_id not in (select id from server) or (client_id = ?4 and server_id <> ?1))
+         or server_id not in (select id from server) or (server_id <> ?1 and (client_id = ?4 or task.id in (select value from json_each(?10)))))
      ) returning ${claimColumns}, schedule_time`,
   );
 
@@ -261,12 +261,12 @@ export function prepareClaims(db: Connection, held: HeldRows): Claims {
       const { scope, serverId, serverHost, clientId, clientHost, at } = request;
       const only = scope.kind === "submission" ? scope.id : null;
       const fixed = [serverId, serverHost, formatTime(at), clientId, clientHost] as const;
-      const [skip, from] = [JSON.stringify(reserved), JSON.stringify(request.from)];
+      const [skip, from, finished] = [reserved, request.from, request.finished].map((list) => JSON.stringify(list));
       const tasks: ClaimedTask[] = [];
       for (let i = 0; i < request.ids.length; i += adoptChunk) {
         const ids = JSON.stringify(request.ids.slice(i, i + adoptChunk));
-        tellFormer.run(ids, only, skip, clientId, serverId);
-        for (const row of adoptRows.values(...fixed, ids, only, skip, from)) {
+        tellFormer.run(ids, only, skip, clientId, serverId, finished);
+        for (const row of adoptRows.values(...fixed, ids, only, skip, from, finished)) {
           tasks.push(noted(row, parseTime(row.at(-1)) ?? at));
         }
       }
