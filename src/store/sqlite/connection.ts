@@ -18,6 +18,8 @@ export interface ConnectionOptions {
   readonly readOnly: boolean;
   /** Told each statement as it runs. */
   readonly echo?: Echo | null;
+  /** Told what will take a while, before it begins. */
+  readonly notice?: ((text: string) => void) | null;
 }
 
 export type Echo = (sql: string) => void;
@@ -157,7 +159,7 @@ function openForWriting(file: string, options: ConnectionOptions): Opened {
   const db = new Database(file, { readwrite: true, create: true });
   try {
     setUp(db, file, options);
-    const created = upgrade(db, file);
+    const created = upgrade(db, file, options);
     return { db, writable: true, created };
   } catch (error) {
     db.close();
@@ -247,11 +249,26 @@ function pragmaLiteral(name: string, value: unknown): string {
   throw configurationError("data", `'${name}' needs a number, a text or true/false (in [database.pragmas])`);
 }
 
-/** Whether the tables had to be made. Makes what is missing, in one transaction; looks first, because mostly nothing is. */
-function upgrade(db: Database, file: string): boolean {
-  const exists = checkTaskTable(db, file);
+/** From this many rows on, indices take seconds: with ten million about a minute. */
+const manyRows = 1_000_000;
+
+/** Whether the tables had to be made. Makes what is missing; looks first, because mostly nothing is. */
+function upgrade(db: Database, file: string, { readOnly, notice }: ConnectionOptions): boolean {
+  if (!checkTaskTable(db, file)) return create(db, file);
+  // Looking works without, and must not wait until ten million rows are in an index.
+  if (readOnly) return false;
   const present = namesIn(db);
-  if (exists && additions.every(([name]) => present.has(name))) return false;
+  const missing = additions.filter(([name]) => !present.has(name));
+  const rows = missing.length === 0 ? 0 : Number(db.query("select max(rowid) from task").values()[0]?.[0]);
+  if (rows >= manyRows && missing.some(([, statement]) => / on task /.test(statement)))
+    notice?.(`Adding indices to '${file}' (${rows} rows) - this takes a while, once`);
+  // One by one: others who use the file get their turn in between.
+  for (const [, statement] of missing) db.run(statement);
+  return false;
+}
+
+/** Makes all tables, in one transaction. */
+function create(db: Database, file: string): boolean {
   db.run("begin immediate");
   try {
     // Another process may have been faster.

@@ -1,6 +1,6 @@
 /*
  * The SQLite schema, in whole statements. `task` and `client` are those of existing databases, column for column; everything else is an
- * addition, made when a database without it is opened. Older programs go on reading and writing such a file.
+ * addition, made when a database without it is opened for writing: who only looks does without. Older programs go on reading and writing such a file.
  *
  * To change it: add, never alter. A new table or index goes into `additions`; a database gets what it lacks, by name, on the next opening.
  * A new column of `task` needs an `alter table ... add column` there too, and a default that old programs can live with.
@@ -56,6 +56,10 @@ const clientTable = `create table if not exists client (
   evicted BOOLEAN NOT NULL,
   PRIMARY KEY (id)
 )`;
+
+/** What the partial indices for searching hold: a query that names the same condition, word for word, may use them. */
+export const unusualStatus = "exit_status is not 0";
+export const unusualTag = `tag <> '{"part": 0}'`;
 
 /** Name in sqlite_master, and the statement that makes it. */
 export const additions: readonly (readonly [name: string, statement: string])[] = [
@@ -133,4 +137,10 @@ export const additions: readonly (readonly [name: string, statement: string])[] 
     `create index if not exists task_waiting_retry on task ("group", submit_id)
       where attempt > 1 and schedule_time is null and completion_time is null`,
   ],
+  // For people who search, see where.ts. Together these cost an insert 1 µs of 4, and an outcome nothing that can be measured.
+  // What is open and what did not end well; leaves out the many that did.
+  ["task_status", `create index if not exists task_status on task (exit_status) where ${unusualStatus}`],
+  // Tags of those that have any.
+  ["task_tag", `create index if not exists task_tag on task (tag) where ${unusualTag}`],
+  ["task_submit_time", "create index if not exists task_submit_time on task (submit_time)"],
 ];
