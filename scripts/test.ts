@@ -42,6 +42,8 @@ const programs: Readonly<Record<string, string>> = {
   mpirun: "openmpi-bin",
   sshd: "openssh-server",
   ssh: "openssh-client",
+  pg_ctlcluster: "postgresql",
+  psql: "postgresql-client",
 };
 
 /** Daemons are where only root looks for programs. */
