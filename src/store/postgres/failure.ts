@@ -1,0 +1,164 @@
+/*
+ * The one table from what PostgreSQL and the way to it say went wrong to what it means for us: while opening, something the user can put right; during a
+ * run, something that may pass (the server tries again) or something that no retry mends (the run ends). Passwords are in none of the texts.
+ */
+import { FatalError, runtimeError, TransientError, UserError } from "../../base/errors.ts";
+
+interface Trouble {
+  /** What is wrong, `PLACE` standing for the database. */
+  readonly what: string;
+  readonly remedy: string;
+  readonly mayPass: boolean;
+}
+
+const gone: Trouble = {
+  what: "the connection to PLACE was lost",
+  remedy: "check that the server runs and the network",
+  mayPass: true,
+};
+
+/** Of the network and of the driver. */
+const byName: Readonly<Record<string, Trouble>> = {
+  ECONNREFUSED: {
+    what: "nobody listens at PLACE",
+    remedy: "check database.host, database.port, and that the server runs",
+    mayPass: true,
+  },
+  ENOENT: {
+    what: "there is no socket for PLACE",
+    remedy: "set database.host, or check that the server runs",
+    mayPass: true,
+  },
+  EACCES: {
+    what: "the socket of PLACE may not be used",
+    remedy: "set database.host, or ask its owner",
+    mayPass: false,
+  },
+  ENOTFOUND: { what: "the host of PLACE is not known", remedy: "check database.host", mayPass: true },
+  EAI_AGAIN: {
+    what: "the host of PLACE could not be looked up",
+    remedy: "check database.host and the network",
+    mayPass: true,
+  },
+  EHOSTUNREACH: { what: "there is no way to PLACE", remedy: "check the network", mayPass: true },
+  ENETUNREACH: { what: "there is no way to PLACE", remedy: "check the network", mayPass: true },
+  ETIMEDOUT: {
+    what: "PLACE did not answer in time",
+    remedy: "check database.host, database.port and the network",
+    mayPass: true,
+  },
+  CONNECT_TIMEOUT: {
+    what: "PLACE did not answer in time",
+    remedy: "check database.host, database.port and the network",
+    mayPass: true,
+  },
+  ECONNRESET: gone,
+  EPIPE: gone,
+  CONNECTION_CLOSED: gone,
+  CONNECTION_DESTROYED: gone,
+  CONNECTION_ENDED: gone,
+  SASL_SIGNATURE_MISMATCH: {
+    what: "PLACE does not know the password itself",
+    remedy: "check that it is the server you mean",
+    mayPass: false,
+  },
+  AUTH_TYPE_NOT_IMPLEMENTED: {
+    what: "PLACE asks for a way of authentication that is not supported",
+    remedy: "let it ask for scram-sha-256 (pg_hba.conf)",
+    mayPass: false,
+  },
+};
+
+/** By SQLSTATE, or its first two characters; https://www.postgresql.org/docs/current/errcodes-appendix.html */
+const byState: Readonly<Record<string, Trouble>> = {
+  "28P01": {
+    what: "wrong user or password for PLACE",
+    remedy: "check database.user and database.password",
+    mayPass: false,
+  },
+  "28": {
+    what: "PLACE lets this user not in",
+    remedy: "check database.user, and pg_hba.conf of the server",
+    mayPass: false,
+  },
+  "3D000": {
+    what: "there is no database PLACE",
+    remedy: "check database.database, or create it (createdb)",
+    mayPass: false,
+  },
+  "3F000": { what: "there is no such schema in PLACE", remedy: "check database.schema, or create it", mayPass: false },
+  "42501": {
+    what: "this user may not do that in PLACE",
+    remedy: "ask its owner for the rights on schema and tables",
+    mayPass: false,
+  },
+  "42P01": { what: "the tables in PLACE were changed by another program", remedy: "start again", mayPass: false },
+  "42703": { what: "the tables in PLACE were changed by another program", remedy: "start again", mayPass: false },
+  "53100": { what: "no space left for PLACE", remedy: "free space on the server", mayPass: true },
+  "53300": {
+    what: "PLACE has too many connections",
+    remedy: "end some, or raise max_connections of the server",
+    mayPass: true,
+  },
+  "53": { what: "PLACE is out of resources", remedy: "look at the log of the server", mayPass: true },
+  "57P01": { what: "PLACE is shutting down", remedy: "start it again", mayPass: true },
+  "57P02": { what: "PLACE has crashed", remedy: "look at the log of the server", mayPass: true },
+  "57P03": { what: "PLACE is starting up or shutting down", remedy: "wait a moment", mayPass: true },
+  "57": { what: "PLACE has ended the statement", remedy: "look at the log of the server", mayPass: true },
+  "40": { what: "PLACE took back what others did at the same time", remedy: "try again", mayPass: true },
+  "55P03": { what: "a row in PLACE is locked by another program", remedy: "wait for it to finish", mayPass: true },
+  "25006": { what: "PLACE can only be read", remedy: "use the primary server", mayPass: true },
+  "08": gone,
+  "58": { what: "PLACE cannot read or write its files", remedy: "look at the log of the server", mayPass: true },
+  XX: { what: "PLACE is damaged", remedy: "look at the log of the server", mayPass: false },
+};
+
+function codeOf(error: unknown): string | null {
+  const code = error instanceof Error ? (error as { code?: unknown }).code : undefined;
+  return typeof code === "string" ? code : null;
+}
+
+function troubleOf(error: unknown): Trouble | null {
+  const code = codeOf(error);
+  if (code === null) return null;
+  const known = byName[code] ?? byState[code] ?? byState[code.slice(0, 2)];
+  if (known !== undefined) return known;
+  // Bun's own names for what goes wrong with TLS.
+  if (/CERT|SSL|TLS|SELF_SIGNED|UNABLE_TO/.test(code))
+    return {
+      what: `PLACE cannot be trusted (${code})`,
+      remedy: "check sslmode and sslrootcert in [database]",
+      mayPass: false,
+    };
+  return null;
+}
+
+/** What the server itself says, for troubles that have more than one cause. */
+function detail(error: unknown): string {
+  const code = codeOf(error);
+  const said = error instanceof Error && error.name === "PostgresError" ? error.message : "";
+  return said === "" || code === "28P01" ? "" : ` (${said})`;
+}
+
+function say(trouble: Trouble, error: unknown, place: string): string {
+  return `${trouble.what.replace("PLACE", () => `'${place}'`)}${detail(error)} - ${trouble.remedy}`;
+}
+
+export function databaseError(text: string): UserError {
+  return runtimeError("data", "DatabaseError", text);
+}
+
+/** For what went wrong on the way to an open database. What is no fault of the surroundings comes back as it is. */
+export function openFailure(error: unknown, place: string): unknown {
+  const trouble = troubleOf(error);
+  return trouble === null ? error : databaseError(say(trouble, error, place));
+}
+
+/** For what went wrong with an open database. */
+export function runFailure(error: unknown, place: string): unknown {
+  if (error instanceof UserError || error instanceof TransientError || error instanceof FatalError) return error;
+  const trouble = troubleOf(error);
+  if (trouble === null) return error;
+  const text = say(trouble, error, place);
+  return trouble.mayPass ? new TransientError(text) : new FatalError(text);
+}

@@ -1,0 +1,235 @@
+/*
+ * From what a user says about a PostgreSQL database (separate settings, or a URL) to where it is and how to get in. Pure, but for the files that
+ * libpq and its family read too: ~/.pgpass for the password, sslrootcert for certificates.
+ *
+ *   url = scheme "://" [ user [ ":" password ] "@" ] [ host [ ":" port ] ] "/" database [ "?" key "=" value { "&" key "=" value } ]
+ *   scheme = "postgresql" [ "+psycopg" ] | "postgres"
+ *
+ * User, password, host and database of a URL are percent-encoded where needed. Keys: https://www.postgresql.org/docs/current/libpq-connect.html
+ */
+import { existsSync, readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import type { ConnectionOptions } from "node:tls";
+import { configurationError } from "../../base/errors.ts";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The settings as they stand; null: not set. */
+export interface PostgresSettings {
+  readonly url: string | null;
+  readonly database: string | null;
+  readonly host: string | null;
+  readonly port: number | null;
+  readonly user: string | null;
+  readonly password: string | null;
+  readonly schema: string | null;
+  /** Every further key of [database], and of its `connect_args`. */
+  readonly parameters: Readonly<Record<string, string>>;
+}
+
+export type Tls = false | "prefer" | ConnectionOptions;
+
+export interface PostgresTarget {
+  /** A name, an address, or the folder of a socket. */
+  readonly host: string;
+  readonly port: number;
+  readonly database: string;
+  readonly user: string;
+  readonly password: string | null;
+  readonly schema: string | null;
+  readonly tls: Tls;
+  /** Of one attempt, seconds. */
+  readonly connectSeconds: number;
+  /** For the server, such as `application_name`. */
+  readonly parameters: Readonly<Record<string, string>>;
+}
+
+const usualPort = 5432;
+const usualConnectSeconds = 10;
+const longestConnectSeconds = 3600;
+
+/** Throws UserError for what cannot be meant. */
+export function postgresTarget(settings: PostgresSettings, env: Environment, osUser: string): PostgresTarget {
+  const { url } = settings;
+  const given = url === null || url === "" ? separate(settings) : parseUrl(url);
+  const { host: wantedHost, port: wantedPort, database, parameters: all } = given;
+  if (database === null || database === "")
+    throw configurationError(
+      "data",
+      "Must provide 'database' if not SQLite (database.database, or the path of database.url)",
+    );
+  const { sslmode, sslrootcert, sslcert, sslkey, connect_timeout: timeout, host: socket, ...parameters } = all;
+  const port = wantedPort ?? portOf(env["PGPORT"]) ?? usualPort;
+  const remote = wantedHost ?? socket ?? (given.user !== null || wantedPort !== null ? "localhost" : null);
+  const host = remote ?? env["PGHOST"] ?? socketFolder(port) ?? "localhost";
+  const user = given.user ?? env["PGUSER"] ?? osUser;
+  const password = given.password ?? env["PGPASSWORD"] ?? fromPassFile({ host, port, database, user }, env);
+  if (given.user === null && given.password !== null)
+    throw configurationError("data", "Must provide 'user' if 'password' provided (database.user)");
+  if (given.user !== null && password === null && url === null)
+    throw configurationError(
+      "data",
+      "Must provide 'password' if 'user' provided (database.password, PGPASSWORD or ~/.pgpass)",
+    );
+  return {
+    host,
+    port,
+    database,
+    user,
+    password,
+    schema: settings.schema === "" ? null : settings.schema,
+    tls: tlsOf(host, sslmode ?? env["PGSSLMODE"] ?? null, { sslrootcert, sslcert, sslkey }),
+    connectSeconds: secondsOf(timeout ?? env["PGCONNECT_TIMEOUT"]),
+    parameters,
+  };
+}
+
+interface Given {
+  readonly host: string | null;
+  readonly port: number | null;
+  readonly database: string | null;
+  readonly user: string | null;
+  readonly password: string | null;
+  readonly parameters: Readonly<Record<string, string>>;
+}
+
+const filled = (text: string | null): string | null => (text === "" ? null : text);
+
+function separate({ host, port, database, user, password, parameters }: PostgresSettings): Given {
+  return { host: filled(host), port, database, user: filled(user), password: filled(password), parameters };
+}
+
+function parseUrl(url: string): Given {
+  const shape = /^[^:]+:\/\/(?:([^@/?#]*)@)?(\[[^\]]*\]|[^:/?#]*)(?::(\d*))?(?:\/([^?#]*))?(?:\?([^#]*))?$/.exec(url);
+  // An @ in a password that was not encoded: the last one counts.
+  const [, login, host = "", port = "", path = "", query = ""] = shape ?? loose(url) ?? [];
+  if (shape === null && loose(url) === null)
+    throw configurationError("data", "database.url is no URL: write postgresql://user:password@host:port/database");
+  const [user, ...rest] = (login ?? "").split(":");
+  const parameters = Object.fromEntries(new URLSearchParams(query));
+  return {
+    host: filled(decoded(host).replace(/^\[(.*)\]$/, "$1")),
+    port: port === "" ? null : expectPort(port),
+    database: decoded(path),
+    user: login === undefined ? null : filled(decoded(user ?? "")),
+    password: rest.length === 0 ? null : decoded(rest.join(":")),
+    parameters,
+  };
+}
+
+function loose(url: string): RegExpExecArray | null {
+  return /^[^:]+:\/\/(?:(.*)@)(\[[^\]]*\]|[^:/?#@]*)(?::(\d*))?(?:\/([^?#@]*))?(?:\?([^#]*))?$/.exec(url);
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    // A % that encodes nothing stands for itself.
+    return text;
+  }
+}
+
+function portOf(text: string | undefined): number | null {
+  return text === undefined || text === "" ? null : expectPort(text);
+}
+
+function expectPort(text: string): number {
+  const port = Number(text);
+  if (Number.isInteger(port) && port >= 1 && port <= 65535) return port;
+  throw configurationError("data", `the port of the database must be a number from 1 to 65535, not '${text}'`);
+}
+
+function secondsOf(text: string | undefined): number {
+  if (text === undefined || text === "") return usualConnectSeconds;
+  const seconds = Number(text);
+  if (!(seconds >= 0)) throw configurationError("data", `connect_timeout must be a number of seconds, not '${text}'`);
+  // 0 means no limit to libpq.
+  return seconds === 0 ? longestConnectSeconds : Math.min(seconds, longestConnectSeconds);
+}
+
+/** Where Debian and Red Hat have it, and where PostgreSQL itself has it. */
+function socketFolder(port: number): string | null {
+  return (
+    ["/var/run/postgresql", "/run/postgresql", "/tmp"].find((folder) => existsSync(join(folder, `.s.PGSQL.${port}`))) ??
+    null
+  );
+}
+
+interface Files {
+  readonly sslrootcert: string | undefined;
+  readonly sslcert: string | undefined;
+  readonly sslkey: string | undefined;
+}
+
+/** As libpq: `require` encrypts, `verify-ca` also asks who signed, `verify-full` also whose name it is. */
+function tlsOf(host: string, mode: string | null, files: Files): Tls {
+  // A socket is not encrypted.
+  if (host.startsWith("/")) return false;
+  const { sslrootcert, sslcert, sslkey } = files;
+  const own = {
+    ...(sslrootcert === undefined || sslrootcert === "system" ? {} : { ca: read("sslrootcert", sslrootcert) }),
+    ...(sslcert === undefined ? {} : { cert: read("sslcert", sslcert) }),
+    ...(sslkey === undefined ? {} : { key: read("sslkey", sslkey) }),
+  };
+  const effective = mode ?? (sslrootcert === "system" ? "verify-full" : "prefer");
+  switch (effective) {
+    case "disable":
+      return false;
+    case "allow":
+    case "prefer":
+      return "prefer";
+    case "require":
+      // With a certificate to compare with it is compared, as libpq does.
+      return sslrootcert === undefined
+        ? { ...own, rejectUnauthorized: false }
+        : { ...own, rejectUnauthorized: true, checkServerIdentity: () => undefined };
+    case "verify-ca":
+      return { ...own, rejectUnauthorized: true, checkServerIdentity: () => undefined };
+    case "verify-full":
+      return { ...own, rejectUnauthorized: true, servername: host };
+    default:
+      throw configurationError(
+        "data",
+        `sslmode must be one of disable, allow, prefer, require, verify-ca, verify-full, not '${effective}'`,
+      );
+  }
+}
+
+function read(key: string, path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    throw configurationError("data", `${key} '${path}' cannot be read (${String((error as { code?: unknown }).code)})`);
+  }
+}
+
+interface Login {
+  readonly host: string;
+  readonly port: number;
+  readonly database: string;
+  readonly user: string;
+}
+
+/** https://www.postgresql.org/docs/current/libpq-pgpass.html */
+function fromPassFile({ host, port, database, user }: Login, env: Environment): string | null {
+  const file = env["PGPASSFILE"] ?? join(env["HOME"] ?? homedir(), ".pgpass");
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch {
+    return null;
+  }
+  const wanted = [host.startsWith("/") ? "localhost" : host, String(port), database, user];
+  for (const line of text.split("\n")) {
+    if (line.startsWith("#")) continue;
+    // A backslash before a colon or a backslash takes its meaning away.
+    const fields = [...line.matchAll(/((?:\\.|[^:\\])*)(?::|$)/g)].map(([, field = ""]) =>
+      field.replace(/\\(.)/g, "$1"),
+    );
+    if (fields.length < 5) continue;
+    if (wanted.every((value, i) => fields[i] === "*" || fields[i] === value)) return fields[4]!;
+  }
+  return null;
+}
