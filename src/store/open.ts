@@ -101,7 +101,7 @@ export async function openStore(options: StoreOptions): Promise<DatabaseStore> {
 /** As openStore, but content with a database that can only be read. */
 export async function openRecords(options: Omit<StoreOptions, "clock">): Promise<RecordStore> {
   const file = requireFile(options);
-  const { openSqliteRecords } = await import("./sqlite/sqlite.ts");
+  const { openSqliteRecords } = await import("./sqlite/records.ts");
   return openSqliteRecords({ file, pragmas: options.pragmas, echo: options.echo ?? null });
 }
 

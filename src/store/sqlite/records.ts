@@ -1,155 +1,373 @@
 /*
  * Looking through the tasks of an SQLite file, for people. Rows are read in pages, each a query of its own: memory stays flat, and no lock is
- * held while a pager waits for its reader. An order is laid down first, as row numbers in a temporary table that SQLite may put on disk.
+ * held while a pager waits for its reader. An order that no index serves is laid down first, as row numbers in a temporary table that
+ * SQLite may put on disk. Where a search begins is decided in route.ts; here it is walked.
  */
 import { type TaskField, taskFields, type Tags } from "../../task/task.ts";
-import type { Connection } from "./connection.ts";
+import { Connection } from "./connection.ts";
+import type { RecordStore } from "../open.ts";
+import { prepareRoutes, type Route, tagIndex, through, timeIndex } from "./route.ts";
 import type { Cell } from "./row.ts";
-import type { RecordQuery, Records, TaskRecord } from "../store.ts";
+import { unusualTag } from "./schema.ts";
+import type { SqliteOptions } from "./sqlite.ts";
+import type { Records, Selection, TaskRecord } from "../store.ts";
 import { readTags } from "../tags.ts";
 import { displayTime } from "../times.ts";
 import { column, kindOf, type Where, whereOf } from "./where.ts";
 
 type Value = string | number | boolean | null | Tags;
+type Row = readonly Cell[];
 
-const pageRows = 500;
+/** The first page is small, so that the first row comes at once. */
+const firstPage = 50;
+const largestPage = 1000;
+/** Rows of the table that one query looks at, at most: 50 ms. Others write in between, where they have to wait for readers. */
+const stretch = 50_000;
+/** A search in order of submission sorts by itself when fewer rows than this are in question. */
+const fewRows = 20_000;
+/** Rows in which tagSets expects the first task without tags, if there is any. */
+const earlyRows = 10_000;
 
-export function prepareRecords(connection: Connection): Records {
+/** Greater than every time; numbers are less than every text. */
+const afterAll = "\u{10ffff}";
+const plainTags: Tags = { part: 0 };
+
+export interface SqliteRecords extends Records {
+  /** Rows that match: the row number, then `fields`, as they are stored. */
+  rows(selection: Selection, fields: readonly TaskField[]): Generator<Row>;
+}
+
+/** For looking only; a file that cannot be written will do. */
+export function openSqliteRecords(options: Omit<SqliteOptions, "clock">): RecordStore {
+  const connection = new Connection({ ...options, readOnly: true });
+  return {
+    title: `sqlite (${connection.file})`,
+    ...prepareRecords(connection),
+    async close() {
+      connection.close();
+    },
+  };
+}
+
+export function prepareRecords(connection: Connection): SqliteRecords {
   const { db } = connection;
-  let sorted = 0;
+  const routes = prepareRoutes(connection);
+  let laid = 0;
 
-  const rows = (sql: string, cells: readonly Cell[]): Cell[][] =>
-    connection.read(() => {
-      const statement = db.prepare(sql);
-      try {
-        return statement.values(...cells) as Cell[][];
-      } finally {
-        statement.finalize();
-      }
-    });
+  interface Query {
+    all(...cells: Cell[]): Cell[][];
+    close(): void;
+  }
 
-  /** Pages of raw rows: a place to go on from, then `fields`. Tests in JavaScript are yet to be made. */
-  function* pages(
-    query: RecordQuery,
-    where: Where,
-    fields: readonly TaskField[],
-    limit: number | null,
-  ): Generator<Cell[][]> {
-    if (query.orderBy !== null) {
-      yield* sortedPages(query, where, fields, limit);
-      return;
-    }
-    const columns = ["rowid", ...fields.map(column)].join(", ");
-    // Along the table, whatever the planner thinks of an index: going on from a row must cost nothing.
-    const from = where.unique ? "task" : "task not indexed";
-    const sql = `select ${columns} from ${from} where rowid > ? and ${where.sql} order by rowid limit ?`;
-    let last: Cell = 0;
-    let left = limit ?? Number.POSITIVE_INFINITY;
-    while (left > 0) {
-      const count = Math.min(left, pageRows);
-      const page = rows(sql, [last, ...where.cells, count]);
-      if (page.length > 0) yield page;
-      if (page.length < count) return;
-      last = page[page.length - 1]![0]!;
-      left -= page.length;
+  function query(sql: string): Query {
+    const statement = connection.read(() => db.prepare(sql));
+    return {
+      all: (...cells) => connection.read(() => statement.values(...cells)) as Cell[][],
+      close: () => statement.finalize(),
+    };
+  }
+
+  function rowsOf(sql: string, ...cells: Cell[]): Cell[][] {
+    const once = query(sql);
+    try {
+      return once.all(...cells);
+    } finally {
+      once.close();
     }
   }
 
-  function* sortedPages(
-    query: RecordQuery,
-    where: Where,
-    fields: readonly TaskField[],
-    limit: number | null,
-  ): Generator<Cell[][]> {
-    const name = `sorted_${++sorted}`;
-    const direction = query.descending ? "desc" : "asc";
-    const order = `${column(query.orderBy!)} ${direction}, rowid`;
-    connection.read(() => {
-      db.run(`create temp table ${name} (place integer primary key, task integer not null)`);
-      const fill = db.prepare(
-        `insert into temp.${name} (task) select rowid from task where ${where.sql} order by ${order}${limit === null ? "" : " limit ?"}`,
-      );
-      fill.run(...where.cells, ...(limit === null ? [] : [limit]));
-      fill.finalize();
-    });
+  const numberOf = (sql: string, ...cells: Cell[]): number => Number(rowsOf(sql, ...cells)[0]?.[0]);
+
+  function* one(columns: string, where: Where): Generator<Row> {
+    yield* rowsOf(`select ${columns} from task where ${where.sql} order by rowid`, ...where.cells);
+  }
+
+  function* alongTable(columns: string, where: Where, route: Route & { kind: "table" }): Generator<Row> {
+    const next = query("select min(rowid) from task where rowid >= ?");
+    const page = query(
+      `select ${columns} from task not indexed where rowid between ? and ? and ${where.sql} order by rowid limit ?`,
+    );
     try {
-      const columns = ["place", ...fields.map((field) => `task.${column(field)}`)].join(", ");
+      let size = firstPage;
+      for (let from = route.from; ;) {
+        const start = next.all(from)[0]?.[0];
+        if (typeof start !== "number" || (route.to !== null && start > route.to)) return;
+        const end = Math.min(start + stretch - 1, route.to ?? Number.MAX_SAFE_INTEGER);
+        const found = page.all(start, end, ...where.cells, size);
+        yield* found;
+        from = found.length === size ? rowOf(found.at(-1)!) + 1 : end + 1;
+        size = Math.min(largestPage, size * 2);
+      }
+    } finally {
+      next.close();
+      page.close();
+    }
+  }
+
+  /** Each value has its rows in order; they are merged. */
+  function* byEntries(columns: string, { index, values, rest }: Route & { kind: "entries" }): Generator<Row> {
+    const page = query(
+      `select ${columns} from ${through(index)} and ${index.column} is ? and rowid > ? and ${rest.sql} order by rowid limit ?`,
+    );
+    // Several are read in smaller pages: all of them are in memory.
+    const largest = Math.ceil(largestPage / Math.max(1, values.length));
+    function* entries(value: Cell): Generator<Row> {
+      let size = Math.min(firstPage, largest);
+      for (let last = Number.MIN_SAFE_INTEGER; ;) {
+        const found = page.all(value, last, ...rest.cells, size);
+        yield* found;
+        if (found.length < size) return;
+        last = rowOf(found.at(-1)!);
+        size = Math.min(largest, size * 2);
+      }
+    }
+    try {
+      yield* merge(values.map(entries));
+    } finally {
+      page.close();
+    }
+  }
+
+  /**
+   * In order of submission, by the index of times. Among equal times upwards by row also when times go downwards, which no index does: so
+   * a stretch of the index up to a time, then the rows of that time, and so on.
+   */
+  function* byTime(columns: string, where: Where, descending: boolean): Generator<Row> {
+    const [beyond, before, order] = descending ? ["<", ">", "desc"] : [">", "<", "asc"];
+    const task = `task indexed by ${timeIndex}`;
+    const nextTime = query(
+      `select submit_time from ${task} where submit_time ${beyond} ? order by submit_time ${order} limit 1 offset ?`,
+    );
+    const between = query(
+      `select ${columns} from ${task} where submit_time ${beyond} ? and submit_time ${before} ? and ${where.sql}
+       order by submit_time ${order}, rowid`,
+    );
+    const equal = query(
+      `select ${columns} from ${task} where submit_time = ? and rowid > ? and ${where.sql} order by rowid limit ?`,
+    );
+    try {
+      let size = firstPage;
+      const [start, end] = descending ? [afterAll, -Infinity] : [-Infinity, afterAll];
+      for (let at: Cell = start; ;) {
+        const time: Cell | undefined = nextTime.all(at, size - 1)[0]?.[0];
+        yield* between.all(at, time ?? end, ...where.cells);
+        if (time === undefined) return;
+        for (let last = Number.MIN_SAFE_INTEGER; ;) {
+          const found = equal.all(time, last, ...where.cells, size);
+          yield* found;
+          if (found.length < size) break;
+          last = rowOf(found.at(-1)!);
+        }
+        at = time;
+        size = Math.min(largestPage, size * 2);
+      }
+    } finally {
+      for (const each of [nextTime, between, equal]) each.close();
+    }
+  }
+
+  /** Lays down the row numbers that `select` answers, then goes along them. */
+  function* laidDown(columns: string, select: string, cells: readonly Cell[]): Generator<Row> {
+    const name = `laid_${++laid}`;
+    connection.read(() => db.run(`create temp table ${name} (place integer primary key, task integer not null)`));
+    try {
+      rowsOf(`insert into temp.${name} (task) ${select}`, ...cells);
       // From the list to the table, not the other way round.
-      const sql = `select ${columns} from temp.${name} as list cross join task on task.rowid = list.task where place > ? order by place limit ?`;
-      for (let last: Cell = 0; ;) {
-        const page = rows(sql, [last, pageRows]);
-        if (page.length > 0) yield page;
-        if (page.length < pageRows) return;
-        last = page[page.length - 1]![0]!;
+      const page = query(
+        `select ${columns}, place from temp.${name} as list cross join task on task.rowid = list.task
+         where place > ? order by place limit ?`,
+      );
+      try {
+        let size = firstPage;
+        for (let last: Cell = 0; ;) {
+          const found = page.all(last, size);
+          yield* found;
+          if (found.length < size) return;
+          last = found.at(-1)!.at(-1)!;
+          size = Math.min(largestPage, size * 2);
+        }
+      } finally {
+        page.close();
       }
     } finally {
       connection.read(() => db.run(`drop table temp.${name}`));
     }
   }
 
-  /** Rows that pass every condition, with the place in front. */
-  function* matches(query: RecordQuery, fields: readonly TaskField[]): Generator<Cell[]> {
-    const where = whereOf(query.where);
-    const { tests } = where;
-    const all = [...fields, ...tests.map(({ field }) => field)];
-    let left = query.limit ?? Number.POSITIVE_INFINITY;
-    if (left <= 0) return;
-    // With tests in JavaScript nobody knows how many rows it takes.
-    for (const page of pages(query, where, all, tests.length === 0 ? query.limit : null)) {
-      for (const row of page) {
-        if (!tests.every(({ pattern }, i) => passes(pattern, row[1 + fields.length + i] ?? null))) continue;
-        yield row;
-        left -= 1;
-        if (left <= 0) return;
-      }
+  function walk({ where: conditions, orderBy, descending, limit }: Selection, columns: string): Generator<Row> {
+    const where = whereOf(conditions);
+    const route = routes.find(conditions);
+    if (route.kind === "none") return nothing();
+    if (orderBy !== null && route.kind !== "one") {
+      if (orderBy === "submit_time" && routes.has(timeIndex) && routes.length(route, fewRows) === fewRows)
+        return byTime(columns, where, descending);
+      const from = route.kind === "table" ? "task not indexed where 1" : through(route.index);
+      // With tests in JavaScript nobody knows how many rows it takes.
+      const most = where.tests.length === 0 ? limit : null;
+      const order = `${column(orderBy)} ${descending ? "desc" : "asc"}, rowid`;
+      const select = `select rowid from ${from} and ${where.sql} order by ${order} limit ?`;
+      return laidDown(columns, select, [...where.cells, most ?? -1]);
+    }
+    switch (route.kind) {
+      case "one":
+        return one(columns, where);
+      case "table":
+        return alongTable(columns, where, route);
+      case "entries":
+        return byEntries(columns, route);
+      case "index":
+        return laidDown(
+          columns,
+          `select rowid from ${through(route.index)} and ${where.sql} order by rowid`,
+          where.cells,
+        );
     }
   }
 
+  function* rows(selection: Selection, fields: readonly TaskField[]): Generator<Row> {
+    const { tests } = whereOf(selection.where);
+    let left = selection.limit ?? Number.POSITIVE_INFINITY;
+    if (left <= 0) return;
+    const columns = [
+      "task.rowid",
+      ...[...fields, ...tests.map(({ field }) => field)].map((name) => `task.${column(name)}`),
+    ];
+    for (const row of walk(selection, columns.join(", "))) {
+      if (!tests.every(({ passes }, i) => passes(row[1 + fields.length + i] ?? null))) continue;
+      yield row;
+      left -= 1;
+      if (left <= 0) return;
+    }
+  }
+
+  /** Counts along a route, up to `most`. */
+  function countAlong(route: Route & { kind: "table" | "entries" }, where: Where, most: number): number {
+    let count = 0;
+    if (route.kind === "entries") {
+      const { index, values } = route;
+      const sql = `select count(*) from ${through(index)} and ${index.column} is ? and ${where.sql}`;
+      for (const value of values) count += numberOf(sql, value, ...where.cells);
+      return count;
+    }
+    const next = query("select min(rowid) from task where rowid >= ?");
+    const page = query(`select count(*) from task not indexed where rowid between ? and ? and ${where.sql}`);
+    try {
+      for (let from = route.from; count < most;) {
+        const start = next.all(from)[0]?.[0];
+        if (typeof start !== "number" || (route.to !== null && start > route.to)) break;
+        from = Math.min(start + stretch, (route.to ?? Number.MAX_SAFE_INTEGER) + 1);
+        count += Number(page.all(start, from - 1, ...where.cells)[0]?.[0]);
+      }
+    } finally {
+      next.close();
+      page.close();
+    }
+    return count;
+  }
+
+  function countOf(selection: Selection): number {
+    const most = selection.limit ?? Number.POSITIVE_INFINITY;
+    if (most <= 0) return 0;
+    const quick = routes.count(selection.where);
+    if (quick !== null) return Math.min(quick, most);
+    const route = routes.find(selection.where);
+    const where = route.kind === "entries" ? route.rest : whereOf(selection.where);
+    if (where.tests.length === 0 && (route.kind === "entries" || route.kind === "table"))
+      return Math.min(countAlong(route, where, most), most);
+    let count = 0;
+    for (const _ of rows({ ...selection, orderBy: null }, [])) count++;
+    return count;
+  }
+
+  /** The row of the first task without tags, if it is an early one; infinite: a later one; null: none. */
+  function firstPlain(): number | null {
+    const plain = `from task not indexed where not (${unusualTag})`;
+    const early = `rowid < coalesce((select min(rowid) from task), 0) + ?`;
+    const row = rowsOf(`select rowid ${plain} and ${early} order by rowid limit 1`, earlyRows)[0]?.[0];
+    if (typeof row === "number") return row;
+    // Counting is quick, and looking for it would mean to read all others.
+    const tagged = numberOf(`select count(*) from ${through(tagIndex)}`);
+    return tagged < numberOf("select count(*) from task") ? Number.POSITIVE_INFINITY : null;
+  }
+
+  /** Of each text of tags, the first row that has it. */
+  function* firstTagged(): Generator<readonly [text: Cell, row: number]> {
+    const few = routes.tagTexts();
+    if (few !== null) {
+      yield* few.toSorted(([, one], [, other]) => one - other);
+      return;
+    }
+    const firsts = `select min(rowid) as first from ${through(tagIndex)} group by tag order by first`;
+    for (const [row, text] of laidDown("task.rowid, task.tag", firsts, [])) yield [text ?? null, Number(row)];
+  }
+
+  function* tagSets(): Generator<Tags> {
+    if (!routes.has(tagIndex.name)) {
+      // Neighbours mostly have the same.
+      const recent = new Set<Cell>();
+      for (const [, text = null] of rows({ where: [], orderBy: null, descending: false, limit: null }, ["tag"])) {
+        if (recent.has(text)) continue;
+        if (recent.size === largestPage) recent.clear();
+        recent.add(text);
+        yield readTags(text);
+      }
+      return;
+    }
+    let plain = firstPlain();
+    for (const [text, row] of firstTagged()) {
+      if (plain !== null && plain < row) {
+        yield plainTags;
+        plain = null;
+      }
+      yield readTags(text);
+    }
+    if (plain !== null) yield plainTags;
+  }
+
   return {
-    async *search(query) {
-      const show = query.fields.map(displayOf);
-      for (const row of matches(query, query.fields)) {
+    rows,
+
+    async *search({ fields, ...selection }) {
+      const show = fields.map(displayOf);
+      for (const row of rows(selection, fields)) {
         const shown = new Array<Value>(show.length);
         for (let i = 0; i < show.length; i++) shown[i] = show[i]!(row[i + 1] ?? null);
         yield shown;
       }
     },
 
-    async count(query) {
-      const where = whereOf(query.where);
-      if (where.tests.length > 0) {
-        let count = 0;
-        for (const _ of matches({ ...query, fields: [], orderBy: null }, [])) count++;
-        return count;
-      }
-      const limited =
-        query.limit === null
-          ? `select count(*) from task where ${where.sql}`
-          : `select count(*) from (select 1 from task where ${where.sql} limit ?)`;
-      return Number(rows(limited, query.limit === null ? where.cells : [...where.cells, query.limit])[0]?.[0]);
-    },
+    count: async (selection) => countOf(selection),
 
     async *tagSets() {
-      const seen = new Set<Tags>();
-      const query: RecordQuery = { fields: ["tag"], where: [], orderBy: null, descending: false, limit: null };
-      for (const row of matches(query, ["tag"])) {
-        const tags = readTags(row[1]);
-        if (seen.has(tags)) continue;
-        seen.add(tags);
-        yield tags;
-      }
+      yield* tagSets();
     },
 
     async find(id) {
-      const row = rows(`select ${taskFields.map(column).join(", ")} from task where id = ?`, [id])[0];
+      const row = rowsOf(`select ${taskFields.map(column).join(", ")} from task where id = ?`, id)[0];
       if (row === undefined) return null;
       return Object.fromEntries(taskFields.map((field, i) => [field, displayOf(field)(row[i] ?? null)])) as TaskRecord;
     },
   };
 }
 
-function passes(pattern: RegExp, cell: Cell): boolean {
-  return cell !== null && pattern.test(String(cell));
+function* nothing(): Generator<Row> {}
+
+function rowOf(row: Row): number {
+  return row[0] as number;
+}
+
+/** Rows of several ways, each in order, in one order. */
+function* merge(ways: readonly Generator<Row>[]): Generator<Row> {
+  const heads = ways.map((way) => ({ way, row: way.next().value as Row | undefined }));
+  for (;;) {
+    let least: (typeof heads)[number] | null = null;
+    for (const head of heads) {
+      if (head.row !== undefined && (least === null || rowOf(head.row) < rowOf(least.row!))) least = head;
+    }
+    if (least === null) return;
+    yield least.row!;
+    least.row = least.way.next().value as Row | undefined;
+  }
 }
 
 function displayOf(field: TaskField): (cell: Cell) => Value {

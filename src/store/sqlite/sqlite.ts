@@ -13,7 +13,6 @@ import { prepareClaims } from "./claims.ts";
 import { prepareCommits } from "./commits.ts";
 import { Connection, type Echo } from "./connection.ts";
 import { prepareRecords } from "./records.ts";
-import type { RecordStore } from "../open.ts";
 import type { HeldRows } from "./row.ts";
 import { readTags } from "../tags.ts";
 import type { Claim, Records, Scope, ServerRow, Store } from "../store.ts";
@@ -312,18 +311,6 @@ export function openSqlite(options: SqliteOptions): SqliteStore {
     if (reserved.length === 0) return count("");
     return count("where submit_id not in (select value from json_each(?))", JSON.stringify(reserved));
   }
-}
-
-/** For looking only; a file that cannot be written will do. */
-export function openSqliteRecords(options: Omit<SqliteOptions, "clock">): RecordStore {
-  const connection = new Connection({ ...options, readOnly: true });
-  return {
-    title: `sqlite (${connection.file})`,
-    ...prepareRecords(connection),
-    async close() {
-      connection.close();
-    },
-  };
 }
 
 function serverRow(row: readonly unknown[]): ServerRow {

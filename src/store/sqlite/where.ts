@@ -1,25 +1,30 @@
 /*
- * Conditions as SQL. Every value is a parameter; names of fields come from a fixed list. SQLite brings no regular expressions of its own,
- * so those are handed back as tests for JavaScript, each with the field it looks at.
+ * Conditions as SQL. Every value is a parameter; names of fields come from a fixed list. What SQLite cannot say, or not for every text that
+ * a row may hold, is handed back as tests for JavaScript, each with the field it looks at: regular expressions, of which SQLite brings
+ * none, and tags, which older programs wrote in ways that its JSON functions refuse. For tags the SQL sorts out most rows beforehand.
  */
 import { argumentError } from "../../base/errors.ts";
 import type { Condition } from "../../task/filter.ts";
-import type { TagValue, TaskField } from "../../task/task.ts";
+import type { TagValue, Tags, TaskField } from "../../task/task.ts";
+import { readTags } from "../tags.ts";
 import type { Cell } from "./row.ts";
 
-export interface RegexTest {
+export interface Test {
   readonly field: TaskField;
-  readonly pattern: RegExp;
+  readonly passes: (cell: Cell) => boolean;
 }
 
 export interface Where {
   /** Conditions joined with `and`; never empty. */
   readonly sql: string;
   readonly cells: readonly Cell[];
-  readonly tests: readonly RegexTest[];
-  /** At most one row or so can match: the scan may begin at a unique index. */
-  readonly unique: boolean;
+  readonly tests: readonly Test[];
+  /** No row can match, whatever it holds. */
+  readonly never: boolean;
 }
+
+export type FieldCondition = Extract<Condition, { kind: "field" }>;
+export type TagCondition = Exclude<Condition, FieldCondition>;
 
 export type FieldKind = "text" | "number" | "time" | "boolean" | "tag";
 
@@ -50,60 +55,85 @@ export function column(field: TaskField): string {
   return `"${field}"`;
 }
 
+const never = "0";
 const sqlOperator = { "==": "=", "!=": "<>", ">": ">", ">=": ">=", "<": "<", "<=": "<=" } as const;
 
 export function whereOf(conditions: readonly Condition[]): Where {
   const parts: string[] = [];
   const cells: Cell[] = [];
-  const tests: RegexTest[] = [];
-  let unique = false;
+  const tests: Test[] = [];
   for (const condition of conditions) {
-    if (condition.kind === "field") {
-      const { field, operator, value } = condition;
-      if (operator === "~") tests.push({ field, pattern: patternOf(field, value) });
-      else parts.push(compare(field, operator, value, cells));
-      if (operator === "==" && value !== null && (field === "id" || field === "previous_id" || field === "next_id"))
-        unique = true;
-    } else {
-      parts.push(tagTest(condition, cells));
+    if (condition.kind !== "field") {
+      parts.push(mayHave(condition, cells));
+      tests.push({ field: "tag", passes: (cell) => hasTag(condition, readTags(cell)) });
+      continue;
     }
+    const { field, operator, value } = condition;
+    if (operator === "~") tests.push({ field, passes: matcher(field, value) });
+    else parts.push(compare(field, operator, value, cells));
   }
-  return { sql: parts.length === 0 ? "1" : parts.join(" and "), cells, tests, unique };
+  return { sql: parts.length === 0 ? "1" : parts.join(" and "), cells, tests, never: parts.includes(never) };
 }
+
+/** Whether at most one row can match. */
+export function isUnique(condition: Condition): boolean {
+  if (condition.kind !== "field" || condition.operator !== "==" || condition.value === null) return false;
+  return condition.field === "id" || condition.field === "previous_id" || condition.field === "next_id";
+}
+
+export function hasTag(condition: TagCondition, tags: Tags): boolean {
+  if (!Object.hasOwn(tags, condition.key)) return false;
+  return condition.kind === "tagKey" || tags[condition.key] === condition.value;
+}
+
+/** What SQLite takes for a number. */
+const numberShape = /^\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*$/i;
 
 /** A null field matches nothing but `== null`. */
 function compare(field: TaskField, operator: keyof typeof sqlOperator, value: TagValue, cells: Cell[]): string {
   const name = column(field);
   if (value === null) {
     if (operator === "==") return `${name} is null`;
-    return operator === "!=" ? `${name} is not null` : "0";
+    return operator === "!=" ? `${name} is not null` : never;
   }
   const kind = kindOf(field);
   if (kind === "number" || kind === "boolean") {
     // Numbers and texts have no order among each other.
-    if (typeof value === "string" && operator !== "==" && operator !== "!=") return "0";
+    if (typeof value === "string" && operator !== "==" && operator !== "!=") return never;
     cells.push(typeof value === "boolean" ? Number(value) : value);
     return `${name} ${sqlOperator[operator]} ?`;
   }
-  cells.push(String(value));
-  // The plus takes the column's number affinity away, by which `2026` would be a number, and less than every text.
-  return `${kind === "text" ? "" : "+"}${name} ${sqlOperator[operator]} ?`;
+  const text = String(value);
+  cells.push(text);
+  // The plus takes the column's number affinity away, by which `2026` would be a number, and less than every text; an index is no use then.
+  return `${kind !== "text" && numberShape.test(text) ? "+" : ""}${name} ${sqlOperator[operator]} ?`;
 }
 
 /** Keys that a tag can have; anything else finds nothing, and must not become part of a JSON path. */
 const tagKey = /^[A-Za-z0-9_.+-]+$/;
 
-function tagTest(condition: Exclude<Condition, { kind: "field" }>, cells: Cell[]): string {
-  if (!tagKey.test(condition.key)) return "0";
+/** What every row with the tag has, and few others. */
+function mayHave(condition: TagCondition, cells: Cell[]): string {
+  if (!tagKey.test(condition.key)) return never;
   const path = `$."${condition.key}"`;
   cells.push(path);
+  return `case when json_valid(tag) then ${jsonTest(condition, path, cells)} else 1 end`;
+}
+
+function jsonTest(condition: TagCondition, path: string, cells: Cell[]): string {
   if (condition.kind === "tagKey") return "json_type(tag, ?) is not null";
   const { value } = condition;
   if (value === null) return "json_type(tag, ?) = 'null'";
   if (typeof value === "boolean") return `json_type(tag, ?) = '${value}'`;
   cells.push(path, value);
-  const types = typeof value === "number" ? "'integer', 'real'" : "'text'";
+  // A list or a map within tags counts as its text.
+  const types = typeof value === "number" ? "'integer', 'real'" : "'text', 'array', 'object'";
   return `(json_type(tag, ?) in (${types}) and json_extract(tag, ?) = ?)`;
+}
+
+function matcher(field: TaskField, value: TagValue): Test["passes"] {
+  const pattern = patternOf(field, value);
+  return (cell) => cell !== null && pattern.test(String(cell));
 }
 
 function patternOf(field: TaskField, value: TagValue): RegExp {
