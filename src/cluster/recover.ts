@@ -120,7 +120,8 @@ async function takeOver(options: RecoverOptions): Promise<Recovery> {
     const again = await store.retryFailures(scope, attempts, now(), newId);
     if (again > 0) log.info(`Trying ${again} previously failed tasks again`);
   }
-  const { unfinished, total } = await store.survey(scope);
+  const { unfinished } = await store.survey(scope);
+  const total = unfinished > 0 ? unfinished : await store.total(scope);
   if (forever) log.info("Scheduler will run forever");
   if (total === 0) {
     log.info(`Empty database - ${forever ? "waiting for initial tasks" : "stopping"}`);

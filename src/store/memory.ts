@@ -192,11 +192,13 @@ export class MemoryStore implements Store {
     return count;
   }
 
-  async survey(scope: Scope): Promise<{ readonly unfinished: number; readonly total: number }> {
-    const unfinished = this.#count(this.#filter(scope, null));
+  async survey(scope: Scope): Promise<{ readonly unfinished: number }> {
+    return { unfinished: this.#count(this.#filter(scope, null)) };
+  }
+
+  async total(scope: Scope): Promise<number> {
     // Of ended tasks only the number is known, not whose they were.
-    const foreign = this.#entries.size - unfinished;
-    return { unfinished, total: this.#total - foreign };
+    return this.#total - (this.#entries.size - this.#count(this.#filter(scope, null)));
   }
 
   async activeGroup(): Promise<{ readonly group: number; readonly reason: string }> {

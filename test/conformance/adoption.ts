@@ -8,6 +8,7 @@ import type { AdoptRequest, ClaimRequest, Store } from "../../src/store/store.ts
 import type { NewTask } from "../../src/task/task.ts";
 import {
   claimed,
+  client1,
   completion,
   everything,
   ids,
@@ -24,6 +25,9 @@ import {
   t0,
 } from "./store.ts";
 
+const client2 = "c1c1c1c1-0000-7000-8000-000000000002";
+const client3 = "c1c1c1c1-0000-7000-8000-000000000003";
+
 export function adoption(tasks: readonly { readonly id: string }[], fields: Partial<AdoptRequest> = {}): AdoptRequest {
   return {
     ids: ids(tasks),
@@ -32,7 +36,7 @@ export function adoption(tasks: readonly { readonly id: string }[], fields: Part
     scope: everything,
     serverId,
     serverHost: "login01",
-    clientId: "c1",
+    clientId: client1,
     clientHost: "node01",
     at: t0 + 6000,
     ...fields,
@@ -50,33 +54,33 @@ export function adoptionConformance(title: string, open: () => Promise<OpenedSto
     afterEach(() => opened[Symbol.asyncDispose]());
 
     describe("clients", () => {
-      const client = { id: "c1", host: "node01", serverId, serverHost: "login01", connectedAt: t0 };
+      const client = { id: client1, host: "node01", serverId, serverHost: "login01", connectedAt: t0 };
 
       test("clients come, go and come back, also those that nobody knows", async () => {
         await store.addClient(client);
-        await store.addClient({ ...client, id: "c2" });
-        await store.addClient({ ...client, id: "c3", serverId: other });
-        expect(await store.clientsOf(serverId)).toEqual(["c1", "c2"]);
-        await store.endClient("c1", t0 + 1000, true);
-        await store.endClient("c2", t0 + 1000, false);
+        await store.addClient({ ...client, id: client2 });
+        await store.addClient({ ...client, id: client3, serverId: other });
+        expect(await store.clientsOf(serverId)).toEqual([client1, client2]);
+        await store.endClient(client1, t0 + 1000, true);
+        await store.endClient(client2, t0 + 1000, false);
         await store.endClient(newId(), t0, false);
         expect(await store.clientsOf(serverId)).toEqual([]);
         await store.addClient({ ...client, connectedAt: t0 + 2000 });
-        expect(await store.clientsOf(serverId)).toEqual(["c1"]);
+        expect(await store.clientsOf(serverId)).toEqual([client1]);
         expect(await store.clientsOf(newId())).toEqual([]);
       });
 
       test("a client that goes over to another server is that one's", async () => {
         await store.addClient({ ...client, serverId: other });
         await store.addClient(client);
-        expect([await store.clientsOf(other), await store.clientsOf(serverId)]).toEqual([[], ["c1"]]);
+        expect([await store.clientsOf(other), await store.clientsOf(serverId)]).toEqual([[], [client1]]);
       });
 
       test("the clients of a dead server can be asked for until it is buried and after", async () => {
         await store.addServer(makeServer(other));
         await store.addClient({ ...client, serverId: other });
         await store.buryServer(other);
-        expect(await store.clientsOf(other)).toEqual(["c1"]);
+        expect(await store.clientsOf(other)).toEqual([client1]);
       });
     });
 
@@ -93,8 +97,8 @@ export function adoptionConformance(title: string, open: () => Promise<OpenedSto
         claimed(await store.claim(request({ serverId: other })));
         const [one, two, , done] = tasks as [NewTask, NewTask, NewTask, NewTask];
         const assigned = [
-          { id: one.id, clientId: "c1", clientHost: "node01" },
-          { id: two.id, clientId: "c2", clientHost: "node02" },
+          { id: one.id, clientId: client1, clientHost: "node01" },
+          { id: two.id, clientId: client2, clientHost: "node02" },
         ];
         await store.commit(makeCommit({ serverId: other, assigned }));
         // What has ended with a client it has run, whether that is on record or not.
@@ -129,10 +133,10 @@ export function adoptionConformance(title: string, open: () => Promise<OpenedSto
       });
 
       test("a client that brings tasks goes over to the server with them, at once", async () => {
-        await store.addClient({ id: "c1", host: "node01", serverId: other, serverHost: "login01", connectedAt: t0 });
+        await store.addClient({ id: client1, host: "node01", serverId: other, serverHost: "login01", connectedAt: t0 });
         await store.adopt(adoption([]));
         expect(await store.clientsOf(other)).toEqual([]);
-        expect(await store.clientsOf(serverId)).toEqual(["c1"]);
+        expect(await store.clientsOf(serverId)).toEqual([client1]);
       });
 
       test("a task that is free is adopted with the time of it, and claimed by nobody else", async () => {

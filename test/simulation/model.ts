@@ -52,7 +52,8 @@ export interface Model {
   claim(request: ClaimRequest): Claim;
   commit(order: Commit): CommitReport;
   retryFailures(scope: Scope, attempts: number, at: number, newId: () => string): number;
-  survey(scope: Scope): { readonly unfinished: number; readonly total: number };
+  survey(scope: Scope): { readonly unfinished: number };
+  total(scope: Scope): number;
   activeGroup(): { readonly group: number; readonly reason: string };
   addClient(client: { readonly id: string; readonly serverId: string }): void;
   endClient(id: string, at: number, evicted: boolean): void;
@@ -215,9 +216,9 @@ export function model(): Model {
       return again.length;
     },
     survey(scope) {
-      const mine = rows.filter(inScope(scope, null));
-      return { unfinished: mine.filter((row) => row.ended === null).length, total: mine.length };
+      return { unfinished: rows.filter(inScope(scope, null)).filter((row) => row.ended === null).length };
     },
+    total: (scope) => rows.filter(inScope(scope, null)).length,
     activeGroup() {
       if (rows.length === 0) return { group: 0, reason: "no tasks" };
       let latest: Row | null = null;

@@ -69,6 +69,7 @@ export function storage(world: World, process: Process, model: Model, weather: W
     retryFailures: (scope, attempts, at, newId) =>
       call("retryFailures", () => model.retryFailures(scope, attempts, at, newId)),
     survey: (scope) => call("survey", () => model.survey(scope)),
+    total: (scope) => call("total", () => model.total(scope)),
     activeGroup: () => call("activeGroup", model.activeGroup),
     addClient: (client) => call("addClient", () => model.addClient(client)),
     endClient: (id, at, evicted) => call("endClient", () => model.endClient(id, at, evicted)),

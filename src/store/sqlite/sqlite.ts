@@ -258,14 +258,10 @@ export function openSqlite(options: SqliteOptions): SqliteStore {
     },
     async survey(scope) {
       const reserved = connection.read(() => (scope.kind === "all" ? claims.reserved(null) : []));
-      const unfinished = connection.read(() => claims.countUnfinished(scope, reserved));
-      return {
-        unfinished,
-        // Counting ten million rows takes a while, and most callers do not ask.
-        get total() {
-          return connection.read(() => countTotal(scope, reserved));
-        },
-      };
+      return { unfinished: connection.read(() => claims.countUnfinished(scope, reserved)) };
+    },
+    async total(scope) {
+      return connection.read(() => countTotal(scope, scope.kind === "all" ? claims.reserved(null) : []));
     },
     activeGroup: async () => connection.read(activeGroup),
 

@@ -1,0 +1,212 @@
+/*
+ * Which tasks a server gets next, in SQL for PostgreSQL: the lowest group with waiting tasks, who still holds tasks below it, and the claim itself. All
+ * of it reads partial indices on unfinished tasks, so its cost follows what it takes, not the size of the table. Servers that claim at the same time skip
+ * each other's rows (`skip locked`) and never wait.
+ *
+ * `reserved` are the submissions that finite runs keep for themselves; scope `all` leaves them out. Mostly there are none. If there are, the waiting
+ * submissions are looked at one by one, so that a million reserved tasks at the front cost nothing.
+ */
+import type { ClaimedTask } from "../../task/task.ts";
+import type { AdoptRequest, Claim, ClaimRequest, Scope } from "../store.ts";
+import { instantText, type Query } from "./connection.ts";
+import { claimColumns, claimedTask } from "./row.ts";
+import { finalFailure } from "./schema.ts";
+
+const waiting = "schedule_time is null and completion_time is null";
+const held = "schedule_time is not null and completion_time is null";
+
+/** Submissions with waiting tasks, from one to the next; $1: those that are left out. */
+const freeSubmissions = `with recursive hop as (
+    (select submit_id from task where ${waiting} order by submit_id limit 1)
+    union all
+    select (select task.submit_id from task where ${waiting} and task.submit_id > hop.submit_id order by submit_id limit 1)
+    from hop where hop.submit_id is not null
+  ), free as materialized (select submit_id from hop where submit_id is not null and submit_id <> all ($1::uuid[]))`;
+
+/** A scope as SQL: what it says of `submit_id`, with its value as parameter $1. */
+function within(scope: Scope, reserved: readonly string[]): { readonly sql: string; readonly value: unknown } {
+  if (scope.kind === "submission") return { sql: "submit_id = $1::uuid", value: scope.id };
+  if (reserved.length === 0) return { sql: "$1::uuid is null", value: null };
+  return { sql: "submit_id <> all ($1::uuid[])", value: reserved };
+}
+
+/** Submissions of live servers other than `except` that keep them for themselves. */
+export async function reservedIds(query: Query, except: string | null): Promise<string[]> {
+  const rows = await query("select id from server where reserves and id is distinct from $1::uuid order by id", [
+    except,
+  ]);
+  return rows.map(([id]) => String(id));
+}
+
+/** The lowest group with waiting tasks in scope, and whether a person has changed tasks of this server. */
+async function nextGroup(
+  query: Query,
+  { scope, serverId }: ClaimRequest,
+  reserved: readonly string[],
+): Promise<{ readonly next: number | null; readonly recalled: boolean }> {
+  const news = "exists (select 1 from recall where server_id = $2::uuid)";
+  const ask = async (sql: string, value: unknown): Promise<{ next: number | null; recalled: boolean }> => {
+    const [row] = await query(sql, [value, serverId]);
+    return { next: typeof row?.[0] === "number" ? row[0] : null, recalled: row?.[1] === true };
+  };
+  if (scope.kind === "all" && reserved.length > 0) {
+    return ask(
+      `${freeSubmissions} select min(first."group"), ${news} from free cross join lateral (
+         select "group" from task where ${waiting} and task.submit_id = free.submit_id order by "group" limit 1) as first`,
+      reserved,
+    );
+  }
+  const { sql, value } = within(scope, reserved);
+  return ask(`select (select "group" from task where ${waiting} and ${sql} order by "group" limit 1), ${news}`, value);
+}
+
+/** The lowest group in scope of which some server holds tasks. */
+async function heldGroup(query: Query, scope: Scope, reserved: readonly string[]): Promise<number | null> {
+  const { sql, value } = within(scope, reserved);
+  const [row] = await query(`select "group" from task where ${held} and ${sql} order by "group" limit 1`, [value]);
+  return typeof row?.[0] === "number" ? row[0] : null;
+}
+
+/** `group` null: of all. */
+async function countHeld(
+  query: Query,
+  scope: Scope,
+  reserved: readonly string[],
+  group: number | null,
+): Promise<number> {
+  const { sql, value } = within(scope, reserved);
+  const [row] = await query(
+    `select count(*) from task where ${held} and ${sql} and ($2::int is null or "group" = $2::int)`,
+    [value, group],
+  );
+  return Number(row?.[0]);
+}
+
+export async function countUnfinished(query: Query, scope: Scope, reserved: readonly string[]): Promise<number> {
+  const { sql, value } = within(scope, reserved);
+  const [row] = await query(
+    `select (select count(*) from task where ${waiting} and ${sql}) + (select count(*) from task where ${held} and ${sql})`,
+    [value],
+  );
+  return Number(row?.[0]);
+}
+
+async function failuresIn(
+  query: Query,
+  { scope, attempts }: ClaimRequest,
+  reserved: readonly string[],
+  group: number,
+): Promise<{ readonly failed: number; readonly example: string | null }> {
+  const { sql, value } = within(scope, reserved);
+  const [row] = await query(
+    `select count(*), min(id::text) from task where ${finalFailure} and "group" = $2::int and attempt >= $3::int and ${sql}`,
+    [value, group, attempts],
+  );
+  return { failed: Number(row?.[0]), example: typeof row?.[1] === "string" ? row[1] : null };
+}
+
+/** What a claim would find; `open`: tasks wait in this group, and the run is there already. */
+export async function look(
+  query: Query,
+  request: ClaimRequest,
+  reserved: readonly string[],
+): Promise<Claim | { readonly kind: "open"; readonly group: number }> {
+  const { scope, group } = request;
+  const { next, recalled } = await nextGroup(query, request, reserved);
+  if (recalled) return { kind: "recalled" };
+  if (next === null) return { kind: "none", unfinished: await countHeld(query, scope, reserved, null) };
+  if (group !== null && next <= group) return { kind: "open", group: next };
+  const busy = await heldGroup(query, scope, reserved);
+  if (busy !== null && busy < next) {
+    const unfinished = await countHeld(query, scope, reserved, busy);
+    return { kind: "waiting", busyGroup: busy, unfinished };
+  }
+  if (group === null) return { kind: "open", group: next };
+  return { kind: "advance", to: next, ...(await failuresIn(query, request, reserved, group)) };
+}
+
+/** Takes at most `request.limit` tasks of `group`, in order; none that another server is just taking. */
+export async function take(
+  query: Query,
+  request: ClaimRequest,
+  reserved: readonly string[],
+  group: number,
+): Promise<readonly ClaimedTask[]> {
+  const { scope, limit, eager, serverId, serverHost, at } = request;
+  const holding = `update task set server_id = $3::uuid, server_host = $4, schedule_time = $5::timestamptz
+    from picked where task.id = picked.id returning ${claimColumns}`;
+  const { sql, value } = within(scope, reserved);
+  const claimOf = async (pick: string, count: number): Promise<ClaimedTask[]> => {
+    const rows = await query(
+      // Rows that came out of a sort by the way of an update are in no order.
+      `with ${pick}, taken as (${holding}) select * from taken order by submit_time, id`,
+      [value, group, serverId, serverHost, instantText(at), count],
+    );
+    return rows.map(claimedTask);
+  };
+  const lock = "limit $6 for update skip locked";
+  const found: ClaimedTask[] = [];
+  if (eager) {
+    const retries = `picked as materialized (select id from task where ${waiting} and attempt > 1 and ${sql} and "group" = $2
+      order by submit_time, id ${lock})`;
+    found.push(...(await claimOf(retries, limit)));
+    if (found.length >= limit) return found;
+  }
+  if (scope.kind === "all" && reserved.length > 0) {
+    const pairs = `${freeSubmissions.replace("with ", "")}, best as materialized (
+        select few.id from free cross join lateral (
+          select id, submit_time from task where ${waiting} and task.submit_id = free.submit_id and "group" = $2
+          order by submit_time, id limit $6) as few
+        order by few.submit_time, few.id limit $6
+      ), picked as materialized (select id from task where ${waiting} and id in (select id from best) for update skip locked)`;
+    found.push(...(await claimOf(pairs, limit - found.length)));
+    return found;
+  }
+  const plain = `picked as materialized (select id from task where ${waiting} and ${sql} and "group" = $2
+    order by submit_time, id ${lock})`;
+  found.push(...(await claimOf(plain, limit - found.length)));
+  return found;
+}
+
+/** Tasks that an earlier claim of this server took, and of whose answer nothing is known. */
+export async function takenAt(query: Query, serverId: string, at: number): Promise<readonly ClaimedTask[]> {
+  const rows = await query(
+    `select ${claimColumns} from task where ${held} and server_id = $1::uuid and client_id is null and schedule_time = $2::timestamptz
+     order by submit_time, id`,
+    [serverId, instantText(at)],
+  );
+  return rows.map(claimedTask);
+}
+
+/** Inside a transaction, see Store.adopt; `reserved` without what the dead servers `from` reserved. */
+export async function adopt(
+  query: Query,
+  request: AdoptRequest,
+  reserved: readonly string[],
+): Promise<readonly ClaimedTask[]> {
+  const { ids, finished, from, scope, serverId, serverHost, clientId, clientHost, at } = request;
+  if (ids.length === 0) return [];
+  const { sql, value } = within(scope, reserved);
+  const moves = "(client_id = $2::uuid or task.id = any ($3::uuid[]))";
+  // Who held it is told; who left nothing behind is not there to be told.
+  await query(
+    `insert into recall (server_id, task_id, kind) select server_id, id, 'adopted' from task
+     where id = any ($5::uuid[]) and ${held} and ${sql} and ${moves} and server_id <> $4::uuid and server_id in (select id from server)`,
+    [value, clientId, finished, serverId, ids],
+  );
+  // What this server was told of the same tasks before counts no more.
+  await query("delete from recall where server_id = $1::uuid and kind = 'adopted' and task_id = any ($2::uuid[])", [
+    serverId,
+    ids,
+  ]);
+  const rows = await query(
+    `update task set server_id = $4::uuid, server_host = $6, schedule_time = coalesce(schedule_time, $7::timestamptz),
+       client_id = $2::uuid, client_host = $8
+     where id = any ($5::uuid[]) and completion_time is null and ${sql}
+     and (schedule_time is null or server_id is null or server_id = any ($9::uuid[])
+       or not exists (select 1 from server where server.id = task.server_id) or (server_id <> $4::uuid and ${moves}))
+     returning ${claimColumns}`,
+    [value, clientId, finished, serverId, ids, serverHost, instantText(at), clientHost, from],
+  );
+  return rows.map(claimedTask);
+}

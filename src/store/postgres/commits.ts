@@ -1,0 +1,161 @@
+/*
+ * What becomes of tasks, in SQL for PostgreSQL: one statement each for what ended, what was handed out and what is given back, however many there are. Every
+ * statement guards itself: a row that has ended is not touched, nor one that a person took away from this server.
+ *
+ * A commit whose answer was lost may have been done: tried again, outcomes that are recorded just so count as recorded.
+ */
+import type { Commit, Completion } from "../store.ts";
+import { instantText, type PostgresConnection, type Query } from "./connection.ts";
+import { type Holder, insertRows, insertValues, storable } from "./row.ts";
+
+/** Clears what a dispatch and an outcome write; attempt, links and tags stay. */
+export const clear = `server_id = null, server_host = null, schedule_time = null, client_id = null, client_host = null, command = null,
+  start_time = null, completion_time = null, exit_status = null, outpath = null, errpath = null, csvpath = null, cores_max = null,
+  memory_max = null, waited = null, duration = null`;
+
+const columns = [
+  ["id", "uuid"],
+  ["client_id", "uuid"],
+  ["client_host", "text"],
+  ["command", "text"],
+  ["start_time", "timestamptz"],
+  ["completion_time", "timestamptz"],
+  ["exit_status", "int"],
+  ["outpath", "text"],
+  ["errpath", "text"],
+  ["csvpath", "text"],
+  ["cores_max", "float8"],
+  ["memory_max", "float8"],
+  ["waited", "float8"],
+  ["duration", "float8"],
+  ["next_id", "uuid"],
+] as const;
+
+const names = columns.map(([name]) => name).join(", ");
+const done = `unnest(${columns.map(([, type], i) => `$${i + 4}::${type}[]`).join(", ")}) as done (${names})`;
+const results = columns
+  .filter(([name]) => name !== "id" && name !== "next_id")
+  .map(([name]) => `${name} = done.${name}`)
+  .join(", ");
+
+/** $1: the server, $2: its host, $3: when; then an array for each column. Tasks that a person took away are left alone. */
+const complete = `update task set ${results}, schedule_time = coalesce(schedule_time, $3::timestamptz),
+    server_id = coalesce(server_id, $1::uuid), server_host = coalesce(server_host, $2),
+    retried = retried or done.next_id is not null, next_id = coalesce(done.next_id, task.next_id)
+  from ${done} where task.id = done.id and task.completion_time is null
+    and not exists (select 1 from recall where recall.server_id = $1::uuid and recall.task_id = task.id
+      and recall.kind in ('reverted', 'deleted', 'adopted'))
+  returning task.id`;
+
+const recorded = `select task.id from ${done.replaceAll(/\$(\d+)/g, (_, n: string) => `$${Number(n) - 3}`)}
+  join task on task.id = done.id
+  where task.client_id = done.client_id and task.completion_time = done.completion_time and task.exit_status = done.exit_status
+    and task.next_id is not distinct from coalesce(done.next_id, task.next_id)`;
+
+const assign = `update task set client_id = given.client_id, client_host = given.client_host
+  from unnest($2::uuid[], $3::uuid[], $4::text[]) as given (id, client_id, client_host)
+  where task.id = given.id and task.completion_time is null and task.server_id = $1::uuid`;
+
+const giveBack = `update task set ${clear} where id = any ($2::uuid[]) and completion_time is null and server_id = $1::uuid`;
+
+export interface Committed {
+  readonly refused: readonly string[];
+  /** Tasks wait that did not before. */
+  readonly freed: boolean;
+}
+
+/** `doubtful`: it was tried before, and may have been done. */
+export async function runCommit(connection: PostgresConnection, commit: Commit, doubtful: boolean): Promise<Committed> {
+  const { assigned, completed, reverted, recalled, serverId } = commit;
+  const outcomes = firstOfEach(completed);
+  const ended = new Set(outcomes.map(({ id }) => id));
+  const given = assigned.filter(({ id }) => !ended.has(id));
+  const retries = outcomes.some(({ retry }) => retry !== null);
+  const kinds = [outcomes.length, given.length, reverted.length, recalled.length].filter((count) => count > 0).length;
+
+  const work = async (query: Query): Promise<Set<string>> => {
+    const taken = await completeAll(query, commit, outcomes, retries, doubtful);
+    if (given.length > 0) {
+      const clients = given.map(({ clientId }) => clientId);
+      await query(assign, [serverId, given.map(({ id }) => id), clients, given.map(({ clientHost }) => clientHost)]);
+    }
+    if (reverted.length > 0) await query(giveBack, [serverId, reverted]);
+    if (recalled.length > 0) await query("delete from recall where id = any ($1::bigint[])", [recalled]);
+    return taken;
+  };
+  // One statement is a transaction by itself: two questions less.
+  const taken = kinds > 1 || retries ? await connection.transaction(work) : await work(connection.query);
+
+  const left = new Set(taken);
+  // Of two outcomes of one task the first was tried.
+  const refused = completed.filter(({ id }) => !left.delete(id)).map(({ id }) => id);
+  const waits = outcomes.some(({ id, retry }) => retry !== null && !retry.claimed && taken.has(id));
+  return { refused, freed: reverted.length > 0 || waits };
+}
+
+function firstOfEach(completed: readonly Completion[]): readonly Completion[] {
+  const seen = new Set<string>();
+  return completed.filter(({ id }) => !seen.has(id) && seen.add(id));
+}
+
+/** Ids of the tasks whose outcome is recorded by this. */
+async function completeAll(
+  query: Query,
+  commit: Commit,
+  outcomes: readonly Completion[],
+  retries: boolean,
+  doubtful: boolean,
+): Promise<Set<string>> {
+  if (outcomes.length === 0) return new Set();
+  const { serverId, serverHost } = commit;
+  const at = instantText(commit.at);
+  const values = resultValues(outcomes);
+  if (retries) {
+    // A row that was reverted by hand may have a next attempt already: that one becomes the beginning of a chain of its own.
+    const again = outcomes.flatMap(({ id, retry }) => (retry === null ? [] : [id]));
+    const next = outcomes.flatMap(({ retry }) => retry?.task.id ?? []);
+    await query("update task set previous_id = null where previous_id = any ($1::uuid[]) and id <> all ($2::uuid[])", [
+      again,
+      next,
+    ]);
+  }
+  const rows = await query(complete, [serverId, serverHost, at, ...values]);
+  const taken = new Set(rows.map(([id]) => String(id)));
+  if (retries) {
+    const own = outcomes.flatMap(({ id, retry }) => (retry !== null && taken.has(id) ? [retry] : []));
+    const holder: Holder = { serverId, serverHost, at };
+    const tasks = own.map(({ task }) => task);
+    if (own.length > 0)
+      await query(
+        insertRows,
+        insertValues(tasks, (i) => (own[i]!.claimed ? holder : null)),
+      );
+  }
+  if (doubtful && taken.size < outcomes.length) for (const [id] of await query(recorded, values)) taken.add(String(id));
+  return taken;
+}
+
+function resultValues(outcomes: readonly Completion[]): unknown[][] {
+  const values: unknown[][] = columns.map(() => new Array<unknown>(outcomes.length));
+  for (const [i, each] of outcomes.entries()) {
+    const cells = [
+      each.id,
+      each.clientId,
+      each.clientHost,
+      each.command === null ? null : storable(each.command),
+      each.startTime === null ? null : instantText(each.startTime),
+      instantText(each.completionTime),
+      each.exitStatus,
+      each.outpath,
+      each.errpath,
+      each.csvpath,
+      each.coresMax,
+      each.memoryMax,
+      each.waited,
+      each.duration,
+      each.retry?.task.id ?? null,
+    ];
+    for (const [k, cell] of cells.entries()) values[k]![i] = cell;
+  }
+  return values;
+}

@@ -1,0 +1,423 @@
+/*
+ * The store in PostgreSQL, which several servers and submitters on several hosts may share. Which statement serves what is in claims.ts and commits.ts;
+ * the shape of tables and indices in schema.ts. Whoever adds or frees tasks says so on a channel (LISTEN/NOTIFY), so nobody has to ask again and again.
+ *
+ * A call whose answer is lost with the connection throws TransientError, and may have been done all the same. Tried again it does nothing twice:
+ * see `unanswered` and `doubtful`.
+ */
+import { assert } from "../../base/assert.ts";
+import type { Clock } from "../../base/clock.ts";
+import { TransientError } from "../../base/errors.ts";
+import type { NewTask, Submission } from "../../task/task.ts";
+import type { DatabaseStore } from "../open.ts";
+import type { Claim, ClaimRequest, Commit, Recall, Scope, ServerRow } from "../store.ts";
+import { readTags } from "../tags.ts";
+import { adopt, countUnfinished, look, reservedIds, take, takenAt } from "./claims.ts";
+import { clear, runCommit } from "./commits.ts";
+import { instantText, openPostgres, type Query, type Row } from "./connection.ts";
+import { insertRows, insertValues } from "./row.ts";
+import { finalFailure, prepareTables } from "./schema.ts";
+import type { PostgresTarget } from "./settings.ts";
+
+export interface PostgresStoreOptions {
+  readonly target: PostgresTarget;
+  readonly clock: Clock;
+  readonly echo: ((sql: string) => void) | null;
+  /** Makes the tables if there are none. */
+  readonly create: boolean;
+}
+
+/** Rows of one statement when many are changed: others get their turn in between. */
+const chunk = 1000;
+/** Pause when everything that waits is just being taken by others, milliseconds. */
+const crowdedMs = 5;
+
+/** What the channel says; everybody who listens looks for himself what there is. */
+const channelOf = (schema: string | null): string => `hypershell ${schema ?? "public"}`;
+type News = "tasks" | "recall";
+
+/** Throws UserError when there is no way in, or there are no tables. */
+export async function openPostgresStore(options: PostgresStoreOptions): Promise<DatabaseStore> {
+  const { clock } = options;
+  const connection = await openPostgres(options);
+  const { query } = connection;
+  let created: boolean;
+  try {
+    created = await prepareTables(connection, options.create);
+  } catch (error) {
+    await connection.close();
+    throw error;
+  }
+  const channel = channelOf(connection.schema);
+  const onTasks: (() => void)[] = [];
+  const onRecalls: (() => void)[] = [];
+  let listening = false;
+  let closed = false;
+  /** When a claim was made of which nothing is known: it may have taken tasks. */
+  let unanswered: { readonly serverId: string; readonly at: number } | null = null;
+  /** Commits that were tried before. */
+  const doubtful = new WeakSet<Commit>();
+
+  function wake(listeners: readonly (() => void)[]): void {
+    for (const each of listeners) each();
+  }
+
+  function listen(): void {
+    assert(!closed, "nobody listens to a closed store");
+    if (listening) return;
+    listening = true;
+    const heard = (news: string): void => wake(news === "recall" ? onRecalls : onTasks);
+    // While nobody listened anything may have come.
+    const ready = (): void => {
+      wake(onRecalls);
+      wake(onTasks);
+    };
+    connection.listen(channel, heard, ready);
+  }
+
+  async function tell(within: Query, news: News): Promise<void> {
+    await within("select pg_notify($1, $2)", [channel, news]);
+  }
+
+  async function reservedIn(scope: Scope, except: string | null): Promise<readonly string[]> {
+    return scope.kind === "all" ? reservedIds(query, except) : [];
+  }
+
+  let notedGroup: number | null = null;
+
+  async function claim(request: ClaimRequest): Promise<Claim> {
+    const { serverId, at } = request;
+    if (unanswered !== null) {
+      const tasks = unanswered.serverId === serverId ? await takenAt(query, serverId, unanswered.at) : [];
+      unanswered = null;
+      if (tasks.length > 0) return { kind: "claimed", group: tasks[0]!.group, tasks };
+    }
+    const reserved = await reservedIn(request.scope, serverId);
+    for (;;) {
+      const found = await look(query, request, reserved);
+      if (found.kind !== "open") return found;
+      const { group } = found;
+      if (request.limit <= 0) return { kind: "claimed", group, tasks: [] };
+      unanswered = { serverId, at };
+      const tasks = await take(query, request, reserved, group);
+      unanswered = null;
+      if (tasks.length === 0) {
+        // Another server is just taking them.
+        const { promise, resolve } = Promise.withResolvers<void>();
+        clock.after(crowdedMs, resolve);
+        await promise;
+        continue;
+      }
+      if (group !== notedGroup) await note(group, tasks.at(-1)!.id);
+      return { kind: "claimed", group, tasks };
+    }
+  }
+
+  /** Only tells what to begin with some day: tasks that are claimed are not kept waiting for it. */
+  async function note(group: number, taskId: string): Promise<void> {
+    try {
+      await query(
+        `insert into schedule (one, "group", task_id) values (1, $1, $2::uuid)
+         on conflict (one) do update set "group" = excluded."group", task_id = excluded.task_id`,
+        [group, taskId],
+      );
+      notedGroup = group;
+    } catch (error) {
+      if (!(error instanceof TransientError)) throw error;
+    }
+  }
+
+  /** Gives back held rows that match, a transaction for each chunk. */
+  async function release(condition: string, values: readonly unknown[]): Promise<number> {
+    let count = 0;
+    for (;;) {
+      const rows = await query(
+        `with freed as (update task set ${clear} where completion_time is null and id in (
+           select id from task where schedule_time is not null and completion_time is null and ${condition} limit ${chunk})
+         returning id) select count(*), pg_notify($1, 'tasks') from freed`,
+        [channel, ...values],
+      );
+      const freed = Number(rows[0]?.[0]);
+      count += freed;
+      if (freed < chunk) break;
+    }
+    if (count > 0) wake(onTasks);
+    return count;
+  }
+
+  async function activeGroup(): Promise<{ group: number; reason: string }> {
+    const latest = (task: Row): { group: number; reason: string } => ({
+      group: Number(task[0]),
+      reason: `most recently scheduled task: ${String(task[1])}`,
+    });
+    const [held] = await query(
+      `select "group", id from task where schedule_time is not null and completion_time is null order by schedule_time desc limit 1`,
+    );
+    if (held !== undefined) return latest(held);
+    const [any] = await query("select 1 from task limit 1");
+    if (any === undefined) return { group: 0, reason: "no tasks submitted" };
+    let [known] = await query('select "group", task_id from schedule where one = 1');
+    if (known === undefined) {
+      // Only a database that another program began has to be looked through, once.
+      [known] = await query(
+        'select "group", id from task where schedule_time is not null order by schedule_time desc limit 1',
+      );
+      await query(
+        'insert into schedule (one, "group", task_id) values (1, $1::int, $2::uuid) on conflict (one) do nothing',
+        [known?.[0] ?? null, known?.[1] ?? null],
+      );
+    }
+    if (typeof known?.[0] === "number") return latest(known);
+    const [first] = await query(
+      `select "group" from task where schedule_time is null and completion_time is null order by "group" limit 1`,
+    );
+    return { group: Number(first?.[0] ?? 0), reason: "no tasks scheduled - defaulting to earliest group" };
+  }
+
+  return {
+    durable: true,
+    title: connection.title,
+    created,
+
+    async addSubmission(row) {
+      await query(
+        `insert into submission (id, time, host, "user", cwd, template, version) values ($1::uuid, $2, $3, $4, $5, $6, $7)
+         on conflict (id) do nothing`,
+        [row.id, row.time, row.host, row.user, row.cwd, row.template, row.version],
+      );
+    },
+    async submission(id) {
+      const [row] = await query(
+        'select id, time, host, "user", cwd, template, version from submission where id = $1::uuid',
+        [id],
+      );
+      if (row === undefined) return null;
+      const [submission, time, host, user, cwd, template, version] = row as [
+        string,
+        number,
+        string,
+        string,
+        string,
+        string | null,
+        string,
+      ];
+      return { id: submission, time, host, user, cwd, template, version } satisfies Submission;
+    },
+    async insert(tasks) {
+      if (tasks.length === 0) return;
+      const values = insertValues(tasks, () => null);
+      await query(
+        `with added as (${insertRows} returning 1) select pg_notify($${values.length + 1}, 'tasks') from (select count(*) from added) as all_of_them`,
+        [...values, channel],
+      );
+      wake(onTasks);
+    },
+    onInsert(listener) {
+      onTasks.push(listener);
+      listen();
+    },
+    onRecall(listener) {
+      onRecalls.push(listener);
+      listen();
+    },
+    async recalls(serverId) {
+      const rows = await query("select id, task_id, kind from recall where server_id = $1::uuid order by id", [
+        serverId,
+      ]);
+      return rows.map(([number, id, kind]) => ({
+        number: Number(number),
+        id: String(id),
+        kind: kind as Recall["kind"],
+      }));
+    },
+
+    async addServer({ id, host, pid, pidStart, reserves, startedAt, beatAt }) {
+      await query(
+        `insert into server (id, host, pid, pid_start, reserves, started_at, beat_at) values ($1::uuid, $2, $3, $4, $5::boolean, $6, $7)
+         on conflict (id) do update set host = excluded.host, pid = excluded.pid, pid_start = excluded.pid_start,
+           reserves = excluded.reserves, started_at = excluded.started_at, beat_at = excluded.beat_at`,
+        [id, host, pid, pidStart, reserves, startedAt, beatAt],
+      );
+    },
+    async beatServer(id, at) {
+      await query("update server set beat_at = $2 where id = $1::uuid", [id, at]);
+    },
+    async endServer(id) {
+      await endServer(query, id);
+    },
+    async servers() {
+      const rows = await query(
+        "select id, host, pid, pid_start, reserves, started_at, beat_at from server order by started_at",
+      );
+      return rows.map(serverRow);
+    },
+    async buryServer(id) {
+      // The row goes last: a gravedigger that dies half-way leaves the rest to the next.
+      const count = await release("server_id = $2::uuid", [id]);
+      await endServer(query, id);
+      // What it reserved is free now.
+      await tell(query, "tasks");
+      wake(onTasks);
+      return count;
+    },
+    revertOrphans: () =>
+      release("(server_id is null or not exists (select 1 from server where server.id = task.server_id))", []),
+
+    claim,
+    async commit(commit) {
+      const before = doubtful.has(commit);
+      doubtful.add(commit);
+      const { refused, freed } = await runCommit(connection, commit, before);
+      if (freed) {
+        // Whoever misses it looks at his next poll.
+        tell(query, "tasks").catch(() => undefined);
+        wake(onTasks);
+      }
+      return { refused };
+    },
+    async retryFailures(scope, attempts, at, newId) {
+      const reserved = await reservedIn(scope, null);
+      let count = 0;
+      for (;;) {
+        const retried = await connection.transaction((within) =>
+          retrySome(within, scope, reserved, attempts, at, newId),
+        );
+        count += retried;
+        if (retried < chunk) break;
+      }
+      if (count > 0) {
+        await tell(query, "tasks");
+        wake(onTasks);
+      }
+      return count;
+    },
+    async survey(scope) {
+      const reserved = await reservedIn(scope, null);
+      const unfinished = await countUnfinished(query, scope, reserved);
+      return { unfinished };
+    },
+    async total(scope) {
+      const reserved = await reservedIn(scope, null);
+      const [row] =
+        scope.kind === "submission"
+          ? await query("select count(*) from task where submit_id = $1::uuid", [scope.id])
+          : await query("select count(*) from task where submit_id <> all ($1::uuid[])", [reserved]);
+      return Number(row?.[0]);
+    },
+    activeGroup,
+
+    async addClient({ id, host, serverId, serverHost, connectedAt }) {
+      await addClient(query, [id, host, serverId, serverHost, instantText(connectedAt)]);
+    },
+    async endClient(id, at, evicted) {
+      await query("update client set disconnected_at = $2, evicted = $3::boolean where id = $1::uuid", [
+        id,
+        at,
+        evicted,
+      ]);
+    },
+    async clientsOf(serverId) {
+      const rows = await query(
+        "select id from client where disconnected_at is null and not evicted and server_id = $1::uuid order by connected_at",
+        [serverId],
+      );
+      return rows.map(([id]) => String(id));
+    },
+    async adopt(request) {
+      const { scope, serverId, serverHost, clientId, clientHost, at, from } = request;
+      const reserved = (await reservedIn(scope, serverId)).filter((id) => !from.includes(id));
+      const tasks = await connection.transaction(async (within) => {
+        await addClient(within, [clientId, clientHost, serverId, serverHost, instantText(at)]);
+        const adopted = await adopt(within, request, reserved);
+        if (adopted.length > 0) await tell(within, "recall");
+        return adopted;
+      });
+      return tasks;
+    },
+
+    async close() {
+      if (closed) return;
+      closed = true;
+      await connection.close();
+    },
+  };
+}
+
+async function endServer(query: Query, id: string): Promise<void> {
+  await query("with gone as (delete from recall where server_id = $1::uuid) delete from server where id = $1::uuid", [
+    id,
+  ]);
+}
+
+async function addClient(query: Query, values: readonly unknown[]): Promise<void> {
+  await query(
+    `insert into client (id, host, server_id, server_host, connected_at, disconnected_at, evicted)
+     values ($1::uuid, $2, $3::uuid, $4, $5::timestamptz, null, false)
+     on conflict (id) do update set host = excluded.host, server_id = excluded.server_id, server_host = excluded.server_host,
+       connected_at = excluded.connected_at, disconnected_at = null, evicted = false`,
+    values,
+  );
+}
+
+/** Next attempts for failures that have some left. */
+async function retrySome(
+  query: Query,
+  scope: Scope,
+  reserved: readonly string[],
+  attempts: number,
+  at: number,
+  newId: () => string,
+): Promise<number> {
+  const whose = scope.kind === "submission" ? "submit_id = any ($1::uuid[])" : "submit_id <> all ($1::uuid[])";
+  const rows = await query(
+    `select id, "group", args, submit_id, submit_host, cores, memory, timeout, attempt, tag from task
+     where ${finalFailure} and attempt < $2::int and ${whose} limit ${chunk} for update skip locked`,
+    [scope.kind === "submission" ? [scope.id] : reserved, attempts],
+  );
+  if (rows.length === 0) return 0;
+  const tasks = rows.map((row) => retryOf(row, at, newId()));
+  const previous = tasks.map(({ previousId }) => previousId);
+  await query("update task set previous_id = null where previous_id = any ($1::uuid[])", [previous]);
+  await query(
+    insertRows,
+    insertValues(tasks, () => null),
+  );
+  await query(
+    `update task set retried = true, next_id = pair.next_id from unnest($1::uuid[], $2::uuid[]) as pair (id, next_id)
+     where task.id = pair.id`,
+    [previous, tasks.map(({ id }) => id)],
+  );
+  return rows.length;
+}
+
+function retryOf(row: Row, at: number, id: string): NewTask {
+  const [previousId, group, args, submitId, submitHost, cores, memory, timeout, attempt, tag] = row;
+  const number = (cell: unknown): number | null => (typeof cell === "number" ? cell : null);
+  return {
+    id,
+    group: Number(group),
+    args: String(args),
+    submitId: String(submitId),
+    submitTime: at,
+    submitHost: submitHost === null ? "" : String(submitHost),
+    cores: number(cores),
+    memory: number(memory),
+    timeout: number(timeout),
+    attempt: Number(attempt) + 1,
+    previousId: String(previousId),
+    tag: readTags(tag),
+  };
+}
+
+function serverRow(row: Row): ServerRow {
+  const [id, host, pid, pidStart, reserves, startedAt, beatAt] = row;
+  return {
+    id: String(id),
+    host: String(host),
+    pid: Number(pid),
+    pidStart: pidStart === null ? null : String(pidStart),
+    reserves: reserves === true,
+    startedAt: Number(startedAt),
+    beatAt: Number(beatAt),
+  };
+}
