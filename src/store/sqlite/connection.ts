@@ -16,6 +16,8 @@ export interface ConnectionOptions {
   readonly pragmas: Readonly<Record<string, unknown>>;
   /** Only to look at: a database that cannot be written will do. */
   readonly readOnly: boolean;
+  /** Taken as it is, to look at: no setting and no table is changed, and what another process left half-done is only taken back. */
+  readonly untouched?: boolean;
   /** Told each statement as it runs. */
   readonly echo?: Echo | null;
   /** Told what will take a while, before it begins. */
@@ -144,7 +146,7 @@ interface Opened {
 
 function openFile(file: string, options: ConnectionOptions): Opened {
   try {
-    return openForWriting(file, options);
+    return options.untouched === true ? openUntouched(file, options) : openForWriting(file, options);
   } catch (error) {
     if (!options.readOnly || !isReadOnly(error) || !existsSync(file)) throw openFailure(error, file);
   }
@@ -161,6 +163,20 @@ function openForWriting(file: string, options: ConnectionOptions): Opened {
     setUp(db, file, options);
     const created = upgrade(db, file, options);
     return { db, writable: true, created };
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+/** For reading, but able to take back what a process left behind that died in a transaction. */
+function openUntouched(file: string, options: ConnectionOptions): Opened {
+  const db = new Database(file, { readwrite: true, create: false });
+  try {
+    db.run("pragma busy_timeout = 5000");
+    setPragmas(db, options.pragmas, (name) => name !== "journal_mode" && name !== "locking_mode");
+    if (!checkTaskTable(db, file)) throw databaseError(`'${file}' has no tasks`);
+    return { db, writable: false, created: false };
   } catch (error) {
     db.close();
     throw error;
@@ -293,13 +309,29 @@ function namesIn(db: Database): Set<string> {
   );
 }
 
-function checkTaskTable(db: Database, file: string): boolean {
-  const columns = new Set(
+/** Whether this file is a database with tasks in it; asks without changing it. Throws what the library says. */
+export function holdsTasks(file: string): boolean {
+  const db = new Database(file, { readwrite: true, create: false });
+  try {
+    db.run("pragma busy_timeout = 5000");
+    const columns = taskColumns(db);
+    return requiredColumns.every((name) => columns.has(name));
+  } finally {
+    db.close();
+  }
+}
+
+function taskColumns(db: Database): ReadonlySet<string> {
+  return new Set(
     db
       .query("select name from pragma_table_info('task')")
       .values()
       .map(([name]) => String(name)),
   );
+}
+
+function checkTaskTable(db: Database, file: string): boolean {
+  const columns = taskColumns(db);
   if (columns.size === 0) return false;
   const missing = requiredColumns.filter((name) => !columns.has(name));
   if (missing.length === 0) return true;

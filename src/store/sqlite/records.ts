@@ -370,7 +370,8 @@ function* merge(ways: readonly Generator<Row>[]): Generator<Row> {
   }
 }
 
-function displayOf(field: TaskField): (cell: Cell) => Value {
+/** From a cell as it is stored to the value that people see. */
+export function displayOf(field: TaskField): (cell: Cell) => Value {
   switch (kindOf(field)) {
     case "time":
       return (cell) => (typeof cell === "string" ? displayTime(cell) : cell);

@@ -110,6 +110,15 @@ export const additions: readonly (readonly [name: string, statement: string])[] 
       kind TEXT NOT NULL
     )`,
   ],
+  // A rotation under way, see rotation.ts: of that partition, told by its token, only the first `moved` rows count; all others are still here.
+  [
+    "rotation",
+    `create table if not exists rotation (
+      part INTEGER NOT NULL PRIMARY KEY,
+      token TEXT NOT NULL,
+      moved INTEGER NOT NULL
+    )`,
+  ],
   ["recall_server", "create index if not exists recall_server on recall (server_id)"],
   // Unfinished tasks of a submission, by group: waiting ones first (schedule_time null, then in order of insertion), then held ones.
   // Partial, so that its size follows the tasks to do, not the tasks done: a claim costs the same in a table of ten million. The last column
