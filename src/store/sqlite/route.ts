@@ -55,10 +55,12 @@ const compareLimit = 20_000;
 
 const isField = (condition: Condition): condition is FieldCondition => condition.kind === "field";
 const isTag = (condition: Condition): condition is TagCondition => condition.kind !== "field";
-const isStatus = (condition: Condition): boolean =>
+const isStatus = (condition: Condition): condition is FieldCondition =>
   isField(condition) && condition.field === "exit_status" && condition.operator !== "~";
 const isTime = (condition: Condition): boolean =>
   isField(condition) && condition.field === "submit_time" && condition.operator !== "~";
+
+const ended: FieldCondition = { kind: "field", field: "exit_status", operator: "!=", value: null };
 
 /** `from` and the condition of a search through the entries of an index. */
 export function through({ name, holds }: Index): string {
@@ -99,12 +101,11 @@ export function prepareRoutes(connection: Connection): Routes {
     ) as [Cell, number][];
   }
 
-  function statuses(where: Where): Cell[] {
-    const open = rows(
-      `select 1 from ${through(statusIndex)} and exit_status is null and ${where.sql} limit 1`,
-      where.cells,
-    );
-    return [...(open.length > 0 ? [null] : []), ...leap(statusIndex, where, valueLimit + 1).map(([value]) => value)];
+  /** The values of exit_status that the index may hold and that match. */
+  function statuses(conditions: readonly FieldCondition[], where: Where): Cell[] {
+    if (matches(null, where)) return [null, ...statuses([...conditions, ended], whereOf([...conditions, ended]))];
+    if (conditions.some(({ operator, value }) => operator === "==" && value === null)) return [];
+    return leap(statusIndex, where, valueLimit + 1).map(([value]) => value);
   }
 
   function tagTexts(): readonly (readonly [text: Cell, row: number])[] | null {
@@ -122,17 +123,19 @@ export function prepareRoutes(connection: Connection): Routes {
     });
   }
 
-  /** Whether tasks that have ended well may match; those are not in the index. */
-  function includesUsual(where: Where): boolean {
-    return rows(`select 1 from (select cast(0 as integer) as exit_status) where ${where.sql}`, where.cells).length > 0;
+  /** Whether a task with this status matches conditions on it. */
+  function matches(status: number | null, where: Where): boolean {
+    const one = "select 1 from (select cast(? as integer) as exit_status) where";
+    return rows(`${one} ${where.sql}`, [status, ...where.cells]).length > 0;
   }
 
   function byStatus(conditions: readonly Condition[]): Route | null {
     const own = conditions.filter(isStatus);
     if (own.length === 0 || !has(statusIndex.name)) return null;
     const where = whereOf(own);
-    if (includesUsual(where)) return null;
-    const values = statuses(where);
+    // Tasks that have ended well are not in the index.
+    if (matches(0, where)) return null;
+    const values = statuses(own, where);
     if (values.length > valueLimit) return { kind: "index", index: statusIndex };
     return { kind: "entries", index: statusIndex, values, rest: whereOf(conditions.filter((each) => !isStatus(each))) };
   }
@@ -196,7 +199,7 @@ export function prepareRoutes(connection: Connection): Routes {
     if (conditions.every(isStatus) && has(statusIndex.name)) {
       const where = whereOf(conditions);
       const found = number(`select count(*) from ${through(statusIndex)} and ${where.sql}`, where.cells);
-      return withUsual(statusIndex, includesUsual(where), found);
+      return withUsual(statusIndex, matches(0, where), found);
     }
     if (conditions.every(isTag) && has(tagIndex.name)) {
       const values = textsWith(conditions);
