@@ -256,8 +256,13 @@ export interface Upkeep {
   backup(path: string): Promise<void>;
   /** Where `rotate` will put what has ended: the next partition (a file, or a table). */
   nextPartition(): Promise<string>;
-  /** Moves what has ended for good into `into`; answers the number of tasks. Nothing to move: nothing is made. */
-  rotate(into: string): Promise<number>;
+  /**
+   * Moves what has ended for good into `into`, as nextPartition told it; answers the number of tasks. Nothing to move: nothing is made.
+   * Of failures that were not tried again only those that have had `attempts` (as a run with the present settings allows), that belong to
+   * no server's own submission, and for which no task of a higher group waits: those still decide what runs.
+   * Told each number of tasks moved so far.
+   */
+  rotate(into: string, attempts: number, progress?: (moved: number) => void): Promise<number>;
   /** Drops all tasks and clients; partitions stay. */
   truncate(): Promise<void>;
 }
