@@ -365,6 +365,7 @@ function shared(parsed: Parsed, context: Context, settings: Config): Shared {
     attempts: retries === undefined ? (settings.integer("server.attempts") ?? 1) : retries + 1,
     eager: parsed.flag("eager") || settings.boolean("server.eager"),
     noDatabase: parsed.flag("noDb"),
+    createTables: parsed.flag("initdb"),
     restart: parsed.flag("restart"),
     forever: parsed.flag("forever"),
     bundleSize: parsed.number("bundleSize") ?? settings.integer("server.bundlesize"),

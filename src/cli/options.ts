@@ -79,6 +79,6 @@ export const databaseOptions: readonly Option[] = [
     key: "initdb",
     names: ["--initdb"],
     kind: "flag",
-    help: "Accepted, changes nothing: missing tables are created anyway.",
+    help: "Create missing tables first (PostgreSQL; in an SQLite file they are made anyway).",
   },
 ];

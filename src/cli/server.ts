@@ -205,6 +205,7 @@ async function run(parsed: Parsed, context: Context): Promise<number> {
     attempts: retries === undefined ? (config.integer("server.attempts") ?? 1) : retries + 1,
     eager: parsed.flag("eager") || config.boolean("server.eager"),
     noDatabase: parsed.flag("noDb"),
+    createTables: parsed.flag("initdb"),
     restart,
     forever,
     bundleSize: parsed.number("bundleSize") ?? config.integer("server.bundlesize"),

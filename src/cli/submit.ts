@@ -150,7 +150,7 @@ const spec: CommandSpec = {
           key: "initdb",
           names: ["--initdb"],
           kind: "flag",
-          help: "Accepted, changes nothing: missing tables are created anyway.",
+          help: "Create missing tables first (PostgreSQL; in an SQLite file they are made anyway).",
         },
       ],
     },
@@ -200,7 +200,7 @@ async function run(parsed: Parsed, context: Context): Promise<number> {
         connect: (submission) =>
           parsed.flag("queue")
             ? openServer(parsed, context, config, submission)
-            : openDatabase(config, context.loggers("data")),
+            : openDatabase(config, context.loggers("data"), parsed.flag("initdb")),
         tell: (text) => log.info(text),
       }),
   };
@@ -232,7 +232,7 @@ export async function submitCommand(
         tags,
         limits: {},
         group: undefined,
-        connect: () => openDatabase(config, context.loggers("data")),
+        connect: () => openDatabase(config, context.loggers("data"), false),
         tell: (text) => log.debug(text),
       }),
   });
@@ -443,16 +443,16 @@ async function defaultGroup(store: Target, tell: (text: string) => void): Promis
   return group;
 }
 
-async function openDatabase(config: Config, log: Logger): Promise<Store> {
-  const { databaseFile, openStore } = await import("../store/open.ts");
+async function openDatabase(config: Config, log: Logger, create: boolean): Promise<Store> {
+  const { hasDatabase, openStore } = await import("../store/open.ts");
   const settings = databaseSettings(config, log);
-  if (databaseFile(settings) === null) {
+  if (!hasDatabase(settings)) {
     throw configurationError(
       "submit",
       "no database is configured, so there is no place for tasks to wait - set database.file",
     );
   }
-  return openStore({ ...settings, clock: systemClock });
+  return openStore({ ...settings, clock: systemClock, create });
 }
 
 /** The limit of the configuration; unless somebody set a number there is none. */

@@ -3,14 +3,49 @@ import type { Config } from "../config/load.ts";
 import type { Logger } from "../log/logger.ts";
 import type { StoreOptions } from "../store/open.ts";
 
+/** Every other key is one of the driver's. */
+const own = [
+  "provider",
+  "file",
+  "database",
+  "url",
+  "schema",
+  "host",
+  "port",
+  "user",
+  "password",
+  "echo",
+  "connect_args",
+  "pragmas",
+];
+
 export function databaseSettings(config: Config, log: Logger): Omit<StoreOptions, "clock"> {
-  const pragmas = config.raw("database.pragmas");
   return {
     provider: config.text("database.provider"),
     file: config.text("database.file"),
     database: config.text("database.database"),
     url: config.text("database.url"),
+    postgres: () => ({
+      host: config.text("database.host"),
+      port: config.integer("database.port"),
+      user: config.text("database.user"),
+      password: config.text("database.password"),
+      schema: config.text("database.schema"),
+      parameters: parametersOf(config),
+    }),
     echo: config.raw("database.echo") === true ? (sql) => log.info(sql) : null,
-    pragmas: typeof pragmas === "object" && pragmas !== null ? { ...pragmas } : {},
+    pragmas: tableOf(config.raw("database.pragmas")),
   };
+}
+
+function tableOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : {};
+}
+
+function parametersOf(config: Config): Readonly<Record<string, string>> {
+  const all = { ...tableOf(config.raw("database")), ...tableOf(config.raw("database.connect_args")) };
+  const entries = Object.entries(all).filter(
+    ([name, value]) => !own.includes(name) && value !== null && typeof value !== "object",
+  );
+  return Object.fromEntries(entries.map(([name, value]) => [name, String(value)]));
 }

@@ -37,6 +37,8 @@ export interface ServeOptions {
   readonly attempts: number;
   readonly eager: boolean;
   readonly noDatabase: boolean;
+  /** Makes missing tables in a database server; in a file they are made anyway. */
+  readonly createTables: boolean;
   readonly restart: boolean;
   readonly forever: boolean;
   readonly bundleSize: number | null;
@@ -341,8 +343,8 @@ function conclude(
 async function chooseStore(options: ServeOptions): Promise<Store> {
   const settings = options.noDatabase ? null : databaseSettings(options.config, options.loggers("data"));
   if (settings !== null) {
-    const { databaseFile, openStore } = await import("../store/open.ts");
-    if (databaseFile(settings) !== null) return openStore({ ...settings, clock: systemClock });
+    const { hasDatabase, openStore } = await import("../store/open.ts");
+    if (hasDatabase(settings)) return openStore({ ...settings, clock: systemClock, create: options.createTables });
     options.loggers("server").warning("No database configured - automatically disabled");
   }
   const { MemoryStore } = await import("../store/memory.ts");

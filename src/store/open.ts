@@ -3,7 +3,9 @@
  */
 import type { Clock } from "../base/clock.ts";
 import { configurationError } from "../base/errors.ts";
+import { userName } from "../base/process.ts";
 import type { Echo } from "./sqlite/connection.ts";
+import type { PostgresSettings } from "./postgres/settings.ts";
 import type { Edits, Records, Store, Upkeep } from "./store.ts";
 
 /** The settings of section `database` that name it, as they stand; null: not set. */
@@ -13,14 +15,23 @@ export interface DatabaseSettings {
   /** For SQLite another word for `file`. */
   readonly database: string | null;
   readonly url: string | null;
+  /** What only a PostgreSQL database has. Read when it is one: a password may be asked of a program. */
+  readonly postgres?: () => Omit<PostgresSettings, "url" | "database">;
 }
 
-export interface StoreOptions extends DatabaseSettings {
+export interface RecordOptions extends DatabaseSettings {
   /** Name and value of each, from `database.pragmas`. */
   readonly pragmas: Readonly<Record<string, unknown>>;
-  readonly clock: Clock;
   /** Told each statement as it runs. */
   readonly echo?: Echo | null;
+  /** Archived tasks are not looked at. */
+  readonly ignorePartitions?: boolean;
+}
+
+export interface StoreOptions extends RecordOptions {
+  readonly clock: Clock;
+  /** Makes the tables if they are missing. SQLite does that in any case. */
+  readonly create?: boolean;
 }
 
 /** What every open database tells of itself. */
@@ -50,21 +61,37 @@ export interface UpkeepStore extends Upkeep, Opened {
   readonly created: boolean;
 }
 
-/** The file that the settings name; null: no database. Throws UserError for settings that make no sense or name what is not supported. */
-export function databaseFile(settings: DatabaseSettings): string | null {
+const sqliteSchemes = ["sqlite"];
+const postgresSchemes = ["postgresql+psycopg", "postgresql", "postgres"];
+const postgresProviders = ["postgres", "postgresql"];
+
+/** What the settings name; null: no database. Throws UserError for settings that make no sense or name what is not supported. */
+export function databaseOf(
+  settings: DatabaseSettings,
+): { readonly kind: "sqlite"; readonly file: string } | { readonly kind: "postgres" } | null {
   const { url } = settings;
-  if (url !== null && url !== "") return fileOfUrl(url);
+  if (url !== null && url !== "") {
+    const scheme = /^([^:]*):\/\//.exec(url)?.[1];
+    if (scheme === undefined)
+      throw configurationError("data", "database.url is no URL: write sqlite:///PATH or postgresql://HOST/DATABASE");
+    if (postgresSchemes.includes(scheme)) return { kind: "postgres" };
+    if (!sqliteSchemes.includes(scheme)) throw unsupported("provider in URL", scheme);
+    const file = fileOfUrl(url);
+    return file === null ? null : { kind: "sqlite", file };
+  }
   const provider = settings.provider ?? "sqlite";
-  if (provider !== "sqlite") throw unsupported(`database.provider is '${provider}'`);
+  if (postgresProviders.includes(provider)) return { kind: "postgres" };
+  if (provider !== "sqlite") throw unsupported("database", provider);
   const file = settings.file ?? settings.database ?? "";
-  return file === "" || file === ":memory:" ? null : file;
+  return file === "" || file === ":memory:" ? null : { kind: "sqlite", file };
+}
+
+/** Whether the settings name a database. Throws as the opening functions do. */
+export function hasDatabase(settings: DatabaseSettings): boolean {
+  return databaseOf(settings) !== null;
 }
 
 function fileOfUrl(url: string): string | null {
-  const scheme = /^([^:]*):\/\//.exec(url)?.[1];
-  if (scheme === undefined)
-    throw configurationError("data", `database.url is no URL: write sqlite:///PATH (or set database.file)`);
-  if (scheme !== "sqlite") throw unsupported(`database.url begins with '${scheme}://'`);
   const path = /^sqlite:\/\/\/([^?#]*)/.exec(url)?.[1];
   if (path === undefined)
     throw configurationError(
@@ -74,43 +101,58 @@ function fileOfUrl(url: string): string | null {
   return path === "" || path === ":memory:" ? null : path;
 }
 
-function unsupported(what: string): Error {
-  return configurationError(
-    "data",
-    `${what}, and this version supports only SQLite - set database.provider to 'sqlite', or database.file`,
-  );
+function unsupported(what: string, name: string): Error {
+  const known = "sqlite and postgresql are there (database.provider, or the beginning of database.url)";
+  return configurationError("data", `Unsupported ${what} '${name}': ${known}`);
 }
 
-function requireFile(settings: DatabaseSettings): string {
-  const file = databaseFile(settings);
-  if (file === null)
+function requireDatabase(settings: DatabaseSettings): NonNullable<ReturnType<typeof databaseOf>> {
+  const found = databaseOf(settings);
+  if (found === null)
     throw configurationError(
       "data",
-      "No database configured - set database.file (or HYPERSHELL_DATABASE_FILE) to a path",
+      "Missing database configuration - set database.file (or HYPERSHELL_DATABASE_FILE) to a path, or database.provider",
     );
-  return file;
+  return found;
+}
+
+/** Where the PostgreSQL database is that the settings name. */
+async function targetOf(settings: DatabaseSettings) {
+  const { postgresTarget } = await import("./postgres/settings.ts");
+  const none = { host: null, port: null, user: null, password: null, schema: null, parameters: {} };
+  const more = settings.postgres?.() ?? none;
+  return postgresTarget({ ...more, url: settings.url, database: settings.database }, process.env, userName());
 }
 
 /** Opens the database, and makes its file and tables where they are missing. Throws UserError for what stands in the way. */
 export async function openStore(options: StoreOptions): Promise<DatabaseStore> {
-  const file = requireFile(options);
+  const { pragmas, clock, echo = null, create = false } = options;
+  const found = requireDatabase(options);
+  if (found.kind === "postgres") {
+    const { openPostgresStore } = await import("./postgres/postgres.ts");
+    return openPostgresStore({ target: await targetOf(options), clock, echo, create });
+  }
   const { openSqlite } = await import("./sqlite/sqlite.ts");
-  return openSqlite({ file, pragmas: options.pragmas, clock: options.clock, echo: options.echo ?? null });
+  return openSqlite({ file: found.file, pragmas, clock, echo });
 }
 
 /** As openStore, but content with a database that can only be read. */
-export async function openRecords(options: Omit<StoreOptions, "clock">): Promise<RecordStore> {
-  const file = requireFile(options);
+export async function openRecords(options: RecordOptions): Promise<RecordStore> {
+  const { pragmas, echo = null } = options;
+  const found = requireDatabase(options);
+  if (found.kind === "postgres") throw unsupported("database", "postgres");
   const { openSqliteRecords } = await import("./sqlite/records.ts");
-  return openSqliteRecords({ file, pragmas: options.pragmas, echo: options.echo ?? null });
+  return openSqliteRecords({ file: found.file, pragmas, echo });
 }
 
 /** As openStore, to keep house in it. */
 export async function openUpkeep(
   options: StoreOptions,
 ): Promise<Pick<UpkeepStore, "optimize" | "place" | "created" | "close">> {
-  const file = requireFile(options);
+  const { pragmas, clock, echo = null } = options;
+  const found = requireDatabase(options);
+  if (found.kind === "postgres") throw unsupported("database", "postgres");
   const { openSqlite } = await import("./sqlite/sqlite.ts");
-  const store = openSqlite({ file, pragmas: options.pragmas, clock: options.clock, echo: options.echo ?? null });
+  const store = openSqlite({ file: found.file, pragmas, clock, echo });
   return { ...store, place: store.file };
 }

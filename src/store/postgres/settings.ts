@@ -100,12 +100,15 @@ function separate({ host, port, database, user, password, parameters }: Postgres
   return { host: filled(host), port, database, user: filled(user), password: filled(password), parameters };
 }
 
+const strict = /^[^:]+:\/\/(?:([^@/?#]*)@)?(\[[^\]]*\]|[^:/?#]*)(?::(\d*))?(?:\/([^?#]*))?(?:\?([^#]*))?$/;
+const loose = /^[^:]+:\/\/(?:(.*)@)?(\[[^\]]*\]|[^:/?#@]*)(?::(\d*))?(?:\/([^?#@]*))?(?:\?([^#@]*))?$/;
+
 function parseUrl(url: string): Given {
-  const shape = /^[^:]+:\/\/(?:([^@/?#]*)@)?(\[[^\]]*\]|[^:/?#]*)(?::(\d*))?(?:\/([^?#]*))?(?:\?([^#]*))?$/.exec(url);
-  // An @ in a password that was not encoded: the last one counts.
-  const [, login, host = "", port = "", path = "", query = ""] = shape ?? loose(url) ?? [];
-  if (shape === null && loose(url) === null)
+  // An @ or a slash in a password that was not encoded: the last @ before the host counts.
+  const parts = loose.exec(url) ?? strict.exec(url);
+  if (parts === null)
     throw configurationError("data", "database.url is no URL: write postgresql://user:password@host:port/database");
+  const [, login, host = "", port = "", path = "", query = ""] = parts;
   const [user, ...rest] = (login ?? "").split(":");
   const parameters = Object.fromEntries(new URLSearchParams(query));
   return {
@@ -116,10 +119,6 @@ function parseUrl(url: string): Given {
     password: rest.length === 0 ? null : decoded(rest.join(":")),
     parameters,
   };
-}
-
-function loose(url: string): RegExpExecArray | null {
-  return /^[^:]+:\/\/(?:(.*)@)(\[[^\]]*\]|[^:/?#@]*)(?::(\d*))?(?:\/([^?#@]*))?(?:\?([^#]*))?$/.exec(url);
 }
 
 function decoded(text: string): string {

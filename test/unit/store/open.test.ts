@@ -7,7 +7,7 @@ import { systemClock } from "../../../src/base/clock.ts";
 import { FatalError, TransientError, UserError } from "../../../src/base/errors.ts";
 import { Connection } from "../../../src/store/sqlite/connection.ts";
 import { isLocalFileSystem, isLocalType } from "../../../src/store/sqlite/filesystem.ts";
-import { databaseFile, openRecords, openStore } from "../../../src/store/open.ts";
+import { databaseOf, type DatabaseSettings, hasDatabase, openRecords, openStore } from "../../../src/store/open.ts";
 import { makeTask, makeTasks, request } from "../../conformance/store.ts";
 
 let folder: string;
@@ -41,27 +41,32 @@ async function refusal(promise: Promise<unknown>): Promise<UserError> {
 
 describe("settings", () => {
   test("name a file, by either word or by URL", () => {
-    expect(databaseFile({ ...none, file: "/a/b.db" })).toBe("/a/b.db");
-    expect(databaseFile({ ...none, database: "/a/b.db" })).toBe("/a/b.db");
-    expect(databaseFile({ ...none, file: "/x", url: "sqlite:////a/b.db" })).toBe("/a/b.db");
-    expect(databaseFile({ ...none, url: "sqlite:///b.db?x=1" })).toBe("b.db");
+    const fileOf = (settings: Partial<DatabaseSettings>): unknown => databaseOf({ ...none, ...settings });
+    expect(fileOf({ file: "/a/b.db" })).toEqual({ kind: "sqlite", file: "/a/b.db" });
+    expect(fileOf({ database: "/a/b.db" })).toEqual({ kind: "sqlite", file: "/a/b.db" });
+    expect(fileOf({ file: "/x", url: "sqlite:////a/b.db" })).toEqual({ kind: "sqlite", file: "/a/b.db" });
+    expect(fileOf({ url: "sqlite:///b.db?x=1" })).toEqual({ kind: "sqlite", file: "b.db" });
   });
 
   test("without a file, or with :memory:, name no database", () => {
-    for (const path of [null, "", ":memory:"]) expect(databaseFile({ ...none, file: path })).toBeNull();
-    expect(databaseFile({ ...none, url: "sqlite:///:memory:" })).toBeNull();
+    for (const path of [null, "", ":memory:"]) expect(hasDatabase({ ...none, file: path })).toBe(false);
+    expect(hasDatabase({ ...none, url: "sqlite:///:memory:" })).toBe(false);
   });
 
-  test("that name something else than SQLite are a configuration error that says so", () => {
-    for (const settings of [
-      { ...none, provider: "postgres" },
-      { ...none, provider: "turso" },
-      { ...none, url: "postgresql+psycopg://u:p@h/d" },
-    ]) {
-      expect(() => databaseFile(settings)).toThrow("only SQLite");
-    }
-    expect(() => databaseFile({ ...none, url: "main.db" })).toThrow("database.url");
-    expect(() => databaseFile({ ...none, url: "sqlite://x" })).toThrow("three slashes");
+  test("name PostgreSQL by provider or by URL, whatever the file is", () => {
+    for (const provider of ["postgres", "postgresql"])
+      expect(databaseOf({ ...none, provider, file: "/a/b.db" })).toEqual({ kind: "postgres" });
+    for (const scheme of ["postgresql+psycopg", "postgresql", "postgres"])
+      expect(databaseOf({ ...none, file: "/a/b.db", url: `${scheme}://u:p@h/d` })).toEqual({ kind: "postgres" });
+  });
+
+  test("that name something else are a configuration error that says so", () => {
+    expect(() => databaseOf({ ...none, provider: "turso" })).toThrow("Unsupported database 'turso'");
+    expect(() => databaseOf({ ...none, url: "sqlite+turso:///x" })).toThrow(
+      "Unsupported provider in URL 'sqlite+turso'",
+    );
+    expect(() => databaseOf({ ...none, url: "main.db" })).toThrow("database.url");
+    expect(() => databaseOf({ ...none, url: "sqlite://x" })).toThrow("three slashes");
   });
 
   test("without a database there is nothing to open", async () => {

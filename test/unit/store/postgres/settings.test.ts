@@ -1,0 +1,98 @@
+import { describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type PostgresSettings, postgresTarget } from "../../../../src/store/postgres/settings.ts";
+
+const none: PostgresSettings = {
+  url: null,
+  database: null,
+  host: null,
+  port: null,
+  user: null,
+  password: null,
+  schema: null,
+  parameters: {},
+};
+
+const target = (settings: Partial<PostgresSettings>, env: Record<string, string> = {}) =>
+  postgresTarget({ ...none, ...settings }, { HOME: "/nowhere", ...env }, "me");
+
+describe("separate settings", () => {
+  test("the host is localhost when a user or a port is given", () => {
+    const database = "d";
+    expect(target({ database, user: "u", password: "p" })).toMatchObject({ host: "localhost", port: 5432 });
+    expect(target({ database, port: 7 })).toMatchObject({ host: "localhost", port: 7, user: "me", password: null });
+    expect(target({ database, host: "db", port: 7 })).toMatchObject({ host: "db", port: 7 });
+    expect(target({ database }, { PGHOST: "/run/pg" })).toMatchObject({ host: "/run/pg", tls: false });
+  });
+
+  test("what is missing is said", () => {
+    expect(() => target({})).toThrow("Must provide 'database'");
+    expect(() => target({ database: "d", user: "u" })).toThrow("Must provide 'password' if 'user' provided");
+    expect(() => target({ database: "d", password: "p" })).toThrow("Must provide 'user' if 'password' provided");
+  });
+
+  test("further keys are parameters, some of them for the way there", () => {
+    const parameters = { application_name: "x", connect_timeout: "3", sslmode: "require" };
+    expect(target({ database: "d", host: "h", parameters })).toMatchObject({
+      connectSeconds: 3,
+      parameters: { application_name: "x" },
+      tls: { rejectUnauthorized: false },
+    });
+    expect(() => target({ database: "d", parameters: { sslmode: "yes" }, host: "h" })).toThrow("sslmode");
+    expect(() => target({ database: "d", parameters: { connect_timeout: "soon" } })).toThrow("connect_timeout");
+  });
+
+  test("certificates are compared as far as sslmode asks", () => {
+    const modeOf = (sslmode: string) => target({ database: "d", host: "h", parameters: { sslmode } }).tls;
+    expect([modeOf("disable"), modeOf("prefer")]).toEqual([false, "prefer"]);
+    expect(modeOf("verify-full")).toEqual({ rejectUnauthorized: true, servername: "h" });
+    expect(modeOf("verify-ca")).toMatchObject({ rejectUnauthorized: true });
+  });
+});
+
+describe("URLs", () => {
+  test("have the same parts, percent-encoded where needed", () => {
+    const url = "postgresql+psycopg://u%40x:p%2Fw%3A1@db.example:6000/my%20db?application_name=a&sslmode=disable";
+    expect(target({ url })).toEqual({
+      host: "db.example",
+      port: 6000,
+      database: "my db",
+      user: "u@x",
+      password: "p/w:1",
+      schema: null,
+      tls: false,
+      connectSeconds: 10,
+      parameters: { application_name: "a" },
+    });
+  });
+
+  test("may have a password that nobody encoded, an address of IPv6, or a socket", () => {
+    expect(target({ url: "postgres://u:p@w/x:1@h/d" })).toMatchObject({ host: "h", user: "u", password: "p@w/x:1" });
+    expect(target({ url: "postgresql://u:100%@[::1]:7/d" })).toMatchObject({ host: "::1", port: 7, password: "100%" });
+    expect(target({ url: "postgresql:///d?host=/run/pg" })).toMatchObject({ host: "/run/pg", database: "d" });
+  });
+
+  test("without a database, or with a wrong port, are refused", () => {
+    expect(() => target({ url: "postgresql://u:p@h" })).toThrow("database");
+    expect(() => target({ url: "postgresql://u:p@h:70000/d" })).toThrow("port");
+  });
+});
+
+describe("passwords that are kept elsewhere", () => {
+  test("PGPASSWORD counts where none is configured", () => {
+    expect(target({ database: "d", user: "u" }, { PGPASSWORD: "s" }).password).toBe("s");
+    expect(target({ database: "d", user: "u", password: "p" }, { PGPASSWORD: "s" }).password).toBe("p");
+  });
+
+  test("then the first line of the password file that fits", () => {
+    const folder = mkdtempSync(join(tmpdir(), "hs-pgpass-"));
+    const file = join(folder, "pgpass");
+    writeFileSync(file, "# mine\nother:*:*:u:no\nh:5432:d:u:a\\:b\\\\c\n*:*:*:*:last\n");
+    const env = { PGPASSFILE: file };
+    expect(target({ database: "d", host: "h", user: "u" }, env).password).toBe("a:b\\c");
+    expect(target({ database: "d", host: "h", user: "v" }, env).password).toBe("last");
+    rmSync(folder, { recursive: true });
+  });
+});
