@@ -59,3 +59,84 @@ function scalar(value: unknown): TagValue {
     return value;
   return JSON.stringify(value);
 }
+
+/** A key and its value as they are written. */
+type Pair = readonly [key: string, value: string];
+
+/**
+ * The text with some tags set, where they stand or behind all others, and some removed. Everything else stays as it is written, numbers that
+ * JSON or JavaScript does not have (NaN, 1.0, more than 53 bits) included; only the blanks between are made the usual ones. What
+ * is no map of tags gives way to the first that is set.
+ */
+export function editTags(text: unknown, set: Tags, removed: readonly string[]): string {
+  const old = typeof text === "string" ? pairsOf(text) : null;
+  const added = Object.entries(set);
+  if (old === null && added.length === 0) return String(text);
+  const pairs = new Map(old);
+  for (const [key, value] of added) pairs.set(key, JSON.stringify(value));
+  for (const key of removed) pairs.delete(key);
+  return `{${[...pairs].map(([key, value]) => `${JSON.stringify(key)}: ${value}`).join(", ")}}`;
+}
+
+const blanks = /[ \t\r\n]*/y;
+const quotedText = /"(?:[^"\\]|\\.)*"/y;
+/** Numbers and names, NaN included. */
+const bareWord = /[^\s",:[\]{}]+/y;
+
+/** pairs = "{" [ text ":" value { "," text ":" value } ] "}"; null for what is none. */
+function pairsOf(text: string): Pair[] | null {
+  let at = 0;
+  const take = (pattern: RegExp): string | null => {
+    pattern.lastIndex = at;
+    const found = pattern.exec(text)?.[0] ?? null;
+    at += found?.length ?? 0;
+    return found;
+  };
+  const takeSign = (sign: string): boolean => {
+    take(blanks);
+    if (text[at] !== sign) return false;
+    at += 1;
+    return true;
+  };
+  /** A list or a map within is taken as it is. */
+  const takeValue = (): string | null => {
+    take(blanks);
+    const start = at;
+    for (let depth = 0; at < text.length;) {
+      if (take(quotedText) === null && take(bareWord) === null) {
+        const sign = text[at]!;
+        if (depth === 0 && (sign === "," || sign === "}")) break;
+        if (sign === '"') return null;
+        if (sign === "{" || sign === "[") depth += 1;
+        if (sign === "}" || sign === "]") depth -= 1;
+        at += 1;
+      }
+    }
+    const value = text.slice(start, at).trimEnd();
+    return value === "" ? null : value;
+  };
+
+  if (!takeSign("{")) return null;
+  const pairs: Pair[] = [];
+  if (!takeSign("}")) {
+    do {
+      take(blanks);
+      const key = take(quotedText);
+      if (key === null || !takeSign(":")) return null;
+      const value = takeValue();
+      if (value === null) return null;
+      pairs.push([textOf(key), value]);
+    } while (takeSign(","));
+    if (!takeSign("}")) return null;
+  }
+  take(blanks);
+  return at === text.length ? pairs : null;
+}
+
+function textOf(quoted: string): string {
+  try {
+    return String(JSON.parse(quoted));
+  } catch {
+    return quoted.slice(1, -1);
+  }
+}

@@ -1,0 +1,239 @@
+/*
+ * Changing tasks of an SQLite file by hand. Which tasks are meant is laid down first, by id, in a temporary table; then they are changed in
+ * transactions of some thousand rows, each of which tests the conditions again: what has ended in the meantime is not cancelled. A server is
+ * told of each task that it held, in the transaction that changes the task.
+ *
+ * Tags are edited as text, so that all that is not named stays as it was written, numbers that JSON does not have included.
+ */
+import { systemClock } from "../../base/clock.ts";
+import { argumentError, TransientError } from "../../base/errors.ts";
+import type { Condition } from "../../task/filter.ts";
+import type { TaskField } from "../../task/task.ts";
+import { Connection } from "./connection.ts";
+import type { EditStore } from "../open.ts";
+import { prepareRecords, type SqliteRecords } from "./records.ts";
+import type { Cell } from "./row.ts";
+import type { SqliteOptions } from "./sqlite.ts";
+import type { Change, ChangeReport, Edits, Recall, Selection } from "../store.ts";
+import { editTags } from "../tags.ts";
+import { formatTime } from "../times.ts";
+import { column, kindOf, whereOf } from "./where.ts";
+
+/** Rows of one transaction: 20 ms. */
+const chunk = 2000;
+/** Each has waited for the lock as long as the busy timeout says, mostly 5 s. */
+const attempts = 6;
+/** What a server goes by; it need not know of other changes. */
+const ofInterest: readonly TaskField[] = ["args", "group", "cores", "memory", "timeout"];
+
+/** What a dispatch and an outcome write. */
+const resultFields: readonly TaskField[] = [
+  ...(["server_id", "server_host", "schedule_time", "client_id", "client_host", "command", "start_time"] as const),
+  ...(["completion_time", "exit_status", "outpath", "errpath", "csvpath", "cores_max", "memory_max"] as const),
+  ...(["waited", "duration"] as const),
+];
+
+/** For looking and changing. */
+export function openSqliteEdits(options: Omit<SqliteOptions, "clock">): EditStore {
+  const connection = new Connection({ ...options, readOnly: false });
+  const records = prepareRecords(connection);
+  return {
+    title: `sqlite (${connection.file})`,
+    ...records,
+    ...prepareEdits(connection, records),
+    async close() {
+      connection.close();
+    },
+  };
+}
+
+export function prepareEdits(connection: Connection, records: SqliteRecords): Edits {
+  const { db } = connection;
+  let laid = 0;
+
+  /** The ids of the tasks that are meant, in order, in a temporary table; answers how many. */
+  function layDown(name: string, selection: Selection): number {
+    connection.read(() => db.run(`create temp table ${name} (place integer primary key, task text not null)`));
+    const add = connection.read(() => db.prepare(`insert into temp.${name} (task) select value from json_each(?)`));
+    let count = 0;
+    let ids: Cell[] = [];
+    const flush = (): void => {
+      connection.read(() => add.run(JSON.stringify(ids)));
+      count += ids.length;
+      ids = [];
+    };
+    try {
+      for (const [, id = null] of records.rows(selection, ["id"])) {
+        ids.push(id);
+        if (ids.length === chunk) flush();
+      }
+      flush();
+    } finally {
+      add.finalize();
+    }
+    return count;
+  }
+
+  async function persist<T>(work: () => T): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return connection.write(work);
+      } catch (error) {
+        if (!(error instanceof TransientError) || attempt === attempts) throw constraintOf(error);
+      }
+    }
+  }
+
+  const anyServer = (): boolean => connection.read(() => db.query("select 1 from server limit 1").get()) !== null;
+
+  return {
+    async change(selection, change, at) {
+      const chosen = selectionOf(selection, change);
+      const name = `chosen_${++laid}`;
+      let [changed, held] = [0, 0];
+      try {
+        const count = layDown(name, chosen);
+        const editor = connection.read(() => prepareEditor(connection, name, chosen.where, change, at));
+        try {
+          for (let from = 1; from <= count; from += chunk) {
+            const startedAt = systemClock.now();
+            const report = await persist(() => editor.edit(from, from + chunk - 1));
+            changed += report.changed;
+            held += report.held;
+            // Who waits for the lock looks again only now and then: as long as it was ours it is theirs.
+            if (anyServer()) await pause(systemClock.now() - startedAt);
+          }
+        } finally {
+          editor.close();
+        }
+      } finally {
+        connection.read(() => db.run(`drop table if exists temp.${name}`));
+      }
+      return { changed, held };
+    },
+  };
+}
+
+/** A task that has ended cannot be cancelled, so it is none of those that are meant, nor counted by a limit. */
+function selectionOf(selection: Selection, { action }: Change): Selection {
+  if (action !== "cancel") return selection;
+  const open: Condition = { kind: "field", field: "completion_time", operator: "==", value: null };
+  return { ...selection, where: [...selection.where, open] };
+}
+
+interface Editor {
+  /** Inside a transaction: changes the tasks from one place of the list to another. */
+  edit(from: number, to: number): ChangeReport;
+  close(): void;
+}
+
+function prepareEditor(
+  connection: Connection,
+  list: string,
+  conditions: readonly Condition[],
+  change: Change,
+  at: number,
+): Editor {
+  const { db } = connection;
+  const { action, tags, removedTags } = change;
+  const isTagged = Object.keys(tags).length > 0 || removedTags.length > 0;
+  // A revert takes the link to it out of the next attempt, which may be among those that are meant.
+  const guards = action === "revert" ? conditions.filter((each) => !isLink(each)) : conditions;
+  const { sql, cells, tests } = whereOf(guards);
+  const columns = ["task.rowid", "id", "tag", ...tests.map(({ field }) => column(field))].join(", ");
+  const find = db.prepare(
+    `select case when schedule_time is not null and completion_time is null then server_id end, ${columns}
+     from temp.${list} as list cross join task on task.id = list.task where place between ? and ? and ${sql} order by place`,
+  );
+  const sets = setsOf(change, at);
+  const assignments = [...sets.keys()].map((name) => `${column(name)} = ?`);
+  const values = [...sets.values()];
+  const set = (names: readonly string[]) => db.prepare(`update task set ${names.join(", ")} where rowid = ?`);
+  const write = action === "delete" || assignments.length === 0 ? null : set(assignments);
+  const writeTagged = action === "delete" || !isTagged ? null : set([...assignments, "tag = ?"]);
+  const remove = db.prepare("delete from task where rowid = ?");
+  const unlink = db.prepare("update task set previous_id = null where previous_id = ?");
+  const tell = db.prepare("insert into recall (server_id, task_id, kind) values (?, ?, ?)");
+  const kind = recallOf(change);
+  const edited = new Map<Cell, string>();
+
+  /** Few texts are many tasks'. */
+  function tagOf(text: Cell): string {
+    let found = edited.get(text);
+    if (found === undefined) {
+      found = editTags(text, tags, removedTags);
+      if (edited.size >= chunk) edited.clear();
+      edited.set(text, found);
+    }
+    return found;
+  }
+
+  return {
+    edit(from, to) {
+      let [changed, held] = [0, 0];
+      for (const [server, row, id, tag, ...tested] of find.values(from, to, ...cells) as Cell[][]) {
+        if (!tests.every(({ passes }, i) => passes(tested[i] ?? null))) continue;
+        changed += 1;
+        if (kind !== null && server !== null) {
+          tell.run(server!, id!, kind);
+          held += 1;
+        }
+        if (action === "delete") {
+          remove.run(row!);
+          continue;
+        }
+        const text = writeTagged === null ? tag : tagOf(tag ?? null);
+        if (text !== tag) writeTagged?.run(...values, text!, row!);
+        else write?.run(...values, row!);
+        if (action === "revert") unlink.run(id!);
+      }
+      return { changed, held };
+    },
+    close() {
+      for (const each of [find, write, writeTagged, remove, unlink, tell]) each?.finalize();
+    },
+  };
+}
+
+const isLink = (condition: Condition): boolean => condition.kind === "field" && condition.field === "previous_id";
+
+/** Columns and their new values, tags aside. */
+function setsOf({ action, fields }: Change, at: number): ReadonlyMap<TaskField, Cell> {
+  const sets = new Map<TaskField, Cell>();
+  if (action === "cancel") {
+    sets.set("schedule_time", formatTime(at));
+    sets.set("completion_time", formatTime(at));
+    sets.set("exit_status", -1);
+  }
+  if (action === "revert") {
+    for (const field of resultFields) sets.set(field, null);
+    sets.set("retried", 0);
+    sets.set("next_id", null);
+  }
+  for (const [field, value] of fields) {
+    const isTime = kindOf(field) === "time" && typeof value === "number";
+    sets.set(field, isTime ? formatTime(value) : typeof value === "boolean" ? Number(value) : value);
+  }
+  return sets;
+}
+
+function recallOf({ action, fields, tags, removedTags }: Change): Recall["kind"] | null {
+  if (action === "cancel") return "cancelled";
+  if (action === "revert") return "reverted";
+  if (action === "delete") return "deleted";
+  const isTagged = Object.keys(tags).length > 0 || removedTags.length > 0;
+  return isTagged || ofInterest.some((field) => fields.has(field)) ? "changed" : null;
+}
+
+/** What a column does not take. */
+function constraintOf(error: unknown): unknown {
+  if (!(error instanceof Error) || !("code" in error)) return error;
+  const name = /task\.(\w+)/.exec(error.message)?.[1] ?? "a field";
+  if (error.code === "SQLITE_CONSTRAINT_NOTNULL") return argumentError(`${name} cannot be null`);
+  if (error.code === "SQLITE_CONSTRAINT_UNIQUE") return argumentError(`${name} cannot be the same for two tasks`);
+  return error;
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resume) => systemClock.after(ms, resume));
+}
