@@ -43,9 +43,89 @@ const taskTable = `create table task (
   tag JSONB NOT NULL
 )`;
 
-/** What the partial indices for searching hold: a query that names the same condition may use them. */
-export const unusualStatus = "exit_status is distinct from 0";
-export const unusualTag = `tag <> '{"part": 0}'::jsonb`;
+/** What the indices for searching hold, a third of the table each, and tags other than those of a task without any. See where.ts. */
+export const statusClasses = {
+  open: "exit_status is null",
+  succeeded: "exit_status = 0",
+  unsuccessful: "exit_status <> 0",
+} as const;
+export const plainTag = `'{"part": 0}'::jsonb`;
+export const unusualTag = `tag <> ${plainTag}`;
+/** 16 bytes for a tag map of any size: an index on maps themselves refuses those over 2,700 bytes. */
+export const tagHash = "(md5(tag::text)::uuid)";
+
+/** The indices for searching, of `task` or a table like it. Together they cost a row what one index on all rows would, as each row is in one of the first three. */
+export function searchIndices(table: string): readonly (readonly [name: string, statement: string])[] {
+  return [
+    ...Object.entries(statusClasses).map(
+      ([name, condition]) =>
+        [`${table}_${name}`, `create index ${table}_${name} on ${table} (submit_time, id) where ${condition}`] as const,
+    ),
+    [`${table}_tags`, `create index ${table}_tags on ${table} (${tagHash}, submit_time, id) where ${unusualTag}`],
+  ];
+}
+
+/** Puts right what the counts of tasks are off by, if anything: both sides are of one moment, so others may write meanwhile. */
+export const recount = `insert into tally
+  select * from (
+    select count(*) filter (where exit_status is null) - (select coalesce(sum(open), 0) from tally),
+      count(*) filter (where exit_status = 0) - (select coalesce(sum(succeeded), 0) from tally),
+      count(*) - (select coalesce(sum(total), 0) from tally),
+      count(*) filter (where tag = ${plainTag}) - (select coalesce(sum(plain), 0) from tally)
+    from task) as off (open, succeeded, total, plain)
+  where (open, succeeded, total, plain) <> (0, 0, 0, 0)`;
+
+/**
+ * Counts of tasks: counting a million entries of an index takes 60 ms at best. Whoever writes tasks, with whatever program, leaves one row with what became
+ * more or less; their sum is exact in every snapshot, and nobody waits for anybody. Now and then a writer puts rows together that are not locked.
+ * Costs 0.5 to 1 µs for each row and statement (inserts of 6 µs a row, claims of 10, outcomes of 9), 30 µs a statement; summing takes 1 ms.
+ *
+ * The function runs as the owner of the tables: other users need no rights for it. That is why it looks nowhere but in its own schema.
+ */
+const tally = `do $do$
+begin
+  create table tally (open bigint not null, succeeded bigint not null, total bigint not null, plain bigint not null);
+  execute format($make$
+    create function tally_tasks() returns trigger language plpgsql security definer set search_path = %I, pg_temp as $tally$
+    declare
+      sums tally%%rowtype;
+    begin
+      if tg_op = 'TRUNCATE' then
+        delete from tally;
+        return null;
+      elsif tg_op = 'INSERT' then
+        select count(*) filter (where exit_status is null), count(*) filter (where exit_status = 0), count(*),
+          count(*) filter (where tag = ${plainTag}) into sums from added;
+      elsif tg_op = 'DELETE' then
+        select -count(*) filter (where exit_status is null), -count(*) filter (where exit_status = 0), -count(*),
+          -count(*) filter (where tag = ${plainTag}) into sums from removed;
+      else
+        select coalesce(sum(n) filter (where exit_status is null), 0), coalesce(sum(n) filter (where exit_status = 0), 0), 0,
+          coalesce(sum(n) filter (where tag = ${plainTag}), 0) into sums
+          from (select 1 as n, exit_status, tag from added union all select -1, exit_status, tag from removed) as changed;
+      end if;
+      if sums = row(0, 0, 0, 0)::tally then
+        return null;
+      end if;
+      insert into tally values (sums.*);
+      if random() < 0.02 and current_setting('transaction_isolation') = 'read committed' then
+        with gone as (
+          delete from tally where ctid = any (array(select ctid from tally limit 10000 for update skip locked)) returning *
+        )
+        insert into tally select sum(open), sum(succeeded), sum(total), sum(plain) from gone having count(*) > 0;
+      end if;
+      return null;
+    end
+    $tally$ $make$, current_schema());
+  create trigger tally_insert after insert on task referencing new table as added for each statement execute function tally_tasks();
+  create trigger tally_delete after delete on task referencing old table as removed for each statement execute function tally_tasks();
+  create trigger tally_update after update on task referencing old table as removed new table as added
+    for each statement execute function tally_tasks();
+  create trigger tally_truncate after truncate on task for each statement execute function tally_tasks();
+  ${recount};
+end
+$do$`;
+
 export const finalFailure = "not retried and exit_status is not null and exit_status <> 0 and exit_status <> -1";
 
 /** Name, and the statement that makes it. */
@@ -128,10 +208,9 @@ const additions: readonly (readonly [name: string, statement: string])[] = [
     `create index task_waiting_retry on task ("group", submit_id)
       where attempt > 1 and schedule_time is null and completion_time is null`,
   ],
-  // For people who search: the order in which tasks are listed, what did not end well, and tags of those that have any.
-  ["task_order", "create index task_order on task (submit_time, id)"],
-  ["task_status", `create index task_status on task (exit_status) where ${unusualStatus}`],
-  ["task_tag", `create index task_tag on task (tag) where ${unusualTag}`],
+  // For people who search: the order in which tasks are listed, by how they ended; tags of those that have any; how many there are.
+  ...searchIndices("task"),
+  ["tally", tally],
 ];
 
 /** Two that create at once take turns; the number is nobody else's. */
