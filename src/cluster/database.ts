@@ -34,6 +34,7 @@ export function databaseSettings(config: Config, log: Logger): Omit<StoreOptions
       parameters: parametersOf(config),
     }),
     echo: config.raw("database.echo") === true ? (sql) => log.info(sql) : null,
+    notice: (text) => log.info(text),
     pragmas: tableOf(config.raw("database.pragmas")),
   };
 }

@@ -24,6 +24,8 @@ export interface RecordOptions extends DatabaseSettings {
   readonly pragmas: Readonly<Record<string, unknown>>;
   /** Told each statement as it runs. */
   readonly echo?: Echo | null;
+  /** Told what will take a while, before it begins. */
+  readonly notice?: ((text: string) => void) | null;
   /** Archived tasks are not looked at. */
   readonly ignorePartitions?: boolean;
 }
@@ -126,14 +128,14 @@ async function targetOf(settings: DatabaseSettings) {
 
 /** Opens the database, and makes its file and tables where they are missing. Throws UserError for what stands in the way. */
 export async function openStore(options: StoreOptions): Promise<DatabaseStore> {
-  const { pragmas, clock, echo = null, create = false } = options;
+  const { pragmas, clock, echo = null, notice = null, create = false } = options;
   const found = requireDatabase(options);
   if (found.kind === "postgres") {
     const { openPostgresStore } = await import("./postgres/postgres.ts");
     return openPostgresStore({ target: await targetOf(options), clock, echo, create });
   }
   const { openSqlite } = await import("./sqlite/sqlite.ts");
-  return openSqlite({ file: found.file, pragmas, clock, echo });
+  return openSqlite({ file: found.file, pragmas, clock, echo, notice });
 }
 
 /** As openStore, but content with a database that can only be read. */
@@ -145,14 +147,23 @@ export async function openRecords(options: RecordOptions): Promise<RecordStore> 
   return openSqliteRecords({ file: found.file, pragmas, echo });
 }
 
+/** As openStore, to search and change the history. */
+export async function openEdits(options: RecordOptions): Promise<EditStore> {
+  const { pragmas, echo = null, notice = null } = options;
+  const found = requireDatabase(options);
+  if (found.kind === "postgres") throw unsupported("database", "postgres");
+  const { openSqliteEdits } = await import("./sqlite/edits.ts");
+  return openSqliteEdits({ file: found.file, pragmas, echo, notice });
+}
+
 /** As openStore, to keep house in it. */
 export async function openUpkeep(
   options: StoreOptions,
 ): Promise<Pick<UpkeepStore, "optimize" | "place" | "created" | "close">> {
-  const { pragmas, clock, echo = null } = options;
+  const { pragmas, clock, echo = null, notice = null } = options;
   const found = requireDatabase(options);
   if (found.kind === "postgres") throw unsupported("database", "postgres");
   const { openSqlite } = await import("./sqlite/sqlite.ts");
-  const store = openSqlite({ file: found.file, pragmas, clock, echo });
+  const store = openSqlite({ file: found.file, pragmas, clock, echo, notice });
   return { ...store, place: store.file };
 }

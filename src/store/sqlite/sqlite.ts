@@ -28,6 +28,8 @@ export interface SqliteOptions {
   readonly pragmas: Readonly<Record<string, unknown>>;
   readonly clock: Clock;
   readonly echo?: Echo | null;
+  /** Told what will take a while, before it begins. */
+  readonly notice?: ((text: string) => void) | null;
 }
 
 export interface SqliteStore extends Store, Records {
