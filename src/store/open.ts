@@ -28,6 +28,10 @@ export interface RecordOptions extends DatabaseSettings {
   readonly notice?: ((text: string) => void) | null;
   /** Archived tasks are not looked at. */
   readonly ignorePartitions?: boolean;
+  /** Told each place that archived tasks are read from, and steps of housekeeping. */
+  readonly debug?: ((text: string) => void) | null;
+  /** Told where tasks are that cannot be shown. */
+  readonly warn?: ((text: string) => void) | null;
 }
 
 export interface StoreOptions extends RecordOptions {
@@ -140,11 +144,16 @@ export async function openStore(options: StoreOptions): Promise<DatabaseStore> {
 
 /** As openStore, but content with a database that can only be read. */
 export async function openRecords(options: RecordOptions): Promise<RecordStore> {
-  const { pragmas, echo = null } = options;
+  const { pragmas, echo = null, debug = null, warn = null } = options;
   const found = requireDatabase(options);
   if (found.kind === "postgres") throw unsupported("database", "postgres");
-  const { openSqliteRecords } = await import("./sqlite/records.ts");
-  return openSqliteRecords({ file: found.file, pragmas, echo });
+  const file = { file: found.file, pragmas, echo };
+  if (options.ignorePartitions === true) {
+    const { openSqliteRecords } = await import("./sqlite/records.ts");
+    return openSqliteRecords(file);
+  }
+  const { openSqliteHistory } = await import("./sqlite/partitions.ts");
+  return openSqliteHistory({ ...file, debug, warn });
 }
 
 /** As openStore, to search and change the history. */
@@ -157,13 +166,10 @@ export async function openEdits(options: RecordOptions): Promise<EditStore> {
 }
 
 /** As openStore, to keep house in it. */
-export async function openUpkeep(
-  options: StoreOptions,
-): Promise<Pick<UpkeepStore, "optimize" | "place" | "created" | "close">> {
-  const { pragmas, clock, echo = null, notice = null } = options;
+export async function openUpkeep(options: StoreOptions): Promise<UpkeepStore> {
+  const { pragmas, clock, echo = null, notice = null, debug = null } = options;
   const found = requireDatabase(options);
   if (found.kind === "postgres") throw unsupported("database", "postgres");
-  const { openSqlite } = await import("./sqlite/sqlite.ts");
-  const store = openSqlite({ file: found.file, pragmas, clock, echo, notice });
-  return { ...store, place: store.file };
+  const { openSqliteUpkeep } = await import("./sqlite/upkeep.ts");
+  return openSqliteUpkeep({ file: found.file, pragmas, clock, echo, notice, debug });
 }

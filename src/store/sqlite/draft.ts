@@ -1,0 +1,70 @@
+/*
+ * Files that are made under another name, and get their own when they are whole: who sees a file by its name never sees half of it, and what
+ * already has that name is never overwritten.
+ */
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  fsyncSync,
+  linkSync,
+  lstatSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
+
+/** An empty file for those who may use `model`. */
+export function createDraft(draft: string, model: string): void {
+  const { mode, uid, gid } = statSync(model);
+  closeSync(openSync(draft, "wx", 0o600));
+  chmodSync(draft, mode & 0o777);
+  if (process.getuid?.() !== 0) return;
+  try {
+    chownSync(draft, uid, gid);
+  } catch {
+    // A file system without owners, or one where root is nobody.
+  }
+}
+
+/** Gives it its name, on the disk too; false: something else has that name. */
+export function publishDraft(draft: string, path: string): boolean {
+  const descriptor = openSync(draft, "r+");
+  try {
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+  try {
+    linkSync(draft, path);
+  } catch (error) {
+    const { code } = error as { code?: unknown };
+    if (code === "EEXIST") return false;
+    if (typeof code !== "string" || !withoutLinks.has(code)) throw error;
+    if (isThere(path)) return false;
+    renameSync(draft, path);
+  }
+  return true;
+}
+
+/** What file systems say that have no links. */
+const withoutLinks: ReadonlySet<string> = new Set([
+  "EPERM",
+  "ENOTSUP",
+  "EOPNOTSUPP",
+  "ENOSYS",
+  "EINVAL",
+  "EMLINK",
+  "EXDEV",
+]);
+
+export function removeDraft(draft: string): void {
+  rmSync(draft, { force: true });
+  rmSync(`${draft}-journal`, { force: true });
+}
+
+/** Whether anything has that name, be it a link to nowhere. */
+export function isThere(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+}
