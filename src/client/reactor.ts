@@ -263,17 +263,35 @@ function receive(state: ClientState, message: ServerMessage, now: number, effect
       }
       return;
     case "cancel":
-      for (const { id, lease } of message.tasks) {
-        const entry = state.running.get(id);
-        if (entry !== undefined && entry.task.lease === lease) interrupt(state, entry, now, effects);
-      }
-      return;
+      return cancel(state, message.tasks, now, effects);
     case "leave":
       note(effects, "debug", "Disconnect received");
       state.dismissed = true;
       return leave(state, message.how, message.reason, now, effects);
     default:
       unreachable(message);
+  }
+}
+
+/** What has not begun is given back; what runs is stopped, and its outcome told. */
+function cancel(state: ClientState, tasks: readonly Lease[], now: number, effects: ClientEffect[]): void {
+  const waiting = new Set<string>();
+  for (const { id, lease } of tasks) {
+    const entry = state.running.get(id);
+    if (entry === undefined) waiting.add(`${id} ${lease}`);
+    else if (entry.task.lease === lease) {
+      note(effects, "warning", `Stopping task that was cancelled (${id})`);
+      interrupt(state, entry, now, effects);
+    }
+  }
+  if (waiting.size === 0) return;
+  for (const task of state.inbox.drain()) {
+    if (!waiting.has(`${task.id} ${task.lease}`)) {
+      state.inbox.push(task);
+      continue;
+    }
+    state.outboxReturned.push({ id: task.id, lease: task.lease });
+    state.owesCredit = true;
   }
 }
 

@@ -168,6 +168,12 @@ export function runServer(options: ServerOptions): Server {
         persist("commit", () => store.commit(order)).then((report) => box.push({ kind: "committed", report }), fail);
         return;
       }
+      case "recalls":
+        persist("recalls", () => store.recalls(serverId)).then(
+          (recalls) => box.push({ kind: "recalled", recalls }),
+          fail,
+        );
+        return;
       case "register":
         return inOrder(() => register(effect));
       case "endClient": {
@@ -281,6 +287,7 @@ export function runServer(options: ServerOptions): Server {
 
   for (const part of ["", ...parts]) log.debug(`Started${part}`);
   store.onInsert(() => box.push({ kind: "inserted" }));
+  store.onRecall(() => box.push({ kind: "recallsNoticed" }));
   box.push({ kind: "inserted" });
 
   return {

@@ -28,6 +28,8 @@ export type ServerEffect =
       /** Dead servers that may be on record as holding them. */
       readonly from: readonly string[];
     }
+  /** Answered by one `recalled`. */
+  | { readonly kind: "recalls" }
   /** Answered by one `buried`. */
   | { readonly kind: "bury"; readonly serverId: string }
   | { readonly kind: "endClient"; readonly clientId: string; readonly evicted: boolean }

@@ -1,5 +1,5 @@
 /* What can happen to a server, in the past tense. The door makes these; the reactor only reads them. */
-import type { Claim, CommitReport } from "../store/store.ts";
+import type { Claim, CommitReport, Recall } from "../store/store.ts";
 import type { ClaimedTask } from "../task/task.ts";
 import type { ClientMessage, LeaveKind } from "../wire/message.ts";
 
@@ -34,6 +34,10 @@ export type ServerEvent =
   | { readonly kind: "committed"; readonly report: CommitReport }
   /** Tasks may have been added to the store. */
   | { readonly kind: "inserted" }
+  /** The store may have recalls. */
+  | { readonly kind: "recallsNoticed" }
+  /** These are they. */
+  | { readonly kind: "recalled"; readonly recalls: readonly Recall[] }
   /** How many other servers take from the same store whatever is free. */
   | { readonly kind: "neighbours"; readonly count: number }
   /** Lines were read that will be added to the store. */

@@ -7,6 +7,7 @@ import type { Commit, Completion } from "../store/store.ts";
 import { type ClaimedTask, isFailure, type NewTask, type Outcome, sentinel } from "../task/task.ts";
 import type { Lease } from "../wire/message.ts";
 import { note, type ServerEffect } from "./effects.ts";
+import { settleRecalls } from "./recalls.ts";
 import {
   type ClientEntry,
   type Dispatch,
@@ -29,11 +30,23 @@ export function takeOutcomes(
   outcomes: readonly Outcome[],
   effects: ServerEffect[],
 ): void {
+  const gone: Lease[] = [];
   for (const outcome of outcomes) {
+    const { id, lease } = outcome;
+    if (client.dropped.delete(`${id} ${lease}`)) {
+      // It ended before it heard that nobody wants to know.
+      gone.push({ id, lease });
+      continue;
+    }
     const held = client.held.get(outcome.id);
     const current = held !== undefined && held.lease === outcome.lease;
     state.outbox.assigned.delete(outcome.id);
     if (current) letGo(state, client, outcome.id);
+    if (current && held.cancelled) {
+      // Its row has ended, or waits to be run again: this is the end of a run that nobody wants.
+      gone.push({ id, lease });
+      continue;
+    }
     // A lease that was given up: the outcome counts if the task has none yet.
     const task = current ? held.task : recallTask(state, outcome.id, effects);
     state.outbox.completed.push({
@@ -43,6 +56,7 @@ export function takeOutcomes(
       completion: completionOf(state, client, task, outcome),
     });
   }
+  if (gone.length > 0) effects.push({ kind: "send", clientId: client.id, message: { kind: "ack", tasks: gone } });
 }
 
 /** What this server knows of a task that another client runs by now, or that waits (then it need not run again). */
@@ -107,11 +121,13 @@ export function commit(state: ServerState, now: number, effects: ServerEffect[])
   if (state.settling !== null) return;
   const { outbox } = state;
   const assigned = dueDispatches(state, now);
-  if (outbox.completed.length === 0 && outbox.reverted.length === 0 && assigned.length === 0) return;
+  const { completed, reverted, recalled } = outbox;
+  if (completed.length + reverted.length + recalled.length + assigned.length === 0) return;
   noteConfirmed(assigned, effects);
-  const { completed, reverted } = outbox;
   outbox.completed = [];
   outbox.reverted = [];
+  outbox.recalled = [];
+  if (recalled.length > 0) state.recalls.at = "settling";
   state.settling = completed;
   state.settlingFrees = reverted.length > 0;
   const order: Omit<Commit, "serverId" | "serverHost"> = {
@@ -119,7 +135,7 @@ export function commit(state: ServerState, now: number, effects: ServerEffect[])
     assigned,
     completed: completed.map((entry) => entry.completion),
     reverted,
-    recalled: [],
+    recalled,
   };
   effects.push({ kind: "commit", commit: order });
 }
@@ -154,6 +170,7 @@ export function settle(state: ServerState, refused: readonly string[], now: numb
   const settled = state.settling;
   assert(settled !== null, "one commit at a time");
   state.settling = null;
+  settleRecalls(state);
   const turnedDown = refused.length === 0 ? null : turnedDownOf(settled, refused);
   const acks = new Map<string, Lease[]>();
   let frees = state.settlingFrees || state.claim.at === "blocked";
@@ -164,7 +181,7 @@ export function settle(state: ServerState, refused: readonly string[], now: numb
     if (list === undefined) acks.set(entry.clientId, [ack]);
     else list.push(ack);
     if (turnedDown?.has(entry)) {
-      note(effects, "debug", () => `Outcome dropped: task had already ended (${outcome.id})`);
+      note(effects, "debug", () => `Outcome dropped: task had already ended, or was taken back (${outcome.id})`);
       continue;
     }
     if (record(state, entry, now, effects)) frees = true;

@@ -10,6 +10,7 @@ import type { LeaveKind } from "../wire/message.ts";
 import { note, type ServerEffect } from "./effects.ts";
 import type { ServerEvent } from "./event.ts";
 import { commit, settle, toldAt } from "./outcomes.ts";
+import { areRecallsOpen, askForRecalls, noticeRecalls, takeRecalls } from "./recalls.ts";
 import {
   abandon,
   askForClients,
@@ -22,7 +23,7 @@ import {
   takeBuried,
   takeRegistered,
 } from "./roster.ts";
-import { type ClientEntry, giveBack, hold, lookAgain, type ServerState } from "./state.ts";
+import { type ClientEntry, giveBack, hold, letGo, lookAgain, type ServerState } from "./state.ts";
 
 /** Ready tasks are topped up to about the number of executors, within these bounds: enough not to starve, little to give back. */
 const readyFloor = 64;
@@ -37,6 +38,7 @@ export function step(state: ServerState, events: readonly ServerEvent[], now: nu
   for (const event of events) take(state, event, now, effects);
   checkClients(state, now, effects);
   askForClients(state, effects);
+  askForRecalls(state, effects);
   dispatch(state, now, effects);
   share(state);
   claim(state, now, effects);
@@ -78,6 +80,10 @@ function take(state: ServerState, event: ServerEvent, now: number, effects: Serv
       return settle(state, event.report.refused, now, effects);
     case "inserted":
       return lookAgain(state);
+    case "recallsNoticed":
+      return noticeRecalls(state);
+    case "recalled":
+      return takeRecalls(state, event.recalls, effects);
     case "neighbours":
       state.neighbours = event.count;
       return;
@@ -153,7 +159,7 @@ function assign(state: ServerState, client: ClientEntry, count: number, now: num
 function claim(state: ServerState, now: number, effects: ServerEffect[]): void {
   if (state.phase.at !== "running" || state.claim.at === "asked") return;
   if (state.claim.at !== "due" && now < pollAt(state)) return;
-  if (isReturning(state)) return;
+  if (isReturning(state) || areRecallsOpen(state)) return;
   const { executors, credit } = state.present;
   // What is kept ready here, the clients of another server might run at once.
   const target = state.neighbours > 0 ? 0 : Math.min(Math.max(executors, readyFloor), readyCeiling);
@@ -191,10 +197,13 @@ function takeClaim(state: ServerState, answer: Claim, now: number, effects: Serv
       if (answer.tasks.length > 0) state.idlePolls = 0;
       state.group ??= answer.group;
       for (const task of answer.tasks) {
-        if (adopted?.has(task.id)) {
+        if (adopted?.has(task.id) === true) {
           // Its client has it, or is gone again: whether the claim came before or after the return, nobody is left with the task but the store.
           if (!state.holders.has(task.id)) giveBack(state, task);
-        } else if (state.phase.at === "running") state.ready.push(task);
+          continue;
+        }
+        forgetOld(state, task.id, effects);
+        if (state.phase.at === "running") state.ready.push(task);
         else giveBack(state, task);
       }
       return;
@@ -207,6 +216,7 @@ function takeClaim(state: ServerState, answer: Claim, now: number, effects: Serv
       state.claim = stale ? { at: "due" } : { at: "blocked", since: now };
       return;
     case "recalled":
+      noticeRecalls(state);
       state.claim = { at: "due" };
       return;
     case "advance":
@@ -216,6 +226,16 @@ function takeClaim(state: ServerState, answer: Claim, now: number, effects: Serv
     default:
       unreachable(answer);
   }
+}
+
+/** Cancelled and reverted in a moment: a task is claimed of which the old run is still being stopped. */
+function forgetOld(state: ServerState, id: string, effects: ServerEffect[]): void {
+  const holder = state.holders.get(id);
+  const held = holder?.held.get(id);
+  if (holder === undefined || held === undefined) return;
+  letGo(state, holder, id);
+  holder.dropped.add(`${id} ${held.lease}`);
+  effects.push({ kind: "send", clientId: holder.id, message: { kind: "drop", tasks: [{ id, lease: held.lease }] } });
 }
 
 function waitingOn(unfinished: number): string {
@@ -281,7 +301,8 @@ function conclude(state: ServerState, now: number, effects: ServerEffect[]): voi
     state.burying === 0 &&
     state.settling === null &&
     outbox.completed.length === 0 &&
-    outbox.reverted.length === 0;
+    outbox.reverted.length === 0 &&
+    outbox.recalled.length === 0;
   if (!idle) return;
   if (state.phase.at === "running") {
     const finite =
@@ -298,7 +319,7 @@ function conclude(state: ServerState, now: number, effects: ServerEffect[]): voi
 
 function pollAt(state: ServerState): number {
   const { claim } = state;
-  if (isReturning(state)) return Number.POSITIVE_INFINITY;
+  if (isReturning(state) || areRecallsOpen(state)) return Number.POSITIVE_INFINITY;
   if (claim.at !== "empty" && claim.at !== "blocked") return Number.POSITIVE_INFINITY;
   return claim.since + pauseMs(state);
 }

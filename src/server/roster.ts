@@ -11,6 +11,7 @@ import type { ClientMessage, Lease, LeaveKind } from "../wire/message.ts";
 import { note, type ServerEffect } from "./effects.ts";
 import type { ServerEvent } from "./event.ts";
 import { takeOutcomes } from "./outcomes.ts";
+import { cancelAgain } from "./recalls.ts";
 import {
   type ClientEntry,
   giveBack,
@@ -47,6 +48,7 @@ export function join(state: ServerState, hello: Hello, now: number, effects: Ser
     executors: hello.executors,
     credit: hello.credit,
     held: known?.held ?? new Map(),
+    dropped: new Set(),
     known: new Set(),
     lastHeard: now,
     standing: { at: "joining" },
@@ -96,7 +98,8 @@ function recognise(
     const task = client.held.get(id)?.task ?? waiting.get(id);
     if (task !== undefined) {
       hold(state, client, task, lease);
-      return false;
+      // It may have been at another server meanwhile, with the task: the store knows.
+      return state.neighbours > 0;
     }
     if (!state.holders.has(id) && !recorded.has(id)) return true;
     // Somebody else has it: an outcome counts if it is the first, but nobody waits for it.
@@ -174,6 +177,9 @@ export function takeRegistered(state: ServerState, event: Registered, now: numbe
   for (const task of event.adopted) takeAdopted(state, client ?? null, registration, task);
   if (client === undefined || registration === null || registration.number !== event.number) return;
   client.registration = null;
+  const own = new Set(event.adopted.map((task) => task.id));
+  for (const { id } of [...registration.running, ...registration.finished])
+    if (!own.has(id) && client.held.has(id)) letGo(state, client, id);
   const fenced = registration.running.filter(({ id }) => !client.held.has(id));
   drop(client, fenced, effects);
   if (fenced.length > 0)
@@ -213,6 +219,7 @@ function welcome(state: ServerState, client: ClientEntry, now: number, effects: 
   effects.push({ kind: "send", clientId: client.id, message: { kind: "welcome", serverId, serverHost, companyMs } });
   seat(state, client);
   client.lastHeard = now;
+  cancelAgain(client, effects);
   lookAgain(state);
   if (state.phase.at === "closing") leave(state, client, "finish", "no more tasks", now, effects);
 }
@@ -246,6 +253,7 @@ export function receive(
       return grant(state, client, message.credit);
     case "returned":
       for (const { id, lease } of message.tasks) {
+        client.dropped.delete(`${id} ${lease}`);
         const held = client.held.get(id);
         if (held === undefined || held.lease !== lease) continue;
         letGo(state, client, id);

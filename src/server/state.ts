@@ -53,6 +53,8 @@ export interface Dispatch {
 export interface Held {
   readonly task: ClaimedTask;
   readonly lease: number;
+  /** Somebody cancelled it: its client is to stop it. */
+  cancelled: boolean;
 }
 
 /** What a client that says hello brings along and this server knows nothing of. */
@@ -72,6 +74,8 @@ export interface ClientEntry {
   /** Tasks it will still take. */
   credit: number;
   readonly held: Map<string, Held>;
+  /** Dispatches that it was told to drop, and has not answered: what it still says of them does not count. */
+  readonly dropped: Set<string>;
   /** Submissions whose template it was sent. */
   readonly known: Set<string>;
   lastHeard: number;
@@ -151,11 +155,18 @@ export interface ServerState {
   burying: number;
   /** Submitters that are connected. */
   intakes: number;
+  /**
+   * News of tasks that others changed. `due`: there may be some; `told`: the next commit tells the store that they are dealt with, `settling`: that
+   * commit is under way.
+   */
+  readonly recalls: { due: boolean; at: "idle" | "asked" | "told" | "settling" };
   readonly outbox: {
     /** Dispatches that the store does not know of yet, oldest first, by task. */
     readonly assigned: Map<string, Dispatch>;
     completed: Settling[];
     reverted: string[];
+    /** Numbers of recalls. */
+    recalled: readonly number[];
   };
   /** The commit under way; null: none. */
   settling: readonly Settling[] | null;
@@ -201,7 +212,8 @@ export function newState(
     estatesUntil: now + settings.graceMs,
     burying: 0,
     intakes: 0,
-    outbox: { assigned: new Map(), completed: [], reverted: [] },
+    recalls: { due: false, at: "idle" },
+    outbox: { assigned: new Map(), completed: [], reverted: [], recalled: [] },
     settling: null,
     settlingFrees: false,
     lastCheck: now,
@@ -255,7 +267,7 @@ export function lookAgain(state: ServerState): void {
 
 /** A client has the task from now on. */
 export function hold(state: ServerState, client: ClientEntry, task: ClaimedTask, lease: number): void {
-  client.held.set(task.id, { task, lease });
+  client.held.set(task.id, { task, lease, cancelled: client.held.get(task.id)?.cancelled ?? false });
   state.holders.set(task.id, client);
 }
 

@@ -29,6 +29,8 @@ const failed = "retried = 0 and exit_status is not null and exit_status <> 0 and
 const notReserved = "submit_id not in (select value from json_each(?))";
 
 export interface Claims {
+  /** Whether others changed tasks of this server, of which it has yet to hear. */
+  recalled(serverId: string): boolean;
   /** Submissions of live servers other than `except` that keep them for themselves. */
   reserved(except: string | null): readonly string[];
   /** What a claim would find; `open`: tasks wait in this group, and the run is there already. */
@@ -227,11 +229,19 @@ export function prepareClaims(db: Connection, held: HeldRows): Claims {
     return [...first, ...pick(request, reserved, group).filter((row) => !seen.has(row))].slice(0, limit);
   }
 
+  const anyRecall = db.prepare("select 1 from recall where server_id = ? limit 1");
+  // What was said of an earlier move of the same tasks counts no more.
+  const forgetMoves = db.prepare(
+    "delete from recall where server_id = ? and kind = 'adopted' and task_id in (select value from json_each(?))",
+  );
+
   return {
+    recalled: (serverId) => anyRecall.get(serverId) !== null,
     reserved: (except) => reservedIds.values(except).map(([id]) => String(id)),
 
     look(request, reserved) {
       const { scope, group } = request;
+      if (anyRecall.get(request.serverId) !== null) return { kind: "recalled" };
       const { busy, next } = groups(scope, reserved);
       if (next === null) return { kind: "none", unfinished: busy === null ? 0 : countUnfinished(scope, reserved) };
       if (group !== null && next <= group) return { kind: "open", group: next };
@@ -266,6 +276,7 @@ export function prepareClaims(db: Connection, held: HeldRows): Claims {
       for (let i = 0; i < request.ids.length; i += adoptChunk) {
         const ids = JSON.stringify(request.ids.slice(i, i + adoptChunk));
         tellFormer.run(ids, only, skip, clientId, serverId, finished);
+        forgetMoves.run(serverId, ids);
         for (const row of adoptRows.values(...fixed, ids, only, skip, from, finished)) {
           tasks.push(noted(row, parseTime(row.at(-1)) ?? at));
         }

@@ -77,6 +77,11 @@ export function prepareCommits(db: Connection, held: HeldRows): Commits {
     insert([task]);
   }
 
+  const takenAway = db.prepare(
+    "select task_id from recall where server_id = ? and kind in ('reverted', 'deleted', 'adopted')",
+  );
+  const forgetRecalls = db.prepare("delete from recall where id in (select value from json_each(?))");
+
   function record(commit: Commit, at: string, done: Completion): boolean {
     const row = held.get(done.id);
     if (row !== undefined) held.delete(done.id);
@@ -106,10 +111,13 @@ export function prepareCommits(db: Connection, held: HeldRows): Commits {
       link.run(task.id, task.previousId);
     },
     commit(commit) {
-      const { assigned, completed, reverted, serverId } = commit;
+      const { assigned, completed, reverted, recalled, serverId } = commit;
       const refused: string[] = [];
       const at = formatTime(commit.at);
-      for (const done of completed) if (!record(commit, at, done)) refused.push(done.id);
+      // 1 µs; nobody has changed anything, mostly.
+      const gone = completed.length === 0 ? [] : takenAway.values(serverId);
+      const away = gone.length === 0 ? null : new Set(gone.map(([id]) => id));
+      for (const done of completed) if (away?.has(done.id) === true || !record(commit, at, done)) refused.push(done.id);
       // After the outcomes: those name the client themselves, and an ended row is left alone.
       const ended = assigned.length > 0 && completed.length > 0 ? new Set(completed.map((done) => done.id)) : null;
       for (const { id, clientId, clientHost } of assigned) {
@@ -119,6 +127,7 @@ export function prepareCommits(db: Connection, held: HeldRows): Commits {
         held.delete(id);
         giveBack.run(id, serverId);
       }
+      if (recalled.length > 0) forgetRecalls.run(JSON.stringify(recalled));
       return refused;
     },
   };

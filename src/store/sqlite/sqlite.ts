@@ -15,7 +15,7 @@ import { Connection, type Echo } from "./connection.ts";
 import { prepareRecords } from "./records.ts";
 import type { HeldRows } from "./row.ts";
 import { readTags } from "../tags.ts";
-import type { Claim, Records, Scope, ServerRow, Store } from "../store.ts";
+import type { Claim, Recall, Records, Scope, ServerRow, Store } from "../store.ts";
 import { formatTime, parseTime } from "../times.ts";
 
 /** How often another process' commits are looked for while somebody listens; a look costs 2 µs. */
@@ -44,6 +44,7 @@ export function openSqlite(options: SqliteOptions): SqliteStore {
   const connection = new Connection({ ...options, readOnly: false });
   const { db, file } = connection;
   const listeners: (() => void)[] = [];
+  const recallListeners: (() => void)[] = [];
   let watching: Timer | null = null;
   let closed = false;
 
@@ -62,6 +63,9 @@ export function openSqlite(options: SqliteOptions): SqliteStore {
   );
   const beatServer = connection.prepare("update server set beat_at = ? where id = ?");
   const endServer = connection.prepare("delete from server where id = ?");
+  const someRecall = connection.prepare("select 1 from recall limit 1");
+  const recallsOf = connection.prepare("select id, task_id, kind from recall where server_id = ? order by id");
+  const forgetRecalls = connection.prepare("delete from recall where server_id = ?");
   const allServers = connection.prepare(
     "select id, host, pid, pid_start, reserves, started_at, beat_at from server order by started_at",
   );
@@ -116,6 +120,7 @@ export function openSqlite(options: SqliteOptions): SqliteStore {
       // A look that failed says nothing: the next one will.
       if (now === null || now === last) return;
       last = now;
+      if (anyRecall() !== false) for (const wake of recallListeners) wake();
       wakeAll();
     };
     watching = options.clock.after(watchMs, look);
@@ -130,6 +135,15 @@ export function openSqlite(options: SqliteOptions): SqliteStore {
     }
   }
 
+  /** null when that cannot be told just now. */
+  function anyRecall(): boolean | null {
+    try {
+      return someRecall.get() !== null;
+    } catch {
+      return null;
+    }
+  }
+
   async function claim(request: Parameters<Store["claim"]>[0]): Promise<Claim> {
     for (;;) {
       const reserved = connection.read(() => (request.scope.kind === "all" ? claims.reserved(request.serverId) : []));
@@ -138,11 +152,14 @@ export function openSqlite(options: SqliteOptions): SqliteStore {
       const { group } = found;
       if (request.limit <= 0) return { kind: "claimed", group, tasks: [] };
       const tasks = connection.write(() => {
+        // It may have come between the look and the claim.
+        if (claims.recalled(request.serverId)) return null;
         const taken = claims.take(request, reserved, group);
         const last = taken.at(-1);
         if (last !== undefined && group !== notedGroup) note.run(group, last.id);
         return taken;
       });
+      if (tasks === null) return { kind: "recalled" };
       if (tasks.length > 0) {
         notedGroup = group;
         return { kind: "claimed", group, tasks };
@@ -210,8 +227,15 @@ export function openSqlite(options: SqliteOptions): SqliteStore {
       if (watching === null) watch();
     },
 
-    onRecall() {},
-    recalls: async () => [],
+    onRecall(wake) {
+      recallListeners.push(wake);
+      if (watching === null) watch();
+    },
+    async recalls(serverId) {
+      return connection
+        .read(() => recallsOf.values(serverId))
+        .map(([number, id, kind]) => ({ number: Number(number), id: String(id), kind: kind as Recall["kind"] }));
+    },
 
     async addServer(server) {
       const { id, host, pid, pidStart, reserves, startedAt, beatAt } = server;
@@ -221,7 +245,10 @@ export function openSqlite(options: SqliteOptions): SqliteStore {
       connection.write(() => beatServer.run(at, id));
     },
     async endServer(id) {
-      connection.write(() => endServer.run(id));
+      connection.write(() => {
+        forgetRecalls.run(id);
+        endServer.run(id);
+      });
     },
     async servers() {
       return connection.read(() => allServers.values()).map(serverRow);
@@ -229,7 +256,10 @@ export function openSqlite(options: SqliteOptions): SqliteStore {
     async buryServer(id) {
       // The row goes last: a gravedigger that dies half-way leaves the rest to the next.
       const count = releaseHeld((group) => rowids(heldBy.values(group, id)));
-      connection.write(() => endServer.run(id));
+      connection.write(() => {
+        forgetRecalls.run(id);
+        endServer.run(id);
+      });
       // What it reserved is free now.
       wakeAll();
       return count;
