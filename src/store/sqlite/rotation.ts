@@ -290,7 +290,8 @@ function openArchive(main: Connection, path: string): Archive {
   const listed = "(select value from json_each(?1))";
   const inTransaction = (work: () => void): void => {
     try {
-      db.run("begin immediate");
+      // Not an immediate one: that would lock the main file for writing too.
+      db.run("begin");
       work();
       db.run("commit");
     } catch (error) {
