@@ -1,6 +1,7 @@
 /*
  * The way to a database: which one the settings name, and opening it. The driver is loaded only when a database is opened.
  */
+import { resolve } from "node:path";
 import type { Clock } from "../base/clock.ts";
 import { configurationError } from "../base/errors.ts";
 import { userName } from "../base/process.ts";
@@ -128,6 +129,16 @@ async function targetOf(settings: DatabaseSettings) {
   const none = { host: null, port: null, user: null, password: null, schema: null, parameters: {} };
   const more = settings.postgres?.() ?? none;
   return postgresTarget({ ...more, url: settings.url, database: settings.database }, process.env, userName());
+}
+
+/** What the settings name, as it is called in prompts and log lines, without opening it. */
+export async function placeOf(
+  settings: DatabaseSettings,
+): Promise<{ readonly provider: UpkeepStore["provider"]; readonly place: string }> {
+  const found = requireDatabase(settings);
+  if (found.kind === "sqlite") return { provider: "sqlite", place: resolve(found.file) };
+  const [{ placeOf: placeOfTarget }, target] = [await import("./postgres/connection.ts"), await targetOf(settings)];
+  return { provider: "postgresql", place: placeOfTarget(target) };
 }
 
 /** Opens the database, and makes its file and tables where they are missing. Throws UserError for what stands in the way. */

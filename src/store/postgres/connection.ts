@@ -49,10 +49,15 @@ const listenAgainMs = 1000;
 /** What is still under way gets this long when the connection is closed, seconds. */
 const closeSeconds = 5;
 
+/** `host:5432/name`. */
+export function placeOf({ host, port, database }: PostgresTarget): string {
+  return `${host.includes(":") ? `[${host}]` : host}:${port}/${database}`;
+}
+
 /** Throws UserError when there is no way in. */
 export async function openPostgres({ target, clock, echo }: PostgresOptions): Promise<PostgresConnection> {
   const { host, port, database, user, password, schema, tls, parameters } = target;
-  const place = `${host.includes(":") ? `[${host}]` : host}:${port}/${database}`;
+  const place = placeOf(target);
   const options = {
     ...(host.startsWith("/") ? { path: `${host}/.s.PGSQL.${port}`, host: "localhost" } : { host }),
     port,
