@@ -160,7 +160,7 @@ export function recordsConformance(title: string, open: () => Promise<OpenedHist
         expect(await args("args ~ ^echo a")).toEqual(["echo a"]);
         expect(await args("exit_status == -1")).toEqual(["Echo a"]);
         expect(await args("exit_status == null")).toEqual(["10", "9", ""]);
-        expect(await args("duration >= 1:30")).toEqual(["null"]);
+        expect(await args("duration >= 90s")).toEqual(["null"]);
         expect(await args("memory > 7GB")).toEqual(["Echo a"]);
         expect(await args("submit_time < 2027-01-10 12:00:00.1")).toEqual(["a"]);
         expect(await args("args > 9")).not.toContain("10");
@@ -535,6 +535,10 @@ export function recordsConformance(title: string, open: () => Promise<OpenedHist
           removedTags: ["site", "f"],
         });
         await expectChange(select({ limit: 3, orderBy: "args" }), what);
+      });
+
+      test("a tag that is set and removed is removed", async () => {
+        await expectChange(select(), change({ tags: { x: 1, y: "é 'q' \\" }, removedTags: ["x", "site"] }));
       });
 
       test("a change that takes rows out of its own selection reaches all of them", async () => {

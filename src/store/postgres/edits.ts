@@ -1,0 +1,235 @@
+/*
+ * Changing tasks in PostgreSQL by hand. Which tasks are meant is laid down first, by id; then they are changed in transactions of some thousand rows, each
+ * of which locks its rows and tests the conditions again: what has ended in the meantime is not cancelled. A server is told of each task that it
+ * held, in the transaction that changes the task.
+ */
+import { argumentError, TransientError } from "../../base/errors.ts";
+import { parseId } from "../../base/ids.ts";
+import type { Condition } from "../../task/filter.ts";
+import type { TaskField } from "../../task/task.ts";
+import type { Change, ChangeReport, Edits, Recall, Selection } from "../store.ts";
+import { clear } from "./commits.ts";
+import { instantText, type PostgresConnection, type Query } from "./connection.ts";
+import { channelOf } from "./postgres.ts";
+import { recordsOf } from "./records.ts";
+import { type Bind, column, kindOf, whereOf } from "./where.ts";
+
+/** Rows of one transaction: 50 ms. */
+const chunk = 2000;
+/** Servers lock the same rows in another order; PostgreSQL takes one of the two back at once. */
+const attempts = 6;
+/** What a server goes by; it need not know of other changes. */
+const ofInterest: readonly TaskField[] = ["args", "group", "cores", "memory", "timeout"];
+
+export function postgresEdits(connection: PostgresConnection): Edits {
+  const records = recordsOf(connection, "task");
+  const channel = channelOf(connection.schema);
+
+  async function persist<T>(work: (query: Query) => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await connection.transaction(work);
+      } catch (error) {
+        if (!(error instanceof TransientError) || attempt === attempts) throw constraintOf(error);
+      }
+    }
+  }
+
+  return {
+    async change(selection, change, at) {
+      const chosen = selectionOf(selection, change);
+      const sets = setsOf(change, at, await columnsIn(connection.query));
+      const ids: string[] = [];
+      for await (const rows of records.portions(chosen, [])) for (const [, id] of rows) ids.push(String(id));
+      let [changed, held] = [0, 0];
+      for (let from = 0; from < ids.length; from += chunk) {
+        const part = ids.slice(from, from + chunk);
+        const report = await persist(async (query) => {
+          const done = await edit(query, part, chosen.where, change, sets);
+          // Reverted tasks wait to be run again.
+          if (change.action === "revert") await query("select pg_notify($1, 'tasks')", [channel]);
+          if (done.held > 0) await query("select pg_notify($1, 'recall')", [channel]);
+          return done;
+        });
+        changed += report.changed;
+        held += report.held;
+      }
+      return { changed, held };
+    },
+  };
+}
+
+/** A task that has ended cannot be cancelled, so it is none of those that are meant, nor counted by a limit. */
+function selectionOf(selection: Selection, { action }: Change): Selection {
+  if (action !== "cancel") return selection;
+  const open: Condition = { kind: "field", field: "completion_time", operator: "==", value: null };
+  return { ...selection, where: [...selection.where, open] };
+}
+
+/** Inside a transaction: changes those of the tasks that are still meant. */
+async function edit(
+  query: Query,
+  ids: readonly string[],
+  conditions: readonly Condition[],
+  change: Change,
+  sets: readonly Assignment[],
+): Promise<ChangeReport> {
+  const locked = await lock(query, ids, conditions, change);
+  if (locked.length === 0) return { changed: 0, held: 0 };
+  const kind = recallOf(change);
+  const told =
+    kind === null
+      ? []
+      : await query(
+          `insert into recall (server_id, task_id, kind) select server_id, id, $2 from task
+           where id = any ($1::uuid[]) and schedule_time is not null and completion_time is null and server_id is not null
+           order by submit_time, id returning 1`,
+          [locked, kind],
+        );
+  await write(query, locked, change, sets);
+  return { changed: locked.length, held: told.length };
+}
+
+/** The ids of the tasks that still match, which nobody else can change until the transaction ends. */
+async function lock(
+  query: Query,
+  ids: readonly string[],
+  conditions: readonly Condition[],
+  change: Change,
+): Promise<readonly string[]> {
+  // A revert takes the link to it out of the next attempt, which may be among those that are meant.
+  const guards = change.action === "revert" ? conditions.filter((each) => !isLink(each)) : conditions;
+  const values: unknown[] = [ids];
+  const { sql, tests } = whereOf(guards, (value) => `$${values.push(value)}`);
+  const columns = ["id", ...tests.map(({ field }) => column(field))].join(", ");
+  const rows = await query(
+    `select ${columns} from task where id = any ($1::uuid[]) and ${sql} order by id for update`,
+    values,
+  );
+  return rows.filter((row) => tests.every((test, i) => test.passes(row[i + 1] ?? null))).map(([id]) => String(id));
+}
+
+async function write(query: Query, ids: readonly string[], change: Change, sets: readonly Assignment[]): Promise<void> {
+  const { action, tags, removedTags } = change;
+  if (action === "delete") {
+    await query("delete from task where id = any ($1::uuid[])", [ids]);
+    return;
+  }
+  const values: unknown[] = [ids];
+  const bind: Bind = (value) => `$${values.push(value)}`;
+  const assigned = new Map<string, string>();
+  if (action === "revert") for (const each of cleared) assigned.set(each, "null");
+  for (const { field, type, value } of sets)
+    assigned.set(column(field), value === null ? "null" : `${bind(value)}::${type}`);
+  if (isTagged(change)) {
+    const added = Object.fromEntries(Object.entries(tags).filter(([key]) => !removedTags.includes(key)));
+    assigned.set("tag", `(tag - ${bind(removedTags)}::text[]) || ${bind(JSON.stringify(added))}::text::jsonb`);
+  }
+  if (assigned.size > 0) {
+    const list = [...assigned].map(([name, value]) => `${name} = ${value}`).join(", ");
+    await query(`update task set ${list} where id = any ($1::uuid[])`, values);
+  }
+  // The next attempt becomes the beginning of a chain of its own.
+  if (action === "revert")
+    await query("update task set previous_id = null where previous_id = any ($1::uuid[])", [ids]);
+}
+
+/** What a dispatch and an outcome write, and the link to a next attempt. */
+const cleared: readonly string[] = [...clear.matchAll(/(\w+) = null/g)]
+  .map(([, name]) => `"${name}"`)
+  .concat('"next_id"');
+
+const isLink = (condition: Condition): boolean => condition.kind === "field" && condition.field === "previous_id";
+
+function isTagged({ tags, removedTags }: Change): boolean {
+  return Object.keys(tags).length > 0 || removedTags.length > 0;
+}
+
+function recallOf(change: Change): Recall["kind"] | null {
+  const { action, fields } = change;
+  if (action === "cancel") return "cancelled";
+  if (action === "revert") return "reverted";
+  if (action === "delete") return "deleted";
+  return isTagged(change) || ofInterest.some((field) => fields.has(field)) ? "changed" : null;
+}
+
+interface Assignment {
+  readonly field: TaskField;
+  readonly type: string;
+  readonly value: unknown;
+}
+
+/** Type and whether null is allowed, by column: tables that other programs made have types of their own. */
+type Columns = ReadonlyMap<string, { readonly type: string; readonly nullable: boolean }>;
+
+async function columnsIn(query: Query): Promise<Columns> {
+  const rows = await query(
+    "select attname, atttypid::regtype::text, not attnotnull from pg_attribute where attrelid = 'task'::regclass and attnum > 0 and not attisdropped",
+  );
+  return new Map(
+    rows.map(([name, type, nullable]) => [String(name), { type: String(type), nullable: nullable === true }]),
+  );
+}
+
+/** Columns and their new values, tags and what `cleared` says aside. Throws UserError for what a column cannot hold. */
+function setsOf({ action, fields }: Change, at: number, columns: Columns): readonly Assignment[] {
+  const values = new Map<TaskField, string | number | boolean | null>();
+  if (action === "cancel") {
+    values.set("schedule_time", at);
+    values.set("completion_time", at);
+    values.set("exit_status", -1);
+  }
+  if (action === "revert") values.set("retried", false);
+  for (const [field, value] of fields) values.set(field, value);
+  return [...values].map(([field, value]) => {
+    const { type, nullable } = columns.get(field) ?? { type: "text", nullable: true };
+    if (value === null && !nullable) throw argumentError(`${field} cannot be null`);
+    return { field, type, value: value === null ? null : cellOf(field, type, value) };
+  });
+}
+
+const integerLimits: Readonly<Record<string, number>> = {
+  smallint: 2 ** 15,
+  integer: 2 ** 31,
+  bigint: Number.MAX_SAFE_INTEGER + 1,
+};
+
+function cellOf(field: TaskField, type: string, value: string | number | boolean): unknown {
+  const limit = integerLimits[type];
+  if (limit !== undefined) {
+    const number =
+      type === "integer" && (field === "waited" || field === "duration") ? Math.trunc(Number(value)) : Number(value);
+    if (!Number.isInteger(number)) throw argumentError(`${field} takes whole numbers, not '${String(value)}'`);
+    if (number >= limit || number < -limit)
+      throw argumentError(`${field} takes numbers up to ${limit - 1} in this database, not '${String(value)}'`);
+    return number;
+  }
+  switch (kindOf(field)) {
+    case "number":
+      if (!Number.isFinite(Number(value))) throw argumentError(`${field} takes numbers, not '${String(value)}'`);
+      return Number(value);
+    case "boolean":
+      return Boolean(value);
+    case "time":
+      return typeof value === "number" ? instantText(value) : value;
+    case "uuid": {
+      const id = parseId(String(value));
+      if (id === null)
+        throw argumentError(
+          `${field} takes an id such as 01900000-0000-7000-8000-000000000000, not '${String(value)}'`,
+        );
+      return id;
+    }
+    default:
+      if (String(value).includes("\0")) throw argumentError(`PostgreSQL cannot keep the character NUL (in ${field})`);
+      return String(value);
+  }
+}
+
+/** What a column does not take. */
+function constraintOf(error: unknown): unknown {
+  if (!(error instanceof Error) || !("code" in error)) return error;
+  if (error.code !== "23505") return error;
+  const name = /\((\w+)\)=/.exec("detail" in error ? String(error.detail) : "")?.[1] ?? "a field";
+  return argumentError(`${name} cannot be the same for two tasks`);
+}

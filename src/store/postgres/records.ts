@@ -1,0 +1,484 @@
+/*
+ * Looking through the tasks in PostgreSQL, for people. Rows in order of insertion (submit_time, id) are read in pages, each a query of its own, so no
+ * transaction is open while a pager waits for its reader: one would keep the database from cleaning up. Only other orders need a sort of the
+ * whole, and a cursor that stays open while its rows are read.
+ *
+ * A page never makes the database look at more than a stretch of the table: rows that do not match are passed by in steps, along an index, whatever the
+ * planner thinks of the conditions. Where a search begins is told by how tasks ended and by their tags; a table without the indices (of another program,
+ * and only looked at) costs time, nothing else.
+ */
+import type { Condition } from "../../task/filter.ts";
+import { type TaskField, taskFields, type Tags } from "../../task/task.ts";
+import { parseId } from "../../base/ids.ts";
+import type { RecordQuery, Records, Selection, TaskRecord } from "../store.ts";
+import { readTags } from "../tags.ts";
+import { type OpenPart, unionRecords } from "../union.ts";
+import { instantText, type PostgresConnection, type Row } from "./connection.ts";
+import { plainTag, statusClasses, tagHash, unusualTag } from "./schema.ts";
+import {
+  type Bind,
+  column,
+  hasHash,
+  holdsFor,
+  holdsForPlain,
+  isStatus,
+  isTag,
+  kindOf,
+  tagTest,
+  type Test,
+  whereOf,
+  type Where,
+} from "./where.ts";
+
+type Value = string | number | boolean | null | Tags;
+
+/** The first page is small, so that the first row comes at once. */
+const firstPage = 100;
+const largestPage = 2000;
+/** Rows that a page may pass by: 100 ms. */
+const firstStretch = 2000;
+const largestStretch = 100_000;
+/** Tag maps gone to side by side, at most: with more of them the table is read along. */
+const hashLimit = 16;
+/** Tag maps looked through for those that match; finding one takes 15 µs. */
+const mapLimit = 10_000;
+
+/** Where a walk goes on: after this row, in its direction. */
+interface Place {
+  readonly time: string;
+  readonly id: string;
+}
+
+export interface PostgresRecords extends Records {
+  /** Rows that match, in portions: submit_time and id, then `fields`, as the driver gives them. */
+  portions(selection: Selection, fields: readonly TaskField[]): AsyncGenerator<readonly Row[]>;
+}
+
+export interface RecordsOptions {
+  readonly ignorePartitions: boolean;
+}
+
+/** `task_1`, `task_2`, ... that are like `task`, by number: finished tasks of former times, see upkeep.ts. */
+export async function partitionsOf(query: PostgresConnection["query"]): Promise<readonly string[]> {
+  const rows = await query(
+    `select relname from pg_class where relnamespace = current_schema()::regnamespace and relkind = 'r' and relname ~ '^task_[1-9][0-9]{0,8}$'
+     and (select count(*) from pg_attribute where attrelid = pg_class.oid and attnum > 0 and not attisdropped and attname = any ($1::text[])) = $2::int
+     order by substr(relname, 6)::int`,
+    [taskFields, taskFields.length],
+  );
+  return rows.map(([name]) => String(name));
+}
+
+/** Of all tasks, archived ones too, unless they are to be ignored. */
+export function postgresRecords(connection: PostgresConnection, { ignorePartitions }: RecordsOptions): Records {
+  const main = recordsOf(connection, "task");
+  if (ignorePartitions) return main;
+  const part = (table: string) => async (): Promise<OpenPart> => ({
+    ...recordsOf(connection, table),
+    close: async () => undefined,
+  });
+  const all = async (): Promise<Records> => {
+    const parts = (await partitionsOf(connection.query)).map(part);
+    return parts.length === 0 ? main : unionRecords(main, () => parts);
+  };
+  return {
+    async *search(query) {
+      yield* (await all()).search(query);
+    },
+    count: async (query) => (await all()).count(query),
+    find: async (id) => (await main.find(id)) ?? (await all()).find(id),
+    async *tagSets() {
+      yield* (await all()).tagSets();
+    },
+  };
+}
+
+/** Of one table. */
+export function recordsOf(connection: PostgresConnection, table: string): PostgresRecords {
+  const { query } = connection;
+  const ask = (statement: Statement): Promise<readonly Row[]> => query(statement.sql, statement.values);
+
+  const indexNames = once(
+    async () =>
+      new Set(
+        (
+          await query(
+            `select relname from pg_class join pg_index on indexrelid = pg_class.oid where indrelid = '${table}'::regclass`,
+          )
+        ).map(([name]) => String(name)),
+      ),
+  );
+  const isTallied = once(async () => {
+    if (table !== "task") return false;
+    const [row] = await query(
+      "select count(*) from pg_trigger where tgrelid = 'task'::regclass and tgname in ('tally_insert', 'tally_update', 'tally_delete') and tgenabled = 'O'",
+    );
+    return row?.[0] === 3;
+  });
+
+  /** Tag maps from one to the next, by a leap over the rows of each; $1: where to begin, $2: how many. With the first row of each. */
+  const leap = `with recursive leap (hash) as (
+      select (select ${tagHash} from ${table} where ${unusualTag} and ${tagHash} > $1::uuid order by 1 limit 1)
+      union all
+      select (select ${tagHash} from ${table} where ${unusualTag} and ${tagHash} > leap.hash order by 1 limit 1) from leap where leap.hash is not null
+    ), hashes as (select hash from leap where hash is not null limit $2::int)
+    select hash, first.submit_time, first.id, first.tag from hashes cross join lateral (
+      select submit_time, id, tag from ${table} where ${hasHash("hash")} order by submit_time, id limit 1) as first`;
+  const lowestHash = "00000000-0000-0000-0000-000000000000";
+
+  /** Hashes of the tag maps that match; null: too many maps to look at, or no index of them. */
+  async function hashesWith(conditions: readonly Condition[]): Promise<string[] | null> {
+    if (!(await indexNames()).has(`${table}_tags`)) return null;
+    const { sql, values } = statementOf(
+      (bind) => {
+        const tests = conditions.filter(isTag).map((condition) => tagTest("maps.tag", condition, bind));
+        return `with maps as materialized (${leap}) select hash, (${tests.join(" and ")}) from maps`;
+      },
+      [lowestHash, mapLimit + 1],
+    );
+    const rows = await query(sql, values);
+    if (rows.length > mapLimit) return null;
+    return rows.filter(([, passes]) => passes === true).map(([hash]) => String(hash));
+  }
+
+  /** Parts of the table that have all rows that match, and that do not overlap. */
+  async function branchesOf(conditions: readonly Condition[], { classes }: Where): Promise<Branches> {
+    const byStatus: Branches = { kind: "conditions", conditions: classes.map((each) => statusClasses[each]) };
+    const tags = conditions.filter(isTag);
+    if (tags.length === 0 || classes.length === 0 || tags.every(holdsForPlain)) return byStatus;
+    // Few tasks end badly.
+    if (classes.length === 1 && classes[0] === "unsuccessful") return byStatus;
+    const hashes = await hashesWith(conditions);
+    if (hashes === null || hashes.length > hashLimit) return byStatus;
+    return { kind: "hashes", hashes };
+  }
+
+  async function* portions(selection: Selection, fields: readonly TaskField[]): AsyncGenerator<readonly Row[]> {
+    const { where: conditions, orderBy, descending, limit } = selection;
+    const { tests, unique, ...where } = whereOf(conditions, () => "");
+    const shape: Shape = { conditions, fields, tested: [...fields, ...tests.map(({ field }) => field)] };
+    if ((limit !== null && limit <= 0) || where.classes.length === 0) return;
+    let left = limit ?? Number.POSITIVE_INFINITY;
+    const found =
+      unique || (orderBy !== null && orderBy !== "submit_time")
+        ? sorted(shape, selection, tests.length === 0)
+        : walk(shape, orderBy !== null && descending, () => left);
+    for await (const rows of found) {
+      let passed = tests.length === 0 ? rows : rows.filter((row) => passes(tests, row, 2 + fields.length));
+      if (passed.length > left) passed = passed.slice(0, left);
+      left -= passed.length;
+      if (passed.length > 0) yield passed;
+      if (left <= 0) return;
+    }
+  }
+
+  interface Shape {
+    readonly conditions: readonly Condition[];
+    readonly fields: readonly TaskField[];
+    readonly tested: readonly TaskField[];
+  }
+
+  /** By an order of its own, in one go. */
+  async function* sorted(shape: Shape, selection: Selection, exact: boolean): AsyncGenerator<readonly Row[]> {
+    const { orderBy, descending, limit } = selection;
+    const { sql, values } = statementOf((bind) => {
+      const where = whereOf(shape.conditions, bind);
+      const order =
+        orderBy === null ? "" : `${orderOf(orderBy)} ${descending ? "desc nulls last" : "asc nulls first"}, `;
+      const most = limit === null || !exact ? "" : ` limit ${bind(limit)}::bigint`;
+      return `select ${columnsOf(shape.tested)} from ${table} where ${where.sql} order by ${order}submit_time, id${most}`;
+    });
+    yield* connection.stream(sql, values, firstPage * 5);
+  }
+
+  /** In order of insertion, or by time of submission downwards. `left`: how many rows are still wanted. */
+  async function* walk(shape: Shape, descending: boolean, left: () => number): AsyncGenerator<readonly Row[]> {
+    const branches = await branchesOf(
+      shape.conditions,
+      whereOf(shape.conditions, () => ""),
+    );
+    // Where every row matches, a page passes none by.
+    const plain = branches.kind === "conditions" && shape.conditions.every((each) => covers(each));
+    const wanted = shape.tested.length === shape.fields.length;
+    let [page, stretch] = [firstPage, firstStretch];
+    for (let place: Place | null = null; ;) {
+      const end: Place | null = plain ? null : await ahead(branches, descending, place, stretch);
+      const size: number = wanted ? Math.min(page, left()) : page;
+      const rows = await ask(pageOf(shape, branches, descending, place, end, size));
+      if (rows.length > 0) yield rows;
+      page = Math.min(largestPage, page * 2);
+      if (rows.length === size) {
+        place = placeOf(rows.at(-1)!);
+        stretch = Math.max(firstStretch, Math.floor(stretch / 4));
+        continue;
+      }
+      if (end === null) return;
+      place = end;
+      if (rows.length < size / 2) stretch = Math.min(largestStretch, stretch * 2);
+    }
+  }
+
+  /** The row that is `stretch` rows further; null: there are less. */
+  async function ahead(
+    branches: Branches,
+    descending: boolean,
+    place: Place | null,
+    stretch: number,
+  ): Promise<Place | null> {
+    const rows = await ask(
+      statementOf((bind) => {
+        const most = bind(stretch);
+        const from = merge(
+          branches,
+          bind,
+          (branch) =>
+            `select submit_time, id from ${table} where ${branch} and ${beyond(place, descending, bind)} ${walkOrder(descending)} limit ${most}::bigint`,
+        );
+        return `select submit_time, id from (${from}) as rows ${walkOrder(descending)} offset ${most}::bigint - 1 limit 1`;
+      }),
+    );
+    return rows[0] === undefined ? null : placeOf(rows[0]);
+  }
+
+  function pageOf(
+    shape: Shape,
+    branches: Branches,
+    descending: boolean,
+    place: Place | null,
+    end: Place | null,
+    size: number,
+  ): Statement {
+    return statementOf((bind) => {
+      const most = bind(size);
+      const { sql } = whereOf(shape.conditions, bind);
+      const inside = `${beyond(place, descending, bind)} and ${upTo(end, descending, bind)} and ${sql}`;
+      const columns = columnsOf(shape.tested);
+      const from = merge(
+        branches,
+        bind,
+        (branch) =>
+          `select ${columns} from ${table} where ${branch} and ${inside} ${walkOrder(descending)} limit ${most}::bigint`,
+      );
+      return `select * from (${from}) as rows ${descending ? "order by 1 desc, 2" : "order by 1, 2"} limit ${most}::bigint`;
+    });
+  }
+
+  /** A part of the table, to be counted. */
+  async function countRows(condition: string, values: readonly unknown[], limit: number | null): Promise<number> {
+    const [row] =
+      limit === null
+        ? await query(`select count(*) from ${table} where ${condition}`, values)
+        : await query(
+            `select count(*) from (select 1 from ${table} where ${condition} limit $${values.length + 1}::bigint) as few`,
+            [...values, limit],
+          );
+    return Number(row?.[0]);
+  }
+
+  /** Where nothing but how tasks ended is asked for, most of the answer is known. */
+  async function countByTally(conditions: readonly Condition[]): Promise<number | null> {
+    if (!conditions.every((each) => isStatus(each) && each.operator !== "~") || !(await isTallied())) return null;
+    const { classes } = whereOf(conditions, () => "");
+    const statuses = conditions.filter(isStatus);
+    const [row] = await query("select sum(open), sum(succeeded), sum(total) - sum(open) - sum(succeeded) from tally");
+    const [open = 0, succeeded = 0, unsuccessful = 0] = (row ?? []).map(Number);
+    const known = { open, succeeded, unsuccessful };
+    let count = 0;
+    for (const each of classes) {
+      const values: unknown[] = [];
+      if (statuses.every((condition) => holdsFor(condition, each) === true)) count += known[each];
+      else {
+        const { sql } = whereOf(conditions, bindTo(values));
+        count += await countRows(`${statusClasses[each]} and ${sql}`, values, null);
+      }
+    }
+    return count;
+  }
+
+  return {
+    portions,
+
+    async *search(query: RecordQuery) {
+      const show = query.fields.map(displayOf);
+      for await (const rows of portions(query, query.fields)) {
+        for (const row of rows) {
+          const shown = new Array<Value>(show.length);
+          for (let i = 0; i < show.length; i++) shown[i] = show[i]!(row[i + 2] ?? null);
+          yield shown;
+        }
+      }
+    },
+
+    async count(selection) {
+      const { where: conditions, limit } = selection;
+      if (limit !== null && limit <= 0) return 0;
+      const values: unknown[] = [];
+      const where = whereOf(conditions, bindTo(values));
+      if (where.classes.length === 0) return 0;
+      if (where.tests.length > 0) {
+        let count = 0;
+        for await (const rows of portions({ ...selection, orderBy: null, descending: false }, [])) count += rows.length;
+        return count;
+      }
+      const known = await countByTally(conditions);
+      if (known !== null) return limit === null ? known : Math.min(known, limit);
+      const tags = conditions.filter(isTag);
+      if (tags.length > 0 && !tags.every(holdsForPlain)) {
+        const hashes = await hashesWith(conditions);
+        if (hashes !== null)
+          return countRows(
+            `${where.sql} and ${unusualTag} and ${tagHash} = any ($${values.length + 1}::uuid[])`,
+            [...values, hashes],
+            limit,
+          );
+      }
+      return countRows(where.sql, values, limit);
+    },
+
+    async find(id) {
+      if (parseId(id) === null) return null;
+      const names = taskFields.map(column).join(", ");
+      const [row] = await query(`select ${names} from ${table} where id = $1::uuid`, [id]);
+      if (row === undefined) return null;
+      return Object.fromEntries(taskFields.map((field, i) => [field, displayOf(field)(row[i] ?? null)])) as TaskRecord;
+    },
+
+    async *tagSets() {
+      if (!(await indexNames()).has(`${table}_tags`)) {
+        yield* distinctTags(portions({ where: [], orderBy: null, descending: false, limit: null }, ["tag"]));
+        return;
+      }
+      if (await hasPlainTags()) yield { part: 0 };
+      const first = await query(leap, [lowestHash, mapLimit]);
+      const inOrder = first.toSorted(([, one], [, other]) => Number(one) - Number(other));
+      for (const [, , , tag] of inOrder) yield displayTags(tag);
+      // With more of them than can be held, the rest is in no order.
+      for (let rows = first; rows.length === mapLimit;) {
+        rows = await query(leap, [rows.at(-1)![0], mapLimit]);
+        for (const [, , , tag] of rows) yield displayTags(tag);
+      }
+    },
+  };
+
+  async function hasPlainTags(): Promise<boolean> {
+    if (await isTallied()) {
+      const [row] = await query("select sum(plain) from tally");
+      return Number(row?.[0]) > 0;
+    }
+    return (await query(`select 1 from ${table} where tag = ${plainTag} limit 1`)).length > 0;
+  }
+}
+
+async function* distinctTags(portions: AsyncIterable<readonly Row[]>): AsyncGenerator<Tags> {
+  const seen = new Set<unknown>();
+  for await (const rows of portions) {
+    for (const [, , tag] of rows) {
+      if (seen.has(tag)) continue;
+      seen.add(tag);
+      yield displayTags(tag);
+    }
+  }
+}
+
+/** Parts of the table: by conditions as they stand, or by tag maps. */
+type Branches =
+  | { readonly kind: "conditions"; readonly conditions: readonly string[] }
+  | { readonly kind: "hashes"; readonly hashes: readonly string[] };
+
+interface Statement {
+  readonly sql: string;
+  readonly values: readonly unknown[];
+}
+
+function bindTo(values: unknown[]): Bind {
+  return (value) => `$${values.push(value)}`;
+}
+
+function statementOf(write: (bind: Bind) => string, first: readonly unknown[] = []): Statement {
+  const values = [...first];
+  return { sql: write(bindTo(values)), values };
+}
+
+/** Each part by its own index, then put together; a plain `or` would make the planner sort the table. */
+function merge(branches: Branches, bind: Bind, select: (branch: string) => string): string {
+  if (branches.kind === "conditions") {
+    if (branches.conditions.length === 0) return `(${select("false")})`;
+    return branches.conditions.map((condition) => `(${select(condition)})`).join(" union all ");
+  }
+  const hashes = `unnest(${bind(branches.hashes)}::uuid[]) as wanted (hash)`;
+  return `select part.* from ${hashes} cross join lateral (${select(hasHash("wanted.hash"))}) as part`;
+}
+
+/** Whether the parts of the table that are read hold nothing that the condition would leave out. */
+function covers(condition: Condition): boolean {
+  return isStatus(condition) && condition.operator !== "~" && holdsFor(condition, "unsuccessful") !== null;
+}
+
+function walkOrder(descending: boolean): string {
+  return descending ? "order by submit_time desc, id" : "order by submit_time, id";
+}
+
+function beyond(place: Place | null, descending: boolean, bind: Bind): string {
+  if (place === null) return "true";
+  const [time, id] = [`${bind(place.time)}::timestamptz`, `${bind(place.id)}::uuid`];
+  if (!descending) return `(submit_time, id) > (${time}, ${id})`;
+  return `submit_time <= ${time} and (submit_time < ${time} or id > ${id})`;
+}
+
+function upTo(place: Place | null, descending: boolean, bind: Bind): string {
+  if (place === null) return "true";
+  const [time, id] = [`${bind(place.time)}::timestamptz`, `${bind(place.id)}::uuid`];
+  if (!descending) return `(submit_time, id) <= (${time}, ${id})`;
+  return `submit_time >= ${time} and (submit_time > ${time} or id <= ${id})`;
+}
+
+function columnsOf(fields: readonly TaskField[]): string {
+  // Names may come twice.
+  const named = fields.map((field, i) => `${column(field)} as c${i}`);
+  return ["submit_time", "id", ...named].join(", ");
+}
+
+/** Text in the order of its bytes, whatever the database sorts by. */
+function orderOf(field: TaskField): string {
+  return kindOf(field) === "text" ? `${column(field)} collate "C"` : column(field);
+}
+
+function placeOf(row: Row): Place {
+  return { time: instantText(Number(row[0])), id: String(row[1]) };
+}
+
+function passes(tests: readonly Test[], row: Row, from: number): boolean {
+  return tests.every((test, i) => test.passes(row[from + i] ?? null));
+}
+
+/** What is asked for again and again, asked once. */
+function once<T>(work: () => Promise<T>): () => Promise<T> {
+  let answer: Promise<T> | null = null;
+  return () => (answer ??= work());
+}
+
+function displayOf(field: TaskField): (cell: unknown) => Value {
+  switch (kindOf(field)) {
+    case "time":
+      return (cell) => (typeof cell === "number" ? displayInstant(cell) : null);
+    case "tag":
+      return displayTags;
+    default:
+      return (cell) => cell as Value;
+  }
+}
+
+/** As people see it: `2026-11-22 07:07:22.761974+00:00`; a fraction that is exactly zero is left out. */
+function displayInstant(ms: number): string {
+  const text = instantText(ms);
+  const fraction = text.endsWith(".000000Z") ? "" : text.slice(19, -1);
+  return `${text.slice(0, 10)} ${text.slice(11, 19)}${fraction}+00:00`;
+}
+
+/** PostgreSQL keeps keys in an order of its own; `part` is nobody's tag, so it comes last as everywhere. */
+function displayTags(cell: unknown): Tags {
+  const tags = readTags(cell);
+  if (!Object.hasOwn(tags, "part")) return tags;
+  const { part, ...others } = tags;
+  return { ...others, part: part! };
+}

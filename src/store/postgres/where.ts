@@ -1,0 +1,310 @@
+/*
+ * Conditions as SQL for PostgreSQL. Every value is a parameter; names of fields come from a fixed list. Regular expressions are JavaScript's, so
+ * they are handed back as tests, each with the field it looks at. Nothing that a person may write makes an error of PostgreSQL: what no
+ * row can hold (a text with NUL, a number in a text, an id that is none) matches no row.
+ */
+import { argumentError } from "../../base/errors.ts";
+import { parseId } from "../../base/ids.ts";
+import type { Condition, Operator } from "../../task/filter.ts";
+import type { TagValue, TaskField } from "../../task/task.ts";
+import { formatTime } from "../times.ts";
+import { instantText } from "./connection.ts";
+import { statusClasses, tagHash, unusualTag } from "./schema.ts";
+
+export interface Test {
+  readonly field: TaskField;
+  /** Gets the cell as the driver gives it. */
+  readonly passes: (cell: unknown) => boolean;
+}
+
+/** A part of the table that no other part overlaps, with an index of its own in order of insertion. */
+export type StatusClass = keyof typeof statusClasses;
+
+export interface Where {
+  /** Conditions joined with `and`; never empty. */
+  readonly sql: string;
+  readonly tests: readonly Test[];
+  /** Where matching rows can be. */
+  readonly classes: readonly StatusClass[];
+  /** At most a few rows can match, and an index of ids knows them. */
+  readonly unique: boolean;
+}
+
+/** Takes a value, answers how the statement names it. */
+export type Bind = (value: unknown) => string;
+
+export type FieldKind = "text" | "uuid" | "number" | "time" | "boolean" | "tag";
+
+const kinds: Readonly<Record<TaskField, FieldKind>> = {
+  id: "uuid",
+  group: "number",
+  args: "text",
+  submit_id: "uuid",
+  submit_time: "time",
+  submit_host: "text",
+  cores: "number",
+  memory: "number",
+  cores_max: "number",
+  memory_max: "number",
+  timeout: "number",
+  server_id: "uuid",
+  server_host: "text",
+  schedule_time: "time",
+  client_id: "uuid",
+  client_host: "text",
+  command: "text",
+  start_time: "time",
+  completion_time: "time",
+  exit_status: "number",
+  outpath: "text",
+  errpath: "text",
+  csvpath: "text",
+  attempt: "number",
+  retried: "boolean",
+  waited: "number",
+  duration: "number",
+  previous_id: "uuid",
+  next_id: "uuid",
+  tag: "tag",
+};
+
+export function kindOf(field: TaskField): FieldKind {
+  return kinds[field];
+}
+
+export function column(field: TaskField): string {
+  return `"${field}"`;
+}
+
+const never = "false";
+const sqlOperator = { "==": "=", "!=": "<>", ">": ">", ">=": ">=", "<": "<", "<=": "<=" } as const;
+type Comparison = Exclude<Operator, "~">;
+type FieldCondition = Extract<Condition, { kind: "field" }>;
+export type TagCondition = Exclude<Condition, FieldCondition>;
+
+export function whereOf(conditions: readonly Condition[], bind: Bind): Where {
+  const parts: string[] = [];
+  const tests: Test[] = [];
+  for (const condition of conditions) {
+    if (condition.kind !== "field") parts.push(tagTest("tag", condition, bind));
+    else if (condition.operator === "~") tests.push(matcher(condition));
+    else parts.push(compare(condition, condition.operator, bind));
+  }
+  return {
+    sql: parts.length === 0 ? "true" : parts.join(" and "),
+    tests,
+    classes: parts.includes(never) ? [] : classesOf(conditions),
+    unique: conditions.some(isUnique),
+  };
+}
+
+export function isTag(condition: Condition): condition is TagCondition {
+  return condition.kind !== "field";
+}
+
+function isUnique(condition: Condition): boolean {
+  if (condition.kind !== "field" || condition.operator !== "==" || condition.value === null) return false;
+  return condition.field === "id" || condition.field === "previous_id" || condition.field === "next_id";
+}
+
+export function isStatus(condition: Condition): condition is FieldCondition {
+  return condition.kind === "field" && condition.field === "exit_status";
+}
+
+/** Whether a condition on `exit_status` holds for all rows of a class, for none, or for some. */
+export function holdsFor(condition: FieldCondition, each: StatusClass): boolean | null {
+  const { operator, value } = condition;
+  if (each === "open") return operator === "==" && value === null;
+  if (value === null) return operator === "!=";
+  if (each === "succeeded") return typeof value === "number" ? acceptsZero(operator, value) : null;
+  if (value !== 0) return null;
+  return operator === "!=" ? true : operator === "==" ? false : null;
+}
+
+function acceptsZero(operator: Operator, value: number): boolean | null {
+  switch (operator) {
+    case "==":
+      return value === 0;
+    case "!=":
+      return value !== 0;
+    case ">":
+      return 0 > value;
+    case ">=":
+      return 0 >= value;
+    case "<":
+      return 0 < value;
+    case "<=":
+      return 0 <= value;
+    default:
+      return null;
+  }
+}
+
+function classesOf(conditions: readonly Condition[]): StatusClass[] {
+  const statuses = conditions.filter(isStatus);
+  const all = Object.keys(statusClasses) as StatusClass[];
+  return all.filter((each) => statuses.every((condition) => holdsFor(condition, each) !== false));
+}
+
+/** A null field matches nothing but `== null`. */
+function compare({ field, value }: FieldCondition, operator: Comparison, bind: Bind): string {
+  const name = column(field);
+  if (value === null) {
+    if (operator === "==") return `${name} is null`;
+    return operator === "!=" ? `${name} is not null` : never;
+  }
+  switch (kindOf(field)) {
+    case "number":
+      return compareNumber(name, operator, value, bind);
+    case "boolean":
+      return compareNumber(`${name}::int`, operator, value, bind);
+    case "time":
+      return compareTime(name, operator, String(value), bind);
+    case "uuid":
+      return compareId(name, operator, String(value), bind);
+    default:
+      return compareText(name, operator, String(value), bind);
+  }
+}
+
+/** For what equals no row: all rows are different from it, and neither above nor below. */
+function unlike(name: string, operator: Comparison): string {
+  return operator === "!=" ? `${name} is not null` : never;
+}
+
+const largestInt = 2 ** 31 - 1;
+
+function compareNumber(name: string, operator: Comparison, value: TagValue, bind: Bind): string {
+  const number = typeof value === "boolean" ? Number(value) : value;
+  // Numbers and texts have no order among each other.
+  if (typeof number !== "number" || !Number.isFinite(number)) return unlike(name, operator);
+  const type = !Number.isSafeInteger(number) ? "float8" : Math.abs(number) <= largestInt ? "int" : "bigint";
+  return `${name} ${sqlOperator[operator]} ${bind(number)}::${type}`;
+}
+
+/** In the order of bytes, whatever the database sorts by. */
+function compareText(name: string, operator: Comparison, text: string, bind: Bind): string {
+  if (operator === "==" || operator === "!=") {
+    if (text.includes("\0")) return unlike(name, operator);
+    return `${name} ${sqlOperator[operator]} ${bind(text)}::text`;
+  }
+  // No row holds a NUL, so what is before it stands just below.
+  const cut = text.indexOf("\0");
+  const [bound, sign] =
+    cut < 0 ? [text, sqlOperator[operator]] : [text.slice(0, cut), operator[0] === "<" ? "<=" : ">"];
+  return `${name} collate "C" ${sign} ${bind(bound)}::text`;
+}
+
+function compareId(name: string, operator: Comparison, text: string, bind: Bind): string {
+  if (operator === "==" || operator === "!=") {
+    if (parseId(text) !== text) return unlike(name, operator);
+    return `${name} ${sqlOperator[operator]} ${bind(text)}::uuid`;
+  }
+  return compareText(`${name}::text`, operator, text, bind);
+}
+
+/** Times compare as their text in the local zone, `YYYY-MM-DD HH:MM:SS.ffffff`, or as the moment where the text has an offset. */
+function compareTime(name: string, operator: Comparison, text: string, bind: Bind): string {
+  const moment = momentOf(text);
+  // The first microsecond whose text is not below, and the first whose text is above.
+  const [from, after] = moment === null ? [firstFrom(text, false), firstFrom(text, true)] : [moment, moment + 1];
+  const is = (sign: string, micros: number): string => `${name} ${sign} ${bind(timeText(micros))}::timestamptz`;
+  switch (operator) {
+    case ">=":
+      return is(">=", from);
+    case ">":
+      return is(">=", after);
+    case "<":
+      return is("<", from);
+    case "<=":
+      return is("<", after);
+    case "==":
+      return from === after ? never : `(${is(">=", from)} and ${is("<", after)})`;
+    case "!=":
+      return from === after ? `${name} is not null` : `(${is("<", from)} or ${is(">=", after)})`;
+  }
+}
+
+const shapeWithOffset = /^(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?(Z|[+-]\d\d(?::?\d\d)?)$/;
+
+/** Microseconds since 1970 of a time that says its offset, as times of PostgreSQL are shown. */
+function momentOf(text: string): number | null {
+  const parts = shapeWithOffset.exec(text);
+  if (parts === null) return null;
+  const [, date, time, fraction = "", offset] = parts;
+  const zone =
+    offset!.length === 3
+      ? `${offset}:00`
+      : offset!.length === 5
+        ? `${offset!.slice(0, 3)}:${offset!.slice(3)}`
+        : offset;
+  const ms = Date.parse(`${date}T${time}${zone}`);
+  return Number.isNaN(ms) ? null : ms * 1000 + Number(fraction.padEnd(6, "0"));
+}
+
+const earliest = Date.UTC(100, 0, 2) * 1000;
+const latest = Date.UTC(9999, 11, 30) * 1000;
+
+/**
+ * The first microsecond whose text in the local zone is at least `text` (`above`: greater than it), by halves. Texts grow with time, but for the hour that
+ * comes twice when summer time ends: there it is a moment of one of the two.
+ */
+function firstFrom(text: string, above: boolean): number {
+  const reached = (micros: number): boolean => {
+    const own = formatTime(micros / 1000);
+    return above ? own > text : own >= text;
+  };
+  let [low, high] = [earliest, latest];
+  if (reached(low)) return Number.NEGATIVE_INFINITY;
+  if (!reached(high)) return Number.POSITIVE_INFINITY;
+  while (high - low > 1) {
+    const middle = Math.floor((low + high) / 2);
+    if (reached(middle)) high = middle;
+    else low = middle;
+  }
+  return high;
+}
+
+function timeText(micros: number): string {
+  return Number.isFinite(micros) ? instantText(micros / 1000) : micros > 0 ? "infinity" : "-infinity";
+}
+
+/** Keys that a tag can have; anything else finds nothing. */
+const tagKey = /^[A-Za-z0-9_.+-]+$/;
+
+/** Whether the tags named `tags` pass. */
+export function tagTest(tags: string, condition: TagCondition, bind: Bind): string {
+  if (!tagKey.test(condition.key)) return never;
+  if (condition.kind === "tagKey") return `${tags} ? ${bind(condition.key)}::text`;
+  const { value } = condition;
+  if (typeof value === "string" && (value.includes("\0") || !value.isWellFormed())) return never;
+  return `${tags} -> ${bind(condition.key)}::text = ${bind(JSON.stringify(value))}::text::jsonb`;
+}
+
+/** Whether a task without tags of its own passes. */
+export function holdsForPlain(condition: TagCondition): boolean {
+  return condition.key === "part" && (condition.kind === "tagKey" || condition.value === 0);
+}
+
+/** Rows with these tags; each has an index entry in order of insertion. */
+export function hasHash(hash: string): string {
+  return `${tagHash} = ${hash} and ${unusualTag}`;
+}
+
+function matcher({ field, value }: FieldCondition): Test {
+  const kind = kindOf(field);
+  if (kind === "number" || kind === "boolean")
+    throw argumentError(`'~' needs a text field, and '${field}' is a ${kind} (use == or <)`);
+  const pattern = patternOf(field, value);
+  const text = kind === "time" ? (cell: unknown) => formatTime(Number(cell)) : String;
+  return { field, passes: (cell) => cell !== null && pattern.test(text(cell)) };
+}
+
+function patternOf(field: TaskField, value: TagValue): RegExp {
+  if (value === null) throw argumentError(`'~' needs a regular expression after '${field}'`);
+  try {
+    return new RegExp(String(value));
+  } catch {
+    throw argumentError(`bad regular expression for '${field}': '${String(value)}'`);
+  }
+}
