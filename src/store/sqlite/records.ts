@@ -3,10 +3,11 @@
  * held while a pager waits for its reader. An order that no index serves is laid down first, as row numbers in a temporary table that
  * SQLite may put on disk. Where a search begins is decided in route.ts; here it is walked.
  */
+import type { Condition } from "../../task/filter.ts";
 import { type TaskField, taskFields, type Tags } from "../../task/task.ts";
 import { Connection } from "./connection.ts";
 import type { RecordStore } from "../open.ts";
-import { prepareRoutes, type Route, tagIndex, through, timeIndex } from "./route.ts";
+import { isTime, prepareRoutes, type Route, tagIndex, through, timeIndex } from "./route.ts";
 import type { Cell } from "./row.ts";
 import { unusualTag } from "./schema.ts";
 import type { SqliteOptions } from "./sqlite.ts";
@@ -28,12 +29,10 @@ const fewRows = 20_000;
 /** Rows in which tagSets expects the first task without tags, if there is any. */
 const earlyRows = 10_000;
 
-/** Greater than every time; numbers are less than every text. */
-const afterAll = "\u{10ffff}";
 const plainTags: Tags = { part: 0 };
 
 export interface SqliteRecords extends Records {
-  /** Rows that match: the row number, then `fields`, as they are stored. */
+  /** Rows that match: the row number, then `fields`, as they are stored; what follows them is of no interest. */
   rows(selection: Selection, fields: readonly TaskField[]): Generator<Row>;
 }
 
@@ -130,39 +129,53 @@ export function prepareRecords(connection: Connection): SqliteRecords {
 
   /**
    * In order of submission, by the index of times. Among equal times upwards by row also when times go downwards, which no index does: so
-   * a stretch of the index up to a time, then the rows of that time, and so on.
+   * the rows of a time, then a stretch of the index up to another time, and so on.
    */
-  function* byTime(columns: string, where: Where, descending: boolean): Generator<Row> {
-    const [beyond, before, order] = descending ? ["<", ">", "desc"] : [">", "<", "asc"];
+  function* byTime(columns: string, conditions: readonly Condition[], descending: boolean): Generator<Row> {
+    const [beyond, before, order] = descending ? (["<", ">", "desc"] as const) : ([">", "<", "asc"] as const);
+    const bounds = conditions.filter(isTime);
+    // Where it begins is looked up once; in all that follows it would only be in the way of the place reached.
+    const ends = whereOf(
+      bounds.flatMap((each): Condition[] => {
+        if (each.operator === "==") return [{ ...each, operator: `${before}=` }];
+        return each.operator.startsWith(before) ? [each] : [];
+      }),
+    );
+    const rest = whereOf(conditions.filter((each) => !isTime(each)));
+    const begin = whereOf(bounds);
     const task = `task indexed by ${timeIndex}`;
+    const sorted = `order by submit_time ${order}`;
+    const equal = query(
+      `select ${columns} from ${task} where submit_time = ? and rowid > ? and ${rest.sql} order by rowid limit ?`,
+    );
     const nextTime = query(
-      `select submit_time from ${task} where submit_time ${beyond} ? order by submit_time ${order} limit 1 offset ?`,
+      `select submit_time from ${task} where submit_time ${beyond} ? and ${ends.sql} ${sorted} limit 1 offset ?`,
     );
     const between = query(
-      `select ${columns} from ${task} where submit_time ${beyond} ? and submit_time ${before} ? and ${where.sql}
-       order by submit_time ${order}, rowid`,
-    );
-    const equal = query(
-      `select ${columns} from ${task} where submit_time = ? and rowid > ? and ${where.sql} order by rowid limit ?`,
+      `select ${columns} from ${task} where submit_time ${beyond} ? and submit_time ${before} ? and ${rest.sql} ${sorted}, rowid`,
     );
     try {
       let size = firstPage;
-      const [start, end] = descending ? [afterAll, -Infinity] : [-Infinity, afterAll];
-      for (let at: Cell = start; ;) {
-        const time: Cell | undefined = nextTime.all(at, size - 1)[0]?.[0];
-        yield* between.all(at, time ?? end, ...where.cells);
-        if (time === undefined) return;
+      const first = `select submit_time from ${task} where ${begin.sql} ${sorted} limit 1`;
+      for (let at = rowsOf(first, ...begin.cells)[0]?.[0]; at !== undefined;) {
         for (let last = Number.MIN_SAFE_INTEGER; ;) {
-          const found = equal.all(time, last, ...where.cells, size);
+          const found = equal.all(at, last, ...rest.cells, size);
           yield* found;
           if (found.length < size) break;
           last = rowOf(found.at(-1)!);
         }
-        at = time;
+        const next: Cell | undefined = nextTime.all(at, ...ends.cells, size - 1)[0]?.[0];
+        if (next === undefined) {
+          const remaining = `submit_time ${beyond} ? and ${ends.sql} and ${rest.sql} ${sorted}, rowid`;
+          yield* rowsOf(`select ${columns} from ${task} where ${remaining}`, at, ...ends.cells, ...rest.cells);
+          return;
+        }
+        yield* between.all(at, next, ...rest.cells);
+        at = next;
         size = Math.min(largestPage, size * 2);
       }
     } finally {
-      for (const each of [nextTime, between, equal]) each.close();
+      for (const each of [equal, nextTime, between]) each.close();
     }
   }
 
@@ -194,34 +207,47 @@ export function prepareRecords(connection: Connection): SqliteRecords {
     }
   }
 
-  function walk({ where: conditions, orderBy, descending, limit }: Selection, columns: string): Generator<Row> {
+  /** Along the rows of a route in the order of a field. */
+  function sorted(columns: string, route: Route & { kind: "table" | "entries" | "index" }, selection: Selection) {
+    const where = whereOf(selection.where);
+    const field = column(selection.orderBy!);
+    const order = `order by key ${selection.descending ? "desc" : "asc"}, row limit ?`;
+    // With tests in JavaScript nobody knows how many rows it takes.
+    const limit = where.tests.length === 0 ? (selection.limit ?? -1) : -1;
+    const select = (from: string, { sql }: Where): string =>
+      `select rowid as row, ${field} as key from ${from} and ${sql}`;
+    if (route.kind !== "entries") {
+      const from =
+        route.kind === "index"
+          ? through(route.index)
+          : `task not indexed where rowid between ${route.from} and ${route.to ?? Number.MAX_SAFE_INTEGER}`;
+      return laidDown(columns, `select row from (${select(from, where)}) ${order}`, [...where.cells, limit]);
+    }
+    const { index, values, rest } = route;
+    if (values.length === 0) return nothing();
+    const each = select(`${through(index)} and ${index.column} is ?`, rest);
+    const all = values.map(() => each).join(" union all ");
+    return laidDown(columns, `select row from (${all}) ${order}`, [
+      ...values.flatMap((value) => [value, ...rest.cells]),
+      limit,
+    ]);
+  }
+
+  function walk(selection: Selection, columns: string): Generator<Row> {
+    const { where: conditions, orderBy, descending } = selection;
     const where = whereOf(conditions);
     const route = routes.find(conditions);
     if (route.kind === "none") return nothing();
-    if (orderBy !== null && route.kind !== "one") {
+    if (route.kind === "one") return one(columns, where);
+    if (orderBy !== null) {
       if (orderBy === "submit_time" && routes.has(timeIndex) && routes.length(route, fewRows) === fewRows)
-        return byTime(columns, where, descending);
-      const from = route.kind === "table" ? "task not indexed where 1" : through(route.index);
-      // With tests in JavaScript nobody knows how many rows it takes.
-      const most = where.tests.length === 0 ? limit : null;
-      const order = `${column(orderBy)} ${descending ? "desc" : "asc"}, rowid`;
-      const select = `select rowid from ${from} and ${where.sql} order by ${order} limit ?`;
-      return laidDown(columns, select, [...where.cells, most ?? -1]);
+        return byTime(columns, conditions, descending);
+      return sorted(columns, route, selection);
     }
-    switch (route.kind) {
-      case "one":
-        return one(columns, where);
-      case "table":
-        return alongTable(columns, where, route);
-      case "entries":
-        return byEntries(columns, route);
-      case "index":
-        return laidDown(
-          columns,
-          `select rowid from ${through(route.index)} and ${where.sql} order by rowid`,
-          where.cells,
-        );
-    }
+    if (route.kind === "table") return alongTable(columns, where, route);
+    if (route.kind === "entries") return byEntries(columns, route);
+    const select = `select rowid from ${through(route.index)} and ${where.sql} order by rowid`;
+    return laidDown(columns, select, where.cells);
   }
 
   function* rows(selection: Selection, fields: readonly TaskField[]): Generator<Row> {

@@ -9,7 +9,7 @@ import type { Connection } from "./connection.ts";
 import type { Cell } from "./row.ts";
 import { unusualStatus, unusualTag } from "./schema.ts";
 import { readTags } from "../tags.ts";
-import { type FieldCondition, hasTag, isUnique, type TagCondition, type Where, whereOf } from "./where.ts";
+import { type FieldCondition, hasTag, isTimeRange, isUnique, type TagCondition, type Where, whereOf } from "./where.ts";
 
 /** A partial index on one column, and the condition of its entries. */
 interface Index {
@@ -57,8 +57,7 @@ const isField = (condition: Condition): condition is FieldCondition => condition
 const isTag = (condition: Condition): condition is TagCondition => condition.kind !== "field";
 const isStatus = (condition: Condition): condition is FieldCondition =>
   isField(condition) && condition.field === "exit_status" && condition.operator !== "~";
-const isTime = (condition: Condition): boolean =>
-  isField(condition) && condition.field === "submit_time" && condition.operator !== "~";
+export const isTime = (condition: Condition): condition is FieldCondition => isTimeRange(condition, "submit_time");
 
 const ended: FieldCondition = { kind: "field", field: "exit_status", operator: "!=", value: null };
 
@@ -156,7 +155,6 @@ export function prepareRoutes(connection: Connection): Routes {
     const own = conditions.filter(isTime);
     if (own.length === 0 || !has(timeIndex)) return all;
     const { sql, cells } = whereOf(own);
-    if (sql.includes("+")) return all;
     const [[count, first, last] = []] = rows(
       `select count(*), min(row), max(row) from (select rowid as row from task indexed by ${timeIndex} where ${sql} limit ?)`,
       [...cells, rangeLimit],

@@ -81,6 +81,14 @@ export function isUnique(condition: Condition): boolean {
   return condition.field === "id" || condition.field === "previous_id" || condition.field === "next_id";
 }
 
+const ranges: readonly string[] = ["==", "<", "<=", ">", ">="];
+
+/** Whether an index of a time has what matches in one stretch. */
+export function isTimeRange(condition: Condition, field: TaskField): condition is FieldCondition {
+  if (condition.kind !== "field" || condition.field !== field || condition.value === null) return false;
+  return ranges.includes(condition.operator) && !numberShape.test(String(condition.value));
+}
+
 export function hasTag(condition: TagCondition, tags: Tags): boolean {
   if (!Object.hasOwn(tags, condition.key)) return false;
   return condition.kind === "tagKey" || tags[condition.key] === condition.value;

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { readTags, writeTags } from "../../../src/store/tags.ts";
+import { editTags, readTags, writeTags } from "../../../src/store/tags.ts";
 
 test("tags are written with blanks after colon and comma, part last and 0", () => {
   expect(writeTags({})).toBe('{"part": 0}');
@@ -32,4 +32,21 @@ test("what is no map of tags is an empty one", () => {
 test("a tag may have any name, that of the prototype too", () => {
   const text = '{"__proto__": 1, "constructor": 2, "part": 0}';
   expect(writeTags(readTags(text))).toBe(text);
+});
+
+test("edited tags stay in place, new ones go behind, removed ones go, and the rest stays as it is written", () => {
+  const text = '{"a": 1.0,"b":{"c": [1, "}]"]}, "n":NaN , "d\\"\\u00fc": -1e400,"part": 0}';
+  expect(editTags(text, {}, [])).toBe('{"a": 1.0, "b": {"c": [1, "}]"]}, "n": NaN, "d\\"ü": -1e400, "part": 0}');
+  expect(editTags(text, { n: false, part: 2, "x.y": null, naked: "" }, ["a", 'd"ü', "none"])).toBe(
+    '{"b": {"c": [1, "}]"]}, "n": false, "part": 2, "x.y": null, "naked": ""}',
+  );
+  expect(editTags("{}", { a: "b" }, [])).toBe('{"a": "b"}');
+  expect(editTags(' { "a" : 1 } ', {}, ["a"])).toBe("{}");
+});
+
+test("what is no map of tags stays until a tag is set", () => {
+  for (const text of ["", "[1]", '{"a"}', '{"a": }', '{"a": 1,}', '{"a": 1} x', '{"a: 1}', '{"a": "x}', "{broken"]) {
+    expect(editTags(text, {}, ["a"])).toBe(text);
+    expect(editTags(text, { a: 1 }, [])).toBe('{"a": 1}');
+  }
 });
