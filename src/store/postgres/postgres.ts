@@ -33,7 +33,7 @@ const chunk = 1000;
 const crowdedMs = 5;
 
 /** What the channel says; everybody who listens looks for himself what there is. */
-const channelOf = (schema: string | null): string => `hypershell ${schema ?? "public"}`;
+export const channelOf = (schema: string | null): string => `hypershell ${schema ?? "public"}`;
 type News = "tasks" | "recall";
 
 /** Throws UserError when there is no way in, or there are no tables. */
