@@ -63,8 +63,7 @@ const spec: CommandSpec = {
           key: "ignorePartitions",
           names: ["-i", "--ignore-partitions"],
           kind: "flag",
-          hidden: true,
-          help: "Look only into the main database file.",
+          help: "Leave out what was rotated out of the database (hs initdb --rotate).",
         },
       ],
     },
@@ -99,7 +98,7 @@ export const command: Command = {
   bare: "usage",
   run: (parsed, context) =>
     info(parsed, {
-      records: () => openHistory(context),
+      records: () => openHistory(context, parsed.flag("ignorePartitions")),
       stdout: () => openOutput(1, context.env),
       stderr: () => openOutput(2, context.env),
       capture: capturePorts(context, systemClock),

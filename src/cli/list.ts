@@ -78,8 +78,7 @@ const spec: CommandSpec = {
           key: "ignorePartitions",
           names: ["-i", "--ignore-partitions"],
           kind: "flag",
-          hidden: true,
-          help: "Look only into the main database file.",
+          help: "Leave out what was rotated out of the database (hs initdb --rotate).",
         },
       ],
     },
@@ -106,7 +105,7 @@ export const command: Command = {
   bare: "usage",
   run: (parsed, context) =>
     list(parsed, {
-      records: () => openHistory(context),
+      records: () => openHistory(context, parsed.flag("ignorePartitions")),
       output: () => openOutput(1, context.env),
       clock: systemClock,
     }),
