@@ -33,14 +33,21 @@ export const environment = (site: string): Record<string, string | undefined> =>
   HYPERSHELL_LOGGING_TASKS: "false",
 });
 
+interface StartOptions {
+  readonly port?: number;
+  readonly stdin?: "pipe" | "ignore";
+  /** Added to that of the site. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 /** Resolves when it listens; port 0 is any. */
 export async function startServer(
   site: string,
   words: readonly string[],
-  { port = 0, stdin = "ignore" }: { readonly port?: number; readonly stdin?: "pipe" | "ignore" } = {},
+  { port = 0, stdin = "ignore", env = {} }: StartOptions = {},
 ): Promise<ServerRun> {
   const child = Bun.spawn([hs, "server", "-p", String(port), "-k", key, ...words], {
-    env: environment(site),
+    env: { ...environment(site), ...env },
     stdin,
     stdout: "ignore",
     stderr: "pipe",

@@ -10,6 +10,7 @@ import { systemClock } from "../src/base/clock.ts";
 import { newId } from "../src/base/ids.ts";
 import { openStore } from "../src/store/open.ts";
 import type { NewTask } from "../src/task/task.ts";
+import { noPostgres, type Postgres, startPostgres } from "../test/systems/postgres.ts";
 import { median, megabytes, statusBytes, table } from "./bench-measure.ts";
 import type { ClientsReport } from "./bench-clients.ts";
 import { anyCertificate, key, type ServerRun, startClients, startServer } from "./bench-server.ts";
@@ -20,10 +21,13 @@ const { values: flags } = parseArgs({
     clients: { type: "string", default: "1,10,100,1000" },
     tasks: { type: "string", default: "300000" },
     stored: { type: "string", default: "100000" },
+    stores: { type: "string", default: "none,sqlite,postgres" },
+    tls: { type: "string", default: "yes,no" },
     executors: { type: "string", default: "192" },
   },
 });
 const parts = flags.only.split(",");
+const stores = flags.stores.split(",");
 const executors = Number(flags.executors);
 const place = mkdtempSync(join(tmpdir(), "hs-bench-"));
 let runs = 0;
@@ -38,11 +42,12 @@ interface Rate {
   readonly spread: string;
 }
 
-async function measureRate(clients: number, tasks: number, stored: boolean, tls: boolean): Promise<Rate> {
+/** What the server is told of its database, in words and environment. */
+type Stored = { readonly words: readonly string[]; readonly env: Readonly<Record<string, string>> };
+
+async function measureRate(clients: number, tasks: number, { words, env }: Stored, tls: boolean): Promise<Rate> {
   // The tasks come when all clients are there: what is measured is the flow, not who came first.
-  const server = await startServer(newSite(), ["-", ...(stored ? [] : ["--no-db"]), ...(tls ? [] : ["--no-tls"])], {
-    stdin: "pipe",
-  });
+  const server = await startServer(newSite(), ["-", ...words, ...(tls ? [] : ["--no-tls"])], { stdin: "pipe", env });
   let registeredSeconds = Number.NaN;
   let done: Extract<ClientsReport, { kind: "done" }> | null = null;
   let peakBytes: number | null = null;
@@ -74,15 +79,26 @@ async function measureRate(clients: number, tasks: number, stored: boolean, tls:
   };
 }
 
+const names: Readonly<Record<string, string>> = { none: "no database", sqlite: "SQLite", postgres: "PostgreSQL" };
+let postgres: Postgres | null = null;
+
+/** A database of its own for each run. That of PostgreSQL waits for the disk, as Debian has it. */
+async function storedIn(store: string): Promise<Stored> {
+  if (store === "none") return { words: ["--no-db"], env: {} };
+  if (store === "sqlite") return { words: [], env: {} };
+  postgres ??= await startPostgres({ settings: ["fsync = on"] });
+  return { words: ["--initdb"], env: postgres.env(await postgres.create()) };
+}
+
 async function rates(): Promise<void> {
   const rows: string[][] = [];
-  for (const tls of [true, false]) {
-    for (const stored of [false, true]) {
+  for (const tls of flags.tls.split(",").map((word) => word === "yes")) {
+    for (const store of stores) {
       for (const clients of flags.clients.split(",").map(Number)) {
-        const tasks = Number(stored ? flags.stored : flags.tasks);
-        const rate = await measureRate(clients, tasks, stored, tls);
+        const tasks = Number(store === "none" ? flags.tasks : flags.stored);
+        const rate = await measureRate(clients, tasks, await storedIn(store), tls);
         rows.push([
-          `${tls ? "TLS" : "no TLS"}, ${stored ? "SQLite" : "no database"}`,
+          `${tls ? "TLS" : "no TLS"}, ${names[store]}`,
           String(clients),
           String(tasks),
           Math.round(rate.perSecond).toLocaleString("en-US"),
@@ -204,9 +220,11 @@ async function latencies(): Promise<void> {
   console.log(table("From a new task to its start, server idle", ["submitted by", "median", "p99", "wanted"], rows));
 }
 
+if (stores.includes("postgres") && noPostgres !== null) throw new Error(`${noPostgres} here: leave out with --stores`);
 try {
   if (parts.includes("rate")) await rates();
   if (parts.includes("latency")) await latencies();
 } finally {
+  await (postgres as Postgres | null)?.[Symbol.asyncDispose]();
   rmSync(place, { recursive: true, force: true });
 }
