@@ -44,24 +44,26 @@ const hashLimit = 16;
 const mapLimit = 10_000;
 
 /** Where a walk goes on: after this row, in its direction. */
-interface Place {
+export interface Place {
   readonly time: string;
   readonly id: string;
 }
 
 export interface PostgresRecords extends Records {
-  /** Rows that match, in portions: submit_time and id, then `fields`, as the driver gives them. */
-  portions(selection: Selection, fields: readonly TaskField[]): AsyncGenerator<readonly Row[]>;
+  /** Rows that match, in portions: submit_time and id, then `fields`, as the driver gives them. `after`: those behind it in order of insertion. */
+  portions(selection: Selection, fields: readonly TaskField[], after?: Place | null): AsyncGenerator<readonly Row[]>;
 }
 
 export interface RecordsOptions {
   readonly ignorePartitions: boolean;
+  /** Told each partition that is found. */
+  readonly debug?: ((text: string) => void) | null;
 }
 
 /** `task_1`, `task_2`, ... that are like `task`, by number: finished tasks of former times, see upkeep.ts. */
 export async function partitionsOf(query: PostgresConnection["query"]): Promise<readonly string[]> {
   const rows = await query(
-    `select relname from pg_class where relnamespace = current_schema()::regnamespace and relkind = 'r' and relname ~ '^task_[1-9][0-9]{0,8}$'
+    `select relname from pg_class where relnamespace = (select oid from pg_namespace where nspname = current_schema()) and relkind = 'r' and relname ~ '^task_[1-9][0-9]{0,8}$'
      and (select count(*) from pg_attribute where attrelid = pg_class.oid and attnum > 0 and not attisdropped and attname = any ($1::text[])) = $2::int
      order by substr(relname, 6)::int`,
     [taskFields, taskFields.length],
@@ -69,28 +71,107 @@ export async function partitionsOf(query: PostgresConnection["query"]): Promise<
   return rows.map(([name]) => String(name));
 }
 
-/** Of all tasks, archived ones too, unless they are to be ignored. */
-export function postgresRecords(connection: PostgresConnection, { ignorePartitions }: RecordsOptions): Records {
+/** Of all tasks, archived ones too, unless they are to be ignored: what is current first, then what was archived, by number. */
+export function postgresRecords(connection: PostgresConnection, { ignorePartitions, debug }: RecordsOptions): Records {
   const main = recordsOf(connection, "task");
   if (ignorePartitions) return main;
-  const part = (table: string) => async (): Promise<OpenPart> => ({
-    ...recordsOf(connection, table),
-    close: async () => undefined,
-  });
-  const all = async (): Promise<Records> => {
-    const parts = (await partitionsOf(connection.query)).map(part);
-    return parts.length === 0 ? main : unionRecords(main, () => parts);
-  };
+  const told = new Set<string>();
+  const partOf = (table: string): PostgresRecords => recordsOf(connection, table);
+
+  async function partitions(): Promise<readonly string[]> {
+    const tables = await partitionsOf(connection.query);
+    for (const table of tables) {
+      if (!told.has(table)) debug?.(`Attached database partition (${table} in ${connection.place})`);
+      told.add(table);
+    }
+    return tables;
+  }
+
+  /**
+   * In order of insertion. A rotation may overtake it: what it has moved, and what was still to come, comes from its table, from the place
+   * on that was reached when the table was not there yet.
+   */
+  async function* inTurn(selection: Selection, fields: readonly TaskField[]): AsyncGenerator<readonly Row[]> {
+    const late = new Map<string, { readonly after: Place | null; readonly seen: ReadonlySet<unknown> }>();
+    const early = new Set(await partitions());
+    let tables: readonly string[] = [];
+    let place: Place | null = null;
+    const look = async (seen: ReadonlySet<unknown>): Promise<void> => {
+      tables = await partitions();
+      for (const table of tables) if (!early.has(table) && !late.has(table)) late.set(table, { after: place, seen });
+    };
+    let left = selection.limit ?? Number.POSITIVE_INFINITY;
+    for await (const rows of main.portions(selection, fields)) {
+      await look(new Set(rows.map(([, id]) => id)));
+      yield rows;
+      left -= rows.length;
+      place = placeOf(rows.at(-1)!);
+    }
+    if (left <= 0) return;
+    await look(new Set());
+    for (const table of tables) {
+      const { after = null, seen = null } = late.get(table) ?? {};
+      // Some of those that come may be left out.
+      const limit = left === Number.POSITIVE_INFINITY ? null : left + (seen?.size ?? 0);
+      for await (const rows of partOf(table).portions({ ...selection, limit }, fields, after)) {
+        const fresh = seen === null ? rows : rows.filter(([, id]) => !seen.has(id));
+        yield fresh.length > left ? fresh.slice(0, left) : fresh;
+        left -= fresh.length;
+        if (left <= 0) return;
+      }
+    }
+  }
+
   return {
     async *search(query) {
-      yield* (await all()).search(query);
+      if (query.orderBy === null) {
+        yield* shown(inTurn(query, query.fields), query.fields);
+        return;
+      }
+      const parts = (await partitions()).map((table) => async (): Promise<OpenPart> => ({
+        ...partOf(table),
+        close: async () => undefined,
+      }));
+      yield* unionRecords(main, () => parts).search(query);
     },
-    count: async (query) => (await all()).count(query),
-    find: async (id) => (await main.find(id)) ?? (await all()).find(id),
+    async count(selection) {
+      for (;;) {
+        const tables = await partitions();
+        let count = await main.count(selection);
+        for (const table of tables) count += await partOf(table).count(selection);
+        // A rotation in between: nobody knows which of its rows were counted.
+        if ((await partitions()).length === tables.length)
+          return selection.limit === null ? count : Math.min(count, selection.limit);
+      }
+    },
+    async find(id) {
+      const current = await main.find(id);
+      if (current !== null) return current;
+      for (const table of await partitions()) {
+        const archived = await partOf(table).find(id);
+        if (archived !== null) return archived;
+      }
+      return null;
+    },
     async *tagSets() {
-      yield* (await all()).tagSets();
+      yield* main.tagSets();
+      for (const table of await partitions()) yield* partOf(table).tagSets();
     },
   };
+}
+
+async function* shown(
+  portions: AsyncIterable<readonly Row[]>,
+  fields: readonly TaskField[],
+): AsyncGenerator<readonly Value[]> {
+  const show = fields.map(displayOf);
+  for await (const rows of portions) {
+    for (const row of rows) {
+      const cells = new Array<Value>(show.length);
+      for (let i = 0; i < show.length; i++) cells[i] = show[i]!(row[i + 2] ?? null);
+      yield cells;
+    }
+  }
 }
 
 /** Of one table. */
@@ -153,7 +234,11 @@ export function recordsOf(connection: PostgresConnection, table: string): Postgr
     return { kind: "hashes", hashes };
   }
 
-  async function* portions(selection: Selection, fields: readonly TaskField[]): AsyncGenerator<readonly Row[]> {
+  async function* portions(
+    selection: Selection,
+    fields: readonly TaskField[],
+    after: Place | null = null,
+  ): AsyncGenerator<readonly Row[]> {
     const { where: conditions, orderBy, descending, limit } = selection;
     const { tests, unique, ...where } = whereOf(conditions, () => "");
     const shape: Shape = { conditions, fields, tested: [...fields, ...tests.map(({ field }) => field)] };
@@ -162,7 +247,7 @@ export function recordsOf(connection: PostgresConnection, table: string): Postgr
     const found =
       unique || (orderBy !== null && orderBy !== "submit_time")
         ? sorted(shape, selection, tests.length === 0)
-        : walk(shape, orderBy !== null && descending, () => left);
+        : walk(shape, orderBy !== null && descending, after, () => left);
     for await (const rows of found) {
       let passed = tests.length === 0 ? rows : rows.filter((row) => passes(tests, row, 2 + fields.length));
       if (passed.length > left) passed = passed.slice(0, left);
@@ -192,7 +277,12 @@ export function recordsOf(connection: PostgresConnection, table: string): Postgr
   }
 
   /** In order of insertion, or by time of submission downwards. `left`: how many rows are still wanted. */
-  async function* walk(shape: Shape, descending: boolean, left: () => number): AsyncGenerator<readonly Row[]> {
+  async function* walk(
+    shape: Shape,
+    descending: boolean,
+    after: Place | null,
+    left: () => number,
+  ): AsyncGenerator<readonly Row[]> {
     const branches = await branchesOf(
       shape.conditions,
       whereOf(shape.conditions, () => ""),
@@ -201,7 +291,7 @@ export function recordsOf(connection: PostgresConnection, table: string): Postgr
     const plain = branches.kind === "conditions" && shape.conditions.every((each) => covers(each));
     const wanted = shape.tested.length === shape.fields.length;
     let [page, stretch] = [firstPage, firstStretch];
-    for (let place: Place | null = null; ;) {
+    for (let place = after; ;) {
       const end: Place | null = plain ? null : await ahead(branches, descending, place, stretch);
       const size: number = wanted ? Math.min(page, left()) : page;
       const rows = await ask(pageOf(shape, branches, descending, place, end, size));
@@ -298,16 +388,7 @@ export function recordsOf(connection: PostgresConnection, table: string): Postgr
   return {
     portions,
 
-    async *search(query: RecordQuery) {
-      const show = query.fields.map(displayOf);
-      for await (const rows of portions(query, query.fields)) {
-        for (const row of rows) {
-          const shown = new Array<Value>(show.length);
-          for (let i = 0; i < show.length; i++) shown[i] = show[i]!(row[i + 2] ?? null);
-          yield shown;
-        }
-      }
-    },
+    search: (query: RecordQuery) => shown(portions(query, query.fields), query.fields),
 
     async count(selection) {
       const { where: conditions, limit } = selection;
@@ -418,17 +499,18 @@ function walkOrder(descending: boolean): string {
   return descending ? "order by submit_time desc, id" : "order by submit_time, id";
 }
 
-function beyond(place: Place | null, descending: boolean, bind: Bind): string {
+/** Times stand in it twice: of pairs the planner makes no range, and takes a narrow one for half of the table. */
+export function beyond(place: Place | null, descending: boolean, bind: Bind): string {
   if (place === null) return "true";
   const [time, id] = [`${bind(place.time)}::timestamptz`, `${bind(place.id)}::uuid`];
-  if (!descending) return `(submit_time, id) > (${time}, ${id})`;
+  if (!descending) return `submit_time >= ${time} and (submit_time, id) > (${time}, ${id})`;
   return `submit_time <= ${time} and (submit_time < ${time} or id > ${id})`;
 }
 
-function upTo(place: Place | null, descending: boolean, bind: Bind): string {
+export function upTo(place: Place | null, descending: boolean, bind: Bind): string {
   if (place === null) return "true";
   const [time, id] = [`${bind(place.time)}::timestamptz`, `${bind(place.id)}::uuid`];
-  if (!descending) return `(submit_time, id) <= (${time}, ${id})`;
+  if (!descending) return `submit_time <= ${time} and (submit_time, id) <= (${time}, ${id})`;
   return `submit_time >= ${time} and (submit_time > ${time} or id <= ${id})`;
 }
 
@@ -443,7 +525,7 @@ function orderOf(field: TaskField): string {
   return kindOf(field) === "text" ? `${column(field)} collate "C"` : column(field);
 }
 
-function placeOf(row: Row): Place {
+export function placeOf(row: Row): Place {
   return { time: instantText(Number(row[0])), id: String(row[1]) };
 }
 

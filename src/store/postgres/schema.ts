@@ -218,7 +218,9 @@ const creating = "select pg_advisory_xact_lock(4850183214)";
 
 /** What stands in the schema that statements look into first. */
 async function present(query: Query): Promise<Set<string>> {
-  const rows = await query("select relname from pg_class where relnamespace = current_schema()::regnamespace");
+  const rows = await query(
+    "select relname from pg_class where relnamespace = (select oid from pg_namespace where nspname = current_schema())",
+  );
   return new Set(rows.map(([name]) => String(name)));
 }
 
