@@ -255,7 +255,10 @@ function receive(state: ClientState, message: ServerMessage, now: number, effect
         state.rateAt = now;
         state.finished = 0;
       }
-      for (const task of message.tasks) state.inbox.push(task);
+      for (const task of message.tasks) {
+        forgetOutcome(state, task.id);
+        state.inbox.push(task);
+      }
       return;
     case "ack":
       for (const { id, lease } of message.tasks) {
@@ -271,6 +274,11 @@ function receive(state: ClientState, message: ServerMessage, now: number, effect
     default:
       unreachable(message);
   }
+}
+
+/** A task is to be run anew: what came of it here before, and was not acknowledged, is of no interest any more. */
+function forgetOutcome(state: ClientState, id: string): void {
+  if (state.unacked.delete(id)) state.outbox = state.outbox.filter((outcome) => outcome.id !== id);
 }
 
 /** What has not begun is given back; what runs is stopped, and its outcome told. */
@@ -368,7 +376,8 @@ function end(state: ClientState, outcome: Outcome, now: number, effects: ClientE
     effects.push({ kind: "forget", id: outcome.id });
   }
   // What ended by itself before its signal was not cut off. After it even status 0 may mean "stopped, as you wished".
-  if (entry.returned && outcome.completionTime >= entry.stoppedAt) {
+  const again = entry.returned && [...state.inbox.values()].some(({ id }) => id === outcome.id);
+  if (again || (entry.returned && outcome.completionTime >= entry.stoppedAt)) {
     state.outboxReturned.push({ id: outcome.id, lease: outcome.lease });
     state.owesCredit = true;
     return;

@@ -191,6 +191,8 @@ function takeClaim(state: ServerState, answer: Claim, now: number, effects: Serv
   state.claimStale = false;
   const adopted = state.adopted.size === 0 ? null : new Set(state.adopted);
   state.adopted.clear();
+  const early = state.recalls.early.size === 0 ? null : new Map(state.recalls.early);
+  state.recalls.early.clear();
   switch (answer.kind) {
     case "claimed":
       state.claim = answer.tasks.length > 0 || stale ? { at: "due" } : { at: "blocked", since: now };
@@ -200,6 +202,13 @@ function takeClaim(state: ServerState, answer: Claim, now: number, effects: Serv
         if (adopted?.has(task.id) === true) {
           // Its client has it, or is gone again: whether the claim came before or after the return, nobody is left with the task but the store.
           if (!state.holders.has(task.id)) giveBack(state, task);
+          continue;
+        }
+        const recall = early?.get(task.id);
+        if (recall !== undefined) {
+          // It was this server's for a moment. A store that no longer has it so takes no notice.
+          if (recall === "cancelled") state.counts.cancelled++;
+          giveBack(state, task);
           continue;
         }
         forgetOld(state, task.id, effects);
@@ -310,7 +319,7 @@ function conclude(state: ServerState, now: number, effects: ServerEffect[]): voi
     if (!finite || state.claim.at !== "empty") return;
     close(state, "finish", "all tasks are done", now, effects);
   }
-  if (state.clients.size > 0 || state.claim.at === "asked") return;
+  if (state.clients.size > 0 || state.claim.at === "asked" || state.recalls.at !== "idle") return;
   state.phase = { at: "done" };
   effects.push({ kind: "finish" });
 }

@@ -51,6 +51,7 @@ export function takeRecalls(state: ServerState, list: readonly Recall[], effects
   const counts = { cancelled: 0, reverted: 0, deleted: 0, changed: 0, adopted: 0, stopped: 0 };
   const last = new Map(list.map(({ id, kind }) => [id, kind]));
   for (const [id, kind] of last) {
+    if (state.claim.at === "asked") recalls.early.set(id, kind);
     const task = waiting.get(id) ?? null;
     const holder = state.holders.get(id) ?? null;
     const held = holder?.held.get(id) ?? null;

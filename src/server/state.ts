@@ -9,7 +9,7 @@
  */
 import { assert } from "../base/assert.ts";
 import { type Deque, deque } from "../base/deque.ts";
-import type { Completion, Scope } from "../store/store.ts";
+import type { Completion, Recall, Scope } from "../store/store.ts";
 import type { ClaimedTask, Outcome } from "../task/task.ts";
 import type { ClientMessage, Lease } from "../wire/message.ts";
 
@@ -159,7 +159,12 @@ export interface ServerState {
    * News of tasks that others changed. `due`: there may be some; `told`: the next commit tells the store that they are dealt with, `settling`: that
    * commit is under way.
    */
-  readonly recalls: { due: boolean; at: "idle" | "asked" | "told" | "settling" };
+  readonly recalls: {
+    due: boolean;
+    at: "idle" | "asked" | "told" | "settling";
+    /** Those that came while a claim was under way, which may have taken the tasks before; and tasks whose outcome came then from who had them once. */
+    readonly early: Map<string, Recall["kind"] | "ended">;
+  };
   readonly outbox: {
     /** Dispatches that the store does not know of yet, oldest first, by task. */
     readonly assigned: Map<string, Dispatch>;
@@ -212,7 +217,7 @@ export function newState(
     estatesUntil: now + settings.graceMs,
     burying: 0,
     intakes: 0,
-    recalls: { due: false, at: "idle" },
+    recalls: { due: false, at: "idle", early: new Map() },
     outbox: { assigned: new Map(), completed: [], reverted: [], recalled: [] },
     settling: null,
     settlingFrees: false,

@@ -115,6 +115,40 @@ export function adoptionConformance(title: string, open: () => Promise<OpenedSto
         expect(await store.commit(makeCommit({ completed: [completion(one)] }))).toEqual({ refused: [] });
       });
 
+      test("a server that was told nothing yet of what it lost claims nothing, until it says that it has dealt with it", async () => {
+        if (!store.durable) return;
+        await store.addServer(makeServer(other));
+        const [lost, waiting] = makeTasks(2) as [NewTask, NewTask];
+        await store.insert([lost, waiting]);
+        await store.claim(request({ serverId: other, limit: 1 }));
+        await store.adopt(adoption([lost], { finished: [lost.id] }));
+        expect(await store.claim(request({ serverId: other }))).toEqual({ kind: "recalled" });
+        const [recall] = await store.recalls(other);
+        expect(await store.recalls(other)).toEqual([recall!]);
+        // Given back by who no longer has it, it stays with who has it.
+        await store.commit(makeCommit({ serverId: other, reverted: [lost.id], recalled: [recall!.number] }));
+        expect(await store.recalls(other)).toEqual([]);
+        expect(ids(claimed(await store.claim(request({ serverId: other }))))).toEqual([waiting.id]);
+      });
+
+      test("who takes a task back again hears no more of its loss, and the end of a server ends its news", async () => {
+        if (!store.durable) return;
+        await store.addServer(makeServer(other));
+        const [task, second] = makeTasks(2) as [NewTask, NewTask];
+        await store.insert([task, second]);
+        await store.claim(request({ serverId: other }));
+        const both = { finished: [task.id, second.id] };
+        await store.adopt(adoption([task, second], both));
+        expect((await store.recalls(other)).length).toBe(2);
+        await store.adopt(adoption([task], { finished: [task.id], serverId: other, from: [other] }));
+        expect((await store.recalls(other)).map(({ id }) => id)).toEqual([second.id]);
+        expect((await store.recalls(serverId)).map(({ id }) => id)).toEqual([task.id]);
+        await store.endServer(other);
+        expect(await store.recalls(other)).toEqual([]);
+        await store.buryServer(serverId);
+        expect(await store.recalls(serverId)).toEqual([]);
+      });
+
       test("tasks of a dead server are held by its successor, as they were scheduled, and nobody else's", async () => {
         await store.addServer(makeServer(dead));
         const tasks = makeTasks(4);

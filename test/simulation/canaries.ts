@@ -36,6 +36,12 @@ export const canaries: Readonly<Record<string, Partial<Reactors>>> = {
     effects.filter((effect) => effect.kind !== "send" || effect.message.kind !== "drop"),
   ),
 
+  "a server that asks for no recalls": server((effects) => effects.filter(({ kind }) => kind !== "recalls")),
+
+  "a server that stops nothing that is cancelled": server((effects) =>
+    effects.filter((effect) => effect.kind !== "send" || effect.message.kind !== "cancel"),
+  ),
+
   "a server that waits for no grace": {
     server(state, events, now) {
       state.graceAt = Math.min(state.graceAt, now);

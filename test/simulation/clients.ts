@@ -66,7 +66,11 @@ export function clientIn(
   let last: ClientState | null = null;
   /** Somebody is in a hurry: outcomes are not waited for. */
   let hurried = false;
-  const executor = simulatedExecutor(world, process, () => id, judge, plan);
+  const executor = simulatedExecutor(world, process, () => id, judge, {
+    ...plan,
+    slowestMs: plan.latencyMs + plan.slowMs,
+    quiet: plan.faults.length === 0 && plan.failingCalls.size === 0,
+  });
   process.onEnd(() => judge.clientEnded(id));
   const client = runClient({
     connect,

@@ -30,6 +30,9 @@ test(`whatever happens, every task has one outcome and everybody goes home in ti
     "task repeated": 500,
     "estate given up": 100,
     "outcome refused": 100,
+    "task cancelled while it ran": 50,
+    "task reverted while it ran": 50,
+    "task deleted while it ran": 50,
   };
   for (const [sight, times] of Object.entries(often) as [Sight, number][])
     expect([sight, (seen.get(sight) ?? 0) >= times]).toEqual([sight, true]);

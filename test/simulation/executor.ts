@@ -15,10 +15,17 @@ export interface Habits {
   readonly usualMs: number;
   /** Longest time of those few that take longer. */
   readonly longMs: number;
+  /** Nothing goes wrong: whoever is told something hears it. */
+  readonly quiet: boolean;
+  /** Longest way of a message, or of a question to the database, milliseconds. */
+  readonly slowestMs: number;
 }
 
 /** A limit is kept by a timer, and a signal takes its time. */
 const slackMs = 1000;
+/** Where nothing goes wrong a client hears within this time that a task is to stop, milliseconds; each message and each question takes its own. */
+const heardMs = 1000;
+const messages = 6;
 const numbers = { SIGINT: 2, SIGTERM: 15, SIGKILL: 9 } as const;
 
 export function simulatedExecutor(
@@ -44,6 +51,12 @@ export function simulatedExecutor(
       const overMs = task.timeout === null ? 0 : world.now() - startTime - task.timeout * 1000;
       if (overMs > slackMs && process.stops === stops)
         assert(execution.stopped, `task ${task.id} is not left to itself ${overMs} ms after its limit`);
+      const since = judge.unwantedSince(execution);
+      if (since !== null && habits.quiet && !execution.stopped)
+        assert(
+          world.now() - since < heardMs + messages * habits.slowestMs,
+          `task ${task.id} does not run on when nobody wants it`,
+        );
       world.trace(() => `${process.name} ---- ends ${task.id} with ${exitStatus}`);
       const outcome: Outcome = {
         id: task.id,

@@ -26,6 +26,7 @@ export interface Execution {
   /** A signal was sent to it. */
   stopped: boolean;
   over: boolean;
+  unwantedSince: number | null;
 }
 
 export interface Ledger {
@@ -37,6 +38,10 @@ export interface Ledger {
   lose(clientId: string, serverId?: string): void;
   /** The client is no more, and nothing of what it had. */
   clientEnded(clientId: string): void;
+  /** A person changes the task: whoever has it may lose it. */
+  meddle(taskId: string, kind: string, now: number): void;
+  /** Since when nobody wants what it runs; null: somebody does, or it cannot know. */
+  unwantedSince(execution: Execution): number | null;
   acknowledged(tasks: readonly Lease[]): void;
   /** All that still run. */
   running(): number;
@@ -56,7 +61,10 @@ export type Sight =
   | "task fenced"
   | "client evicted"
   | "estate given up"
-  | "task repeated";
+  | "task repeated"
+  | "task cancelled while it ran"
+  | "task reverted while it ran"
+  | "task deleted while it ran";
 
 export interface ServerWatch {
   before(events: readonly ServerEvent[], now: number): void;
@@ -88,6 +96,8 @@ export function ledger(model: Model): Ledger {
   const grants = new Map<string, Grant>();
   const grantsOf = new Map<string, Grant[]>();
   const executions = new Map<string, Execution[]>();
+  /** When a person last changed a task. */
+  const meddled = new Map<string, number>();
   const seen = new Map<Sight, number>();
   let running = 0;
   let startedAt = 0;
@@ -98,12 +108,14 @@ export function ledger(model: Model): Ledger {
 
   function grant(serverId: string, clientId: string, task: Assignment): void {
     const row = model.row(task.id);
-    assert(row !== undefined, "only stored tasks are handed out");
+    // Of what a person does a server hears a little later.
+    const meddledWith = meddled.has(task.id);
+    assert(row !== undefined || meddledWith, "only stored tasks are handed out");
     // Of what another has recorded a server hears a little later.
-    const ended = row.ended !== null && row.endedBy === serverId;
+    const ended = row !== undefined && row.ended !== null && row.endedBy === serverId;
     assert(!ended, `task ${task.id} is not handed out after its outcome was recorded`);
     assert(!grants.has(key(task)), "each dispatch of a task has a lease of its own");
-    const made: Grant = { taskId: task.id, lease: task.lease, clientId, serverId, lost: false };
+    const made: Grant = { taskId: task.id, lease: task.lease, clientId, serverId, lost: meddledWith };
     grants.set(key(task), made);
     const others = grantsOf.get(clientId);
     if (others === undefined) grantsOf.set(clientId, [made]);
@@ -133,7 +145,7 @@ export function ledger(model: Model): Ledger {
         earlier.some((other) => other.grant.lost),
         `task ${task.id} starts after its outcome was recorded, although nobody was lost`,
       );
-    const execution: Execution = { grant: own, stopped: false, over: false };
+    const execution: Execution = { grant: own, stopped: false, over: false, unwantedSince: null };
     executions.set(task.id, [...earlier, execution]);
     running++;
     return execution;
@@ -261,6 +273,15 @@ export function ledger(model: Model): Ledger {
     start,
     ended,
     lose,
+    meddle(taskId, kind, now) {
+      meddled.set(taskId, now);
+      for (const execution of executions.get(taskId) ?? []) {
+        if (!execution.over && kind !== "changed") see(`task ${kind} while it ran` as Sight);
+        execution.unwantedSince ??= kind === "changed" ? null : now;
+      }
+      for (const each of grants.values()) if (each.taskId === taskId) each.lost = true;
+    },
+    unwantedSince: ({ unwantedSince }) => unwantedSince,
     clientEnded(clientId) {
       lose(clientId);
       for (const each of grantsOf.get(clientId) ?? []) {
@@ -269,8 +290,14 @@ export function ledger(model: Model): Ledger {
       }
     },
     acknowledged(tasks) {
-      for (const { id } of tasks)
-        assert((model.row(id)?.ended ?? null) !== null, `task ${id} is acknowledged when it is recorded`);
+      for (const lease of tasks) {
+        const row = model.row(lease.id);
+        // Of a task that another server has taken over, with an outcome or the client that runs it, no second outcome is wanted.
+        const elsewhere =
+          row !== undefined && row.serverId !== null && row.serverId !== grants.get(key(lease))?.serverId;
+        const recorded = (row?.ended ?? null) !== null;
+        assert(recorded || elsewhere || meddled.has(lease.id), `task ${lease.id} is acknowledged when it is recorded`);
+      }
     },
     running: () => running,
     startedAt: () => startedAt,

@@ -10,10 +10,11 @@ import type {
   Commit,
   CommitReport,
   Completion,
+  Recall,
   Scope,
   ServerRow,
 } from "../../src/store/store.ts";
-import { type ClaimedTask, isFailure, type NewTask, type Submission } from "../../src/task/task.ts";
+import { type ClaimedTask, isFailure, type NewTask, sentinel, type Submission } from "../../src/task/task.ts";
 
 export interface Row {
   readonly task: NewTask;
@@ -40,6 +41,8 @@ export interface Model {
   readonly servers: ReadonlyMap<string, ServerRow>;
   readonly clients: ReadonlyMap<string, ClientRow>;
   row(id: string): Row | undefined;
+  /** By a person. */
+  readonly deleted: ReadonlySet<string>;
   addSubmission(submission: Submission): void;
   submission(id: string): Submission | null;
   insert(tasks: readonly NewTask[]): void;
@@ -59,15 +62,32 @@ export interface Model {
   endClient(id: string, at: number, evicted: boolean): void;
   clientsOf(serverId: string): readonly string[];
   adopt(request: AdoptRequest): readonly ClaimedTask[];
+  onRecall(wake: () => void): void;
+  recalls(serverId: string): readonly Recall[];
+  /** As a person does it. */
+  edit(row: Row, kind: Exclude<Recall["kind"], "adopted">, at: number): void;
 }
 
 export function model(): Model {
   const rows: Row[] = [];
   const byId = new Map<string, Row>();
+  const deleted = new Set<string>();
   const submissions = new Map<string, Submission>();
   const servers = new Map<string, ServerRow>();
   const clients = new Map<string, ClientRow>();
   const listeners: (() => void)[] = [];
+  const recallListeners: (() => void)[] = [];
+  let recalls: (Recall & { readonly serverId: string })[] = [];
+  let lastRecall = 0;
+
+  /** Tells who holds the row. */
+  function recall(row: Row, kind: Recall["kind"]): void {
+    if (row.serverId === null || row.ended !== null || !servers.has(row.serverId)) return;
+    recalls.push({ number: ++lastRecall, id: row.task.id, kind, serverId: row.serverId });
+    for (const wake of recallListeners) wake();
+  }
+
+  const isRecalled = (serverId: string): boolean => recalls.some((each) => each.serverId === serverId);
 
   function add(task: NewTask): Row {
     assert(!byId.has(task.id), `the id of task ${task.id} is new`);
@@ -130,6 +150,7 @@ export function model(): Model {
     rows,
     servers,
     clients,
+    deleted,
     row: (id) => byId.get(id),
     addSubmission(submission) {
       if (!submissions.has(submission.id)) submissions.set(submission.id, submission);
@@ -145,14 +166,19 @@ export function model(): Model {
       const server = servers.get(id);
       if (server !== undefined) servers.set(id, { ...server, beatAt: at });
     },
-    endServer: (id) => void servers.delete(id),
+    endServer(id) {
+      servers.delete(id);
+      recalls = recalls.filter(({ serverId }) => serverId !== id);
+    },
     buryServer(id) {
       servers.delete(id);
+      recalls = recalls.filter(({ serverId }) => serverId !== id);
       return freeAll((row) => row.serverId === id);
     },
     revertOrphans: () => freeAll((row) => !servers.has(row.serverId!)),
     claim(request) {
       const { scope, serverId, group, limit, eager, at } = request;
+      if (isRecalled(serverId)) return { kind: "recalled" };
       const open = rows.filter((row) => row.ended === null).filter(inScope(scope, serverId));
       const waiting = open.filter((row) => row.serverId === null);
       if (waiting.length === 0) return { kind: "none", unfinished: open.length };
@@ -173,12 +199,17 @@ export function model(): Model {
       });
       return { kind: "claimed", group: next, tasks };
     },
-    commit({ serverId, at, assigned, completed, reverted }) {
+    commit({ serverId, at, assigned, completed, reverted, recalled }) {
       const refused: string[] = [];
+      const away = new Set(
+        recalls.flatMap((each) =>
+          each.serverId === serverId && ["reverted", "deleted", "adopted"].includes(each.kind) ? [each.id] : [],
+        ),
+      );
       for (const completion of completed) {
         const row = byId.get(completion.id);
-        assert(row !== undefined, "only tasks that exist are completed");
-        if (row.ended !== null) {
+        assert(row !== undefined || deleted.has(completion.id), "only tasks that exist are completed");
+        if (row === undefined || row.ended !== null || away.has(completion.id)) {
           refused.push(completion.id);
           continue;
         }
@@ -195,14 +226,15 @@ export function model(): Model {
       }
       for (const { id, clientId } of assigned) {
         const row = byId.get(id);
-        assert(row !== undefined, "only tasks that exist are assigned");
-        if (row.ended === null && row.serverId === serverId) row.clientId = clientId;
+        assert(row !== undefined || deleted.has(id), "only tasks that exist are assigned");
+        if (row !== undefined && row.ended === null && row.serverId === serverId) row.clientId = clientId;
       }
       for (const id of reverted) {
         const row = byId.get(id);
-        assert(row !== undefined, "only tasks that exist are given back");
-        if (row.ended === null && row.serverId === serverId) free(row);
+        assert(row !== undefined || deleted.has(id), "only tasks that exist are given back");
+        if (row !== undefined && row.ended === null && row.serverId === serverId) free(row);
       }
+      recalls = recalls.filter(({ number }) => !recalled.includes(number));
       return { refused };
     },
     retryFailures(scope, attempts, at, newId) {
@@ -247,6 +279,8 @@ export function model(): Model {
         const holder = row.serverId;
         const moves = (row.clientId === clientId || finished.includes(id)) && holder !== serverId;
         if (holder !== null && !from.includes(holder) && servers.has(holder) && !moves) continue;
+        if (moves) recall(row, "adopted");
+        recalls = recalls.filter((each) => each.serverId !== serverId || each.id !== id || each.kind !== "adopted");
         row.serverId = serverId;
         row.scheduleTime ??= at;
         row.clientId = clientId;
@@ -254,6 +288,42 @@ export function model(): Model {
       }
       return tasks;
     },
+    onRecall: (wake) => void recallListeners.push(wake),
+    recalls: (serverId) => recalls.filter((each) => each.serverId === serverId),
+    edit(row, kind, at) {
+      recall(row, kind);
+      if (kind === "cancelled") {
+        row.ended = cancellation(row.task.id, at);
+        row.endedBy = "a person";
+      } else if (kind === "reverted") {
+        free(row);
+      } else if (kind === "deleted") {
+        deleted.add(row.task.id);
+        byId.delete(row.task.id);
+        rows.splice(rows.indexOf(row), 1);
+      }
+      wakeAll();
+    },
+  };
+}
+
+function cancellation(id: string, at: number): Completion {
+  return {
+    id,
+    clientId: "",
+    clientHost: "",
+    command: null,
+    startTime: null,
+    completionTime: at,
+    exitStatus: sentinel.cancelled,
+    outpath: null,
+    errpath: null,
+    csvpath: null,
+    coresMax: null,
+    memoryMax: null,
+    waited: null,
+    duration: null,
+    retry: null,
   };
 }
 

@@ -35,6 +35,8 @@ export interface Plan {
   readonly servers: number;
   /** How long a client with tasks waits for its server alone. */
   readonly loyalMs: number;
+  /** How often somebody changes a task by hand. */
+  readonly edits: number;
   /** Clients at the beginning, and submitters that come over the network. */
   readonly clients: number;
   readonly submitters: number;
@@ -77,10 +79,14 @@ export function draw(rng: Random): Plan {
   const enough = Math.round((clients * 2.5 * windowMs) / (0.45 * usualMs + 0.05 * longMs));
   const tasks = rng.chance(0.8) ? Math.min(enough, 150) : rng.between(0, 5);
   const busy = pick(0, 2, 6, 12, 25);
+  const edits = durable && rng.chance(0.3) ? rng.between(1, 20) : 0;
+  /** What people do shows best where nothing goes wrong. */
+  const calm = edits > 0 && rng.chance(0.4);
   const faults: Fault[] = [];
-  for (let i = 0; i < busy; i++) faults.push(drawFault(rng, rng.between(epoch, calmAt), durable, { evictMs, graceMs }));
+  for (let i = 0; i < (calm ? 0 : busy); i++)
+    faults.push(drawFault(rng, rng.between(epoch, calmAt), durable, { evictMs, graceMs }));
   const failingCalls = new Set<number>();
-  if (rng.chance(0.4)) {
+  if (!calm && rng.chance(0.4)) {
     for (let i = rng.between(1, 12); i > 0; i--) {
       const first = rng.between(1, 400);
       for (let n = rng.between(1, 3); n > 0; n--) failingCalls.add(first + n);
@@ -111,6 +117,7 @@ export function draw(rng: Random): Plan {
     longMs,
     servers: durable && mode !== "finite" && mode !== "local" && rng.chance(0.4) ? 2 : 1,
     loyalMs: pick(0, graceMs / 2, graceMs * 2),
+    edits,
     clients,
     submitters: rng.chance(0.3) ? rng.between(1, 2) : 0,
     idling: pick(0, 0, 0.5),

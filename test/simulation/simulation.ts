@@ -15,6 +15,7 @@ import { type Death, draw, type Fault, type Mode, type Plan } from "./plan.ts";
 import { random } from "./random.ts";
 import { type ServerEnd, type ServerRun, startServer } from "./servers.ts";
 import { submit, submitByQueue } from "./submitters.ts";
+import { editSome } from "./users.ts";
 import { epoch, world } from "./world.ts";
 
 export interface Summary {
@@ -269,6 +270,12 @@ function operate(seed: number, cluster: Cluster): Summary {
       disturbed(its.now() + 30_000);
       if (closedAt === null) submitByQueue(cluster, rng.between(1, 20));
     });
+  for (let n = plan.edits; n > 0; n--)
+    its.at(rng.between(epoch, plan.calmAt), () => {
+      if (closedAt !== null) return;
+      disturbed();
+      editSome(cluster);
+    });
   its.at(epoch, () => addServer(0, plan.mode, feeds));
   for (let address = 1; address < plan.servers; address++)
     its.at(epoch + rng.between(0, 5000), () => {
@@ -337,7 +344,9 @@ function judgeRows(
   for (const row of rows.rows) {
     const { id, group, attempt, submitId } = row.task;
     if (finite && submitId !== servers[0]?.id) {
-      assert(row.ended === null && row.serverId === null, `task ${id} of somebody else is left alone`);
+      // But for what a person did.
+      const still = row.ended === null || row.endedBy === "a person";
+      assert(still && row.serverId === null, `task ${id} of somebody else is left alone`);
       continue;
     }
     if (row.ended === null) {

@@ -56,8 +56,11 @@ export function storage(world: World, process: Process, model: Model, weather: W
       model.onInsert(() => {
         if (process.at !== "ended") world.at(world.now() + rng.between(0, noticeMs), () => process.enter(wake));
       }),
-    onRecall: () => undefined,
-    recalls: () => Promise.resolve([]),
+    onRecall: (wake) =>
+      model.onRecall(() => {
+        if (process.at !== "ended") world.at(world.now() + rng.between(0, noticeMs), () => process.enter(wake));
+      }),
+    recalls: (serverId) => call("recalls", () => model.recalls(serverId)),
     addServer: (server) => call("addServer", () => model.addServer(server)),
     beatServer: (id, at) => call("beatServer", () => model.beatServer(id, at)),
     endServer: (id) => call("endServer", () => model.endServer(id)),
