@@ -2,7 +2,7 @@
  * The way to a database: which one the settings name, and opening it. The driver is loaded only when a database is opened.
  */
 import { resolve } from "node:path";
-import type { Clock } from "../base/clock.ts";
+import { type Clock, systemClock } from "../base/clock.ts";
 import { configurationError } from "../base/errors.ts";
 import { userName } from "../base/process.ts";
 import type { Echo } from "./sqlite/connection.ts";
@@ -157,7 +157,11 @@ export async function openStore(options: StoreOptions): Promise<DatabaseStore> {
 export async function openRecords(options: RecordOptions): Promise<RecordStore> {
   const { pragmas, echo = null, debug = null, warn = null } = options;
   const found = requireDatabase(options);
-  if (found.kind === "postgres") throw unsupported("database", "postgres");
+  if (found.kind === "postgres") {
+    const { openPostgresRecords } = await import("./postgres/history.ts");
+    const { ignorePartitions = false } = options;
+    return openPostgresRecords({ target: await targetOf(options), clock: systemClock, echo, ignorePartitions, debug });
+  }
   const file = { file: found.file, pragmas, echo };
   if (options.ignorePartitions === true) {
     const { openSqliteRecords } = await import("./sqlite/records.ts");
@@ -171,7 +175,10 @@ export async function openRecords(options: RecordOptions): Promise<RecordStore> 
 export async function openEdits(options: RecordOptions): Promise<EditStore> {
   const { pragmas, echo = null, notice = null } = options;
   const found = requireDatabase(options);
-  if (found.kind === "postgres") throw unsupported("database", "postgres");
+  if (found.kind === "postgres") {
+    const { openPostgresEdits } = await import("./postgres/history.ts");
+    return openPostgresEdits({ target: await targetOf(options), clock: systemClock, echo });
+  }
   const { openSqliteEdits } = await import("./sqlite/edits.ts");
   return openSqliteEdits({ file: found.file, pragmas, echo, notice });
 }
@@ -180,7 +187,10 @@ export async function openEdits(options: RecordOptions): Promise<EditStore> {
 export async function openUpkeep(options: StoreOptions): Promise<UpkeepStore> {
   const { pragmas, clock, echo = null, notice = null, debug = null } = options;
   const found = requireDatabase(options);
-  if (found.kind === "postgres") throw unsupported("database", "postgres");
+  if (found.kind === "postgres") {
+    const { openPostgresUpkeep } = await import("./postgres/history.ts");
+    return openPostgresUpkeep({ target: await targetOf(options), clock, echo, create: options.create ?? false });
+  }
   const { openSqliteUpkeep } = await import("./sqlite/upkeep.ts");
   return openSqliteUpkeep({ file: found.file, pragmas, clock, echo, notice, debug });
 }

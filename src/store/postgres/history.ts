@@ -1,0 +1,38 @@
+/* Opening a PostgreSQL database for people: to look, to change, to keep house. What is only looked at is left as it is. */
+import type { EditStore, RecordStore, UpkeepStore } from "../open.ts";
+import { openPostgres, type PostgresConnection, type PostgresOptions } from "./connection.ts";
+import { postgresEdits } from "./edits.ts";
+import { postgresRecords, type RecordsOptions } from "./records.ts";
+import { prepareTables, requireTables } from "./schema.ts";
+import { postgresUpkeep } from "./upkeep.ts";
+
+export async function openPostgresRecords(options: PostgresOptions & RecordsOptions): Promise<RecordStore> {
+  const connection = await openPostgres(options);
+  await prepared(connection, () => requireTables(connection));
+  return { title: connection.title, ...postgresRecords(connection, options), close: connection.close };
+}
+
+export async function openPostgresEdits(options: PostgresOptions): Promise<EditStore> {
+  const connection = await openPostgres(options);
+  await prepared(connection, () => prepareTables(connection, false));
+  const records = postgresRecords(connection, { ignorePartitions: true });
+  return { title: connection.title, ...records, ...postgresEdits(connection), close: connection.close };
+}
+
+export async function openPostgresUpkeep(
+  options: PostgresOptions & { readonly create: boolean },
+): Promise<UpkeepStore> {
+  const connection = await openPostgres(options);
+  const created = await prepared(connection, () => prepareTables(connection, options.create));
+  const { title, place, close } = connection;
+  return { title, provider: "postgresql", place, created, ...postgresUpkeep(connection), close };
+}
+
+async function prepared<T>(connection: PostgresConnection, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    await connection.close();
+    throw error;
+  }
+}
