@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, test } from "bun:test";
+import { afterAll, beforeAll } from "bun:test";
+import { needs } from "../e2e/harness.ts";
 import { noPostgres } from "../systems/postgres.ts";
 import { openSqliteHistory, type PostgresHistories, startPostgresHistories } from "./histories.ts";
 import { recordsConformance } from "./records.ts";
@@ -12,4 +13,4 @@ beforeAll(async () => {
 afterAll(() => postgres?.[Symbol.asyncDispose]());
 
 if (noPostgres === null) recordsConformance("postgresql", () => postgres!.open());
-else test.skip(`records: postgresql (${noPostgres})`, () => {});
+else needs([], noPostgres)("the history of PostgreSQL keeps its promises", async () => undefined);
