@@ -170,6 +170,23 @@ test("an order by time goes along the index when much is to be put in order, and
         .slice(0, 3),
     );
   }
+  // Rare tasks far from the beginning are put in order by themselves, after those that were found on the way.
+  connection.db.run("update task set exit_status = 1 where rowid > 1000");
+  connection.db.run("update task set exit_status = 0 where rowid % 60 < 58 and rowid > 1000");
+  const failed = (row: number): boolean => row > 1000 && row % 60 >= 58;
+  connection.db.run("update task set exit_status = 0 where rowid <= 1000");
+  for (const descending of [false, true]) {
+    for (const few of [100, 1000]) {
+      const selection = {
+        where: conditions("exit_status == 1"),
+        orderBy: "submit_time",
+        descending,
+        limit: null,
+      } as const;
+      const rows = [...prepareRecords(connection, few).rows(selection, [])].map(([row]) => Number(row));
+      expect(rows).toEqual(expected(0, 59, descending).filter(failed));
+    }
+  }
   connection.close();
 });
 

@@ -18,14 +18,13 @@ import { column, kindOf, type Where, whereOf } from "./where.ts";
 
 type Value = string | number | boolean | null | Tags;
 type Row = readonly Cell[];
+type WalkedRoute = Route & { kind: "table" | "entries" | "index" };
 
 /** The first page is small, so that the first row comes at once. */
 const firstPage = 50;
 const largestPage = 1000;
 /** Rows of the table that one query looks at, at most: 50 ms. Others write in between, where they have to wait for readers. */
 const stretch = 50_000;
-/** A search in order of submission sorts by itself when fewer rows than this are in question. */
-const fewRows = 20_000;
 /** Rows in which tagSets expects the first task without tags, if there is any. */
 const earlyRows = 10_000;
 
@@ -48,7 +47,8 @@ export function openSqliteRecords(options: Omit<SqliteOptions, "clock">): Record
   };
 }
 
-export function prepareRecords(connection: Connection): SqliteRecords {
+/** A search in order of submission sorts by itself when fewer than `fewRows` are in question. */
+export function prepareRecords(connection: Connection, fewRows = 20_000): SqliteRecords {
   const { db } = connection;
   const routes = prepareRoutes(connection);
   let laid = 0;
@@ -129,9 +129,14 @@ export function prepareRecords(connection: Connection): SqliteRecords {
 
   /**
    * In order of submission, by the index of times. Among equal times upwards by row also when times go downwards, which no index does: so
-   * the rows of a time, then a stretch of the index up to another time, and so on.
+   * the rows of a time, then a stretch of the index up to another time, and so on. Answers null at the end; the number of rows found when it was
+   * stopped before, of so many looked at.
    */
-  function* byTime(columns: string, conditions: readonly Condition[], descending: boolean): Generator<Row> {
+  function* byTime(
+    columns: string,
+    { where: conditions, descending }: Selection,
+    stop: (looked: number, found: number) => boolean,
+  ): Generator<Row, number | null> {
     const [beyond, before, order] = descending ? (["<", ">", "desc"] as const) : ([">", "<", "asc"] as const);
     const bounds = conditions.filter(isTime);
     // Where it begins is looked up once; in all that follows it would only be in the way of the place reached.
@@ -155,12 +160,13 @@ export function prepareRecords(connection: Connection): SqliteRecords {
       `select ${columns} from ${task} where submit_time ${beyond} ? and submit_time ${before} ? and ${rest.sql} ${sorted}, rowid`,
     );
     try {
-      let size = firstPage;
+      let [size, looked, seen] = [firstPage, 0, 0];
       const first = `select submit_time from ${task} where ${begin.sql} ${sorted} limit 1`;
       for (let at = rowsOf(first, ...begin.cells)[0]?.[0]; at !== undefined;) {
         for (let last = Number.MIN_SAFE_INTEGER; ;) {
           const found = equal.all(at, last, ...rest.cells, size);
           yield* found;
+          seen += found.length;
           if (found.length < size) break;
           last = rowOf(found.at(-1)!);
         }
@@ -168,12 +174,17 @@ export function prepareRecords(connection: Connection): SqliteRecords {
         if (next === undefined) {
           const remaining = `submit_time ${beyond} ? and ${ends.sql} and ${rest.sql} ${sorted}, rowid`;
           yield* rowsOf(`select ${columns} from ${task} where ${remaining}`, at, ...ends.cells, ...rest.cells);
-          return;
+          return null;
         }
-        yield* between.all(at, next, ...rest.cells);
+        const found = between.all(at, next, ...rest.cells);
+        yield* found;
+        seen += found.length;
+        looked += size;
+        if (stop(looked, seen)) return seen;
         at = next;
         size = Math.min(largestPage, size * 2);
       }
+      return null;
     } finally {
       for (const each of [equal, nextTime, between]) each.close();
     }
@@ -208,7 +219,7 @@ export function prepareRecords(connection: Connection): SqliteRecords {
   }
 
   /** Along the rows of a route in the order of a field. */
-  function sorted(columns: string, route: Route & { kind: "table" | "entries" | "index" }, selection: Selection) {
+  function sorted(columns: string, route: WalkedRoute, selection: Selection) {
     const where = whereOf(selection.where);
     const field = column(selection.orderBy!);
     const order = `order by key ${selection.descending ? "desc" : "asc"}, row limit ?`;
@@ -233,16 +244,30 @@ export function prepareRecords(connection: Connection): SqliteRecords {
     ]);
   }
 
+  /** In order of submission: along the index of times, unless what is asked for turns out to be rare there. */
+  function* bySubmission(columns: string, route: WalkedRoute, selection: Selection): Generator<Row> {
+    let most = fewRows;
+    const isRare = (looked: number, found: number): boolean => {
+      if (route.kind === "table" || looked < most) return false;
+      most *= 2;
+      return found < looked / 2 && routes.length(route, looked) < looked;
+    };
+    const few = route.kind !== "table" && routes.length(route, fewRows) < fewRows;
+    const seen = few ? 0 : yield* byTime(columns, selection, isRare);
+    if (seen === null) return;
+    let passed = 0;
+    for (const row of sorted(columns, route, selection)) if (++passed > seen) yield row;
+  }
+
   function walk(selection: Selection, columns: string): Generator<Row> {
-    const { where: conditions, orderBy, descending } = selection;
+    const { where: conditions, orderBy } = selection;
     const where = whereOf(conditions);
     const route = routes.find(conditions);
     if (route.kind === "none") return nothing();
     if (route.kind === "one") return one(columns, where);
     if (orderBy !== null) {
-      if (orderBy === "submit_time" && routes.has(timeIndex) && routes.length(route, fewRows) === fewRows)
-        return byTime(columns, conditions, descending);
-      return sorted(columns, route, selection);
+      const walked = orderBy === "submit_time" && routes.has(timeIndex);
+      return walked ? bySubmission(columns, route, selection) : sorted(columns, route, selection);
     }
     if (route.kind === "table") return alongTable(columns, where, route);
     if (route.kind === "entries") return byEntries(columns, route);
