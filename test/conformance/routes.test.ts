@@ -117,7 +117,9 @@ test("without indices the same is found, counted and put in order", async () => 
     ...texts.filter((text) => !text.endsWith(" ")),
     ...comparisons.map((text) => `exit_status ${text}`),
     ...times.map((text) => `submit_time ${text}`),
-    ...["exit_status != 0 & site:a", "site & n:1", "submit_time > 2026-11-22 07:40:30 & exit_status == null & site:b"],
+    "exit_status != 0 & site:a",
+    "site & n:1",
+    "submit_time > 2026-11-22 07:40:30 & exit_status == null & site:b",
     "submit_time > 2026-11-22 07:40:20 & submit_time <= 2026-11-22 07:40:50 & submit_time != 2026-11-22 07:40:40",
   ].map(conditions);
   const [fast, slow] = [prepareRecords(indexed), prepareRecords(bare)];

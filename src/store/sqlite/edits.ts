@@ -47,7 +47,7 @@ export function openSqliteEdits(options: Omit<SqliteOptions, "clock">): EditStor
   };
 }
 
-export function prepareEdits(connection: Connection, records: SqliteRecords): Edits {
+function prepareEdits(connection: Connection, records: SqliteRecords): Edits {
   const { db } = connection;
   let laid = 0;
 
