@@ -294,12 +294,19 @@ try {
     const make = benches[name];
     if (make === undefined) throw new Error(`--only: ${name} is none of ${Object.keys(benches).join(", ")}`);
     current = await make();
-    results.push(await run(current));
+    // Half an hour of one database is not lost to the other.
+    try {
+      const result = await run(current);
+      results.push(result);
+      console.log(ratesTable(result));
+    } catch (error) {
+      console.error(error);
+      process.exitCode = 1;
+    }
     await current[Symbol.asyncDispose]();
     current = null;
   }
-  for (const each of results) console.log(ratesTable(each));
-  const names = [...results[0]!.waits.keys()];
+  const names = [...(results[0]?.waits.keys() ?? [])];
   console.log(
     table(
       `${count(finished + open)} tasks and those of the samples, ${count(open)} of them open; start of the program included`,
