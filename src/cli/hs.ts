@@ -86,9 +86,28 @@ const verbs: Verbs = {
     async () => (await import("./run.ts")).command,
   ),
   list: verb("list", "Search tasks", async () => (await import("./list.ts")).command),
+  update: verb(
+    "update",
+    "Change tasks, cancel, revert or delete them",
+    async () => (await import("./update.ts")).command,
+  ),
   config: verb("config", "Show and change settings", async () => (await import("./config.ts")).command, {
     lenient: true,
     verbs: configVerbs,
+  }),
+};
+
+/** The same commands under the names that they once had; not in the help. */
+const formerVerbs: Verbs = {
+  task: verb("task", "Former names of commands", async () => (await import("./task.ts")).command, {
+    verbs: {
+      submit: verb("submit", "Add one command, print its id", async () => (await import("./task.ts")).taskSubmit),
+      info: verbs["info"]!,
+      wait: verbs["wait"]!,
+      run: verbs["run"]!,
+      search: verbs["list"]!,
+      update: verbs["update"]!,
+    },
   }),
 };
 
@@ -152,7 +171,7 @@ async function dispatch(words: readonly string[], call: Call): Promise<number> {
     return exitStatus.usage;
   }
   if (first.startsWith("-") && first.length > 1) return ownOption(first, call.surroundings);
-  const found = find(verbs, first);
+  const found = Object.hasOwn(formerVerbs, first) ? formerVerbs[first]! : find(verbs, first);
   const [second, ...below] = rest;
   const inner = found.subCommands as Verbs | undefined;
   // A command with commands below it takes no words of its own.

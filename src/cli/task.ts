@@ -1,0 +1,73 @@
+/*
+ * `hs task`: the names under which some commands could be called in former times, for scripts. `hs task submit` is the one that differs: it prints
+ * the id of the task, and nothing else.
+ */
+import { exitStatus } from "../base/errors.ts";
+import { taskFields } from "../task/task.ts";
+import type { Command, CommandSpec } from "./command.ts";
+import { openOutput } from "./output.ts";
+
+const spec: CommandSpec = {
+  name: "hs task",
+  summary: "Former names of commands: submit, info, wait, run, search (now hs list), update.",
+  usage: ["hs task COMMAND [ARGS...]", "hs task --list-columns"],
+  positionals: [],
+  sections: [
+    {
+      title: "Options",
+      options: [
+        {
+          key: "listColumns",
+          names: ["--list-columns"],
+          kind: "flag",
+          help: "Print the names of all fields and stop.",
+        },
+      ],
+    },
+  ],
+  exclusive: [],
+};
+
+export const command: Command = {
+  spec,
+  bare: "usage",
+  async run(parsed, context) {
+    if (parsed.flag("listColumns")) openOutput(1, context.env).write(`${taskFields.join(" ")}\n`);
+    return exitStatus.success;
+  },
+};
+
+const submitSpec: CommandSpec = {
+  name: "hs task submit",
+  summary: "Add one command to the database, and print the id of the task.",
+  usage: ["hs task submit [-t TAG...] -- ARGS..."],
+  positionals: [
+    { key: "args", metavar: "ARGS", min: 1, max: Infinity, help: "The command, after -- if it has options." },
+  ],
+  sections: [
+    {
+      title: "Options",
+      options: [
+        {
+          key: "tag",
+          names: ["-t", "--tag"],
+          kind: "words",
+          metavar: "TAG",
+          help: "Tags: key, or key:value; group:2 cores:4 memory:2GB timeout:10m are settings, no tags.",
+        },
+      ],
+    },
+  ],
+  exclusive: [],
+};
+
+export const taskSubmit: Command = {
+  spec: submitSpec,
+  bare: "usage",
+  async run(parsed, context) {
+    const { submitCommand } = await import("./submit.ts");
+    const id = await submitCommand(parsed.words("args"), parsed.words("tag"), context);
+    openOutput(1, context.env).write(`${id}\n`);
+    return exitStatus.success;
+  },
+};

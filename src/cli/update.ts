@@ -1,0 +1,215 @@
+/*
+ * `hs update`: changes tasks in the database: fields, tags, or what is to become of them. What a word means is parsed in task/assignment.ts, what is
+ * written is decided in the store.
+ */
+import { systemClock } from "../base/clock.ts";
+import type { Clock } from "../base/clock.ts";
+import { argumentError, exitStatus, runtimeError } from "../base/errors.ts";
+import { parseId } from "../base/ids.ts";
+import { databaseSettings } from "../cluster/database.ts";
+import type { Logger } from "../log/logger.ts";
+import type { EditStore } from "../store/open.ts";
+import type { Change, Selection } from "../store/store.ts";
+import { type FieldValue, parseAssignment, requireTagKey } from "../task/assignment.ts";
+import type { Condition } from "../task/filter.ts";
+import { type TagValue, type TaskField, taskFields } from "../task/task.ts";
+import type { Command, CommandSpec, Context, Parsed } from "./command.ts";
+import { ask, openPrompt } from "./prompt.ts";
+import type { PromptPorts } from "./prompt.ts";
+import { conditionsOf, filterOptions, statusFilters } from "./search.ts";
+
+const actions = ["cancel", "revert", "delete"] as const;
+type Action = (typeof actions)[number];
+
+const spec: CommandSpec = {
+  name: "hs update",
+  summary:
+    "Change tasks: their fields and tags, or cancel, revert or delete them. Without a filter it means all of them.",
+  usage: [
+    "hs update [FIELD=VALUE...] [KEY:VALUE...] [--remove-tag KEY...] [--cancel | --revert | --delete]",
+    "          [-w COND...] [-t TAG...] [-g GROUP] [-F | -S | -C | -R] [--retries] [-l NUM [-s FIELD [--desc]]] [-f]",
+    "hs update ID FIELD VALUE",
+  ],
+  positionals: [
+    {
+      key: "args",
+      metavar: "ARG",
+      min: 0,
+      max: Infinity,
+      help: "FIELD=VALUE sets a field (memory=2GB, timeout=10m, args='echo 1'), KEY:VALUE a tag. Before -w, -t and --remove-tag, or after --.",
+    },
+  ],
+  sections: [
+    {
+      title: "Actions",
+      options: [
+        {
+          key: "cancel",
+          names: ["--cancel"],
+          kind: "flag",
+          help: "Never run what has not ended; what runs is stopped. Exit status -1.",
+        },
+        {
+          key: "revert",
+          names: ["--revert"],
+          kind: "flag",
+          help: "As if never scheduled: results are cleared, what runs is stopped, and it is run (again).",
+        },
+        {
+          key: "delete",
+          names: ["--delete"],
+          kind: "flag",
+          help: "Remove from the database; what runs is stopped. Captured files stay.",
+        },
+        { key: "removeTag", names: ["--remove-tag"], kind: "words", metavar: "KEY", help: "Remove these tags." },
+      ],
+    },
+    { title: "Filters", options: filterOptions },
+    {
+      title: "Options",
+      options: [
+        { key: "limit", names: ["-l", "--limit"], kind: "integer", help: "Change at most NUM tasks.", fallback: "all" },
+        {
+          key: "orderBy",
+          names: ["-s", "--order-by"],
+          kind: "text",
+          metavar: "FIELD",
+          choices: taskFields,
+          help: "With -l: the first ones in this order, upwards.",
+          fallback: "order of submission",
+        },
+        { key: "desc", names: ["--desc"], kind: "flag", help: "With -s: downwards." },
+        { key: "noConfirm", names: ["-f", "--no-confirm"], kind: "flag", help: "Do not ask." },
+      ],
+    },
+  ],
+  exclusive: [actions, statusFilters],
+  epilog: [
+    "Only what is named is written: results of tasks that end meanwhile stay. Tasks in rotated partitions are not changed. A task that waits is run as it is",
+    "then; one that runs is not run again because of a change.",
+    "",
+    "Examples:",
+    "  hs update --cancel --remaining -t site:b     stop a part of the work",
+    "  hs update phase:1 --completed                tag what is done",
+    "  hs update timeout=2h memory=4GB -R -g 1      give the rest of group 1 more",
+    "  hs update --revert -F -f                     run all failures again",
+    "  hs update --delete -s submit_time --desc -l1 remove the latest task",
+  ].join("\n"),
+};
+
+/** What `hs update` needs of its surroundings, so that tests can hand it other ones. */
+export interface UpdatePorts {
+  readonly open: () => Promise<EditStore>;
+  readonly prompt: PromptPorts;
+  readonly log: Logger;
+  readonly clock: Clock;
+}
+
+export const command: Command = { spec, bare: "usage", run: (parsed, context) => update(parsed, portsOf(context)) };
+
+function portsOf(context: Context): UpdatePorts {
+  const log = context.loggers("task");
+  return {
+    async open() {
+      const { openEdits } = await import("../store/open.ts");
+      return openEdits(databaseSettings(context.config(), context.loggers("data")));
+    },
+    prompt: openPrompt(context.env),
+    log,
+    clock: systemClock,
+  };
+}
+
+export async function update(parsed: Parsed, ports: UpdatePorts): Promise<number> {
+  const words = parsed.words("args");
+  const id = words.length === 3 ? parseId(words[0]!) : null;
+  if (id !== null) return updateOne(id, words[1]!, words[2]!, ports);
+  const change = changeOf(parsed);
+  const selection = selectionOf(parsed, change.action);
+  const store = await ports.open();
+  try {
+    ports.log.info(`Updating ${store.title}`);
+    const count = await store.count(selection);
+    if (count === 0) {
+      ports.log.info("0 tasks are affected - nothing to do");
+      return exitStatus.success;
+    }
+    if (!parsed.flag("noConfirm") && !(await isSure(count, change.action, ports.prompt))) return exitStatus.success;
+    const report = await store.change(selection, change, ports.clock.now());
+    if (change.action === "cancel" && report.held > 0)
+      ports.log.warning(`${report.held} cancelled tasks already scheduled`);
+    ports.log.info(`${change.action === "delete" ? "Deleted" : "Updated"} ${report.changed} tasks`);
+    return exitStatus.success;
+  } finally {
+    await store.close();
+  }
+}
+
+/** The former way to say it: at once, and without a word. */
+async function updateOne(id: string, field: string, value: string, ports: UpdatePorts): Promise<number> {
+  const change = combine([field === "tag" ? requireTag(value) : `${field}=${value}`], [], null);
+  const store = await ports.open();
+  try {
+    const where: Condition[] = [{ kind: "field", field: "id", operator: "==", value: id }];
+    const selection = { where, orderBy: null, descending: false, limit: null };
+    if ((await store.count(selection)) === 0) throw runtimeError("task", "NotFound", `No task with id=${id}`);
+    await store.change(selection, change, ports.clock.now());
+    return exitStatus.success;
+  } finally {
+    await store.close();
+  }
+}
+
+function requireTag(value: string): string {
+  if (value.includes("=") || !/^[^:]+/.test(value)) throw argumentError(`'${value}' is no tag: write KEY:VALUE`);
+  return value.includes(":") ? value : `${value}:`;
+}
+
+function changeOf(parsed: Parsed): Change {
+  const action = actions.find((each) => parsed.flag(each)) ?? null;
+  const words = parsed.words("args");
+  const removed = parsed.words("removeTag").map(requireTagKey);
+  if (action === null && words.length === 0 && removed.length === 0)
+    throw argumentError(
+      "there is nothing to do: name FIELD=VALUE, KEY:VALUE, --remove-tag, --cancel, --revert or --delete (words after -w and -t are filters)",
+    );
+  return combine(words, removed, action);
+}
+
+function combine(words: readonly string[], removedTags: readonly string[], action: Action | null): Change {
+  const fields = new Map<TaskField, FieldValue>();
+  const tags: Record<string, TagValue> = Object.create(null) as Record<string, TagValue>;
+  for (const assignment of words.map(parseAssignment)) {
+    if (assignment.kind === "field") fields.set(assignment.field, assignment.value);
+    else tags[assignment.key] = assignment.value;
+  }
+  return { action, fields, tags, removedTags };
+}
+
+function selectionOf(parsed: Parsed, action: Action | null): Selection {
+  const orderBy = parsed.text("orderBy") as TaskField | undefined;
+  const limit = parsed.number("limit");
+  if (parsed.flag("desc") && orderBy === undefined)
+    throw argumentError("argument --desc: only together with argument -s/--order-by");
+  if (orderBy !== undefined && limit === undefined)
+    throw argumentError("argument -s/--order-by: only together with argument -l/--limit");
+  // What has ended cannot be cancelled, and does not count.
+  const open: readonly Condition[] =
+    action === "cancel" ? [{ kind: "field", field: "exit_status", operator: "==", value: null }] : [];
+  return {
+    where: [...conditionsOf(parsed), ...open],
+    orderBy: orderBy ?? null,
+    descending: parsed.flag("desc"),
+    limit: limit === undefined || limit < 0 ? null : limit,
+  };
+}
+
+const verbs: Readonly<Record<Action, string>> = { cancel: "Cancel", revert: "Revert", delete: "Delete" };
+
+async function isSure(count: number, action: Action | null, prompt: PromptPorts): Promise<boolean> {
+  const question = `${action === null ? "Update" : verbs[action]} ${count} ${count === 1 ? "task" : "tasks"}`;
+  const answer = await ask(question, "no", prompt);
+  if (answer.kind === "yes") return true;
+  prompt.write(answer.kind === "other" ? `Stopping (neither yes nor no: '${answer.text}')\n` : "Stopping\n");
+  return false;
+}

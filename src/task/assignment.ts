@@ -1,0 +1,179 @@
+/*
+ * Changes of a task as `hs update` takes them, each in one word. Parsed here, once; each store writes the same values.
+ *
+ *   assignment = field "=" [ value ] | tag
+ *   field      = a column of the task, but not `id` and not `tag`
+ *   tag        = key ":" [ value ]                    see tag.ts; `group cores memory timeout` are columns
+ *
+ * `=` is looked for before `:`. Values have the type of their field: sizes, durations and times as everywhere else; `null` and `none` clear what may
+ * be empty. Everything wrong is an argumentError.
+ */
+import { argumentError } from "../base/errors.ts";
+import { parseId } from "../base/ids.ts";
+import { parseSeconds, parseSize } from "../base/units.ts";
+import { coerce } from "./coerce.ts";
+import { describeBadTag, parseTag } from "./tag.ts";
+import { type TagValue, type TaskField, taskFields } from "./task.ts";
+
+/** Times are milliseconds since 1970. */
+export type FieldValue = string | number | boolean | null;
+
+export type Assignment =
+  | { readonly kind: "field"; readonly field: TaskField; readonly value: FieldValue }
+  | { readonly kind: "tag"; readonly key: string; readonly value: TagValue };
+
+type Type =
+  "text" | "uuid" | "whole" | "status" | "number" | "bytes" | "size" | "seconds" | "span" | "boolean" | "time";
+
+const types: Readonly<Record<Exclude<TaskField, "id" | "tag">, Type>> = {
+  group: "whole",
+  args: "text",
+  submit_id: "uuid",
+  submit_time: "time",
+  submit_host: "text",
+  cores: "whole",
+  memory: "bytes",
+  cores_max: "number",
+  memory_max: "size",
+  timeout: "seconds",
+  server_id: "uuid",
+  server_host: "text",
+  schedule_time: "time",
+  client_id: "uuid",
+  client_host: "text",
+  command: "text",
+  start_time: "time",
+  completion_time: "time",
+  exit_status: "status",
+  outpath: "text",
+  errpath: "text",
+  csvpath: "text",
+  attempt: "whole",
+  retried: "boolean",
+  waited: "span",
+  duration: "span",
+  previous_id: "uuid",
+  next_id: "uuid",
+};
+
+const needed: readonly TaskField[] = ["group", "args", "submit_id", "submit_time", "attempt", "retried"];
+
+const hints: Readonly<Record<Type, string>> = {
+  text: "a text",
+  uuid: "a UUID",
+  whole: "a whole number, 0 or more",
+  status: "a whole number",
+  number: "a number, 0 or more",
+  bytes: "bytes, or with a unit as in 512MB",
+  size: "bytes, or with a unit as in 512MB",
+  seconds: "whole seconds, or as in 90s, 10m, 2h, 1:30:00",
+  span: "seconds, or as in 90s, 10m, 2h, 1:30:00",
+  boolean: "true or false",
+  time: "a time as in '2026-11-22 07:40:58', or with an offset from UTC behind it",
+};
+
+/** Largest value of a 32-bit column. */
+const largest = 2 ** 31 - 1;
+
+export function parseAssignment(word: string): Assignment {
+  const equals = word.indexOf("=");
+  const name = (equals < 0 ? word : word.slice(0, equals)).trim();
+  if (/^\w+\s*(?:[!<>]=?|~|==)/.test(word) && /^\w+/.exec(word)![0] !== word)
+    throw argumentError(`'${word}' looks like a condition: conditions follow -w/--where, a change has a single =`);
+  if (equals >= 0) return { kind: "field", ...parseField(name, word.slice(equals + 1).trim(), word) };
+  if (!word.includes(":"))
+    throw argumentError(`'${word}' is no change: write FIELD=VALUE for a field, KEY:VALUE for a tag`);
+  return parseTagWord(word);
+}
+
+function parseTagWord(word: string): Assignment {
+  const setting = parseTag(word);
+  if ("reason" in setting) throw argumentError(describeBadTag(setting));
+  if (setting.kind !== "tag") return { kind: "field", field: setting.kind, value: setting.value };
+  if (setting.key === "part")
+    throw argumentError("the tag 'part' belongs to the database: it tells in which partition a task is");
+  return setting;
+}
+
+/** A key of --remove-tag. */
+export function requireTagKey(key: string): string {
+  const setting = parseTag(key);
+  if ("reason" in setting) throw argumentError(describeBadTag(setting));
+  if (key.includes(":")) throw argumentError(`argument --remove-tag: keys only, without a value, not '${key}'`);
+  if (setting.kind !== "tag")
+    throw argumentError(`argument --remove-tag: '${key}' is a field, no tag: write ${key}=null`);
+  if (setting.key === "part") throw argumentError("argument --remove-tag: the tag 'part' belongs to the database");
+  return setting.key;
+}
+
+function parseField(
+  name: string,
+  text: string,
+  word: string,
+): { readonly field: TaskField; readonly value: FieldValue } {
+  const field = taskFields.find((each) => each === name);
+  if (field === undefined) throw argumentError(`there is no field '${name}' (see: hs list --fields)`);
+  if (field === "id") throw argumentError(`'${word}': the id of a task cannot be changed`);
+  if (field === "tag") throw argumentError(`'${word}': tags are set with KEY:VALUE, and removed with --remove-tag KEY`);
+  const value = coerce(text) === null ? null : valueOf(types[field], text);
+  if (value === undefined) throw argumentError(`'${text}' is no value for ${field} (${hints[types[field]]})`);
+  if (value === null && needed.includes(field)) throw argumentError(`'${word}': every task has a value for ${field}`);
+  // As everywhere else 0 means none.
+  const none = (field === "cores" || field === "memory" || field === "timeout") && value === 0;
+  return { field, value: none ? null : value };
+}
+
+/** undefined: the text is none. */
+function valueOf(type: Type, text: string): FieldValue | undefined {
+  const value = coerce(text);
+  const number = typeof value === "number" ? value : null;
+  const within = (found: number | null, whole: boolean, most = Number.MAX_SAFE_INTEGER): number | undefined =>
+    found === null || found < 0 || found > most || (whole && !Number.isInteger(found)) ? undefined : found;
+  switch (type) {
+    case "text":
+      return text;
+    case "uuid":
+      return parseId(text) ?? undefined;
+    case "whole":
+      return within(number, true, largest);
+    case "status":
+      return number !== null && Number.isInteger(number) && Math.abs(number) <= largest ? number : undefined;
+    case "number":
+      return within(number, false);
+    case "bytes":
+      return within(number ?? parseSize(text), true);
+    case "size":
+      return within(number ?? parseSize(text), false);
+    case "seconds":
+      return within(number ?? parseSeconds(text), true, largest);
+    case "span":
+      return within(number ?? parseSeconds(text), false);
+    case "boolean":
+      return typeof value === "boolean" ? value : value === 1 ? true : value === 0 ? false : undefined;
+    case "time":
+      return timeOf(text);
+  }
+}
+
+const timeShape =
+  /^(\d{4})-(\d\d)-(\d\d)(?:[ T](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,6}))?)?)?\s*(Z|[+-]\d\d(?::?\d\d)?)?$/;
+
+/** Without an offset it is the local time of this host. */
+function timeOf(text: string): number | undefined {
+  const found = timeShape.exec(text);
+  if (found === null) return undefined;
+  const part = (i: number): number => Number(found[i] ?? 0);
+  const [year, month, day, hour, minute, second] = [part(1), part(2), part(3), part(4), part(5), part(6)];
+  const micros = Number((found[7] ?? "").padEnd(6, "0"));
+  const utc = Date.UTC(year, month - 1, day, hour, minute, second);
+  const same = new Date(utc);
+  // A 31st of February is a 3rd of March to a calendar, and a slip to everybody else.
+  if (same.getUTCMonth() !== month - 1 || same.getUTCDate() !== day || hour > 23 || minute > 59 || second > 59)
+    return undefined;
+  const zone = found[8];
+  if (zone === undefined) return new Date(year, month - 1, day, hour, minute, second).getTime() + micros / 1000;
+  if (zone === "Z") return utc + micros / 1000;
+  const [, sign, hours, minutes = "0"] = /^([+-])(\d\d):?(\d\d)?$/.exec(zone) ?? [];
+  const offsetMs = (Number(hours) * 60 + Number(minutes)) * 60_000;
+  return utc + (sign === "-" ? offsetMs : -offsetMs) + micros / 1000;
+}

@@ -1,0 +1,131 @@
+import { describe, expect, test } from "bun:test";
+import { systemClock } from "../../../src/base/clock.ts";
+import { UserError } from "../../../src/base/errors.ts";
+import type { Parsed } from "../../../src/cli/command.ts";
+import { parseFlags } from "../../../src/cli/flags.ts";
+import { command, update } from "../../../src/cli/update.ts";
+import type { Text } from "../../../src/log/logger.ts";
+import type { Change, Selection } from "../../../src/store/store.ts";
+import { fakeRecords } from "./ports.ts";
+
+interface Told {
+  readonly status: number;
+  readonly out: string;
+  readonly log: readonly string[];
+  readonly changes: readonly { readonly selection: Selection; readonly change: Change }[];
+}
+
+const id = "cd20208b-069b-45ae-9e4e-3f79f57bde6d";
+
+async function tell(words: readonly string[], answer: string | null = null, count = 3, held = 0): Promise<Told> {
+  const log: string[] = [];
+  const changes: { selection: Selection; change: Change }[] = [];
+  let out = "";
+  const say =
+    (level: string) =>
+    (text: Text): void =>
+      void log.push(`${level} ${typeof text === "function" ? text() : text}`);
+  const nothing = (): void => undefined;
+  const status = await update(parseFlags(command.spec, words) as Parsed, {
+    open: async () => ({
+      ...fakeRecords([]),
+      title: "sqlite (/x/main.db)",
+      count: async ({ limit }) => Math.min(count, limit ?? count),
+      change: async (selection, change) => {
+        changes.push({ selection, change });
+        return { changed: Math.min(count, selection.limit ?? count), held };
+      },
+    }),
+    prompt: { write: (text) => void (out += text), readLine: async () => answer, echoes: true },
+    log: {
+      enabled: () => false,
+      trace: nothing,
+      debug: nothing,
+      info: say("INFO"),
+      warning: say("WARNING"),
+      error: nothing,
+      critical: nothing,
+    },
+    clock: systemClock,
+  });
+  return { status, out, log, changes };
+}
+
+async function refusal(words: readonly string[]): Promise<string> {
+  try {
+    await tell(words, "yes");
+  } catch (error) {
+    if (error instanceof UserError && error.status === 2) return error.message;
+    throw error;
+  }
+  return "";
+}
+
+describe("hs update", () => {
+  test("does everything that is named, to what is selected, after a yes", async () => {
+    const told = await tell(["x:1", "args=zz", "--remove-tag", "y", "z", "-l", "1", "-w", "exit_status != 0"], "yes");
+    expect(told).toMatchObject({ status: 0, out: "Update 1 task? yes/[no]: " });
+    expect(told.log).toEqual(["INFO Updating sqlite (/x/main.db)", "INFO Updated 1 tasks"]);
+    const { selection, change } = told.changes[0]!;
+    expect([...change.fields]).toEqual([["args", "zz"]]);
+    expect({ ...change.tags }).toEqual({ x: 1 });
+    expect([change.removedTags, change.action, selection.limit, selection.where.length]).toEqual([
+      ["y", "z"],
+      null,
+      1,
+      1,
+    ]);
+  });
+
+  test("anything but yes leaves everything as it is, with status 0", async () => {
+    for (const [answer, line] of [
+      ["no", "Stopping\n"],
+      ["", "Stopping\n"],
+      ["maybe", "Stopping (neither yes nor no: 'maybe')\n"],
+    ] as const) {
+      const told = await tell(["--delete"], answer);
+      expect([told.status, told.out, told.changes]).toEqual([0, `Delete 3 tasks? yes/[no]: ${line}`, []]);
+    }
+    expect((await tell(["--delete"], null)).changes).toEqual([]);
+  });
+
+  test("asks nothing with --no-confirm, nor when nothing is affected", async () => {
+    expect(await tell(["--revert", "-f"])).toMatchObject({ out: "", changes: [{ change: { action: "revert" } }] });
+    const none = await tell(["--revert"], null, 0);
+    expect([none.out, none.changes, none.log.at(-1)]).toEqual(["", [], "INFO 0 tasks are affected - nothing to do"]);
+  });
+
+  test("cancels only what has not ended, and tells how many of it were scheduled", async () => {
+    const told = await tell(["--cancel", "-f"], null, 3, 2);
+    expect(told.changes[0]!.selection.where).toEqual([
+      { kind: "field", field: "exit_status", operator: "==", value: null },
+    ]);
+    expect(told.log.slice(1)).toEqual(["WARNING 2 cancelled tasks already scheduled", "INFO Updated 3 tasks"]);
+  });
+
+  test("in its old form changes one task without a word", async () => {
+    const told = await tell([id.toUpperCase(), "tag", "site:c"]);
+    expect([told.status, told.out, told.log]).toEqual([0, "", []]);
+    expect(told.changes[0]!.selection.where).toEqual([{ kind: "field", field: "id", operator: "==", value: id }]);
+    expect({ ...told.changes[0]!.change.tags }).toEqual({ site: "c" });
+    const field = await tell([id, "memory", "1GB"]);
+    expect([...field.changes[0]!.change.fields]).toEqual([["memory", 2 ** 30]]);
+    await expect(tell([id, "args", "x"], null, 0)).rejects.toThrow("No task with id");
+  });
+
+  test("what makes no sense is refused before anything is opened", async () => {
+    for (const [words, part] of [
+      [["-f"], "nothing to do"],
+      [["x:1", "--desc"], "--order-by"],
+      [["x:1", "-s", "id"], "--limit"],
+      [["exit_status==0"], "condition"],
+      [["word"], "no change"],
+      [["tag=x"], "KEY:VALUE"],
+      [["a/b:1"], "bad tag"],
+      [[id, "id", "5"], "cannot be changed"],
+      [[id, "tag", "=x"], "no tag"],
+      [["-w", "args == 1", "x:1"], "filters"],
+    ] as const)
+      expect(await refusal(words)).toContain(part);
+  });
+});
