@@ -73,6 +73,14 @@ async function ids(selection: Partial<Selection> = {}): Promise<string[]> {
 const rows = (path: string, sql: string): number =>
   existsSync(path) ? inFile(path, (db) => Number(db.query(`select count(*) from ${sql}`).values()[0]?.[0])) : 0;
 
+function putBack(): void {
+  inFile(file, (db) => {
+    db.query("attach database ? as part").run(join(folder, "main.1"));
+    db.run("insert into main.task select * from part.task");
+  });
+  rmSync(join(folder, "main.1"));
+}
+
 test("whatever step a rotation dies after, each task is there once, and the next one ends it", async () => {
   const expected = new Set(await ids());
   expect(expected.size).toBe(finished + unfinished);
@@ -104,13 +112,35 @@ test("whatever step a rotation dies after, each task is there once, and the next
     expect(rows(file, "task")).toBe(unfinished);
     expect(rows(file, "rotation")).toBe(0);
     expect(new Set((await ids()).slice(0, unfinished))).toEqual(new Set(open));
-    inFile(file, (db) => {
-      db.query("attach database ? as part").run(join(folder, "main.1"));
-      db.run("insert into main.task select * from part.task");
-    });
-    rmSync(join(folder, "main.1"));
+    putBack();
   }
 }, 120_000);
+
+test("who reads while tasks are moved sees each of them once", async () => {
+  const expected = new Set(await ids());
+  // Before the first row, in the middle, and with one of two batches moved at the start.
+  for (const [step, after] of [
+    [0, 0],
+    [0, 1],
+    [0, 700],
+    [0, finished],
+    [5, 3000],
+  ] as const) {
+    if (step > 0) expect((await rotator(step)).lines.at(-1)).toBe("removed");
+    const history = openSqliteHistory({ file, pragmas: {} });
+    const found: string[] = [];
+    const rotateNow = async (): Promise<void> => void (await rotator(0));
+    const search = history.search({ ...everything, fields: ["id"] })[Symbol.asyncIterator]();
+    if (after === 0) await rotateNow();
+    for (let row = await search.next(); row.done !== true; row = await search.next()) {
+      found.push(String(row.value[0]));
+      if (found.length === after) await rotateNow();
+    }
+    await history.close();
+    expect([after, found.length, expected.symmetricDifference(new Set(found)).size]).toEqual([after, expected.size, 0]);
+    putBack();
+  }
+}, 30_000);
 
 test("a partition whose writer died in a transaction is read as it was before", async () => {
   await rotator(0);

@@ -7,13 +7,16 @@
 import { closeSync, lstatSync, openSync, readdirSync, readSync, statSync } from "node:fs";
 import { basename, dirname, join, parse } from "node:path";
 import { messageOf, UserError } from "../../base/errors.ts";
+import type { Tags } from "../../task/task.ts";
 import type { RecordStore } from "../open.ts";
-import type { Records, Selection } from "../store.ts";
-import { type OpenPart, type Part, unionRecords } from "../union.ts";
+import type { RecordQuery, Selection } from "../store.ts";
+import { type OpenPart, unionRecords } from "../union.ts";
 import { Connection, holdsTasks } from "./connection.ts";
 import { openFailure } from "./failure.ts";
 import { displayOf, prepareRecords, type SqliteRecords } from "./records.ts";
 import type { SqliteOptions } from "./sqlite.ts";
+
+type Value = string | number | boolean | null | Tags;
 
 export interface HistoryOptions extends Omit<SqliteOptions, "clock"> {
   /** Told each partition that is looked into, and each file that is none. */
@@ -22,11 +25,11 @@ export interface HistoryOptions extends Omit<SqliteOptions, "clock"> {
   readonly warn?: ((text: string) => void) | null;
 }
 
-/** A row of table `rotation`: of partition `part` only the first `moved` rows count. */
+/** A row of table `rotation`: of partition `part` only rows up to number `upto` count. */
 export interface UnderWay {
   readonly part: number;
   readonly token: string;
-  readonly moved: number;
+  readonly upto: number;
 }
 
 /** `main.1` for `main.db`. What already looks like a partition has partitions of its own: `main.1.1`. */
@@ -84,8 +87,8 @@ export function rotationUnderWay(connection: Connection): UnderWay | null {
     const { db } = connection;
     // A file that nobody of ours has written to has no such table.
     if (db.query("select 1 from sqlite_master where name = 'rotation'").get() === null) return null;
-    const row = db.query("select part, token, moved from rotation order by part limit 1").values()[0];
-    return row === undefined ? null : { part: Number(row[0]), token: String(row[1]), moved: Number(row[2]) };
+    const row = db.query("select part, token, upto from rotation order by part limit 1").values()[0];
+    return row === undefined ? null : { part: Number(row[0]), token: String(row[1]), upto: Number(row[2]) };
   });
 }
 
@@ -95,18 +98,53 @@ export function openSqliteHistory(options: HistoryOptions): RecordStore {
   const { file } = connection;
   const main = prepareRecords(connection);
   const state = (): string => JSON.stringify([partitionCandidates(file), rotationUnderWay(connection)]);
+  const open = (candidate: Candidate): Partition | null =>
+    openPartition(candidate, rotationUnderWay(connection), options);
 
-  function parts(): readonly Part[] {
-    const underWay = rotationUnderWay(connection);
-    return partitionCandidates(file).map(
-      (candidate) => async () => openPart(candidate, candidate.part === underWay?.part ? underWay : null, options),
-    );
+  const union = unionRecords(main, () => partitionCandidates(file).map((candidate) => async () => open(candidate)));
+
+  /**
+   * Rows of the main file, then those of each partition, also of one that is made meanwhile. A row keeps its number when it is moved, so what was
+   * shown in the main file is not shown again.
+   */
+  async function* inTurn({ fields, ...selection }: RecordQuery): AsyncGenerator<readonly Value[]> {
+    const show = fields.map(displayOf);
+    let left = selection.limit ?? Number.POSITIVE_INFINITY;
+    if (left <= 0) return;
+    const before = new Set(partitionCandidates(file).map(({ part }) => part));
+    const atFirst = rotationUnderWay(connection);
+    const shown = rowSet();
+    for (const row of main.rows(selection, fields)) {
+      shown.add(row[0] as number);
+      yield show.map((display, i) => display(row[i + 1] ?? null));
+      left -= 1;
+      if (left <= 0) return;
+    }
+    for (const candidate of partitionCandidates(file)) {
+      const partition = open(candidate);
+      if (partition === null) continue;
+      const { part } = candidate;
+      const old = before.has(part) ? (part === atFirst?.part ? atFirst.upto : Number.POSITIVE_INFINITY) : 0;
+      const whole = old === Number.POSITIVE_INFINITY && partition.upto === Number.POSITIVE_INFINITY;
+      const limit = whole && selection.limit !== null ? left : null;
+      try {
+        for (const row of partition.rows({ ...selection, limit }, fields)) {
+          const number = row[0] as number;
+          if (number > partition.upto || (number > old && shown.has(number))) continue;
+          yield show.map((display, i) => display(row[i + 1] ?? null));
+          left -= 1;
+          if (left <= 0) return;
+        }
+      } finally {
+        await partition.close();
+      }
+    }
   }
 
-  const union = unionRecords(main, parts);
   return {
     ...union,
     title: `sqlite (${file})`,
+    search: (query) => (query.orderBy === null ? inTurn(query) : union.search(query)),
     async count(selection: Selection) {
       // Tasks that are moved between two looks would be counted twice, or not at all.
       for (let looks = 1; ; looks++) {
@@ -124,7 +162,16 @@ export function openSqliteHistory(options: HistoryOptions): RecordStore {
 /** A rotation moves thousands of tasks a second; who counts slower than that gets a number that was right in between. */
 const mostLooks = 5;
 
-function openPart({ path }: Candidate, underWay: UnderWay | null, options: HistoryOptions): OpenPart | null {
+interface Partition extends SqliteRecords, OpenPart {
+  /** Of the last row that counts. */
+  readonly upto: number;
+}
+
+function openPartition(
+  { part, path }: Candidate,
+  underWay: UnderWay | null,
+  options: HistoryOptions,
+): Partition | null {
   const { debug, warn } = options;
   try {
     if (!isPartition(path)) {
@@ -135,12 +182,13 @@ function openPart({ path }: Candidate, underWay: UnderWay | null, options: Histo
     debug?.(`Attached database partition (${path})`);
     const records = prepareRecords(connection);
     const close = async (): Promise<void> => connection.close();
-    if (underWay === null || !hasToken(connection, underWay.token)) return { ...records, close };
-    return { ...firstOf(records, underWay.moved, connection), close };
+    if (part !== underWay?.part || !hasToken(connection, underWay.token))
+      return { ...records, upto: Number.POSITIVE_INFINITY, close };
+    return { ...upTo(underWay.upto, records, connection), upto: underWay.upto, close };
   } catch (error) {
-    const reason = openFailure(error, path);
     // Gone since it was listed.
     if ((error as { code?: unknown }).code === "ENOENT") return null;
+    const reason = openFailure(error, path);
     const text = reason instanceof UserError ? reason.message.replace(/^\w+: /, "") : `'${path}': ${messageOf(reason)}`;
     warn?.(`Database partition left out: ${text}`);
     return null;
@@ -153,9 +201,9 @@ export function hasToken(connection: Connection, token: string): boolean {
   return db.query("select 1 from rotation where token = ?").get(token) !== null;
 }
 
-/** Only the first rows of a partition: the others, a few thousand, are in the main file too. */
-function firstOf(records: SqliteRecords, moved: number, connection: Connection): Records {
-  const counts = (row: readonly unknown[]): boolean => (row[0] as number) <= moved;
+/** Only rows up to a number: the others, a few thousand, are in the main file too. */
+function upTo(last: number, records: SqliteRecords, connection: Connection): SqliteRecords {
+  const counts = (row: readonly unknown[]): boolean => (row[0] as number) <= last;
   return {
     ...records,
     async *search({ fields, ...selection }) {
@@ -171,7 +219,7 @@ function firstOf(records: SqliteRecords, moved: number, connection: Connection):
     },
     async count(selection) {
       let count = await records.count({ ...selection, limit: null });
-      const beyond = connection.read(() => connection.db.query("select id from task where rowid > ?").values(moved));
+      const beyond = connection.read(() => connection.db.query("select id from task where rowid > ?").values(last));
       for (const [id] of beyond) {
         const one = { kind: "field", field: "id", operator: "==", value: String(id) } as const;
         count -= await records.count({ ...selection, where: [...selection.where, one], limit: null });
@@ -182,6 +230,31 @@ function firstOf(records: SqliteRecords, moved: number, connection: Connection):
       const where = [{ kind: "field", field: "id", operator: "==", value: id } as const];
       const [row] = records.rows({ where, orderBy: null, descending: false, limit: 1 }, []);
       return row !== undefined && counts(row) ? records.find(id) : null;
+    },
+  };
+}
+
+interface RowSet {
+  add(row: number): void;
+  has(row: number): boolean;
+}
+
+const chunkBits = 2 ** 16;
+
+/** A bit for each row: 1.3 MB for ten million. */
+function rowSet(): RowSet {
+  const chunks = new Map<number, Uint8Array>();
+  return {
+    add(row) {
+      const [at, bit] = [Math.floor(row / chunkBits), row % chunkBits];
+      let chunk = chunks.get(at);
+      if (chunk === undefined) chunks.set(at, (chunk = new Uint8Array(chunkBits / 8)));
+      chunk[bit >> 3]! |= 1 << (bit & 7);
+    },
+    has(row) {
+      const bit = row % chunkBits;
+      const chunk = chunks.get(Math.floor(row / chunkBits));
+      return chunk !== undefined && (chunk[bit >> 3]! & (1 << (bit & 7))) !== 0;
     },
   };
 }

@@ -6,10 +6,11 @@
  * present settings; it does not belong to a server's own submission (a finite run may yet reach a group that its failure forbids);
  * and no task of a higher group is unfinished. What is unfinished stays, and keeps `part: 0`. PostgreSQL follows the same rule.
  *
- * How nothing gets lost or doubled, whenever the process dies: table `rotation` of the main file says how many rows of which partition count,
- * and changes in the transactions that take rows away here. Rows are written there, to the disk, before they go here; what is
- * beyond that number is ignored by readers (partitions.ts) and removed by the next rotation, which goes on where this one ended. The write
- * lock is held for one batch at a time, and no row can change between its copy and its removal.
+ * How nothing gets lost or doubled, whenever the process dies: tasks go in the order of their rows, and keep the numbers of these. Table
+ * `rotation` of the main file says up to which row number the partition counts, and changes in the transactions that take rows away here. Rows
+ * are written there, to the disk, before they go here; what is beyond that number is ignored by readers (partitions.ts) and removed by the
+ * next rotation, which goes on where this one ended. The write lock is held for one batch at a time, and no row can change between its copy
+ * and its removal.
  */
 import { Database } from "bun:sqlite";
 import { readdirSync, rmSync } from "node:fs";
@@ -55,14 +56,14 @@ export async function rotate(main: Connection, into: string, options: RotationOp
   if (abandoned !== null && !canGoOn(main.file, abandoned)) forget(main, abandoned);
   const candidates = prepareCandidates(main, options.attempts);
   const begun = rotationUnderWay(main);
-  if (begun === null && candidates.next(candidates.first() ?? 1, candidates.last()) === null) return 0;
+  if (begun === null && candidates.next(1, candidates.last()) === null) return 0;
 
   const underWay = begin(main, into, begun, step);
   const archive = openArchive(main, into);
   let moved = 0;
   try {
     const last = candidates.last();
-    for (let from = candidates.first(); from !== null && from <= last;) {
+    for (let from = underWay.upto + 1; ;) {
       const found = candidates.next(from, last);
       if (found === null) break;
       const startedAt = clock.now();
@@ -87,7 +88,7 @@ function pause(clock: Clock, ms: number): Promise<void> {
 }
 
 interface Candidates {
-  first(): number | null;
+  /** The last row of all. */
   last(): number;
   /** At most a batch of rows from `from` to `to` that may go, in order; null: there are none. Without a lock, so only a guess. */
   next(from: number, to: number): readonly number[] | null;
@@ -122,7 +123,6 @@ function prepareCandidates(main: Connection, attempts: number): Candidates {
   };
 
   return {
-    first: () => firstFrom(Number.MIN_SAFE_INTEGER),
     last: () => Number(main.read(() => most.values())[0]?.[0] ?? 0),
     next(from, to) {
       for (let start = firstFrom(from); start !== null && start <= to; start = firstFrom(start + stretch)) {
@@ -150,12 +150,13 @@ function move(
     const state = rotationUnderWay(main);
     if (state?.token !== token)
       throw databaseError(`the rotation of '${main.file}' was ended by another process - look before you start again`);
-    const rows = recheck(found);
+    // Two may rotate at once: each goes on from where the other is.
+    const rows = recheck(found).filter((row) => row > state.upto);
     if (rows.length === 0) return 0;
-    archive.copy(rows, part, state.moved);
+    archive.copy(rows, part, state.upto);
     step("copied");
     main.db.query("delete from task where rowid in (select value from json_each(?))").run(JSON.stringify(rows));
-    main.db.query("update rotation set moved = moved + ? where token = ?").run(rows.length, token);
+    main.db.query("update rotation set upto = ? where token = ?").run(rows.at(-1)!, token);
     step("removed");
     return rows.length;
   });
@@ -246,7 +247,7 @@ function isRunning(pid: number): boolean {
 /** Whether its partition is there, or was never made. */
 function canGoOn(file: string, underWay: UnderWay): boolean {
   const path = partitionPath(file, underWay.part);
-  if (!isThere(path)) return underWay.moved === 0;
+  if (!isThere(path)) return underWay.upto === 0;
   return isOurs(path, underWay);
 }
 
@@ -270,11 +271,11 @@ function forget(main: Connection, { token }: UnderWay): void {
 }
 
 interface Archive {
-  /** Writes the rows of the main file behind the first `counting` rows; whatever was there goes. */
-  copy(rows: readonly number[], part: number, counting: number): void;
+  /** Writes these rows of the main file, all of them beyond `upto`; whatever was there goes. */
+  copy(rows: readonly number[], part: number, upto: number): void;
   copyClients(): void;
-  /** Only the first rows. */
-  keep(counting: number): void;
+  /** Only rows up to this one. */
+  keep(upto: number): void;
   close(): void;
 }
 
@@ -308,15 +309,15 @@ function openArchive(main: Connection, path: string): Archive {
     db.close();
     throw openFailure(error, path);
   }
-  const keepFirst = db.query("delete from main.task where rowid > ?");
+  const keepRows = db.query("delete from main.task where rowid > ?");
   return {
-    copy(rows, part, counting) {
+    copy(rows, part, upto) {
       const list = JSON.stringify(rows);
       inTransaction(() => {
-        keepFirst.run(counting);
+        keepRows.run(upto);
         db.query(
-          `insert into main.task (${names.join(", ")})
-           select ${values.join(", ")} from source.task where rowid in ${listed} order by rowid`,
+          `insert into main.task (rowid, ${names.join(", ")})
+           select rowid, ${values.join(", ")} from source.task where rowid in ${listed} order by rowid`,
         ).run(list, part);
         db.query(
           `insert or ignore into main.submission select id, time, host, user, cwd, template, version from source.submission
@@ -330,8 +331,8 @@ function openArchive(main: Connection, path: string): Archive {
         db.run(`insert or replace into main.client (${columns}) select ${columns} from source.client`),
       );
     },
-    keep(counting) {
-      inTransaction(() => keepFirst.run(counting));
+    keep(upto) {
+      inTransaction(() => keepRows.run(upto));
     },
     close() {
       db.close();
@@ -345,7 +346,7 @@ function finish(main: Connection, archive: Archive, into: string, { token }: Und
     const state = rotationUnderWay(main);
     // Somebody else has finished it.
     if (state?.token !== token) return;
-    if (state.moved > 0) archive.keep(state.moved);
+    if (state.upto > 0) archive.keep(state.upto);
     else {
       archive.close();
       rmSync(into, { force: true });

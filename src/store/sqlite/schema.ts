@@ -110,13 +110,13 @@ export const additions: readonly (readonly [name: string, statement: string])[] 
       kind TEXT NOT NULL
     )`,
   ],
-  // A rotation under way, see rotation.ts: of that partition, told by its token, only the first `moved` rows count; all others are still here.
+  // A rotation under way, see rotation.ts: of that partition, told by its token, only rows up to `upto` count; all others are still here.
   [
     "rotation",
     `create table if not exists rotation (
       part INTEGER NOT NULL PRIMARY KEY,
       token TEXT NOT NULL,
-      moved INTEGER NOT NULL
+      upto INTEGER NOT NULL
     )`,
   ],
   ["recall_server", "create index if not exists recall_server on recall (server_id)"],
