@@ -92,16 +92,9 @@ export async function conclude(pair: Pair): Promise<Verdict> {
     return stdout;
   };
   await someOf(pair, 1);
-  let left = tasks;
-  let asking: Promise<void> | null = null;
-  const ask = (): boolean => {
-    asking ??= listed("--count", "--remaining").then((text) => {
-      left = Number(text);
-      asking = null;
-    });
-    return left === 0;
-  };
-  await until(ask, () => `${left} of ${tasks} tasks are left\n${said(pair)}`, timeoutMs);
+  const startedAt = performance.now();
+  for (let left = tasks; left > 0; left = Number(await listed("--count", "--remaining")))
+    if (performance.now() - startedAt > timeoutMs) throw new Error(`${left} of ${tasks} tasks are left\n${said(pair)}`);
   for (const client of clients) client.kill("SIGTERM");
   await Promise.all(clients.map(({ ended }) => ended));
   for (const server of servers) server.kill("SIGTERM");

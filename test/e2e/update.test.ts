@@ -1,0 +1,172 @@
+/* hs update, as people type it: fields, tags, prompts, and what becomes of tasks that run. */
+import { describe, expect, test } from "bun:test";
+import { linesOf, openSite, type Site, until } from "./harness.ts";
+import { secured, startClient, startServer } from "./serving.ts";
+
+const quiet = { env: { HYPERSHELL_LOGGING_LEVEL: "info" } };
+
+async function list(site: Site, ...words: string[]): Promise<readonly string[]> {
+  const { status, stdout, stderr } = await site.hs(["list", ...words]);
+  expect([status, stderr]).toEqual([0, ""]);
+  return linesOf(stdout);
+}
+
+async function submitted(site: Site, lines: readonly string[]): Promise<void> {
+  site.write("tasks.in", lines.map((line) => `${line}\n`).join(""));
+  expect((await site.hs(["submit", "-f", "tasks.in"])).status).toBe(0);
+}
+
+describe("changes by hand", () => {
+  test("a tag is added to what is done, a field is changed where a condition holds", async () => {
+    await using site = openSite();
+    await submitted(site, ["true", "false", "echo 42"]);
+    await site.hsx(["--restart"]);
+    await submitted(site, ["42"]);
+    const tagged = await site.hs(["update", "phase:1", "--completed", "-f"], quiet);
+    expect([tagged.status, tagged.stdout]).toEqual([0, ""]);
+    expect(tagged.stderr).toContain("INFO [hypershell.task] Updated 3 tasks");
+    expect(await list(site, "args", "-t", "phase:1")).toEqual(["true", "false", "echo 42"]);
+    await site.hs(["update", "args=7", "-w", "args==42", "-f"]);
+    expect(await list(site, "args", "tag", "--remaining")).toEqual(['7\t{"part": 0}']);
+    const both = await site.hs(
+      ["update", "x:true", "timeout=10m", "memory=1GB", "--remove-tag", "phase", "-l2", "-f"],
+      quiet,
+    );
+    expect(both.stderr).toContain("Updated 2 tasks");
+    expect(await list(site, "tag", "timeout", "memory")).toEqual([
+      '{"part": 0, "x": true}\t600\t1073741824',
+      '{"part": 0, "x": true}\t600\t1073741824',
+      '{"part": 0, "phase": 1}\tnull\tnull',
+      '{"part": 0}\tnull\tnull',
+    ]);
+  });
+
+  test("a prompt says how many tasks it is about, and takes only a yes for yes", async () => {
+    await using site = openSite();
+    await submitted(site, ["a", "b", "c"]);
+    const refused = await site.hs(["update", "--delete", "--order-by", "submit_time", "--desc", "--limit", "1"], {
+      stdin: "\n",
+    });
+    expect([refused.status, refused.stdout]).toEqual([0, "Delete 1 task? yes/[no]: \nStopping\n"]);
+    const ended = await site.hs(["update", "--delete"], { stdin: "" });
+    expect([ended.status, linesOf(ended.stdout).at(-1)]).toEqual([0, "Stopping"]);
+    expect(await list(site, "--count")).toEqual(["3"]);
+    const sure = await site.shell("yes | hs update --delete -s submit_time --desc -l1");
+    expect(sure.status).toBe(0);
+    expect(await list(site, "args")).toEqual(["a", "b"]);
+    const none = await site.hs(["update", "x:1", "-w", "args == z"], { ...quiet, stdin: "yes\n" });
+    expect([none.status, none.stdout]).toEqual([0, ""]);
+    expect(none.stderr).toContain("0 tasks are affected");
+  });
+
+  test("what has ended is not cancelled, what waits is, and what was cancelled can be brought back", async () => {
+    await using site = openSite();
+    await submitted(site, ["true", "false"]);
+    await site.hsx(["--restart"]);
+    await submitted(site, ["echo late"]);
+    const cancelled = await site.hs(["update", "--cancel", "-f"], quiet);
+    expect(cancelled.stderr).toContain("Updated 1 tasks");
+    expect(await list(site, "args", "exit_status")).toEqual(["true\t0", "false\t1", "echo late\t-1"]);
+    expect((await site.hsx(["--restart"])).stdout).toBe("");
+    await site.hs(["update", "--revert", "-w", "exit_status == -1", "-f"]);
+    expect(await list(site, "args", "exit_status", "completion_time", "-R")).toEqual(["echo late\tnull\tnull"]);
+    expect((await site.hsx(["--restart"])).stdout).toBe("late\n");
+  });
+
+  test("the former names still work", async () => {
+    await using site = openSite();
+    const added = await site.hs(["task", "submit", "-t", "a:1", "--", "echo", "two words"]);
+    const id = added.stdout.trim();
+    expect([added.status, added.stdout]).toEqual([0, `${id}\n`]);
+    expect(await site.hs(["update", id, "tag", "site:c"])).toEqual({ status: 0, stdout: "", stderr: "" });
+    expect(await site.hs(["task", "update", id, "group", "2"])).toEqual({ status: 0, stdout: "", stderr: "" });
+    expect(linesOf((await site.hs(["task", "search", "args", "group", "tag"])).stdout)).toEqual([
+      'echo "two words"\t2\t{"a": 1, "part": 0, "site": "c"}',
+    ]);
+    expect((await site.hs(["task", "info", id, "-x", "group"])).stdout).toBe("2\n");
+    expect((await site.hs(["task", "--list-columns"])).stdout).toStartWith("id group args ");
+    const unknown = await site.hs(["update", "cd20208b-069b-45ae-9e4e-3f79f57bde6d", "args", "x"]);
+    expect([unknown.status, unknown.stderr]).toEqual([
+      5,
+      "CRITICAL [hypershell.task] NotFound: No task with id=cd20208b-069b-45ae-9e4e-3f79f57bde6d\n",
+    ]);
+  });
+
+  test("bad changes are refused with status 2 and one line", async () => {
+    await using site = openSite();
+    await submitted(site, ["a"]);
+    for (const words of [
+      ["memory=lots"],
+      ["tag=x"],
+      ["id=1"],
+      ["x/y:1"],
+      ["exit_status==0"],
+      ["-s", "id", "x:1"],
+      ["--desc", "x:1"],
+    ]) {
+      const { status, stderr, stdout } = await site.hs(["update", ...words, "-f"]);
+      expect([status, stdout, linesOf(stderr).length]).toEqual([2, "", 1]);
+    }
+    expect(await list(site, "args", "tag")).toEqual(['a\t{"part": 0}']);
+  });
+});
+
+describe("tasks that run", () => {
+  test("one that is cancelled is stopped within two seconds at its client, and stays cancelled", async () => {
+    await using site = openSite();
+    const { server, port } = await startServer(site, ["--forever"]);
+    const client = startClient(site, port, ["-N4"]);
+    await submitted(site, ["sleep 1000", "echo started >> ran; sleep 1001 & sleep 1002; true", "sleep 1003"]);
+    await until(() => site.left().filter((line) => /sleep 100[0123]/.test(line)).length >= 4);
+    const at = Date.now();
+    const cancelled = await site.hs(["update", "--cancel", "-f", "-w", "args != sleep 1003"], quiet);
+    expect(cancelled.stderr).toContain("WARNING [hypershell.task] 2 cancelled tasks already scheduled");
+    await until(() => site.left().every((line) => !/sleep 100[012]/.test(line)));
+    expect(Date.now() - at).toBeLessThan(2000);
+    expect(site.left().some((line) => line.includes("sleep 1003"))).toBe(true);
+    const deleted = await site.hs(["update", "--delete", "-f", "-R"]);
+    expect(deleted.status).toBe(0);
+    await until(() => site.left().every((line) => !line.includes("sleep 1003")));
+    // What comes next is run, and nothing of the others comes back.
+    await submitted(site, ["echo next"]);
+    await until(() => client.stdout().includes("next"));
+    await until(() => server.stderr().includes("scheduled tasks were deleted"));
+    expect(await list(site, "args", "exit_status")).toEqual([
+      "sleep 1000\t-1",
+      "echo started >> ran; sleep 1001 & sleep 1002; true\t-1",
+      "echo next\t0",
+    ]);
+    expect((await site.hs(["list", "-c"], { env: secured })).stdout).toBe("3\n");
+  });
+
+  test("one that is reverted is stopped and run again; what waits is run as it is now; tags survive the end", async () => {
+    await using site = openSite();
+    const { port } = await startServer(site, ["--forever"]);
+    await submitted(site, ["echo x >> ran; test $(wc -l < ran) = 2 || sleep 1000", "echo old"]);
+    const client = startClient(site, port, ["-N1"]);
+    await until(() => site.exists("ran"));
+    await site.hs(["update", "args=echo new", "-w", "args == echo old", "-f"]);
+    await site.hs(["update", "kept:yes", "-w", "args ~ ran", "-f"]);
+    await site.hs(["update", "--revert", "-w", "args ~ ran", "-f"]);
+    await until(() => client.stdout().includes("new"));
+    await until(() => site.lines("ran").length === 2);
+    const rows = async (): Promise<readonly string[]> => list(site, "exit_status", "attempt", "tag");
+    let found = await rows();
+    while (found.length !== 2 || !found.every((line) => line.startsWith("0"))) found = await rows();
+    expect(found).toEqual(['0\t1\t{"part": 0, "kept": "yes"}', '0\t1\t{"part": 0}']);
+    expect(client.stdout()).not.toContain("old");
+  });
+
+  test("a finite run whose rest is cancelled ends at once", async () => {
+    await using site = openSite();
+    site.write("tasks.in", "sleep 1000\nsleep 1000\ntrue\n");
+    const run = site.start(["hsx", "tasks.in", "-N2"]);
+    await until(() => site.left().filter((line) => line.includes("sleep 1000")).length >= 2);
+    const at = Date.now();
+    await site.hs(["update", "--cancel", "-f"]);
+    const { status } = await run.ended;
+    expect(status).toBe(0);
+    expect(Date.now() - at).toBeLessThan(4000);
+    expect(await list(site, "exit_status")).toEqual(["-1", "-1", "-1"]);
+  });
+});
