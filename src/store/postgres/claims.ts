@@ -133,6 +133,8 @@ export async function take(
   group: number,
 ): Promise<readonly ClaimedTask[]> {
   const { scope, limit, eager, serverId, serverHost, at } = request;
+  // News of tasks are looked for in the same moment in which tasks are found: one that was just reverted may still run here.
+  const settled = "not exists (select 1 from recall where recall.server_id = $3::uuid)";
   const holding = `update task set server_id = $3::uuid, server_host = $4, schedule_time = $5::timestamptz
     from picked where task.id = picked.id returning ${claimColumns}`;
   const { sql, value } = within(scope, reserved);
@@ -148,7 +150,7 @@ export async function take(
   const found: ClaimedTask[] = [];
   if (eager) {
     const retries = `picked as materialized (select id from task where ${waiting} and attempt > 1 and ${sql} and "group" = $2
-      order by submit_time, id ${lock})`;
+      and ${settled} order by submit_time, id ${lock})`;
     found.push(...(await claimOf(retries, limit)));
     if (found.length >= limit) return found;
   }
@@ -158,22 +160,28 @@ export async function take(
           select id, submit_time from task where ${waiting} and task.submit_id = free.submit_id and "group" = $2
           order by submit_time, id limit $6) as few
         order by few.submit_time, few.id limit $6
-      ), picked as materialized (select id from task where ${waiting} and id in (select id from best) for update skip locked)`;
+      ), picked as materialized (select id from task where ${waiting} and id in (select id from best)
+        and ${settled} for update skip locked)`;
     found.push(...(await claimOf(pairs, limit - found.length)));
     return found;
   }
   const plain = `picked as materialized (select id from task where ${waiting} and ${sql} and "group" = $2
-    order by submit_time, id ${lock})`;
+    and ${settled} order by submit_time, id ${lock})`;
   found.push(...(await claimOf(plain, limit - found.length)));
   return found;
 }
 
-/** Tasks that an earlier claim of this server took, and of whose answer nothing is known. */
-export async function takenAt(query: Query, serverId: string, at: number): Promise<readonly ClaimedTask[]> {
+/** Tasks that this server's claims of these times took, and that no client is on record for. */
+export async function takenAt(
+  query: Query,
+  serverId: string,
+  times: readonly number[],
+): Promise<readonly ClaimedTask[]> {
   const rows = await query(
-    `select ${claimColumns} from task where ${held} and server_id = $1::uuid and client_id is null and schedule_time = $2::timestamptz
-     order by submit_time, id`,
-    [serverId, instantText(at)],
+    `select ${claimColumns} from task where ${held} and server_id = $1::uuid and client_id is null
+       and schedule_time = any ($2::timestamptz[])
+     order by "group", submit_time, id`,
+    [serverId, times.map(instantText)],
   );
   return rows.map(claimedTask);
 }

@@ -3,9 +3,12 @@
  * statement guards itself: a row that has ended is not touched, nor one that a person took away from this server.
  *
  * A commit whose answer was lost may have been done: tried again, outcomes that are recorded just so count as recorded.
+ *
+ * Rows are locked in the order of their ids, as others do who lock several.
  */
 import type { Commit, Completion } from "../store.ts";
 import { instantText, type PostgresConnection, type Query } from "./connection.ts";
+import type { Attempt } from "./doubts.ts";
 import { type Holder, insertRows, insertValues, storable } from "./row.ts";
 
 /** Clears what a dispatch and an outcome write; attempt, links and tags stay. */
@@ -47,6 +50,9 @@ const complete = `update task set ${results}, schedule_time = coalesce(schedule_
       and recall.kind in ('reverted', 'deleted', 'adopted'))
   returning task.id`;
 
+/** What a person, or another server, has taken away from a server that may not know. */
+const taken = `select task_id from recall where server_id = $1::uuid and kind in ('reverted', 'deleted', 'adopted')`;
+
 const recorded = `select task.id from ${done.replaceAll(/\$(\d+)/g, (_, n: string) => `$${Number(n) - 3}`)}
   join task on task.id = done.id
   where task.client_id = done.client_id and task.completion_time = done.completion_time and task.exit_status = done.exit_status
@@ -64,33 +70,45 @@ export interface Committed {
   readonly freed: boolean;
 }
 
-/** `doubtful`: it was tried before, and may have been done. */
-export async function runCommit(connection: PostgresConnection, commit: Commit, doubtful: boolean): Promise<Committed> {
-  const { assigned, completed, reverted, recalled, serverId } = commit;
-  const outcomes = firstOfEach(completed);
+export async function runCommit(connection: PostgresConnection, commit: Commit, attempt: Attempt): Promise<Committed> {
+  const { assigned, completed, recalled, serverId } = commit;
+  const outcomes = byId(firstOfEach(completed));
   const ended = new Set(outcomes.map(({ id }) => id));
-  const given = assigned.filter(({ id }) => !ended.has(id));
-  const retries = outcomes.some(({ retry }) => retry !== null);
-  const kinds = [outcomes.length, given.length, reverted.length, recalled.length].filter((count) => count > 0).length;
+  const given = byId(assigned.filter(({ id }) => !ended.has(id)));
+  const reverted = commit.reverted.filter((id) => !attempt.come.has(id)).toSorted();
+  const kinds = [given.length, reverted.length, recalled.length].filter((count) => count > 0).length;
 
   const work = async (query: Query): Promise<Set<string>> => {
-    const taken = await completeAll(query, commit, outcomes, retries, doubtful);
+    const done = outcomes.length === 0 ? new Set<string>() : await completeAll(query, commit, outcomes, attempt);
     if (given.length > 0) {
       const clients = given.map(({ clientId }) => clientId);
       await query(assign, [serverId, given.map(({ id }) => id), clients, given.map(({ clientHost }) => clientHost)]);
     }
     if (reverted.length > 0) await query(giveBack, [serverId, reverted]);
     if (recalled.length > 0) await query("delete from recall where id = any ($1::bigint[])", [recalled]);
-    return taken;
+    return done;
   };
-  // One statement is a transaction by itself: two questions less.
-  const taken = kinds > 1 || retries ? await connection.transaction(work) : await work(connection.query);
 
-  const left = new Set(taken);
-  // Of two outcomes of one task the first was tried.
-  const refused = completed.filter(({ id }) => !left.delete(id)).map(({ id }) => id);
-  const waits = outcomes.some(({ id, retry }) => retry !== null && !retry.claimed && taken.has(id));
-  return { refused, freed: reverted.length > 0 || waits };
+  for (;;) {
+    try {
+      // One statement is a transaction by itself: two questions less.
+      const done = outcomes.length > 0 || kinds > 1 ? await connection.transaction(work) : await work(connection.query);
+      const left = new Set(done);
+      // Of two outcomes of one task the first was tried.
+      const refused = completed.filter(({ id }) => !left.delete(id)).map(({ id }) => id);
+      const waits = outcomes.some(({ id, retry }) => retry !== null && !retry.claimed && done.has(id));
+      return { refused, freed: reverted.length > 0 || waits };
+    } catch (error) {
+      if (!(error instanceof Overtaken)) throw error;
+    }
+  }
+}
+
+/** A task was taken away while its outcome was being written: all of it begins anew. */
+class Overtaken extends Error {}
+
+function byId<T extends { readonly id: string }>(list: readonly T[]): readonly T[] {
+  return list.toSorted((one, other) => (one.id < other.id ? -1 : 1));
 }
 
 function firstOfEach(completed: readonly Completion[]): readonly Completion[] {
@@ -98,18 +116,18 @@ function firstOfEach(completed: readonly Completion[]): readonly Completion[] {
   return completed.filter(({ id }) => !seen.has(id) && seen.add(id));
 }
 
-/** Ids of the tasks whose outcome is recorded by this. */
+/** Ids of the tasks whose outcome is recorded. Inside a transaction. */
 async function completeAll(
   query: Query,
   commit: Commit,
-  outcomes: readonly Completion[],
-  retries: boolean,
-  doubtful: boolean,
+  all: readonly Completion[],
+  { away, doubtful }: Attempt,
 ): Promise<Set<string>> {
-  if (outcomes.length === 0) return new Set();
+  const outcomes = away.size === 0 ? all : all.filter(({ id }) => !away.has(id));
   const { serverId, serverHost } = commit;
   const at = instantText(commit.at);
   const values = resultValues(outcomes);
+  const retries = outcomes.some(({ retry }) => retry !== null);
   if (retries) {
     // A row that was reverted by hand may have a next attempt already: that one becomes the beginning of a chain of its own.
     const again = outcomes.flatMap(({ id, retry }) => (retry === null ? [] : [id]));
@@ -119,10 +137,18 @@ async function completeAll(
       next,
     ]);
   }
-  const rows = await query(complete, [serverId, serverHost, at, ...values]);
-  const taken = new Set(rows.map(([id]) => String(id)));
+  // A statement that has waited for a row sees what became of it, but no recall that came with that: whoever asks afterwards does.
+  const [rows, lost] = await Promise.all([
+    query(complete, [serverId, serverHost, at, ...values]),
+    query(taken, [serverId]),
+  ]);
+  const done = new Set(rows.map(([id]) => String(id)));
+  for (const [id] of lost) {
+    away.add(String(id));
+    if (done.has(String(id))) throw new Overtaken();
+  }
   if (retries) {
-    const own = outcomes.flatMap(({ id, retry }) => (retry !== null && taken.has(id) ? [retry] : []));
+    const own = outcomes.flatMap(({ id, retry }) => (retry !== null && done.has(id) ? [retry] : []));
     const holder: Holder = { serverId, serverHost, at };
     const tasks = own.map(({ task }) => task);
     if (own.length > 0)
@@ -131,8 +157,9 @@ async function completeAll(
         insertValues(tasks, (i) => (own[i]!.claimed ? holder : null)),
       );
   }
-  if (doubtful && taken.size < outcomes.length) for (const [id] of await query(recorded, values)) taken.add(String(id));
-  return taken;
+  if (doubtful && done.size < all.length)
+    for (const [id] of await query(recorded, resultValues(all))) done.add(String(id));
+  return done;
 }
 
 function resultValues(outcomes: readonly Completion[]): unknown[][] {

@@ -160,5 +160,10 @@ export function runFailure(error: unknown, place: string): unknown {
   const trouble = troubleOf(error);
   if (trouble === null) return error;
   const text = say(trouble, error, place);
-  return trouble.mayPass ? new TransientError(text) : new FatalError(text);
+  return trouble.mayPass ? new TransientError(text, { cause: error }) : new FatalError(text);
+}
+
+/** Whether a transaction was undone only because another one stood in its way (a deadlock): tried again, it goes through. */
+export function wasInTheWay(error: unknown): boolean {
+  return error instanceof TransientError && codeOf(error.cause)?.startsWith("40") === true;
 }

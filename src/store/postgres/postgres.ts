@@ -2,19 +2,21 @@
  * The store in PostgreSQL, which several servers and submitters on several hosts may share. Which statement serves what is in claims.ts and commits.ts;
  * the shape of tables and indices in schema.ts. Whoever adds or frees tasks says so on a channel (LISTEN/NOTIFY), so nobody has to ask again and again.
  *
- * A call whose answer is lost with the connection throws TransientError, and may have been done all the same. Tried again it does nothing twice:
- * see `unanswered` and `doubtful`.
+ * A call whose answer is lost with the connection throws TransientError, and may have been done all the same. Tried again it does nothing twice,
+ * see doubts.ts.
  */
 import { assert } from "../../base/assert.ts";
 import type { Clock } from "../../base/clock.ts";
-import { TransientError } from "../../base/errors.ts";
-import type { NewTask, Submission } from "../../task/task.ts";
+import { FatalError, TransientError } from "../../base/errors.ts";
+import type { ClaimedTask, NewTask, Submission } from "../../task/task.ts";
 import type { DatabaseStore } from "../open.ts";
 import type { Claim, ClaimRequest, Commit, Recall, Scope, ServerRow } from "../store.ts";
 import { readTags } from "../tags.ts";
 import { adopt, countUnfinished, look, reservedIds, take, takenAt } from "./claims.ts";
 import { clear, runCommit } from "./commits.ts";
 import { instantText, openPostgres, type Query, type Row } from "./connection.ts";
+import { newDoubts } from "./doubts.ts";
+import { wasInTheWay } from "./failure.ts";
 import { insertRows, insertValues } from "./row.ts";
 import { finalFailure, prepareTables } from "./schema.ts";
 import type { PostgresTarget } from "./settings.ts";
@@ -31,6 +33,11 @@ export interface PostgresStoreOptions {
 const chunk = 1000;
 /** Pause when everything that waits is just being taken by others, milliseconds. */
 const crowdedMs = 5;
+
+/** The last notification gets this long, milliseconds. */
+const lastNewsMs = 2000;
+/** A transaction that stood in the way of another is tried again this often, without a word. */
+const turns = 5;
 
 /** What the channel says; everybody who listens looks for himself what there is. */
 export const channelOf = (schema: string | null): string => `hypershell ${schema ?? "public"}`;
@@ -53,10 +60,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
   const onRecalls: (() => void)[] = [];
   let listening = false;
   let closed = false;
-  /** When a claim was made of which nothing is known: it may have taken tasks. */
-  let unanswered: { readonly serverId: string; readonly at: number } | null = null;
-  /** Commits that were tried before. */
-  const doubtful = new WeakSet<Commit>();
+  const doubts = newDoubts();
 
   function wake(listeners: readonly (() => void)[]): void {
     for (const each of listeners) each();
@@ -79,6 +83,43 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     await within("select pg_notify($1, $2)", [channel, news]);
   }
 
+  let telling: Promise<void> | null = null;
+  let newsDue = false;
+
+  /**
+   * Tasks wait that did not before. Others are told after the transaction, not in it: those that notify are committed one after the other in all of
+   * PostgreSQL, each waiting for the disk in its turn. At most one notification is under way, and nobody waits for it. One that is lost with
+   * the connection is made up for: who listens looks for himself at intervals, and whenever listening begins anew.
+   */
+  function announce(): void {
+    wake(onTasks);
+    newsDue = true;
+    telling ??= tellOthers();
+  }
+
+  async function tellOthers(): Promise<void> {
+    try {
+      while (newsDue) {
+        newsDue = false;
+        await tell(query, "tasks");
+      }
+    } catch (error) {
+      // Whoever asks next is told what is the matter.
+      if (!(error instanceof TransientError || error instanceof FatalError)) throw error;
+    } finally {
+      telling = null;
+    }
+  }
+
+  /** Whoever ends has said what there is; a database that has gone silent is not waited for. */
+  async function newsTold(): Promise<void> {
+    if (telling === null) return;
+    const late = Promise.withResolvers<void>();
+    const timer = clock.after(lastNewsMs, late.resolve);
+    await Promise.race([telling, late.promise]);
+    timer.cancel();
+  }
+
   async function reservedIn(scope: Scope, except: string | null): Promise<readonly string[]> {
     return scope.kind === "all" ? reservedIds(query, except) : [];
   }
@@ -87,20 +128,25 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
 
   async function claim(request: ClaimRequest): Promise<Claim> {
     const { serverId, at } = request;
-    if (unanswered !== null) {
-      const tasks = unanswered.serverId === serverId ? await takenAt(query, serverId, unanswered.at) : [];
-      unanswered = null;
-      if (tasks.length > 0) return { kind: "claimed", group: tasks[0]!.group, tasks };
+    if (doubts.fresh) {
+      const found = await claimAgain(request);
+      if (found !== null) return found;
+      doubts.looked();
     }
     const reserved = await reservedIn(request.scope, serverId);
     for (;;) {
       const found = await look(query, request, reserved);
+      if (found.kind === "none" || found.kind === "waiting") return (await claimAgain(request)) ?? found;
       if (found.kind !== "open") return found;
       const { group } = found;
       if (request.limit <= 0) return { kind: "claimed", group, tasks: [] };
-      unanswered = { serverId, at };
-      const tasks = await take(query, request, reserved, group);
-      unanswered = null;
+      let tasks: readonly ClaimedTask[];
+      try {
+        tasks = await take(query, request, reserved, group);
+      } catch (error) {
+        doubts.claimLost(serverId, at);
+        throw error;
+      }
       if (tasks.length === 0) {
         // Another server is just taking them.
         const { promise, resolve } = Promise.withResolvers<void>();
@@ -108,8 +154,30 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
         await promise;
         continue;
       }
+      doubts.came(tasks);
       if (group !== notedGroup) await note(group, tasks.at(-1)!.id);
       return { kind: "claimed", group, tasks };
+    }
+  }
+
+  /** What claims took whose answers were lost. */
+  async function claimAgain({ serverId, limit }: ClaimRequest): Promise<Claim | null> {
+    const times = doubts.unanswered(serverId);
+    if (times.length === 0) return null;
+    const tasks = doubts.found(await takenAt(query, serverId, times), limit);
+    if (tasks.length === 0) return null;
+    doubts.came(tasks);
+    return { kind: "claimed", group: tasks[0]!.group, tasks };
+  }
+
+  /** Servers, and people, may lock the same rows in another order. */
+  async function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    for (let left = turns; ; left--) {
+      try {
+        return await work();
+      } catch (error) {
+        if (left === 0 || !wasInTheWay(error)) throw error;
+      }
     }
   }
 
@@ -129,20 +197,23 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
 
   /** Gives back held rows that match, a transaction for each chunk. */
   async function release(condition: string, values: readonly unknown[]): Promise<number> {
+    const held = `schedule_time is not null and completion_time is null and ${condition}`;
     let count = 0;
     for (;;) {
-      const rows = await query(
-        `with freed as (update task set ${clear} where completion_time is null and id in (
-           select id from task where schedule_time is not null and completion_time is null and ${condition} limit ${chunk})
-         returning id) select count(*), pg_notify($1, 'tasks') from freed`,
-        [channel, ...values],
+      // The condition is there twice: it must still hold when a row that others changed comes free.
+      const rows = await inTurn(() =>
+        query(
+          `with few as materialized (select id from task where ${held} limit ${chunk}),
+             freed as (update task set ${clear} where ${held} and id in (select id from few) returning id)
+           select (select count(*) from few), (select count(*) from freed)`,
+          values,
+        ),
       );
-      const freed = Number(rows[0]?.[0]);
+      const [seen, freed] = [Number(rows[0]?.[0]), Number(rows[0]?.[1])];
       count += freed;
-      if (freed < chunk) break;
+      if (freed > 0) announce();
+      if (seen < chunk) return count;
     }
-    if (count > 0) wake(onTasks);
-    return count;
   }
 
   async function activeGroup(): Promise<{ group: number; reason: string }> {
@@ -205,12 +276,11 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     },
     async insert(tasks) {
       if (tasks.length === 0) return;
-      const values = insertValues(tasks, () => null);
       await query(
-        `with added as (${insertRows} returning 1) select pg_notify($${values.length + 1}, 'tasks') from (select count(*) from added) as all_of_them`,
-        [...values, channel],
+        insertRows,
+        insertValues(tasks, () => null),
       );
-      wake(onTasks);
+      announce();
     },
     onInsert(listener) {
       onTasks.push(listener);
@@ -253,11 +323,10 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     },
     async buryServer(id) {
       // The row goes last: a gravedigger that dies half-way leaves the rest to the next.
-      const count = await release("server_id = $2::uuid", [id]);
+      const count = await release("server_id = $1::uuid", [id]);
       await endServer(query, id);
       // What it reserved is free now.
-      await tell(query, "tasks");
-      wake(onTasks);
+      announce();
       return count;
     },
     revertOrphans: () =>
@@ -265,31 +334,23 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
 
     claim,
     async commit(commit) {
-      const before = doubtful.has(commit);
-      doubtful.add(commit);
-      const { refused, freed } = await runCommit(connection, commit, before);
-      if (freed) {
-        // Whoever misses it looks at his next poll.
-        tell(query, "tasks").catch(() => undefined);
-        wake(onTasks);
-      }
+      const attempt = doubts.attempt(commit);
+      const { refused, freed } = await inTurn(() => runCommit(connection, commit, attempt));
+      doubts.committed(commit);
+      if (freed) announce();
       return { refused };
     },
     async retryFailures(scope, attempts, at, newId) {
       const reserved = await reservedIn(scope, null);
       let count = 0;
       for (;;) {
-        const retried = await connection.transaction((within) =>
-          retrySome(within, scope, reserved, attempts, at, newId),
+        const retried = await inTurn(() =>
+          connection.transaction((within) => retrySome(within, scope, reserved, attempts, at, newId)),
         );
         count += retried;
-        if (retried < chunk) break;
+        if (retried > 0) announce();
+        if (retried < chunk) return count;
       }
-      if (count > 0) {
-        await tell(query, "tasks");
-        wake(onTasks);
-      }
-      return count;
     },
     async survey(scope) {
       const reserved = await reservedIn(scope, null);
@@ -326,18 +387,22 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     async adopt(request) {
       const { scope, serverId, serverHost, clientId, clientHost, at, from } = request;
       const reserved = (await reservedIn(scope, serverId)).filter((id) => !from.includes(id));
-      const tasks = await connection.transaction(async (within) => {
-        await addClient(within, [clientId, clientHost, serverId, serverHost, instantText(at)]);
-        const adopted = await adopt(within, request, reserved);
-        if (adopted.length > 0) await tell(within, "recall");
-        return adopted;
-      });
+      const tasks = await inTurn(() =>
+        connection.transaction(async (within) => {
+          await addClient(within, [clientId, clientHost, serverId, serverHost, instantText(at)]);
+          const adopted = await adopt(within, request, reserved);
+          if (adopted.length > 0) await tell(within, "recall");
+          return adopted;
+        }),
+      );
+      doubts.came(tasks);
       return tasks;
     },
 
     async close() {
       if (closed) return;
       closed = true;
+      await newsTold();
       await connection.close();
     },
   };
