@@ -95,9 +95,8 @@ export function rotationUnderWay(connection: Connection): UnderWay | null {
 /** The history in a file and its partitions, for looking only; a file that cannot be written will do. */
 export function openSqliteHistory(options: HistoryOptions): RecordStore {
   const connection = new Connection({ ...options, readOnly: true });
-  const { file } = connection;
+  const { db, file } = connection;
   const main = prepareRecords(connection);
-  const state = (): string => JSON.stringify([partitionCandidates(file), rotationUnderWay(connection)]);
   const open = (candidate: Candidate): Partition | null =>
     openPartition(candidate, rotationUnderWay(connection), options);
 
@@ -141,26 +140,55 @@ export function openSqliteHistory(options: HistoryOptions): RecordStore {
     }
   }
 
+  interface MainCount {
+    readonly listed: readonly Candidate[];
+    readonly underWay: UnderWay | null;
+    readonly inMain: number;
+  }
+
+  /** The number in the main file, and up to where the partition counts at that moment: tasks may be moved while others are counted. */
+  async function countMain(selection: Selection): Promise<MainCount> {
+    for (;;) {
+      const listed = partitionCandidates(file);
+      // With a write-ahead log this holds up nobody; else it would.
+      const atOnce = connection.read(() => db.query("pragma journal_mode").values())[0]?.[0] === "wal";
+      if (atOnce) connection.read(() => db.run("begin"));
+      try {
+        const underWay = rotationUnderWay(connection);
+        const names = (candidates: readonly Candidate[]): string => candidates.map(({ path }) => path).join("\n");
+        if (names(partitionCandidates(file)) !== names(listed)) continue;
+        return { listed, underWay, inMain: await main.count(selection) };
+      } finally {
+        if (atOnce) connection.read(() => db.run("commit"));
+      }
+    }
+  }
+
   return {
     ...union,
     title: `sqlite (${file})`,
     search: (query) => (query.orderBy === null ? inTurn(query) : union.search(query)),
-    async count(selection: Selection) {
-      // Tasks that are moved between two looks would be counted twice, or not at all.
-      for (let looks = 1; ; looks++) {
-        const before = state();
-        const count = await union.count(selection);
-        if (looks === mostLooks || state() === before) return count;
+    async count(selection) {
+      const most = selection.limit ?? Number.POSITIVE_INFINITY;
+      const { listed, underWay, inMain } = await countMain(selection);
+      let count = inMain;
+      for (const candidate of listed) {
+        if (count >= most) break;
+        const partition = openPartition(candidate, underWay, options);
+        if (partition === null) continue;
+        try {
+          count += await partition.count(selection);
+        } finally {
+          await partition.close();
+        }
       }
+      return Math.min(count, most);
     },
     async close() {
       connection.close();
     },
   };
 }
-
-/** A rotation moves thousands of tasks a second; who counts slower than that gets a number that was right in between. */
-const mostLooks = 5;
 
 interface Partition extends SqliteRecords, OpenPart {
   /** Of the last row that counts. */
@@ -201,9 +229,16 @@ export function hasToken(connection: Connection, token: string): boolean {
   return db.query("select 1 from rotation where token = ?").get(token) !== null;
 }
 
+/** So many rows are looked up one by one, at most: 0.3 s. */
+const fewBeyond = 5000;
+
 /** Only rows up to a number: the others, a few thousand, are in the main file too. */
 function upTo(last: number, records: SqliteRecords, connection: Connection): SqliteRecords {
   const counts = (row: readonly unknown[]): boolean => (row[0] as number) <= last;
+  const idsBeyond = (): readonly string[] =>
+    connection
+      .read(() => connection.db.query("select id from task where rowid > ? limit ?").values(last, fewBeyond))
+      .map(([id]) => String(id));
   return {
     ...records,
     async *search({ fields, ...selection }) {
@@ -218,11 +253,18 @@ function upTo(last: number, records: SqliteRecords, connection: Connection): Sql
       }
     },
     async count(selection) {
+      const beyond = idsBeyond();
       let count = await records.count({ ...selection, limit: null });
-      const beyond = connection.read(() => connection.db.query("select id from task where rowid > ?").values(last));
-      for (const [id] of beyond) {
-        const one = { kind: "field", field: "id", operator: "==", value: String(id) } as const;
-        count -= await records.count({ ...selection, where: [...selection.where, one], limit: null });
+      const same = idsBeyond().length === beyond.length && beyond.length < fewBeyond;
+      if (same) {
+        for (const id of beyond) {
+          const one = { kind: "field", field: "id", operator: "==", value: id } as const;
+          count -= await records.count({ ...selection, where: [...selection.where, one], limit: null });
+        }
+      } else {
+        // Tasks are being moved just now.
+        count = 0;
+        for (const row of records.rows({ ...selection, orderBy: null, limit: null }, [])) if (counts(row)) count += 1;
       }
       return Math.min(count, selection.limit ?? count);
     },
