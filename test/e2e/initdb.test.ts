@@ -16,6 +16,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { noPostgres, startPostgres } from "../systems/postgres.ts";
 import { linesOf, needs, openSite, type Site, sorted, until } from "./harness.ts";
 
 const reference = resolve(import.meta.dir, "../compat/reference-2.8.2");
@@ -93,9 +94,15 @@ test("without a database there is nothing to keep", async () => {
 });
 
 /** Runs a line on a terminal, types `text` when it asks, and answers what was to be seen. */
-async function onTerminal(site: Site, line: string, text: string): Promise<readonly string[]> {
+async function onTerminal(
+  site: Site,
+  line: string,
+  text: string,
+  env: Readonly<Record<string, string>> = {},
+): Promise<readonly string[]> {
   site.write("line.sh", `trap : INT\n${line}\necho "status $?"\n`);
-  await using run = site.start(["sh", "-c", "exec script -qec 'sh line.sh' /dev/null"], { keepOpen: true });
+  const words = ["sh", "-c", "exec script -qec 'sh line.sh' /dev/null"] as const;
+  await using run = site.start(words, { keepOpen: true, env });
   if (text !== "") {
     await until(
       () => run.stdout().includes("[Y]es/no: "),
@@ -360,76 +367,4 @@ test("tasks end and are submitted while others are moved, again and again, and n
   expect(new Set(listed.map((line) => line.slice(36)))).toEqual(new Set(["\t0\t1"]));
   for (const name of files(site))
     expect(inFile(beside(site, name), (db) => db.query("pragma integrity_check").values())).toEqual([["ok"]]);
-}, 60_000);
-
-test("a database that a server uses is not truncated; a dead one's is, and partitions stay", async () => {
-  await using site = openSite();
-  await site.shell("echo true | hsx; hs initdb -ry");
-  await using run = site.start(["sh", "-c", "exec hsx --forever"]);
-  await until(() => existsSync(site.database) && count(site.database, "server") === 1, "the server is on record");
-  const refused = await site.hs(["initdb", "-ty"]);
-  expect([refused.status, refused.stdout, said(refused.stderr)]).toEqual([
-    5,
-    "",
-    [expect.stringMatching(/^CRITICAL RuntimeError: The database is in use by a server \(.*process \d+\)/)],
-  ]);
-  run.kill("SIGKILL");
-  await run.ended;
-  await site.shell("seq 3 | hs submit");
-  const { status, stderr } = await site.hs(["initdb", "-ty"]);
-  expect([status, said(stderr)]).toEqual([0, ["WARNING Truncated database"]]);
-  expect([await quiet(site, "hs list -c -i"), await quiet(site, "hs list -c")]).toEqual(["0\n", "1\n"]);
-  expect((await site.shell("echo 'echo on' | hsx")).stdout).toBe("on\n");
-});
-
-const asRoot = needs(["mount"], process.getuid?.() === 0 ? null : "only root can mount a small file system");
-
-asRoot(
-  "a disk that is full in the middle of a rotation loses and doubles nothing, and the next one goes on",
-  async () => {
-    await using site = openSite();
-    const lib = dirname(site.database);
-    mkdirSync(lib);
-    const mounted = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=128m", "tmpfs", lib]);
-    if (mounted.exitCode !== 0) throw new Error(`cannot mount: ${mounted.stderr.toString()}`);
-    try {
-      await site.shell("seq 20000 | hs submit; hs initdb");
-      inFile(site.database, (db) => {
-        db.run("update task set completion_time = submit_time, schedule_time = submit_time, exit_status = 0");
-        db.query("pragma wal_checkpoint(truncate)").values();
-      });
-      const size = statSync(site.database).size;
-      Bun.spawnSync(["mount", "-o", `remount,size=${size + (5 << 20)}`, lib]);
-      const full = await site.hs(["initdb", "-ry"]);
-      expect([full.status, linesOf(full.stderr).at(-1)]).toEqual([
-        5,
-        expect.stringMatching(/^CRITICAL \[hypershell\] RuntimeError: no space left to write to '.*main\.(?:1|db)'/),
-      ]);
-      const ids = (): Promise<number> => quiet(site, "hs list id").then((text) => new Set(linesOf(text)).size);
-      expect(await quiet(site, "hs list -c")).toBe("20000\n");
-      expect(await ids()).toBe(20_000);
-      Bun.spawnSync(["mount", "-o", "remount,size=128m", lib]);
-      expect((await site.hs(["initdb", "-ry"])).status).toBe(0);
-      expect([files(site), await ids(), count(site.database, "task")]).toEqual([["main.1", "main.db"], 20_000, 0]);
-    } finally {
-      Bun.spawnSync(["umount", "-l", lib]);
-    }
-  },
-);
-
-asRoot("partitions on a read-only file system are read, and a rotation there is refused in one line", async () => {
-  await using site = openSite();
-  const lib = dirname(site.database);
-  mkdirSync(lib);
-  const mounted = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", lib]);
-  if (mounted.exitCode !== 0) throw new Error(`cannot mount: ${mounted.stderr.toString()}`);
-  try {
-    await site.shell("seq 3 | hsx -t 'true {}'; hs initdb -ry; seq 4 6 | hsx -t 'true {}'");
-    Bun.spawnSync(["mount", "-o", "remount,ro", lib]);
-    expect(await quiet(site, "hs list args")).toBe("4\n5\n6\n1\n2\n3\n");
-    const { status, stderr } = await site.hs(["initdb", "-ry"]);
-    expect([status, linesOf(stderr).length, stderr]).toEqual([5, 1, expect.stringContaining("DatabaseError: ")]);
-  } finally {
-    Bun.spawnSync(["umount", "-l", lib]);
-  }
 });
