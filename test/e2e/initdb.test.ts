@@ -367,4 +367,134 @@ test("tasks end and are submitted while others are moved, again and again, and n
   expect(new Set(listed.map((line) => line.slice(36)))).toEqual(new Set(["\t0\t1"]));
   for (const name of files(site))
     expect(inFile(beside(site, name), (db) => db.query("pragma integrity_check").values())).toEqual([["ok"]]);
+}, 60_000);
+
+test("a database that a server uses is not truncated; a dead one's is, and partitions stay", async () => {
+  await using site = openSite();
+  await site.shell("echo true | hsx; hs initdb -ry");
+  await using run = site.start(["sh", "-c", "exec hsx --forever"]);
+  await until(() => existsSync(site.database) && count(site.database, "server") === 1, "the server is on record");
+  const refused = await site.hs(["initdb", "-ty"]);
+  expect([refused.status, refused.stdout, said(refused.stderr)]).toEqual([
+    5,
+    "",
+    [expect.stringMatching(/^CRITICAL RuntimeError: The database is in use by a server \(.*process \d+\)/)],
+  ]);
+  run.kill("SIGKILL");
+  await run.ended;
+  await site.shell("seq 3 | hs submit");
+  const { status, stderr } = await site.hs(["initdb", "-ty"]);
+  expect([status, said(stderr)]).toEqual([0, ["WARNING Truncated database"]]);
+  expect([await quiet(site, "hs list -c -i"), await quiet(site, "hs list -c")]).toEqual(["0\n", "1\n"]);
+  expect((await site.shell("echo 'echo on' | hsx")).stdout).toBe("on\n");
 });
+
+const asRoot = needs(["mount"], process.getuid?.() === 0 ? null : "only root can mount a small file system");
+
+asRoot(
+  "a disk that is full in the middle of a rotation loses and doubles nothing, and the next one goes on",
+  async () => {
+    await using site = openSite();
+    const lib = dirname(site.database);
+    mkdirSync(lib);
+    const mounted = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=128m", "tmpfs", lib]);
+    if (mounted.exitCode !== 0) throw new Error(`cannot mount: ${mounted.stderr.toString()}`);
+    try {
+      await site.shell("seq 20000 | hs submit; hs initdb");
+      inFile(site.database, (db) => {
+        db.run("update task set completion_time = submit_time, schedule_time = submit_time, exit_status = 0");
+        db.query("pragma wal_checkpoint(truncate)").values();
+      });
+      const size = statSync(site.database).size;
+      Bun.spawnSync(["mount", "-o", `remount,size=${size + (5 << 20)}`, lib]);
+      const full = await site.hs(["initdb", "-ry"]);
+      expect([full.status, linesOf(full.stderr).at(-1)]).toEqual([
+        5,
+        expect.stringMatching(/^CRITICAL \[hypershell\] RuntimeError: no space left to write to '.*main\.(?:1|db)'/),
+      ]);
+      const ids = (): Promise<number> => quiet(site, "hs list id").then((text) => new Set(linesOf(text)).size);
+      expect(await quiet(site, "hs list -c")).toBe("20000\n");
+      expect(await ids()).toBe(20_000);
+      Bun.spawnSync(["mount", "-o", "remount,size=128m", lib]);
+      expect((await site.hs(["initdb", "-ry"])).status).toBe(0);
+      expect([files(site), await ids(), count(site.database, "task")]).toEqual([["main.1", "main.db"], 20_000, 0]);
+    } finally {
+      Bun.spawnSync(["umount", "-l", lib]);
+    }
+  },
+);
+
+asRoot("partitions on a read-only file system are read, and a rotation there is refused in one line", async () => {
+  await using site = openSite();
+  const lib = dirname(site.database);
+  mkdirSync(lib);
+  const mounted = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", lib]);
+  if (mounted.exitCode !== 0) throw new Error(`cannot mount: ${mounted.stderr.toString()}`);
+  try {
+    await site.shell("seq 3 | hsx -t 'true {}'; hs initdb -ry; seq 4 6 | hsx -t 'true {}'");
+    Bun.spawnSync(["mount", "-o", "remount,ro", lib]);
+    expect(await quiet(site, "hs list args")).toBe("4\n5\n6\n1\n2\n3\n");
+    const { status, stderr } = await site.hs(["initdb", "-ry"]);
+    expect([status, linesOf(stderr).length, stderr]).toEqual([5, 1, expect.stringContaining("DatabaseError: ")]);
+  } finally {
+    Bun.spawnSync(["umount", "-l", lib]);
+  }
+});
+
+needs(["script"], noPostgres)(
+  "PostgreSQL: tables are made after a question, kept like files, and never copied",
+  async () => {
+    await using postgres = await startPostgres();
+    await using site = openSite();
+    const name = await postgres.create();
+    const env = postgres.env(name);
+    const place = `${postgres.host}:${postgres.port}/${name}`;
+    const away = await site.hs(["initdb"], { env });
+    expect([away.status, said(away.stderr)]).toEqual([
+      5,
+      ["CRITICAL RuntimeError: Non-interactive prompt cannot confirm (see --yes)."],
+    ]);
+    const question = `Initialize postgresql (${place})? [Y]es/no: `;
+    expect(await onTerminal(site, "hs initdb", "no\n", env)).toEqual([`${question}no`, "Stopping", "status 0"]);
+    const none = await site.hs(["initdb", "-v", "-y"], { env });
+    expect([none.status, said(none.stderr)]).toEqual([
+      5,
+      ["CRITICAL DatabaseUninitialized: Use 'initdb' to initialize the database"],
+    ]);
+    const tuned = `    INFO [hypershell.data] Optimizing database ${place}`;
+    expect(await onTerminal(site, "hs initdb", "\n", env)).toEqual([
+      question,
+      "Ok",
+      `    INFO [hypershell.data] Created the tables in postgresql (${place})`,
+      tuned,
+      "status 0",
+    ]);
+    // The second time there is nothing to ask.
+    const again = await site.hs(["initdb"], { env });
+    expect([again.status, linesOf(again.stderr).at(-1)]).toEqual([0, tuned]);
+
+    await site.shell("printf 'echo one\\nexit 3\\n' | hsx; hs submit -t site:b -- echo later", { env });
+    const copied = await site.hs(["initdb", "-b", "copy.db", "-y"], { env });
+    expect([copied.status, said(copied.stderr)]).toEqual([2, [expect.stringContaining("pg_dump")]]);
+    expect(await onTerminal(site, "hs initdb -r", "\n", env)).toEqual([
+      `Rotate postgresql (${place}) to 'task_1'? [Y]es/no: `,
+      "Ok",
+      `    INFO [hypershell.data] Rotating database ${place} into task_1`,
+      "    INFO [hypershell.data] Moved 2 tasks to task_1",
+      "status 0",
+    ]);
+    const list = async (words: string): Promise<string> => (await site.shell(`hs list ${words}`, { env })).stdout;
+    expect([await list("args"), await list("args -i"), await list("-c -t part:1")]).toEqual([
+      "echo later\necho one\nexit 3\n",
+      "echo later\n",
+      "2\n",
+    ]);
+    const vacuumed = await site.hs(["initdb", "-v", "-y"], { env });
+    expect([vacuumed.status, said(vacuumed.stderr)]).toEqual([
+      0,
+      [`INFO Vacuuming database ${place}`, expect.stringMatching(/^INFO Cleaned [\d.]+[KM]?B from /)],
+    ]);
+    expect(said((await site.hs(["initdb", "-t", "-y"], { env })).stderr)).toEqual(["WARNING Truncated database"]);
+    expect([await list("-c -i"), await list("-c")]).toEqual(["0\n", "2\n"]);
+  },
+);
