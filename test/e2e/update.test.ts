@@ -117,20 +117,20 @@ describe("tasks that run", () => {
     const { server, port } = await startServer(site, ["--forever"]);
     const client = startClient(site, port, ["-N4"]);
     await submitted(site, ["sleep 1000", "echo started >> ran; sleep 1001 & sleep 1002; true", "sleep 1003"]);
-    await until(() => site.left().filter((line) => /sleep 100[0123]/.test(line)).length >= 4);
+    await until(() => site.left().filter((line) => /sleep 100[0123]/.test(line)).length >= 4, "it to happen");
     const at = Date.now();
     const cancelled = await site.hs(["update", "--cancel", "-f", "-w", "args != sleep 1003"], quiet);
     expect(cancelled.stderr).toContain("WARNING [hypershell.task] 2 cancelled tasks already scheduled");
-    await until(() => site.left().every((line) => !/sleep 100[012]/.test(line)));
+    await until(() => site.left().every((line) => !/sleep 100[012]/.test(line)), "it to happen");
     expect(Date.now() - at).toBeLessThan(2000);
     expect(site.left().some((line) => line.includes("sleep 1003"))).toBe(true);
     const deleted = await site.hs(["update", "--delete", "-f", "-R"]);
     expect(deleted.status).toBe(0);
-    await until(() => site.left().every((line) => !line.includes("sleep 1003")));
+    await until(() => site.left().every((line) => !line.includes("sleep 1003")), "it to happen");
     // What comes next is run, and nothing of the others comes back.
     await submitted(site, ["echo next"]);
-    await until(() => client.stdout().includes("next"));
-    await until(() => server.stderr().includes("scheduled tasks were deleted"));
+    await until(() => client.stdout().includes("next"), "it to happen");
+    await until(() => server.stderr().includes("scheduled tasks were deleted"), "it to happen");
     expect(await list(site, "args", "exit_status")).toEqual([
       "sleep 1000\t-1",
       "echo started >> ran; sleep 1001 & sleep 1002; true\t-1",
@@ -144,12 +144,12 @@ describe("tasks that run", () => {
     const { port } = await startServer(site, ["--forever"]);
     await submitted(site, ["echo x >> ran; test $(wc -l < ran) = 2 || sleep 1000", "echo old"]);
     const client = startClient(site, port, ["-N1"]);
-    await until(() => site.exists("ran"));
+    await until(() => site.exists("ran"), "it to happen");
     await site.hs(["update", "args=echo new", "-w", "args == echo old", "-f"]);
     await site.hs(["update", "kept:yes", "-w", "args ~ ran", "-f"]);
     await site.hs(["update", "--revert", "-w", "args ~ ran", "-f"]);
-    await until(() => client.stdout().includes("new"));
-    await until(() => site.lines("ran").length === 2);
+    await until(() => client.stdout().includes("new"), "it to happen");
+    await until(() => site.lines("ran").length === 2, "it to happen");
     const rows = async (): Promise<readonly string[]> => list(site, "exit_status", "attempt", "tag");
     let found = await rows();
     while (found.length !== 2 || !found.every((line) => line.startsWith("0"))) found = await rows();
@@ -161,7 +161,7 @@ describe("tasks that run", () => {
     await using site = openSite();
     site.write("tasks.in", "sleep 1000\nsleep 1000\ntrue\n");
     const run = site.start(["hsx", "tasks.in", "-N2"]);
-    await until(() => site.left().filter((line) => line.includes("sleep 1000")).length >= 2);
+    await until(() => site.left().filter((line) => line.includes("sleep 1000")).length >= 2, "it to happen");
     const at = Date.now();
     await site.hs(["update", "--cancel", "-f"]);
     const { status } = await run.ended;

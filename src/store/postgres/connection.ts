@@ -105,7 +105,7 @@ export async function openPostgres({ target, clock, echo }: PostgresOptions): Pr
     await pool.unsafe("select 1");
   } catch (error) {
     await pool.end({ timeout: 0 });
-    throw openFailure(error, place);
+    throw openFailure(error, place, typeof tls === "object");
   }
 
   const ears: { readonly end: () => Promise<void> }[] = [];

@@ -17,6 +17,12 @@ const gone: Trouble = {
   mayPass: true,
 };
 
+const noTls: Trouble = {
+  what: "PLACE has no TLS, which sslmode asks for, or ended the connection",
+  remedy: "set sslmode to prefer or disable in [database], or let the server have TLS",
+  mayPass: false,
+};
+
 /** Of the network and of the driver. */
 const byName: Readonly<Record<string, Trouble>> = {
   ECONNREFUSED: {
@@ -149,8 +155,10 @@ export function databaseError(text: string): UserError {
 }
 
 /** For what went wrong on the way to an open database. What is no fault of the surroundings comes back as it is. */
-export function openFailure(error: unknown, place: string): unknown {
-  const trouble = troubleOf(error);
+export function openFailure(error: unknown, place: string, tlsRequired: boolean): unknown {
+  const found = troubleOf(error);
+  // A server without TLS says so in a word, which the driver keeps to itself.
+  const trouble = found === gone && tlsRequired ? noTls : found;
   return trouble === null ? error : databaseError(say(trouble, error, place));
 }
 

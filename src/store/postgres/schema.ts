@@ -241,10 +241,6 @@ async function checkTaskTable(query: Query, place: string): Promise<boolean> {
 export async function prepareTables(connection: PostgresConnection, create: boolean): Promise<boolean> {
   const { query, place, schema } = connection;
   const [where] = await query("select current_schema()");
-  if ((where?.[0] ?? null) === null && !create)
-    throw databaseError(
-      `there is no schema '${schema ?? "public"}' in '${place}' - create it, or set database.schema to another`,
-    );
   const exists = await checkTaskTable(query, place);
   if (!exists && !create) throw uninitialized();
   if (exists) {
