@@ -15,7 +15,7 @@ import type { Output } from "./output.ts";
 import { breather, formats, pour, renderer } from "./render.ts";
 import type { Format } from "./render.ts";
 import { conditionsOf, filterOptions, finishedOption, statusFilters } from "./search.ts";
-import { isTags, json } from "./value.ts";
+import { json } from "./value.ts";
 
 const spec: CommandSpec = {
   name: "hs list",
@@ -199,20 +199,15 @@ function delimiterOf(text: string | undefined, format: Format): string {
 /** Keys, or the values of a key, each once in the order of appearance, as soon as they are met. */
 async function printTags(key: string | null, records: Records, output: Output, clock: Clock): Promise<void> {
   const seen = new Set<string>();
-  const query: RecordQuery = { fields: ["tag"], where: [], orderBy: null, descending: false, limit: null };
   const breathe = breather(clock);
-  let last: unknown;
   const print = (identity: string, line: string): void => {
     if (seen.has(identity)) return;
     seen.add(identity);
     output.write(`${line}\n`);
   };
-  for await (const [tags] of records.search(query)) {
+  for await (const tags of records.tagSets()) {
     const breath = breathe();
     if (breath !== null) await breath;
-    // Rows of one submission mostly share the object.
-    if (tags === last || tags === undefined || !isTags(tags)) continue;
-    last = tags;
     if (key === null) for (const each of Object.keys(tags)) print(each, each);
     else if (Object.hasOwn(tags, key)) {
       const value = tags[key] ?? null;

@@ -10,7 +10,13 @@ import { databaseSettings } from "../cluster/database.ts";
 import type { Logger } from "../log/logger.ts";
 import type { EditStore } from "../store/open.ts";
 import type { Change, Selection } from "../store/store.ts";
-import { type FieldValue, parseAssignment, requireTagKey } from "../task/assignment.ts";
+import {
+  type Assignment,
+  type FieldValue,
+  parseAssignment,
+  parseFieldValue,
+  requireTagKey,
+} from "../task/assignment.ts";
 import type { Condition } from "../task/filter.ts";
 import { type TagValue, type TaskField, taskFields } from "../task/task.ts";
 import type { Command, CommandSpec, Context, Parsed } from "./command.ts";
@@ -147,7 +153,11 @@ export async function update(parsed: Parsed, ports: UpdatePorts): Promise<number
 
 /** The former way to say it: at once, and without a word. */
 async function updateOne(id: string, field: string, value: string, ports: UpdatePorts): Promise<number> {
-  const change = combine([field === "tag" ? requireTag(value) : `${field}=${value}`], [], null);
+  const change = combine(
+    [field === "tag" ? parseAssignment(requireTag(value)) : parseFieldValue(field, value)],
+    [],
+    null,
+  );
   const store = await ports.open();
   try {
     const where: Condition[] = [{ kind: "field", field: "id", operator: "==", value: id }];
@@ -173,13 +183,13 @@ function changeOf(parsed: Parsed): Change {
     throw argumentError(
       "there is nothing to do: name FIELD=VALUE, KEY:VALUE, --remove-tag, --cancel, --revert or --delete (words after -w and -t are filters)",
     );
-  return combine(words, removed, action);
+  return combine(words.map(parseAssignment), removed, action);
 }
 
-function combine(words: readonly string[], removedTags: readonly string[], action: Action | null): Change {
+function combine(assignments: readonly Assignment[], removedTags: readonly string[], action: Action | null): Change {
   const fields = new Map<TaskField, FieldValue>();
   const tags: Record<string, TagValue> = Object.create(null) as Record<string, TagValue>;
-  for (const assignment of words.map(parseAssignment)) {
+  for (const assignment of assignments) {
     if (assignment.kind === "field") fields.set(assignment.field, assignment.value);
     else tags[assignment.key] = assignment.value;
   }

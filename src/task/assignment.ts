@@ -80,10 +80,15 @@ export function parseAssignment(word: string): Assignment {
   const name = (equals < 0 ? word : word.slice(0, equals)).trim();
   if (/^\w+\s*(?:[!<>]=?|~|==)/.test(word) && /^\w+/.exec(word)![0] !== word)
     throw argumentError(`'${word}' looks like a condition: conditions follow -w/--where, a change has a single =`);
-  if (equals >= 0) return { kind: "field", ...parseField(name, word.slice(equals + 1).trim(), word) };
+  if (equals >= 0) return parseFieldValue(name, word.slice(equals + 1));
   if (!word.includes(":"))
     throw argumentError(`'${word}' is no change: write FIELD=VALUE for a field, KEY:VALUE for a tag`);
   return parseTagWord(word);
+}
+
+/** A change of which the field is known: as `field=value`, but nothing in `text` is looked for. */
+export function parseFieldValue(name: string, text: string): Assignment {
+  return { kind: "field", ...parseField(name.trim(), text.trim(), `${name}=${text}`) };
 }
 
 function parseTagWord(word: string): Assignment {

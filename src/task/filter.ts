@@ -6,11 +6,13 @@
  *   field     = letter or "_" { letter or "_" }           a column of the task, but not `tag`
  *   operator  = "==" | "!=" | ">=" | ">" | "<=" | "<" | "~"
  *   value     = the rest, without blanks at its ends; quotes are part of it
+ *             | [ "(?" flags ")" ] pattern              after "~": a regular expression of JavaScript, flags of "i m s" for all of it
  *   tagFilter = key [ ":" [ value ] ]
  *
  * Values have the type of their field, so that no store compares a number with text. Everything wrong is an argumentError.
  */
 import { argumentError, messageOf } from "../base/errors.ts";
+import { parseId } from "../base/ids.ts";
 import { parseSeconds, parseSize } from "../base/units.ts";
 import { coerce } from "./coerce.ts";
 import { taskFields } from "./task.ts";
@@ -39,6 +41,9 @@ const fieldTypes: Partial<Readonly<Record<TaskField, FieldType>>> = {
   waited: "seconds",
   duration: "seconds",
 };
+
+/** Stored in lower case, and found in any. */
+const idFields: readonly TaskField[] = ["id", "submit_id", "server_id", "client_id", "previous_id", "next_id"];
 
 /** Longer ones first. */
 const operators: readonly Operator[] = ["==", "!=", ">=", "<=", ">", "<", "~"];
@@ -93,14 +98,13 @@ function expectValue(text: string, field: TaskField, operator: Operator, word: s
   if (operator === "~") {
     if (value === null || type !== "text")
       throw blame(text, `~ searches text, ${value === null ? "not null" : `and ${field} is none`}`);
-    expectPattern(text, word);
-    return word;
+    return expectPattern(text, word);
   }
   if (value === null) {
     if (operator !== "==" && operator !== "!=") throw blame(text, "null can only be compared with == and !=");
     return null;
   }
-  if (type === "text") return word;
+  if (type === "text") return idFields.includes(field) ? (parseId(word) ?? word) : word;
   const typed = typedValue(type, value, word);
   if (typed === null) throw blame(text, `'${word}' is no value for ${field} (${valueHints[type]})`);
   return typed;
@@ -119,12 +123,15 @@ function typedValue(type: Exclude<FieldType, "text">, value: TagValue, word: str
   return type === "size" ? parseSize(word) : type === "seconds" ? parseSeconds(word) : null;
 }
 
-function expectPattern(text: string, pattern: string): void {
+/** Flags at the front, as most dialects have them, in the form that JavaScript has. */
+function expectPattern(text: string, word: string): string {
+  const pattern = word.replace(/^\(\?([ims]+)\)(.*)$/s, "(?$1:$2)");
   try {
     void new RegExp(pattern);
   } catch (error) {
     throw blame(text, messageOf(error).replace(/^Invalid regular expression: /, "bad regular expression: "));
   }
+  return pattern;
 }
 
 function blame(text: string, reason: string): Error {

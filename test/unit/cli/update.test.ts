@@ -110,6 +110,8 @@ describe("hs update", () => {
     expect({ ...told.changes[0]!.change.tags }).toEqual({ site: "c" });
     const field = await tell([id, "memory", "1GB"]);
     expect([...field.changes[0]!.change.fields]).toEqual([["memory", 2 ** 30]]);
+    const text = await tell([id, "args", "==x: ~y"]);
+    expect([...text.changes[0]!.change.fields]).toEqual([["args", "==x: ~y"]]);
     await expect(tell([id, "args", "x"], null, 0)).rejects.toThrow("No task with id");
   });
 
@@ -123,6 +125,7 @@ describe("hs update", () => {
       [["tag=x"], "KEY:VALUE"],
       [["a/b:1"], "bad tag"],
       [[id, "id", "5"], "cannot be changed"],
+      [[id, "size", "5"], "no field 'size'"],
       [[id, "tag", "=x"], "no tag"],
       [["-w", "args == 1", "x:1"], "filters"],
     ] as const)

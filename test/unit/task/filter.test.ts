@@ -24,6 +24,10 @@ describe("a condition", () => {
     ["args == 'x'", "args", "==", "'x'"],
     ["args ~ ^echo [0-9]+$", "args", "~", "^echo [0-9]+$"],
     ["args ~ a == b", "args", "~", "a == b"],
+    ["args ~ (?i)A|b", "args", "~", "(?i:A|b)"],
+    ["id == CD20208B-069B-45AE-9E4E-3F79F57BDE6D", "id", "==", "cd20208b-069b-45ae-9e4e-3f79f57bde6d"],
+    ["server_id != X", "server_id", "!=", "X"],
+    ["args == CD20208B-069B-45AE-9E4E-3F79F57BDE6D", "args", "==", "CD20208B-069B-45AE-9E4E-3F79F57BDE6D"],
     ["args ==", "args", "==", ""],
     ["submit_time > 2026-11-22", "submit_time", ">", "2026-11-22"],
   ])("%p", (text, field, operator, value) => {
@@ -46,6 +50,7 @@ describe("a condition", () => {
     ["exit_status ~ 1", "~ searches text, and exit_status is none"],
     ["args ~ null", "~ searches text, not null"],
     ["args ~ (", "bad regular expression: "],
+    ["args ~ (?x)a", "bad regular expression: "],
     ["tag == x", "tags are searched with -t/--with-tag"],
   ])("%p is refused: %s", (text, reason) => {
     expect(() => parseCondition(text)).toThrow(`condition '${text}': `);
