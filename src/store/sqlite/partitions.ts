@@ -42,13 +42,13 @@ function stemOf(file: string): string {
   return /^\.\d+$/.test(ext) ? base : name;
 }
 
-export interface Candidate {
+interface Candidate {
   readonly part: number;
   readonly path: string;
 }
 
 /** Whatever is named like a partition, by number. */
-export function partitionCandidates(file: string): readonly Candidate[] {
+function partitionCandidates(file: string): readonly Candidate[] {
   const folder = dirname(file);
   const prefix = `${stemOf(file)}.`;
   return readdirSync(folder)
@@ -223,7 +223,7 @@ function openPartition(
   }
 }
 
-export function hasToken(connection: Connection, token: string): boolean {
+function hasToken(connection: Connection, token: string): boolean {
   const { db } = connection;
   if (db.query("select 1 from sqlite_master where name = 'rotation'").get() === null) return false;
   return db.query("select 1 from rotation where token = ?").get(token) !== null;

@@ -17,7 +17,6 @@ import { readdirSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { assert } from "../../base/assert.ts";
 import type { Clock } from "../../base/clock.ts";
-import { taskFields } from "../../task/task.ts";
 import type { Connection } from "./connection.ts";
 import { createDraft, isThere, publishDraft, removeDraft } from "./draft.ts";
 import { databaseError, openFailure, runFailure } from "./failure.ts";
@@ -286,7 +285,11 @@ const taggedWithPart = `case when substr(tag, -10) = '"part": 0}' then substr(ta
 /** A second connection, that of the partition, reads the main file: a statement with both in one would end both transactions in the wrong order. */
 function openArchive(main: Connection, path: string): Archive {
   const db = new Database(path, { readwrite: true, create: false });
-  const names = taskFields.map((field) => `"${field}"`);
+  // All there are: a later version may have more.
+  const names = db
+    .query("select name from pragma_table_info('task')")
+    .values()
+    .map(([name]) => `"${String(name).replaceAll('"', '""')}"`);
   const values = names.map((name) => (name === '"tag"' ? taggedWithPart : name));
   const listed = "(select value from json_each(?1))";
   const inTransaction = (work: () => void): void => {
