@@ -12,7 +12,7 @@ import type { DatabaseStore } from "../src/store/open.ts";
 import type { ClaimedTask, NewTask } from "../src/task/task.ts";
 import { measure, median, megabytes, milliseconds, table } from "./bench-measure.ts";
 import { environment, hs } from "./bench-server.ts";
-import { type Bench, postgresBench, sqliteBench } from "./bench-tables.ts";
+import { type Benches, postgresBenches, sqliteBenches } from "./bench-tables.ts";
 
 const { values: flags } = parseArgs({
   options: {
@@ -28,6 +28,8 @@ const rounds = Number(flags.rounds);
 const changedRows = Math.min(100_000, Math.round(finished / 2));
 /** Tasks of a bundle, and of one sample of rates. */
 const [bundle, sampleTasks] = [1000, 20_000];
+/** Tasks of the table that others are compared with. */
+const smallest = 1000;
 const place = mkdtempSync(join(tmpdir(), "hs-bench-"));
 const serverId = newId();
 
@@ -105,22 +107,34 @@ async function sample(store: DatabaseStore): Promise<Sample> {
   };
 }
 
-async function sampleRounds(store: DatabaseStore, before?: () => Promise<void>): Promise<Sample> {
-  const samples: Sample[] = [];
+interface Rates {
+  readonly tasks: number;
+  readonly large: Sample;
+  readonly small: Sample;
+}
+
+/** Round by round in turn, so that what disturbs the one disturbs the other too. The best round is the least disturbed one. */
+async function measureRates({ large, small }: Benches, tasks: number): Promise<Rates> {
+  const samples: { readonly large: Sample; readonly small: Sample }[] = [];
   for (let i = 0; i < rounds; i++) {
-    await before?.();
-    samples.push(await sample(store));
+    await small.clear();
+    await small.fill(0, smallest, true);
+    await small.settle();
+    samples.push({ small: await sample(small.store), large: await sample(large.store) });
   }
-  // The best round is the least disturbed one.
-  const best = (key: "insert" | "claim" | "complete"): number => Math.max(...samples.map((each) => each[key]));
-  const middle = (key: "claimOne" | "completeOne"): number => median(samples.map((each) => each[key]));
-  return {
-    insert: best("insert"),
-    claim: best("claim"),
-    complete: best("complete"),
-    claimOne: middle("claimOne"),
-    completeOne: middle("completeOne"),
+  const of = (which: "large" | "small"): Sample => {
+    const all = samples.map((each) => each[which]);
+    const best = (key: "insert" | "claim" | "complete"): number => Math.max(...all.map((each) => each[key]));
+    const middle = (key: "claimOne" | "completeOne"): number => median(all.map((each) => each[key]));
+    return {
+      insert: best("insert"),
+      claim: best("claim"),
+      complete: best("complete"),
+      claimOne: middle("claimOne"),
+      completeOne: middle("completeOne"),
+    };
   };
+  return { tasks, large: of("large"), small: of("small") };
 }
 
 interface Question {
@@ -202,44 +216,38 @@ async function repeated(question: Question, env: Record<string, string | undefin
 
 interface Results {
   readonly title: string;
-  readonly rates: readonly (readonly [tasks: number, sample: Sample])[];
+  readonly rates: readonly Rates[];
   readonly waits: ReadonlyMap<string, string>;
 }
 
-async function run(bench: Bench): Promise<Results> {
-  const { store, title } = bench;
-  const env = { ...environment(join(place, "site")), ...bench.env };
-  const rates: [number, Sample][] = [];
+async function run(benches: Benches): Promise<Results> {
+  const { title, large, small } = benches;
+  const env = { ...environment(join(place, "site")), ...large.env };
+  const rates: Rates[] = [];
   // The first is not like the others: code is compiled, caches are empty.
-  await sample(store);
-  const smallest = 1000;
-  const small = await sampleRounds(store, async () => {
-    await bench.clear();
-    await bench.fill(0, smallest, true);
-    await bench.settle();
-  });
-  rates.push([smallest, small]);
-  let tasks = smallest + sampleTasks;
-  for (let size = smallest * 100; size <= finished; size *= 10) {
-    await bench.fill(tasks, size - tasks, true);
-    await bench.settle();
+  await sample(small.store);
+  let tasks = 0;
+  for (let size = smallest; size <= finished; size *= 10) {
+    if (size < sampleTasks * rounds && size > smallest) continue;
+    await large.fill(tasks, size - tasks, true);
+    await large.settle();
     console.error(`${title}: ${size} tasks`);
-    rates.push([size, await sampleRounds(store)]);
+    rates.push(await measureRates(benches, size));
     tasks = size + sampleTasks * rounds;
   }
-  await bench.fill(tasks, open, false);
-  await bench.settle();
+  await large.fill(tasks, open, false);
+  await large.settle();
   tasks += open;
   console.error(`${title}: ${tasks} tasks, ${open} of them open`);
-  const last = await sampleRounds(store);
+  const last = await measureRates(benches, tasks);
+  rates.push(last);
   tasks += sampleTasks * rounds;
-  rates.push([tasks, last]);
   const waits = new Map<string, string>();
   for (const question of questions(tasks)) {
     waits.set(question.name, await repeated(question, env));
   }
-  waits.set(`claim of ${bundle} tasks, by the store`, milliseconds(last.claimOne));
-  waits.set(`completion of ${bundle} tasks, by the store`, milliseconds(last.completeOne));
+  waits.set(`claim of ${bundle} tasks, by the store`, milliseconds(last.large.claimOne));
+  waits.set(`completion of ${bundle} tasks, by the store`, milliseconds(last.large.completeOne));
   const whole = await measure({ command: [hs, "list", "--csv"], env: defined(env), cwd: place });
   waits.set("hs list --csv of everything", `${whole.seconds.toFixed(1)} s`);
   waits.set("memory for it", megabytes(whole.peakBytes));
@@ -252,28 +260,25 @@ const defined = (env: Record<string, string | undefined>): Record<string, string
 const count = (value: number): string => Math.round(value).toLocaleString("en-US");
 
 function ratesTable({ title, rates }: Results): string {
-  const base = rates[0]![1];
-  const cell = (sample: Sample, key: "insert" | "claim" | "complete"): string[] => [
-    count(sample[key]),
-    (sample[key] / base[key]).toFixed(2),
+  const row = ({ tasks, large, small }: Rates, i: number): string[] => [
+    `${count(tasks)}${i === rates.length - 1 ? ` (${count(open)} open)` : ""}`,
+    ...(["insert", "claim", "complete"] as const).flatMap((key) => [
+      count(large[key]),
+      (large[key] / small[key]).toFixed(2),
+    ]),
   ];
   return table(
-    `${title}: tasks a second by the store in bundles of ${bundle}, the best of ${rounds} rounds, and as a part of the first line`,
+    `${title}: tasks a second by the store in bundles of ${bundle}, the best of ${rounds} rounds; and as a part of what it is with ${count(smallest)} tasks`,
     ["tasks in the table", "insert", "", "schedule", "", "complete", ""],
-    rates.map(([tasks, sample], i) => [
-      `${count(tasks)}${i === rates.length - 1 ? ` (${count(open)} open)` : ""}`,
-      ...cell(sample, "insert"),
-      ...cell(sample, "claim"),
-      ...cell(sample, "complete"),
-    ]),
+    rates.map(row),
   );
 }
 
-const benches: Readonly<Record<string, () => Promise<Bench>>> = {
-  sqlite: () => sqliteBench(place),
-  postgres: postgresBench,
+const benches: Readonly<Record<string, () => Promise<Benches>>> = {
+  sqlite: () => sqliteBenches(place),
+  postgres: postgresBenches,
 };
-let current: Bench | null = null;
+let current: Benches | null = null;
 
 async function cleanUp(): Promise<void> {
   await current?.[Symbol.asyncDispose]();

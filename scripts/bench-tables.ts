@@ -6,10 +6,9 @@ import { Database } from "bun:sqlite";
 import { join } from "node:path";
 import { systemClock } from "../src/base/clock.ts";
 import { type DatabaseStore, openStore } from "../src/store/open.ts";
-import { startPostgres } from "../test/systems/postgres.ts";
+import { type Postgres, startPostgres } from "../test/systems/postgres.ts";
 
 export interface Bench extends AsyncDisposable {
-  readonly title: string;
   readonly store: DatabaseStore;
   /** What hs needs in its environment to use it. */
   readonly env: Readonly<Record<string, string>>;
@@ -19,6 +18,13 @@ export interface Bench extends AsyncDisposable {
   readonly clear: () => Promise<void>;
   /** After much was added: what the database itself does in the course of time. */
   readonly settle: () => Promise<void>;
+}
+
+/** One that grows, and beside it one that stays small: what else the machine does slows both. */
+export interface Benches extends AsyncDisposable {
+  readonly title: string;
+  readonly large: Bench;
+  readonly small: Bench;
 }
 
 /** Rows of one statement. */
@@ -55,8 +61,20 @@ async function inChunks(
     await add(from, Math.min(from + chunk - 1, present + count));
 }
 
-export async function sqliteBench(place: string): Promise<Bench> {
-  const file = join(place, "main.db");
+export async function sqliteBenches(place: string): Promise<Benches> {
+  const [large, small] = [await sqliteBench(join(place, "main.db")), await sqliteBench(join(place, "small.db"))];
+  return {
+    title: "SQLite",
+    large,
+    small,
+    async [Symbol.asyncDispose]() {
+      await large[Symbol.asyncDispose]();
+      await small[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function sqliteBench(file: string): Promise<Bench> {
   const settings = { provider: "sqlite", file, database: null, url: null, pragmas: {} };
   const store = await openStore({ ...settings, clock: systemClock });
   const db = new Database(file);
@@ -65,7 +83,6 @@ export async function sqliteBench(place: string): Promise<Bench> {
   const time = (offset: number): string =>
     `strftime('%Y-%m-%d %H:%M:%f000', ${startedAt} + i * 0.01 + ${offset}, 'unixepoch', 'localtime')`;
   return {
-    title: "SQLite",
     store,
     env: { HYPERSHELL_DATABASE_FILE: file },
     fill: (present, count, ended) =>
@@ -84,40 +101,47 @@ export async function sqliteBench(place: string): Promise<Bench> {
   };
 }
 
-export async function postgresBench(): Promise<Bench> {
+export async function postgresBenches(): Promise<Benches> {
   // A server of some size, that does not lose what it has committed.
   const settings = ["fsync = on", "shared_buffers = '1GB'", "max_wal_size = '4GB'"];
   const postgres = await startPostgres({ settings });
-  try {
-    const name = await postgres.create();
-    const where = { provider: null, file: null, database: null, url: postgres.url(name), pragmas: {} };
-    const store = await openStore({ ...where, clock: systemClock, create: true });
-    const id = "('01900000-0000-7000-8000-' || lpad(to_hex(i), 12, '0'))::uuid";
-    const time = (offset: number): string => `to_timestamp(${startedAt} + i * 0.01 + ${offset})`;
-    // Texts of a list of columns take the type of each only where they stand alone.
-    const typed = (text: string): string =>
-      text.replace(/'(019a[^']*)'/g, "'$1'::uuid").replace(/(case i % 100 when[\s\S]* end)$/, "($1)::jsonb");
-    return {
-      title: "PostgreSQL",
-      store,
-      env: postgres.env(name),
-      fill: (present, count, ended) =>
-        inChunks(present, count, async (from, to) => {
-          const values = typed(cells(id, time, ended, "false"));
-          await postgres.sql(
-            name,
-            `insert into task (${columns}) select ${values} from generate_series(${from}, ${to}) as n (i)`,
-          );
-        }),
-      clear: async () => void (await postgres.sql(name, "truncate task")),
-      settle: async () => void (await postgres.sql(name, "vacuum analyze")),
-      async [Symbol.asyncDispose]() {
-        await store.close();
-        await postgres[Symbol.asyncDispose]();
-      },
-    };
-  } catch (error) {
+  const opened: Bench[] = [];
+  const close = async (): Promise<void> => {
+    for (const each of opened) await each[Symbol.asyncDispose]();
     await postgres[Symbol.asyncDispose]();
+  };
+  try {
+    const large = await postgresBench(postgres);
+    opened.push(large);
+    const small = await postgresBench(postgres);
+    opened.push(small);
+    return { title: "PostgreSQL", large, small, [Symbol.asyncDispose]: close };
+  } catch (error) {
+    await close();
     throw error;
   }
+}
+
+async function postgresBench(postgres: Postgres): Promise<Bench> {
+  const name = await postgres.create();
+  const where = { provider: null, file: null, database: null, url: postgres.url(name), pragmas: {} };
+  const store = await openStore({ ...where, clock: systemClock, create: true });
+  const id = "('01900000-0000-7000-8000-' || lpad(to_hex(i), 12, '0'))::uuid";
+  const time = (offset: number): string => `to_timestamp(${startedAt} + i * 0.01 + ${offset})`;
+  // A text takes the type of its column only where it stands alone.
+  const typed = (text: string): string =>
+    text.replace(/'(019a[^']*)'/g, "'$1'::uuid").replace(/(case i % 100 when[\s\S]* end)$/, "($1)::jsonb");
+  return {
+    store,
+    env: postgres.env(name),
+    fill: (present, count, ended) =>
+      inChunks(present, count, async (from, to) => {
+        const values = typed(cells(id, time, ended, "false"));
+        const numbers = `generate_series(${from}, ${to}) as n (i)`;
+        await postgres.sql(name, `insert into task (${columns}) select ${values} from ${numbers}`);
+      }),
+    clear: async () => void (await postgres.sql(name, "truncate task")),
+    settle: async () => void (await postgres.sql(name, "vacuum analyze")),
+    [Symbol.asyncDispose]: () => store.close(),
+  };
 }
