@@ -1,7 +1,7 @@
 /*
- * Changing tasks in PostgreSQL by hand. Which tasks are meant is laid down first, by id; then they are changed in transactions of some thousand rows, each
- * of which locks its rows and tests the conditions again: what has ended in the meantime is not cancelled. A server is told of each task that it
- * held, in the transaction that changes the task.
+ * Changing tasks in PostgreSQL by hand. Tasks are searched for as they are changed, so their number takes no memory; they are changed in transactions of
+ * some thousand rows, each of which locks its rows and tests the conditions again: what has ended in the meantime is not cancelled. A server is
+ * told of each task that it held, in the transaction that changes the task.
  */
 import { argumentError, TransientError } from "../../base/errors.ts";
 import { parseId } from "../../base/ids.ts";
@@ -9,7 +9,7 @@ import type { Condition } from "../../task/filter.ts";
 import type { TaskField } from "../../task/task.ts";
 import type { Change, ChangeReport, Edits, Recall, Selection } from "../store.ts";
 import { clear } from "./commits.ts";
-import { instantText, type PostgresConnection, type Query } from "./connection.ts";
+import { instantText, type PostgresConnection, type Query, type Row } from "./connection.ts";
 import { channelOf } from "./postgres.ts";
 import { recordsOf } from "./records.ts";
 import { type Bind, column, kindOf, whereOf } from "./where.ts";
@@ -39,20 +39,20 @@ export function postgresEdits(connection: PostgresConnection): Edits {
     async change(selection, change, at) {
       const chosen = selectionOf(selection, change);
       const sets = setsOf(change, at, await columnsIn(connection.query));
-      const ids: string[] = [];
-      for await (const rows of records.portions(chosen, [])) for (const [, id] of rows) ids.push(String(id));
       let [changed, held] = [0, 0];
-      for (let from = 0; from < ids.length; from += chunk) {
-        const part = ids.slice(from, from + chunk);
-        const report = await persist(async (query) => {
-          const done = await edit(query, part, chosen.where, change, sets);
-          // Reverted tasks wait to be run again.
-          if (change.action === "revert") await query("select pg_notify($1, 'tasks')", [channel]);
-          if (done.held > 0) await query("select pg_notify($1, 'recall')", [channel]);
-          return done;
-        });
-        changed += report.changed;
-        held += report.held;
+      for await (const ids of chunksOf(records.portions(chosen, []), isStill(chosen, change) ? chunk : Infinity)) {
+        for (let from = 0; from < ids.length; from += chunk) {
+          const part = ids.slice(from, from + chunk);
+          const report = await persist(async (query) => {
+            const done = await edit(query, part, chosen.where, change, sets);
+            // Reverted tasks wait to be run again.
+            if (change.action === "revert") await query("select pg_notify($1, 'tasks')", [channel]);
+            if (done.held > 0) await query("select pg_notify($1, 'recall')", [channel]);
+            return done;
+          });
+          changed += report.changed;
+          held += report.held;
+        }
       }
       return { changed, held };
     },
@@ -64,6 +64,26 @@ function selectionOf(selection: Selection, { action }: Change): Selection {
   if (action !== "cancel") return selection;
   const open: Condition = { kind: "field", field: "completion_time", operator: "==", value: null };
   return { ...selection, where: [...selection.where, open] };
+}
+
+/**
+ * Whether the change leaves alone what has yet to be selected, so that tasks can be changed while others are still searched for: rows come in an order in
+ * which those that are changed stay behind. Else all are found before the first is changed.
+ */
+function isStill({ where, orderBy }: Selection, { fields }: Change): boolean {
+  return (orderBy === null || orderBy === "submit_time") && !fields.has("submit_time") && !where.some(isLink);
+}
+
+/** Ids of rows, at least so many at a time. */
+async function* chunksOf(portions: AsyncIterable<readonly Row[]>, least: number): AsyncGenerator<readonly string[]> {
+  let ids: string[] = [];
+  for await (const rows of portions) {
+    for (const [, id] of rows) ids.push(String(id));
+    if (ids.length < least) continue;
+    yield ids;
+    ids = [];
+  }
+  yield ids;
 }
 
 /** Inside a transaction: changes those of the tasks that are still meant. */

@@ -288,11 +288,12 @@ export function recordsOf(connection: PostgresConnection, table: string): Postgr
       whereOf(shape.conditions, () => ""),
     );
     // Where every row matches, a page passes none by.
-    const plain = branches.kind === "conditions" && shape.conditions.every((each) => covers(each));
+    const plain = shape.conditions.every((each) => isTime(each) || (branches.kind === "conditions" && covers(each)));
+    const times = shape.conditions.filter(isTime);
     const wanted = shape.tested.length === shape.fields.length;
     let [page, stretch] = [firstPage, firstStretch];
     for (let place = after; ;) {
-      const end: Place | null = plain ? null : await ahead(branches, descending, place, stretch);
+      const end: Place | null = plain ? null : await ahead(branches, times, descending, place, stretch);
       const size: number = wanted ? Math.min(page, left()) : page;
       const rows = await ask(pageOf(shape, branches, descending, place, end, size));
       if (rows.length > 0) yield rows;
@@ -311,6 +312,7 @@ export function recordsOf(connection: PostgresConnection, table: string): Postgr
   /** The row that is `stretch` rows further; null: there are less. */
   async function ahead(
     branches: Branches,
+    times: readonly Condition[],
     descending: boolean,
     place: Place | null,
     stretch: number,
@@ -318,11 +320,12 @@ export function recordsOf(connection: PostgresConnection, table: string): Postgr
     const rows = await ask(
       statementOf((bind) => {
         const most = bind(stretch);
+        const inside = `${beyond(place, descending, bind)} and ${whereOf(times, bind).sql}`;
         const from = merge(
           branches,
           bind,
           (branch) =>
-            `select submit_time, id from ${table} where ${branch} and ${beyond(place, descending, bind)} ${walkOrder(descending)} limit ${most}::bigint`,
+            `select submit_time, id from ${table} where ${branch} and ${inside} ${walkOrder(descending)} limit ${most}::bigint`,
         );
         return `select submit_time, id from (${from}) as rows ${walkOrder(descending)} offset ${most}::bigint - 1 limit 1`;
       }),
@@ -413,7 +416,15 @@ export function recordsOf(connection: PostgresConnection, table: string): Postgr
             limit,
           );
       }
-      return countRows(where.sql, values, limit);
+      if (!conditions.some(isTime)) return countRows(where.sql, values, limit);
+      let count = 0;
+      for (const each of where.classes)
+        count += await countRows(
+          `${statusClasses[each]} and ${where.sql}`,
+          values,
+          limit === null ? null : limit - count,
+        );
+      return count;
     },
 
     async find(id) {
@@ -488,6 +499,11 @@ function merge(branches: Branches, bind: Bind, select: (branch: string) => strin
   }
   const hashes = `unnest(${bind(branches.hashes)}::uuid[]) as wanted (hash)`;
   return `select part.* from ${hashes} cross join lateral (${select(hasHash("wanted.hash"))}) as part`;
+}
+
+/** A part of the order of insertion. */
+function isTime(condition: Condition): boolean {
+  return condition.kind === "field" && condition.field === "submit_time" && condition.operator !== "~";
 }
 
 /** Whether the parts of the table that are read hold nothing that the condition would leave out. */
