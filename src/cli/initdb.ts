@@ -121,7 +121,7 @@ async function withoutListeners<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } finally {
-    for (const listener of listeners) process.on("SIGINT", listener as NodeJS.SignalsListener);
+    for (const listener of listeners) process.on("SIGINT", listener as () => void);
   }
 }
 
