@@ -33,8 +33,8 @@ export function takeOutcomes(
   const gone: Lease[] = [];
   for (const outcome of outcomes) {
     const { id, lease } = outcome;
-    if (client.dropped.delete(`${id} ${lease}`)) {
-      // It ended before it heard that nobody wants to know.
+    if (client.dropped.size > 0 && client.dropped.has(`${id} ${lease}`)) {
+      // It ended before it heard that nobody wants to know. Nor will anybody if it does not hear the answer and says it again.
       gone.push({ id, lease });
       continue;
     }
@@ -44,6 +44,7 @@ export function takeOutcomes(
     if (current) letGo(state, client, outcome.id);
     if (current && held.cancelled) {
       // Its row has ended, or waits to be run again: this is the end of a run that nobody wants.
+      client.dropped.add(`${id} ${lease}`);
       gone.push({ id, lease });
       continue;
     }
@@ -182,6 +183,8 @@ export function settle(state: ServerState, refused: readonly string[], now: numb
     if (list === undefined) acks.set(entry.clientId, [ack]);
     else list.push(ack);
     if (turnedDown?.has(entry)) {
+      // If the answer is lost with the connection it comes again, and the row may be free by then.
+      state.clients.get(entry.clientId)?.dropped.add(`${outcome.id} ${outcome.lease}`);
       note(effects, "debug", () => `Outcome dropped: task had already ended, or was taken back (${outcome.id})`);
       continue;
     }

@@ -71,10 +71,11 @@ export function takeRecalls(state: ServerState, list: readonly Recall[], effects
         counts.stopped++;
         letGo(state, holder, id);
         state.outbox.assigned.delete(id);
+        holder.dropped.add(`${id} ${held.lease}`);
         tell(holder).drop.push({ id, lease: held.lease });
         break;
       case "adopted":
-        // Of the row this server has no say any more, unless it has come by it again meanwhile.
+        // Of the row this server has no say any more, unless it has come by it again meanwhile. Its client may well bring the same run back.
         if (task !== null) giveBack(state, task);
         if (holder === null || held === null) break;
         letGo(state, holder, id);
@@ -91,7 +92,6 @@ export function takeRecalls(state: ServerState, list: readonly Recall[], effects
   for (const [client, { cancel, drop }] of messages) {
     send(client, { kind: "cancel", tasks: cancel }, effects);
     send(client, { kind: "drop", tasks: drop }, effects);
-    for (const { id, lease } of drop) client.dropped.add(`${id} ${lease}`);
   }
   for (const kind of ["cancelled", "reverted", "deleted"] as const) {
     if (counts[kind] > 0) note(effects, "info", `${counts[kind]} scheduled tasks were ${kind}`);

@@ -48,7 +48,7 @@ export function join(state: ServerState, hello: Hello, now: number, effects: Ser
     executors: hello.executors,
     credit: hello.credit,
     held: known?.held ?? new Map(),
-    dropped: new Set(),
+    dropped: stillDropped(known, hello),
     known: new Set(),
     lastHeard: now,
     standing: { at: "joining" },
@@ -75,6 +75,12 @@ export function join(state: ServerState, hello: Hello, now: number, effects: Ser
   } else state.unasked.add(client);
 }
 
+/** What it was told to drop before its connection broke, and still has. */
+function stillDropped(known: ClientEntry | undefined, { running, finished }: Hello): Set<string> {
+  const named = [...running, ...finished].map(({ id, lease }) => `${id} ${lease}`);
+  return new Set(named.filter((name) => known?.dropped.has(name) === true));
+}
+
 /** Sorts out what a client still has: what is known is put under its name, the rest is to be asked of the store. */
 function recognise(
   state: ServerState,
@@ -82,17 +88,22 @@ function recognise(
   hello: Hello,
   effects: ServerEffect[],
 ): Pick<Registration, "running" | "finished"> {
+  // The row of a task that was reverted is free: it would come back to the run that nobody wants.
+  const isWanted = ({ id, lease }: Lease): boolean => !client.dropped.has(`${id} ${lease}`);
+  const others: Lease[] = hello.running.filter((entry) => !isWanted(entry));
+  const [runs, ended] = [hello.running.filter(isWanted), hello.finished.filter(isWanted)];
   const leases = new Map<string, number>();
-  for (const { id, lease } of hello.running) leases.set(id, lease);
-  for (const { id, lease } of hello.finished) leases.set(id, lease);
+  for (const { id, lease } of [...runs, ...ended]) leases.set(id, lease);
   giveBackMissing(state, client, leases, effects);
-  if (leases.size === 0) return { running: [], finished: [] };
+  if (leases.size === 0) {
+    drop(client, others, effects);
+    return { running: [], finished: [] };
+  }
 
   const waiting = new Map<string, ClaimedTask>();
   for (const task of state.ready.values()) if (leases.has(task.id)) waiting.set(task.id, task);
   if (waiting.size > 0) for (const task of state.ready.drain()) if (!waiting.has(task.id)) state.ready.push(task);
   const recorded = recording(state, leases);
-  const others: Lease[] = [];
   const isStranger = (entry: Lease, running: boolean): boolean => {
     const { id, lease } = entry;
     const task = client.held.get(id)?.task ?? waiting.get(id);
@@ -106,8 +117,8 @@ function recognise(
     if (running) others.push(entry);
     return false;
   };
-  const running = hello.running.filter((entry) => isStranger(entry, true));
-  const finished = hello.finished.filter((entry) => isStranger(entry, false));
+  const running = runs.filter((entry) => isStranger(entry, true));
+  const finished = ended.filter((entry) => isStranger(entry, false));
   drop(client, others, effects);
   return { running, finished };
 }

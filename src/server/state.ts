@@ -74,7 +74,7 @@ export interface ClientEntry {
   /** Tasks it will still take. */
   credit: number;
   readonly held: Map<string, Held>;
-  /** Dispatches that it was told to drop, and has not answered: what it still says of them does not count. */
+  /** Dispatches that it was told to drop, or whose outcome was turned down: what it still says of them, or says again when it is back, does not count. */
   readonly dropped: Set<string>;
   /** Submissions whose template it was sent. */
   readonly known: Set<string>;

@@ -5,7 +5,7 @@
 import { assert } from "../../src/base/assert.ts";
 import type { ServerEffect } from "../../src/server/effects.ts";
 import type { ServerEvent } from "../../src/server/event.ts";
-import { check, type ServerState } from "../../src/server/state.ts";
+import { check, type ServerState, type Settling } from "../../src/server/state.ts";
 import type { Assignment } from "../../src/task/task.ts";
 import type { Lease } from "../../src/wire/message.ts";
 import type { Model } from "./model.ts";
@@ -19,6 +19,8 @@ interface Grant {
   serverId: string;
   /** Its client was declared lost, or ended: somebody else may run the task. */
   lost: boolean;
+  /** The server that gave it was told that the task is to be run anew, and has its client on record since: what comes of this run is nothing. */
+  reverted: boolean;
 }
 
 export interface Execution {
@@ -115,7 +117,7 @@ export function ledger(model: Model): Ledger {
     const ended = row !== undefined && row.ended !== null && row.endedBy === serverId;
     assert(!ended, `task ${task.id} is not handed out after its outcome was recorded`);
     assert(!grants.has(key(task)), "each dispatch of a task has a lease of its own");
-    const made: Grant = { taskId: task.id, lease: task.lease, clientId, serverId, lost: meddledWith };
+    const made: Grant = { taskId: task.id, lease: task.lease, clientId, serverId, lost: meddledWith, reverted: false };
     grants.set(key(task), made);
     const others = grantsOf.get(clientId);
     if (others === undefined) grantsOf.set(clientId, [made]);
@@ -124,7 +126,10 @@ export function ledger(model: Model): Ledger {
 
   function lose(clientId: string, serverId?: string): void {
     for (const each of grantsOf.get(clientId) ?? [])
-      if (serverId === undefined || each.serverId === serverId) each.lost = true;
+      if (serverId === undefined || each.serverId === serverId) {
+        each.lost = true;
+        each.reverted = false;
+      }
   }
 
   function start(clientId: string, task: Assignment, now: number): Execution {
@@ -159,6 +164,19 @@ export function ledger(model: Model): Ledger {
   function server(serverId: string, graceMs: number, evictMs: number, begunAt: number): ServerWatch {
     const presences = new Map<string, Presence>();
     let impatient = false;
+    /** Outcomes on their way to the store. */
+    let settling: readonly Settling[] = [];
+
+    function accept(refused: readonly string[]): void {
+      for (const { outcome } of settling) {
+        if (refused.includes(outcome.id)) continue;
+        const own = grants.get(key(outcome));
+        assert(
+          own?.serverId !== serverId || !own.reverted,
+          `task ${outcome.id} is run anew, and what comes of its old run is not recorded`,
+        );
+      }
+    }
 
     function justified(clientId: string, now: number): boolean {
       const presence = presences.get(clientId);
@@ -199,8 +217,10 @@ export function ledger(model: Model): Ledger {
             const presence = presences.get(effect.clientId);
             if (presence !== undefined) presence.lost = true;
           } else if (impatient) lose(effect.clientId, serverId);
+          for (const each of grantsOf.get(effect.clientId) ?? []) if (each.serverId === serverId) each.reverted = false;
           return;
         case "commit":
+          settling = state.settling ?? [];
           return see("task given back", effect.commit.reverted.length);
         case "bury": {
           see("estate given up");
@@ -244,12 +264,16 @@ export function ledger(model: Model): Ledger {
             const adopted = new Set(event.adopted.map(({ id }) => id));
             for (const each of grantsOf.get(event.clientId) ?? [])
               if (adopted.has(each.taskId)) {
+                // Another server knows nothing of what this one was told.
+                each.reverted &&= each.serverId === serverId;
                 each.serverId = serverId;
                 // What it brought is answered when it is gone again.
                 each.lost ||= presences.get(event.clientId)?.lost === true;
               }
-          } else if (event.kind === "committed") see("outcome refused", event.report.refused.length);
-          else if (event.kind === "disconnected") {
+          } else if (event.kind === "committed") {
+            see("outcome refused", event.report.refused.length);
+            accept(event.report.refused);
+          } else if (event.kind === "disconnected") {
             const presence = presences.get(event.clientId);
             if (presence !== undefined) presence.goneAt = now;
           }
@@ -279,7 +303,12 @@ export function ledger(model: Model): Ledger {
         if (!execution.over && kind !== "changed") see(`task ${kind} while it ran` as Sight);
         execution.unwantedSince ??= kind === "changed" ? null : now;
       }
-      for (const each of grants.values()) if (each.taskId === taskId) each.lost = true;
+      const holder = model.row(taskId)?.serverId ?? null;
+      for (const each of grants.values()) {
+        if (each.taskId !== taskId) continue;
+        each.lost = true;
+        each.reverted ||= kind === "reverted" && each.serverId === holder && model.servers.has(holder);
+      }
     },
     unwantedSince: ({ unwantedSince }) => unwantedSince,
     clientEnded(clientId) {
