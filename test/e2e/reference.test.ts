@@ -3,8 +3,8 @@
  * tried again, and the reference could read it afterwards.
  */
 import { Database } from "bun:sqlite";
-import { expect, test } from "bun:test";
-import { copyFileSync, mkdirSync } from "node:fs";
+import { describe, expect, test } from "bun:test";
+import { copyFileSync, mkdirSync, readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { linesOf, openSite, sorted, type Site } from "./harness.ts";
 
@@ -65,4 +65,46 @@ test("failures of the reference are tried again by --restart -r 2, linked to wha
   expect(last).toEqual(linked);
   // Two attempts more than the reference's are used up: nothing is left to try.
   expect((await site.hsx(["--restart", "-r", "2"])).status).toBe(0);
+});
+
+describe("what the reference prints for its database and the partition beside it is printed by the executable", () => {
+  const main = resolve(reference, "main.db");
+  const printed = (name: string): string => readFileSync(resolve(reference, name), "utf8");
+  const readable = (text: string): string =>
+    text.replaceAll("\\u00fcn\\u00efcode", "ünïcode").replaceAll('\\\\"text\\\\"', '\\"text\\"');
+
+  async function shown(...words: string[]): Promise<string> {
+    await using site = siteOf("main.db");
+    copyFileSync(resolve(dirname(main), "main.1"), resolve(dirname(site.database), "main.1"));
+    const { status, stdout, stderr } = await site.hs(words);
+    expect([status, stderr]).toEqual([0, ""]);
+    return stdout;
+  }
+
+  test("as csv and json, byte for byte", async () => {
+    expect(await shown("list", "--csv")).toBe(printed("list.csv"));
+    expect(await shown("list", "--json")).toBe(printed("list.json"));
+  });
+
+  test("as records, but for readable text (D1) and the spelling of true and null in tags (D2)", async () => {
+    const expected = readable(printed("list.normal"))
+      .replaceAll("flag:True", "flag:true")
+      .replaceAll("nul:None", "nul:null");
+    expect(await shown("list", "-l", "100")).toBe(expected);
+  });
+
+  test("as a table, but for readable text (D1), which is shorter and so wraps elsewhere", async () => {
+    const lines = (await shown("list", "id", "args", "exit_status", "-f", "table")).split("\n");
+    const expected = printed("list.table").split("\n");
+    const first = expected.findIndex((line) => line.includes("u00fc"));
+    expect(lines.slice(first, first + 2).join("\n")).toContain("ünïcode 'quoted'");
+    expect(lines.toSpliced(first, 2)).toEqual(expected.toSpliced(first, 2));
+  });
+
+  test("as yaml, but for the blank line at the end (D5), also from the partition", async () => {
+    const id = /^id: (\S+)/m.exec(printed("info.yaml"))![1]!;
+    expect(`${await shown("info", id, "--yaml")}\n`).toBe(printed("info.yaml"));
+    expect(await shown("list", "--count")).toBe("12\n");
+    expect(await shown("list", "--count", "-i")).toBe("3\n");
+  });
 });
