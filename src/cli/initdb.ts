@@ -37,7 +37,7 @@ const spec: CommandSpec = {
           key: "rotate",
           names: ["-r", "--rotate"],
           kind: "flag",
-          help: "Move tasks that have ended to the next partition: main.1, main.2, ... beside main.db.",
+          help: "Move tasks that have ended to the next partition: main.1, main.2, ... beside main.db (PostgreSQL: a table).",
         },
         { key: "truncate", names: ["-t", "--truncate"], kind: "flag", help: "Remove all tasks; partitions stay." },
       ],
@@ -72,7 +72,7 @@ export interface InitdbPorts {
   readonly servers: () => Promise<readonly ServerRow[]>;
   /** Attempts that a run with the present settings allows. */
   readonly attempts: () => number;
-  /** Does work during which nothing else can be done, a signal included: Ctrl-C has to end the program by itself. */
+  /** Does work of SQLite during which nothing else can be done, a signal included: Ctrl-C has to end the program by itself. */
   readonly alone: <T>(work: () => Promise<T>) => Promise<T>;
 }
 
@@ -202,7 +202,8 @@ const acts: Readonly<Record<Action, (act: Act) => Promise<number>>> = {
   async vacuum({ store, confirm, ports: { log, alone } }) {
     if (!(await confirm(`Vacuum ${named(store)}`))) return exitStatus.success;
     log.info(`Vacuuming database ${store.place}`);
-    const bytes = await alone(() => store.vacuum());
+    const work = (): Promise<number> => store.vacuum();
+    const bytes = await (store.provider === "sqlite" ? alone(work) : work());
     log.info(`Cleaned ${formatSize(bytes)} from ${store.place}`);
     return exitStatus.success;
   },
