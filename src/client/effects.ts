@@ -30,3 +30,11 @@ export type ClientEffect =
   | { readonly kind: "wake"; readonly at: number }
   /** Everything is reported and said, or cannot be (see `failure` of the state); comes once, last. */
   | { readonly kind: "finish" };
+
+export function note(
+  effects: ClientEffect[],
+  level: Extract<ClientEffect, { kind: "note" }>["level"],
+  text: Text,
+): void {
+  effects.push({ kind: "note", level, text });
+}

@@ -4,24 +4,19 @@
  */
 import { assert, unreachable } from "../base/assert.ts";
 import { formatDuration } from "../base/units.ts";
-import type { Text } from "../log/logger.ts";
 import type { Assignment, Outcome } from "../task/task.ts";
 import type { Lease, LeaveKind, ServerMessage } from "../wire/message.ts";
-import type { ClientEffect } from "./effects.ts";
+import { type ClientEffect, note } from "./effects.ts";
 import type { ClientEvent } from "./event.ts";
 import { longestPauseMs, pauseMs } from "./pause.ts";
-import { type ClientState, isHere, type RunningTask } from "./state.ts";
+import { type ClientState, deliver, isHere } from "./state.ts";
+import { interrupt, pushStopping, send } from "./stopping.ts";
 
 /**
  * Tasks are fetched ahead for this long at the present rate, milliseconds: covers the way to the server and back. Of tasks that take longer than
  * that, none is kept from clients that could start it at once.
  */
 const aheadMs = 100;
-/**
- * A task gets no SIGINT in its first moments, milliseconds: a shell catches it while it starts its first program, and what it is just starting
- * misses it (seen in 1 of 100 stops within 2 ms of the start).
- */
-const settledMs = 100;
 /** How often the groups of stopped tasks are looked at until nothing of them is left, milliseconds. */
 const lingerMs = 20;
 /** A server that answers no beat for this many beats is not there any more. */
@@ -392,13 +387,6 @@ function end(state: ClientState, outcome: Outcome, now: number, effects: ClientE
   deliver(state, outcome, now);
 }
 
-function deliver(state: ClientState, outcome: Outcome, now: number): void {
-  state.unacked.set(outcome.id, outcome);
-  if (state.outbox.length === 0) state.outboxSince = now;
-  state.outbox.push(outcome);
-  state.finished++;
-}
-
 /** How fast tasks end; once a step, so that what ended together counts together. */
 function measurePace(state: ClientState, now: number): void {
   const span = now - state.rateAt;
@@ -447,95 +435,6 @@ function awaitsCompany(state: ClientState, now: number): boolean {
     state.inbox.length > state.outbox.length &&
     now - state.outboxSince < state.companyMs
   );
-}
-
-// ---- stopping
-
-function interrupt(state: ClientState, entry: RunningTask, now: number, effects: ClientEffect[]): void {
-  if (entry.stopping !== null) return;
-  entry.interruptAt = Math.min(entry.interruptAt, Math.max(now, entry.startedAt + settledMs));
-  if (now >= entry.interruptAt) send(entry, "SIGINT", now, state, effects);
-}
-
-function send(
-  entry: RunningTask,
-  signal: "SIGINT" | "SIGTERM" | "SIGKILL",
-  now: number,
-  state: ClientState,
-  effects: ClientEffect[],
-): void {
-  entry.stopping = signal;
-  entry.stoppedAt = Math.min(entry.stoppedAt, now);
-  entry.nextAt = now + state.settings.signalWaitMs;
-  effects.push({ kind: "signal", id: entry.task.id, signal });
-}
-
-function pushStopping(state: ClientState, now: number, effects: ClientEffect[]): void {
-  for (const [id, entry] of state.running) {
-    if (entry.stopping === null) {
-      if (now >= entry.interruptAt) interrupt(state, entry, now, effects);
-      if (entry.stopping !== null || now < entry.deadline) continue;
-      const elapsed = formatDuration((now - entry.startedAt) / 1000);
-      const limit = formatDuration((entry.deadline - entry.startedAt) / 1000);
-      note(effects, "warning", `Walltime limit exceeded (${id}): ${elapsed} > ${limit}`);
-      interrupt(state, entry, now, effects);
-      continue;
-    }
-    if (now < entry.nextAt) continue;
-    if (entry.stopping === "SIGINT") {
-      note(effects, "error", `Interrupt ignored (${id})`);
-      send(entry, "SIGTERM", now, state, effects);
-    } else if (entry.stopping === "SIGTERM") {
-      note(effects, "error", `Terminate ignored (${id})`);
-      send(entry, "SIGKILL", now, state, effects);
-    } else if (entry.stopping === "SIGKILL") {
-      giveUp(state, entry, now, effects);
-    }
-  }
-  for (const [id, entry] of state.lingering) {
-    if (now >= entry.nextAt) {
-      if (entry.stopping === "SIGKILL") {
-        note(effects, "critical", `Processes of task ignored SIGKILL (${id})`);
-        state.lingering.delete(id);
-        effects.push({ kind: "forget", id });
-        continue;
-      }
-      entry.stopping = "SIGKILL";
-      entry.nextAt = now + state.settings.signalWaitMs;
-      effects.push({ kind: "signal", id, signal: "SIGKILL" });
-    }
-    if (now < entry.lookAt) continue;
-    entry.lookAt = Number.POSITIVE_INFINITY;
-    effects.push({ kind: "lookAtGroup", id });
-  }
-}
-
-/** Not even SIGKILL ends it (it hangs in the kernel): its executor is lost, the task is reported as killed. */
-function giveUp(state: ClientState, entry: RunningTask, now: number, effects: ClientEffect[]): void {
-  const { id, lease } = entry.task;
-  effects.push({ kind: "gaveUp", id });
-  note(effects, "critical", `Shutting down executor (${state.settings.executors - state.lostExecutors})`);
-  state.running.delete(id);
-  state.abandoned.add(id);
-  state.lostExecutors++;
-  if (entry.returned) {
-    state.outboxReturned.push({ id, lease });
-    return;
-  }
-  const killed: Outcome = {
-    id,
-    lease,
-    command: entry.task.args,
-    startTime: entry.startedAt,
-    completionTime: now,
-    exitStatus: 137,
-    outpath: null,
-    errpath: null,
-    csvpath: null,
-    coresMax: null,
-    memoryMax: null,
-  };
-  deliver(state, killed, now);
 }
 
 // ---- leaving
@@ -629,10 +528,6 @@ function nextWake(state: ClientState): number {
   const nothing = state.running.size === 0 && state.inbox.length === 0;
   if (idleMs !== null && state.phase.at === "working" && nothing) at = Math.min(at, state.idleSince + idleMs);
   return at;
-}
-
-function note(effects: ClientEffect[], level: Extract<ClientEffect, { kind: "note" }>["level"], text: Text): void {
-  effects.push({ kind: "note", level, text });
 }
 
 function isDone(state: ClientState): boolean {

@@ -200,3 +200,11 @@ export function check(state: ClientState): void {
   if (working && state.sleptUntil === null && startable)
     assert(state.running.size >= free, "no executor is idle while a task waits");
 }
+
+/** An outcome is kept until the server has recorded it. */
+export function deliver(state: ClientState, outcome: Outcome, now: number): void {
+  state.unacked.set(outcome.id, outcome);
+  if (state.outbox.length === 0) state.outboxSince = now;
+  state.outbox.push(outcome);
+  state.finished++;
+}

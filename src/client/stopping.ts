@@ -1,0 +1,101 @@
+/*
+ * Ending tasks before their time, by ever harder signals to their whole group: over their limit, cancelled, dropped, or because the client leaves.
+ * As pure as reactor.ts, which calls it.
+ */
+import { formatDuration } from "../base/units.ts";
+import type { Outcome } from "../task/task.ts";
+import { type ClientEffect, note } from "./effects.ts";
+import { type ClientState, deliver, type RunningTask } from "./state.ts";
+
+/**
+ * A task gets no SIGINT in its first moments, milliseconds: a shell catches it while it starts its first program, and what it is just starting
+ * misses it (seen in 1 of 100 stops within 2 ms of the start).
+ */
+const settledMs = 100;
+
+export function interrupt(state: ClientState, entry: RunningTask, now: number, effects: ClientEffect[]): void {
+  if (entry.stopping !== null) return;
+  entry.interruptAt = Math.min(entry.interruptAt, Math.max(now, entry.startedAt + settledMs));
+  if (now >= entry.interruptAt) send(entry, "SIGINT", now, state, effects);
+}
+
+export function send(
+  entry: RunningTask,
+  signal: "SIGINT" | "SIGTERM" | "SIGKILL",
+  now: number,
+  state: ClientState,
+  effects: ClientEffect[],
+): void {
+  entry.stopping = signal;
+  entry.stoppedAt = Math.min(entry.stoppedAt, now);
+  entry.nextAt = now + state.settings.signalWaitMs;
+  effects.push({ kind: "signal", id: entry.task.id, signal });
+}
+
+export function pushStopping(state: ClientState, now: number, effects: ClientEffect[]): void {
+  for (const [id, entry] of state.running) {
+    if (entry.stopping === null) {
+      if (now >= entry.interruptAt) interrupt(state, entry, now, effects);
+      if (entry.stopping !== null || now < entry.deadline) continue;
+      const elapsed = formatDuration((now - entry.startedAt) / 1000);
+      const limit = formatDuration((entry.deadline - entry.startedAt) / 1000);
+      note(effects, "warning", `Walltime limit exceeded (${id}): ${elapsed} > ${limit}`);
+      interrupt(state, entry, now, effects);
+      continue;
+    }
+    if (now < entry.nextAt) continue;
+    if (entry.stopping === "SIGINT") {
+      note(effects, "error", `Interrupt ignored (${id})`);
+      send(entry, "SIGTERM", now, state, effects);
+    } else if (entry.stopping === "SIGTERM") {
+      note(effects, "error", `Terminate ignored (${id})`);
+      send(entry, "SIGKILL", now, state, effects);
+    } else if (entry.stopping === "SIGKILL") {
+      giveUp(state, entry, now, effects);
+    }
+  }
+  for (const [id, entry] of state.lingering) {
+    if (now >= entry.nextAt) {
+      if (entry.stopping === "SIGKILL") {
+        note(effects, "critical", `Processes of task ignored SIGKILL (${id})`);
+        state.lingering.delete(id);
+        effects.push({ kind: "forget", id });
+        continue;
+      }
+      entry.stopping = "SIGKILL";
+      entry.nextAt = now + state.settings.signalWaitMs;
+      effects.push({ kind: "signal", id, signal: "SIGKILL" });
+    }
+    if (now < entry.lookAt) continue;
+    entry.lookAt = Number.POSITIVE_INFINITY;
+    effects.push({ kind: "lookAtGroup", id });
+  }
+}
+
+/** Not even SIGKILL ends it (it hangs in the kernel): its executor is lost, the task is reported as killed. */
+function giveUp(state: ClientState, entry: RunningTask, now: number, effects: ClientEffect[]): void {
+  const { id, lease } = entry.task;
+  effects.push({ kind: "gaveUp", id });
+  note(effects, "critical", `Shutting down executor (${state.settings.executors - state.lostExecutors})`);
+  state.running.delete(id);
+  state.abandoned.add(id);
+  state.lostExecutors++;
+  if (entry.returned) {
+    state.outboxReturned.push({ id, lease });
+    return;
+  }
+  const killed: Outcome = {
+    id,
+    lease,
+    command: entry.task.args,
+    startTime: entry.startedAt,
+    completionTime: now,
+    exitStatus: 137,
+    outpath: null,
+    errpath: null,
+    csvpath: null,
+    coresMax: null,
+    memoryMax: null,
+  };
+  deliver(state, killed, now);
+}
