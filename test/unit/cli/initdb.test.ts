@@ -41,7 +41,7 @@ async function run(words: readonly string[], scene: Scene = {}): Promise<Told> {
   const say = (level: string) => (text: unknown) => void done.push(`${level} ${String(text)}`);
   const log = { info: say("INFO"), warning: say("WARNING") } as unknown as Logger;
   const act =
-    (name: string, answered: unknown = undefined) =>
+    (name: string, answered?: unknown) =>
     async (...rest: unknown[]) => {
       done.push([name, ...rest].join(" "));
       return answered as never;
