@@ -68,7 +68,7 @@ const conditions = [
   `submit_time > 2027-01-10 | submit_time < 2027-01-10 | submit_time >= 2027 | submit_time < 2027-01-1`,
   `submit_time == 2027-01-10 | submit_time != 2027-01-10 | submit_time >= 2027-01-10 12:00:0`,
   `submit_time < z | submit_time > 2027-01-10 12:00:00.00 | submit_time == 2027-01-10 12:00:00.000000`,
-  `submit_time > yesterday | submit_time <= 2027-01-10 12:00:00.000000`,
+  `submit_time < 9 | submit_time > 3000-01-01 | submit_time < 2300 | submit_time > 1500-06-06 | submit_time > yesterday | submit_time <= 2027-01-10 12:00:00.000000`,
   `submit_time > 2027-01-10 12:00:00.000000 | submit_time > 0 | submit_time ~ ^2027-01-10 12:00:00`,
   `submit_time < 2027-01-10 12:00:00.000000x | submit_time > 2027-13-45 | schedule_time == null`,
   `schedule_time != null | schedule_time > 2027 | start_time == null | start_time < 2028`,

@@ -251,7 +251,7 @@ function injectionLaws(
           expect((await collect(history.records.search(query(["id"], asked)))).flat()).toEqual(expected);
           expect(await history.records.count(asked)).toBe(expected.length);
         }),
-        { numRuns: 300 },
+        { numRuns: 300, endOnFailure: true },
       );
       for (const each of evil) expect(await history.records.find(each)).toBeNull();
       expect(await everyRow(history)).toEqual(allShown(rows, history));
@@ -291,7 +291,7 @@ function injectionLaws(
           if (said !== null && given[1] === "-d")
             expect(said.trimEnd().split("\n")).toEqual(rows.map(({ id }) => String(id)));
         }),
-        { numRuns: 200 },
+        { numRuns: 200, endOnFailure: true },
       );
       expect(await run(["id", "-s", "id"])).toBe(rows.map(({ id }) => `${String(id)}\n`).join(""));
       expect(await everyRow(history)).toEqual(allShown(rows, history));
@@ -312,7 +312,7 @@ function injectionLaws(
             new Set(expected.recalls.map(({ taskId }) => taskId)),
           );
         }),
-        { numRuns: 60 },
+        { numRuns: 60, endOnFailure: true },
       );
     });
   });

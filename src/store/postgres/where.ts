@@ -242,8 +242,9 @@ function momentOf(text: string): number | null {
   return Number.isNaN(ms) ? null : ms * 1000 + Number(fraction.padEnd(6, "0"));
 }
 
-const earliest = Date.UTC(100, 0, 2) * 1000;
-const latest = Date.UTC(9999, 11, 30) * 1000;
+/** From 1684 to 2255: beyond, numbers do not tell microseconds apart, and no task was or will be there. */
+const earliest = -Number.MAX_SAFE_INTEGER;
+const latest = Number.MAX_SAFE_INTEGER;
 
 /**
  * The first microsecond whose text in the local zone is at least `text` (`above`: greater than it), by halves. Texts grow with time, but for the hour that
@@ -258,7 +259,7 @@ function firstFrom(text: string, above: boolean): number {
   if (reached(low)) return Number.NEGATIVE_INFINITY;
   if (!reached(high)) return Number.POSITIVE_INFINITY;
   while (high - low > 1) {
-    const middle = Math.floor((low + high) / 2);
+    const middle = low + Math.floor((high - low) / 2);
     if (reached(middle)) high = middle;
     else low = middle;
   }
