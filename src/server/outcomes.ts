@@ -50,7 +50,7 @@ export function takeOutcomes(
     }
     // A lease that was given up: the outcome counts if the task has none yet.
     const task = current ? held.task : recallTask(state, outcome.id, effects);
-    if (task === null && state.claim.at === "asked") state.recalls.early.set(id, "ended");
+    if (task === null && state.claim.at === "asked") state.recalls.early.add(id);
     state.outbox.completed.push({
       clientId: client.id,
       task,

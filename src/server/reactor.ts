@@ -191,7 +191,7 @@ function takeClaim(state: ServerState, answer: Claim, now: number, effects: Serv
   state.claimStale = false;
   const adopted = state.adopted.size === 0 ? null : new Set(state.adopted);
   state.adopted.clear();
-  const early = state.recalls.early.size === 0 ? null : new Map(state.recalls.early);
+  const early = state.recalls.early.size === 0 ? null : new Set(state.recalls.early);
   state.recalls.early.clear();
   switch (answer.kind) {
     case "claimed":
@@ -204,10 +204,8 @@ function takeClaim(state: ServerState, answer: Claim, now: number, effects: Serv
           if (!state.holders.has(task.id)) giveBack(state, task);
           continue;
         }
-        const recall = early?.get(task.id);
-        if (recall !== undefined) {
+        if (early?.has(task.id) === true) {
           // It was this server's for a moment. A store that no longer has it so takes no notice.
-          if (recall === "cancelled") state.counts.cancelled++;
           giveBack(state, task);
           continue;
         }

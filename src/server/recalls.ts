@@ -51,14 +51,15 @@ export function takeRecalls(state: ServerState, list: readonly Recall[], effects
   const counts = { cancelled: 0, reverted: 0, deleted: 0, changed: 0, adopted: 0, stopped: 0 };
   const last = new Map(list.map(({ id, kind }) => [id, kind]));
   for (const [id, kind] of last) {
-    if (state.claim.at === "asked") recalls.early.set(id, kind);
+    if (state.claim.at === "asked") recalls.early.add(id);
     const task = waiting.get(id) ?? null;
     const holder = state.holders.get(id) ?? null;
     const held = holder?.held.get(id) ?? null;
     counts[kind]++;
     switch (kind) {
       case "cancelled":
-        if (task !== null || held !== null) state.counts.cancelled++;
+        // Its row was this server's and had not ended: that happens once, wherever the task is just now.
+        state.counts.cancelled++;
         if (holder === null || held === null) break;
         // It stays with its client until that has stopped it; the row has ended, so whatever comes of it is refused.
         counts.stopped++;

@@ -9,7 +9,7 @@
  */
 import { assert } from "../base/assert.ts";
 import { type Deque, deque } from "../base/deque.ts";
-import type { Completion, Recall, Scope } from "../store/store.ts";
+import type { Completion, Scope } from "../store/store.ts";
 import type { ClaimedTask, Outcome } from "../task/task.ts";
 import type { ClientMessage, Lease } from "../wire/message.ts";
 
@@ -163,7 +163,7 @@ export interface ServerState {
     due: boolean;
     at: "idle" | "asked" | "told" | "settling";
     /** Those that came while a claim was under way, which may have taken the tasks before; and tasks whose outcome came then from who had them once. */
-    readonly early: Map<string, Recall["kind"] | "ended">;
+    readonly early: Set<string>;
   };
   readonly outbox: {
     /** Dispatches that the store does not know of yet, oldest first, by task. */
@@ -217,7 +217,7 @@ export function newState(
     estatesUntil: now + settings.graceMs,
     burying: 0,
     intakes: 0,
-    recalls: { due: false, at: "idle", early: new Map() },
+    recalls: { due: false, at: "idle", early: new Set() },
     outbox: { assigned: new Map(), completed: [], reverted: [], recalled: [] },
     settling: null,
     settlingFrees: false,

@@ -42,6 +42,24 @@ export const canaries: Readonly<Record<string, Partial<Reactors>>> = {
     effects.filter((effect) => effect.kind !== "send" || effect.message.kind !== "cancel"),
   ),
 
+  "a server that records what comes of a run that was taken back": {
+    server(state, events, now) {
+      for (const client of state.clients.values()) client.dropped.clear();
+      return serverStep(state, events, now);
+    },
+  },
+
+  "a server that counts what was cancelled once more when it has stopped": {
+    server(state, events, now) {
+      for (const event of events) {
+        if (event.kind !== "received" || event.message.kind !== "results") continue;
+        for (const { id } of event.message.outcomes)
+          if (state.holders.get(id)?.held.get(id)?.cancelled === true) state.counts.cancelled++;
+      }
+      return serverStep(state, events, now);
+    },
+  },
+
   "a server that waits for no grace": {
     server(state, events, now) {
       state.graceAt = Math.min(state.graceAt, now);

@@ -42,6 +42,8 @@ export interface Ledger {
   clientEnded(clientId: string): void;
   /** A person changes the task: whoever has it may lose it. */
   meddle(taskId: string, kind: string, now: number): void;
+  /** How many tasks people have cancelled that this server held. */
+  cancelledOf(serverId: string): number;
   /** Since when nobody wants what it runs; null: somebody does, or it cannot know. */
   unwantedSince(execution: Execution): number | null;
   acknowledged(tasks: readonly Lease[]): void;
@@ -98,6 +100,7 @@ export function ledger(model: Model): Ledger {
   const grants = new Map<string, Grant>();
   const grantsOf = new Map<string, Grant[]>();
   const executions = new Map<string, Execution[]>();
+  const cancelled = new Map<string, number>();
   /** When a person last changed a task. */
   const meddled = new Map<string, number>();
   const seen = new Map<Sight, number>();
@@ -304,12 +307,14 @@ export function ledger(model: Model): Ledger {
         execution.unwantedSince ??= kind === "changed" ? null : now;
       }
       const holder = model.row(taskId)?.serverId ?? null;
+      if (holder !== null && kind === "cancelled") cancelled.set(holder, (cancelled.get(holder) ?? 0) + 1);
       for (const each of grants.values()) {
         if (each.taskId !== taskId) continue;
         each.lost = true;
         each.reverted ||= kind === "reverted" && each.serverId === holder && model.servers.has(holder);
       }
     },
+    cancelledOf: (serverId) => cancelled.get(serverId) ?? 0,
     unwantedSince: ({ unwantedSince }) => unwantedSince,
     clientEnded(clientId) {
       lose(clientId);

@@ -193,6 +193,7 @@ export function startServer(cluster: Cluster, order: ServerOrder): ServerRun {
       (report) => {
         assert(state !== null, "a server that ends has begun");
         checkEnd(state);
+        if (!told) assert(report.cancelled === judge.cancelledOf(id), "what was cancelled is counted once");
         assert(process.timers === 0, `${process.name} leaves no timer behind`);
         for (const each of model.rows)
           assert(each.ended !== null || each.serverId !== id, `what ${process.name} held is free when it has ended`);

@@ -66,6 +66,7 @@ export function openSqlite(options: SqliteOptions): SqliteStore {
   const someRecall = connection.prepare("select 1 from recall limit 1");
   const recallsOf = connection.prepare("select id, task_id, kind from recall where server_id = ? order by id");
   const forgetRecalls = connection.prepare("delete from recall where server_id = ?");
+  const forgetStray = connection.prepare("delete from recall where server_id not in (select id from server)");
   const allServers = connection.prepare(
     "select id, host, pid, pid_start, reserves, started_at, beat_at from server order by started_at",
   );
@@ -264,7 +265,11 @@ export function openSqlite(options: SqliteOptions): SqliteStore {
       wakeAll();
       return count;
     },
-    revertOrphans: async () => releaseHeld((group) => rowids(orphans.values(group))),
+    async revertOrphans() {
+      // Nobody will ask for them.
+      if (anyRecall() !== false) connection.write(() => forgetStray.run());
+      return releaseHeld((group) => rowids(orphans.values(group)));
+    },
 
     claim,
     async commit(commit) {
