@@ -2,9 +2,10 @@
  * The store in an SQLite file. Every call is one transaction and is done when it returns; the promises are for the contract's sake. Which
  * statement serves what is in claims.ts, commits.ts and records.ts; the shape of the tables and indices in schema.ts.
  *
- * Measured in processor time, with 200,000 tasks waiting in the same table: 310,000 inserts a second in batches of 4,096; a claim of one
+ * Measured in processor time, with 200,000 tasks waiting in the same table: 230,000 inserts a second in batches of 4,096; a claim of one
  * task 48 µs, a commit of one outcome 23 µs, of one dispatch 14 µs (BEGIN to COMMIT, write-ahead log); in bundles of 64 some 7, 6 and 3 µs a
- * task, in bundles of 1,000 to 4,000 some 4.5, 4.5 and 2: from insert to record a task costs 14 µs. Half of that keeps indices.
+ * task, in bundles of 1,000 to 4,000 some 4.5, 4.5 and 2: from insert to record a task costs 15 µs. More than
+ * half of that keeps indices. In a table of ten million the rates are the same, but for a tenth (scripts/bench records).
  */
 import { assert } from "../../base/assert.ts";
 import type { Clock, Timer } from "../../base/clock.ts";
