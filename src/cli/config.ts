@@ -22,10 +22,12 @@ import { find, merge, resolveTree, valueAt } from "../config/tree.ts";
 import { parseToml, writeToml } from "../config/toml.ts";
 import { coerceText, isTable, parseBoolean, parseInteger, parseNumber, showValue } from "../config/value.ts";
 import type { Table, Value } from "../config/value.ts";
-import { paint, wantsColour } from "../log/colour.ts";
+import { wantsColour } from "../log/colour.ts";
 import { descriptor } from "../log/descriptor.ts";
 import { parseStyle, styles } from "../log/styles.ts";
 import type { Command, CommandSpec, Context, Option, Parsed } from "./command.ts";
+import { themeFor, themeNames, themeSetting, tint } from "./theme.ts";
+import type { Part, Theme } from "./theme.ts";
 
 /** Where the commands write; tests give their own. */
 export interface Output {
@@ -152,9 +154,7 @@ function viewOf(parsed: Parsed, context: Context): View {
 
 function get(output: Output, parsed: Parsed, context: Context): number {
   if (parsed.flag("available") || parsed.flag("themes")) {
-    const names = parsed.flag("available")
-      ? settings.map((each) => each.key)
-      : [String(findSetting("console.theme")!.fallback)];
+    const names = parsed.flag("available") ? settings.map((each) => each.key) : themeNames;
     output.write(`${names.join(" ")}\n`);
     return exitStatus.success;
   }
@@ -163,6 +163,7 @@ function get(output: Output, parsed: Parsed, context: Context): number {
   const view = viewOf(parsed, context);
   const resolver = makeResolver(context.env, context.cwd);
   const coloured = !parsed.flag("raw") && wantsColour(context.env, output.isTerminal);
+  const theme = themeFor({ coloured }, () => String(valueAt(merge(view.layers), themeSetting.split(".")) ?? ""));
 
   const path = name === "." ? [] : name.split(".");
   const value = lookUp(view, path, (table, key) =>
@@ -170,10 +171,10 @@ function get(output: Output, parsed: Parsed, context: Context): number {
   );
   const shown = parsed.flag("reveal") ? value : hideSecrets(path.join("."), value);
   if (isTable(shown)) {
-    output.write(colourToml(writeToml(shown, path), coloured));
+    output.write(colourToml(writeToml(shown, path), theme));
     return exitStatus.success;
   }
-  output.write(`${paint(showValue(shown), "green", coloured)}\n`);
+  output.write(`${tint(showValue(shown), "text", theme)}\n`);
   if (shown === hidden && value !== hidden) context.loggers("config").warning(`${name} is not shown without --reveal`);
   return exitStatus.success;
 }
@@ -209,14 +210,19 @@ function missing(tree: Table, path: readonly string[]): string {
   return path.slice(0, length + 1).join(".");
 }
 
-function colourToml(text: string, coloured: boolean): string {
-  if (!coloured) return text;
+function colourToml(text: string, theme: Theme | null): string {
+  if (theme === null) return text;
   const lines = text.split("\n").map((line) => {
-    if (line.startsWith("[")) return paint(line, "bold", true);
-    const [, key, rest] = /^([^=]+?)( = .*)$/.exec(line) ?? [];
-    return key === undefined ? line : paint(key, "cyan", true) + rest;
+    if (line.startsWith("[")) return tint(line, "title", theme);
+    const [, key, value = ""] = /^([^=]+?) = (.*)$/.exec(line) ?? [];
+    return key === undefined ? line : `${tint(key, "key", theme)} = ${tint(value, tomlPart(value), theme)}`;
   });
   return lines.join("\n");
+}
+
+/** Lists count as text: most hold some. */
+function tomlPart(value: string): Part {
+  return value === "true" || value === "false" ? "word" : /^[-+\d]/.test(value) ? "number" : "text";
 }
 
 // hs config which

@@ -16,6 +16,8 @@ import { openOutput } from "./output.ts";
 import type { Output } from "./output.ts";
 import { record } from "./record.ts";
 import { jsonOf, jsonRecord, yamlRecord } from "./render.ts";
+import { themeFor, themeSetting } from "./theme.ts";
+import type { Theme } from "./theme.ts";
 import { floatFields, isTags, raw } from "./value.ts";
 import { yamlTags } from "./yaml.ts";
 
@@ -91,6 +93,8 @@ export interface InfoPorts {
   readonly stdout: () => Output;
   readonly stderr: () => Output;
   readonly capture: CapturePorts;
+  /** The value of console.theme; asked for only where there are colours. */
+  readonly theme?: () => string | null;
 }
 
 export const command: Command = {
@@ -102,6 +106,7 @@ export const command: Command = {
       stdout: () => openOutput(1, context.env),
       stderr: () => openOutput(2, context.env),
       capture: capturePorts(context, systemClock),
+      theme: () => context.config().text(themeSetting),
     }),
 };
 
@@ -112,8 +117,11 @@ export async function info(parsed: Parsed, ports: InfoPorts): Promise<number> {
   const format = formatOf(parsed);
   if (file !== undefined) {
     await printCaptured(task, file, file.option === "stderr" ? ports.stderr() : ports.stdout(), ports.capture);
-  } else if (field !== undefined) ports.stdout().write(fieldText(task, field, format, ports.stdout().coloured));
-  else ports.stdout().write(taskText(task, format, ports.stdout().coloured));
+  } else {
+    const stdout = ports.stdout();
+    const theme = themeFor(stdout, ports.theme);
+    stdout.write(field === undefined ? taskText(task, format, theme) : fieldText(task, field, format, theme));
+  }
   return exitStatus.success;
 }
 
@@ -145,14 +153,14 @@ async function find(id: string, ports: InfoPorts): Promise<TaskRecord> {
   }
 }
 
-export function taskText(task: TaskRecord, format: string, coloured: boolean): string {
+export function taskText(task: TaskRecord, format: string, theme: Theme | null): string {
   const row = taskFields.map((field) => task[field]);
-  return format === "json" ? jsonRecord(row, coloured) : format === "yaml" ? yamlRecord(row, coloured) : record(row);
+  return format === "json" ? jsonRecord(row, theme) : format === "yaml" ? yamlRecord(row, theme) : record(row);
 }
 
-function fieldText(task: TaskRecord, field: TaskField, format: string, coloured: boolean): string {
+function fieldText(task: TaskRecord, field: TaskField, format: string, theme: Theme | null): string {
   const value = task[field];
-  if (isTags(value) && format === "json") return jsonOf(value, false, coloured);
-  if (isTags(value) && format === "yaml") return yamlTags(value, "", coloured) || "{}\n";
+  if (isTags(value) && format === "json") return jsonOf(value, false, theme);
+  if (isTags(value) && format === "yaml") return yamlTags(value, "", theme) || "{}\n";
   return `${raw(value, floatFields.has(field))}\n`;
 }

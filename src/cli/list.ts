@@ -15,6 +15,7 @@ import type { Output } from "./output.ts";
 import { breather, formats, pour, renderer } from "./render.ts";
 import type { Format } from "./render.ts";
 import { conditionsOf, filterOptions, finishedOption, statusFilters } from "./search.ts";
+import { themeFor, themeSetting } from "./theme.ts";
 import { json } from "./value.ts";
 
 const spec: CommandSpec = {
@@ -97,6 +98,8 @@ const spec: CommandSpec = {
 export interface ListPorts {
   readonly records: () => Promise<Records & { close(): Promise<void> }>;
   readonly output: () => Output;
+  /** The value of console.theme; asked for only where there are colours. */
+  readonly theme?: () => string | null;
   readonly clock: Clock;
 }
 
@@ -107,6 +110,7 @@ export const command: Command = {
     list(parsed, {
       records: () => openHistory(context, parsed.flag("ignorePartitions")),
       output: () => openOutput(1, context.env),
+      theme: () => context.config().text(themeSetting),
       clock: systemClock,
     }),
 };
@@ -123,7 +127,12 @@ export async function list(parsed: Parsed, ports: ListPorts): Promise<number> {
     if (wish.kind === "count") output.write(`${await records.count(wish.query)}\n`);
     else if (wish.kind === "tags") await printTags(wish.key, records, output, ports.clock);
     else {
-      const shape = renderer(wish.format, wish.query.fields, { ...output, delimiter: wish.delimiter });
+      const theme = themeFor(output, ports.theme);
+      const shape = renderer(wish.format, wish.query.fields, {
+        theme,
+        columns: output.columns,
+        delimiter: wish.delimiter,
+      });
       await pour(records.search(wish.query), shape, output, ports.clock);
     }
   } finally {

@@ -3,12 +3,13 @@
  * by row; nothing is kept of rows that were written. Knows no store: rows come from any iterable.
  */
 import type { Clock } from "../base/clock.ts";
-import { paint } from "../log/colour.ts";
 import { taskFields } from "../task/task.ts";
 import type { Tags, TaskField } from "../task/task.ts";
 import type { Output } from "./output.ts";
 import { record } from "./record.ts";
 import { table } from "./table.ts";
+import { partOf, tint } from "./theme.ts";
+import type { Theme } from "./theme.ts";
 import { floatFields, isTags, json, jsonText, oneLine, readable } from "./value.ts";
 import type { Row, Value } from "./value.ts";
 import { yamlMapping } from "./yaml.ts";
@@ -17,7 +18,8 @@ export const formats = ["normal", "plain", "table", "json", "csv"] as const;
 export type Format = (typeof formats)[number];
 
 export interface Page {
-  readonly coloured: boolean;
+  /** null: no colours. */
+  readonly theme: Theme | null;
   /** For tables. */
   readonly columns: number;
   /** For csv and plain. */
@@ -43,7 +45,7 @@ export function renderer(format: Format, fields: readonly TaskField[], page: Pag
     case "csv":
       return csv(fields, page.delimiter);
     case "json":
-      return jsonArray(fields, page.coloured);
+      return jsonArray(fields, page.theme);
     case "table":
       return boxes(fields, page);
   }
@@ -93,15 +95,15 @@ function csv(fields: readonly TaskField[], delimiter: string): Renderer {
 }
 
 /** A JSON object has a key once, so a field that was asked for twice is there once. */
-function jsonArray(fields: readonly TaskField[], coloured: boolean): Renderer {
+function jsonArray(fields: readonly TaskField[], theme: Theme | null): Renderer {
   const indent = "        ";
-  const members = membersOf([...new Set(fields)], indent, coloured);
+  const members = membersOf([...new Set(fields)], indent, theme);
   const indexes = [...new Set(fields)].map((field) => fields.indexOf(field));
   let isEmpty = true;
   let lastTags: Tags | null = null;
   let lastText = "";
   const tagsText = (tags: Tags): string => {
-    if (tags !== lastTags) lastText = jsonValue(tags, false, indent, coloured);
+    if (tags !== lastTags) lastText = jsonValue(tags, false, indent, theme);
     lastTags = tags;
     return lastText;
   };
@@ -113,7 +115,7 @@ function jsonArray(fields: readonly TaskField[], coloured: boolean): Renderer {
       for (let index = 0; index < members.length; index += 1) {
         const { lead, isFloat } = members[index]!;
         const value = values[indexes[index]!]!;
-        text += lead + (isTags(value) ? tagsText(value) : jsonValue(value, isFloat, indent, coloured));
+        text += lead + (isTags(value) ? tagsText(value) : jsonValue(value, isFloat, indent, theme));
       }
       return `${text}\n    }`;
     },
@@ -127,43 +129,38 @@ interface Member {
   readonly isFloat: boolean;
 }
 
-function membersOf(fields: readonly TaskField[], indent: string, coloured: boolean): readonly Member[] {
+function membersOf(fields: readonly TaskField[], indent: string, theme: Theme | null): readonly Member[] {
   return fields.map((field, index) => ({
-    lead: `${index === 0 ? "" : ","}\n${indent}${paint(jsonText(field), "cyan", coloured)}: `,
+    lead: `${index === 0 ? "" : ","}\n${indent}${tint(jsonText(field), "key", theme)}: `,
     isFloat: floatFields.has(field),
   }));
 }
 
 /** `indent` is that of the line on which the value begins. */
-function jsonValue(value: Value, isFloat: boolean, indent: string, coloured: boolean): string {
-  if (!isTags(value)) return coloured ? paintJson(value, isFloat) : json(value, isFloat);
+function jsonValue(value: Value, isFloat: boolean, indent: string, theme: Theme | null): string {
+  if (!isTags(value)) return theme === null ? json(value, isFloat) : tint(json(value, isFloat), partOf(value), theme);
   const inner = Object.entries(value).map(
-    ([key, each]) => `${indent}    ${paint(jsonText(key), "cyan", coloured)}: ${jsonValue(each, false, "", coloured)}`,
+    ([key, each]) => `${indent}    ${tint(jsonText(key), "key", theme)}: ${jsonValue(each, false, "", theme)}`,
   );
   return inner.length === 0 ? "{}" : `{\n${inner.join(",\n")}\n${indent}}`;
 }
 
-function paintJson(value: Value, isFloat: boolean): string {
-  const colour = typeof value === "string" ? "green" : typeof value === "number" ? "yellow" : "magenta";
-  return paint(json(value, isFloat), colour, true);
-}
-
 /** All fields of a task as one object, for `hs info`; ends with a newline. */
-export function jsonRecord(row: Row, coloured: boolean): string {
-  const lines = membersOf(taskFields, "    ", coloured).map(
-    (member, index) => member.lead + jsonValue(row[index]!, member.isFloat, "    ", coloured),
+export function jsonRecord(row: Row, theme: Theme | null): string {
+  const lines = membersOf(taskFields, "    ", theme).map(
+    (member, index) => member.lead + jsonValue(row[index]!, member.isFloat, "    ", theme),
   );
   return `{${lines.join("")}\n}\n`;
 }
 
 /** One value over as many lines as it takes; ends with a newline. */
-export function jsonOf(value: Value, isFloat: boolean, coloured: boolean): string {
-  return `${jsonValue(value, isFloat, "", coloured)}\n`;
+export function jsonOf(value: Value, isFloat: boolean, theme: Theme | null): string {
+  return `${jsonValue(value, isFloat, "", theme)}\n`;
 }
 
-export function yamlRecord(row: Row, coloured: boolean): string {
+export function yamlRecord(row: Row, theme: Theme | null): string {
   const members = taskFields.map((key, index) => ({ key, value: row[index]!, isFloat: floatFields.has(key) }));
-  return yamlMapping(members, coloured);
+  return yamlMapping(members, theme);
 }
 
 const expectedWidths: Partial<Readonly<Record<TaskField, number>>> = {
@@ -191,7 +188,7 @@ const expectedWidths: Partial<Readonly<Record<TaskField, number>>> = {
 function boxes(fields: readonly TaskField[], page: Page): Renderer {
   const floats = fields.map((field) => floatFields.has(field));
   const columns = fields.map((name) => ({ name, expected: expectedWidths[name] ?? 12 }));
-  const drawn = table(columns, page.columns, page.coloured);
+  const drawn = table(columns, page.columns, page.theme !== null);
   return {
     head: "",
     row: (values) => drawn.row(values.map((value, index) => readable(value, floats[index]!))),

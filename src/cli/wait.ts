@@ -15,6 +15,7 @@ import { openHistory } from "./history.ts";
 import { expectId, formatOf, formatOptions, notFound, taskText } from "./info.ts";
 import { openOutput } from "./output.ts";
 import type { Output } from "./output.ts";
+import { themeFor, themeSetting } from "./theme.ts";
 
 export const intervalOption: Option = {
   key: "interval",
@@ -64,6 +65,8 @@ function lowerFirst(text: string): string {
 export interface WaitPorts {
   readonly records: () => Promise<Pick<Records, "find"> & { close(): Promise<void> }>;
   readonly stdout: () => Output;
+  /** The value of console.theme; asked for only where there are colours. */
+  readonly theme?: () => string | null;
   readonly log: Logger;
   readonly clock: Clock;
 }
@@ -75,6 +78,7 @@ export const command: Command = {
     wait(parsed, {
       records: () => openHistory(context),
       stdout: () => openOutput(1, context.env),
+      theme: () => context.config().text(themeSetting),
       log: context.loggers("task"),
       clock: systemClock,
     }),
@@ -91,7 +95,7 @@ export async function wait(parsed: Parsed, ports: WaitPorts): Promise<number> {
   }
   if (parsed.flag("info")) {
     const stdout = ports.stdout();
-    stdout.write(taskText(task, formatOf(parsed), stdout.coloured));
+    stdout.write(taskText(task, formatOf(parsed), themeFor(stdout, ports.theme)));
   } else if (parsed.flag("status")) ports.stdout().write(`${String(task.exit_status)}\n`);
   return parsed.flag("return") ? statusOf(task) : exitStatus.success;
 }

@@ -7,9 +7,9 @@
  *           | '...'               in printable ASCII
  *           | "..."               else, with \xXX, \uXXXX and \UXXXXXXXX for what is not
  */
-import { paint } from "../log/colour.ts";
-import type { Colour } from "../log/colour.ts";
 import type { TagValue, Tags } from "../task/task.ts";
+import { partOf, tint } from "./theme.ts";
+import type { Theme } from "./theme.ts";
 import { isTags, numberText } from "./value.ts";
 import type { Value } from "./value.ts";
 
@@ -19,39 +19,32 @@ export interface Member {
   readonly isFloat: boolean;
 }
 
-export function yamlMapping(members: readonly Member[], coloured: boolean): string {
+export function yamlMapping(members: readonly Member[], theme: Theme | null): string {
   return members
     .map(({ key, value, isFloat }) => {
-      const name = paint(yamlText(key), "cyan", coloured);
-      if (!isTags(value)) return `${name}: ${scalar(value, isFloat, coloured)}\n`;
-      const inner = yamlTags(value, "    ", coloured);
+      const name = tint(yamlText(key), "key", theme);
+      if (!isTags(value)) return `${name}: ${scalar(value, isFloat, theme)}\n`;
+      const inner = yamlTags(value, "    ", theme);
       return inner === "" ? `${name}: {}\n` : `${name}:\n${inner}`;
     })
     .join("");
 }
 
 /** The tags alone; an empty text for none. */
-export function yamlTags(tags: Tags, indent: string, coloured: boolean): string {
+export function yamlTags(tags: Tags, indent: string, theme: Theme | null): string {
   return Object.entries(tags)
-    .map(([key, value]) => `${indent}${paint(yamlText(key), "cyan", coloured)}: ${scalar(value, false, coloured)}\n`)
+    .map(([key, value]) => `${indent}${tint(yamlText(key), "key", theme)}: ${scalar(value, false, theme)}\n`)
     .join("");
 }
 
-const colours: Readonly<Record<string, Colour>> = {
-  string: "green",
-  number: "yellow",
-  boolean: "magenta",
-  object: "magenta",
-};
-
-function scalar(value: TagValue, isFloat: boolean, coloured: boolean): string {
+function scalar(value: TagValue, isFloat: boolean, theme: Theme | null): string {
   const text =
     typeof value === "string"
       ? yamlText(value)
       : typeof value === "number"
         ? yamlNumber(value, isFloat)
         : String(value);
-  return coloured ? paint(text, colours[typeof value]!, true) : text;
+  return tint(text, partOf(value), theme);
 }
 
 /** YAML 1.1 knows an exponent only after a decimal point. */

@@ -191,7 +191,12 @@ export const settings: readonly Setting[] = [
   setting("autoscale.size.min", "integer", 0, "Least number of clients.", { min: 0 }),
   setting("autoscale.size.max", "integer", 1, "Greatest number of clients.", { min: 0 }),
 
-  setting("console.theme", "text", "monokai", "Accepted for older configurations; colours are those of the terminal."),
+  setting(
+    "console.theme",
+    "text",
+    "monokai",
+    "Colours of JSON, YAML and TOML (hs config get --list-console-themes); any other name: the terminal's own.",
+  ),
 
   setting("export", "table", {}, "Variables for tasks: a key in capitals is the name, tables join names with _."),
 ];

@@ -4,6 +4,7 @@ import { UserError } from "../../../src/base/errors.ts";
 import { configCommands, editorWords } from "../../../src/cli/config.ts";
 import type { Context } from "../../../src/cli/command.ts";
 import { parseFlags } from "../../../src/cli/flags.ts";
+import { themeNames } from "../../../src/cli/theme.ts";
 import { loadConfig } from "../../../src/config/load.ts";
 import { settings } from "../../../src/config/schema.ts";
 import { localFile, temporaryFolder, userFile } from "../config/folder.ts";
@@ -187,6 +188,10 @@ describe("hs config get", () => {
     ])
       expect((await call(folder, ["get", ...words], {}, true)).out).not.toContain("\u001b[");
     expect((await call(folder, ["get", "server"], { NO_COLOR: "1" }, true)).out).not.toContain("\u001b[");
+    const themed = async (theme: string): Promise<string> =>
+      (await call(folder, ["get", "server"], { HYPERSHELL_CONSOLE_THEME: theme }, true)).out;
+    expect(await themed("nord")).not.toBe(await themed("dracula"));
+    expect(Bun.stripANSI(await themed("nord"))).toBe((await call(folder, ["get", "server"])).out);
   });
   test("lists the keys there are", async () => {
     using folder = temporaryFolder();
@@ -196,7 +201,8 @@ describe("hs config get", () => {
     });
     expect([status, out]).toEqual([0, `${settings.map((setting) => setting.key).join(" ")}\n`]);
     expect(out.split(/\s/)).toContain("server.tls.min_version");
-    expect((await call(folder, ["get", "--list-console-themes"])).out).toBe("monokai\n");
+    const themes = (await call(folder, ["get", "--list-console-themes"])).out;
+    expect([themes.split(" ")[0], themes.trim().split(" ")]).toEqual(["monokai", [...themeNames]]);
   });
 });
 

@@ -4,6 +4,7 @@ import type { Format, Page } from "../../../src/cli/render.ts";
 import type { Output } from "../../../src/cli/output.ts";
 import { record } from "../../../src/cli/record.ts";
 import type { Row } from "../../../src/cli/value.ts";
+import { themeOf } from "../../../src/cli/theme.ts";
 import { systemClock } from "../../../src/base/clock.ts";
 import type { Clock } from "../../../src/base/clock.ts";
 import { taskFields } from "../../../src/task/task.ts";
@@ -13,7 +14,7 @@ import { taskRow } from "./rows.ts";
 
 function render(format: Format, fields: readonly TaskField[], rows: readonly Row[], page: Partial<Page> = {}): string {
   const delimiter = format === "csv" ? "," : "\t";
-  const shape = renderer(format, fields, { coloured: false, columns: 80, delimiter, ...page });
+  const shape = renderer(format, fields, { theme: null, columns: 80, delimiter, ...page });
   return shape.head + rows.map((row) => shape.row(row)).join("") + shape.end();
 }
 
@@ -52,7 +53,7 @@ describe("what the reference printed for its database is printed again", () => {
 
   test("as yaml, but for the blank line at the end (D5)", () => {
     const row = referenceRows().find(([id]) => String(id).startsWith("228208be"))!;
-    expect(`${yamlRecord(row, false)}\n`).toBe(printed("info.yaml"));
+    expect(`${yamlRecord(row, null)}\n`).toBe(printed("info.yaml"));
   });
 });
 
@@ -252,7 +253,7 @@ describe("json", () => {
   });
 
   test("of one task is an object of all fields", () => {
-    const text = jsonRecord(taskRow({ cores_max: 2, tag: { part: 0 } }), false);
+    const text = jsonRecord(taskRow({ cores_max: 2, tag: { part: 0 } }), null);
     expect(Object.keys(JSON.parse(text) as object)).toEqual([...taskFields]);
     expect(text).toStartWith('{\n    "id": ');
     expect(text).toContain('\n    "cores_max": 2.0,\n');
@@ -260,16 +261,17 @@ describe("json", () => {
   });
 
   test("of tags alone is an object", () => {
-    expect(jsonOf({ site: "b", part: 0 }, false, false)).toBe('{\n    "site": "b",\n    "part": 0\n}\n');
+    expect(jsonOf({ site: "b", part: 0 }, false, null)).toBe('{\n    "site": "b",\n    "part": 0\n}\n');
   });
 
   test("has colours when they are wanted, and is the same text without them", () => {
     const rows = [["x", 1, true, { part: 0 }]] as const;
     const fields = ["args", "exit_status", "retried", "tag"] as const;
-    const coloured = render("json", fields, rows, { coloured: true });
+    const coloured = render("json", fields, rows, { theme: themeOf("monokai") });
     expect(coloured).toContain("\u001b[");
     expect(Bun.stripANSI(coloured)).toBe(render("json", fields, rows));
-    expect(Bun.stripANSI(yamlRecord(taskRow({}), true))).toBe(yamlRecord(taskRow({}), false));
+    expect(Bun.stripANSI(yamlRecord(taskRow({}), themeOf("nord")))).toBe(yamlRecord(taskRow({}), null));
+    expect(coloured).not.toBe(render("json", fields, rows, { theme: themeOf("nord") }));
   });
 });
 
@@ -298,7 +300,7 @@ describe("pouring rows", () => {
     };
   }
   const frozen: Clock = { now: () => 0, after: (_, action) => (queueMicrotask(action), { cancel: () => {} }) };
-  const plainArgs = () => renderer("plain", ["args"], { coloured: false, columns: 80, delimiter: "\t" });
+  const plainArgs = () => renderer("plain", ["args"], { theme: null, columns: 80, delimiter: "\t" });
 
   test("writes the first row before the second is there", async () => {
     const output = collector();

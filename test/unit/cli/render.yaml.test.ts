@@ -98,7 +98,7 @@ describe("a yaml mapping", () => {
         { key: "retried", value: false, isFloat: false },
         { key: "tag", value: { site: "b", flag: true, naked: "", val: 1.5, nul: null, part: 0 }, isFloat: false },
       ],
-      false,
+      null,
     );
     expect(text).toBe(`cores: null
 cores_max: 0.0
@@ -115,11 +115,11 @@ tag:
   });
 
   test("writes no tags as {}", () => {
-    expect(yamlMapping([{ key: "tag", value: {}, isFloat: false }], false)).toBe("tag: {}\n");
-    expect(yamlTags({}, "", false)).toBe("");
+    expect(yamlMapping([{ key: "tag", value: {}, isFloat: false }], null)).toBe("tag: {}\n");
+    expect(yamlTags({}, "", null)).toBe("");
   });
 
   test("writes a number with an exponent so that every version reads a number", () => {
-    expect(yamlMapping([{ key: "x", value: 1e21, isFloat: false }], false)).toBe("x: 1.0e+21\n");
+    expect(yamlMapping([{ key: "x", value: 1e21, isFloat: false }], null)).toBe("x: 1.0e+21\n");
   });
 });
