@@ -49,7 +49,7 @@ export function recallsConformance(title: string, open: () => Promise<EditedStor
     afterEach(() => opened[Symbol.asyncDispose]());
 
     /** So many tasks, all of them this server's. */
-    async function held<N extends number>(count: N): Promise<NewTask[] & { 0: NewTask; 1: NewTask; 2: NewTask }> {
+    async function held(count: number): Promise<NewTask[] & { 0: NewTask; 1: NewTask; 2: NewTask }> {
       const tasks = makeTasks(count);
       await store.insert(tasks);
       expect(ids(claimed(await store.claim(request())))).toEqual(ids(tasks));
