@@ -10,11 +10,11 @@ import { linesOf, openSite, type Site } from "./harness.ts";
 
 const reference = resolve(import.meta.dir, "../compat/reference-2.8.2");
 
-/** A place whose database the reference wrote. */
-function siteOfReference(): Site {
+/** A place whose database the reference wrote: a main file, and what was rotated out of it. */
+function siteOfReference(...files: readonly string[]): Site {
   const site = openSite();
   mkdirSync(dirname(site.database), { recursive: true });
-  copyFileSync(join(reference, "main.db"), site.database);
+  for (const name of ["main.db", ...files]) copyFileSync(join(reference, name), join(dirname(site.database), name));
   return site;
 }
 
@@ -85,6 +85,101 @@ test("W19: fields stand anywhere, and rows are sorted and filtered as asked", as
   expect(await quiet(site, "hs list exit_status -F")).toBe("-1\n");
   expect(await quiet(site, "hs list --tag-keys")).toBe("batch\nphase\npart\n");
   expect(await quiet(site, "hs list --tag-values batch")).toBe("2\n");
+});
+
+test("what the reference printed for its database is printed again, byte for byte but for what it did wrong", async () => {
+  await using site = siteOfReference("main.1");
+  const printed = (name: string): string => readFileSync(join(reference, name), "utf8");
+  expect(await quiet(site, "hs list --csv")).toBe(printed("list.csv"));
+  expect(await quiet(site, "hs list --json")).toBe(printed("list.json"));
+  // Text is shown as it is, without JSON escapes; tags as JSON spells them, not as a programming language does.
+  const readable = printed("list.normal")
+    .replaceAll("\\u00fcn\\u00efcode", "ünïcode")
+    .replaceAll('\\\\"text\\\\"', '\\"text\\"')
+    .replaceAll("flag:True", "flag:true")
+    .replaceAll("nul:None", "nul:null");
+  expect(await quiet(site, "hs list -l 100")).toBe(readable);
+  // The same text is shorter, and wraps elsewhere.
+  const table = linesOf(printed("list.table"));
+  const escaped = table.findIndex((line) => line.includes("u00fc"));
+  const shown = linesOf(await quiet(site, "hs list id args exit_status -f table"));
+  expect(shown.slice(escaped, escaped + 2)).toEqual([
+    "│ 8e61d4d0-5d8d-4735-99d1-4cf0b… │ echo \"ünïcode 'quoted'        │ 0           │",
+    '│                                │ \\"text\\""                     │             │',
+  ]);
+  expect(shown.toSpliced(escaped, 2)).toEqual(table.toSpliced(escaped, 2));
+  // No blank line after YAML.
+  const yaml = printed("info.yaml");
+  expect(`${await quiet(site, `hs info ${yaml.slice(4, 40)} --yaml`)}\n`).toBe(yaml);
+  // What was rotated out can be left out.
+  expect(await quiet(site, "hs list --count; hs list --count -i")).toBe("12\n3\n");
+  expect(await quiet(site, "hs list --tag-values site")).toBe("a\nb\n");
+});
+
+test("nothing in a table is markup, lines have one width whatever they hold, and all fields can be read in 80 columns", async () => {
+  await using site = openSite();
+  const lines = ["echo [red]x[/red] [/foo]", "echo 日本語テキスト日本語テキスト日本語", "printf 'a\\tb\u001b[31m\tc'"];
+  site.write("tasks.in", lines.map((line) => `${line}\n`).join(""));
+  await site.shell("hs submit -f tasks.in");
+  expect(await quiet(site, "COLUMNS=34 hs list args exit_status -f table")).toBe(`┏━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━┓
+┃ args             ┃ exit_status ┃
+┡━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━┩
+│ echo             │ null        │
+│ [red]x[/red]     │             │
+│ [/foo]           │             │
+│ echo             │ null        │
+│ 日本語テキスト…  │             │
+│ printf           │ null        │
+│ 'a\\tb\\x1b[31m\\t… │             │
+└──────────────────┴─────────────┘
+`);
+  const wide = await quiet(site, "hs list -f table");
+  expect(linesOf(wide).every((line) => Bun.stringWidth(line) === 80)).toBe(true);
+  const [id = "", submitId = ""] = linesOf(await quiet(site, "hs list id submit_id -l1"))[0]!.split("\t");
+  for (const text of [id, submitId, lines[0]!, lines[1]!, "'a\\tb\\x1b[31m\\tc'"]) expect(wide).toContain(text);
+});
+
+test("a value stays within its line in plain, and is as it was in csv", async () => {
+  await using site = openSite();
+  await site.shell('hs submit \'echo "a,b"; printf "\\t" | cat\' -t site:b flag:true naked val:1.5 nul:null');
+  change(site, "update task set command = ?", "one\ntwo\tthree");
+  expect(await quiet(site, "hs list args command")).toBe('echo "a,b"; printf "\\t" | cat\tone\\ntwo\\tthree\n');
+  expect(await quiet(site, "hs list command args tag --csv")).toBe(
+    'command,args,tag\r\n"one\ntwo\tthree","echo ""a,b""; printf ""\\t"" | cat",' +
+      '"{""site"": ""b"", ""flag"": true, ""naked"": """", ""val"": 1.5, ""nul"": null, ""part"": 0}"\r\n',
+  );
+  expect(await quiet(site, "hs list -l1 | tail -1")).toBe(
+    "        tags: site:b, flag:true, naked, val:1.5, nul:null, part:0\n",
+  );
+  expect(await quiet(site, "hs list --tag-values flag; hs list --tag-values nul; hs list --tag-values naked")).toBe(
+    "true\nnull\n\n",
+  );
+});
+
+test("nothing found is no failure, in any format", async () => {
+  await using site = openSite();
+  await site.shell("hs submit true");
+  const printed: Readonly<Record<string, string>> = {
+    plain: "",
+    csv: "id,args\r\n",
+    json: "[]\n",
+    table: "┏━━━━┳━━━━━━┓\n┃ id ┃ args ┃\n┡━━━━╇━━━━━━┩\n└────┴──────┘\n",
+  };
+  for (const [format, text] of Object.entries(printed))
+    expect([format, await quiet(site, `hs list id args -S -f ${format}`)]).toEqual([format, text]);
+  expect(await quiet(site, "hs list -S; hs list --tag-values nosuch")).toBe("");
+});
+
+test("JSON and YAML have the colours of console.theme where colours are wanted, and are the same text", async () => {
+  await using site = siteOfReference();
+  for (const line of ["hs list --json", `hs info ${later} --yaml`, "hs config get server"]) {
+    const coloured = await quiet(site, `FORCE_COLOR=1 ${line}`);
+    const themed = await quiet(site, `FORCE_COLOR=1 HYPERSHELL_CONSOLE_THEME=nord ${line}`);
+    expect(coloured).toContain("\u001b[38;5;");
+    expect(themed).not.toBe(coloured);
+    const plain = await quiet(site, line);
+    expect([Bun.stripANSI(coloured), Bun.stripANSI(themed)]).toEqual([plain, plain]);
+  }
 });
 
 test("W20: hs list --count --remaining --with-tag site:b is one number", async () => {

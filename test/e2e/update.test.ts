@@ -73,6 +73,63 @@ describe("changes by hand", () => {
     expect((await site.hsx(["--restart"])).stdout).toBe("late\n");
   });
 
+  test("any case of y and yes goes on; n, no and everything else stops, and the latter is quoted", async () => {
+    await using site = openSite();
+    await submitted(site, ["a"]);
+    for (const [answer, said] of [
+      [" N \n", "Stopping\n"],
+      ["No", "Stopping\n"],
+      ["of course\n", "Stopping (neither yes nor no: 'of course')\n"],
+    ] as const) {
+      const { status, stdout } = await site.hs(["update", "x:1"], { stdin: answer });
+      expect([status, stdout]).toEqual([0, `Update 1 task? yes/[no]: \n${said}`]);
+    }
+    expect(await list(site, "--count", "-t", "x")).toEqual(["0"]);
+    for (const [at, answer] of ["y\n", " YES \n", "Yes"].entries()) {
+      await site.hs(["update", `x:${at}`], { stdin: answer });
+      expect(await list(site, "--tag-values", "x")).toEqual([String(at)]);
+    }
+  });
+
+  test("all kinds of changes are done in one call, to as many tasks as were asked for", async () => {
+    await using site = openSite();
+    await submitted(site, ["a", "b", "c"]);
+    await site.hs(["update", "old:1", "x.y:true", "-f"]);
+    const words = ["x:1", "naked:", "none:null", "group:3", "args=", "--remove-tag", "old", "nosuch", "--cancel"];
+    const { stderr } = await site.hs(["update", ...words, "-s", "args", "--desc", "-l", "1", "-f"], quiet);
+    expect(linesOf(stderr)).toEqual([
+      `    INFO [hypershell.task] Updating sqlite (${site.database})`,
+      "    INFO [hypershell.task] Updated 1 tasks",
+    ]);
+    const before = '{"part": 0, "old": 1, "x.y": true}';
+    expect(await list(site, "args", "group", "exit_status", "tag")).toEqual([
+      `a\t0\tnull\t${before}`,
+      `b\t0\tnull\t${before}`,
+      '\t3\t-1\t{"part": 0, "x.y": true, "x": 1, "naked": "", "none": null}',
+    ]);
+    expect(await list(site, "schedule_time", "-F")).toEqual(await list(site, "completion_time", "-F"));
+  });
+
+  test("a reverted task looks never scheduled; what a deleted one printed stays", async () => {
+    await using site = openSite();
+    site.write("tasks.in", "echo out; exit 3 # HYPERSHELL: k:v cores:1 timeout:60\n");
+    await site.hsx(["tasks.in", "--capture"]);
+    await site.hs(["update", "csvpath=/x/y.csv", "cores_max=1.5", "memory_max=1GB", "-f"]);
+    const [id = "", outpath = ""] = (await list(site, "id", "outpath"))[0]!.split("\t");
+    await site.hs(["update", "--revert", "-F", "-f"]);
+    const kept = await list(site, "id", "args", "cores", "timeout", "attempt", "retried", "tag");
+    expect(kept).toEqual([`${id}\techo out; exit 3\t1\t60\t1\tfalse\t{"k": "v", "part": 0}`]);
+    const fields =
+      "schedule_time server_host server_id client_host client_id command start_time completion_time exit_status";
+    const more = "outpath errpath csvpath cores_max memory_max waited duration previous_id next_id";
+    const cleared = `${fields} ${more}`.split(" ");
+    expect(await list(site, ...cleared)).toEqual([cleared.map(() => "null").join("\t")]);
+    const { stderr } = await site.hs(["update", "--delete", "-f"], quiet);
+    expect(stderr).toEndWith("INFO [hypershell.task] Deleted 1 tasks\n");
+    expect(await list(site, "--count")).toEqual(["0"]);
+    expect(site.read(outpath)).toBe("out\n");
+  });
+
   test("the former names still work", async () => {
     await using site = openSite();
     const added = await site.hs(["task", "submit", "-t", "a:1", "--", "echo", "two words"]);
