@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect } from "bun:test";
 import { UserError } from "../../src/base/errors.ts";
 import { postgresEdits } from "../../src/store/postgres/edits.ts";
 import { postgresRecords, recordsOf } from "../../src/store/postgres/records.ts";
+import { prepareTables } from "../../src/store/postgres/schema.ts";
 import { postgresUpkeep } from "../../src/store/postgres/upkeep.ts";
 import { parseCondition, parseTagFilter } from "../../src/task/filter.ts";
 import type { Tags, TaskField } from "../../src/task/task.ts";
@@ -22,6 +23,7 @@ import {
   query,
   row,
   select,
+  selected,
   uuid,
 } from "./history.ts";
 
@@ -249,6 +251,49 @@ describe("upkeep: postgresql", () => {
     }
     expect((await find(["args"])).flat()).toEqual(rows.map(({ args }) => args));
   });
+
+  withPostgres(
+    "tables of another program, without our indices and counts, are searched and changed all the same",
+    async () => {
+      const history = await fresh();
+      const { connection } = postgres;
+      const rows = Array.from({ length: 2500 }, (_, i) =>
+        i % 2 === 0 ? newRow({ group: i % 5 }) : row({ tag: { i: i % 3, part: 0 } }),
+      );
+      await history.add(rows);
+      const names = await connection.query(
+        "select indexname from pg_indexes where tablename = 'task' and schemaname = current_schema() and indexname like 'task\\_%' and indexname !~ 'key$'",
+      );
+      for (const [name] of names) if (name !== "task_pkey") await connection.script(`drop index ${String(name)}`);
+      await connection.script("drop table tally cascade; drop function tally_tasks cascade");
+      try {
+        const records = recordsOf(connection, "task");
+        for (const where of [
+          [],
+          [parseCondition("exit_status == null")],
+          [parseTagFilter("i:2")],
+          [parseCondition("args ~ 7$")],
+        ]) {
+          const expected = selected(rows, select({ where }));
+          expect((await collect(records.search(query(["id"], { where })))).map(([id]) => id)).toEqual(
+            ids(expected) as string[],
+          );
+          expect(await records.count(select({ where }))).toBe(expected.length);
+        }
+        expect((await collect(records.tagSets())).length).toBeGreaterThanOrEqual(4);
+        const where = [parseCondition("group == 2")];
+        const { changed } = await postgresEdits(connection).change(
+          select({ where }),
+          change({ action: "cancel" }),
+          noon,
+        );
+        expect(changed).toBe(rows.filter(({ group }) => group === 2).length);
+      } finally {
+        await prepareTables(connection, true);
+      }
+      expect(await recordsOf(connection, "task").count(select())).toBe(rows.length);
+    },
+  );
 
   withPostgres("a search that is left leaves nothing running, whatever its order", async () => {
     const history = await fresh();

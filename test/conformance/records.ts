@@ -222,6 +222,32 @@ export function recordsConformance(title: string, open: () => Promise<OpenedHist
       });
     });
 
+    test("a status without an end, and an end without a status, as hands can make them, are found as what they are", async () => {
+      const rows = [
+        row(),
+        row({ exit_status: 7, completion_time: null }),
+        row({ exit_status: null }),
+        newRow(),
+        heldRow(),
+      ];
+      await history.add(rows);
+      for (const text of [
+        "completion_time == null",
+        "completion_time != null",
+        "exit_status == null",
+        "exit_status != 0",
+      ]) {
+        const where = [parseCondition(text)];
+        const expected = selected(rows, select({ where }));
+        expect([text, await idsOf({ where })]).toEqual([text, ids(expected)]);
+        expect([text, await history.records.count(select({ where }))]).toEqual([text, expected.length]);
+      }
+      const what = change({ action: "cancel" });
+      const expected = changed(rows, select(), what, at);
+      expect(await history.records.change(select(), what, at)).toEqual(expected.report);
+      expect(await everyRow(history)).toEqual(allShown(expected.rows, history));
+    });
+
     describe("an empty history", () => {
       test("has nothing to find, to count or to change", async () => {
         expect(await everyRow(history)).toEqual([]);

@@ -4,8 +4,8 @@
  * whole, and a cursor that stays open while its rows are read.
  *
  * A page never makes the database look at more than a stretch of the table: rows that do not match are passed by in steps, along an index, whatever the
- * planner thinks of the conditions. Where a search begins is told by how tasks ended and by their tags; a table without the indices (of another program,
- * and only looked at) costs time, nothing else.
+ * planner thinks of the conditions. Where a search begins is told by how tasks ended and by their tags. A table without the indices (of another program,
+ * and only looked at) is sorted as a whole.
  */
 import type { Condition } from "../../task/filter.ts";
 import { type TaskField, taskFields, type Tags } from "../../task/task.ts";
@@ -14,9 +14,21 @@ import type { RecordQuery, Records, Selection, TaskRecord } from "../store.ts";
 import { readTags } from "../tags.ts";
 import { type OpenPart, unionRecords } from "../union.ts";
 import { instantText, type PostgresConnection, type Row } from "./connection.ts";
-import { plainTag, statusClasses, tagHash, unusualTag } from "./schema.ts";
+import { irregular, plainTag, statusClasses, tagHash, unusualTag } from "./schema.ts";
 import {
-  type Bind,
+  aheadOf,
+  beyond,
+  bindTo,
+  type Branches,
+  columnsOf,
+  pageOf,
+  type Path,
+  type Place,
+  placeOf,
+  type Statement,
+  statementOf,
+} from "./walk.ts";
+import {
   column,
   hasHash,
   holdsFor,
@@ -42,12 +54,6 @@ const largestStretch = 100_000;
 const hashLimit = 16;
 /** Tag maps looked through for those that match; finding one takes 15 µs. */
 const mapLimit = 10_000;
-
-/** Where a walk goes on: after this row, in its direction. */
-export interface Place {
-  readonly time: string;
-  readonly id: string;
-}
 
 export interface PostgresRecords extends Records {
   /** Rows that match, in portions: submit_time and id, then `fields`, as the driver gives them. `after`: those behind it in order of insertion. */
@@ -197,6 +203,21 @@ export function recordsOf(connection: PostgresConnection, table: string): Postgr
     return row?.[0] === 3;
   });
 
+  const isIndexed = async (): Promise<boolean> => {
+    const names = await indexNames();
+    return Object.keys(statusClasses).every((each) => names.has(`${table}_${each}`));
+  };
+  const isRegular = once(async () => {
+    if (!(await indexNames()).has(`${table}_irregular`)) return false;
+    return (await query(`select 1 from ${table} where ${irregular} limit 1`)).length === 0;
+  });
+
+  /** What has no time of completion has no exit status, unless somebody has changed one of them by hand. */
+  async function withImplied(conditions: readonly Condition[]): Promise<readonly Condition[]> {
+    if (!conditions.some(isUnended) || !(await isRegular())) return conditions;
+    return [...conditions, { kind: "field", field: "exit_status", operator: "==", value: null }];
+  }
+
   /** Tag maps from one to the next, by a leap over the rows of each; $1: where to begin, $2: how many. With the first row of each. */
   const leap = `with recursive leap (hash) as (
       select (select ${tagHash} from ${table} where ${unusualTag} and ${tagHash} > $1::uuid order by 1 limit 1)
@@ -239,14 +260,15 @@ export function recordsOf(connection: PostgresConnection, table: string): Postgr
     fields: readonly TaskField[],
     after: Place | null = null,
   ): AsyncGenerator<readonly Row[]> {
-    const { where: conditions, orderBy, descending, limit } = selection;
+    const { orderBy, descending, limit } = selection;
+    const conditions = await withImplied(selection.where);
     const { tests, unique, ...where } = whereOf(conditions, () => "");
     const shape: Shape = { conditions, fields, tested: [...fields, ...tests.map(({ field }) => field)] };
     if ((limit !== null && limit <= 0) || where.classes.length === 0) return;
     let left = limit ?? Number.POSITIVE_INFINITY;
     const found =
-      unique || (orderBy !== null && orderBy !== "submit_time")
-        ? sorted(shape, selection, tests.length === 0)
+      unique || (orderBy !== null && orderBy !== "submit_time") || !(await isIndexed())
+        ? sorted(shape, selection, after, tests.length === 0)
         : walk(shape, orderBy !== null && descending, after, () => left);
     for await (const rows of found) {
       let passed = tests.length === 0 ? rows : rows.filter((row) => passes(tests, row, 2 + fields.length));
@@ -264,14 +286,20 @@ export function recordsOf(connection: PostgresConnection, table: string): Postgr
   }
 
   /** By an order of its own, in one go. */
-  async function* sorted(shape: Shape, selection: Selection, exact: boolean): AsyncGenerator<readonly Row[]> {
+  async function* sorted(
+    shape: Shape,
+    selection: Selection,
+    after: Place | null,
+    exact: boolean,
+  ): AsyncGenerator<readonly Row[]> {
     const { orderBy, descending, limit } = selection;
     const { sql, values } = statementOf((bind) => {
       const where = whereOf(shape.conditions, bind);
       const order =
         orderBy === null ? "" : `${orderOf(orderBy)} ${descending ? "desc nulls last" : "asc nulls first"}, `;
       const most = limit === null || !exact ? "" : ` limit ${bind(limit)}::bigint`;
-      return `select ${columnsOf(shape.tested)} from ${table} where ${where.sql} order by ${order}submit_time, id${most}`;
+      const inside = `${beyond(after, false, bind)} and ${where.sql}`;
+      return `select ${columnsOf(shape.tested)} from ${table} where ${inside} order by ${order}submit_time, id${most}`;
     });
     yield* connection.stream(sql, values, firstPage * 5);
   }
@@ -287,15 +315,16 @@ export function recordsOf(connection: PostgresConnection, table: string): Postgr
       shape.conditions,
       whereOf(shape.conditions, () => ""),
     );
+    const path: Path = { table, branches, descending };
     // Where every row matches, a page passes none by.
     const plain = shape.conditions.every((each) => isTime(each) || (branches.kind === "conditions" && covers(each)));
     const times = shape.conditions.filter(isTime);
     const wanted = shape.tested.length === shape.fields.length;
     let [page, stretch] = [firstPage, firstStretch];
     for (let place = after; ;) {
-      const end: Place | null = plain ? null : await ahead(branches, times, descending, place, stretch);
+      const end: Place | null = plain ? null : await ahead(path, place, times, stretch);
       const size: number = wanted ? Math.min(page, left()) : page;
-      const rows = await ask(pageOf(shape, branches, descending, place, end, size));
+      const rows = await ask(pageOf(path, [place, end], shape.conditions, shape.tested, size));
       if (rows.length > 0) yield rows;
       page = Math.min(largestPage, page * 2);
       if (rows.length === size) {
@@ -309,51 +338,14 @@ export function recordsOf(connection: PostgresConnection, table: string): Postgr
     }
   }
 
-  /** The row that is `stretch` rows further; null: there are less. */
   async function ahead(
-    branches: Branches,
-    times: readonly Condition[],
-    descending: boolean,
+    path: Path,
     place: Place | null,
+    times: readonly Condition[],
     stretch: number,
   ): Promise<Place | null> {
-    const rows = await ask(
-      statementOf((bind) => {
-        const most = bind(stretch);
-        const inside = `${beyond(place, descending, bind)} and ${whereOf(times, bind).sql}`;
-        const from = merge(
-          branches,
-          bind,
-          (branch) =>
-            `select submit_time, id from ${table} where ${branch} and ${inside} ${walkOrder(descending)} limit ${most}::bigint`,
-        );
-        return `select submit_time, id from (${from}) as rows ${walkOrder(descending)} offset ${most}::bigint - 1 limit 1`;
-      }),
-    );
-    return rows[0] === undefined ? null : placeOf(rows[0]);
-  }
-
-  function pageOf(
-    shape: Shape,
-    branches: Branches,
-    descending: boolean,
-    place: Place | null,
-    end: Place | null,
-    size: number,
-  ): Statement {
-    return statementOf((bind) => {
-      const most = bind(size);
-      const { sql } = whereOf(shape.conditions, bind);
-      const inside = `${beyond(place, descending, bind)} and ${upTo(end, descending, bind)} and ${sql}`;
-      const columns = columnsOf(shape.tested);
-      const from = merge(
-        branches,
-        bind,
-        (branch) =>
-          `select ${columns} from ${table} where ${branch} and ${inside} ${walkOrder(descending)} limit ${most}::bigint`,
-      );
-      return `select * from (${from}) as rows ${descending ? "order by 1 desc, 2" : "order by 1, 2"} limit ${most}::bigint`;
-    });
+    const [row] = await ask(aheadOf(path, place, times, stretch));
+    return row === undefined ? null : placeOf(row);
   }
 
   /** A part of the table, to be counted. */
@@ -394,8 +386,9 @@ export function recordsOf(connection: PostgresConnection, table: string): Postgr
     search: (query: RecordQuery) => shown(portions(query, query.fields), query.fields),
 
     async count(selection) {
-      const { where: conditions, limit } = selection;
+      const { limit } = selection;
       if (limit !== null && limit <= 0) return 0;
+      const conditions = await withImplied(selection.where);
       const values: unknown[] = [];
       const where = whereOf(conditions, bindTo(values));
       if (where.classes.length === 0) return 0;
@@ -472,33 +465,9 @@ async function* distinctTags(portions: AsyncIterable<readonly Row[]>): AsyncGene
   }
 }
 
-/** Parts of the table: by conditions as they stand, or by tag maps. */
-type Branches =
-  | { readonly kind: "conditions"; readonly conditions: readonly string[] }
-  | { readonly kind: "hashes"; readonly hashes: readonly string[] };
-
-interface Statement {
-  readonly sql: string;
-  readonly values: readonly unknown[];
-}
-
-function bindTo(values: unknown[]): Bind {
-  return (value) => `$${values.push(value)}`;
-}
-
-function statementOf(write: (bind: Bind) => string, first: readonly unknown[] = []): Statement {
-  const values = [...first];
-  return { sql: write(bindTo(values)), values };
-}
-
-/** Each part by its own index, then put together; a plain `or` would make the planner sort the table. */
-function merge(branches: Branches, bind: Bind, select: (branch: string) => string): string {
-  if (branches.kind === "conditions") {
-    if (branches.conditions.length === 0) return `(${select("false")})`;
-    return branches.conditions.map((condition) => `(${select(condition)})`).join(" union all ");
-  }
-  const hashes = `unnest(${bind(branches.hashes)}::uuid[]) as wanted (hash)`;
-  return `select part.* from ${hashes} cross join lateral (${select(hasHash("wanted.hash"))}) as part`;
+function isUnended(condition: Condition): boolean {
+  if (condition.kind !== "field" || condition.field !== "completion_time") return false;
+  return condition.operator === "==" && condition.value === null;
 }
 
 /** A part of the order of insertion. */
@@ -511,38 +480,9 @@ function covers(condition: Condition): boolean {
   return isStatus(condition) && condition.operator !== "~" && holdsFor(condition, "unsuccessful") !== null;
 }
 
-function walkOrder(descending: boolean): string {
-  return descending ? "order by submit_time desc, id" : "order by submit_time, id";
-}
-
-/** Times stand in it twice: of pairs the planner makes no range, and takes a narrow one for half of the table. */
-export function beyond(place: Place | null, descending: boolean, bind: Bind): string {
-  if (place === null) return "true";
-  const [time, id] = [`${bind(place.time)}::timestamptz`, `${bind(place.id)}::uuid`];
-  if (!descending) return `submit_time >= ${time} and (submit_time, id) > (${time}, ${id})`;
-  return `submit_time <= ${time} and (submit_time < ${time} or id > ${id})`;
-}
-
-export function upTo(place: Place | null, descending: boolean, bind: Bind): string {
-  if (place === null) return "true";
-  const [time, id] = [`${bind(place.time)}::timestamptz`, `${bind(place.id)}::uuid`];
-  if (!descending) return `submit_time <= ${time} and (submit_time, id) <= (${time}, ${id})`;
-  return `submit_time >= ${time} and (submit_time > ${time} or id <= ${id})`;
-}
-
-function columnsOf(fields: readonly TaskField[]): string {
-  // Names may come twice.
-  const named = fields.map((field, i) => `${column(field)} as c${i}`);
-  return ["submit_time", "id", ...named].join(", ");
-}
-
 /** Text in the order of its bytes, whatever the database sorts by. */
 function orderOf(field: TaskField): string {
   return kindOf(field) === "text" ? `${column(field)} collate "C"` : column(field);
-}
-
-export function placeOf(row: Row): Place {
-  return { time: instantText(Number(row[0])), id: String(row[1]) };
 }
 
 function passes(tests: readonly Test[], row: Row, from: number): boolean {

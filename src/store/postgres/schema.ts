@@ -54,6 +54,9 @@ export const unusualTag = `tag <> ${plainTag}`;
 /** 16 bytes for a tag map of any size: an index on maps themselves refuses those over 2,700 bytes. */
 export const tagHash = "(md5(tag::text)::uuid)";
 
+/** Rows that only hands can make. Their index is empty, and says so at once. */
+export const irregular = "completion_time is null and exit_status is not null";
+
 /** The indices for searching, of `task` or a table like it. Together they cost a row what one index on all rows would, as each row is in one of the first three. */
 export function searchIndices(table: string): readonly (readonly [name: string, statement: string])[] {
   return [
@@ -61,6 +64,7 @@ export function searchIndices(table: string): readonly (readonly [name: string, 
       ([name, condition]) =>
         [`${table}_${name}`, `create index ${table}_${name} on ${table} (submit_time, id) where ${condition}`] as const,
     ),
+    [`${table}_irregular`, `create index ${table}_irregular on ${table} (id) where ${irregular}`],
     [`${table}_tags`, `create index ${table}_tags on ${table} (${tagHash}, submit_time, id) where ${unusualTag}`],
   ];
 }
@@ -86,7 +90,7 @@ const tally = `do $do$
 begin
   create table tally (open bigint not null, succeeded bigint not null, total bigint not null, plain bigint not null);
   execute format($make$
-    create function tally_tasks() returns trigger language plpgsql security definer set search_path = %I, pg_temp as $tally$
+    create or replace function tally_tasks() returns trigger language plpgsql security definer set search_path = %I, pg_temp as $tally$
     declare
       sums tally%%rowtype;
     begin
@@ -117,6 +121,10 @@ begin
       return null;
     end
     $tally$ $make$, current_schema());
+  drop trigger if exists tally_insert on task;
+  drop trigger if exists tally_delete on task;
+  drop trigger if exists tally_update on task;
+  drop trigger if exists tally_truncate on task;
   create trigger tally_insert after insert on task referencing new table as added for each statement execute function tally_tasks();
   create trigger tally_delete after delete on task referencing old table as removed for each statement execute function tally_tasks();
   create trigger tally_update after update on task referencing old table as removed new table as added

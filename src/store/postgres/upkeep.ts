@@ -11,8 +11,9 @@ import { taskFields } from "../../task/task.ts";
 import type { Upkeep } from "../store.ts";
 import { type PostgresConnection, type Query, quoteIdentifier } from "./connection.ts";
 import { databaseError } from "./failure.ts";
-import { beyond, type Place, partitionsOf, placeOf, recordsOf, upTo } from "./records.ts";
+import { partitionsOf, recordsOf } from "./records.ts";
 import { recount, searchIndices, statusClasses, truncateTables } from "./schema.ts";
+import { beyond, type Place, placeOf, upTo } from "./walk.ts";
 import { type Bind, column } from "./where.ts";
 
 /** Rows looked at by one statement of a rotation, so that it can say how far it is: half a second. */
