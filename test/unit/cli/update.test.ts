@@ -112,7 +112,8 @@ describe("hs update", () => {
     expect([...field.changes[0]!.change.fields]).toEqual([["memory", 2 ** 30]]);
     const text = await tell([id, "args", "==x: ~y"]);
     expect([...text.changes[0]!.change.fields]).toEqual([["args", "==x: ~y"]]);
-    await expect(tell([id, "args", "x"], null, 0)).rejects.toThrow("No task with id");
+    const thrown = await tell([id, "args", "x"], null, 0).catch((error: unknown) => error);
+    expect(thrown).toMatchObject({ status: 5, message: `NotFound: No task with id=${id}` });
   });
 
   test("what makes no sense is refused before anything is opened", async () => {
