@@ -51,6 +51,9 @@ const closeMs = 5000;
 /** The driver waits in vain for a connection that broke in the middle of a statement and was not used again. Others take a millisecond. */
 const endSeconds = 0.2;
 
+/** What a connection that went silent has locked is free again after this. Not among the parameters of the connection: poolers refuse those. */
+const abandoned = "set local idle_in_transaction_session_timeout = '60s'";
+
 /** `host:5432/name`. */
 export function placeOf({ host, port, database }: PostgresTarget): string {
   return `${host.includes(":") ? `[${host}]` : host}:${port}/${database}`;
@@ -120,12 +123,15 @@ export async function openPostgres({ target, clock, echo }: PostgresOptions): Pr
 
   const querying =
     (client: Pick<postgres.Sql, "unsafe">): Query =>
-    (sql, values = []) =>
-      counted(async () => {
-        echo?.(sql);
+    async (sql, values = []) => {
+      echo?.(sql);
+      try {
         return await client.unsafe(sql, values.map(cell) as never[], { prepare: true }).values();
-      });
-  const query = querying(pool);
+      } catch (error) {
+        throw runFailure(error, place);
+      }
+    };
+  const ask = querying(pool);
 
   try {
     // Everything that is wrong with the way in shows here.
@@ -176,15 +182,20 @@ export async function openPostgres({ target, clock, echo }: PostgresOptions): Pr
     title: `postgresql (${place})`,
     place,
     schema,
-    query,
+    query: (sql, values) => counted(() => ask(sql, values)),
     script: (sql) =>
       counted(async () => {
         echo?.(sql);
         await pool.unsafe(sql);
       }),
+    // Of its statements the driver forgets those that wait when the connection is lost: they are never answered, the transaction is.
     transaction: (work) =>
       counted(
-        async () => (await pool.begin(async (client) => work(querying(client)))) as Awaited<ReturnType<typeof work>>,
+        async () =>
+          (await pool.begin(async (client) => {
+            const [, answer] = await Promise.all([client.unsafe(abandoned), work(querying(client))]);
+            return answer;
+          })) as Awaited<ReturnType<typeof work>>,
       ),
     async *stream(sql, values, portion) {
       echo?.(sql);

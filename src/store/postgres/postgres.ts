@@ -10,7 +10,7 @@ import type { Clock } from "../../base/clock.ts";
 import { FatalError, TransientError } from "../../base/errors.ts";
 import type { ClaimedTask, NewTask, Submission } from "../../task/task.ts";
 import type { DatabaseStore } from "../open.ts";
-import type { Claim, ClaimRequest, Commit, Recall, Scope, ServerRow } from "../store.ts";
+import type { Claim, ClaimRequest, Recall, Scope, ServerRow } from "../store.ts";
 import { readTags } from "../tags.ts";
 import { adopt, countUnfinished, look, reservedIds, take, takenAt } from "./claims.ts";
 import { clear, runCommit } from "./commits.ts";
@@ -31,8 +31,9 @@ export interface PostgresStoreOptions {
 
 /** Rows of one statement when many are changed: others get their turn in between. */
 const chunk = 1000;
-/** Pause when everything that waits is just being taken by others, milliseconds. */
-const crowdedMs = 5;
+/** Pause when everything that waits is just being taken by others, milliseconds: doubles from the first to the longest. */
+const firstCrowdedMs = 5;
+const longestCrowdedMs = 200;
 
 /** The last notification gets this long, milliseconds. */
 const lastNewsMs = 2000;
@@ -134,7 +135,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
       doubts.looked();
     }
     const reserved = await reservedIn(request.scope, serverId);
-    for (;;) {
+    for (let crowdedMs = firstCrowdedMs; ; crowdedMs = Math.min(crowdedMs * 2, longestCrowdedMs)) {
       const found = await look(query, request, reserved);
       if (found.kind === "none" || found.kind === "waiting") return (await claimAgain(request)) ?? found;
       if (found.kind !== "open") return found;
@@ -348,8 +349,8 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
           connection.transaction((within) => retrySome(within, scope, reserved, attempts, at, newId)),
         );
         count += retried;
-        if (retried > 0) announce();
-        if (retried < chunk) return count;
+        if (retried === 0) return count;
+        announce();
       }
     },
     async survey(scope) {
@@ -436,7 +437,7 @@ async function retrySome(
   const whose = scope.kind === "submission" ? "submit_id = any ($1::uuid[])" : "submit_id <> all ($1::uuid[])";
   const rows = await query(
     `select id, "group", args, submit_id, submit_host, cores, memory, timeout, attempt, tag from task
-     where ${finalFailure} and attempt < $2::int and ${whose} limit ${chunk} for update skip locked`,
+     where ${finalFailure} and attempt < $2::int and ${whose} limit ${chunk} for update`,
     [scope.kind === "submission" ? [scope.id] : reserved, attempts],
   );
   if (rows.length === 0) return 0;
