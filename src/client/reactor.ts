@@ -281,8 +281,9 @@ function cancel(state: ClientState, tasks: readonly Lease[], now: number, effect
   const waiting = new Set<string>();
   for (const { id, lease } of tasks) {
     const entry = state.running.get(id);
-    if (entry === undefined) waiting.add(`${id} ${lease}`);
-    else if (entry.task.lease === lease) {
+    // It may wait for the end of an earlier run of the same task.
+    if (entry?.task.lease !== lease) waiting.add(`${id} ${lease}`);
+    else {
       note(effects, "warning", `Stopping task that was cancelled (${id})`);
       interrupt(state, entry, now, effects);
     }
@@ -303,9 +304,8 @@ function drop(state: ClientState, tasks: readonly Lease[], now: number, effects:
   const waiting = new Set<string>();
   for (const { id, lease } of tasks) {
     const entry = state.running.get(id);
-    if (entry === undefined) {
-      waiting.add(`${id} ${lease}`);
-    } else if (entry.task.lease === lease) {
+    if (entry?.task.lease !== lease) waiting.add(`${id} ${lease}`);
+    else {
       note(effects, "warning", `Stopping task that is not this client's any more (${id})`);
       entry.returned = true;
       interrupt(state, entry, now, effects);

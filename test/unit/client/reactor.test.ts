@@ -193,6 +193,32 @@ describe("limits", () => {
     bench.on({ kind: "received", message: { kind: "cancel", tasks: [{ id: "a", lease: a.lease }] } });
     expect(bench.signals()).toEqual(["a SIGINT"]);
   });
+
+  test("a cancelled task that waits is given back, and its room is", () => {
+    const bench = new Bench({ executors: 1 }).welcome();
+    const [a, b] = [task("a"), task("b")];
+    bench.assign(a, b);
+    bench.on({ kind: "received", message: { kind: "cancel", tasks: [{ id: "b", lease: b.lease }] } });
+    expect(bench.sent()).toContainEqual({ kind: "returned", tasks: [{ id: "b", lease: b.lease }] });
+    expect(bench.signals()).toEqual([]);
+    bench.ended(a);
+    expect(bench.started()).toEqual([]);
+  });
+
+  test("what waits for the end of its own earlier run is not started when nobody wants it any more", () => {
+    for (const kind of ["cancel", "drop"] as const) {
+      const bench = new Bench({ executors: 1 }).welcome();
+      const [a, again] = [task("a"), task("a")];
+      bench.assign(a);
+      bench.now = 1000;
+      bench.on({ kind: "received", message: { kind: "drop", tasks: [{ id: "a", lease: a.lease }] } });
+      bench.assign(again);
+      bench.on({ kind: "received", message: { kind, tasks: [{ id: "a", lease: again.lease }] } });
+      bench.ended(a, 130);
+      bench.on({ kind: "groupSeen", id: "a", alive: false });
+      expect([bench.started(), bench.state.inbox.length, bench.state.running.size]).toEqual([[], 0, 0]);
+    }
+  });
 });
 
 describe("leaving", () => {
