@@ -15,6 +15,7 @@ import type { LineSource } from "../submit/lines.ts";
 import type { TaskFactory } from "../task/factory.ts";
 import type { LeaveKind } from "../wire/message.ts";
 import { databaseSettings } from "./database.ts";
+import { paced } from "./pace.ts";
 import { type FailureFile, openFailures } from "./failures.ts";
 import { isAlive, processStart } from "./liveness.ts";
 import { recover, watchServers } from "./recover.ts";
@@ -290,10 +291,15 @@ async function feed(
     return { stored: 0, bad: 0 };
   }
   const { load } = await import("../submit/loader.ts");
+  const scope: Scope = { kind: "submission", id: options.instanceId };
+  const pace = { unfinished: async () => (await store.survey(scope)).unfinished, clock: systemClock, signal };
+  // In memory the store itself makes the input wait.
+  const bounded = store.durable && !input.source.regular;
+  const lines = (): ReturnType<LineSource["read"]> => noticed(input.source, server.inputResumed);
   try {
     return await load({
       factory: input.factory,
-      source: { ...input.source, read: () => noticed(input.source, server.inputResumed) },
+      source: { ...input.source, read: () => (bounded ? paced(lines(), pace) : lines()) },
       store,
       expand: null,
       bundleSize: options.bundleSize,
