@@ -8,8 +8,10 @@ import fc from "fast-check";
 import { systemClock } from "../../src/base/clock.ts";
 import { UserError } from "../../src/base/errors.ts";
 import { command, list } from "../../src/cli/list.ts";
+import { command as updateCommand, update, type UpdatePorts } from "../../src/cli/update.ts";
 import { parseFlags } from "../../src/cli/flags.ts";
 import type { Output } from "../../src/cli/output.ts";
+import type { EditStore } from "../../src/store/open.ts";
 import { channelOf } from "../../src/store/postgres/postgres.ts";
 import { type Condition, parseCondition, parseTagFilter } from "../../src/task/filter.ts";
 import { taskFields, type TaskField, type TagValue } from "../../src/task/task.ts";
@@ -295,6 +297,44 @@ function injectionLaws(
       );
       expect(await run(["id", "-s", "id"])).toBe(rows.map(({ id }) => `${String(id)}\n`).join(""));
       expect(await everyRow(history)).toEqual(allShown(rows, history));
+    });
+
+    through("no word of hs update reaches another task than the one that is meant", async () => {
+      await using history = await open();
+      const rows = mixed();
+      await history.add(rows);
+      const [target, ...others] = rows;
+      const only = ["-f", "-w", `id == ${String(target!.id)}`];
+      const others0 = allShown(others, history);
+      const store: EditStore = { ...history.records, title: "", close: async () => undefined };
+      const silent = { info: () => undefined, warning: () => undefined } as unknown as UpdatePorts["log"];
+      const prompt = {} as UpdatePorts["prompt"];
+      const run = async (words: readonly string[]): Promise<void> => {
+        try {
+          const parsed = parseFlags(updateCommand.spec, words);
+          if (parsed !== "help")
+            await update(parsed, { open: async () => store, prompt, log: silent, clock: systemClock });
+        } catch (error) {
+          if (!(error instanceof UserError)) throw error;
+        }
+      };
+      const settable = fc.constantFrom(...taskFields.filter((each) => each !== "id"));
+      const words = fc.oneof(
+        word.map((each) => [each, ...only]),
+        fc.tuple(settable, word).map(([name, value]) => [`${name}=${value}`, ...only]),
+        fc.tuple(word, word).map(([key, value]) => [`${key}:${value}`, ...only]),
+        word.map((each) => ["--remove-tag", each, ...only]),
+        word.map((each) => ["mark:1", ...only, each]),
+        fc.tuple(settable, word).map(([name, value]) => [String(target!.id), name, value]),
+      );
+      await fc.assert(
+        fc.asyncProperty(words, async (given) => {
+          await run(given);
+          const now = await everyRow(history);
+          expect(now.filter(([id]) => id !== target!.id)).toEqual([...others0]);
+        }),
+        { numRuns: 300, endOnFailure: true },
+      );
     });
 
     through("no new value and no tag changes other rows than those that are meant", async () => {

@@ -180,21 +180,23 @@ async function* shown(
   }
 }
 
+/** Ends a statement within a second when whoever asked has gone (Ctrl-C); older servers only notice when they have something to say. */
+const watchClient = `select set_config('client_connection_check_interval', '1000', false)
+  where current_setting('server_version_num')::int >= 140000`;
+
 /** Of one table. */
 export function recordsOf(connection: PostgresConnection, table: string): PostgresRecords {
   const { query } = connection;
   const ask = (statement: Statement): Promise<readonly Row[]> => query(statement.sql, statement.values);
 
-  const indexNames = once(
-    async () =>
-      new Set(
-        (
-          await query(
-            `select relname from pg_class join pg_index on indexrelid = pg_class.oid where indrelid = '${table}'::regclass`,
-          )
-        ).map(([name]) => String(name)),
-      ),
-  );
+  /** Asked before everything else; statements that follow each other have the same connection. */
+  const indexNames = once(async () => {
+    await query(watchClient);
+    const rows = await query(
+      `select relname from pg_class join pg_index on indexrelid = pg_class.oid where indrelid = '${table}'::regclass`,
+    );
+    return new Set(rows.map(([name]) => String(name)));
+  });
   const isTallied = once(async () => {
     if (table !== "task") return false;
     const [row] = await query(
@@ -261,13 +263,14 @@ export function recordsOf(connection: PostgresConnection, table: string): Postgr
     after: Place | null = null,
   ): AsyncGenerator<readonly Row[]> {
     const { orderBy, descending, limit } = selection;
+    const indexed = await isIndexed();
     const conditions = await withImplied(selection.where);
     const { tests, unique, ...where } = whereOf(conditions, () => "");
     const shape: Shape = { conditions, fields, tested: [...fields, ...tests.map(({ field }) => field)] };
     if ((limit !== null && limit <= 0) || where.classes.length === 0) return;
     let left = limit ?? Number.POSITIVE_INFINITY;
     const found =
-      unique || (orderBy !== null && orderBy !== "submit_time") || !(await isIndexed())
+      unique || (orderBy !== null && orderBy !== "submit_time") || !indexed
         ? sorted(shape, selection, after, tests.length === 0)
         : walk(shape, orderBy !== null && descending, after, () => left);
     for await (const rows of found) {
@@ -388,6 +391,7 @@ export function recordsOf(connection: PostgresConnection, table: string): Postgr
     async count(selection) {
       const { limit } = selection;
       if (limit !== null && limit <= 0) return 0;
+      await indexNames();
       const conditions = await withImplied(selection.where);
       const values: unknown[] = [];
       const where = whereOf(conditions, bindTo(values));
