@@ -3,12 +3,13 @@
  * earlier runs left behind, the input, the server, the failure file, and how it all ends. Knows nothing of clients and sockets.
  */
 import { systemClock } from "../base/clock.ts";
-import { messageOf, TransientError } from "../base/errors.ts";
+import { exitStatus, messageOf, TransientError, UserError } from "../base/errors.ts";
 import { newId } from "../base/ids.ts";
 import { hostName, userName } from "../base/process.ts";
 import { formatDuration } from "../base/units.ts";
 import type { Config } from "../config/load.ts";
 import type { Logger, Loggers } from "../log/logger.ts";
+import { newPatience, type Patience } from "../log/patience.ts";
 import { runServer, type Server, type ServerReport, serverBeatMs } from "../server/door.ts";
 import type { Scope, Store } from "../store/store.ts";
 import type { LineSource } from "../submit/lines.ts";
@@ -88,6 +89,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const input = await openInput(options, host);
   const failures = options.failures === null ? null : openFailures(options.failures, options.logger);
   const store = await chooseStore(options);
+  const patience = newPatience(clock, log);
 
   const row = { id: instanceId, host, pid: process.pid, pidStart: processStart(process.pid) };
   await store.addServer({ ...row, reserves: scope.kind === "submission", startedAt: clock.now(), beatAt: clock.now() });
@@ -131,6 +133,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     isAlive: alive,
     clock,
     log,
+    patience,
     onFailed: (args) => failures?.write(args),
     settings: {
       serverId: instanceId,
@@ -161,7 +164,8 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     server.inputQuiet();
     if (salvaging && !allThere) stopReading.abort();
   }
-  const loading = feed(input, store, { ...server, inputQuiet }, stopReading.signal, options, failures);
+  const reading = { signal: stopReading.signal, patience };
+  const loading = feed(input, store, { ...server, inputQuiet }, reading, options, failures);
   // Whoever waits for the end hears of it; until then it is nobody's.
   loading.catch(() => undefined);
 
@@ -190,6 +194,12 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     }
   }
 
+  let hurried = false;
+  function impatient({ message }: TransientError): Error | null {
+    if (!hurried) return null;
+    return new UserError(exitStatus.interrupted, "server", `What is left is not known: ${message}`);
+  }
+
   async function finish(): Promise<ClusterReport> {
     try {
       const report = await server.finished.finally(() => {
@@ -201,7 +211,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       await endServer(store, instanceId, log);
       // After a signal what is left waits in the database; of what others may be at work on nothing can be said.
       const expected = store.durable && (stoppedBy !== null || scope.kind === "all");
-      const left = expected ? 0 : (await store.survey(scope)).unfinished;
+      const left = expected ? 0 : (await patience.persist("survey", () => store.survey(scope), impatient)).unfinished;
       const concluded = conclude(report, loaded, Math.max(left, salvaged), stoppedBy, loggers(options.logger));
       if (store.durable && isDraining(stoppedBy) && scope.kind === "submission") await tellKept();
       return concluded;
@@ -221,7 +231,10 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       if (!salvaging) stopReading.abort();
       server.stop(how);
     },
-    hurry: server.hurry,
+    hurry() {
+      hurried = true;
+      server.hurry();
+    },
     finished: finish(),
   };
 }
@@ -282,7 +295,7 @@ async function feed(
   input: Input | null,
   store: Store,
   server: Server,
-  signal: AbortSignal,
+  { signal, patience }: { readonly signal: AbortSignal; readonly patience: Patience },
   options: ServeOptions,
   failures: FailureFile | null,
 ): Promise<Fed> {
@@ -306,6 +319,7 @@ async function feed(
       clock: systemClock,
       log: options.loggers("submit"),
       patient: true,
+      patience,
       // A line that can be written down again can be mended there.
       onBad: ({ text }) => {
         if (text !== null) failures?.write(text);

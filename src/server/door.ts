@@ -1,12 +1,13 @@
 /*
  * The door of a server: it carries out what the reactor wants (store, connections, log, failure file) and tells it what happened.
- * All I/O of a server is here; decisions are not. Failed store calls are retried here and nowhere else.
+ * All I/O of a server is here; decisions are not.
  */
 import { assert, unreachable } from "../base/assert.ts";
 import type { Clock, Timer } from "../base/clock.ts";
-import { exitStatus, messageOf, TransientError, UserError } from "../base/errors.ts";
+import { exitStatus, messageOf, UserError } from "../base/errors.ts";
 import { mailbox } from "../base/mailbox.ts";
 import type { Logger } from "../log/logger.ts";
+import { newPatience, type Patience } from "../log/patience.ts";
 import type { ServerRow, Store } from "../store/store.ts";
 import type { ClaimedTask } from "../task/task.ts";
 import type { Duplex } from "../wire/duplex.ts";
@@ -29,6 +30,8 @@ export interface ServerOptions {
   readonly isAlive: (server: ServerRow) => boolean;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Shared with whoever else in this process uses the store. */
+  readonly patience?: Patience;
   /** The input line of each task that failed for good. */
   readonly onFailed: (args: string) => void;
   /** In place of the reactor: simulations look over its shoulder. */
@@ -62,8 +65,6 @@ export interface Server {
 const parts = [" (scheduler)", " (confirm)", " (receiver)", " (heartbeat)"];
 /** The heartbeat row is renewed this often, milliseconds. */
 export const serverBeatMs = 10_000;
-const firstRetryMs = 250;
-const longestRetryMs = 30_000;
 
 export function runServer(options: ServerOptions): Server {
   const { settings, store, clock, log } = options;
@@ -96,36 +97,16 @@ export function runServer(options: ServerOptions): Server {
     finished.reject(error);
   }
 
-  /** What ends each pause between two tries early. */
-  const pauses = new Set<() => void>();
+  const patience = options.patience ?? newPatience(clock, log);
   let hurried = false;
 
-  async function pause(pauseMs: number): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = clock.after(pauseMs, resolve);
-    pauses.add(resolve);
-    await promise;
-    pauses.delete(resolve);
-    timer.cancel();
-  }
-
-  /** Store calls of the run: what may pass is tried again, with a pause that doubles, and said once. */
-  async function persist<T>(what: string, call: () => Promise<T>): Promise<T> {
-    for (let pauseMs = firstRetryMs; ; pauseMs = Math.min(pauseMs * 2, longestRetryMs)) {
-      try {
-        const answer = await call();
-        if (pauseMs > firstRetryMs) log.warning(`Database is back (${what})`);
-        return answer;
-      } catch (error) {
-        if (!(error instanceof TransientError)) throw error;
-        if (hurried) {
-          const text = `What ended last is not recorded and counts as unfinished: ${error.message}`;
-          throw new UserError(exitStatus.interrupted, "server", text);
-        }
-        if (pauseMs === firstRetryMs) log.warning(`Database trouble, trying again (${what}): ${error.message}`);
-        await pause(pauseMs);
-      }
-    }
+  /** Store calls of the run. */
+  function persist<T>(what: string, call: () => Promise<T>): Promise<T> {
+    return patience.persist(what, call, ({ message }) => {
+      if (!hurried) return null;
+      const text = `What ended last is not recorded and counts as unfinished: ${message}`;
+      return new UserError(exitStatus.interrupted, "server", text);
+    });
   }
 
   async function claim(request: Extract<ServerEffect, { kind: "claim" }>["request"]): Promise<void> {
@@ -254,7 +235,7 @@ export function runServer(options: ServerOptions): Server {
     store,
     scope: settings.scope,
     serverId,
-    clock,
+    patience,
     log,
     closing: () => over || state.phase.at !== "running",
     onOpen: () => box.push({ kind: "intakeOpened" }),
@@ -338,7 +319,7 @@ export function runServer(options: ServerOptions): Server {
     inputQuiet: () => box.push({ kind: "inputQuiet" }),
     inputEnded: () => box.push({ kind: "inputEnded" }),
     stop(how) {
-      if (how === "abort" && pauses.size > 0) {
+      if (how === "abort" && patience.inTrouble) {
         const text = "The database must come back to record what has ended (Ctrl-C again leaves without)";
         log.warning(text);
       }
@@ -347,7 +328,7 @@ export function runServer(options: ServerOptions): Server {
     hurry() {
       hurried = true;
       box.push({ kind: "hurried" });
-      for (const goOn of pauses) goOn();
+      patience.goOn();
     },
   };
 }

@@ -4,10 +4,10 @@
  *
  * A server with a submission of its own (finite) takes the tasks into that one, so that they are among those it runs to the end.
  */
-import type { Clock, Timer } from "../base/clock.ts";
-import { messageOf, TransientError } from "../base/errors.ts";
+import { messageOf } from "../base/errors.ts";
 import { parseId } from "../base/ids.ts";
 import type { Logger } from "../log/logger.ts";
+import type { Patience } from "../log/patience.ts";
 import type { Scope, Store } from "../store/store.ts";
 import { longestArgs } from "../task/line.ts";
 import type { NewTask, Submission } from "../task/task.ts";
@@ -18,7 +18,7 @@ export interface IntakeOptions {
   readonly store: Pick<Store, "durable" | "addSubmission" | "activeGroup" | "insert">;
   readonly scope: Scope;
   readonly serverId: string;
-  readonly clock: Clock;
+  readonly patience: Patience;
   readonly log: Logger;
   /** The server is about to end and takes nothing more. */
   readonly closing: () => boolean;
@@ -33,10 +33,6 @@ export interface Intake {
   closed(): void;
 }
 
-/** Pauses before a store in trouble is asked again: they double from the first to the longest. */
-const firstPauseMs = 250;
-const longestPauseMs = 30_000;
-
 /** Tasks in one transaction: some 15 ms; more would keep the server from its other duties. */
 const largestBatch = 4096;
 
@@ -45,7 +41,7 @@ export function takeSubmitter(
   first: Extract<SubmitterMessage, { kind: "submitter" }>,
   options: IntakeOptions,
 ): Intake {
-  const { store, scope, serverId, clock, log, closing } = options;
+  const { store, scope, serverId, patience, log, closing } = options;
   const submission: Submission = scope.kind === "all" ? first.submission : { ...first.submission, id: scope.id };
   const name = `${submission.host}: ${first.submission.id}`;
   /** What came and is not stored yet, in order. */
@@ -54,7 +50,6 @@ export function takeSubmitter(
   let complete = false;
   let over = false;
   let total = 0;
-  let pause: { readonly timer: Timer; readonly end: () => void } | null = null;
 
   options.onOpen();
   log.debug(() => `Submitter connected (${name})`);
@@ -104,21 +99,16 @@ export function takeSubmitter(
     return task.submitId === submission.id ? task : { ...task, submitId: submission.id };
   }
 
-  /** What may pass is tried again for as long as the submitter waits, and said once. */
-  async function persist<T>(call: () => Promise<T>): Promise<T> {
-    for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
-      try {
-        return await call();
-      } catch (error) {
-        if (!(error instanceof TransientError)) throw error;
-        if (over || closing()) throw new Refusal(error.message);
-        if (pauseMs === firstPauseMs) log.warning(`Database trouble, trying again (submitter): ${error.message}`);
-        await new Promise<void>((resolve) => {
-          pause = { timer: clock.after(pauseMs, resolve), end: resolve };
-        });
-        pause = null;
-      }
-    }
+  /** What may pass is tried again for as long as the submitter waits. */
+  function persist<T>(call: () => Promise<T>): Promise<T> {
+    const unlessOver = (): Promise<T> => {
+      // What is stored from now on, nobody would hear of.
+      if (over) throw new Refusal("it is gone");
+      return call();
+    };
+    return patience.persist("submitter", unlessOver, ({ message }) =>
+      over || closing() ? new Refusal(message) : null,
+    );
   }
 
   function refuse(error: unknown): void {
@@ -142,8 +132,8 @@ export function takeSubmitter(
     closed() {
       over = true;
       waiting.length = 0;
-      pause?.timer.cancel();
-      pause?.end();
+      // Nobody is left to wait for.
+      patience.goOn();
       if (!complete) log.debug(() => `Submitter gone (${name}): ${total} tasks`);
       options.onClose();
     },

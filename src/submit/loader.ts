@@ -6,8 +6,9 @@
  * an upper bound for one transaction.
  */
 import type { Clock } from "../base/clock.ts";
-import { TransientError, UserError, exitStatus, messageOf, runtimeError } from "../base/errors.ts";
+import { UserError, exitStatus, messageOf, runtimeError } from "../base/errors.ts";
 import type { Logger } from "../log/logger.ts";
+import { newPatience, type Patience } from "../log/patience.ts";
 import type { Store } from "../store/store.ts";
 import type { TaskFactory } from "../task/factory.ts";
 import { parseLine } from "../task/line.ts";
@@ -35,6 +36,8 @@ export interface LoadOptions {
   readonly onQuiet?: () => void;
   /** A store in passing trouble (locked, disk full) is asked again until it works. */
   readonly patient: boolean;
+  /** Shared with whoever else in this process uses the store. */
+  readonly patience?: Patience;
   /** Ends the loading; what is not stored by then is left out. */
   readonly signal?: AbortSignal;
 }
@@ -49,9 +52,8 @@ export interface Loaded {
 /** Input that sends nothing for this long is called quiet: long enough for a program that writes its lines one by one. */
 const quietMs = 1000;
 
-/** Pauses before a store in trouble is asked again: they double from the first to the longest. */
-const firstPauseMs = 500;
-const longestPauseMs = 30_000;
+/** Nobody waits for the database any more. */
+class Stopped extends Error {}
 
 /** Reads the source to its end. Rejects when it cannot be read or the store refuses. */
 export async function load(options: LoadOptions): Promise<Loaded> {
@@ -60,8 +62,10 @@ export async function load(options: LoadOptions): Promise<Loaded> {
   const largest = options.bundleSize ?? Infinity;
   const stamp = stamper(clock);
   const traced = log.enabled("TRACE");
+  const patience = options.patience ?? newPatience(clock, log);
   const stopping = whenAborted(signal, () => {
     void source.close();
+    patience.goOn();
   });
   const aborted = (): boolean => signal?.aborted ?? false;
   let stored = 0;
@@ -78,23 +82,18 @@ export async function load(options: LoadOptions): Promise<Loaded> {
     await (stopping === null ? waited : stopping.race(waited));
   }
 
-  async function insertPatiently(tasks: readonly NewTask[]): Promise<void> {
-    let waitedMs = 0;
-    for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
-      try {
-        await store.insert(tasks);
-        if (waitedMs > 0) log.warning("Database is back");
-        return;
-      } catch (error) {
-        if (!(error instanceof TransientError) || aborted()) throw error;
-        if (!options.patient)
-          throw runtimeError("submit", "DatabaseError", `${error.message} (stored so far: ${stored} tasks)`);
-        if (waitedMs === 0) log.warning(`Database trouble, trying again: ${error.message}`);
-        await unlessStopped(new Promise<void>((resume) => clock.after(pauseMs, resume)));
-        if (aborted()) return;
-        waitedMs += pauseMs;
-      }
-    }
+  function insertPatiently(tasks: readonly NewTask[]): Promise<void> {
+    return patience.persist(
+      "loader",
+      () => {
+        if (aborted()) throw new Stopped();
+        return store.insert(tasks);
+      },
+      (error) => {
+        if (options.patient) return aborted() ? error : null;
+        return runtimeError("submit", "DatabaseError", `${error.message} (stored so far: ${stored} tasks)`);
+      },
+    );
   }
 
   async function insert(tasks: readonly NewTask[]): Promise<void> {

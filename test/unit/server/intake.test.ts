@@ -7,6 +7,7 @@ import { systemClock } from "../../../src/base/clock.ts";
 import { TransientError } from "../../../src/base/errors.ts";
 import { enqueue } from "../../../src/cluster/enqueue.ts";
 import type { Logger, Text } from "../../../src/log/logger.ts";
+import { newPatience } from "../../../src/log/patience.ts";
 import { takeSubmitter, type Intake, type IntakeOptions } from "../../../src/server/intake.ts";
 import { MemoryStore } from "../../../src/store/memory.ts";
 import { openStore } from "../../../src/store/open.ts";
@@ -68,7 +69,7 @@ function meet(store: IntakeOptions["store"], more: Partial<IntakeOptions> = {}):
     store,
     scope: everything,
     serverId: "server",
-    clock: { ...systemClock, after: (_ms, action) => systemClock.after(0, action) },
+    patience: newPatience({ ...systemClock, after: (_ms, action) => systemClock.after(0, action) }, log),
     log,
     closing: () => false,
     onOpen: () => told.push("open"),
@@ -221,7 +222,10 @@ test("a store in passing trouble is asked again, and that is said once", async (
   const queue = await enqueue(link, "login07", submission);
   await queue.insert(makeTasks(1));
   await queue.close();
-  expect([tries, warnings]).toEqual([4, ["Database trouble, trying again (submitter): disk full"]]);
+  expect([tries, warnings]).toEqual([
+    4,
+    ["Database trouble, trying again (submitter): disk full", "Database is back (submitter)"],
+  ]);
 });
 
 test("a store beyond help refuses, with its reason", async () => {

@@ -220,8 +220,8 @@ describe("loading", () => {
     expect((await loading).stored).toBe(1);
     expect(stored).toEqual(["x"]);
     expect(log.lines.filter((line) => line.startsWith("WARNING"))).toEqual([
-      "WARNING Database trouble, trying again: the disk is full",
-      "WARNING Database is back",
+      "WARNING Database trouble, trying again (loader): the disk is full",
+      "WARNING Database is back (loader)",
     ]);
   });
   test("without patience a store in trouble ends it, and the error tells how far it came", async () => {
