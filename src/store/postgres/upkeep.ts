@@ -12,7 +12,7 @@ import type { Upkeep } from "../store.ts";
 import { type PostgresConnection, type Query, quoteIdentifier } from "./connection.ts";
 import { databaseError } from "./failure.ts";
 import { partitionsOf, recordsOf } from "./records.ts";
-import { recount, searchIndices, statusClasses, truncateTables } from "./schema.ts";
+import { plainTag, recount, searchIndices, statusClasses, truncateTables } from "./schema.ts";
 import { beyond, type Place, placeOf, upTo } from "./walk.ts";
 import { type Bind, column } from "./where.ts";
 
@@ -150,6 +150,8 @@ async function rotate(
   for (const link of ["previous_id", "next_id"])
     await query(`create unique index ${into}_${link} on ${into} (${link}) where ${link} is not null`);
   for (const [, statement] of searchIndices(into)) await query(statement);
+  // Empty: says at once that there are none.
+  await query(`create index ${into}_plain on ${into} (id) where tag = ${plainTag}`);
   return moved;
 }
 
