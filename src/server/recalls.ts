@@ -50,6 +50,7 @@ export function takeRecalls(state: ServerState, list: readonly Recall[], effects
   };
   const counts = { cancelled: 0, reverted: 0, deleted: 0, changed: 0, adopted: 0, stopped: 0 };
   const last = new Map(list.map(({ id, kind }) => [id, kind]));
+  dropBrought(state, last);
   for (const [id, kind] of last) {
     if (state.claim.at === "asked") recalls.early.add(id);
     const task = waiting.get(id) ?? null;
@@ -98,6 +99,17 @@ export function takeRecalls(state: ServerState, list: readonly Recall[], effects
     if (counts[kind] > 0) note(effects, "info", `${counts[kind]} scheduled tasks were ${kind}`);
   }
   if (counts.stopped > 0) note(effects, "debug", () => `Stopping ${counts.stopped} tasks`);
+}
+
+/** A client that is just coming (back) brings some of them: the store may have handed them over, or will. */
+function dropBrought(state: ServerState, kinds: ReadonlyMap<string, Recall["kind"]>): void {
+  for (const { registration, dropped } of state.clients.values()) {
+    if (registration === null) continue;
+    for (const { id, lease } of [...registration.running, ...registration.finished]) {
+      const kind = kinds.get(id);
+      if (kind === "cancelled" || kind === "reverted" || kind === "deleted") dropped.add(`${id} ${lease}`);
+    }
+  }
 }
 
 /** The commit that named them is done. */

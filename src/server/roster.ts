@@ -81,6 +81,10 @@ function stillDropped(known: ClientEntry | undefined, { running, finished }: Hel
   return new Set(named.filter((name) => known?.dropped.has(name) === true));
 }
 
+function isDropped({ dropped }: ClientEntry, { id, lease }: Lease): boolean {
+  return dropped.size > 0 && dropped.has(`${id} ${lease}`);
+}
+
 /** Sorts out what a client still has: what is known is put under its name, the rest is to be asked of the store. */
 function recognise(
   state: ServerState,
@@ -89,7 +93,7 @@ function recognise(
   effects: ServerEffect[],
 ): Pick<Registration, "running" | "finished"> {
   // The row of a task that was reverted is free: it would come back to the run that nobody wants.
-  const isWanted = ({ id, lease }: Lease): boolean => !client.dropped.has(`${id} ${lease}`);
+  const isWanted = (entry: Lease): boolean => !isDropped(client, entry);
   const others: Lease[] = hello.running.filter((entry) => !isWanted(entry));
   const [runs, ended] = [hello.running.filter(isWanted), hello.finished.filter(isWanted)];
   const leases = new Map<string, number>();
@@ -163,8 +167,10 @@ export function askForClients(state: ServerState, effects: ServerEffect[]): void
 
 function ask(state: ServerState, client: ClientEntry, registration: Registration, effects: ServerEffect[]): void {
   state.unasked.delete(client);
-  const finished = registration.finished.map(({ id }) => id);
-  const adopt = [...registration.running.map(({ id }) => id), ...finished];
+  const wantedOf = (list: readonly Lease[]): string[] =>
+    list.flatMap((entry) => (isDropped(client, entry) ? [] : [entry.id]));
+  const finished = wantedOf(registration.finished);
+  const adopt = [...wantedOf(registration.running), ...finished];
   const wanted = new Set(adopt);
   if (wanted.size > 0) state.outbox.reverted = state.outbox.reverted.filter((id) => !wanted.has(id));
   state.registering++;
@@ -221,7 +227,7 @@ function takeAdopted(
   if (waits) for (const other of state.ready.drain()) if (other.id !== id) state.ready.push(other);
   const isThis = (entry: Lease): boolean => entry.id === id;
   const entry = registration?.running.find(isThis) ?? registration?.finished.find(isThis);
-  if (client === null || entry === undefined) giveBack(state, task);
+  if (client === null || entry === undefined || isDropped(client, entry)) giveBack(state, task);
   else hold(state, client, task, entry.lease);
 }
 

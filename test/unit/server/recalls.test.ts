@@ -224,6 +224,23 @@ describe("a client that was away meanwhile", () => {
     expect(bench.hello([], [old])?.adopt).toEqual([]);
   });
 
+  test("does not get what it brings if that was taken back while the store was asked for it", () => {
+    for (const kind of ["cancelled", "reverted", "deleted"] as const) {
+      const bench = open([], 2);
+      bench.quiet();
+      const lease = { id: "a", lease: 50 };
+      const asked = bench.hello([lease]);
+      expect(asked?.adopt).toEqual(["a"]);
+      bench.recalled(kind, "a");
+      bench.registered(asked?.number, [task("a")]);
+      expect(bench.told()).toContainEqual({ kind: "drop", tasks: [lease] });
+      expect(bench.state.holders.size).toBe(0);
+      bench.results(outcome(lease, 130));
+      expect(bench.told()).toEqual([{ kind: "ack", tasks: [lease] }]);
+      expect(bench.state.outbox.completed).toEqual([]);
+    }
+  });
+
   test("may bring back what it had taken to another server", () => {
     const bench = open(["a"], 1);
     const own = bench.lease("a");
