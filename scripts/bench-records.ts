@@ -152,6 +152,7 @@ function questions(total: number): readonly Question[] {
   const of = (words: string): string[] => [...list, ...words.split(" ")];
   return [
     { name: "start of the program alone", words: of("--fields") },
+    { name: "start and connection (hs list -l0)", words: of("-l0") },
     { name: "hs list --count", words: of("--count"), answer: total },
     { name: "hs list --count --remaining", words: of("--count --remaining"), answer: open },
     { name: "hs list --count -t site:a", words: of("--count -t site:a") },
