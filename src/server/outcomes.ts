@@ -7,7 +7,7 @@ import type { Commit, Completion } from "../store/store.ts";
 import { type ClaimedTask, isFailure, type NewTask, type Outcome, sentinel } from "../task/task.ts";
 import type { Lease } from "../wire/message.ts";
 import { note, type ServerEffect } from "./effects.ts";
-import { settleRecalls } from "./recalls.ts";
+import { noticeRecalls, settleRecalls } from "./recalls.ts";
 import {
   type ClientEntry,
   type Dispatch,
@@ -173,6 +173,8 @@ export function settle(state: ServerState, refused: readonly string[], now: numb
   assert(settled !== null, "one commit at a time");
   state.settling = null;
   settleRecalls(state);
+  // There is news, mostly; without it a run might end as if nothing was left.
+  if (refused.length > 0) noticeRecalls(state);
   const turnedDown = refused.length === 0 ? null : turnedDownOf(settled, refused);
   const acks = new Map<string, Lease[]>();
   let frees = state.settlingFrees || state.claim.at === "blocked";

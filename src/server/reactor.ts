@@ -309,7 +309,8 @@ function conclude(state: ServerState, now: number, effects: ServerEffect[]): voi
     state.settling === null &&
     outbox.completed.length === 0 &&
     outbox.reverted.length === 0 &&
-    outbox.recalled.length === 0;
+    outbox.recalled.length === 0 &&
+    !areRecallsOpen(state);
   if (!idle) return;
   if (state.phase.at === "running") {
     const finite =
@@ -317,7 +318,7 @@ function conclude(state: ServerState, now: number, effects: ServerEffect[]): voi
     if (!finite || state.claim.at !== "empty") return;
     close(state, "finish", "all tasks are done", now, effects);
   }
-  if (state.clients.size > 0 || state.claim.at === "asked" || state.recalls.at !== "idle") return;
+  if (state.clients.size > 0 || state.claim.at === "asked") return;
   state.phase = { at: "done" };
   effects.push({ kind: "finish" });
 }

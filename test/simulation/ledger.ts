@@ -19,7 +19,9 @@ interface Grant {
   serverId: string;
   /** Its client was declared lost, or ended: somebody else may run the task. */
   lost: boolean;
-  /** The server that gave it was told that the task is to be run anew, and has its client on record since: what comes of this run is nothing. */
+  /** Its server has forgotten its client, or never knew of the two. */
+  forgotten: boolean;
+  /** Its server was told that the task is to be run anew: what comes of this run is nothing, as long as it remembers. */
   reverted: boolean;
 }
 
@@ -120,7 +122,15 @@ export function ledger(model: Model): Ledger {
     const ended = row !== undefined && row.ended !== null && row.endedBy === serverId;
     assert(!ended, `task ${task.id} is not handed out after its outcome was recorded`);
     assert(!grants.has(key(task)), "each dispatch of a task has a lease of its own");
-    const made: Grant = { taskId: task.id, lease: task.lease, clientId, serverId, lost: meddledWith, reverted: false };
+    const made: Grant = {
+      taskId: task.id,
+      lease: task.lease,
+      clientId,
+      serverId,
+      lost: meddledWith,
+      forgotten: false,
+      reverted: false,
+    };
     grants.set(key(task), made);
     const others = grantsOf.get(clientId);
     if (others === undefined) grantsOf.set(clientId, [made]);
@@ -131,7 +141,7 @@ export function ledger(model: Model): Ledger {
     for (const each of grantsOf.get(clientId) ?? [])
       if (serverId === undefined || each.serverId === serverId) {
         each.lost = true;
-        each.reverted = false;
+        each.forgotten = true;
       }
   }
 
@@ -175,7 +185,7 @@ export function ledger(model: Model): Ledger {
         if (refused.includes(outcome.id)) continue;
         const own = grants.get(key(outcome));
         assert(
-          own?.serverId !== serverId || !own.reverted,
+          own?.serverId !== serverId || own.forgotten || !own.reverted,
           `task ${outcome.id} is run anew, and what comes of its old run is not recorded`,
         );
       }
@@ -220,7 +230,7 @@ export function ledger(model: Model): Ledger {
             const presence = presences.get(effect.clientId);
             if (presence !== undefined) presence.lost = true;
           } else if (impatient) lose(effect.clientId, serverId);
-          for (const each of grantsOf.get(effect.clientId) ?? []) if (each.serverId === serverId) each.reverted = false;
+          for (const each of grantsOf.get(effect.clientId) ?? []) if (each.serverId === serverId) each.forgotten = true;
           return;
         case "commit":
           settling = state.settling ?? [];
@@ -268,7 +278,7 @@ export function ledger(model: Model): Ledger {
             for (const each of grantsOf.get(event.clientId) ?? [])
               if (adopted.has(each.taskId)) {
                 // Another server knows nothing of what this one was told.
-                each.reverted &&= each.serverId === serverId;
+                each.forgotten ||= each.serverId !== serverId;
                 each.serverId = serverId;
                 // What it brought is answered when it is gone again.
                 each.lost ||= presences.get(event.clientId)?.lost === true;

@@ -288,6 +288,21 @@ describe("questions", () => {
   });
 });
 
+test("a run does not end over an outcome that was refused before it knows why: the task may have been reverted", () => {
+  const bench = open(["a"], 1);
+  const lease = bench.lease("a");
+  bench.quiet();
+  bench.on({ kind: "inputEnded" });
+  bench.quiet();
+  bench.results(outcome(lease));
+  bench.committed("a");
+  expect([bench.find("recalls") !== undefined, bench.told()]).toEqual([true, [{ kind: "ack", tasks: [lease] }]]);
+  bench.on({ kind: "recalled", recalls: [{ number: 1, id: "a", kind: "reverted" }] });
+  bench.committed();
+  bench.answer({ kind: "claimed", group: 0, tasks: [task("a")] });
+  expect(bench.ready()).toEqual(["a"]);
+});
+
 test("a run ends at once when all that was left was cancelled or deleted, and counts only the cancelled", () => {
   const bench = open(["a", "b", "c"], 1);
   const lease = bench.lease("a");
