@@ -211,12 +211,10 @@ function receive(state: ClientState, message: ServerMessage, now: number, effect
       state.sleptUntil = null;
       state.companyMs = Math.min(message.companyMs, state.settings.bundleWaitMs ?? Number.POSITIVE_INFINITY);
       state.serverName = `${serverHost}: ${serverId}`;
+      // At one address it is the same server to everybody, or its successor.
+      const other = state.settings.servers > 1 && state.serverId !== serverId;
       if (state.met)
-        note(
-          effects,
-          "warning",
-          `Connected to ${state.serverId === serverId ? "server again" : `another server (${state.serverName})`}`,
-        );
+        note(effects, "warning", `Connected to ${other ? `another server (${state.serverName})` : "server again"}`);
       // Who was told of trouble is told of its end.
       else note(effects, state.troubles.size > 0 ? "info" : "debug", `Connected to server (${state.serverName})`);
       state.troubles.clear();

@@ -276,10 +276,6 @@ export async function requireTables(connection: PostgresConnection): Promise<voi
   if (!(await checkTaskTable(connection.query, connection.place))) throw uninitialized();
 }
 
-export async function tablesExist(connection: PostgresConnection): Promise<boolean> {
-  return checkTaskTable(connection.query, connection.place);
-}
-
 /** Drops all tasks and clients; what else there is stays. */
 export const truncateTables = "truncate task, client, submission, schedule, recall";
 
