@@ -50,14 +50,21 @@ async function openClient(tasks: readonly string[], environment: Record<string, 
     async [Symbol.asyncDispose]() {
       child.kill("SIGKILL");
       await child.exited;
-      for (const pid of processesOf(id)) process.kill(pid, "SIGKILL");
-      for (const pid of guardsOf(id)) process.kill(pid, "SIGKILL");
+      for (const pid of [...processesOf(id), ...guardsOf(id)]) end(pid);
       rmSync(folder, { recursive: true, force: true });
     },
   };
 }
 
 /** The shells that watch over this client: their last argument names it. */
+function end(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // Gone by itself.
+  }
+}
+
 function guardsOf(id: string): number[] {
   return allProcesses().filter((pid) => {
     try {
