@@ -97,10 +97,14 @@ function enter(state: ClientState, now: number, effects: ClientEffect[]): void {
   state.beats = { sent: 0, heard: 0 };
   state.nextBeat = now + state.settings.heartMs;
   const leaseOf = ({ id, lease }: Lease): Lease => ({ id, lease });
-  const running = [...Array.from(state.running.values(), ({ task }) => task), ...state.inbox.values()].map(leaseOf);
+  const waiting = [...state.inbox.values()];
+  // Of a task that waits for the end of its own earlier run only the later counts.
+  const again = new Set(waiting.map(({ id }) => id));
+  const started = Array.from(state.running.values(), ({ task }) => task).filter(({ id }) => !again.has(id));
+  const running = [...started, ...waiting].map(leaseOf);
   const finished = [...state.unacked.values()].map(leaseOf);
   const working = state.phase.at === "joining" || state.phase.at === "working";
-  const credit = working ? Math.max(0, wanted(state) - running.length) : 0;
+  const credit = working ? Math.max(0, wanted(state) - state.running.size - state.inbox.length) : 0;
   state.granted = credit;
   const { clientId, host, executors } = state.settings;
   effects.push({ kind: "send", message: { kind: "hello", clientId, host, executors, credit, running, finished } });

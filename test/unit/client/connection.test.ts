@@ -173,6 +173,18 @@ describe("the connection", () => {
     expect(bench.state.unacked.get("a")?.lease).toBe(77);
   });
 
+  test("of a task that waits for the end of its own earlier run a new connection hears only the later, and no credit for the earlier", () => {
+    const bench = new Bench({ executors: 2 }, 0).welcome();
+    const [a, again] = [task("a"), task("a")];
+    bench.assign(a);
+    bench.now = 1000;
+    bench.on({ kind: "received", message: { kind: "drop", tasks: [{ id: "a", lease: a.lease }] } });
+    bench.assign(again);
+    bench.on({ kind: "disconnected", error: null });
+    bench.on({ kind: "connected" });
+    expect(bench.sent()[0]).toMatchObject({ kind: "hello", credit: 0, running: [{ id: "a", lease: again.lease }] });
+  });
+
   test("the time in which the client itself did not run is held against no server", () => {
     const bench = new Bench({ heartMs: 1000 }).welcome();
     bench.now = 1_000_000;
