@@ -16,7 +16,7 @@ beforeAll(async () => {
   if (noPostgres !== null) return;
   postgres = await startPostgres();
   database = await postgres.create();
-});
+}, 60_000);
 afterAll(async () => {
   await postgres?.[Symbol.asyncDispose]();
 });

@@ -43,7 +43,7 @@ beforeAll(async () => {
   postgres = await startPostgres();
   const database = await postgres.create();
   lanes = await Promise.all(["a", "b", "c", "d"].map((name) => openLane(postgres!, database, name)));
-});
+}, 60_000);
 afterAll(async () => {
   for (const { direct, proxy } of lanes) {
     await direct.close();

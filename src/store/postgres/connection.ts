@@ -1,10 +1,12 @@
 /*
- * A connection to PostgreSQL as the rest of store/postgres uses it: a few connections of the driver's, opened when they are needed; how values
- * become text and back; errors as ours. Knows no statement about tasks.
+ * A connection to PostgreSQL as the rest of store/postgres uses it: statements and transactions over a few connections of the driver's, how values
+ * become text and back, errors as ours. Knows no statement about tasks.
  */
 import postgres from "postgres";
+import { assert } from "../../base/assert.ts";
 import type { Clock, Timer } from "../../base/clock.ts";
 import { openFailure, runFailure } from "./failure.ts";
+import { type Client, type Driver, isBreach, newPool, onlyConnection } from "./pool.ts";
 import type { PostgresTarget } from "./settings.ts";
 
 /** Cells of one row, in the order of its columns. Times are milliseconds since 1970 (fraction: microseconds), bigints are numbers, JSON is text. */
@@ -46,13 +48,9 @@ const poolSize = 4;
 const idleSeconds = 60;
 /** Pause before listening is tried again, milliseconds. */
 const listenAgainMs = 1000;
-/** What is still under way gets this long when the connection is closed, milliseconds. */
-const closeMs = 5000;
-/** The driver waits in vain for a connection that broke in the middle of a statement and was not used again. Others take a millisecond. */
-const endSeconds = 0.2;
 
-/** What a connection that went silent has locked is free again after this. Not among the parameters of the connection: poolers refuse those. */
-const abandoned = "set local idle_in_transaction_session_timeout = '60s'";
+/** What a connection that went silent has locked is free again after a while. That is not among the parameters of the connection: poolers refuse those. */
+const begin = "begin; set local idle_in_transaction_session_timeout = '60s'";
 
 /** `host:5432/name`. */
 export function placeOf({ host, port, database }: PostgresTarget): string {
@@ -64,19 +62,17 @@ export async function openPostgres({ target, clock, echo }: PostgresOptions): Pr
   const { host, port, database, user, password, schema, tls, parameters } = target;
   const place = placeOf(target);
   const options = {
-    ...(host.startsWith("/") ? { path: `${host}/.s.PGSQL.${port}`, host: "localhost" } : { host }),
+    host,
     port,
     database,
     user,
     // Without one the driver looks for one by itself.
     password: password ?? "",
     ssl: tls as boolean | "prefer",
-    max: poolSize,
+    max: 1,
     idle_timeout: idleSeconds,
     max_lifetime: null,
     connect_timeout: target.connectSeconds,
-    // Whoever waits for a database has a pause of his own.
-    backoff: () => 0,
     prepare: true,
     // A question at each connection, for arrays; those are written here.
     fetch_types: false,
@@ -90,134 +86,142 @@ export async function openPostgres({ target, clock, echo }: PostgresOptions): Pr
     types: cellTypes,
     onnotice: () => undefined,
   };
-  const pool = postgres(options as unknown as Options);
+  const path = host.startsWith("/") ? `${host}/.s.PGSQL.${port}` : null;
+  const address = { host, port, path, connectSeconds: target.connectSeconds };
+  const driver = (more: object): Driver =>
+    postgres({ ...options, ...more, socket: onlyConnection(address, clock) } as unknown as Options) as Driver;
+  const pool = newPool(poolSize, (onClose) => driver({ onclose: onClose }), clock);
   let closed = false;
 
-  let underWay = 0;
-  let idle: (() => void) | null = null;
-
-  async function counted<T>(work: () => Promise<T>): Promise<T> {
-    underWay++;
+  /** A statement without values, or several in one text. */
+  async function say(client: Client, sql: string): Promise<{ readonly command: string }> {
     try {
-      return await work();
+      return await client.driver.unsafe(sql);
     } catch (error) {
+      if (isBreach(error)) client.broken = error;
       throw runFailure(error, place);
-    } finally {
-      ended();
     }
   }
 
-  function ended(): void {
-    underWay--;
-    if (underWay === 0) idle?.();
-  }
-
-  async function settled(): Promise<void> {
-    if (underWay === 0) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    idle = resolve;
-    const late = clock.after(closeMs, resolve);
-    await promise;
-    late.cancel();
-  }
-
-  const querying =
-    (client: Pick<postgres.Sql, "unsafe">): Query =>
+  const asking =
+    (client: Client): Query =>
     async (sql, values = []) => {
+      if (client.broken !== null) throw runFailure(client.broken, place);
       echo?.(sql);
       try {
-        return await client.unsafe(sql, values.map(cell) as never[], { prepare: true }).values();
+        return await client.driver.unsafe(sql, values.map(cell) as never[], { prepare: true }).values();
       } catch (error) {
+        if (isBreach(error)) client.broken = error;
         throw runFailure(error, place);
       }
     };
-  const ask = querying(pool);
 
   try {
     // Everything that is wrong with the way in shows here.
-    await pool.unsafe("select 1");
+    await pool.use(({ driver }) => driver.unsafe("select 1"));
   } catch (error) {
-    await pool.end({ timeout: 0 });
+    await pool.close();
     throw openFailure(error, place, typeof tls === "object");
   }
 
-  const ears: { readonly end: () => Promise<void> }[] = [];
+  const ears: { readonly close: () => void }[] = [];
 
   function listen(channel: string, heard: (payload: string) => void, ready: () => void): void {
     let again: Timer | null = null;
-    const name = quoteIdentifier(channel);
-    const ear = postgres({
-      ...options,
-      max: 1,
-      idle_timeout: null,
-      onnotify: (from: string, payload: string) => {
-        if (from === channel) heard(payload);
-      },
-      // Also after an attempt that failed.
-      onclose: () => later(),
-    } as unknown as Options);
-    function later(): void {
-      if (closed || again !== null) return;
-      again = clock.after(listenAgainMs, () => {
-        again = null;
-        attempt();
-      });
-    }
+    let ear: Driver | null = null;
+
     function attempt(): void {
-      if (closed) return;
-      ear.unsafe(`listen ${name}`).then(() => {
-        if (!closed) ready();
-      }, later);
+      again = null;
+      const own = driver({
+        idle_timeout: null,
+        onnotify: (from: string, payload: string) => {
+          if (from === channel && ear === own) heard(payload);
+        },
+        // Also after an attempt that failed.
+        onclose: () => lost(own),
+      });
+      ear = own;
+      own.unsafe(`listen ${quoteIdentifier(channel)}`).then(
+        () => {
+          if (ear === own) ready();
+        },
+        () => lost(own),
+      );
     }
+
+    function lost(own: Driver): void {
+      if (ear !== own) return;
+      drop();
+      again = clock.after(listenAgainMs, attempt);
+    }
+
+    function drop(): void {
+      again?.cancel();
+      const last = ear;
+      ear = null;
+      // Whatever is wrong with it, nobody listens there any more.
+      last?.end({ timeout: 0 }).catch(() => undefined);
+    }
+
     attempt();
-    ears.push({
-      end: async () => {
-        again?.cancel();
-        await ear.end({ timeout: 0 });
-      },
-    });
+    ears.push({ close: drop });
   }
 
   return {
     title: `postgresql (${place})`,
     place,
     schema,
-    query: (sql, values) => counted(() => ask(sql, values)),
+    query: (sql, values) => pool.use((client) => asking(client)(sql, values)),
     script: (sql) =>
-      counted(async () => {
+      pool.use(async (client) => {
         echo?.(sql);
-        await pool.unsafe(sql);
+        await say(client, sql);
       }),
-    // Of its statements the driver forgets those that wait when the connection is lost: they are never answered, the transaction is.
     transaction: (work) =>
-      counted(
-        async () =>
-          (await pool.begin(async (client) => {
-            const [, answer] = await Promise.all([client.unsafe(abandoned), work(querying(client))]);
-            return answer;
-          })) as Awaited<ReturnType<typeof work>>,
-      ),
+      pool.use(async (client) => {
+        await say(client, begin);
+        let answer: Awaited<ReturnType<typeof work>>;
+        try {
+          answer = await work(asking(client));
+        } catch (error) {
+          // What broke it is known; a connection that is gone undoes everything by itself.
+          if (client.broken === null) await say(client, "rollback").catch(() => undefined);
+          throw error;
+        }
+        const { command } = await say(client, "commit");
+        assert(command === "COMMIT", "a transaction ends with its first error");
+        return answer;
+      }),
     async *stream(sql, values, portion) {
+      // Lent for as long as it is read.
+      const over = Promise.withResolvers<void>();
+      const lent = Promise.withResolvers<Client>();
+      const using = pool.use((client) => {
+        lent.resolve(client);
+        return over.promise;
+      });
+      const client = await lent.promise;
       echo?.(sql);
-      underWay++;
       try {
-        const cursor = pool
+        const cursor = client.driver
           .unsafe(sql, values.map(cell) as never[], { prepare: true })
           .values()
           .cursor(portion);
         for await (const rows of cursor) yield rows;
       } catch (error) {
+        if (isBreach(error)) client.broken = error;
         throw runFailure(error, place);
       } finally {
-        ended();
+        over.resolve();
+        await using;
       }
     },
     listen,
     async close() {
       if (closed) return;
       closed = true;
-      await settled();
-      await Promise.all([pool.end({ timeout: endSeconds }), ...ears.map(({ end }) => end())]);
+      for (const ear of ears) ear.close();
+      await pool.close();
     },
   };
 }

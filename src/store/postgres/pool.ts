@@ -1,0 +1,142 @@
+/*
+ * Connections of the driver, each used by one at a time, opened when it is needed. Each is a driver of its own with one connection in all its life: the
+ * driver's own pool goes on with what it kept of a connection that broke in the middle of something. A transaction writes its rollback into a
+ * socket that is gone, which ends the program; closing waits for answers that never come; who is let in and then turned away tries again at once, for ever.
+ */
+import { connect as dial, type Socket } from "node:net";
+import type postgres from "postgres";
+import { assert } from "../../base/assert.ts";
+import type { Clock } from "../../base/clock.ts";
+
+export type Driver = postgres.Sql<Record<string, never>>;
+
+export interface Client {
+  readonly driver: Driver;
+  /** What broke it; null: it works. */
+  broken: unknown;
+}
+
+export interface Pool {
+  /** Waits for a connection that nobody uses, lends it to `work`, and takes it back. */
+  use<T>(work: (client: Client) => Promise<T>): Promise<T>;
+  /** What is under way gets some time to end. */
+  close(): Promise<void>;
+}
+
+/** What is still under way gets this long when all is closed, milliseconds. */
+const closeMs = 5000;
+/** Saying good-bye to the server, seconds; it takes a millisecond. */
+const endSeconds = 1;
+
+/** `open` makes a driver, which tells when its connection is closed. */
+export function newPool(size: number, open: (onClose: () => void) => Driver, clock: Clock): Pool {
+  const free: Client[] = [];
+  const lent = new Set<Client>();
+  const queue: ((client: Client) => void)[] = [];
+  let settled: (() => void) | null = null;
+
+  function opened(): Client {
+    let client: Client | null = null;
+    const driver = open(() => {
+      if (client === null) return;
+      client.broken ??= lostError("the connection was closed");
+      const place = free.indexOf(client);
+      if (place < 0) return;
+      free.splice(place, 1);
+      void end(client, 0);
+    });
+    client = { driver, broken: null };
+    return client;
+  }
+
+  function lend(): Client | null {
+    const client = free.pop() ?? (lent.size < size ? opened() : null);
+    if (client !== null) lent.add(client);
+    return client;
+  }
+
+  function giveBack(client: Client): void {
+    lent.delete(client);
+    if (client.broken === null) free.push(client);
+    else void end(client, 0);
+    const next = queue.shift();
+    if (next !== undefined) {
+      const other = lend();
+      assert(other !== null, "one has just come back");
+      next(other);
+    } else if (lent.size === 0) settled?.();
+  }
+
+  /** Who goes has nothing to say about what is wrong with the way. */
+  async function end({ driver }: Client, timeout: number): Promise<void> {
+    await driver.end({ timeout }).catch(() => undefined);
+  }
+
+  return {
+    async use(work) {
+      const client = lend() ?? (await new Promise<Client>((resolve) => queue.push(resolve)));
+      try {
+        return await work(client);
+      } finally {
+        giveBack(client);
+      }
+    },
+    async close() {
+      if (lent.size > 0) {
+        const { promise, resolve } = Promise.withResolvers<void>();
+        settled = resolve;
+        const late = clock.after(closeMs, resolve);
+        await promise;
+        late.cancel();
+      }
+      const last = [...free.map((client) => end(client, endSeconds)), ...[...lent].map((client) => end(client, 0))];
+      await Promise.all(last);
+    },
+  };
+}
+
+/** Whether the connection is of no use any more, after this error of the driver's. */
+export function isBreach(error: unknown): boolean {
+  if (!(error instanceof Error) || error.name !== "PostgresError") return true;
+  const { severity } = error as postgres.PostgresError;
+  return severity === "FATAL" || severity === "PANIC";
+}
+
+function lostError(text: string, code = "CONNECTION_CLOSED"): Error {
+  return Object.assign(new Error(text), { code });
+}
+
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+  /** Of its socket; null: by host and port. */
+  readonly path: string | null;
+  readonly connectSeconds: number;
+}
+
+/** What makes the only connection of a driver; a second one is refused. */
+export function onlyConnection({ host, port, path, connectSeconds }: Address, clock: Clock): () => Promise<Socket> {
+  let used = false;
+  return () =>
+    new Promise((resolve, reject) => {
+      if (used) return reject(lostError("the connection was closed"));
+      used = true;
+      const socket = dial(path === null ? { host, port } : { path });
+      // The name that a certificate must be for.
+      Object.assign(socket, { host });
+      const late = clock.after(connectSeconds * 1000, () => {
+        socket.destroy();
+        reject(lostError("no answer", "CONNECT_TIMEOUT"));
+      });
+      const failed = (error: Error): void => {
+        late.cancel();
+        reject(error);
+      };
+      socket.once("error", failed);
+      socket.once("connect", () => {
+        late.cancel();
+        socket.off("error", failed);
+        resolve(socket);
+      });
+    });
+}

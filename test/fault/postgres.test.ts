@@ -1,0 +1,152 @@
+/*
+ * PostgreSQL goes away in the middle of a run and comes back: every task is recorded once, nothing is lost, and one line each way says so. The
+ * same when the program is killed meanwhile.
+ */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { openSite, type Running, type Site, until } from "../e2e/harness.ts";
+import { startClient, startServer } from "../e2e/serving.ts";
+import { noPostgres, type Postgres, startPostgres } from "../systems/postgres.ts";
+
+const tasks = 300;
+const timeoutMs = 120_000;
+const input = Array.from({ length: tasks }, (_, n) => `: ${n}; echo ${n} >> ran; sleep 0.02\n`).join("");
+
+let postgres: Postgres | null = null;
+
+beforeAll(async () => {
+  if (noPostgres === null) postgres = await startPostgres();
+}, 60_000);
+afterAll(async () => {
+  await postgres?.[Symbol.asyncDispose]();
+});
+
+interface Place {
+  readonly site: Site;
+  readonly database: string;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+async function openPlace(more: Readonly<Record<string, string>> = {}): Promise<Place & AsyncDisposable> {
+  const site = openSite();
+  const database = await postgres!.create();
+  site.write("tasks.in", input);
+  const env = { ...postgres!.env(database), ...more };
+  return { site, database, env, [Symbol.asyncDispose]: () => site[Symbol.asyncDispose]() };
+}
+
+const trouble = / WARNING \[hypershell\.[\w.]+\] Database trouble, trying again/g;
+const back = / WARNING \[hypershell\.[\w.]+\] Database is back/g;
+const count = (run: Running, pattern: RegExp): number => run.stderr().match(pattern)?.length ?? 0;
+const warned = (run: Running): { trouble: number; back: number } => ({
+  trouble: count(run, trouble),
+  back: count(run, back),
+});
+
+/** Waits until this many tasks have started. */
+const started = ({ site }: Place, many: number, run: Running): Promise<void> =>
+  until(
+    () => site.lines("ran").length >= many,
+    () => `${site.lines("ran").length} started\n${run.stderr()}`,
+    timeoutMs,
+  );
+
+/** What is on record, and how often tasks ran. */
+async function outcome({ site, database }: Place): Promise<unknown> {
+  const [recorded] = await postgres!.sql(
+    database,
+    "select count(*), count(distinct args), count(*) filter (where exit_status = 0 and completion_time is not null) from task",
+  );
+  const ran = site.lines("ran");
+  return { recorded, ran: new Set(ran).size, again: ran.length - new Set(ran).size };
+}
+
+const all = `${tasks}|${tasks}|${tasks}`;
+const once = { recorded: all, ran: tasks, again: 0 };
+
+describe.skipIf(noPostgres !== null)(`PostgreSQL in trouble${noPostgres === null ? "" : ` (${noPostgres})`}`, () => {
+  test(
+    "it is restarted in the middle of a run on one machine",
+    async () => {
+      await using place = await openPlace();
+      await using run = place.site.start(["hsx", "tasks.in", "-N4", "--initdb"], { env: place.env, timeoutMs });
+      await started(place, tasks / 5, run);
+      await postgres!.crash();
+      await postgres!.start();
+      const { status, stderr } = await run.ended;
+      expect({ status, stderr: status === 0 ? "" : stderr }).toEqual({ status: 0, stderr: "" });
+      expect(await outcome(place)).toEqual(once);
+    expect(warned(run)).toEqual({ trouble: 1, back: 1 });
+    },
+    timeoutMs,
+  );
+
+  test(
+    "it is gone for longer than a client waits for tasks: that one leaves when its outcomes are recorded, the other goes on",
+    async () => {
+      await using place = await openPlace({ HYPERSHELL_CLIENT_HEARTRATE: "1", HYPERSHELL_LOGGING_LEVEL: "debug" });
+      const { site, env } = place;
+      const served = await startServer(site, ["tasks.in", "-H", "127.0.0.1", "--initdb"], { env, timeoutMs });
+      await using server = served.server;
+      const [impatient, patient] = ["-T1", "-T600"].map((patience) =>
+        startClient(site, served.port, ["-N2", patience], { env, timeoutMs }),
+      ) as [Running, Running];
+      await started(place, tasks / 5, server);
+      await postgres!.crash();
+      // What was handed out before is worked off meanwhile, and its outcomes wait.
+      await until(() => count(server, trouble) > 0, server.stderr, timeoutMs);
+      await impatient.line(/Timeout reached/);
+      await postgres!.start();
+      const { status, stderr } = await server.ended;
+      expect({ status, stderr: status === 0 ? "" : stderr }).toEqual({ status: 0, stderr: "" });
+      expect([(await impatient.ended).status, (await patient.ended).status]).toEqual([0, 0]);
+      expect(await outcome(place)).toEqual(once);
+      expect(warned(server)).toEqual({ trouble: 1, back: 1 });
+    },
+    timeoutMs,
+  );
+
+  test(
+    "a server is killed while it is gone, and its clients go on with the next one",
+    async () => {
+      await using place = await openPlace({ HYPERSHELL_CLIENT_HEARTRATE: "1" });
+      const { site, env } = place;
+      const submitted = await site.hs(["submit", "-f", "tasks.in", "--initdb"], { env, timeoutMs });
+      expect(submitted.status).toBe(0);
+      const { server: first, port } = await startServer(site, ["--restart", "-H", "127.0.0.1"], { env, timeoutMs });
+      const clients = [1, 2].map(() => startClient(site, port, ["-N2"], { env, timeoutMs }));
+      await started(place, tasks / 5, first);
+      await postgres!.crash();
+      await until(() => count(first, trouble) > 0, first.stderr, timeoutMs);
+      first.kill("SIGKILL");
+      await first.ended;
+      await postgres!.start();
+      const again = ["--restart", "-H", "127.0.0.1", "-p", port];
+      const { server: second } = await startServer(site, again, { env, timeoutMs });
+      const { status, stderr } = await second.ended;
+      expect({ status, stderr: status === 0 ? "" : stderr }).toEqual({ status: 0, stderr: "" });
+      expect((await Promise.all(clients.map(({ ended }) => ended))).map((client) => client.status)).toEqual([0, 0]);
+      expect(await outcome(place)).toEqual(once);
+    },
+    timeoutMs,
+  );
+
+  test(
+    "a run on one machine is killed, and goes on when it is started again",
+    async () => {
+      await using place = await openPlace();
+      const { site, env } = place;
+      const first = site.start(["hsx", "tasks.in", "-N4", "--initdb"], { env, timeoutMs });
+      await started(place, tasks / 5, first);
+      first.kill("SIGKILL");
+      await first.ended;
+      await site.deserted();
+      const { status, stderr } = await site.hsx(["--restart", "-N4"], { env, timeoutMs });
+      expect({ status, stderr: status === 0 ? "" : stderr }).toEqual({ status: 0, stderr: "" });
+      const { again, ...rest } = (await outcome(place)) as { recorded: string; ran: number; again: number };
+      expect(rest).toEqual({ recorded: all, ran: tasks });
+      // Only what ran, or had just ended, when it was killed runs anew.
+      expect(again).toBeLessThan(20);
+    },
+    timeoutMs,
+  );
+});
