@@ -75,7 +75,7 @@ describe.skipIf(noPostgres !== null)(`PostgreSQL in trouble${noPostgres === null
       const { status, stderr } = await run.ended;
       expect({ status, stderr: status === 0 ? "" : stderr }).toEqual({ status: 0, stderr: "" });
       expect(await outcome(place)).toEqual(once);
-    expect(warned(run)).toEqual({ trouble: 1, back: 1 });
+      expect(warned(run)).toEqual({ trouble: 1, back: 1 });
     },
     timeoutMs,
   );

@@ -10,8 +10,9 @@
 import { existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import type { ConnectionOptions } from "node:tls";
-import { configurationError } from "../../base/errors.ts";
+import { isIP } from "node:net";
+import { checkServerIdentity, type ConnectionOptions, createSecureContext } from "node:tls";
+import { configurationError, messageOf } from "../../base/errors.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -172,6 +173,14 @@ function tlsOf(host: string, mode: string | null, files: Files): Tls {
     ...(sslcert === undefined ? {} : { cert: read("sslcert", sslcert) }),
     ...(sslkey === undefined ? {} : { key: read("sslkey", sslkey) }),
   };
+  try {
+    createSecureContext(own);
+  } catch (error) {
+    throw configurationError(
+      "data",
+      `the files of sslrootcert, sslcert and sslkey cannot be used (${messageOf(error)})`,
+    );
+  }
   const effective = mode ?? (sslrootcert === "system" ? "verify-full" : "prefer");
   switch (effective) {
     case "disable":
@@ -187,7 +196,10 @@ function tlsOf(host: string, mode: string | null, files: Files): Tls {
     case "verify-ca":
       return { ...own, rejectUnauthorized: true, checkServerIdentity: () => undefined };
     case "verify-full":
-      return { ...own, rejectUnauthorized: true, servername: host };
+      // An address is no name that could be asked for, but a certificate may be for one.
+      return isIP(host) === 0
+        ? { ...own, rejectUnauthorized: true, servername: host }
+        : { ...own, rejectUnauthorized: true, checkServerIdentity: (_, found) => checkServerIdentity(host, found) };
     default:
       throw configurationError(
         "data",
