@@ -8,7 +8,7 @@
 import { unreachable } from "../base/assert.ts";
 import type { Recall } from "../store/store.ts";
 import type { ClaimedTask } from "../task/task.ts";
-import type { ServerMessage } from "../wire/message.ts";
+import type { Lease, ServerMessage } from "../wire/message.ts";
 import { note, type ServerEffect } from "./effects.ts";
 import { type ClientEntry, giveBack, letGo, lookAgain, type ServerState } from "./state.ts";
 
@@ -101,14 +101,23 @@ export function takeRecalls(state: ServerState, list: readonly Recall[], effects
   if (counts.stopped > 0) note(effects, "debug", () => `Stopping ${counts.stopped} tasks`);
 }
 
-/** A client that is just coming (back) brings some of them: the store may have handed them over, or will. */
+/**
+ * What clients say of these tasks from now on does not count: a client that is just coming (back) brings some, which the store may have handed over, or
+ * will; of others the outcome is on its way to the store, and comes once more if its client has not heard that.
+ */
 function dropBrought(state: ServerState, kinds: ReadonlyMap<string, Recall["kind"]>): void {
-  for (const { registration, dropped } of state.clients.values()) {
-    if (registration === null) continue;
-    for (const { id, lease } of [...registration.running, ...registration.finished]) {
-      const kind = kinds.get(id);
-      if (kind === "cancelled" || kind === "reverted" || kind === "deleted") dropped.add(`${id} ${lease}`);
-    }
+  const drop = ({ dropped }: ClientEntry, { id, lease }: Lease): void => {
+    const kind = kinds.get(id);
+    if (kind === "cancelled" || kind === "reverted" || kind === "deleted") dropped.add(`${id} ${lease}`);
+  };
+  for (const client of state.clients.values()) {
+    const { registration } = client;
+    if (registration !== null)
+      for (const each of [...registration.running, ...registration.finished]) drop(client, each);
+  }
+  for (const { clientId, outcome } of [...(state.settling ?? []), ...state.outbox.completed]) {
+    const client = state.clients.get(clientId);
+    if (client !== undefined) drop(client, outcome);
   }
 }
 

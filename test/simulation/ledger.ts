@@ -227,9 +227,11 @@ export function ledger(model: Model): Ledger {
             see("client evicted");
             assert(justified(effect.clientId, now), `${effect.clientId} is declared lost only when it is`);
             lose(effect.clientId, serverId);
+          } else if (impatient) lose(effect.clientId, serverId);
+          if (effect.evicted || impatient) {
             const presence = presences.get(effect.clientId);
             if (presence !== undefined) presence.lost = true;
-          } else if (impatient) lose(effect.clientId, serverId);
+          }
           for (const each of grantsOf.get(effect.clientId) ?? []) if (each.serverId === serverId) each.forgotten = true;
           return;
         case "commit":

@@ -241,6 +241,19 @@ describe("a client that was away meanwhile", () => {
     }
   });
 
+  test("says again, before it hears of it, what was taken back on its way to the store: for nothing", () => {
+    const bench = open(["a"], 1);
+    const old = bench.lease("a");
+    bench.results(outcome(old));
+    bench.on({ kind: "disconnected", clientId: "a", error: null });
+    const asked = bench.hello([], [old]);
+    bench.results(outcome(old));
+    bench.recalled("reverted", "a");
+    bench.registered(asked?.number);
+    bench.committed("a");
+    expect(bench.find("commit")?.commit).toMatchObject({ completed: [], recalled: [1] });
+  });
+
   test("may bring back what it had taken to another server", () => {
     const bench = open(["a"], 1);
     const own = bench.lease("a");
