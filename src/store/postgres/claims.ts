@@ -10,16 +10,14 @@ import type { ClaimedTask } from "../../task/task.ts";
 import type { AdoptRequest, Claim, ClaimRequest, Scope } from "../store.ts";
 import { instantText, type Query } from "./connection.ts";
 import { claimColumns, claimedTask } from "./row.ts";
-import { finalFailure } from "./schema.ts";
-
-const waiting = "schedule_time is null and completion_time is null";
-const held = "schedule_time is not null and completion_time is null";
+import { finalFailure, held, waiting } from "./schema.ts";
 
 /** Submissions with waiting tasks, from one to the next; $1: those that are left out. */
 const freeSubmissions = `with recursive hop as (
-    (select submit_id from task where ${waiting} order by submit_id limit 1)
+    (select submit_id from task where ${waiting.ofSubmission} order by submit_id limit 1)
     union all
-    select (select task.submit_id from task where ${waiting} and task.submit_id > hop.submit_id order by submit_id limit 1)
+    select (select task.submit_id from task where ${waiting.ofSubmission} and task.submit_id > hop.submit_id
+      order by submit_id limit 1)
     from hop where hop.submit_id is not null
   ), free as materialized (select submit_id from hop where submit_id is not null and submit_id <> all ($1::uuid[]))`;
 
@@ -28,6 +26,10 @@ function within(scope: Scope, reserved: readonly string[]): { readonly sql: stri
   if (scope.kind === "submission") return { sql: "submit_id = $1::uuid", value: scope.id };
   if (reserved.length === 0) return { sql: "$1::uuid is null", value: null };
   return { sql: "submit_id <> all ($1::uuid[])", value: reserved };
+}
+
+function waitingIn(scope: Scope): string {
+  return scope.kind === "submission" ? waiting.ofSubmission : waiting.ofAll;
 }
 
 /** Submissions of live servers other than `except` that keep them for themselves. */
@@ -52,12 +54,14 @@ async function nextGroup(
   if (scope.kind === "all" && reserved.length > 0) {
     return ask(
       `${freeSubmissions} select min(first."group"), ${news} from free cross join lateral (
-         select "group" from task where ${waiting} and task.submit_id = free.submit_id order by "group" limit 1) as first`,
+         select "group" from task where ${waiting.ofSubmission} and task.submit_id = free.submit_id
+         order by "group" limit 1) as first`,
       reserved,
     );
   }
   const { sql, value } = within(scope, reserved);
-  return ask(`select (select "group" from task where ${waiting} and ${sql} order by "group" limit 1), ${news}`, value);
+  const waits = waitingIn(scope);
+  return ask(`select (select "group" from task where ${waits} and ${sql} order by "group" limit 1), ${news}`, value);
 }
 
 /** The lowest group in scope of which some server holds tasks. */
@@ -85,7 +89,7 @@ async function countHeld(
 export async function countUnfinished(query: Query, scope: Scope, reserved: readonly string[]): Promise<number> {
   const { sql, value } = within(scope, reserved);
   const [row] = await query(
-    `select (select count(*) from task where ${waiting} and ${sql}) + (select count(*) from task where ${held} and ${sql})`,
+    `select (select count(*) from task where ${waitingIn(scope)} and ${sql}) + (select count(*) from task where ${held} and ${sql})`,
     [value],
   );
   return Number(row?.[0]);
@@ -149,7 +153,7 @@ export async function take(
   const lock = "limit $6 for update skip locked";
   const found: ClaimedTask[] = [];
   if (eager) {
-    const retries = `picked as materialized (select id from task where ${waiting} and attempt > 1 and ${sql} and "group" = $2
+    const retries = `picked as materialized (select id from task where ${waiting.again} and ${sql} and "group" = $2
       and ${settled} order by submit_time, id ${lock})`;
     found.push(...(await claimOf(retries, limit)));
     if (found.length >= limit) return found;
@@ -157,15 +161,15 @@ export async function take(
   if (scope.kind === "all" && reserved.length > 0) {
     const pairs = `${freeSubmissions.replace("with ", "")}, best as materialized (
         select few.id from free cross join lateral (
-          select id, submit_time from task where ${waiting} and task.submit_id = free.submit_id and "group" = $2
+          select id, submit_time from task where ${waiting.ofSubmission} and task.submit_id = free.submit_id and "group" = $2
           order by submit_time, id limit $6) as few
         order by few.submit_time, few.id limit $6
-      ), picked as materialized (select id from task where ${waiting} and id in (select id from best)
+      ), picked as materialized (select id from task where ${waiting.asIs} and id = any (array(select id from best))
         and ${settled} for update skip locked)`;
     found.push(...(await claimOf(pairs, limit - found.length)));
     return found;
   }
-  const plain = `picked as materialized (select id from task where ${waiting} and ${sql} and "group" = $2
+  const plain = `picked as materialized (select id from task where ${waitingIn(scope)} and ${sql} and "group" = $2
     and ${settled} order by submit_time, id ${lock})`;
   found.push(...(await claimOf(plain, limit - found.length)));
   return found;

@@ -40,6 +40,8 @@ export interface PostgresOptions {
   readonly clock: Clock;
   /** Told each statement as it runs. */
   readonly echo: ((sql: string) => void) | null;
+  /** Statements are planned for tables that grow to any size, whatever is known of them when they are prepared. */
+  readonly steady?: boolean;
 }
 
 /** Claims, commits, insertions and heartbeats of a server, side by side. */
@@ -49,8 +51,14 @@ const idleSeconds = 60;
 /** Pause before listening is tried again, milliseconds. */
 const listenAgainMs = 1000;
 
-/** What a connection that went silent has locked is free again after a while. That is not among the parameters of the connection: poolers refuse those. */
-const begin = "begin; set local idle_in_transaction_session_timeout = '60s'";
+/**
+ * Said first; not among the parameters of the connection, where poolers refuse it. What a connection that went silent has locked is free again after a
+ * while. Without the others a server that began with an empty table would read all of it for each claim when it has grown, until PostgreSQL has
+ * counted again; compiling takes longer than any statement.
+ */
+const greeting = "set idle_in_transaction_session_timeout = '60s'; set jit = off";
+const steadily =
+  "set enable_seqscan = off; set enable_bitmapscan = off; set enable_hashjoin = off; set enable_mergejoin = off";
 
 /** `host:5432/name`. */
 export function placeOf({ host, port, database }: PostgresTarget): string {
@@ -58,10 +66,12 @@ export function placeOf({ host, port, database }: PostgresTarget): string {
 }
 
 /** Throws UserError when there is no way in. */
-export async function openPostgres({ target, clock, echo }: PostgresOptions): Promise<PostgresConnection> {
+export async function openPostgres(options: PostgresOptions): Promise<PostgresConnection> {
+  const { target, clock, echo } = options;
   const { host, port, database, user, password, schema, tls, parameters } = target;
   const place = placeOf(target);
-  const options = {
+  const hello = options.steady === true ? `${greeting}; ${steadily}` : greeting;
+  const way = {
     host,
     port,
     database,
@@ -89,7 +99,7 @@ export async function openPostgres({ target, clock, echo }: PostgresOptions): Pr
   const path = host.startsWith("/") ? `${host}/.s.PGSQL.${port}` : null;
   const address = { host, port, path, connectSeconds: target.connectSeconds };
   const driver = (more: object): Driver =>
-    postgres({ ...options, ...more, socket: onlyConnection(address, clock) } as unknown as Options) as Driver;
+    postgres({ ...way, ...more, socket: onlyConnection(address, clock) } as unknown as Options) as Driver;
   const pool = newPool(poolSize, (onClose) => driver({ onclose: onClose }), clock);
   let closed = false;
 
@@ -116,9 +126,21 @@ export async function openPostgres({ target, clock, echo }: PostgresOptions): Pr
       }
     };
 
+  function use<T>(work: (client: Client) => Promise<T>): Promise<T> {
+    return pool.use(async (client) => {
+      if (!greeted.has(client)) await say(client, hello);
+      greeted.add(client);
+      return work(client);
+    });
+  }
+  const greeted = new WeakSet<Client>();
+
   try {
     // Everything that is wrong with the way in shows here.
-    await pool.use(({ driver }) => driver.unsafe("select 1"));
+    await pool.use(async (client) => {
+      await client.driver.unsafe(hello);
+      greeted.add(client);
+    });
   } catch (error) {
     await pool.close();
     throw openFailure(error, place, typeof tls === "object");
@@ -171,15 +193,15 @@ export async function openPostgres({ target, clock, echo }: PostgresOptions): Pr
     title: `postgresql (${place})`,
     place,
     schema,
-    query: (sql, values) => pool.use((client) => asking(client)(sql, values)),
+    query: (sql, values) => use((client) => asking(client)(sql, values)),
     script: (sql) =>
-      pool.use(async (client) => {
+      use(async (client) => {
         echo?.(sql);
         await say(client, sql);
       }),
     transaction: (work) =>
-      pool.use(async (client) => {
-        await say(client, begin);
+      use(async (client) => {
+        await say(client, "begin");
         let answer: Awaited<ReturnType<typeof work>>;
         try {
           answer = await work(asking(client));
@@ -196,10 +218,12 @@ export async function openPostgres({ target, clock, echo }: PostgresOptions): Pr
       // Lent for as long as it is read.
       const over = Promise.withResolvers<void>();
       const lent = Promise.withResolvers<Client>();
-      const using = pool.use((client) => {
+      const using = use((client) => {
         lent.resolve(client);
         return over.promise;
       });
+      // There may be no way in.
+      using.catch(lent.reject);
       const client = await lent.promise;
       echo?.(sql);
       try {

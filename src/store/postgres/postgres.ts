@@ -18,7 +18,7 @@ import { instantText, openPostgres, type Query, type Row } from "./connection.ts
 import { newDoubts } from "./doubts.ts";
 import { wasInTheWay } from "./failure.ts";
 import { insertRows, insertValues } from "./row.ts";
-import { finalFailure, prepareTables } from "./schema.ts";
+import { finalFailure, held, prepareTables, waiting } from "./schema.ts";
 import type { PostgresTarget } from "./settings.ts";
 
 export interface PostgresStoreOptions {
@@ -47,7 +47,7 @@ type News = "tasks" | "recall";
 /** Throws UserError when there is no way in, or there are no tables. */
 export async function openPostgresStore(options: PostgresStoreOptions): Promise<DatabaseStore> {
   const { clock } = options;
-  const connection = await openPostgres(options);
+  const connection = await openPostgres({ ...options, steady: true });
   const { query } = connection;
   let created: boolean;
   try {
@@ -198,14 +198,14 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
 
   /** Gives back held rows that match, a transaction for each chunk. */
   async function release(condition: string, values: readonly unknown[]): Promise<number> {
-    const held = `schedule_time is not null and completion_time is null and ${condition}`;
+    const chosen = `${held} and ${condition}`;
     let count = 0;
     for (;;) {
       // The condition is there twice: it must still hold when a row that others changed comes free.
       const rows = await inTurn(() =>
         query(
-          `with few as materialized (select id from task where ${held} limit ${chunk}),
-             freed as (update task set ${clear} where ${held} and id in (select id from few) returning id)
+          `with few as materialized (select id from task where ${chosen} limit ${chunk}),
+             freed as (update task set ${clear} where ${chosen} and id = any (array(select id from few)) returning id)
            select (select count(*) from few), (select count(*) from freed)`,
           values,
         ),
@@ -222,10 +222,8 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
       group: Number(task[0]),
       reason: `most recently scheduled task: ${String(task[1])}`,
     });
-    const [held] = await query(
-      `select "group", id from task where schedule_time is not null and completion_time is null order by schedule_time desc limit 1`,
-    );
-    if (held !== undefined) return latest(held);
+    const [running] = await query(`select "group", id from task where ${held} order by schedule_time desc limit 1`);
+    if (running !== undefined) return latest(running);
     const [any] = await query("select 1 from task limit 1");
     if (any === undefined) return { group: 0, reason: "no tasks submitted" };
     let [known] = await query('select "group", task_id from schedule where one = 1');
@@ -240,9 +238,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
       );
     }
     if (typeof known?.[0] === "number") return latest(known);
-    const [first] = await query(
-      `select "group" from task where schedule_time is null and completion_time is null order by "group" limit 1`,
-    );
+    const [first] = await query(`select "group" from task where ${waiting.ofAll} order by "group" limit 1`);
     return { group: Number(first?.[0] ?? 0), reason: "no tasks scheduled - defaulting to earliest group" };
   }
 

@@ -136,6 +136,19 @@ $do$`;
 
 export const finalFailure = "not retried and exit_status is not null and exit_status <> 0 and exit_status <> -1";
 
+/**
+ * Tasks that wait, by the index that a question is to use. Each says the same, in words of its own: PostgreSQL takes an index only for who uses its words.
+ * Left to itself it takes any of them before it has statistics, or while these tell of an empty table, and then reads a million rows for one.
+ */
+export const waiting = {
+  ofSubmission: "coalesce(schedule_time, completion_time) is null",
+  ofAll: "coalesce(completion_time, schedule_time) is null",
+  again: "attempt > 1 and schedule_time is null and completion_time is null",
+  /** For who knows the rows by their ids. */
+  asIs: "num_nonnulls(schedule_time, completion_time) = 0",
+} as const;
+export const held = "schedule_time is not null and completion_time is null";
+
 /** Name, and the statement that makes it. */
 const additions: readonly (readonly [name: string, statement: string])[] = [
   [
@@ -196,26 +209,15 @@ const additions: readonly (readonly [name: string, statement: string])[] = [
   // Unfinished tasks, partial, so that their size follows the tasks to do, not the tasks done. Waiting ones in the order in which they are claimed.
   [
     "task_waiting_submission",
-    `create index task_waiting_submission on task (submit_id, "group", submit_time, id)
-      where schedule_time is null and completion_time is null`,
+    `create index task_waiting_submission on task (submit_id, "group", submit_time, id) where ${waiting.ofSubmission}`,
   ],
-  [
-    "task_waiting_group",
-    `create index task_waiting_group on task ("group", submit_time, id) where schedule_time is null and completion_time is null`,
-  ],
+  ["task_waiting_group", `create index task_waiting_group on task ("group", submit_time, id) where ${waiting.ofAll}`],
   // What servers hold: few rows, so one index serves the questions by group, by submission and by server.
-  [
-    "task_held",
-    `create index task_held on task ("group", submit_id, server_id) where schedule_time is not null and completion_time is null`,
-  ],
+  ["task_held", `create index task_held on task ("group", submit_id, server_id) where ${held}`],
   // Failures that were not tried again: what decides whether the next group may start. Costs successful tasks nothing.
   ["task_failed", `create index task_failed on task ("group", submit_id, attempt) where ${finalFailure}`],
   // Next attempts that wait, for servers that take them first. Costs first attempts nothing.
-  [
-    "task_waiting_retry",
-    `create index task_waiting_retry on task ("group", submit_id)
-      where attempt > 1 and schedule_time is null and completion_time is null`,
-  ],
+  ["task_waiting_retry", `create index task_waiting_retry on task ("group", submit_time, id) where ${waiting.again}`],
   // For people who search: the order in which tasks are listed, by how they ended; tags of those that have any; how many there are.
   ...searchIndices("task"),
   ["tally", tally],
