@@ -42,7 +42,7 @@ const handlers: Bun.SocketHandler<End> = {
 
 const readyForQuery = "Z".charCodeAt(0);
 /** ParseComplete, ParameterDescription, RowDescription, NoData: after these more is asked before anything is done. */
-const preliminary = [..."1tTn"].map((letter) => letter.charCodeAt(0));
+const preliminary = Array.from("1tTn", (letter) => letter.charCodeAt(0));
 const headBytes = 5;
 
 /** No connection may be encrypted. */
@@ -108,7 +108,10 @@ export function startAnswers(target: number): Answers {
     const data = { came: answered, closed: finish, unsent: Buffer.alloc(0) };
     Bun.connect<End>({ hostname: "127.0.0.1", port: target, socket: handlers, data }).then((socket) => {
       server = socket;
-      if (over) return void socket.terminate();
+      if (over) {
+        socket.terminate();
+        return;
+      }
       for (const bytes of waiting) send(socket, bytes);
     }, finish);
   }
