@@ -1,12 +1,27 @@
 /* The promises of a store, kept by a real PostgreSQL. A database for each test would take a tenth of a second: they share one, with a schema for each. */
-import { afterAll, beforeAll } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { systemClock } from "../../src/base/clock.ts";
-import { openPostgresStore } from "../../src/store/postgres/postgres.ts";
-import { postgresTarget } from "../../src/store/postgres/settings.ts";
-import { needs } from "../e2e/harness.ts";
+import { newId } from "../../src/base/ids.ts";
+import { openPostgres, type PostgresConnection } from "../../src/store/postgres/connection.ts";
+import { channelOf, openPostgresStore } from "../../src/store/postgres/postgres.ts";
+import { type PostgresTarget, postgresTarget } from "../../src/store/postgres/settings.ts";
+import type { Store } from "../../src/store/store.ts";
+import type { NewTask } from "../../src/task/task.ts";
+import { needs, until } from "../e2e/harness.ts";
 import { noPostgres, type Postgres, startPostgres } from "../systems/postgres.ts";
 import { adoptionConformance } from "./adoption.ts";
-import { type OpenedStore, storeConformance } from "./store.ts";
+import {
+  claimed,
+  completion,
+  ids,
+  makeCommit,
+  makeTasks,
+  type OpenedStore,
+  request,
+  serverId,
+  storeConformance,
+  t0,
+} from "./store.ts";
 
 let postgres: Postgres | null = null;
 let database = "";
@@ -14,24 +29,150 @@ let schemas = 0;
 
 beforeAll(async () => {
   if (noPostgres !== null) return;
-  postgres = await startPostgres();
+  postgres = await startPostgres({ settings: ["deadlock_timeout = '200ms'"] });
   database = await postgres.create();
 }, 60_000);
 afterAll(async () => {
   await postgres?.[Symbol.asyncDispose]();
 });
 
-async function open(): Promise<OpenedStore> {
-  const url = postgres!.url(database);
+function targetOf(schema: string): PostgresTarget {
   const none = { database: null, host: null, port: null, user: null, password: null, parameters: {} };
-  const target = postgresTarget({ ...none, url, schema: `s${++schemas}` }, {}, "nobody");
-  const store = await openPostgresStore({ target, clock: systemClock, echo: null, create: true });
+  return postgresTarget({ ...none, url: postgres!.url(database), schema }, {}, "nobody");
+}
+
+async function open(schema = `s${++schemas}`): Promise<OpenedStore> {
+  const store = await openPostgresStore({ target: targetOf(schema), clock: systemClock, echo: null, create: true });
   return { store, [Symbol.asyncDispose]: () => store.close() };
 }
 
+/** Somebody else at the same tables. */
+async function openDirect(): Promise<PostgresConnection & AsyncDisposable> {
+  const direct = await openPostgres({ target: targetOf(`s${schemas}`), clock: systemClock, echo: null });
+  return { ...direct, [Symbol.asyncDispose]: direct.close };
+}
+
+/** Waits until a statement waits for a row that `direct` has locked. */
+async function untilBlocked(direct: PostgresConnection): Promise<void> {
+  let blocked = false;
+  let asking: Promise<void> | null = null;
+  const ask = (): boolean => {
+    asking ??= direct
+      .query("select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'")
+      .then((rows) => {
+        blocked = rows.length > 0;
+        asking = null;
+      });
+    return blocked;
+  };
+  await until(ask, "a statement waits for a row");
+}
+
 if (noPostgres === null) {
-  storeConformance("postgresql", open);
-  adoptionConformance("postgresql", open);
+  storeConformance("postgresql", () => open());
+  adoptionConformance("postgresql", () => open());
+  describe("several at one PostgreSQL", beside);
 } else {
   needs([], noPostgres)("the store in PostgreSQL", async () => undefined);
+}
+
+function beside(): void {
+  test("servers that claim at the same time never get the same task, and together they get all", async () => {
+    await using first = await open();
+    const others = [first, ...(await Promise.all([1, 2, 3].map(() => open(`s${schemas}`))))];
+    const tasks = makeTasks(1500);
+    await first.store.insert(tasks);
+    const got = await Promise.all(
+      others.map(async ({ store }, n) => {
+        const own: string[] = [];
+        for (;;) {
+          const claim = await store.claim(request({ serverId: newId(), limit: 10 + n, at: t0 + own.length }));
+          if (claim.kind !== "claimed") return own;
+          own.push(...ids(claim.tasks));
+        }
+      }),
+    );
+    expect(got.flat().toSorted()).toEqual(ids(tasks).toSorted());
+    // Nobody waited for the others to have taken all.
+    for (const own of got) expect(own.length).toBeGreaterThan(0);
+    for (const other of others.slice(1)) await other[Symbol.asyncDispose]();
+  });
+
+  test("what is locked by somebody else is passed over, not waited for", async () => {
+    await using opened = await open();
+    await using direct = await openDirect();
+    const tasks = makeTasks(3);
+    await opened.store.insert(tasks);
+    await direct.transaction(async (query) => {
+      await query("select 1 from task where id = $1::uuid for update", [tasks[0]!.id]);
+      expect(ids(claimed(await opened.store.claim(request({ limit: 2 }))))).toEqual(ids(tasks.slice(1)));
+    });
+    expect(ids(claimed(await opened.store.claim(request())))).toEqual([tasks[0]!.id]);
+  });
+
+  test("an outcome that waited for its row while a person took the task back is refused", async () => {
+    await using opened = await open();
+    await using direct = await openDirect();
+    const { store } = opened;
+    const [taken, kept] = makeTasks(2) as [NewTask, NewTask];
+    await store.insert([taken, kept]);
+    await store.claim(request());
+    let committing: ReturnType<Store["commit"]> | null = null;
+    await direct.transaction(async (query) => {
+      await query("insert into recall (server_id, task_id, kind) values ($1::uuid, $2::uuid, 'reverted')", [
+        serverId,
+        taken.id,
+      ]);
+      await query("update task set server_id = null, server_host = null, schedule_time = null where id = $1::uuid", [
+        taken.id,
+      ]);
+      committing = store.commit(makeCommit({ completed: [completion(taken), completion(kept)] }));
+      await untilBlocked(direct);
+    });
+    expect(await committing!).toEqual({ refused: [taken.id] });
+    const recalled = (await store.recalls(serverId)).map(({ number }) => number);
+    await store.commit(makeCommit({ recalled }));
+    expect(ids(claimed(await store.claim(request())))).toEqual([taken.id]);
+  });
+
+  test("a commit that stands in the way of somebody else's change is done after it, without a word", async () => {
+    await using opened = await open();
+    await using direct = await openDirect();
+    const { store } = opened;
+    const [low, high] = makeTasks(2).toSorted((one, other) => (one.id < other.id ? -1 : 1)) as [NewTask, NewTask];
+    await store.insert([low, high]);
+    await store.claim(request());
+    const touch = "update task set tag = tag where id = $1::uuid";
+    let committing: ReturnType<Store["commit"]> | null = null;
+    await direct.transaction(async (query) => {
+      await query(touch, [high.id]);
+      committing = store.commit(makeCommit({ completed: [completion(low), completion(high)] }));
+      await untilBlocked(direct);
+      await query(touch, [low.id]);
+    });
+    expect(await committing!).toEqual({ refused: [] });
+  });
+
+  test("who listens hears of tasks and recalls of others, also after the connection was lost", async () => {
+    await using opened = await open();
+    await using other = await open(`s${schemas}`);
+    await using direct = await openDirect();
+    const heard = { tasks: 0, recalls: 0 };
+    opened.store.onInsert(() => heard.tasks++);
+    opened.store.onRecall(() => heard.recalls++);
+    // Whenever it begins to listen it looks at both.
+    await until(() => heard.tasks > 0, "it listens");
+    const before = heard.tasks;
+    await other.store.insert(makeTasks(1));
+    await until(() => heard.tasks > before, "the insertion is heard");
+    const lost = { ...heard };
+    await direct.query(
+      "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and query like 'listen%'",
+    );
+    await until(() => heard.tasks > lost.tasks && heard.recalls > lost.recalls, "it listens again");
+    const later = { ...heard };
+    await direct.query("select pg_notify($1, 'recall')", [channelOf(`s${schemas}`)]);
+    await until(() => heard.recalls > later.recalls, "the recall is heard");
+    expect(heard.tasks).toBe(later.tasks);
+  });
 }
