@@ -195,7 +195,10 @@ async function live({ open, proxy, direct }: Lane, cut: Cut): Promise<Lived> {
     store.onInsert(() => undefined);
     proxy.cut(cut);
     const lived = await day(store, direct);
-    return { outcome: await evening(direct, lived), wasCut: proxy.wasCut() };
+    const wasCut = proxy.wasCut();
+    // What the day did not come to is not for the next one.
+    proxy.cut({ ...cut, exchange: Infinity });
+    return { outcome: await evening(direct, lived), wasCut };
   } finally {
     await store.close();
   }
