@@ -219,6 +219,8 @@ export async function openPostgres(options: PostgresOptions): Promise<PostgresCo
       const over = Promise.withResolvers<void>();
       const lent = Promise.withResolvers<Client>();
       const using = use((client) => {
+        // Who reads it may rest.
+        client.turn = null;
         lent.resolve(client);
         return over.promise;
       });

@@ -6,7 +6,7 @@
 import { connect as dial, type Socket } from "node:net";
 import type postgres from "postgres";
 import { assert } from "../../base/assert.ts";
-import type { Clock } from "../../base/clock.ts";
+import type { Clock, Timer } from "../../base/clock.ts";
 
 export type Driver = postgres.Sql<Record<string, never>>;
 
@@ -14,10 +14,15 @@ export interface Client {
   readonly driver: Driver;
   /** What broke it; null: it works. */
   broken: unknown;
+  /** Which use of the pool has it; null: it may take as long as it likes. */
+  turn: number | null;
 }
 
 export interface Pool {
-  /** Waits for a connection that nobody uses, lends it to `work`, and takes it back. */
+  /**
+   * Waits for a connection that nobody uses, lends it to `work`, and takes it back. If that takes long and the server says nothing to others either, the
+   * connection is broken off.
+   */
   use<T>(work: (client: Client) => Promise<T>): Promise<T>;
   /** What is under way gets some time to end. */
   close(): Promise<void>;
@@ -25,6 +30,8 @@ export interface Pool {
 
 /** What is still under way gets this long when all is closed, milliseconds. */
 const closeMs = 5000;
+/** A network may lose a connection without a word, and TCP tells after a quarter of an hour: this long, milliseconds, is nothing but waited for. */
+const silentMs = 20_000;
 /** Saying good-bye to the server, seconds; it takes a millisecond. */
 const endSeconds = 1;
 
@@ -34,6 +41,9 @@ export function newPool(size: number, open: (onClose: () => void) => Driver, clo
   const lent = new Set<Client>();
   const queue: ((client: Client) => void)[] = [];
   let settled: (() => void) | null = null;
+  let turns = 0;
+  let watch: Timer | null = null;
+  let asking = false;
 
   function opened(): Client {
     let client: Client | null = null;
@@ -45,7 +55,7 @@ export function newPool(size: number, open: (onClose: () => void) => Driver, clo
       free.splice(place, 1);
       void end(client, 0);
     });
-    client = { driver, broken: null };
+    client = { driver, broken: null, turn: null };
     return client;
   }
 
@@ -55,8 +65,52 @@ export function newPool(size: number, open: (onClose: () => void) => Driver, clo
     return client;
   }
 
+  function watchOver(): void {
+    if (watch !== null || asking || lent.size === 0) return;
+    const last = turns;
+    watch = clock.after(silentMs, () => {
+      watch = null;
+      breakSilence(last).then(watchOver, watchOver);
+    });
+  }
+
+  /** Uses that began before turn `last` ended have taken long: has the server anything to say? */
+  async function breakSilence(last: number): Promise<void> {
+    const waiting = [...lent].filter(({ turn }) => turn !== null && turn <= last);
+    if (waiting.length === 0) return;
+    asking = true;
+    const speaks = await answers();
+    asking = false;
+    if (speaks) return;
+    for (const client of waiting) {
+      if (client.turn === null || client.turn > last) continue;
+      client.broken ??= lostError("no answer", "CONNECT_TIMEOUT");
+      void end(client, 0);
+    }
+  }
+
+  /** Whether somebody new gets an answer; a refusal is one. */
+  async function answers(): Promise<boolean> {
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const probe = opened();
+    const late = clock.after(silentMs, () => resolve(false));
+    probe.driver.unsafe("select 1").then(
+      () => resolve(true),
+      (error: unknown) => resolve(error instanceof Error && error.name === "PostgresError"),
+    );
+    const answer = await promise;
+    late.cancel();
+    void end(probe, 0);
+    return answer;
+  }
+
   function giveBack(client: Client): void {
+    client.turn = null;
     lent.delete(client);
+    if (lent.size === 0) {
+      watch?.cancel();
+      watch = null;
+    }
     if (client.broken === null) free.push(client);
     else void end(client, 0);
     const next = queue.shift();
@@ -75,6 +129,8 @@ export function newPool(size: number, open: (onClose: () => void) => Driver, clo
   return {
     async use(work) {
       const client = lend() ?? (await new Promise<Client>((resolve) => queue.push(resolve)));
+      client.turn = ++turns;
+      watchOver();
       try {
         return await work(client);
       } finally {
