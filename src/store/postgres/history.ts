@@ -4,16 +4,21 @@ import { openPostgres, type PostgresConnection, type PostgresOptions } from "./c
 import { postgresEdits } from "./edits.ts";
 import { postgresRecords, type RecordsOptions } from "./records.ts";
 import { prepareTables, requireTables } from "./schema.ts";
+import { surveyOf, surveyQuestion } from "./survey.ts";
 import { postgresUpkeep } from "./upkeep.ts";
 
 export async function openPostgresRecords(options: PostgresOptions & RecordsOptions): Promise<RecordStore> {
-  const connection = await openPostgres(options);
-  await prepared(connection, () => requireTables(connection));
-  return { title: connection.title, ...postgresRecords(connection, options), close: connection.close };
+  const connection = await openPostgres({ ...options, watched: true, question: surveyQuestion });
+  const { title, place, answer, close } = connection;
+  return prepared(connection, async () => {
+    const surveyed = surveyOf(answer);
+    requireTables(surveyed, place);
+    return { title, ...postgresRecords(connection, { ...options, surveyed }), close };
+  });
 }
 
 export async function openPostgresEdits(options: PostgresOptions): Promise<EditStore> {
-  const connection = await openPostgres(options);
+  const connection = await openPostgres({ ...options, watched: true });
   await prepared(connection, () => prepareTables(connection, false));
   const records = postgresRecords(connection, { ignorePartitions: true });
   return { title: connection.title, ...records, ...postgresEdits(connection), close: connection.close };
@@ -22,7 +27,7 @@ export async function openPostgresEdits(options: PostgresOptions): Promise<EditS
 export async function openPostgresUpkeep(
   options: PostgresOptions & { readonly create: boolean },
 ): Promise<UpkeepStore> {
-  const connection = await openPostgres(options);
+  const connection = await openPostgres({ ...options, watched: true });
   const created = await prepared(connection, () => prepareTables(connection, options.create));
   const { title, place, close } = connection;
   return { title, provider: "postgresql", place, created, ...postgresUpkeep(connection), close };

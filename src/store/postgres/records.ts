@@ -15,6 +15,7 @@ import { readTags } from "../tags.ts";
 import { type OpenPart, unionRecords } from "../union.ts";
 import { instantText, type PostgresConnection, type Row } from "./connection.ts";
 import { irregular, plainTag, statusClasses, tagHash, unusualTag } from "./schema.ts";
+import { partitionsOf, type Survey, survey } from "./survey.ts";
 import {
   aheadOf,
   beyond,
@@ -62,30 +63,24 @@ export interface PostgresRecords extends Records {
 
 export interface RecordsOptions {
   readonly ignorePartitions: boolean;
+  /** What was there a moment ago; saves the first questions. */
+  readonly surveyed?: Survey;
   /** Told each partition that is found. */
   readonly debug?: ((text: string) => void) | null;
 }
 
-/** `task_1`, `task_2`, ... that are like `task`, by number: finished tasks of former times, see upkeep.ts. */
-export async function partitionsOf(query: PostgresConnection["query"]): Promise<readonly string[]> {
-  const rows = await query(
-    `select relname from pg_class where relnamespace = (select oid from pg_namespace where nspname = current_schema()) and relkind = 'r' and relname ~ '^task_[1-9][0-9]{0,8}$'
-     and (select count(*) from pg_attribute where attrelid = pg_class.oid and attnum > 0 and not attisdropped and attname = any ($1::text[])) = $2::int
-     order by substr(relname, 6)::int`,
-    [taskFields, taskFields.length],
-  );
-  return rows.map(([name]) => String(name));
-}
-
 /** Of all tasks, archived ones too, unless they are to be ignored: what is current first, then what was archived, by number. */
-export function postgresRecords(connection: PostgresConnection, { ignorePartitions, debug }: RecordsOptions): Records {
-  const main = recordsOf(connection, "task");
+export function postgresRecords(connection: PostgresConnection, options: RecordsOptions): Records {
+  const { ignorePartitions, surveyed, debug } = options;
+  const main = recordsOf(connection, "task", surveyed);
   if (ignorePartitions) return main;
   const told = new Set<string>();
-  const partOf = (table: string): PostgresRecords => recordsOf(connection, table);
+  const partOf = (table: string): PostgresRecords => recordsOf(connection, table, surveyed);
+  let known = surveyed?.partitions ?? null;
 
   async function partitions(): Promise<readonly string[]> {
-    const tables = await partitionsOf(connection.query);
+    const tables = known ?? (await partitionsOf(connection.query));
+    known = null;
     for (const table of tables) {
       if (!told.has(table)) debug?.(`Attached database partition (${table} in ${connection.place})`);
       told.add(table);
@@ -180,30 +175,14 @@ async function* shown(
   }
 }
 
-/** Ends a statement within a second when whoever asked has gone (Ctrl-C); older servers only notice when they have something to say. */
-const watchClient = `select set_config('client_connection_check_interval', '1000', false)
-  where current_setting('server_version_num')::int >= 140000`;
-
 /** Of one table. */
-export function recordsOf(connection: PostgresConnection, table: string): PostgresRecords {
+export function recordsOf(connection: PostgresConnection, table: string, surveyed?: Survey): PostgresRecords {
   const { query } = connection;
   const ask = (statement: Statement): Promise<readonly Row[]> => query(statement.sql, statement.values);
 
-  /** Asked before everything else; statements that follow each other have the same connection. */
-  const indexNames = once(async () => {
-    await query(watchClient);
-    const rows = await query(
-      `select relname from pg_class join pg_index on indexrelid = pg_class.oid where indrelid = '${table}'::regclass`,
-    );
-    return new Set(rows.map(([name]) => String(name)));
-  });
-  const isTallied = once(async () => {
-    if (table !== "task") return false;
-    const [row] = await query(
-      "select count(*) from pg_trigger where tgrelid = 'task'::regclass and tgname in ('tally_insert', 'tally_update', 'tally_delete') and tgenabled = 'O'",
-    );
-    return row?.[0] === 3;
-  });
+  const look = once(async () => (surveyed?.indices.has(table) === true ? surveyed : survey(query)));
+  const indexNames = async (): Promise<ReadonlySet<string>> => (await look()).indices.get(table) ?? new Set();
+  const isTallied = async (): Promise<boolean> => table === "task" && (await look()).tallied;
 
   const isIndexed = async (): Promise<boolean> => {
     const names = await indexNames();
@@ -391,7 +370,6 @@ export function recordsOf(connection: PostgresConnection, table: string): Postgr
     async count(selection) {
       const { limit } = selection;
       if (limit !== null && limit <= 0) return 0;
-      await indexNames();
       const conditions = await withImplied(selection.where);
       const values: unknown[] = [];
       const where = whereOf(conditions, bindTo(values));

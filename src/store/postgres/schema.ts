@@ -9,6 +9,7 @@ import { runtimeError } from "../../base/errors.ts";
 import { taskFields } from "../../task/task.ts";
 import type { PostgresConnection, Query } from "./connection.ts";
 import { databaseError } from "./failure.ts";
+import { type Survey, survey } from "./survey.ts";
 
 const taskTable = `create table task (
   id UUID NOT NULL PRIMARY KEY,
@@ -234,15 +235,9 @@ async function present(query: Query): Promise<Set<string>> {
   return new Set(rows.map(([name]) => String(name)));
 }
 
-async function checkTaskTable(query: Query, place: string): Promise<boolean> {
-  // information_schema would take 5 ms.
-  const rows = await query(
-    `select attname from pg_attribute where attnum > 0 and not attisdropped and attrelid = (
-       select pg_class.oid from pg_class join pg_namespace on pg_namespace.oid = relnamespace
-       where relname = 'task' and nspname = current_schema())`,
-  );
-  if (rows.length === 0) return false;
-  const columns = new Set(rows.map(([name]) => String(name)));
+/** Whether there is a table of tasks; throws UserError for one that is not ours. */
+function isTaskTable({ columns }: Survey, place: string): boolean {
+  if (columns === null) return false;
   const missing = taskFields.find((name) => !columns.has(name));
   if (missing === undefined) return true;
   throw databaseError(
@@ -254,7 +249,7 @@ async function checkTaskTable(query: Query, place: string): Promise<boolean> {
 export async function prepareTables(connection: PostgresConnection, create: boolean): Promise<boolean> {
   const { query, place, schema } = connection;
   const [where] = await query("select current_schema()");
-  const exists = await checkTaskTable(query, place);
+  const exists = isTaskTable(await survey(query), place);
   if (!exists && !create) throw uninitialized();
   if (exists) {
     const names = await present(query);
@@ -264,7 +259,7 @@ export async function prepareTables(connection: PostgresConnection, create: bool
     await within(creating);
     if ((where?.[0] ?? null) === null && schema !== null)
       await within(`create schema if not exists "${schema.replaceAll('"', '""')}"`);
-    const created = !(await checkTaskTable(within, place));
+    const created = !isTaskTable(await survey(within), place);
     if (created) await within(taskTable);
     const names = await present(within);
     for (const [name, statement] of additions) if (!names.has(name)) await within(statement);
@@ -274,8 +269,8 @@ export async function prepareTables(connection: PostgresConnection, create: bool
 }
 
 /** For who only looks: throws UserError when there is nothing to look at. */
-export async function requireTables(connection: PostgresConnection): Promise<void> {
-  if (!(await checkTaskTable(connection.query, connection.place))) throw uninitialized();
+export function requireTables(surveyed: Survey, place: string): void {
+  if (!isTaskTable(surveyed, place)) throw uninitialized();
 }
 
 /** Drops all tasks and clients; what else there is stays. */

@@ -11,8 +11,9 @@ import { taskFields } from "../../task/task.ts";
 import type { Upkeep } from "../store.ts";
 import { type PostgresConnection, type Query, quoteIdentifier } from "./connection.ts";
 import { databaseError } from "./failure.ts";
-import { partitionsOf, recordsOf } from "./records.ts";
+import { recordsOf } from "./records.ts";
 import { plainTag, recount, searchIndices, statusClasses, truncateTables } from "./schema.ts";
+import { partitionsOf } from "./survey.ts";
 import { beyond, type Place, placeOf, upTo } from "./walk.ts";
 import { type Bind, column } from "./where.ts";
 
