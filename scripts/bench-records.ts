@@ -8,8 +8,9 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { systemClock } from "../src/base/clock.ts";
 import { newId } from "../src/base/ids.ts";
-import type { DatabaseStore } from "../src/store/open.ts";
-import type { ClaimedTask, NewTask } from "../src/task/task.ts";
+import type { DatabaseStore, RecordStore } from "../src/store/open.ts";
+import { parseCondition } from "../src/task/filter.ts";
+import { type ClaimedTask, type NewTask, taskFields } from "../src/task/task.ts";
 import { measure, median, megabytes, milliseconds, table } from "./bench-measure.ts";
 import { environment, hs } from "./bench-server.ts";
 import { type Benches, postgresBenches, sqliteBenches } from "./bench-tables.ts";
@@ -215,6 +216,37 @@ async function repeated(question: Question, env: Record<string, string | undefin
   }
 }
 
+/** What is left of a search without the start of a program and the way into the database: the first one of each connection, the median. */
+async function searched(
+  benches: Benches,
+  search: (records: RecordStore) => Promise<number>,
+  answer: number,
+): Promise<string> {
+  const times: number[] = [];
+  for (let i = 0; i <= rounds; i++) {
+    const records = await benches.large.records();
+    const startedAt = performance.now();
+    const found = await search(records);
+    times.push(seconds(startedAt));
+    await records.close();
+    if (found !== answer) throw new Error(`${found} of ${answer}`);
+  }
+  return milliseconds(median(times.slice(1)));
+}
+
+const everything = { where: [], orderBy: null, descending: false, limit: null } as const;
+
+async function countRemaining(records: RecordStore): Promise<number> {
+  return records.count({ ...everything, where: [parseCondition("exit_status == null")] });
+}
+
+async function latest(records: RecordStore): Promise<number> {
+  let rows = 0;
+  const selection = { ...everything, orderBy: "submit_time", descending: true, limit: 1 } as const;
+  for await (const _ of records.search({ ...selection, fields: taskFields })) rows++;
+  return rows;
+}
+
 interface Results {
   readonly title: string;
   readonly rates: readonly Rates[];
@@ -244,6 +276,8 @@ async function run(benches: Benches): Promise<Results> {
   rates.push(last);
   tasks += sampleTasks * rounds;
   const waits = new Map<string, string>();
+  waits.set("count of remaining tasks, by the store", await searched(benches, countRemaining, open));
+  waits.set("latest task, by the store", await searched(benches, latest, 1));
   for (const question of questions(tasks)) {
     waits.set(question.name, await repeated(question, env));
   }
@@ -315,7 +349,7 @@ try {
   const names = [...(results[0]?.waits.keys() ?? [])];
   console.log(
     table(
-      `${count(finished + open)} tasks and those of the samples, ${count(open)} of them open; start of the program included`,
+      `${count(finished + open)} tasks and those of the samples, ${count(open)} of them open; start of the program included, but for what the store is asked`,
       ["", ...results.map(({ title }) => title)],
       names.map((name) => [name, ...results.map(({ waits }) => waits.get(name) ?? "")]),
     ),

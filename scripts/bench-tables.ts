@@ -5,11 +5,13 @@
 import { Database } from "bun:sqlite";
 import { join } from "node:path";
 import { systemClock } from "../src/base/clock.ts";
-import { type DatabaseStore, openStore } from "../src/store/open.ts";
+import { type DatabaseStore, openRecords, openStore, type RecordStore } from "../src/store/open.ts";
 import { type Postgres, startPostgres } from "../test/systems/postgres.ts";
 
 export interface Bench extends AsyncDisposable {
   readonly store: DatabaseStore;
+  /** Opens it anew, as `hs list` does. */
+  readonly records: () => Promise<RecordStore>;
   /** What hs needs in its environment to use it. */
   readonly env: Readonly<Record<string, string>>;
   /** Adds `count` tasks after the `present` ones, ended or waiting. */
@@ -84,6 +86,7 @@ async function sqliteBench(file: string): Promise<Bench> {
     `strftime('%Y-%m-%d %H:%M:%f000', ${startedAt} + i * 0.01 + ${offset}, 'unixepoch', 'localtime')`;
   return {
     store,
+    records: () => openRecords(settings),
     env: { HYPERSHELL_DATABASE_FILE: file },
     fill: (present, count, ended) =>
       inChunks(present, count, async (from, to) => {
@@ -133,6 +136,7 @@ async function postgresBench(postgres: Postgres): Promise<Bench> {
     text.replace(/'(019a[^']*)'/g, "'$1'::uuid").replace(/(case i % 100 when[\s\S]* end)$/, "($1)::jsonb");
   return {
     store,
+    records: () => openRecords(where),
     env: postgres.env(name),
     fill: (present, count, ended) =>
       inChunks(present, count, async (from, to) => {
