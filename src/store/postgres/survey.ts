@@ -1,0 +1,65 @@
+/* What stands in a database that is only looked at: asked in one question, as each takes a millisecond. */
+import { taskFields } from "../../task/task.ts";
+import type { Query, Row } from "./connection.ts";
+
+/** The tables `task`, `task_1`, `task_2`, ... of the schema that statements look into first. */
+export interface Survey {
+  /** Columns of `task`; null: there is no such table. */
+  readonly columns: ReadonlySet<string> | null;
+  /** Tables like `task`, by number: finished tasks of former times, see upkeep.ts. */
+  readonly partitions: readonly string[];
+  /** Indices of each. */
+  readonly indices: ReadonlyMap<string, ReadonlySet<string>>;
+  /** Whether `task` is counted as it is written, see schema.ts. */
+  readonly tallied: boolean;
+}
+
+const schemaId = "(select oid from pg_namespace where nspname = current_schema())";
+const isPartition = "relkind = 'r' and relname ~ '^task_[1-9][0-9]{0,8}$'";
+
+/** information_schema would take 5 ms. */
+export const surveyQuestion = `select relname,
+    (select json_agg(attname) from pg_attribute where attrelid = held.oid and attnum > 0 and not attisdropped),
+    (select json_agg(each.relname) from pg_index join pg_class as each on indexrelid = each.oid where indrelid = held.oid),
+    (select json_agg(tgname) from pg_trigger where tgrelid = held.oid and tgenabled = 'O')
+  from pg_class as held where relnamespace = ${schemaId} and (relname = 'task' and relkind <> 'i' or ${isPartition})`;
+
+export function surveyOf(answer: readonly Row[]): Survey {
+  const found = answer.map(([name, columns, indices, triggers]) => ({
+    name: String(name),
+    columns: names(columns),
+    indices: names(indices),
+    triggers: names(triggers),
+  }));
+  const main = found.find(({ name }) => name === "task");
+  const partitions = found.filter(
+    ({ name, columns }) => name !== "task" && taskFields.every((each) => columns.has(each)),
+  );
+  return {
+    columns: main?.columns ?? null,
+    partitions: partitions.map(({ name }) => name).toSorted((one, other) => numberOf(one) - numberOf(other)),
+    indices: new Map(found.map(({ name, indices }) => [name, indices])),
+    tallied: ["tally_insert", "tally_update", "tally_delete"].every((each) => main?.triggers.has(each) === true),
+  };
+}
+
+export async function survey(query: Query): Promise<Survey> {
+  return surveyOf(await query(surveyQuestion));
+}
+
+/** As `partitions` of a survey, for who asks again and again. */
+export async function partitionsOf(query: Query): Promise<readonly string[]> {
+  const rows = await query(
+    `select relname from pg_class where relnamespace = ${schemaId} and ${isPartition}
+     and (select count(*) from pg_attribute where attrelid = pg_class.oid and attnum > 0 and not attisdropped and attname = any ($1::text[])) = $2::int
+     order by substr(relname, 6)::int`,
+    [taskFields, taskFields.length],
+  );
+  return rows.map(([name]) => String(name));
+}
+
+const numberOf = (partition: string): number => Number(partition.slice("task_".length));
+
+function names(json: unknown): ReadonlySet<string> {
+  return new Set(json === null ? [] : (JSON.parse(String(json)) as string[]));
+}
