@@ -318,7 +318,7 @@ export function instantText(ms: number): string {
 }
 
 /** `2026-11-22 07:07:22.761974+00`; null for what has no place on a calendar (`infinity`). */
-function parseInstant(text: string): number | null {
+export function parseInstant(text: string): number | null {
   const parts = /^(\d{4,})-(\d\d)-(\d\d)(?: (\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?(?:([+-])(\d\d)(?::?(\d\d))?)?)?$/.exec(
     text,
   );

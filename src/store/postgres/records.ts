@@ -13,7 +13,7 @@ import { parseId } from "../../base/ids.ts";
 import type { RecordQuery, Records, Selection, TaskRecord } from "../store.ts";
 import { readTags } from "../tags.ts";
 import { type OpenPart, unionRecords } from "../union.ts";
-import { instantText, type PostgresConnection, type Row } from "./connection.ts";
+import { instantText, parseInstant, type PostgresConnection, type Row } from "./connection.ts";
 import { irregular, plainTag, statusClasses, tagHash, unusualTag } from "./schema.ts";
 import { partitionsOf, type Survey, survey } from "./survey.ts";
 import {
@@ -21,11 +21,13 @@ import {
   beyond,
   bindTo,
   type Branches,
+  type Columns,
   columnsOf,
   pageOf,
   type Path,
   type Place,
   placeOf,
+  shownColumn,
   type Statement,
   statementOf,
 } from "./walk.ts";
@@ -245,7 +247,7 @@ export function recordsOf(connection: PostgresConnection, table: string, surveye
     const indexed = await isIndexed();
     const conditions = await withImplied(selection.where);
     const { tests, unique, ...where } = whereOf(conditions, () => "");
-    const shape: Shape = { conditions, fields, tested: [...fields, ...tests.map(({ field }) => field)] };
+    const shape: Shape = { conditions, fields, tested: tests.map(({ field }) => field) };
     if ((limit !== null && limit <= 0) || where.classes.length === 0) return;
     let left = limit ?? Number.POSITIVE_INFINITY;
     const found =
@@ -261,10 +263,8 @@ export function recordsOf(connection: PostgresConnection, table: string, surveye
     }
   }
 
-  interface Shape {
+  interface Shape extends Columns {
     readonly conditions: readonly Condition[];
-    readonly fields: readonly TaskField[];
-    readonly tested: readonly TaskField[];
   }
 
   /** By an order of its own, in one go. */
@@ -281,7 +281,7 @@ export function recordsOf(connection: PostgresConnection, table: string, surveye
         orderBy === null ? "" : `${orderOf(orderBy)} ${descending ? "desc nulls last" : "asc nulls first"}, `;
       const most = limit === null || !exact ? "" : ` limit ${bind(limit)}::bigint`;
       const inside = `${beyond(after, false, bind)} and ${where.sql}`;
-      return `select ${columnsOf(shape.tested)} from ${table} where ${inside} order by ${order}submit_time, id${most}`;
+      return `select ${columnsOf(shape)} from ${table} where ${inside} order by ${order}submit_time, id${most}`;
     });
     yield* connection.stream(sql, values, firstPage * 5);
   }
@@ -301,12 +301,12 @@ export function recordsOf(connection: PostgresConnection, table: string, surveye
     // Where every row matches, a page passes none by.
     const plain = shape.conditions.every((each) => isTime(each) || (branches.kind === "conditions" && covers(each)));
     const times = shape.conditions.filter(isTime);
-    const wanted = shape.tested.length === shape.fields.length;
+    const wanted = shape.tested.length === 0;
     let [page, stretch] = [firstPage, firstStretch];
     for (let place = after; ;) {
       const end: Place | null = plain ? null : await ahead(path, place, times, stretch);
       const size: number = wanted ? Math.min(page, left()) : page;
-      const rows = await ask(pageOf(path, [place, end], shape.conditions, shape.tested, size));
+      const rows = await ask(pageOf(path, [place, end], shape.conditions, shape, size));
       if (rows.length > 0) yield rows;
       page = Math.min(largestPage, page * 2);
       if (rows.length === size) {
@@ -404,7 +404,7 @@ export function recordsOf(connection: PostgresConnection, table: string, surveye
 
     async find(id) {
       if (parseId(id) === null) return null;
-      const names = taskFields.map(column).join(", ");
+      const names = taskFields.map(shownColumn).join(", ");
       const [row] = await query(`select ${names} from ${table} where id = $1::uuid`, [id]);
       if (row === undefined) return null;
       return Object.fromEntries(taskFields.map((field, i) => [field, displayOf(field)(row[i] ?? null)])) as TaskRecord;
@@ -480,7 +480,7 @@ function once<T>(work: () => Promise<T>): () => Promise<T> {
 function displayOf(field: TaskField): (cell: unknown) => Value {
   switch (kindOf(field)) {
     case "time":
-      return (cell) => (typeof cell === "number" ? displayInstant(cell) : null);
+      return (cell) => (cell === null ? null : displayTime(String(cell)));
     case "tag":
       return displayTags;
     default:
@@ -488,8 +488,17 @@ function displayOf(field: TaskField): (cell: unknown) => Value {
   }
 }
 
-/** As people see it: `2026-11-22 07:07:22.761974+00:00`; a fraction that is exactly zero is left out. */
-function displayInstant(ms: number): string {
+/**
+ * As people see it: `2026-11-22 07:07:22.761974+00:00`; a fraction that is exactly zero is left out. `time` as PostgreSQL writes it, without zeros at
+ * the end; null for what has no place on a calendar (`infinity`).
+ */
+function displayTime(time: string): string | null {
+  if (time.endsWith("+00")) {
+    const dot = time.indexOf(".");
+    return dot < 0 ? `${time}:00` : `${time.slice(0, -3).padEnd(dot + 7, "0")}+00:00`;
+  }
+  const ms = parseInstant(time);
+  if (ms === null) return null;
   const text = instantText(ms);
   const fraction = text.endsWith(".000000Z") ? "" : text.slice(19, -1);
   return `${text.slice(0, 10)} ${text.slice(11, 19)}${fraction}+00:00`;
