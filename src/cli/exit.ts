@@ -93,13 +93,19 @@ export function endingOf(thrown: unknown): Ending {
   return { status, logger: "", text: `${name}: ${messageOf(thrown)}`, kind: "bug" };
 }
 
-/** One line, whatever the message. */
+/** Longer messages quote something long: its middle is left out. */
+const longestLine = 2000;
+
+/** One line, whatever the message, that does nothing to a terminal. */
 export function oneLine(text: string): string {
-  return text
+  const line = text
     .split(/[\r\n]+/)
-    .map((line) => line.trim())
-    .filter((line) => line !== "")
-    .join(" - ");
+    .map((each) => each.trim())
+    .filter((each) => each !== "")
+    .join(" - ")
+    .replace(/(?!\t)\p{Cc}/gu, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}`);
+  if (line.length <= longestLine) return line;
+  return `${line.slice(0, longestLine / 2)} [...] ${line.slice(-longestLine / 4)}`;
 }
 
 /** Where the last words go. */

@@ -209,7 +209,7 @@ function refuseChoice(option: Option, text: string): never {
 function valueOf(option: Option, text: string): Value {
   switch (option.kind) {
     case "integer":
-      return parseInteger(text) ?? refuseValue(option, "int", text);
+      return parseInteger(text) ?? refuseInteger(option, text);
     case "float":
       return parseFloatText(text) ?? refuseValue(option, "float", text);
     case "size":
@@ -221,14 +221,22 @@ function valueOf(option: Option, text: string): Value {
   }
 }
 
+function refuseInteger(option: Option, text: string): never {
+  if (integerShape.test(text.trim()))
+    throw blame(option, `${quoted(text)} is too large (at most ${Number.MAX_SAFE_INTEGER})`);
+  return refuseValue(option, "int", text);
+}
+
 function refuseValue(option: Option, kind: string, text: string, hint?: string): never {
   throw blame(option, `invalid ${kind} value: ${quoted(text)}${hint === undefined ? "" : ` (${hint})`}`);
 }
 
+const integerShape = /^[-+]?\d+(_\d+)*$/;
+
 /** A decimal integer as Python's int() reads it: blanks around it, a sign, single underscores between digits. */
 export function parseInteger(text: string): number | null {
   const trimmed = text.trim();
-  if (!/^[-+]?\d+(_\d+)*$/.test(trimmed)) return null;
+  if (!integerShape.test(trimmed)) return null;
   const value = Number(trimmed.replaceAll("_", ""));
   return Number.isSafeInteger(value) ? value + 0 : null;
 }

@@ -106,6 +106,8 @@ const spec: CommandSpec = {
 /** What `hs update` needs of its surroundings, so that tests can hand it other ones. */
 export interface UpdatePorts {
   readonly open: () => Promise<EditStore>;
+  /** Whether a task that is not in the database was moved to a partition. */
+  readonly isArchived: (id: string) => Promise<boolean>;
   readonly prompt: PromptPorts;
   readonly log: Logger;
   readonly clock: Clock;
@@ -119,6 +121,15 @@ function portsOf(context: Context): UpdatePorts {
     async open() {
       const { openEdits } = await import("../store/open.ts");
       return openEdits(databaseSettings(context.config(), context.loggers("data")));
+    },
+    async isArchived(id) {
+      const { openHistory } = await import("./history.ts");
+      const history = await openHistory(context);
+      try {
+        return (await history.find(id)) !== null;
+      } finally {
+        await history.close();
+      }
     },
     prompt: openPrompt(context.env),
     log,
@@ -137,6 +148,9 @@ export async function update(parsed: Parsed, ports: UpdatePorts): Promise<number
     ports.log.info(`Updating ${store.title}`);
     const count = await store.count(selection);
     if (count === 0) {
+      const id = idOf(selection);
+      if (id !== null && (await store.find(id)) === null && (await ports.isArchived(id)))
+        ports.log.warning(archived(id));
       ports.log.info("0 tasks are affected - nothing to do");
       return exitStatus.success;
     }
@@ -162,12 +176,26 @@ async function updateOne(id: string, field: string, value: string, ports: Update
   try {
     const where: Condition[] = [{ kind: "field", field: "id", operator: "==", value: id }];
     const selection = { where, orderBy: null, descending: false, limit: null };
-    if ((await store.count(selection)) === 0) throw runtimeError("task", "NotFound", `No task with id=${id}`);
+    if ((await store.count(selection)) === 0)
+      throw (await ports.isArchived(id))
+        ? runtimeError("task", "RuntimeError", archived(id))
+        : runtimeError("task", "NotFound", `No task with id=${id}`);
     await store.change(selection, change, ports.clock.now());
     return exitStatus.success;
   } finally {
     await store.close();
   }
+}
+
+function archived(id: string): string {
+  return `Task (${id}) was moved to a partition (hs initdb --rotate): it can be looked at, but not changed`;
+}
+
+/** The one task that is asked for. */
+function idOf({ where }: Selection): string | null {
+  for (const each of where)
+    if (each.kind === "field" && each.field === "id" && each.operator === "==") return String(each.value);
+  return null;
 }
 
 function requireTag(value: string): string {

@@ -52,6 +52,23 @@ export function parseTime(text: unknown): number | null {
   return readMinuteMs + seconds * 1000 + Math.round(fraction * 1_000_000) / 1000;
 }
 
+const shapeWithOffset = /^(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:\.(\d{0,6}))?(Z|[+-]\d\d(?::?\d\d)?)$/;
+
+/** Microseconds since 1970 of a time that says its offset from UTC, as times of PostgreSQL are shown; null for anything else. */
+export function momentOf(text: string): number | null {
+  const parts = shapeWithOffset.exec(text);
+  if (parts === null) return null;
+  const [, date, time, fraction = "", offset] = parts;
+  const zone =
+    offset!.length === 3
+      ? `${offset}:00`
+      : offset!.length === 5
+        ? `${offset!.slice(0, 3)}:${offset!.slice(3)}`
+        : offset;
+  const ms = Date.parse(`${date}T${time}${zone}`);
+  return Number.isNaN(ms) ? null : ms * 1000 + Number(fraction.padEnd(6, "0"));
+}
+
 /** As people see it: a fraction that is exactly zero is left out. */
 export function displayTime(text: string): string {
   return text.endsWith(".000000") ? text.slice(0, -7) : text;

@@ -23,7 +23,18 @@ export type Assignment =
   | { readonly kind: "tag"; readonly key: string; readonly value: TagValue };
 
 type Type =
-  "text" | "uuid" | "whole" | "status" | "number" | "bytes" | "size" | "seconds" | "span" | "boolean" | "time";
+  | "text"
+  | "uuid"
+  | "whole"
+  | "count"
+  | "status"
+  | "number"
+  | "bytes"
+  | "size"
+  | "seconds"
+  | "span"
+  | "boolean"
+  | "time";
 
 const types: Readonly<Record<Exclude<TaskField, "id" | "tag">, Type>> = {
   group: "whole",
@@ -48,7 +59,7 @@ const types: Readonly<Record<Exclude<TaskField, "id" | "tag">, Type>> = {
   outpath: "text",
   errpath: "text",
   csvpath: "text",
-  attempt: "whole",
+  attempt: "count",
   retried: "boolean",
   waited: "span",
   duration: "span",
@@ -62,6 +73,7 @@ const hints: Readonly<Record<Type, string>> = {
   text: "a text",
   uuid: "a UUID",
   whole: "a whole number, 0 or more",
+  count: "a whole number, 1 or more",
   status: "a whole number",
   number: "a number, 0 or more",
   bytes: "bytes, or with a unit as in 512MB",
@@ -69,7 +81,7 @@ const hints: Readonly<Record<Type, string>> = {
   seconds: "whole seconds, or as in 90s, 10m, 2h, 1:30:00",
   span: "seconds, or as in 90s, 10m, 2h, 1:30:00",
   boolean: "true or false",
-  time: "a time as in '2026-11-22 07:40:58', or with an offset from UTC behind it",
+  time: "a time from 1970 on, as in '2026-11-22 07:40:58', or with an offset from UTC behind it",
 };
 
 /** Largest value of a 32-bit column. */
@@ -141,6 +153,8 @@ function valueOf(type: Type, text: string): FieldValue | undefined {
       return parseId(text) ?? undefined;
     case "whole":
       return within(number, true, largest);
+    case "count":
+      return number === 0 ? undefined : within(number, true, largest);
     case "status":
       return number !== null && Number.isInteger(number) && Math.abs(number) <= largest ? number : undefined;
     case "number":
@@ -163,6 +177,9 @@ function valueOf(type: Type, text: string): FieldValue | undefined {
 const timeShape =
   /^(\d{4})-(\d\d)-(\d\d)(?:[ T](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,6}))?)?)?\s*(Z|[+-]\d\d(?::?\d\d)?)?$/;
 
+/** No task was before or will be after; dates go wrong below 100, and microseconds of 2255 have more than 53 bits. */
+const [firstYear, lastYear] = [1970, 2200];
+
 /** Without an offset it is the local time of this host. */
 function timeOf(text: string): number | undefined {
   const found = timeShape.exec(text);
@@ -175,10 +192,12 @@ function timeOf(text: string): number | undefined {
   // A 31st of February is a 3rd of March to a calendar, and a slip to everybody else.
   if (same.getUTCMonth() !== month - 1 || same.getUTCDate() !== day || hour > 23 || minute > 59 || second > 59)
     return undefined;
+  if (year < firstYear || year > lastYear) return undefined;
   const zone = found[8];
   if (zone === undefined) return new Date(year, month - 1, day, hour, minute, second).getTime() + micros / 1000;
   if (zone === "Z") return utc + micros / 1000;
   const [, sign, hours, minutes = "0"] = /^([+-])(\d\d):?(\d\d)?$/.exec(zone) ?? [];
+  if (Number(hours) > 23 || Number(minutes) > 59) return undefined;
   const offsetMs = (Number(hours) * 60 + Number(minutes)) * 60_000;
   return utc + (sign === "-" ? offsetMs : -offsetMs) + micros / 1000;
 }

@@ -7,14 +7,17 @@
  *   operator  = "==" | "!=" | ">=" | ">" | "<=" | "<" | "~"
  *   value     = the rest, without blanks at its ends; quotes are part of it
  *             | [ "(?" flags ")" ] pattern              after "~": a regular expression of JavaScript, flags of "i m s" for all of it
+ *   time      = a time as it is shown, or its beginning down to the year; "==" and "!=" take a whole one
  *   tagFilter = key [ ":" [ value ] ]
  *
- * Values have the type of their field, so that no store compares a number with text. Everything wrong is an argumentError.
+ * Values have the type of their field, so that no store compares a number with text, and what could only ever find nothing is refused.
+ * Values of tags are free: older programs wrote more than `tag.ts` allows. Everything wrong is an argumentError.
  */
 import { argumentError, messageOf } from "../base/errors.ts";
 import { parseId } from "../base/ids.ts";
 import { parseSeconds, parseSize } from "../base/units.ts";
 import { coerce } from "./coerce.ts";
+import { describeBadTag, whyNoKey } from "./tag.ts";
 import { taskFields } from "./task.ts";
 import type { TagValue, TaskField } from "./task.ts";
 
@@ -25,25 +28,32 @@ export type Condition =
   | { readonly kind: "tagKey"; readonly key: string }
   | { readonly kind: "tagValue"; readonly key: string; readonly value: TagValue };
 
-type FieldType = "text" | "number" | "size" | "seconds" | "boolean";
+type FieldType = "text" | "id" | "time" | "number" | "size" | "seconds" | "boolean";
 
-/** Fields that are not here are text (times too: they compare as they are written). */
+/** Fields that are not here are text. Times compare as they are written. */
 const fieldTypes: Partial<Readonly<Record<TaskField, FieldType>>> = {
+  id: "id",
   group: "number",
+  submit_id: "id",
+  submit_time: "time",
   cores: "number",
   memory: "size",
   cores_max: "number",
   memory_max: "size",
   timeout: "seconds",
+  server_id: "id",
+  schedule_time: "time",
+  client_id: "id",
+  start_time: "time",
+  completion_time: "time",
   exit_status: "number",
   attempt: "number",
   retried: "boolean",
   waited: "seconds",
   duration: "seconds",
+  previous_id: "id",
+  next_id: "id",
 };
-
-/** Stored in lower case, and found in any. */
-const idFields: readonly TaskField[] = ["id", "submit_id", "server_id", "client_id", "previous_id", "next_id"];
 
 /** Longer ones first. */
 const operators: readonly Operator[] = ["==", "!=", ">=", "<=", ">", "<", "~"];
@@ -60,10 +70,12 @@ export function parseCondition(text: string): Condition {
   };
 }
 
-/** A filter of `-t`: `key` and `key:` ask for the key, `key:value` for the value. A key that no task can have finds nothing. */
+/** A filter of `-t`: `key` and `key:` ask for the key, `key:value` for the value. */
 export function parseTagFilter(text: string): Condition {
   const colon = text.indexOf(":");
   const key = (colon < 0 ? text : text.slice(0, colon)).trim();
+  const reason = whyNoKey(key);
+  if (reason !== null) throw argumentError(`argument -t/--with-tag: ${describeBadTag({ word: text, reason })}`);
   const value = colon < 0 ? "" : text.slice(colon + 1).trim();
   return value === "" ? { kind: "tagKey", key } : { kind: "tagValue", key, value: coerce(value) };
 }
@@ -96,7 +108,7 @@ function expectValue(text: string, field: TaskField, operator: Operator, word: s
   const type = fieldTypes[field] ?? "text";
   const value = coerce(word);
   if (operator === "~") {
-    if (value === null || type !== "text")
+    if (value === null || !searched.includes(type))
       throw blame(text, `~ searches text, ${value === null ? "not null" : `and ${field} is none`}`);
     return expectPattern(text, word);
   }
@@ -104,20 +116,59 @@ function expectValue(text: string, field: TaskField, operator: Operator, word: s
     if (operator !== "==" && operator !== "!=") throw blame(text, "null can only be compared with == and !=");
     return null;
   }
-  if (type === "text") return idFields.includes(field) ? (parseId(word) ?? word) : word;
-  const typed = typedValue(type, value, word);
+  if (type === "text") return word;
+  const isEqual = operator === "==" || operator === "!=";
+  const typed =
+    type === "id"
+      ? // Stored in lower case, and found in any. In order they begin with the time at which they were made.
+        (parseId(word) ?? (isEqual ? null : word.toLowerCase()))
+      : type === "time"
+        ? timeText(word)
+        : typedValue(type, value, word);
   if (typed === null) throw blame(text, `'${word}' is no value for ${field} (${valueHints[type]})`);
-  return typed;
+  if (type !== "time" || !isEqual) return typed;
+  const whole = wholeTime(String(typed));
+  if (whole === null)
+    throw blame(text, `${operator} compares with a time down to its seconds (use >= and <, or: ${field} ~ ^${word})`);
+  return whole;
 }
 
+/** What regular expressions look through. */
+const searched: readonly FieldType[] = ["text", "id", "time"];
+
 const valueHints: Readonly<Record<Exclude<FieldType, "text">, string>> = {
+  id: "a whole UUID; ~ finds a part of one",
+  time: "a time as in '2026-11-22 07:40:58', or the beginning of one",
   number: "a number",
   size: "bytes, or with a unit as in 512MB",
   seconds: "seconds, or as in 90s, 10m, 2h, 1:30:00",
   boolean: "true or false",
 };
 
-function typedValue(type: Exclude<FieldType, "text">, value: TagValue, word: string): TagValue {
+/** Year, month, day, hour, minute, second and fraction: as far as they go. */
+const timeShape =
+  /^(\d{4})(?:-(\d\d)(?:-(\d\d)(?:[ T]+(\d\d)(?::(\d\d)(?::(\d\d)(?:\.\d{0,6})?(\s*(?:Z|[+-]\d\d(?::?\d\d)?))?)?)?)?)?)?$/;
+
+/** A time or its beginning as a text that can be compared; null: neither. */
+function timeText(word: string): string | null {
+  const found = timeShape.exec(word);
+  if (found === null) return null;
+  const within = (i: number, least: number, most: number): boolean =>
+    found[i] === undefined || (Number(found[i]) >= least && Number(found[i]) <= most);
+  // A 31st of any month is a fine bound, and so is the 24th hour of a day.
+  const possible = within(2, 1, 12) && within(3, 1, 31) && within(4, 0, 24) && within(5, 0, 59) && within(6, 0, 59);
+  if (!possible) return null;
+  const offset = found[7] ?? "";
+  return word.slice(0, word.length - offset.length).replace(/[ T]+/, " ") + offset.trim();
+}
+
+/** With all six digits of its fraction, as times are stored; null: it does not go so far. */
+function wholeTime(text: string): string | null {
+  const found = /^(.{10} \d\d:\d\d:\d\d)(?:\.(\d*))?(.*)$/.exec(text);
+  return found === null ? null : `${found[1]}.${(found[2] ?? "").padEnd(6, "0")}${found[3]}`;
+}
+
+function typedValue(type: "number" | "size" | "seconds" | "boolean", value: TagValue, word: string): TagValue {
   if (type === "boolean") return typeof value === "boolean" ? value : value === 1 ? true : value === 0 ? false : null;
   if (typeof value === "number") return value;
   return type === "size" ? parseSize(word) : type === "seconds" ? parseSeconds(word) : null;

@@ -66,11 +66,9 @@ export function parseTag(word: string): Setting | BadTag {
     case "memory":
     case "timeout":
       return parseReserved(key, word, text);
-    case "":
-      return bad(word, "the key is empty");
   }
-  if (!shape.test(key)) return bad(word, `a key may only hold ${alphabet}`);
-  if (key.length > longest) return bad(word, `the key is too long (${key.length} characters, at most ${longest})`);
+  const reason = whyNoKey(key);
+  if (reason !== null) return bad(word, reason);
   const value = coerce(text);
   if (typeof value === "string") {
     if (!shape.test(value)) return bad(word, `a value may only hold ${alphabet}`);
@@ -78,6 +76,13 @@ export function parseTag(word: string): Setting | BadTag {
       return bad(word, `the value is too long (${value.length} characters, at most ${longest})`);
   }
   return { kind: "tag", key, value };
+}
+
+/** Why no tag can have this key; null: one can. */
+export function whyNoKey(key: string): string | null {
+  if (key === "") return "the key is empty";
+  if (!shape.test(key)) return `a key may only hold ${alphabet}`;
+  return key.length > longest ? `the key is too long (${key.length} characters, at most ${longest})` : null;
 }
 
 /** `null` takes a limit away again; so does 0, as in the configuration. */

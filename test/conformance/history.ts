@@ -2,7 +2,7 @@
  * A history of tasks for tests, and what searching and changing it should give: a naive model in plain JavaScript, slow and obvious. Knows no
  * database.
  */
-import type { Condition, Operator } from "../../src/task/filter.ts";
+import { type Condition, type Operator, parseCondition, parseTagFilter } from "../../src/task/filter.ts";
 import { taskFields, type Tags, type TagValue, type TaskField } from "../../src/task/task.ts";
 import type { Change, Edits, RecordQuery, Records, Selection } from "../../src/store/store.ts";
 import { formatTime } from "../../src/store/times.ts";
@@ -251,4 +251,23 @@ export async function everyRow(history: OpenedHistory): Promise<readonly (readon
 
 export function allShown(rows: readonly HistoryRow[], history: OpenedHistory): readonly (readonly Shown[])[] {
   return rows.map((row) => shown(row, taskFields, history.displayTime));
+}
+
+/** As it is parsed; what a person would be refused, as it stands: a store answers it all the same. */
+export function conditionOf(text: string): Condition {
+  try {
+    return parseCondition(text);
+  } catch {
+    const [, field, operator, value] = /^(\w+) (\S+) (.*)$/.exec(text)!;
+    return { kind: "field", field: field as TaskField, operator: operator as Operator, value: value! };
+  }
+}
+
+export function tagFilterOf(text: string): Condition {
+  try {
+    return parseTagFilter(text);
+  } catch {
+    const [key = "", value] = text.split(/:(.*)/s);
+    return value === undefined ? { kind: "tagKey", key } : { kind: "tagValue", key, value };
+  }
 }

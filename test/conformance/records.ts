@@ -11,6 +11,7 @@ import {
   change,
   changed,
   collect,
+  conditionOf,
   everyRow,
   heldRow,
   type HistoryRow,
@@ -22,6 +23,7 @@ import {
   select,
   selected,
   shown,
+  tagFilterOf,
   uuid,
   zone,
 } from "./history.ts";
@@ -111,7 +113,7 @@ export function recordsConformance(title: string, open: () => Promise<OpenedHist
 
       test("each operator compares each kind of field by its kind, and null with nothing", async () => {
         for (const text of conditions) {
-          const where = [parseCondition(text)];
+          const where = [conditionOf(text)];
           const expected = selected(rows, select({ where }));
           expect([text, await idsOf({ where })]).toEqual([text, ids(expected)]);
           expect([text, await history.records.count(select({ where }))]).toEqual([text, expected.length]);
@@ -120,7 +122,7 @@ export function recordsConformance(title: string, open: () => Promise<OpenedHist
 
       test("tags are found by key, and by value of the same type", async () => {
         for (const text of tagFilters) {
-          const where = [parseTagFilter(text)];
+          const where = [tagFilterOf(text)];
           const expected = selected(rows, select({ where }));
           expect([text, await idsOf({ where })]).toEqual([text, ids(expected)]);
           expect([text, await history.records.count(select({ where }))]).toEqual([text, expected.length]);
@@ -137,6 +139,20 @@ export function recordsConformance(title: string, open: () => Promise<OpenedHist
         expect(await args("memory > 7GB")).toEqual(["Echo a"]);
         expect(await args("submit_time < 2027-01-10 12:00:00.1")).toEqual(["a"]);
         expect(await args("args > 9")).not.toContain("10");
+      });
+
+      test("a time with an offset is a moment, on every clock", async () => {
+        const found = async (...where: string[]): Promise<number> =>
+          history.records.count(select({ where: where.map(parseCondition) }));
+        const moment = Number(rows[0]!.submit_time);
+        const there = new Date(moment + 5.5 * 3_600_000).toISOString().slice(0, -1);
+        const all = rows.filter(({ submit_time }) => Number(submit_time) === moment).length;
+        expect(await found(`submit_time == ${there.replace("T", " ")}+05:30`)).toBe(all);
+        expect(await found(`submit_time == ${there}+0530`)).toBe(all);
+        expect(await found(`submit_time != ${there}+05:30`)).toBe(rows.length - all);
+        expect(await found(`submit_time < ${there}+05:30`)).toBe(
+          rows.filter(({ submit_time }) => Number(submit_time) < moment).length,
+        );
       });
 
       test("all conditions hold at once", async () => {

@@ -149,6 +149,20 @@ describe("changes by hand", () => {
     ]);
   });
 
+  test("a task in a partition is said to be there, and stays as it is", async () => {
+    await using site = openSite();
+    await site.hsx([], { stdin: "true\n" });
+    const [id = ""] = await list(site, "id");
+    expect((await site.hs(["initdb", "-r", "-y"])).status).toBe(0);
+    const asked = await site.hs(["update", "x:1", "-w", `id == ${id}`, "-f"], quiet);
+    expect([asked.status, linesOf(asked.stderr).length]).toEqual([0, 3]);
+    const said = `Task (${id}) was moved to a partition (hs initdb --rotate)`;
+    expect(asked.stderr).toContain(`WARNING [hypershell.task] ${said}`);
+    const former = await site.hs(["update", id, "args", "x"]);
+    expect([former.status, former.stderr]).toEqual([5, expect.stringContaining(`RuntimeError: ${said}`)]);
+    expect(await list(site, "args", "tag")).toEqual(['true\t{"part": 1}']);
+  });
+
   test("bad changes are refused with status 2 and one line", async () => {
     await using site = openSite();
     await submitted(site, ["a"]);
@@ -160,6 +174,10 @@ describe("changes by hand", () => {
       ["exit_status==0"],
       ["-s", "id", "x:1"],
       ["--desc", "x:1"],
+      ["attempt=0"],
+      ["x:1", "-t", "a b"],
+      ["x:1", "-w", "submit_time < tomorrow"],
+      ["x:1", "-l", "9223372036854775807"],
     ]) {
       const { status, stderr, stdout } = await site.hs(["update", ...words, "-f"]);
       expect([status, stdout, linesOf(stderr).length]).toEqual([2, "", 1]);

@@ -313,7 +313,13 @@ function injectionLaws(
         try {
           const parsed = parseFlags(updateCommand.spec, words);
           if (parsed !== "help")
-            await update(parsed, { open: async () => store, prompt, log: silent, clock: systemClock });
+            await update(parsed, {
+              open: async () => store,
+              isArchived: async () => false,
+              prompt,
+              log: silent,
+              clock: systemClock,
+            });
         } catch (error) {
           if (!(error instanceof UserError)) throw error;
         }

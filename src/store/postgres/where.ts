@@ -7,7 +7,7 @@ import { argumentError } from "../../base/errors.ts";
 import { parseId } from "../../base/ids.ts";
 import type { Condition, Operator } from "../../task/filter.ts";
 import type { TagValue, TaskField } from "../../task/task.ts";
-import { formatTime } from "../times.ts";
+import { formatTime, momentOf } from "../times.ts";
 import { instantText } from "./connection.ts";
 import { statusClasses, tagHash, unusualTag } from "./schema.ts";
 
@@ -223,23 +223,6 @@ function compareTime(name: string, operator: Comparison, text: string, bind: Bin
     case "!=":
       return from === after ? `${name} is not null` : `(${is("<", from)} or ${is(">=", after)})`;
   }
-}
-
-const shapeWithOffset = /^(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?(Z|[+-]\d\d(?::?\d\d)?)$/;
-
-/** Microseconds since 1970 of a time that says its offset, as times of PostgreSQL are shown. */
-function momentOf(text: string): number | null {
-  const parts = shapeWithOffset.exec(text);
-  if (parts === null) return null;
-  const [, date, time, fraction = "", offset] = parts;
-  const zone =
-    offset!.length === 3
-      ? `${offset}:00`
-      : offset!.length === 5
-        ? `${offset!.slice(0, 3)}:${offset!.slice(3)}`
-        : offset;
-  const ms = Date.parse(`${date}T${time}${zone}`);
-  return Number.isNaN(ms) ? null : ms * 1000 + Number(fraction.padEnd(6, "0"));
 }
 
 /** From 1684 to 2255: beyond, numbers do not tell microseconds apart, and no task was or will be there. */

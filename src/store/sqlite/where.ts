@@ -7,6 +7,7 @@ import { argumentError } from "../../base/errors.ts";
 import type { Condition } from "../../task/filter.ts";
 import type { TagValue, Tags, TaskField } from "../../task/task.ts";
 import { readTags } from "../tags.ts";
+import { formatTime, momentOf } from "../times.ts";
 import type { Cell } from "./row.ts";
 
 export interface Test {
@@ -111,7 +112,8 @@ function compare(field: TaskField, operator: keyof typeof sqlOperator, value: Ta
     cells.push(typeof value === "boolean" ? Number(value) : value);
     return `${name} ${sqlOperator[operator]} ?`;
   }
-  const text = String(value);
+  const moment = kind === "time" ? momentOf(String(value)) : null;
+  const text = moment === null ? String(value) : formatTime(moment / 1000);
   cells.push(text);
   // The plus takes the column's number affinity away, by which `2026` would be a number, and less than every text; an index is no use then.
   return `${kind !== "text" && numberShape.test(text) ? "+" : ""}${name} ${sqlOperator[operator]} ?`;

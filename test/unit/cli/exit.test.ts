@@ -113,4 +113,7 @@ describe("a bug", () => {
 
 test("one line holds no newline and no empty part", () => {
   expect(oneLine("\n a\n\n  b \r\nc")).toBe("a - b - c");
+  expect(oneLine("'\u001b[31m\u0000\tx'")).toBe("'\\x1b[31m\\x00\tx'");
+  const cut = oneLine(`condition '${"x".repeat(100_000)}': no`);
+  expect([cut.length < 2000, cut.slice(0, 12), cut.slice(-6)]).toEqual([true, "condition 'x", "x': no"]);
 });

@@ -188,6 +188,10 @@ describe("errors", () => {
     [["-T", "-c"], "argument -T/--tag: expected at least one argument"],
     [["-N", "abc"], "argument -N/--num-threads/--num-tasks: invalid int value: 'abc'"],
     [["-N", "1.5"], "argument -N/--num-threads/--num-tasks: invalid int value: '1.5'"],
+    [
+      ["-N", "9223372036854775807"],
+      "argument -N/--num-threads/--num-tasks: '9223372036854775807' is too large (at most 9007199254740991)",
+    ],
     [["-N="], "argument -N/--num-threads/--num-tasks: invalid int value: ''"],
     [["-N", "-1"], "argument -N/--num-threads/--num-tasks: must be 0 or more, not -1"],
     [["-W", "0"], "argument -W/--timeout: must be 1 or more, not 0"],

@@ -17,7 +17,13 @@ interface Told {
 
 const id = "cd20208b-069b-45ae-9e4e-3f79f57bde6d";
 
-async function tell(words: readonly string[], answer: string | null = null, count = 3, held = 0): Promise<Told> {
+async function tell(
+  words: readonly string[],
+  answer: string | null = null,
+  count = 3,
+  held = 0,
+  archived = false,
+): Promise<Told> {
   const log: string[] = [];
   const changes: { selection: Selection; change: Change }[] = [];
   let out = "";
@@ -36,6 +42,7 @@ async function tell(words: readonly string[], answer: string | null = null, coun
         return { changed: Math.min(count, selection.limit ?? count), held };
       },
     }),
+    isArchived: async () => archived,
     prompt: { write: (text) => void (out += text), readLine: async () => answer, echoes: true },
     log: {
       enabled: () => false,
@@ -114,6 +121,15 @@ describe("hs update", () => {
     expect([...text.changes[0]!.change.fields]).toEqual([["args", "==x: ~y"]]);
     const thrown = await tell([id, "args", "x"], null, 0).catch((error: unknown) => error);
     expect(thrown).toMatchObject({ status: 5, message: `NotFound: No task with id=${id}` });
+  });
+
+  test("a task that was moved to a partition is said to be there", async () => {
+    const told = await tell(["x:1", "-w", `id == ${id}`], null, 0, 0, true);
+    expect([told.status, told.changes]).toEqual([0, []]);
+    expect(told.log[1]).toStartWith(`WARNING Task (${id}) was moved to a partition`);
+    const thrown = await tell([id, "args", "x"], null, 0, 0, true).catch((error: unknown) => error);
+    expect(thrown).toMatchObject({ status: 5, message: expect.stringContaining("moved to a partition") });
+    expect((await tell(["x:1", "-w", "args == 1"], null, 0, 0, true)).log).toHaveLength(2);
   });
 
   test("what makes no sense is refused before anything is opened", async () => {

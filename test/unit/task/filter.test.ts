@@ -26,10 +26,19 @@ describe("a condition", () => {
     ["args ~ a == b", "args", "~", "a == b"],
     ["args ~ (?i)A|b", "args", "~", "(?i:A|b)"],
     ["id == CD20208B-069B-45AE-9E4E-3F79F57BDE6D", "id", "==", "cd20208b-069b-45ae-9e4e-3f79f57bde6d"],
-    ["server_id != X", "server_id", "!=", "X"],
+    ["id > 0192F", "id", ">", "0192f"],
+    ["id ~ ^0192f", "id", "~", "^0192f"],
     ["args == CD20208B-069B-45AE-9E4E-3F79F57BDE6D", "args", "==", "CD20208B-069B-45AE-9E4E-3F79F57BDE6D"],
     ["args ==", "args", "==", ""],
     ["submit_time > 2026-11-22", "submit_time", ">", "2026-11-22"],
+    ["submit_time >= 2026", "submit_time", ">=", "2026"],
+    ["start_time < 2026-02-31T24", "start_time", "<", "2026-02-31 24"],
+    ["start_time<=2026-11-22 07:40", "start_time", "<=", "2026-11-22 07:40"],
+    ["completion_time == 2026-11-22 07:40:58", "completion_time", "==", "2026-11-22 07:40:58.000000"],
+    ["completion_time != 2026-11-22T07:40:58.7", "completion_time", "!=", "2026-11-22 07:40:58.700000"],
+    ["submit_time == 2026-11-22 07:40:58+00:00", "submit_time", "==", "2026-11-22 07:40:58.000000+00:00"],
+    ["submit_time > 2026-11-22 07:40:58.761974 +0100", "submit_time", ">", "2026-11-22 07:40:58.761974+0100"],
+    ["submit_time ~ ^2026-11-22", "submit_time", "~", "^2026-11-22"],
   ])("%p", (text, field, operator, value) => {
     expect(parseCondition(text)).toEqual({ kind: "field", field, operator, value });
   });
@@ -46,6 +55,16 @@ describe("a condition", () => {
     ["exit_status == true", "'true' is no value for exit_status"],
     ["memory > 2XB", "'2XB' is no value for memory (bytes"],
     ["retried == 2", "'2' is no value for retried (true or false)"],
+    ["submit_time > yesterday", "'yesterday' is no value for submit_time (a time as in"],
+    ["submit_time >", "'' is no value for submit_time"],
+    ["submit_time < 2026-13", "'2026-13' is no value"],
+    ["submit_time < 2026-11-1", "'2026-11-1' is no value"],
+    ["submit_time < 2026-11-22 25", "is no value"],
+    ["submit_time > 5", "'5' is no value"],
+    ["submit_time == 2026-11-22", "== compares with a time down to its seconds"],
+    ["submit_time != 2026-11-22 07:40", "(use >= and <, or: submit_time ~ ^2026-11-22 07:40)"],
+    ["id == 0192f", "'0192f' is no value for id (a whole UUID; ~ finds a part of one)"],
+    ["server_id != X", "'X' is no value for server_id"],
     ["cores > null", "null can only be compared with == and !="],
     ["exit_status ~ 1", "~ searches text, and exit_status is none"],
     ["args ~ null", "~ searches text, not null"],
@@ -59,6 +78,16 @@ describe("a condition", () => {
 });
 
 describe("a tag filter", () => {
+  test.each([
+    ["", "the key is empty"],
+    [":", "the key is empty"],
+    [":v", "the key is empty"],
+    ["a b", "a key may only hold"],
+    ["a/b:1", "a key may only hold"],
+    ["x".repeat(121), "the key is too long"],
+  ])("%p is refused: %s", (text, reason) => {
+    expect(() => parseTagFilter(text)).toThrow(`argument -t/--with-tag: bad tag "${text}": ${reason}`);
+  });
   test.each(["site", "site:"])("%p asks for the key", (text) => {
     expect(parseTagFilter(text)).toEqual({ kind: "tagKey", key: "site" });
   });

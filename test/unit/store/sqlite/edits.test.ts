@@ -94,7 +94,7 @@ test("rows may be numbered anew in between", async () => {
   add("abcd");
   db.run("delete from task where id = 'a'");
   meanwhile = () => db.run("update task set rowid = 10 - rowid");
-  expect(await change(select("id == b"), { tags: { x: 1 } })).toEqual({ changed: 1, held: 0 });
+  expect(await change(select("args == b"), { tags: { x: 1 } })).toEqual({ changed: 1, held: 0 });
   expect(column(`select id from task where tag like '%"x"%'`)).toEqual(["b"]);
 });
 
