@@ -7,6 +7,7 @@ import type { ClusterOptions } from "../cluster/run.ts";
 import type { Launch } from "../cluster/launched.ts";
 import type { ClusterReport } from "../cluster/serve.ts";
 import type { Config } from "../config/load.ts";
+import { largestNumber } from "../task/tag.ts";
 import type { Command, CommandSpec, Context, Parsed } from "./command.ts";
 import { instanceId } from "./instance.ts";
 import {
@@ -218,6 +219,7 @@ const spec: CommandSpec = {
           kind: "seconds",
           metavar: "SEC",
           min: 0,
+          max: largestNumber,
           help: "Walltime limit of each task; also 90s 10m 2h 1d; 0 is none.",
           fallback: "none",
         },

@@ -21,6 +21,8 @@ export interface Option {
   readonly choices?: readonly string[];
   /** Smallest value allowed (numbers); smaller is an argument error. */
   readonly min?: number;
+  /** Largest value allowed. */
+  readonly max?: number;
   /** Every mention counts (order kept); else the last one wins. `words` always accumulate. */
   readonly repeatable?: boolean;
   readonly help: string;

@@ -198,6 +198,8 @@ function convert(option: Option, text: string): Value {
   if (typeof value === "number" && option.min !== undefined && value < option.min) {
     throw blame(option, `must be ${option.min} or more, not ${text.trim()}`);
   }
+  if (typeof value === "number" && option.max !== undefined && value > option.max)
+    throw blame(option, `must be ${option.max} or less, not ${text.trim()}`);
   return value;
 }
 

@@ -3,6 +3,7 @@
  * cluster/standalone.ts does the work.
  */
 import { argumentError, exitStatus } from "../base/errors.ts";
+import { largestNumber } from "../task/tag.ts";
 import type { Command, CommandSpec, Context, Parsed } from "./command.ts";
 import { instanceId } from "./instance.ts";
 import { databaseOptions, noConfirmOption, pollOption, retryOptions } from "./options.ts";
@@ -95,6 +96,7 @@ const spec: CommandSpec = {
           kind: "integer",
           metavar: "NUM",
           min: 0,
+          max: largestNumber,
           help: "Cores; 0 is none.",
           fallback: "none",
         },
@@ -112,6 +114,7 @@ const spec: CommandSpec = {
           kind: "seconds",
           metavar: "SEC",
           min: 0,
+          max: largestNumber,
           help: "Walltime limit; also 90s 10m 2h 1d; 0 is none.",
           fallback: "none",
         },

@@ -18,7 +18,7 @@ import { taskFactory } from "../task/factory.ts";
 import type { TaskDefaults, TaskFactory } from "../task/factory.ts";
 import type { Submission } from "../task/task.ts";
 import { joinWords, quoteWord } from "../task/shellwords.ts";
-import { requireTags } from "../task/tag.ts";
+import { largestNumber, requireTags } from "../task/tag.ts";
 import type { Setting } from "../task/tag.ts";
 import type { Surroundings } from "../template/surroundings.ts";
 import type { Command, CommandSpec, Context, Parsed } from "./command.ts";
@@ -67,6 +67,7 @@ const spec: CommandSpec = {
           kind: "integer",
           metavar: "NUM",
           min: 0,
+          max: largestNumber,
           help: "Task group; groups run one after the other.",
           fallback: "the one that runs",
         },
@@ -89,6 +90,7 @@ const spec: CommandSpec = {
           kind: "integer",
           metavar: "NUM",
           min: 0,
+          max: largestNumber,
           help: "Cores; 0 is none.",
           fallback: "none",
         },
@@ -106,6 +108,7 @@ const spec: CommandSpec = {
           kind: "seconds",
           metavar: "SEC",
           min: 0,
+          max: largestNumber,
           help: "Walltime limit; also 90s 10m 2h 1d; 0 is none.",
           fallback: "none",
         },

@@ -12,7 +12,7 @@ import { argumentError } from "../base/errors.ts";
 import { parseId } from "../base/ids.ts";
 import { parseSeconds, parseSize } from "../base/units.ts";
 import { coerce } from "./coerce.ts";
-import { describeBadTag, parseTag } from "./tag.ts";
+import { describeBadTag, largestNumber, parseTag } from "./tag.ts";
 import { type TagValue, type TaskField, taskFields } from "./task.ts";
 
 /** Times are milliseconds since 1970. */
@@ -72,20 +72,17 @@ const needed: readonly TaskField[] = ["group", "args", "submit_id", "submit_time
 const hints: Readonly<Record<Type, string>> = {
   text: "a text",
   uuid: "a UUID",
-  whole: "a whole number, 0 or more",
-  count: "a whole number, 1 or more",
-  status: "a whole number",
+  whole: `a whole number from 0 to ${largestNumber}`,
+  count: `a whole number from 1 to ${largestNumber}`,
+  status: `a whole number of at most ${largestNumber}`,
   number: "a number, 0 or more",
-  bytes: "bytes, or with a unit as in 512MB",
-  size: "bytes, or with a unit as in 512MB",
-  seconds: "whole seconds, or as in 90s, 10m, 2h, 1:30:00",
+  bytes: "bytes, or with a unit as in 512MB, less than 8192TB",
+  size: "bytes, or with a unit as in 512MB, less than 8192TB",
+  seconds: `whole seconds up to ${largestNumber}, or as in 90s, 10m, 2h, 1:30:00`,
   span: "seconds, or as in 90s, 10m, 2h, 1:30:00",
   boolean: "true or false",
   time: "a time from 1970 on, as in '2026-11-22 07:40:58', or with an offset from UTC behind it",
 };
-
-/** Largest value of a 32-bit column. */
-const largest = 2 ** 31 - 1;
 
 export function parseAssignment(word: string): Assignment {
   const equals = word.indexOf("=");
@@ -93,8 +90,10 @@ export function parseAssignment(word: string): Assignment {
   if (/^\w+\s*(?:[!<>]=?|~|==)/.test(word) && /^\w+/.exec(word)![0] !== word)
     throw argumentError(`'${word}' looks like a condition: conditions follow -w/--where, a change has a single =`);
   if (equals >= 0) return parseFieldValue(name, word.slice(equals + 1));
-  if (!word.includes(":"))
-    throw argumentError(`'${word}' is no change: write FIELD=VALUE for a field, KEY:VALUE for a tag`);
+  if (!word.includes(":")) {
+    const meant = parseId(word) === null ? "" : " (a task is chosen with -w 'id == ID', behind the changes)";
+    throw argumentError(`'${word}' is no change: write FIELD=VALUE for a field, KEY:VALUE for a tag${meant}`);
+  }
   return parseTagWord(word);
 }
 
@@ -152,11 +151,11 @@ function valueOf(type: Type, text: string): FieldValue | undefined {
     case "uuid":
       return parseId(text) ?? undefined;
     case "whole":
-      return within(number, true, largest);
+      return within(number, true, largestNumber);
     case "count":
-      return number === 0 ? undefined : within(number, true, largest);
+      return number === 0 ? undefined : within(number, true, largestNumber);
     case "status":
-      return number !== null && Number.isInteger(number) && Math.abs(number) <= largest ? number : undefined;
+      return number !== null && Number.isInteger(number) && Math.abs(number) <= largestNumber ? number : undefined;
     case "number":
       return within(number, false);
     case "bytes":
@@ -164,7 +163,7 @@ function valueOf(type: Type, text: string): FieldValue | undefined {
     case "size":
       return within(number ?? parseSize(text), false);
     case "seconds":
-      return within(number ?? parseSeconds(text), true, largest);
+      return within(number ?? parseSeconds(text), true, largestNumber);
     case "span":
       return within(number ?? parseSeconds(text), false);
     case "boolean":

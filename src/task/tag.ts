@@ -28,6 +28,9 @@ const shape = /^[A-Za-z0-9_.+-]*$/;
 const longest = 120;
 const alphabet = "A-Z a-z 0-9 _ . + -";
 
+/** Of group, cores and timeout: every database has 32 bits for them. */
+export const largestNumber = 2 ** 31 - 1;
+
 /** The settings of a list of words, in order; `part` is left out. A BadTag for the first word that cannot be one. */
 export function parseTags(words: readonly string[]): readonly Setting[] | BadTag {
   const settings: Setting[] = [];
@@ -95,6 +98,7 @@ function parseReserved(key: "group" | "cores" | "memory" | "timeout", word: stri
       if (typeof value !== "number" || !/^[-+\d_\s]+$/.test(text) || value < 0) {
         return bad(word, `${key} is a whole number, 0 or more`);
       }
+      if (value > largestNumber) return bad(word, `${key} is at most ${largestNumber}`);
       return key === "group" ? { kind: key, value } : { kind: key, value: value || null };
     }
     case "memory": {
@@ -105,6 +109,7 @@ function parseReserved(key: "group" | "cores" | "memory" | "timeout", word: stri
     case "timeout": {
       const seconds = parseSeconds(text);
       if (seconds === null) return bad(word, "timeout is a number of seconds, or as in 90s, 10m, 2h, 1:30:00");
+      if (seconds > largestNumber) return bad(word, `timeout is at most ${largestNumber} seconds`);
       return { kind: key, value: seconds || null };
     }
   }

@@ -77,6 +77,18 @@ if (noPostgres === null) {
 }
 
 function beside(): void {
+  test("who looks has the memory to put indices together, and keeps what is more", async () => {
+    const memoryWith = async (parameters: Readonly<Record<string, string>>): Promise<unknown> => {
+      const target = { ...targetOf(`s${++schemas}`), parameters };
+      const looking = await openPostgres({ target, clock: systemClock, echo: null, watched: true });
+      const [row] = await looking.query("show work_mem");
+      await looking.close();
+      return row?.[0];
+    };
+    expect(await memoryWith({})).toBe("64MB");
+    expect(await memoryWith({ work_mem: "1GB" })).toBe("1GB");
+  });
+
   test("servers that claim at the same time never get the same task, and together they get all", async () => {
     await using first = await open();
     const others = [first, ...(await Promise.all([1, 2, 3].map(() => open(`s${schemas}`))))];

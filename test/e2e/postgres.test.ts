@@ -161,6 +161,9 @@ describe("tables", () => {
     const types =
       "select data_type from information_schema.columns where table_name = 'task' and column_name = 'exit_status'";
     expect(await db.sql(name, types)).toEqual(["smallint"]);
+    const wide = await site.hs(["submit", "-c", "40000", "-g", "0", "--", "true"], { env });
+    expect(wide.status).toBe(5);
+    expect(linesOf(wide.stderr)).toEqual([expect.stringMatching(/cannot keep a value \(.*smallint.*\) - give one/)]);
   });
 
   withPostgres("of somebody else are left alone", async () => {

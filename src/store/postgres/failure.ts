@@ -77,6 +77,11 @@ const byName: Readonly<Record<string, Trouble>> = {
 
 /** By SQLSTATE, or its first two characters; https://www.postgresql.org/docs/current/errcodes-appendix.html */
 const byState: Readonly<Record<string, Trouble>> = {
+  "22": {
+    what: "PLACE cannot keep a value",
+    remedy: "give one that its column holds (those of other programs may be narrow)",
+    mayPass: false,
+  },
   "28P01": {
     what: "wrong user or password for PLACE",
     remedy: "check database.user and database.password",
@@ -139,10 +144,15 @@ function troubleOf(error: unknown): Trouble | null {
   return null;
 }
 
+/** Whether the server itself said it. By what it brings along: in the compiled program classes have other names. */
+export function isAnswer(error: unknown): error is Error & { readonly severity: unknown } {
+  return error instanceof Error && "severity" in error;
+}
+
 /** What the server itself says, for troubles that have more than one cause. */
 function detail(error: unknown): string {
   const code = codeOf(error);
-  const said = error instanceof Error && error.name === "PostgresError" ? error.message : "";
+  const said = isAnswer(error) ? error.message : "";
   return said === "" || code === "28P01" ? "" : ` (${said})`;
 }
 

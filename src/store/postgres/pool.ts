@@ -7,6 +7,7 @@ import { connect as dial, type Socket } from "node:net";
 import type postgres from "postgres";
 import { assert } from "../../base/assert.ts";
 import type { Clock, Timer } from "../../base/clock.ts";
+import { isAnswer } from "./failure.ts";
 
 export type Driver = postgres.Sql<Record<string, never>>;
 
@@ -96,7 +97,7 @@ export function newPool(size: number, open: (onClose: () => void) => Driver, clo
     const late = clock.after(silentMs, () => resolve(false));
     probe.driver.unsafe("select 1").then(
       () => resolve(true),
-      (error: unknown) => resolve(error instanceof Error && error.name === "PostgresError"),
+      (error: unknown) => resolve(isAnswer(error)),
     );
     const answer = await promise;
     late.cancel();
@@ -155,9 +156,7 @@ export function newPool(size: number, open: (onClose: () => void) => Driver, clo
 
 /** Whether the connection is of no use any more, after this error of the driver's. */
 export function isBreach(error: unknown): boolean {
-  if (!(error instanceof Error) || error.name !== "PostgresError") return true;
-  const { severity } = error as postgres.PostgresError;
-  return severity === "FATAL" || severity === "PANIC";
+  return !isAnswer(error) || error.severity === "FATAL" || error.severity === "PANIC";
 }
 
 function lostError(text: string, code = "CONNECTION_CLOSED"): Error {

@@ -66,5 +66,7 @@ describe("a tag", () => {
       'bad tag "k:bad/value": a value may only hold A-Z a-z 0-9 _ . + -',
     );
     expect(() => requireTags(["site:", "b"])).toThrow("write site:b");
+    for (const key of ["group", "cores", "timeout"])
+      expect(() => requireTags([`${key}:2147483648`])).toThrow(`${key} is at most 2147483647`);
   });
 });
