@@ -9,6 +9,7 @@ import { capturedFiles, capturePorts, isCaptured, printCaptured } from "./captur
 import type { CapturePorts } from "./captured.ts";
 import type { Command, CommandSpec, Parsed } from "./command.ts";
 import { openHistory } from "./history.ts";
+import { type InterruptPorts, interruptPorts, untilInterrupt } from "./interrupt.ts";
 import { openOutput } from "./output.ts";
 import type { Output } from "./output.ts";
 import { intervalOf, intervalOption, statusOf, untilEnded } from "./wait.ts";
@@ -56,17 +57,13 @@ const spec: CommandSpec = {
 };
 
 /** What `hs run` needs of its surroundings, so that tests can hand it other ones. */
-export interface RunPorts {
+export interface RunPorts extends InterruptPorts {
   /** Stores the command; its id. */
   readonly submit: (words: readonly string[], tags: readonly string[]) => Promise<string>;
   readonly records: () => Promise<Pick<Records, "find"> & { close(): Promise<void> }>;
   readonly stdout: () => Output;
   readonly stderr: () => Output;
   readonly capture: CapturePorts;
-  /** Calls back on Ctrl-C, until the answer is called. */
-  readonly onInterrupt: (interrupted: () => void) => () => void;
-  /** Says that the program ends because of it. */
-  readonly sayInterrupted: () => void;
 }
 
 export const command: Command = {
@@ -82,29 +79,18 @@ export const command: Command = {
       stdout: () => openOutput(1, context.env),
       stderr: () => openOutput(2, context.env),
       capture: capturePorts(context, systemClock),
-      onInterrupt(interrupted) {
-        process.on("SIGINT", interrupted);
-        return () => process.off("SIGINT", interrupted);
-      },
-      sayInterrupted: () => context.loggers("").critical("keyboard-interrupt: going down now!"),
+      ...interruptPorts(context),
     }),
 };
 
 export async function run(parsed: Parsed, ports: RunPorts): Promise<number> {
   const { log } = ports.capture;
-  const interrupt = Promise.withResolvers<"interrupted">();
-  const ignore = ports.onInterrupt(() => interrupt.resolve("interrupted"));
   const stored: { id: string | null } = { id: null };
   const work = async (): Promise<TaskRecord> => {
     stored.id = await ports.submit(parsed.words("args"), parsed.words("tag"));
     return end(stored.id, intervalOf(parsed), ports);
   };
-  let task: TaskRecord | "interrupted";
-  try {
-    task = await Promise.race([work(), interrupt.promise]);
-  } finally {
-    ignore();
-  }
+  const task = await untilInterrupt(work, ports);
   if (task !== "interrupted") return show(task, ports);
   const { id } = stored;
   if (id !== null) {

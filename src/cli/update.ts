@@ -20,6 +20,7 @@ import {
 import type { Condition } from "../task/filter.ts";
 import { type TagValue, type TaskField, taskFields } from "../task/task.ts";
 import type { Command, CommandSpec, Context, Parsed } from "./command.ts";
+import { type InterruptPorts, interruptPorts, untilInterrupt } from "./interrupt.ts";
 import { ask, openPrompt } from "./prompt.ts";
 import type { PromptPorts } from "./prompt.ts";
 import { conditionsOf, filterOptions, statusFilters } from "./search.ts";
@@ -104,7 +105,7 @@ const spec: CommandSpec = {
 };
 
 /** What `hs update` needs of its surroundings, so that tests can hand it other ones. */
-export interface UpdatePorts {
+export interface UpdatePorts extends InterruptPorts {
   readonly open: () => Promise<EditStore>;
   /** Whether a task that is not in the database was moved to a partition. */
   readonly isArchived: (id: string) => Promise<boolean>;
@@ -134,6 +135,7 @@ function portsOf(context: Context): UpdatePorts {
     prompt: openPrompt(context.env),
     log,
     clock: systemClock,
+    ...interruptPorts(context),
   };
 }
 
@@ -143,6 +145,38 @@ export async function update(parsed: Parsed, ports: UpdatePorts): Promise<number
   if (id !== null) return updateOne(id, words[1]!, words[2]!, ports);
   const change = changeOf(parsed);
   const selection = selectionOf(parsed, change.action);
+  const progress: Progress = { meant: 0, changed: 0 };
+  const left = (): void => {
+    const { meant, changed } = progress;
+    if (changed > 0)
+      ports.log.warning(`${doneTo(change)} ${changed} of ${meant} tasks before that - the others are as they were`);
+  };
+  let status: number | "interrupted";
+  try {
+    status = await untilInterrupt(() => apply(change, selection, progress, parsed.flag("noConfirm"), ports), ports);
+  } catch (error) {
+    left();
+    throw error;
+  }
+  if (status !== "interrupted") return status;
+  left();
+  ports.sayInterrupted();
+  return exitStatus.interrupted;
+}
+
+/** How far a change has come. */
+interface Progress {
+  meant: number;
+  changed: number;
+}
+
+async function apply(
+  change: Change,
+  selection: Selection,
+  progress: Progress,
+  unasked: boolean,
+  ports: UpdatePorts,
+): Promise<number> {
   const store = await ports.open();
   try {
     ports.log.info(`Updating ${store.title}`);
@@ -154,16 +188,19 @@ export async function update(parsed: Parsed, ports: UpdatePorts): Promise<number
       ports.log.info("0 tasks are affected - nothing to do");
       return exitStatus.success;
     }
-    if (!parsed.flag("noConfirm") && !(await isSure(count, change.action, ports.prompt))) return exitStatus.success;
-    const report = await store.change(selection, change, ports.clock.now());
+    if (!unasked && !(await isSure(count, change.action, ports.prompt))) return exitStatus.success;
+    progress.meant = count;
+    const report = await store.change(selection, change, ports.clock.now(), (changed) => (progress.changed = changed));
     if (change.action === "cancel" && report.held > 0)
       ports.log.warning(`${report.held} cancelled tasks already scheduled`);
-    ports.log.info(`${change.action === "delete" ? "Deleted" : "Updated"} ${report.changed} tasks`);
+    ports.log.info(`${doneTo(change)} ${report.changed} tasks`);
     return exitStatus.success;
   } finally {
     await store.close();
   }
 }
+
+const doneTo = ({ action }: Change): string => (action === "delete" ? "Deleted" : "Updated");
 
 /** The former way to say it: at once, and without a word. */
 async function updateOne(id: string, field: string, value: string, ports: UpdatePorts): Promise<number> {

@@ -239,9 +239,10 @@ export interface ChangeReport {
 export interface Edits {
   /**
    * In transactions of at most some thousand rows, so that servers get their turn in between. Only what is named is written: results that
-   * arrive at the same time stay, and no row comes back that is gone.
+   * arrive at the same time stay, and no row comes back that is gone. What was changed stays so when it fails or is left half-way: told
+   * each number of rows changed so far.
    */
-  change(selection: Selection, change: Change, at: number): Promise<ChangeReport>;
+  change(selection: Selection, change: Change, at: number, progress?: (changed: number) => void): Promise<ChangeReport>;
 }
 
 /** Housekeeping of a database. */

@@ -1,4 +1,5 @@
 /* hs update, as people type it: fields, tags, prompts, and what becomes of tasks that run. */
+import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
 import { linesOf, openSite, type Site, until } from "./harness.ts";
 import { secured, startClient, startServer } from "./serving.ts";
@@ -39,6 +40,21 @@ describe("changes by hand", () => {
       '{"part": 0, "phase": 1}\tnull\tnull',
       '{"part": 0}\tnull\tnull',
     ]);
+  });
+
+  test("Ctrl-C ends a long change, which says how far it came", async () => {
+    await using site = openSite();
+    await submitted(site, Array<string>(150_000).fill("true"));
+    const running = site.start(["hs", "update", "x:1", "-f"]);
+    using db = new Database(site.database, { readonly: true });
+    const tagged = db.prepare("select 1 from task where tag like '%x%' limit 1");
+    await until(() => tagged.get() !== null, "nothing is changed");
+    running.kill("SIGINT");
+    const { status, stderr } = await running.ended;
+    expect(status).toBe(4);
+    const said = / WARNING \[hypershell.task\] Updated (\d+) of 150000 tasks before that/.exec(stderr);
+    expect(linesOf(stderr).at(-1)).toBe("CRITICAL [hypershell] keyboard-interrupt: going down now!");
+    expect(await list(site, "--count", "-t", "x:1")).toEqual([said![1]!]);
   });
 
   test("a prompt says how many tasks it is about, and takes only a yes for yes", async () => {

@@ -319,6 +319,8 @@ function injectionLaws(
               prompt,
               log: silent,
               clock: systemClock,
+              onInterrupt: () => () => undefined,
+              sayInterrupted: () => undefined,
             });
         } catch (error) {
           if (!(error instanceof UserError)) throw error;

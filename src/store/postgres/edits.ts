@@ -36,7 +36,7 @@ export function postgresEdits(connection: PostgresConnection): Edits {
   }
 
   return {
-    async change(selection, change, at) {
+    async change(selection, change, at, progress) {
       const chosen = selectionOf(selection, change);
       const sets = setsOf(change, at, await columnsIn(connection.query));
       let [changed, held] = [0, 0];
@@ -52,6 +52,7 @@ export function postgresEdits(connection: PostgresConnection): Edits {
           });
           changed += report.changed;
           held += report.held;
+          progress?.(changed);
         }
       }
       return { changed, held };

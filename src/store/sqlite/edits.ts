@@ -52,7 +52,7 @@ function prepareEdits(connection: Connection, records: SqliteRecords): Edits {
   let laid = 0;
 
   /** The ids of the tasks that are meant, in order, in a temporary table; answers how many. */
-  function layDown(name: string, selection: Selection): number {
+  async function layDown(name: string, selection: Selection): Promise<number> {
     connection.read(() => db.run(`create temp table ${name} (place integer primary key, task text not null)`));
     const add = connection.read(() => db.prepare(`insert into temp.${name} (task) select value from json_each(?)`));
     let count = 0;
@@ -65,7 +65,9 @@ function prepareEdits(connection: Connection, records: SqliteRecords): Edits {
     try {
       for (const [, id = null] of records.rows(selection, ["id"])) {
         ids.push(id);
-        if (ids.length === chunk) flush();
+        if (ids.length < chunk) continue;
+        flush();
+        await turn();
       }
       flush();
     } finally {
@@ -87,12 +89,12 @@ function prepareEdits(connection: Connection, records: SqliteRecords): Edits {
   const anyServer = (): boolean => connection.read(() => db.query("select 1 from server limit 1").get()) !== null;
 
   return {
-    async change(selection, change, at) {
+    async change(selection, change, at, progress) {
       const chosen = selectionOf(selection, change);
       const name = `chosen_${++laid}`;
       let [changed, held] = [0, 0];
       try {
-        const count = layDown(name, chosen);
+        const count = await layDown(name, chosen);
         const editor = connection.read(() => prepareEditor(connection, name, chosen.where, change, at));
         try {
           for (let from = 1; from <= count; from += chunk) {
@@ -100,8 +102,9 @@ function prepareEdits(connection: Connection, records: SqliteRecords): Edits {
             const report = await persist(() => editor.edit(from, from + chunk - 1));
             changed += report.changed;
             held += report.held;
+            progress?.(changed);
             // Who waits for the lock looks again only now and then: as long as it was ours it is theirs.
-            if (anyServer()) await pause(systemClock.now() - startedAt);
+            await (anyServer() ? pause(systemClock.now() - startedAt) : turn());
           }
         } finally {
           editor.close();
@@ -233,6 +236,9 @@ function constraintOf(error: unknown): unknown {
   if (error.code === "SQLITE_CONSTRAINT_UNIQUE") return argumentError(`${name} cannot be the same for two tasks`);
   return error;
 }
+
+/** Signals come in between: Ctrl-C. */
+const turn = (): Promise<void> => new Promise((resume) => setImmediate(resume));
 
 function pause(ms: number): Promise<void> {
   return new Promise((resume) => systemClock.after(ms, resume));

@@ -23,6 +23,7 @@ async function tell(
   count = 3,
   held = 0,
   archived = false,
+  { fails = null, interrupts = false }: { fails?: UserError | null; interrupts?: boolean } = {},
 ): Promise<Told> {
   const log: string[] = [];
   const changes: { selection: Selection; change: Change }[] = [];
@@ -32,13 +33,20 @@ async function tell(
     (text: Text): void =>
       void log.push(`${level} ${typeof text === "function" ? text() : text}`);
   const nothing = (): void => undefined;
+  let interrupt = nothing;
   const status = await update(parseFlags(command.spec, words) as Parsed, {
     open: async () => ({
       ...fakeRecords([]),
       title: "sqlite (/x/main.db)",
       count: async ({ limit }) => Math.min(count, limit ?? count),
-      change: async (selection, change) => {
+      change: async (selection, change, _at, progress) => {
         changes.push({ selection, change });
+        progress?.(1);
+        if (fails !== null) throw fails;
+        if (interrupts) {
+          interrupt();
+          await new Promise<never>(() => undefined);
+        }
         return { changed: Math.min(count, selection.limit ?? count), held };
       },
     }),
@@ -54,6 +62,14 @@ async function tell(
       critical: nothing,
     },
     clock: systemClock,
+    onInterrupt(interrupted) {
+      interrupt = interrupted;
+      return nothing;
+    },
+    sayInterrupted: () => void log.push("CRITICAL interrupted"),
+  }).catch((error: unknown) => {
+    if (error !== fails) throw error;
+    return 5;
   });
   return { status, out, log, changes };
 }
@@ -121,6 +137,14 @@ describe("hs update", () => {
     expect([...text.changes[0]!.change.fields]).toEqual([["args", "==x: ~y"]]);
     const thrown = await tell([id, "args", "x"], null, 0).catch((error: unknown) => error);
     expect(thrown).toMatchObject({ status: 5, message: `NotFound: No task with id=${id}` });
+  });
+
+  test("what ends half-way says how far it came", async () => {
+    const left = "WARNING Updated 1 of 3 tasks before that - the others are as they were";
+    const interrupted = await tell(["x:1", "-f"], null, 3, 0, false, { interrupts: true });
+    expect(interrupted).toMatchObject({ status: 4, log: [expect.any(String), left, "CRITICAL interrupted"] });
+    const failed = await tell(["x:1", "-f"], null, 3, 0, false, { fails: new UserError(5, "task", "no space left") });
+    expect(failed).toMatchObject({ status: 5, log: [expect.any(String), left] });
   });
 
   test("a task that was moved to a partition is said to be there", async () => {
