@@ -54,7 +54,7 @@ const spec: CommandSpec = {
     "hs list and hs info look into partitions too. A failed task stays while it may still be tried again (server.attempts), or keeps tasks",
     "of a higher group from running. Servers may run while tasks are moved; before a database is truncated they have to be stopped.",
     "",
-    "Exit status: 0 success, or the answer was no; 2 bad argument, 3 no database, 5 an error, or nobody there to answer (see --yes).",
+    "Exit status: 0 success, or the answer was no; 2 bad argument, 3 no database, 4 Ctrl-C, 5 an error, or nobody there to answer (see --yes).",
   ].join("\n"),
 };
 
@@ -72,8 +72,6 @@ export interface InitdbPorts {
   readonly servers: () => Promise<readonly ServerRow[]>;
   /** Attempts that a run with the present settings allows. */
   readonly attempts: () => number;
-  /** Does work of SQLite during which nothing else can be done, a signal included: Ctrl-C has to end the program by itself. */
-  readonly alone: <T>(work: () => Promise<T>) => Promise<T>;
 }
 
 export const command: Command = {
@@ -111,18 +109,7 @@ function portsOf(context: Context): InitdbPorts {
       }
     },
     attempts: () => context.config().integer("server.attempts") ?? 1,
-    alone: withoutListeners,
   };
-}
-
-async function withoutListeners<T>(work: () => Promise<T>): Promise<T> {
-  const listeners = process.listeners("SIGINT");
-  process.removeAllListeners("SIGINT");
-  try {
-    return await work();
-  } finally {
-    for (const listener of listeners) process.on("SIGINT", listener as () => void);
-  }
 }
 
 type Action = "vacuum" | "backup" | "rotate" | "truncate";
@@ -199,21 +186,19 @@ interface Act {
 
 /** What each action does: asks, says what it begins, does it, says what came of it. */
 const acts: Readonly<Record<Action, (act: Act) => Promise<number>>> = {
-  async vacuum({ store, confirm, ports: { log, alone } }) {
+  async vacuum({ store, confirm, ports: { log } }) {
     if (!(await confirm(`Vacuum ${named(store)}`))) return exitStatus.success;
     log.info(`Vacuuming database ${store.place}`);
-    const work = (): Promise<number> => store.vacuum();
-    const bytes = await (store.provider === "sqlite" ? alone(work) : work());
-    log.info(`Cleaned ${formatSize(bytes)} from ${store.place}`);
+    log.info(`Cleaned ${formatSize(await store.vacuum())} from ${store.place}`);
     return exitStatus.success;
   },
 
-  async backup({ store, path, confirm, ports: { log, alone } }) {
+  async backup({ store, path, confirm, ports: { log } }) {
     // Where it cannot be done, nobody is asked whether it should be.
     if (store.provider !== "sqlite") await store.backup(path);
     if (!(await confirm(`Backup ${named(store)} into '${path}'`))) return exitStatus.success;
     log.info(`Backing up ${store.place} into ${path}`);
-    await alone(() => store.backup(path));
+    await store.backup(path);
     return exitStatus.success;
   },
 

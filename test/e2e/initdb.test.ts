@@ -17,7 +17,7 @@ import {
 } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { noPostgres, startPostgres } from "../systems/postgres.ts";
-import { linesOf, needs, openSite, type Site, sorted, until } from "./harness.ts";
+import { linesOf, needs, openSite, type Running, type Site, sorted, until } from "./harness.ts";
 
 const reference = resolve(import.meta.dir, "../compat/reference-2.8.2");
 
@@ -498,3 +498,26 @@ needs(["script"], noPostgres)(
     expect([await list("-c -i"), await list("-c")]).toEqual(["0\n", "2\n"]);
   },
 );
+
+test("Ctrl-C ends it with status 4 while SQLite works, and leaves no half copy behind", async () => {
+  await using site = openSite();
+  await site.hs(["submit", "true"]);
+  inFile(site.database, (db) => {
+    db.run("create table filler (line text)");
+    const numbers = "with recursive n (i) as (select 1 union all select i + 1 from n where i < 1000000)";
+    db.run(`${numbers} insert into filler select 'a line of some length, number ' || i from n`);
+  });
+  const interrupted = async (words: readonly string[], begun: (run: Running) => Promise<unknown>): Promise<void> => {
+    await using run = site.start(["hs", "initdb", ...words, "-y"]);
+    await begun(run);
+    run.kill("SIGINT");
+    const { status, stderr } = await run.ended;
+    expect([words, status]).toEqual([words, 4]);
+    expect(said(stderr).at(-1)).toBe("CRITICAL keyboard-interrupt: going down now!");
+  };
+  const copying = (): boolean => readdirSync(site.work).some((name) => name.startsWith("copy.db"));
+  await interrupted(["-b", "copy.db"], () => until(copying, "a copy is begun"));
+  expect(copying()).toBe(false);
+  await interrupted(["-v"], (run) => run.line(/Vacuuming database/));
+  expect(count(site.database, "task")).toBe(1);
+});

@@ -247,7 +247,7 @@ function setPragmas(db: Database, pragmas: ConnectionOptions["pragmas"], wanted:
     }
     if (!wanted(name.toLowerCase())) continue;
     try {
-      db.run(`pragma ${name} = ${pragmaLiteral(name, value)}`);
+      db.run(pragmaText(name, value));
     } catch (error) {
       if (!(error instanceof Error) || (error as { code?: unknown }).code !== "SQLITE_ERROR") throw error;
       throw configurationError(
@@ -256,6 +256,11 @@ function setPragmas(db: Database, pragmas: ConnectionOptions["pragmas"], wanted:
       );
     }
   }
+}
+
+/** Of a name that is one. */
+export function pragmaText(name: string, value: unknown): string {
+  return `pragma ${name} = ${pragmaLiteral(name, value)}`;
 }
 
 function pragmaLiteral(name: string, value: unknown): string {

@@ -7,9 +7,10 @@ import { resolve } from "node:path";
 import type { Clock } from "../../base/clock.ts";
 import { messageOf, TransientError, UserError } from "../../base/errors.ts";
 import type { UpkeepStore } from "../open.ts";
-import { Connection } from "./connection.ts";
+import { runApart } from "./apart.ts";
+import { Connection, pragmaText } from "./connection.ts";
 import { createDraft, isThere, publishDraft, removeDraft } from "./draft.ts";
-import { databaseError, openFailure } from "./failure.ts";
+import { databaseError, openFailure, runFailure } from "./failure.ts";
 import { nextPart, rotate, type RotationOptions } from "./rotation.ts";
 import { additions, taskTable } from "./schema.ts";
 import type { SqliteOptions } from "./sqlite.ts";
@@ -28,15 +29,25 @@ const quicklyCompacted = 100 * 2 ** 20;
 
 export function openSqliteUpkeep(options: UpkeepOptions): UpkeepStore {
   const { clock, debug, notice, step } = options;
-  const connection = new Connection({ ...options, pragmas: shared(options.pragmas), readOnly: false });
+  const pragmas = shared(options.pragmas);
+  const connection = new Connection({ ...options, pragmas, readOnly: false });
   const { db, file } = connection;
   const count = (sql: string): number => Number(connection.read(() => db.query(sql).values())[0]?.[0]);
 
-  function vacuum(): number {
+  /** A statement that lasts; signals are heard meanwhile. */
+  async function last(sql: string, ...values: readonly string[]): Promise<void> {
+    options.echo?.(sql);
+    const own = Object.entries(pragmas).filter(([name]) => name.toLowerCase() !== "journal_mode");
+    const said = ["pragma busy_timeout = 5000", ...own.map(([name, value]) => pragmaText(name, value))];
+    await runApart({ file, pragmas: said, sql, values });
+  }
+
+  async function vacuum(): Promise<number> {
     const before = sizeOf();
     try {
-      connection.read(() => db.run("vacuum"));
-    } catch (error) {
+      await last("vacuum");
+    } catch (thrown) {
+      const error = runFailure(thrown, file);
       if (!(error instanceof TransientError)) throw error;
       // The copy that is made first is not beside the file.
       throw new TransientError(`${error.message} (compacting needs as much again, there and in the folder of TMPDIR)`);
@@ -50,7 +61,7 @@ export function openSqliteUpkeep(options: UpkeepOptions): UpkeepStore {
     return statSync(file).size;
   }
 
-  function vacuumAfterRotation(): void {
+  async function vacuumAfterRotation(): Promise<void> {
     const pages =
       count("select page_count from pragma_page_count") - count("select freelist_count from pragma_freelist_count");
     const bytes = pages * count("select page_size from pragma_page_size");
@@ -62,7 +73,7 @@ export function openSqliteUpkeep(options: UpkeepOptions): UpkeepStore {
     }
     debug?.(`Vacuuming main database (${file})`);
     try {
-      vacuum();
+      await vacuum();
     } catch (error) {
       if (!(error instanceof TransientError)) throw error;
       notice?.(`${later} (now: ${error.message})`);
@@ -82,18 +93,18 @@ export function openSqliteUpkeep(options: UpkeepOptions): UpkeepStore {
     async total() {
       return count("select count(*) from task");
     },
-    async vacuum() {
-      return vacuum();
-    },
+    vacuum,
     async backup(path) {
       const target = resolve(path);
       const taken = (): Error =>
         databaseError(`'${path}' exists already, and a backup overwrites nothing - name another file`);
       const draft = `${target}.new-${process.pid}`;
+      const remove = (): void => removeDraft(draft);
+      process.on("exit", remove);
       try {
         if (isThere(target)) throw taken();
         createDraft(draft, file);
-        db.query("vacuum into ?").run(draft);
+        await last("vacuum into ?", draft);
         if (!publishDraft(draft, target)) throw taken();
       } catch (error) {
         if (error instanceof UserError) throw error;
@@ -102,7 +113,8 @@ export function openSqliteUpkeep(options: UpkeepOptions): UpkeepStore {
           ? trouble
           : databaseError(`'${path}' cannot be written: ${messageOf(error)}`);
       } finally {
-        removeDraft(draft);
+        remove();
+        process.off("exit", remove);
       }
     },
     async nextPartition() {
@@ -112,7 +124,7 @@ export function openSqliteUpkeep(options: UpkeepOptions): UpkeepStore {
       const moved = await rotate(connection, into, { attempts, clock, progress, step });
       if (moved > 0) {
         debug?.(`Dropped ${moved} completed tasks from main (${file})`);
-        vacuumAfterRotation();
+        await vacuumAfterRotation();
       }
       return moved;
     },
@@ -124,7 +136,7 @@ export function openSqliteUpkeep(options: UpkeepOptions): UpkeepStore {
         for (const [, statement] of additions) db.run(statement);
         db.run('insert into schedule (one, "group", task_id) values (1, null, null)');
       });
-      vacuum();
+      await vacuum();
     },
     async close() {
       connection.close();

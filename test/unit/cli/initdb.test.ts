@@ -77,7 +77,6 @@ async function run(words: readonly string[], scene: Scene = {}): Promise<Told> {
     },
     servers: async () => servers[looks++] ?? [],
     attempts: () => 3,
-    alone: (work) => work(),
   };
   const parsed = parseFlags(command.spec, words);
   if (parsed === "help") throw new Error("no help was asked for");

@@ -1,0 +1,48 @@
+/*
+ * A statement that lasts (compacting, copying) in a thread of its own, with a connection of its own: SQLite gives nothing else its turn while it works, and
+ * a program that hears no signal cannot end as it should. Whoever ends the program ends the thread; the file is then as it was.
+ */
+
+interface Work {
+  readonly file: string;
+  /** Said first. */
+  readonly pragmas: readonly string[];
+  readonly sql: string;
+  readonly values: readonly string[];
+}
+
+/** What went wrong, as much of it as gets through; null: nothing. */
+type Ended = { readonly message: string; readonly code: unknown } | null;
+
+/** The whole program of the thread: a text, so that it needs no file beside the executable. */
+const program = `import { Database } from "bun:sqlite";
+self.onmessage = ({ data: { file, pragmas, sql, values } }) => {
+  let ended = null;
+  try {
+    const db = new Database(file, { readwrite: true, create: false });
+    for (const pragma of pragmas) db.run(pragma);
+    db.query(sql).run(...values);
+    db.close();
+  } catch (error) {
+    ended = { message: String(error.message), code: error.code };
+  }
+  postMessage(ended);
+};`;
+
+/** Throws what SQLite says, with its code. */
+export async function runApart(work: Work): Promise<void> {
+  const url = URL.createObjectURL(new Blob([program], { type: "text/javascript" }));
+  const thread = new Worker(url);
+  try {
+    const { promise, resolve, reject } = Promise.withResolvers<Ended>();
+    thread.addEventListener("message", ({ data }: MessageEvent<Ended>) => resolve(data));
+    thread.addEventListener("error", ({ message }) => reject(new Error(message)));
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin
+    thread.postMessage(work);
+    const ended = await promise;
+    if (ended !== null) throw Object.assign(new Error(ended.message), { code: ended.code });
+  } finally {
+    thread.terminate();
+    URL.revokeObjectURL(url);
+  }
+}
