@@ -289,10 +289,13 @@ function advance(
 
 // ---- the end
 
+const urgency: Record<LeaveKind, number> = { finish: 0, interrupt: 1, abort: 2 };
+
 function close(state: ServerState, how: LeaveKind, reason: string, now: number, effects: ServerEffect[]): void {
   if (state.phase.at === "done") return;
-  const again = state.phase.at === "closing";
-  state.phase = { at: "closing" };
+  const { phase } = state;
+  const again = phase.at === "closing";
+  state.phase = { at: "closing", how: again && urgency[phase.how] > urgency[how] ? phase.how : how };
   for (const task of state.ready.drain()) giveBack(state, task);
   if (!again) note(effects, "debug", () => `Signaling clients (${state.clients.size} connected)`);
   // Asked a second time, more urgently: clients that are leaving already are told as well.

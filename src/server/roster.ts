@@ -31,6 +31,8 @@ type Later = Exclude<ClientMessage, { kind: "hello" }>;
 const sleptMs = 1000;
 /** Least time for a client without tasks to say goodbye, milliseconds: three of its heartbeats, as it is usual. */
 const goodbyeMs = 30_000;
+/** A server that ends tells a client whose connection broke so recently, milliseconds, when it is back: nobody else would, and it would try on for long. */
+const partingMs = 2000;
 
 // ---- joining
 
@@ -206,9 +208,9 @@ export function takeRegistered(state: ServerState, event: Registered, now: numbe
   for (const [serverId, missing] of state.estates) {
     if (missing.delete(client.id) && missing.size === 0) bury(state, serverId, effects);
   }
-  // It was lost again meanwhile, and there is nothing to wait for.
-  if (client.standing.at === "away" && state.phase.at === "closing" && client.held.size === 0)
-    remove(state, client, false, effects);
+  // It was lost again meanwhile.
+  if (client.standing.at === "away" && state.phase.at === "closing")
+    leave(state, client, state.phase.how, "no more tasks", now, effects);
 }
 
 /** A task that the store has handed over because a client has it. */
@@ -238,7 +240,7 @@ function welcome(state: ServerState, client: ClientEntry, now: number, effects: 
   client.lastHeard = now;
   cancelAgain(client, effects);
   lookAgain(state);
-  if (state.phase.at === "closing") leave(state, client, "finish", "no more tasks", now, effects);
+  if (state.phase.at === "closing") leave(state, client, state.phase.how, "no more tasks", now, effects);
 }
 
 function drop(client: ClientEntry, tasks: readonly Lease[], effects: ServerEffect[]): void {
@@ -305,12 +307,13 @@ export function disconnect(
   const client = state.clients.get(clientId);
   if (client === undefined) return;
   unseat(state, client);
-  const empty = client.held.size === 0 && client.registration === null;
-  if (empty && (client.standing.at === "leaving" || state.phase.at === "closing"))
-    return remove(state, client, false, effects);
+  // What it had to do was done: it may have gone without a word.
+  const level = client.standing.at === "leaving" && !isAwaited(client) ? "debug" : "warning";
   client.standing = { at: "away", since: now };
-  state.graceAt = Math.min(state.graceAt, now + state.settings.graceMs);
-  note(effects, "warning", () => `Lost connection to client (${name(client)})${error === null ? "" : `: ${error}`}`);
+  if (state.phase.at === "closing" && state.phase.how === "abort" && !isAwaited(client))
+    return remove(state, client, false, effects);
+  state.graceAt = Math.min(state.graceAt, graceEnd(state, client));
+  note(effects, level, () => `Lost connection to client (${name(client)})${error === null ? "" : `: ${error}`}`);
 }
 
 /**
@@ -333,7 +336,7 @@ export function excuse(state: ServerState, now: number): void {
 
 /** Silent clients and clients that did not come back in time lose their tasks to others. */
 export function checkClients(state: ServerState, now: number, effects: ServerEffect[]): void {
-  const { evictMs, graceMs } = state.settings;
+  const { evictMs } = state.settings;
   if (now >= state.estatesUntil) {
     for (const [serverId, missing] of state.estates) {
       if (missing.size === 0) continue;
@@ -350,9 +353,13 @@ export function checkClients(state: ServerState, now: number, effects: ServerEff
   }
   state.graceAt = Number.POSITIVE_INFINITY;
   for (const client of state.clients.values()) {
-    const until = Math.min(graceEnd(client, graceMs), silenceEnd(state, client, evictMs));
+    const until = Math.min(graceEnd(state, client), silenceEnd(state, client, evictMs));
     if (now < until) {
-      state.graceAt = Math.min(state.graceAt, graceEnd(client, graceMs));
+      state.graceAt = Math.min(state.graceAt, graceEnd(state, client));
+      continue;
+    }
+    if (isParting(state, client)) {
+      remove(state, client, false, effects);
       continue;
     }
     note(effects, "warning", () => `Evicting client (${name(client)})`);
@@ -361,10 +368,23 @@ export function checkClients(state: ServerState, now: number, effects: ServerEff
 }
 
 /** Until when a client is waited for that is not there, or that has nothing left to do but say goodbye. */
-function graceEnd({ standing, lastHeard, held, registration }: ClientEntry, graceMs: number): number {
-  if (standing.at === "away") return standing.since + graceMs;
-  if (standing.at !== "leaving" || held.size > 0 || registration !== null) return Number.POSITIVE_INFINITY;
+function graceEnd(state: ServerState, client: ClientEntry): number {
+  const { standing, lastHeard } = client;
+  const { graceMs } = state.settings;
+  if (standing.at === "away")
+    return standing.since + (isParting(state, client) ? Math.min(partingMs, graceMs) : graceMs);
+  if (standing.at !== "leaving" || isAwaited(client)) return Number.POSITIVE_INFINITY;
   return Math.max(standing.since, lastHeard) + Math.max(graceMs, goodbyeMs);
+}
+
+/** It has, or may have, something that is worth waiting for. */
+function isAwaited({ held, registration }: ClientEntry): boolean {
+  return held.size > 0 || registration !== null;
+}
+
+/** All that is left to do for a client that is away is to tell it to leave. */
+function isParting({ phase }: ServerState, client: ClientEntry): boolean {
+  return phase.at === "closing" && client.standing.at === "away" && !isAwaited(client);
 }
 
 /** Until when a client may be silent. The one in this process cannot be gone. */
@@ -398,14 +418,16 @@ export function leave(
 ): void {
   const { standing } = client;
   if (standing.at === "joining" || standing.at === "away") {
-    // It is told when it is (back) here, if there is anything to wait for and patience to do so.
-    const brings = client.held.size > 0 || client.registration !== null;
-    if (how === "abort" || !brings) remove(state, client, false, effects);
+    // It is told when it is (back) here, if it is worth waiting for and there is patience to do so.
+    if (how === "abort" || now >= graceEnd(state, client)) {
+      effects.push({ kind: "send", clientId: client.id, message: { kind: "leave", how, reason } });
+      remove(state, client, false, effects);
+    } else state.graceAt = Math.min(state.graceAt, graceEnd(state, client));
     return;
   }
   unseat(state, client);
   client.standing = { at: "leaving", since: now };
-  state.graceAt = Math.min(state.graceAt, graceEnd(client, state.settings.graceMs));
+  state.graceAt = Math.min(state.graceAt, graceEnd(state, client));
   note(effects, "debug", () => `Disconnect requested (${name(client)})`);
   effects.push({ kind: "send", clientId: client.id, message: { kind: "leave", how, reason } });
 }

@@ -11,7 +11,7 @@ import { assert } from "../base/assert.ts";
 import { type Deque, deque } from "../base/deque.ts";
 import type { Completion, Scope } from "../store/store.ts";
 import type { ClaimedTask, Outcome } from "../task/task.ts";
-import type { ClientMessage, Lease } from "../wire/message.ts";
+import type { ClientMessage, Lease, LeaveKind } from "../wire/message.ts";
 
 export interface ServerSettings {
   readonly serverId: string;
@@ -107,8 +107,8 @@ export interface Counts {
 
 export interface ServerState {
   readonly settings: ServerSettings;
-  /** `closing`: nothing new is handed out, clients are leaving. */
-  phase: { readonly at: "running" } | { readonly at: "closing" } | { readonly at: "done" };
+  /** `closing`: nothing new is handed out, clients are leaving, in this way. */
+  phase: { readonly at: "running" } | { readonly at: "closing"; readonly how: LeaveKind } | { readonly at: "done" };
   input: "open" | "quiet" | "ended";
   /** The group being run; null before the first task. */
   group: number | null;

@@ -28,10 +28,14 @@ export function admitSession(
   admit(stream, optionsOf(world, process), { ready, failed });
 }
 
-function optionsOf({ rng, at, now }: World, { enter: inside }: Process): SessionOptions {
+function optionsOf({ rng, at, now }: World, { enter: inside, onEnd }: Process): SessionOptions {
   // A handshake that nobody waits for any more ends with its process, or by this timer.
   const clock = {
-    after: (delayMs: number, action: () => void) => ({ cancel: at(now() + delayMs, () => inside(action)) }),
+    after(delayMs: number, action: () => void) {
+      const cancel = at(now() + delayMs, () => inside(action));
+      onEnd(cancel);
+      return { cancel };
+    },
   };
   const nonce = (): Uint8Array => Uint8Array.from({ length: 32 }, () => rng.between(0, 255));
   return { key: "a key that both sides know", clock, nonce, handshakeMs };

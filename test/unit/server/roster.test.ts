@@ -4,7 +4,7 @@ import type { ServerEvent } from "../../../src/server/event.ts";
 import { step } from "../../../src/server/reactor.ts";
 import { check, type Estate, newState, type ServerSettings } from "../../../src/server/state.ts";
 import type { ClaimedTask, Outcome } from "../../../src/task/task.ts";
-import type { ClientMessage, HostMessage, Lease } from "../../../src/wire/message.ts";
+import type { ClientMessage, HostMessage, Lease, LeaveKind } from "../../../src/wire/message.ts";
 
 const settings: ServerSettings = {
   serverId: "server",
@@ -258,12 +258,69 @@ describe("a dead predecessor", () => {
 });
 
 describe("the end", () => {
+  const lost = (clientId: string): ServerEvent => ({ kind: "disconnected", clientId, error: "reset" });
+  const stopped = (how: LeaveKind): ServerEvent => ({ kind: "stopRequested", how });
+
   test("a client that is away holding nothing is not waited for", () => {
     const bench = open();
     bench.join("a");
-    bench.on({ kind: "disconnected", clientId: "a", error: null });
-    bench.on({ kind: "stopRequested", how: "finish" });
+    bench.on(lost("a"));
+    bench.pass(2000);
+    bench.on(stopped("finish"));
     expect(bench.state.clients.size).toBe(0);
+  });
+
+  test("a client whose connection broke a moment ago is told to leave when it is back", () => {
+    const bench = open();
+    bench.join("a");
+    bench.on(lost("a"));
+    bench.pass(1000);
+    bench.on(stopped("finish"));
+    const { number } = bench.hello("a")!;
+    bench.registered("a", number);
+    expect(bench.told("a").map(({ kind }) => kind)).toEqual(["welcome", "leave"]);
+  });
+
+  test("so is one whose connection broke before it could say goodbye", () => {
+    const bench = open();
+    bench.join("a");
+    bench.on(stopped("finish"));
+    expect(bench.told("a")).toMatchObject([{ kind: "leave" }]);
+    bench.on(lost("a"));
+    bench.registered("a", bench.hello("a")?.number);
+    expect(bench.told("a").map(({ kind }) => kind)).toEqual(["welcome", "leave"]);
+  });
+
+  test("if it does not come, the end is late by two seconds at most, counted from when it was lost", () => {
+    const bench = open();
+    bench.join("a");
+    bench.pass(500);
+    bench.on(lost("a"));
+    bench.pass(1000);
+    bench.on(stopped("finish"));
+    bench.pass(2499);
+    expect(bench.state.clients.size).toBe(1);
+    bench.pass(2500);
+    expect(bench.find("endClient")).toMatchObject({ clientId: "a", evicted: false });
+  });
+
+  test("in a hurry it is not waited for, before and after the connection breaks", () => {
+    const bench = open();
+    bench.join("a");
+    bench.join("b");
+    bench.on(lost("a"));
+    bench.on(stopped("abort"));
+    expect([...bench.state.clients.keys()]).toEqual(["b"]);
+    bench.on(lost("b"));
+    expect(bench.state.clients.size).toBe(0);
+  });
+
+  test("a client that is just joining is told to go when there is no time for it", () => {
+    const bench = open();
+    bench.hello("a");
+    bench.on(stopped("abort"));
+    expect(bench.told("a")).toMatchObject([{ kind: "leave", how: "abort" }]);
+    expect(bench.find("disconnect")?.clientId).toBe("a");
   });
 
   test("a client without tasks that was told to leave and says nothing is waited for a moment only", () => {
