@@ -13,9 +13,21 @@ export interface OpenPart extends Records {
 /** Opens a part; null: it is none after all. */
 export type Part = () => Promise<OpenPart | null>;
 
+export interface UnionOptions {
+  /**
+   * Whether nothing was archived since those parts were listed, as far as it would show: asked by a search in order when it has all it needs and has not
+   * said anything yet. Else it begins again.
+   */
+  readonly isStill?: (parts: Iterable<Part>) => Promise<boolean>;
+}
+
 /** `parts` in their order; asked anew by each search, before it begins. */
-export function unionRecords(main: Records, parts: () => readonly Part[]): Records {
-  async function* opened(from: readonly Part[]): AsyncGenerator<Records> {
+export function unionRecords(
+  main: Records,
+  parts: () => Iterable<Part> | Promise<Iterable<Part>>,
+  { isStill = async () => true }: UnionOptions = {},
+): Records {
+  async function* opened(from: Iterable<Part>): AsyncGenerator<Records> {
     for (const open of from) {
       const part = await open();
       if (part === null) continue;
@@ -29,7 +41,10 @@ export function unionRecords(main: Records, parts: () => readonly Part[]): Recor
 
   async function* everywhere(): AsyncGenerator<Records> {
     // First, so that what is archived in the meantime does not come twice.
-    const found = parts();
+    yield* mainAnd(await parts());
+  }
+
+  async function* mainAnd(found: Iterable<Part>): AsyncGenerator<Records> {
     yield main;
     yield* opened(found);
   }
@@ -48,17 +63,27 @@ export function unionRecords(main: Records, parts: () => readonly Part[]): Recor
 
   /** Each part's first rows, held in memory while the next part is asked. */
   async function* firstFew(query: RecordQuery, limit: number, before: Order): AsyncGenerator<Row> {
-    let best: Row[] = [];
-    for await (const records of everywhere()) {
-      const rows: Row[] = [];
-      for await (const row of records.search(query)) rows.push(row);
-      best = [...mergeLists(best, rows, before)].slice(0, limit);
+    for (;;) {
+      const found = await parts();
+      let best: Row[] = [];
+      for await (const records of mainAnd(found)) {
+        const rows: Row[] = [];
+        for await (const row of records.search(query)) rows.push(row);
+        best = [...mergeLists(best, rows, before)].slice(0, limit);
+      }
+      if (!(await isStill(found))) continue;
+      yield* best;
+      return;
     }
-    yield* best;
   }
 
   async function* merged(query: RecordQuery, before: Order): AsyncGenerator<Row> {
-    const found = parts();
+    for (let isOver = false; !isOver;) isOver = yield* mergedOnce(query, before);
+  }
+
+  /** false: it has to begin again. */
+  async function* mergedOnce(query: RecordQuery, before: Order): AsyncGenerator<Row, boolean> {
+    const found = await parts();
     const open: OpenPart[] = [];
     const ways: AsyncIterator<Row>[] = [main.search(query)[Symbol.asyncIterator]()];
     try {
@@ -69,6 +94,7 @@ export function unionRecords(main: Records, parts: () => readonly Part[]): Recor
         ways.push(records.search(query)[Symbol.asyncIterator]());
       }
       const heads = await Promise.all(ways.map(headOf));
+      if (!(await isStill(found))) return false;
       let left = query.limit ?? Number.POSITIVE_INFINITY;
       for (; left > 0; left -= 1) {
         let least: Head | null = null;
@@ -76,10 +102,11 @@ export function unionRecords(main: Records, parts: () => readonly Part[]): Recor
         for (const head of heads) {
           if (head.row !== null && (least === null || before(head.row, least.row!))) least = head;
         }
-        if (least === null) return;
+        if (least === null) return true;
         yield least.row!;
         least.row = (await headOf(least.way)).row;
       }
+      return true;
     } finally {
       for (const way of ways) await way.return?.();
       for (const part of open) await part.close();
@@ -116,7 +143,7 @@ export function unionRecords(main: Records, parts: () => readonly Part[]): Recor
       const current = await main.find(id);
       if (current !== null) return current;
       // Only now, so that what has just been archived is found where it is.
-      for await (const part of opened(parts())) {
+      for await (const part of opened(await parts())) {
         const archived = await part.find(id);
         if (archived !== null) return archived;
       }
@@ -130,7 +157,7 @@ export function unionRecords(main: Records, parts: () => readonly Part[]): Recor
 }
 
 /** At most so many rows of each part are held to find the first ones of all. */
-const fewRows = 10_000;
+export const fewRows = 10_000;
 
 type Value = string | number | boolean | null | Tags;
 type Row = readonly Value[];

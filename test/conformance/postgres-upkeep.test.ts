@@ -168,6 +168,59 @@ describe("upkeep: postgresql", () => {
     expect(await upkeep.total()).toBe(0);
   });
 
+  withPostgres(
+    "rows in an order of their own are all there, from any number of partitions, whatever is moved meanwhile",
+    async () => {
+      const history = await fresh();
+      const { connection } = postgres;
+      const upkeep = postgresUpkeep(connection);
+      const added: HistoryRow[] = [];
+      const addMore = async (): Promise<void> => {
+        const more = Array.from({ length: 40 }, (_, i) => row({ args: `${(i * 7) % 40}`, exit_status: i % 2 }));
+        added.push(...more);
+        await history.add(more);
+      };
+      // More than there are connections for cursors.
+      for (let part = 1; part <= 5; part++) {
+        await addMore();
+        await upkeep.rotate(`task_${part}`, 1);
+      }
+      for (const orderBy of ["args", "submit_time", "exit_status"] as const) {
+        for (const limit of [null, 500, 7]) {
+          await addMore();
+          let [begun, moved] = [false, 0];
+          /** Moves what there is when the first row is asked for, and the partitions are known. */
+          const late = async (sql: string): Promise<void> => {
+            if (begun || !/ task where .* order by/s.test(sql)) return;
+            begun = true;
+            moved = await upkeep.rotate(await upkeep.nextPartition(), 1);
+          };
+          const overtaken = {
+            ...connection,
+            query: async (sql: string, values?: readonly unknown[]) => {
+              await late(sql);
+              return connection.query(sql, values);
+            },
+            async *stream(sql: string, values: readonly unknown[], portion: number) {
+              await late(sql);
+              yield* connection.stream(sql, values, portion);
+            },
+          };
+          const wanted = query(["id"], { orderBy, limit });
+          const found = await collect(postgresRecords(overtaken, { ignorePartitions: false }).search(wanted));
+          expect([orderBy, limit, moved, found.length]).toEqual([
+            orderBy,
+            limit,
+            40,
+            Math.min(limit ?? Infinity, added.length),
+          ]);
+          expect(new Set(found.flat()).size).toBe(found.length);
+          if (limit === null) expect(new Set<unknown>(found.flat())).toEqual(new Set(ids(added)));
+        }
+      }
+    },
+  );
+
   withPostgres("counts of tasks are right whoever writes, and after they were wrong", async () => {
     const history = await fresh();
     const { connection, server } = postgres;

@@ -142,6 +142,24 @@ test("who reads while tasks are moved sees each of them once", async () => {
   }
 }, 30_000);
 
+test("the first tasks in an order are all there if some are moved while they are searched", async () => {
+  const all = await ids({ orderBy: "completion_time", descending: true });
+  // Two thousand of them are moved when the main file is about to be read; the partition is new.
+  let moved = false;
+  const echo = (sql: string): void => {
+    if (moved || !/completion_time/.test(sql)) return;
+    moved = true;
+    Bun.spawnSync([process.execPath, join(import.meta.dir, "rotator.ts"), file, "7"]);
+  };
+  const history = openSqliteHistory({ file, pragmas: {}, echo });
+  const found: string[] = [];
+  const search = { ...everything, orderBy: "completion_time", descending: true, limit: 10_000 } as const;
+  for await (const [id] of history.search({ ...search, fields: ["id"] })) found.push(String(id));
+  await history.close();
+  expect([moved, rows(join(folder, "main.1"), "task") > 0]).toEqual([true, true]);
+  expect(found).toEqual(all);
+});
+
 test("a partition whose writer died in a transaction is read as it was before", async () => {
   await rotator(0);
   const before = await ids();

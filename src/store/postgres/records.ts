@@ -12,17 +12,15 @@ import { type TaskField, taskFields, type Tags } from "../../task/task.ts";
 import { parseId } from "../../base/ids.ts";
 import type { RecordQuery, Records, Selection, TaskRecord } from "../store.ts";
 import { readTags } from "../tags.ts";
-import { type OpenPart, unionRecords } from "../union.ts";
+import { type OpenPart, type Part, unionRecords } from "../union.ts";
 import { instantText, parseInstant, type PostgresConnection, type Row } from "./connection.ts";
 import { irregular, plainTag, statusClasses, tagHash, unusualTag } from "./schema.ts";
+import { type Shape, sortedOf, sortedOfAll } from "./order.ts";
 import { partitionsOf, type Survey, survey } from "./survey.ts";
 import {
   aheadOf,
-  beyond,
   bindTo,
   type Branches,
-  type Columns,
-  columnsOf,
   pageOf,
   type Path,
   type Place,
@@ -32,7 +30,6 @@ import {
   statementOf,
 } from "./walk.ts";
 import {
-  column,
   hasHash,
   holdsFor,
   holdsForPlain,
@@ -125,17 +122,47 @@ export function postgresRecords(connection: PostgresConnection, options: Records
     }
   }
 
+  /** A rotation shows all at once: the statement sees it wholly or not at all, and gives no row if there is a partition that it does not know. */
+  async function* inOrder(
+    selection: Selection,
+    orderBy: TaskField,
+    fields: readonly TaskField[],
+  ): AsyncGenerator<readonly Row[]> {
+    const { tests } = whereOf(selection.where, () => "");
+    const shape: Shape = { conditions: selection.where, fields, tested: tests.map(({ field }) => field) };
+    let left = selection.limit ?? Number.POSITIVE_INFINITY;
+    for (let isNone = true; isNone && left > 0;) {
+      const tables = await partitions();
+      const { sql, values } = sortedOfAll(tables, orderBy, shape, selection);
+      for await (const rows of connection.stream(sql, values, firstPage * 5)) {
+        if (rows.length > 0) isNone = false;
+        const passed = passing(tests, rows, fields);
+        yield passed.length > left ? passed.slice(0, left) : passed;
+        left -= passed.length;
+        if (left <= 0) return;
+      }
+      if (isNone && (await partitions()).length === tables.length) return;
+    }
+  }
+
   return {
     async *search(query) {
+      if (query.orderBy !== null && query.orderBy !== "submit_time") {
+        yield* shown(inOrder(query, query.orderBy, query.fields), query.fields);
+        return;
+      }
       if (query.orderBy === null) {
         yield* shown(inTurn(query, query.fields), query.fields);
         return;
       }
-      const parts = (await partitions()).map((table) => async (): Promise<OpenPart> => ({
+      const open = (table: string) => async (): Promise<OpenPart> => ({
         ...partOf(table),
         close: async () => undefined,
-      }));
-      yield* unionRecords(main, () => parts).search(query);
+      });
+      const parts = async (): Promise<readonly Part[]> => (await partitions()).map(open);
+      const isStill = async (asked: Iterable<Part>): Promise<boolean> =>
+        (await partitions()).length === [...asked].length;
+      yield* unionRecords(main, parts, { isStill }).search(query);
     },
     async count(selection) {
       for (;;) {
@@ -181,6 +208,7 @@ async function* shown(
 export function recordsOf(connection: PostgresConnection, table: string, surveyed?: Survey): PostgresRecords {
   const { query } = connection;
   const ask = (statement: Statement): Promise<readonly Row[]> => query(statement.sql, statement.values);
+  const stream = ({ sql, values }: Statement) => connection.stream(sql, values, firstPage * 5);
 
   const look = once(async () => (surveyed?.indices.has(table) === true ? surveyed : survey(query)));
   const indexNames = async (): Promise<ReadonlySet<string>> => (await look()).indices.get(table) ?? new Set();
@@ -252,38 +280,15 @@ export function recordsOf(connection: PostgresConnection, table: string, surveye
     let left = limit ?? Number.POSITIVE_INFINITY;
     const found =
       unique || (orderBy !== null && orderBy !== "submit_time") || !indexed
-        ? sorted(shape, selection, after, tests.length === 0)
+        ? stream(sortedOf(table, shape, selection, after))
         : walk(shape, orderBy !== null && descending, after, () => left);
     for await (const rows of found) {
-      let passed = tests.length === 0 ? rows : rows.filter((row) => passes(tests, row, 2 + fields.length));
+      let passed = passing(tests, rows, fields);
       if (passed.length > left) passed = passed.slice(0, left);
       left -= passed.length;
       if (passed.length > 0) yield passed;
       if (left <= 0) return;
     }
-  }
-
-  interface Shape extends Columns {
-    readonly conditions: readonly Condition[];
-  }
-
-  /** By an order of its own, in one go. */
-  async function* sorted(
-    shape: Shape,
-    selection: Selection,
-    after: Place | null,
-    exact: boolean,
-  ): AsyncGenerator<readonly Row[]> {
-    const { orderBy, descending, limit } = selection;
-    const { sql, values } = statementOf((bind) => {
-      const where = whereOf(shape.conditions, bind);
-      const order =
-        orderBy === null ? "" : `${orderOf(orderBy)} ${descending ? "desc nulls last" : "asc nulls first"}, `;
-      const most = limit === null || !exact ? "" : ` limit ${bind(limit)}::bigint`;
-      const inside = `${beyond(after, false, bind)} and ${where.sql}`;
-      return `select ${columnsOf(shape)} from ${table} where ${inside} order by ${order}submit_time, id${most}`;
-    });
-    yield* connection.stream(sql, values, firstPage * 5);
   }
 
   /** In order of insertion, or by time of submission downwards. `left`: how many rows are still wanted. */
@@ -462,13 +467,11 @@ function covers(condition: Condition): boolean {
   return isStatus(condition) && condition.operator !== "~" && holdsFor(condition, "unsuccessful") !== null;
 }
 
-/** Text in the order of its bytes, whatever the database sorts by. */
-function orderOf(field: TaskField): string {
-  return kindOf(field) === "text" ? `${column(field)} collate "C"` : column(field);
-}
-
-function passes(tests: readonly Test[], row: Row, from: number): boolean {
-  return tests.every((test, i) => test.passes(row[from + i] ?? null));
+/** What is tested stands behind the fields. */
+function passing(tests: readonly Test[], rows: readonly Row[], fields: readonly TaskField[]): readonly Row[] {
+  if (tests.length === 0) return rows;
+  const from = 2 + fields.length;
+  return rows.filter((row) => tests.every((test, i) => test.passes(row[from + i] ?? null)));
 }
 
 /** What is asked for again and again, asked once. */

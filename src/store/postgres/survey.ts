@@ -1,6 +1,7 @@
 /* What stands in a database that is only looked at: asked in one question, as each takes a millisecond. */
 import { taskFields } from "../../task/task.ts";
 import type { Query, Row } from "./connection.ts";
+import type { Bind } from "./where.ts";
 
 /** The tables `task`, `task_1`, `task_2`, ... of the schema that statements look into first. */
 export interface Survey {
@@ -47,15 +48,24 @@ export async function survey(query: Query): Promise<Survey> {
   return surveyOf(await query(surveyQuestion));
 }
 
+/** `fields`: how the statement names the fields of a task. */
+const hasFields = (fields: string): string => `(select count(*) from pg_attribute
+  where attrelid = pg_class.oid and attnum > 0 and not attisdropped and attname = any (${fields}::text[])) = ${taskFields.length}`;
+
 /** As `partitions` of a survey, for who asks again and again. */
 export async function partitionsOf(query: Query): Promise<readonly string[]> {
   const rows = await query(
-    `select relname from pg_class where relnamespace = ${schemaId} and ${isPartition}
-     and (select count(*) from pg_attribute where attrelid = pg_class.oid and attnum > 0 and not attisdropped and attname = any ($1::text[])) = $2::int
+    `select relname from pg_class where relnamespace = ${schemaId} and ${isPartition} and ${hasFields("$1")}
      order by substr(relname, 6)::int`,
-    [taskFields, taskFields.length],
+    [taskFields],
   );
   return rows.map(([name]) => String(name));
+}
+
+/** A query that finds a partition beside those that are known. */
+export function otherPartition(known: readonly string[], bind: Bind): string {
+  return `select 1 from pg_class where relnamespace = ${schemaId} and ${isPartition}
+    and relname <> all (${bind(known)}::text[]) and ${hasFields(bind(taskFields))}`;
 }
 
 const numberOf = (partition: string): number => Number(partition.slice("task_".length));

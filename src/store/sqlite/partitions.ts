@@ -9,8 +9,8 @@ import { basename, dirname, join, parse } from "node:path";
 import { messageOf, UserError } from "../../base/errors.ts";
 import type { Tags } from "../../task/task.ts";
 import type { RecordStore } from "../open.ts";
-import type { RecordQuery, Selection } from "../store.ts";
-import { type OpenPart, unionRecords } from "../union.ts";
+import type { RecordQuery } from "../store.ts";
+import { fewRows, type OpenPart, type Part, unionRecords } from "../union.ts";
 import { Connection, holdsTasks } from "./connection.ts";
 import { openFailure } from "./failure.ts";
 import { displayOf, prepareRecords, type SqliteRecords } from "./records.ts";
@@ -140,14 +140,15 @@ export function openSqliteHistory(options: HistoryOptions): RecordStore {
     }
   }
 
-  interface MainCount {
+  /** What the main file holds at one moment, and where everything else is then. */
+  interface Moment<T> {
     readonly listed: readonly Candidate[];
     readonly underWay: UnderWay | null;
-    readonly inMain: number;
+    readonly inMain: T;
   }
 
-  /** The number in the main file, and up to where the partition counts at that moment: tasks may be moved while others are counted. */
-  async function countMain(selection: Selection): Promise<MainCount> {
+  /** Up to where the partition counts at the moment that the main file is read: tasks may be moved meanwhile. */
+  async function atOneMoment<T>(look: () => Promise<T>): Promise<Moment<T>> {
     for (;;) {
       const listed = partitionCandidates(file);
       // With a write-ahead log this holds up nobody; else it would.
@@ -157,20 +158,40 @@ export function openSqliteHistory(options: HistoryOptions): RecordStore {
         const underWay = rotationUnderWay(connection);
         const names = (candidates: readonly Candidate[]): string => candidates.map(({ path }) => path).join("\n");
         if (names(partitionCandidates(file)) !== names(listed)) continue;
-        return { listed, underWay, inMain: await main.count(selection) };
+        return { listed, underWay, inMain: await look() };
       } finally {
         if (atOnce) connection.read(() => db.run("commit"));
       }
     }
   }
 
+  /** The first few in an order: those of the main file are held in memory while the partitions are asked, as they were at that moment. */
+  function firstFew(query: RecordQuery): AsyncIterable<readonly Value[]> {
+    let [listed, underWay]: [readonly Candidate[], UnderWay | null] = [[], null];
+    const search = async function* (wider: RecordQuery): AsyncGenerator<readonly Value[]> {
+      const moment = await atOneMoment(() => Array.fromAsync(main.search(wider)));
+      ({ listed, underWay } = moment);
+      yield* moment.inMain;
+    };
+    // Asked for one by one, after the main file.
+    const parts = function* (): Generator<Part> {
+      for (const candidate of listed) yield async () => openPartition(candidate, underWay, options);
+    };
+    return unionRecords({ ...main, search }, parts).search(query);
+  }
+
   return {
     ...union,
     title: `sqlite (${file})`,
-    search: (query) => (query.orderBy === null ? inTurn(query) : union.search(query)),
+    search: (query) =>
+      query.orderBy === null
+        ? inTurn(query)
+        : query.limit !== null && query.limit <= fewRows
+          ? firstFew(query)
+          : union.search(query),
     async count(selection) {
       const most = selection.limit ?? Number.POSITIVE_INFINITY;
-      const { listed, underWay, inMain } = await countMain(selection);
+      const { listed, underWay, inMain } = await atOneMoment(() => main.count(selection));
       let count = inMain;
       for (const candidate of listed) {
         if (count >= most) break;
