@@ -124,5 +124,7 @@ withPostgres(
     expect([...(await list("--tag-values", "site"))].toSorted()).toEqual(["s0", "s1", "s2"]);
     const [id] = await list("id", "-w", "args == echo 3");
     expect((await site.hs(["info", id!, "-x", "args"], { env })).stdout).toBe("echo 3\n");
+    const refused = await site.hs(["update", id!, "args", "x"], { env });
+    expect([refused.status, linesOf(refused.stderr)]).toEqual([5, [expect.stringContaining("moved to a partition")]]);
   },
 );

@@ -58,6 +58,8 @@ const mapLimit = 10_000;
 export interface PostgresRecords extends Records {
   /** Rows that match, in portions: submit_time and id, then `fields`, as the driver gives them. `after`: those behind it in order of insertion. */
   portions(selection: Selection, fields: readonly TaskField[], after?: Place | null): AsyncGenerator<readonly Row[]>;
+  /** With what follows from them, by which an index is found. */
+  withImplied(conditions: readonly Condition[]): Promise<readonly Condition[]>;
 }
 
 export interface RecordsOptions {
@@ -129,7 +131,8 @@ export function postgresRecords(connection: PostgresConnection, options: Records
     fields: readonly TaskField[],
   ): AsyncGenerator<readonly Row[]> {
     const { tests } = whereOf(selection.where, () => "");
-    const shape: Shape = { conditions: selection.where, fields, tested: tests.map(({ field }) => field) };
+    const conditions = await main.withImplied(selection.where);
+    const shape: Shape = { conditions, fields, tested: tests.map(({ field }) => field) };
     let left = selection.limit ?? Number.POSITIVE_INFINITY;
     for (let isNone = true; isNone && left > 0;) {
       const tables = await partitions();
@@ -369,6 +372,7 @@ export function recordsOf(connection: PostgresConnection, table: string, surveye
 
   return {
     portions,
+    withImplied,
 
     search: (query: RecordQuery) => shown(portions(query, query.fields), query.fields),
 
