@@ -91,6 +91,13 @@ describe("settings", () => {
       [{ HYPERSHELL_DATABASE_SCHEMA: "nowhere" }, 5, "initdb"],
       [{ HYPERSHELL_DATABASE_SSLMODE: "require" }, 5, "TLS"],
       [{ HYPERSHELL_DATABASE_SSLMODE: "always" }, 3, "sslmode"],
+      [
+        { HYPERSHELL_DATABASE_URL: `${db.url(name)}?keepalife=1` },
+        5,
+        "does not know a setting (unrecognized configuration",
+      ],
+      [{ HYPERSHELL_DATABASE_URL: `${db.url(name)}?work_mem=x` }, 5, "does not take a setting (invalid value"],
+      [{ HYPERSHELL_DATABASE_URL: `${db.url(name)}?keepalives=1` }, 5, "DatabaseUninitialized"],
       [{ HYPERSHELL_DATABASE_DATABASE: "" }, 3, "Must provide 'database' if not SQLite"],
       [{ HYPERSHELL_DATABASE_USER: "" }, 3, "Must provide 'user' if 'password' provided"],
       [{ HYPERSHELL_DATABASE_PASSWORD: "" }, 3, "Must provide 'password' if 'user' provided"],

@@ -82,6 +82,7 @@ const byState: Readonly<Record<string, Trouble>> = {
     remedy: "give one that its column holds (those of other programs may be narrow)",
     mayPass: false,
   },
+  "22023": { what: "PLACE does not take a setting", remedy: "correct it in [database] or its URL", mayPass: false },
   "28P01": {
     what: "wrong user or password for PLACE",
     remedy: "check database.user and database.password",
@@ -101,6 +102,11 @@ const byState: Readonly<Record<string, Trouble>> = {
   "42501": {
     what: "this user may not do that in PLACE",
     remedy: "ask its owner for the rights on schema and tables",
+    mayPass: false,
+  },
+  "42704": {
+    what: "PLACE does not know a setting",
+    remedy: "leave it out of [database] or its URL",
     mayPass: false,
   },
   "42P01": { what: "the tables in PLACE were changed by another program", remedy: "start again", mayPass: false },

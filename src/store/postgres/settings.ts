@@ -60,7 +60,8 @@ export function postgresTarget(settings: PostgresSettings, env: Environment, osU
       "data",
       "Must provide 'database' if not SQLite (database.database, or the path of database.url)",
     );
-  const { sslmode, sslrootcert, sslcert, sslkey, connect_timeout: timeout, host: socket, ...parameters } = all;
+  const { sslmode, sslrootcert, sslcert, sslkey, connect_timeout: timeout, host: socket, ...others } = all;
+  const parameters = forServer(others);
   const port = wantedPort ?? portOf(env["PGPORT"]) ?? usualPort;
   const remote = wantedHost ?? socket ?? (given.user !== null || wantedPort !== null ? "localhost" : null);
   const host = remote ?? env["PGHOST"] ?? socketFolder(port) ?? "localhost";
@@ -84,6 +85,27 @@ export function postgresTarget(settings: PostgresSettings, env: Environment, osU
     connectSeconds: secondsOf(timeout ?? env["PGCONNECT_TIMEOUT"]),
     parameters,
   };
+}
+
+/**
+ * What means something to libpq alone. It has no place in a first message to the server, and nothing is lost without it: a connection that is gone is
+ * noticed and replaced in any case, and what can only be read is said to be so.
+ */
+const ofLibpq: ReadonlySet<string> = new Set([
+  ...["keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout"],
+  ...["target_session_attrs", "load_balance_hosts", "gssencmode", "channel_binding", "sslsni", "sslcompression"],
+  ...["fallback_application_name"],
+]);
+
+/** Parameters of the session. Throws UserError for what libpq would insist on, and cannot be had here. */
+function forServer(parameters: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  for (const key of ["gssencmode", "channel_binding"])
+    if (parameters[key] === "require")
+      throw configurationError(
+        "data",
+        `${key} = require cannot be had - leave ${key} out of [database] or its URL, and let sslmode = verify-full tell whose server it is`,
+      );
+  return Object.fromEntries(Object.entries(parameters).filter(([key]) => !ofLibpq.has(key)));
 }
 
 interface Given {
@@ -111,13 +133,15 @@ function parseUrl(url: string): Given {
     throw configurationError("data", "database.url is no URL: write postgresql://user:password@host:port/database");
   const [, login, host = "", port = "", path = "", query = ""] = parts;
   const [user, ...rest] = (login ?? "").split(":");
-  const parameters = Object.fromEntries(new URLSearchParams(query));
+  const asked = Object.fromEntries(new URLSearchParams(query)) as Readonly<Record<string, string>>;
+  // Each part may stand among the keys as well; the name of a host is looked for by postgresTarget.
+  const { port: askedPort, dbname, user: askedUser, password, ...parameters } = asked;
   return {
     host: filled(decoded(host).replace(/^\[(.*)\]$/, "$1")),
-    port: port === "" ? null : expectPort(port),
-    database: decoded(path),
-    user: login === undefined ? null : filled(decoded(user ?? "")),
-    password: rest.length === 0 ? null : decoded(rest.join(":")),
+    port: port === "" ? portOf(askedPort) : expectPort(port),
+    database: filled(decoded(path)) ?? dbname ?? null,
+    user: (login === undefined ? null : filled(decoded(user ?? ""))) ?? askedUser ?? null,
+    password: rest.length === 0 ? (password ?? null) : decoded(rest.join(":")),
     parameters,
   };
 }

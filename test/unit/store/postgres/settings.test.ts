@@ -44,6 +44,14 @@ describe("separate settings", () => {
     expect(() => target({ database: "d", parameters: { connect_timeout: "soon" } })).toThrow("connect_timeout");
   });
 
+  test("what only libpq goes by is not sent to the server, and what it would insist on is refused", () => {
+    const kept = { application_name: "x", options: "-c statement_timeout=5s" };
+    const parameters = { keepalives: "1", target_session_attrs: "any", channel_binding: "prefer", ...kept };
+    expect(target({ database: "d", parameters }).parameters).toEqual(kept);
+    for (const key of ["channel_binding", "gssencmode"])
+      expect(() => target({ database: "d", parameters: { [key]: "require" } })).toThrow(`leave ${key} out`);
+  });
+
   test("certificates are compared as far as sslmode asks", () => {
     const modeOf = (sslmode: string) => target({ database: "d", host: "h", parameters: { sslmode } }).tls;
     expect([modeOf("disable"), modeOf("prefer")]).toEqual([false, "prefer"]);
@@ -72,6 +80,18 @@ describe("URLs", () => {
     expect(target({ url: "postgres://u:p@w/x:1@h/d" })).toMatchObject({ host: "h", user: "u", password: "p@w/x:1" });
     expect(target({ url: "postgresql://u:100%@[::1]:7/d" })).toMatchObject({ host: "::1", port: 7, password: "100%" });
     expect(target({ url: "postgresql:///d?host=/run/pg" })).toMatchObject({ host: "/run/pg", database: "d" });
+  });
+
+  test("may have their parts among the keys, as libpq takes them", () => {
+    expect(target({ url: "postgresql:///?host=/run/pg&port=7&dbname=d&user=u&password=p%2F" })).toMatchObject({
+      host: "/run/pg",
+      port: 7,
+      database: "d",
+      user: "u",
+      password: "p/",
+      parameters: {},
+    });
+    expect(() => target({ url: "postgresql:///d?port=x" })).toThrow("port");
   });
 
   test("without a database, or with a wrong port, are refused", () => {
