@@ -91,11 +91,10 @@ export function postgresTarget(settings: PostgresSettings, env: Environment, osU
  * What means something to libpq alone. It has no place in a first message to the server, and nothing is lost without it: a connection that is gone is
  * noticed and replaced in any case, and what can only be read is said to be so.
  */
-const ofLibpq: ReadonlySet<string> = new Set([
-  ...["keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout"],
-  ...["target_session_attrs", "load_balance_hosts", "gssencmode", "channel_binding", "sslsni", "sslcompression"],
-  ...["fallback_application_name"],
-]);
+const ofLibpq: ReadonlySet<string> = new Set(
+  `keepalives keepalives_idle keepalives_interval keepalives_count tcp_user_timeout target_session_attrs load_balance_hosts
+   gssencmode channel_binding sslsni sslcompression fallback_application_name`.split(/\s+/),
+);
 
 /** Parameters of the session. Throws UserError for what libpq would insist on, and cannot be had here. */
 function forServer(parameters: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
