@@ -14,7 +14,7 @@ import type { Duplex } from "../wire/duplex.ts";
 import type { HostMessage, LeaveKind, PeerMessage } from "../wire/message.ts";
 import { WireProblem } from "../wire/problem.ts";
 import type { ServerEffect } from "./effects.ts";
-import type { ServerEvent, Templates } from "./event.ts";
+import type { Revoked, ServerEvent, Templates } from "./event.ts";
 import { type Intake, type IntakeOptions, takeSubmitter } from "./intake.ts";
 import { step } from "./reactor.ts";
 import { type Counts, type Estate, newState, type ServerSettings } from "./state.ts";
@@ -164,8 +164,10 @@ export function runServer(options: ServerOptions): Server {
       case "bury": {
         const { serverId: dead } = effect;
         inOrder(async () => {
+          const rows = await persist("server", () => store.servers());
+          const revoked = await revokedOf(rows.filter(({ id }) => id === dead));
           const reverted = await persist("server", () => store.buryServer(dead));
-          box.push({ kind: "buried", serverId: dead, reverted });
+          box.push({ kind: "buried", serverId: dead, reverted, revoked });
         });
         return;
       }
@@ -195,15 +197,16 @@ export function runServer(options: ServerOptions): Server {
   }
 
   async function register(effect: Extract<ServerEffect, { kind: "register" }>): Promise<void> {
-    const { clientId, host: clientHost, number, adopt: ids, finished, from } = effect;
+    const { clientId, host: clientHost, number, adopt: ids, brings, finished, from } = effect;
     const at = clock.now();
+    // Clients of a server that has died beside this one need not wait for its burial.
+    const dead = brings ? (await persist("server", () => store.servers())).filter((row) => !options.isAlive(row)) : [];
     if (ids.length === 0) {
       const client = { id: clientId, host: clientHost, serverId, serverHost, connectedAt: at };
       await persist("client", () => store.addClient(client));
-      return box.push({ kind: "registered", clientId, number, adopted: [], templates: [] });
+      const revoked = await revokedOf(dead);
+      return box.push({ kind: "registered", clientId, number, adopted: [], templates: [], revoked });
     }
-    // Clients of a server that has died beside this one need not wait for its burial.
-    const dead = (await persist("server", () => store.servers())).filter((row) => !options.isAlive(row));
     const request = {
       ids,
       finished,
@@ -216,7 +219,23 @@ export function runServer(options: ServerOptions): Server {
       at,
     };
     const adopted = await persist("adopt", () => store.adopt(request));
-    box.push({ kind: "registered", clientId, number, adopted, templates: await newTemplates(adopted) });
+    // What is taken back after this, is taken back from this server.
+    const revoked = await revokedOf(dead);
+    box.push({ kind: "registered", clientId, number, adopted, templates: await newTemplates(adopted), revoked });
+  }
+
+  /** What was taken back from servers that could not hear of it any more. Their leases are those from their own start to that of the next. */
+  async function revokedOf(dead: readonly ServerRow[]): Promise<Revoked[]> {
+    const found: Revoked[] = [];
+    if (dead.length === 0) return found;
+    const starts = (await persist("server", () => store.servers())).map(({ startedAt }) => startedAt);
+    for (const { id: deadId, startedAt } of dead) {
+      const later = starts.filter((start) => start > startedAt);
+      const [from, below] = [Math.floor(startedAt * 1000), Math.floor(Math.min(...later, clock.now()) * 1000)];
+      for (const { id, kind } of await persist("recalls", () => store.recalls(deadId)))
+        if (kind === "reverted" || kind === "deleted" || kind === "cancelled") found.push({ id, from, below });
+    }
+    return found;
   }
 
   function setWake(at: number): void {

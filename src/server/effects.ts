@@ -23,6 +23,8 @@ export type ServerEffect =
       readonly host: string;
       readonly number: number;
       readonly adopt: readonly string[];
+      /** It has tasks, known to this server or not. */
+      readonly brings: boolean;
       /** Those of them that have ended there. */
       readonly finished: readonly string[];
       /** Dead servers that may be on record as holding them. */

@@ -6,6 +6,16 @@ import type { ClientMessage, LeaveKind } from "../wire/message.ts";
 /** Templates of submissions that this server meets for the first time. */
 export type Templates = readonly { readonly id: string; readonly template: string | null }[];
 
+/**
+ * A task that somebody took back from a server, to be run anew, to be gone or to be cancelled: what comes of those dispatches of it, from one
+ * lease up to another, does not count any more.
+ */
+export interface Revoked {
+  readonly id: string;
+  readonly from: number;
+  readonly below: number;
+}
+
 export type ServerEvent =
   /** A client said hello on a connection of its own. */
   | { readonly kind: "joined"; readonly hello: Extract<ClientMessage, { kind: "hello" }> }
@@ -25,9 +35,15 @@ export type ServerEvent =
       readonly number: number;
       readonly adopted: readonly ClaimedTask[];
       readonly templates: Templates;
+      readonly revoked: readonly Revoked[];
     }
   /** What a dead server's clients did not come back with is free; these many tasks. */
-  | { readonly kind: "buried"; readonly serverId: string; readonly reverted: number }
+  | {
+      readonly kind: "buried";
+      readonly serverId: string;
+      readonly reverted: number;
+      readonly revoked: readonly Revoked[];
+    }
   /** A submitter has connected; it is gone. */
   | { readonly kind: "intakeOpened" }
   | { readonly kind: "intakeClosed" }

@@ -12,6 +12,7 @@ import {
   type ClientEntry,
   type Dispatch,
   giveBack,
+  isRevoked,
   letGo,
   lookAgain,
   type ServerState,
@@ -33,7 +34,7 @@ export function takeOutcomes(
   const gone: Lease[] = [];
   for (const outcome of outcomes) {
     const { id, lease } = outcome;
-    if (client.dropped.size > 0 && client.dropped.has(`${id} ${lease}`)) {
+    if (isRevoked(state, outcome) || (client.dropped.size > 0 && client.dropped.has(`${id} ${lease}`))) {
       // It ended before it heard that nobody wants to know. Nor will anybody if it does not hear the answer and says it again.
       gone.push({ id, lease });
       continue;

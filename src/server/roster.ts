@@ -16,6 +16,7 @@ import {
   type ClientEntry,
   giveBack,
   hold,
+  isRevoked,
   letGo,
   lookAgain,
   type Registration,
@@ -42,6 +43,7 @@ export function join(state: ServerState, hello: Hello, now: number, effects: Ser
     number: state.nextRegistration++,
     running: [],
     finished: [],
+    brought: [...hello.running, ...hello.finished],
     backlog: [],
   };
   const client: ClientEntry = {
@@ -95,7 +97,7 @@ function recognise(
   effects: ServerEffect[],
 ): Pick<Registration, "running" | "finished"> {
   // The row of a task that was reverted is free: it would come back to the run that nobody wants.
-  const isWanted = (entry: Lease): boolean => !isDropped(client, entry);
+  const isWanted = (entry: Lease): boolean => !isDropped(client, entry) && !isRevoked(state, entry);
   const others: Lease[] = hello.running.filter((entry) => !isWanted(entry));
   const [runs, ended] = [hello.running.filter(isWanted), hello.finished.filter(isWanted)];
   const leases = new Map<string, number>();
@@ -182,6 +184,7 @@ function ask(state: ServerState, client: ClientEntry, registration: Registration
     host: client.host,
     number: registration.number,
     adopt,
+    brings: registration.brought.length > 0,
     finished,
     from: [...state.estates.keys()],
   });
@@ -193,9 +196,19 @@ export function takeRegistered(state: ServerState, event: Registered, now: numbe
   state.registering--;
   const client = state.clients.get(event.clientId);
   const registration = client?.registration ?? null;
+  for (const each of event.revoked) state.revoked.set(each.id, each);
   for (const task of event.adopted) takeAdopted(state, client ?? null, registration, task);
   if (client === undefined || registration === null || registration.number !== event.number) return;
   client.registration = null;
+  const revoked = registration.brought.filter((entry) => isRevoked(state, entry));
+  for (const { id, lease } of revoked) {
+    const held = client.held.get(id);
+    if (held?.lease !== lease) continue;
+    letGo(state, client, id);
+    giveBack(state, held.task);
+  }
+  // Of what has ended at the client there is nothing to stop.
+  drop(client, revoked, effects);
   const own = new Set(event.adopted.map((task) => task.id));
   for (const { id } of [...registration.running, ...registration.finished])
     if (!own.has(id) && client.held.has(id)) letGo(state, client, id);
@@ -229,7 +242,8 @@ function takeAdopted(
   if (waits) for (const other of state.ready.drain()) if (other.id !== id) state.ready.push(other);
   const isThis = (entry: Lease): boolean => entry.id === id;
   const entry = registration?.running.find(isThis) ?? registration?.finished.find(isThis);
-  if (client === null || entry === undefined || isDropped(client, entry)) giveBack(state, task);
+  if (client === null || entry === undefined || isDropped(client, entry) || isRevoked(state, entry))
+    giveBack(state, task);
   else hold(state, client, task, entry.lease);
 }
 
@@ -448,9 +462,10 @@ function bury(state: ServerState, serverId: string, effects: ServerEffect[]): vo
 
 export function takeBuried(
   state: ServerState,
-  { serverId, reverted }: Extract<ServerEvent, { kind: "buried" }>,
+  { serverId, reverted, revoked }: Extract<ServerEvent, { kind: "buried" }>,
   effects: ServerEffect[],
 ): void {
+  for (const each of revoked) state.revoked.set(each.id, each);
   assert(state.estates.delete(serverId), "an estate is given up once");
   state.burying--;
   if (reverted > 0) note(effects, "info", `Reverted ${reverted} tasks of a server that is gone`);

@@ -12,6 +12,7 @@ import { type Deque, deque } from "../base/deque.ts";
 import type { Completion, Scope } from "../store/store.ts";
 import type { ClaimedTask, Outcome } from "../task/task.ts";
 import type { ClientMessage, Lease, LeaveKind } from "../wire/message.ts";
+import type { Revoked } from "./event.ts";
 
 export interface ServerSettings {
   readonly serverId: string;
@@ -63,6 +64,8 @@ export interface Registration {
   readonly number: number;
   readonly running: readonly Lease[];
   readonly finished: readonly Lease[];
+  /** All that it has, known or not. */
+  readonly brought: readonly Lease[];
   /** Messages that came before the store had answered. */
   readonly backlog: Exclude<ClientMessage, { kind: "hello" }>[];
 }
@@ -153,6 +156,11 @@ export interface ServerState {
   estatesUntil: number;
   /** Estates that are being given up. */
   burying: number;
+  /**
+   * Tasks that somebody took back while a client had them that may be gone for now: it may come back with them when nobody remembers it. One for each
+   * task that ran just then, which people do not do without end.
+   */
+  readonly revoked: Map<string, Revoked>;
   /** Submitters that are connected. */
   intakes: number;
   /**
@@ -216,6 +224,7 @@ export function newState(
     estates: new Map(estates.map(({ serverId, clients }) => [serverId, new Set(clients)])),
     estatesUntil: now + settings.graceMs,
     burying: 0,
+    revoked: new Map(),
     intakes: 0,
     recalls: { due: false, at: "idle", early: new Set() },
     outbox: { assigned: new Map(), completed: [], reverted: [], recalled: [] },
@@ -280,6 +289,12 @@ export function hold(state: ServerState, client: ClientEntry, task: ClaimedTask,
 export function letGo(state: ServerState, client: ClientEntry, id: string): void {
   client.held.delete(id);
   state.holders.delete(id);
+}
+
+/** Whether somebody took the task back after this dispatch of it. */
+export function isRevoked({ revoked }: ServerState, { id, lease }: Lease): boolean {
+  const entry = revoked.size === 0 ? undefined : revoked.get(id);
+  return entry !== undefined && lease >= entry.from && lease < entry.below;
 }
 
 /** The client takes tasks from now on. */

@@ -45,6 +45,7 @@ export const canaries: Readonly<Record<string, Partial<Reactors>>> = {
   "a server that records what comes of a run that was taken back": {
     server(state, events, now) {
       for (const client of state.clients.values()) client.dropped.clear();
+      state.revoked.clear();
       return serverStep(state, events, now);
     },
   },

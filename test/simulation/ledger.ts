@@ -19,9 +19,7 @@ interface Grant {
   serverId: string;
   /** Its client was declared lost, or ended: somebody else may run the task. */
   lost: boolean;
-  /** Its server has forgotten its client, or never knew of the two. */
-  forgotten: boolean;
-  /** Its server was told that the task is to be run anew: what comes of this run is nothing, as long as it remembers. */
+  /** Somebody wanted the task to be run anew: what comes of this run is nothing, whoever hears of it. */
   reverted: boolean;
 }
 
@@ -128,7 +126,6 @@ export function ledger(model: Model): Ledger {
       clientId,
       serverId,
       lost: meddledWith,
-      forgotten: false,
       reverted: false,
     };
     grants.set(key(task), made);
@@ -141,7 +138,6 @@ export function ledger(model: Model): Ledger {
     for (const each of grantsOf.get(clientId) ?? [])
       if (serverId === undefined || each.serverId === serverId) {
         each.lost = true;
-        each.forgotten = true;
       }
   }
 
@@ -184,10 +180,7 @@ export function ledger(model: Model): Ledger {
       for (const { outcome } of settling) {
         if (refused.includes(outcome.id)) continue;
         const own = grants.get(key(outcome));
-        assert(
-          own?.serverId !== serverId || own.forgotten || !own.reverted,
-          `task ${outcome.id} is run anew, and what comes of its old run is not recorded`,
-        );
+        assert(own?.reverted !== true, `task ${outcome.id} is run anew, and what comes of its old run is not recorded`);
       }
     }
 
@@ -232,7 +225,6 @@ export function ledger(model: Model): Ledger {
             const presence = presences.get(effect.clientId);
             if (presence !== undefined) presence.lost = true;
           }
-          for (const each of grantsOf.get(effect.clientId) ?? []) if (each.serverId === serverId) each.forgotten = true;
           return;
         case "commit":
           settling = state.settling ?? [];
@@ -279,8 +271,6 @@ export function ledger(model: Model): Ledger {
             const adopted = new Set(event.adopted.map(({ id }) => id));
             for (const each of grantsOf.get(event.clientId) ?? [])
               if (adopted.has(each.taskId)) {
-                // Another server knows nothing of what this one was told.
-                each.forgotten ||= each.serverId !== serverId;
                 each.serverId = serverId;
                 // What it brought is answered when it is gone again.
                 each.lost ||= presences.get(event.clientId)?.lost === true;

@@ -98,7 +98,7 @@ class Bench {
     return this.effects;
   }
   registered(clientId: string, number: number, adopted: readonly ClaimedTask[] = []): ServerEffect[] {
-    return this.on({ kind: "registered", clientId, number, adopted, templates: [] });
+    return this.on({ kind: "registered", clientId, number, adopted, templates: [], revoked: [] });
   }
   claimed(claim: Claim): ServerEffect[] {
     return this.on({ kind: "claimed", claim, templates: [] });

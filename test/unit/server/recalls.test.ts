@@ -54,7 +54,7 @@ function open(ids: readonly string[], credit: number) {
       return bench.find("register");
     },
     registered(number: number | undefined, adopted: readonly ClaimedTask[] = []) {
-      bench.on({ kind: "registered", clientId: "a", number: number ?? -1, adopted, templates: [] });
+      bench.on({ kind: "registered", clientId: "a", number: number ?? -1, adopted, templates: [], revoked: [] });
     },
     answer(claim: Claim) {
       bench.on({ kind: "claimed", claim, templates: [] });

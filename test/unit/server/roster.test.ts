@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { ServerEffect } from "../../../src/server/effects.ts";
-import type { ServerEvent } from "../../../src/server/event.ts";
+import type { Revoked, ServerEvent } from "../../../src/server/event.ts";
 import { step } from "../../../src/server/reactor.ts";
 import { check, type Estate, newState, type ServerSettings } from "../../../src/server/state.ts";
 import type { ClaimedTask, Outcome } from "../../../src/task/task.ts";
@@ -58,8 +58,13 @@ function open(more: Partial<ServerSettings> = {}, estates: readonly Estate[] = [
       bench.on({ kind: "joined", hello });
       return bench.find("register");
     },
-    registered(clientId: string, number: number | undefined, adopted: readonly ClaimedTask[] = []) {
-      bench.on({ kind: "registered", clientId, number: number ?? -1, adopted, templates: [] });
+    registered(
+      clientId: string,
+      number: number | undefined,
+      adopted: readonly ClaimedTask[] = [],
+      revoked: readonly Revoked[] = [],
+    ) {
+      bench.on({ kind: "registered", clientId, number: number ?? -1, adopted, templates: [], revoked });
     },
     join(clientId: string) {
       bench.registered(clientId, bench.hello(clientId)?.number);
@@ -235,7 +240,7 @@ describe("a dead predecessor", () => {
     expect(bench.find("bury")).toBeUndefined();
     bench.registered("b", bench.hello("b")?.number);
     expect(bench.find("bury")?.serverId).toBe("dead");
-    bench.on({ kind: "buried", serverId: "dead", reverted: 4 });
+    bench.on({ kind: "buried", serverId: "dead", reverted: 4, revoked: [] });
     expect(bench.state.estates.size).toBe(0);
   });
 
@@ -249,12 +254,74 @@ describe("a dead predecessor", () => {
     expect(bench.find("bury")).toBeUndefined();
     bench.pass(30_000);
     expect(bench.find("bury")?.serverId).toBe("dead");
-    bench.on({ kind: "buried", serverId: "dead", reverted: 0 });
+    bench.on({ kind: "buried", serverId: "dead", reverted: 0, revoked: [] });
     bench.on({ kind: "claimed", claim: { kind: "none", unfinished: 0 }, templates: [] });
     if (bench.state.claim.at === "asked")
       bench.on({ kind: "claimed", claim: { kind: "none", unfinished: 0 }, templates: [] });
     expect(bench.state.phase.at).toBe("done");
   });
+
+  describe("a task that was taken back from it", () => {
+    const revoked: Revoked = { id: "1", from: 0, below: 50 };
+    const [old, later] = [
+      { id: "1", lease: 3 },
+      { id: "1", lease: 50 },
+    ];
+
+    test("is stopped at the client that brings it, and waits to be run anew", () => {
+      const bench = open({}, [estate]);
+      bench.registered("a", bench.hello("a", [old])?.number, [task("1")], [revoked]);
+      expect(bench.told("a")).toContainEqual({ kind: "drop", tasks: [old] });
+      expect([bench.held("a"), bench.find("commit")?.commit.reverted]).toEqual([[], ["1"]]);
+    });
+
+    test("gets no outcome by the run that ended before, whoever has it by now", () => {
+      const bench = open({}, [estate]);
+      bench.join("b");
+      bench.gives(task("1"), task("2"), task("3"));
+      const anew = bench.held("b");
+      // One is with another client, one waits, one is not this server's.
+      for (const id of ["1", "3", "4"]) {
+        const run = { id, lease: 3 };
+        const client = `late ${id}`;
+        bench.registered(client, bench.hello(client, [], [run])?.number, [], [{ ...revoked, id }]);
+        bench.say(client, { kind: "results", outcomes: [outcome(run)], credit: 0 });
+        expect(bench.told(client)).toContainEqual({ kind: "ack", tasks: [run] });
+      }
+      expect(bench.held("b")).toEqual(anew);
+      expect([bench.state.settling ?? [], bench.state.outbox.completed]).toEqual([[], []]);
+    });
+
+    test("stays with the client that runs it anew", () => {
+      const bench = open({}, [estate]);
+      bench.registered("a", bench.hello("a", [later])?.number, [task("1")], [revoked]);
+      expect(bench.held("a")).toEqual([later]);
+    });
+
+    test("is known as such when the server is given up", () => {
+      const bench = open({}, [{ serverId: "dead", clients: ["a"] }]);
+      bench.pass(30_000);
+      bench.on({ kind: "buried", serverId: "dead", reverted: 0, revoked: [revoked] });
+      const asked = bench.hello("a", [old]);
+      expect(asked?.adopt).toEqual([]);
+      expect(bench.told("a")).toContainEqual({ kind: "drop", tasks: [old] });
+    });
+  });
+});
+
+test("a client that was given up brings nothing for a task that was to be run anew since", () => {
+  const bench = open({ graceMs: 0 });
+  bench.join("a");
+  bench.gives(task("1"));
+  const old = bench.held("a");
+  bench.on({ kind: "disconnected", clientId: "a", error: "reset" });
+  bench.pass(1);
+  bench.on({ kind: "committed", report: { refused: [] } });
+  bench.join("b");
+  bench.gives(task("1"));
+  bench.on({ kind: "recallsNoticed" });
+  bench.on({ kind: "recalled", recalls: [{ number: 1, id: "1", kind: "reverted" }] });
+  expect(bench.hello("a", [], old)?.adopt).toEqual([]);
 });
 
 describe("the end", () => {
