@@ -2,7 +2,7 @@
  * The process: finds out whether it was called as hs or as hsx, hands over to cli/, and ends with the status that comes back.
  * The only process.exit.
  */
-import { fstatSync } from "node:fs";
+import { fstatSync, readFileSync } from "node:fs";
 import { isatty } from "node:tty";
 import { systemClock } from "./base/clock.ts";
 import { exitStatus, messageOf } from "./base/errors.ts";
@@ -14,6 +14,8 @@ import { programName } from "./cli/program.ts";
 import { descriptor } from "./log/descriptor.ts";
 
 const exit = (status: number): never => process.exit(status);
+
+const words = process.argv.slice(2);
 
 const surroundings: Surroundings = {
   program: programName(process.argv0, process.execPath),
@@ -33,9 +35,21 @@ const surroundings: Surroundings = {
       return false;
     }
   },
+  bytesOfWords: () => {
+    try {
+      const line = readFileSync("/proc/self/cmdline", "latin1").split("\0");
+      return line
+        .slice(0, -1)
+        .slice(-words.length)
+        .map((word) => Buffer.from(word, "latin1"));
+    } catch {
+      // Only Linux has it.
+      return null;
+    }
+  },
 };
 
-hs(process.argv.slice(2), surroundings, exit).then(exit, (thrown: unknown) => {
+hs(words, surroundings, exit).then(exit, (thrown: unknown) => {
   // Only when even the reporting of errors failed.
   surroundings.stderr(`CRITICAL [hypershell] ${messageOf(thrown)}\n`);
   exit(exitStatus.internalError);

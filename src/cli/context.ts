@@ -30,6 +30,8 @@ export interface Surroundings {
   readonly isTerminal: () => boolean;
   /** Whether stdin is a pipe, a socket or a regular file (rather than a terminal or /dev/null). */
   readonly hasInput: () => boolean;
+  /** The words of the command line as they were given, where the system can tell; else null. */
+  readonly bytesOfWords?: () => readonly Uint8Array[] | null;
 }
 
 export interface Setting {

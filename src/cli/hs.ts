@@ -2,6 +2,7 @@
  * The table of commands and the way from the words of a command line to the exit status. A command's file is imported when
  * the command is called, so `hs --help` and `hs --version` load none.
  */
+import { isUtf8 } from "node:buffer";
 import { defineCommand } from "citty";
 import type { CommandContext, CommandDef } from "citty";
 import { systemClock } from "../base/clock.ts";
@@ -12,7 +13,7 @@ import type { Command, CommandSpec, Option } from "./command.ts";
 import { makeContext } from "./context.ts";
 import type { Setting, Surroundings } from "./context.ts";
 import { report } from "./exit.ts";
-import { helpOption, parseFlags } from "./flags.ts";
+import { helpOption, parseFlags, quoted } from "./flags.ts";
 import { help, overview, usage } from "./help.ts";
 import type { Page, Verb } from "./help.ts";
 import { citation, versionLine } from "./version.ts";
@@ -158,10 +159,23 @@ export async function hs(
 ): Promise<number> {
   const call: Call = { surroundings, exit, setting: null };
   try {
+    expectText(words, surroundings);
     return await dispatch(surroundings.program === "hsx" ? ["cluster", ...words] : words, call);
   } catch (thrown) {
     return endWith(thrown, call);
   }
+}
+
+/** What is not UTF-8 has become U+FFFD on its way here: another command, another file. Costs nothing where there is none. */
+function expectText(words: readonly string[], { bytesOfWords }: Surroundings): void {
+  const damaged = words.findIndex((word) => word.includes("\uFFFD"));
+  const bytes = damaged < 0 ? null : (bytesOfWords?.() ?? null);
+  if (bytes === null) return;
+  const bad = words.findIndex((word, i) => word.includes("\uFFFD") && !isUtf8(bytes[i] ?? new Uint8Array()));
+  if (bad >= 0)
+    throw argumentError(
+      `${quoted(words[bad]!)} is not UTF-8, so it would not be passed on as it is - iconv can convert it (rename a file of such a name)`,
+    );
 }
 
 async function dispatch(words: readonly string[], call: Call): Promise<number> {

@@ -90,6 +90,7 @@ const spec: CommandSpec = {
     "  hs list args exit_status -f table    what ran, and how it ended",
     "  hs list --count --remaining          how much is left to do",
     "  hs list id -F -w 'duration >= 1h'    failures that took an hour or more",
+    "  hs list -w 'submit_time > 2026-11'   since the first of November",
     "  hs list --csv > tasks.csv            everything, for a spreadsheet",
   ].join("\n"),
 };

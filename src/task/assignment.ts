@@ -12,7 +12,7 @@ import { argumentError } from "../base/errors.ts";
 import { parseId } from "../base/ids.ts";
 import { parseSeconds, parseSize } from "../base/units.ts";
 import { coerce } from "./coerce.ts";
-import { describeBadTag, largestNumber, parseTag } from "./tag.ts";
+import { describeBadTag, largestNumber, parseTag, whyNoKey } from "./tag.ts";
 import { type TagValue, type TaskField, taskFields } from "./task.ts";
 
 /** Times are milliseconds since 1970. */
@@ -112,14 +112,17 @@ function parseTagWord(word: string): Assignment {
 }
 
 /** A key of --remove-tag. */
-export function requireTagKey(key: string): string {
-  const setting = parseTag(key);
-  if ("reason" in setting) throw argumentError(describeBadTag(setting));
-  if (key.includes(":")) throw argumentError(`argument --remove-tag: keys only, without a value, not '${key}'`);
-  if (setting.kind !== "tag")
+export function requireTagKey(word: string): string {
+  const colon = word.indexOf(":");
+  const key = (colon < 0 ? word : word.slice(0, colon)).trim();
+  const reason = whyNoKey(key);
+  if (reason !== null) throw argumentError(`argument --remove-tag: ${describeBadTag({ word, reason })}`);
+  if (colon >= 0) throw argumentError(`argument --remove-tag: keys only, without a value, not '${word}'`);
+  if (key === "group") throw argumentError("argument --remove-tag: 'group' is a field, no tag: write group=0");
+  if (key === "cores" || key === "memory" || key === "timeout")
     throw argumentError(`argument --remove-tag: '${key}' is a field, no tag: write ${key}=null`);
-  if (setting.key === "part") throw argumentError("argument --remove-tag: the tag 'part' belongs to the database");
-  return setting.key;
+  if (key === "part") throw argumentError("argument --remove-tag: the tag 'part' belongs to the database");
+  return key;
 }
 
 function parseField(

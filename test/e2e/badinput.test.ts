@@ -254,3 +254,23 @@ test("a read-only folder for the database: one line that names it", async () => 
   expect(ended.stderr).toContain("/proc/version");
   expect(readdirSync(folder)).toEqual([]);
 });
+
+const onLinux = needs([], process.platform === "linux" ? null : "only Linux tells the bytes of a command line");
+
+onLinux(
+  "a word that is not UTF-8 is refused before it becomes another; the sign that stands for one is a text",
+  async () => {
+    await using site = openSite();
+    for (const line of [
+      "hs submit -- $'echo \\xff'",
+      "hsx -o $'\\xe9' -t 'echo {}'",
+      "hs update x:1 -f -w $'args == \\xff'",
+    ]) {
+      const ended = await site.shell(line);
+      expect([line, ended.status, linesOf(ended.stderr).length]).toEqual([line, 2, 1]);
+      expect(ended.stderr).toContain("is not UTF-8");
+    }
+    expect((await site.hs(["submit", "--", "echo \uFFFD"])).status).toBe(0);
+    expect((await site.hs(["list", "args"])).stdout).toBe("echo \uFFFD\n");
+  },
+);

@@ -121,6 +121,8 @@ describe("tags", () => {
 
   test("are removed by key alone", () => {
     expect(requireTagKey("site")).toBe("site");
-    for (const key of ["site:b", "part", "group", "a b"]) expect(() => requireTagKey(key)).toThrow(UserError);
+    for (const key of ["site:b", "part", "a b", ""]) expect(() => requireTagKey(key)).toThrow(UserError);
+    expect(() => requireTagKey("group")).toThrow("write group=0");
+    expect(() => requireTagKey("cores")).toThrow("write cores=null");
   });
 });
