@@ -165,6 +165,7 @@ const spec: CommandSpec = {
     "",
     "Signals:",
     "  Ctrl-C, TERM   clients stop every task and leave; what did not finish stays unfinished",
+    "                 (a second Ctrl-C waits for no client: what one may still run is left to it for server.grace, as after a crash)",
     "  USR1           hand out nothing more, let running tasks end",
     "  USR2           hand out nothing more, stop running tasks; their outcomes count",
     "",

@@ -146,6 +146,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       pollMs: options.pollMs,
       evictMs: (config.number("server.evict") ?? 600) * 1000,
       graceMs,
+      durable: store.durable,
       companyMs: remote ? remoteCompanyMs : store.durable ? 0 : localCompanyMs,
       // Microseconds since 1970: above every lease of an earlier server.
       firstLease: Math.floor(clock.now() * 1000),
@@ -208,7 +209,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       const salvaged = salvaging ? await keepRest() : 0;
       const loaded = await loading;
       unwatch?.();
-      await endServer(store, instanceId, log);
+      if (!report.abandoned) await endServer(store, instanceId, log);
       // After a signal what is left waits in the database; of what others may be at work on nothing can be said.
       const expected = store.durable && (stoppedBy !== null || scope.kind === "all");
       const left = expected ? 0 : (await patience.persist("survey", () => store.survey(scope), impatient)).unfinished;

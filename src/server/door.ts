@@ -17,7 +17,7 @@ import type { ServerEffect } from "./effects.ts";
 import type { Revoked, ServerEvent, Templates } from "./event.ts";
 import { type Intake, type IntakeOptions, takeSubmitter } from "./intake.ts";
 import { step } from "./reactor.ts";
-import { type Counts, type Estate, newState, type ServerSettings } from "./state.ts";
+import { type Counts, type Estate, newState, type ServerSettings, type ServerState } from "./state.ts";
 
 export interface ServerOptions {
   readonly settings: ServerSettings;
@@ -41,6 +41,8 @@ export interface ServerOptions {
 export interface ServerReport extends Counts {
   /** The group whose failures ended the run before the groups above it. */
   readonly haltedBy: number | null;
+  /** Clients that were not waited for have tasks on record: the server's row must stay until somebody sees to them. */
+  readonly abandoned: boolean;
 }
 
 export interface Server {
@@ -65,6 +67,10 @@ export interface Server {
 const parts = [" (scheduler)", " (confirm)", " (receiver)", " (heartbeat)"];
 /** The heartbeat row is renewed this often, milliseconds. */
 export const serverBeatMs = 10_000;
+
+function reportOf({ counts, haltedBy, abandoned }: ServerState): ServerReport {
+  return { ...counts, haltedBy, abandoned };
+}
 
 export function runServer(options: ServerOptions): Server {
   const { settings, store, clock, log } = options;
@@ -182,7 +188,7 @@ export function runServer(options: ServerOptions): Server {
         beat?.cancel();
         for (const link of open) link.close();
         for (const part of [...parts, ""]) log.debug(`Done${part}`);
-        clientRows.then(() => finished.resolve({ ...state.counts, haltedBy: state.haltedBy }), finished.reject);
+        clientRows.then(() => finished.resolve(reportOf(state)), finished.reject);
         return;
       default:
         unreachable(effect);

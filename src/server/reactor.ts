@@ -12,7 +12,7 @@ import type { ServerEvent } from "./event.ts";
 import { commit, settle, toldAt } from "./outcomes.ts";
 import { areRecallsOpen, askForRecalls, noticeRecalls, takeRecalls } from "./recalls.ts";
 import {
-  abandon,
+  abandonAll,
   askForClients,
   checkClients,
   disconnect,
@@ -101,7 +101,7 @@ function take(state: ServerState, event: ServerEvent, now: number, effects: Serv
     case "stopRequested":
       return close(state, event.how, "stop requested", now, effects);
     case "hurried":
-      return abandon(state, effects);
+      return abandonAll(state, effects);
     default:
       unreachable(event);
   }

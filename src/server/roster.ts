@@ -242,6 +242,8 @@ function takeAdopted(
   if (waits) for (const other of state.ready.drain()) if (other.id !== id) state.ready.push(other);
   const isThis = (entry: Lease): boolean => entry.id === id;
   const entry = registration?.running.find(isThis) ?? registration?.finished.find(isThis);
+  // It came when nobody was waited for, and has gone on.
+  if (client === null && state.abandoned) return;
   if (client === null || entry === undefined || isDropped(client, entry) || isRevoked(state, entry))
     giveBack(state, task);
   else hold(state, client, task, entry.lease);
@@ -415,10 +417,14 @@ function remove(state: ServerState, client: ClientEntry, evicted: boolean, effec
       giveBack(state, held.task);
     }
   }
+  effects.push({ kind: "endClient", clientId: client.id, evicted });
+  forget(state, client, effects);
+}
+
+function forget(state: ServerState, client: ClientEntry, effects: ServerEffect[]): void {
   unseat(state, client);
   state.unasked.delete(client);
   state.clients.delete(client.id);
-  effects.push({ kind: "endClient", clientId: client.id, evicted });
   effects.push({ kind: "disconnect", clientId: client.id });
 }
 
@@ -433,10 +439,11 @@ export function leave(
   const { standing } = client;
   if (standing.at === "joining" || standing.at === "away") {
     // It is told when it is (back) here, if it is worth waiting for and there is patience to do so.
-    if (how === "abort" || now >= graceEnd(state, client)) {
+    if (how === "abort") {
       effects.push({ kind: "send", clientId: client.id, message: { kind: "leave", how, reason } });
-      remove(state, client, false, effects);
-    } else state.graceAt = Math.min(state.graceAt, graceEnd(state, client));
+      abandon(state, client, effects);
+    } else if (now >= graceEnd(state, client)) remove(state, client, false, effects);
+    else state.graceAt = Math.min(state.graceAt, graceEnd(state, client));
     return;
   }
   unseat(state, client);
@@ -447,10 +454,26 @@ export function leave(
 }
 
 /** Nobody is waited for any longer, but the client in the same process, which answers. */
-export function abandon(state: ServerState, effects: ServerEffect[]): void {
+export function abandonAll(state: ServerState, effects: ServerEffect[]): void {
   for (const client of state.clients.values()) {
-    if (client.id !== state.settings.serverId) remove(state, client, false, effects);
+    if (client.id !== state.settings.serverId) abandon(state, client, effects);
   }
+}
+
+/**
+ * A client that is not waited for may go on with what it has, or take its time to stop it. In a database that stays on record as its own, and it as
+ * this server's client: others take it when it has not come to them in time, as after a crash.
+ */
+function abandon(state: ServerState, client: ClientEntry, effects: ServerEffect[]): void {
+  const count = Math.max(client.held.size, client.registration?.brought.length ?? 0);
+  if (!state.settings.durable || count === 0) return remove(state, client, false, effects);
+  note(effects, "warning", () => `Leaving ${count} tasks to a client that may still run them (${name(client)})`);
+  state.abandoned = true;
+  for (const id of client.held.keys()) {
+    letGo(state, client, id);
+    state.outbox.assigned.delete(id);
+  }
+  forget(state, client, effects);
 }
 
 // ---- a dead predecessor

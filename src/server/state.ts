@@ -31,6 +31,8 @@ export interface ServerSettings {
   readonly evictMs: number;
   /** A client whose connection broke keeps its tasks for this long, milliseconds. */
   readonly graceMs: number;
+  /** The store outlives this server, and others may go on with it. */
+  readonly durable: boolean;
   /** How long clients may keep an outcome to send it with others, milliseconds. */
   readonly companyMs: number;
   /** First lease; later ones grow. Must be above every lease of earlier servers. */
@@ -140,6 +142,8 @@ export interface ServerState {
   readonly willing: Set<ClientEntry>;
   /** Of all clients that are present: what they run at once, and what they will still take. */
   readonly present: { executors: number; credit: number };
+  /** Clients that were not waited for may still be at work: what they have is theirs until this server is found to be gone. */
+  abandoned: boolean;
   /** Who holds a task. */
   readonly holders: Map<string, ClientEntry>;
   nextLease: number;
@@ -215,6 +219,7 @@ export function newState(
     clients: new Map(),
     willing: new Set(),
     present: { executors: 0, credit: 0 },
+    abandoned: false,
     holders: new Map(),
     nextLease: settings.firstLease,
     nextRegistration: 1,

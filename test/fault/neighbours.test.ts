@@ -1,5 +1,7 @@
 /* Two servers on one database. PostgreSQL is what several servers are for; a file on one host must do as well. */
 import { afterAll, describe, expect, test } from "bun:test";
+import { openSite, until } from "../e2e/harness.ts";
+import { startClient, startServer } from "../e2e/serving.ts";
 import { noPostgres, type Postgres, startPostgres } from "../systems/postgres.ts";
 import { conclude, openPair, type Pair, someOf } from "./neighbours.ts";
 
@@ -60,3 +62,24 @@ describe.each(places)("two servers on one database: $name", ({ name, tasks: [sha
     300_000,
   );
 });
+
+/** Ends when it runs for the second time; the first time it must be killed. Tells if both are there at once. */
+const stubborn = `if [ -e pid ]; then if kill -0 $(cat pid); then echo >> twice; fi; else echo $$ > pid; trap '' INT TERM; while :; do sleep 0.1; done; fi`;
+
+test("what a server leaves to its client by Ctrl-C twice is started by nobody while it still runs there", async () => {
+  await using site = openSite();
+  const env = { HYPERSHELL_SERVER_GRACE: "3" };
+  const first = await startServer(site, ["--forever", "--no-tls"], { env });
+  const client = startClient(site, first.port, ["--no-tls", "-S1"], { env });
+  await site.hs(["submit", "--", stubborn]);
+  await until(() => site.exists("pid"), "nothing started");
+  first.server.kill("SIGINT");
+  await until(() => first.server.stderr().includes("going down"), "the signal has come");
+  first.server.kill("SIGINT");
+  expect((await first.server.ended).status).toBe(4);
+  expect(first.server.stderr()).toContain("Leaving 1 tasks to a client that may still run them");
+  const second = await startServer(site, ["--restart", "--no-tls"], { env });
+  const other = startClient(site, second.port, ["--no-tls"], { env });
+  expect([(await second.server.ended).status, (await other.ended).status]).toEqual([0, 0]);
+  expect([(await client.ended).status, site.exists("twice")]).toEqual([0, false]);
+}, 60_000);

@@ -19,8 +19,10 @@ interface Grant {
   serverId: string;
   /** Its client was declared lost, or ended: somebody else may run the task. */
   lost: boolean;
-  /** Somebody wanted the task to be run anew: what comes of this run is nothing, whoever hears of it. */
+  /** Somebody wanted the task to be run anew: what comes of this run is nothing. */
   reverted: boolean;
+  /** Servers that know. When all of them are gone, nobody does any more. */
+  readonly known: Set<string>;
 }
 
 export interface Execution {
@@ -127,6 +129,7 @@ export function ledger(model: Model): Ledger {
       serverId,
       lost: meddledWith,
       reverted: false,
+      known: new Set(),
     };
     grants.set(key(task), made);
     const others = grantsOf.get(clientId);
@@ -180,8 +183,19 @@ export function ledger(model: Model): Ledger {
       for (const { outcome } of settling) {
         if (refused.includes(outcome.id)) continue;
         const own = grants.get(key(outcome));
-        assert(own?.reverted !== true, `task ${outcome.id} is run anew, and what comes of its old run is not recorded`);
+        if (own === undefined) continue;
+        const unheard = own.known.size > 0 && !own.known.has(serverId);
+        assert(
+          unheard || !own.reverted,
+          `task ${outcome.id} is run anew, and what comes of its old run is not recorded`,
+        );
       }
+    }
+
+    function hear(news: readonly { readonly id: string }[]): void {
+      const ids = new Set(news.map(({ id }) => id));
+      if (ids.size === 0) return;
+      for (const each of grants.values()) if (each.reverted && ids.has(each.taskId)) each.known.add(serverId);
     }
 
     function justified(clientId: string, now: number): boolean {
@@ -220,8 +234,6 @@ export function ledger(model: Model): Ledger {
             see("client evicted");
             assert(justified(effect.clientId, now), `${effect.clientId} is declared lost only when it is`);
             lose(effect.clientId, serverId);
-          } else if (impatient) lose(effect.clientId, serverId);
-          if (effect.evicted || impatient) {
             const presence = presences.get(effect.clientId);
             if (presence !== undefined) presence.lost = true;
           }
@@ -243,6 +255,8 @@ export function ledger(model: Model): Ledger {
     return {
       before(events, now) {
         for (const event of events) {
+          if (event.kind === "recalled") hear(event.recalls);
+          if (event.kind === "registered" || event.kind === "buried") hear(event.revoked);
           if (event.kind === "joined") {
             const { clientId, running: claims, finished } = event.hello;
             if (claims.length > 0) see("client resumes with running tasks");

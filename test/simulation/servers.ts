@@ -146,6 +146,7 @@ export function startServer(cluster: Cluster, order: ServerOrder): ServerRun {
         pollMs: plan.pollMs,
         evictMs: plan.evictMs,
         graceMs: plan.graceMs,
+        durable: plan.durable,
         companyMs: plan.companyMs,
         firstLease: Math.floor(clock.now() * 1000),
         newId,
@@ -184,7 +185,7 @@ export function startServer(cluster: Cluster, order: ServerOrder): ServerRun {
     const report = await its.finished.finally(() => reading.abort());
     await Promise.all([feeding, client]);
     network.deaf(process);
-    await endServer(store, id);
+    if (!report.abandoned) await endServer(store, id);
     return report;
   }
 
@@ -196,7 +197,10 @@ export function startServer(cluster: Cluster, order: ServerOrder): ServerRun {
         if (!told) assert(report.cancelled === judge.cancelledOf(id), "what was cancelled is counted once");
         assert(process.timers === 0, `${process.name} leaves no timer behind`);
         for (const each of model.rows)
-          assert(each.ended !== null || each.serverId !== id, `what ${process.name} held is free when it has ended`);
+          assert(
+            report.abandoned || each.ended !== null || each.serverId !== id,
+            `what ${process.name} held is free when it has ended`,
+          );
         process.end("done");
         order.onEnd(run, { kind: "report", report });
       },

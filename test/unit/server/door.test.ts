@@ -36,6 +36,7 @@ test("a database in trouble is waited for, until somebody is in a hurry", async 
       pollMs: 30_000,
       evictMs: 600_000,
       graceMs: 30_000,
+      durable: false,
       companyMs: 0,
       firstLease: 1,
       newId: () => "id",

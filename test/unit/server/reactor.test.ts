@@ -19,6 +19,7 @@ const settings: ServerSettings = {
   pollMs: 30_000,
   evictMs: 600_000,
   graceMs: 30_000,
+  durable: true,
   companyMs: 0,
   firstLease: 1,
   newId: () => `new-${++ids}`,

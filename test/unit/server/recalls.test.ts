@@ -18,6 +18,7 @@ const settings: ServerSettings = {
   pollMs: 30_000,
   evictMs: 600_000,
   graceMs: 30_000,
+  durable: true,
   companyMs: 0,
   firstLease: 100,
   newId: () => "retry",

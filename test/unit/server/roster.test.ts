@@ -17,6 +17,7 @@ const settings: ServerSettings = {
   pollMs: 30_000,
   evictMs: 600_000,
   graceMs: 30_000,
+  durable: true,
   companyMs: 0,
   firstLease: 100,
   newId: () => "retry",
@@ -405,16 +406,44 @@ describe("the end", () => {
     expect([...bench.state.clients.keys()]).toEqual(["b"]);
   });
 
-  test("out of patience, nobody is waited for", () => {
+  test("out of patience, nobody is waited for; what clients may still run stays on record as theirs", () => {
+    const bench = open();
+    bench.join("a");
+    bench.join("b");
+    bench.on({ kind: "inserted" });
+    bench.gives(task("1"));
+    expect(bench.held("a")).not.toEqual([]);
+    bench.on(stopped("abort"), { kind: "hurried" });
+    expect([bench.find("commit"), bench.find("endClient")?.clientId]).toEqual([undefined, "b"]);
+    bench.gives();
+    expect([bench.state.phase.at, bench.state.abandoned]).toEqual(["done", true]);
+  });
+
+  test("so does, in a hurry, what a client has that is away or has just come", () => {
     const bench = open();
     bench.join("a");
     bench.on({ kind: "inserted" });
     bench.gives(task("1"));
-    bench.on({ kind: "stopRequested", how: "abort" }, { kind: "hurried" });
+    bench.on(lost("a"));
+    const asked = bench.hello("b", [{ id: "2", lease: 3 }]);
+    bench.on(stopped("abort"));
+    expect(bench.told("b")).toMatchObject([{ kind: "leave", how: "abort" }]);
+    bench.registered("b", asked?.number, [task("2")]);
+    bench.gives();
+    expect([bench.state.outbox.reverted, bench.state.settling, bench.find("endClient")]).toEqual([[], null, undefined]);
+    expect([bench.state.phase.at, bench.state.abandoned]).toEqual(["done", true]);
+  });
+
+  test("without a database it is given back, for there is nobody to find it later", () => {
+    const bench = open({ durable: false });
+    bench.join("a");
+    bench.on({ kind: "inserted" });
+    bench.gives(task("1"));
+    bench.on(stopped("abort"), { kind: "hurried" });
     expect(bench.find("commit")?.commit.reverted).toEqual(["1"]);
     bench.on({ kind: "committed", report: { refused: [] } });
     bench.gives();
-    expect(bench.state.phase.at).toBe("done");
+    expect([bench.state.phase.at, bench.state.abandoned]).toEqual(["done", false]);
   });
 
   test("a submitter that is connected keeps a finite run open", () => {
