@@ -230,14 +230,19 @@ export function runServer(options: ServerOptions): Server {
     box.push({ kind: "registered", clientId, number, adopted, templates: await newTemplates(adopted), revoked });
   }
 
-  /** What was taken back from servers that could not hear of it any more. Their leases are those from their own start to that of the next. */
+  /**
+   * What was taken back from servers that could not hear of it any more. Leases grow with the time at which servers start: later ones are those of a
+   * server that started later, or of a neighbour that started before and is still there.
+   */
   async function revokedOf(dead: readonly ServerRow[]): Promise<Revoked[]> {
     const found: Revoked[] = [];
     if (dead.length === 0) return found;
-    const starts = (await persist("server", () => store.servers())).map(({ startedAt }) => startedAt);
+    const rows = await persist("server", () => store.servers());
+    const neighbours = rows.filter((row) => row.id !== serverId && options.isAlive(row));
     for (const { id: deadId, startedAt } of dead) {
-      const later = starts.filter((start) => start > startedAt);
-      const [from, below] = [Math.floor(startedAt * 1000), Math.floor(Math.min(...later, clock.now()) * 1000)];
+      const later = rows.filter((row) => row.startedAt > startedAt);
+      const below = Math.floor(Math.min(...later.map((row) => row.startedAt), clock.now()) * 1000);
+      const from = neighbours.some((row) => row.startedAt < startedAt) ? Math.floor(startedAt * 1000) : 0;
       for (const { id, kind } of await persist("recalls", () => store.recalls(deadId)))
         if (kind === "reverted" || kind === "deleted" || kind === "cancelled") found.push({ id, from, below });
     }

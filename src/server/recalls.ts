@@ -54,7 +54,8 @@ export function takeRecalls(state: ServerState, list: readonly Recall[], effects
   for (const [id, kind] of last) {
     if (state.claim.at === "asked") recalls.early.add(id);
     if (kind === "reverted" || kind === "deleted")
-      state.revoked.set(id, { id, from: state.settings.firstLease, below: state.nextLease });
+      // A neighbour that started earlier may be the next to hand it out.
+      state.revoked.set(id, { id, from: state.neighbours > 0 ? state.settings.firstLease : 0, below: state.nextLease });
     const task = waiting.get(id) ?? null;
     const holder = state.holders.get(id) ?? null;
     const held = holder?.held.get(id) ?? null;
