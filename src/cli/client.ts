@@ -183,7 +183,8 @@ async function run(parsed: Parsed, context: Context): Promise<number> {
   const words = networkWords(parsed);
   const { keyVariable } = await import("../cluster/launcher.ts");
   const { [keyVariable]: runKey, ...env } = context.env;
-  const key = parsed.flag("authStdin") ? await keyFromStdin() : (words.key ?? runKey ?? null);
+  const given = parsed.flag("authStdin") ? await keyFromStdin() : null;
+  const key = given ?? words.key ?? runKey ?? null;
   const { clientSecurity, isLoopback } = await import("../cluster/security.ts");
   // What would be too little on the way to any of them is too little.
   const { host } = servers.find((each) => !isLoopback(each.host)) ?? servers[0]!;
@@ -201,6 +202,7 @@ async function run(parsed: Parsed, context: Context): Promise<number> {
     template: parsed.text("template") ?? null,
     bundleSize: parsed.number("bundleSize") ?? config.integer("client.bundlesize"),
     bundleWaitMs: bundleWait === null ? null : bundleWait * 1000,
+    launched: given !== null || (words.key === null && runKey !== undefined),
     delayMs: delay * 1000,
     capture: parsed.flag("capture"),
     output: parsed.text("output") ?? null,

@@ -146,7 +146,8 @@ function tryAgain(
   effects: ClientEffect[],
 ): void {
   const { settings } = state;
-  const limitMs = state.met ? settings.reconnectMs : settings.connectMs;
+  const forsaken = permanent || problem === "refused";
+  const limitMs = !state.met ? settings.connectMs : forsaken ? settings.forsakenMs : settings.reconnectMs;
   const tries = link.tries + 1;
   // All servers are asked, then there is a pause.
   const retryAt = now + pauseMs(settings.clientId, Math.floor(link.tries / settings.servers));

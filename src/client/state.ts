@@ -33,6 +33,8 @@ export interface ClientSettings {
   readonly loyalMs: number;
   /** How long a lost connection is tried again, milliseconds; what runs goes on meanwhile. */
   readonly reconnectMs: number;
+  /** The same when its port is closed, or somebody else answers there: shorter where nobody can follow it. */
+  readonly forsakenMs: number;
   /** Show the INFO line of each started task. */
   readonly announce: boolean;
 }

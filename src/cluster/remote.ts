@@ -31,6 +31,8 @@ export interface ClientRunOptions extends TaskOptions {
   readonly bundleSize: number | null;
   /** Longest that an outcome waits for company, milliseconds; null: as the server says. */
   readonly bundleWaitMs: number | null;
+  /** Started by the run that it serves, which has a key of its own: no other server can take its place. */
+  readonly launched: boolean;
   /** Before the first attempt to connect. */
   readonly delayMs: number;
 }
@@ -45,6 +47,7 @@ export async function runClientAlone(options: ClientRunOptions): Promise<ClientR
   const executor = makeExecutor(options, null);
   const clock = systemClock;
   const seconds = (key: string, usual: number): number => (config.integer(key) ?? usual) * 1000;
+  const reconnectMs = seconds("client.reconnect", 600);
   let stoppedBy: StopName | null = null;
   const stopped = Promise.withResolvers<void>();
   let client: Client | null = null;
@@ -73,7 +76,8 @@ export async function runClientAlone(options: ClientRunOptions): Promise<ClientR
         connectMs: seconds("client.connect", 15),
         // After the whole of it the server gives the tasks to others; before that it has its chance to come back.
         loyalMs: seconds("server.grace", 30) / 2,
-        reconnectMs: seconds("client.reconnect", 600),
+        reconnectMs,
+        forsakenMs: options.launched ? Math.min(forsakenMs, reconnectMs) : reconnectMs,
       },
       executor,
       clock,
@@ -108,3 +112,5 @@ export async function runClientAlone(options: ClientRunOptions): Promise<ClientR
 /** One attempt: the connection, and the proofs on it, milliseconds. */
 const connectMs = 10_000;
 const handshakeMs = 10_000;
+/** A host answers for a server that was killed: its port is closed. Long enough for what a network says by mistake while it is mended, milliseconds. */
+const forsakenMs = 3000;

@@ -44,6 +44,7 @@ export async function runCluster(options: ClusterOptions): Promise<ClusterReport
           connectMs: 0,
           loyalMs: 0,
           reconnectMs: 0,
+          forsakenMs: 0,
         },
         executor,
         clock,

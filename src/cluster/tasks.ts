@@ -33,7 +33,7 @@ export interface TaskOptions {
 
 export function clientSettings(
   options: TaskOptions,
-): Omit<ClientSettings, "host" | "connectMs" | "reconnectMs" | "servers" | "loyalMs"> {
+): Omit<ClientSettings, "host" | "connectMs" | "reconnectMs" | "forsakenMs" | "servers" | "loyalMs"> {
   const { config, loggers, executors, taskTimeout } = options;
   if (executors === 0)
     loggers("client").debug(() => `Auto-detected ${cpuCount()} executor threads (based on available cores)`);

@@ -61,6 +61,7 @@ export function clientIn(
     loyalMs: plan.loyalMs,
     connectMs: local ? 0 : plan.connectMs,
     reconnectMs: local ? 0 : plan.reconnectMs,
+    forsakenMs: local ? 0 : plan.reconnectMs,
     announce: false,
   };
   let last: ClientState | null = null;

@@ -20,6 +20,7 @@ const settings: ClientSettings = {
   loyalMs: 15_000,
   connectMs: 15_000,
   reconnectMs: 60_000,
+  forsakenMs: 60_000,
   announce: true,
 };
 

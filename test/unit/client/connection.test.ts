@@ -46,7 +46,7 @@ describe("the connection", () => {
   });
 
   test("pauses between attempts grow, and after the limit the client stops its tasks and says why", () => {
-    const bench = new Bench({ reconnectMs: 3000 }).welcome();
+    const bench = new Bench({ reconnectMs: 3000, forsakenMs: 3000 }).welcome();
     bench.now = 1000;
     const a = task("a");
     bench.assign(a);
@@ -66,6 +66,21 @@ describe("the connection", () => {
     expect(bench.state.failure?.kind).toBe("lost");
     expect(bench.state.failure?.text).toContain("refused");
     expect(bench.state.phase.at).toBe("done");
+  });
+
+  test("a server that nobody can follow is given up soon when its port is closed, not when it is out of reach", () => {
+    const bench = new Bench({ forsakenMs: 3000 }).welcome();
+    bench.on(lost);
+    const silent = { kind: "connectFailed", problem: "silent", text: "silent", permanent: false } as const;
+    for (let n = 0; bench.now < 20_000; n++) attempt(bench, silent);
+    expect(bench.state.phase.at).toBe("working");
+    attempt(bench, refused);
+    expect([bench.state.failure?.kind, bench.state.phase.at]).toEqual(["lost", "done"]);
+
+    const other = new Bench({ forsakenMs: 3000 }).welcome();
+    other.on(lost);
+    while (other.state.phase.at === "working") attempt(other, refused);
+    expect(other.now).toBeLessThanOrEqual(3000);
   });
 
   test("what breaks again and again is tried again ever more slowly, until it holds", () => {
