@@ -208,6 +208,8 @@ function setUp(db: Database, file: string, options: ConnectionOptions): void {
     if (!own.has(name)) db.run(`pragma ${name} = ${value}`);
   };
   set("busy_timeout", "5000");
+  // Before all else: whoever finds the file locked by others who open it too waits, and does not fail.
+  setPragmas(db, options.pragmas, (name) => name === "busy_timeout");
   if (!own.has("journal_mode")) setJournal(db, isLocalFileSystem(dirname(file)) ? "wal" : "delete");
   else unlessInUse(() => setPragmas(db, options.pragmas, (name) => name === "journal_mode"));
   // With a log every commit survives the death of the process; a power cut may take the last ones back, never damage the file.
@@ -218,7 +220,7 @@ function setUp(db: Database, file: string, options: ConnectionOptions): void {
   // The log is folded back every 16 MB, and cut to that size: with the default of 4 MB, inserts in bulk took a tenth longer.
   set("wal_autocheckpoint", "4096");
   set("journal_size_limit", "16777216");
-  setPragmas(db, options.pragmas, (name) => name !== "journal_mode");
+  setPragmas(db, options.pragmas, (name) => name !== "journal_mode" && name !== "busy_timeout");
 }
 
 function journalOf(db: Database): string {

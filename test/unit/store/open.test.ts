@@ -175,7 +175,9 @@ describe("opening", () => {
     const db = new Database(file);
     db.run("pragma locking_mode = exclusive");
     db.run("begin exclusive");
-    const error = await refusal(open(file, { busy_timeout: 20 }));
+    const startedAt = systemClock.now();
+    const error = await refusal(open(file, { busy_timeout: 20, journal_mode: "delete" }));
+    expect(systemClock.now() - startedAt).toBeGreaterThanOrEqual(20);
     expect(error.message).toContain("is locked by another program");
     db.close();
   });
