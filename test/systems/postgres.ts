@@ -46,6 +46,8 @@ export interface Postgres extends AsyncDisposable {
 export interface PostgresOptions {
   /** Lines of postgresql.conf. */
   readonly settings?: readonly string[];
+  /** Files beside it, by name: certificates, keys. */
+  readonly files?: Readonly<Record<string, string>>;
 }
 
 /** Debian keeps the programs of the server out of the PATH. */
@@ -116,6 +118,10 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
     ...(options.settings ?? []),
   ];
   await Bun.write(join(data, "postgresql.auto.conf"), `${settings.join("\n")}\n`);
+  for (const [name, text] of Object.entries(options.files ?? {})) {
+    await Bun.write(join(data, name), text, { mode: 0o600 });
+    chmodSync(join(data, name), 0o600);
+  }
   if (asRoot) await run(["chown", "-R", "postgres:postgres", folder]);
 
   const control = (...words: string[]): Promise<string> =>
