@@ -93,13 +93,14 @@ const spec: CommandSpec = {
   exclusive: [actions, statusFilters],
   epilog: [
     "Only what is named is written: results of tasks that end meanwhile stay. Tasks in rotated partitions are not changed. A task that waits is run as it is",
-    "then; one that runs is not run again because of a change.",
+    "then; one that runs is not run again because of a change. Each attempt is a task of its own (retried: there is a later one).",
     "",
     "Examples:",
     "  hs update --cancel --remaining -t site:b     stop a part of the work",
     "  hs update phase:1 --completed                tag what is done",
     "  hs update timeout=2h memory=4GB -R -g 1      give the rest of group 1 more",
-    "  hs update --revert -F -f                     run all failures again",
+    "  hs update --revert -F -w retried==false exit_status!=-1",
+    "                                               run failures again: each once, however often it was tried, none that was cancelled",
     "  hs update --delete -s submit_time --desc -l1 remove the latest task",
   ].join("\n"),
 };

@@ -57,6 +57,17 @@ describe("changes by hand", () => {
     expect(await list(site, "--count", "-t", "x:1")).toEqual([said![1]!]);
   });
 
+  test("failures run again as the help says: each once, however often it was tried, and none that was cancelled", async () => {
+    await using site = openSite();
+    await submitted(site, ["exit 3", "true", "echo never"]);
+    await site.hs(["update", "--cancel", "-f", "-w", "args ~ never"]);
+    await site.hsx(["--restart", "-r2"]);
+    const help = (await site.hs(["update", "--help"])).stdout;
+    const example = /hs (update --revert -F .*)/.exec(help)![1]!.split(" ");
+    expect((await site.hs([...example, "--no-confirm"])).status).toBe(0);
+    expect(await list(site, "args", "attempt", "-R")).toEqual(["exit 3\t3"]);
+  });
+
   test("a prompt says how many tasks it is about, and takes only a yes for yes", async () => {
     await using site = openSite();
     await submitted(site, ["a", "b", "c"]);
