@@ -22,13 +22,18 @@ export function namespaceProblem(): string | null {
   return made.success ? null : "no network namespace can be made here";
 }
 
+let opened = 0;
+
 export function openNamespace(): Namespace {
-  const name = `hs-${process.pid}`;
+  // The system takes away what was closed in its own time.
+  const own = `${process.pid}-${++opened}`;
+  const name = `hs-${own}`;
   // Names of interfaces have at most 15 characters.
-  const [near, far] = [`hsn${process.pid}`, `hsf${process.pid}`];
+  const [near, far] = [`hsn${own}`, `hsf${own}`];
   // A subnet of benchmarks (RFC 2544) and one of nobody else's (RFC 4193); other runs of the suite have others.
-  const v4 = `198.${18 + (process.pid & 1)}.${(process.pid >> 1) & 255}`;
-  const v6 = `fd68:7368:${(process.pid & 0xffff).toString(16)}::`;
+  const subnet = process.pid + opened - 1;
+  const v4 = `198.${18 + (subnet & 1)}.${(subnet >> 1) & 255}`;
+  const v6 = `fd68:7368:${(subnet & 0xffff).toString(16)}::`;
   run("ip", "netns", "add", name);
   try {
     run("ip", "link", "add", near, "type", "veth", "peer", "name", far, "netns", name);
