@@ -72,6 +72,8 @@ export function takeRecalls(state: ServerState, list: readonly Recall[], effects
         break;
       case "reverted":
       case "deleted":
+        // Its client may have brought it back in between, and the store have handed over the row once more: then nobody else would free it.
+        if (kind === "reverted") outbox.reverted.push(id);
         if (holder === null || held === null) break;
         counts.stopped++;
         letGo(state, holder, id);

@@ -84,13 +84,16 @@ function open(ids: readonly string[], credit: number) {
   return bench;
 }
 
+/** The store may have handed over the row once more, to a client that came back with the task before this server heard of it. */
+const freed = (kind: Recall["kind"]): string[] => (kind === "reverted" ? ["a"] : []);
+
 describe("a task that waits for a client", () => {
   test("is not handed out when it was cancelled, deleted or reverted, and only the cancelled one counts", () => {
     for (const kind of ["cancelled", "deleted", "reverted"] as const) {
       const bench = open(["a", "b"], 0);
       bench.recalled(kind, "a");
       expect(bench.ready()).toEqual(["b"]);
-      expect(bench.find("commit")?.commit).toMatchObject({ completed: [], reverted: [], recalled: [1] });
+      expect(bench.find("commit")?.commit).toMatchObject({ completed: [], reverted: freed(kind), recalled: [1] });
       expect(bench.told()).toEqual([]);
       expect(bench.state.counts.cancelled).toBe(kind === "cancelled" ? 1 : 0);
     }
@@ -123,7 +126,7 @@ describe("a task that a client has", () => {
       const lease = bench.lease("a");
       bench.recalled(kind, "a");
       expect(bench.told()).toEqual([{ kind: "drop", tasks: [lease] }]);
-      expect(bench.find("commit")?.commit).toMatchObject({ reverted: [], recalled: [1] });
+      expect(bench.find("commit")?.commit).toMatchObject({ reverted: freed(kind), recalled: [1] });
       bench.committed();
       bench.results(outcome(lease, 130));
       expect(bench.told()).toEqual([{ kind: "ack", tasks: [lease] }]);
