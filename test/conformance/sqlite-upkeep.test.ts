@@ -152,6 +152,16 @@ test("a rotation whose partition somebody has removed is given up, and what is l
   expect(values("main.db", "select * from rotation")).toEqual([]);
 });
 
+test("of two rotations at once the one that comes too late is told that nothing is lost", async () => {
+  await withTasks(5000, [ended]);
+  // As the other one does at its end.
+  const finish = (): void => inFile(file, (db) => void db.run("delete from rotation"));
+  const late = upkeep(async (store) => store.rotate(await store.nextPartition(), 1, finish));
+  expect(await late.catch(String)).toContain("was faster - nothing is lost, start again for what is left");
+  expect(values("main.1", "select count(*) from task")).toEqual([[2000]]);
+  expect(await rotate()).toBe(3000);
+});
+
 test("partitions are named after the file without its extension", () => {
   for (const [name, expected] of [
     ["main.db", "main.3"],

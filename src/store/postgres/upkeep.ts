@@ -75,7 +75,9 @@ export function postgresUpkeep(connection: PostgresConnection): Upkeep {
       const moved = await connection.transaction(async (within) => {
         await within(rotating);
         if (into !== (await nextPartition(within)))
-          throw databaseError(`another rotation of '${place}' was faster - look at its tasks, and start again`);
+          throw databaseError(
+            `another rotation of '${place}' was faster - nothing is lost, start again for what is left`,
+          );
         return rotate(within, into, attempts, progress);
       });
       if (moved > 0) for (const name of [into, "task"]) await connection.script(`vacuum (analyze) ${name}`);

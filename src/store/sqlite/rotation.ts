@@ -148,7 +148,9 @@ function move(
   return main.write(() => {
     const state = rotationUnderWay(main);
     if (state?.token !== token)
-      throw databaseError(`the rotation of '${main.file}' was ended by another process - look before you start again`);
+      throw databaseError(
+        `another rotation of '${main.file}' was faster - nothing is lost, start again for what is left`,
+      );
     // Two may rotate at once: each goes on from where the other is.
     const rows = recheck(found).filter((row) => row > state.upto);
     if (rows.length === 0) return 0;
