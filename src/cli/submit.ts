@@ -191,7 +191,7 @@ async function run(parsed: Parsed, context: Context): Promise<number> {
     log,
     template,
     bundleSize: parsed.number("bundleSize") ?? configuredBundle(config),
-    open: () =>
+    open: async () =>
       begin(context, {
         tags,
         limits: {
@@ -204,6 +204,7 @@ async function run(parsed: Parsed, context: Context): Promise<number> {
           parsed.flag("queue")
             ? openServer(parsed, context, config, submission)
             : openDatabase(config, context.loggers("data"), parsed.flag("initdb")),
+        patientMs: parsed.flag("queue") ? 0 : await patienceWith(config, log),
         tell: (text) => log.info(text),
       }),
   };
@@ -236,6 +237,7 @@ export async function submitCommand(
         limits: {},
         group: undefined,
         connect: () => openDatabase(config, context.loggers("data"), false),
+        patientMs: 0,
         tell: (text) => log.debug(text),
       }),
   });
@@ -250,6 +252,8 @@ interface Beginning {
   /** Missing: the one that runs. */
   readonly group: number | undefined;
   readonly connect: (submission: Submission) => Promise<Target>;
+  /** How long trouble of the target is waited for, milliseconds. */
+  readonly patientMs: number;
   /** How the group was chosen. */
   readonly tell: (text: string) => void;
 }
@@ -281,7 +285,7 @@ async function begin(context: Context, wish: Beginning): Promise<Begun> {
   // A group by tag makes the question idle.
   const tagged = wish.tags.some(({ kind }) => kind === "group");
   const group = wish.group ?? (tagged ? 0 : await defaultGroup(target, wish.tell));
-  return { target, factory: taskFactory({ ...defaults, group }, newId) };
+  return { target, factory: taskFactory({ ...defaults, group }, newId), patientMs: wish.patientMs };
 }
 
 /** A database, or what stands for one at the other end of a connection. */
@@ -298,6 +302,8 @@ interface Submit {
 
 interface Begun {
   readonly target: Target;
+  /** How long its trouble is waited for, milliseconds. */
+  readonly patientMs: number;
   readonly factory: TaskFactory;
 }
 
@@ -403,10 +409,10 @@ async function submitLines(path: string, toSubmit: Submit): Promise<number> {
   const { expand, pure } = template;
   const source = openLines(path);
   if (source.regular) await requireGood(source, pure ? expand : null, log);
-  const { target, factory } = await open();
+  const { target, factory, patientMs } = await open();
   const clock = systemClock;
   const { broken } = target;
-  const options = { source, factory, store: target, expand, bundleSize, clock, log, patient: false };
+  const options = { source, factory, store: target, expand, bundleSize, clock, log, patientMs };
   let loaded: Loaded;
   try {
     // Input may pause for long: a server that is gone is told at once.
@@ -444,6 +450,14 @@ async function defaultGroup(store: Target, tell: (text: string) => void): Promis
   const { group, reason } = await store.activeGroup();
   tell(`Auto-selected task group ${group} (${reason})`);
   return group;
+}
+
+/** A server of databases is restarted now and then; what is wrong with a file does not pass by itself. Milliseconds. */
+const outageMs = 60_000;
+
+async function patienceWith(config: Config, log: Logger): Promise<number> {
+  const { databaseOf } = await import("../store/open.ts");
+  return databaseOf(databaseSettings(config, log))?.kind === "postgres" ? outageMs : 0;
 }
 
 async function openDatabase(config: Config, log: Logger, create: boolean): Promise<Store> {

@@ -319,7 +319,7 @@ async function feed(
       bundleSize: options.bundleSize,
       clock: systemClock,
       log: options.loggers("submit"),
-      patient: true,
+      patientMs: Number.POSITIVE_INFINITY,
       patience,
       // A line that can be written down again can be mended there.
       onBad: ({ text }) => {

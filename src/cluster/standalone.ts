@@ -48,7 +48,7 @@ export interface Gate {
 
 export type GateOptions = Pick<ServerRunOptions, "bind" | "port" | "security" | "loggers">;
 
-/** Listens, and says so. Throws a UserError when the address or port cannot be had. */
+/** Listens; says so when it is opened. Throws a UserError when the address or port cannot be had. */
 export async function openGate(options: GateOptions): Promise<Gate> {
   const { bind, port, security, loggers } = options;
   const log = loggers("server");
@@ -69,11 +69,12 @@ export async function openGate(options: GateOptions): Promise<Gate> {
     onProblem: (problem, peer) => refusals.tell(peer, problem.message),
   });
   const host = listener.host.includes(":") ? `[${listener.host}]` : listener.host;
-  log.info(`Server listening on ${host}:${listener.port}`);
   return {
     host: listener.host,
     port: listener.port,
     open(to) {
+      // Said when there is a database behind it; the port was taken before, so that nothing is done there in vain.
+      if (attach === null) log.info(`Server listening on ${host}:${listener.port}`);
       attach = to;
       for (const link of early.splice(0)) to(link);
     },

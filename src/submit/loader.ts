@@ -34,8 +34,8 @@ export interface LoadOptions {
   readonly onBad?: (bad: BadLine) => void;
   /** Nothing more was read for `quietMs`: none came, or the store has no room. Called once per pause. */
   readonly onQuiet?: () => void;
-  /** A store in passing trouble (locked, disk full) is asked again until it works. */
-  readonly patient: boolean;
+  /** A store in passing trouble (locked, disk full, gone) is asked again for this long, milliseconds. */
+  readonly patientMs: number;
   /** Shared with whoever else in this process uses the store. */
   readonly patience?: Patience;
   /** Ends the loading; what is not stored by then is left out. */
@@ -83,6 +83,7 @@ export async function load(options: LoadOptions): Promise<Loaded> {
   }
 
   function insertPatiently(tasks: readonly NewTask[]): Promise<void> {
+    let since: number | null = null;
     return patience.persist(
       "loader",
       () => {
@@ -90,7 +91,9 @@ export async function load(options: LoadOptions): Promise<Loaded> {
         return store.insert(tasks);
       },
       (error) => {
-        if (options.patient) return aborted() ? error : null;
+        if (aborted()) return error;
+        since ??= clock.now();
+        if (clock.now() - since < options.patientMs) return null;
         return runtimeError("submit", "DatabaseError", `${error.message} (stored so far: ${stored} tasks)`);
       },
     );

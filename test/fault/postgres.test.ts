@@ -81,6 +81,31 @@ describe.skipIf(noPostgres !== null)(`PostgreSQL in trouble${noPostgres === null
   );
 
   test(
+    "hs submit goes on when it is back, and each line is stored once",
+    async () => {
+      await using place = await openPlace();
+      const { site, env, database } = place;
+      expect((await site.hs(["initdb", "--yes"], { env })).status).toBe(0);
+      await using run = site.start(["hs", "submit", "-"], { env, timeoutMs, keepOpen: true });
+      const lines = (from: number): string => Array.from({ length: 1000 }, (_, n) => `echo ${from + n}\n`).join("");
+      const stored = async (): Promise<string | undefined> =>
+        (await postgres!.sql(database, "select count(*), count(distinct args) from task"))[0];
+      run.type(lines(0));
+      while ((await stored()) !== "1000|1000") expect(run.stderr()).not.toContain("CRITICAL");
+      await postgres!.crash();
+      run.type(lines(1000));
+      await until(() => count(run, trouble) > 0, run.stderr, timeoutMs);
+      await postgres!.start();
+      run.closeStdin();
+      const { status, stderr } = await run.ended;
+      expect([status, count(run, trouble), count(run, back)]).toEqual([0, 1, 1]);
+      expect(stderr).toContain("Submitted 2000 tasks");
+      expect(await stored()).toBe("2000|2000");
+    },
+    timeoutMs,
+  );
+
+  test(
     "it is gone for longer than a client waits for tasks: that one leaves when its outcomes are recorded, the other goes on",
     async () => {
       await using place = await openPlace({ HYPERSHELL_CLIENT_HEARTRATE: "1", HYPERSHELL_LOGGING_LEVEL: "debug" });

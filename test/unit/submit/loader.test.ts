@@ -91,7 +91,7 @@ function bench(
     bundleSize: null,
     clock,
     log,
-    patient: true,
+    patientMs: Number.POSITIVE_INFINITY,
     onBad: (line) => bad.push(line),
     ...more,
   };
@@ -226,7 +226,7 @@ describe("loading", () => {
   });
   test("without patience a store in trouble ends it, and the error tells how far it came", async () => {
     const store = { durable: true, insert: () => Promise.reject(new TransientError("locked")) };
-    const { options } = bench(["x\n"], { store, patient: false });
+    const { options } = bench(["x\n"], { store, patientMs: 0 });
     const thrown: unknown = await load(options).catch((error: unknown) => error);
     expect(String(thrown)).toBe("UserError: DatabaseError: locked (stored so far: 0 tasks)");
   });
