@@ -44,6 +44,8 @@ export interface Ledger {
   clientEnded(clientId: string): void;
   /** A person changes the task: whoever has it may lose it. */
   meddle(taskId: string, kind: string, now: number): void;
+  /** This server knows that the tasks were taken back, or takes what says so with it. */
+  hears(serverId: string, tasks: readonly { readonly id: string }[]): void;
   /** How many tasks people have cancelled that this server held. */
   cancelledOf(serverId: string): number;
   /** Since when nobody wants what it runs; null: somebody does, or it cannot know. */
@@ -173,6 +175,12 @@ export function ledger(model: Model): Ledger {
     execution.over = true;
   }
 
+  function hears(serverId: string, tasks: readonly { readonly id: string }[]): void {
+    const ids = new Set(tasks.map(({ id }) => id));
+    if (ids.size === 0) return;
+    for (const each of grants.values()) if (each.reverted && ids.has(each.taskId)) each.known.add(serverId);
+  }
+
   function server(serverId: string, graceMs: number, evictMs: number, begunAt: number): ServerWatch {
     const presences = new Map<string, Presence>();
     let impatient = false;
@@ -190,12 +198,6 @@ export function ledger(model: Model): Ledger {
           `task ${outcome.id} is run anew, and what comes of its old run is not recorded`,
         );
       }
-    }
-
-    function hear(news: readonly { readonly id: string }[]): void {
-      const ids = new Set(news.map(({ id }) => id));
-      if (ids.size === 0) return;
-      for (const each of grants.values()) if (each.reverted && ids.has(each.taskId)) each.known.add(serverId);
     }
 
     function justified(clientId: string, now: number): boolean {
@@ -255,8 +257,8 @@ export function ledger(model: Model): Ledger {
     return {
       before(events, now) {
         for (const event of events) {
-          if (event.kind === "recalled") hear(event.recalls);
-          if (event.kind === "registered" || event.kind === "buried") hear(event.revoked);
+          if (event.kind === "recalled") hears(serverId, event.recalls);
+          if (event.kind === "registered" || event.kind === "buried") hears(serverId, event.revoked);
           if (event.kind === "joined") {
             const { clientId, running: claims, finished } = event.hello;
             if (claims.length > 0) see("client resumes with running tasks");
@@ -316,6 +318,7 @@ export function ledger(model: Model): Ledger {
     start,
     ended,
     lose,
+    hears,
     meddle(taskId, kind, now) {
       meddled.set(taskId, now);
       for (const execution of executions.get(taskId) ?? []) {

@@ -65,6 +65,8 @@ export function simulate(seed: number, options: SimulationOptions = {}): Summary
       },
       buryServer(id) {
         for (const client of rows.clientsOf(id)) judge.lose(client);
+        // What comes between the last look and this goes with the server.
+        judge.hears(id, rows.recalls(id));
         return rows.buryServer(id);
       },
     },
@@ -277,10 +279,13 @@ function operate(seed: number, cluster: Cluster): Summary {
       editSome(cluster);
     });
   its.at(epoch, () => addServer(0, plan.mode, feeds));
-  for (let address = 1; address < plan.servers; address++)
-    its.at(epoch + rng.between(0, 5000), () => {
+  for (let address = 1; address < plan.servers; address++) startLater(address, epoch + rng.between(0, 5000));
+  function startLater(address: number, at: number): void {
+    disturbed(at);
+    its.at(at, () => {
       if (closedAt === null) addServer(address, plan.mode, false);
     });
+  }
   if (plan.mode !== "local")
     for (let n = plan.clients; n > 0; n--)
       its.at(epoch + rng.between(0, 2000), () => {
