@@ -9,7 +9,7 @@ import { join, resolve } from "node:path";
 const root = resolve(import.meta.dir, "..");
 
 /** Quick ones first; folders below test/ that are not named here come last. */
-const order = ["unit", "property", "conformance", "simulation", "e2e", "fault", "compat"];
+const order = ["unit", "integration", "property", "conformance", "simulation", "e2e", "fault", "compat"];
 
 /** These talk to the executable: without one they would only wait in vain. */
 const needBuild = ["e2e", "fault", "compat"];

@@ -17,7 +17,7 @@ import { inherited } from "../../../src/client/environment.ts";
 import type { ExecutorOptions } from "../../../src/client/process.ts";
 import type { Assignment } from "../../../src/task/task.ts";
 import { until } from "../../e2e/harness.ts";
-import { newAssignment, type TaskPlace, taskPlace } from "./tasks.ts";
+import { newAssignment, type TaskPlace, taskPlace } from "../../unit/client/tasks.ts";
 
 test("a plain program with plain arguments needs no shell", () => {
   expect(plainWords("sleep 1")).toEqual(["sleep", "1"]);

@@ -13,7 +13,7 @@ import {
 import { join } from "node:path";
 import { UserError } from "../../../src/base/errors.ts";
 import { until } from "../../e2e/harness.ts";
-import { isRunning, newAssignment, taskPlace } from "./tasks.ts";
+import { isRunning, newAssignment, taskPlace } from "../../unit/client/tasks.ts";
 
 const numbers = (text: string): number[] => text.trim().split(/\s+/).map(Number);
 
@@ -146,7 +146,7 @@ async function withFiles(limit: number, program: string): Promise<string> {
   using place = taskPlace();
   const head = `
     import { closeSync, openSync } from "node:fs";
-    import { taskPlace } from ${JSON.stringify(join(import.meta.dir, "tasks.ts"))};
+    import { taskPlace } from ${JSON.stringify(join(import.meta.dir, "../../unit/client/tasks.ts"))};
   `;
   writeFileSync(join(place.folder, "program.ts"), head + program);
   const command = `ulimit -n ${limit}; exec "${process.execPath}" program.ts`;

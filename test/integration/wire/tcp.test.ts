@@ -17,7 +17,7 @@ import {
 import { type ClientEnd, hello, notePair, type ServerEnd } from "../../conformance/duplex-notes.ts";
 import { duplexConformance } from "../../conformance/duplex.ts";
 import { needs } from "../../e2e/harness.ts";
-import { key } from "./ends.ts";
+import { key } from "../../unit/wire/ends.ts";
 
 const names = { full: "n1.cluster.example", short: "n1" };
 const [ownKey, otherKey] = await Promise.all([makeKey(), makeKey()]);
