@@ -85,7 +85,7 @@ export function endingOf(thrown: unknown): Ending {
   }
   const status = exitStatus.runtimeError;
   if (thrown instanceof TransientError || thrown instanceof FatalError) {
-    return { status, logger: "", text: `RuntimeError: ${thrown.message}`, kind: "error" };
+    return { status, logger: "data", text: `DatabaseError: ${thrown.message}`, kind: "error" };
   }
   const text = systemErrorText(thrown);
   if (text !== null) return { status, logger: "", text, kind: "error" };

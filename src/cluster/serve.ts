@@ -92,20 +92,17 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const patience = newPatience(clock, log);
 
   const row = { id: instanceId, host, pid: process.pid, pidStart: processStart(process.pid) };
-  await store.addServer({ ...row, reserves: scope.kind === "submission", startedAt: clock.now(), beatAt: clock.now() });
+  /** What comes before the first task. */
+  function begin<T>(call: () => Promise<T>): Promise<T> {
+    const since = clock.now();
+    return patience.persist("start", call, (error) => (clock.now() - since < startMs ? null : error));
+  }
+  const reserves = scope.kind === "submission";
+  await begin(() => store.addServer({ ...row, reserves, startedAt: clock.now(), beatAt: clock.now() }));
   const alive = (server: Parameters<typeof isAlive>[0]) =>
     server.id === instanceId || isAlive(server, host, clock.now());
-  const recovery = await recover({
-    store,
-    scope,
-    forever,
-    attempts,
-    remote,
-    isAlive: alive,
-    now: clock.now,
-    newId,
-    log,
-  });
+  const recovering = { store, scope, forever, attempts, remote, isAlive: alive, now: clock.now, newId, log };
+  const recovery = await begin(() => recover(recovering));
   if (recovery.estates.length > 0) {
     const clients = recovery.estates.reduce((sum, estate) => sum + estate.clients.length, 0);
     const patience = formatDuration(graceMs / 1000);
@@ -115,15 +112,9 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   }
   if (input !== null) {
     const { template, cwd } = options;
-    await store.addSubmission({
-      id: instanceId,
-      time: clock.now(),
-      host,
-      user: userName(),
-      cwd,
-      template,
-      version: options.version,
-    });
+    const { version } = options;
+    const submission = { id: instanceId, time: clock.now(), host, user: userName(), cwd, template, version };
+    await begin(() => store.addSubmission(submission));
   }
 
   const server = runServer({
@@ -201,6 +192,19 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     return new UserError(exitStatus.interrupted, "server", `What is left is not known: ${message}`);
   }
 
+  /** The row may stay when the database is in trouble: the process is gone then, and the next run buries it. */
+  async function endRow(patientMs: number): Promise<void> {
+    const since = clock.now();
+    const enough = (error: TransientError): Error | null =>
+      hurried || clock.now() - since >= patientMs ? error : null;
+    try {
+      await patience.persist("server", () => store.endServer(instanceId), enough);
+    } catch (error) {
+      if (!(error instanceof TransientError)) throw error;
+      log.debug(() => `End of the server not written: ${messageOf(error)}`);
+    }
+  }
+
   async function finish(): Promise<ClusterReport> {
     try {
       const report = await server.finished.finally(() => {
@@ -209,9 +213,9 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       const salvaged = salvaging ? await keepRest() : 0;
       const loaded = await loading;
       unwatch?.();
-      if (!report.abandoned) await endServer(store, instanceId, log);
       // After a signal what is left waits in the database; of what others may be at work on nothing can be said.
       const expected = store.durable && (stoppedBy !== null || scope.kind === "all");
+      if (!report.abandoned) await endRow(expected ? endMs : Number.POSITIVE_INFINITY);
       const left = expected ? 0 : (await patience.persist("survey", () => store.survey(scope), impatient)).unfinished;
       const concluded = conclude(report, loaded, Math.max(left, salvaged), stoppedBy, loggers(options.logger));
       if (store.durable && isDraining(stoppedBy) && scope.kind === "submission") await tellKept();
@@ -251,18 +255,12 @@ function isDraining(stoppedBy: StopName | null): boolean {
   return stoppedBy === "SIGUSR1" || stoppedBy === "SIGUSR2";
 }
 
+/** A database that is in trouble when a run begins, or when only its end is to be written, is waited for this long, milliseconds. */
+const startMs = 60_000;
+const endMs = 10_000;
+
 /** A pipe that has more to say than this, milliseconds, is left to who writes to it. */
 const restMs = 5000;
-
-/** The row may stay when the database is in trouble: the process is gone then, and the next run buries it. */
-async function endServer(store: Store, id: string, log: Logger): Promise<void> {
-  try {
-    await store.endServer(id);
-  } catch (error) {
-    if (!(error instanceof TransientError)) throw error;
-    log.debug(() => `End of the server not written: ${messageOf(error)}`);
-  }
-}
 
 interface Input {
   readonly source: LineSource;

@@ -1,5 +1,5 @@
 /* What databases promise about tasks that are changed by hand, kept by an SQLite file and by a real PostgreSQL with a schema for each test. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,9 +7,7 @@ import { systemClock } from "../../src/base/clock.ts";
 import { type DatabaseSettings, openEdits, openStore } from "../../src/store/open.ts";
 import { needs } from "../e2e/harness.ts";
 import { noPostgres, type Postgres, startPostgres } from "../systems/postgres.ts";
-import { change } from "./history.ts";
 import { type EditedStore, recallsConformance } from "./recalls.ts";
-import { makeTasks, request, serverId, t0 } from "./store.ts";
 
 const unset = { provider: null, file: null, database: null, url: null };
 
@@ -31,21 +29,6 @@ async function open(settings: DatabaseSettings, dispose: () => void): Promise<Ed
 recallsConformance("sqlite", () => {
   const folder = mkdtempSync(join(tmpdir(), "hs-recalls-"));
   return open({ ...unset, file: join(folder, "main.db") }, () => rmSync(folder, { recursive: true }));
-});
-
-test("recalls of servers that left no row are thrown away with their tasks: SQLite would look at them whenever anything changes", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "hs-recalls-"));
-  const file = join(folder, "main.db");
-  await using opened = await open({ ...unset, file }, () => rmSync(folder, { recursive: true }));
-  const { store, edits } = opened;
-  const [task] = makeTasks(1);
-  await store.insert([task!]);
-  await store.claim(request());
-  const all = { where: [], orderBy: null, descending: false, limit: null };
-  expect(await edits.change(all, change({ tags: { x: 1 } }), t0)).toEqual({ changed: 1, held: 1 });
-  expect((await store.recalls(serverId)).length).toBe(1);
-  expect(await store.revertOrphans()).toBe(1);
-  expect(await store.recalls(serverId)).toEqual([]);
 });
 
 let postgres: Postgres | null = null;

@@ -319,6 +319,18 @@ export function recallsConformance(title: string, open: () => Promise<EditedStor
       });
     });
 
+    test("recalls of servers that left no row are thrown away with their tasks", async () => {
+      const [mine, stray] = makeTasks(2) as [NewTask, NewTask];
+      await store.insert([mine, stray]);
+      const gone = newId();
+      await store.claim(request({ limit: 1 }));
+      await store.claim(request({ limit: 1, serverId: gone }));
+      for (const task of [mine, stray]) await edit(task, { tags: { x: 1 } });
+      expect([await kinds(), await kinds(gone)]).toEqual([[[mine.id, "changed"]], [[stray.id, "changed"]]]);
+      expect(await store.revertOrphans()).toBe(1);
+      expect([await kinds(), await kinds(gone)]).toEqual([[[mine.id, "changed"]], []]);
+    });
+
     describe("clients that bring back tasks", () => {
       test("what was cancelled or deleted is adopted by nobody", async () => {
         const [one, two, three] = await held(3);

@@ -410,7 +410,9 @@ asRoot(
       const full = await site.hs(["initdb", "-ry"]);
       expect([full.status, linesOf(full.stderr).at(-1)]).toEqual([
         5,
-        expect.stringMatching(/^CRITICAL \[hypershell\] RuntimeError: no space left to write to '.*main\.(?:1|db)'/),
+        expect.stringMatching(
+          /^CRITICAL \[hypershell\.data\] DatabaseError: no space left to write to '.*main\.(?:1|db)'/,
+        ),
       ]);
       const ids = (): Promise<number> => quiet(site, "hs list id").then((text) => new Set(linesOf(text)).size);
       expect(await quiet(site, "hs list -c")).toBe("20000\n");

@@ -60,6 +60,26 @@ async function outcome({ site, database }: Place): Promise<unknown> {
   return { recorded, ran: new Set(ran).size, again: ran.length - new Set(ran).size };
 }
 
+/** Whoever writes a row of a server waits until the answer, or the database, has gone. */
+async function lockServers(database: string): Promise<Bun.Subprocess> {
+  const { socket, port, user, sql } = postgres!;
+  const lock = "begin; lock table server in share mode; select pg_sleep(600)";
+  const words = ["psql", "-X", "-h", socket, "-p", String(port), "-U", user, "-d", database, "-c", lock];
+  const holder = Bun.spawn(words, { stdin: "ignore", stdout: "ignore", stderr: "ignore" });
+  const held = "select 1 from pg_locks where relation = 'server'::regclass and mode = 'ShareLock' and granted";
+  await until(async () => (await sql(database, held)).length > 0, "no lock", timeoutMs);
+  return holder;
+}
+
+/** Restarts it when a statement like this waits for the lock. */
+async function restartIn(database: string, statement: string, holder: Bun.Subprocess): Promise<void> {
+  const waits = `select 1 from pg_stat_activity where wait_event_type = 'Lock' and query like '%${statement}%'`;
+  await until(async () => (await postgres!.sql(database, waits)).length > 0, `no ${statement}`, timeoutMs);
+  await postgres!.crash();
+  await holder.exited;
+  await postgres!.start();
+}
+
 const all = `${tasks}|${tasks}|${tasks}`;
 const once = { recorded: all, ran: tasks, again: 0 };
 
@@ -101,6 +121,30 @@ describe.skipIf(noPostgres !== null)(`PostgreSQL in trouble${noPostgres === null
       expect([status, count(run, trouble), count(run, back)]).toEqual([0, 1, 1]);
       expect(stderr).toContain("Submitted 2000 tasks");
       expect(await stored()).toBe("2000|2000");
+    },
+    timeoutMs,
+  );
+
+  test(
+    "a server that it leaves as it starts goes on when it is back, and so does one that it leaves as it ends",
+    async () => {
+      await using place = await openPlace();
+      const { site, env, database } = place;
+      site.write("few.in", "sleep 0.2\n");
+      expect((await site.hs(["submit", "-f", "few.in", "--initdb"], { env, timeoutMs })).status).toBe(0);
+      const starts = await lockServers(database);
+      const beginning = startServer(site, ["--restart", "-H", "127.0.0.1"], { env, timeoutMs });
+      await restartIn(database, "insert into server", starts);
+      const { server, port } = await beginning;
+      expect(warned(server)).toEqual({ trouble: 1, back: 1 });
+      const ends = await lockServers(database);
+      await using client = startClient(site, port, ["-N1"], { env, timeoutMs });
+      await client.ended;
+      await restartIn(database, "delete from server", ends);
+      const { status, stderr } = await server.ended;
+      expect({ status, stderr: status === 0 ? "" : stderr }).toEqual({ status: 0, stderr: "" });
+      expect(warned(server)).toEqual({ trouble: 2, back: 2 });
+      expect(await postgres!.sql(database, "select id from server")).toEqual([]);
     },
     timeoutMs,
   );

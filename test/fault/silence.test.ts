@@ -7,6 +7,7 @@ import { type Clock, systemClock } from "../../src/base/clock.ts";
 import { TransientError } from "../../src/base/errors.ts";
 import { openPostgres, type PostgresConnection } from "../../src/store/postgres/connection.ts";
 import { postgresTarget } from "../../src/store/postgres/settings.ts";
+import { until } from "../e2e/harness.ts";
 import { noPostgres, type Postgres, startPostgres } from "../systems/postgres.ts";
 import { startProxy } from "./proxy.ts";
 
@@ -49,6 +50,51 @@ describe.skipIf(noPostgres !== null)(`PostgreSQL says nothing${noPostgres === nu
       silent = false;
       await use(connection);
     });
+
+  test("who listens hears again when the database was restarted, and when the network has forgotten the connection", async () => {
+    // The first connection opens, the second listens.
+    await using proxy = startProxy(postgres!.port, (number) => (number === 1 ? { stallAfter: 6000 } : {}));
+    await using connection = await connect(proxy.port);
+    const heard: string[] = [];
+    let ready = 0;
+    connection.listen(
+      "news",
+      (payload) => heard.push(payload),
+      () => ready++,
+    );
+    const listening = (times: number): Promise<void> =>
+      until(
+        () => ready === times,
+        () => `listening began ${ready} times`,
+      );
+    const tell = (payload: string): Promise<unknown> => connection.query("select pg_notify('news', $1)", [payload]);
+    const hears = (payload: string): Promise<void> =>
+      until(
+        () => heard.at(-1) === payload,
+        () => `heard ${heard.join()}`,
+      );
+    await listening(1);
+    await tell("one");
+    await hears("one");
+    // More than comes through.
+    await tell("x".repeat(7000));
+    await listening(2);
+    await tell("two");
+    await hears("two");
+    await postgres!.crash();
+    await postgres!.start();
+    await listening(3);
+    await until(
+      () =>
+        tell("three").then(
+          () => true,
+          () => false,
+        ),
+      () => "no way in",
+    );
+    await hears("three");
+    expect(heard).toEqual(["one", "two", "three"]);
+  });
 
   test("a statement that takes long is waited for as long as the server answers others", async () => {
     await using proxy = startProxy(postgres!.port, () => ({}));

@@ -6,7 +6,7 @@ import postgres from "postgres";
 import { assert } from "../../base/assert.ts";
 import type { Clock, Timer } from "../../base/clock.ts";
 import { openFailure, runFailure } from "./failure.ts";
-import { type Client, type Driver, isBreach, newPool, onlyConnection } from "./pool.ts";
+import { type Client, type Driver, isBreach, newPool, onlyConnection, silentMs } from "./pool.ts";
 import type { PostgresTarget } from "./settings.ts";
 
 /** Cells of one row, in the order of its columns. Times are milliseconds since 1970 (fraction: microseconds), bigints are numbers, JSON is text. */
@@ -56,6 +56,8 @@ const poolSize = 4;
 const idleSeconds = 60;
 /** Pause before listening is tried again, milliseconds. */
 const listenAgainMs = 1000;
+/** Who listens hears nothing for days, and networks forget such connections without a word: it is asked for a sign this often, milliseconds. */
+const listenCheckMs = 30_000;
 
 /**
  * Said first; not among the parameters of the connection, where poolers refuse it. What a connection that went silent has locked is free again after a
@@ -172,11 +174,10 @@ export async function openPostgres(options: PostgresOptions): Promise<PostgresCo
   const ears: { readonly close: () => void }[] = [];
 
   function listen(channel: string, heard: (payload: string) => void, ready: () => void): void {
-    let again: Timer | null = null;
+    let next: Timer | null = null;
     let ear: Driver | null = null;
 
     function attempt(): void {
-      again = null;
       const own = driver({
         idle_timeout: null,
         onnotify: (from: string, payload: string) => {
@@ -186,9 +187,17 @@ export async function openPostgres(options: PostgresOptions): Promise<PostgresCo
         onclose: () => lost(own),
       });
       ear = own;
-      own.unsafe(`listen ${quoteIdentifier(channel)}`).then(
+      ask(own, `listen ${quoteIdentifier(channel)}`, ready);
+    }
+
+    function ask(own: Driver, sql: string, answered: () => void): void {
+      next = clock.after(Math.max(silentMs, target.connectSeconds * 1000), () => lost(own));
+      own.unsafe(sql).then(
         () => {
-          if (ear === own) ready();
+          if (ear !== own) return;
+          next?.cancel();
+          next = clock.after(listenCheckMs, () => ask(own, "select 1", () => undefined));
+          answered();
         },
         () => lost(own),
       );
@@ -197,11 +206,11 @@ export async function openPostgres(options: PostgresOptions): Promise<PostgresCo
     function lost(own: Driver): void {
       if (ear !== own) return;
       drop();
-      again = clock.after(listenAgainMs, attempt);
+      next = clock.after(listenAgainMs, attempt);
     }
 
     function drop(): void {
-      again?.cancel();
+      next?.cancel();
       const last = ear;
       ear = null;
       // Whatever is wrong with it, nobody listens there any more.

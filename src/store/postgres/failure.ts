@@ -17,6 +17,13 @@ const gone: Trouble = {
   mayPass: true,
 };
 
+/** Before it said a word. */
+const hungUp: Trouble = {
+  what: "PLACE ended the connection at once",
+  remedy: "check that it is a PostgreSQL (database.host, database.port), and its log",
+  mayPass: true,
+};
+
 const noTls: Trouble = {
   what: "PLACE has no TLS, which sslmode asks for, or ended the connection",
   remedy: "set sslmode to prefer or disable in [database], or let the server have TLS",
@@ -63,6 +70,11 @@ const byName: Readonly<Record<string, Trouble>> = {
   CONNECTION_CLOSED: gone,
   CONNECTION_DESTROYED: gone,
   CONNECTION_ENDED: gone,
+  ERR_SSL_WRONG_VERSION_NUMBER: {
+    what: "PLACE does not answer as PostgreSQL does",
+    remedy: "check database.host and database.port",
+    mayPass: false,
+  },
   SASL_SIGNATURE_MISMATCH: {
     what: "PLACE does not know the password itself",
     remedy: "check that it is the server you mean",
@@ -98,7 +110,11 @@ const byState: Readonly<Record<string, Trouble>> = {
     remedy: "check database.database, or create it (createdb)",
     mayPass: false,
   },
-  "3F000": { what: "there is no such schema in PLACE", remedy: "check database.schema, or create it", mayPass: false },
+  "3F000": {
+    what: "there is no such schema in PLACE, or it is closed to this user",
+    remedy: "check database.schema, or create it",
+    mayPass: false,
+  },
   "42501": {
     what: "this user may not do that in PLACE",
     remedy: "ask its owner for the rights on schema and tables",
@@ -174,7 +190,7 @@ export function databaseError(text: string): UserError {
 export function openFailure(error: unknown, place: string, tlsRequired: boolean): unknown {
   const found = troubleOf(error);
   // A server without TLS says so in a word, which the driver keeps to itself.
-  const trouble = found === gone && tlsRequired ? noTls : found;
+  const trouble = found !== gone ? found : tlsRequired ? noTls : hungUp;
   return trouble === null ? error : databaseError(say(trouble, error, place));
 }
 

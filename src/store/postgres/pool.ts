@@ -32,7 +32,7 @@ export interface Pool {
 /** What is still under way gets this long when all is closed, milliseconds. */
 const closeMs = 5000;
 /** A network may lose a connection without a word, and TCP tells after a quarter of an hour: this long, milliseconds, is nothing but waited for. */
-const silentMs = 20_000;
+export const silentMs = 20_000;
 /** Saying good-bye to the server, seconds. */
 const endSeconds = 1;
 

@@ -326,8 +326,11 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
       announce();
       return count;
     },
-    revertOrphans: () =>
-      release("(server_id is null or not exists (select 1 from server where server.id = task.server_id))", []),
+    async revertOrphans() {
+      // Nobody will ask for them.
+      await query("delete from recall where not exists (select 1 from server where server.id = recall.server_id)");
+      return release("(server_id is null or not exists (select 1 from server where server.id = task.server_id))", []);
+    },
 
     claim,
     async commit(commit) {

@@ -248,7 +248,9 @@ function isTaskTable({ columns }: Survey, place: string): boolean {
 /** Whether the tables had to be made. `create` false: throws UserError when there are none. Adds what is missing beside them. */
 export async function prepareTables(connection: PostgresConnection, create: boolean): Promise<boolean> {
   const { query, place, schema } = connection;
-  const [where] = await query("select current_schema()");
+  const [where] = await query("select current_schema(), current_setting('transaction_read_only')");
+  if (where?.[1] === "on")
+    throw databaseError(`'${place}' can only be read (by this user, or it is a standby) - use the primary server`);
   const exists = isTaskTable(await survey(query), place);
   if (!exists && !create) throw uninitialized();
   if (exists) {

@@ -58,8 +58,8 @@ describe("what the user can mend is one line", () => {
     [3, "CRITICAL core.config: ConfigurationError: no", configurationError("core.config", "no")],
     [5, "CRITICAL task: NotFound: No task with id=1", runtimeError("task", "NotFound", "No task with id=1")],
     [5, "CRITICAL x: Odd: one - two - three", runtimeError("x", "Odd", "one\n  two\r\n\nthree\n")],
-    [5, "CRITICAL : RuntimeError: database is locked", new TransientError("database is locked")],
-    [5, "CRITICAL : RuntimeError: database is malformed", new FatalError("database is malformed")],
+    [5, "CRITICAL data: DatabaseError: database is locked", new TransientError("database is locked")],
+    [5, "CRITICAL data: DatabaseError: database is malformed", new FatalError("database is malformed")],
   ])("status %p: %s", (status, line, error) => {
     expect(reported(error)).toEqual({ status, lines: [line] });
   });
