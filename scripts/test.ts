@@ -20,11 +20,16 @@ const notSuites = ["bench", "systems"];
 /** The unit tests are run at every save. */
 const unitBudgetSeconds = 10;
 
+/** Failures are shown once more at the end: who is given only the end of a long log wants to know which it was. */
+const mostLinesOfFailure = 50;
+
 interface Tally {
   readonly name: string;
   readonly passed: number;
   readonly failed: number;
   readonly skipped: readonly string[];
+  /** What was printed about those that failed. */
+  readonly failures: readonly string[];
   readonly seconds: number;
 }
 
@@ -78,17 +83,58 @@ async function installPrograms(): Promise<void> {
   }
 }
 
-async function timed(command: readonly string[]): Promise<{ readonly status: number; readonly seconds: number }> {
+interface Ended {
+  readonly status: number;
+  readonly seconds: number;
+  /** Of each failed test the lines that led to it, its own last; of a command that failed otherwise its last lines. */
+  readonly failures: readonly string[];
+}
+
+async function timed(command: readonly string[]): Promise<Ended> {
   const startedAt = performance.now();
   const env = { ...process.env, PATH };
-  const child = Bun.spawn([...command], { cwd: root, env, stdin: "ignore", stdout: "inherit", stderr: "inherit" });
+  const child = Bun.spawn([...command], { cwd: root, env, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+  // Bun's report of tests goes to stderr; to stdout goes what tests print, which is passed on and forgotten.
+  const [err, out]: readonly [Said, Said] = [
+    { failures: [], last: [] },
+    { failures: [], last: [] },
+  ];
+  const read = Promise.all([passOn(child.stderr, process.stderr, err), passOn(child.stdout, process.stdout, out)]);
   const status = await child.exited;
-  return { status, seconds: (performance.now() - startedAt) / 1000 };
+  const seconds = (performance.now() - startedAt) / 1000;
+  // Whoever was left behind with these pipes is not waited for.
+  await Promise.race([read, Bun.sleep(1000)]);
+  const failures = status === 0 || err.failures.length > 0 ? err.failures : [[...out.last, ...err.last].join("\n")];
+  return { status, seconds, failures };
+}
+
+interface Said {
+  readonly failures: string[];
+  last: string[];
+}
+
+/** Shows everything at once, and keeps what was said about each test that failed, and at last. */
+async function passOn(from: ReadableStream<Uint8Array>, to: NodeJS.WriteStream, said: Said): Promise<void> {
+  const decoder = new TextDecoder();
+  let rest = "";
+  let summed = false;
+  for await (const bytes of from) {
+    to.write(bytes);
+    const lines = (rest + decoder.decode(bytes, { stream: true })).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) {
+      said.last = [...said.last, line].slice(-mostLinesOfFailure);
+      // Bun names them once more by itself.
+      summed ||= /^\d+ tests? failed:$/.test(line);
+      if (line.startsWith("(fail)") && !summed) said.failures.push(said.last.join("\n"));
+      if (/^\((?:pass|fail|skip|todo)\)/.test(line)) said.last = [];
+    }
+  }
 }
 
 async function step(name: string, command: readonly string[]): Promise<Tally> {
-  const { status, seconds } = await timed(command);
-  return { name, passed: status === 0 ? 1 : 0, failed: status === 0 ? 0 : 1, skipped: [], seconds };
+  const { status, ...rest } = await timed(command);
+  return { name, passed: status === 0 ? 1 : 0, failed: status === 0 ? 0 : 1, skipped: [], ...rest };
 }
 
 /** Runs the tests of one folder and counts by Bun's report; a run that ended badly without a failed test counts as one. */
@@ -98,7 +144,13 @@ async function suite(name: string): Promise<Tally> {
   const limits = name === "unit" ? [] : ["--timeout=60000"];
   const reporting = ["--reporter=junit", `--reporter-outfile=${report}`];
   try {
-    const { status, seconds } = await timed([process.execPath, "test", ...limits, ...reporting, `./test/${name}/`]);
+    const { status, seconds, failures } = await timed([
+      process.execPath,
+      "test",
+      ...limits,
+      ...reporting,
+      `./test/${name}/`,
+    ]);
     const cases = existsSync(report) ? readCases(readFileSync(report, "utf8")) : [];
     const counted = cases.filter(({ outcome }) => outcome === "failed").length;
     return {
@@ -106,6 +158,7 @@ async function suite(name: string): Promise<Tally> {
       passed: cases.filter(({ outcome }) => outcome === "passed").length,
       failed: status !== 0 && counted === 0 ? 1 : counted,
       skipped: cases.filter(({ outcome }) => outcome === "skipped").map((found) => found.name),
+      failures,
       seconds,
     };
   } finally {
@@ -158,11 +211,12 @@ for (const name of known.filter((each) => chosen.length === 0 || chosen.includes
   else if (name === "build") tallies.push(await step(name, ["scripts/build"]));
   else if (needBuild.includes(name) && tallies.some((tally) => tally.name === "build" && tally.failed > 0)) {
     console.log("not run, and counted as one failure: there is no executable of this source");
-    tallies.push({ name, passed: 0, failed: 1, skipped: [], seconds: 0 });
+    tallies.push({ name, passed: 0, failed: 1, skipped: [], failures: [], seconds: 0 });
   } else tallies.push(await suite(name));
 }
 
 console.log("");
+for (const { name, failures } of tallies) for (const each of failures) console.log(`failed in ${name}:\n${each}\n`);
 for (const { name, skipped } of tallies) for (const each of skipped) console.log(`skipped in ${name}: ${each}`);
 for (const { name, passed, failed, seconds } of tallies) {
   const late =
