@@ -9,6 +9,7 @@ import type { Store } from "../../src/store/store.ts";
 import type { NewTask } from "../../src/task/task.ts";
 import { needs, until } from "../e2e/harness.ts";
 import { noPostgres, type Postgres, startPostgres } from "../systems/postgres.ts";
+import { startAnswers } from "../fault/answers.ts";
 import { adoptionConformance } from "./adoption.ts";
 import {
   claimed,
@@ -76,7 +77,32 @@ if (noPostgres === null) {
   needs([], noPostgres)("the store in PostgreSQL", async () => undefined);
 }
 
+const plain = { clock: systemClock, echo: null };
+
 function beside(): void {
+  test("statements are prepared, but not where a pooler may do the next one on another connection", async () => {
+    await using pooler = startAnswers(postgres!.port, true);
+    const counts: unknown[] = [];
+    for (const port of [postgres!.port, pooler.port]) {
+      const connection = await openPostgres({ target: { ...targetOf("public"), port, tls: false }, ...plain });
+      await using _ = { [Symbol.asyncDispose]: connection.close };
+      for (let times = 0; times < 2; times++) await connection.query("select $1::int", [times]);
+      counts.push(await connection.query("select count(*)::int from pg_prepared_statements"));
+    }
+    expect(counts).toEqual([[[1]], [[0]]]);
+  });
+
+  test("where there is room for one connection only, one after the other uses it, and nobody is refused", async () => {
+    const user = "hermit";
+    await postgres!.sql(database, `create role ${user} login password '${user}' connection limit 1`);
+    const target = { ...targetOf("public"), user, password: user };
+    const connection = await openPostgres({ target, ...plain });
+    await using _ = { [Symbol.asyncDispose]: connection.close };
+    const numbers = Array.from({ length: 8 }, (_, number) => [number]);
+    const asked = numbers.map(([number]) => connection.query("select $1::int from pg_sleep(0.02)", [number]));
+    expect(await Promise.all(asked)).toEqual(numbers.map((row) => [row]));
+  });
+
   test("who looks has the memory to put indices together, and keeps what is more", async () => {
     const memoryWith = async (parameters: Readonly<Record<string, string>>): Promise<unknown> => {
       const target = { ...targetOf(`s${++schemas}`), parameters };

@@ -121,6 +121,84 @@ describe("settings", () => {
   });
 });
 
+describe("what is not as it should be", () => {
+  withPostgres("is told in one line by whatever stands where a PostgreSQL is looked for", async () => {
+    await using site = openSite();
+    const listen = (socket: Partial<Bun.SocketHandler>): Bun.TCPSocketListener =>
+      Bun.listen({
+        hostname: "127.0.0.1",
+        port: 0,
+        socket: { open: () => undefined, data: () => undefined, ...socket },
+      });
+    const ssh = listen({
+      open: (socket) => void socket.write("SSH-2.0-OpenSSH_9.2\r\n"),
+      data: (socket) => void socket.end("Invalid SSH identification string.\r\n"),
+    });
+    const door = listen({ open: (socket) => void socket.end() });
+    const silence = listen({});
+    const cases = [
+      [ssh, "does not answer as PostgreSQL does"],
+      [door, "ended the connection at once"],
+      [silence, "did not answer in time"],
+    ] as const;
+    for (const [{ port }, part] of cases) {
+      const env = { ...postgres!.env("any"), HYPERSHELL_DATABASE_PORT: String(port), PGCONNECT_TIMEOUT: "1" };
+      const { status, stderr } = await site.hs(["list", "-l1"], { env });
+      expect([part, status, linesOf(stderr)]).toEqual([part, 5, [expect.stringContaining(part)]]);
+    }
+    for (const listener of [ssh, door, silence]) listener.stop(true);
+  });
+
+  withPostgres(
+    "keeps nobody from what he may do: who reads, who writes but makes no tables, one connection",
+    async () => {
+      await using site = openSite();
+      const env = await prepared(site);
+      const database = env["HYPERSHELL_DATABASE_DATABASE"]!;
+      await site.hs(["submit", "echo", "hi"], { env });
+      const as = (user: string): Environment => ({
+        ...env,
+        HYPERSHELL_DATABASE_USER: user,
+        HYPERSHELL_DATABASE_PASSWORD: user,
+      });
+      await postgres!.sql(
+        database,
+        `create role reader login password 'reader'; grant select on all tables in schema public to reader;
+       create role writer login password 'writer' connection limit 2;
+       grant select, insert, update, delete on all tables in schema public to writer;
+       create role standby login password 'standby'; grant all on all tables in schema public to standby;
+       alter role standby set default_transaction_read_only = on`,
+      );
+      for (const user of ["reader", "standby"])
+        for (const words of [["args"], ["--count"], ["args", "-F", "-t", "a:1"]])
+          expect((await site.hs(["list", ...words], { env: as(user) })).status).toBe(0);
+      for (const [user, part] of [
+        ["reader", "permission denied for table"],
+        ["standby", "can only be read"],
+      ] as const)
+        for (const words of [
+          ["submit", "true"],
+          ["update", "-f", "x:1"],
+          ["cluster", "-N1", "--restart"],
+        ]) {
+          const { status, stderr } = await site.hs(words, { env: as(user) });
+          expect([user, words[0], status, linesOf(stderr).at(-1)]).toEqual([
+            user,
+            words[0],
+            5,
+            expect.stringContaining(part),
+          ]);
+          expect(linesOf(stderr).at(-1)).toStartWith("CRITICAL [hypershell.data] DatabaseError: ");
+        }
+      const input = Array.from({ length: 200 }, (_, i) => `${i}\n`).join("");
+      const run = await site.hsx(["-N4", "-t", "echo {}"], { env: as("writer"), stdin: input });
+      expect([run.status, linesOf(run.stdout).length]).toEqual([0, 200]);
+      expect(run.stderr).not.toContain("too many connections");
+      expect((await site.hs(["list", "--count", "-S"], { env })).stdout).toBe("200\n");
+    },
+  );
+});
+
 describe("tables", () => {
   withPostgres("are made when asked for, after a question or with --initdb, and then left as they are", async () => {
     await using site = openSite();

@@ -43,10 +43,11 @@ const handlers: Bun.SocketHandler<End> = {
 const readyForQuery = "Z".charCodeAt(0);
 /** ParseComplete, ParameterDescription, RowDescription, NoData: after these more is asked before anything is done. */
 const preliminary = Array.from("1tTn", (letter) => letter.charCodeAt(0));
+const backendKeyData = "K".charCodeAt(0);
 const headBytes = 5;
 
-/** No connection may be encrypted. */
-export function startAnswers(target: number): Answers {
+/** No connection may be encrypted. `pooler`: everybody gets a key (BackendKeyData) that is not the server's, as from those who share connections. */
+export function startAnswers(target: number, pooler = false): Answers {
   let order: Cut | null = null;
   let ended = 0;
   let done = false;
@@ -90,6 +91,7 @@ export function startAnswers(target: number): Answers {
         const to = from + 1 + answer.readUInt32BE(from + 1);
         if (to > answer.length) break;
         const kind = answer[from]!;
+        if (pooler && kind === backendKeyData) answer[from + headBytes]! ^= 0x40;
         // Of what is done the whole answer gets through, or nothing. Greetings and news are no answers.
         if (!(met && asking) || (passes === from && preliminary.includes(kind))) passes = to;
         from = to;

@@ -5,7 +5,7 @@
 import postgres from "postgres";
 import { assert } from "../../base/assert.ts";
 import type { Clock, Timer } from "../../base/clock.ts";
-import { openFailure, runFailure } from "./failure.ts";
+import { isFull, openFailure, runFailure } from "./failure.ts";
 import { type Client, type Driver, isBreach, newPool, onlyConnection, silentMs } from "./pool.ts";
 import type { PostgresTarget } from "./settings.ts";
 
@@ -137,24 +137,35 @@ export async function openPostgres(options: PostgresOptions): Promise<PostgresCo
       if (client.broken !== null) throw runFailure(client.broken, place);
       echo?.(sql);
       try {
-        return await client.driver.unsafe(sql, values.map(cell) as never[], { prepare: true }).values();
+        return await client.driver.unsafe(sql, values.map(cell) as never[], { prepare }).values();
       } catch (error) {
         if (isBreach(error)) client.broken = error;
         throw runFailure(error, place);
       }
     };
 
-  function use<T>(work: (client: Client) => Promise<T>): Promise<T> {
-    return pool.use(async (client) => {
-      if (!greeted.has(client)) await say(client, hello);
-      greeted.add(client);
-      return work(client);
-    });
+  async function use<T>(work: (client: Client) => Promise<T>): Promise<T> {
+    for (;;) {
+      const done = await pool.use(async (client) => {
+        try {
+          if (!greeted.has(client)) await say(client, hello);
+        } catch (error) {
+          if (isFull(client.broken) && pool.narrow()) return null;
+          throw error;
+        }
+        greeted.add(client);
+        return { answer: await work(client) };
+      });
+      if (done !== null) return done.answer;
+    }
   }
   const greeted = new WeakSet<Client>();
 
-  /** Several statements in one text; the rows of the last, which has some. */
-  const lastRows = (answers: unknown): readonly Row[] => (answers as (readonly Row[])[]).at(-1) ?? [];
+  /**
+   * A pooler in between gives everybody keys of its own. It may give each transaction another connection, where nobody knows what was prepared on the
+   * one before: then each statement is told anew.
+   */
+  let prepare = true;
 
   let answer: readonly Row[] = [];
   try {
@@ -162,9 +173,12 @@ export async function openPostgres(options: PostgresOptions): Promise<PostgresCo
     answer = await pool.use(async (client) => {
       const { question } = options;
       if (question !== undefined) echo?.(question);
-      const said = await client.driver.unsafe(question === undefined ? hello : `${hello}; ${question}`).values();
+      const said = await client.driver.unsafe(`select pg_backend_pid(); ${hello}; ${question ?? "select 1"}`).values();
       greeted.add(client);
-      return question === undefined ? [] : lastRows(said);
+      // One for each statement that has rows, when there are several.
+      const answers = said as unknown as (readonly Row[] & { readonly state: { readonly pid: number } })[];
+      prepare = answers[0]?.[0]?.[0] === answers[0]?.state.pid;
+      return answers.at(-1) ?? [];
     });
   } catch (error) {
     await pool.close();
@@ -263,7 +277,7 @@ export async function openPostgres(options: PostgresOptions): Promise<PostgresCo
       echo?.(sql);
       try {
         const cursor = client.driver
-          .unsafe(sql, values.map(cell) as never[], { prepare: true })
+          .unsafe(sql, values.map(cell) as never[], { prepare })
           .values()
           .cursor(portion);
         for await (const rows of cursor) yield rows;

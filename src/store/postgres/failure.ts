@@ -171,6 +171,11 @@ export function isAnswer(error: unknown): error is Error & { readonly severity: 
   return error instanceof Error && "severity" in error;
 }
 
+/** Whether the server, or this user, has as many connections as it may. */
+export function isFull(error: unknown): boolean {
+  return codeOf(error) === "53300";
+}
+
 /** What the server itself says, for troubles that have more than one cause. */
 function detail(error: unknown): string {
   const code = codeOf(error);

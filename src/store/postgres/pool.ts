@@ -25,6 +25,8 @@ export interface Pool {
    * connection is broken off.
    */
   use<T>(work: (client: Client) => Promise<T>): Promise<T>;
+  /** The server has no room for the last of these connections: for a while the others have to do. False: there are none that come free. */
+  narrow(): boolean;
   /** What is under way gets some time to end. */
   close(): Promise<void>;
 }
@@ -33,6 +35,8 @@ export interface Pool {
 const closeMs = 5000;
 /** A network may lose a connection without a word, and TCP tells after a quarter of an hour: this long, milliseconds, is nothing but waited for. */
 export const silentMs = 20_000;
+/** A server that is full is not asked for another connection for this long, milliseconds. */
+const fullMs = 60_000;
 /** Saying good-bye to the server, seconds. */
 const endSeconds = 1;
 
@@ -43,6 +47,8 @@ export function newPool(size: number, open: (onClose: () => void) => Driver, clo
   const queue: ((client: Client) => void)[] = [];
   let settled: (() => void) | null = null;
   let turns = 0;
+  let most = size;
+  let fullUntil = 0;
   let watch: Timer | null = null;
   let asking = false;
 
@@ -61,7 +67,7 @@ export function newPool(size: number, open: (onClose: () => void) => Driver, clo
   }
 
   function lend(): Client | null {
-    const client = free.pop() ?? (lent.size < size ? opened() : null);
+    const client = free.pop() ?? (lent.size < (clock.now() < fullUntil ? most : size) ? opened() : null);
     if (client !== null) lent.add(client);
     return client;
   }
@@ -114,12 +120,10 @@ export function newPool(size: number, open: (onClose: () => void) => Driver, clo
     }
     if (client.broken === null) free.push(client);
     else void end(client, 0);
-    const next = queue.shift();
-    if (next !== undefined) {
-      const other = lend();
-      assert(other !== null, "one has just come back");
-      next(other);
-    } else if (lent.size === 0) settled?.();
+    const other = queue.length > 0 ? lend() : null;
+    if (other !== null) queue.shift()!(other);
+    assert(lent.size > 0 || queue.length === 0, "who waits is waited for");
+    if (lent.size === 0) settled?.();
   }
 
   /** Who goes has nothing to say about what is wrong with the way. */
@@ -137,6 +141,13 @@ export function newPool(size: number, open: (onClose: () => void) => Driver, clo
       } finally {
         giveBack(client);
       }
+    },
+    narrow() {
+      // Who reads a stream may wait for others itself.
+      if (lent.size < 2 || [...lent].some(({ turn }) => turn === null)) return false;
+      most = lent.size - 1;
+      fullUntil = clock.now() + fullMs;
+      return true;
     },
     async close() {
       if (lent.size > 0) {
