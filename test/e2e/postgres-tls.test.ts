@@ -19,12 +19,12 @@ function authority(name: string): void {
   openssl("req", "-x509", ...key, "-out", `${name}.pem`, "-days", "2", "-subj", `/CN=${name}`);
 }
 
-/** Signed by `authority`. */
-function certificate(name: string, who: string, alternative: string): void {
+/** Signed by `authority`; for no days: it has expired. */
+function certificate(name: string, who: string, alternative: string, days = 2): void {
   writeFileSync(file(`${name}.ext`), `subjectAltName=${alternative}\n`);
   const key = ["-newkey", "rsa:2048", "-nodes", "-keyout", `${name}.key`];
   openssl("req", ...key, "-out", `${name}.csr`, "-subj", `/CN=${who}`);
-  const signed = ["-CA", "authority.pem", "-CAkey", "authority.key", "-CAcreateserial", "-days", "2"];
+  const signed = ["-CA", "authority.pem", "-CAkey", "authority.key", "-CAcreateserial", "-days", String(days)];
   openssl("x509", "-req", "-in", `${name}.csr`, ...signed, "-extfile", `${name}.ext`, "-out", `${name}.pem`);
 }
 
@@ -82,6 +82,49 @@ withTls("a server is trusted as far as sslmode asks, and otherwise a line says w
     expect([settings, told.status, told.stdout]).toEqual([settings, status, status === 0 ? "0\n" : ""]);
     expect(told.stderr).toContain(part);
     expect(told.stderr.split("\n").length).toBeLessThanOrEqual(2);
+  }
+});
+
+withTls("who must show a certificate does, and one that has expired is told to be so", async () => {
+  await using site = openSite();
+  const database = await postgres!.create();
+  const env = { ...postgres!.env(database), HYPERSHELL_DATABASE_HOST: "localhost" };
+  expect((await site.hs(["initdb", "--yes"], { env })).status).toBe(0);
+  const told = async (settings: Record<string, string>): Promise<readonly [number | null, string]> => {
+    const more = Object.entries(settings).map(([key, value]) => [`HYPERSHELL_DATABASE_${key}`, value] as const);
+    const { status, stderr } = await site.hs(["list", "-l1"], { env: { ...env, ...Object.fromEntries(more) } });
+    expect(stderr.split("\n").length).toBeLessThanOrEqual(2);
+    return [status, stderr];
+  };
+  const [data] = await postgres!.sql(database, "show data_directory");
+  const change = async (name: string, text: string): Promise<void> => {
+    writeFileSync(join(data!, name), text);
+    await postgres!.sql(database, "select pg_reload_conf()");
+  };
+  const rules = readFileSync(join(data!, "pg_hba.conf"), "utf8");
+  const reloaded = (wanted: number): Promise<void> =>
+    until(async () => (await told({ SSLMODE: "verify-full", SSLROOTCERT: file("authority.pem") }))[0] === wanted, "");
+  try {
+    await change("pg_hba.conf", `local all all trust\nhostssl all all all scram-sha-256 clientcert=verify-ca\n`);
+    await reloaded(5);
+    const own = { SSLCERT: file("client.pem"), SSLKEY: file("client.key") };
+    expect((await told({ SSLMODE: "require", ...own }))[0]).toBe(0);
+    expect(await told({ SSLMODE: "require" })).toEqual([5, expect.stringContaining("valid client certificate")]);
+    expect(await told({ SSLMODE: "disable" })).toEqual([5, expect.stringContaining("lets this user not in")]);
+    await change("pg_hba.conf", rules);
+    await reloaded(0);
+    certificate("expired", "localhost", "DNS:localhost", -1);
+    await change("server.key", readFileSync(file("expired.key"), "utf8"));
+    await change("server.pem", readFileSync(file("expired.pem"), "utf8"));
+    await reloaded(5);
+    const ours = { SSLROOTCERT: file("authority.pem") };
+    expect(await told({ SSLMODE: "verify-ca", ...ours })).toEqual([5, expect.stringContaining("EXPIRED")]);
+    expect((await told({ SSLMODE: "require" }))[0]).toBe(0);
+  } finally {
+    await change("pg_hba.conf", rules);
+    await change("server.key", readFileSync(file("server.key"), "utf8"));
+    await change("server.pem", readFileSync(file("server.pem"), "utf8"));
+    await reloaded(0);
   }
 });
 

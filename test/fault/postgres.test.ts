@@ -101,12 +101,14 @@ describe.skipIf(noPostgres !== null)(`PostgreSQL in trouble${noPostgres === null
   );
 
   test(
-    "hs submit goes on when it is back, and each line is stored once",
+    "hs submit goes on when it is back, and each line is stored once; Ctrl-C ends one that waits",
     async () => {
       await using place = await openPlace();
       const { site, env, database } = place;
       expect((await site.hs(["initdb", "--yes"], { env })).status).toBe(0);
       await using run = site.start(["hs", "submit", "-"], { env, timeoutMs, keepOpen: true });
+      await using hasty = site.start(["hs", "submit", "-"], { env, timeoutMs, keepOpen: true });
+      await until(() => hasty.stderr().includes("group"), hasty.stderr, timeoutMs);
       const lines = (from: number): string => Array.from({ length: 1000 }, (_, n) => `echo ${from + n}\n`).join("");
       const stored = async (): Promise<string | undefined> =>
         (await postgres!.sql(database, "select count(*), count(distinct args) from task"))[0];
@@ -114,7 +116,10 @@ describe.skipIf(noPostgres !== null)(`PostgreSQL in trouble${noPostgres === null
       while ((await stored()) !== "1000|1000") expect(run.stderr()).not.toContain("CRITICAL");
       await postgres!.crash();
       run.type(lines(1000));
-      await until(() => count(run, trouble) > 0, run.stderr, timeoutMs);
+      hasty.type(lines(2000));
+      for (const each of [run, hasty]) await until(() => count(each, trouble) > 0, each.stderr, timeoutMs);
+      hasty.kill("SIGINT");
+      expect((await hasty.ended).status).toBe(4);
       await postgres!.start();
       run.closeStdin();
       const { status, stderr } = await run.ended;
