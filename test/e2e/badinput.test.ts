@@ -2,11 +2,11 @@
  * Bad input gets one clear line (what, where, what to do) and the documented exit status; nothing is lost, nothing half done, and
  * nobody sees a stack trace.
  */
-import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Ended, linesOf, needs, openSite, type Site } from "./harness.ts";
+import { ask } from "./tables.ts";
 
 function complaint({ stderr }: Ended): readonly string[] {
   expect(stderr).not.toMatch(/^\s+at /m);
@@ -16,15 +16,8 @@ function complaint({ stderr }: Ended): readonly string[] {
 
 function stored(site: Site): number {
   if (!existsSync(site.database)) return 0;
-  const database = new Database(site.database, { readonly: true });
-  try {
-    return database.query<{ n: number }, []>("select count(*) n from task").get()?.n ?? 0;
-  } catch {
-    // No table yet: nothing was stored.
-    return 0;
-  } finally {
-    database.close();
-  }
+  const [table] = ask(site.database, "select 1 from sqlite_master where name = 'task'");
+  return table === undefined ? 0 : ask<{ n: number }>(site.database, "select count(*) n from task")[0]!.n;
 }
 
 test("a malformed template is shown with a caret before anything runs, status 2", async () => {

@@ -2,7 +2,6 @@
  * What tasks printed on another host, fetched with a real sshd. The other host is this machine under another name, with a site of its own in a folder
  * whose name would mean something to a shell and to sftp; on this host that folder is empty (both by namespaces of Linux).
  */
-import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, expect } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
@@ -18,6 +17,7 @@ import {
   type Site,
   until,
 } from "./harness.ts";
+import { change } from "./tables.ts";
 
 const programs = [...sshPrograms, "sftp", "unshare"];
 const root = process.getuid?.() === 0 ? null : "not root";
@@ -197,9 +197,7 @@ withSshd("a name of a host cannot become an option of ssh", async () => {
   await using site = openSite();
   const id = await ranThere(site, "echo out");
   const trap = join(site.path, "trap");
-  const database = new Database(site.database);
-  database.query("update task set client_host = ?").run(`-oProxyCommand=touch ${trap}`);
-  database.close();
+  change(site.database, "update task set client_host = ?", `-oProxyCommand=touch ${trap}`);
   const { status, stderr } = await here(site, ["info", id, "--stdout"], configured(site));
   expect([status, stderr]).toEqual([5, expect.stringContaining("' is no name of a host")]);
   expect(existsSync(trap)).toBe(false);

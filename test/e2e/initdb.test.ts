@@ -2,7 +2,6 @@
  * hs initdb as users type it: tables made, questions asked and answered, copies, and what has ended moved to partitions, which hs list and hs info
  * read like the rest.
  */
-import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import {
   copyFileSync,
@@ -18,6 +17,7 @@ import {
 import { dirname, join, resolve } from "node:path";
 import { noPostgres, startPostgres } from "../systems/postgres.ts";
 import { linesOf, needs, openSite, type Running, type Site, sorted, until } from "./harness.ts";
+import { inFile } from "./tables.ts";
 
 const reference = resolve(import.meta.dir, "../compat/reference-2.8.2");
 
@@ -25,16 +25,6 @@ async function quiet(site: Site, line: string): Promise<string> {
   const { status, stdout, stderr } = await site.shell(line);
   expect({ line, status, stderr }).toEqual({ line, status: 0, stderr: "" });
   return stdout;
-}
-
-function inFile<T>(path: string, work: (db: Database) => T): T {
-  const db = new Database(path);
-  try {
-    db.run("pragma busy_timeout = 5000");
-    return work(db);
-  } finally {
-    db.close();
-  }
 }
 
 const count = (path: string, sql: string): number =>

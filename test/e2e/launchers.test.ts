@@ -2,11 +2,11 @@
  * Clients that launchers bring up, with scripts in place of srun, mpirun and ssh: what they are called with, what becomes of a run when they fail,
  * end early or do not end, and that nothing secret stands on a command line.
  */
-import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { chmodSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { dist, type Ended, linesOf, openSite, type Site, sorted, until } from "./harness.ts";
+import { ask } from "./tables.ts";
 
 /** A program of the place, found on the PATH of those who are given `env`. */
 function script(site: Site, name: string, body: string): void {
@@ -17,14 +17,7 @@ function path(site: Site): { PATH: string } {
   return { PATH: `${join(site.work, "bin")}:${dist}:${process.env["PATH"] ?? "/usr/bin:/bin"}` };
 }
 
-function query<Row>(site: Site, sql: string): Row[] {
-  const database = new Database(site.database, { readonly: true });
-  try {
-    return database.query<Row, []>(sql).all();
-  } finally {
-    database.close();
-  }
-}
+const query = <Row>(site: Site, sql: string): Row[] => ask(site.database, sql);
 
 function unfinished(site: Site): number {
   return query<{ n: number }>(site, "select count(*) n from task where exit_status is null")[0]!.n;

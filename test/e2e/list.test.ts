@@ -2,11 +2,11 @@
  * hs list and hs info as users type them, against a database that the reference wrote and against one of our own. The numbers are
  * those of the workflow table in the interface's documentation.
  */
-import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { linesOf, openSite, type Site } from "./harness.ts";
+import { change } from "./tables.ts";
 
 const reference = resolve(import.meta.dir, "../compat/reference-2.8.2");
 
@@ -16,15 +16,6 @@ function siteOfReference(...files: readonly string[]): Site {
   mkdirSync(dirname(site.database), { recursive: true });
   for (const name of ["main.db", ...files]) copyFileSync(join(reference, name), join(dirname(site.database), name));
   return site;
-}
-
-function change(site: Site, sql: string, ...values: (string | number | null)[]): void {
-  const database = new Database(site.database);
-  try {
-    database.query(sql).run(...values);
-  } finally {
-    database.close();
-  }
 }
 
 async function quiet(site: Site, line: string): Promise<string> {
@@ -45,7 +36,7 @@ test("W19: hs list -l1 shows one record, as the reference does", async () => {
 
 test("W19: spans are hours, minutes and seconds, with milliseconds where they are short", async () => {
   await using site = siteOfReference();
-  change(site, "update task set waited = 322, duration = 1.5, tag = '{\"part\":0}' where id = ?", later);
+  change(site.database, "update task set waited = 322, duration = 1.5, tag = '{\"part\":0}' where id = ?", later);
   const record = await quiet(site, `hs list -w 'id == ${later}'`);
   expect(record).toContain("     started: null (waited: 0:05:22)\n");
   expect(record).toContain("   completed: null (duration: 0:00:01.500)\n");
@@ -142,7 +133,7 @@ test("nothing in a table is markup, lines have one width whatever they hold, and
 test("a value stays within its line in plain, and is as it was in csv", async () => {
   await using site = openSite();
   await site.shell('hs submit \'echo "a,b"; printf "\\t" | cat\' -t site:b flag:true naked val:1.5 nul:null');
-  change(site, "update task set command = ?", "one\ntwo\tthree");
+  change(site.database, "update task set command = ?", "one\ntwo\tthree");
   expect(await quiet(site, "hs list args command")).toBe('echo "a,b"; printf "\\t" | cat\tone\\ntwo\\tthree\n');
   expect(await quiet(site, "hs list command args tag --csv")).toBe(
     'command,args,tag\r\n"one\ntwo\tthree","echo ""a,b""; printf ""\\t"" | cat",' +
@@ -258,7 +249,7 @@ test("hs info prints captured files where the task recorded them, whatever the s
   writeFileSync(join(site.work, "there.out"), bytes);
   site.write("there.err", "oops\n");
   change(
-    site,
+    site.database,
     "update task set outpath = ?, errpath = ? where id = ?",
     join(site.work, "there.out"),
     join(site.work, "there.err"),
@@ -271,7 +262,7 @@ test("hs info prints captured files where the task recorded them, whatever the s
 
 test("hs info says on which host a captured file is", async () => {
   await using site = siteOfReference();
-  change(site, "update task set outpath = '/far/x.out', client_host = 'node77' where id = ?", later);
+  change(site.database, "update task set outpath = '/far/x.out', client_host = 'node77' where id = ?", later);
   const { status, stdout, stderr } = await site.hs(["info", later, "--stdout"]);
   expect([status, stdout, linesOf(stderr).length]).toEqual([5, "", 1]);
   expect(stderr).toContain("is on host node77, not on this one (");

@@ -2,11 +2,11 @@
  * A database that the reference wrote, in the hands of the executable: it is listed, its unfinished tasks are run, its failures are
  * tried again, and the reference could read it afterwards.
  */
-import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
 import { copyFileSync, mkdirSync, readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { linesOf, openSite, sorted, type Site } from "./harness.ts";
+import { ask } from "./tables.ts";
 
 const reference = resolve(import.meta.dir, "../compat/reference-2.8.2");
 
@@ -19,15 +19,7 @@ function siteOf(name: "main.db" | "main.1"): Site {
 }
 
 function columnsOf(site: Site): string[] {
-  const database = new Database(site.database, { readonly: true });
-  try {
-    return database
-      .query<{ name: string }, []>("select name from pragma_table_info('task')")
-      .values()
-      .flat() as string[];
-  } finally {
-    database.close();
-  }
+  return ask<{ name: string }>(site.database, "select name from pragma_table_info('task')").map(({ name }) => name);
 }
 
 test("what the reference left unfinished is run by --restart, once, and what it cancelled stays cancelled", async () => {

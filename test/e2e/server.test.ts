@@ -2,13 +2,13 @@
  * A server and its clients, each started by hand, as on a login node and its compute nodes. The numbers are those of the workflow table in
  * the interface's documentation.
  */
-import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { linesOf, openSite, type Site, sorted, until } from "./harness.ts";
 import { secured, startClient, startServer } from "./serving.ts";
+import { ask } from "./tables.ts";
 
 const uuid = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}";
 const debug = { HYPERSHELL_LOGGING_LEVEL: "debug" };
@@ -20,14 +20,8 @@ interface Row {
   readonly attempt: number;
 }
 
-function rows(site: Site): readonly Row[] {
-  const database = new Database(site.database, { readonly: true });
-  try {
-    return database.query<Row, []>("select args, exit_status, client_id, attempt from task order by rowid").all();
-  } finally {
-    database.close();
-  }
-}
+const rows = (site: Site): readonly Row[] =>
+  ask(site.database, "select args, exit_status, client_id, attempt from task order by rowid");
 
 const finished = (site: Site): number => rows(site).filter((row) => row.exit_status !== null).length;
 

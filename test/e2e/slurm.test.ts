@@ -1,9 +1,9 @@
 /* hsx and hs client inside a real Slurm of two nodes: as job steps, with srun as launcher, and as pilot jobs that are warned before their end. */
 import { afterAll, beforeAll, expect } from "bun:test";
-import { Database } from "bun:sqlite";
 import { type Slurm, slurmPrograms, startSlurm } from "../systems/slurm.ts";
 import { linesOf, needs, openSite, type Site, sorted, until } from "./harness.ts";
 import { secured, startClient, startServer } from "./serving.ts";
+import { ask } from "./tables.ts";
 
 const root = process.getuid?.() === 0 ? null : "not root";
 const withSlurm = needs(slurmPrograms, root);
@@ -99,18 +99,8 @@ withSlurm("a launcher that Slurm refuses is reported with its status and its wor
   expect(site.left()).toEqual([]);
 });
 
-function rows(site: Site): { args: string; exit_status: number | null; client_id: string }[] {
-  const database = new Database(site.database, { readonly: true });
-  try {
-    return database
-      .query<{ args: string; exit_status: number | null; client_id: string }, []>(
-        "select args, exit_status, client_id from task",
-      )
-      .all();
-  } finally {
-    database.close();
-  }
-}
+const rows = (site: Site): { args: string; exit_status: number | null; client_id: string }[] =>
+  ask(site.database, "select args, exit_status, client_id from task");
 
 withSlurm("W26: pilot jobs come and go; one that is warned of its end hands back what it cannot finish", async () => {
   await using site = openSite();

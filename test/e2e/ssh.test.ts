@@ -1,9 +1,9 @@
 /* Clients that ssh brings up, with a real sshd. */
 import { afterAll, beforeAll, expect } from "bun:test";
-import { Database } from "bun:sqlite";
 import { join } from "node:path";
 import { type Sshd, sshPrograms, startSshd } from "../systems/sshd.ts";
 import { dist, needs, openSite, type Site, sorted, until } from "./harness.ts";
+import { ask } from "./tables.ts";
 
 const root = process.getuid?.() === 0 ? null : "not root";
 const withSshd = needs(sshPrograms, root);
@@ -37,13 +37,10 @@ withSshd("W29: ssh brings up a client on each host of a pattern, and captures it
   const lines = all(12).map((n) => `cd ${site!.work}; ${meet} ${n}\n`);
   const ended = await run(["-N2", "--ssh", "127.0.0.[1-3]", "--capture"], lines.join(""));
   expect([ended.status, ended.stdout]).toEqual([0, ""]);
-  const database = new Database(site!.database, { readonly: true });
-  const rows = database
-    .query<{ client_id: string; outpath: string; exit_status: number }, []>(
-      "select client_id, outpath, exit_status from task",
-    )
-    .all();
-  database.close();
+  const rows = ask<{ client_id: string; outpath: string; exit_status: number }>(
+    site!.database,
+    "select client_id, outpath, exit_status from task",
+  );
   expect([rows.length, new Set(rows.map((row) => row.client_id)).size]).toEqual([12, 3]);
   expect(sorted(rows.map(({ outpath }) => site!.read(outpath)).join(""))).toEqual(all(12));
 });

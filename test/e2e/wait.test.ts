@@ -2,11 +2,11 @@
  * hs wait, hs run and hs info as users type them, with a run on this machine that takes what others submit. W28 is of the workflow table in the
  * interface's documentation; what a task printed on another host is in fetch.test.ts.
  */
-import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { readdirSync, readFileSync, truncateSync } from "node:fs";
 import { join } from "node:path";
 import { linesOf, openSite, type Running, type Site, until } from "./harness.ts";
+import { change } from "./tables.ts";
 
 const uuid = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}";
 const time = "\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d\\.\\d{6}";
@@ -23,16 +23,6 @@ afterAll(async () => {
   await run[Symbol.asyncDispose]();
   await site[Symbol.asyncDispose]();
 });
-
-function change(place: Site, sql: string, ...values: (string | number | null)[]): void {
-  const database = new Database(place.database);
-  try {
-    database.run("pragma busy_timeout = 5000");
-    database.query(sql).run(...values);
-  } finally {
-    database.close();
-  }
-}
 
 /** The id of a new task, which waits until somebody runs it. */
 async function submitted(place: Site, ...words: readonly string[]): Promise<string> {
@@ -144,7 +134,10 @@ test("hs wait -r of a cancelled task is 255", async () => {
   const id = await submitted(other, "sleep", "9");
   const running = other.start(["hs", "wait", id, "-r"]);
   await running.line(/Waiting on task/);
-  change(other, "update task set exit_status = -1, schedule_time = submit_time, completion_time = submit_time");
+  change(
+    other.database,
+    "update task set exit_status = -1, schedule_time = submit_time, completion_time = submit_time",
+  );
   const { status, stderr } = await running.ended;
   expect([status, told(stderr).slice(0, 2)]).toEqual([255, [waiting, failed(-1)]]);
 });
@@ -154,7 +147,7 @@ test("hs wait ends when its task is deleted, and at once when there is none", as
   const id = await submitted(other, "true");
   const running = other.start(["hs", "wait", id]);
   await running.line(/Waiting on task/);
-  change(other, "delete from task");
+  change(other.database, "delete from task");
   const { status, stderr } = await running.ended;
   expect([status, linesOf(stderr).at(-1)]).toEqual([
     5,
@@ -244,7 +237,7 @@ test("hs info shows the task as a record, as JSON and as YAML", async () => {
   expect(await info("-x", "tag")).toBe("site:b, flag:true, naked, val:1.5, nul:null, part:0\n");
   expect(await info("-x", "tag", "--yaml")).toBe("site: b\nflag: true\nnaked: ''\nval: 1.5\nnul: null\npart: 0\n");
   expect(readdirSync(folder).toSorted()).toEqual(["err", "out"].map((suffix) => `${id}.${suffix}`));
-  change(other, "update task set csvpath = ?", other.write("metrics", "time,cores,memory\n"));
+  change(other.database, "update task set csvpath = ?", other.write("metrics", "time,cores,memory\n"));
   expect(await info("--perf")).toBe("time,cores,memory\n");
 });
 

@@ -2,22 +2,15 @@
  * Command lines that users really type on one machine, each exactly as it is taught. The numbers are those of the workflow table in
  * the interface's documentation.
  */
-import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { linesOf, openSite, type Site, sorted, until } from "./harness.ts";
+import { ask } from "./tables.ts";
 
 const uuid = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}";
 
-function query<Row>(site: Site, sql: string): Row[] {
-  const database = new Database(site.database, { readonly: true });
-  try {
-    return database.query<Row, []>(sql).all();
-  } finally {
-    database.close();
-  }
-}
+const query = <Row>(site: Site, sql: string): Row[] => ask(site.database, sql);
 
 test("W1: seq 4 | hsx -t 'echo {}' prints 1 to 4 and nothing else", async () => {
   await using site = openSite();

@@ -2,11 +2,11 @@
  * hsx is killed (kill -9) in the middle of its work and started again with --restart: every task ends with exactly one recorded
  * success, and only tasks that were under way at the moment of the kill run twice.
  */
-import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { ask } from "../e2e/tables.ts";
 
 const hsx = join(import.meta.dir, "../../dist/hsx");
 const executors = 4;
@@ -55,28 +55,18 @@ for (let round = 1; round <= rounds; round++) {
     first.kill("SIGKILL");
     await first.exited;
 
-    const database = new Database(join(site, "lib", "main.db"), { readonly: true });
+    const database = join(site, "lib", "main.db");
     // A task under way at the kill may still write its line: it belongs to those that may run twice.
     const recorded = new Set(
-      database
-        .query<{ args: string }, []>("select args from task where exit_status = 0")
-        .all()
-        .map((row) => row.args),
+      ask<{ args: string }>(database, "select args from task where exit_status = 0").map((row) => row.args),
     );
-    database.close();
 
     const second = start(site, ["--restart", "-N", String(executors)]);
     const [status, stderr] = await Promise.all([second.exited, second.stderr.text()]);
     expect([status, stderr.includes("unfinished tasks")]).toEqual([0, true]);
 
-    const after = new Database(join(site, "lib", "main.db"), { readonly: true });
-    const rows = after
-      .query<{ n: number; good: number; distinctArgs: number }, []>(
-        "select count(*) n, sum(exit_status = 0) good, count(distinct args) distinctArgs from task",
-      )
-      .get();
-    after.close();
-    expect(rows).toEqual({ n: tasks, good: tasks, distinctArgs: tasks });
+    const counts = "select count(*) n, sum(exit_status = 0) good, count(distinct args) distinctArgs from task";
+    expect(ask<object>(database, counts)).toEqual([{ n: tasks, good: tasks, distinctArgs: tasks }]);
 
     const runs = new Map<string, number>();
     for (const line of lines(log)) runs.set(line, (runs.get(line) ?? 0) + 1);

@@ -2,12 +2,12 @@
  * A server and two clients with a bad network between them: whatever the proxy does, every task is recorded once, none runs twice (no client is
  * gone for longer than the grace period), and the run ends by itself.
  */
-import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { openSite, type Site, until } from "../e2e/harness.ts";
 import { startClient, startServer } from "../e2e/serving.ts";
 import { random } from "../simulation/random.ts";
 import { startProxy, type Trouble } from "./proxy.ts";
+import { ask } from "../e2e/tables.ts";
 
 const tasks = 400;
 const outageMs = 700;
@@ -16,16 +16,8 @@ const outageMs = 700;
 const impatient = { HYPERSHELL_CLIENT_HEARTRATE: "1" };
 
 function recorded(site: Site): { tasks: number; ended: number; good: number } {
-  const database = new Database(site.database, { readonly: true });
-  try {
-    return database
-      .query<{ tasks: number; ended: number; good: number }, []>(
-        "select count(*) tasks, count(completion_time) ended, sum(exit_status = 0) good from task",
-      )
-      .get()!;
-  } finally {
-    database.close();
-  }
+  const counts = "select count(*) tasks, count(completion_time) ended, sum(exit_status = 0) good from task";
+  return ask<{ tasks: number; ended: number; good: number }>(site.database, counts)[0]!;
 }
 
 interface Story {

@@ -2,7 +2,6 @@
  * A rotation is killed (kill -9) after each of its steps: every task is there once, wherever it is by then, and the next rotation goes on
  * where this one ended.
  */
-import { Database } from "bun:sqlite";
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -14,6 +13,7 @@ import { openSqliteUpkeep } from "../../src/store/sqlite/upkeep.ts";
 import type { Selection } from "../../src/store/store.ts";
 import type { TaskField } from "../../src/task/task.ts";
 import { makeTasks } from "../conformance/store.ts";
+import { inFile } from "../e2e/tables.ts";
 
 /** More than two batches of a rotation. */
 const finished = 4500;
@@ -35,15 +35,6 @@ beforeEach(async () => {
   );
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
-
-function inFile<T>(path: string, work: (db: Database) => T): T {
-  const db = new Database(path);
-  try {
-    return work(db);
-  } finally {
-    db.close();
-  }
-}
 
 async function rotator(step: number, ...more: readonly string[]): Promise<{ lines: string[]; killed: boolean }> {
   const child = Bun.spawn([process.execPath, join(import.meta.dir, "rotator.ts"), file, String(step), ...more], {

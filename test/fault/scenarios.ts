@@ -6,10 +6,10 @@
  * Each task writes a line when it starts: its id, the client's id, and which of the four it is. All lines are of one length, so that
  * the size of the file tells how many tasks have started.
  */
-import { Database } from "bun:sqlite";
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import { linesOf, openSite, type Running, type Site, until } from "../e2e/harness.ts";
+import { inFile } from "../e2e/tables.ts";
 
 export interface Tally {
   readonly tasks: number;
@@ -146,13 +146,7 @@ function clientIdOf(cluster: Cluster, n: number): string {
 // ---- what is on record
 
 function query<T>({ site }: Cluster, sql: string, ...cells: string[]): T[] {
-  const db = new Database(site.database, { readonly: true });
-  try {
-    db.run("pragma busy_timeout = 10000");
-    return db.query<T, string[]>(sql).all(...cells);
-  } finally {
-    db.close();
-  }
+  return inFile(site.database, (database) => database.query<T, string[]>(sql).all(...cells), { readonly: true });
 }
 
 function stored(cluster: Cluster): number {

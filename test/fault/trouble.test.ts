@@ -7,6 +7,7 @@ import { expect, test } from "bun:test";
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { linesOf, needs, openSite, sorted, until } from "../e2e/harness.ts";
+import { ask } from "../e2e/tables.ts";
 
 const trouble = / WARNING \[hypershell.server\] Database trouble, trying again/;
 
@@ -91,11 +92,8 @@ needs(["mount"], process.getuid?.() === 0 ? null : "only root can mount a small 
           rmSync(filler);
           expect((await run.ended).status).toBe(0);
         }
-        const database = new Database(site.database);
-        expect(database.query("select count(*) n, sum(exit_status = 0) good from task").all()).toEqual([
-          { n: 100, good: 100 },
-        ]);
-        database.close();
+        const counts = "select count(*) n, sum(exit_status = 0) good from task";
+        expect(ask<object>(site.database, counts)).toEqual([{ n: 100, good: 100 }]);
       } finally {
         Bun.spawnSync(["umount", "-l", lib]);
       }
