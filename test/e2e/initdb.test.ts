@@ -10,6 +10,7 @@ import {
   readFileSync,
   readdirSync,
   renameSync,
+  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -494,22 +495,28 @@ needs(["script"], noPostgres)(
 test("Ctrl-C ends it with status 4 while SQLite works, and leaves no half copy behind", async () => {
   await using site = openSite();
   await site.hs(["submit", "true"]);
-  inFile(site.database, (db) => {
-    db.run("create table filler (line text)");
-    const numbers = "with recursive n (i) as (select 1 union all select i + 1 from n where i < 1000000)";
-    db.run(`${numbers} insert into filler select 'a line of some length, number ' || i from n`);
-  });
-  const interrupted = async (words: readonly string[], begun: (run: Running) => Promise<unknown>): Promise<void> => {
-    await using run = site.start(["hs", "initdb", ...words, "-y"]);
-    await begun(run);
-    run.kill("SIGINT");
-    const { status, stderr } = await run.ended;
-    expect([words, status]).toEqual([words, 4]);
-    expect(said(stderr).at(-1)).toBe("CRITICAL keyboard-interrupt: going down now!");
-  };
   const copying = (): boolean => readdirSync(site.work).some((name) => name.startsWith("copy.db"));
-  await interrupted(["-b", "copy.db"], () => until(copying, "a copy is begun"));
-  expect(copying()).toBe(false);
-  await interrupted(["-v"], (run) => run.line(/Vacuuming database/));
-  expect(count(site.database, "task")).toBe(1);
-});
+  const ways = [
+    [["-b", "copy.db"], () => until(copying, "a copy is begun")],
+    [["-v"], (run: Running) => run.line(/Vacuuming database/)],
+  ] as const;
+  inFile(site.database, (db) => db.run("create table filler (line text)"));
+  const lines = "with recursive n (i) as (select 1 union all select i + 1 from n where i < 1000000)";
+  for (const [words, begun] of ways) {
+    let status: number | null = null;
+    // Who is interrupted too late was done, and says nothing of this rule: with more to do it is asked again.
+    for (let times = 0; status !== 4 && times < 6; times++) {
+      inFile(site.database, (db) => db.run(`${lines} insert into filler select 'a line, number ' || i from n`));
+      await using run = site.start(["hs", "initdb", ...words, "-y"]);
+      await begun(run);
+      run.kill("SIGINT");
+      const ended = await run.ended;
+      status = ended.status;
+      if (status === 4) expect(said(ended.stderr).at(-1)).toBe("CRITICAL keyboard-interrupt: going down now!");
+      expect(copying()).toBe(status === 0 && words[0] === "-b");
+      rmSync(join(site.work, "copy.db"), { force: true });
+    }
+    expect([words, status]).toEqual([words, 4]);
+    expect(count(site.database, "task")).toBe(1);
+  }
+}, 60_000);

@@ -1,6 +1,6 @@
 /* hs update, as people type it: fields, tags, prompts, and what becomes of tasks that run. */
 import { describe, expect, test } from "bun:test";
-import { linesOf, openSite, type Site, until } from "./harness.ts";
+import { type Ended, linesOf, openSite, type Site, until } from "./harness.ts";
 import { secured, startClient, startServer } from "./serving.ts";
 import { ask } from "./tables.ts";
 
@@ -44,16 +44,23 @@ describe("changes by hand", () => {
 
   test("Ctrl-C ends a long change, which says how far it came", async () => {
     await using site = openSite();
-    await submitted(site, Array<string>(150_000).fill("true"));
-    const running = site.start(["hs", "update", "x:1", "-f"]);
-    const tagged = "select 1 from task where tag like '%x%' limit 1";
-    await until(() => ask(site.database, tagged).length > 0, "nothing is changed");
-    running.kill("SIGINT");
-    const { status, stderr } = await running.ended;
-    expect(status).toBe(4);
-    const said = / WARNING \[hypershell.task\] Updated (\d+) of 150000 tasks before that/.exec(stderr);
-    expect(linesOf(stderr).at(-1)).toBe("CRITICAL [hypershell] keyboard-interrupt: going down now!");
-    expect(await list(site, "--count", "-t", "x:1")).toEqual([said![1]!]);
+    let ended: Ended | null = null;
+    let [tasks, key] = [0, ""];
+    // Who is interrupted too late has changed everything, and says nothing of this rule: with more to do it is asked again.
+    for (let times = 0; ended?.status !== 4 && times < 6; times++) {
+      await submitted(site, Array<string>(150_000).fill("true"));
+      tasks += 150_000;
+      key = `x${times}`;
+      const tagged = `select 1 from task where tag like '%${key}%' limit 1`;
+      await using running = site.start(["hs", "update", `${key}:1`, "-f"]);
+      await until(() => ask(site.database, tagged).length > 0, "nothing is changed");
+      running.kill("SIGINT");
+      ended = await running.ended;
+    }
+    const { status, stderr } = ended!;
+    expect([status, linesOf(stderr).at(-1)]).toEqual([4, "CRITICAL [hypershell] keyboard-interrupt: going down now!"]);
+    const said = new RegExp(` WARNING \\[hypershell.task\\] Updated (\\d+) of ${tasks} tasks before that`).exec(stderr);
+    expect(await list(site, "--count", "-t", `${key}:1`)).toEqual([said![1]!]);
   });
 
   test("failures run again as the help says: each once, however often it was tried, and none that was cancelled", async () => {
