@@ -137,14 +137,15 @@ describe("what is not as it should be", () => {
     const door = listen({ open: (socket) => void socket.end() });
     const silence = listen({});
     const cases = [
-      [ssh, "does not answer as PostgreSQL does"],
-      [door, "ended the connection at once"],
-      [silence, "did not answer in time"],
+      // What it says may be lost with the connection.
+      [ssh, /does not answer as PostgreSQL does|ended the connection at once/],
+      [door, /ended the connection at once/],
+      [silence, /did not answer in time/],
     ] as const;
     for (const [{ port }, part] of cases) {
       const env = { ...postgres!.env("any"), HYPERSHELL_DATABASE_PORT: String(port), PGCONNECT_TIMEOUT: "1" };
       const { status, stderr } = await site.hs(["list", "-l1"], { env });
-      expect([part, status, linesOf(stderr)]).toEqual([part, 5, [expect.stringContaining(part)]]);
+      expect([part, status, linesOf(stderr)]).toEqual([part, 5, [expect.stringMatching(part)]]);
     }
     for (const listener of [ssh, door, silence]) listener.stop(true);
   });
