@@ -21,10 +21,13 @@ test("the environment of the one who runs the tests stays outside", async () => 
   expect(stdout).toBe("HOME\nHS_TEST_PLACE\nHYPERSHELL_SITE\nLANG\nPATH\nTMPDIR\nTZ\n");
 });
 
-test("a program that does not end is killed, and the test told what it said", async () => {
-  await using site = openSite();
+test("a program that does not end is killed, and the test told what it said, also one that asks for no end", async () => {
+  const site = openSite();
   const endless = site.shell("echo so far; exec sleep 1000", { timeoutMs: 300 });
-  expect(await endless.catch(String)).toMatch(/did not end within 300 ms[\s\S]*so far/);
+  const told = /did not end within 300 ms[\s\S]*so far/;
+  expect(await endless.catch(String)).toMatch(told);
+  expect(await site[Symbol.asyncDispose]().catch(String)).toMatch(told);
+  expect(existsSync(site.path)).toBe(false);
 });
 
 test("a line that never comes is not waited for longer than the program runs", async () => {

@@ -118,8 +118,10 @@ export function openSite(): Site {
       stdin: options.stdin ?? (options.keepOpen === true ? "" : null),
       keepOpen: options.keepOpen === true,
       timeoutMs: options.timeoutMs ?? 30_000,
+      onLate: (what) => void late.push(what),
     });
   };
+  const late: string[] = [];
   const left = (): readonly string[] => processesWith(`${marker}=${id}`);
 
   return {
@@ -155,6 +157,8 @@ export function openSite(): Site {
         () => `cannot be killed: ${left().join("; ")}`,
       );
       rmSync(path, { recursive: true, force: true, maxRetries: 3 });
+      // A test that asks for no end would pass by the alarm.
+      if (late.length > 0) throw new Error(late.join("\n"));
     },
   };
 }
@@ -165,9 +169,11 @@ interface Launch {
   readonly stdin: string | null;
   readonly keepOpen: boolean;
   readonly timeoutMs: number;
+  readonly onLate: (what: string) => void;
 }
 
-function launch(command: readonly string[], { cwd, env, stdin, keepOpen, timeoutMs }: Launch): Running {
+function launch(command: readonly string[], options: Launch): Running {
+  const { cwd, env, stdin, keepOpen, timeoutMs } = options;
   const child = Bun.spawn([...command], {
     cwd,
     env,
@@ -197,9 +203,9 @@ function launch(command: readonly string[], { cwd, env, stdin, keepOpen, timeout
     over = true;
     if (finished === "late") {
       child.kill("SIGKILL");
-      throw new Error(
-        `did not end within ${timeoutMs} ms: ${command.join(" ")}\nstdout: ${out.text()}\nstderr: ${err.text()}`,
-      );
+      const what = `did not end within ${timeoutMs} ms: ${command.join(" ")}\nstdout: ${out.text()}\nstderr: ${err.text()}`;
+      options.onLate(what);
+      throw new Error(what);
     }
     const killedBy = child.signalCode === null ? null : constants.signals[child.signalCode as NodeJS.Signals];
     return {
