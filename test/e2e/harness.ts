@@ -118,10 +118,10 @@ export function openSite(): Site {
       stdin: options.stdin ?? (options.keepOpen === true ? "" : null),
       keepOpen: options.keepOpen === true,
       timeoutMs: options.timeoutMs ?? 30_000,
-      onLate: (what) => void late.push(what),
+      onLate: (told) => void late.push(told),
     });
   };
-  const late: string[] = [];
+  const late: Late[] = [];
   const left = (): readonly string[] => processesWith(`${marker}=${id}`);
 
   return {
@@ -158,7 +158,8 @@ export function openSite(): Site {
       );
       rmSync(path, { recursive: true, force: true, maxRetries: 3 });
       // A test that asks for no end would pass by the alarm.
-      if (late.length > 0) throw new Error(late.join("\n"));
+      const untold = late.filter(({ isTold }) => !isTold());
+      if (untold.length > 0) throw new Error(untold.map(({ what }) => what).join("\n"));
     },
   };
 }
@@ -169,7 +170,13 @@ interface Launch {
   readonly stdin: string | null;
   readonly keepOpen: boolean;
   readonly timeoutMs: number;
-  readonly onLate: (what: string) => void;
+  readonly onLate: (late: Late) => void;
+}
+
+/** A program that had to be killed at last, and whether the test has asked for its end. */
+interface Late {
+  readonly what: string;
+  readonly isTold: () => boolean;
 }
 
 function launch(command: readonly string[], options: Launch): Running {
@@ -184,6 +191,7 @@ function launch(command: readonly string[], options: Launch): Running {
   const out = collect(child.stdout);
   const err = collect(child.stderr);
   let over = false;
+  let asked = false;
   const input = child.stdin;
   const type = (text: string): void => {
     // A program may end without having read everything.
@@ -204,7 +212,7 @@ function launch(command: readonly string[], options: Launch): Running {
     if (finished === "late") {
       child.kill("SIGKILL");
       const what = `did not end within ${timeoutMs} ms: ${command.join(" ")}\nstdout: ${out.text()}\nstderr: ${err.text()}`;
-      options.onLate(what);
+      options.onLate({ what, isTold: () => asked });
       throw new Error(what);
     }
     const killedBy = child.signalCode === null ? null : constants.signals[child.signalCode as NodeJS.Signals];
@@ -221,7 +229,10 @@ function launch(command: readonly string[], options: Launch): Running {
     pid: child.pid,
     stdout: out.text,
     stderr: err.text,
-    ended,
+    get ended() {
+      asked = true;
+      return ended;
+    },
     kill: (name) => child.kill(name),
     type,
     closeStdin,
