@@ -25,6 +25,8 @@ export interface OrphanGuard {
 /** Tasks that are over by then need no guard: starting it takes as long as a short task. */
 const firstLookMs = 100;
 const lookMs = 1000;
+/** A signal to the client's process group reaches a guard too that has no session yet, and the client may be the next to end: so often a dead one is replaced at once. */
+const hastyStarts = 3;
 
 /*
  * $1 is `TASK_CLIENT_ID=<id>`. Lines on standard input: the ids of the tasks' sessions, each line in place of the one before; `end`: nothing is to
@@ -101,6 +103,7 @@ export function guardOrphans(
   let guard: Bun.Subprocess<"pipe", "ignore", "ignore"> | null = null;
   let timer: Timer | null = null;
   let closed = false;
+  let deaths = 0;
   let seen = new Set<number>();
   let told = "";
 
@@ -127,7 +130,11 @@ export function guardOrphans(
         stderr: "ignore",
         detached: true,
         onExit(ended) {
-          if (guard === ended) guard = null;
+          if (guard !== ended) return;
+          guard = null;
+          if (++deaths > hastyStarts) return;
+          timer?.cancel();
+          timer = clock.after(0, look);
         },
       });
       // Neither keeps the client from ending.

@@ -3,6 +3,8 @@ import { expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { systemClock, type Timer } from "../../src/base/clock.ts";
+import { guardOrphans } from "../../src/client/orphans.ts";
 import { until } from "../e2e/harness.ts";
 import { allProcesses, isRunning, processesOf } from "../unit/client/tasks.ts";
 
@@ -157,6 +159,20 @@ test("a guard that was killed is replaced", async () => {
   process.kill(guard!, "SIGKILL");
   const [next] = await oneOf(() => guardsOf(client.id).filter((pid) => pid !== guard));
   expect(next).toBeNumber();
+});
+
+test("a guard that was killed with others is replaced at once: its client may be next", async () => {
+  // Nothing comes later: neither the first look nor those of each second.
+  const never = { cancel: () => undefined };
+  const after = (ms: number, call: () => void): Timer => (ms > 0 ? never : systemClock.after(ms, call));
+  const id = `test-${process.pid}`;
+  const guard = guardOrphans(id, process.env["PATH"], { ...systemClock, after }, () => [process.pid]);
+  guard.lasting();
+  const [first] = await oneOf(() => guardsOf(id));
+  process.kill(first!, "SIGKILL");
+  const [second] = await oneOf(() => guardsOf(id).filter((pid) => pid !== first));
+  expect(second).toBeNumber();
+  guard.close();
 });
 
 test("a client whose tasks are short has no guard", async () => {
