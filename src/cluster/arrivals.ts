@@ -8,8 +8,10 @@ import type { HostMessage, PeerMessage } from "../wire/message.ts";
 export type Link = Duplex<HostMessage, PeerMessage>;
 
 export interface Arrivals {
-  /** The same link, counted while it is open. */
+  /** The same link, counted while it is open. If the server ends it before anything was said there, it is dismissed instead. */
   watch(link: Link): Link;
+  /** A client that comes after the end (it started late, or lost its way): it may go, and what it still has is nobody's any more. */
+  dismiss(link: Link): void;
   /** Connections that are open. */
   readonly count: number;
   /** Whether there was any. */
@@ -18,11 +20,35 @@ export interface Arrivals {
   readonly leaving: boolean;
 }
 
-/** `onClose` is called after each end of a connection. */
-export function arrivals(onClose: () => void): Arrivals {
+export interface ArrivalsOptions {
+  readonly serverId: string;
+  readonly serverHost: string;
+  /** Called after each end of a connection. */
+  readonly onClose: () => void;
+}
+
+export function arrivals({ serverId, serverHost, onClose }: ArrivalsOptions): Arrivals {
   const open = new Set<Link>();
   let ever = false;
   let leaving = false;
+
+  function sendAway(link: Link, message: PeerMessage): void {
+    if (message.kind === "bye") return link.close();
+    if (message.kind === "submitter") {
+      link.send({ kind: "refused", reason: "the run is over" });
+      return link.close();
+    }
+    if (message.kind !== "hello") return;
+    link.send({ kind: "welcome", serverId, serverHost, companyMs: 0 });
+    const tasks = [...message.running, ...message.finished];
+    if (tasks.length > 0) link.send({ kind: "drop", tasks });
+    link.send({ kind: "leave", how: "finish", reason: "the run is over" });
+  }
+
+  const idle = (): void => undefined;
+  const dismiss = (link: Link): void =>
+    link.open({ message: (message) => sendAway(link, message), drain: idle, close: idle });
+
   return {
     get count() {
       return open.size;
@@ -33,13 +59,20 @@ export function arrivals(onClose: () => void): Arrivals {
     get leaving() {
       return leaving;
     },
+    dismiss,
     watch(link) {
       open.add(link);
       ever = true;
+      let [opened, spoken, dismissed] = [false, false, false];
       return {
         open(handlers) {
+          opened = true;
           link.open({
-            message: handlers.message,
+            message(message) {
+              if (dismissed) return sendAway(link, message);
+              spoken = true;
+              handlers.message(message);
+            },
             drain: handlers.drain,
             close(error) {
               open.delete(link);
@@ -52,32 +85,13 @@ export function arrivals(onClose: () => void): Arrivals {
           if (message.kind === "leave") leaving = true;
           return link.send(message);
         },
-        close: () => link.close(),
+        close() {
+          if (spoken) return link.close();
+          dismissed = true;
+          open.delete(link);
+          if (!opened) dismiss(link);
+        },
       };
     },
   };
-}
-
-/** A client that comes after the end (it started late, or lost its way): it may go, and what it still has is nobody's any more. */
-export function dismiss(link: Link, serverId: string, serverHost: string): void {
-  link.open({
-    message(message) {
-      if (message.kind === "bye") return link.close();
-      if (message.kind === "submitter") {
-        link.send({ kind: "refused", reason: "the run is over" });
-        return link.close();
-      }
-      if (message.kind !== "hello") return;
-      link.send({ kind: "welcome", serverId, serverHost, companyMs: 0 });
-      const tasks = [...message.running, ...message.finished];
-      if (tasks.length > 0) link.send({ kind: "drop", tasks });
-      link.send({ kind: "leave", how: "finish", reason: "the run is over" });
-    },
-    drain() {
-      // What it is told is short.
-    },
-    close() {
-      // Nobody waits for it.
-    },
-  });
 }

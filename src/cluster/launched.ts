@@ -9,7 +9,7 @@ import type { Config } from "../config/load.ts";
 import type { Logger } from "../log/logger.ts";
 import { parseTemplate } from "../template/parse.ts";
 import { serverAddress, thisHost } from "./address.ts";
-import { arrivals, dismiss } from "./arrivals.ts";
+import { arrivals } from "./arrivals.ts";
 import { type Crew, type Ended, musterCrew, type Order } from "./crew.ts";
 import {
   checkProgram,
@@ -76,7 +76,7 @@ export async function runLaunched(options: LaunchedOptions): Promise<ClusterRepo
 
   /** `deserted`: nobody was left to run tasks. `over`: the server has ended. */
   const run = { crew: null as Crew | null, deserted: false, over: false, stoppedBy: null as StopName | null };
-  const clients = arrivals(look);
+  const clients = arrivals({ serverId: instanceId, serverHost: host, onClose: look });
   gate.open((link) => serving.server.attach(clients.watch(link)));
 
   let failed = true;
@@ -146,7 +146,7 @@ export async function runLaunched(options: LaunchedOptions): Promise<ClusterRepo
     return { ...report, stoppedBy: run.stoppedBy };
   } finally {
     run.over = true;
-    gate.open((link) => dismiss(link, instanceId, host));
+    gate.open(clients.dismiss);
     // Who has brought up no client yet has nothing to bring to an end.
     const shortMs = clients.ever ? shortPatienceMs : 0;
     await run.crew?.disband(hasty() ? shortMs : patienceMs + Math.abs(client.delay) * 1000);
