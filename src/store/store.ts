@@ -22,6 +22,10 @@ export interface ServerRow {
   /** A finite run that reserves its own submission (submission id = server id); false: takes whatever is free. */
   readonly reserves: boolean;
   readonly startedAt: number;
+  /**
+   * The last heartbeat. A database that has a clock goes by that, whatever is given, and tells it by the clock of the one who asks; in a file stands what
+   * the clock of the server's host told.
+   */
   readonly beatAt: number;
 }
 

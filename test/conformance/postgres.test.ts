@@ -16,6 +16,7 @@ import {
   completion,
   ids,
   makeCommit,
+  makeServer,
   makeTasks,
   type OpenedStore,
   request,
@@ -90,6 +91,21 @@ function beside(): void {
       counts.push(await connection.query("select count(*)::int from pg_prepared_statements"));
     }
     expect(counts).toEqual([[[1]], [[0]]]);
+  });
+
+  test("a heartbeat is as old as it is by the clock of the database, whatever those of hosts tell", async () => {
+    await using opened = await open();
+    const { store } = opened;
+    await using direct = await openDirect();
+    const row = makeServer(serverId, { startedAt: 0, beatAt: 0 });
+    const hour = 3_600_000;
+    const ageMs = async (): Promise<number> => Date.now() - (await store.servers())[0]!.beatAt;
+    await store.addServer(row);
+    expect(Math.abs(await ageMs())).toBeLessThan(10_000);
+    await store.beatServer(serverId, Date.now() - hour);
+    expect(Math.abs(await ageMs())).toBeLessThan(10_000);
+    await direct.query("update server set beat_at = beat_at - $1::float", [hour]);
+    expect(Math.abs((await ageMs()) - hour)).toBeLessThan(10_000);
   });
 
   test("where there is room for one connection only, one after the other uses it, and nobody is refused", async () => {

@@ -40,6 +40,9 @@ const lastNewsMs = 2000;
 /** A transaction that stood in the way of another is tried again this often, without a word. */
 const turns = 5;
 
+/** The time on the clock of the database, milliseconds. */
+const theirNow = "extract(epoch from clock_timestamp()) * 1000";
+
 /** What the channel says; everybody who listens looks for himself what there is. */
 export const channelOf = (schema: string | null): string => `hypershell ${schema ?? "public"}`;
 type News = "tasks" | "recall";
@@ -298,25 +301,27 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
       }));
     },
 
-    async addServer({ id, host, pid, pidStart, reserves, startedAt, beatAt }) {
+    // Clocks of hosts differ, and whose clock is behind is not dead: heartbeats go by the clock of the database.
+    async addServer({ id, host, pid, pidStart, reserves, startedAt }) {
       await query(
-        `insert into server (id, host, pid, pid_start, reserves, started_at, beat_at) values ($1::uuid, $2, $3, $4, $5::boolean, $6, $7)
+        `insert into server (id, host, pid, pid_start, reserves, started_at, beat_at) values ($1::uuid, $2, $3, $4, $5::boolean, $6, ${theirNow})
          on conflict (id) do update set host = excluded.host, pid = excluded.pid, pid_start = excluded.pid_start,
            reserves = excluded.reserves, started_at = excluded.started_at, beat_at = excluded.beat_at`,
-        [id, host, pid, pidStart, reserves, startedAt, beatAt],
+        [id, host, pid, pidStart, reserves, startedAt],
       );
     },
-    async beatServer(id, at) {
-      await query("update server set beat_at = $2 where id = $1::uuid", [id, at]);
+    async beatServer(id) {
+      await query(`update server set beat_at = ${theirNow} where id = $1::uuid`, [id]);
     },
     async endServer(id) {
       await endServer(query, id);
     },
     async servers() {
       const rows = await query(
-        "select id, host, pid, pid_start, reserves, started_at, beat_at from server order by started_at",
+        `select id, host, pid, pid_start, reserves, started_at, ${theirNow} - beat_at from server order by started_at`,
       );
-      return rows.map(serverRow);
+      const now = clock.now();
+      return rows.map((row) => serverRow(row, now));
     },
     async buryServer(id) {
       // The row goes last: a gravedigger that dies half-way leaves the rest to the next.
@@ -474,8 +479,8 @@ function retryOf(row: Row, at: number, id: string): NewTask {
   };
 }
 
-function serverRow(row: Row): ServerRow {
-  const [id, host, pid, pidStart, reserves, startedAt, beatAt] = row;
+function serverRow(row: Row, now: number): ServerRow {
+  const [id, host, pid, pidStart, reserves, startedAt, silentMs] = row;
   return {
     id: String(id),
     host: String(host),
@@ -483,6 +488,6 @@ function serverRow(row: Row): ServerRow {
     pidStart: pidStart === null ? null : String(pidStart),
     reserves: reserves === true,
     startedAt: Number(startedAt),
-    beatAt: Number(beatAt),
+    beatAt: now - Number(silentMs),
   };
 }
