@@ -160,8 +160,11 @@ function openFile(file: string, options: ConnectionOptions): Opened {
 function openForWriting(file: string, options: ConnectionOptions): Opened {
   const db = new Database(file, { readwrite: true, create: true });
   try {
+    setPatience(db, options);
+    // Before anything is changed: a file of another program stays as it is.
+    const known = checkTaskTable(db, file);
     setUp(db, file, options);
-    const created = upgrade(db, file, options);
+    const created = upgrade(db, file, known, options);
     return { db, writable: true, created };
   } catch (error) {
     db.close();
@@ -202,14 +205,17 @@ function openForReading(file: string, options: ConnectionOptions): Opened {
   }
 }
 
+/** Before all else: whoever finds the file locked by others who open it too waits, and does not fail. */
+function setPatience(db: Database, { pragmas }: ConnectionOptions): void {
+  db.run("pragma busy_timeout = 5000");
+  setPragmas(db, pragmas, (name) => name === "busy_timeout");
+}
+
 function setUp(db: Database, file: string, options: ConnectionOptions): void {
   const own = new Set(Object.keys(options.pragmas).map((name) => name.toLowerCase()));
   const set = (name: string, value: string): void => {
     if (!own.has(name)) db.run(`pragma ${name} = ${value}`);
   };
-  set("busy_timeout", "5000");
-  // Before all else: whoever finds the file locked by others who open it too waits, and does not fail.
-  setPragmas(db, options.pragmas, (name) => name === "busy_timeout");
   if (!own.has("journal_mode")) setJournal(db, isLocalFileSystem(dirname(file)) ? "wal" : "delete");
   else unlessInUse(() => setPragmas(db, options.pragmas, (name) => name === "journal_mode"));
   // With a log every commit survives the death of the process; a power cut may take the last ones back, never damage the file.
@@ -276,8 +282,8 @@ function pragmaLiteral(name: string, value: unknown): string {
 const manyRows = 1_000_000;
 
 /** Whether the tables had to be made. Makes what is missing; looks first, because mostly nothing is. */
-function upgrade(db: Database, file: string, { readOnly, notice }: ConnectionOptions): boolean {
-  if (!checkTaskTable(db, file)) return create(db, file);
+function upgrade(db: Database, file: string, known: boolean, { readOnly, notice }: ConnectionOptions): boolean {
+  if (!known) return create(db, file);
   // Looking works without, and must not wait until ten million rows are in an index.
   if (readOnly) return false;
   const present = namesIn(db);
@@ -337,9 +343,29 @@ function taskColumns(db: Database): ReadonlySet<string> {
   );
 }
 
+/** A table that we would not have made; null: there is none. */
+function foreignTable(db: Database): string | null {
+  const ours = new Set(additions.map(([name]) => name));
+  const tables = db.query(
+    "select name from sqlite_master where type = 'table' and name not like 'sqlite\\_%' escape '\\'",
+  );
+  return (
+    tables
+      .values()
+      .map(([name]) => String(name))
+      .find((name) => !ours.has(name)) ?? null
+  );
+}
+
 function checkTaskTable(db: Database, file: string): boolean {
   const columns = taskColumns(db);
-  if (columns.size === 0) return false;
+  if (columns.size === 0) {
+    const theirs = foreignTable(db);
+    if (theirs === null) return false;
+    throw databaseError(
+      `'${file}' belongs to another program (it has a table ${theirs} and none of tasks) - set database.file to another path`,
+    );
+  }
   const missing = requiredColumns.filter((name) => !columns.has(name));
   if (missing.length === 0) return true;
   throw databaseError(

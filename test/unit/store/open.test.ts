@@ -146,6 +146,15 @@ describe("opening", () => {
     expect((await refusal(open())).message).toContain(
       "belongs to another program (its table task has no column group)",
     );
+    rmSync(file);
+    const other = new Database(file);
+    other.run("create table notes (text)");
+    other.close();
+    const before = readFileSync(file);
+    expect((await refusal(open())).message).toBe(
+      `DatabaseError: '${file}' belongs to another program (it has a table notes and none of tasks) - set database.file to another path`,
+    );
+    expect(readFileSync(file).equals(before)).toBe(true);
   });
 
   test("under something that is no folder is refused", async () => {
