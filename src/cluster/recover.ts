@@ -110,7 +110,7 @@ async function takeOver(options: RecoverOptions): Promise<Recovery> {
   const inherit = async (server: ServerRow, clients: readonly string[]): Promise<boolean> => {
     if (!remote) return false;
     // What it had reserved for itself is free at once; what its clients hold waits for them.
-    await store.addServer({ ...server, reserves: false });
+    await store.unreserve(server.id);
     estates.push({ serverId: server.id, clients });
     return true;
   };

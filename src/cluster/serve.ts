@@ -10,7 +10,7 @@ import { formatDuration } from "../base/units.ts";
 import type { Config } from "../config/load.ts";
 import type { Logger, Loggers } from "../log/logger.ts";
 import { newPatience, type Patience } from "../log/patience.ts";
-import { runServer, type Server, type ServerReport, serverBeatMs } from "../server/door.ts";
+import { firstLeaseOf, runServer, type Server, type ServerReport, serverBeatMs } from "../server/door.ts";
 import type { Scope, Store } from "../store/store.ts";
 import type { LineSource } from "../submit/lines.ts";
 import type { TaskFactory } from "../task/factory.ts";
@@ -98,7 +98,11 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     return patience.persist("start", call, (error) => (clock.now() - since < startMs ? null : error));
   }
   const reserves = scope.kind === "submission";
-  await begin(() => store.addServer({ ...row, reserves, startedAt: clock.now(), beatAt: clock.now() }));
+  const startedAt = await begin(() => {
+    const now = clock.now();
+    return store.addServer({ ...row, reserves, startedAt: now, beatAt: now });
+  });
+  const aheadMs = startedAt - clock.now();
   const alive = (server: Parameters<typeof isAlive>[0]) =>
     server.id === instanceId || isAlive(server, host, clock.now());
   const recovering = { store, scope, forever, attempts, remote, isAlive: alive, now: clock.now, newId, log };
@@ -123,6 +127,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     store,
     isAlive: alive,
     clock,
+    sharedNow: () => clock.now() + aheadMs,
     log,
     patience,
     onFailed: (args) => failures?.write(args),
@@ -140,7 +145,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       durable: store.durable,
       companyMs: remote ? remoteCompanyMs : store.durable ? 0 : localCompanyMs,
       // Microseconds since 1970: above every lease of an earlier server.
-      firstLease: Math.floor(clock.now() * 1000),
+      firstLease: firstLeaseOf(startedAt),
       newId,
     },
   });

@@ -29,6 +29,8 @@ export interface ServerOptions {
   /** Whether a server of that store still runs. */
   readonly isAlive: (server: ServerRow) => boolean;
   readonly clock: Clock;
+  /** Time on the clock that all servers of this store share, see Store.addServer; missing: that of `clock`. */
+  readonly sharedNow?: () => number;
   readonly log: Logger;
   /** Shared with whoever else in this process uses the store. */
   readonly patience?: Patience;
@@ -68,12 +70,17 @@ const parts = [" (scheduler)", " (confirm)", " (receiver)", " (heartbeat)"];
 /** The heartbeat row is renewed this often, milliseconds. */
 export const serverBeatMs = 10_000;
 
+/** Leases of a server that started at `time` (milliseconds) begin here: no server hands out a thousand tasks a millisecond. */
+export function firstLeaseOf(time: number): number {
+  return Math.floor(time * 1000);
+}
+
 function reportOf({ counts, haltedBy, abandoned }: ServerState): ServerReport {
   return { ...counts, haltedBy, abandoned };
 }
 
 export function runServer(options: ServerOptions): Server {
-  const { settings, store, clock, log } = options;
+  const { settings, store, clock, log, sharedNow = clock.now } = options;
   const { serverId, serverHost } = settings;
   const state = newState(settings, options.group, clock.now(), options.estates);
   const links = new Map<string, Duplex<HostMessage, PeerMessage>>();
@@ -165,7 +172,7 @@ export function runServer(options: ServerOptions): Server {
         return inOrder(() => register(effect));
       case "endClient": {
         const { clientId, evicted } = effect;
-        return inOrder(() => persist("client", () => store.endClient(clientId, clock.now(), evicted)));
+        return inOrder(() => persist("client", () => store.endClient(clientId, serverId, clock.now(), evicted)));
       }
       case "bury": {
         const { serverId: dead } = effect;
@@ -241,8 +248,8 @@ export function runServer(options: ServerOptions): Server {
     const neighbours = rows.filter((row) => row.id !== serverId && options.isAlive(row));
     for (const { id: deadId, startedAt } of dead) {
       const later = rows.filter((row) => row.startedAt > startedAt);
-      const below = Math.floor(Math.min(...later.map((row) => row.startedAt), clock.now()) * 1000);
-      const from = neighbours.some((row) => row.startedAt < startedAt) ? Math.floor(startedAt * 1000) : 0;
+      const below = firstLeaseOf(Math.min(...later.map((row) => row.startedAt), sharedNow()));
+      const from = neighbours.some((row) => row.startedAt < startedAt) ? firstLeaseOf(startedAt) : 0;
       for (const { id, kind } of await persist("recalls", () => store.recalls(deadId)))
         if (kind === "reverted" || kind === "deleted" || kind === "cancelled") found.push({ id, from, below });
     }

@@ -106,8 +106,14 @@ export class MemoryStore implements Store {
     return [];
   }
 
-  async addServer(server: ServerRow): Promise<void> {
+  async addServer(server: ServerRow): Promise<number> {
     this.#servers.set(server.id, server);
+    return server.startedAt;
+  }
+
+  async unreserve(id: string): Promise<void> {
+    const server = this.#servers.get(id);
+    if (server !== undefined) this.#servers.set(id, { ...server, reserves: false });
   }
 
   async beatServer(id: string, at: number): Promise<void> {
@@ -212,8 +218,8 @@ export class MemoryStore implements Store {
     this.#clients.set(client.id, client.serverId);
   }
 
-  async endClient(id: string): Promise<void> {
-    this.#clients.delete(id);
+  async endClient(id: string, serverId: string): Promise<void> {
+    if (this.#clients.get(id) === serverId) this.#clients.delete(id);
   }
 
   async clientsOf(serverId: string): Promise<readonly string[]> {

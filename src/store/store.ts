@@ -144,7 +144,10 @@ export interface Store {
   /** Of tasks of this server, oldest first; the same again until a commit says that they are dealt with. */
   recalls(serverId: string): Promise<readonly Recall[]>;
 
-  addServer(server: ServerRow): Promise<void>;
+  /** A new server. Returns its start by the clock that all servers of this store share, which is ours where the store has none: leases go by it. */
+  addServer(server: ServerRow): Promise<number>;
+  /** What it reserves is free for others; what it holds stays its own. */
+  unreserve(id: string): Promise<void>;
   beatServer(id: string, at: number): Promise<void>;
   /** Orderly end: nothing is held or reserved any more. */
   endServer(id: string): Promise<void>;
@@ -174,7 +177,8 @@ export interface Store {
     serverHost: string;
     connectedAt: number;
   }): Promise<void>;
-  endClient(id: string, at: number, evicted: boolean): Promise<void>;
+  /** A client of this server left, or was given up. If another server has it by now, that one's word counts. */
+  endClient(id: string, serverId: string, at: number, evicted: boolean): Promise<void>;
   /** Clients of that server that did not leave and were not evicted: they may still run tasks when it is dead. */
   clientsOf(serverId: string): Promise<readonly string[]>;
   /**

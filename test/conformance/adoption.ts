@@ -61,9 +61,9 @@ export function adoptionConformance(title: string, open: () => Promise<OpenedSto
         await store.addClient({ ...client, id: client2 });
         await store.addClient({ ...client, id: client3, serverId: other });
         expect(await store.clientsOf(serverId)).toEqual([client1, client2]);
-        await store.endClient(client1, t0 + 1000, true);
-        await store.endClient(client2, t0 + 1000, false);
-        await store.endClient(newId(), t0, false);
+        await store.endClient(client1, serverId, t0 + 1000, true);
+        await store.endClient(client2, serverId, t0 + 1000, false);
+        await store.endClient(newId(), serverId, t0, false);
         expect(await store.clientsOf(serverId)).toEqual([]);
         await store.addClient({ ...client, connectedAt: t0 + 2000 });
         expect(await store.clientsOf(serverId)).toEqual([client1]);
@@ -73,6 +73,9 @@ export function adoptionConformance(title: string, open: () => Promise<OpenedSto
       test("a client that goes over to another server is that one's", async () => {
         await store.addClient({ ...client, serverId: other });
         await store.addClient(client);
+        expect([await store.clientsOf(other), await store.clientsOf(serverId)]).toEqual([[], [client1]]);
+        // The other one gives it up when its grace is over.
+        await store.endClient(client1, other, t0 + 1000, true);
         expect([await store.clientsOf(other), await store.clientsOf(serverId)]).toEqual([[], [client1]]);
       });
 

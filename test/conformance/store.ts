@@ -421,17 +421,29 @@ export function storeConformance(title: string, open: () => Promise<OpenedStore>
     describe("servers", () => {
       test("a server row is there until the server ends, with its last beat", async () => {
         const row = makeServer(serverId, { pidStart: null, reserves: true });
-        await store.addServer(row);
+        const startedAt = await store.addServer(row);
         await store.addServer(makeServer(other));
         const at = Date.now();
         await store.beatServer(serverId, at);
         const [found] = (await store.servers()).filter(({ id }) => id === serverId);
-        expect(found).toEqual({ ...row, beatAt: found!.beatAt });
+        expect(found).toEqual({ ...row, startedAt, beatAt: found!.beatAt });
         // Not to the millisecond: a database may have a clock of its own.
         expect(found!.beatAt).toBeGreaterThan(at - 1000);
         expect(found!.beatAt).toBeLessThanOrEqual(Date.now() + 1000);
         await store.endServer(serverId);
         expect(ids(await store.servers())).toEqual([other]);
+      });
+
+      test("what a server reserves can be given free; what it holds, and since when it is there, stays", async () => {
+        const startedAt = await store.addServer(makeServer(other, { reserves: true }));
+        await store.insert(makeTasks(2, { submitId: other }));
+        const scope = { kind: "submission", id: other } as const;
+        const [held] = claimed(await store.claim(request({ serverId: other, scope, limit: 1 })));
+        await store.unreserve(other);
+        const free = claimed(await store.claim(request({ scope: everything })));
+        expect([free.length, ids(free).includes(held!.id)]).toEqual([1, false]);
+        const [row] = await store.servers();
+        expect([row?.id, row?.reserves, row?.startedAt]).toEqual([other, false, startedAt]);
       });
 
       test("a buried server gives back what it held, and only that", async () => {

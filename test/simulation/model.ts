@@ -47,7 +47,8 @@ export interface Model {
   submission(id: string): Submission | null;
   insert(tasks: readonly NewTask[]): void;
   onInsert(wake: () => void): void;
-  addServer(server: ServerRow): void;
+  addServer(server: ServerRow): number;
+  unreserve(id: string): void;
   beatServer(id: string, at: number): void;
   endServer(id: string): void;
   buryServer(id: string): number;
@@ -59,7 +60,7 @@ export interface Model {
   total(scope: Scope): number;
   activeGroup(): { readonly group: number; readonly reason: string };
   addClient(client: { readonly id: string; readonly serverId: string }): void;
-  endClient(id: string, at: number, evicted: boolean): void;
+  endClient(id: string, serverId: string, at: number, evicted: boolean): void;
   clientsOf(serverId: string): readonly string[];
   adopt(request: AdoptRequest): readonly ClaimedTask[];
   onRecall(wake: () => void): void;
@@ -161,7 +162,14 @@ export function model(): Model {
       wakeAll();
     },
     onInsert: (wake) => void listeners.push(wake),
-    addServer: (server) => void servers.set(server.id, server),
+    addServer(server) {
+      servers.set(server.id, server);
+      return server.startedAt;
+    },
+    unreserve(id) {
+      const server = servers.get(id);
+      if (server !== undefined) servers.set(id, { ...server, reserves: false });
+    },
     beatServer(id, at) {
       const server = servers.get(id);
       if (server !== undefined) servers.set(id, { ...server, beatAt: at });
@@ -261,9 +269,9 @@ export function model(): Model {
       return { group: Math.min(...rows.map((row) => row.task.group)), reason: "lowest" };
     },
     addClient: ({ id, serverId }) => void clients.set(id, { id, serverId, disconnectedAt: null, evicted: false }),
-    endClient(id, at, evicted) {
+    endClient(id, serverId, at, evicted) {
       const client = clients.get(id);
-      if (client !== undefined) clients.set(id, { ...client, disconnectedAt: at, evicted });
+      if (client?.serverId === serverId) clients.set(id, { ...client, disconnectedAt: at, evicted });
     },
     clientsOf: (serverId) =>
       [...clients.values()]

@@ -33,6 +33,8 @@ export interface Plan {
   readonly longMs: number;
   /** Servers that share the database. */
   readonly servers: number;
+  /** The clocks of their hosts differ from that of the database by this much at most. */
+  readonly skewMs: number;
   /** How long a client with tasks waits for its server alone. */
   readonly loyalMs: number;
   /** How often somebody changes a task by hand. */
@@ -124,6 +126,7 @@ export function draw(rng: Random): Plan {
     faults: faults.sort((left, right) => left.at - right.at),
     calmAt,
     failingCalls,
+    skewMs: durable ? pick(0, 1000, 3_600_000) : 0,
   };
 }
 

@@ -6,7 +6,7 @@ import { assert } from "../../src/base/assert.ts";
 import type { Clock } from "../../src/base/clock.ts";
 import { TransientError, UserError } from "../../src/base/errors.ts";
 import { recover, watchServers } from "../../src/cluster/recover.ts";
-import { runServer, type Server, serverBeatMs, type ServerReport } from "../../src/server/door.ts";
+import { firstLeaseOf, runServer, type Server, serverBeatMs, type ServerReport } from "../../src/server/door.ts";
 import type { ServerState } from "../../src/server/state.ts";
 import type { Scope, ServerRow, Store } from "../../src/store/store.ts";
 import type { LeaveKind } from "../../src/wire/message.ts";
@@ -59,7 +59,10 @@ export function startServer(cluster: Cluster, order: ServerOrder): ServerRun {
   const { mode, feeds } = order;
   const id = newId();
   const process = world.process(`server-${id.slice(-4)}`);
-  const { clock, log } = process;
+  const { log } = process;
+  // Each on a host of its own, whose clock tells another time; the database has its own.
+  const skewMs = plan.skewMs === 0 ? 0 : world.rng.between(-plan.skewMs, plan.skewMs);
+  const clock = { ...process.clock, now: () => world.now() + skewMs };
   const rows: Model = {
     ...model,
     claim(request) {
@@ -117,7 +120,8 @@ export function startServer(cluster: Cluster, order: ServerOrder): ServerRun {
       startedAt: clock.now(),
       beatAt: clock.now(),
     };
-    await store.addServer(row);
+    const startedAt = await store.addServer(row);
+    const aheadMs = startedAt - clock.now();
     const isAlive = (other: ServerRow): boolean => other.id === id || order.isAlive(other);
     const { group, estates } = await recover({
       store,
@@ -148,7 +152,7 @@ export function startServer(cluster: Cluster, order: ServerOrder): ServerRun {
         graceMs: plan.graceMs,
         durable: plan.durable,
         companyMs: plan.companyMs,
-        firstLease: Math.floor(clock.now() * 1000),
+        firstLease: firstLeaseOf(startedAt),
         newId,
       },
       group,
@@ -156,6 +160,7 @@ export function startServer(cluster: Cluster, order: ServerOrder): ServerRun {
       store,
       isAlive,
       clock,
+      sharedNow: () => clock.now() + aheadMs,
       log,
       onFailed: () => undefined,
       step: watched(cluster, process, watch, (its) => {
@@ -227,14 +232,14 @@ function watched(
       world.mark(`${process.name} ${event.kind}`);
       world.trace(() => `${process.name} <--- ${JSON.stringify(event)}`);
     }
-    watch.before(events, now);
+    watch.before(events, world.now());
     const effects = reactors.server(state, events, now);
     onState(state);
     for (const effect of effects) {
       if (effect.kind !== "note" && effect.kind !== "wake")
         world.trace(() => `${process.name} ---> ${JSON.stringify(effect)}`);
     }
-    watch.after(state, effects, now);
+    watch.after(state, effects, world.now());
     return effects;
   };
 }
@@ -273,7 +278,7 @@ async function feed(
   const { world, plan } = cluster;
   const { rng } = world;
   // Until it is calm, mostly: something should be going on while things go wrong.
-  const slowest = rng.chance(0.7) ? (plan.calmAt - clock.now()) / Math.max(1, plan.tasks / 20) : 300;
+  const slowest = rng.chance(0.7) ? (plan.calmAt - world.now()) / Math.max(1, plan.tasks / 20) : 300;
   for (let left = plan.tasks; left > 0 && !signal.aborted;) {
     const tasks = newTasks(cluster, id, Math.min(left, rng.between(1, 20)));
     left -= tasks.length;

@@ -61,7 +61,8 @@ export function storage(world: World, process: Process, model: Model, weather: W
         if (process.at !== "ended") world.at(world.now() + rng.between(0, noticeMs), () => process.enter(wake));
       }),
     recalls: (serverId) => call("recalls", () => model.recalls(serverId)),
-    addServer: (server) => call("addServer", () => model.addServer(server)),
+    addServer: (server) => call("addServer", () => model.addServer({ ...server, startedAt: world.now() })),
+    unreserve: (id) => call("unreserve", () => model.unreserve(id)),
     beatServer: (id, at) => call("beatServer", () => model.beatServer(id, at)),
     endServer: (id) => call("endServer", () => model.endServer(id)),
     servers: () => call("servers", () => [...model.servers.values()]),
@@ -75,7 +76,7 @@ export function storage(world: World, process: Process, model: Model, weather: W
     total: (scope) => call("total", () => model.total(scope)),
     activeGroup: () => call("activeGroup", model.activeGroup),
     addClient: (client) => call("addClient", () => model.addClient(client)),
-    endClient: (id, at, evicted) => call("endClient", () => model.endClient(id, at, evicted)),
+    endClient: (id, serverId, at, evicted) => call("endClient", () => model.endClient(id, serverId, at, evicted)),
     clientsOf: (serverId) => call("clientsOf", () => model.clientsOf(serverId)),
     adopt: (request) => call("adopt", () => model.adopt(request)),
     close: () => Promise.resolve(),

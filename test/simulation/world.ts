@@ -8,7 +8,7 @@ import type { Logger, Text } from "../../src/log/logger.ts";
 import { type Random, random } from "./random.ts";
 
 /** Virtual time begins here: not at 0, which a forgotten time might equal by chance. */
-export const epoch = 1_000_000;
+export const epoch = 1_000_000_000;
 
 export interface World {
   readonly rng: Random;

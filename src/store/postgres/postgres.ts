@@ -301,14 +301,21 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
       }));
     },
 
-    // Clocks of hosts differ, and whose clock is behind is not dead: heartbeats go by the clock of the database.
-    async addServer({ id, host, pid, pidStart, reserves, startedAt }) {
-      await query(
-        `insert into server (id, host, pid, pid_start, reserves, started_at, beat_at) values ($1::uuid, $2, $3, $4, $5::boolean, $6, ${theirNow})
+    // Clocks of hosts differ, and whose clock is behind is not dead: servers go by the clock of the database.
+    async addServer({ id, host, pid, pidStart, reserves }) {
+      const [row] = await query(
+        `insert into server (id, host, pid, pid_start, reserves, started_at, beat_at)
+         values ($1::uuid, $2, $3, $4, $5::boolean, ${theirNow}, ${theirNow})
          on conflict (id) do update set host = excluded.host, pid = excluded.pid, pid_start = excluded.pid_start,
-           reserves = excluded.reserves, started_at = excluded.started_at, beat_at = excluded.beat_at`,
-        [id, host, pid, pidStart, reserves, startedAt],
+           reserves = excluded.reserves, started_at = excluded.started_at, beat_at = excluded.beat_at
+         returning started_at`,
+        [id, host, pid, pidStart, reserves],
       );
+      return Number(row?.[0]);
+    },
+    async unreserve(id) {
+      await query("update server set reserves = false where id = $1::uuid", [id]);
+      announce();
     },
     async beatServer(id) {
       await query(`update server set beat_at = ${theirNow} where id = $1::uuid`, [id]);
@@ -375,12 +382,11 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     async addClient({ id, host, serverId, serverHost, connectedAt }) {
       await addClient(query, [id, host, serverId, serverHost, instantText(connectedAt)]);
     },
-    async endClient(id, at, evicted) {
-      await query("update client set disconnected_at = $2, evicted = $3::boolean where id = $1::uuid", [
-        id,
-        at,
-        evicted,
-      ]);
+    async endClient(id, serverId, at, evicted) {
+      await query(
+        "update client set disconnected_at = $3, evicted = $4::boolean where id = $1::uuid and server_id = $2::uuid",
+        [id, serverId, at, evicted],
+      );
     },
     async clientsOf(serverId) {
       const rows = await query(

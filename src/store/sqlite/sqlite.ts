@@ -62,6 +62,7 @@ export function openSqlite(options: SqliteOptions): SqliteStore {
   const addServer = connection.prepare(
     "insert or replace into server (id, host, pid, pid_start, reserves, started_at, beat_at) values (?, ?, ?, ?, ?, ?, ?)",
   );
+  const unreserve = connection.prepare("update server set reserves = 0 where id = ?");
   const beatServer = connection.prepare("update server set beat_at = ? where id = ?");
   const endServer = connection.prepare("delete from server where id = ?");
   const someRecall = connection.prepare("select 1 from recall limit 1");
@@ -76,7 +77,9 @@ export function openSqlite(options: SqliteOptions): SqliteStore {
      on conflict (id) do update set host = excluded.host, server_id = excluded.server_id, server_host = excluded.server_host,
        connected_at = excluded.connected_at, disconnected_at = null, evicted = 0`,
   );
-  const endClient = connection.prepare("update client set disconnected_at = ?, evicted = ? where id = ?");
+  const endClient = connection.prepare(
+    "update client set disconnected_at = ?, evicted = ? where id = ? and server_id = ?",
+  );
   const clientsOf = connection.prepare(
     "select id from client where disconnected_at is null and evicted = 0 and server_id = ? order by connected_at",
   );
@@ -242,6 +245,10 @@ export function openSqlite(options: SqliteOptions): SqliteStore {
     async addServer(server) {
       const { id, host, pid, pidStart, reserves, startedAt, beatAt } = server;
       connection.write(() => addServer.run(id, host, pid, pidStart, reserves ? 1 : 0, startedAt, beatAt));
+      return startedAt;
+    },
+    async unreserve(id) {
+      connection.write(() => unreserve.run(id));
     },
     async beatServer(id, at) {
       connection.write(() => beatServer.run(at, id));
@@ -306,8 +313,8 @@ export function openSqlite(options: SqliteOptions): SqliteStore {
     async addClient({ id, host, serverId, serverHost, connectedAt }) {
       connection.write(() => addClient.run(id, host, serverId, serverHost, formatTime(connectedAt)));
     },
-    async endClient(id, at, evicted) {
-      connection.write(() => endClient.run(formatTime(at), evicted ? 1 : 0, id));
+    async endClient(id, serverId, at, evicted) {
+      connection.write(() => endClient.run(formatTime(at), evicted ? 1 : 0, id, serverId));
     },
     async clientsOf(serverId) {
       return connection.read(() => clientsOf.values(serverId)).map(([id]) => String(id));

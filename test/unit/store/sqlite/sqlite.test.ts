@@ -224,7 +224,7 @@ describe("rows", () => {
     const store = open();
     const client = { id: "c1", host: "node01", serverId, serverHost: "login01", connectedAt: t0 };
     await store.addClient(client);
-    await store.endClient("c1", t0 + 1500, true);
+    await store.endClient("c1", serverId, t0 + 1500, true);
     expect(look("select * from client")).toEqual([
       {
         id: "c1",
