@@ -280,6 +280,23 @@ test("two runs at once on one database: each runs its own lines with its own tem
   expect([new Set(linesOf(a.stdout)).size, new Set(linesOf(b.stdout)).size]).toEqual([200, 200]);
 });
 
+test("commands that find no database make one together, and none is refused", async () => {
+  await using site = openSite();
+  for (let round = 0; round < 40; round++) {
+    const env = {
+      HYPERSHELL_SITE: join(site.path, `site${round}`),
+      HYPERSHELL_DATABASE_PRAGMAS_JOURNAL_MODE: round % 2 === 0 ? undefined : "delete",
+    };
+    const ended = await Promise.all(["a", "b", "c"].map((word) => site.hs(["submit", "echo", word], { env })));
+    expect(ended.filter(({ status }) => status !== 0)).toEqual([]);
+    expect(linesOf((await site.hs(["list", "args"], { env })).stdout).toSorted()).toEqual([
+      "echo a",
+      "echo b",
+      "echo c",
+    ]);
+  }
+}, 60_000);
+
 test("leftovers of earlier runs are told of and left alone", async () => {
   await using site = openSite();
   await site.hs(["submit", "--", "rm", "-rf", "precious"]);

@@ -343,29 +343,19 @@ function taskColumns(db: Database): ReadonlySet<string> {
   );
 }
 
-/** A table that we would not have made; null: there is none. */
-function foreignTable(db: Database): string | null {
-  const ours = new Set(additions.map(([name]) => name));
-  const tables = db.query(
-    "select name from sqlite_master where type = 'table' and name not like 'sqlite\\_%' escape '\\'",
-  );
-  return (
-    tables
-      .values()
-      .map(([name]) => String(name))
-      .find((name) => !ours.has(name)) ?? null
-  );
-}
-
+/** Whether the table is there. Throws for a database of another program. */
 function checkTaskTable(db: Database, file: string): boolean {
-  const columns = taskColumns(db);
-  if (columns.size === 0) {
-    const theirs = foreignTable(db);
-    if (theirs === null) return false;
+  // One look: between two of them another process may make all the tables.
+  const tables = db.query("select name from sqlite_master where type = 'table'").values().flat().map(String);
+  if (!tables.includes("task")) {
+    const ours = new Set(additions.map(([name]) => name));
+    const theirs = tables.find((name) => !ours.has(name) && !name.startsWith("sqlite_"));
+    if (theirs === undefined) return false;
     throw databaseError(
       `'${file}' belongs to another program (it has a table ${theirs} and none of tasks) - set database.file to another path`,
     );
   }
+  const columns = taskColumns(db);
   const missing = requiredColumns.filter((name) => !columns.has(name));
   if (missing.length === 0) return true;
   throw databaseError(
