@@ -5,7 +5,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../../src/base/clock.ts";
 import {
-  type ClientPlan,
   clientWords,
   handOn,
   launcherEnvironment,
@@ -16,24 +15,9 @@ import {
   splitWords,
   startLauncher,
 } from "../../../src/cluster/launcher.ts";
-import type { Logger } from "../../../src/log/logger.ts";
+import { makePlan, silent } from "../../unit/cluster/samples.ts";
 
-const plan: ClientPlan = {
-  program: "/opt/hs",
-  host: "login",
-  port: 50001,
-  executors: 4,
-  bundleSize: null,
-  bundleWait: null,
-  template: null,
-  delay: 0,
-  signalWait: 10,
-  capture: false,
-  idle: null,
-  taskTimeout: null,
-  tls: true,
-  cafile: null,
-};
+const plan = makePlan();
 
 test("a client is told where its server is, and only what was asked for besides", () => {
   expect(clientWords(plan).join(" ")).toBe("/opt/hs client -H login -p 50001 -N 4 -S 10");
@@ -139,22 +123,18 @@ test("srun hands the key on even where it hands on nothing else", () => {
 const folder = mkdtempSync(join(tmpdir(), "hs-launcher-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const nothing = () => {
-  // Nobody reads this log.
-};
-const log: Logger = {
-  enabled: () => false,
-  trace: nothing,
-  debug: nothing,
-  info: nothing,
-  warning: nothing,
-  error: nothing,
-  critical: nothing,
-};
-
 function launch(words: readonly string[], more: Partial<LaunchOptions> = {}): ReturnType<typeof startLauncher> {
   const env = { PATH: process.env["PATH"] ?? "/usr/bin:/bin" };
-  return startLauncher({ name: "test", words, env, cwd: folder, input: null, clock: systemClock, log, ...more });
+  return startLauncher({
+    name: "test",
+    words,
+    env,
+    cwd: folder,
+    input: null,
+    clock: systemClock,
+    log: silent,
+    ...more,
+  });
 }
 
 test("a launcher's end comes with its status and its last lines on stderr", async () => {

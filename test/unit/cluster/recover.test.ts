@@ -1,20 +1,10 @@
 import { expect, test } from "bun:test";
 import { watchServers } from "../../../src/cluster/recover.ts";
-import type { Logger } from "../../../src/log/logger.ts";
 import { MemoryStore } from "../../../src/store/memory.ts";
 import { claimed, makeServer, makeTask, request } from "../../conformance/store.ts";
+import { silent } from "./samples.ts";
 
 const nothing = (): void => {};
-const log: Logger = {
-  enabled: () => false,
-  trace: nothing,
-  debug: nothing,
-  info: nothing,
-  warning: nothing,
-  error: nothing,
-  critical: nothing,
-};
-
 test("what a server leaves behind that dies beside a run is free at the next look, what the living hold is not", async () => {
   const store = new MemoryStore();
   const dead = "22222222-2222-7222-8222-222222222222";
@@ -32,7 +22,7 @@ test("what a server leaves behind that dies beside a run is free at the next loo
       return { cancel: nothing };
     },
   };
-  const end = watchServers({ store, isAlive: ({ id }) => id === living, clock, everyMs: 1, graceMs: 0, log });
+  const end = watchServers({ store, isAlive: ({ id }) => id === living, clock, everyMs: 1, graceMs: 0, log: silent });
   expect((await store.claim(request({ scope: { kind: "all" } }))).kind).toBe("none");
   set = Promise.withResolvers<void>();
   look();

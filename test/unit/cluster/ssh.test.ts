@@ -1,24 +1,9 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import type { ClientPlan } from "../../../src/cluster/launcher.ts";
 import { quoteRemote, remoteLine, remoteVariables, sshWords } from "../../../src/cluster/ssh.ts";
+import { makePlan } from "./samples.ts";
 
-const plan: ClientPlan = {
-  program: "/opt/my tools/hs",
-  host: "login",
-  port: 50001,
-  executors: 4,
-  bundleSize: null,
-  bundleWait: null,
-  template: "echo '{}' \"$HOME\" \\\n{}",
-  delay: 0,
-  signalWait: 10,
-  capture: false,
-  idle: null,
-  taskTimeout: null,
-  tls: true,
-  cafile: null,
-};
+const plan = makePlan({ program: "/opt/my tools/hs", template: "echo '{}' \"$HOME\" \\\n{}" });
 
 /** What /bin/sh makes of a line: its words. */
 function wordsOf(line: string): string[] {
