@@ -4,7 +4,8 @@
  */
 import { drainMicrotasks } from "bun:jsc";
 import type { Clock } from "../../src/base/clock.ts";
-import type { Logger, Text } from "../../src/log/logger.ts";
+import type { Logger } from "../../src/log/logger.ts";
+import { makeLog } from "../make.ts";
 import { type Random, random } from "./random.ts";
 
 /** Virtual time begins here: not at 0, which a forgotten time might equal by chance. */
@@ -180,11 +181,6 @@ function newProcess(world: World, name: string, traced: boolean): Process {
     return { cancel };
   }
 
-  const say =
-    (level: string) =>
-    (text: Text): void =>
-      world.trace(() => `${name} ${level} ${typeof text === "string" ? text : text()}`);
-
   return {
     name,
     get at() {
@@ -205,15 +201,10 @@ function newProcess(world: World, name: string, traced: boolean): Process {
         world.at(world.now(), () => (between && state === "running" ? action() : enter(action)));
       },
     },
-    log: {
-      enabled: () => traced,
-      trace: say("TRACE"),
-      debug: say("DEBUG"),
-      info: say("INFO"),
-      warning: say("WARNING"),
-      error: say("ERROR"),
-      critical: say("CRITICAL"),
-    },
+    log: makeLog(
+      (level, text) => world.trace(() => `${name} ${level} ${text}`),
+      () => traced,
+    ),
     enter,
     stop() {
       if (state !== "running") return;

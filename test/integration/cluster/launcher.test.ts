@@ -15,7 +15,8 @@ import {
   splitWords,
   startLauncher,
 } from "../../../src/cluster/launcher.ts";
-import { makePlan, silent } from "../../unit/cluster/samples.ts";
+import { silentLog } from "../../make.ts";
+import { makePlan } from "../../unit/cluster/samples.ts";
 
 const plan = makePlan();
 
@@ -132,7 +133,7 @@ function launch(words: readonly string[], more: Partial<LaunchOptions> = {}): Re
     cwd: folder,
     input: null,
     clock: systemClock,
-    log: silent,
+    log: silentLog,
     ...more,
   });
 }

@@ -22,8 +22,9 @@ import {
   type ServerSecurityOptions,
 } from "../../../src/cluster/security.ts";
 import { loadConfig } from "../../../src/config/load.ts";
-import type { Loggers, Text } from "../../../src/log/logger.ts";
+import type { Loggers } from "../../../src/log/logger.ts";
 import { makeCertificate, makeKey, pairOf, showFingerprint } from "../../../src/wire/certificate.ts";
+import { makeLog } from "../../make.ts";
 
 const goodKey = "0123456789abcdef";
 const privateKey = await makeKey();
@@ -54,12 +55,7 @@ function openPlace({ fresh = false } = {}): Place {
     writeFileSync(join(path, "site/lib/tls/server.crt"), certificate);
   }
   const said: string[] = [];
-  const loggers: Loggers = (name) => {
-    const at = (level: string) => (text: Text) =>
-      void said.push(`${level} ${name}: ${typeof text === "string" ? text : text()}`);
-    const [trace, debug, info, warning] = [at("TRACE"), at("DEBUG"), at("INFO"), at("WARNING")];
-    return { enabled: () => true, trace, debug, info, warning, error: at("ERROR"), critical: at("CRITICAL") };
-  };
+  const loggers: Loggers = (name) => makeLog((level, text) => said.push(`${level} ${name}: ${text}`));
   const common = (settings: Settings) => {
     const env = Object.fromEntries(
       Object.entries(settings).map(([name, value]) => [`HYPERSHELL_SERVER_${name}`, value]),

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { systemClock } from "../../../src/base/clock.ts";
 import type { CapturePorts } from "../../../src/cli/captured.ts";
 import type { FetchFailure, Wanted } from "../../../src/cluster/fetch.ts";
-import type { Logger, Text } from "../../../src/log/logger.ts";
+import type { Logger } from "../../../src/log/logger.ts";
+import { makeLog } from "../../make.ts";
 
 export interface FakeLog extends Logger {
   /** `LEVEL text`, TRACE left out. */
@@ -13,17 +14,10 @@ export interface FakeLog extends Logger {
 
 export function fakeLog(): FakeLog {
   const said: string[] = [];
-  const at = (level: string) => (text: Text) => void said.push(`${level} ${typeof text === "string" ? text : text()}`);
-  return {
-    said,
-    enabled: () => true,
-    trace: () => undefined,
-    debug: at("DEBUG"),
-    info: at("INFO"),
-    warning: at("WARNING"),
-    error: at("ERROR"),
-    critical: at("CRITICAL"),
-  };
+  const log = makeLog((level, text) => {
+    if (level !== "TRACE") said.push(`${level} ${text}`);
+  });
+  return { said, ...log };
 }
 
 export interface FakeCapture extends CapturePorts {

@@ -7,6 +7,7 @@ import { parseFlags } from "../../../src/cli/flags.ts";
 import { themeNames } from "../../../src/cli/theme.ts";
 import { loadConfig } from "../../../src/config/load.ts";
 import { settings } from "../../../src/config/schema.ts";
+import { makeLog } from "../../make.ts";
 import { localFile, temporaryFolder, userFile } from "../config/folder.ts";
 import type { Folder } from "../config/folder.ts";
 
@@ -44,19 +45,7 @@ async function call(
     env: surroundings,
     cwd,
     config: () => loadConfig(surroundings, cwd, folder.host),
-    loggers: (name) => {
-      const add = (level: string) => (text: string | (() => string)) =>
-        void log.push(`${level} [${name}] ${typeof text === "string" ? text : text()}`);
-      return {
-        enabled: () => true,
-        trace: add("TRACE"),
-        debug: add("DEBUG"),
-        info: add("INFO"),
-        warning: add("WARNING"),
-        error: add("ERROR"),
-        critical: add("CRITICAL"),
-      };
-    },
+    loggers: (name) => makeLog((level, text) => log.push(`${level} [${name}] ${text}`)),
   };
   try {
     const called = verb ?? command;

@@ -11,6 +11,7 @@ import {
 } from "../../../src/base/errors.ts";
 import { endingOf, oneLine, report, systemErrorText } from "../../../src/cli/exit.ts";
 import type { Loggers } from "../../../src/log/logger.ts";
+import { makeLog } from "../../make.ts";
 
 const now = new Date(2026, 10, 22, 7, 9, 58).getTime();
 let folder = "";
@@ -24,20 +25,7 @@ afterAll(() => {
 /** What was logged, as `LEVEL name: text`. */
 function recorder(): { lines: string[]; loggers: Loggers } {
   const lines: string[] = [];
-  const loggers: Loggers = (name) => {
-    const at = (level: string) => (text: string | (() => string)) => {
-      lines.push(`${level} ${name}: ${typeof text === "string" ? text : text()}`);
-    };
-    return {
-      enabled: () => true,
-      trace: at("TRACE"),
-      debug: at("DEBUG"),
-      info: at("INFO"),
-      warning: at("WARNING"),
-      error: at("ERROR"),
-      critical: at("CRITICAL"),
-    };
-  };
+  const loggers: Loggers = (name) => makeLog((level, text) => lines.push(`${level} ${name}: ${text}`));
   return { lines, loggers };
 }
 

@@ -8,9 +8,10 @@ import type { Context } from "../../../src/cli/command.ts";
 import { parseFlags } from "../../../src/cli/flags.ts";
 import { command } from "../../../src/cli/submit.ts";
 import type { Config } from "../../../src/config/load.ts";
-import type { Logger, Text } from "../../../src/log/logger.ts";
+import type { Loggers } from "../../../src/log/logger.ts";
 import { openRecords } from "../../../src/store/open.ts";
 import type { TaskField } from "../../../src/task/task.ts";
+import { makeLog } from "../../make.ts";
 
 interface Result {
   readonly status: number;
@@ -33,18 +34,11 @@ class Site implements Disposable {
 
   async submit(...words: string[]): Promise<Result> {
     const said: string[] = [];
-    const at = (level: string, name: string) => (text: Text) => {
-      said.push(`${level} [${name}] ${typeof text === "string" ? text : text()}`);
-    };
-    const logger = (name: string): Logger => ({
-      enabled: (level) => level !== "TRACE",
-      trace: () => undefined,
-      debug: at("DEBUG", name),
-      info: at("INFO", name),
-      warning: at("WARNING", name),
-      error: at("ERROR", name),
-      critical: at("CRITICAL", name),
-    });
+    const logger: Loggers = (name) =>
+      makeLog(
+        (level, text) => said.push(`${level} [${name}] ${text}`),
+        (level) => level !== "TRACE",
+      );
     const parsed = parseFlags(command.spec, words);
     if (parsed === "help") throw new Error("a call for help");
     const config: Config = {

@@ -4,8 +4,8 @@ import { UserError } from "../../../src/base/errors.ts";
 import type { Parsed } from "../../../src/cli/command.ts";
 import { parseFlags } from "../../../src/cli/flags.ts";
 import { command, update } from "../../../src/cli/update.ts";
-import type { Text } from "../../../src/log/logger.ts";
 import type { Change, Selection } from "../../../src/store/store.ts";
+import { makeLog } from "../../make.ts";
 import { fakeRecords } from "./ports.ts";
 
 interface Told {
@@ -28,10 +28,6 @@ async function tell(
   const log: string[] = [];
   const changes: { selection: Selection; change: Change }[] = [];
   let out = "";
-  const say =
-    (level: string) =>
-    (text: Text): void =>
-      void log.push(`${level} ${typeof text === "function" ? text() : text}`);
   const nothing = (): void => undefined;
   let interrupt = nothing;
   const status = await update(parseFlags(command.spec, words) as Parsed, {
@@ -52,15 +48,10 @@ async function tell(
     }),
     isArchived: async () => archived,
     prompt: { write: (text) => void (out += text), readLine: async () => answer, echoes: true },
-    log: {
-      enabled: () => false,
-      trace: nothing,
-      debug: nothing,
-      info: say("INFO"),
-      warning: say("WARNING"),
-      error: nothing,
-      critical: nothing,
-    },
+    log: makeLog(
+      (level, text) => log.push(`${level} ${text}`),
+      (level) => level === "INFO" || level === "WARNING",
+    ),
     clock: systemClock,
     onInterrupt(interrupted) {
       interrupt = interrupted;

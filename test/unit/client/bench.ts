@@ -5,6 +5,7 @@ import { step } from "../../../src/client/reactor.ts";
 import { check, type ClientSettings, type ClientState, newState } from "../../../src/client/state.ts";
 import type { Assignment, Outcome } from "../../../src/task/task.ts";
 import type { ClientMessage } from "../../../src/wire/message.ts";
+import { makeAssignment, makeOutcome } from "../../make.ts";
 
 const settings: ClientSettings = {
   clientId: "client",
@@ -26,39 +27,11 @@ const settings: ClientSettings = {
 
 let leases = 0;
 export function task(id: string, more: Partial<Assignment> = {}): Assignment {
-  return {
-    id,
-    lease: ++leases,
-    group: 0,
-    args: `echo ${id}`,
-    submitId: "sub",
-    submitTime: 0,
-    submitHost: "host",
-    scheduleTime: 0,
-    cores: null,
-    memory: null,
-    timeout: null,
-    attempt: 1,
-    previousId: null,
-    tag: { part: 0 },
-    ...more,
-  };
+  return makeAssignment({ id, lease: ++leases }, { submitId: "sub", ...more });
 }
 
 export function outcome(of: Assignment, exitStatus = 0, completionTime = 0): Outcome {
-  return {
-    id: of.id,
-    lease: of.lease,
-    command: of.args,
-    startTime: 0,
-    completionTime,
-    exitStatus,
-    outpath: null,
-    errpath: null,
-    csvpath: null,
-    coresMax: null,
-    memoryMax: null,
-  };
+  return makeOutcome(of, { startTime: 0, completionTime, exitStatus });
 }
 
 export class Bench {

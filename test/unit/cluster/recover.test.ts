@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { watchServers } from "../../../src/cluster/recover.ts";
 import { MemoryStore } from "../../../src/store/memory.ts";
 import { claimed, makeServer, makeTask, request } from "../../conformance/store.ts";
-import { silent } from "./samples.ts";
+import { silentLog } from "../../make.ts";
 
 const nothing = (): void => {};
 test("what a server leaves behind that dies beside a run is free at the next look, what the living hold is not", async () => {
@@ -22,7 +22,14 @@ test("what a server leaves behind that dies beside a run is free at the next loo
       return { cancel: nothing };
     },
   };
-  const end = watchServers({ store, isAlive: ({ id }) => id === living, clock, everyMs: 1, graceMs: 0, log: silent });
+  const end = watchServers({
+    store,
+    isAlive: ({ id }) => id === living,
+    clock,
+    everyMs: 1,
+    graceMs: 0,
+    log: silentLog,
+  });
   expect((await store.claim(request({ scope: { kind: "all" } }))).kind).toBe("none");
   set = Promise.withResolvers<void>();
   look();

@@ -1,21 +1,11 @@
 import { expect, test } from "bun:test";
 import { tellRefusals } from "../../../src/cluster/refusals.ts";
-import type { Logger, Text } from "../../../src/log/logger.ts";
+import { makeLog } from "../../make.ts";
 
 /** A minute is over when the test says so. */
 function watch() {
   const said: string[] = [];
-  const at = (level: string) => (text: Text) => void said.push(`${level} ${typeof text === "string" ? text : text()}`);
-  const [trace, debug, info, warning] = [at("TRACE"), at("DEBUG"), at("INFO"), at("WARNING")];
-  const log: Logger = {
-    enabled: () => true,
-    trace,
-    debug,
-    info,
-    warning,
-    error: at("ERROR"),
-    critical: at("CRITICAL"),
-  };
+  const log = makeLog((level, text) => said.push(`${level} ${text}`));
   const timers = new Set<() => void>();
   const refusals = tellRefusals(log, {
     after(_, action) {

@@ -1,20 +1,7 @@
-/* What tests of launchers and of recovery need besides what they are about. */
+/* The plan of a client, for tests of what starts clients. */
 import type { ClientPlan } from "../../../src/cluster/launcher.ts";
-import type { Logger } from "../../../src/log/logger.ts";
 
-const nothing = (): void => undefined;
-
-/** Nobody reads it. */
-export const silent: Logger = {
-  enabled: () => false,
-  trace: nothing,
-  debug: nothing,
-  info: nothing,
-  warning: nothing,
-  error: nothing,
-  critical: nothing,
-};
-
+/** How a client is to be started. */
 export function makePlan(fields: Partial<ClientPlan> = {}): ClientPlan {
   return {
     program: "/opt/hs",

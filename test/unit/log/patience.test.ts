@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import { systemClock, type Timer } from "../../../src/base/clock.ts";
 import { TransientError } from "../../../src/base/errors.ts";
-import type { Logger, Text } from "../../../src/log/logger.ts";
 import { newPatience, type Patience } from "../../../src/log/patience.ts";
+import { warningLog } from "../../make.ts";
 
 interface Bench {
   readonly patience: Patience;
@@ -26,10 +26,7 @@ function bench(): Bench {
     },
   };
   const said: string[] = [];
-  const nothing = (): void => undefined;
-  const warning = (text: Text): void => void said.push(typeof text === "string" ? text : text());
-  const others = { trace: nothing, debug: nothing, info: nothing, error: nothing, critical: nothing };
-  const log: Logger = { enabled: () => true, ...others, warning };
+  const log = warningLog((text) => said.push(text));
   return {
     patience: newPatience(clock, log),
     said,

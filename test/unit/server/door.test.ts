@@ -1,10 +1,11 @@
 import { expect, test } from "bun:test";
 import { systemClock } from "../../../src/base/clock.ts";
 import { TransientError } from "../../../src/base/errors.ts";
-import type { Logger, Text } from "../../../src/log/logger.ts";
 import { runServer } from "../../../src/server/door.ts";
 import { MemoryStore } from "../../../src/store/memory.ts";
 import type { Store } from "../../../src/store/store.ts";
+import { warningLog } from "../../make.ts";
+import { makeSettings } from "./bench.ts";
 
 function brokenStore(): Store {
   const store: Store = new MemoryStore();
@@ -14,39 +15,14 @@ function brokenStore(): Store {
 
 test("a database in trouble is waited for, until somebody is in a hurry", async () => {
   const warnings = Promise.withResolvers<string>();
-  const nothing = (): void => {};
-  const log: Logger = {
-    enabled: () => false,
-    trace: nothing,
-    debug: nothing,
-    info: nothing,
-    warning: (text: Text) => warnings.resolve(typeof text === "string" ? text : text()),
-    error: nothing,
-    critical: nothing,
-  };
   const server = runServer({
-    settings: {
-      serverId: "server",
-      serverHost: "host",
-      scope: { kind: "all" },
-      attempts: 1,
-      eager: false,
-      forever: false,
-      bundleSize: null,
-      pollMs: 30_000,
-      evictMs: 600_000,
-      graceMs: 30_000,
-      durable: false,
-      companyMs: 0,
-      firstLease: 1,
-      newId: () => "id",
-    },
+    settings: makeSettings({ durable: false }),
     group: null,
     store: brokenStore(),
     isAlive: () => true,
     clock: systemClock,
-    log,
-    onFailed: nothing,
+    log: warningLog(warnings.resolve),
+    onFailed: () => undefined,
   });
   const ended = server.finished.then(
     () => "finished",

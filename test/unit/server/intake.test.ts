@@ -6,7 +6,6 @@ import { join } from "node:path";
 import { systemClock } from "../../../src/base/clock.ts";
 import { TransientError } from "../../../src/base/errors.ts";
 import { enqueue } from "../../../src/cluster/enqueue.ts";
-import type { Logger, Text } from "../../../src/log/logger.ts";
 import { newPatience } from "../../../src/log/patience.ts";
 import { takeSubmitter, type Intake, type IntakeOptions } from "../../../src/server/intake.ts";
 import { MemoryStore } from "../../../src/store/memory.ts";
@@ -18,6 +17,7 @@ import { type HostMessage, type PeerMessage, submitWindow } from "../../../src/w
 import { pipe } from "../../../src/wire/pipe.ts";
 import { claimed, makeTask, makeTasks, request } from "../../conformance/store.ts";
 import { until } from "../../e2e/harness.ts";
+import { warningLog } from "../../make.ts";
 
 const everything: Scope = { kind: "all" };
 const folders: string[] = [];
@@ -55,16 +55,7 @@ function meet(store: IntakeOptions["store"], more: Partial<IntakeOptions> = {}):
   const [serverEnd, link] = pipe<HostMessage, PeerMessage>();
   const warnings: string[] = [];
   const told: string[] = [];
-  const nothing = (): void => {};
-  const log: Logger = {
-    enabled: () => false,
-    trace: nothing,
-    debug: nothing,
-    info: nothing,
-    warning: (text: Text) => warnings.push(typeof text === "string" ? text : text()),
-    error: nothing,
-    critical: nothing,
-  };
+  const log = warningLog((text) => warnings.push(text));
   const options: IntakeOptions = {
     store,
     scope: everything,
@@ -82,7 +73,7 @@ function meet(store: IntakeOptions["store"], more: Partial<IntakeOptions> = {}):
       if (message.kind === "submitter") intake = takeSubmitter(serverEnd, message, options);
       else if (message.kind === "tasks" || message.kind === "done") intake?.receive(message);
     },
-    drain: nothing,
+    drain: () => undefined,
     close: () => intake?.closed(),
   });
   return { link, warnings, told };

@@ -1,147 +1,12 @@
-import { beforeEach, describe, expect, test } from "bun:test";
-import type { ServerEffect } from "../../../src/server/effects.ts";
-import type { ServerEvent } from "../../../src/server/event.ts";
-import { step } from "../../../src/server/reactor.ts";
-import { check, newState, type ServerSettings, type ServerState } from "../../../src/server/state.ts";
+import { describe, expect, test } from "bun:test";
 import type { Claim } from "../../../src/store/store.ts";
-import type { Assignment, ClaimedTask, Outcome } from "../../../src/task/task.ts";
-import type { ClientMessage } from "../../../src/wire/message.ts";
-
-let ids = 0;
-const settings: ServerSettings = {
-  serverId: "server",
-  serverHost: "host",
-  scope: { kind: "submission", id: "server" },
-  attempts: 1,
-  eager: false,
-  forever: false,
-  bundleSize: null,
-  pollMs: 30_000,
-  evictMs: 600_000,
-  graceMs: 30_000,
-  durable: true,
-  companyMs: 0,
-  firstLease: 1,
-  newId: () => `new-${++ids}`,
-};
-
-function task(id: string, more: Partial<ClaimedTask> = {}): ClaimedTask {
-  return {
-    id,
-    group: 0,
-    args: `echo ${id}`,
-    submitId: "server",
-    submitTime: 0,
-    submitHost: "host",
-    cores: null,
-    memory: null,
-    timeout: null,
-    attempt: 1,
-    previousId: null,
-    tag: { part: 0 },
-    scheduleTime: 1,
-    ...more,
-  };
-}
-
-function outcome(assigned: Assignment, exitStatus = 0): Outcome {
-  return {
-    id: assigned.id,
-    lease: assigned.lease,
-    command: assigned.args,
-    startTime: 10,
-    completionTime: 20,
-    exitStatus,
-    outpath: null,
-    errpath: null,
-    csvpath: null,
-    coresMax: null,
-    memoryMax: null,
-  };
-}
-
-type Hello = Extract<ClientMessage, { kind: "hello" }>;
-
-/** A server without surroundings: events go in, effects are looked at. */
-class Bench {
-  now = 0;
-  state: ServerState;
-  effects: ServerEffect[] = [];
-  constructor(more: Partial<ServerSettings> = {}, group: number | null = null) {
-    this.state = newState({ ...settings, ...more }, group, 0);
-  }
-  on(...events: ServerEvent[]): ServerEffect[] {
-    this.effects = step(this.state, events, this.now);
-    check(this.state);
-    return this.effects;
-  }
-  /** Nothing happens until then: the server is woken when it wishes to be. Effects of all steps. */
-  pass(until: number): ServerEffect[] {
-    const all: ServerEffect[] = [];
-    while (this.now < until) {
-      this.now = Math.min(until, Math.max(this.state.wakeAt, this.now + 1));
-      all.push(...this.on({ kind: "woken" }));
-    }
-    this.effects = all;
-    return all;
-  }
-  join(clientId: string, credit = 4, brings: Partial<Pick<Hello, "running" | "finished">> = {}): ServerEffect[] {
-    const rest = { running: [], finished: [], ...brings };
-    const hello: Hello = { kind: "hello", clientId, host: "node", executors: 2, credit, ...rest };
-    const joined = this.on({ kind: "joined", hello });
-    const asked = this.find("register");
-    if (asked === undefined || asked.adopt.length > 0) return joined;
-    const idle = this.find("claim")?.request.limit === 0;
-    const registered = this.registered(clientId, asked.number);
-    // Without a client nothing was claimed; now the store is asked again.
-    const again = idle ? this.claimed({ kind: "none", unfinished: 0 }) : [];
-    this.effects = [...joined.filter(({ kind }) => kind !== "claim"), ...registered, ...again];
-    return this.effects;
-  }
-  registered(clientId: string, number: number, adopted: readonly ClaimedTask[] = []): ServerEffect[] {
-    return this.on({ kind: "registered", clientId, number, adopted, templates: [], revoked: [] });
-  }
-  claimed(claim: Claim): ServerEffect[] {
-    return this.on({ kind: "claimed", claim, templates: [] });
-  }
-  give(...tasks: ClaimedTask[]): ServerEffect[] {
-    return this.claimed({ kind: "claimed", group: tasks[0]?.group ?? 0, tasks });
-  }
-  results(clientId: string, outcomes: readonly Outcome[], credit = outcomes.length): ServerEffect[] {
-    return this.on({ kind: "received", clientId, message: { kind: "results", outcomes, credit } });
-  }
-  assigned(clientId: string): Assignment[] {
-    return this.sent(clientId).flatMap((message) => (message.kind === "assign" ? [...message.tasks] : []));
-  }
-  sent(clientId: string) {
-    return this.effects.flatMap((effect) =>
-      effect.kind === "send" && effect.clientId === clientId ? [effect.message] : [],
-    );
-  }
-  kinds(): string[] {
-    return this.effects.map((effect) => effect.kind);
-  }
-  find<K extends ServerEffect["kind"]>(kind: K): Extract<ServerEffect, { kind: K }> | undefined {
-    return this.effects.find((effect): effect is Extract<ServerEffect, { kind: K }> => effect.kind === kind);
-  }
-  notes(level: string): string[] {
-    return this.effects.flatMap((effect) =>
-      effect.kind === "note" && effect.level === level
-        ? [typeof effect.text === "function" ? effect.text() : effect.text]
-        : [],
-    );
-  }
-}
-
-beforeEach(() => {
-  ids = 0;
-});
+import { Bench, outcome, task } from "./bench.ts";
 
 describe("handing out", () => {
   test("a client that joins is welcomed, and the store is asked for as much as it can take", () => {
     const bench = new Bench();
     bench.join("a", 4);
-    expect(bench.sent("a")[0]).toEqual({ kind: "welcome", serverId: "server", serverHost: "host", companyMs: 0 });
+    expect(bench.told("a")[0]).toEqual({ kind: "welcome", serverId: "server", serverHost: "host", companyMs: 0 });
     expect(bench.find("claim")?.request.limit).toBeGreaterThanOrEqual(4);
   });
 
@@ -166,7 +31,7 @@ describe("handing out", () => {
       claim: { kind: "claimed", group: 0, tasks: [task("1"), task("2"), task("3")] },
       templates: [{ id: "server", template: "echo {}" }],
     });
-    const [first] = bench.sent("a");
+    const [first] = bench.told("a");
     expect(first).toEqual({ kind: "submission", id: "server", template: "echo {}" });
     expect(bench.assigned("a").map(({ id, lease }) => [id, lease])).toEqual([
       ["1", 1],
@@ -182,7 +47,7 @@ describe("handing out", () => {
     const [one] = bench.assigned("a");
     expect(one).toBeDefined();
     bench.claimed({ kind: "claimed", group: 0, tasks: [task("2")] });
-    expect(bench.sent("a").map((message) => message.kind)).toEqual(["assign"]);
+    expect(bench.told("a").map((message) => message.kind)).toEqual(["assign"]);
   });
 
   test("few tasks are shared out among the clients that want some", () => {
@@ -197,7 +62,7 @@ describe("handing out", () => {
     const bench = new Bench({ bundleSize: 2 });
     bench.join("a", 100);
     bench.give(...["1", "2", "3", "4", "5"].map((id) => task(id)));
-    const sizes = bench.sent("a").flatMap((message) => (message.kind === "assign" ? [message.tasks.length] : []));
+    const sizes = bench.told("a").flatMap((message) => (message.kind === "assign" ? [message.tasks.length] : []));
     expect(sizes).toEqual([2, 2, 1]);
   });
 
@@ -213,7 +78,7 @@ describe("handing out", () => {
 describe("recording", () => {
   test("an outcome is committed, and acknowledged only after the store has it", () => {
     const bench = new Bench();
-    bench.join("a");
+    bench.join("a", 4);
     bench.give(task("1"));
     const [one] = bench.assigned("a");
     bench.results("a", [outcome(one!)]);
@@ -223,20 +88,20 @@ describe("recording", () => {
       clientId: "a",
       duration: 0.01,
     });
-    expect(bench.sent("a").some((message) => message.kind === "ack")).toBe(false);
-    bench.on({ kind: "committed", report: { refused: [] } });
-    expect(bench.sent("a")).toContainEqual({ kind: "ack", tasks: [{ id: "1", lease: 1 }] });
+    expect(bench.told("a").some((message) => message.kind === "ack")).toBe(false);
+    bench.committed();
+    expect(bench.told("a")).toContainEqual({ kind: "ack", tasks: [{ id: "1", lease: 1 }] });
     expect(bench.state.counts.succeeded).toBe(1);
   });
 
   test("the store hears of a dispatch only when the task still runs after half a second", () => {
     const bench = new Bench();
-    bench.join("a");
+    bench.join("a", 4);
     bench.give(task("short"), task("long"));
     const [short] = bench.assigned("a");
     bench.results("a", [outcome(short!)]);
     expect(bench.find("commit")?.commit.assigned).toEqual([]);
-    bench.on({ kind: "committed", report: { refused: [] } });
+    bench.committed();
     bench.now = 500;
     bench.on({ kind: "woken" });
     expect(bench.find("commit")?.commit.assigned.map(({ id, clientId }) => [id, clientId])).toEqual([["long", "a"]]);
@@ -244,43 +109,43 @@ describe("recording", () => {
 
   test("one commit at a time: what comes meanwhile goes into the next one", () => {
     const bench = new Bench();
-    bench.join("a");
+    bench.join("a", 4);
     bench.give(task("1"), task("2"));
     const [one, two] = bench.assigned("a");
     bench.results("a", [outcome(one!)]);
     bench.results("a", [outcome(two!)]);
     expect(bench.find("commit")).toBeUndefined();
-    bench.on({ kind: "committed", report: { refused: [] } });
+    bench.committed();
     expect(bench.find("commit")?.commit.completed.map(({ id }) => id)).toEqual(["2"]);
   });
 
   test("a refused outcome is acknowledged, not counted, and not reported as failed", () => {
     const bench = new Bench();
-    bench.join("a");
+    bench.join("a", 4);
     bench.give(task("1"));
     const [one] = bench.assigned("a");
     bench.results("a", [outcome(one!, 1)]);
-    bench.on({ kind: "committed", report: { refused: ["1"] } });
-    expect(bench.sent("a")).toContainEqual({ kind: "ack", tasks: [{ id: "1", lease: 1 }] });
+    bench.committed("1");
+    expect(bench.told("a")).toContainEqual({ kind: "ack", tasks: [{ id: "1", lease: 1 }] });
     expect(bench.state.counts).toEqual({ succeeded: 0, failed: 0, cancelled: 0, retried: 0 });
     expect(bench.find("failed")).toBeUndefined();
   });
 
   test("of two outcomes of one task in a commit the first is recorded, and what follows from it is done", () => {
     const bench = new Bench({ attempts: 2 });
-    bench.join("a");
+    bench.join("a", 4);
     bench.give(task("1"), task("2"));
     const [one, two] = bench.assigned("a");
     bench.results("a", [outcome(two!)]);
     bench.results("a", [outcome(one!, 1)], 0);
     bench.results("a", [outcome(one!)], 0);
-    bench.on({ kind: "committed", report: { refused: [] } });
+    bench.committed();
     expect(bench.find("commit")?.commit.completed.map(({ id, exitStatus }) => [id, exitStatus])).toEqual([
       ["1", 1],
       ["1", 0],
     ]);
     bench.state.claim = { at: "empty", since: 0 };
-    bench.on({ kind: "committed", report: { refused: ["1"] } });
+    bench.committed("1");
     expect(bench.state.counts).toMatchObject({ succeeded: 1, retried: 1 });
     // Somebody may have changed it by hand: that is asked first.
     expect([bench.find("recalls") !== undefined, bench.find("claim")]).toEqual([true, undefined]);
@@ -290,21 +155,21 @@ describe("recording", () => {
 
   test("a failure without attempts left is warned of and goes to the failure file", () => {
     const bench = new Bench();
-    bench.join("a");
+    bench.join("a", 4);
     bench.give(task("1"));
     bench.results("a", [outcome(bench.assigned("a")[0]!, 3)]);
-    bench.on({ kind: "committed", report: { refused: [] } });
+    bench.committed();
     expect(bench.notes("warning")).toEqual(["Non-zero exit status (3) for task (1)"]);
     expect(bench.find("failed")).toEqual({ kind: "failed", args: "echo 1" });
   });
 
   test("a cancelled task is neither a failure nor retried", () => {
     const bench = new Bench({ attempts: 3 });
-    bench.join("a");
+    bench.join("a", 4);
     bench.give(task("1"));
     bench.results("a", [outcome(bench.assigned("a")[0]!, -1)]);
     expect(bench.find("commit")?.commit.completed[0]?.retry).toBeNull();
-    bench.on({ kind: "committed", report: { refused: [] } });
+    bench.committed();
     expect(bench.state.counts).toEqual({ succeeded: 0, failed: 0, cancelled: 1, retried: 0 });
   });
 });
@@ -312,7 +177,7 @@ describe("recording", () => {
 describe("retries", () => {
   test("a failure with attempts left becomes a next attempt that keeps submission, resources, group and tags", () => {
     const bench = new Bench({ attempts: 2 });
-    bench.join("a");
+    bench.join("a", 4);
     bench.give(task("1", { cores: 2, memory: 1024, timeout: 9, group: 5, tag: { x: 1, part: 0 } }));
     bench.results("a", [outcome(bench.assigned("a")[0]!, 1)]);
     const retry = bench.find("commit")?.commit.completed[0]?.retry;
@@ -329,7 +194,7 @@ describe("retries", () => {
         tag: { x: 1, part: 0 },
       },
     });
-    bench.on({ kind: "committed", report: { refused: [] } });
+    bench.committed();
     expect(bench.find("failed")).toBeUndefined();
     // The store had been asked before the next attempt was in it: it is asked again.
     bench.claimed({ kind: "none", unfinished: 1 });
@@ -341,14 +206,14 @@ describe("retries", () => {
     bench.join("a", 1);
     bench.give(task("1"), task("2"), task("3"));
     bench.results("a", [outcome(bench.assigned("a")[0]!, 1)], 0);
-    bench.on({ kind: "committed", report: { refused: [] } });
+    bench.committed();
     bench.results("a", [], 1);
     expect(bench.assigned("a").map(({ id, attempt }) => [id, attempt])).toEqual([["new-1", 2]]);
   });
 
   test("the last attempt is final", () => {
     const bench = new Bench({ attempts: 2 });
-    bench.join("a");
+    bench.join("a", 4);
     bench.give(task("1", { attempt: 2 }));
     bench.results("a", [outcome(bench.assigned("a")[0]!, 1)]);
     expect(bench.find("commit")?.commit.completed[0]?.retry).toBeNull();
@@ -357,8 +222,8 @@ describe("retries", () => {
 
 describe("groups", () => {
   test("the next group starts when the present one has ended, and says so", () => {
-    const bench = new Bench({}, 0);
-    bench.join("a");
+    const bench = new Bench({}, { group: 0 });
+    bench.join("a", 4);
     bench.on({ kind: "inputEnded" });
     bench.claimed({ kind: "advance", to: 3, failed: 0, example: null });
     // The input ended while the store was asked, so the answer does not count yet.
@@ -369,8 +234,8 @@ describe("groups", () => {
   });
 
   test("no group is left while lines are still coming in", () => {
-    const bench = new Bench({}, 0);
-    bench.join("a");
+    const bench = new Bench({}, { group: 0 });
+    bench.join("a", 4);
     bench.claimed({ kind: "advance", to: 1, failed: 0, example: null });
     expect(bench.find("claim")).toBeUndefined();
     bench.on({ kind: "inputQuiet" });
@@ -379,8 +244,8 @@ describe("groups", () => {
   });
 
   test("once it is quiet, only lines that are read keep a group from being left, not what others store", () => {
-    const bench = new Bench({}, 0);
-    bench.join("a");
+    const bench = new Bench({}, { group: 0 });
+    bench.join("a", 4);
     bench.on({ kind: "inputQuiet" });
     bench.on({ kind: "inserted" });
     bench.claimed({ kind: "none", unfinished: 0 });
@@ -393,22 +258,22 @@ describe("groups", () => {
   });
 
   test("a failed group ends a finite run before the groups above it", () => {
-    const bench = new Bench({}, 0);
-    bench.join("a");
+    const bench = new Bench({}, { group: 0 });
+    bench.join("a", 4);
     bench.on({ kind: "inputEnded" });
     bench.claimed({ kind: "none", unfinished: 0 });
     bench.claimed({ kind: "advance", to: 1, failed: 2, example: "x" });
     expect(bench.notes("critical")).toEqual([
       "Failed task group 0 (at least 2 tasks exceeding allowed retries, example: x)",
     ]);
-    expect(bench.sent("a")).toContainEqual({ kind: "leave", how: "finish", reason: "task group failed" });
+    expect(bench.told("a")).toContainEqual({ kind: "leave", how: "finish", reason: "task group failed" });
     expect(bench.state.haltedBy).toBe(0);
   });
 
   test("a server that runs forever tells of a failed group once per change and waits", () => {
-    const bench = new Bench({ forever: true }, 0);
+    const bench = new Bench({ forever: true }, { group: 0 });
     bench.on({ kind: "inputEnded" });
-    bench.join("a");
+    bench.join("a", 4);
     bench.claimed({ kind: "none", unfinished: 0 });
     const advance: Claim = { kind: "advance", to: 1, failed: 1, example: "x" };
     bench.claimed(advance);
@@ -425,12 +290,12 @@ describe("groups", () => {
 describe("lost clients", () => {
   test("a client that vanishes gives its tasks back after the grace period", () => {
     const bench = new Bench();
-    bench.join("a");
+    bench.join("a", 4);
     bench.give(task("1"), task("2"));
-    bench.on({ kind: "disconnected", clientId: "a", error: null });
+    bench.lose("a");
     expect(bench.find("commit")).toBeUndefined();
     bench.pass(1000);
-    bench.on({ kind: "committed", report: { refused: [] } });
+    bench.committed();
     bench.pass(29_999);
     expect(bench.find("commit")).toBeUndefined();
     bench.pass(30_000);
@@ -440,13 +305,13 @@ describe("lost clients", () => {
 
   test("a client that is silent for too long is evicted", () => {
     const bench = new Bench({ evictMs: 10_000 });
-    bench.join("a");
+    bench.join("a", 4);
     bench.give(task("1"));
     bench.pass(9_000);
-    bench.on({ kind: "received", clientId: "a", message: { kind: "beat" } });
+    bench.say("a", { kind: "beat" });
     bench.pass(18_000);
     expect(bench.find("endClient")).toBeUndefined();
-    bench.on({ kind: "committed", report: { refused: [] } });
+    bench.committed();
     bench.pass(20_000);
     expect(bench.notes("warning")).toEqual(["Evicting client (node: a)", "Reverting orphaned tasks (node: a)"]);
     expect(bench.find("commit")?.commit.reverted).toEqual(["1"]);
@@ -454,9 +319,9 @@ describe("lost clients", () => {
 
   test("the time in which the server itself did not run is held against no client", () => {
     const bench = new Bench({ evictMs: 10_000 });
-    bench.join("a");
-    bench.join("b");
-    bench.on({ kind: "disconnected", clientId: "b", error: null });
+    bench.join("a", 4);
+    bench.join("b", 4);
+    bench.lose("b");
     bench.pass(4_000);
     bench.now = 1_000_000;
     bench.on({ kind: "woken" });
@@ -469,35 +334,35 @@ describe("lost clients", () => {
 
   test("the client in the same process is not evicted, however silent", () => {
     const bench = new Bench({ evictMs: 10_000 });
-    bench.join("server");
+    bench.join("server", 4);
     bench.pass(60_000);
     expect(bench.find("endClient")).toBeUndefined();
   });
 
   test("a late outcome of a task that went to another client counts, once", () => {
     const bench = new Bench({ evictMs: 10_000 });
-    bench.join("a");
+    bench.join("a", 4);
     bench.give(task("1"));
     const [first] = bench.assigned("a");
     bench.pass(1000);
-    bench.on({ kind: "committed", report: { refused: [] } });
+    bench.committed();
     bench.pass(10_000);
-    bench.on({ kind: "committed", report: { refused: [] } });
-    bench.join("b");
+    bench.committed();
+    bench.join("b", 4);
     bench.claimed({ kind: "claimed", group: 0, tasks: [task("1")] });
     expect(bench.assigned("b")).toHaveLength(1);
-    bench.join("a");
+    bench.join("a", 4);
     bench.results("a", [outcome(first!)]);
     expect(bench.find("commit")?.commit.completed.map(({ id, clientId }) => [id, clientId])).toEqual([["1", "a"]]);
   });
 
   test("a client that comes back within the grace period keeps what it still runs, and loses what it never got", () => {
     const bench = new Bench();
-    bench.join("a");
+    bench.join("a", 4);
     bench.give(task("1"), task("2"));
     const [one] = bench.assigned("a");
-    bench.on({ kind: "disconnected", clientId: "a", error: null });
-    bench.join("a", 1, { running: [{ id: "1", lease: one!.lease }] });
+    bench.lose("a");
+    bench.hello("a", { credit: 1, running: [{ id: "1", lease: one!.lease }] });
     expect([...bench.state.clients.get("a")!.held.keys()]).toEqual(["1"]);
     expect(bench.find("commit")?.commit.reverted).toEqual(["2"]);
   });
@@ -506,7 +371,7 @@ describe("lost clients", () => {
 describe("the end", () => {
   test("a finite run ends with the last record: clients are sent off, then it is finished", () => {
     const bench = new Bench();
-    bench.join("a");
+    bench.join("a", 4);
     bench.give(task("1"));
     const [one] = bench.assigned("a");
     bench.on({ kind: "inputEnded" });
@@ -514,18 +379,18 @@ describe("the end", () => {
     if (bench.find("claim")) bench.claimed({ kind: "none", unfinished: 1 });
     bench.results("a", [outcome(one!)]);
     expect(bench.find("finish")).toBeUndefined();
-    bench.on({ kind: "committed", report: { refused: [] } });
-    expect(bench.sent("a").at(-1)).toEqual({ kind: "leave", how: "finish", reason: "all tasks are done" });
-    bench.on({ kind: "received", clientId: "a", message: { kind: "bye", reason: "" } });
+    bench.committed();
+    expect(bench.told("a").at(-1)).toEqual({ kind: "leave", how: "finish", reason: "all tasks are done" });
+    bench.say("a", { kind: "bye", reason: "" });
     expect(bench.kinds().at(-1)).toBe("finish");
   });
 
   test("an empty answer of the store does not end the run if tasks were added meanwhile", () => {
     const bench = new Bench();
-    bench.join("a");
+    bench.join("a", 4);
     bench.on({ kind: "inserted" }, { kind: "inputEnded" });
     bench.claimed({ kind: "none", unfinished: 0 });
-    expect(bench.sent("a").some((message) => message.kind === "leave")).toBe(false);
+    expect(bench.told("a").some((message) => message.kind === "leave")).toBe(false);
     expect(bench.find("claim")).toBeDefined();
   });
 
@@ -536,7 +401,7 @@ describe("the end", () => {
     const [one] = bench.assigned("a");
     bench.on({ kind: "stopRequested", how: "abort" });
     expect(bench.find("commit")?.commit.reverted).toEqual(["2"]);
-    bench.on({ kind: "committed", report: { refused: [] } });
+    bench.committed();
     bench.on(
       { kind: "received", clientId: "a", message: { kind: "returned", tasks: [{ id: one!.id, lease: one!.lease }] } },
       { kind: "received", clientId: "a", message: { kind: "bye", reason: "" } },
@@ -547,11 +412,11 @@ describe("the end", () => {
 
   test("a server that runs forever does not end when nothing is left", () => {
     const bench = new Bench({ forever: true });
-    bench.join("a");
+    bench.join("a", 4);
     bench.on({ kind: "inputEnded" });
     bench.claimed({ kind: "none", unfinished: 0 });
     bench.claimed({ kind: "none", unfinished: 0 });
-    expect(bench.sent("a").some((message) => message.kind === "leave")).toBe(false);
+    expect(bench.told("a").some((message) => message.kind === "leave")).toBe(false);
   });
 
   test("a server that has enough ready does not poll, and is not woken for it", () => {
@@ -567,7 +432,7 @@ describe("the end", () => {
 
   test("an idle server looks again at pauses that double up to the poll time", () => {
     const bench = new Bench({ forever: true, pollMs: 3000 });
-    bench.join("a");
+    bench.join("a", 4);
     bench.claimed({ kind: "none", unfinished: 0 });
     const pauses: number[] = [];
     for (let i = 0; i < 4; i++) {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { Clock } from "../../../src/base/clock.ts";
 import { TransientError } from "../../../src/base/errors.ts";
-import type { LevelName, Logger, Text } from "../../../src/log/logger.ts";
+import type { LevelName, Logger } from "../../../src/log/logger.ts";
 import type { Store } from "../../../src/store/store.ts";
 import { lineSource } from "../../../src/submit/lines.ts";
 import type { BadLine } from "../../../src/submit/lines.ts";
@@ -9,24 +9,13 @@ import { check, describeBad, load, stamper } from "../../../src/submit/loader.ts
 import type { LoadOptions } from "../../../src/submit/loader.ts";
 import { taskFactory } from "../../../src/task/factory.ts";
 import type { NewTask } from "../../../src/task/task.ts";
+import { makeLog } from "../../make.ts";
 
 function recorder(level: LevelName): Logger & { lines: string[] } {
   const order: readonly LevelName[] = ["DEVEL", "TRACE", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"];
   const lines: string[] = [];
   const enabled = (of: LevelName): boolean => order.indexOf(of) >= order.indexOf(level);
-  const at = (of: LevelName) => (text: Text) => {
-    if (enabled(of)) lines.push(`${of} ${typeof text === "string" ? text : text()}`);
-  };
-  return {
-    lines,
-    enabled,
-    trace: at("TRACE"),
-    debug: at("DEBUG"),
-    info: at("INFO"),
-    warning: at("WARNING"),
-    error: at("ERROR"),
-    critical: at("CRITICAL"),
-  };
+  return { lines, ...makeLog((of, text) => lines.push(`${of} ${text}`), enabled) };
 }
 
 /** Time stands still and timers wait to be let go. */

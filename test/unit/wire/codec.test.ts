@@ -3,45 +3,20 @@ import type { Assignment, Outcome } from "../../../src/task/task.ts";
 import { decodeHost, decodePeer, encode, mostCredit } from "../../../src/wire/codec.ts";
 import type { PeerMessage } from "../../../src/wire/message.ts";
 import { WireProblem } from "../../../src/wire/problem.ts";
+import { makeAssignment, makeOutcome } from "../../make.ts";
 
 const id = (n: number): string => `0b7c2b3e-0000-4000-8000-${`${n}`.padStart(12, "0")}`;
 const tag = { part: 0 };
 
 function assignment(n: number, own: Partial<Assignment> = {}): Assignment {
-  return {
-    id: id(n),
-    group: 0,
-    args: `echo ${n}`,
-    submitId: id(0),
-    submitTime: 1_700_000_000_000.125 + n,
-    submitHost: "login1",
-    cores: null,
-    memory: null,
-    timeout: null,
-    attempt: 1,
-    previousId: null,
-    tag,
-    scheduleTime: 1_700_000_001_000.5,
-    lease: n,
-    ...own,
-  };
+  const times = { submitTime: 1_700_000_000_000.125 + n, scheduleTime: 1_700_000_001_000.5 };
+  const lease = { id: id(n), lease: n };
+  return makeAssignment(lease, { args: `echo ${n}`, submitId: id(0), submitHost: "login1", tag, ...times, ...own });
 }
 
 function outcome(n: number, own: Partial<Outcome> = {}): Outcome {
-  return {
-    id: id(n),
-    lease: 1,
-    command: `echo ${n}`,
-    startTime: 1.5,
-    completionTime: 2.5,
-    exitStatus: 0,
-    outpath: null,
-    errpath: null,
-    csvpath: null,
-    coresMax: null,
-    memoryMax: null,
-    ...own,
-  };
+  const times = { startTime: 1.5, completionTime: 2.5 };
+  return makeOutcome({ id: id(n), lease: 1 }, { command: `echo ${n}`, ...times, ...own });
 }
 
 const bytesOf = (frame: string): number => Buffer.byteLength(frame);
