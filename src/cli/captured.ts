@@ -29,7 +29,7 @@ import type { FetchFailure, Wanted } from "../cluster/fetch.ts";
 import type { Logger } from "../log/logger.ts";
 import { parseTime } from "../store/times.ts";
 import type { TaskRecord } from "../store/store.ts";
-import type { TaskField } from "../task/task.ts";
+import type { TaskField } from "../task/field.ts";
 import type { Context } from "./command.ts";
 import type { Output } from "./output.ts";
 import { breather } from "./render.ts";

@@ -5,8 +5,7 @@ import { systemClock } from "../base/clock.ts";
 import { argumentError, exitStatus, runtimeError } from "../base/errors.ts";
 import { parseId } from "../base/ids.ts";
 import type { Records, TaskRecord } from "../store/store.ts";
-import { taskFields } from "../task/task.ts";
-import type { TaskField } from "../task/task.ts";
+import { type TaskField, taskFields } from "../task/field.ts";
 import { capturedFiles, capturePorts, printCaptured } from "./captured.ts";
 import type { CapturePorts } from "./captured.ts";
 import type { Command, CommandSpec, Option, Parsed } from "./command.ts";
@@ -18,7 +17,7 @@ import { record } from "./record.ts";
 import { jsonOf, jsonRecord, yamlRecord } from "./render.ts";
 import { themeFor, themeSetting } from "./theme.ts";
 import type { Theme } from "./theme.ts";
-import { floatFields, isTags, raw } from "./value.ts";
+import { holdsFloats, isTags, raw } from "./value.ts";
 import { yamlTags } from "./yaml.ts";
 
 export const formatOptions: readonly Option[] = [
@@ -162,5 +161,5 @@ function fieldText(task: TaskRecord, field: TaskField, format: string, theme: Th
   const value = task[field];
   if (isTags(value) && format === "json") return jsonOf(value, false, theme);
   if (isTags(value) && format === "yaml") return yamlTags(value, "", theme) || "{}\n";
-  return `${raw(value, floatFields.has(field))}\n`;
+  return `${raw(value, holdsFloats(field))}\n`;
 }

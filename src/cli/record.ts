@@ -3,8 +3,7 @@
  * their fixed order. Databases of older programs hold text in number columns; such a value is shown as it stands.
  */
 import { formatDuration, formatSize } from "../base/units.ts";
-import { taskFields } from "../task/task.ts";
-import type { TaskField } from "../task/task.ts";
+import { type TaskField, taskFields } from "../task/field.ts";
 import { isTags, numberText, readable, tagList, visible } from "./value.ts";
 import type { Row, Value } from "./value.ts";
 

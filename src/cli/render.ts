@@ -3,14 +3,14 @@
  * by row; nothing is kept of rows that were written. Knows no store: rows come from any iterable.
  */
 import type { Clock } from "../base/clock.ts";
-import { taskFields } from "../task/task.ts";
-import type { Tags, TaskField } from "../task/task.ts";
+import { type FieldKind, kindOf, type TaskField, taskFields } from "../task/field.ts";
+import type { Tags } from "../task/task.ts";
 import type { Output } from "./output.ts";
 import { record } from "./record.ts";
 import { table } from "./table.ts";
 import { partOf, tint } from "./theme.ts";
 import type { Theme } from "./theme.ts";
-import { floatFields, isTags, json, jsonText, oneLine, readable } from "./value.ts";
+import { holdsFloats, isTags, json, jsonText, oneLine, readable } from "./value.ts";
 import type { Row, Value } from "./value.ts";
 import { yamlMapping } from "./yaml.ts";
 
@@ -52,7 +52,7 @@ export function renderer(format: Format, fields: readonly TaskField[], page: Pag
 }
 
 function plain(fields: readonly TaskField[], delimiter: string): Renderer {
-  const floats = fields.map((field) => floatFields.has(field));
+  const floats = fields.map(holdsFloats);
   const cell = (value: Value, isFloat: boolean): string =>
     typeof value === "string" ? oneLine(value) : readable(value, isFloat);
   return {
@@ -70,7 +70,7 @@ function plain(fields: readonly TaskField[], delimiter: string): Renderer {
 function csv(fields: readonly TaskField[], delimiter: string): Renderer {
   const special = new RegExp(`["\\r\\n${delimiter.replace(/[\\\]^-]/g, "\\$&")}]`, "u");
   const quote = (text: string): string => (special.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-  const floats = fields.map((field) => floatFields.has(field));
+  const floats = fields.map(holdsFloats);
   // Numbers, null and booleans need no look, unless somebody separates by what they are made of.
   const quoteWord = /[\w.+-]/.test(delimiter) ? quote : (text: string): string => text;
   let lastTags: Tags | null = null;
@@ -132,7 +132,7 @@ interface Member {
 function membersOf(fields: readonly TaskField[], indent: string, theme: Theme | null): readonly Member[] {
   return fields.map((field, index) => ({
     lead: `${index === 0 ? "" : ","}\n${indent}${tint(jsonText(field), "key", theme)}: `,
-    isFloat: floatFields.has(field),
+    isFloat: holdsFloats(field),
   }));
 }
 
@@ -159,35 +159,31 @@ export function jsonOf(value: Value, isFloat: boolean, theme: Theme | null): str
 }
 
 export function yamlRecord(row: Row, theme: Theme | null): string {
-  const members = taskFields.map((key, index) => ({ key, value: row[index]!, isFloat: floatFields.has(key) }));
+  const members = taskFields.map((key, index) => ({ key, value: row[index]!, isFloat: holdsFloats(key) }));
   return yamlMapping(members, theme);
 }
 
-const expectedWidths: Partial<Readonly<Record<TaskField, number>>> = {
+/** Columns of a terminal that a value mostly needs. */
+const expectedWidths: Readonly<Record<FieldKind, number>> = {
   id: 36,
-  submit_id: 36,
-  server_id: 36,
-  client_id: 36,
-  previous_id: 36,
-  next_id: 36,
-  submit_time: 26,
-  schedule_time: 26,
-  start_time: 26,
-  completion_time: 26,
-  args: 24,
-  command: 24,
-  outpath: 24,
-  errpath: 24,
-  csvpath: 24,
-  tag: 24,
-  submit_host: 16,
-  server_host: 16,
-  client_host: 16,
+  time: 26,
+  text: 24,
+  tags: 24,
+  host: 16,
+  whole: 12,
+  count: 12,
+  status: 12,
+  seconds: 12,
+  bytes: 12,
+  float: 12,
+  size: 12,
+  span: 12,
+  boolean: 12,
 };
 
 function boxes(fields: readonly TaskField[], page: Page): Renderer {
-  const floats = fields.map((field) => floatFields.has(field));
-  const columns = fields.map((name) => ({ name, expected: expectedWidths[name] ?? 12 }));
+  const floats = fields.map(holdsFloats);
+  const columns = fields.map((name) => ({ name, expected: expectedWidths[kindOf(name)] }));
   const drawn = table(columns, page.columns, page.theme !== null);
   return {
     head: "",

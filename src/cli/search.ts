@@ -4,8 +4,8 @@
 import { argumentError } from "../base/errors.ts";
 import { parseCondition, parseTagFilter } from "../task/filter.ts";
 import type { Condition } from "../task/filter.ts";
-import { taskFields } from "../task/task.ts";
-import type { TagValue, TaskField } from "../task/task.ts";
+import { type TaskField, taskFields } from "../task/field.ts";
+import type { TagValue } from "../task/task.ts";
 import type { Option, Parsed } from "./command.ts";
 
 export const filterOptions: readonly Option[] = [

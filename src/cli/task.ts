@@ -3,7 +3,7 @@
  * the id of the task, and nothing else.
  */
 import { exitStatus } from "../base/errors.ts";
-import { taskFields } from "../task/task.ts";
+import { taskFields } from "../task/field.ts";
 import type { Command, CommandSpec } from "./command.ts";
 import { openOutput } from "./output.ts";
 

@@ -1,5 +1,5 @@
 /*
- * `hs update`: changes tasks in the database: fields, tags, or what is to become of them. What a word means is parsed in task/assignment.ts, what is
+ * `hs update`: changes tasks in the database: fields, tags, or what is to become of them. What a word means is parsed in task/edit.ts, what is
  * written is decided in the store.
  */
 import { systemClock } from "../base/clock.ts";
@@ -10,15 +10,10 @@ import { databaseSettings } from "../cluster/database.ts";
 import type { Logger } from "../log/logger.ts";
 import type { EditStore } from "../store/open.ts";
 import type { Change, Selection } from "../store/store.ts";
-import {
-  type Assignment,
-  type FieldValue,
-  parseAssignment,
-  parseFieldValue,
-  requireTagKey,
-} from "../task/assignment.ts";
+import { type Edit, type FieldValue, parseEdit, parseFieldValue, requireTagKey } from "../task/edit.ts";
 import type { Condition } from "../task/filter.ts";
-import { type TagValue, type TaskField, taskFields } from "../task/task.ts";
+import { type TaskField, taskFields } from "../task/field.ts";
+import type { TagValue } from "../task/task.ts";
 import type { Command, CommandSpec, Context, Parsed } from "./command.ts";
 import { type InterruptPorts, interruptPorts, untilInterrupt } from "./interrupt.ts";
 import { ask, openPrompt } from "./prompt.ts";
@@ -205,11 +200,7 @@ const doneTo = ({ action }: Change): string => (action === "delete" ? "Deleted" 
 
 /** The former way to say it: at once, and without a word. */
 async function updateOne(id: string, field: string, value: string, ports: UpdatePorts): Promise<number> {
-  const change = combine(
-    [field === "tag" ? parseAssignment(requireTag(value)) : parseFieldValue(field, value)],
-    [],
-    null,
-  );
+  const change = combine([field === "tag" ? parseEdit(requireTag(value)) : parseFieldValue(field, value)], [], null);
   const store = await ports.open();
   try {
     const where: Condition[] = [{ kind: "field", field: "id", operator: "==", value: id }];
@@ -249,15 +240,15 @@ function changeOf(parsed: Parsed): Change {
     throw argumentError(
       "there is nothing to do: name FIELD=VALUE, KEY:VALUE, --remove-tag, --cancel, --revert or --delete (words after -w and -t are filters)",
     );
-  return combine(words.map(parseAssignment), removed, action);
+  return combine(words.map(parseEdit), removed, action);
 }
 
-function combine(assignments: readonly Assignment[], removedTags: readonly string[], action: Action | null): Change {
+function combine(edits: readonly Edit[], removedTags: readonly string[], action: Action | null): Change {
   const fields = new Map<TaskField, FieldValue>();
   const tags: Record<string, TagValue> = Object.create(null) as Record<string, TagValue>;
-  for (const assignment of assignments) {
-    if (assignment.kind === "field") fields.set(assignment.field, assignment.value);
-    else tags[assignment.key] = assignment.value;
+  for (const edit of edits) {
+    if (edit.kind === "field") fields.set(edit.field, edit.value);
+    else tags[edit.key] = edit.value;
   }
   return { action, fields, tags, removedTags };
 }

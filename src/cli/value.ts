@@ -2,15 +2,19 @@
  * The texts of single values, for every format of `hs list` and `hs info`: JSON, YAML scalars, and what people read. Knows no
  * columns but the two that hold floats, and no layout.
  */
-import type { TagValue, Tags, TaskField } from "../task/task.ts";
+import { kindOf, type TaskField } from "../task/field.ts";
+import type { TagValue, Tags } from "../task/task.ts";
 
 export type Value = string | number | boolean | null | Tags;
 
 /** Values in the order of the fields that were asked for. */
 export type Row = readonly Value[];
 
-/** Columns of floats: a whole number in them is written `2.0`, as databases and scripts know it. */
-export const floatFields: ReadonlySet<TaskField> = new Set(["cores_max", "memory_max"]);
+/** Whether a whole number in the column is written `2.0`, as databases and scripts know it. */
+export function holdsFloats(field: TaskField): boolean {
+  const kind = kindOf(field);
+  return kind === "float" || kind === "size";
+}
 
 export function isTags(value: Value): value is Tags {
   return typeof value === "object" && value !== null;

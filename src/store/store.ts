@@ -6,7 +6,8 @@
  * Invariants: a task is claimed by at most one server at a time; an outcome is recorded at most once per row; a row that
  * has ended (completion_time set) is never changed by claim, commit or revert.
  */
-import type { ClaimedTask, NewTask, Submission, TaskField, Tags } from "../task/task.ts";
+import type { TaskField } from "../task/field.ts";
+import type { ClaimedTask, NewTask, Submission, Tags } from "../task/task.ts";
 import type { Condition } from "../task/filter.ts";
 
 /** Which tasks a run may schedule (DESIGN 4.5): its own submission, or everything that no live server reserves or holds. */

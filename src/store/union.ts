@@ -4,7 +4,8 @@
  * and without a small limit holds all of them open.
  */
 import type { RecordQuery, Records, Selection } from "./store.ts";
-import type { TaskField, Tags } from "../task/task.ts";
+import type { TaskField } from "../task/field.ts";
+import type { Tags } from "../task/task.ts";
 
 export interface OpenPart extends Records {
   close(): Promise<void>;

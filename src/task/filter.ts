@@ -18,8 +18,8 @@ import { parseId } from "../base/ids.ts";
 import { parseSeconds, parseSize } from "../base/units.ts";
 import { coerce } from "./coerce.ts";
 import { describeBadTag, whyNoKey } from "./tag.ts";
-import { taskFields } from "./task.ts";
-import type { TagValue, TaskField } from "./task.ts";
+import { type FieldKind, kindOf, type TaskField, taskFields } from "./field.ts";
+import type { TagValue } from "./task.ts";
 
 export type Operator = "==" | "!=" | ">" | ">=" | "<" | "<=" | "~";
 
@@ -28,31 +28,25 @@ export type Condition =
   | { readonly kind: "tagKey"; readonly key: string }
   | { readonly kind: "tagValue"; readonly key: string; readonly value: TagValue };
 
-type FieldType = "text" | "id" | "time" | "number" | "size" | "seconds" | "boolean";
+/** What the value of a condition may look like. Times compare as they are written. */
+type ValueType = "text" | "id" | "time" | "number" | "size" | "seconds" | "boolean";
 
-/** Fields that are not here are text. Times compare as they are written. */
-const fieldTypes: Partial<Readonly<Record<TaskField, FieldType>>> = {
+const valueTypes: Readonly<Record<FieldKind, ValueType>> = {
+  text: "text",
+  host: "text",
   id: "id",
-  group: "number",
-  submit_id: "id",
-  submit_time: "time",
-  cores: "number",
-  memory: "size",
-  cores_max: "number",
-  memory_max: "size",
-  timeout: "seconds",
-  server_id: "id",
-  schedule_time: "time",
-  client_id: "id",
-  start_time: "time",
-  completion_time: "time",
-  exit_status: "number",
-  attempt: "number",
-  retried: "boolean",
-  waited: "seconds",
-  duration: "seconds",
-  previous_id: "id",
-  next_id: "id",
+  time: "time",
+  whole: "number",
+  count: "number",
+  status: "number",
+  float: "number",
+  bytes: "size",
+  size: "size",
+  seconds: "seconds",
+  span: "seconds",
+  boolean: "boolean",
+  // Refused before a value is read.
+  tags: "text",
 };
 
 /** Longer ones first. */
@@ -105,7 +99,7 @@ function expectOperator(text: string, at: number): readonly [operator: Operator,
 }
 
 function expectValue(text: string, field: TaskField, operator: Operator, word: string): TagValue {
-  const type = fieldTypes[field] ?? "text";
+  const type = valueTypes[kindOf(field)];
   const value = coerce(word);
   if (operator === "~") {
     if (value === null || !searched.includes(type))
@@ -134,9 +128,9 @@ function expectValue(text: string, field: TaskField, operator: Operator, word: s
 }
 
 /** What regular expressions look through. */
-const searched: readonly FieldType[] = ["text", "id", "time"];
+const searched: readonly ValueType[] = ["text", "id", "time"];
 
-const valueHints: Readonly<Record<Exclude<FieldType, "text">, string>> = {
+const valueHints: Readonly<Record<Exclude<ValueType, "text">, string>> = {
   id: "a whole UUID; ~ finds a part of one",
   time: "a time as in '2026-11-22 07:40:58', or the beginning of one",
   number: "a number",

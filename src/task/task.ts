@@ -75,39 +75,3 @@ export const sentinel = { cancelled: -1, templateFailed: -2, insufficientResourc
 export function isFailure(status: number): boolean {
   return status !== 0 && status !== sentinel.cancelled;
 }
-
-/** The columns of table `task`, in their fixed order: `hs list --fields`, JSON, CSV, and the physical table. */
-export const taskFields = [
-  "id",
-  "group",
-  "args",
-  "submit_id",
-  "submit_time",
-  "submit_host",
-  "cores",
-  "memory",
-  "cores_max",
-  "memory_max",
-  "timeout",
-  "server_id",
-  "server_host",
-  "schedule_time",
-  "client_id",
-  "client_host",
-  "command",
-  "start_time",
-  "completion_time",
-  "exit_status",
-  "outpath",
-  "errpath",
-  "csvpath",
-  "attempt",
-  "retried",
-  "waited",
-  "duration",
-  "previous_id",
-  "next_id",
-  "tag",
-] as const;
-
-export type TaskField = (typeof taskFields)[number];

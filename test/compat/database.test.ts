@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { systemClock } from "../../src/base/clock.ts";
 import { newId } from "../../src/base/ids.ts";
 import { openSqlite, type SqliteStore } from "../../src/store/sqlite/sqlite.ts";
-import { taskFields } from "../../src/task/task.ts";
+import { taskFields } from "../../src/task/field.ts";
 import { claimed, completion, makeCommit, makeTask, request } from "../conformance/store.ts";
 
 const fixtures = join(import.meta.dir, "reference-2.8.2");

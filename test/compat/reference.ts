@@ -6,8 +6,8 @@ import { Database } from "bun:sqlite";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Row, Value } from "../../src/cli/value.ts";
-import { taskFields } from "../../src/task/task.ts";
-import type { TaskField, Tags } from "../../src/task/task.ts";
+import { type TaskField, taskFields } from "../../src/task/field.ts";
+import type { Tags } from "../../src/task/task.ts";
 
 const folder = join(import.meta.dir, "reference-2.8.2");
 

@@ -12,7 +12,7 @@ import { postgresRecords } from "../../src/store/postgres/records.ts";
 import { prepareTables } from "../../src/store/postgres/schema.ts";
 import { openSqliteEdits } from "../../src/store/sqlite/edits.ts";
 import { displayTime, formatTime } from "../../src/store/times.ts";
-import { taskFields } from "../../src/task/task.ts";
+import { taskFields } from "../../src/task/field.ts";
 import { type Postgres, startPostgres } from "../systems/postgres.ts";
 import { type HistoryRow, type OpenedHistory, timeFields } from "./history.ts";
 

@@ -3,7 +3,8 @@
  * database.
  */
 import { type Condition, type Operator, parseCondition, parseTagFilter } from "../../src/task/filter.ts";
-import { taskFields, type Tags, type TagValue, type TaskField } from "../../src/task/task.ts";
+import { type TaskField, taskFields } from "../../src/task/field.ts";
+import type { Tags, TagValue } from "../../src/task/task.ts";
 import type { Change, Edits, RecordQuery, Records, Selection } from "../../src/store/store.ts";
 import { formatTime } from "../../src/store/times.ts";
 

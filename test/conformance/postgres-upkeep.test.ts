@@ -8,7 +8,8 @@ import { postgresRecords, recordsOf } from "../../src/store/postgres/records.ts"
 import { prepareTables } from "../../src/store/postgres/schema.ts";
 import { postgresUpkeep } from "../../src/store/postgres/upkeep.ts";
 import { parseCondition, parseTagFilter } from "../../src/task/filter.ts";
-import type { Tags, TaskField } from "../../src/task/task.ts";
+import type { TaskField } from "../../src/task/field.ts";
+import type { Tags } from "../../src/task/task.ts";
 import { noPostgres } from "../systems/postgres.ts";
 import { needs, until } from "../e2e/harness.ts";
 import { type PostgresHistories, startPostgresHistories } from "./histories.ts";

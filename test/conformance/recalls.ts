@@ -6,7 +6,8 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { newId } from "../../src/base/ids.ts";
 import type { EditStore } from "../../src/store/open.ts";
 import type { ChangeReport, Recall, Store } from "../../src/store/store.ts";
-import type { NewTask, TaskField } from "../../src/task/task.ts";
+import type { TaskField } from "../../src/task/field.ts";
+import type { NewTask } from "../../src/task/task.ts";
 import { adoption } from "./adoption.ts";
 import { change } from "./history.ts";
 import {

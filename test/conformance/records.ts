@@ -4,7 +4,8 @@
  */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { parseCondition, parseTagFilter } from "../../src/task/filter.ts";
-import { taskFields, type Tags, type TaskField } from "../../src/task/task.ts";
+import { type TaskField, taskFields } from "../../src/task/field.ts";
+import type { Tags } from "../../src/task/task.ts";
 import type { Change, Selection } from "../../src/store/store.ts";
 import {
   allShown,

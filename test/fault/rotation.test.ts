@@ -11,7 +11,7 @@ import { openSqlite } from "../../src/store/sqlite/sqlite.ts";
 import { openSqliteHistory } from "../../src/store/sqlite/partitions.ts";
 import { openSqliteUpkeep } from "../../src/store/sqlite/upkeep.ts";
 import type { Selection } from "../../src/store/store.ts";
-import type { TaskField } from "../../src/task/task.ts";
+import type { TaskField } from "../../src/task/field.ts";
 import { makeTasks } from "../conformance/store.ts";
 import { inFile } from "../e2e/tables.ts";
 

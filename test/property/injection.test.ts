@@ -14,7 +14,8 @@ import type { Output } from "../../src/cli/output.ts";
 import type { EditStore } from "../../src/store/open.ts";
 import { channelOf } from "../../src/store/postgres/postgres.ts";
 import { type Condition, parseCondition, parseTagFilter } from "../../src/task/filter.ts";
-import { taskFields, type TaskField, type TagValue } from "../../src/task/task.ts";
+import { type TaskField, taskFields } from "../../src/task/field.ts";
+import type { TagValue } from "../../src/task/task.ts";
 import { openSqliteHistory, type PostgresHistories, startPostgresHistories } from "../conformance/histories.ts";
 import {
   allShown,

@@ -6,15 +6,14 @@
  *
  * Rows are locked in the order of their ids, as others do who lock several.
  */
+import { clearedFields } from "../../task/field.ts";
 import type { Commit, Completion } from "../store.ts";
 import { instantText, type PostgresConnection, type Query } from "./connection.ts";
 import type { Attempt } from "./doubts.ts";
 import { type Holder, insertRows, insertValues, storable } from "./row.ts";
 
-/** Clears what a dispatch and an outcome write; attempt, links and tags stay. */
-export const clear = `server_id = null, server_host = null, schedule_time = null, client_id = null, client_host = null, command = null,
-  start_time = null, completion_time = null, exit_status = null, outpath = null, errpath = null, csvpath = null, cores_max = null,
-  memory_max = null, waited = null, duration = null`;
+/** Takes back what a dispatch and an outcome write; attempt, links and tags stay. */
+export const clear = clearedFields.map((field) => `${field} = null`).join(", ");
 
 const columns = [
   ["id", "uuid"],

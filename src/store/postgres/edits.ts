@@ -6,13 +6,12 @@
 import { argumentError, TransientError } from "../../base/errors.ts";
 import { parseId } from "../../base/ids.ts";
 import type { Condition } from "../../task/filter.ts";
-import type { TaskField } from "../../task/task.ts";
+import { clearedFields, comparisonOf, type TaskField } from "../../task/field.ts";
 import type { Change, ChangeReport, Edits, Recall, Selection } from "../store.ts";
-import { clear } from "./commits.ts";
 import { instantText, type PostgresConnection, type Query, type Row } from "./connection.ts";
 import { channelOf } from "./postgres.ts";
 import { recordsOf } from "./records.ts";
-import { type Bind, column, kindOf, whereOf } from "./where.ts";
+import { type Bind, column, whereOf } from "./where.ts";
 
 /** Rows of one transaction: 50 ms. */
 const chunk = 2000;
@@ -93,7 +92,7 @@ async function edit(
   ids: readonly string[],
   conditions: readonly Condition[],
   change: Change,
-  sets: readonly Assignment[],
+  sets: readonly ColumnValue[],
 ): Promise<ChangeReport> {
   const locked = await lock(query, ids, conditions, change);
   if (locked.length === 0) return { changed: 0, held: 0 };
@@ -130,7 +129,12 @@ async function lock(
   return rows.filter((row) => tests.every((test, i) => test.passes(row[i + 1] ?? null))).map(([id]) => String(id));
 }
 
-async function write(query: Query, ids: readonly string[], change: Change, sets: readonly Assignment[]): Promise<void> {
+async function write(
+  query: Query,
+  ids: readonly string[],
+  change: Change,
+  sets: readonly ColumnValue[],
+): Promise<void> {
   const { action, tags, removedTags } = change;
   if (action === "delete") {
     await query("delete from task where id = any ($1::uuid[])", [ids]);
@@ -139,7 +143,7 @@ async function write(query: Query, ids: readonly string[], change: Change, sets:
   const values: unknown[] = [ids];
   const bind: Bind = (value) => `$${values.push(value)}`;
   const assigned = new Map<string, string>();
-  if (action === "revert") for (const each of cleared) assigned.set(each, "null");
+  if (action === "revert") for (const each of cleared) assigned.set(column(each), "null");
   for (const { field, type, value } of sets)
     assigned.set(column(field), value === null ? "null" : `${bind(value)}::${type}`);
   if (isTagged(change)) {
@@ -156,9 +160,7 @@ async function write(query: Query, ids: readonly string[], change: Change, sets:
 }
 
 /** What a dispatch and an outcome write, and the link to a next attempt. */
-const cleared: readonly string[] = [...clear.matchAll(/(\w+) = null/g)]
-  .map(([, name]) => `"${name}"`)
-  .concat('"next_id"');
+const cleared: readonly TaskField[] = [...clearedFields, "next_id"];
 
 const isLink = (condition: Condition): boolean => condition.kind === "field" && condition.field === "previous_id";
 
@@ -174,7 +176,7 @@ function recallOf(change: Change): Recall["kind"] | null {
   return isTagged(change) || ofInterest.some((field) => fields.has(field)) ? "changed" : null;
 }
 
-interface Assignment {
+interface ColumnValue {
   readonly field: TaskField;
   readonly type: string;
   readonly value: unknown;
@@ -193,7 +195,7 @@ async function columnsIn(query: Query): Promise<Columns> {
 }
 
 /** Columns and their new values, tags and what `cleared` says aside. Throws UserError for what a column cannot hold. */
-function setsOf({ action, fields }: Change, at: number, columns: Columns): readonly Assignment[] {
+function setsOf({ action, fields }: Change, at: number, columns: Columns): readonly ColumnValue[] {
   const values = new Map<TaskField, string | number | boolean | null>();
   if (action === "cancel") {
     values.set("schedule_time", at);
@@ -225,7 +227,7 @@ function cellOf(field: TaskField, type: string, value: string | number | boolean
       throw argumentError(`${field} takes numbers up to ${limit - 1} in this database, not '${String(value)}'`);
     return number;
   }
-  switch (kindOf(field)) {
+  switch (comparisonOf(field)) {
     case "number":
       if (!Number.isFinite(Number(value))) throw argumentError(`${field} takes numbers, not '${String(value)}'`);
       return Number(value);
@@ -233,7 +235,7 @@ function cellOf(field: TaskField, type: string, value: string | number | boolean
       return Boolean(value);
     case "time":
       return typeof value === "number" ? instantText(value) : value;
-    case "uuid": {
+    case "id": {
       const id = parseId(String(value));
       if (id === null)
         throw argumentError(

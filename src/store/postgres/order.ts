@@ -3,11 +3,11 @@
  * moves meanwhile comes once, and one cursor is enough for any number of partitions. Does not know what is done with rows.
  */
 import type { Condition } from "../../task/filter.ts";
-import type { TaskField } from "../../task/task.ts";
+import { comparisonOf, type TaskField } from "../../task/field.ts";
 import type { Selection } from "../store.ts";
 import { otherPartition } from "./survey.ts";
 import { beyond, type Columns, columnsOf, type Place, type Statement, statementOf } from "./walk.ts";
-import { column, kindOf, whereOf } from "./where.ts";
+import { column, whereOf } from "./where.ts";
 
 export interface Shape extends Columns {
   readonly conditions: readonly Condition[];
@@ -15,7 +15,7 @@ export interface Shape extends Columns {
 
 /** Text in the order of its bytes, whatever the database sorts by. */
 function orderOf(field: TaskField): string {
-  return kindOf(field) === "text" ? `${column(field)} collate "C"` : column(field);
+  return comparisonOf(field) === "text" ? `${column(field)} collate "C"` : column(field);
 }
 
 const directionOf = ({ descending }: Selection): string => (descending ? "desc nulls last" : "asc nulls first");

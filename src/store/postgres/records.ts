@@ -8,7 +8,8 @@
  * and only looked at) is sorted as a whole.
  */
 import type { Condition } from "../../task/filter.ts";
-import { type TaskField, taskFields, type Tags } from "../../task/task.ts";
+import { comparisonOf, type TaskField, taskFields } from "../../task/field.ts";
+import type { Tags } from "../../task/task.ts";
 import { parseId } from "../../base/ids.ts";
 import type { RecordQuery, Records, Selection, TaskRecord } from "../store.ts";
 import { readTags } from "../tags.ts";
@@ -29,18 +30,7 @@ import {
   type Statement,
   statementOf,
 } from "./walk.ts";
-import {
-  hasHash,
-  holdsFor,
-  holdsForPlain,
-  isStatus,
-  isTag,
-  kindOf,
-  tagTest,
-  type Test,
-  whereOf,
-  type Where,
-} from "./where.ts";
+import { hasHash, holdsFor, holdsForPlain, isStatus, isTag, tagTest, type Test, whereOf, type Where } from "./where.ts";
 
 type Value = string | number | boolean | null | Tags;
 
@@ -485,10 +475,10 @@ function once<T>(work: () => Promise<T>): () => Promise<T> {
 }
 
 function displayOf(field: TaskField): (cell: unknown) => Value {
-  switch (kindOf(field)) {
+  switch (comparisonOf(field)) {
     case "time":
       return (cell) => (cell === null ? null : displayTime(String(cell)));
-    case "tag":
+    case "tags":
       return displayTags;
     default:
       return (cell) => cell as Value;

@@ -6,7 +6,7 @@
  * To change it: add, never alter. A new table or index goes into `additions`, by name.
  */
 import { runtimeError } from "../../base/errors.ts";
-import { taskFields } from "../../task/task.ts";
+import { requiredFields } from "../../task/field.ts";
 import type { PostgresConnection, Query } from "./connection.ts";
 import { databaseError } from "./failure.ts";
 import { type Survey, survey } from "./survey.ts";
@@ -238,7 +238,7 @@ async function present(query: Query): Promise<Set<string>> {
 /** Whether there is a table of tasks; throws UserError for one that is not ours. */
 function isTaskTable({ columns }: Survey, place: string): boolean {
   if (columns === null) return false;
-  const missing = taskFields.find((name) => !columns.has(name));
+  const missing = requiredFields.find((name) => !columns.has(name));
   if (missing === undefined) return true;
   throw databaseError(
     `'${place}' belongs to another program (its table task has no column ${missing}) - set database.schema or database.database to another`,

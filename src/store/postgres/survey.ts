@@ -1,5 +1,5 @@
 /* What stands in a database that is only looked at: asked in one question, as each takes a millisecond. */
-import { taskFields } from "../../task/task.ts";
+import { requiredFields } from "../../task/field.ts";
 import type { Query, Row } from "./connection.ts";
 import type { Bind } from "./where.ts";
 
@@ -34,7 +34,7 @@ export function surveyOf(answer: readonly Row[]): Survey {
   }));
   const main = found.find(({ name }) => name === "task");
   const partitions = found.filter(
-    ({ name, columns }) => name !== "task" && taskFields.every((each) => columns.has(each)),
+    ({ name, columns }) => name !== "task" && requiredFields.every((each) => columns.has(each)),
   );
   return {
     columns: main?.columns ?? null,
@@ -50,14 +50,14 @@ export async function survey(query: Query): Promise<Survey> {
 
 /** `fields`: how the statement names the fields of a task. */
 const hasFields = (fields: string): string => `(select count(*) from pg_attribute
-  where attrelid = pg_class.oid and attnum > 0 and not attisdropped and attname = any (${fields}::text[])) = ${taskFields.length}`;
+  where attrelid = pg_class.oid and attnum > 0 and not attisdropped and attname = any (${fields}::text[])) = ${requiredFields.length}`;
 
 /** As `partitions` of a survey, for who asks again and again. */
 export async function partitionsOf(query: Query): Promise<readonly string[]> {
   const rows = await query(
     `select relname from pg_class where relnamespace = ${schemaId} and ${isPartition} and ${hasFields("$1")}
      order by substr(relname, 6)::int`,
-    [taskFields],
+    [requiredFields],
   );
   return rows.map(([name]) => String(name));
 }
@@ -65,7 +65,7 @@ export async function partitionsOf(query: Query): Promise<readonly string[]> {
 /** A query that finds a partition beside those that are known. */
 export function otherPartition(known: readonly string[], bind: Bind): string {
   return `select 1 from pg_class where relnamespace = ${schemaId} and ${isPartition}
-    and relname <> all (${bind(known)}::text[]) and ${hasFields(bind(taskFields))}`;
+    and relname <> all (${bind(known)}::text[]) and ${hasFields(bind(requiredFields))}`;
 }
 
 const numberOf = (partition: string): number => Number(partition.slice("task_".length));

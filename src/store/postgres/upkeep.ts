@@ -7,7 +7,7 @@
  * on meanwhile: nobody but `hs update` waits for rows of tasks that have ended. Does not know who else uses the database.
  */
 import { argumentError } from "../../base/errors.ts";
-import { taskFields } from "../../task/task.ts";
+import { taskFields } from "../../task/field.ts";
 import type { Upkeep } from "../store.ts";
 import { type PostgresConnection, type Query, quoteIdentifier } from "./connection.ts";
 import { databaseError } from "./failure.ts";

@@ -3,9 +3,9 @@
  * how parts of the table, each with an index of its own in that order, become one. Knows nothing of who walks, or of what is done with rows.
  */
 import type { Condition } from "../../task/filter.ts";
-import type { TaskField } from "../../task/task.ts";
+import { comparisonOf, type TaskField } from "../../task/field.ts";
 import { instantText, type Row } from "./connection.ts";
-import { type Bind, column, hasHash, kindOf, whereOf } from "./where.ts";
+import { type Bind, column, hasHash, whereOf } from "./where.ts";
 
 /** Where a walk goes on: after this row, in its direction. */
 export interface Place {
@@ -117,7 +117,7 @@ export function columnsOf({ fields, tested }: Columns): string {
 
 /** A column to be shown. Times as text: to read it as a number and to write that again takes a third of all the time that a row takes. */
 export function shownColumn(field: TaskField): string {
-  return kindOf(field) === "time" ? `${column(field)}::text` : column(field);
+  return comparisonOf(field) === "time" ? `${column(field)}::text` : column(field);
 }
 
 export function placeOf(row: Row): Place {

@@ -6,7 +6,8 @@
 import { argumentError } from "../../base/errors.ts";
 import { parseId } from "../../base/ids.ts";
 import type { Condition, Operator } from "../../task/filter.ts";
-import type { TagValue, TaskField } from "../../task/task.ts";
+import { comparisonOf, type TaskField } from "../../task/field.ts";
+import type { TagValue } from "../../task/task.ts";
 import { formatTime, momentOf } from "../times.ts";
 import { instantText } from "./connection.ts";
 import { statusClasses, tagHash, unusualTag } from "./schema.ts";
@@ -33,52 +34,13 @@ export interface Where {
 /** Takes a value, answers how the statement names it. */
 export type Bind = (value: unknown) => string;
 
-export type FieldKind = "text" | "uuid" | "number" | "time" | "boolean" | "tag";
-
-const kinds: Readonly<Record<TaskField, FieldKind>> = {
-  id: "uuid",
-  group: "number",
-  args: "text",
-  submit_id: "uuid",
-  submit_time: "time",
-  submit_host: "text",
-  cores: "number",
-  memory: "number",
-  cores_max: "number",
-  memory_max: "number",
-  timeout: "number",
-  server_id: "uuid",
-  server_host: "text",
-  schedule_time: "time",
-  client_id: "uuid",
-  client_host: "text",
-  command: "text",
-  start_time: "time",
-  completion_time: "time",
-  exit_status: "number",
-  outpath: "text",
-  errpath: "text",
-  csvpath: "text",
-  attempt: "number",
-  retried: "boolean",
-  waited: "number",
-  duration: "number",
-  previous_id: "uuid",
-  next_id: "uuid",
-  tag: "tag",
-};
-
-export function kindOf(field: TaskField): FieldKind {
-  return kinds[field];
-}
-
 export function column(field: TaskField): string {
   return `"${field}"`;
 }
 
 const never = "false";
 const sqlOperator = { "==": "=", "!=": "<>", ">": ">", ">=": ">=", "<": "<", "<=": "<=" } as const;
-type Comparison = Exclude<Operator, "~">;
+type Sign = Exclude<Operator, "~">;
 type FieldCondition = Extract<Condition, { kind: "field" }>;
 export type TagCondition = Exclude<Condition, FieldCondition>;
 
@@ -147,20 +109,20 @@ function classesOf(conditions: readonly Condition[]): StatusClass[] {
 }
 
 /** A null field matches nothing but `== null`. */
-function compare({ field, value }: FieldCondition, operator: Comparison, bind: Bind): string {
+function compare({ field, value }: FieldCondition, operator: Sign, bind: Bind): string {
   const name = column(field);
   if (value === null) {
     if (operator === "==") return `${name} is null`;
     return operator === "!=" ? `${name} is not null` : never;
   }
-  switch (kindOf(field)) {
+  switch (comparisonOf(field)) {
     case "number":
       return compareNumber(name, operator, value, bind);
     case "boolean":
       return compareNumber(`${name}::int`, operator, value, bind);
     case "time":
       return compareTime(name, operator, String(value), bind);
-    case "uuid":
+    case "id":
       return compareId(name, operator, String(value), bind);
     default:
       return compareText(name, operator, String(value), bind);
@@ -168,13 +130,13 @@ function compare({ field, value }: FieldCondition, operator: Comparison, bind: B
 }
 
 /** For what equals no row: all rows are different from it, and neither above nor below. */
-function unlike(name: string, operator: Comparison): string {
+function unlike(name: string, operator: Sign): string {
   return operator === "!=" ? `${name} is not null` : never;
 }
 
 const largestInt = 2 ** 31 - 1;
 
-function compareNumber(name: string, operator: Comparison, value: TagValue, bind: Bind): string {
+function compareNumber(name: string, operator: Sign, value: TagValue, bind: Bind): string {
   const number = typeof value === "boolean" ? Number(value) : value;
   // Numbers and texts have no order among each other.
   if (typeof number !== "number" || !Number.isFinite(number)) return unlike(name, operator);
@@ -183,7 +145,7 @@ function compareNumber(name: string, operator: Comparison, value: TagValue, bind
 }
 
 /** In the order of bytes, whatever the database sorts by. */
-function compareText(name: string, operator: Comparison, text: string, bind: Bind): string {
+function compareText(name: string, operator: Sign, text: string, bind: Bind): string {
   if (operator === "==" || operator === "!=") {
     if (text.includes("\0")) return unlike(name, operator);
     return `${name} ${sqlOperator[operator]} ${bind(text)}::text`;
@@ -195,7 +157,7 @@ function compareText(name: string, operator: Comparison, text: string, bind: Bin
   return `${name} collate "C" ${sign} ${bind(bound)}::text`;
 }
 
-function compareId(name: string, operator: Comparison, text: string, bind: Bind): string {
+function compareId(name: string, operator: Sign, text: string, bind: Bind): string {
   if (operator === "==" || operator === "!=") {
     if (parseId(text) !== text) return unlike(name, operator);
     return `${name} ${sqlOperator[operator]} ${bind(text)}::uuid`;
@@ -204,7 +166,7 @@ function compareId(name: string, operator: Comparison, text: string, bind: Bind)
 }
 
 /** Times compare as their text in the local zone, `YYYY-MM-DD HH:MM:SS.ffffff`, or as the moment where the text has an offset. */
-function compareTime(name: string, operator: Comparison, text: string, bind: Bind): string {
+function compareTime(name: string, operator: Sign, text: string, bind: Bind): string {
   const moment = momentOf(text);
   // The first microsecond whose text is not below, and the first whose text is above.
   const [from, after] = moment === null ? [firstFrom(text, false), firstFrom(text, true)] : [moment, moment + 1];
@@ -276,11 +238,11 @@ export function hasHash(hash: string): string {
 }
 
 function matcher({ field, value }: FieldCondition): Test {
-  const kind = kindOf(field);
-  if (kind === "number" || kind === "boolean")
-    throw argumentError(`'~' needs a text field, and '${field}' is a ${kind} (use == or <)`);
+  const comparison = comparisonOf(field);
+  if (comparison === "number" || comparison === "boolean")
+    throw argumentError(`'~' needs a text field, and '${field}' is a ${comparison} (use == or <)`);
   const pattern = patternOf(field, value);
-  const text = kind === "time" ? (cell: unknown) => formatTime(Number(cell)) : String;
+  const text = comparison === "time" ? (cell: unknown) => formatTime(Number(cell)) : String;
   return { field, passes: (cell) => cell !== null && pattern.test(text(cell)) };
 }
 

@@ -2,6 +2,7 @@
  * What becomes of tasks, in SQL: inserted, assigned, completed (with a next attempt), given back. Every statement guards itself: a row that
  * has ended is not touched. To be called inside a transaction.
  */
+import { clearedFields } from "../../task/field.ts";
 import type { NewTask } from "../../task/task.ts";
 import type { Connection } from "./connection.ts";
 import { type Cell, type HeldRows, insertColumns, insertWidth, putNewTask } from "./row.ts";
@@ -21,10 +22,8 @@ export interface Commits {
 /** Rows of one insert statement: 290,000 rows a second, with one row a statement 240,000 (all indices, transactions of 4,096). */
 const insertBatch = 16;
 
-/** Clears what a dispatch and an outcome write; attempt, links and tags stay. */
-const clear = `server_id = null, server_host = null, schedule_time = null, client_id = null, client_host = null, command = null,
-  start_time = null, completion_time = null, exit_status = null, outpath = null, errpath = null, csvpath = null, cores_max = null,
-  memory_max = null, waited = null, duration = null`;
+/** Takes back what a dispatch and an outcome write; attempt, links and tags stay. */
+const clear = clearedFields.map((field) => `${field} = null`).join(", ");
 
 /** What ended or is given back leaves `held`. */
 export function prepareCommits(db: Connection, held: HeldRows): Commits {

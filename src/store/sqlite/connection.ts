@@ -6,9 +6,10 @@ import { Database, type Statement } from "bun:sqlite";
 import { existsSync, mkdirSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { configurationError, FatalError } from "../../base/errors.ts";
+import { requiredFields } from "../../task/field.ts";
 import { databaseError, isReadOnly, openFailure, runFailure } from "./failure.ts";
 import { isLocalFileSystem } from "./filesystem.ts";
-import { additions, requiredColumns, taskTable } from "./schema.ts";
+import { additions, taskTable } from "./schema.ts";
 
 export interface ConnectionOptions {
   readonly file: string;
@@ -328,7 +329,7 @@ export function holdsTasks(file: string): boolean {
   try {
     db.run("pragma busy_timeout = 5000");
     const columns = taskColumns(db);
-    return requiredColumns.every((name) => columns.has(name));
+    return requiredFields.every((name) => columns.has(name));
   } finally {
     db.close();
   }
@@ -356,7 +357,7 @@ function checkTaskTable(db: Database, file: string): boolean {
     );
   }
   const columns = taskColumns(db);
-  const missing = requiredColumns.filter((name) => !columns.has(name));
+  const missing = requiredFields.filter((name) => !columns.has(name));
   if (missing.length === 0) return true;
   throw databaseError(
     `'${file}' belongs to another program (its table task has no column ${missing[0]}) - set database.file to another path`,

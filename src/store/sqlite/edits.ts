@@ -8,7 +8,7 @@
 import { systemClock } from "../../base/clock.ts";
 import { argumentError, TransientError } from "../../base/errors.ts";
 import type { Condition } from "../../task/filter.ts";
-import type { TaskField } from "../../task/task.ts";
+import { clearedFields, comparisonOf, type TaskField } from "../../task/field.ts";
 import { Connection } from "./connection.ts";
 import type { EditStore } from "../open.ts";
 import { prepareRecords, type SqliteRecords } from "./records.ts";
@@ -17,7 +17,7 @@ import type { SqliteOptions } from "./sqlite.ts";
 import type { Change, ChangeReport, Edits, Recall, Selection } from "../store.ts";
 import { editTags } from "../tags.ts";
 import { formatTime } from "../times.ts";
-import { column, kindOf, whereOf } from "./where.ts";
+import { column, whereOf } from "./where.ts";
 
 /** Rows of one transaction: 20 ms. */
 const chunk = 2000;
@@ -25,13 +25,6 @@ const chunk = 2000;
 const attempts = 6;
 /** What a server goes by; it need not know of other changes. */
 const ofInterest: readonly TaskField[] = ["args", "group", "cores", "memory", "timeout"];
-
-/** What a dispatch and an outcome write. */
-const resultFields: readonly TaskField[] = [
-  ...(["server_id", "server_host", "schedule_time", "client_id", "client_host", "command", "start_time"] as const),
-  ...(["completion_time", "exit_status", "outpath", "errpath", "csvpath", "cores_max", "memory_max"] as const),
-  ...(["waited", "duration"] as const),
-];
 
 /** For looking and changing. */
 export function openSqliteEdits(options: Omit<SqliteOptions, "clock">): EditStore {
@@ -209,12 +202,12 @@ function setsOf({ action, fields }: Change, at: number): ReadonlyMap<TaskField, 
     sets.set("exit_status", -1);
   }
   if (action === "revert") {
-    for (const field of resultFields) sets.set(field, null);
+    for (const field of clearedFields) sets.set(field, null);
     sets.set("retried", 0);
     sets.set("next_id", null);
   }
   for (const [field, value] of fields) {
-    const isTime = kindOf(field) === "time" && typeof value === "number";
+    const isTime = comparisonOf(field) === "time" && typeof value === "number";
     sets.set(field, isTime ? formatTime(value) : typeof value === "boolean" ? Number(value) : value);
   }
   return sets;

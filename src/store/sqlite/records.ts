@@ -4,7 +4,8 @@
  * SQLite may put on disk. Where a search begins is decided in route.ts; here it is walked.
  */
 import type { Condition } from "../../task/filter.ts";
-import { type TaskField, taskFields, type Tags } from "../../task/task.ts";
+import { comparisonOf, type TaskField, taskFields } from "../../task/field.ts";
+import type { Tags } from "../../task/task.ts";
 import { Connection } from "./connection.ts";
 import type { RecordStore } from "../open.ts";
 import { isTime, prepareRoutes, type Route, tagIndex, through, timeIndex } from "./route.ts";
@@ -14,7 +15,7 @@ import type { SqliteOptions } from "./sqlite.ts";
 import type { Records, Selection, TaskRecord } from "../store.ts";
 import { readTags } from "../tags.ts";
 import { displayTime } from "../times.ts";
-import { column, kindOf, type Where, whereOf } from "./where.ts";
+import { column, type Where, whereOf } from "./where.ts";
 
 type Value = string | number | boolean | null | Tags;
 type Row = readonly Cell[];
@@ -423,12 +424,12 @@ function* merge(ways: readonly Generator<Row>[]): Generator<Row> {
 
 /** From a cell as it is stored to the value that people see. */
 export function displayOf(field: TaskField): (cell: Cell) => Value {
-  switch (kindOf(field)) {
+  switch (comparisonOf(field)) {
     case "time":
       return (cell) => (typeof cell === "string" ? displayTime(cell) : cell);
     case "boolean":
       return (cell) => (typeof cell === "number" ? cell !== 0 : cell);
-    case "tag":
+    case "tags":
       return readTags;
     default:
       return (cell) => cell;

@@ -5,7 +5,6 @@
  * To change it: add, never alter. A new table or index goes into `additions`; a database gets what it lacks, by name, on the next opening.
  * A new column of `task` needs an `alter table ... add column` there too, and a default that old programs can live with.
  */
-import { taskFields } from "../../task/task.ts";
 
 export const taskTable = `create table task (
   id TEXT NOT NULL,
@@ -42,9 +41,6 @@ export const taskTable = `create table task (
   UNIQUE (previous_id),
   UNIQUE (next_id)
 )`;
-
-/** A file whose table `task` has all of these is one of ours, or of a program that ours stands in for. */
-export const requiredColumns: readonly string[] = taskFields;
 
 const clientTable = `create table if not exists client (
   id TEXT NOT NULL,

@@ -5,7 +5,8 @@
  */
 import { argumentError } from "../../base/errors.ts";
 import type { Condition } from "../../task/filter.ts";
-import type { TagValue, Tags, TaskField } from "../../task/task.ts";
+import { comparisonOf, type TaskField } from "../../task/field.ts";
+import type { TagValue, Tags } from "../../task/task.ts";
 import { readTags } from "../tags.ts";
 import { formatTime, momentOf } from "../times.ts";
 import type { Cell } from "./row.ts";
@@ -26,31 +27,6 @@ export interface Where {
 
 export type FieldCondition = Extract<Condition, { kind: "field" }>;
 export type TagCondition = Exclude<Condition, FieldCondition>;
-
-export type FieldKind = "text" | "number" | "time" | "boolean" | "tag";
-
-const kinds: Partial<Record<TaskField, FieldKind>> = {
-  group: "number",
-  submit_time: "time",
-  cores: "number",
-  memory: "number",
-  cores_max: "number",
-  memory_max: "number",
-  timeout: "number",
-  schedule_time: "time",
-  start_time: "time",
-  completion_time: "time",
-  exit_status: "number",
-  attempt: "number",
-  retried: "boolean",
-  waited: "number",
-  duration: "number",
-  tag: "tag",
-};
-
-export function kindOf(field: TaskField): FieldKind {
-  return kinds[field] ?? "text";
-}
 
 export function column(field: TaskField): string {
   return `"${field}"`;
@@ -105,18 +81,20 @@ function compare(field: TaskField, operator: keyof typeof sqlOperator, value: Ta
     if (operator === "==") return `${name} is null`;
     return operator === "!=" ? `${name} is not null` : never;
   }
-  const kind = kindOf(field);
-  if (kind === "number" || kind === "boolean") {
+  const comparison = comparisonOf(field);
+  if (comparison === "number" || comparison === "boolean") {
     // Numbers and texts have no order among each other.
     if (typeof value === "string" && operator !== "==" && operator !== "!=") return never;
     cells.push(typeof value === "boolean" ? Number(value) : value);
     return `${name} ${sqlOperator[operator]} ?`;
   }
-  const moment = kind === "time" ? momentOf(String(value)) : null;
+  const moment = comparison === "time" ? momentOf(String(value)) : null;
   const text = moment === null ? String(value) : formatTime(moment / 1000);
   cells.push(text);
-  // The plus takes the column's number affinity away, by which `2026` would be a number, and less than every text; an index is no use then.
-  return `${kind !== "text" && numberShape.test(text) ? "+" : ""}${name} ${sqlOperator[operator]} ?`;
+  const isText = comparison === "text" || comparison === "id";
+  // Columns of times and tags have the affinity of numbers: `2026` would be one, and less than every text. The plus takes it away, and the
+  // index with it.
+  return `${isText || !numberShape.test(text) ? "" : "+"}${name} ${sqlOperator[operator]} ?`;
 }
 
 /** Keys that a tag can have; anything else finds nothing, and must not become part of a JSON path. */
@@ -147,16 +125,13 @@ function matcher(field: TaskField, value: TagValue): Test["passes"] {
 }
 
 function patternOf(field: TaskField, value: TagValue): RegExp {
-  const kind = kindOf(field);
-  if (kind === "number" || kind === "boolean")
-    throw argumentError(`'~' needs a text field, and '${field}' is a ${kind} (use == or <)`);
+  const comparison = comparisonOf(field);
+  if (comparison === "number" || comparison === "boolean")
+    throw argumentError(`'~' needs a text field, and '${field}' is a ${comparison} (use == or <)`);
   if (value === null) throw argumentError(`'~' needs a regular expression after '${field}'`);
-  const source = String(value);
-  // Flags at the front, as many regular expression dialects have them.
-  const flags = /^\(\?([ims]+)\)/.exec(source);
   try {
-    return new RegExp(flags === null ? source : source.slice(flags[0].length), flags?.[1] ?? "");
+    return new RegExp(String(value));
   } catch {
-    throw argumentError(`bad regular expression for '${field}': '${source}'`);
+    throw argumentError(`bad regular expression for '${field}': '${String(value)}'`);
   }
 }

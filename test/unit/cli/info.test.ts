@@ -6,7 +6,7 @@ import { UserError } from "../../../src/base/errors.ts";
 import { parseFlags } from "../../../src/cli/flags.ts";
 import { command, info } from "../../../src/cli/info.ts";
 import type { Value } from "../../../src/cli/value.ts";
-import type { TaskField } from "../../../src/task/task.ts";
+import type { TaskField } from "../../../src/task/field.ts";
 import { capture } from "./capture.ts";
 import { collected, fakeRecords } from "./ports.ts";
 import { taskRecord } from "./rows.ts";

@@ -5,7 +5,7 @@ import type { Parsed } from "../../../src/cli/command.ts";
 import { parseFlags } from "../../../src/cli/flags.ts";
 import { command, list } from "../../../src/cli/list.ts";
 import type { RecordQuery } from "../../../src/store/store.ts";
-import { taskFields } from "../../../src/task/task.ts";
+import { taskFields } from "../../../src/task/field.ts";
 import { collected, fakeRecords } from "./ports.ts";
 import type { Task } from "./ports.ts";
 import { taskRecord } from "./rows.ts";

@@ -2,7 +2,7 @@
 import type { Output } from "../../../src/cli/output.ts";
 import { isTags, type Value } from "../../../src/cli/value.ts";
 import type { RecordQuery, Records, Selection } from "../../../src/store/store.ts";
-import type { TaskField } from "../../../src/task/task.ts";
+import type { TaskField } from "../../../src/task/field.ts";
 
 export type Task = Readonly<Record<TaskField, Value>>;
 

@@ -7,8 +7,7 @@ import type { Row } from "../../../src/cli/value.ts";
 import { themeOf } from "../../../src/cli/theme.ts";
 import { systemClock } from "../../../src/base/clock.ts";
 import type { Clock } from "../../../src/base/clock.ts";
-import { taskFields } from "../../../src/task/task.ts";
-import type { TaskField } from "../../../src/task/task.ts";
+import { type TaskField, taskFields } from "../../../src/task/field.ts";
 import { printed, referenceRows } from "../../compat/reference.ts";
 import { taskRow } from "./rows.ts";
 

@@ -1,7 +1,6 @@
 /* Rows for the tests of formats: a new task of which some fields are given. */
 import type { Row, Value } from "../../../src/cli/value.ts";
-import { taskFields } from "../../../src/task/task.ts";
-import type { TaskField } from "../../../src/task/task.ts";
+import { type TaskField, taskFields } from "../../../src/task/field.ts";
 
 const fresh: Readonly<Partial<Record<TaskField, Value>>> = {
   id: "0199b3f2-7c1e-7000-8000-000000000001",

@@ -10,7 +10,7 @@ import { command } from "../../../src/cli/submit.ts";
 import type { Config } from "../../../src/config/load.ts";
 import type { Loggers } from "../../../src/log/logger.ts";
 import { openRecords } from "../../../src/store/open.ts";
-import type { TaskField } from "../../../src/task/task.ts";
+import type { TaskField } from "../../../src/task/field.ts";
 import { makeLog } from "../../make.ts";
 
 interface Result {

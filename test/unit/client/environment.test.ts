@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { type EnvironmentOptions, inherited, taskEnvironment, timeText } from "../../../src/client/environment.ts";
-import { taskFields } from "../../../src/task/task.ts";
+import { taskFields } from "../../../src/task/field.ts";
 import { newAssignment, taskPlace } from "./tasks.ts";
 
 const options: EnvironmentOptions = {

@@ -1,7 +1,8 @@
 import { expect, test } from "bun:test";
 import type { RecordQuery, Records, Selection } from "../../../src/store/store.ts";
 import { type OpenPart, type Part, unionRecords } from "../../../src/store/union.ts";
-import type { TaskField, Tags } from "../../../src/task/task.ts";
+import type { TaskField } from "../../../src/task/field.ts";
+import type { Tags } from "../../../src/task/task.ts";
 
 type Value = string | number | boolean | null | Tags;
 type Task = Partial<Record<TaskField, Value>> & { readonly id: string };

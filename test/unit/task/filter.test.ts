@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { parseCondition, parseTagFilter } from "../../../src/task/filter.ts";
 import type { Operator } from "../../../src/task/filter.ts";
-import type { TagValue, TaskField } from "../../../src/task/task.ts";
+import type { TaskField } from "../../../src/task/field.ts";
+import type { TagValue } from "../../../src/task/task.ts";
 
 describe("a condition", () => {
   test.each<[string, TaskField, Operator, TagValue]>([

@@ -8,7 +8,7 @@ import type { EditStore } from "../../../../src/store/open.ts";
 import { openSqliteEdits } from "../../../../src/store/sqlite/edits.ts";
 import type { Change, Selection } from "../../../../src/store/store.ts";
 import { parseCondition } from "../../../../src/task/filter.ts";
-import type { TaskField } from "../../../../src/task/task.ts";
+import type { TaskField } from "../../../../src/task/field.ts";
 
 let folder: string;
 let db: Database;

@@ -1,14 +1,14 @@
 import { describe, expect, test } from "bun:test";
 import { UserError } from "../../../src/base/errors.ts";
-import { parseAssignment, requireTagKey } from "../../../src/task/assignment.ts";
+import { parseEdit, requireTagKey } from "../../../src/task/edit.ts";
 
 const valueOf = (word: string): unknown => {
-  const found = parseAssignment(word);
+  const found = parseEdit(word);
   return found.kind === "field" ? found.value : [found.key, found.value];
 };
 const refusal = (word: string): string => {
   try {
-    parseAssignment(word);
+    parseEdit(word);
   } catch (error) {
     if (error instanceof UserError && error.status === 2) return error.message;
     throw error;
@@ -111,8 +111,8 @@ describe("tags", () => {
   });
 
   test("of a reserved name are fields", () => {
-    expect(parseAssignment("group:2")).toEqual({ kind: "field", field: "group", value: 2 });
-    expect(parseAssignment("memory:1GB")).toEqual({ kind: "field", field: "memory", value: 2 ** 30 });
+    expect(parseEdit("group:2")).toEqual({ kind: "field", field: "group", value: 2 });
+    expect(parseEdit("memory:1GB")).toEqual({ kind: "field", field: "memory", value: 2 ** 30 });
   });
 
   test("that cannot be are refused", () => {

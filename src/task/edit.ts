@@ -13,69 +13,27 @@ import { parseId } from "../base/ids.ts";
 import { parseSeconds, parseSize } from "../base/units.ts";
 import { coerce } from "./coerce.ts";
 import { describeBadTag, largestNumber, parseTag, whyNoKey } from "./tag.ts";
-import { type TagValue, type TaskField, taskFields } from "./task.ts";
+import { type FieldKind, isNullable, kindOf, type TaskField, taskFields } from "./field.ts";
+import type { TagValue } from "./task.ts";
 
 /** Times are milliseconds since 1970. */
 export type FieldValue = string | number | boolean | null;
 
-export type Assignment =
+export type Edit =
   | { readonly kind: "field"; readonly field: TaskField; readonly value: FieldValue }
   | { readonly kind: "tag"; readonly key: string; readonly value: TagValue };
 
-type Type =
-  | "text"
-  | "uuid"
-  | "whole"
-  | "count"
-  | "status"
-  | "number"
-  | "bytes"
-  | "size"
-  | "seconds"
-  | "span"
-  | "boolean"
-  | "time";
+/** `id` and `tag` are refused before their values are looked at. */
+type EditedKind = Exclude<FieldKind, "tags">;
 
-const types: Readonly<Record<Exclude<TaskField, "id" | "tag">, Type>> = {
-  group: "whole",
-  args: "text",
-  submit_id: "uuid",
-  submit_time: "time",
-  submit_host: "text",
-  cores: "whole",
-  memory: "bytes",
-  cores_max: "number",
-  memory_max: "size",
-  timeout: "seconds",
-  server_id: "uuid",
-  server_host: "text",
-  schedule_time: "time",
-  client_id: "uuid",
-  client_host: "text",
-  command: "text",
-  start_time: "time",
-  completion_time: "time",
-  exit_status: "status",
-  outpath: "text",
-  errpath: "text",
-  csvpath: "text",
-  attempt: "count",
-  retried: "boolean",
-  waited: "span",
-  duration: "span",
-  previous_id: "uuid",
-  next_id: "uuid",
-};
-
-const needed: readonly TaskField[] = ["group", "args", "submit_id", "submit_time", "attempt", "retried"];
-
-const hints: Readonly<Record<Type, string>> = {
+const hints: Readonly<Record<EditedKind, string>> = {
   text: "a text",
-  uuid: "a UUID",
+  host: "a text",
+  id: "a UUID",
   whole: `a whole number from 0 to ${largestNumber}`,
   count: `a whole number from 1 to ${largestNumber}`,
   status: `a whole number of at most ${largestNumber}`,
-  number: "a number, 0 or more",
+  float: "a number, 0 or more",
   bytes: "bytes, or with a unit as in 512MB, less than 8192TB",
   size: "bytes, or with a unit as in 512MB, less than 8192TB",
   seconds: `whole seconds up to ${largestNumber}, or as in 90s, 10m, 2h, 1:30:00`,
@@ -84,7 +42,7 @@ const hints: Readonly<Record<Type, string>> = {
   time: "a time from 1970 on, as in '2026-11-22 07:40:58', or with an offset from UTC behind it",
 };
 
-export function parseAssignment(word: string): Assignment {
+export function parseEdit(word: string): Edit {
   const equals = word.indexOf("=");
   const name = (equals < 0 ? word : word.slice(0, equals)).trim();
   if (/^\w+\s*(?:[!<>]=?|~|==)/.test(word) && /^\w+/.exec(word)![0] !== word)
@@ -98,11 +56,11 @@ export function parseAssignment(word: string): Assignment {
 }
 
 /** A change of which the field is known: as `field=value`, but nothing in `text` is looked for. */
-export function parseFieldValue(name: string, text: string): Assignment {
+export function parseFieldValue(name: string, text: string): Edit {
   return { kind: "field", ...parseField(name.trim(), text.trim(), `${name}=${text}`) };
 }
 
-function parseTagWord(word: string): Assignment {
+function parseTagWord(word: string): Edit {
   const setting = parseTag(word);
   if ("reason" in setting) throw argumentError(describeBadTag(setting));
   if (setting.kind !== "tag") return { kind: "field", field: setting.kind, value: setting.value };
@@ -133,25 +91,27 @@ function parseField(
   const field = taskFields.find((each) => each === name);
   if (field === undefined) throw argumentError(`there is no field '${name}' (see: hs list --fields)`);
   if (field === "id") throw argumentError(`'${word}': the id of a task cannot be changed`);
-  if (field === "tag") throw argumentError(`'${word}': tags are set with KEY:VALUE, and removed with --remove-tag KEY`);
-  const value = coerce(text) === null ? null : valueOf(types[field], text);
-  if (value === undefined) throw argumentError(`'${text}' is no value for ${field} (${hints[types[field]]})`);
-  if (value === null && needed.includes(field)) throw argumentError(`'${word}': every task has a value for ${field}`);
+  const kind = kindOf(field);
+  if (kind === "tags") throw argumentError(`'${word}': tags are set with KEY:VALUE, and removed with --remove-tag KEY`);
+  const value = coerce(text) === null ? null : valueOf(kind, text);
+  if (value === undefined) throw argumentError(`'${text}' is no value for ${field} (${hints[kind]})`);
+  if (value === null && !isNullable(field)) throw argumentError(`'${word}': every task has a value for ${field}`);
   // As everywhere else 0 means none.
   const none = (field === "cores" || field === "memory" || field === "timeout") && value === 0;
   return { field, value: none ? null : value };
 }
 
 /** undefined: the text is none. */
-function valueOf(type: Type, text: string): FieldValue | undefined {
+function valueOf(kind: EditedKind, text: string): FieldValue | undefined {
   const value = coerce(text);
   const number = typeof value === "number" ? value : null;
   const within = (found: number | null, whole: boolean, most = Number.MAX_SAFE_INTEGER): number | undefined =>
     found === null || found < 0 || found > most || (whole && !Number.isInteger(found)) ? undefined : found;
-  switch (type) {
+  switch (kind) {
     case "text":
+    case "host":
       return text;
-    case "uuid":
+    case "id":
       return parseId(text) ?? undefined;
     case "whole":
       return within(number, true, largestNumber);
@@ -159,7 +119,7 @@ function valueOf(type: Type, text: string): FieldValue | undefined {
       return number === 0 ? undefined : within(number, true, largestNumber);
     case "status":
       return number !== null && Number.isInteger(number) && Math.abs(number) <= largestNumber ? number : undefined;
-    case "number":
+    case "float":
       return within(number, false);
     case "bytes":
       return within(number ?? parseSize(text), true);

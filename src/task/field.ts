@@ -1,0 +1,125 @@
+/*
+ * The columns of table `task`, told once: filters, changes by hand, both databases, and what is printed follow from this table. Knows no
+ * SQL, and no shape of a task: those are in task.ts.
+ *
+ * To add a column: add a line at the end, nullable and with `later: true`. Databases get the column when they are next opened for
+ * writing; until then, and in archived partitions, it reads as null. A column with the role `input` or `result` also needs a property
+ * of the same name in NewTask or Outcome (task.ts); from there on the type checker names every place that has to know it.
+ */
+
+/**
+ * What a column holds. It decides how values are parsed, compared, stored and shown.
+ *
+ * `whole`, `count`, `status` and `seconds` are whole numbers of 32 bits: from 0, from 1, of either sign, and a limit of time. `bytes` is a
+ * whole number of 53 bits. `float`, `size` (bytes) and `span` (seconds) may have a fraction. `time` is a moment, in microseconds.
+ */
+export type FieldKind =
+  | "text"
+  | "host"
+  | "id"
+  | "time"
+  | "whole"
+  | "count"
+  | "status"
+  | "seconds"
+  | "bytes"
+  | "float"
+  | "size"
+  | "span"
+  | "boolean"
+  | "tags";
+
+/** Who writes a column first: the submitter, a claim or a dispatch, an outcome, or a retry. */
+export type FieldRole = "input" | "dispatch" | "result" | "retry";
+
+interface Field {
+  readonly kind: FieldKind;
+  readonly role: FieldRole;
+  readonly nullable: boolean;
+  /** Came after version 2.8 of the schema, so a table of tasks may lack it. */
+  readonly later?: true;
+}
+
+const table = {
+  id: { kind: "id", role: "input", nullable: false },
+  group: { kind: "whole", role: "input", nullable: false },
+  args: { kind: "text", role: "input", nullable: false },
+  submit_id: { kind: "id", role: "input", nullable: false },
+  submit_time: { kind: "time", role: "input", nullable: false },
+  submit_host: { kind: "host", role: "input", nullable: true },
+  cores: { kind: "whole", role: "input", nullable: true },
+  memory: { kind: "bytes", role: "input", nullable: true },
+  cores_max: { kind: "float", role: "result", nullable: true },
+  memory_max: { kind: "size", role: "result", nullable: true },
+  timeout: { kind: "seconds", role: "input", nullable: true },
+  server_id: { kind: "id", role: "dispatch", nullable: true },
+  server_host: { kind: "host", role: "dispatch", nullable: true },
+  schedule_time: { kind: "time", role: "dispatch", nullable: true },
+  client_id: { kind: "id", role: "dispatch", nullable: true },
+  client_host: { kind: "host", role: "dispatch", nullable: true },
+  command: { kind: "text", role: "result", nullable: true },
+  start_time: { kind: "time", role: "result", nullable: true },
+  completion_time: { kind: "time", role: "result", nullable: true },
+  exit_status: { kind: "status", role: "result", nullable: true },
+  outpath: { kind: "text", role: "result", nullable: true },
+  errpath: { kind: "text", role: "result", nullable: true },
+  csvpath: { kind: "text", role: "result", nullable: true },
+  attempt: { kind: "count", role: "input", nullable: false },
+  retried: { kind: "boolean", role: "retry", nullable: false },
+  waited: { kind: "span", role: "result", nullable: true },
+  duration: { kind: "span", role: "result", nullable: true },
+  previous_id: { kind: "id", role: "input", nullable: true },
+  next_id: { kind: "id", role: "retry", nullable: true },
+  tag: { kind: "tags", role: "input", nullable: false },
+} as const satisfies Readonly<Record<string, Field>>;
+
+type Table = typeof table;
+export type TaskField = keyof Table;
+
+/** All columns in their fixed order: that of `hs list --fields`, of JSON, of CSV, and of a table of 2.8. */
+export const taskFields = Object.keys(table) as readonly TaskField[];
+
+const fieldOf = (name: TaskField): Field => table[name];
+
+/** What a task loses that is to be run again: all that its dispatch and its outcome have written. */
+export const clearedFields: readonly TaskField[] = taskFields.filter((name) =>
+  ["dispatch", "result"].includes(fieldOf(name).role),
+);
+
+/** Columns that every table of tasks has: those of version 2.8, for ever. One without them belongs to another program. */
+export const requiredFields: readonly TaskField[] = taskFields.filter((name) => fieldOf(name).later !== true);
+
+/** The column's kind. */
+export function kindOf(name: TaskField): FieldKind {
+  return fieldOf(name).kind;
+}
+
+/** Whether a task may have no value for it. */
+export function isNullable(name: TaskField): boolean {
+  return fieldOf(name).nullable;
+}
+
+/** How values of a kind compare, whatever they measure. */
+export type Comparison = "text" | "id" | "time" | "number" | "boolean" | "tags";
+
+const comparisons: Readonly<Record<FieldKind, Comparison>> = {
+  text: "text",
+  host: "text",
+  id: "id",
+  time: "time",
+  whole: "number",
+  count: "number",
+  status: "number",
+  seconds: "number",
+  bytes: "number",
+  float: "number",
+  size: "number",
+  span: "number",
+  boolean: "boolean",
+  tags: "tags",
+};
+
+/** How values of the column compare. */
+export function comparisonOf(name: TaskField): Comparison {
+  return comparisons[fieldOf(name).kind];
+}
