@@ -1,8 +1,8 @@
 /*
- * The server's end of `hs submit --queue`: tasks that come over the wire are stored, and answered when they are. The store's pace is the pace of
- * all: while it is busy nothing is answered, and a submitter stops at its window. Knows nothing of the schedule; the store tells that.
+ * The server's end of `hs submit --queue`: tasks that come over the wire are stored, and answered when they are. The store sets the pace: while it
+ * is busy nothing is answered, and a submitter stops at its window. The schedule is not known here; it hears of new tasks from the store.
  *
- * A server with a submission of its own (finite) takes the tasks into that one, so that they are among those it runs to the end.
+ * A server with a submission of its own (a finite run) takes the tasks into that one, so that they are among those it runs to the end.
  */
 import { messageOf } from "../base/errors.ts";
 import { parseId } from "../base/ids.ts";
@@ -20,14 +20,15 @@ export interface IntakeOptions {
   readonly serverId: string;
   readonly patience: Patience;
   readonly log: Logger;
-  /** The server is about to end and takes nothing more. */
+  /** Whether the server is about to end and takes nothing more. */
   readonly closing: () => boolean;
-  /** A submitter is there, and gone, for the schedule: called once each. */
+  /** Called once when the submitter is there. */
   readonly onOpen: () => void;
+  /** Called once when it is gone. */
   readonly onClose: () => void;
 }
 
-/** The door delivers what comes over the link, and its end. */
+/** What the owner of the connection tells of it. */
 export interface Intake {
   receive(message: Exclude<SubmitterMessage, { kind: "submitter" }>): void;
   closed(): void;
@@ -36,116 +37,156 @@ export interface Intake {
 /** Tasks in one transaction: some 15 ms; more would keep the server from its other duties. */
 const largestBatch = 4096;
 
+/** A submitter that is connected. */
+interface Submitter {
+  readonly link: Duplex<HostMessage, PeerMessage>;
+  readonly options: IntakeOptions;
+  /** The submission that its tasks go into. */
+  readonly submission: Submission;
+  /** For log lines. */
+  readonly name: string;
+  /** What has come and is not stored yet, in order. */
+  readonly waiting: (readonly NewTask[])[];
+  /** The store is at work for it: what comes meanwhile waits. */
+  storing: boolean;
+  /** It has sent all its tasks. */
+  complete: boolean;
+  /** Its connection has ended, or was ended: nothing more is said to it. */
+  over: boolean;
+  /** Tasks that are stored. */
+  total: number;
+}
+
+/**
+ * Serves a submitter that has said who it is, until its connection ends. Never throws: what goes wrong is told to the submitter and the log.
+ */
 export function takeSubmitter(
   link: Duplex<HostMessage, PeerMessage>,
   first: Extract<SubmitterMessage, { kind: "submitter" }>,
   options: IntakeOptions,
 ): Intake {
-  const { store, scope, serverId, patience, log, closing } = options;
-  const submission: Submission = scope.kind === "all" ? first.submission : { ...first.submission, id: scope.id };
-  const name = `${submission.host}: ${first.submission.id}`;
-  /** What came and is not stored yet, in order. */
-  const waiting: (readonly NewTask[])[] = [];
-  let storing = true;
-  let complete = false;
-  let over = false;
-  let total = 0;
-
+  const { scope, patience, log } = options;
+  const submitter: Submitter = {
+    link,
+    options,
+    submission: scope.kind === "all" ? first.submission : { ...first.submission, id: scope.id },
+    name: `${first.submission.host}: ${first.submission.id}`,
+    waiting: [],
+    storing: true,
+    complete: false,
+    over: false,
+    total: 0,
+  };
+  const { name, waiting } = submitter;
+  const failed = (error: unknown): void => refuse(submitter, error);
   options.onOpen();
   log.debug(() => `Submitter connected (${name})`);
-  begin().then(drain).catch(refuse);
-
-  async function begin(): Promise<void> {
-    if (closing()) throw new Refusal("it is about to end");
-    if (scope.kind === "all") await persist(() => store.addSubmission(submission));
-    else if (submission.template !== null)
-      throw new Refusal("it runs one submission with a template of its own, expand templates when submitting");
-    const { group, reason } = await persist(() => store.activeGroup());
-    if (!over) link.send({ kind: "accepted", serverId, group, groupReason: reason });
-  }
-
-  /** Stores what has come, and ends the connection after the last. */
-  async function drain(): Promise<void> {
-    storing = true;
-    while (waiting.length > 0 && !over) {
-      if (closing()) throw new Refusal("it is about to end");
-      const own = nextBatch().map(taken);
-      if (new Set(own.map(({ id }) => id)).size < own.length) throw new Refusal(sameId);
-      await persist(() => store.insert(own));
-      // In memory they go with the server, which may have stopped while there was no room.
-      if (!store.durable && closing()) throw new Refusal("it is about to end");
-      if (over) break;
-      total += own.length;
-      log.debug(() => `Submitted ${own.length} tasks`);
-      link.send({ kind: "stored", count: own.length });
-    }
-    storing = false;
-    if (complete && !over) {
-      log.debug(() => `Submitter done (${name}): ${total} tasks`);
-      link.close();
-    }
-  }
-
-  /** What came in several messages while the store was busy is stored at once. */
-  function nextBatch(): readonly NewTask[] {
-    const batch = [...waiting.shift()!];
-    while (waiting.length > 0 && batch.length + waiting[0]!.length <= largestBatch) batch.push(...waiting.shift()!);
-    return batch;
-  }
-
-  function taken(task: NewTask): NewTask {
-    const fault = faultOf(task);
-    if (fault !== null) throw new Refusal(`a task that cannot be (${task.id}): ${fault}`);
-    return task.submitId === submission.id ? task : { ...task, submitId: submission.id };
-  }
-
-  /** What may pass is tried again for as long as the submitter waits. */
-  function persist<T>(call: () => Promise<T>): Promise<T> {
-    const unlessOver = (): Promise<T> => {
-      // What is stored from now on, nobody would hear of.
-      if (over) throw new Refusal("it is gone");
-      return call();
-    };
-    return patience.persist("submitter", unlessOver, ({ message }) =>
-      over || closing() ? new Refusal(message) : null,
-    );
-  }
-
-  function refuse(error: unknown): void {
-    storing = false;
-    waiting.length = 0;
-    if (over) return;
-    over = true;
-    const reason = error instanceof Refusal ? error.message : describe(error);
-    log.warning(`Submitter refused (${name}): ${reason}`);
-    link.send({ kind: "refused", reason });
-    link.close();
-  }
-
+  accept(submitter)
+    .then(() => storeWaiting(submitter))
+    .catch(failed);
   return {
     receive(message) {
-      if (over) return;
-      if (message.kind === "done") complete = true;
+      if (submitter.over) return;
+      if (message.kind === "done") submitter.complete = true;
       else waiting.push(message.tasks);
-      if (!storing) drain().catch(refuse);
+      if (!submitter.storing) storeWaiting(submitter).catch(failed);
     },
     closed() {
-      over = true;
+      submitter.over = true;
       waiting.length = 0;
       // Nobody is left to wait for.
       patience.goOn();
-      if (!complete) log.debug(() => `Submitter gone (${name}): ${total} tasks`);
+      if (!submitter.complete) log.debug(() => `Submitter gone (${name}): ${submitter.total} tasks`);
       options.onClose();
     },
   };
 }
 
-/** The reason is for the submitter. */
+/** Stores the submission and tells the submitter that it may send. Throws Refusal when this server takes no tasks, or not these. */
+async function accept(submitter: Submitter): Promise<void> {
+  const { link, submission, options } = submitter;
+  const { store, scope, serverId, closing } = options;
+  if (closing()) throw new Refusal(endsSoon);
+  if (scope.kind === "all") await persist(submitter, () => store.addSubmission(submission));
+  else if (submission.template !== null)
+    throw new Refusal("it runs one submission with a template of its own, expand templates when submitting");
+  const { group, reason } = await persist(submitter, () => store.activeGroup());
+  if (!submitter.over) link.send({ kind: "accepted", serverId, group, groupReason: reason });
+}
+
+/** Stores what has come, and ends the connection after the last. Throws Refusal when tasks cannot be taken. */
+async function storeWaiting(submitter: Submitter): Promise<void> {
+  const { link, waiting, name, options } = submitter;
+  const { store, log, closing } = options;
+  submitter.storing = true;
+  while (waiting.length > 0 && !submitter.over) {
+    if (closing()) throw new Refusal(endsSoon);
+    const tasks = nextBatch(waiting).map((task) => taken(task, submitter.submission.id));
+    if (new Set(tasks.map(({ id }) => id)).size < tasks.length) throw new Refusal(sameId);
+    await persist(submitter, () => store.insert(tasks));
+    // In memory they go with the server, which may have stopped while there was no room.
+    if (!store.durable && closing()) throw new Refusal(endsSoon);
+    if (submitter.over) break;
+    submitter.total += tasks.length;
+    log.debug(() => `Submitted ${tasks.length} tasks`);
+    link.send({ kind: "stored", count: tasks.length });
+  }
+  submitter.storing = false;
+  if (submitter.complete && !submitter.over) {
+    log.debug(() => `Submitter done (${name}): ${submitter.total} tasks`);
+    link.close();
+  }
+}
+
+/** Takes what came in several messages while the store was busy, to be stored at once. */
+function nextBatch(waiting: (readonly NewTask[])[]): readonly NewTask[] {
+  const batch = [...waiting.shift()!];
+  while (waiting.length > 0 && batch.length + waiting[0]!.length <= largestBatch) batch.push(...waiting.shift()!);
+  return batch;
+}
+
+/** The task as it is stored. Throws Refusal when no store or schedule could do with it. */
+function taken(task: NewTask, submitId: string): NewTask {
+  const fault = faultOf(task);
+  if (fault !== null) throw new Refusal(`a task that cannot be (${task.id}): ${fault}`);
+  return task.submitId === submitId ? task : { ...task, submitId };
+}
+
+/** A call that may pass is made again for as long as the submitter waits. */
+function persist<T>(submitter: Submitter, call: () => Promise<T>): Promise<T> {
+  const { patience, closing } = submitter.options;
+  const unlessOver = (): Promise<T> => {
+    // Nobody would hear of what is stored from now on.
+    if (submitter.over) throw new Refusal("it is gone");
+    return call();
+  };
+  return patience.persist("submitter", unlessOver, ({ message }) =>
+    submitter.over || closing() ? new Refusal(message) : null,
+  );
+}
+
+function refuse(submitter: Submitter, error: unknown): void {
+  const { link, waiting, name, options } = submitter;
+  submitter.storing = false;
+  waiting.length = 0;
+  if (submitter.over) return;
+  submitter.over = true;
+  const reason = error instanceof Refusal ? error.message : describe(error);
+  options.log.warning(`Submitter refused (${name}): ${reason}`);
+  link.send({ kind: "refused", reason });
+  link.close();
+}
+
+/** Why a submitter's tasks are not taken, in words for the submitter. */
 class Refusal extends Error {}
 
+const endsSoon = "it is about to end";
 const sameId = "a task with the same id is there already";
 
-/** The store is beyond help, or these tasks are: that they are there already is the one thing that two can disagree on. */
+/**
+ * What to say of an error of the store. Tasks can be at fault in one way only, by being there already; with any other error the store itself is
+ * beyond help.
+ */
 function describe(error: unknown): string {
   const text = messageOf(error);
   if (/unique constraint|already/i.test(text)) return sameId;
@@ -153,8 +194,8 @@ function describe(error: unknown): string {
 }
 
 /**
- * The shape is the codec's affair; this is what a store or a schedule relies on. Measured: both ends of a pipe take 0.25 microseconds a task, the
- * store not counted.
+ * What is wrong with a task that came over the wire, or null. The codec has looked at its shape; this looks at what a store or a schedule relies
+ * on. Measured: both ends of a pipe take 0.25 microseconds a task, the store not counted.
  */
 function faultOf(task: NewTask): string | null {
   if (parseId(task.id) !== task.id) return "its id is no UUID";
@@ -168,7 +209,7 @@ function faultOf(task: NewTask): string | null {
   return Object.hasOwn(task.tag, "part") ? null : "it has no tag 'part'";
 }
 
-/** What a Date can be. */
+/** The latest time that a Date can be, milliseconds since 1970. */
 const latestTime = 8.64e15;
 
 function isCount(value: number): boolean {
