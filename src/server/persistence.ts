@@ -1,0 +1,182 @@
+/*
+ * The store calls of a server: each effect that is for the store is carried out here, and answered with its event. Calls that may pass are made
+ * again until somebody is in a hurry. What is asked when is the reactor's affair; what rows of servers mean is told by succession.ts.
+ */
+import { unreachable } from "../base/assert.ts";
+import type { Clock } from "../base/clock.ts";
+import { exitStatus, UserError } from "../base/errors.ts";
+import type { Patience } from "../log/patience.ts";
+import type { ServerRow, Store } from "../store/store.ts";
+import type { ClaimedTask } from "../task/task.ts";
+import type { ServerEffect } from "./effects.ts";
+import type { Revoked, ServerEvent, Templates } from "./event.ts";
+import type { ServerSettings } from "./state.ts";
+import {
+  countTakers,
+  deadOf,
+  formerHolders,
+  type IsAlive,
+  neighboursOf,
+  revokedBy,
+  revokedLeasesOf,
+} from "./succession.ts";
+
+type Effect<K extends ServerEffect["kind"]> = Extract<ServerEffect, { kind: K }>;
+
+/** The effects that are for the store. */
+export type StoreEffect = Effect<"claim" | "commit" | "recalls" | "register" | "endClient" | "bury">;
+
+export interface Persistence {
+  readonly settings: Pick<ServerSettings, "serverId" | "serverHost" | "scope">;
+  readonly store: Store;
+  readonly clock: Clock;
+  /** The time on the clock that all servers of the store share, milliseconds since 1970. */
+  readonly sharedNow: () => number;
+  readonly isAlive: IsAlive;
+  readonly patience: Patience;
+  /** The templates that the reactor knows, by submission. */
+  readonly templates: ReadonlyMap<string, string | null>;
+  /** Takes the answers of the store. */
+  readonly push: (event: ServerEvent) => void;
+  /** Takes the error of a call that is beyond help, or of one that failed when somebody was in a hurry. */
+  readonly fail: (error: unknown) => void;
+  /** Somebody is in a hurry: a call that fails is not made again. */
+  hurried: boolean;
+  /** The last of the calls that change rows of clients and servers. They go one after the other: an end never overtakes its beginning. */
+  rows: Promise<void>;
+}
+
+/** Carries out an effect; the store's answer arrives as an event. */
+export function carryOutInStore(its: Persistence, effect: StoreEffect): void {
+  const { store, clock, push, fail } = its;
+  const { serverId, serverHost } = its.settings;
+  switch (effect.kind) {
+    case "claim":
+      claim(its, effect).catch(fail);
+      return;
+    case "commit": {
+      const order = { ...effect.commit, serverId, serverHost };
+      persist(its, "commit", () => store.commit(order)).then((report) => push({ kind: "committed", report }), fail);
+      return;
+    }
+    case "recalls":
+      persist(its, "recalls", () => store.recalls(serverId)).then(
+        (recalls) => push({ kind: "recalled", recalls }),
+        fail,
+      );
+      return;
+    case "register":
+      return inOrder(its, () => register(its, effect));
+    case "endClient": {
+      const { clientId, evicted } = effect;
+      return inOrder(its, () =>
+        persist(its, "client", () => store.endClient(clientId, serverId, clock.now(), evicted)),
+      );
+    }
+    case "bury":
+      return inOrder(its, () => bury(its, effect.serverId));
+    default:
+      unreachable(effect);
+  }
+}
+
+/** Tells the reactor how many other servers take from the store: then nothing is taken ahead. Rejects when the store does not answer. */
+export async function lookAround(its: Persistence): Promise<void> {
+  const { store, isAlive, push } = its;
+  const { serverId, scope } = its.settings;
+  // What is reserved for this run nobody else takes, and a store in memory nobody else has.
+  if (!store.durable || scope.kind !== "all") return;
+  const neighbours = neighboursOf(await store.servers(), serverId, isAlive);
+  push({ kind: "neighbours", count: countTakers(neighbours) });
+}
+
+function persist<T>(its: Persistence, what: string, call: () => Promise<T>): Promise<T> {
+  return its.patience.persist(what, call, ({ message }) => {
+    if (!its.hurried) return null;
+    const text = `What ended last is not recorded and counts as unfinished: ${message}`;
+    return new UserError(exitStatus.interrupted, "server", text);
+  });
+}
+
+function inOrder(its: Persistence, call: () => Promise<void>): void {
+  its.rows = its.rows.then(call);
+  its.rows.catch(its.fail);
+}
+
+async function claim(its: Persistence, { request }: Effect<"claim">): Promise<void> {
+  const { store, clock } = its;
+  const { serverId, serverHost } = its.settings;
+  const answer = await persist(its, "claim", () => store.claim({ ...request, serverId, serverHost, at: clock.now() }));
+  const templates = await newTemplates(its, answer.kind === "claimed" ? answer.tasks : []);
+  its.push({ kind: "claimed", claim: answer, templates });
+}
+
+/** The templates of the submissions of these tasks that the reactor does not know. */
+async function newTemplates(its: Persistence, tasks: readonly ClaimedTask[]): Promise<Templates> {
+  const found: { id: string; template: string | null }[] = [];
+  let last = "";
+  for (const { submitId } of tasks) {
+    if (submitId === last) continue;
+    last = submitId;
+    if (its.templates.has(submitId) || found.some((entry) => entry.id === submitId)) continue;
+    const submission = await persist(its, "submission", () => its.store.submission(submitId));
+    found.push({ id: submitId, template: submission?.template ?? null });
+  }
+  return found;
+}
+
+async function register(its: Persistence, effect: Effect<"register">): Promise<void> {
+  const { store, clock, isAlive, push } = its;
+  const { serverId, serverHost, scope } = its.settings;
+  const { clientId, host: clientHost, number, adopt: ids, brings, finished, from } = effect;
+  const at = clock.now();
+  // Clients of a server that has died beside this one need not wait for its burial.
+  const dead = brings ? deadOf(await persist(its, "server", () => store.servers()), isAlive) : [];
+  if (ids.length === 0) {
+    const client = { id: clientId, host: clientHost, serverId, serverHost, connectedAt: at };
+    await persist(its, "client", () => store.addClient(client));
+    const revoked = await revokedOf(its, dead);
+    return push({ kind: "registered", clientId, number, adopted: [], templates: [], revoked });
+  }
+  const request = {
+    ids,
+    finished,
+    from: formerHolders(from, dead, serverId),
+    scope,
+    serverId,
+    serverHost,
+    clientId,
+    clientHost,
+    at,
+  };
+  const adopted = await persist(its, "adopt", () => store.adopt(request));
+  // What is taken back after this is taken back from this server.
+  const revoked = await revokedOf(its, dead);
+  push({ kind: "registered", clientId, number, adopted, templates: await newTemplates(its, adopted), revoked });
+}
+
+async function bury(its: Persistence, deadId: string): Promise<void> {
+  const { store, push } = its;
+  const servers = await persist(its, "server", () => store.servers());
+  const revoked = await revokedOf(
+    its,
+    servers.filter(({ id }) => id === deadId),
+  );
+  const reverted = await persist(its, "server", () => store.buryServer(deadId));
+  push({ kind: "buried", serverId: deadId, reverted, revoked });
+}
+
+/** What was taken back from servers that could not hear of it any more. */
+async function revokedOf(its: Persistence, dead: readonly ServerRow[]): Promise<readonly Revoked[]> {
+  if (dead.length === 0) return [];
+  const { store, isAlive, sharedNow } = its;
+  const servers = await persist(its, "server", () => store.servers());
+  const neighbours = neighboursOf(servers, its.settings.serverId, isAlive);
+  const found: Revoked[] = [];
+  for (const row of dead) {
+    const leases = revokedLeasesOf(row, servers, neighbours, sharedNow());
+    const recalls = await persist(its, "recalls", () => store.recalls(row.id));
+    found.push(...revokedBy(recalls, leases));
+  }
+  return found;
+}
