@@ -127,7 +127,7 @@ function compile(template: string, start: number, end: number): Evaluate {
     if (!accept(sign)) blame(unexpected(`'${sign}' is missing ${what}`));
   }
 
-  /** Says what stands source.at this place instead, where that is a common mistake. */
+  /** Says what stands at this place instead, where that is a common mistake. */
   function unexpected(otherwise: string): string {
     skipBlanks();
     const word = match(identifier);
@@ -230,7 +230,7 @@ function compile(template: string, start: number, end: number): Evaluate {
     if (accept("==")) return equal;
     if (accept("!=")) return (a, b) => !equal(a, b);
     for (const [sign, test] of comparisons) {
-      // NaN stands for no order source.at all: every test of it is false.
+      // NaN stands for no order at all: every test of it is false.
       if (accept(sign, sign === "<" || sign === ">" ? [sign] : [])) return (a, b) => test(compare(a, b));
     }
     if (acceptWord("in")) return operators.contains;
@@ -403,7 +403,7 @@ function compile(template: string, start: number, end: number): Evaluate {
         args.push(conditional());
       }
       if (accept(",")) continue;
-      expect(")", "source.at the end of the arguments");
+      expect(")", "at the end of the arguments");
       break;
     }
     return { args, names, named };
@@ -419,7 +419,7 @@ function compile(template: string, start: number, end: number): Evaluate {
       parts.push(looksAt(":") || looksAt("]") ? null : parts.length === 0 ? expressions() : conditional());
       if (parts.length === 3 || !accept(":")) break;
     }
-    expect("]", "source.at the end of the index");
+    expect("]", "at the end of the index");
     const [start, stop = null, step = null] = parts;
     if (parts.length === 1 && start) {
       return dynamic((scope) => operators.index(evaluate(scope), start(scope), scope.surroundings));
