@@ -1,18 +1,11 @@
 /*
- * How an expression fails, and how much it may do. Expressions come from the command line of a user, but run once for each of
+ * How much an expression may do. Expressions come from the command line of a user, but run once for each of
  * a hundred million tasks: `9**9**9` must be an error message, not a client that hangs.
  *
  * Work is counted in units of roughly a nanosecond. An expression is evaluated in one go, so one counter serves all.
  */
 
-/** Why an expression has no value; becomes the reason of a TemplateError. */
-export class ExpressionFailure extends Error {
-  override readonly name = "ExpressionFailure";
-}
-
-export function fail(reason: string): never {
-  throw new ExpressionFailure(reason);
-}
+import { fail } from "./failure.ts";
 
 /** Longest text, in UTF-16 units; no command line is nearly as long. */
 export const maxTextLength = 1 << 20;

@@ -6,7 +6,8 @@
  *
  * What Python returns as an iterator is a list here.
  */
-import { allowItems, clipped, fail, spend } from "./bounds.ts";
+import { allowItems, clipped, spend } from "./bounds.ts";
+import { fail } from "./failure.ts";
 import { span } from "./calendar.ts";
 import { charCount, strip } from "./characters.ts";
 import { exactRatio, floorDivmod, parseFloatText, roundTo, roundToInteger, truncate } from "./float.ts";

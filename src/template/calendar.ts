@@ -2,7 +2,7 @@
  * Dates, times and spans with Python's arithmetic: the proleptic Gregorian calendar, years 1 to 9999, microseconds, no leap
  * seconds. Does not read a clock; knows the local time zone only through Date. How they print and are read: dateformat.ts.
  */
-import { fail } from "./bounds.ts";
+import { fail } from "./failure.ts";
 import { exactRatio } from "./float.ts";
 import { divideToEven, floorDivide, floorRemainder } from "./integer.ts";
 

@@ -2,7 +2,8 @@
  * How dates, times and spans are written and read: ISO 8601, and the directives of strftime and strptime in the C locale.
  * Does not know expressions.
  */
-import { allowText, clipped, fail } from "./bounds.ts";
+import { allowText, clipped } from "./bounds.ts";
+import { fail } from "./failure.ts";
 import {
   day,
   daysOf,

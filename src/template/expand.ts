@@ -2,9 +2,9 @@
  * What a template makes of one input line. Pure and synchronous but for `{% %}`, whose commands the caller runs (surroundings.ts),
  * one after the other. Per-task code: the usual template costs no more than joining strings.
  */
-import { ExpressionFailure } from "./bounds.ts";
 import { strip, wordsOf } from "./characters.ts";
 import { TemplateError } from "./errors.ts";
+import { ExpressionFailure } from "./failure.ts";
 import type { CommandPiece, Part, Template } from "./parse.ts";
 import { quoteForShell } from "./quote.ts";
 import { placeOf, placesOf, take } from "./slice.ts";

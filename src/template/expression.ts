@@ -25,7 +25,8 @@
  *
  * `x` is the input. Names that are not known are found while parsing, and so are calls that cannot fit a known function.
  */
-import { allowItems, allowText, fail, spend, startWork } from "./bounds.ts";
+import { allowItems, allowText, spend, startWork } from "./bounds.ts";
+import { fail } from "./failure.ts";
 import { dictOf } from "./builtins.ts";
 import { parseFloatText } from "./float.ts";
 import { formatValue } from "./format.ts";
@@ -108,7 +109,7 @@ function coerceInput(input: string): Value {
 /** The text that an expression makes of an input; throws an ExpressionFailure when it has no value for it. */
 export type Expression = (input: string, surroundings: Surroundings) => string;
 
-/** Parses the expression in `template` from `start` up to `end`; throws a TemplateSyntaxError. */
+/** Parses the expression in `template` from `start` up to `end`; throws an ExpressionSyntaxError. */
 export function parseExpression(template: string, start: number, end: number): Expression {
   const evaluate = compile(template, start, end);
   return (input, surroundings) => {

@@ -2,7 +2,8 @@
  * Floats as Python reads, prints, rounds and divides them. Digits are made from the exact binary value with big integers, since
  * Number.toFixed rounds ties up where Python rounds them to even.
  */
-import { allowBits, fail, maxDigits } from "./bounds.ts";
+import { allowBits, maxDigits } from "./bounds.ts";
+import { fail } from "./failure.ts";
 import { divideToEven, exactBits, integerRoot, trueDivide } from "./integer.ts";
 
 const digits = "[0-9]+(?:_[0-9]+)*";

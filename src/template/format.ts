@@ -9,7 +9,8 @@
  *   old        = "%" [ "(" key ")" ] { "#" | "0" | "-" | " " | "+" } [ width | "*" ] [ "." [ precision | "*" ] ] old-type
  *   old-type   = "d" | "i" | "u" | "o" | "x" | "X" | "e" | "E" | "f" | "F" | "g" | "G" | "c" | "r" | "s" | "a" | "%"
  */
-import { allowText, clipped, fail } from "./bounds.ts";
+import { allowText, clipped } from "./bounds.ts";
+import { fail } from "./failure.ts";
 import { strftime } from "./dateformat.ts";
 import { charCount, sliceText } from "./characters.ts";
 import { fixed, floatText, isNegative, positional, scientific, significant, truncate } from "./float.ts";

@@ -5,7 +5,8 @@
  *   text     = { char | "{{" | "}}" | field }
  *   field    = "{" [ number ] { "[" key "]" } [ "!" ( "r" | "s" | "a" ) ] [ ":" spec ] "}"         fields may stand in a spec, one level deep
  */
-import { allowText, clipped, fail } from "./bounds.ts";
+import { allowText, clipped } from "./bounds.ts";
+import { fail } from "./failure.ts";
 import { formatValue } from "./format.ts";
 import { parseInteger } from "./integer.ts";
 import { placeOf } from "./slice.ts";

@@ -2,7 +2,8 @@
  * Whole numbers of any size as Python has them: floor division, powers, exact division to floats, reading and printing.
  * Every operation that can grow its operands asks bounds.ts first.
  */
-import { allowBits, fail, maxBits, maxDigits, spend } from "./bounds.ts";
+import { allowBits, maxBits, maxDigits, spend } from "./bounds.ts";
+import { fail } from "./failure.ts";
 
 /** Bits of the absolute value; an upper bound by at most 3 for large ones. */
 export function bitsOf(value: bigint): number {

@@ -6,7 +6,8 @@
  *   frexp fsum gcd hypot isclose isfinite isinf isnan isqrt lcm ldexp log log10 log1p log2 modf nextafter perm pow prod radians
  *   remainder sin sinh sqrt sumprod tan tanh trunc ulp
  */
-import { fail, spend } from "./bounds.ts";
+import { spend } from "./bounds.ts";
+import { fail } from "./failure.ts";
 import { expectFloat, expectInteger, expectNumber } from "./builtins.ts";
 import { exactRatio, finite, floatPower, isNegative, truncate } from "./float.ts";
 import { divideToEven, exactBits, gcd, integerRoot, multiply, trueDivide } from "./integer.ts";

@@ -7,7 +7,7 @@
  *
  * Nothing here writes, starts or waits for anything.
  */
-import { fail } from "./bounds.ts";
+import { fail } from "./failure.ts";
 import {
   builtins,
   dictMethods,

@@ -1,7 +1,8 @@
 /*
  * The operators of expressions on values: arithmetic, bits, membership, indexing and slicing, by Python's rules for each pair of types.
  */
-import { allowBits, allowItems, allowText, fail } from "./bounds.ts";
+import { allowBits, allowItems, allowText } from "./bounds.ts";
+import { fail } from "./failure.ts";
 import { dayOf, day, moment, span, timestampOf } from "./calendar.ts";
 import { charsOf, sliceText } from "./characters.ts";
 import { exactRatio, finite, floorDivmod, floatPower } from "./float.ts";

@@ -2,7 +2,7 @@
  * The text of a template, parsed once into parts. Knows nothing of inputs and runs nothing; expand.ts does.
  *
  *   template   = { "\{" | pattern | char }
- *   pattern    = "{" [ sign ] "}"                 sign: . .. / /- - + ++ (path.ts), or nothing for the whole input
+ *   pattern    = "{" [ sign ] "}"                 sign: . .. / /- - + ++ (`pathPatterns`), or nothing for the whole input
  *              | "{" words "}"                    slice.ts
  *              | "{%" command "%}"                up to the first "%}"
  *              | "{=" expression "=}"             up to the first "=}"; expression.ts
@@ -14,7 +14,8 @@
  */
 import { TemplateSyntaxError } from "./errors.ts";
 import type { Expression, parseExpression } from "./expression.ts";
-import { pathPatterns } from "./path.ts";
+import { ExpressionSyntaxError } from "./failure.ts";
+import { baseName, dirName, splitExtension } from "./path.ts";
 import type { Slice } from "./slice.ts";
 
 export type CommandPiece =
@@ -118,9 +119,25 @@ function expressionPattern(text: string, start: number, from: number): Found {
   const end = expectEnd(text, start, from, "=}");
   // Loaded on demand, but in one go: the expression language takes several milliseconds that most templates need not wait for.
   const loaded = require("./expression.ts") as { readonly parseExpression: typeof parseExpression };
-  const textOf = loaded.parseExpression(text, from, end);
-  return { part: { kind: "expression", pattern: text.slice(start, end + 2), textOf }, end: end + 2 };
+  try {
+    const textOf = loaded.parseExpression(text, from, end);
+    return { part: { kind: "expression", pattern: text.slice(start, end + 2), textOf }, end: end + 2 };
+  } catch (error) {
+    if (error instanceof ExpressionSyntaxError) throw new TemplateSyntaxError(error.message, text, error.offset);
+    throw error;
+  }
 }
+
+/** The signs of path patterns and what each makes of the whole input. */
+const pathPatterns: ReadonlyMap<string, (input: string) => string> = new Map([
+  [".", dirName],
+  ["..", (input) => dirName(dirName(input))],
+  ["/", baseName],
+  ["/-", (input) => splitExtension(baseName(input))[0]],
+  ["-", (input) => splitExtension(input)[0]],
+  ["+", (input) => splitExtension(input)[1]],
+  ["++", (input) => splitExtension(input)[1].slice(1)],
+]);
 
 function pathPattern(text: string, start: number, inside: number): Found | null {
   const close = text.indexOf("}", inside);

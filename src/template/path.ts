@@ -1,5 +1,5 @@
 /*
- * Paths as text: the path patterns of templates and the functions of `path` in expressions. Touches no file.
+ * Paths as text, by the rules of Python's `posixpath`. Touches no file.
  *
  *   folder     text before the last "/", with slashes at its end removed unless it is only slashes
  *   extension  from the last "." of the last part, unless all characters of the part before it are dots
@@ -46,14 +46,3 @@ export function normalPath(path: string): string {
   }
   return root + parts.join("/") || ".";
 }
-
-/** The signs of path patterns and what each makes of the whole input. */
-export const pathPatterns: ReadonlyMap<string, (input: string) => string> = new Map([
-  [".", dirName],
-  ["..", (input) => dirName(dirName(input))],
-  ["/", baseName],
-  ["/-", (input) => splitExtension(baseName(input))[0]],
-  ["-", (input) => splitExtension(input)[0]],
-  ["+", (input) => splitExtension(input)[1]],
-  ["++", (input) => splitExtension(input)[1].slice(1)],
-]);

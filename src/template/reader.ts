@@ -1,7 +1,7 @@
 /*
  * The place in an expression up to which it has been read, for the parsers of expressions and of literals. Blames the user with a caret.
  */
-import { TemplateSyntaxError } from "./errors.ts";
+import { ExpressionSyntaxError } from "./failure.ts";
 
 /** More than anyone can follow, few enough for the stack. A pair of parentheses counts twice. */
 const maxDepth = 200;
@@ -34,7 +34,7 @@ export function reader(template: string, start: number, end: number): Reader {
     end,
     at: start,
     blame(problem, offset = self.at) {
-      throw new TemplateSyntaxError(problem, template, offset);
+      throw new ExpressionSyntaxError(problem, offset);
     },
     skipBlanks() {
       while (self.at < end && " \t\n\r\f".includes(template[self.at] as string)) self.at++;

@@ -9,7 +9,7 @@
  *              | "*" word       any number of values; what follows goes by name only
  */
 import { assert } from "../base/assert.ts";
-import { fail } from "./bounds.ts";
+import { fail } from "./failure.ts";
 import type { Surroundings } from "./surroundings.ts";
 import type { Value } from "./value.ts";
 

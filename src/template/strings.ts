@@ -7,7 +7,8 @@
  *
  * The text itself is the first argument of each. Places count code points.
  */
-import { allowItems, allowText, fail, spend } from "./bounds.ts";
+import { allowItems, allowText, spend } from "./bounds.ts";
+import { fail } from "./failure.ts";
 import {
   charCount,
   charsOf,

@@ -2,7 +2,8 @@
  * The values of expressions and what all of them can do: be true or false, equal, ordered, walked through, printed.
  * Values never change. A boolean is an integer where Python says so; integers are bigint, floats are number.
  */
-import { allowItems, allowText, fail, maxTextLength, spend } from "./bounds.ts";
+import { allowItems, allowText, maxTextLength, spend } from "./bounds.ts";
+import { fail } from "./failure.ts";
 import { timestampOf } from "./calendar.ts";
 import type { Day, Moment, Span, Zone } from "./calendar.ts";
 import { dateRepr, dateText, momentText, spanText, zoneText } from "./dateformat.ts";
