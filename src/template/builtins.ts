@@ -24,11 +24,10 @@ import {
 } from "./integer.ts";
 import { add, raise, range } from "./operators.ts";
 import { call, signature } from "./signature.ts";
-import type { Body, Signature } from "./signature.ts";
 import { expectCount, expectText } from "./strings.ts";
 import type { Surroundings } from "./surroundings.ts";
 import { compare, described, equal, itemsOf, keyOf, list, numberOf, repr, text, truth, tuple } from "./value.ts";
-import type { Callable, Dict, TypeName, Value } from "./value.ts";
+import type { Body, Callable, Dict, Signature, TypeName, Value } from "./value.ts";
 
 export const builtins = new Map<string, Callable>();
 

@@ -13,9 +13,8 @@ import { exactRatio, finite, floatPower, isNegative, truncate } from "./float.ts
 import { divideToEven, exactBits, gcd, integerRoot, multiply, trueDivide } from "./integer.ts";
 import { add, times } from "./operators.ts";
 import { signature } from "./signature.ts";
-import type { Body } from "./signature.ts";
 import { itemsOf, numberOf, tuple } from "./value.ts";
-import type { Value } from "./value.ts";
+import type { Body, Value } from "./value.ts";
 
 export const mathematics = new Map<string, Value>([
   ["pi", Math.PI],

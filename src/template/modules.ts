@@ -44,10 +44,9 @@ import { floorDivide, floorRemainder, trueDivide } from "./integer.ts";
 import { mathematics } from "./mathematics.ts";
 import { baseName, dirName, joinPaths, normalPath, splitExtension } from "./path.ts";
 import { signature } from "./signature.ts";
-import type { Body, Signature } from "./signature.ts";
 import { expectText, textMethods } from "./strings.ts";
 import { described, numberOf, tuple } from "./value.ts";
-import type { Callable, TypeName, Value } from "./value.ts";
+import type { Body, Callable, Signature, TypeName, Value } from "./value.ts";
 
 /** What a dotted name can lead to: a value, or names further on. */
 export type Name =

@@ -11,25 +11,7 @@
 import { assert } from "../base/assert.ts";
 import { fail } from "./failure.ts";
 import type { Surroundings } from "./surroundings.ts";
-import type { Value } from "./value.ts";
-
-/** Arguments by place of the parameter, undefined where none was given; `rest` are those of a `*` parameter. */
-export type Body = (args: readonly (Value | undefined)[], rest: readonly Value[], surroundings: Surroundings) => Value;
-
-interface Parameter {
-  readonly name: string;
-  readonly required: boolean;
-  readonly byName: boolean;
-}
-
-export interface Signature {
-  readonly name: string;
-  readonly parameters: readonly Parameter[];
-  /** How many parameters take arguments by place. */
-  readonly placed: number;
-  readonly variadic: boolean;
-  readonly body: Body;
-}
+import type { Body, Parameter, Signature, Value } from "./value.ts";
 
 export function signature(shape: string, body: Body): Signature {
   const match = /^([\w.]+)\((.*)\)$/.exec(shape);

@@ -24,10 +24,9 @@ import {
 } from "./characters.ts";
 import { formatTemplate } from "./formattemplate.ts";
 import { signature } from "./signature.ts";
-import type { Body, Signature } from "./signature.ts";
 import { placesOf } from "./slice.ts";
 import { described, isPrintable, itemsOf, list, numberOf, truth, tuple } from "./value.ts";
-import type { Value } from "./value.ts";
+import type { Body, Signature, Value } from "./value.ts";
 
 export const textMethods = new Map<string, Signature>();
 

@@ -9,7 +9,7 @@ import type { Day, Moment, Span, Zone } from "./calendar.ts";
 import { dateRepr, dateText, momentText, spanText, zoneText } from "./dateformat.ts";
 import { floatText } from "./float.ts";
 import { integerText } from "./integer.ts";
-import type { Signature } from "./signature.ts";
+import type { Surroundings } from "./surroundings.ts";
 
 export interface Sequence {
   readonly kind: "list" | "tuple";
@@ -33,6 +33,24 @@ export interface Range {
 /** The environment variables (`os.environ`). */
 export interface Environment {
   readonly kind: "environment";
+}
+
+/** Arguments by place of the parameter, undefined where none was given; `rest` are those of a `*` parameter. */
+export type Body = (args: readonly (Value | undefined)[], rest: readonly Value[], surroundings: Surroundings) => Value;
+
+export interface Parameter {
+  readonly name: string;
+  readonly required: boolean;
+  readonly byName: boolean;
+}
+
+export interface Signature {
+  readonly name: string;
+  readonly parameters: readonly Parameter[];
+  /** How many parameters take arguments by place. */
+  readonly placed: number;
+  readonly variadic: boolean;
+  readonly body: Body;
 }
 
 /** A function; `type` where it also is the name of a type, and has methods to be called with the value as first argument. */
