@@ -20,7 +20,7 @@ import type { Submission } from "../task/task.ts";
 import { joinWords, quoteWord } from "../task/shellwords.ts";
 import { largestNumber, requireTags } from "../task/tag.ts";
 import type { Setting } from "../task/tag.ts";
-import type { Surroundings } from "../template/surroundings.ts";
+import type { Surroundings } from "../base/surroundings.ts";
 import type { Command, CommandSpec, Context, Parsed } from "./command.ts";
 import { instanceId } from "./instance.ts";
 import { clientTlsOptions, addressOf, hostOption, keyOption, networkWords, portOption } from "./network.ts";

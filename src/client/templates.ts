@@ -6,7 +6,7 @@ import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { expand } from "../template/expand.ts";
 import { parseTemplate, type Template } from "../template/parse.ts";
-import type { ShellOutput, Surroundings } from "../template/surroundings.ts";
+import type { ShellOutput, Surroundings } from "../base/surroundings.ts";
 
 type Shell = (command: string) => Promise<ShellOutput>;
 

@@ -2,13 +2,13 @@
  * What a template makes of one input line. Pure and synchronous but for `{% %}`, whose commands the caller runs (surroundings.ts),
  * one after the other. Per-task code: the usual template costs no more than joining strings.
  */
-import { strip, wordsOf } from "./characters.ts";
+import { strip, wordsOf } from "../base/characters.ts";
 import { TemplateError } from "./errors.ts";
-import { ExpressionFailure } from "./failure.ts";
+import { ExpressionFailure } from "../expression/failure.ts";
 import type { CommandPiece, Part, Template } from "./parse.ts";
 import { quoteForShell } from "./quote.ts";
-import { placeOf, placesOf, take } from "./slice.ts";
-import type { Surroundings } from "./surroundings.ts";
+import { placeOf, placesOf, take } from "../base/slice.ts";
+import type { Surroundings } from "../base/surroundings.ts";
 
 /** Whether the result is the input itself, as it stands. */
 export function isPlain({ parts }: Template): boolean {

@@ -13,10 +13,10 @@
  * ended, or that has brackets right inside its braces and something else than a slice between them, is an error.
  */
 import { TemplateSyntaxError } from "./errors.ts";
-import type { Expression, parseExpression } from "./expression.ts";
-import { ExpressionSyntaxError } from "./failure.ts";
-import { baseName, dirName, splitExtension } from "./path.ts";
-import type { Slice } from "./slice.ts";
+import type { Expression, parseExpression } from "../expression/expression.ts";
+import { ExpressionSyntaxError } from "../expression/failure.ts";
+import { baseName, dirName, splitExtension } from "../base/posixpath.ts";
+import type { Slice } from "../base/slice.ts";
 
 export type CommandPiece =
   { readonly kind: "text"; readonly text: string } | { readonly kind: "input" } | { readonly kind: "quoted" };
@@ -118,7 +118,7 @@ function piecesOf(command: string): CommandPiece[] {
 function expressionPattern(text: string, start: number, from: number): Found {
   const end = expectEnd(text, start, from, "=}");
   // Loaded on demand, but in one go: the expression language takes several milliseconds that most templates need not wait for.
-  const loaded = require("./expression.ts") as { readonly parseExpression: typeof parseExpression };
+  const loaded = require("../expression/expression.ts") as { readonly parseExpression: typeof parseExpression };
   try {
     const textOf = loaded.parseExpression(text, from, end);
     return { part: { kind: "expression", pattern: text.slice(start, end + 2), textOf }, end: end + 2 };

@@ -1,7 +1,7 @@
 /* Surroundings for tests: a fixed clock, a few files, and a shell that answers from a table. */
 import { expand } from "../../../src/template/expand.ts";
 import { parseTemplate } from "../../../src/template/parse.ts";
-import type { ShellOutput, Surroundings } from "../../../src/template/surroundings.ts";
+import type { ShellOutput, Surroundings } from "../../../src/base/surroundings.ts";
 
 export function host(changes: Partial<Surroundings> = {}): Surroundings {
   return {

@@ -21,10 +21,10 @@ import {
   stripStart,
   whitespace,
   wordsOf,
-} from "./characters.ts";
+} from "../base/characters.ts";
 import { formatTemplate } from "./formattemplate.ts";
 import { signature } from "./signature.ts";
-import { placesOf } from "./slice.ts";
+import { placesOf } from "../base/slice.ts";
 import { described, isPrintable, itemsOf, list, numberOf, truth, tuple } from "./value.ts";
 import type { Body, Signature, Value } from "./value.ts";
 

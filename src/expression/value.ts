@@ -9,7 +9,7 @@ import type { Day, Moment, Span, Zone } from "./calendar.ts";
 import { dateRepr, dateText, momentText, spanText, zoneText } from "./dateformat.ts";
 import { floatText } from "./float.ts";
 import { integerText } from "./integer.ts";
-import type { Surroundings } from "./surroundings.ts";
+import type { Surroundings } from "../base/surroundings.ts";
 
 export interface Sequence {
   readonly kind: "list" | "tuple";

@@ -10,7 +10,7 @@
  */
 import { assert } from "../base/assert.ts";
 import { fail } from "./failure.ts";
-import type { Surroundings } from "./surroundings.ts";
+import type { Surroundings } from "../base/surroundings.ts";
 import type { Body, Parameter, Signature, Value } from "./value.ts";
 
 export function signature(shape: string, body: Body): Signature {

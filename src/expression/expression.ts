@@ -40,7 +40,7 @@ import * as operators from "./operators.ts";
 import type { Binary } from "./operators.ts";
 import { identifier, reader } from "./reader.ts";
 import { call, misfit } from "./signature.ts";
-import type { Surroundings } from "./surroundings.ts";
+import type { Surroundings } from "../base/surroundings.ts";
 import { compare, described, equal, list, repr, text, truth, tuple, typeOf } from "./value.ts";
 import type { Value } from "./value.ts";
 

@@ -12,7 +12,7 @@
 import { allowText, clipped } from "./bounds.ts";
 import { fail } from "./failure.ts";
 import { strftime } from "./dateformat.ts";
-import { charCount, sliceText } from "./characters.ts";
+import { charCount, sliceText } from "../base/characters.ts";
 import { fixed, floatText, isNegative, positional, scientific, significant, truncate } from "./float.ts";
 import { integerText, toFloat } from "./integer.ts";
 import { ascii, described, keyOf, numberOf, repr, text } from "./value.ts";

@@ -42,7 +42,7 @@ import type { Day, Moment, Span, Zone } from "./calendar.ts";
 import { dateText, inZone, momentText, parseIso, strftime, strptime } from "./dateformat.ts";
 import { floorDivide, floorRemainder, trueDivide } from "./integer.ts";
 import { mathematics } from "./mathematics.ts";
-import { baseName, dirName, joinPaths, normalPath, splitExtension } from "./path.ts";
+import { baseName, dirName, joinPaths, normalPath, splitExtension } from "../base/posixpath.ts";
 import { signature } from "./signature.ts";
 import { expectText, textMethods } from "./strings.ts";
 import { described, numberOf, tuple } from "./value.ts";

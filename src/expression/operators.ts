@@ -4,7 +4,7 @@
 import { allowBits, allowItems, allowText } from "./bounds.ts";
 import { fail } from "./failure.ts";
 import { dayOf, day, moment, span, timestampOf } from "./calendar.ts";
-import { charsOf, sliceText } from "./characters.ts";
+import { charsOf, sliceText } from "../base/characters.ts";
 import { exactRatio, finite, floorDivmod, floatPower } from "./float.ts";
 import { formatPercent } from "./format.ts";
 import {
@@ -18,9 +18,9 @@ import {
   toFloat,
   trueDivide,
 } from "./integer.ts";
-import { placeOf, placesOf, take } from "./slice.ts";
-import type { Slice } from "./slice.ts";
-import type { Surroundings } from "./surroundings.ts";
+import { placeOf, placesOf, take } from "../base/slice.ts";
+import type { Slice } from "../base/slice.ts";
+import type { Surroundings } from "../base/surroundings.ts";
 import { described, equal, itemsOf, keyOf, list, numberOf, tuple } from "./value.ts";
 import type { Range, Sequence, Value } from "./value.ts";
 

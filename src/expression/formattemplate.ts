@@ -9,7 +9,7 @@ import { allowText, clipped } from "./bounds.ts";
 import { fail } from "./failure.ts";
 import { formatValue } from "./format.ts";
 import { parseInteger } from "./integer.ts";
-import { placeOf } from "./slice.ts";
+import { placeOf } from "../base/slice.ts";
 import { ascii, described, keyOf, repr, text } from "./value.ts";
 import type { Value } from "./value.ts";
 

@@ -9,7 +9,7 @@
 import { allowItems, clipped, spend } from "./bounds.ts";
 import { fail } from "./failure.ts";
 import { span } from "./calendar.ts";
-import { charCount, strip } from "./characters.ts";
+import { charCount, strip } from "../base/characters.ts";
 import { exactRatio, floorDivmod, parseFloatText, roundTo, roundToInteger, truncate } from "./float.ts";
 import { charOf, formatValue } from "./format.ts";
 import {
@@ -25,7 +25,7 @@ import {
 import { add, raise, range } from "./operators.ts";
 import { call, signature } from "./signature.ts";
 import { expectCount, expectText } from "./strings.ts";
-import type { Surroundings } from "./surroundings.ts";
+import type { Surroundings } from "../base/surroundings.ts";
 import { compare, described, equal, itemsOf, keyOf, list, numberOf, repr, text, truth, tuple } from "./value.ts";
 import type { Body, Callable, Dict, Signature, TypeName, Value } from "./value.ts";
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { TemplateError, TemplateSyntaxError } from "../../../src/template/errors.ts";
 import { expand } from "../../../src/template/expand.ts";
 import { parseTemplate } from "../../../src/template/parse.ts";
-import { expanded, host } from "./host.ts";
+import { expanded, host } from "../template/host.ts";
 import { pythonCases } from "./pythoncases.ts";
 
 function thrown(template: string, input = "3"): unknown {
