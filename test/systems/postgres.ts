@@ -66,49 +66,64 @@ export const noPostgres: string | null = programs() === null || Bun.which("psql"
 
 let databases = 0;
 
-export async function startPostgres(options: PostgresOptions = {}): Promise<Postgres> {
+const user = "hs";
+const password = "pass/word@1:2 %41";
+
+/** Where one PostgreSQL has its things, and its programs. */
+interface Place {
+  readonly bin: string;
+  readonly folder: string;
+  readonly data: string;
+  /** The folder of its socket. */
+  readonly socket: string;
+  readonly log: string;
+  readonly port: number;
+}
+
+const isRoot = process.getuid?.() === 0;
+
+/** Before a command that root is to run as the user of the server: PostgreSQL refuses to serve as root. */
+const asOwner = isRoot ? ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] : [];
+
+function newPlace(): Place {
   const bin = programs();
   if (bin === null) throw new Error("PostgreSQL is not installed (Debian: postgresql)");
   const folder = realpathSync(mkdtempSync(join(tmpdir(), "hs-postgres-")));
   const [data, socket, log] = [join(folder, "data"), join(folder, "run"), join(folder, "log")];
   for (const each of [data, socket]) mkdirSync(each);
   chmodSync(folder, 0o755);
-  const asRoot = process.getuid?.() === 0;
-  const drop = asRoot ? ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] : [];
-  const [user, password] = ["hs", "pass/word@1:2 %41"];
+  const [port] = freePorts(1) as [number];
+  return { bin, folder, data, socket, log, port };
+}
 
-  async function run(words: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<string> {
-    const child = Bun.spawn([...words], {
-      cwd: "/",
-      env: { ...process.env, LC_ALL: "C.UTF-8", ...env },
-      stdin: "ignore",
-      stdout: "pipe",
-      stderr: "pipe",
-    });
-    const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
-    if ((await child.exited) !== 0)
-      throw new Error(`${words.join(" ")}: ${err}${existsSync(log) ? readFileSync(log, "utf8").slice(-2000) : ""}`);
-    return out;
-  }
+/** Runs a command; its standard output. Throws what it says, with the end of the server's log. */
+async function run({ log }: Place, words: readonly string[]): Promise<string> {
+  const child = Bun.spawn([...words], {
+    cwd: "/",
+    env: { ...process.env, LC_ALL: "C.UTF-8" },
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+  if ((await child.exited) !== 0)
+    throw new Error(`${words.join(" ")}: ${err}${existsSync(log) ? readFileSync(log, "utf8").slice(-2000) : ""}`);
+  return out;
+}
 
-  if (asRoot) await run(["chown", "-R", "postgres:postgres", folder]);
+async function handOver(place: Place): Promise<void> {
+  if (isRoot) await run(place, ["chown", "-R", "postgres:postgres", place.folder]);
+}
+
+/** Makes the files of the database and its settings. */
+async function initialize(place: Place, options: PostgresOptions): Promise<void> {
+  const { bin, folder, data, socket, port } = place;
+  await handOver(place);
   const passwordFile = join(folder, "password");
   await Bun.write(passwordFile, `${password}\n`);
-  await run([
-    ...drop,
-    join(bin, "initdb"),
-    "-D",
-    data,
-    "-U",
-    user,
-    "-E",
-    "UTF8",
-    "--no-sync",
-    "--auth-local=trust",
-    "--auth-host=scram-sha-256",
-    `--pwfile=${passwordFile}`,
-  ]);
-  const [port] = freePorts(1) as [number];
+  const initdb = [join(bin, "initdb"), "-D", data, "-U", user, "-E", "UTF8", "--no-sync"];
+  const access = ["--auth-local=trust", "--auth-host=scram-sha-256", `--pwfile=${passwordFile}`];
+  await run(place, [...asOwner, ...initdb, ...access]);
   const settings = [
     "listen_addresses = '127.0.0.1'",
     `port = ${port}`,
@@ -122,34 +137,28 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
     await Bun.write(join(data, name), text, { mode: 0o600 });
     chmodSync(join(data, name), 0o600);
   }
-  if (asRoot) await run(["chown", "-R", "postgres:postgres", folder]);
+  await handOver(place);
+}
 
-  const control = (...words: string[]): Promise<string> =>
-    run([...drop, join(bin, "pg_ctl"), "-D", data, "-w", "-s", ...words]);
-  const start = async (): Promise<void> => void (await control("-l", log, "-t", "60", "start"));
-  const halt = async (mode: string): Promise<void> => void (await control("-m", mode, "stop"));
-  const sql = async (database: string, text: string): Promise<readonly string[]> => {
-    const words = [
-      "psql",
-      "-X",
-      "-q",
-      "-A",
-      "-t",
-      "-v",
-      "ON_ERROR_STOP=1",
-      "-h",
-      socket,
-      "-p",
-      String(port),
-      "-U",
-      user,
-      "-d",
-      database,
-      "-c",
-      text,
-    ];
-    return (await run(words)).split("\n").filter((line) => line !== "");
-  };
+async function control(place: Place, ...words: readonly string[]): Promise<void> {
+  await run(place, [...asOwner, join(place.bin, "pg_ctl"), "-D", place.data, "-w", "-s", ...words]);
+}
+
+async function sqlIn(place: Place, database: string, text: string): Promise<readonly string[]> {
+  const { socket, port } = place;
+  const psql = ["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", socket, "-p", String(port)];
+  const printed = await run(place, [...psql, "-U", user, "-d", database, "-c", text]);
+  return printed.split("\n").filter((line) => line !== "");
+}
+
+/** Starts one, and waits until it answers. Throws when there is none to start. */
+export async function startPostgres(options: PostgresOptions = {}): Promise<Postgres> {
+  const place = newPlace();
+  const { folder, socket, port } = place;
+  await initialize(place, options);
+  const start = (): Promise<void> => control(place, "-l", place.log, "-t", "60", "start");
+  const halt = (mode: string): Promise<void> => control(place, "-m", mode, "stop");
+  const sql = (database: string, text: string): Promise<readonly string[]> => sqlIn(place, database, text);
   await start();
   let running = true;
 
