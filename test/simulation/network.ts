@@ -61,247 +61,268 @@ interface Connection {
   ends: readonly [End, End];
 }
 
-export function network(world: World, settings: NetworkSettings): Network {
-  const { rng } = world;
-  const { latencyMs, cuts, highWater } = settings;
-  const listeners = new Map<number, { readonly process: Process; readonly accept: (stream: ByteStream) => void }>();
-  const partedUntil = new Map<Process, number>();
-  const connections = new Set<Connection>();
-  let lastConnection = 0;
+/** One network. */
+interface Net {
+  readonly world: World;
+  readonly settings: NetworkSettings;
+  readonly listeners: Map<number, { readonly process: Process; readonly accept: (stream: ByteStream) => void }>;
+  readonly partedUntil: Map<Process, number>;
+  readonly connections: Set<Connection>;
+  lastConnection: number;
+  /** Processes at whose end their connections are seen to. */
+  readonly watched: Set<Process>;
+}
 
-  const reachable = (process: Process): number => partedUntil.get(process) ?? 0;
-  const other = (end: End): End => (end.connection.ends[0] === end ? end.connection.ends[1] : end.connection.ends[0]);
+const other = (end: End): End => (end.connection.ends[0] === end ? end.connection.ends[1] : end.connection.ends[0]);
 
-  function newConnection(left: Process, right: Process): Connection {
-    const connection: Connection = { name: `connection ${++lastConnection}`, ends: [] as unknown as [End, End] };
-    const end = (process: Process): End => ({
-      process,
-      handlers: null,
-      open: true,
-      closed: false,
-      coming: [],
-      comingBytes: 0,
-      pumping: false,
-      lost: false,
-      waits: false,
-      connection,
-    });
-    connection.ends = [end(left), end(right)];
-    connections.add(connection);
-    for (const process of [left, right]) watch(process);
-    return connection;
-  }
+/** When the process can be reached again; what is over already: it can. */
+const reachable = ({ partedUntil }: Net, process: Process): number => partedUntil.get(process) ?? 0;
 
-  const watched = new Set<Process>();
-  /** The kernel ends what a process leaves open; a host that is down says nothing. */
-  function watch(process: Process): void {
-    if (watched.has(process)) return;
-    watched.add(process);
-    process.onEnd((how) => {
-      for (const connection of connections) {
-        for (const end of connection.ends) {
-          if (end.process !== process || !end.open) continue;
-          end.open = false;
-          if (how === "host down") other(end).lost = true;
-          else if (how === "killed" && rng.chance(0.3)) reset(end);
-          else send(end, { kind: "end", at: 0 });
-        }
-        tidy(connection);
+function newEnd(connection: Connection, process: Process): End {
+  return {
+    process,
+    handlers: null,
+    open: true,
+    closed: false,
+    coming: [],
+    comingBytes: 0,
+    pumping: false,
+    lost: false,
+    waits: false,
+    connection,
+  };
+}
+
+function newConnection(net: Net, left: Process, right: Process): Connection {
+  const connection: Connection = { name: `connection ${++net.lastConnection}`, ends: [] as unknown as [End, End] };
+  connection.ends = [newEnd(connection, left), newEnd(connection, right)];
+  net.connections.add(connection);
+  for (const process of [left, right]) watch(net, process);
+  return connection;
+}
+
+/** The kernel ends what a process leaves open; a host that is down says nothing. */
+function watch(net: Net, process: Process): void {
+  if (net.watched.has(process)) return;
+  net.watched.add(process);
+  process.onEnd((how) => {
+    for (const connection of net.connections) {
+      for (const end of connection.ends) {
+        if (end.process !== process || !end.open) continue;
+        end.open = false;
+        if (how === "host down") other(end).lost = true;
+        else if (how === "killed" && net.world.rng.chance(0.3)) reset(net, end);
+        else send(net, end, { kind: "end", at: 0 });
       }
-    });
-  }
-
-  function tidy(connection: Connection): void {
-    if (connection.ends.every((end) => end.closed || end.process.at === "ended")) connections.delete(connection);
-  }
-
-  // ---- on the way
-
-  /** From this end to the other. */
-  function send(from: End, parcel: Parcel): void {
-    const to = other(from);
-    if (to.lost || to.process.at === "ended") return;
-    const last = to.coming.at(-1)?.at ?? 0;
-    const at = Math.max(last, world.now() + rng.between(0, latencyMs));
-    to.coming.push({ ...parcel, at });
-    if (parcel.kind === "bytes") to.comingBytes += parcel.bytes.length;
-    pump(to);
-  }
-
-  function pump(to: End): void {
-    const next = to.coming[0];
-    if (next === undefined || to.pumping || to.handlers === null || to.lost) return;
-    to.pumping = true;
-    const parted = Math.max(reachable(to.process), reachable(other(to).process));
-    world.at(Math.max(next.at, parted), () => {
-      to.pumping = false;
-      if (to.lost) return;
-      const until = Math.max(reachable(to.process), reachable(other(to).process));
-      if (until > world.now()) return pump(to);
-      const parcel = to.coming.shift();
-      if (parcel === undefined) return;
-      deliver(to, parcel);
-      pump(to);
-    });
-  }
-
-  function deliver(to: End, parcel: Parcel): void {
-    const from = other(to);
-    if (parcel.kind === "bytes") {
-      to.comingBytes -= parcel.bytes.length;
-      if (from.waits && to.comingBytes <= highWater / 2) {
-        from.waits = false;
-        from.process.enter(() => {
-          if (!from.closed) from.handlers?.drain();
-        });
-      }
-      to.process.enter(() => {
-        if (!to.closed && to.open) to.handlers?.data(parcel.bytes);
-      });
-      return;
+      tidy(net, connection);
     }
-    const error = parcel.kind === "end" ? null : new Error("read ECONNRESET");
-    to.process.enter(() => finish(to, error));
+  });
+}
+
+function tidy({ connections }: Net, connection: Connection): void {
+  if (connection.ends.every((end) => end.closed || end.process.at === "ended")) connections.delete(connection);
+}
+
+// ---- on the way
+
+/** From this end to the other. */
+function send(net: Net, from: End, parcel: Parcel): void {
+  const { world, settings } = net;
+  const to = other(from);
+  if (to.lost || to.process.at === "ended") return;
+  const last = to.coming.at(-1)?.at ?? 0;
+  const at = Math.max(last, world.now() + world.rng.between(0, settings.latencyMs));
+  to.coming.push({ ...parcel, at });
+  if (parcel.kind === "bytes") to.comingBytes += parcel.bytes.length;
+  pump(net, to);
+}
+
+function pump(net: Net, to: End): void {
+  const next = to.coming[0];
+  if (next === undefined || to.pumping || to.handlers === null || to.lost) return;
+  to.pumping = true;
+  const reachableAt = (): number => Math.max(reachable(net, to.process), reachable(net, other(to).process));
+  net.world.at(Math.max(next.at, reachableAt()), () => {
+    to.pumping = false;
+    if (to.lost) return;
+    if (reachableAt() > net.world.now()) return pump(net, to);
+    const parcel = to.coming.shift();
+    if (parcel === undefined) return;
+    deliver(net, to, parcel);
+    pump(net, to);
+  });
+}
+
+function deliver(net: Net, to: End, parcel: Parcel): void {
+  const from = other(to);
+  if (parcel.kind === "bytes") {
+    to.comingBytes -= parcel.bytes.length;
+    if (from.waits && to.comingBytes <= net.settings.highWater / 2) {
+      from.waits = false;
+      from.process.enter(() => {
+        if (!from.closed) from.handlers?.drain();
+      });
+    }
+    to.process.enter(() => {
+      if (!to.closed && to.open) to.handlers?.data(parcel.bytes);
+    });
+    return;
   }
+  const error = parcel.kind === "end" ? null : new Error("read ECONNRESET");
+  to.process.enter(() => finish(net, to, error));
+}
 
-  /** This end has seen that the connection is over; an end in order is answered in kind. */
-  function finish(end: End, error: Error | null): void {
-    if (end.closed) return;
-    if (end.open && error === null) send(end, { kind: "end", at: 0 });
-    end.open = false;
-    end.closed = true;
-    end.coming.length = 0;
-    end.handlers?.close(error);
-    tidy(end.connection);
-  }
+/** This end has seen that the connection is over; an end in order is answered in kind. */
+function finish(net: Net, end: End, error: Error | null): void {
+  if (end.closed) return;
+  if (end.open && error === null) send(net, end, { kind: "end", at: 0 });
+  end.open = false;
+  end.closed = true;
+  end.coming.length = 0;
+  end.handlers?.close(error);
+  tidy(net, end.connection);
+}
 
-  /** What is under way to the other end is lost. */
-  function reset(end: End): void {
-    const to = other(end);
-    to.coming.length = 0;
-    to.comingBytes = 0;
-    send(end, { kind: "reset", at: 0 });
-  }
+/** What is under way to the other end is lost. */
+function reset(net: Net, end: End): void {
+  const to = other(end);
+  to.coming.length = 0;
+  to.comingBytes = 0;
+  send(net, end, { kind: "reset", at: 0 });
+}
 
-  function streamOf(end: End): ByteStream {
-    return {
-      peer: other(end).process.name,
-      binding: null,
-      open(handlers) {
-        end.handlers = handlers;
-        pump(end);
-      },
-      write(bytes) {
-        if (!end.open) return true;
-        for (let from = 0; from < bytes.length;) {
-          const most = bytes.length - from;
-          const length = cuts && rng.chance(0.3) ? rng.between(1, most) : most;
-          send(end, { kind: "bytes", at: 0, bytes: bytes.slice(from, from + length) });
-          from += length;
-        }
-        if (other(end).comingBytes < highWater) return true;
-        end.waits = true;
-        return false;
-      },
-      end() {
-        if (!end.open) return;
-        end.open = false;
-        send(end, { kind: "end", at: 0 });
-      },
-      destroy() {
-        if (end.open) reset(end);
-        end.open = false;
-        end.coming.length = 0;
-        world.at(world.now(), () => end.process.enter(() => finish(end, null)));
-      },
-    };
-  }
-
-  // ---- in which ways it breaks
-
-  const breaks: Readonly<Record<string, (ends: readonly [End, End]) => void>> = {
-    /** Both sides are told, sooner or later. */
-    cut(ends) {
-      for (const end of ends) {
-        end.coming.length = 0;
-        end.lost = true;
-        world.at(world.now() + rng.between(0, 200), () =>
-          end.process.enter(() => finish(end, new Error("read ECONNRESET"))),
-        );
+function streamOf(net: Net, end: End): ByteStream {
+  const { world, settings } = net;
+  return {
+    peer: other(end).process.name,
+    binding: null,
+    open(handlers) {
+      end.handlers = handlers;
+      pump(net, end);
+    },
+    write(bytes) {
+      if (!end.open) return true;
+      for (let from = 0; from < bytes.length;) {
+        const most = bytes.length - from;
+        const length = settings.cuts && world.rng.chance(0.3) ? world.rng.between(1, most) : most;
+        send(net, end, { kind: "bytes", at: 0, bytes: bytes.slice(from, from + length) });
+        from += length;
       }
+      if (other(end).comingBytes < settings.highWater) return true;
+      end.waits = true;
+      return false;
     },
-    /** One side is told, the other hears nothing any more. */
-    "half cut"(ends) {
-      const [told, untold] = rng.chance(0.5) ? ends : [ends[1], ends[0]];
-      for (const end of ends) end.lost = true;
-      world.at(world.now() + rng.between(0, 200), () =>
-        told.process.enter(() => finish(told, new Error("read ECONNRESET"))),
-      );
-      // Perhaps it is told in the end: by the answer to something that it sent.
-      if (!rng.chance(0.5)) return;
-      world.at(world.now() + rng.between(200, 10_000), () =>
-        untold.process.enter(() => finish(untold, new Error("write EPIPE"))),
-      );
+    end() {
+      if (!end.open) return;
+      end.open = false;
+      send(net, end, { kind: "end", at: 0 });
     },
-    "black hole"(ends) {
-      for (const end of ends) end.lost = true;
-    },
-    "one way"(ends) {
-      ends[rng.between(0, 1)]!.lost = true;
+    destroy() {
+      if (end.open) reset(net, end);
+      end.open = false;
+      end.coming.length = 0;
+      world.at(world.now(), () => end.process.enter(() => finish(net, end, null)));
     },
   };
+}
 
+// ---- in which ways it breaks
+
+const breaks: Readonly<Record<string, (net: Net, ends: readonly [End, End]) => void>> = {
+  /** Both sides are told, sooner or later. */
+  cut(net, ends) {
+    for (const end of ends) {
+      end.coming.length = 0;
+      end.lost = true;
+      tell(net, end, net.world.rng.between(0, 200), "read ECONNRESET");
+    }
+  },
+  /** One side is told, the other hears nothing any more. */
+  "half cut"(net, ends) {
+    const { rng } = net.world;
+    const [told, untold] = rng.chance(0.5) ? ends : [ends[1], ends[0]];
+    for (const end of ends) end.lost = true;
+    tell(net, told, rng.between(0, 200), "read ECONNRESET");
+    // Perhaps it is told in the end: by the answer to something that it sent.
+    if (rng.chance(0.5)) tell(net, untold, rng.between(200, 10_000), "write EPIPE");
+  },
+  "black hole"(_, ends) {
+    for (const end of ends) end.lost = true;
+  },
+  "one way"({ world }, ends) {
+    ends[world.rng.between(0, 1)]!.lost = true;
+  },
+};
+
+/** After `delayMs` this end sees that the connection is broken. */
+function tell(net: Net, end: End, delayMs: number, problem: string): void {
+  net.world.at(net.world.now() + delayMs, () => end.process.enter(() => finish(net, end, new Error(problem))));
+}
+
+function connect(net: Net, process: Process, address: number): Promise<ByteStream> {
+  const { world, listeners, settings } = net;
+  const { promise, resolve, reject } = Promise.withResolvers<ByteStream>();
+  const startedAt = world.now();
+  const fail = (kind: "refused" | "silent"): void =>
+    process.enter(() => reject(new WireProblem(kind, kind === "refused" ? "Connection refused" : "does not answer")));
+  const attempt = (): void => {
+    const target = listeners.get(address) ?? null;
+    const parted = Math.max(reachable(net, process), target === null ? 0 : reachable(net, target.process));
+    if (parted > world.now()) {
+      const until = Math.min(parted, startedAt + connectMs);
+      world.at(until, () => (until === parted ? attempt() : fail("silent")));
+      return;
+    }
+    if (target === null || target.process.at === "ended") return fail("refused");
+    const { ends, name } = newConnection(net, process, target.process);
+    world.trace(() => `${name} from ${process.name} to ${target.process.name}`);
+    process.enter(() => resolve(streamOf(net, ends[0])));
+    target.process.enter(() => target.accept(streamOf(net, ends[1])));
+  };
+  world.at(startedAt + world.rng.between(0, settings.latencyMs), attempt);
+  return promise;
+}
+
+function breakOne(net: Net, process: Process): void {
+  const { world, connections } = net;
+  const own = [...connections].filter(({ ends }) => ends.some((end) => end.process === process && end.open));
+  const connection = own[world.rng.between(0, own.length - 1)];
+  if (connection === undefined) return;
+  const names = Object.keys(breaks);
+  const name = names[world.rng.between(0, names.length - 1)]!;
+  world.mark(name);
+  world.trace(() => `${connection.name} ---- ${name}`);
+  breaks[name]!(net, connection.ends);
+}
+
+export function network(world: World, settings: NetworkSettings): Network {
+  const net: Net = {
+    world,
+    settings,
+    listeners: new Map(),
+    partedUntil: new Map(),
+    connections: new Set(),
+    lastConnection: 0,
+    watched: new Set(),
+  };
   return {
     listen(process, address, accept) {
-      listeners.set(address, { process, accept });
-      watch(process);
+      net.listeners.set(address, { process, accept });
+      watch(net, process);
     },
     deaf(process) {
-      for (const [address, listener] of listeners) if (listener.process === process) listeners.delete(address);
+      for (const [address, listener] of net.listeners) if (listener.process === process) net.listeners.delete(address);
     },
-    connect(process, address) {
-      const { promise, resolve, reject } = Promise.withResolvers<ByteStream>();
-      const startedAt = world.now();
-      const fail = (kind: "refused" | "silent"): void =>
-        process.enter(() =>
-          reject(new WireProblem(kind, kind === "refused" ? "Connection refused" : "does not answer")),
-        );
-      const attempt = (): void => {
-        const target = listeners.get(address) ?? null;
-        const parted = Math.max(reachable(process), target === null ? 0 : reachable(target.process));
-        if (parted > world.now()) {
-          const until = Math.min(parted, startedAt + connectMs);
-          world.at(until, () => (until === parted ? attempt() : fail("silent")));
-          return;
-        }
-        if (target === null || target.process.at === "ended") return fail("refused");
-        const { ends, name } = newConnection(process, target.process);
-        world.trace(() => `${name} from ${process.name} to ${target.process.name}`);
-        process.enter(() => resolve(streamOf(ends[0])));
-        target.process.enter(() => target.accept(streamOf(ends[1])));
-      };
-      world.at(startedAt + rng.between(0, latencyMs), attempt);
-      return promise;
-    },
+    connect: (process, address) => connect(net, process, address),
     part(process, until) {
       world.mark(`${process.name} parted`);
       world.trace(() => `${process.name} ---- parted from the network for ${until - world.now()} ms`);
-      partedUntil.set(process, Math.max(reachable(process), until));
+      net.partedUntil.set(process, Math.max(reachable(net, process), until));
     },
-    breakOne(process) {
-      const own = [...connections].filter(({ ends }) => ends.some((end) => end.process === process && end.open));
-      const connection = own[rng.between(0, own.length - 1)];
-      if (connection === undefined) return;
-      const names = Object.keys(breaks);
-      const name = names[rng.between(0, names.length - 1)]!;
-      world.mark(name);
-      world.trace(() => `${connection.name} ---- ${name}`);
-      breaks[name]!(connection.ends);
-    },
+    breakOne: (process) => breakOne(net, process),
     open() {
-      let count = 0;
-      for (const { ends } of connections) for (const end of ends) if (end.open && end.process.at !== "ended") count++;
-      return count;
+      const ends = [...net.connections].flatMap((connection) => connection.ends);
+      return ends.filter((end) => end.open && end.process.at !== "ended").length;
     },
   };
 }
