@@ -69,84 +69,233 @@ export interface Model {
   edit(row: Row, kind: Exclude<Recall["kind"], "adopted">, at: number): void;
 }
 
+/** All tables of one database. */
+interface Tables {
+  readonly rows: Row[];
+  readonly byId: Map<string, Row>;
+  readonly deleted: Set<string>;
+  readonly submissions: Map<string, Submission>;
+  readonly servers: Map<string, ServerRow>;
+  readonly clients: Map<string, ClientRow>;
+  readonly onInsert: (() => void)[];
+  readonly onRecall: (() => void)[];
+  recalls: (Recall & { readonly serverId: string })[];
+  lastRecall: number;
+}
+
+/** Tells who holds the row. */
+function recall(its: Tables, row: Row, kind: Recall["kind"]): void {
+  if (row.serverId === null || row.ended !== null || !its.servers.has(row.serverId)) return;
+  its.recalls.push({ number: ++its.lastRecall, id: row.task.id, kind, serverId: row.serverId });
+  for (const wake of its.onRecall) wake();
+}
+
+function add({ rows, byId }: Tables, task: NewTask): Row {
+  assert(!byId.has(task.id), `the id of task ${task.id} is new`);
+  const row: Row = {
+    task,
+    serverId: null,
+    scheduleTime: null,
+    clientId: null,
+    ended: null,
+    endedBy: null,
+    nextId: null,
+  };
+  rows.push(row);
+  byId.set(task.id, row);
+  return row;
+}
+
+function addNext(its: Tables, row: Row, task: NewTask): Row {
+  assert(task.previousId === row.task.id && task.attempt === row.task.attempt + 1, "attempts follow each other");
+  assert(row.nextId === null, `task ${row.task.id} is followed by one attempt`);
+  row.nextId = task.id;
+  return add(its, task);
+}
+
+function wakeAll({ onInsert }: Tables): void {
+  for (const wake of onInsert) wake();
+}
+
+function free(row: Row): void {
+  row.serverId = null;
+  row.scheduleTime = null;
+  row.clientId = null;
+}
+
+function freeAll(its: Tables, matches: (row: Row) => boolean): number {
+  const found = its.rows.filter((row) => row.ended === null && row.serverId !== null && matches(row));
+  found.forEach(free);
+  wakeAll(its);
+  return found.length;
+}
+
+/** Whose rows a scope has. `gone`: servers whose reservations count no more. */
+function inScope(
+  { servers }: Tables,
+  scope: Scope,
+  serverId: string | null,
+  gone: readonly string[] = [],
+): (row: Row) => boolean {
+  if (scope.kind === "submission") return ({ task }) => task.submitId === scope.id;
+  return ({ task }) => {
+    const owner = servers.get(task.submitId);
+    return owner === undefined || !owner.reserves || owner.id === serverId || gone.includes(owner.id);
+  };
+}
+
+function failuresIn(its: Tables, group: number, request: ClaimRequest): { failed: number; example: string | null } {
+  const mine = inScope(its, request.scope, request.serverId);
+  const failed = its.rows.filter(
+    (row) => row.task.group === group && isFinalFailure(row) && row.task.attempt >= request.attempts && mine(row),
+  );
+  return { failed: failed.length, example: failed[0]?.task.id ?? null };
+}
+
+function claim(its: Tables, request: ClaimRequest): Claim {
+  const { scope, serverId, group, limit, eager, at } = request;
+  if (its.recalls.some((each) => each.serverId === serverId)) return { kind: "recalled" };
+  const open = its.rows.filter((row) => row.ended === null).filter(inScope(its, scope, serverId));
+  const waiting = open.filter((row) => row.serverId === null);
+  if (waiting.length === 0) return { kind: "none", unfinished: open.length };
+  const next = Math.min(...waiting.map((row) => row.task.group));
+  const busy = Math.min(...open.map((row) => row.task.group));
+  if ((group === null || next > group) && busy < next) {
+    const unfinished = open.filter((row) => row.task.group === busy).length;
+    return { kind: "waiting", busyGroup: busy, unfinished };
+  }
+  if (group !== null && next > group) return { kind: "advance", to: next, ...failuresIn(its, group, request) };
+  let mine = waiting.filter((row) => row.task.group === next);
+  if (eager) mine = [...mine.filter((row) => row.task.attempt > 1), ...mine.filter((row) => row.task.attempt === 1)];
+  const tasks = mine.slice(0, Math.max(0, limit)).map((row) => {
+    row.serverId = serverId;
+    row.scheduleTime = at;
+    return { ...row.task, scheduleTime: at };
+  });
+  return { kind: "claimed", group: next, tasks };
+}
+
+/** Whether the outcome was taken. `away`: tasks whose runs count for nothing any more. */
+function complete(its: Tables, completion: Completion, { serverId, at }: Commit, away: ReadonlySet<string>): boolean {
+  const row = its.byId.get(completion.id);
+  assert(row !== undefined || its.deleted.has(completion.id), "only tasks that exist are completed");
+  if (row === undefined || row.ended !== null || away.has(completion.id)) return false;
+  row.ended = completion;
+  row.endedBy = serverId;
+  row.serverId ??= serverId;
+  row.scheduleTime ??= at;
+  row.clientId = completion.clientId;
+  if (completion.retry === null) return true;
+  const next = addNext(its, row, completion.retry.task);
+  if (!completion.retry.claimed) return true;
+  next.serverId = serverId;
+  next.scheduleTime = at;
+  return true;
+}
+
+function commit(its: Tables, order: Commit): CommitReport {
+  const { serverId, assigned, completed, reverted, recalled } = order;
+  const { byId, deleted } = its;
+  const away = new Set(
+    its.recalls.flatMap((each) =>
+      each.serverId === serverId && ["reverted", "deleted", "adopted"].includes(each.kind) ? [each.id] : [],
+    ),
+  );
+  const refused = completed.filter((each) => !complete(its, each, order, away)).map(({ id }) => id);
+  for (const { id, clientId } of assigned) {
+    const row = byId.get(id);
+    assert(row !== undefined || deleted.has(id), "only tasks that exist are assigned");
+    if (row !== undefined && row.ended === null && row.serverId === serverId) row.clientId = clientId;
+  }
+  for (const id of reverted) {
+    const row = byId.get(id);
+    assert(row !== undefined || deleted.has(id), "only tasks that exist are given back");
+    if (row !== undefined && row.ended === null && row.serverId === serverId) free(row);
+  }
+  its.recalls = its.recalls.filter(({ number }) => !recalled.includes(number));
+  return { refused };
+}
+
+function retryFailures(its: Tables, scope: Scope, attempts: number, at: number, newId: () => string): number {
+  const mine = inScope(its, scope, null);
+  const again = its.rows.filter((row) => isFinalFailure(row) && row.task.attempt < attempts && mine(row));
+  for (const row of again) {
+    const { task } = row;
+    addNext(its, row, { ...task, id: newId(), submitTime: at, attempt: task.attempt + 1, previousId: task.id });
+  }
+  if (again.length > 0) wakeAll(its);
+  return again.length;
+}
+
+function activeGroup({ rows }: Tables): { readonly group: number; readonly reason: string } {
+  if (rows.length === 0) return { group: 0, reason: "no tasks" };
+  let latest: Row | null = null;
+  for (const row of rows) {
+    if (row.scheduleTime !== null && (latest === null || row.scheduleTime > latest.scheduleTime!)) latest = row;
+  }
+  if (latest !== null) return { group: latest.task.group, reason: "scheduled last" };
+  return { group: Math.min(...rows.map((row) => row.task.group)), reason: "lowest" };
+}
+
+function removeServer(its: Tables, id: string): void {
+  its.servers.delete(id);
+  its.recalls = its.recalls.filter(({ serverId }) => serverId !== id);
+}
+
+function adopt(its: Tables, request: AdoptRequest): readonly ClaimedTask[] {
+  const { ids, finished, from, scope, serverId, clientId, at } = request;
+  its.clients.set(clientId, { id: clientId, serverId, disconnectedAt: null, evicted: false });
+  const mine = inScope(its, scope, serverId, from);
+  const tasks: ClaimedTask[] = [];
+  for (const id of new Set(ids)) {
+    const row = its.byId.get(id);
+    if (row === undefined || row.ended !== null || !mine(row)) continue;
+    const holder = row.serverId;
+    const moves = (row.clientId === clientId || finished.includes(id)) && holder !== serverId;
+    if (holder !== null && !from.includes(holder) && its.servers.has(holder) && !moves) continue;
+    if (moves) recall(its, row, "adopted");
+    its.recalls = its.recalls.filter((each) => each.serverId !== serverId || each.id !== id || each.kind !== "adopted");
+    row.serverId = serverId;
+    row.scheduleTime ??= at;
+    row.clientId = clientId;
+    tasks.push({ ...row.task, scheduleTime: row.scheduleTime });
+  }
+  return tasks;
+}
+
+function edit(its: Tables, row: Row, kind: Exclude<Recall["kind"], "adopted">, at: number): void {
+  recall(its, row, kind);
+  if (kind === "cancelled") {
+    row.ended = cancellation(row.task.id, at);
+    row.endedBy = "a person";
+  } else if (kind === "reverted") {
+    free(row);
+  } else if (kind === "deleted") {
+    its.deleted.add(row.task.id);
+    its.byId.delete(row.task.id);
+    its.rows.splice(its.rows.indexOf(row), 1);
+  }
+  wakeAll(its);
+}
+
+function newTables(): Tables {
+  return {
+    rows: [],
+    byId: new Map(),
+    deleted: new Set(),
+    submissions: new Map(),
+    servers: new Map(),
+    clients: new Map(),
+    onInsert: [],
+    onRecall: [],
+    recalls: [],
+    lastRecall: 0,
+  };
+}
+
 export function model(): Model {
-  const rows: Row[] = [];
-  const byId = new Map<string, Row>();
-  const deleted = new Set<string>();
-  const submissions = new Map<string, Submission>();
-  const servers = new Map<string, ServerRow>();
-  const clients = new Map<string, ClientRow>();
-  const listeners: (() => void)[] = [];
-  const recallListeners: (() => void)[] = [];
-  let recalls: (Recall & { readonly serverId: string })[] = [];
-  let lastRecall = 0;
-
-  /** Tells who holds the row. */
-  function recall(row: Row, kind: Recall["kind"]): void {
-    if (row.serverId === null || row.ended !== null || !servers.has(row.serverId)) return;
-    recalls.push({ number: ++lastRecall, id: row.task.id, kind, serverId: row.serverId });
-    for (const wake of recallListeners) wake();
-  }
-
-  const isRecalled = (serverId: string): boolean => recalls.some((each) => each.serverId === serverId);
-
-  function add(task: NewTask): Row {
-    assert(!byId.has(task.id), `the id of task ${task.id} is new`);
-    const row: Row = {
-      task,
-      serverId: null,
-      scheduleTime: null,
-      clientId: null,
-      ended: null,
-      endedBy: null,
-      nextId: null,
-    };
-    rows.push(row);
-    byId.set(task.id, row);
-    return row;
-  }
-
-  function wakeAll(): void {
-    for (const wake of listeners) wake();
-  }
-
-  function free(row: Row): void {
-    row.serverId = null;
-    row.scheduleTime = null;
-    row.clientId = null;
-  }
-
-  function freeAll(matches: (row: Row) => boolean): number {
-    const found = rows.filter((row) => row.ended === null && row.serverId !== null && matches(row));
-    found.forEach(free);
-    wakeAll();
-    return found.length;
-  }
-
-  /** Whose rows a scope has. `gone`: servers whose reservations count no more. */
-  function inScope(scope: Scope, serverId: string | null, gone: readonly string[] = []): (row: Row) => boolean {
-    if (scope.kind === "submission") return ({ task }) => task.submitId === scope.id;
-    return ({ task }) => {
-      const owner = servers.get(task.submitId);
-      return owner === undefined || !owner.reserves || owner.id === serverId || gone.includes(owner.id);
-    };
-  }
-
-  function addNext(row: Row, task: NewTask): Row {
-    assert(task.previousId === row.task.id && task.attempt === row.task.attempt + 1, "attempts follow each other");
-    assert(row.nextId === null, `task ${row.task.id} is followed by one attempt`);
-    row.nextId = task.id;
-    return add(task);
-  }
-
-  function failuresIn(group: number, request: ClaimRequest): { failed: number; example: string | null } {
-    const mine = inScope(request.scope, request.serverId);
-    const failed = rows.filter(
-      (row) => row.task.group === group && isFinalFailure(row) && row.task.attempt >= request.attempts && mine(row),
-    );
-    return { failed: failed.length, example: failed[0]?.task.id ?? null };
-  }
-
+  const its = newTables();
+  const { rows, byId, deleted, submissions, servers, clients } = its;
   return {
     rows,
     servers,
@@ -158,10 +307,10 @@ export function model(): Model {
     },
     submission: (id) => submissions.get(id) ?? null,
     insert(tasks) {
-      tasks.forEach(add);
-      wakeAll();
+      for (const task of tasks) add(its, task);
+      wakeAll(its);
     },
-    onInsert: (wake) => void listeners.push(wake),
+    onInsert: (wake) => void its.onInsert.push(wake),
     addServer(server) {
       servers.set(server.id, server);
       return server.startedAt;
@@ -174,100 +323,20 @@ export function model(): Model {
       const server = servers.get(id);
       if (server !== undefined) servers.set(id, { ...server, beatAt: at });
     },
-    endServer(id) {
-      servers.delete(id);
-      recalls = recalls.filter(({ serverId }) => serverId !== id);
-    },
+    endServer: (id) => removeServer(its, id),
     buryServer(id) {
-      servers.delete(id);
-      recalls = recalls.filter(({ serverId }) => serverId !== id);
-      return freeAll((row) => row.serverId === id);
+      removeServer(its, id);
+      return freeAll(its, (row) => row.serverId === id);
     },
-    revertOrphans: () => freeAll((row) => !servers.has(row.serverId!)),
-    claim(request) {
-      const { scope, serverId, group, limit, eager, at } = request;
-      if (isRecalled(serverId)) return { kind: "recalled" };
-      const open = rows.filter((row) => row.ended === null).filter(inScope(scope, serverId));
-      const waiting = open.filter((row) => row.serverId === null);
-      if (waiting.length === 0) return { kind: "none", unfinished: open.length };
-      const next = Math.min(...waiting.map((row) => row.task.group));
-      const busy = Math.min(...open.map((row) => row.task.group));
-      if ((group === null || next > group) && busy < next) {
-        const unfinished = open.filter((row) => row.task.group === busy).length;
-        return { kind: "waiting", busyGroup: busy, unfinished };
-      }
-      if (group !== null && next > group) return { kind: "advance", to: next, ...failuresIn(group, request) };
-      let mine = waiting.filter((row) => row.task.group === next);
-      if (eager)
-        mine = [...mine.filter((row) => row.task.attempt > 1), ...mine.filter((row) => row.task.attempt === 1)];
-      const tasks = mine.slice(0, Math.max(0, limit)).map((row) => {
-        row.serverId = serverId;
-        row.scheduleTime = at;
-        return { ...row.task, scheduleTime: at };
-      });
-      return { kind: "claimed", group: next, tasks };
-    },
-    commit({ serverId, at, assigned, completed, reverted, recalled }) {
-      const refused: string[] = [];
-      const away = new Set(
-        recalls.flatMap((each) =>
-          each.serverId === serverId && ["reverted", "deleted", "adopted"].includes(each.kind) ? [each.id] : [],
-        ),
-      );
-      for (const completion of completed) {
-        const row = byId.get(completion.id);
-        assert(row !== undefined || deleted.has(completion.id), "only tasks that exist are completed");
-        if (row === undefined || row.ended !== null || away.has(completion.id)) {
-          refused.push(completion.id);
-          continue;
-        }
-        row.ended = completion;
-        row.endedBy = serverId;
-        row.serverId ??= serverId;
-        row.scheduleTime ??= at;
-        row.clientId = completion.clientId;
-        if (completion.retry === null) continue;
-        const next = addNext(row, completion.retry.task);
-        if (!completion.retry.claimed) continue;
-        next.serverId = serverId;
-        next.scheduleTime = at;
-      }
-      for (const { id, clientId } of assigned) {
-        const row = byId.get(id);
-        assert(row !== undefined || deleted.has(id), "only tasks that exist are assigned");
-        if (row !== undefined && row.ended === null && row.serverId === serverId) row.clientId = clientId;
-      }
-      for (const id of reverted) {
-        const row = byId.get(id);
-        assert(row !== undefined || deleted.has(id), "only tasks that exist are given back");
-        if (row !== undefined && row.ended === null && row.serverId === serverId) free(row);
-      }
-      recalls = recalls.filter(({ number }) => !recalled.includes(number));
-      return { refused };
-    },
-    retryFailures(scope, attempts, at, newId) {
-      const mine = inScope(scope, null);
-      const again = rows.filter((row) => isFinalFailure(row) && row.task.attempt < attempts && mine(row));
-      for (const row of again) {
-        const { task } = row;
-        addNext(row, { ...task, id: newId(), submitTime: at, attempt: task.attempt + 1, previousId: task.id });
-      }
-      if (again.length > 0) wakeAll();
-      return again.length;
-    },
+    revertOrphans: () => freeAll(its, (row) => !servers.has(row.serverId!)),
+    claim: (request) => claim(its, request),
+    commit: (order) => commit(its, order),
+    retryFailures: (scope, attempts, at, newId) => retryFailures(its, scope, attempts, at, newId),
     survey(scope) {
-      return { unfinished: rows.filter(inScope(scope, null)).filter((row) => row.ended === null).length };
+      return { unfinished: rows.filter(inScope(its, scope, null)).filter((row) => row.ended === null).length };
     },
-    total: (scope) => rows.filter(inScope(scope, null)).length,
-    activeGroup() {
-      if (rows.length === 0) return { group: 0, reason: "no tasks" };
-      let latest: Row | null = null;
-      for (const row of rows) {
-        if (row.scheduleTime !== null && (latest === null || row.scheduleTime > latest.scheduleTime!)) latest = row;
-      }
-      if (latest !== null) return { group: latest.task.group, reason: "scheduled last" };
-      return { group: Math.min(...rows.map((row) => row.task.group)), reason: "lowest" };
-    },
+    total: (scope) => rows.filter(inScope(its, scope, null)).length,
+    activeGroup: () => activeGroup(its),
     addClient: ({ id, serverId }) => void clients.set(id, { id, serverId, disconnectedAt: null, evicted: false }),
     endClient(id, serverId, at, evicted) {
       const client = clients.get(id);
@@ -277,41 +346,10 @@ export function model(): Model {
       [...clients.values()]
         .filter((client) => client.serverId === serverId && client.disconnectedAt === null)
         .map(({ id }) => id),
-    adopt({ ids, finished, from, scope, serverId, clientId, at }) {
-      clients.set(clientId, { id: clientId, serverId, disconnectedAt: null, evicted: false });
-      const mine = inScope(scope, serverId, from);
-      const tasks: ClaimedTask[] = [];
-      for (const id of new Set(ids)) {
-        const row = byId.get(id);
-        if (row === undefined || row.ended !== null || !mine(row)) continue;
-        const holder = row.serverId;
-        const moves = (row.clientId === clientId || finished.includes(id)) && holder !== serverId;
-        if (holder !== null && !from.includes(holder) && servers.has(holder) && !moves) continue;
-        if (moves) recall(row, "adopted");
-        recalls = recalls.filter((each) => each.serverId !== serverId || each.id !== id || each.kind !== "adopted");
-        row.serverId = serverId;
-        row.scheduleTime ??= at;
-        row.clientId = clientId;
-        tasks.push({ ...row.task, scheduleTime: row.scheduleTime });
-      }
-      return tasks;
-    },
-    onRecall: (wake) => void recallListeners.push(wake),
-    recalls: (serverId) => recalls.filter((each) => each.serverId === serverId),
-    edit(row, kind, at) {
-      recall(row, kind);
-      if (kind === "cancelled") {
-        row.ended = cancellation(row.task.id, at);
-        row.endedBy = "a person";
-      } else if (kind === "reverted") {
-        free(row);
-      } else if (kind === "deleted") {
-        deleted.add(row.task.id);
-        byId.delete(row.task.id);
-        rows.splice(rows.indexOf(row), 1);
-      }
-      wakeAll();
-    },
+    adopt: (request) => adopt(its, request),
+    onRecall: (wake) => void its.onRecall.push(wake),
+    recalls: (serverId) => its.recalls.filter((each) => each.serverId === serverId),
+    edit: (row, kind, at) => edit(its, row, kind, at),
   };
 }
 
