@@ -136,97 +136,110 @@ export function world(seed: number, trace: ((line: string) => void) | null): Wor
   return self;
 }
 
-function newProcess(world: World, name: string, traced: boolean): Process {
-  let state: Process["at"] = "running";
-  let backlog: (() => void)[] = [];
-  const endings: ((how: string) => void)[] = [];
-  const timers = new Set<() => void>();
-  let stops = 0;
+/** What a process is made of. */
+interface Life {
+  readonly world: World;
+  readonly name: string;
+  at: Process["at"];
+  /** What came while it was stopped. */
+  backlog: (() => void)[];
+  /** Each takes one of its timers back. */
+  readonly timers: Set<() => void>;
+}
 
-  function enter(action: () => void): void {
-    if (state === "ended") return;
-    // What came while it was stopped comes first.
-    if (state === "stopped" || backlog.length > 0) backlog.push(action);
-    else action();
-  }
+function enter(life: Life, action: () => void): void {
+  if (life.at === "ended") return;
+  // What came while it was stopped comes first.
+  if (life.at === "stopped" || life.backlog.length > 0) life.backlog.push(action);
+  else action();
+}
 
-  /** One after the other, as in an event loop: each with what follows from it. */
-  function catchUp(): void {
-    if (state !== "running") return;
-    const action = backlog[0];
-    if (action === undefined) return;
-    action();
-    backlog.shift();
-    if (backlog.length > 0) world.at(world.now(), catchUp);
-  }
+/** One after the other, as in an event loop: each with what follows from it. */
+function catchUp(life: Life): void {
+  if (life.at !== "running") return;
+  const action = life.backlog[0];
+  if (action === undefined) return;
+  action();
+  life.backlog.shift();
+  if (life.backlog.length > 0) life.world.at(life.world.now(), () => catchUp(life));
+}
 
-  function timer(delayMs: number, action: () => void): { cancel(): void } {
-    let set = true;
-    const cancel = (): void => {
+function setTimer(life: Life, delayMs: number, action: () => void): { cancel(): void } {
+  const { world, timers } = life;
+  let set = true;
+  const cancel = (): void => {
+    set = false;
+    takeBack();
+    timers.delete(cancel);
+  };
+  // As real ones, timers are never early: not even by the last bit of a sum.
+  const due = delayMs > 0 ? Math.floor((world.now() + delayMs) * 1024 + 1) / 1024 : world.now();
+  const takeBack = world.at(due, () =>
+    enter(life, () => {
+      if (!set) return;
       set = false;
-      takeBack();
       timers.delete(cancel);
-    };
-    // As real ones, timers are never early: not even by the last bit of a sum.
-    const due = delayMs > 0 ? Math.floor((world.now() + delayMs) * 1024 + 1) / 1024 : world.now();
-    const takeBack = world.at(due, () =>
-      enter(() => {
-        if (!set) return;
-        set = false;
-        timers.delete(cancel);
-        action();
-      }),
-    );
-    timers.add(cancel);
-    return { cancel };
-  }
+      action();
+    }),
+  );
+  timers.add(cancel);
+  return { cancel };
+}
 
+function clockOf(life: Life): Clock {
+  const { world } = life;
+  return {
+    now: world.now,
+    after: (delayMs, action) => setTimer(life, delayMs, action),
+    defer(action) {
+      // While it catches up, a turn may come between what was waiting, or after all of it.
+      const between = life.backlog.length > 0 && life.at === "running" && world.rng.chance(0.5);
+      world.at(world.now(), () => (between && life.at === "running" ? action() : enter(life, action)));
+    },
+  };
+}
+
+function newProcess(world: World, name: string, traced: boolean): Process {
+  const life: Life = { world, name, at: "running", backlog: [], timers: new Set() };
+  const endings: ((how: string) => void)[] = [];
+  let stops = 0;
+  function become(at: Process["at"], what: string): void {
+    life.at = at;
+    if (at === "ended") life.backlog = [];
+    world.mark(`${name} ${what}`);
+    world.trace(() => `${name} ---- ${what}`);
+  }
   return {
     name,
     get at() {
-      return state;
+      return life.at;
     },
     get timers() {
-      return timers.size;
+      return life.timers.size;
     },
     get stops() {
       return stops;
     },
-    clock: {
-      now: world.now,
-      after: timer,
-      defer(action) {
-        // While it catches up, a turn may come between what was waiting, or after all of it.
-        const between = backlog.length > 0 && state === "running" && world.rng.chance(0.5);
-        world.at(world.now(), () => (between && state === "running" ? action() : enter(action)));
-      },
-    },
+    clock: clockOf(life),
     log: makeLog(
       (level, text) => world.trace(() => `${name} ${level} ${text}`),
       () => traced,
     ),
-    enter,
+    enter: (action) => enter(life, action),
     stop() {
-      if (state !== "running") return;
-      state = "stopped";
+      if (life.at !== "running") return;
       stops++;
-      world.mark(`${name} stopped`);
-      world.trace(() => `${name} ---- stopped`);
+      become("stopped", "stopped");
     },
     goOn() {
-      if (state !== "stopped") return;
-      state = "running";
-      world.mark(`${name} goes on`);
-      world.trace(() => `${name} ---- goes on`);
-      world.at(world.now(), catchUp);
+      if (life.at !== "stopped") return;
+      become("running", "goes on");
+      world.at(world.now(), () => catchUp(life));
     },
     end(how) {
-      if (state === "ended") return;
-      state = "ended";
-      backlog = [];
-      world.mark(`${name} ${how}`);
-      world.trace(() => `${name} ---- ${how}`);
-      for (const cancel of timers) cancel();
+      if (life.at === "ended") return;
+      become("ended", how);
+      for (const cancel of life.timers) cancel();
       for (const action of endings) action(how);
     },
     onEnd: (action) => void endings.push(action),
