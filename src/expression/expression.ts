@@ -98,6 +98,11 @@ const comparisons: readonly (readonly [string, (order: number) => boolean])[] = 
   [">", (order) => order > 0],
 ];
 
+/** Stands in for a module, which `primary` lets through only with a name behind it. */
+function notAValue(): never {
+  throw new Error("a module has no value");
+}
+
 /** The value of `x` for an input: an integer, a float, a boolean, None, or the text itself. */
 function coerceInput(input: string): Value {
   const folded = input.length <= 5 ? input.toLowerCase() : "";
@@ -304,7 +309,7 @@ function compile(template: string, start: number, end: number): Evaluate {
   }
 
   function known(name: Name): Primary {
-    if (name.is === "module") return { evaluate: () => fail("a module is no value"), name };
+    if (name.is === "module") return { evaluate: notAValue, name };
     const { value } = name;
     return { evaluate: () => value, name };
   }

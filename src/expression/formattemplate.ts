@@ -31,7 +31,7 @@ export function formatTemplate(template: string, values: readonly Value[]): stri
 
   /** Behind the opening brace. */
   function field(depth: number): string {
-    const head = /^\s*(\d*|[^[\]{}!:.]*)((?:\[[^\]]*\])*)(?:!(.))?/u.exec(template.slice(at));
+    const head = /^\s*([^[\]{}!:.]*)((?:\[[^\]]*\])*)(?:!(.))?/u.exec(template.slice(at));
     const [all = "", name = "", keys = "", conversion] = head ?? [];
     at += all.length;
     let value = valueOf(name.trim());

@@ -21,7 +21,7 @@ import {
 import { placeOf, placesOf, take } from "../base/slice.ts";
 import type { Slice } from "../base/slice.ts";
 import type { Surroundings } from "../base/surroundings.ts";
-import { described, equal, itemsOf, keyOf, list, numberOf, tuple } from "./value.ts";
+import { described, equal, itemsOf, keyOf, list, numberOf, repr, tuple } from "./value.ts";
 import type { Range, Sequence, Value } from "./value.ts";
 
 export type Binary = (a: Value, b: Value) => Value;
@@ -250,7 +250,7 @@ export function contains(item: Value, whole: Value, surroundings: Surroundings):
 
 export function index(whole: Value, key: Value, surroundings: Surroundings): Value {
   if (whole !== null && typeof whole === "object") {
-    if (whole.kind === "dict") return (whole.entries.get(keyOf(key)) ?? fail(`the dict has no key ${shown(key)}`))[1];
+    if (whole.kind === "dict") return (whole.entries.get(keyOf(key)) ?? fail(`the dict has no key ${repr(key)}`))[1];
     if (whole.kind === "environment") {
       if (typeof key !== "string") fail("the name of an environment variable is a text");
       return surroundings.environment(key) ?? fail(`there is no environment variable ${key}`);
@@ -270,10 +270,6 @@ export function index(whole: Value, key: Value, surroundings: Surroundings): Val
     return whole.start + place * whole.step;
   }
   return fail(`${described(whole)} cannot be indexed`);
-}
-
-function shown(key: Value): string {
-  return typeof key === "string" ? `'${key}'` : keyOf(key).slice(1);
 }
 
 function expectPlace(number: bigint, length: number): number {

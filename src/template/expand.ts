@@ -10,11 +10,6 @@ import { quoteForShell } from "./quote.ts";
 import { placeOf, placesOf, take } from "../base/slice.ts";
 import type { Surroundings } from "../base/surroundings.ts";
 
-/** Whether the result is the input itself, as it stands. */
-export function isPlain({ parts }: Template): boolean {
-  return parts.length === 1 && parts[0]?.kind === "input";
-}
-
 /** Whether expansion runs commands, and its result is a promise. */
 export function needsShell({ parts }: Template): boolean {
   return parts.some(({ kind }) => kind === "shell");

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { UserError } from "../../../src/base/errors.ts";
 import { TemplateSyntaxError } from "../../../src/template/errors.ts";
-import { isPlain, needsShell } from "../../../src/template/expand.ts";
+import { needsShell } from "../../../src/template/expand.ts";
 import { parseTemplate } from "../../../src/template/parse.ts";
 import { expanded } from "./host.ts";
 
@@ -77,12 +77,12 @@ describe("patterns", () => {
   }
   test("neighbouring texts are one part", () =>
     expect(parseTemplate("a\\{b{c").parts).toEqual([{ kind: "text", text: "a{b{c" }]));
-  test("only {} alone is plain", () => {
-    expect(isPlain(parseTemplate("{}"))).toBe(true);
-    expect(isPlain(parseTemplate("{ }"))).toBe(true);
-    expect(isPlain(parseTemplate("echo {}"))).toBe(false);
-    expect(isPlain(parseTemplate("{}{}"))).toBe(false);
-    expect(isPlain(parseTemplate(""))).toBe(false);
+  test("only {} alone is the input as its one part", () => {
+    expect(parseTemplate("{}").parts).toEqual([{ kind: "input" }]);
+    expect(parseTemplate("{ }").parts).toEqual([{ kind: "input" }]);
+    expect(parseTemplate("echo {}").parts).toEqual([{ kind: "text", text: "echo " }, { kind: "input" }]);
+    expect(parseTemplate("{}{}").parts).toEqual([{ kind: "input" }, { kind: "input" }]);
+    expect(parseTemplate("").parts).toEqual([]);
   });
   test("only commands need the shell", () => {
     expect(needsShell(parseTemplate("a {% ls %}"))).toBe(true);
