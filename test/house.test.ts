@@ -45,8 +45,9 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   submit: ["store", "template", "task", "log"],
   server: ["store", "wire", "task", "log"],
   client: ["wire", "template", "task", "log"],
-  cluster: ["server", "client", "submit", "store", "wire", "template", "config", "task", "log"],
-  cli: ["cluster", "server", "client", "submit", "store", "wire", "template", "config", "task", "log"],
+  launch: ["client", "wire", "template", "log"],
+  cluster: ["launch", "server", "client", "submit", "store", "wire", "template", "config", "task", "log"],
+  cli: ["cluster", "launch", "server", "client", "submit", "store", "wire", "template", "config", "task", "log"],
   "main.ts": ["cli", "log"],
   "library.ts": ["cluster", "server", "client", "submit", "store", "wire", "template", "config", "task", "log"],
 };

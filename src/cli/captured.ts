@@ -69,7 +69,7 @@ export function capturePorts(context: Context, clock: Clock): CapturePorts {
     async fetch(wanted) {
       const config = context.config();
       const trace = context.loggers("core.remote");
-      const { splitWords } = await import("../cluster/launcher.ts");
+      const { splitWords } = await import("../launch/launcher.ts");
       const { fetchFile } = await import("../cluster/fetch.ts");
       trace.trace(() => `GET ${wanted.host}:${wanted.path} -> ${join(wanted.folder, wanted.name)}`);
       return fetchFile(wanted, {

@@ -2,6 +2,7 @@
  * `hs client`: connects to a server and runs its tasks on this host. Here are the options and what they mean together; cluster/remote.ts does
  * the work.
  */
+import { isLoopback } from "../base/loopback.ts";
 import { argumentError, exitStatus } from "../base/errors.ts";
 import { cpuCount } from "../base/process.ts";
 import type { Command, CommandSpec, Context, Parsed } from "./command.ts";
@@ -181,11 +182,11 @@ async function run(parsed: Parsed, context: Context): Promise<number> {
   const idle = parsed.number("timeout") ?? config.number("client.timeout") ?? 0;
   const bundleWait = parsed.number("bundleWait") ?? config.number("client.bundlewait");
   const words = networkWords(parsed);
-  const { keyVariable } = await import("../cluster/launcher.ts");
+  const { keyVariable } = await import("../launch/launcher.ts");
   const { [keyVariable]: runKey, ...env } = context.env;
   const given = parsed.flag("authStdin") ? await keyFromStdin() : null;
   const key = given ?? words.key ?? runKey ?? null;
-  const { clientSecurity, isLoopback } = await import("../cluster/security.ts");
+  const { clientSecurity } = await import("../cluster/security.ts");
   // What would be too little on the way to any of them is too little.
   const { host } = servers.find((each) => !isLoopback(each.host)) ?? servers[0]!;
   const security = await clientSecurity({ ...words, key, config, loggers: context.loggers, host, role: "client" });

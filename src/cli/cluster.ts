@@ -406,7 +406,7 @@ async function runHere(parsed: Parsed, context: Context, settings: Config): Prom
 }
 
 async function runElsewhere(parsed: Parsed, context: Context, settings: Config): Promise<ClusterReport> {
-  const { remoteProgram } = await import("../cluster/launcher.ts");
+  const { remoteProgram } = await import("../launch/launcher.ts");
   const launch = await launchOf(parsed, settings);
   const options = shared(parsed, context, settings);
   const { runLaunched } = await import("../cluster/launched.ts");
@@ -454,14 +454,14 @@ function portsOf(port: number): readonly number[] {
 }
 
 async function launchOf(parsed: Parsed, settings: Config): Promise<Launch> {
-  const { splitWords } = await import("../cluster/launcher.ts");
+  const { splitWords } = await import("../launch/launcher.ts");
   if (!parsed.given("ssh")) {
     const text = parsed.flag("mpi") ? "mpirun" : (parsed.text("launcher") ?? "");
     const words = splitWords(text, "--launcher");
     if (words.length === 0) throw argumentError("argument --launcher: names no program");
     return { kind: "command", words };
   }
-  const { hostsOfNodeList, hostsOfOption } = await import("../cluster/hostlist.ts");
+  const { hostsOfNodeList, hostsOfOption } = await import("../launch/hostlist.ts");
   const pattern = parsed.text("ssh") ?? "";
   const nodes = { value: settings.raw("ssh.nodelist"), label: settings.origin("ssh.nodelist").label };
   const hosts = pattern === "" ? hostsOfNodeList(nodes, parsed.text("sshGroup") ?? null) : hostsOfOption(pattern);

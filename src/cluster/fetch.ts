@@ -8,7 +8,7 @@
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { quoteRemote } from "./ssh.ts";
+import { quoteRemote } from "../launch/ssh.ts";
 
 /** How hosts are reached from here. */
 export interface Reach {

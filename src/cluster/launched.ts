@@ -8,9 +8,9 @@ import { hostName } from "../base/process.ts";
 import type { Config } from "../config/load.ts";
 import type { Logger } from "../log/logger.ts";
 import { parseTemplate } from "../template/parse.ts";
-import { serverAddress, thisHost } from "./address.ts";
-import { arrivals } from "./arrivals.ts";
-import { type Crew, type Ended, musterCrew, type Order } from "./crew.ts";
+import { serverAddress, thisHost } from "../launch/address.ts";
+import { arrivals } from "../launch/arrivals.ts";
+import { type Crew, type Ended, musterCrew, type Order } from "../launch/crew.ts";
 import {
   checkProgram,
   type ClientPlan,
@@ -21,10 +21,10 @@ import {
   launcherEnvironment,
   shownCommand,
   slurmEnvironment,
-} from "./launcher.ts";
+} from "../launch/launcher.ts";
 import { type ClusterReport, serve, type ServeOptions } from "./serve.ts";
 import { moreUrgent, onSignals, type StopName } from "./signals.ts";
-import { remoteVariables, sshWords } from "./ssh.ts";
+import { remoteVariables, sshWords } from "../launch/ssh.ts";
 import { type Gate, openGate, type ServerAccess } from "./standalone.ts";
 
 /** What brings up the clients: one command for all of them, or ssh to each host. */

@@ -9,6 +9,7 @@ import type { Clock } from "../base/clock.ts";
 import { systemClock } from "../base/clock.ts";
 import { argumentError, configurationError, type UserError } from "../base/errors.ts";
 import { failureCode, failureReason } from "../base/paths.ts";
+import { isLoopback } from "../base/loopback.ts";
 import { shortHost } from "../base/process.ts";
 import type { Config } from "../config/load.ts";
 import type { Loggers } from "../log/logger.ts";
@@ -93,12 +94,6 @@ export async function clientSecurity(options: ClientSecurityOptions): Promise<Cl
 /** A key for one run. */
 export function freshKey(): string {
   return randomBytes(64).toString("hex");
-}
-
-/** Whether only this host can reach the address. Of names only `localhost` says so. */
-export function isLoopback(host: string): boolean {
-  const name = host.toLowerCase().replace(/^\[(.*)\]$/, "$1");
-  return /^(?:localhost\.?|(?:::ffff:)?127(?:\.\d{1,3}){1,3}|(?:0{0,4}:){2,7}0{0,3}1)$/.test(name);
 }
 
 const placeholder = "<not-secure>";

@@ -11,12 +11,12 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { isLoopback } from "../../../src/base/loopback.ts";
 import { UserError } from "../../../src/base/errors.ts";
 import {
   clientSecurity,
   type ClientSecurityOptions,
   freshKey,
-  isLoopback,
   keyProblem,
   serverSecurity,
   type ServerSecurityOptions,

@@ -1,5 +1,5 @@
 /* The plan of a client, for tests of what starts clients. */
-import type { ClientPlan } from "../../../src/cluster/launcher.ts";
+import type { ClientPlan } from "../../../src/launch/launcher.ts";
 
 /** How a client is to be started. */
 export function makePlan(fields: Partial<ClientPlan> = {}): ClientPlan {

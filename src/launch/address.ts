@@ -4,9 +4,9 @@
  */
 import { lookup } from "node:dns/promises";
 import { networkInterfaces } from "node:os";
-import { isLoopback } from "./security.ts";
+import { isLoopback } from "../base/loopback.ts";
 
-export interface Address {
+export interface ServerAddress {
   readonly listen: string;
   /** What clients are told. */
   readonly announce: string;
@@ -43,7 +43,7 @@ export function thisHost(name: string): Host {
 }
 
 /** `bind`: as it was given. `localhost` is what nobody asked for, so it means every interface. */
-export async function serverAddress(bind: string, host: Host): Promise<Address> {
+export async function serverAddress(bind: string, host: Host): Promise<ServerAddress> {
   const everywhere = bind === "" || bind === "localhost";
   if (!everywhere && bind !== "0.0.0.0" && bind !== "::") return { listen: bind, announce: bind, warning: null };
   const own = (await host.resolve(host.name)).filter((address) => isOwn(address, host));

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { expandHosts, hostsOfNodeList, hostsOfOption } from "../../../src/cluster/hostlist.ts";
+import { expandHosts, hostsOfNodeList, hostsOfOption } from "../../../src/launch/hostlist.ts";
 
 const cases: readonly (readonly [pattern: string, hosts: string])[] = [
   ["a[00-02].cluster", "a00.cluster a01.cluster a02.cluster"],

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { arrivals, type Link } from "../../../src/cluster/arrivals.ts";
+import { arrivals, type Link } from "../../../src/launch/arrivals.ts";
 import type { HostMessage, PeerMessage } from "../../../src/wire/message.ts";
 import { pipe } from "../../../src/wire/pipe.ts";
 

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { type Host, serverAddress } from "../../../src/cluster/address.ts";
+import { type Host, serverAddress } from "../../../src/launch/address.ts";
 
 function host(names: Readonly<Record<string, readonly string[]>>, external: readonly string[] = ["10.0.0.5"]): Host {
   const addresses = [

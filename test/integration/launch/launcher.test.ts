@@ -14,7 +14,7 @@ import {
   slurmEnvironment,
   splitWords,
   startLauncher,
-} from "../../../src/cluster/launcher.ts";
+} from "../../../src/launch/launcher.ts";
 import { silentLog } from "../../make.ts";
 import { makePlan } from "../../unit/cluster/samples.ts";
 
