@@ -25,41 +25,58 @@
  *
  * `x` is the input. Names that are not known are found while parsing, and so are calls that cannot fit a known function.
  */
-import { allowItems, allowText, spend, startWork } from "./bounds.ts";
-import { fail } from "./failure.ts";
-import { dictOf } from "./builtins.ts";
+import type { Surroundings } from "../base/surroundings.ts";
+import { startWork } from "./bounds.ts";
 import { parseFloatText } from "./float.ts";
-import { formatValue } from "./format.ts";
-import { converted } from "./formattemplate.ts";
 import { parseInteger } from "./integer.ts";
-import { acceptNumber, acceptStrings, isText } from "./literal.ts";
-import type { Field, Piece } from "./literal.ts";
-import { attributeOf, globals, memberNames, memberOfType, methodOf } from "./modules.ts";
+import { acceptNumber, acceptStrings } from "./literal.ts";
+import { globals, memberNames, memberOfType } from "./modules.ts";
 import type { Name } from "./modules.ts";
+import * as nodes from "./nodes.ts";
+import type { Arguments, Comparison, Evaluate } from "./nodes.ts";
 import * as operators from "./operators.ts";
 import type { Binary } from "./operators.ts";
 import { identifier, reader } from "./reader.ts";
-import { call, misfit } from "./signature.ts";
-import type { Surroundings } from "../base/surroundings.ts";
-import { compare, described, equal, list, repr, text, truth, tuple, typeOf } from "./value.ts";
-import type { Value } from "./value.ts";
+import type { Reader } from "./reader.ts";
+import { misfit } from "./signature.ts";
+import { compare, equal, text, tuple } from "./value.ts";
+import type { Callable, Value } from "./value.ts";
 
-/** What an expression is evaluated in. */
-interface Scope {
-  readonly x: Value;
-  readonly surroundings: Surroundings;
+/** The text that an expression makes of an input; throws an ExpressionFailure when it has no value for it. */
+export type Expression = (input: string, surroundings: Surroundings) => string;
+
+/**
+ * Parses the expression in `template` from the offset `start` up to `end`, in UTF-16 units. Throws an ExpressionSyntaxError for a
+ * text that is no expression, whose offset counts from the beginning of `template`.
+ */
+export function parseExpression(template: string, start: number, end: number): Expression {
+  const evaluate = whole(reader(template, start, end));
+  return (input, surroundings) => {
+    startWork();
+    return text(evaluate({ x: coerceInput(input), surroundings }));
+  };
 }
 
-type Evaluate = (scope: Scope) => Value;
-
-/** What a primary is so far: something to evaluate, and the name it still is, if it is one. */
-interface Primary {
-  readonly evaluate: Evaluate;
-  readonly name: Name | null;
+/** The value of `x` for an input: an integer, a float, a boolean, None, or the text itself. */
+function coerceInput(input: string): Value {
+  const folded = input.length <= 5 ? input.toLowerCase() : "";
+  if (folded === "null" || folded === "none") return null;
+  if (folded === "true" || folded === "false") return folded === "true";
+  return parseInteger(input) ?? parseFloatText(input) ?? input;
 }
 
-/** Nodes of the tree: as many levels as its longest chain of operators has, and few enough for the stack. */
-const maxNodes = 5000;
+/** The expression and nothing behind it. */
+function whole(source: Reader): Evaluate {
+  const result = expressions(source);
+  source.skipBlanks();
+  if (source.at < source.end) {
+    const rest = source.match(identifier) ?? String.fromCodePoint(source.template.codePointAt(source.at) ?? 0);
+    source.blame(unexpected(source, `'${rest}' is not expected here`));
+  }
+  return result;
+}
+
+// What is wrong.
 
 const keywords = new Set(
   (
@@ -68,7 +85,36 @@ const keywords = new Set(
   ).split(" "),
 );
 
-const binaries: readonly (readonly (readonly [string, Binary])[])[] = [
+/** The keywords that expressions have. */
+const operatorWords = new Set(["if", "else", "in", "is", "and", "or", "not"]);
+
+/** Says what stands at this place instead of what is expected, where that is a common mistake. */
+function unexpected(source: Reader, otherwise: string): string {
+  source.skipBlanks();
+  const word = source.match(identifier);
+  if (word === "for") return "comprehensions are not supported";
+  if (word !== null && keywords.has(word) && !operatorWords.has(word)) {
+    return `'${word}' is not supported in expressions`;
+  }
+  if (source.looksAt(":=")) return "assignments are not supported in expressions";
+  if (source.looksAt("=") && !source.looksAt("==")) return "'=' is no operator here; '==' compares";
+  return otherwise;
+}
+
+function expect(source: Reader, sign: string, what: string): void {
+  if (!source.accept(sign)) source.blame(unexpected(source, `'${sign}' is missing ${what}`));
+}
+
+/** Takes the sign that closes what was opened at `place`, which is blamed when the text ends before it. */
+function expectClosed(source: Reader, sign: string, what: string, place: number): void {
+  if (source.accept(sign)) return;
+  source.blame(unexpected(source, `the ${what} is not closed`), source.at < source.end ? source.at : place);
+}
+
+// Operators, from those that bind least.
+
+/** The levels of the operators with two operands, from `|` to `*`. */
+const binaryLevels: readonly (readonly (readonly [string, Binary])[])[] = [
   [["|", operators.bitOr]],
   [["^", operators.bitXor]],
   [["&", operators.bitAnd]],
@@ -91,455 +137,320 @@ const binaries: readonly (readonly (readonly [string, Binary])[])[] = [
 /** What an operator must not be followed by: the rest of a longer one. */
 const longer: Readonly<Record<string, readonly string[]>> = { "*": ["*"], "/": ["/"] };
 
-const comparisons: readonly (readonly [string, (order: number) => boolean])[] = [
+const orders: readonly (readonly [string, (order: number) => boolean])[] = [
   ["<=", (order) => order <= 0],
   [">=", (order) => order >= 0],
   ["<", (order) => order < 0],
   [">", (order) => order > 0],
 ];
 
+function expressions(source: Reader): Evaluate {
+  const first = conditional(source);
+  return source.accept(",") ? nodes.tupleDisplay([first, ...moreItems(source)]) : first;
+}
+
+/** The items of a display up to its end; a comma may stand behind the last. */
+function moreItems(source: Reader): Evaluate[] {
+  const items: Evaluate[] = [];
+  while (!atClose(source)) {
+    items.push(conditional(source));
+    if (!source.accept(",")) break;
+  }
+  return items;
+}
+
+function atClose(source: Reader): boolean {
+  source.skipBlanks();
+  return source.at >= source.end || ")]}:=!".includes(source.template[source.at] as string);
+}
+
+function conditional(source: Reader): Evaluate {
+  return source.nested(() => {
+    const value = disjunction(source);
+    if (!source.acceptWord("if")) return value;
+    const condition = disjunction(source);
+    if (!source.acceptWord("else")) {
+      source.blame(unexpected(source, "'else' is missing: a value is needed for the other case too"));
+    }
+    const otherwise = conditional(source);
+    source.countNode();
+    return nodes.choice(condition, value, otherwise);
+  });
+}
+
+function disjunction(source: Reader): Evaluate {
+  let left = conjunction(source);
+  while (source.acceptWord("or")) {
+    left = nodes.either(left, conjunction(source));
+    source.countNode();
+  }
+  return left;
+}
+
+function conjunction(source: Reader): Evaluate {
+  let left = negation(source);
+  while (source.acceptWord("and")) {
+    left = nodes.both(left, negation(source));
+    source.countNode();
+  }
+  return left;
+}
+
+function negation(source: Reader): Evaluate {
+  if (!source.acceptWord("not")) return comparison(source);
+  const value = source.nested(() => negation(source));
+  source.countNode();
+  return nodes.not(value);
+}
+
+function comparison(source: Reader): Evaluate {
+  const first = binary(source, 0);
+  const links: (readonly [Comparison, Evaluate])[] = [];
+  for (let test = acceptComparison(source); test !== null; test = acceptComparison(source)) {
+    links.push([test, binary(source, 0)]);
+    source.countNode();
+  }
+  return links.length === 0 ? first : nodes.comparisons(first, links);
+}
+
+function acceptComparison(source: Reader): Comparison | null {
+  if (source.accept("==")) return equal;
+  if (source.accept("!=")) return (a, b) => !equal(a, b);
+  for (const [sign, test] of orders) {
+    // NaN stands for no order at all: every test of it is false.
+    if (source.accept(sign, sign === "<" || sign === ">" ? [sign] : [])) return (a, b) => test(compare(a, b));
+  }
+  if (source.acceptWord("in")) return operators.contains;
+  if (source.acceptWord("is")) {
+    if (source.acceptWord("not")) return (a, b) => !operators.identical(a, b);
+    return operators.identical;
+  }
+  const before = source.at;
+  if (source.acceptWord("not")) {
+    if (source.acceptWord("in")) return (a, b, surroundings) => !operators.contains(a, b, surroundings);
+    source.at = before;
+  }
+  return null;
+}
+
+function binary(source: Reader, level: number): Evaluate {
+  const signs = binaryLevels[level];
+  if (signs === undefined) return factor(source);
+  let left = binary(source, level + 1);
+  for (;;) {
+    const found = signs.find(([sign]) => source.accept(sign, longer[sign]));
+    if (found === undefined) return left;
+    left = nodes.binary(found[1], left, binary(source, level + 1));
+    source.countNode();
+  }
+}
+
+function factor(source: Reader): Evaluate {
+  const operate = acceptUnary(source);
+  if (operate === null) return power(source);
+  const value = source.nested(() => factor(source));
+  source.countNode();
+  return nodes.unary(operate, value);
+}
+
+function acceptUnary(source: Reader): ((value: Value) => Value) | null {
+  if (source.accept("-")) return operators.negate;
+  if (source.accept("+")) return operators.plus;
+  return source.accept("~") ? operators.invert : null;
+}
+
+function power(source: Reader): Evaluate {
+  const base = primary(source);
+  if (!source.accept("**")) return base;
+  const exponent = source.nested(() => factor(source));
+  source.countNode();
+  return nodes.binary(operators.raise, base, exponent);
+}
+
+// Primaries.
+
+/** What a primary is so far: something to evaluate, and the name it still is, if it is one. */
+interface Primary {
+  readonly evaluate: Evaluate;
+  readonly name: Name | null;
+}
+
+function primary(source: Reader): Evaluate {
+  source.skipBlanks();
+  const begin = source.at;
+  let current = atom(source);
+  for (;;) {
+    if (source.accept(".")) current = member(source, current, begin);
+    else if (current.name?.is === "module") {
+      const written = source.template.slice(begin, source.at).trimEnd();
+      source.blame(`'${written}' is a module: name what is in it, after a dot`, begin);
+    } else if (source.accept("(")) current = invocation(source, current, begin);
+    else if (source.accept("[")) current = subscript(source, current);
+    else return current.evaluate;
+    source.countNode();
+  }
+}
+
+function unnamed(evaluate: Evaluate): Primary {
+  return { evaluate, name: null };
+}
+
+function named(name: Name): Primary {
+  return { evaluate: name.is === "module" ? notAValue : nodes.constant(name.value), name };
+}
+
 /** Stands in for a module, which `primary` lets through only with a name behind it. */
 function notAValue(): never {
   throw new Error("a module has no value");
 }
 
-/** The value of `x` for an input: an integer, a float, a boolean, None, or the text itself. */
-function coerceInput(input: string): Value {
-  const folded = input.length <= 5 ? input.toLowerCase() : "";
-  if (folded === "null" || folded === "none") return null;
-  if (folded === "true" || folded === "false") return folded === "true";
-  return parseInteger(input) ?? parseFloatText(input) ?? input;
+/** The function that a primary is known to be while parsing; null for anything else. */
+function functionOf({ name }: Primary): Callable | null {
+  const value = name?.is === "value" ? name.value : null;
+  return value !== null && typeof value === "object" && value.kind === "function" ? value : null;
 }
 
-/** The text that an expression makes of an input; throws an ExpressionFailure when it has no value for it. */
-export type Expression = (input: string, surroundings: Surroundings) => string;
-
-/** Parses the expression in `template` from `start` up to `end`; throws an ExpressionSyntaxError. */
-export function parseExpression(template: string, start: number, end: number): Expression {
-  const evaluate = compile(template, start, end);
-  return (input, surroundings) => {
-    startWork();
-    return text(evaluate({ x: coerceInput(input), surroundings }));
-  };
+/** The name in a module or a type; null when that has none, undefined for a value, which only evaluation will know. */
+function nameIn(owner: Primary, word: string): Name | null | undefined {
+  if (owner.name?.is === "module") return owner.name.names.get(word) ?? null;
+  const type = functionOf(owner);
+  return type === null ? undefined : memberOfType(type, word);
 }
 
-function compile(template: string, start: number, end: number): Evaluate {
-  const source = reader(template, start, end);
-  const { looksAt, match, accept, acceptWord, skipBlanks, nested } = source;
-  const blame: (problem: string, offset?: number) => never = source.blame;
-  let nodes = 0;
-
-  function expect(sign: string, what: string): void {
-    if (!accept(sign)) blame(unexpected(`'${sign}' is missing ${what}`));
+/** Behind the dot. `begin` is the offset at which the primary begins. */
+function member(source: Reader, owner: Primary, begin: number): Primary {
+  source.skipBlanks();
+  const place = source.at;
+  const word = source.match(identifier) ?? source.blame("a name is missing after the dot");
+  source.at += word.length;
+  const known = nameIn(owner, word);
+  if (known !== null && known !== undefined) return named(known);
+  if (known === null) {
+    source.blame(`there is no ${source.template.slice(begin, source.at).replace(/\s/g, "")}`, place);
   }
+  if (!memberNames.has(word)) source.blame(`no value has a method or an attribute that is named '${word}'`, place);
+  const isCall = source.accept("(");
+  return unnamed(
+    isCall ? nodes.methodCall(owner.evaluate, word, callArguments(source)) : nodes.attribute(owner.evaluate, word),
+  );
+}
 
-  /** Says what stands at this place instead, where that is a common mistake. */
-  function unexpected(otherwise: string): string {
-    skipBlanks();
-    const word = match(identifier);
-    if (word === "for") return "comprehensions are not supported";
-    if (word !== null && keywords.has(word) && !["if", "else", "in", "is", "and", "or", "not"].includes(word)) {
-      return `'${word}' is not supported in expressions`;
-    }
-    if (looksAt(":=")) return "assignments are not supported in expressions";
-    if (looksAt("=") && !looksAt("==")) return "'=' is no operator here; '==' compares";
-    return otherwise;
-  }
+/** Behind the opening parenthesis. */
+function invocation(source: Reader, target: Primary, begin: number): Primary {
+  const args = callArguments(source);
+  const called = functionOf(target) ?? source.blame("only functions can be called", begin);
+  const problem = misfit(called.signature, args.placed.length, args.names);
+  if (problem !== null) source.blame(problem, begin);
+  return unnamed(nodes.functionCall(called.signature, args));
+}
 
-  function node<T>(made: T): T {
-    if (++nodes > maxNodes) blame("the expression is too long");
-    return made;
-  }
-
-  // Operators.
-
-  function expressions(): Evaluate {
-    const first = conditional();
-    if (!accept(",")) return first;
-    const items = [first, ...moreItems()];
-    return (scope) => tuple(items.map((item) => item(scope)));
-  }
-
-  /** What follows the first comma. */
-  function moreItems(): Evaluate[] {
-    const items: Evaluate[] = [];
-    while (!atClose()) {
-      items.push(conditional());
-      if (!accept(",")) break;
-    }
-    return items;
-  }
-
-  function atClose(): boolean {
-    skipBlanks();
-    return source.at >= end || ")]}:=!".includes(template[source.at] as string);
-  }
-
-  function conditional(): Evaluate {
-    return nested(() => {
-      const value = disjunction();
-      if (!acceptWord("if")) return value;
-      const condition = disjunction();
-      if (!acceptWord("else")) blame(unexpected("'else' is missing: a value is needed for the other case too"));
-      const otherwise = conditional();
-      return node<Evaluate>((scope) => (truth(condition(scope)) ? value(scope) : otherwise(scope)));
-    });
-  }
-
-  function disjunction(): Evaluate {
-    let left = conjunction();
-    while (acceptWord("or")) {
-      const [first, second] = [left, conjunction()];
-      left = node((scope) => {
-        const value = first(scope);
-        return truth(value) ? value : second(scope);
-      });
-    }
-    return left;
-  }
-
-  function conjunction(): Evaluate {
-    let left = negation();
-    while (acceptWord("and")) {
-      const [first, second] = [left, negation()];
-      left = node((scope) => {
-        const value = first(scope);
-        return truth(value) ? second(scope) : value;
-      });
-    }
-    return left;
-  }
-
-  function negation(): Evaluate {
-    if (!acceptWord("not")) return comparison();
-    const value = nested(negation);
-    return node<Evaluate>((scope) => !truth(value(scope)));
-  }
-
-  function comparison(): Evaluate {
-    const first = binary(0);
-    const links: (readonly [(a: Value, b: Value, surroundings: Surroundings) => boolean, Evaluate])[] = [];
-    for (let test = acceptComparison(); test !== null; test = acceptComparison()) links.push(node([test, binary(0)]));
-    if (links.length === 0) return first;
-    return (scope) => {
-      let left = first(scope);
-      for (const [test, next] of links) {
-        const right = next(scope);
-        if (!test(left, right, scope.surroundings)) return false;
-        left = right;
-      }
-      return true;
-    };
-  }
-
-  function acceptComparison(): ((a: Value, b: Value, surroundings: Surroundings) => boolean) | null {
-    if (accept("==")) return equal;
-    if (accept("!=")) return (a, b) => !equal(a, b);
-    for (const [sign, test] of comparisons) {
-      // NaN stands for no order at all: every test of it is false.
-      if (accept(sign, sign === "<" || sign === ">" ? [sign] : [])) return (a, b) => test(compare(a, b));
-    }
-    if (acceptWord("in")) return operators.contains;
-    if (acceptWord("is")) {
-      if (acceptWord("not")) return (a, b) => !operators.identical(a, b);
-      return operators.identical;
-    }
-    const before = source.at;
-    if (acceptWord("not")) {
-      if (acceptWord("in")) return (a, b, surroundings) => !operators.contains(a, b, surroundings);
-      source.at = before;
-    }
-    return null;
-  }
-
-  function binary(level: number): Evaluate {
-    const signs = binaries[level];
-    if (signs === undefined) return factor();
-    let left = binary(level + 1);
-    for (;;) {
-      const found = signs.find(([sign]) => accept(sign, longer[sign]));
-      if (found === undefined) return left;
-      const [first, second, operate] = [left, binary(level + 1), found[1]];
-      left = node((scope) => operate(first(scope), second(scope)));
-    }
-  }
-
-  function factor(): Evaluate {
-    const operate = accept("-")
-      ? operators.negate
-      : accept("+")
-        ? operators.plus
-        : accept("~")
-          ? operators.invert
-          : null;
-    if (operate === null) return power();
-    const value = nested(factor);
-    return node<Evaluate>((scope) => operate(value(scope)));
-  }
-
-  function power(): Evaluate {
-    const base = primary();
-    if (!accept("**")) return base;
-    const exponent = nested(factor);
-    return node<Evaluate>((scope) => operators.raise(base(scope), exponent(scope)));
-  }
-
-  // Primaries.
-
-  function primary(): Evaluate {
-    skipBlanks();
-    const begin = source.at;
-    let current = atom();
-    for (;;) {
-      if (accept(".")) current = member(current, begin);
-      else if (current.name?.is === "module") {
-        return blame(
-          `'${template.slice(begin, source.at).trimEnd()}' is a module: name what is in it, after a dot`,
-          begin,
-        );
-      } else if (accept("(")) current = invocation(current, begin);
-      else if (accept("[")) current = subscript(current);
-      else return current.evaluate;
-      node(null);
-    }
-  }
-
-  function dynamic(evaluate: Evaluate): Primary {
-    return { evaluate, name: null };
-  }
-
-  function known(name: Name): Primary {
-    if (name.is === "module") return { evaluate: notAValue, name };
-    const { value } = name;
-    return { evaluate: () => value, name };
-  }
-
-  function member(whole: Primary, begin: number): Primary {
-    skipBlanks();
+/** Behind the opening parenthesis, with the closing one. */
+function callArguments(source: Reader): Arguments {
+  const placed: Evaluate[] = [];
+  const names: string[] = [];
+  const byName: Evaluate[] = [];
+  while (!source.accept(")")) {
+    source.skipBlanks();
+    if (source.looksAt("*")) source.blame("'*' before an argument is not supported");
     const place = source.at;
-    const word = match(identifier) ?? blame("a name is missing after the dot");
-    source.at += word.length;
-    if (whole.name?.is === "module") {
-      return known(
-        whole.name.names.get(word) ??
-          blame(`there is no ${template.slice(begin, source.at).replace(/\s/g, "")}`, place),
-      );
+    const word = source.match(identifier);
+    if (word !== null) source.at += word.length;
+    if (word !== null && source.accept("=", ["="])) {
+      names.push(word);
+      byName.push(conditional(source));
+    } else {
+      source.at = place;
+      if (names.length > 0) source.blame("an argument without a name comes after one with a name");
+      placed.push(conditional(source));
     }
-    if (whole.name !== null) {
-      const { value } = whole.name;
-      if (value !== null && typeof value === "object" && value.kind === "function") {
-        const found =
-          memberOfType(value, word) ??
-          blame(`there is no ${template.slice(begin, source.at).replace(/\s/g, "")}`, place);
-        return known({ is: "value", value: found });
-      }
-    }
-    if (!memberNames.has(word)) blame(`no value has a method or an attribute that is named '${word}'`, place);
-    const { evaluate } = whole;
-    if (accept("(")) return methodCall(evaluate, word);
-    return dynamic((scope) => {
-      const value = evaluate(scope);
-      const found = attributeOf(value, word);
-      if (found !== null) return found.value;
-      if (methodOf(typeOf(value), word) !== null) fail(`${word} is a method: call it, as in .${word}()`);
-      return fail(`${described(value)} has no attribute ${word}`);
-    });
+    if (source.accept(",")) continue;
+    expect(source, ")", "at the end of the arguments");
+    break;
   }
+  return { placed, names, named: byName };
+}
 
-  function methodCall(evaluate: Evaluate, word: string): Primary {
-    const { args, names, named } = argumentList();
-    return dynamic((scope) => {
-      spend(100);
-      const value = evaluate(scope);
-      const method = methodOf(typeOf(value), word);
-      if (method === null) {
-        const hint = methodOf("str", word) === null ? "" : "; str() makes a text of it";
-        return fail(`${described(value)} has no method ${word}()${hint}`);
-      }
-      const given = [value, ...args.map((arg) => arg(scope))];
-      return call(
-        method,
-        given,
-        names,
-        named.map((arg) => arg(scope)),
-        scope.surroundings,
-        1,
-      );
-    });
+/** Behind the opening bracket, with the closing one. */
+function subscript(source: Reader, { evaluate }: Primary): Primary {
+  const bounds: (Evaluate | null)[] = [];
+  source.skipBlanks();
+  if (source.looksAt("]")) source.blame("an index is missing");
+  for (;;) {
+    source.skipBlanks();
+    const isLeftOut = source.looksAt(":") || source.looksAt("]");
+    bounds.push(isLeftOut ? null : bounds.length === 0 ? expressions(source) : conditional(source));
+    if (bounds.length === 3 || !source.accept(":")) break;
   }
+  expect(source, "]", "at the end of the index");
+  const [start = null, stop = null, step = null] = bounds;
+  const isIndex = bounds.length === 1 && start !== null;
+  return unnamed(isIndex ? nodes.indexed(evaluate, start) : nodes.sliced(evaluate, start, stop, step));
+}
 
-  function invocation(target: Primary, begin: number): Primary {
-    const { args, names, named } = argumentList();
-    const value = target.name?.is === "value" ? target.name.value : undefined;
-    if (value === undefined || value === null || typeof value !== "object" || value.kind !== "function") {
-      return blame("only functions can be called", begin);
-    }
-    const { signature } = value;
-    const problem = misfit(signature, args.length, names);
-    if (problem !== null) blame(problem, begin);
-    return dynamic((scope) => {
-      spend(100);
-      return call(
-        signature,
-        args.map((arg) => arg(scope)),
-        names,
-        named.map((arg) => arg(scope)),
-        scope.surroundings,
-      );
-    });
-  }
+// Atoms.
 
-  /** Behind the opening parenthesis. */
-  function argumentList(): { readonly args: Evaluate[]; readonly names: string[]; readonly named: Evaluate[] } {
-    const args: Evaluate[] = [];
-    const names: string[] = [];
-    const named: Evaluate[] = [];
-    while (!accept(")")) {
-      skipBlanks();
-      if (looksAt("*")) blame("'*' before an argument is not supported");
-      const place = source.at;
-      const word = match(identifier);
-      if (word !== null) source.at += word.length;
-      if (word !== null && accept("=", ["="])) {
-        names.push(word);
-        named.push(conditional());
-      } else {
-        source.at = place;
-        if (names.length > 0) blame("an argument without a name comes after one with a name");
-        args.push(conditional());
-      }
-      if (accept(",")) continue;
-      expect(")", "at the end of the arguments");
+function atom(source: Reader): Primary {
+  source.skipBlanks();
+  source.countNode();
+  if (source.at >= source.end) source.blame(`${source.isEmpty() ? "an expression" : "a value"} is missing`);
+  switch (source.template[source.at]) {
+    case "(":
+      return source.nested(() => parenthesis(source));
+    case "[":
+      return source.nested(() => listDisplay(source));
+    case "{":
+      return source.nested(() => dictDisplay(source));
+    default:
       break;
-    }
-    return { args, names, named };
   }
+  const number = acceptNumber(source, keywords);
+  if (number !== null) return unnamed(nodes.constant(number));
+  const pieces = acceptStrings(source, () => expressions(source));
+  if (pieces !== null) return unnamed(nodes.joined(pieces));
+  const word = source.match(identifier);
+  if (word === null || keywords.has(word)) return source.blame(unexpected(source, "a value is missing"));
+  return nameAtom(source, word);
+}
 
-  /** Behind the opening bracket. */
-  function subscript({ evaluate }: Primary): Primary {
-    const parts: (Evaluate | null)[] = [];
-    skipBlanks();
-    if (looksAt("]")) blame("an index is missing");
-    for (;;) {
-      skipBlanks();
-      parts.push(looksAt(":") || looksAt("]") ? null : parts.length === 0 ? expressions() : conditional());
-      if (parts.length === 3 || !accept(":")) break;
-    }
-    expect("]", "at the end of the index");
-    const [start, stop = null, step = null] = parts;
-    if (parts.length === 1 && start) {
-      return dynamic((scope) => operators.index(evaluate(scope), start(scope), scope.surroundings));
-    }
-    return dynamic((scope) =>
-      operators.slice(evaluate(scope), start?.(scope) ?? null, stop?.(scope) ?? null, step?.(scope) ?? null),
-    );
+/** A name that stands here. */
+function nameAtom(source: Reader, word: string): Primary {
+  const place = source.at;
+  source.at += word.length;
+  if (word === "x") return unnamed(nodes.input);
+  if (word === "True" || word === "False") return unnamed(nodes.constant(word === "True"));
+  if (word === "None") return unnamed(nodes.constant(null));
+  const found = globals.get(word);
+  if (found !== undefined) return named(found);
+  const isLoop = /\bfor\b/.test(source.template.slice(source.at, source.end));
+  const hint = isLoop ? " (comprehensions are not supported)" : "";
+  return source.blame(`'${word}' is no name that expressions know${hint}`, place);
+}
+
+function parenthesis(source: Reader): Primary {
+  const place = source.at++;
+  if (source.accept(")")) return unnamed(nodes.constant(tuple([])));
+  const inside = expressions(source);
+  expectClosed(source, ")", "parenthesis", place);
+  return unnamed(inside);
+}
+
+function listDisplay(source: Reader): Primary {
+  const place = source.at++;
+  const items = moreItems(source);
+  expectClosed(source, "]", "bracket", place);
+  return unnamed(nodes.listDisplay(items));
+}
+
+function dictDisplay(source: Reader): Primary {
+  const place = source.at++;
+  const pairs: (readonly [Evaluate, Evaluate])[] = [];
+  while (!source.accept("}")) {
+    const key = conditional(source);
+    if (!source.accept(":")) source.blame(unexpected(source, "':' is missing after the key; sets are not supported"));
+    pairs.push([key, conditional(source)]);
+    if (source.accept(",")) continue;
+    expectClosed(source, "}", "brace", place);
+    break;
   }
-
-  // Atoms.
-
-  function atom(): Primary {
-    skipBlanks();
-    node(null);
-    if (source.at >= end)
-      blame(
-        start === end || template.slice(start, end).trim() === "" ? "an expression is missing" : "a value is missing",
-      );
-    const char = template[source.at] as string;
-    if (char === "(") return nested(parenthesis);
-    if (char === "[") return nested(listDisplay);
-    if (char === "{") return nested(dictDisplay);
-    const number = acceptNumber(source, keywords);
-    if (number !== null) return constant(number);
-    const pieces = acceptStrings(source, expressions);
-    if (pieces !== null) return dynamic(joined(pieces));
-    const word = match(identifier);
-    if (word !== null) return nameAtom(word);
-    return blame(unexpected("a value is missing"));
-  }
-
-  function constant(value: Value): Primary {
-    return dynamic(() => value);
-  }
-
-  function nameAtom(word: string): Primary {
-    if (keywords.has(word)) blame(unexpected("a value is missing"));
-    const place = source.at;
-    source.at += word.length;
-    if (word === "x") return dynamic((scope) => scope.x);
-    if (word === "True" || word === "False") return constant(word === "True");
-    if (word === "None") return constant(null);
-    const found = globals.get(word);
-    if (found === undefined) {
-      const hint = /\bfor\b/.test(template.slice(source.at, end)) ? " (comprehensions are not supported)" : "";
-      return blame(`'${word}' is no name that expressions know${hint}`, place);
-    }
-    return known(found);
-  }
-
-  function parenthesis(): Primary {
-    const place = source.at++;
-    if (accept(")")) return constant(tuple([]));
-    const inside = expressions();
-    if (!accept(")")) blame(unexpected("the parenthesis is not closed"), source.at < end ? source.at : place);
-    return dynamic(inside);
-  }
-
-  function listDisplay(): Primary {
-    const place = source.at++;
-    const items = moreItems();
-    if (!accept("]")) blame(unexpected("the bracket is not closed"), source.at < end ? source.at : place);
-    return dynamic((scope) => {
-      allowItems(items.length);
-      return list(items.map((item) => item(scope)));
-    });
-  }
-
-  function dictDisplay(): Primary {
-    const place = source.at++;
-    const pairs: (readonly [Evaluate, Evaluate])[] = [];
-    while (!accept("}")) {
-      const key = conditional();
-      if (!accept(":")) blame(unexpected("':' is missing after the key; sets are not supported"));
-      pairs.push([key, conditional()]);
-      if (accept(",")) continue;
-      if (!accept("}")) blame(unexpected("the brace is not closed"), source.at < end ? source.at : place);
-      break;
-    }
-    return dynamic((scope) => dictOf(pairs.map(([key, value]) => [key(scope), value(scope)])));
-  }
-
-  function joined(pieces: readonly Piece<Evaluate>[]): Evaluate {
-    if (isText(pieces)) {
-      const whole = pieces.join("");
-      return () => whole;
-    }
-    const parts = pieces.map((piece) => (typeof piece === "string" ? piece : node(shown(piece))));
-    return (scope) => {
-      let whole = "";
-      for (const part of parts) {
-        whole += typeof part === "string" ? part : text(part(scope));
-        allowText(whole.length);
-      }
-      return whole;
-    };
-  }
-
-  /** What a field of an f-string shows. */
-  function shown({ value, label, conversion, spec }: Field<Evaluate>): Evaluate {
-    const format = spec === null ? null : joined(spec);
-    return (scope) => {
-      const found = value(scope);
-      if (conversion === null && label !== null && format === null) return label + repr(found);
-      const made = conversion === null ? found : converted(found, conversion);
-      return (label ?? "") + formatValue(made, format === null ? "" : text(format(scope)));
-    };
-  }
-
-  const result = expressions();
-  skipBlanks();
-  if (source.at < end) {
-    const rest = match(identifier) ?? String.fromCodePoint(template.codePointAt(source.at) ?? 0);
-    blame(unexpected(`'${rest}' is not expected here`));
-  }
-  return result;
+  return unnamed(nodes.dictDisplay(pairs));
 }

@@ -141,6 +141,7 @@ function field<E>(source: Reader, expressions: () => E): Field<E> {
     }
     const spec = source.accept(":") ? specification(source, expressions) : null;
     if (!source.accept("}")) source.blame("the field is not closed", source.at < source.end ? source.at : place);
+    source.countNode();
     return { value, label, conversion, spec };
   });
 }

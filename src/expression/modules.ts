@@ -373,12 +373,15 @@ export function attributeOf(value: Value, name: string): { readonly value: Value
   }
 }
 
-/** What follows a function that is a type: its own functions, or its methods to be called with the value first. */
-export function memberOfType({ signature: own, type }: Callable, name: string): Value | null {
+/**
+ * What a name behind a function means, where the function is a type: one of its own functions (`datetime.now`), or a method that takes
+ * the value as its first argument (`str.upper`). Null when there is no such name.
+ */
+export function memberOfType({ signature: own, type }: Callable, name: string): Name | null {
   const found = typeNames.get(own)?.get(name);
-  if (found?.is === "value") return found.value;
+  if (found !== undefined) return found;
   const method = type === null ? null : methodOf(type, name);
-  return method === null ? null : { kind: "function", signature: method, type: null };
+  return method === null ? null : { is: "value", value: { kind: "function", signature: method, type: null } };
 }
 
 /** Every name that can follow a dot behind some value; anything else is a mistake whatever the value is. */
