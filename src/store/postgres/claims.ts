@@ -8,7 +8,8 @@
  */
 import type { ClaimedTask } from "../../task/task.ts";
 import type { AdoptRequest, Claim, ClaimRequest, Scope } from "../store.ts";
-import { instantText, type Query } from "./connection.ts";
+import { instantText } from "./cells.ts";
+import type { Query } from "./connection.ts";
 import { claimColumns, claimedTask } from "./row.ts";
 import { finalFailure, held, waiting } from "./schema.ts";
 

@@ -8,7 +8,8 @@
  */
 import { clearedFields } from "../../task/field.ts";
 import type { Commit, Completion } from "../store.ts";
-import { instantText, type PostgresConnection, type Query } from "./connection.ts";
+import { instantText } from "./cells.ts";
+import type { PostgresConnection, Query } from "./connection.ts";
 import type { Attempt } from "./doubts.ts";
 import { type Holder, insertRows, insertValues, storable } from "./row.ts";
 

@@ -1,18 +1,26 @@
 /*
- * A connection to PostgreSQL as the rest of store/postgres uses it: statements and transactions over a few connections of the driver's, how values
- * become text and back, errors as ours. Knows no statement about tasks.
+ * A connection to PostgreSQL as everybody else here uses it: statements and transactions over a few connections of the
+ * driver's, with errors of ours. Knows no statement about tasks.
  */
 import postgres from "postgres";
 import { assert } from "../../base/assert.ts";
-import type { Clock, Timer } from "../../base/clock.ts";
+import type { Clock } from "../../base/clock.ts";
+import { cell, cellTypes } from "./cells.ts";
 import { isFull, openFailure, runFailure } from "./failure.ts";
-import { type Client, type Driver, isBreach, newPool, onlyConnection, silentMs } from "./pool.ts";
+import { type Listener, startListening } from "./listener.ts";
+import { type Client, type Driver, isBreach, newPool, onlyConnection, type Pool, silentMs } from "./pool.ts";
 import type { PostgresTarget } from "./settings.ts";
 
-/** Cells of one row, in the order of its columns. Times are milliseconds since 1970 (fraction: microseconds), bigints are numbers, JSON is text. */
+/**
+ * The cells of one row, in the order of its columns. Times are milliseconds since 1970 (fraction: microseconds),
+ * bigints are numbers, JSON is text.
+ */
 export type Row = readonly unknown[];
 
-/** Values are always parameters ($1, $2, ...); arrays are those of PostgreSQL. Throws TransientError for what may pass, else UserError or FatalError. */
+/**
+ * Runs one statement. Values are always parameters ($1, $2, ...), and arrays are those of PostgreSQL. Throws
+ * TransientError for what may pass, else UserError or FatalError.
+ */
 export type Query = (sql: string, values?: readonly unknown[]) => Promise<readonly Row[]>;
 
 export interface PostgresConnection {
@@ -20,7 +28,10 @@ export interface PostgresConnection {
   readonly title: string;
   /** `host:5432/name`. */
   readonly place: string;
-  /** Of the tables, for channel names; every connection looks there first, so statements name tables alone. */
+  /**
+   * The schema of the tables, part of channel names. Every connection looks there first, so statements name tables
+   * alone.
+   */
   readonly schema: string | null;
   /** Answer to `question` of the options. */
   readonly answer: readonly Row[];
@@ -32,7 +43,10 @@ export interface PostgresConnection {
   transaction<T>(work: (query: Query) => Promise<T>): Promise<T>;
   /** The rows of one statement, in portions, without holding more than one in memory. */
   stream(sql: string, values: readonly unknown[], portion: number): AsyncIterable<readonly Row[]>;
-  /** `heard` gets the payload of each notification; `ready` is called whenever listening begins, also again after a loss of the connection. */
+  /**
+   * Listens until the connection is closed. `heard` gets the payload of each notification. `ready` is called whenever
+   * listening begins, also again after a loss of the connection.
+   */
   listen(channel: string, heard: (payload: string) => void, ready: () => void): void;
   close(): Promise<void>;
 }
@@ -42,59 +56,76 @@ export interface PostgresOptions {
   readonly clock: Clock;
   /** Told each statement as it runs. */
   readonly echo: ((sql: string) => void) | null;
-  /** Statements are planned for tables that grow to any size, whatever is known of them when they are prepared. */
+  /** Statements are planned for tables of any size, whatever is known of the tables when they are prepared. */
   readonly steady?: boolean;
-  /** Statements that end when whoever asked has gone (Ctrl-C), not when they have something to say. */
+  /** A statement ends as soon as whoever asked has gone (Ctrl-C), not when it has something to say. */
   readonly watched?: boolean;
-  /** A statement without values that is asked on the way in, which saves one a millisecond. */
+  /** A statement without values that is asked on the way in, which saves a millisecond. */
   readonly question?: string;
 }
 
 /** Claims, commits, insertions and heartbeats of a server, side by side. */
 const poolSize = 4;
-/** A connection that is not used for this long is given back, seconds: an idle server needs only the one that listens. */
+/**
+ * A connection that is not used for this long is given back, seconds: an idle server needs only the one that listens.
+ */
 const idleSeconds = 60;
-/** Pause before listening is tried again, milliseconds. */
-const listenAgainMs = 1000;
-/** Who listens hears nothing for days, and networks forget such connections without a word: it is asked for a sign this often, milliseconds. */
-const listenCheckMs = 30_000;
 
 /**
- * Said first; not among the parameters of the connection, where poolers refuse it. What a connection that went silent has locked is free again after a
- * while. Without the others a server that began with an empty table would read all of it for each claim when it has grown, until PostgreSQL has
- * counted again; compiling takes longer than any statement.
+ * What is said first on each connection. It does not stand among the parameters of the connection, because poolers
+ * refuse it there. The timeout frees what a connection has locked that went silent. Compiling (jit) takes longer than
+ * any statement of ours.
  */
 const greeting = "set idle_in_transaction_session_timeout = '60s'; set jit = off";
+/**
+ * For servers, whose tables grow. A server that began with an empty table would otherwise read all of it for each
+ * claim, until PostgreSQL has counted again.
+ */
 const steadily =
   "set enable_seqscan = off; set enable_bitmapscan = off; set enable_hashjoin = off; set enable_mergejoin = off";
 /**
- * For who has somebody waiting. PostgreSQL 14 and later notice where the system can tell that nobody does any more. With the usual 4 MB two indices of a
- * hundred thousand rows each are put together page by page, not row by row: then counting failures with a tag reads a third of a large table (1.3 s for
- * 45 ms).
+ * For searches that somebody waits for. PostgreSQL 14 and later notice, where the system can tell, that nobody waits
+ * any more. With the usual 4 MB of memory two indices of a hundred thousand rows each are put together page by page,
+ * not row by row. Counting failures with a tag reads a third of a large table then (1.3 s in place of 45 ms).
  */
 const watching = `select set_config('client_connection_check_interval', '1000', false)
   where current_setting('server_version_num')::int >= 140000 and version() ~ 'linux';
   select set_config('work_mem', '64MB', false) where pg_size_bytes(current_setting('work_mem')) < 67108864`;
 
-/** `host:5432/name`. */
+/** What a database is called in messages: `host:5432/name`. */
 export function placeOf({ host, port, database }: PostgresTarget): string {
   return `${host.includes(":") ? `[${host}]` : host}:${port}/${database}`;
 }
 
-/** Throws UserError when there is no way in. */
-export async function openPostgres(options: PostgresOptions): Promise<PostgresConnection> {
-  const { target, clock, echo } = options;
+type Options = postgres.Options<Record<string, postgres.PostgresType>>;
+
+/** The way to one database. */
+interface Way {
+  readonly target: PostgresTarget;
+  readonly clock: Clock;
+  readonly echo: ((sql: string) => void) | null;
+  readonly place: string;
+  /** What is said first on each connection. */
+  readonly hello: string;
+  readonly pool: Pool;
+  /** Connections on which it has been said. */
+  readonly greeted: WeakSet<Client>;
+  /**
+   * Whether statements are prepared. A pooler in between gives everybody keys of its own, and may give each transaction
+   * another connection, which knows nothing of what was prepared on the one before. Each statement is told anew then.
+   */
+  prepare: boolean;
+}
+
+/** Makes drivers for one target, each with one connection; `more` is added to their options. */
+function driversOf(target: PostgresTarget, clock: Clock): (more: object) => Driver {
   const { host, port, database, user, password, schema, tls, parameters } = target;
-  const place = placeOf(target);
-  const hello = [greeting, options.steady === true ? steadily : "", options.watched === true ? watching : ""]
-    .filter((each) => each !== "")
-    .join("; ");
-  const way = {
+  const usual = {
     host,
     port,
     database,
     user,
-    // Without one the driver looks for one by itself.
+    // Without a password the driver looks for one by itself.
     password: password ?? "",
     ssl: tls as boolean | "prefer",
     max: 1,
@@ -102,7 +133,7 @@ export async function openPostgres(options: PostgresOptions): Promise<PostgresCo
     max_lifetime: null,
     connect_timeout: target.connectSeconds,
     prepare: true,
-    // A question at each connection, for arrays; those are written here.
+    // Fetching types would cost a question at each connection. Only arrays need it, and those are written here.
     fetch_types: false,
     connection: {
       application_name: "hypershell",
@@ -115,245 +146,161 @@ export async function openPostgres(options: PostgresOptions): Promise<PostgresCo
     onnotice: () => undefined,
   };
   const path = host.startsWith("/") ? `${host}/.s.PGSQL.${port}` : null;
-  const address = { host, port, path, connectSeconds: target.connectSeconds };
-  const driver = (more: object): Driver =>
-    postgres({ ...way, ...more, socket: onlyConnection(address, clock) } as unknown as Options) as Driver;
-  const pool = newPool(poolSize, (onClose) => driver({ onclose: onClose }), clock);
-  let closed = false;
+  const endpoint = { host, port, path, connectSeconds: target.connectSeconds };
+  return (more) =>
+    postgres({ ...usual, ...more, socket: onlyConnection(endpoint, clock) } as unknown as Options) as Driver;
+}
 
-  /** A statement without values, or several in one text. */
-  async function say(client: Client, sql: string): Promise<{ readonly command: string }> {
-    try {
-      return await client.driver.unsafe(sql);
-    } catch (error) {
-      if (isBreach(error)) client.broken = error;
-      throw runFailure(error, place);
-    }
-  }
-
-  const asking =
-    (client: Client): Query =>
-    async (sql, values = []) => {
-      if (client.broken !== null) throw runFailure(client.broken, place);
-      echo?.(sql);
-      try {
-        return await client.driver.unsafe(sql, values.map(cell) as never[], { prepare }).values();
-      } catch (error) {
-        if (isBreach(error)) client.broken = error;
-        throw runFailure(error, place);
-      }
-    };
-
-  async function use<T>(work: (client: Client) => Promise<T>): Promise<T> {
-    for (;;) {
-      const done = await pool.use(async (client) => {
-        try {
-          if (!greeted.has(client)) await say(client, hello);
-        } catch (error) {
-          if (isFull(client.broken) && pool.narrow()) return null;
-          throw error;
-        }
-        greeted.add(client);
-        return { answer: await work(client) };
-      });
-      if (done !== null) return done.answer;
-    }
-  }
-  const greeted = new WeakSet<Client>();
-
-  /**
-   * A pooler in between gives everybody keys of its own. It may give each transaction another connection, where nobody knows what was prepared on the
-   * one before: then each statement is told anew.
-   */
-  let prepare = true;
-
-  let answer: readonly Row[] = [];
+/** Runs a statement without values, or several in one text. */
+async function say({ place }: Way, client: Client, sql: string): Promise<{ readonly command: string }> {
   try {
-    // Everything that is wrong with the way in shows here.
-    answer = await pool.use(async (client) => {
-      const { question } = options;
-      if (question !== undefined) echo?.(question);
-      const said = await client.driver.unsafe(`select pg_backend_pid(); ${hello}; ${question ?? "select 1"}`).values();
+    return await client.driver.unsafe(sql);
+  } catch (error) {
+    if (isBreach(error)) client.broken = error;
+    throw runFailure(error, place);
+  }
+}
+
+/** Runs one statement on a connection that is lent. */
+async function ask(way: Way, client: Client, sql: string, values: readonly unknown[] = []): Promise<readonly Row[]> {
+  if (client.broken !== null) throw runFailure(client.broken, way.place);
+  way.echo?.(sql);
+  try {
+    return await client.driver.unsafe(sql, values.map(cell) as never[], { prepare: way.prepare }).values();
+  } catch (error) {
+    if (isBreach(error)) client.broken = error;
+    throw runFailure(error, way.place);
+  }
+}
+
+/**
+ * Lends a connection on which the greeting has been said. Makes do with fewer when the server has no room for another.
+ */
+async function use<T>(way: Way, work: (client: Client) => Promise<T>): Promise<T> {
+  const { pool, greeted } = way;
+  for (;;) {
+    const done = await pool.use(async (client) => {
+      try {
+        if (!greeted.has(client)) await say(way, client, way.hello);
+      } catch (error) {
+        if (isFull(client.broken) && pool.narrow()) return null;
+        throw error;
+      }
       greeted.add(client);
-      // One for each statement that has rows, when there are several.
+      return { answer: await work(client) };
+    });
+    if (done !== null) return done.answer;
+  }
+}
+
+/** The first use: whatever is wrong with the way in shows here. Answers the rows of `question`. */
+async function enter(way: Way, question: string | undefined): Promise<readonly Row[]> {
+  try {
+    return await way.pool.use(async (client) => {
+      if (question !== undefined) way.echo?.(question);
+      const first = `select pg_backend_pid(); ${way.hello}; ${question ?? "select 1"}`;
+      const said = await client.driver.unsafe(first).values();
+      way.greeted.add(client);
+      // The driver has one answer for each statement that has rows.
       const answers = said as unknown as (readonly Row[] & { readonly state: { readonly pid: number } })[];
-      prepare = answers[0]?.[0]?.[0] === answers[0]?.state.pid;
+      way.prepare = answers[0]?.[0]?.[0] === answers[0]?.state.pid;
       return answers.at(-1) ?? [];
     });
   } catch (error) {
-    await pool.close();
-    throw openFailure(error, place, typeof tls === "object");
+    await way.pool.close();
+    throw openFailure(error, way.place, typeof way.target.tls === "object");
   }
+}
 
-  const ears: { readonly close: () => void }[] = [];
-
-  function listen(channel: string, heard: (payload: string) => void, ready: () => void): void {
-    let next: Timer | null = null;
-    let ear: Driver | null = null;
-
-    function attempt(): void {
-      const own = driver({
-        idle_timeout: null,
-        onnotify: (from: string, payload: string) => {
-          if (from === channel && ear === own) heard(payload);
-        },
-        // Also after an attempt that failed.
-        onclose: () => lost(own),
-      });
-      ear = own;
-      ask(own, `listen ${quoteIdentifier(channel)}`, ready);
+async function transact<T>(way: Way, work: (query: Query) => Promise<T>): Promise<T> {
+  return use(way, async (client) => {
+    await say(way, client, "begin");
+    let answer: T;
+    try {
+      answer = await work((sql, values) => ask(way, client, sql, values));
+    } catch (error) {
+      // What broke the transaction is known. A connection that is gone undoes everything by itself.
+      if (client.broken === null) await say(way, client, "rollback").catch(() => undefined);
+      throw error;
     }
+    const { command } = await say(way, client, "commit");
+    assert(command === "COMMIT", "a transaction ends with its first error");
+    return answer;
+  });
+}
 
-    function ask(own: Driver, sql: string, answered: () => void): void {
-      next = clock.after(Math.max(silentMs, target.connectSeconds * 1000), () => lost(own));
-      own.unsafe(sql).then(
-        () => {
-          if (ear !== own) return;
-          next?.cancel();
-          next = clock.after(listenCheckMs, () => ask(own, "select 1", () => undefined));
-          answered();
-        },
-        () => lost(own),
-      );
-    }
-
-    function lost(own: Driver): void {
-      if (ear !== own) return;
-      drop();
-      next = clock.after(listenAgainMs, attempt);
-    }
-
-    function drop(): void {
-      next?.cancel();
-      const last = ear;
-      ear = null;
-      // Whatever is wrong with it, nobody listens there any more.
-      last?.end({ timeout: 0 }).catch(() => undefined);
-    }
-
-    attempt();
-    ears.push({ close: drop });
+async function* stream(
+  way: Way,
+  sql: string,
+  values: readonly unknown[],
+  portion: number,
+): AsyncGenerator<readonly Row[]> {
+  // The connection is lent for as long as somebody reads.
+  const over = Promise.withResolvers<void>();
+  const lent = Promise.withResolvers<Client>();
+  const using = use(way, (client) => {
+    // Readers may rest.
+    client.turn = null;
+    lent.resolve(client);
+    return over.promise;
+  });
+  // There may be no way in.
+  using.catch(lent.reject);
+  const client = await lent.promise;
+  way.echo?.(sql);
+  try {
+    const statement = client.driver.unsafe(sql, values.map(cell) as never[], { prepare: way.prepare });
+    for await (const rows of statement.values().cursor(portion)) yield rows;
+  } catch (error) {
+    if (isBreach(error)) client.broken = error;
+    throw runFailure(error, way.place);
+  } finally {
+    over.resolve();
+    await using;
   }
+}
 
+/** Opens the way to a database. Throws UserError when there is none. */
+export async function openPostgres(options: PostgresOptions): Promise<PostgresConnection> {
+  const { target, clock, echo } = options;
+  const place = placeOf(target);
+  const hello = [greeting, options.steady === true ? steadily : "", options.watched === true ? watching : ""]
+    .filter((each) => each !== "")
+    .join("; ");
+  const driver = driversOf(target, clock);
+  const pool = newPool(poolSize, (onClose) => driver({ onclose: onClose }), clock);
+  const way: Way = { target, clock, echo, place, hello, pool, greeted: new WeakSet(), prepare: true };
+  const answer = await enter(way, options.question);
+  const listeners: Listener[] = [];
+  let closed = false;
   return {
     title: `postgresql (${place})`,
     place,
-    schema,
+    schema: target.schema,
     answer,
-    query: (sql, values) => use((client) => asking(client)(sql, values)),
+    query: (sql, values) => use(way, (client) => ask(way, client, sql, values)),
     script: (sql) =>
-      use(async (client) => {
+      use(way, async (client) => {
         echo?.(sql);
-        await say(client, sql);
+        await say(way, client, sql);
       }),
-    transaction: (work) =>
-      use(async (client) => {
-        await say(client, "begin");
-        let answer: Awaited<ReturnType<typeof work>>;
-        try {
-          answer = await work(asking(client));
-        } catch (error) {
-          // What broke it is known; a connection that is gone undoes everything by itself.
-          if (client.broken === null) await say(client, "rollback").catch(() => undefined);
-          throw error;
-        }
-        const { command } = await say(client, "commit");
-        assert(command === "COMMIT", "a transaction ends with its first error");
-        return answer;
-      }),
-    async *stream(sql, values, portion) {
-      // Lent for as long as it is read.
-      const over = Promise.withResolvers<void>();
-      const lent = Promise.withResolvers<Client>();
-      const using = use((client) => {
-        // Who reads it may rest.
-        client.turn = null;
-        lent.resolve(client);
-        return over.promise;
-      });
-      // There may be no way in.
-      using.catch(lent.reject);
-      const client = await lent.promise;
-      echo?.(sql);
-      try {
-        const cursor = client.driver
-          .unsafe(sql, values.map(cell) as never[], { prepare })
-          .values()
-          .cursor(portion);
-        for await (const rows of cursor) yield rows;
-      } catch (error) {
-        if (isBreach(error)) client.broken = error;
-        throw runFailure(error, place);
-      } finally {
-        over.resolve();
-        await using;
-      }
+    transaction: (work) => transact(way, work),
+    stream: (sql, values, portion) => stream(way, sql, values, portion),
+    listen(channel, heard, ready) {
+      const statement = `listen ${quoteIdentifier(channel)}`;
+      const answerMs = Math.max(silentMs, target.connectSeconds * 1000);
+      listeners.push(startListening({ channel, statement, heard, ready, driver, clock, answerMs }));
     },
-    listen,
     async close() {
       if (closed) return;
       closed = true;
-      for (const ear of ears) ear.close();
+      for (const listener of listeners) listener.close();
       await pool.close();
     },
   };
 }
 
-type Options = postgres.Options<Record<string, postgres.PostgresType>>;
-
+/** A name as SQL has it where it may hold any character. */
 export function quoteIdentifier(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
-}
-
-/** Text of a parameter: arrays as PostgreSQL writes them, everything else as the driver does by the type that the server asks for. */
-function cell(value: unknown): unknown {
-  return Array.isArray(value) ? arrayText(value) : value;
-}
-
-/** https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO; 0.1 µs a number, 0.2 a short text. */
-function arrayText(values: readonly unknown[]): string {
-  let text = "{";
-  for (let i = 0; i < values.length; i++) {
-    if (i > 0) text += ",";
-    const value = values[i];
-    if (value === null || value === undefined) text += "NULL";
-    else if (typeof value === "string") text += quoted(value);
-    else text += String(value);
-  }
-  return `${text}}`;
-}
-
-function quoted(value: string): string {
-  return /["\\]/.test(value) ? `"${value.replace(/["\\]/g, "\\$&")}"` : `"${value}"`;
-}
-
-const cellTypes = {
-  bigint: { to: 20, from: [20], serialize: String, parse: Number },
-  json: { to: 114, from: [114, 3802], serialize: String, parse: (text: string) => text },
-  date: {
-    to: 1184,
-    from: [1082, 1114, 1184],
-    serialize: (time: unknown) => (typeof time === "number" ? instantText(time) : String(time)),
-    parse: parseInstant,
-  },
-};
-
-/** Text of a time in milliseconds since 1970, to the microsecond; for parameters, also in arrays. */
-export function instantText(ms: number): string {
-  const whole = Math.floor(ms);
-  const micros = Math.min(999, Math.round((ms - whole) * 1000));
-  return `${new Date(whole).toISOString().slice(0, -1)}${String(micros).padStart(3, "0")}Z`;
-}
-
-/** `2026-11-22 07:07:22.761974+00`; null for what has no place on a calendar (`infinity`). */
-export function parseInstant(text: string): number | null {
-  const parts = /^(\d{4,})-(\d\d)-(\d\d)(?: (\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?(?:([+-])(\d\d)(?::?(\d\d))?)?)?$/.exec(
-    text,
-  );
-  if (parts === null) return null;
-  const number = (i: number): number => Number(parts[i] ?? 0);
-  const ms = Date.UTC(number(1), number(2) - 1, number(3), number(4), number(5), number(6));
-  const micros = Number((parts[7] ?? "").padEnd(6, "0"));
-  const offsetMinutes = (parts[8] === "-" ? -1 : 1) * (number(9) * 60 + number(10));
-  return ms - offsetMinutes * 60_000 + micros / 1000;
 }

@@ -14,7 +14,8 @@ import type { Claim, ClaimRequest, Recall, Scope, ServerRow } from "../store.ts"
 import { readTags } from "../tags.ts";
 import { adopt, countUnfinished, look, reservedIds, take, takenAt } from "./claims.ts";
 import { clear, runCommit } from "./commits.ts";
-import { instantText, openPostgres, type Query, type Row } from "./connection.ts";
+import { instantText } from "./cells.ts";
+import { openPostgres, type Query, type Row } from "./connection.ts";
 import { newDoubts } from "./doubts.ts";
 import { wasInTheWay } from "./failure.ts";
 import { insertRows, insertValues } from "./row.ts";

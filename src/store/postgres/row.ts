@@ -3,7 +3,8 @@
  */
 import type { ClaimedTask, NewTask } from "../../task/task.ts";
 import { readTags, writeTags } from "../tags.ts";
-import { instantText, type Row } from "./connection.ts";
+import { instantText } from "./cells.ts";
+import type { Row } from "./connection.ts";
 
 /** What a new row has; `retried` is false, all other columns are null. */
 const columns = [

@@ -4,7 +4,8 @@
  */
 import type { Condition } from "../../task/filter.ts";
 import { comparisonOf, type TaskField } from "../../task/field.ts";
-import { instantText, type Row } from "./connection.ts";
+import { instantText } from "./cells.ts";
+import type { Row } from "./connection.ts";
 import { type Bind, column, hasHash, whereOf } from "./where.ts";
 
 /** Where a walk goes on: after this row, in its direction. */

@@ -9,7 +9,7 @@ import type { Condition, Operator } from "../../task/filter.ts";
 import { comparisonOf, type TaskField } from "../../task/field.ts";
 import type { TagValue } from "../../task/task.ts";
 import { formatTime, momentOf } from "../times.ts";
-import { instantText } from "./connection.ts";
+import { instantText } from "./cells.ts";
 import { statusClasses, tagHash, unusualTag } from "./schema.ts";
 
 export interface Test {
