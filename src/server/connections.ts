@@ -39,7 +39,7 @@ export function listenTo(connections: Connections, link: PeerLink): void {
           ofClients.set(clientId, link);
           // The client came back before its old connection was seen to be gone.
           if (earlier !== undefined && earlier !== link) earlier.close();
-          return push({ kind: "joined", hello: message });
+          return push({ kind: "helloReceived", hello: message });
         }
         case "submitter":
           intakes.set(link, takeSubmitter(link, message, connections.intakeOptions));

@@ -1,7 +1,7 @@
 /* What a server wants done, in the imperative. The reactor makes these; the door carries them out and reports back by events. */
 import type { Text } from "../log/logger.ts";
 import type { ClaimRequest, Commit } from "../store/store.ts";
-import type { ServerMessage } from "../wire/message.ts";
+import type { Lease, ServerMessage } from "../wire/message.ts";
 
 export type NoteLevel = "trace" | "debug" | "info" | "warning" | "error" | "critical";
 
@@ -9,13 +9,13 @@ export type ServerEffect =
   | { readonly kind: "send"; readonly clientId: string; readonly message: ServerMessage }
   /** Forget the connection of a client. */
   | { readonly kind: "disconnect"; readonly clientId: string }
-  /** Answered by exactly one `claimed`. */
+  /** Ask the store for tasks. Answered by exactly one `claimed`. */
   | { readonly kind: "claim"; readonly request: Omit<ClaimRequest, "serverId" | "serverHost" | "at"> }
-  /** Answered by exactly one `committed`. */
+  /** Tell the store what has happened. Answered by exactly one `committed`. */
   | { readonly kind: "commit"; readonly commit: Omit<Commit, "serverId" | "serverHost"> }
   /**
-   * The store is to know of this client, and to hand over those of its tasks `adopt` that have not ended. Answered by exactly one `registered` with
-   * this number.
+   * Make this client known to the store, and have the store hand over those of the tasks `adopt` that have not ended. Answered by exactly one
+   * `registered` with this number.
    */
   | {
       readonly kind: "register";
@@ -23,26 +23,39 @@ export type ServerEffect =
       readonly host: string;
       readonly number: number;
       readonly adopt: readonly string[];
-      /** It has tasks, known to this server or not. */
+      /** The client has tasks, known to this server or not. */
       readonly brings: boolean;
-      /** Those of them that have ended there. */
+      /** Those of the tasks `adopt` that have ended at the client. */
       readonly finished: readonly string[];
       /** Dead servers that may be on record as holding them. */
       readonly from: readonly string[];
     }
-  /** Answered by one `recalled`. */
+  /** Ask the store what others did to tasks of this server. Answered by one `recalled`. */
   | { readonly kind: "recalls" }
-  /** Answered by one `buried`. */
+  /** Have the store free what a dead server still holds. Answered by one `buried`. */
   | { readonly kind: "bury"; readonly serverId: string }
+  /** Tell the store that a client has left, or was given up. */
   | { readonly kind: "endClient"; readonly clientId: string; readonly evicted: boolean }
-  /** A task failed for good: its input line for the failure file. */
+  /** Write the input line of a task that failed for good to the failure file. */
   | { readonly kind: "failed"; readonly args: string }
+  /** Log this. */
   | { readonly kind: "note"; readonly level: NoteLevel; readonly text: Text }
-  /** Send `woken` at this time; replaces an earlier wish. */
+  /** Send `woken` at this time, milliseconds since 1970; replaces an earlier wish. */
   | { readonly kind: "wake"; readonly at: number }
-  /** Nothing is left to do; comes once, last. */
+  /** Report that nothing is left to do; comes once, last. */
   | { readonly kind: "finish" };
 
+/** Logs a line. On busy paths the text is a function, which is called only when the level is on. */
 export function note(effects: ServerEffect[], level: NoteLevel, text: Text): void {
   effects.push({ kind: "note", level, text });
+}
+
+/** Sends a client a message about these of its dispatches, if there are any. */
+export function tell(
+  effects: ServerEffect[],
+  clientId: string,
+  kind: "ack" | "cancel" | "drop",
+  tasks: readonly Lease[],
+): void {
+  if (tasks.length > 0) effects.push({ kind: "send", clientId, message: { kind, tasks } });
 }

@@ -7,8 +7,8 @@ import type { ClientMessage, LeaveKind } from "../wire/message.ts";
 export type Templates = readonly { readonly id: string; readonly template: string | null }[];
 
 /**
- * A task that somebody took back from a server, to be run anew, to be gone or to be cancelled: what comes of those dispatches of it, from one
- * lease up to another, does not count any more.
+ * A task that somebody took back from a server, to be run anew, to be gone or to be cancelled. What comes of its dispatches with leases from
+ * `from` on and below `below` does not count any more.
  */
 export interface Revoked {
   readonly id: string;
@@ -17,8 +17,9 @@ export interface Revoked {
 }
 
 export type ServerEvent =
-  /** A client said hello on a connection of its own. */
-  | { readonly kind: "joined"; readonly hello: Extract<ClientMessage, { kind: "hello" }> }
+  /** A client said hello on a connection of its own: its registration begins. */
+  | { readonly kind: "helloReceived"; readonly hello: Extract<ClientMessage, { kind: "hello" }> }
+  /** A client said something else. */
   | {
       readonly kind: "received";
       readonly clientId: string;
@@ -28,41 +29,46 @@ export type ServerEvent =
   | { readonly kind: "disconnected"; readonly clientId: string; readonly error: string | null }
   /** The store answered a claim. */
   | { readonly kind: "claimed"; readonly claim: Claim; readonly templates: Templates }
-  /** The store knows the client; `adopted` of the tasks that it brought are this server's now. */
+  /** The store knows the client. Of the tasks that the client brought, those in `adopted` are this server's now. */
   | {
       readonly kind: "registered";
       readonly clientId: string;
+      /** The number of the registration, see `register`. */
       readonly number: number;
       readonly adopted: readonly ClaimedTask[];
       readonly templates: Templates;
       readonly revoked: readonly Revoked[];
     }
-  /** What a dead server's clients did not come back with is free; these many tasks. */
+  /** A dead server's row is gone. The tasks that its clients did not come back with are free; there were `reverted` of them. */
   | {
       readonly kind: "buried";
       readonly serverId: string;
       readonly reverted: number;
       readonly revoked: readonly Revoked[];
     }
-  /** A submitter has connected; it is gone. */
+  /** A submitter has connected. */
   | { readonly kind: "intakeOpened" }
+  /** A submitter is gone. */
   | { readonly kind: "intakeClosed" }
+  /** The store has done a commit. */
   | { readonly kind: "committed"; readonly report: CommitReport }
   /** Tasks may have been added to the store. */
   | { readonly kind: "inserted" }
   /** The store may have recalls. */
   | { readonly kind: "recallsNoticed" }
-  /** These are they. */
+  /** The store's answer to `recalls`. */
   | { readonly kind: "recalled"; readonly recalls: readonly Recall[] }
-  /** How many other servers take from the same store whatever is free. */
+  /** So many other servers take from the same store whatever is free. */
   | { readonly kind: "neighbours"; readonly count: number }
   /** Lines were read that will be added to the store. */
   | { readonly kind: "inputResumed" }
   /** No line came for a while; more may. */
   | { readonly kind: "inputQuiet" }
+  /** The last line was read. */
   | { readonly kind: "inputEnded" }
   /** The time that a `wake` effect named has come. */
   | { readonly kind: "woken" }
+  /** Somebody asked the server to end, in this way. */
   | { readonly kind: "stopRequested"; readonly how: LeaveKind }
   /** Whoever asked for a stop is out of patience: clients that do not answer are not waited for. */
   | { readonly kind: "hurried" };

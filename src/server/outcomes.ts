@@ -6,52 +6,57 @@ import { assert } from "../base/assert.ts";
 import type { Commit, Completion } from "../store/store.ts";
 import { type ClaimedTask, isFailure, type NewTask, type Outcome, sentinel } from "../task/task.ts";
 import type { Lease } from "../wire/message.ts";
-import { note, type ServerEffect } from "./effects.ts";
-import { noticeRecalls, settleRecalls } from "./recalls.ts";
+import { note, type ServerEffect, tell } from "./effects.ts";
+import { handledRecalls, noticeRecalls, settleRecalls } from "./recalls.ts";
 import {
   type ClientEntry,
   type Dispatch,
+  disregard,
   giveBack,
+  isDisregarded,
   isRevoked,
   letGo,
   lookAgain,
   type ServerState,
   type Settling,
+  withdraw,
+  withhold,
 } from "./state.ts";
 
 /**
- * The store is told of a dispatch only after this long, for nothing but `hs list` waits for it: tasks that are over by then are spared the
- * update (a third of what a short task costs the database).
+ * The store is told of a dispatch only after this long, milliseconds, for nothing but `hs list` waits for it: tasks that are over by then are
+ * spared the update (a third of what a short task costs the database).
  */
 const assignedDelayMs = 500;
 
+/** Outcomes have come from a client: those that count wait for the next commit, the others are acknowledged at once. */
 export function takeOutcomes(
   state: ServerState,
   client: ClientEntry,
   outcomes: readonly Outcome[],
   effects: ServerEffect[],
 ): void {
-  const gone: Lease[] = [];
+  const unwanted: Lease[] = [];
   for (const outcome of outcomes) {
     const { id, lease } = outcome;
-    if (isRevoked(state, outcome) || (client.dropped.size > 0 && client.dropped.has(`${id} ${lease}`))) {
-      // It ended before it heard that nobody wants to know. Nor will anybody if it does not hear the answer and says it again.
-      gone.push({ id, lease });
+    if (isRevoked(state, outcome) || isDisregarded(client, outcome)) {
+      // The task ended before its client heard that nobody wants it. The client may say so again, if it does not hear this answer.
+      unwanted.push({ id, lease });
       continue;
     }
-    const held = client.held.get(outcome.id);
-    const current = held !== undefined && held.lease === outcome.lease;
-    state.outbox.assigned.delete(outcome.id);
-    if (current) letGo(state, client, outcome.id);
+    const held = client.held.get(id);
+    const current = held !== undefined && held.lease === lease;
+    state.outbox.assigned.delete(id);
+    if (current) letGo(state, client, id);
     if (current && held.cancelled) {
-      // Its row has ended, or waits to be run again: this is the end of a run that nobody wants.
-      client.dropped.add(`${id} ${lease}`);
-      gone.push({ id, lease });
+      // The task's row has ended, or waits to be run again: this is the end of a run that nobody wants.
+      disregard(client, outcome);
+      unwanted.push({ id, lease });
       continue;
     }
-    // A lease that was given up: the outcome counts if the task has none yet.
-    const task = current ? held.task : recallTask(state, outcome.id, effects);
-    if (task === null && state.claim.at === "asked") state.recalls.early.add(id);
+    // The outcome of a lease that was given up counts if the task has none yet.
+    const task = current ? held.task : withdrawAnywhere(state, id, effects);
+    if (task === null) withhold(state, id, "recalled");
     state.outbox.completed.push({
       clientId: client.id,
       task,
@@ -59,23 +64,17 @@ export function takeOutcomes(
       completion: completionOf(state, client, task, outcome),
     });
   }
-  if (gone.length > 0) effects.push({ kind: "send", clientId: client.id, message: { kind: "ack", tasks: gone } });
+  tell(effects, client.id, "ack", unwanted);
 }
 
-/** What this server knows of a task that another client runs by now, or that waits (then it need not run again). */
-function recallTask(state: ServerState, id: string, effects: ServerEffect[]): ClaimedTask | null {
+/** Takes a task from the client that runs it by now, or from those that wait, so that it does not run again; null: it is not here. */
+function withdrawAnywhere(state: ServerState, id: string, effects: ServerEffect[]): ClaimedTask | null {
   const holder = state.holders.get(id);
   const held = holder?.held.get(id);
-  if (holder !== undefined && held !== undefined) {
-    letGo(state, holder, id);
-    const message = { kind: "drop", tasks: [{ id, lease: held.lease }] } as const;
-    effects.push({ kind: "send", clientId: holder.id, message });
-    return held.task;
-  }
-  let found: ClaimedTask | null = null;
-  for (const task of state.ready.values()) if (task.id === id) found = task;
-  if (found !== null) for (const task of state.ready.drain()) if (task.id !== id) state.ready.push(task);
-  return found;
+  if (holder === undefined || held === undefined) return withdraw(state, new Set([id])).get(id) ?? null;
+  letGo(state, holder, id);
+  tell(effects, holder.id, "drop", [{ id, lease: held.lease }]);
+  return held.task;
 }
 
 function completionOf(state: ServerState, client: ClientEntry, task: ClaimedTask | null, outcome: Outcome): Completion {
@@ -120,19 +119,19 @@ function retryOf(state: ServerState, task: ClaimedTask, outcome: Outcome): Compl
   return { task: next, claimed: eager && state.phase.at === "running" };
 }
 
+/** Tells the store what has happened, unless it is still at work on the commit before. */
 export function commit(state: ServerState, now: number, effects: ServerEffect[]): void {
   if (state.settling !== null) return;
   const { outbox } = state;
   const assigned = dueDispatches(state, now);
-  const { completed, reverted, recalled } = outbox;
+  const { completed, reverted } = outbox;
+  const recalled = handledRecalls(state);
   if (completed.length + reverted.length + recalled.length + assigned.length === 0) return;
   noteConfirmed(assigned, effects);
   outbox.completed = [];
   outbox.reverted = [];
-  outbox.recalled = [];
-  if (recalled.length > 0) state.recalls.at = "settling";
-  state.settling = completed;
-  state.settlingFrees = reverted.length > 0;
+  if (recalled.length > 0) state.recalls.state = { at: "settling" };
+  state.settling = { outcomes: completed, frees: reverted.length > 0 };
   const order: Omit<Commit, "serverId" | "serverHost"> = {
     at: now,
     assigned,
@@ -152,6 +151,7 @@ function noteConfirmed(assigned: readonly Dispatch[], effects: ServerEffect[]): 
   for (const [client, count] of counts) note(effects, "debug", () => `Confirmed ${count} tasks (${client})`);
 }
 
+/** Takes the dispatches out of the outbox that the store is to be told of by now. */
 function dueDispatches(state: ServerState, now: number): Dispatch[] {
   const { assigned } = state.outbox;
   const due: Dispatch[] = [];
@@ -163,43 +163,46 @@ function dueDispatches(state: ServerState, now: number): Dispatch[] {
   return due;
 }
 
-/** When the store is to be told of the oldest dispatch that it does not know. */
-export function toldAt(state: ServerState): number {
+/** When the store is to be told of the oldest dispatch that it does not know: milliseconds since 1970, infinity when there is none. */
+export function dispatchesDueAt(state: ServerState): number {
   for (const { at } of state.outbox.assigned.values()) return at + assignedDelayMs;
   return Number.POSITIVE_INFINITY;
 }
 
+/**
+ * The commit under way is done: its outcomes are acknowledged, and those that were taken are counted. `refused`: the id of each outcome that the
+ * store has turned down. Throws a bug when no commit is under way.
+ */
 export function settle(state: ServerState, refused: readonly string[], now: number, effects: ServerEffect[]): void {
-  const settled = state.settling;
-  assert(settled !== null, "one commit at a time");
+  const { settling } = state;
+  assert(settling !== null, "one commit at a time");
   state.settling = null;
   settleRecalls(state);
-  // There is news, mostly; without it a run might end as if nothing was left.
+  // Most refusals mean that there is news. If it were not read first, a run might end as if nothing was left.
   if (refused.length > 0) noticeRecalls(state);
-  const turnedDown = refused.length === 0 ? null : turnedDownOf(settled, refused);
+  const turnedDown = refused.length === 0 ? null : turnedDownOf(settling.outcomes, refused);
   const acks = new Map<string, Lease[]>();
-  let frees = state.settlingFrees || state.claim.at === "blocked";
-  for (const entry of settled) {
+  let frees = settling.frees || state.claim.at === "blocked";
+  for (const entry of settling.outcomes) {
     const { outcome } = entry;
     const ack = { id: outcome.id, lease: outcome.lease };
     const list = acks.get(entry.clientId);
     if (list === undefined) acks.set(entry.clientId, [ack]);
     else list.push(ack);
     if (turnedDown?.has(entry)) {
-      // If the answer is lost with the connection it comes again, and the row may be free by then.
-      state.clients.get(entry.clientId)?.dropped.add(`${outcome.id} ${outcome.lease}`);
+      // If the answer is lost with the connection, the outcome comes again, and the row may be free by then.
+      const client = state.clients.get(entry.clientId);
+      if (client !== undefined) disregard(client, outcome);
       note(effects, "debug", () => `Outcome dropped: task had already ended, or was taken back (${outcome.id})`);
       continue;
     }
     if (record(state, entry, now, effects)) frees = true;
   }
-  for (const [clientId, tasks] of acks) {
-    if (state.clients.has(clientId)) effects.push({ kind: "send", clientId, message: { kind: "ack", tasks } });
-  }
+  for (const [clientId, tasks] of acks) if (state.clients.has(clientId)) tell(effects, clientId, "ack", tasks);
   if (frees) lookAgain(state);
 }
 
-/** Two clients may have brought an outcome of the same task: the store has taken the first, or none. */
+/** The outcomes that the store has turned down. Where two clients brought one of the same task, it has taken the first, or none. */
 function turnedDownOf(settled: readonly Settling[], refused: readonly string[]): Set<Settling> {
   const left = new Map<string, number>();
   for (const id of refused) left.set(id, (left.get(id) ?? 0) + 1);
@@ -213,7 +216,7 @@ function turnedDownOf(settled: readonly Settling[], refused: readonly string[]):
   return found;
 }
 
-/** One outcome is in the store. True: a next attempt waits there. */
+/** Counts an outcome that is in the store, and goes on with its next attempt. True: the next attempt waits in the store. */
 function record(state: ServerState, entry: Settling, now: number, effects: ServerEffect[]): boolean {
   const { outcome, completion } = entry;
   const status = outcome.exitStatus;

@@ -5,25 +5,26 @@
  */
 import { assert, unreachable } from "../base/assert.ts";
 import type { Claim } from "../store/store.ts";
-import type { Assignment } from "../task/task.ts";
+import type { Assignment, ClaimedTask } from "../task/task.ts";
 import type { LeaveKind } from "../wire/message.ts";
-import { note, type ServerEffect } from "./effects.ts";
+import { note, type ServerEffect, tell } from "./effects.ts";
 import type { ServerEvent } from "./event.ts";
-import { commit, settle, toldAt } from "./outcomes.ts";
+import { commit, dispatchesDueAt, settle } from "./outcomes.ts";
 import { areRecallsOpen, askForRecalls, noticeRecalls, takeRecalls } from "./recalls.ts";
+import { askForRegistrations, beginRegistration, completeRegistration } from "./registration.ts";
+import { abandonAll, checkClients, disconnect, excuse, leave, receive, takeBuried } from "./roster.ts";
 import {
-  abandonAll,
-  askForClients,
-  checkClients,
-  disconnect,
-  excuse,
-  join,
-  leave,
-  receive,
-  takeBuried,
-  takeRegistered,
-} from "./roster.ts";
-import { type ClientEntry, giveBack, hold, letGo, lookAgain, type ServerState } from "./state.ts";
+  type ClaimState,
+  type ClientEntry,
+  disregard,
+  giveBack,
+  hold,
+  isAwaitingEstates,
+  isBurying,
+  letGo,
+  lookAgain,
+  type ServerState,
+} from "./state.ts";
 
 /** Ready tasks are topped up to about the number of executors, within these bounds: enough not to starve, little to give back. */
 const readyFloor = 64;
@@ -37,7 +38,7 @@ export function step(state: ServerState, events: readonly ServerEvent[], now: nu
   excuse(state, now);
   for (const event of events) take(state, event, now, effects);
   checkClients(state, now, effects);
-  askForClients(state, effects);
+  askForRegistrations(state, effects);
   askForRecalls(state, effects);
   dispatch(state, now, effects);
   share(state);
@@ -52,8 +53,8 @@ export function step(state: ServerState, events: readonly ServerEvent[], now: nu
 
 function take(state: ServerState, event: ServerEvent, now: number, effects: ServerEffect[]): void {
   switch (event.kind) {
-    case "joined":
-      return join(state, event.hello, now, effects);
+    case "helloReceived":
+      return beginRegistration(state, event.hello, now, effects);
     case "received": {
       const client = state.clients.get(event.clientId);
       // A client that was evicted and still talks: the door has closed its connection, this is the rest of it.
@@ -67,7 +68,7 @@ function take(state: ServerState, event: ServerEvent, now: number, effects: Serv
       return takeClaim(state, event.claim, now, effects);
     case "registered":
       for (const { id, template } of event.templates) state.templates.set(id, template);
-      return takeRegistered(state, event, now, effects);
+      return completeRegistration(state, event, now, effects);
     case "buried":
       return takeBuried(state, event, effects);
     case "intakeOpened":
@@ -172,62 +173,58 @@ function claim(state: ServerState, now: number, effects: ServerEffect[]): void {
   }
   const { scope, attempts, eager } = state.settings;
   if (state.claim.at !== "due") state.idlePolls++;
-  state.claim = { at: "asked" };
+  state.claim = { at: "asked", stale: false, withheld: new Map() };
   effects.push({
     kind: "claim",
     request: { scope, group: state.group, limit: Math.min(limit, readyCeiling * 4), attempts, eager },
   });
 }
 
-/** A claim beside it might take what is given back, and lose it again if it was given back twice. */
-function isReturning({ settling, settlingFrees, outbox }: ServerState): boolean {
-  return outbox.reverted.length > 0 || (settling !== null && settlingFrees);
+/** Whether tasks are being given back. A claim beside that might take one of them, and lose it again if it was given back twice. */
+function isReturning({ settling, outbox }: ServerState): boolean {
+  return outbox.reverted.length > 0 || settling?.frees === true;
 }
 
+/**
+ * The store has answered a claim. What the answer makes of `state.claim`:
+ *
+ *     answer                       claim.at    if something has changed since the store was asked (stale)
+ *     claimed, with tasks          due         due
+ *     claimed, without tasks       blocked     due      (there are some, but none was asked for)
+ *     none                         empty       due
+ *     waiting                      blocked     due
+ *     recalled                     due         due      (nothing is claimed before the recalls are dealt with)
+ *     advance, higher group        due         due      (the answer is not heeded: `advance` is not called)
+ *     advance, input still open    blocked     due
+ *     advance, failures, forever   blocked     due
+ *     advance, failures, finite    empty       due      (the run ends)
+ */
 function takeClaim(state: ServerState, answer: Claim, now: number, effects: ServerEffect[]): void {
-  assert(state.claim.at === "asked", "one claim at a time");
-  // Something may have changed after the store had looked: an empty answer is then not taken at its word.
-  const stale = state.claimStale;
-  state.claimStale = false;
-  const adopted = state.adopted.size === 0 ? null : new Set(state.adopted);
-  state.adopted.clear();
-  const early = state.recalls.early.size === 0 ? null : new Set(state.recalls.early);
-  state.recalls.early.clear();
+  const asked = state.claim;
+  assert(asked.at === "asked", "one claim at a time");
+  // Tasks may have come after the store had looked: an answer that finds nothing is then not taken at its word.
+  const otherwise = (at: "empty" | "blocked"): ClaimState => (asked.stale ? { at: "due" } : { at, since: now });
   switch (answer.kind) {
     case "claimed":
-      state.claim = answer.tasks.length > 0 || stale ? { at: "due" } : { at: "blocked", since: now };
+      state.claim = answer.tasks.length > 0 ? { at: "due" } : otherwise("blocked");
       if (answer.tasks.length > 0) state.idlePolls = 0;
       state.group ??= answer.group;
-      for (const task of answer.tasks) {
-        if (adopted?.has(task.id) === true) {
-          // Its client has it, or is gone again: whether the claim came before or after the return, nobody is left with the task but the store.
-          if (!state.holders.has(task.id)) giveBack(state, task);
-          continue;
-        }
-        if (early?.has(task.id) === true) {
-          // It was this server's for a moment. A store that no longer has it so takes no notice.
-          giveBack(state, task);
-          continue;
-        }
-        forgetOld(state, task.id, effects);
-        if (state.phase.at === "running") state.ready.push(task);
-        else giveBack(state, task);
-      }
+      for (const task of answer.tasks) takeClaimed(state, task, asked.withheld, effects);
       return;
     case "none":
       noteIdle(state, answer.unfinished === 0 ? "no task groups remain" : waitingOn(answer.unfinished), effects);
-      state.claim = stale ? { at: "due" } : { at: "empty", since: now };
+      state.claim = otherwise("empty");
       return;
     case "waiting":
       noteIdle(state, waitingOn(answer.unfinished), effects);
-      state.claim = stale ? { at: "due" } : { at: "blocked", since: now };
+      state.claim = otherwise("blocked");
       return;
     case "recalled":
       noticeRecalls(state);
       state.claim = { at: "due" };
       return;
     case "advance":
-      if (stale) state.claim = { at: "due" };
+      if (asked.stale) state.claim = { at: "due" };
       else advance(state, answer, now, effects);
       return;
     default:
@@ -235,14 +232,33 @@ function takeClaim(state: ServerState, answer: Claim, now: number, effects: Serv
   }
 }
 
-/** Cancelled and reverted in a moment: a task is claimed of which the old run is still being stopped. */
+function takeClaimed(
+  state: ServerState,
+  task: ClaimedTask,
+  withheld: Extract<ClaimState, { at: "asked" }>["withheld"],
+  effects: ServerEffect[],
+): void {
+  const why = withheld.size === 0 ? undefined : withheld.get(task.id);
+  if (why !== undefined) {
+    // A client has adopted the task, or is gone again. In the latter case, whichever came first, only the store is left with the task. And a task
+    // that was recalled was this server's for a moment; a store where it is no longer takes no notice.
+    if (why === "recalled" || !state.holders.has(task.id)) giveBack(state, task);
+    return;
+  }
+  forgetOld(state, task.id, effects);
+  if (state.phase.at === "running") state.ready.push(task);
+  else giveBack(state, task);
+}
+
+/** Drops the old run of a task that is claimed anew: somebody cancelled and reverted it in a moment, and its client is still stopping it. */
 function forgetOld(state: ServerState, id: string, effects: ServerEffect[]): void {
   const holder = state.holders.get(id);
   const held = holder?.held.get(id);
   if (holder === undefined || held === undefined) return;
+  const old = { id, lease: held.lease };
   letGo(state, holder, id);
-  holder.dropped.add(`${id} ${held.lease}`);
-  effects.push({ kind: "send", clientId: holder.id, message: { kind: "drop", tasks: [{ id, lease: held.lease }] } });
+  disregard(holder, old);
+  tell(effects, holder.id, "drop", [old]);
 }
 
 function waitingOn(unfinished: number): string {
@@ -307,12 +323,11 @@ function conclude(state: ServerState, now: number, effects: ServerEffect[]): voi
   const idle =
     state.ready.length === 0 &&
     state.holders.size === 0 &&
-    state.registering === 0 &&
-    state.burying === 0 &&
+    state.registrations.asked === 0 &&
+    !isBurying(state) &&
     state.settling === null &&
     outbox.completed.length === 0 &&
     outbox.reverted.length === 0 &&
-    outbox.recalled.length === 0 &&
     !areRecallsOpen(state);
   if (!idle) return;
   if (state.phase.at === "running") {
@@ -341,9 +356,9 @@ function pauseMs({ settings, idlePolls }: ServerState): number {
 
 function nextWake(state: ServerState, now: number): number {
   let at = Math.min(state.lastCheck + state.settings.evictMs / 10, state.graceAt);
-  if (state.estates.size > state.burying) at = Math.min(at, state.estatesUntil);
+  if (isAwaitingEstates(state)) at = Math.min(at, state.estatesUntil);
   if (state.phase.at === "running") at = Math.min(at, pollAt(state));
-  if (state.settling === null) at = Math.min(at, toldAt(state));
+  if (state.settling === null) at = Math.min(at, dispatchesDueAt(state));
   return Math.max(at, now);
 }
 

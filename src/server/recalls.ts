@@ -1,156 +1,191 @@
 /*
- * What people did to tasks that this server holds: cancelled, reverted, deleted or changed them, or a client took them along to another server. As pure as
- * reactor.ts, which calls it.
+ * What others did to tasks that this server holds: people cancelled, reverted, deleted or changed them, or a client took them along to another
+ * server. As pure as reactor.ts, which calls it.
  *
- * One question at a time: until a commit has told the store what is dealt with, nothing new is asked and nothing is claimed. So no answer names a
- * recall twice, and no task is claimed anew that still runs here.
+ * The way of one answer (`recalls.state`): idle --ask--> asked --answer--> handled --commit--> settling --done--> idle; an empty answer leads
+ * straight back to idle. `recalls.due` is beside it: news may come at any time. Until the store knows what is dealt with, nothing new is asked and
+ * nothing is claimed. So no answer names a recall twice, and no task is claimed anew that still runs here.
  */
 import { unreachable } from "../base/assert.ts";
 import type { Recall } from "../store/store.ts";
 import type { ClaimedTask } from "../task/task.ts";
-import type { Lease, ServerMessage } from "../wire/message.ts";
-import { note, type ServerEffect } from "./effects.ts";
-import { type ClientEntry, giveBack, letGo, lookAgain, type ServerState } from "./state.ts";
+import type { Lease } from "../wire/message.ts";
+import { note, type ServerEffect, tell } from "./effects.ts";
+import {
+  type ClientEntry,
+  disregard,
+  giveBack,
+  type Held,
+  letGo,
+  lookAgain,
+  type ServerState,
+  withdraw,
+  withhold,
+} from "./state.ts";
 
-/** The store may have some. */
+/** The store may have recalls. */
 export function noticeRecalls(state: ServerState): void {
   state.recalls.due = true;
 }
 
-export function askForRecalls(state: ServerState, effects: ServerEffect[]): void {
-  const { recalls } = state;
-  if (!recalls.due || recalls.at !== "idle") return;
+/** Asks the store for recalls, if it may have some and no earlier answer is open. */
+export function askForRecalls({ recalls }: ServerState, effects: ServerEffect[]): void {
+  if (!recalls.due || recalls.state.at !== "idle") return;
   recalls.due = false;
-  recalls.at = "asked";
+  recalls.state = { at: "asked" };
   effects.push({ kind: "recalls" });
 }
 
-/** Nothing is claimed while there may be some. */
+/** Whether there may be recalls that the store still waits for this server to deal with. Nothing is claimed until then. */
 export function areRecallsOpen({ recalls }: ServerState): boolean {
-  return recalls.due || recalls.at !== "idle";
+  return recalls.due || recalls.state.at !== "idle";
 }
 
+/** The numbers of the recalls that the next commit tells the store are dealt with. */
+export function handledRecalls({ recalls }: ServerState): readonly number[] {
+  return recalls.state.at === "handled" ? recalls.state.numbers : [];
+}
+
+/** A commit is done: the store knows of the recalls that it named. */
+export function settleRecalls(state: ServerState): void {
+  if (state.recalls.state.at !== "settling") return;
+  state.recalls.state = { at: "idle" };
+  lookAgain(state);
+}
+
+/** What clients are told about their tasks, in one message of a kind to each. */
+type Notices = Map<ClientEntry, { readonly cancel: Lease[]; readonly drop: Lease[] }>;
+
+/** Where a recalled task is found; both are null when it is neither ready nor with a client. */
+interface Whereabouts {
+  /** The task waited for a client. It does no more. */
+  readonly waiting: ClaimedTask | null;
+  /** A client has it. */
+  readonly run: { readonly holder: ClientEntry; readonly held: Held } | null;
+}
+
+/** The store's answer. Deals with all of it; the next commit tells the store so. */
 export function takeRecalls(state: ServerState, list: readonly Recall[], effects: ServerEffect[]): void {
-  const { recalls, outbox } = state;
+  const { recalls } = state;
   if (list.length === 0) {
-    recalls.at = "idle";
+    recalls.state = { at: "idle" };
     return lookAgain(state);
   }
-  recalls.at = "told";
-  outbox.recalled = list.map(({ number }) => number);
-  const waiting = withdraw(state, new Set(list.map(({ id }) => id)));
-  const messages = new Map<
-    ClientEntry,
-    { cancel: { id: string; lease: number }[]; drop: { id: string; lease: number }[] }
-  >();
-  const tell = (client: ClientEntry) => {
-    let found = messages.get(client);
-    if (found === undefined) messages.set(client, (found = { cancel: [], drop: [] }));
-    return found;
-  };
-  const counts = { cancelled: 0, reverted: 0, deleted: 0, changed: 0, adopted: 0, stopped: 0 };
-  const last = new Map(list.map(({ id, kind }) => [id, kind]));
-  dropBrought(state, last);
-  for (const [id, kind] of last) {
-    if (state.claim.at === "asked") recalls.early.add(id);
-    if (kind === "reverted" || kind === "deleted")
-      // A neighbour that started earlier may be the next to hand it out.
-      state.revoked.set(id, { id, from: state.neighbours > 0 ? state.settings.firstLease : 0, below: state.nextLease });
-    const task = waiting.get(id) ?? null;
-    const holder = state.holders.get(id) ?? null;
-    const held = holder?.held.get(id) ?? null;
+  recalls.state = { at: "handled", numbers: list.map(({ number }) => number) };
+  // Of several recalls of one task the last tells how its row is now.
+  const kinds = new Map(list.map(({ id, kind }) => [id, kind]));
+  const waiting = withdraw(state, kinds);
+  const notices: Notices = new Map();
+  const counts = { cancelled: 0, reverted: 0, deleted: 0, changed: 0, adopted: 0 };
+  let stopped = 0;
+  disregardBrought(state, kinds);
+  for (const [id, kind] of kinds) {
+    withhold(state, id, "recalled");
     counts[kind]++;
-    switch (kind) {
-      case "cancelled":
-        // Its row was this server's and had not ended: that happens once, wherever the task is just now.
-        state.counts.cancelled++;
-        if (holder === null || held === null) break;
-        // It stays with its client until that has stopped it; the row has ended, so whatever comes of it is refused.
-        counts.stopped++;
-        held.cancelled = true;
-        tell(holder).cancel.push({ id, lease: held.lease });
-        break;
-      case "reverted":
-      case "deleted":
-        // Its client may have brought it back in between, and the store have handed over the row once more: then nobody else would free it.
-        if (kind === "reverted") outbox.reverted.push(id);
-        if (holder === null || held === null) break;
-        counts.stopped++;
-        letGo(state, holder, id);
-        state.outbox.assigned.delete(id);
-        holder.dropped.add(`${id} ${held.lease}`);
-        tell(holder).drop.push({ id, lease: held.lease });
-        break;
-      case "adopted":
-        // Of the row this server has no say any more, unless it has come by it again meanwhile. Its client may well bring the same run back.
-        if (task !== null) giveBack(state, task);
-        if (holder === null || held === null) break;
-        letGo(state, holder, id);
-        giveBack(state, held.task);
-        tell(holder).drop.push({ id, lease: held.lease });
-        break;
-      case "changed":
-        if (task !== null) giveBack(state, task);
-        break;
-      default:
-        unreachable(kind);
-    }
+    const holder = state.holders.get(id);
+    const held = holder?.held.get(id);
+    const run = holder === undefined || held === undefined ? null : { holder, held };
+    if (run !== null && isTakenBack(kind)) stopped++;
+    deal(state, id, kind, { waiting: waiting.get(id) ?? null, run }, notices);
   }
-  for (const [client, { cancel, drop }] of messages) {
-    send(client, { kind: "cancel", tasks: cancel }, effects);
-    send(client, { kind: "drop", tasks: drop }, effects);
+  for (const [client, { cancel, drop }] of notices) {
+    tell(effects, client.id, "cancel", cancel);
+    tell(effects, client.id, "drop", drop);
   }
   for (const kind of ["cancelled", "reverted", "deleted"] as const) {
     if (counts[kind] > 0) note(effects, "info", `${counts[kind]} scheduled tasks were ${kind}`);
   }
-  if (counts.stopped > 0) note(effects, "debug", () => `Stopping ${counts.stopped} tasks`);
+  if (stopped > 0) note(effects, "debug", () => `Stopping ${stopped} tasks`);
+}
+
+/** Whether nobody wants what comes of a run that began before this recall. */
+function isTakenBack(kind: Recall["kind"] | undefined): boolean {
+  return kind === "cancelled" || kind === "reverted" || kind === "deleted";
+}
+
+function deal(
+  state: ServerState,
+  id: string,
+  kind: Recall["kind"],
+  { waiting, run }: Whereabouts,
+  notices: Notices,
+): void {
+  switch (kind) {
+    case "cancelled":
+      // The task's row was this server's and had not ended. That happens once, wherever the task is just now.
+      state.counts.cancelled++;
+      if (run === null) return;
+      // The task stays with its client until that has stopped it. Its row has ended, so whatever comes of it is refused.
+      run.held.cancelled = true;
+      noticesFor(notices, run.holder).cancel.push({ id, lease: run.held.lease });
+      return;
+    case "reverted":
+    case "deleted":
+      revoke(state, id);
+      // Its client may have brought the task back in between, and the store have handed over the row once more: nobody else would free it.
+      if (kind === "reverted") state.outbox.reverted.push(id);
+      if (run === null) return;
+      state.outbox.assigned.delete(id);
+      disregard(run.holder, { id, lease: run.held.lease });
+      return dropRun(state, id, run, notices);
+    case "adopted":
+      // The row is another server's, unless this one has come by it again meanwhile: giving it back does no harm then either. What the client
+      // says of this run still counts, for it may well bring it back.
+      if (waiting !== null) giveBack(state, waiting);
+      if (run === null) return;
+      giveBack(state, run.held.task);
+      return dropRun(state, id, run, notices);
+    case "changed":
+      // A task that has been handed out goes on as it was.
+      if (waiting !== null) giveBack(state, waiting);
+      return;
+    default:
+      unreachable(kind);
+  }
+}
+
+/** From now on nothing counts of the dispatches of this task that were made so far. */
+function revoke(state: ServerState, id: string): void {
+  const { neighbours, settings, nextLease } = state;
+  // A neighbour that started earlier, with smaller leases, may be the next to hand the task out.
+  state.revoked.set(id, { id, from: neighbours > 0 ? settings.firstLease : 0, below: nextLease });
+}
+
+function dropRun(
+  state: ServerState,
+  id: string,
+  { holder, held }: NonNullable<Whereabouts["run"]>,
+  notices: Notices,
+): void {
+  letGo(state, holder, id);
+  noticesFor(notices, holder).drop.push({ id, lease: held.lease });
+}
+
+function noticesFor(notices: Notices, client: ClientEntry): { readonly cancel: Lease[]; readonly drop: Lease[] } {
+  let found = notices.get(client);
+  if (found === undefined) notices.set(client, (found = { cancel: [], drop: [] }));
+  return found;
 }
 
 /**
- * What clients say of these tasks from now on does not count: a client that is just coming (back) brings some, which the store may have handed over, or
- * will; of others the outcome is on its way to the store, and comes once more if its client has not heard that.
+ * Disregards runs of tasks that were taken back and that no client is on record with just now. A client that is registering brings some, which the
+ * store may have handed over, or will. The outcome of others is on its way to the store, and comes once more if its client does not hear that.
  */
-function dropBrought(state: ServerState, kinds: ReadonlyMap<string, Recall["kind"]>): void {
-  const drop = ({ dropped }: ClientEntry, { id, lease }: Lease): void => {
-    const kind = kinds.get(id);
-    if (kind === "cancelled" || kind === "reverted" || kind === "deleted") dropped.add(`${id} ${lease}`);
-  };
+function disregardBrought(state: ServerState, kinds: ReadonlyMap<string, Recall["kind"]>): void {
   for (const client of state.clients.values()) {
     const { registration } = client;
-    if (registration !== null)
-      for (const each of [...registration.running, ...registration.finished]) drop(client, each);
+    if (registration === null) continue;
+    for (const lease of [...registration.running, ...registration.finished])
+      if (isTakenBack(kinds.get(lease.id))) disregard(client, lease);
   }
-  for (const { clientId, outcome } of [...(state.settling ?? []), ...state.outbox.completed]) {
+  for (const { clientId, outcome } of [...(state.settling?.outcomes ?? []), ...state.outbox.completed]) {
     const client = state.clients.get(clientId);
-    if (client !== undefined) drop(client, outcome);
+    if (client !== undefined && isTakenBack(kinds.get(outcome.id))) disregard(client, outcome);
   }
 }
 
-/** The commit that named them is done. */
-export function settleRecalls(state: ServerState): void {
-  if (state.recalls.at !== "settling") return;
-  state.recalls.at = "idle";
-  lookAgain(state);
-}
-
-/** A client that is (back) here hears which of its tasks were cancelled meanwhile. */
+/** Tells a client that is here, or back, which of its tasks were cancelled meanwhile. */
 export function cancelAgain(client: ClientEntry, effects: ServerEffect[]): void {
   const tasks = [...client.held].flatMap(([id, { lease, cancelled }]) => (cancelled ? [{ id, lease }] : []));
-  send(client, { kind: "cancel", tasks }, effects);
-}
-
-function send(
-  client: ClientEntry,
-  message: Extract<ServerMessage, { kind: "cancel" | "drop" }>,
-  effects: ServerEffect[],
-): void {
-  if (message.tasks.length > 0) effects.push({ kind: "send", clientId: client.id, message });
-}
-
-/** Takes these tasks out of those that wait for a client. */
-function withdraw(state: ServerState, ids: ReadonlySet<string>): Map<string, ClaimedTask> {
-  const found = new Map<string, ClaimedTask>();
-  for (const task of state.ready.values()) if (ids.has(task.id)) found.set(task.id, task);
-  if (found.size > 0) for (const task of state.ready.drain()) if (!found.has(task.id)) state.ready.push(task);
-  return found;
+  tell(effects, client.id, "cancel", tasks);
 }

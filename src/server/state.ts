@@ -1,11 +1,31 @@
 /*
- * Everything a server knows between two events, and `check`, which says whether it makes sense. No I/O, no clock, no randomness.
+ * Everything that a server knows between two events, and `check`, which says whether it makes sense. No I/O, no clock, no randomness.
  *
- * A task that this server claimed is in exactly one of four places: `ready` (waiting for a client), a client's `held` (dispatched),
- * `outbox.completed` or `settling` (its outcome is being recorded), or on its way back to the store (`outbox.reverted`).
+ * The places of a task. A task that this server holds is in exactly one of them:
  *
- * A client is known from its hello on, but gets tasks only when the store knows it too (`standing` "joining" until then): a successor of this
- * server must find out whom to wait for.
+ *        its client brings it, and the store hands it over
+ *      +--------------------------------------------+
+ *      |                                            v
+ *    store --claim--> ready --assign--> held (by a client) --results--> completed --commit--> settling --> store
+ *      ^                |                     |                                                  |
+ *      |                | stop, recall        | returned, or its client is lost                  | next attempt
+ *      |                v                     v                                                  v
+ *      +---commit--- reverted <---------------+                              ready (eager retries), or the store
+ *
+ * An outcome of a task that this server does not hold goes the same way from `completed` on, with `task` null. What happens to a task without this
+ * server (a person changes it, its client takes it elsewhere) is known only when its recall has come; see recalls.ts.
+ *
+ * The standings of a client:
+ *
+ *     hello               registered              told to leave
+ *    -------> registering -----------> present ------------------> leaving
+ *              ^       |                  |                           |
+ *        hello |       v                  v   its connection breaks   |
+ *              +----- away <--------------+---------------------------+
+ *
+ * From each of them it may be forgotten: it says bye, is silent for too long, is away for longer than its grace, or nobody waits for it any more.
+ * It gets no task while it registers: a successor of this server must find out from the store whom to wait for. Only the client in the same
+ * process is present at once, for it ends with its server.
  */
 import { assert } from "../base/assert.ts";
 import { type Deque, deque } from "../base/deque.ts";
@@ -18,10 +38,11 @@ export interface ServerSettings {
   readonly serverId: string;
   readonly serverHost: string;
   readonly scope: Scope;
-  /** Attempts a task has in all; 1 = no retries. */
+  /** Attempts that a task has in all; 1: no retries. */
   readonly attempts: number;
+  /** The next attempt of a task goes before everything else. */
   readonly eager: boolean;
-  /** Never ends by itself. */
+  /** The server never ends by itself. */
   readonly forever: boolean;
   /** Most tasks in one frame to a client; null: as many as there are. */
   readonly bundleSize: number | null;
@@ -33,19 +54,20 @@ export interface ServerSettings {
   readonly graceMs: number;
   /** The store outlives this server, and others may go on with it. */
   readonly durable: boolean;
-  /** How long clients may keep an outcome to send it with others, milliseconds. */
+  /** Clients may keep an outcome for this long to send it with others, milliseconds. */
   readonly companyMs: number;
-  /** First lease; later ones grow. Must be above every lease of earlier servers. */
+  /** The first lease; later ones grow. It must be above every lease of earlier servers. */
   readonly firstLease: number;
   readonly newId: () => string;
 }
 
-/** A dead server of which this one is the successor: its clients may still be at work. */
+/** A dead server of which this one is the successor: its clients, at least one, may still be at work. */
 export interface Estate {
   readonly serverId: string;
   readonly clients: readonly string[];
 }
 
+/** A task that was handed out at a time, for the store. */
 export interface Dispatch {
   readonly id: string;
   readonly clientId: string;
@@ -56,40 +78,49 @@ export interface Dispatch {
 export interface Held {
   readonly task: ClaimedTask;
   readonly lease: number;
-  /** Somebody cancelled it: its client is to stop it. */
+  /** Somebody cancelled the task: its client is to stop it. */
   cancelled: boolean;
 }
 
-/** What a client that says hello brings along and this server knows nothing of. */
+/** A registration that the store has not answered. */
 export interface Registration {
-  /** Tells this connection of the client from an earlier one. */
+  /** The number tells this connection of the client from an earlier one. */
   readonly number: number;
+  /** Tasks that the client runs and this server knows nothing of: the store is asked for them. */
   readonly running: readonly Lease[];
+  /** Tasks that have ended at the client and that this server knows nothing of. */
   readonly finished: readonly Lease[];
-  /** All that it has, known or not. */
+  /** All tasks that the client has, known or not. */
   readonly brought: readonly Lease[];
   /** Messages that came before the store had answered. */
   readonly backlog: Exclude<ClientMessage, { kind: "hello" }>[];
 }
 
+/** Where a client stands; times are milliseconds since 1970. */
+export type Standing =
+  | { readonly at: "registering" }
+  | { readonly at: "present" }
+  | { readonly at: "leaving"; readonly since: number }
+  | { readonly at: "away"; readonly since: number };
+
 export interface ClientEntry {
   readonly id: string;
   readonly host: string;
   readonly executors: number;
-  /** Tasks it will still take. */
+  /** Tasks that the client will still take. */
   credit: number;
   readonly held: Map<string, Held>;
-  /** Dispatches that it was told to drop, or whose outcome was turned down: what it still says of them, or says again when it is back, does not count. */
-  readonly dropped: Set<string>;
-  /** Submissions whose template it was sent. */
+  /**
+   * Dispatches, by `leaseKey`, that the client was told to drop or whose outcome was turned down. What it still says of them does not count, and
+   * neither does what it says again when it is back.
+   */
+  readonly disregarded: Set<string>;
+  /** Submissions whose template the client was sent. */
   readonly known: Set<string>;
+  /** When the client was last heard of, milliseconds since 1970. */
   lastHeard: number;
-  standing:
-    | { readonly at: "joining" }
-    | { readonly at: "present" }
-    | { readonly at: "leaving"; readonly since: number }
-    | { readonly at: "away"; readonly since: number };
-  /** null: the store knows the client, and what it brought is sorted out. */
+  standing: Standing;
+  /** The registration under way, which goes on when the connection breaks; null: the store knows the client and has answered for what it brought. */
   registration: Registration | null;
 }
 
@@ -102,101 +133,121 @@ export interface Settling {
 }
 
 export interface Counts {
-  /** Tasks whose last attempt ended in success, failed, or was cancelled. */
+  /** Tasks whose last attempt ended in success. */
   succeeded: number;
+  /** Tasks whose last attempt failed. */
   failed: number;
+  /** Tasks that were cancelled. */
   cancelled: number;
   /** Attempts that were followed by another. */
   retried: number;
 }
 
+/** What this server knows of tasks that the store may have for it; times are milliseconds since 1970. */
+export type ClaimState =
+  | {
+      readonly at: "asked";
+      /** Something has changed since the store was asked: an answer that nothing is there does not count. */
+      stale: boolean;
+      /**
+       * Tasks that this claim must not hand out although it may bring them. `adopted`: a client came with the task meanwhile. `recalled`: the task
+       * was recalled since the claim was sent, or finished meanwhile by a former holder.
+       */
+      readonly withheld: Map<string, "adopted" | "recalled">;
+    }
+  /** The store is worth asking. */
+  | { readonly at: "due" }
+  /** The store had nothing; `since` is when it said so. It is asked again when something changes, or at the next poll. */
+  | { readonly at: "empty"; readonly since: number }
+  /** There are tasks, but not now: no client is there to run them, or a higher group waits for a lower one. */
+  | { readonly at: "blocked"; readonly since: number };
+
+/** The way of one answer to `recalls`; see recalls.ts. */
+export type RecallState =
+  | { readonly at: "idle" }
+  | { readonly at: "asked" }
+  /** All of the answer is dealt with: the next commit tells the store so, by these numbers. */
+  | { readonly at: "handled"; readonly numbers: readonly number[] }
+  /** That commit is under way. */
+  | { readonly at: "settling" };
+
+/** The commit under way. */
+export interface CommitInFlight {
+  readonly outcomes: readonly Settling[];
+  /** It gives tasks back. */
+  readonly frees: boolean;
+}
+
 export interface ServerState {
   readonly settings: ServerSettings;
-  /** `closing`: nothing new is handed out, clients are leaving, in this way. */
+  /** `closing`: nothing new is handed out, and clients are leaving in this way. */
   phase: { readonly at: "running" } | { readonly at: "closing"; readonly how: LeaveKind } | { readonly at: "done" };
+  /** `open`: lines are coming in. `quiet`: none came for a while. `ended`: none will come. */
   input: "open" | "quiet" | "ended";
   /** The group being run; null before the first task. */
   group: number | null;
-  /** Finite run: this group had final failures, higher groups were not started. */
+  /** The group whose final failures ended a finite run before the groups above it; null: none did. */
   haltedBy: number | null;
-  /** Forever: the group whose failure was last told, and with how many failures. */
+  /** The group whose failure a server that runs forever last told, and with how many failures. */
   toldFailure: { readonly group: number; readonly failed: number } | null;
+  /** Tasks that wait for a client, the next one in front. */
   readonly ready: Deque<ClaimedTask>;
-  claim:
-    | { readonly at: "asked" }
-    /** Worth asking. */
-    | { readonly at: "due" }
-    /** The store had nothing; `since` is when it said so. Asked again when something changes, or at the next poll. */
-    | { readonly at: "empty"; readonly since: number }
-    /** There are tasks, but not now: no client to run them, or a higher group waits for a lower one. */
-    | { readonly at: "blocked"; readonly since: number };
-  /** Something changed while a claim was under way: an empty answer does not count. */
-  claimStale: boolean;
+  claim: ClaimState;
   /** Other servers that take whatever is free. */
   neighbours: number;
-  /** Idle polls so far without finding anything; the pause doubles. */
+  /** Polls in a row that found nothing; the pause between two doubles with each. */
   idlePolls: number;
+  /** Templates of the submissions that this server has met; null: the submission has none. */
   readonly templates: Map<string, string | null>;
   readonly clients: Map<string, ClientEntry>;
-  /** Clients with credit, in the order in which they are served next. */
+  /** Clients that are present and have credit, in the order in which they are served next. */
   readonly willing: Set<ClientEntry>;
-  /** Of all clients that are present: what they run at once, and what they will still take. */
+  /** What all clients that are present run at once, and what they will still take: sums, kept because every step needs them. */
   readonly present: { executors: number; credit: number };
   /** Clients that were not waited for may still be at work: what they have is theirs until this server is found to be gone. */
   abandoned: boolean;
-  /** Who holds a task. */
+  /** The client that holds a task, by task. */
   readonly holders: Map<string, ClientEntry>;
   nextLease: number;
-  nextRegistration: number;
-  /** Clients whose registration the store was not asked for yet. */
-  readonly unasked: Set<ClientEntry>;
-  /** Registrations that the store has not answered. */
-  registering: number;
-  /** Tasks that came with a client while a claim was under way, which may answer them too. */
-  readonly adopted: Set<string>;
-  /** Dead servers, and which of their clients have not come back yet. */
+  readonly registrations: {
+    nextNumber: number;
+    /** Clients whose registration the store was not asked for yet. */
+    readonly waiting: Set<ClientEntry>;
+    /** Questions that the store has not answered; more than there are clients if some came twice. */
+    asked: number;
+  };
+  /** Dead servers, and which of their clients have not come back yet. One that nobody is left to come back from is being buried. */
   readonly estates: Map<string, Set<string>>;
-  /** When the last of them are given up. */
+  /** When the clients that have not come back are given up, milliseconds since 1970. */
   estatesUntil: number;
-  /** Estates that are being given up. */
-  burying: number;
   /**
-   * Tasks that somebody took back while a client had them that may be gone for now: it may come back with them when nobody remembers it. One for each
-   * task that ran just then, which people do not do without end.
+   * Tasks that somebody took back while a client had them. The client may be gone for now, and come back with them when nobody else remembers. There
+   * is one for each task that ran when it was taken back, which people do not do without end.
    */
   readonly revoked: Map<string, Revoked>;
   /** Submitters that are connected. */
   intakes: number;
-  /**
-   * News of tasks that others changed. `due`: there may be some; `told`: the next commit tells the store that they are dealt with, `settling`: that
-   * commit is under way.
-   */
-  readonly recalls: {
-    due: boolean;
-    at: "idle" | "asked" | "told" | "settling";
-    /** Those that came while a claim was under way, which may have taken the tasks before; and tasks whose outcome came then from who had them once. */
-    readonly early: Set<string>;
-  };
+  /** News of tasks that others changed. `due`: the store may have some that no question has covered. */
+  readonly recalls: { due: boolean; state: RecallState };
+  /** What the next commit tells the store. */
   readonly outbox: {
     /** Dispatches that the store does not know of yet, oldest first, by task. */
     readonly assigned: Map<string, Dispatch>;
     completed: Settling[];
     reverted: string[];
-    /** Numbers of recalls. */
-    recalled: readonly number[];
   };
-  /** The commit under way; null: none. */
-  settling: readonly Settling[] | null;
-  /** A commit under way may make tasks schedulable. */
-  settlingFrees: boolean;
+  /** null: no commit is under way. */
+  settling: CommitInFlight | null;
+  /** When all clients were last looked at, milliseconds since 1970. */
   lastCheck: number;
-  /** When this server wished to be woken at the latest: if it is later by much, it did not run meanwhile. */
+  /** When this server wished to be woken at the latest. If it is woken later by much, it did not run meanwhile. */
   wakeAt: number;
   /** When the grace of a client that is away ends, at the earliest. */
   graceAt: number;
   readonly counts: Counts;
 }
 
+/** The state of a server that starts at `now` (milliseconds since 1970). `group`: see ServerOptions.group. */
 export function newState(
   settings: ServerSettings,
   group: number | null,
@@ -212,7 +263,6 @@ export function newState(
     toldFailure: null,
     ready: deque(),
     claim: { at: "due" },
-    claimStale: false,
     neighbours: 0,
     idlePolls: 0,
     templates: new Map(),
@@ -222,19 +272,14 @@ export function newState(
     abandoned: false,
     holders: new Map(),
     nextLease: settings.firstLease,
-    nextRegistration: 1,
-    unasked: new Set(),
-    registering: 0,
-    adopted: new Set(),
+    registrations: { nextNumber: 1, waiting: new Set(), asked: 0 },
     estates: new Map(estates.map(({ serverId, clients }) => [serverId, new Set(clients)])),
     estatesUntil: now + settings.graceMs,
-    burying: 0,
     revoked: new Map(),
     intakes: 0,
-    recalls: { due: false, at: "idle", early: new Set() },
-    outbox: { assigned: new Map(), completed: [], reverted: [], recalled: [] },
+    recalls: { due: false, state: { at: "idle" } },
+    outbox: { assigned: new Map(), completed: [], reverted: [] },
     settling: null,
-    settlingFrees: false,
     lastCheck: now,
     wakeAt: now,
     graceAt: Number.POSITIVE_INFINITY,
@@ -242,33 +287,42 @@ export function newState(
   };
 }
 
-/** Cross-checks every map and count; throws when they disagree. For tests and simulations: it visits everything. */
+/**
+ * Cross-checks every map and count. Throws a bug (see base/assert.ts) when they disagree. It visits everything, so it is for tests and simulations.
+ */
 export function check(state: ServerState): void {
+  const { clients, holders, ready, phase, recalls, settling, registrations } = state;
   let held = 0;
-  for (const client of state.clients.values()) {
+  for (const client of clients.values()) {
     held += client.held.size;
     for (const [id, entry] of client.held) {
       assert(entry.task.id === id, "a held task is filed under its own id");
-      assert(state.holders.get(id) === client, "a task is held by one client");
+      assert(holders.get(id) === client, "a task is held by one client");
     }
     assert(client.credit >= 0, "credit is never overdrawn");
     const serves = client.credit > 0 && client.standing.at === "present";
     assert(state.willing.has(client) === serves, "willing clients are those present with credit");
+    if (client.standing.at === "registering") assert(client.registration !== null, "who registers has a registration");
   }
-  assert(held === state.holders.size, "the number of held tasks is right");
+  assert(held === holders.size, "the number of held tasks is right");
   const places = new Set<string>();
-  for (const task of state.ready.values()) {
-    assert(!state.holders.has(task.id) && !places.has(task.id), "a ready task is in one place");
+  for (const task of ready.values()) {
+    assert(!holders.has(task.id) && !places.has(task.id), "a ready task is in one place");
     places.add(task.id);
   }
-  for (const client of state.willing) assert(state.clients.get(client.id) === client, "willing clients are known");
-  const present = [...state.clients.values()].filter((client) => client.standing.at === "present");
+  for (const client of state.willing) assert(clients.get(client.id) === client, "willing clients are known");
+  for (const client of registrations.waiting) {
+    assert(clients.get(client.id) === client, "clients whose registration waits are known");
+    assert(client.registration !== null, "who waits to be registered has a registration");
+  }
+  const present = [...clients.values()].filter((client) => client.standing.at === "present");
   const sum = (of: (client: ClientEntry) => number): number => present.reduce((total, client) => total + of(client), 0);
   assert(state.present.executors === sum((client) => client.executors), "the executors that are present are counted");
   assert(state.present.credit === sum((client) => client.credit), "the credit that is present is counted");
-  if (state.phase.at !== "running") assert(state.ready.length === 0, "nothing is ready when closing");
-  if (state.phase.at === "done")
-    assert(held === 0 && state.registering === 0 && state.settling === null, "nothing is open when done");
+  if (recalls.state.at === "settling") assert(settling !== null, "recalls settle with a commit");
+  if (phase.at !== "running") assert(ready.length === 0, "nothing is ready when closing");
+  if (phase.at === "done")
+    assert(held === 0 && registrations.asked === 0 && settling === null, "nothing is open when done");
 }
 
 /** A task that will not be run by whoever had it: schedulable again, by this server or (when closing) by a later one. */
@@ -277,20 +331,36 @@ export function giveBack(state: ServerState, task: ClaimedTask): void {
   state.outbox.reverted.push(task.id);
 }
 
-/** Something changed: the store is worth asking again. */
+/** Takes those of these tasks that wait for a client out of `ready`; answers them by id. */
+export function withdraw(
+  { ready }: ServerState,
+  ids: { readonly has: (id: string) => boolean },
+): ReadonlyMap<string, ClaimedTask> {
+  const found = new Map<string, ClaimedTask>();
+  for (const task of ready.values()) if (ids.has(task.id)) found.set(task.id, task);
+  if (found.size > 0) for (const task of ready.drain()) if (!found.has(task.id)) ready.push(task);
+  return found;
+}
+
+/** Something has changed: the store is worth asking again. */
 export function lookAgain(state: ServerState): void {
-  if (state.claim.at === "asked") state.claimStale = true;
+  if (state.claim.at === "asked") state.claim.stale = true;
   else state.claim = { at: "due" };
   state.idlePolls = 0;
 }
 
-/** A client has the task from now on. */
+/** If a claim is under way that brings this task, it is not handed out; see ClaimState. */
+export function withhold({ claim }: ServerState, id: string, why: "adopted" | "recalled"): void {
+  if (claim.at === "asked" && claim.withheld.get(id) !== "adopted") claim.withheld.set(id, why);
+}
+
+/** The client has the task from now on. */
 export function hold(state: ServerState, client: ClientEntry, task: ClaimedTask, lease: number): void {
   client.held.set(task.id, { task, lease, cancelled: client.held.get(task.id)?.cancelled ?? false });
   state.holders.set(task.id, client);
 }
 
-/** The client no longer has it; where it goes is the caller's affair. */
+/** The client no longer has the task; where it goes is the caller's affair. */
 export function letGo(state: ServerState, client: ClientEntry, id: string): void {
   client.held.delete(id);
   state.holders.delete(id);
@@ -302,6 +372,21 @@ export function isRevoked({ revoked }: ServerState, { id, lease }: Lease): boole
   return entry !== undefined && lease >= entry.from && lease < entry.below;
 }
 
+/** What the client says of this dispatch does not count from now on. */
+export function disregard({ disregarded }: ClientEntry, lease: Lease): void {
+  disregarded.add(leaseKey(lease));
+}
+
+/** Whether what the client says of this dispatch does not count. */
+export function isDisregarded({ disregarded }: ClientEntry, lease: Lease): boolean {
+  return disregarded.size > 0 && disregarded.has(leaseKey(lease));
+}
+
+/** A dispatch as one word, for sets. */
+export function leaseKey({ id, lease }: Lease): string {
+  return `${id} ${lease}`;
+}
+
 /** The client takes tasks from now on. */
 export function seat(state: ServerState, client: ClientEntry): void {
   client.standing = { at: "present" };
@@ -310,10 +395,27 @@ export function seat(state: ServerState, client: ClientEntry): void {
   if (client.credit > 0) state.willing.add(client);
 }
 
-/** It takes none any more; where it stands instead is the caller's affair. */
+/** The client takes no tasks any more; where it stands instead is the caller's affair. */
 export function unseat(state: ServerState, client: ClientEntry): void {
   if (client.standing.at !== "present") return;
   state.present.executors -= client.executors;
   state.present.credit -= client.credit;
   state.willing.delete(client);
+}
+
+/** Whether the store is at work on what a dead server left. */
+export function isBurying({ estates }: ServerState): boolean {
+  for (const missing of estates.values()) if (missing.size === 0) return true;
+  return false;
+}
+
+/** Whether clients of a dead server may still come back. */
+export function isAwaitingEstates({ estates }: ServerState): boolean {
+  for (const missing of estates.values()) if (missing.size > 0) return true;
+  return false;
+}
+
+/** A client, for log lines. */
+export function nameOf(client: ClientEntry): string {
+  return `${client.host}: ${client.id}`;
 }

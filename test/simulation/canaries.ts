@@ -18,7 +18,7 @@ export const canaries: Readonly<Record<string, Partial<Reactors>>> = {
     server(state, events, now) {
       const effects = serverStep(state, events, now);
       if (!effects.some(({ kind }) => kind === "commit")) return effects;
-      for (const { clientId, outcome } of state.settling ?? []) {
+      for (const { clientId, outcome } of state.settling?.outcomes ?? []) {
         const tasks: readonly Lease[] = [{ id: outcome.id, lease: outcome.lease }];
         effects.push({ kind: "send", clientId, message: { kind: "ack", tasks } });
       }
@@ -44,7 +44,7 @@ export const canaries: Readonly<Record<string, Partial<Reactors>>> = {
 
   "a server that records what comes of a run that was taken back": {
     server(state, events, now) {
-      for (const client of state.clients.values()) client.dropped.clear();
+      for (const client of state.clients.values()) client.disregarded.clear();
       state.revoked.clear();
       return serverStep(state, events, now);
     },

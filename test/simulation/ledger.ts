@@ -241,7 +241,7 @@ export function ledger(model: Model): Ledger {
           }
           return;
         case "commit":
-          settling = state.settling ?? [];
+          settling = state.settling?.outcomes ?? [];
           return see("task given back", effect.commit.reverted.length);
         case "bury": {
           see("estate given up");
@@ -259,7 +259,7 @@ export function ledger(model: Model): Ledger {
         for (const event of events) {
           if (event.kind === "recalled") hears(serverId, event.recalls);
           if (event.kind === "registered" || event.kind === "buried") hears(serverId, event.revoked);
-          if (event.kind === "joined") {
+          if (event.kind === "helloReceived") {
             const { clientId, running: claims, finished } = event.hello;
             if (claims.length > 0) see("client resumes with running tasks");
             if (finished.length > 0) see("client resumes with outcomes");

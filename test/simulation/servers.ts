@@ -7,7 +7,7 @@ import type { Clock } from "../../src/base/clock.ts";
 import { TransientError, UserError } from "../../src/base/errors.ts";
 import { recover, watchServers } from "../../src/cluster/recover.ts";
 import { runServer, type Server, serverBeatMs, type ServerReport } from "../../src/server/door.ts";
-import type { ServerState } from "../../src/server/state.ts";
+import { isBurying, type ServerState } from "../../src/server/state.ts";
 import { firstLeaseOf } from "../../src/server/succession.ts";
 import type { Scope, ServerRow, Store } from "../../src/store/store.ts";
 import type { LeaveKind } from "../../src/wire/message.ts";
@@ -331,5 +331,6 @@ function checkEnd(state: ServerState): void {
     outbox.reverted.length === 0 && outbox.assigned.size === 0,
     "nothing is left to be told to the store at the end",
   );
-  assert(state.registering === 0 && state.unasked.size === 0 && state.burying === 0, "the end waits for the store");
+  const { asked, waiting } = state.registrations;
+  assert(asked === 0 && waiting.size === 0 && !isBurying(state), "the end waits for the store");
 }

@@ -86,12 +86,12 @@ export class Bench {
   /** A client with two executors says hello; answers what the store is asked for it. */
   hello(clientId: string, arrival: Arrival = {}): Effect<"register"> | undefined {
     const rest = { credit: 2, running: [], finished: [], ...arrival };
-    this.on({ kind: "joined", hello: { kind: "hello", clientId, host: "node", executors: 2, ...rest } });
+    this.on({ kind: "helloReceived", hello: { kind: "hello", clientId, host: "node", executors: 2, ...rest } });
     return this.find("register");
   }
 
   /** A client comes, and the store knows it at once. A claim that was made because no client was there has brought nothing. */
-  join(clientId: string, credit = 2): readonly ServerEffect[] {
+  register(clientId: string, credit = 2): readonly ServerEffect[] {
     const asked = this.hello(clientId, { credit });
     const idle = this.find("claim")?.request.limit === 0;
     const hello = this.effects.filter(({ kind }) => kind !== "claim");

@@ -5,7 +5,7 @@ import { Bench, outcome, task } from "./bench.ts";
 describe("handing out", () => {
   test("a client that joins is welcomed, and the store is asked for as much as it can take", () => {
     const bench = new Bench();
-    bench.join("a", 4);
+    bench.register("a", 4);
     expect(bench.told("a")[0]).toEqual({ kind: "welcome", serverId: "server", serverHost: "host", companyMs: 0 });
     expect(bench.find("claim")?.request.limit).toBeGreaterThanOrEqual(4);
   });
@@ -14,7 +14,7 @@ describe("handing out", () => {
     const bench = new Bench({ forever: true, scope: { kind: "all" } });
     bench.on({ kind: "neighbours", count: 1 });
     bench.claimed({ kind: "none", unfinished: 0 });
-    bench.join("client", 2);
+    bench.register("client", 2);
     expect(bench.find("claim")?.request.limit).toBe(2);
     bench.give(task("a"), task("b"));
     expect(bench.find("claim")).toBe(undefined);
@@ -25,7 +25,7 @@ describe("handing out", () => {
 
   test("tasks go out up to the credit, with growing leases, and the template of their submission goes first", () => {
     const bench = new Bench();
-    bench.join("a", 2);
+    bench.register("a", 2);
     bench.on({
       kind: "claimed",
       claim: { kind: "claimed", group: 0, tasks: [task("1"), task("2"), task("3")] },
@@ -42,7 +42,7 @@ describe("handing out", () => {
 
   test("the template of a submission is sent to a client once", () => {
     const bench = new Bench();
-    bench.join("a", 2);
+    bench.register("a", 2);
     bench.give(task("1"));
     const [one] = bench.assigned("a");
     expect(one).toBeDefined();
@@ -52,15 +52,15 @@ describe("handing out", () => {
 
   test("few tasks are shared out among the clients that want some", () => {
     const bench = new Bench();
-    bench.join("a", 100);
-    bench.join("b", 100);
+    bench.register("a", 100);
+    bench.register("b", 100);
     bench.give(...["1", "2", "3", "4"].map((id) => task(id)));
     expect([bench.assigned("a").length, bench.assigned("b").length]).toEqual([2, 2]);
   });
 
   test("no frame holds more tasks than the bundle size", () => {
     const bench = new Bench({ bundleSize: 2 });
-    bench.join("a", 100);
+    bench.register("a", 100);
     bench.give(...["1", "2", "3", "4", "5"].map((id) => task(id)));
     const sizes = bench.told("a").flatMap((message) => (message.kind === "assign" ? [message.tasks.length] : []));
     expect(sizes).toEqual([2, 2, 1]);
@@ -78,7 +78,7 @@ describe("handing out", () => {
 describe("recording", () => {
   test("an outcome is committed, and acknowledged only after the store has it", () => {
     const bench = new Bench();
-    bench.join("a", 4);
+    bench.register("a", 4);
     bench.give(task("1"));
     const [one] = bench.assigned("a");
     bench.results("a", [outcome(one!)]);
@@ -96,7 +96,7 @@ describe("recording", () => {
 
   test("the store hears of a dispatch only when the task still runs after half a second", () => {
     const bench = new Bench();
-    bench.join("a", 4);
+    bench.register("a", 4);
     bench.give(task("short"), task("long"));
     const [short] = bench.assigned("a");
     bench.results("a", [outcome(short!)]);
@@ -109,7 +109,7 @@ describe("recording", () => {
 
   test("one commit at a time: what comes meanwhile goes into the next one", () => {
     const bench = new Bench();
-    bench.join("a", 4);
+    bench.register("a", 4);
     bench.give(task("1"), task("2"));
     const [one, two] = bench.assigned("a");
     bench.results("a", [outcome(one!)]);
@@ -121,7 +121,7 @@ describe("recording", () => {
 
   test("a refused outcome is acknowledged, not counted, and not reported as failed", () => {
     const bench = new Bench();
-    bench.join("a", 4);
+    bench.register("a", 4);
     bench.give(task("1"));
     const [one] = bench.assigned("a");
     bench.results("a", [outcome(one!, 1)]);
@@ -133,7 +133,7 @@ describe("recording", () => {
 
   test("of two outcomes of one task in a commit the first is recorded, and what follows from it is done", () => {
     const bench = new Bench({ attempts: 2 });
-    bench.join("a", 4);
+    bench.register("a", 4);
     bench.give(task("1"), task("2"));
     const [one, two] = bench.assigned("a");
     bench.results("a", [outcome(two!)]);
@@ -155,7 +155,7 @@ describe("recording", () => {
 
   test("a failure without attempts left is warned of and goes to the failure file", () => {
     const bench = new Bench();
-    bench.join("a", 4);
+    bench.register("a", 4);
     bench.give(task("1"));
     bench.results("a", [outcome(bench.assigned("a")[0]!, 3)]);
     bench.committed();
@@ -165,7 +165,7 @@ describe("recording", () => {
 
   test("a cancelled task is neither a failure nor retried", () => {
     const bench = new Bench({ attempts: 3 });
-    bench.join("a", 4);
+    bench.register("a", 4);
     bench.give(task("1"));
     bench.results("a", [outcome(bench.assigned("a")[0]!, -1)]);
     expect(bench.find("commit")?.commit.completed[0]?.retry).toBeNull();
@@ -177,7 +177,7 @@ describe("recording", () => {
 describe("retries", () => {
   test("a failure with attempts left becomes a next attempt that keeps submission, resources, group and tags", () => {
     const bench = new Bench({ attempts: 2 });
-    bench.join("a", 4);
+    bench.register("a", 4);
     bench.give(task("1", { cores: 2, memory: 1024, timeout: 9, group: 5, tag: { x: 1, part: 0 } }));
     bench.results("a", [outcome(bench.assigned("a")[0]!, 1)]);
     const retry = bench.find("commit")?.commit.completed[0]?.retry;
@@ -203,7 +203,7 @@ describe("retries", () => {
 
   test("an eager retry goes out before everything else, without another claim", () => {
     const bench = new Bench({ attempts: 2, eager: true });
-    bench.join("a", 1);
+    bench.register("a", 1);
     bench.give(task("1"), task("2"), task("3"));
     bench.results("a", [outcome(bench.assigned("a")[0]!, 1)], 0);
     bench.committed();
@@ -213,7 +213,7 @@ describe("retries", () => {
 
   test("the last attempt is final", () => {
     const bench = new Bench({ attempts: 2 });
-    bench.join("a", 4);
+    bench.register("a", 4);
     bench.give(task("1", { attempt: 2 }));
     bench.results("a", [outcome(bench.assigned("a")[0]!, 1)]);
     expect(bench.find("commit")?.commit.completed[0]?.retry).toBeNull();
@@ -223,7 +223,7 @@ describe("retries", () => {
 describe("groups", () => {
   test("the next group starts when the present one has ended, and says so", () => {
     const bench = new Bench({}, { group: 0 });
-    bench.join("a", 4);
+    bench.register("a", 4);
     bench.on({ kind: "inputEnded" });
     bench.claimed({ kind: "advance", to: 3, failed: 0, example: null });
     // The input ended while the store was asked, so the answer does not count yet.
@@ -235,7 +235,7 @@ describe("groups", () => {
 
   test("no group is left while lines are still coming in", () => {
     const bench = new Bench({}, { group: 0 });
-    bench.join("a", 4);
+    bench.register("a", 4);
     bench.claimed({ kind: "advance", to: 1, failed: 0, example: null });
     expect(bench.find("claim")).toBeUndefined();
     bench.on({ kind: "inputQuiet" });
@@ -245,7 +245,7 @@ describe("groups", () => {
 
   test("once it is quiet, only lines that are read keep a group from being left, not what others store", () => {
     const bench = new Bench({}, { group: 0 });
-    bench.join("a", 4);
+    bench.register("a", 4);
     bench.on({ kind: "inputQuiet" });
     bench.on({ kind: "inserted" });
     bench.claimed({ kind: "none", unfinished: 0 });
@@ -259,7 +259,7 @@ describe("groups", () => {
 
   test("a failed group ends a finite run before the groups above it", () => {
     const bench = new Bench({}, { group: 0 });
-    bench.join("a", 4);
+    bench.register("a", 4);
     bench.on({ kind: "inputEnded" });
     bench.claimed({ kind: "none", unfinished: 0 });
     bench.claimed({ kind: "advance", to: 1, failed: 2, example: "x" });
@@ -273,7 +273,7 @@ describe("groups", () => {
   test("a server that runs forever tells of a failed group once per change and waits", () => {
     const bench = new Bench({ forever: true }, { group: 0 });
     bench.on({ kind: "inputEnded" });
-    bench.join("a", 4);
+    bench.register("a", 4);
     bench.claimed({ kind: "none", unfinished: 0 });
     const advance: Claim = { kind: "advance", to: 1, failed: 1, example: "x" };
     bench.claimed(advance);
@@ -290,7 +290,7 @@ describe("groups", () => {
 describe("lost clients", () => {
   test("a client that vanishes gives its tasks back after the grace period", () => {
     const bench = new Bench();
-    bench.join("a", 4);
+    bench.register("a", 4);
     bench.give(task("1"), task("2"));
     bench.lose("a");
     expect(bench.find("commit")).toBeUndefined();
@@ -305,7 +305,7 @@ describe("lost clients", () => {
 
   test("a client that is silent for too long is evicted", () => {
     const bench = new Bench({ evictMs: 10_000 });
-    bench.join("a", 4);
+    bench.register("a", 4);
     bench.give(task("1"));
     bench.pass(9_000);
     bench.say("a", { kind: "beat" });
@@ -319,8 +319,8 @@ describe("lost clients", () => {
 
   test("the time in which the server itself did not run is held against no client", () => {
     const bench = new Bench({ evictMs: 10_000 });
-    bench.join("a", 4);
-    bench.join("b", 4);
+    bench.register("a", 4);
+    bench.register("b", 4);
     bench.lose("b");
     bench.pass(4_000);
     bench.now = 1_000_000;
@@ -334,31 +334,31 @@ describe("lost clients", () => {
 
   test("the client in the same process is not evicted, however silent", () => {
     const bench = new Bench({ evictMs: 10_000 });
-    bench.join("server", 4);
+    bench.register("server", 4);
     bench.pass(60_000);
     expect(bench.find("endClient")).toBeUndefined();
   });
 
   test("a late outcome of a task that went to another client counts, once", () => {
     const bench = new Bench({ evictMs: 10_000 });
-    bench.join("a", 4);
+    bench.register("a", 4);
     bench.give(task("1"));
     const [first] = bench.assigned("a");
     bench.pass(1000);
     bench.committed();
     bench.pass(10_000);
     bench.committed();
-    bench.join("b", 4);
+    bench.register("b", 4);
     bench.claimed({ kind: "claimed", group: 0, tasks: [task("1")] });
     expect(bench.assigned("b")).toHaveLength(1);
-    bench.join("a", 4);
+    bench.register("a", 4);
     bench.results("a", [outcome(first!)]);
     expect(bench.find("commit")?.commit.completed.map(({ id, clientId }) => [id, clientId])).toEqual([["1", "a"]]);
   });
 
   test("a client that comes back within the grace period keeps what it still runs, and loses what it never got", () => {
     const bench = new Bench();
-    bench.join("a", 4);
+    bench.register("a", 4);
     bench.give(task("1"), task("2"));
     const [one] = bench.assigned("a");
     bench.lose("a");
@@ -371,7 +371,7 @@ describe("lost clients", () => {
 describe("the end", () => {
   test("a finite run ends with the last record: clients are sent off, then it is finished", () => {
     const bench = new Bench();
-    bench.join("a", 4);
+    bench.register("a", 4);
     bench.give(task("1"));
     const [one] = bench.assigned("a");
     bench.on({ kind: "inputEnded" });
@@ -387,7 +387,7 @@ describe("the end", () => {
 
   test("an empty answer of the store does not end the run if tasks were added meanwhile", () => {
     const bench = new Bench();
-    bench.join("a", 4);
+    bench.register("a", 4);
     bench.on({ kind: "inserted" }, { kind: "inputEnded" });
     bench.claimed({ kind: "none", unfinished: 0 });
     expect(bench.told("a").some((message) => message.kind === "leave")).toBe(false);
@@ -396,7 +396,7 @@ describe("the end", () => {
 
   test("a stop gives back what is ready and what clients return, and claims nothing more", () => {
     const bench = new Bench();
-    bench.join("a", 1);
+    bench.register("a", 1);
     bench.give(task("1"), task("2"));
     const [one] = bench.assigned("a");
     bench.on({ kind: "stopRequested", how: "abort" });
@@ -412,7 +412,7 @@ describe("the end", () => {
 
   test("a server that runs forever does not end when nothing is left", () => {
     const bench = new Bench({ forever: true });
-    bench.join("a", 4);
+    bench.register("a", 4);
     bench.on({ kind: "inputEnded" });
     bench.claimed({ kind: "none", unfinished: 0 });
     bench.claimed({ kind: "none", unfinished: 0 });
@@ -421,7 +421,7 @@ describe("the end", () => {
 
   test("a server that has enough ready does not poll, and is not woken for it", () => {
     const bench = new Bench();
-    bench.join("a", 4);
+    bench.register("a", 4);
     bench.give(...Array.from({ length: 40 }, (_, n) => task(String(n))));
     bench.state.claim = { at: "empty", since: 0 };
     bench.now = 1000;
@@ -432,7 +432,7 @@ describe("the end", () => {
 
   test("an idle server looks again at pauses that double up to the poll time", () => {
     const bench = new Bench({ forever: true, pollMs: 3000 });
-    bench.join("a", 4);
+    bench.register("a", 4);
     bench.claimed({ kind: "none", unfinished: 0 });
     const pauses: number[] = [];
     for (let i = 0; i < 4; i++) {

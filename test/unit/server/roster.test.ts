@@ -9,147 +9,6 @@ function open(settings: Partial<ServerSettings> = {}, estates: readonly Estate[]
   return new Bench({ firstLease: 100, ...settings }, { group: 0, estates });
 }
 
-describe("joining", () => {
-  test("a client gets tasks only when the store knows it", () => {
-    const bench = open();
-    const asked = bench.hello("a");
-    expect(bench.told("a")).toEqual([]);
-    bench.give(task("1"));
-    expect(bench.told("a")).toEqual([]);
-    bench.registered("a", asked?.number);
-    expect(bench.told("a").map(({ kind }) => kind)).toEqual(["welcome", "submission", "assign"]);
-  });
-
-  test("the client of a run on one machine waits for nothing", () => {
-    const bench = open();
-    bench.hello("server");
-    expect(bench.told("server").map(({ kind }) => kind)).toContain("welcome");
-  });
-
-  test("a beat is answered, also while the store does not answer", () => {
-    const bench = open();
-    bench.hello("a");
-    bench.say("a", { kind: "beat" });
-    expect(bench.told("a")).toEqual([{ kind: "beat" }]);
-  });
-
-  test("outcomes that come before the store knows the client are recorded when it does", () => {
-    const bench = open({ attempts: 2 });
-    const lease = { id: "1", lease: 7 };
-    const asked = bench.hello("a", { finished: [lease] });
-    bench.results("a", [outcome(lease, 1)], 0);
-    expect(bench.find("commit")).toBeUndefined();
-    bench.registered("a", asked?.number, [task("1")]);
-    const [completed] = bench.find("commit")?.commit.completed ?? [];
-    expect([completed?.id, completed?.retry?.task.attempt]).toEqual(["1", 2]);
-  });
-});
-
-describe("coming back", () => {
-  test("what waits here again goes back to the client that still runs it", () => {
-    const bench = open({ evictMs: 10_000 });
-    bench.join("a");
-    bench.give();
-    bench.on({ kind: "inserted" });
-    bench.give(task("1"));
-    const [lease] = bench.held("a");
-    bench.now = 10_000;
-    bench.on({ kind: "woken" });
-    bench.committed();
-    // No client, so it only waits.
-    bench.state.ready.push(task("1"));
-    bench.hello("a", { running: [lease!] });
-    expect(bench.held("a")).toEqual([lease!]);
-    expect(bench.state.ready.length).toBe(0);
-  });
-
-  test("what another client has by now is dropped by the one that was lost", () => {
-    const bench = open();
-    bench.join("b");
-    bench.on({ kind: "inserted" });
-    bench.give(task("1"));
-    const [newer] = bench.held("b");
-    bench.hello("a", { running: [{ id: "1", lease: 3 }] });
-    expect(bench.told("a")).toEqual([{ kind: "drop", tasks: [{ id: "1", lease: 3 }] }]);
-    expect(bench.held("b")).toEqual([newer!]);
-  });
-
-  test("an outcome of the one that was lost counts if it is the first, and the other stops", () => {
-    const bench = open();
-    bench.join("b");
-    bench.on({ kind: "inserted" });
-    bench.give(task("1"));
-    const [newer] = bench.held("b");
-    const older = { id: "1", lease: 3 };
-    bench.registered("a", bench.hello("a", { finished: [older] })?.number);
-    bench.results("a", [outcome(older)], 0);
-    expect(bench.told("b")).toEqual([{ kind: "drop", tasks: [newer!] }]);
-    expect(bench.find("commit")?.commit.completed.map(({ clientId }) => clientId)).toEqual(["a"]);
-  });
-
-  test("what the store does not hand over is dropped", () => {
-    const bench = open();
-    const asked = bench.hello("a", {
-      running: [
-        { id: "1", lease: 3 },
-        { id: "2", lease: 4 },
-      ],
-    });
-    expect(asked?.adopt).toEqual(["1", "2"]);
-    bench.registered("a", asked?.number, [task("2")]);
-    expect(bench.told("a")).toContainEqual({ kind: "drop", tasks: [{ id: "1", lease: 3 }] });
-    expect(bench.held("a")).toEqual([{ id: "2", lease: 4 }]);
-  });
-
-  test("a task that was about to be given back stays with the client that has it after all", () => {
-    const bench = open();
-    bench.join("a");
-    bench.on({ kind: "inserted" });
-    bench.give(task("1"), task("2"));
-    const [one, two] = bench.held("a");
-    // The first return is under way to the store when the second waits for its turn.
-    bench.say("a", { kind: "returned", tasks: [one!] });
-    bench.say("a", { kind: "returned", tasks: [two!] });
-    expect(bench.state.outbox.reverted).toEqual(["2"]);
-    bench.hello("a", { running: [two!] });
-    bench.committed();
-    const asked = bench.find("register");
-    expect(asked?.adopt).toEqual(["2"]);
-    expect(bench.find("commit")).toBeUndefined();
-    bench.registered("a", asked?.number, [task("2")]);
-    expect(bench.held("a")).toEqual([two!]);
-  });
-
-  test("a task that a claim brings although its client has just come back with it is not run again", () => {
-    const bench = open();
-    bench.join("b");
-    const asked = bench.hello("a", { running: [{ id: "1", lease: 3 }] });
-    expect(bench.state.claim.at).toBe("asked");
-    bench.registered("a", asked?.number, [task("1")]);
-    bench.give(task("1"));
-    expect([bench.told("b"), bench.state.ready.length]).toEqual([[], 0]);
-    expect(bench.held("a")).toEqual([{ id: "1", lease: 3 }]);
-  });
-});
-
-describe("tasks between claim and client", () => {
-  test("what was adopted for a client that is gone again, and comes with a claim, is given back before anything is claimed", () => {
-    const bench = open({ graceMs: 0 });
-    bench.join("b");
-    expect(bench.state.claim.at).toBe("asked");
-    const asked = bench.hello("a", { running: [{ id: "1", lease: 3 }] });
-    bench.lose("a");
-    bench.registered("a", asked?.number, [task("1")]);
-    expect(bench.find("commit")?.commit.reverted).toEqual(["1"]);
-    bench.committed();
-    bench.give(task("1"));
-    expect(bench.find("commit")?.commit.reverted).toEqual(["1"]);
-    expect(bench.find("claim")).toBeUndefined();
-    bench.committed();
-    expect(bench.find("claim")).toBeDefined();
-  });
-});
-
 describe("a dead predecessor", () => {
   const estate: Estate = { serverId: "dead", clients: ["a", "b"] };
 
@@ -197,7 +56,7 @@ describe("a dead predecessor", () => {
 
     test("gets no outcome by the run that ended before, whoever has it by now", () => {
       const bench = open({}, [estate]);
-      bench.join("b");
+      bench.register("b");
       bench.give(task("1"), task("2"), task("3"));
       const anew = bench.held("b");
       // One is with another client, one waits, one is not this server's.
@@ -209,7 +68,7 @@ describe("a dead predecessor", () => {
         expect(bench.told(client)).toContainEqual({ kind: "ack", tasks: [run] });
       }
       expect(bench.held("b")).toEqual(anew);
-      expect([bench.state.settling ?? [], bench.state.outbox.completed]).toEqual([[], []]);
+      expect([bench.state.settling?.outcomes ?? [], bench.state.outbox.completed]).toEqual([[], []]);
     });
 
     test("stays with the client that runs it anew", () => {
@@ -231,13 +90,13 @@ describe("a dead predecessor", () => {
 
 test("a client that was given up brings nothing for a task that was to be run anew since", () => {
   const bench = open({ graceMs: 0 });
-  bench.join("a");
+  bench.register("a");
   bench.give(task("1"));
   const old = bench.held("a");
   bench.lose("a");
   bench.pass(1);
   bench.committed();
-  bench.join("b");
+  bench.register("b");
   bench.give(task("1"));
   bench.on({ kind: "recallsNoticed" });
   bench.on({ kind: "recalled", recalls: [{ number: 1, id: "1", kind: "reverted" }] });
@@ -249,7 +108,7 @@ describe("the end", () => {
 
   test("a client that is away holding nothing is not waited for", () => {
     const bench = open();
-    bench.join("a");
+    bench.register("a");
     bench.lose("a");
     bench.pass(2000);
     bench.on(stopped("finish"));
@@ -258,7 +117,7 @@ describe("the end", () => {
 
   test("a client whose connection broke a moment ago is told to leave when it is back", () => {
     const bench = open();
-    bench.join("a");
+    bench.register("a");
     bench.lose("a");
     bench.pass(1000);
     bench.on(stopped("finish"));
@@ -269,7 +128,7 @@ describe("the end", () => {
 
   test("a client whose connection broke before it could say goodbye is told to leave when it is back", () => {
     const bench = open();
-    bench.join("a");
+    bench.register("a");
     bench.on(stopped("finish"));
     expect(bench.told("a")).toMatchObject([{ kind: "leave" }]);
     bench.lose("a");
@@ -279,7 +138,7 @@ describe("the end", () => {
 
   test("a client that is away without tasks delays the end by two seconds at most, counted from when it was lost", () => {
     const bench = open();
-    bench.join("a");
+    bench.register("a");
     bench.pass(500);
     bench.lose("a");
     bench.pass(1000);
@@ -292,8 +151,8 @@ describe("the end", () => {
 
   test("a client that is away without tasks is not waited for by a server in a hurry, whenever the connection breaks", () => {
     const bench = open();
-    bench.join("a");
-    bench.join("b");
+    bench.register("a");
+    bench.register("b");
     bench.lose("a");
     bench.on(stopped("abort"));
     expect([...bench.state.clients.keys()]).toEqual(["b"]);
@@ -311,8 +170,8 @@ describe("the end", () => {
 
   test("a client without tasks that was told to leave and says nothing is waited for a moment only", () => {
     const bench = open({ graceMs: 40_000 });
-    bench.join("a");
-    bench.join("b");
+    bench.register("a");
+    bench.register("b");
     bench.on({ kind: "inserted" });
     bench.on({ kind: "stopRequested", how: "finish" });
     bench.pass(20_000);
@@ -326,8 +185,8 @@ describe("the end", () => {
 
   test("a server out of patience waits for nobody; what clients may still run stays on record as theirs", () => {
     const bench = open();
-    bench.join("a");
-    bench.join("b");
+    bench.register("a");
+    bench.register("b");
     bench.on({ kind: "inserted" });
     bench.give(task("1"));
     expect(bench.held("a")).not.toEqual([]);
@@ -339,7 +198,7 @@ describe("the end", () => {
 
   test("what a client has that is away or has just come stays on record as its own when the server is in a hurry", () => {
     const bench = open();
-    bench.join("a");
+    bench.register("a");
     bench.on({ kind: "inserted" });
     bench.give(task("1"));
     bench.lose("a");
@@ -354,7 +213,7 @@ describe("the end", () => {
 
   test("what clients may still run is given back without a database, for there is nobody to find it later", () => {
     const bench = open({ durable: false });
-    bench.join("a");
+    bench.register("a");
     bench.on({ kind: "inserted" });
     bench.give(task("1"));
     bench.on(stopped("abort"), { kind: "hurried" });

@@ -1,0 +1,296 @@
+/*
+ * The registration of clients, new and returning. As pure as reactor.ts, which calls it. A registration has three steps:
+ *
+ * 1. `beginRegistration`: the hello has come. What the client brings is sorted: what this server knows is filed under the client's name, what is
+ *    nobody's business here any more is dropped, the rest is left to the store.
+ * 2. `askForRegistrations`: the store is to know the client, and to hand over the tasks of that rest (effect `register`).
+ * 3. `completeRegistration`: the store has answered (event `registered`). The client is welcome, and drops what it did not get.
+ *
+ * A task goes to a second client only when the first is known lost (roster.ts), so a client that comes back keeps what it still has.
+ */
+import { assert } from "../base/assert.ts";
+import type { ClaimedTask } from "../task/task.ts";
+import type { ClientMessage, Lease } from "../wire/message.ts";
+import { note, type ServerEffect, tell } from "./effects.ts";
+import type { ServerEvent } from "./event.ts";
+import { cancelAgain } from "./recalls.ts";
+import { bury, leave, receive } from "./roster.ts";
+import {
+  type ClientEntry,
+  giveBack,
+  hold,
+  isDisregarded,
+  isRevoked,
+  leaseKey,
+  letGo,
+  lookAgain,
+  nameOf,
+  type Registration,
+  seat,
+  type ServerState,
+  unseat,
+  withdraw,
+  withhold,
+} from "./state.ts";
+
+type Hello = Extract<ClientMessage, { kind: "hello" }>;
+type Registered = Extract<ServerEvent, { kind: "registered" }>;
+
+// ---- the hello
+
+/** A client has said hello, for the first time or again. */
+export function beginRegistration(state: ServerState, hello: Hello, now: number, effects: ServerEffect[]): void {
+  const known = state.clients.get(hello.clientId);
+  const client = newClient(known, hello, now);
+  if (known !== undefined) replace(state, known, client);
+  state.clients.set(client.id, client);
+  const [level, text] =
+    known === undefined
+      ? (["debug", "Registered client"] as const)
+      : (["warning", "Existing client re-registered"] as const);
+  note(effects, level, () => `${text} (${nameOf(client)})`);
+  const registration: Registration = {
+    number: state.registrations.nextNumber++,
+    ...sortBrought(state, client, hello, effects),
+    brought: [...hello.running, ...hello.finished],
+    backlog: [],
+  };
+  client.registration = registration;
+  // The client of a run on one machine dies with its server: no successor will look for it.
+  if (client.id === state.settings.serverId) {
+    ask(state, client, registration, effects);
+    welcome(state, client, now, effects);
+  } else state.registrations.waiting.add(client);
+}
+
+function newClient(known: ClientEntry | undefined, hello: Hello, now: number): ClientEntry {
+  return {
+    id: hello.clientId,
+    host: hello.host,
+    executors: hello.executors,
+    credit: hello.credit,
+    held: known?.held ?? new Map(),
+    disregarded: stillDisregarded(known, hello),
+    known: new Set(),
+    lastHeard: now,
+    standing: { at: "registering" },
+    registration: null,
+  };
+}
+
+/** Of the dispatches that did not count on the connection before: those that the client still has. */
+function stillDisregarded(known: ClientEntry | undefined, { running, finished }: Hello): Set<string> {
+  const brought = [...running, ...finished].map(leaseKey);
+  return new Set(brought.filter((key) => known?.disregarded.has(key) === true));
+}
+
+function replace(state: ServerState, known: ClientEntry, client: ClientEntry): void {
+  unseat(state, known);
+  state.registrations.waiting.delete(known);
+  for (const id of client.held.keys()) state.holders.set(id, client);
+}
+
+/** Sorts what a client brings: files under its name what this server knows, and answers what is left to the store. */
+function sortBrought(
+  state: ServerState,
+  client: ClientEntry,
+  hello: Hello,
+  effects: ServerEffect[],
+): Pick<Registration, "running" | "finished"> {
+  // The row of a task that was reverted is free: if the store were asked, it would come back to the run that nobody wants.
+  const isWanted = (lease: Lease): boolean => !isDisregarded(client, lease) && !isRevoked(state, lease);
+  const dropped = hello.running.filter((lease) => !isWanted(lease));
+  const running = hello.running.filter(isWanted);
+  const finished = hello.finished.filter(isWanted);
+  const brought = new Set([...running, ...finished].map(({ id }) => id));
+  giveBackMissing(state, client, brought, effects);
+  if (brought.size === 0) {
+    tell(effects, client.id, "drop", dropped);
+    return { running: [], finished: [] };
+  }
+  const waiting = withdraw(state, brought);
+  const settling = settlingAmong(state, brought);
+  const sort = (lease: Lease): "own" | "unknown" | "another's" => {
+    const { id } = lease;
+    const task = client.held.get(id)?.task ?? waiting.get(id);
+    if (task !== undefined) {
+      hold(state, client, task, lease.lease);
+      return "own";
+    }
+    return state.holders.has(id) || settling.has(id) ? "another's" : "unknown";
+  };
+  // What is its own is asked for too beside neighbours: the client may have been at one of them meanwhile, with the task. The store knows.
+  const isForStore = (place: ReturnType<typeof sort>): boolean =>
+    place === "unknown" || (place === "own" && state.neighbours > 0);
+  const runningForStore = running.filter((lease) => {
+    const place = sort(lease);
+    if (place === "another's") dropped.push(lease);
+    return isForStore(place);
+  });
+  // An outcome of what is another's counts if it is the first, but nobody waits for it.
+  const finishedForStore = finished.filter((lease) => isForStore(sort(lease)));
+  tell(effects, client.id, "drop", dropped);
+  return { running: runningForStore, finished: finishedForStore };
+}
+
+/** Which of these tasks have an outcome that is on its way into the store. */
+function settlingAmong({ settling, outbox }: ServerState, ids: ReadonlySet<string>): ReadonlySet<string> {
+  const found = new Set<string>();
+  for (const { outcome } of settling?.outcomes ?? []) if (ids.has(outcome.id)) found.add(outcome.id);
+  for (const { outcome } of outbox.completed) if (ids.has(outcome.id)) found.add(outcome.id);
+  return found;
+}
+
+/** What a client held and does not bring back was lost on the way: it is run again. */
+function giveBackMissing(
+  state: ServerState,
+  client: ClientEntry,
+  brought: ReadonlySet<string>,
+  effects: ServerEffect[],
+): void {
+  let missing = 0;
+  for (const [id, held] of client.held) {
+    if (brought.has(id)) continue;
+    letGo(state, client, id);
+    giveBack(state, held.task);
+    missing++;
+  }
+  if (missing > 0)
+    note(effects, "warning", `Reverting ${missing} tasks that did not reach their client (${nameOf(client)})`);
+}
+
+// ---- the question
+
+/** Asks the store to register the clients for which it was not asked yet. */
+export function askForRegistrations(state: ServerState, effects: ServerEffect[]): void {
+  for (const client of state.registrations.waiting) {
+    const { registration } = client;
+    assert(registration !== null, "who waits to be registered has a registration");
+    const asksForTasks = registration.running.length + registration.finished.length > 0;
+    // The commit under way might free a task after the store has handed it over.
+    if (asksForTasks && state.settling !== null) continue;
+    ask(state, client, registration, effects);
+  }
+}
+
+function ask(state: ServerState, client: ClientEntry, registration: Registration, effects: ServerEffect[]): void {
+  const { registrations, outbox, estates } = state;
+  registrations.waiting.delete(client);
+  // Some may have been taken back since the hello.
+  const wantedOf = (leases: readonly Lease[]): string[] =>
+    leases.flatMap((lease) => (isDisregarded(client, lease) ? [] : [lease.id]));
+  const finished = wantedOf(registration.finished);
+  const adopt = [...wantedOf(registration.running), ...finished];
+  const wanted = new Set(adopt);
+  if (wanted.size > 0) outbox.reverted = outbox.reverted.filter((id) => !wanted.has(id));
+  registrations.asked++;
+  effects.push({
+    kind: "register",
+    clientId: client.id,
+    host: client.host,
+    number: registration.number,
+    adopt,
+    brings: registration.brought.length > 0,
+    finished,
+    from: [...estates.keys()],
+  });
+}
+
+// ---- the answer
+
+/** The store has answered. If the client has said hello once more since, only what the store has handed over counts: a later answer completes it. */
+export function completeRegistration(
+  state: ServerState,
+  event: Registered,
+  now: number,
+  effects: ServerEffect[],
+): void {
+  state.registrations.asked--;
+  const client = state.clients.get(event.clientId) ?? null;
+  const registration = client?.registration ?? null;
+  for (const each of event.revoked) state.revoked.set(each.id, each);
+  for (const task of event.adopted) takeAdopted(state, client, registration, task);
+  if (client === null || registration === null || registration.number !== event.number) return;
+  client.registration = null;
+  dropRevoked(state, client, registration, effects);
+  dropRefused(state, client, registration, event.adopted, effects);
+  if (client.standing.at === "registering") welcome(state, client, now, effects);
+  for (const message of registration.backlog) receive(state, client, message, now, effects);
+  for (const [serverId, missing] of state.estates) {
+    if (missing.delete(client.id) && missing.size === 0) bury(serverId, effects);
+  }
+  // The client was lost again meanwhile.
+  if (client.standing.at === "away" && state.phase.at === "closing")
+    leave(state, client, state.phase.how, "no more tasks", now, effects);
+}
+
+/** The store has handed over a task because a client has it. */
+function takeAdopted(
+  state: ServerState,
+  client: ClientEntry | null,
+  registration: Registration | null,
+  task: ClaimedTask,
+): void {
+  const { id } = task;
+  const ids = new Set([id]);
+  withhold(state, id, "adopted");
+  // A claim or an earlier connection was faster.
+  if (state.holders.has(id) || settlingAmong(state, ids).size > 0) return;
+  withdraw(state, ids);
+  // The client came when nobody was waited for, and has gone on with the task.
+  if (client === null && state.abandoned) return;
+  const isThis = (lease: Lease): boolean => lease.id === id;
+  const lease = registration?.running.find(isThis) ?? registration?.finished.find(isThis);
+  if (client === null || lease === undefined || isDisregarded(client, lease) || isRevoked(state, lease))
+    giveBack(state, task);
+  else hold(state, client, task, lease.lease);
+}
+
+/** Of what a client brings: what was taken back from a dead server is stopped, and waits to be run anew. */
+function dropRevoked(
+  state: ServerState,
+  client: ClientEntry,
+  { brought }: Registration,
+  effects: ServerEffect[],
+): void {
+  const revoked = brought.filter((lease) => isRevoked(state, lease));
+  for (const { id, lease } of revoked) {
+    const held = client.held.get(id);
+    if (held?.lease !== lease) continue;
+    letGo(state, client, id);
+    giveBack(state, held.task);
+  }
+  // A task that has ended at the client is named as well: there is nothing to stop, so that does no harm.
+  tell(effects, client.id, "drop", revoked);
+}
+
+/** Of what the store was asked for: what it did not hand over is somebody else's. */
+function dropRefused(
+  state: ServerState,
+  client: ClientEntry,
+  { running, finished }: Registration,
+  adopted: readonly ClaimedTask[],
+  effects: ServerEffect[],
+): void {
+  const own = new Set(adopted.map(({ id }) => id));
+  for (const { id } of [...running, ...finished]) if (!own.has(id) && client.held.has(id)) letGo(state, client, id);
+  const refused = running.filter(({ id }) => !client.held.has(id));
+  tell(effects, client.id, "drop", refused);
+  if (refused.length > 0)
+    note(
+      effects,
+      "warning",
+      () => `Client runs ${refused.length} tasks that are no longer its own (${nameOf(client)})`,
+    );
+}
+
+/** The client gets tasks from now on, or is sent away if the server is about to end. */
+function welcome(state: ServerState, client: ClientEntry, now: number, effects: ServerEffect[]): void {
+  const { serverId, serverHost, companyMs } = state.settings;
+  effects.push({ kind: "send", clientId: client.id, message: { kind: "welcome", serverId, serverHost, companyMs } });
+  seat(state, client);
+  client.lastHeard = now;
+  cancelAgain(client, effects);
+  lookAgain(state);
+  if (state.phase.at === "closing") leave(state, client, state.phase.how, "no more tasks", now, effects);
+}
