@@ -81,18 +81,9 @@ function completionOf(state: ServerState, client: ClientEntry, task: ClaimedTask
   const started = outcome.command === null ? null : outcome.startTime;
   const seconds = (ms: number) => Math.max(0, Math.round(ms) / 1000);
   return {
-    id: outcome.id,
+    ...outcome,
     clientId: client.id,
     clientHost: client.host,
-    command: outcome.command,
-    startTime: outcome.startTime,
-    completionTime: outcome.completionTime,
-    exitStatus: outcome.exitStatus,
-    outpath: outcome.outpath,
-    errpath: outcome.errpath,
-    csvpath: outcome.csvpath,
-    coresMax: outcome.coresMax,
-    memoryMax: outcome.memoryMax,
     waited: started === null || task === null ? null : seconds(started - task.submitTime),
     duration: started === null ? null : seconds(outcome.completionTime - started),
     retry: task === null ? null : retryOf(state, task, outcome),

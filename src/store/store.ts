@@ -7,7 +7,7 @@
  * has ended (completion_time set) is never changed by claim, commit or revert.
  */
 import type { TaskField } from "../task/field.ts";
-import type { ClaimedTask, NewTask, Submission, Tags } from "../task/task.ts";
+import type { ClaimedTask, NewTask, Outcome, Submission, Tags } from "../task/task.ts";
 import type { Condition } from "../task/filter.ts";
 
 /** Which tasks a run may schedule (DESIGN 4.5): its own submission, or everything that no live server reserves or holds. */
@@ -83,20 +83,10 @@ export interface AdoptRequest {
   readonly at: number;
 }
 
-/** An outcome on its way into the row of its task; only result fields are written. */
-export interface Completion {
-  readonly id: string;
+/** An outcome on its way into the row of its task; only result fields and the client are written. */
+export interface Completion extends Omit<Outcome, "lease"> {
   readonly clientId: string;
   readonly clientHost: string;
-  readonly command: string | null;
-  readonly startTime: number | null;
-  readonly completionTime: number;
-  readonly exitStatus: number;
-  readonly outpath: string | null;
-  readonly errpath: string | null;
-  readonly csvpath: string | null;
-  readonly coresMax: number | null;
-  readonly memoryMax: number | null;
   /** Seconds, milliseconds kept. */
   readonly waited: number | null;
   readonly duration: number | null;

@@ -75,11 +75,20 @@ const table = {
 
 type Table = typeof table;
 export type TaskField = keyof Table;
+type FieldsOf<Role extends FieldRole> = {
+  [Name in TaskField]: Table[Name]["role"] extends Role ? Name : never;
+}[TaskField];
 
 /** All columns in their fixed order: that of `hs list --fields`, of JSON, of CSV, and of a table of 2.8. */
 export const taskFields = Object.keys(table) as readonly TaskField[];
 
 const fieldOf = (name: TaskField): Field => table[name];
+
+/** What a new task has, each of them a property of NewTask. */
+export const inputFields = taskFields.filter((name): name is FieldsOf<"input"> => fieldOf(name).role === "input");
+
+/** What an outcome writes, each of them a property of Completion. */
+export const resultFields = taskFields.filter((name): name is FieldsOf<"result"> => fieldOf(name).role === "result");
 
 /** What a task loses that is to be run again: all that its dispatch and its outcome have written. */
 export const clearedFields: readonly TaskField[] = taskFields.filter((name) =>
@@ -88,6 +97,7 @@ export const clearedFields: readonly TaskField[] = taskFields.filter((name) =>
 
 /** Columns that every table of tasks has: those of version 2.8, for ever. One without them belongs to another program. */
 export const requiredFields: readonly TaskField[] = taskFields.filter((name) => fieldOf(name).later !== true);
+export const laterFields: readonly TaskField[] = taskFields.filter((name) => fieldOf(name).later === true);
 
 /** The column's kind. */
 export function kindOf(name: TaskField): FieldKind {
@@ -122,4 +132,13 @@ const comparisons: Readonly<Record<FieldKind, Comparison>> = {
 /** How values of the column compare. */
 export function comparisonOf(name: TaskField): Comparison {
   return comparisons[fieldOf(name).kind];
+}
+
+type CamelCase<Name extends string> = Name extends `${infer Head}_${infer Tail}`
+  ? `${Head}${Capitalize<CamelCase<Tail>>}`
+  : Name;
+
+/** The property that holds the column in NewTask, Outcome and Completion: `coresMax` of `cores_max`. */
+export function propertyOf<Name extends TaskField>(name: Name): CamelCase<Name> {
+  return name.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase()) as CamelCase<Name>;
 }

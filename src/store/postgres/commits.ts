@@ -6,46 +6,27 @@
  *
  * Rows are locked in the order of their ids, as others do who lock several.
  */
-import { clearedFields } from "../../task/field.ts";
+import { clearedFields, propertyOf, resultFields, type TaskField } from "../../task/field.ts";
 import type { Commit, Completion } from "../store.ts";
 import { instantText } from "./cells.ts";
 import type { PostgresConnection, Query } from "./connection.ts";
 import type { Attempt } from "./doubts.ts";
-import { type Holder, insertRows, insertValues, storable } from "./row.ts";
+import { arraysOf, type Holder, insertRows, insertValues, namesOf, valuesOf } from "./row.ts";
 
 /** Takes back what a dispatch and an outcome write; attempt, links and tags stay. */
 export const clear = clearedFields.map((field) => `${field} = null`).join(", ");
 
-const columns = [
-  ["id", "uuid"],
-  ["client_id", "uuid"],
-  ["client_host", "text"],
-  ["command", "text"],
-  ["start_time", "timestamptz"],
-  ["completion_time", "timestamptz"],
-  ["exit_status", "int"],
-  ["outpath", "text"],
-  ["errpath", "text"],
-  ["csvpath", "text"],
-  ["cores_max", "float8"],
-  ["memory_max", "float8"],
-  ["waited", "float8"],
-  ["duration", "float8"],
-  ["next_id", "uuid"],
-] as const;
+const columns: readonly TaskField[] = ["id", "client_id", "client_host", ...resultFields, "next_id"];
 
-const names = columns.map(([name]) => name).join(", ");
-const done = `unnest(${columns.map(([, type], i) => `$${i + 4}::${type}[]`).join(", ")}) as done (${names})`;
-const results = columns
-  .filter(([name]) => name !== "id" && name !== "next_id")
-  .map(([name]) => `${name} = done.${name}`)
-  .join(", ");
+/** Parameters from `$first` on are arrays, one for each column. */
+const doneFrom = (first: number): string => `unnest(${arraysOf(columns, first)}) as done (${namesOf(columns)})`;
+const results = ["client_id", "client_host", ...resultFields].map((field) => `${field} = done.${field}`).join(", ");
 
 /** $1: the server, $2: its host, $3: when; then an array for each column. Tasks that a person took away are left alone. */
 const complete = `update task set ${results}, schedule_time = coalesce(schedule_time, $3::timestamptz),
     server_id = coalesce(server_id, $1::uuid), server_host = coalesce(server_host, $2),
     retried = retried or done.next_id is not null, next_id = coalesce(done.next_id, task.next_id)
-  from ${done} where task.id = done.id and task.completion_time is null
+  from ${doneFrom(4)} where task.id = done.id and task.completion_time is null
     and not exists (select 1 from recall where recall.server_id = $1::uuid and recall.task_id = task.id
       and recall.kind in ('reverted', 'deleted', 'adopted'))
   returning task.id`;
@@ -53,7 +34,7 @@ const complete = `update task set ${results}, schedule_time = coalesce(schedule_
 /** What a person, or another server, has taken away from a server that may not know. */
 const taken = `select task_id from recall where server_id = $1::uuid and kind in ('reverted', 'deleted', 'adopted')`;
 
-const recorded = `select task.id from ${done.replaceAll(/\$(\d+)/g, (_, n: string) => `$${Number(n) - 3}`)}
+const recorded = `select task.id from ${doneFrom(1)}
   join task on task.id = done.id
   where task.client_id = done.client_id and task.completion_time = done.completion_time and task.exit_status = done.exit_status
     and task.next_id is not distinct from coalesce(done.next_id, task.next_id)`;
@@ -163,26 +144,11 @@ async function completeAll(
 }
 
 function resultValues(outcomes: readonly Completion[]): unknown[][] {
-  const values: unknown[][] = columns.map(() => new Array<unknown>(outcomes.length));
-  for (const [i, each] of outcomes.entries()) {
-    const cells = [
-      each.id,
-      each.clientId,
-      each.clientHost,
-      each.command === null ? null : storable(each.command),
-      each.startTime === null ? null : instantText(each.startTime),
-      instantText(each.completionTime),
-      each.exitStatus,
-      each.outpath,
-      each.errpath,
-      each.csvpath,
-      each.coresMax,
-      each.memoryMax,
-      each.waited,
-      each.duration,
-      each.retry?.task.id ?? null,
-    ];
-    for (const [k, cell] of cells.entries()) values[k]![i] = cell;
-  }
-  return values;
+  return [
+    outcomes.map(({ id }) => id),
+    outcomes.map(({ clientId }) => clientId),
+    outcomes.map(({ clientHost }) => clientHost),
+    ...resultFields.map((field) => valuesOf(field, propertyOf(field), outcomes)),
+    outcomes.map(({ retry }) => retry?.task.id ?? null),
+  ];
 }

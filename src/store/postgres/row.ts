@@ -1,36 +1,70 @@
 /*
  * Rows of table `task` in bulk: the columns of an insert as arrays, one for each column, and how a claimed row becomes a task again.
  */
+import { type FieldKind, inputFields, kindOf, propertyOf, type TaskField } from "../../task/field.ts";
 import type { ClaimedTask, NewTask } from "../../task/task.ts";
 import { readTags, writeTags } from "../tags.ts";
 import { instantText } from "./cells.ts";
 import type { Row } from "./connection.ts";
 
-/** What a new row has; `retried` is false, all other columns are null. */
-const columns = [
-  ["id", "uuid"],
-  ['"group"', "int"],
-  ["args", "text"],
-  ["submit_id", "uuid"],
-  ["submit_time", "timestamptz"],
-  ["submit_host", "text"],
-  ["cores", "int"],
-  ["memory", "bigint"],
-  ["timeout", "int"],
-  ["attempt", "int"],
-  ["previous_id", "uuid"],
-  ["tag", "jsonb"],
-  ["server_id", "uuid"],
-  ["server_host", "text"],
-  ["schedule_time", "timestamptz"],
-] as const;
+/** Types of parameters; a table of another program may have types of its own. */
+const types: Readonly<Record<FieldKind, string>> = {
+  text: "text",
+  host: "text",
+  id: "uuid",
+  time: "timestamptz",
+  whole: "int",
+  count: "int",
+  status: "int",
+  seconds: "int",
+  bytes: "bigint",
+  float: "float8",
+  size: "float8",
+  span: "float8",
+  boolean: "boolean",
+  tags: "jsonb",
+};
 
-const names = columns.map(([name]) => name).join(", ");
-const arrays = columns.map(([, type], i) => `$${i + 1}::${type}[]`).join(", ");
+/** The type of the column in tables of ours. */
+export function typeOf(field: TaskField): string {
+  return types[kindOf(field)];
+}
+
+/** Arrays with the values of these columns, one parameter each, from `$first` on; to be read with `unnest`. */
+export function arraysOf(fields: readonly TaskField[], first: number): string {
+  return fields.map((field, i) => `$${first + i}::${typeOf(field)}[]`).join(", ");
+}
+
+/** Columns as they stand in a statement. */
+export function namesOf(fields: readonly TaskField[]): string {
+  return fields.map((field) => `"${field}"`).join(", ");
+}
+
+/** The value of a column of each of the objects. */
+export function valuesOf<Property extends string>(
+  field: TaskField,
+  property: Property,
+  objects: readonly Readonly<Record<Property, unknown>>[],
+): unknown[] {
+  const encode = encoders[kindOf(field)];
+  return objects.map((each) => {
+    const value = each[property];
+    return value === null || encode === undefined ? value : encode(value as never);
+  });
+}
+
+const encoders: Readonly<Partial<Record<FieldKind, (value: never) => unknown>>> = {
+  text: storable,
+  time: instantText,
+  tags: writeTags,
+};
+
+/** What a new row has; `retried` is false, all other columns are null. */
+const inserted: readonly TaskField[] = [...inputFields, "server_id", "server_host", "schedule_time"];
 
 /** Takes the arrays of `insertValues`. A row that is there already (an earlier try of the same insertion) is left alone. */
-export const insertRows = `insert into task (${names}, retried)
-  select ${names}, false from unnest(${arrays}) as new (${names}) on conflict (id) do nothing`;
+export const insertRows = `insert into task (${namesOf(inserted)}, retried) select ${namesOf(inserted)}, false
+  from unnest(${arraysOf(inserted, 1)}) as new (${namesOf(inserted)}) on conflict (id) do nothing`;
 
 /** A retry that belongs to a server at once. */
 export interface Holder {
@@ -41,39 +75,22 @@ export interface Holder {
 
 /** `holderOf`: who holds the new row; null: it waits. */
 export function insertValues(tasks: readonly NewTask[], holderOf: (index: number) => Holder | null): unknown[][] {
-  const values: unknown[][] = columns.map(() => new Array<unknown>(tasks.length).fill(null));
-  for (const [i, task] of tasks.entries()) {
-    const holder = holderOf(i);
-    const cells = [
-      task.id,
-      task.group,
-      storable(task.args),
-      task.submitId,
-      instantText(task.submitTime),
-      task.submitHost,
-      task.cores,
-      task.memory,
-      task.timeout,
-      task.attempt,
-      task.previousId,
-      writeTags(task.tag),
-      holder?.serverId ?? null,
-      holder?.serverHost ?? null,
-      holder?.at ?? null,
-    ];
-    for (const [k, cell] of cells.entries()) values[k]![i] = cell;
-  }
-  return values;
+  const holders = tasks.map((_, i) => holderOf(i));
+  return [
+    ...inputFields.map((field) => valuesOf(field, propertyOf(field), tasks)),
+    holders.map((holder) => holder?.serverId ?? null),
+    holders.map((holder) => holder?.serverHost ?? null),
+    holders.map((holder) => holder?.at ?? null),
+  ];
 }
 
 /** PostgreSQL has no place for the character NUL in a text; no shell would take it either. */
-export function storable(text: string): string {
+function storable(text: string): string {
   return text.includes("\0") ? text.replaceAll("\0", "") : text;
 }
 
 /** In the order that `claimedTask` expects. */
-export const claimColumns =
-  'task.id, task."group", task.args, task.submit_id, task.submit_time, task.submit_host, task.cores, task.memory, task.timeout, task.attempt, task.previous_id, task.tag, task.schedule_time';
+export const claimColumns = [...inputFields, "schedule_time"].map((field) => `task."${field}"`).join(", ");
 
 export function claimedTask(row: Row): ClaimedTask {
   const [id, group, args, submitId, submitTime, submitHost, cores, memory, timeout, attempt, previousId, tag, at] = row;

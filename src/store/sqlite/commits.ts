@@ -2,7 +2,7 @@
  * What becomes of tasks, in SQL: inserted, assigned, completed (with a next attempt), given back. Every statement guards itself: a row that
  * has ended is not touched. To be called inside a transaction.
  */
-import { clearedFields } from "../../task/field.ts";
+import { clearedFields, kindOf, propertyOf, resultFields } from "../../task/field.ts";
 import type { NewTask } from "../../task/task.ts";
 import type { Connection } from "./connection.ts";
 import { type Cell, type HeldRows, insertColumns, insertWidth, putNewTask } from "./row.ts";
@@ -25,6 +25,12 @@ const insertBatch = 16;
 /** Takes back what a dispatch and an outcome write; attempt, links and tags stay. */
 const clear = clearedFields.map((field) => `${field} = null`).join(", ");
 
+/** Takes the cells of `resultCells`. */
+const writeResult = `client_id = ?, client_host = ?, ${resultFields.map((field) => `${field} = ?`).join(", ")},
+  schedule_time = coalesce(schedule_time, ?), server_id = coalesce(server_id, ?), server_host = coalesce(server_host, ?)`;
+
+const results = resultFields.map((field) => ({ property: propertyOf(field), isTime: kindOf(field) === "time" }));
+
 /** What ended or is given back leaves `held`. */
 export function prepareCommits(db: Connection, held: HeldRows): Commits {
   const marks = `(${Array(insertWidth).fill("?").join(", ")})`;
@@ -40,13 +46,10 @@ export function prepareCommits(db: Connection, held: HeldRows): Commits {
   const assigning = "update task set client_id = ?, client_host = ?";
   const assign = db.prepare(`${assigning} ${byId} and completion_time is null and server_id = ?`);
   const assignRow = db.prepare(`${assigning} ${byRow} and completion_time is null and server_id = ?`);
-  const result = `client_id = ?, client_host = ?, command = ?, start_time = ?, completion_time = ?, exit_status = ?, outpath = ?,
-    errpath = ?, csvpath = ?, cores_max = ?, memory_max = ?, waited = ?, duration = ?, schedule_time = coalesce(schedule_time, ?),
-    server_id = coalesce(server_id, ?), server_host = coalesce(server_host, ?)`;
-  const complete = db.prepare(`update task set ${result} ${byId} and completion_time is null`);
-  const completeRow = db.prepare(`update task set ${result} ${byRow} and completion_time is null`);
+  const complete = db.prepare(`update task set ${writeResult} ${byId} and completion_time is null`);
+  const completeRow = db.prepare(`update task set ${writeResult} ${byRow} and completion_time is null`);
   const completeAndLink = db.prepare(
-    `update task set ${result}, retried = 1, next_id = ? ${byId} and completion_time is null`,
+    `update task set ${writeResult}, retried = 1, next_id = ? ${byId} and completion_time is null`,
   );
   const link = db.prepare("update task set retried = 1, next_id = ? where id = ?");
   // A row that was reverted by hand may have a next attempt already: that one becomes the beginning of a chain of its own.
@@ -133,22 +136,11 @@ export function prepareCommits(db: Connection, held: HeldRows): Commits {
 }
 
 function resultCells(commit: Commit, at: string, done: Completion): Cell[] {
-  return [
-    done.clientId,
-    done.clientHost,
-    done.command,
-    done.startTime === null ? null : formatTime(done.startTime),
-    formatTime(done.completionTime),
-    done.exitStatus,
-    done.outpath,
-    done.errpath,
-    done.csvpath,
-    done.coresMax,
-    done.memoryMax,
-    done.waited,
-    done.duration,
-    at,
-    commit.serverId,
-    commit.serverHost,
-  ];
+  const cells: Cell[] = [done.clientId, done.clientHost];
+  for (const { property, isTime } of results) {
+    const value = done[property];
+    cells.push(isTime && typeof value === "number" ? formatTime(value) : value);
+  }
+  cells.push(at, commit.serverId, commit.serverHost);
+  return cells;
 }

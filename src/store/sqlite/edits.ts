@@ -8,11 +8,11 @@
 import { systemClock } from "../../base/clock.ts";
 import { argumentError, TransientError } from "../../base/errors.ts";
 import type { Condition } from "../../task/filter.ts";
-import { clearedFields, comparisonOf, type TaskField } from "../../task/field.ts";
+import { clearedFields, type TaskField } from "../../task/field.ts";
 import { Connection } from "./connection.ts";
 import type { EditStore } from "../open.ts";
 import { prepareRecords, type SqliteRecords } from "./records.ts";
-import type { Cell } from "./row.ts";
+import { type Cell, cellOf } from "./row.ts";
 import type { SqliteOptions } from "./sqlite.ts";
 import type { Change, ChangeReport, Edits, Recall, Selection } from "../store.ts";
 import { editTags } from "../tags.ts";
@@ -206,10 +206,7 @@ function setsOf({ action, fields }: Change, at: number): ReadonlyMap<TaskField, 
     sets.set("retried", 0);
     sets.set("next_id", null);
   }
-  for (const [field, value] of fields) {
-    const isTime = comparisonOf(field) === "time" && typeof value === "number";
-    sets.set(field, isTime ? formatTime(value) : typeof value === "boolean" ? Number(value) : value);
-  }
+  for (const [field, value] of fields) sets.set(field, cellOf(field, value));
   return sets;
 }
 

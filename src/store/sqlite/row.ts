@@ -2,6 +2,7 @@
  * Rows of table `task`: which columns an insert writes, and how a claimed row becomes a task again. Column types are not to be trusted when
  * reading: databases of older programs have text in number columns.
  */
+import { comparisonOf, inputFields, type TaskField } from "../../task/field.ts";
 import type { ClaimedTask, NewTask } from "../../task/task.ts";
 import { readTags, writeTags } from "../tags.ts";
 import { formatTime, parseTime } from "../times.ts";
@@ -14,12 +15,16 @@ export type Cell = string | number | boolean | null;
  */
 export type HeldRows = Map<string, number>;
 
-/** What a new row has; all other columns are null (`retried` is 0). */
-export const insertColumns =
-  'id, "group", args, submit_id, submit_time, submit_host, cores, memory, timeout, attempt, previous_id, tag, retried';
-export const insertWidth = 13;
+const inputColumns = inputFields.map((field) => `"${field}"`).join(", ");
 
-/** Writes the cells of `insertColumns` from index `at` on. */
+/** What a new row has; all other columns are null (`retried` is 0). */
+export const insertColumns = `${inputColumns}, retried`;
+export const insertWidth = inputFields.length + 1;
+
+/**
+ * Writes the cells of `insertColumns` from index `at` on. Written out, as is `claimedTask`: a loop over the fields takes twice as long,
+ * 70 ns more for each of two million rows.
+ */
 export function putNewTask(cells: Cell[], at: number, task: NewTask): void {
   cells[at] = task.id;
   cells[at + 1] = task.group;
@@ -33,12 +38,11 @@ export function putNewTask(cells: Cell[], at: number, task: NewTask): void {
   cells[at + 9] = task.attempt;
   cells[at + 10] = task.previousId;
   cells[at + 11] = writeTags(task.tag);
-  cells[at + 12] = 0;
+  cells[at + insertWidth - 1] = 0;
 }
 
 /** In the order that `claimedTask` expects. */
-export const claimColumns =
-  'rowid, id, "group", args, submit_id, submit_time, submit_host, cores, memory, timeout, attempt, previous_id, tag';
+export const claimColumns = `rowid, ${inputColumns}`;
 
 export function claimedTask(row: readonly unknown[], scheduleTime: number): ClaimedTask {
   return {
@@ -56,6 +60,12 @@ export function claimedTask(row: readonly unknown[], scheduleTime: number): Clai
     tag: readTags(row[12]),
     scheduleTime,
   };
+}
+
+/** A value of a column, tags aside, as it is stored. Times are milliseconds since 1970. */
+export function cellOf(field: TaskField, value: Cell): Cell {
+  if (typeof value === "number") return comparisonOf(field) === "time" ? formatTime(value) : value;
+  return typeof value === "boolean" ? Number(value) : value;
 }
 
 function text(cell: unknown): string {
