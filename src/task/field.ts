@@ -29,8 +29,8 @@ export type FieldKind =
   | "boolean"
   | "tags";
 
-/** Who writes a column first: the submitter, a claim or a dispatch, an outcome, or a retry. */
-export type FieldRole = "input" | "dispatch" | "result" | "retry";
+/** Who writes a column first: the submitter, a claim or a dispatch, an outcome; `state` is for the rest, such as links to retries. */
+export type FieldRole = "input" | "dispatch" | "result" | "state";
 
 interface Field {
   readonly kind: FieldKind;
@@ -65,11 +65,11 @@ const table = {
   errpath: { kind: "text", role: "result", nullable: true },
   csvpath: { kind: "text", role: "result", nullable: true },
   attempt: { kind: "count", role: "input", nullable: false },
-  retried: { kind: "boolean", role: "retry", nullable: false },
+  retried: { kind: "boolean", role: "state", nullable: false },
   waited: { kind: "span", role: "result", nullable: true },
   duration: { kind: "span", role: "result", nullable: true },
   previous_id: { kind: "id", role: "input", nullable: true },
-  next_id: { kind: "id", role: "retry", nullable: true },
+  next_id: { kind: "id", role: "state", nullable: true },
   tag: { kind: "tags", role: "input", nullable: false },
 } as const satisfies Readonly<Record<string, Field>>;
 

@@ -64,6 +64,27 @@ export function parseCondition(text: string): Condition {
   };
 }
 
+/** Which tasks, and in which order. */
+interface Question {
+  readonly where: readonly Condition[];
+  readonly orderBy: TaskField | null;
+  readonly descending: boolean;
+}
+
+/** A condition that no task meets: nothing compares with null. */
+const impossible: Condition = { kind: "field", field: "id", operator: "<", value: null };
+
+/** The same question for tasks that lack some columns, and so have null in each of them; these columns are no longer named in it. */
+export function withoutFields<T extends Question>(question: T, absent: ReadonlySet<TaskField>): T {
+  if (absent.size === 0) return question;
+  const where = question.where.flatMap((each): readonly Condition[] => {
+    if (each.kind !== "field" || !absent.has(each.field)) return [each];
+    return each.operator === "==" && each.value === null ? [] : [impossible];
+  });
+  if (question.orderBy === null || !absent.has(question.orderBy)) return { ...question, where };
+  return { ...question, where, orderBy: null, descending: false };
+}
+
 /** A filter of `-t`: `key` and `key:` ask for the key, `key:value` for the value. */
 export function parseTagFilter(text: string): Condition {
   const colon = text.indexOf(":");

@@ -7,8 +7,8 @@
  * planner thinks of the conditions. Where a search begins is told by how tasks ended and by their tags. A table without the indices (of another program,
  * and only looked at) is sorted as a whole.
  */
-import type { Condition } from "../../task/filter.ts";
-import { comparisonOf, type TaskField, taskFields } from "../../task/field.ts";
+import { type Condition, withoutFields } from "../../task/filter.ts";
+import { comparisonOf, laterFields, type TaskField, taskFields } from "../../task/field.ts";
 import type { Tags } from "../../task/task.ts";
 import { parseId } from "../../base/ids.ts";
 import type { RecordQuery, Records, Selection, TaskRecord } from "../store.ts";
@@ -18,7 +18,7 @@ import { instantText, parseInstant } from "./cells.ts";
 import type { PostgresConnection, Row } from "./connection.ts";
 import { irregular, plainTag, statusClasses, tagHash, unusualTag } from "./schema.ts";
 import { type Shape, sortedOf, sortedOfAll } from "./order.ts";
-import { partitionsOf, type Survey, survey } from "./survey.ts";
+import { absentIn, partitionsOf, type Survey, survey } from "./survey.ts";
 import {
   aheadOf,
   bindTo,
@@ -80,6 +80,13 @@ export function postgresRecords(connection: PostgresConnection, options: Records
     return tables;
   }
 
+  /** What is known of these tables, and of `task`; asked only where some may lack a column. */
+  async function surveyOfAll(tables: readonly string[]): Promise<Pick<Survey, "absent">> {
+    if (laterFields.length === 0) return { absent: new Map() };
+    const isKnown = surveyed !== undefined && tables.every((table) => surveyed.absent.has(table));
+    return isKnown ? surveyed : survey(connection.query);
+  }
+
   /**
    * In order of insertion. A rotation may overtake it: what it has moved, and what was still to come, comes from its table, from the place
    * on that was reached when the table was not there yet.
@@ -123,11 +130,11 @@ export function postgresRecords(connection: PostgresConnection, options: Records
   ): AsyncGenerator<readonly Row[]> {
     const { tests } = whereOf(selection.where, () => "");
     const conditions = await main.withImplied(selection.where);
-    const shape: Shape = { conditions, fields, tested: tests.map(({ field }) => field) };
+    const shape = { conditions, fields, tested: tests.map(({ field }) => field) };
     let left = selection.limit ?? Number.POSITIVE_INFINITY;
     for (let isNone = true; isNone && left > 0;) {
       const tables = await partitions();
-      const { sql, values } = sortedOfAll(tables, orderBy, shape, selection);
+      const { sql, values } = sortedOfAll(tables, orderBy, shape, selection, await surveyOfAll(tables));
       for await (const rows of connection.stream(sql, values, firstPage * 5)) {
         if (rows.length > 0) isNone = false;
         const passed = passing(tests, rows, fields);
@@ -206,6 +213,8 @@ export function recordsOf(connection: PostgresConnection, table: string, surveye
 
   const look = once(async () => (surveyed?.indices.has(table) === true ? surveyed : survey(query)));
   const indexNames = async (): Promise<ReadonlySet<string>> => (await look()).indices.get(table) ?? new Set();
+  const absentHere = async (): Promise<ReadonlySet<TaskField>> =>
+    laterFields.length === 0 ? new Set() : absentIn(await look(), table);
   const isTallied = async (): Promise<boolean> => table === "task" && (await look()).tallied;
 
   const isIndexed = async (): Promise<boolean> => {
@@ -261,15 +270,17 @@ export function recordsOf(connection: PostgresConnection, table: string, surveye
   }
 
   async function* portions(
-    selection: Selection,
+    asked: Selection,
     fields: readonly TaskField[],
     after: Place | null = null,
   ): AsyncGenerator<readonly Row[]> {
+    const absent = await absentHere();
+    const selection = withoutFields(asked, absent);
     const { orderBy, descending, limit } = selection;
     const indexed = await isIndexed();
     const conditions = await withImplied(selection.where);
     const { tests, unique, ...where } = whereOf(conditions, () => "");
-    const shape: Shape = { conditions, fields, tested: tests.map(({ field }) => field) };
+    const shape: Shape = { conditions, fields, tested: tests.map(({ field }) => field), absent };
     if ((limit !== null && limit <= 0) || where.classes.length === 0) return;
     let left = limit ?? Number.POSITIVE_INFINITY;
     const found =
@@ -367,7 +378,8 @@ export function recordsOf(connection: PostgresConnection, table: string, surveye
 
     search: (query: RecordQuery) => shown(portions(query, query.fields), query.fields),
 
-    async count(selection) {
+    async count(asked) {
+      const selection = withoutFields(asked, await absentHere());
       const { limit } = selection;
       if (limit !== null && limit <= 0) return 0;
       const conditions = await withImplied(selection.where);
@@ -404,7 +416,8 @@ export function recordsOf(connection: PostgresConnection, table: string, surveye
 
     async find(id) {
       if (parseId(id) === null) return null;
-      const names = taskFields.map(shownColumn).join(", ");
+      const absent = await absentHere();
+      const names = taskFields.map((field) => shownColumn(field, absent)).join(", ");
       const [row] = await query(`select ${names} from ${table} where id = $1::uuid`, [id]);
       if (row === undefined) return null;
       return Object.fromEntries(taskFields.map((field, i) => [field, displayOf(field)(row[i] ?? null)])) as TaskRecord;

@@ -3,13 +3,15 @@
  * (memory beyond 2 GB, fractions of seconds); tables that another program made are used as they are. Everything else is an addition, made when a
  * database without it is opened for writing.
  *
- * To change it: add, never alter. A new table or index goes into `additions`, by name.
+ * To change it: add, never alter. A new table or index goes into `additions`, by name. A new column of `task` goes into task/field.ts and
+ * nowhere else: new and old tables get it by `addColumn`. A database that is only looked at stays as it is, and is searched without.
  */
 import { runtimeError } from "../../base/errors.ts";
-import { requiredFields } from "../../task/field.ts";
+import { requiredFields, type TaskField } from "../../task/field.ts";
 import type { PostgresConnection, Query } from "./connection.ts";
 import { databaseError } from "./failure.ts";
-import { type Survey, survey } from "./survey.ts";
+import { typeOf } from "./row.ts";
+import { absentIn, type Survey, survey } from "./survey.ts";
 
 const taskTable = `create table task (
   id UUID NOT NULL PRIMARY KEY,
@@ -224,6 +226,9 @@ const additions: readonly (readonly [name: string, statement: string])[] = [
   ["tally", tally],
 ];
 
+/** Adds a column that came after 2.8. Rows that are there already have null in it. */
+const addColumn = (field: TaskField): string => `alter table task add column if not exists "${field}" ${typeOf(field)}`;
+
 /** Two that create at once take turns; the number is nobody else's. */
 const creating = "select pg_advisory_xact_lock(4850183214)";
 
@@ -251,11 +256,12 @@ export async function prepareTables(connection: PostgresConnection, create: bool
   const [where] = await query("select current_schema(), current_setting('transaction_read_only')");
   if (where?.[1] === "on")
     throw databaseError(`'${place}' can only be read (by this user, or it is a standby) - use the primary server`);
-  const exists = isTaskTable(await survey(query), place);
+  const surveyed = await survey(query);
+  const exists = isTaskTable(surveyed, place);
   if (!exists && !create) throw uninitialized();
   if (exists) {
     const names = await present(query);
-    if (additions.every(([name]) => names.has(name))) return false;
+    if (additions.every(([name]) => names.has(name)) && absentIn(surveyed, "task").size === 0) return false;
   }
   return connection.transaction(async (within) => {
     await within(creating);
@@ -263,6 +269,7 @@ export async function prepareTables(connection: PostgresConnection, create: bool
       await within(`create schema if not exists "${schema.replaceAll('"', '""')}"`);
     const created = !isTaskTable(await survey(within), place);
     if (created) await within(taskTable);
+    for (const field of absentIn(await survey(within), "task")) await within(addColumn(field));
     const names = await present(within);
     for (const [name, statement] of additions) if (!names.has(name)) await within(statement);
     if (created) await within('insert into schedule (one, "group", task_id) values (1, null, null)');

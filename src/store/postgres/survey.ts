@@ -1,5 +1,5 @@
 /* What stands in a database that is only looked at: asked in one question, as each takes a millisecond. */
-import { requiredFields } from "../../task/field.ts";
+import { laterFields, requiredFields, type TaskField } from "../../task/field.ts";
 import type { Query, Row } from "./connection.ts";
 import type { Bind } from "./where.ts";
 
@@ -7,6 +7,8 @@ import type { Bind } from "./where.ts";
 export interface Survey {
   /** Columns of `task`; null: there is no such table. */
   readonly columns: ReadonlySet<string> | null;
+  /** Of each table the columns that it lacks: it is older than they are. */
+  readonly absent: ReadonlyMap<string, ReadonlySet<TaskField>>;
   /** Tables like `task`, by number: finished tasks of former times, see upkeep.ts. */
   readonly partitions: readonly string[];
   /** Indices of each. */
@@ -38,10 +40,18 @@ export function surveyOf(answer: readonly Row[]): Survey {
   );
   return {
     columns: main?.columns ?? null,
+    absent: new Map(
+      found.map(({ name, columns }) => [name, new Set(laterFields.filter((field) => !columns.has(field)))]),
+    ),
     partitions: partitions.map(({ name }) => name).toSorted((one, other) => numberOf(one) - numberOf(other)),
     indices: new Map(found.map(({ name, indices }) => [name, indices])),
     tallied: ["tally_insert", "tally_update", "tally_delete"].every((each) => main?.triggers.has(each) === true),
   };
+}
+
+/** The columns that a table lacks. */
+export function absentIn({ absent }: Pick<Survey, "absent">, table: string): ReadonlySet<TaskField> {
+  return absent.get(table) ?? new Set();
 }
 
 export async function survey(query: Query): Promise<Survey> {

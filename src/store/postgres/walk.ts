@@ -6,6 +6,7 @@ import type { Condition } from "../../task/filter.ts";
 import { comparisonOf, type TaskField } from "../../task/field.ts";
 import { instantText } from "./cells.ts";
 import type { Row } from "./connection.ts";
+import { typeOf } from "./row.ts";
 import { type Bind, column, hasHash, whereOf } from "./where.ts";
 
 /** Where a walk goes on: after this row, in its direction. */
@@ -68,7 +69,7 @@ export function pageOf(
   path: Path,
   [place, end]: readonly [Place | null, Place | null],
   conditions: readonly Condition[],
-  { fields, tested }: Columns,
+  columns: Columns,
   size: number,
 ): Statement {
   const { table, branches, descending } = path;
@@ -78,7 +79,7 @@ export function pageOf(
     const { sql } = whereOf(conditions, bind);
     const inside = `${beyond(place, descending, bind)} and ${upTo(end, descending, bind)} and ${sql}`;
     const select = (branch: string): string =>
-      `select ${columnsOf({ fields, tested })} from ${table} where ${branch} and ${inside} ${order} limit ${most}::bigint`;
+      `select ${columnsOf(columns)} from ${table} where ${branch} and ${inside} ${order} limit ${most}::bigint`;
     return `select * from (${merge(branches, bind, select)}) as rows ${order} limit ${most}::bigint`;
   });
 }
@@ -107,18 +108,28 @@ export interface Columns {
   readonly fields: readonly TaskField[];
   /** What is looked at besides. */
   readonly tested: readonly TaskField[];
+  /** Columns that the table lacks: they read as null. */
+  readonly absent: ReadonlySet<TaskField>;
 }
 
 /** submit_time and id, by which rows have their place, then the fields. */
-export function columnsOf({ fields, tested }: Columns): string {
+export function columnsOf({ fields, tested, absent }: Columns): string {
+  const shown = fields.map((field) => shownColumn(field, absent));
+  const looked = tested.map((field) => columnOf(field, absent));
   // Names may come twice.
-  const named = [...fields.map(shownColumn), ...tested.map(column)].map((each, i) => `${each} as c${i}`);
+  const named = [...shown, ...looked].map((each, i) => `${each} as c${i}`);
   return ["submit_time", "id", ...named].join(", ");
 }
 
 /** A column to be shown. Times as text: to read it as a number and to write that again takes a third of all the time that a row takes. */
-export function shownColumn(field: TaskField): string {
-  return comparisonOf(field) === "time" ? `${column(field)}::text` : column(field);
+export function shownColumn(field: TaskField, absent: ReadonlySet<TaskField>): string {
+  const name = columnOf(field, absent);
+  return comparisonOf(field) === "time" ? `${name}::text` : name;
+}
+
+/** A column of a table, or null of its type: tables of different age are put together in one statement. */
+export function columnOf(field: TaskField, absent: ReadonlySet<TaskField>): string {
+  return absent.has(field) ? `null::${typeOf(field)}` : column(field);
 }
 
 export function placeOf(row: Row): Place {

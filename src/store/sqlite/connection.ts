@@ -6,10 +6,10 @@ import { Database, type Statement } from "bun:sqlite";
 import { existsSync, mkdirSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { configurationError, FatalError } from "../../base/errors.ts";
-import { requiredFields } from "../../task/field.ts";
+import { laterFields, requiredFields, type TaskField } from "../../task/field.ts";
 import { databaseError, isReadOnly, openFailure, runFailure } from "./failure.ts";
 import { isLocalFileSystem } from "./filesystem.ts";
-import { additions, taskTable } from "./schema.ts";
+import { addColumn, additions, taskTable } from "./schema.ts";
 
 export interface ConnectionOptions {
   readonly file: string;
@@ -34,6 +34,8 @@ export class Connection {
   readonly db: Database;
   /** Whether the tables were made by this opening. */
   readonly created: boolean;
+  /** Columns that the tasks of this file do not have yet: a file that is only looked at gets none. */
+  readonly absent: ReadonlySet<TaskField>;
   readonly #statements: Statement[] = [];
   readonly #inode: number | undefined;
   readonly #begin: Statement;
@@ -47,6 +49,7 @@ export class Connection {
     this.db = echo === null || echo === undefined ? opened.db : echoing(opened.db, echo);
     this.writable = opened.writable;
     this.created = opened.created;
+    this.absent = new Set(absentFrom(opened.db));
     this.#inode = statSync(this.file, { throwIfNoEntry: false })?.ino;
     this.#begin = this.prepare("begin immediate");
     this.#commit = this.prepare("commit");
@@ -287,6 +290,7 @@ function upgrade(db: Database, file: string, known: boolean, { readOnly, notice 
   if (!known) return create(db, file);
   // Looking works without, and must not wait until ten million rows are in an index.
   if (readOnly) return false;
+  addColumns(db);
   const present = namesIn(db);
   const missing = additions.filter(([name]) => !present.has(name));
   const rows = missing.length === 0 ? 0 : Number(db.query("select max(rowid) from task").values()[0]?.[0]);
@@ -297,6 +301,27 @@ function upgrade(db: Database, file: string, known: boolean, { readOnly, notice 
   return false;
 }
 
+/** Adds the columns that came after this file was made; quick, whatever the number of rows. Throws what the library says. */
+export function addColumns(db: Database): void {
+  if (absentFrom(db).length === 0) return;
+  db.run("begin immediate");
+  try {
+    // Another process may have been faster.
+    for (const field of absentFrom(db)) db.run(addColumn(field));
+    db.run("commit");
+  } catch (error) {
+    if (db.inTransaction) db.run("rollback");
+    throw error;
+  }
+}
+
+/** Columns of today that the table of tasks lacks. */
+function absentFrom(db: Database): readonly TaskField[] {
+  if (laterFields.length === 0) return [];
+  const columns = taskColumns(db);
+  return laterFields.filter((field) => !columns.has(field));
+}
+
 /** Makes all tables, in one transaction. */
 function create(db: Database, file: string): boolean {
   db.run("begin immediate");
@@ -304,6 +329,7 @@ function create(db: Database, file: string): boolean {
     // Another process may have been faster.
     const created = !checkTaskTable(db, file);
     if (created) db.run(taskTable);
+    for (const field of absentFrom(db)) db.run(addColumn(field));
     for (const [, statement] of additions) db.run(statement);
     if (created) db.run('insert into schedule (one, "group", task_id) values (1, null, null)');
     db.run("commit");

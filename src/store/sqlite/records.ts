@@ -3,7 +3,7 @@
  * held while a pager waits for its reader. An order that no index serves is laid down first, as row numbers in a temporary table that
  * SQLite may put on disk. Where a search begins is decided in route.ts; here it is walked.
  */
-import type { Condition } from "../../task/filter.ts";
+import { type Condition, withoutFields } from "../../task/filter.ts";
 import { comparisonOf, type TaskField, taskFields } from "../../task/field.ts";
 import type { Tags } from "../../task/task.ts";
 import { Connection } from "./connection.ts";
@@ -50,8 +50,9 @@ export function openSqliteRecords(options: Omit<SqliteOptions, "clock">): Record
 
 /** A search in order of submission sorts by itself when fewer than `fewRows` are in question. */
 export function prepareRecords(connection: Connection, fewRows = 20_000): SqliteRecords {
-  const { db } = connection;
+  const { absent, db } = connection;
   const routes = prepareRoutes(connection);
+  const shownColumn = (field: TaskField): string => (absent.has(field) ? "null" : `task.${column(field)}`);
   let laid = 0;
 
   interface Query {
@@ -276,14 +277,12 @@ export function prepareRecords(connection: Connection, fewRows = 20_000): Sqlite
     return laidDown(columns, select, where.cells);
   }
 
-  function* rows(selection: Selection, fields: readonly TaskField[]): Generator<Row> {
+  function* rows(asked: Selection, fields: readonly TaskField[]): Generator<Row> {
+    const selection = withoutFields(asked, absent);
     const { tests } = whereOf(selection.where);
     let left = selection.limit ?? Number.POSITIVE_INFINITY;
     if (left <= 0) return;
-    const columns = [
-      "task.rowid",
-      ...[...fields, ...tests.map(({ field }) => field)].map((name) => `task.${column(name)}`),
-    ];
+    const columns = ["task.rowid", ...[...fields, ...tests.map(({ field }) => field)].map(shownColumn)];
     for (const row of walk(selection, columns.join(", "))) {
       if (!tests.every(({ passes }, i) => passes(row[1 + fields.length + i] ?? null))) continue;
       yield row;
@@ -317,7 +316,8 @@ export function prepareRecords(connection: Connection, fewRows = 20_000): Sqlite
     return count;
   }
 
-  function countOf(selection: Selection): number {
+  function countOf(asked: Selection): number {
+    const selection = withoutFields(asked, absent);
     const most = selection.limit ?? Number.POSITIVE_INFINITY;
     if (most <= 0) return 0;
     const quick = routes.count(selection.where);
@@ -395,7 +395,7 @@ export function prepareRecords(connection: Connection, fewRows = 20_000): Sqlite
     },
 
     async find(id) {
-      const row = rowsOf(`select ${taskFields.map(column).join(", ")} from task where id = ?`, id)[0];
+      const row = rowsOf(`select ${taskFields.map(shownColumn).join(", ")} from task where id = ?`, id)[0];
       if (row === undefined) return null;
       return Object.fromEntries(taskFields.map((field, i) => [field, displayOf(field)(row[i] ?? null)])) as TaskRecord;
     },

@@ -17,7 +17,7 @@ import { readdirSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { assert } from "../../base/assert.ts";
 import type { Clock } from "../../base/clock.ts";
-import type { Connection } from "./connection.ts";
+import { addColumns, type Connection } from "./connection.ts";
 import { createDraft, isThere, publishDraft, removeDraft } from "./draft.ts";
 import { databaseError, openFailure, runFailure } from "./failure.ts";
 import { freePart, isPartition, partitionPath, rotationUnderWay, type UnderWay } from "./partitions.ts";
@@ -287,12 +287,6 @@ const taggedWithPart = `case when substr(tag, -10) = '"part": 0}' then substr(ta
 /** A second connection, that of the partition, reads the main file: a statement with both in one would end both transactions in the wrong order. */
 function openArchive(main: Connection, path: string): Archive {
   const db = new Database(path, { readwrite: true, create: false });
-  // All there are: a later version may have more.
-  const names = db
-    .query("select name from pragma_table_info('task')")
-    .values()
-    .map(([name]) => `"${String(name).replaceAll('"', '""')}"`);
-  const values = names.map((name) => (name === '"tag"' ? taggedWithPart : name));
   const listed = "(select value from json_each(?1))";
   const inTransaction = (work: () => void): void => {
     try {
@@ -309,11 +303,19 @@ function openArchive(main: Connection, path: string): Archive {
     db.run("pragma busy_timeout = 5000");
     // What is taken away from the main file has to be on the disk here, whatever happens to the power.
     db.run("pragma synchronous = full");
+    // An older program may have begun this rotation.
+    addColumns(db);
     db.query("attach database ? as source").run(main.file);
   } catch (error) {
     db.close();
     throw openFailure(error, path);
   }
+  // All there are: a later version may have more.
+  const names = db
+    .query("select name from pragma_table_info('task', 'main')")
+    .values()
+    .map(([name]) => `"${String(name).replaceAll('"', '""')}"`);
+  const values = names.map((name) => (name === '"tag"' ? taggedWithPart : name));
   const keepRows = db.query("delete from main.task where rowid > ?");
   return {
     copy(rows, part, upto) {

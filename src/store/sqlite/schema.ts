@@ -1,10 +1,34 @@
 /*
- * The SQLite schema, in whole statements. `task` and `client` are those of existing databases, column for column; everything else is an
- * addition, made when a database without it is opened for writing: who only looks does without. Older programs go on reading and writing such a file.
+ * The SQLite schema, in whole statements. `task` and `client` are those of version 2.8, column for column, and stay so; everything else
+ * is an addition, made when a database without it is opened for writing. Older programs go on reading and writing such a file.
  *
- * To change it: add, never alter. A new table or index goes into `additions`; a database gets what it lacks, by name, on the next opening.
- * A new column of `task` needs an `alter table ... add column` there too, and a default that old programs can live with.
+ * To change it: add, never alter. A new table or index goes into `additions`, by name. A new column of `task` goes into task/field.ts
+ * and nowhere else: new and old files get it by `addColumn`. A file that is only looked at stays as it is, and is searched without.
  */
+import { type FieldKind, kindOf, type TaskField } from "../../task/field.ts";
+
+/** The words that a table of 2.8 has for its types. */
+const columnTypes: Readonly<Record<FieldKind, string>> = {
+  text: "TEXT",
+  host: "TEXT",
+  id: "TEXT",
+  time: "DATETIME",
+  whole: "INTEGER",
+  count: "INTEGER",
+  status: "INTEGER",
+  seconds: "INTEGER",
+  bytes: "INTEGER",
+  float: "FLOAT",
+  size: "FLOAT",
+  span: "REAL",
+  boolean: "BOOLEAN",
+  tags: "JSON",
+};
+
+/** The statement that adds a column which came after 2.8. Rows that are there already, and those of older programs, have null in it. */
+export function addColumn(field: TaskField): string {
+  return `alter table task add column "${field}" ${columnTypes[kindOf(field)]}`;
+}
 
 export const taskTable = `create table task (
   id TEXT NOT NULL,

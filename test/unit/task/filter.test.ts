@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { parseCondition, parseTagFilter } from "../../../src/task/filter.ts";
-import type { Operator } from "../../../src/task/filter.ts";
+import { parseCondition, parseTagFilter, withoutFields } from "../../../src/task/filter.ts";
+import type { Condition, Operator } from "../../../src/task/filter.ts";
 import type { TaskField } from "../../../src/task/field.ts";
 import type { TagValue } from "../../../src/task/task.ts";
 
@@ -102,5 +102,24 @@ describe("a tag filter", () => {
     ["k:a:b", "a:b"],
   ])("%p asks for the value %p", (text, value) => {
     expect(parseTagFilter(text)).toEqual({ kind: "tagValue", key: "k", value });
+  });
+});
+
+describe("a question to a table that lacks columns", () => {
+  const ordered: { orderBy: TaskField | null; descending: boolean } = { orderBy: "waited", descending: true };
+  const where = (text: string): readonly Condition[] => {
+    const question = { where: [parseCondition("group == 1"), parseCondition(text)], ...ordered };
+    return withoutFields(question, new Set(["waited", "csvpath"])).where.slice(1);
+  };
+  test("leaves out what null passes, and finds nothing where it does not", () => {
+    expect(where("waited == null")).toEqual([]);
+    for (const text of ["waited != null", "waited == 1", "waited != 1", "waited < 1", "csvpath ~ a"])
+      expect(where(text)).toEqual([{ kind: "field", field: "id", operator: "<", value: null }]);
+  });
+  test("is in order of insertion where all have the same", () => {
+    const question = { where: [], ...ordered };
+    expect(withoutFields(question, new Set(["waited"]))).toEqual({ where: [], orderBy: null, descending: false });
+    expect(withoutFields(question, new Set(["csvpath"]))).toEqual(question);
+    expect(withoutFields(question, new Set())).toBe(question);
   });
 });
