@@ -9,7 +9,7 @@ import { exitStatus, messageOf } from "./base/errors.ts";
 import { hostName } from "./base/process.ts";
 import type { Surroundings } from "./cli/context.ts";
 import { hs } from "./cli/hs.ts";
-import { openOutput } from "./cli/output.ts";
+import { openOutput } from "./print/output.ts";
 import { programName } from "./cli/program.ts";
 import { descriptor } from "./log/descriptor.ts";
 

@@ -31,8 +31,8 @@ import { parseTime } from "../store/times.ts";
 import type { TaskRecord } from "../store/store.ts";
 import type { TaskField } from "../task/field.ts";
 import type { Context } from "./command.ts";
-import type { Output } from "./output.ts";
-import { breather } from "./render.ts";
+import type { Output } from "../print/output.ts";
+import { breather } from "../print/render.ts";
 
 /** A file that is captured for a task: the option that prints it, the field with its path, its ending, and what it takes to have it. */
 export interface Captured {

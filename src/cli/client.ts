@@ -5,9 +5,10 @@
 import { isLoopback } from "../base/loopback.ts";
 import { argumentError, exitStatus } from "../base/errors.ts";
 import { cpuCount } from "../base/process.ts";
-import type { Command, CommandSpec, Context, Parsed } from "./command.ts";
+import type { Command, Context } from "./command.ts";
+import type { CommandSpec, Parsed } from "../args/spec.ts";
 import { instanceId } from "./instance.ts";
-import { noConfirmOption, outputOptions, signalWaitOption } from "./options.ts";
+import { noConfirmOption, outputOptions, signalWaitOption } from "../args/options.ts";
 import {
   clientTlsOptions,
   addressesOf,
@@ -17,7 +18,7 @@ import {
   networkWords,
   portOption,
 } from "./network.ts";
-import { openOutput } from "./output.ts";
+import { openOutput } from "../print/output.ts";
 
 const spec: CommandSpec = {
   name: "hs client",

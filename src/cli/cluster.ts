@@ -8,7 +8,8 @@ import type { Launch } from "../cluster/launched.ts";
 import type { ClusterReport } from "../cluster/serve.ts";
 import type { Config } from "../config/load.ts";
 import { largestNumber } from "../task/tag.ts";
-import type { Command, CommandSpec, Context, Parsed } from "./command.ts";
+import type { Command, Context } from "./command.ts";
+import type { CommandSpec, Parsed } from "../args/spec.ts";
 import { instanceId } from "./instance.ts";
 import {
   databaseOptions,
@@ -17,7 +18,7 @@ import {
   pollOption,
   retryOptions,
   signalWaitOption,
-} from "./options.ts";
+} from "../args/options.ts";
 import { refuseOverwriting } from "./overwrite.ts";
 import { programVersion } from "./version.ts";
 

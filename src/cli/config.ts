@@ -25,9 +25,10 @@ import type { Table, Value } from "../config/value.ts";
 import { wantsColour } from "../log/colour.ts";
 import { descriptor } from "../log/descriptor.ts";
 import { parseStyle, styles } from "../log/styles.ts";
-import type { Command, CommandSpec, Context, Option, Parsed } from "./command.ts";
-import { themeFor, themeNames, themeSetting, tint } from "./theme.ts";
-import type { Part, Theme } from "./theme.ts";
+import type { Command, Context } from "./command.ts";
+import type { CommandSpec, Option, Parsed } from "../args/spec.ts";
+import { themeFor, themeNames, themeSetting, tint } from "../print/theme.ts";
+import type { Part, Theme } from "../print/theme.ts";
 
 /** Where the commands write; tests give their own. */
 export interface Output {

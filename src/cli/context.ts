@@ -12,7 +12,7 @@ import type { Logger, Loggers } from "../log/logger.ts";
 import { defaultDateFormat } from "../log/styles.ts";
 import type { Context } from "./command.ts";
 import { instanceId } from "./instance.ts";
-import type { Output } from "./output.ts";
+import type { Output } from "../print/output.ts";
 
 /** What the process is given from outside; main.ts has the real one. */
 export interface Surroundings {

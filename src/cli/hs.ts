@@ -9,13 +9,14 @@ import { systemClock } from "../base/clock.ts";
 import { argumentError, exitStatus } from "../base/errors.ts";
 import { nearest } from "../base/nearest.ts";
 import type { Loggers } from "../log/logger.ts";
-import type { Command, CommandSpec, Option } from "./command.ts";
+import type { Command } from "./command.ts";
+import type { CommandSpec, Option } from "../args/spec.ts";
 import { makeContext } from "./context.ts";
 import type { Setting, Surroundings } from "./context.ts";
 import { report } from "./exit.ts";
-import { helpOption, parseFlags, quoted } from "./flags.ts";
-import { help, overview, usage } from "./help.ts";
-import type { Page, Verb } from "./help.ts";
+import { helpOption, parseFlags, quoted } from "../args/flags.ts";
+import { help, overview, usage } from "../args/help.ts";
+import type { Page, Verb } from "../args/help.ts";
 import { citation, versionLine } from "./version.ts";
 
 /** A call on its way: what the process was given, how to end it, and, once they are needed, configuration and log. */

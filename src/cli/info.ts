@@ -8,17 +8,18 @@ import type { Records, TaskRecord } from "../store/store.ts";
 import { type TaskField, taskFields } from "../task/field.ts";
 import { capturedFiles, capturePorts, printCaptured } from "./captured.ts";
 import type { CapturePorts } from "./captured.ts";
-import type { Command, CommandSpec, Option, Parsed } from "./command.ts";
-import { quoted } from "./flags.ts";
+import type { Command } from "./command.ts";
+import type { CommandSpec, Option, Parsed } from "../args/spec.ts";
+import { quoted } from "../args/flags.ts";
 import { openHistory } from "./history.ts";
-import { openOutput } from "./output.ts";
-import type { Output } from "./output.ts";
-import { record } from "./record.ts";
-import { jsonOf, jsonRecord, yamlRecord } from "./render.ts";
-import { themeFor, themeSetting } from "./theme.ts";
-import type { Theme } from "./theme.ts";
-import { holdsFloats, isTags, raw } from "./value.ts";
-import { yamlTags } from "./yaml.ts";
+import { openOutput } from "../print/output.ts";
+import type { Output } from "../print/output.ts";
+import { record } from "../print/record.ts";
+import { jsonOf, jsonRecord, yamlRecord } from "../print/render.ts";
+import { themeFor, themeSetting } from "../print/theme.ts";
+import type { Theme } from "../print/theme.ts";
+import { holdsFloats, isTags, raw } from "../print/value.ts";
+import { yamlTags } from "../print/yaml.ts";
 
 export const formatOptions: readonly Option[] = [
   {

@@ -11,8 +11,9 @@ import { isAlive } from "../cluster/liveness.ts";
 import type { Logger } from "../log/logger.ts";
 import type { UpkeepStore } from "../store/open.ts";
 import type { ServerRow } from "../store/store.ts";
-import type { Command, CommandSpec, Context, Parsed } from "./command.ts";
-import { openOutput } from "./output.ts";
+import type { Command, Context } from "./command.ts";
+import type { CommandSpec, Parsed } from "../args/spec.ts";
+import { openOutput } from "../print/output.ts";
 import { ask, openPrompt } from "./prompt.ts";
 import type { PromptPorts } from "./prompt.ts";
 

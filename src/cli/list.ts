@@ -6,16 +6,17 @@ import type { Clock } from "../base/clock.ts";
 import { argumentError, exitStatus } from "../base/errors.ts";
 import type { RecordQuery, Records } from "../store/store.ts";
 import { type TaskField, taskFields } from "../task/field.ts";
-import type { Command, CommandSpec, Parsed } from "./command.ts";
-import { quoted } from "./flags.ts";
+import type { Command } from "./command.ts";
+import type { CommandSpec, Parsed } from "../args/spec.ts";
+import { quoted } from "../args/flags.ts";
 import { openHistory } from "./history.ts";
-import { openOutput } from "./output.ts";
-import type { Output } from "./output.ts";
-import { breather, formats, pour, renderer } from "./render.ts";
-import type { Format } from "./render.ts";
+import { openOutput } from "../print/output.ts";
+import type { Output } from "../print/output.ts";
+import { breather, formats, pour, renderer } from "../print/render.ts";
+import type { Format } from "../print/render.ts";
 import { conditionsOf, filterOptions, finishedOption, statusFilters } from "./search.ts";
-import { themeFor, themeSetting } from "./theme.ts";
-import { json } from "./value.ts";
+import { themeFor, themeSetting } from "../print/theme.ts";
+import { json } from "../print/value.ts";
 
 const spec: CommandSpec = {
   name: "hs list",

@@ -5,7 +5,7 @@
 import { argumentError, runtimeError } from "../base/errors.ts";
 import type { Address } from "../cluster/remote.ts";
 import type { Config } from "../config/load.ts";
-import type { Option, Parsed } from "./command.ts";
+import type { Option, Parsed } from "../args/spec.ts";
 
 export const portOption: Option = {
   key: "port",

@@ -4,7 +4,7 @@
  */
 import { fstatSync, read as readDescriptor } from "node:fs";
 import { isatty } from "node:tty";
-import { openOutput } from "./output.ts";
+import { openOutput } from "../print/output.ts";
 
 export interface PromptPorts {
   /** To standard output, as it stands. */

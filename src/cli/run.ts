@@ -7,11 +7,12 @@ import { UserError, exitStatus } from "../base/errors.ts";
 import type { Records, TaskRecord } from "../store/store.ts";
 import { capturedFiles, capturePorts, isCaptured, printCaptured } from "./captured.ts";
 import type { CapturePorts } from "./captured.ts";
-import type { Command, CommandSpec, Parsed } from "./command.ts";
+import type { Command } from "./command.ts";
+import type { CommandSpec, Parsed } from "../args/spec.ts";
 import { openHistory } from "./history.ts";
 import { type InterruptPorts, interruptPorts, untilInterrupt } from "./interrupt.ts";
-import { openOutput } from "./output.ts";
-import type { Output } from "./output.ts";
+import { openOutput } from "../print/output.ts";
+import type { Output } from "../print/output.ts";
 import { intervalOf, intervalOption, statusOf, untilEnded } from "./wait.ts";
 
 const spec: CommandSpec = {

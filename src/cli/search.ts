@@ -6,7 +6,7 @@ import { parseCondition, parseTagFilter } from "../task/filter.ts";
 import type { Condition } from "../task/filter.ts";
 import { type TaskField, taskFields } from "../task/field.ts";
 import type { TagValue } from "../task/task.ts";
-import type { Option, Parsed } from "./command.ts";
+import type { Option, Parsed } from "../args/spec.ts";
 
 export const filterOptions: readonly Option[] = [
   {

@@ -4,11 +4,12 @@
  */
 import { argumentError, exitStatus } from "../base/errors.ts";
 import { largestNumber } from "../task/tag.ts";
-import type { Command, CommandSpec, Context, Parsed } from "./command.ts";
+import type { Command, Context } from "./command.ts";
+import type { CommandSpec, Parsed } from "../args/spec.ts";
 import { instanceId } from "./instance.ts";
-import { databaseOptions, noConfirmOption, pollOption, retryOptions } from "./options.ts";
+import { databaseOptions, noConfirmOption, pollOption, retryOptions } from "../args/options.ts";
 import { defaultPort, keyOption, networkWords, portOf, portOption, serverTlsOptions } from "./network.ts";
-import { openOutput } from "./output.ts";
+import { openOutput } from "../print/output.ts";
 import { refuseOverwriting } from "./overwrite.ts";
 import { programVersion } from "./version.ts";
 

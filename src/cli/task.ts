@@ -4,8 +4,9 @@
  */
 import { exitStatus } from "../base/errors.ts";
 import { taskFields } from "../task/field.ts";
-import type { Command, CommandSpec } from "./command.ts";
-import { openOutput } from "./output.ts";
+import type { Command } from "./command.ts";
+import type { CommandSpec } from "../args/spec.ts";
+import { openOutput } from "../print/output.ts";
 
 const spec: CommandSpec = {
   name: "hs task",

@@ -14,7 +14,8 @@ import { type Edit, type FieldValue, parseEdit, parseFieldValue, requireTagKey }
 import type { Condition } from "../task/filter.ts";
 import { type TaskField, taskFields } from "../task/field.ts";
 import type { TagValue } from "../task/task.ts";
-import type { Command, CommandSpec, Context, Parsed } from "./command.ts";
+import type { Command, Context } from "./command.ts";
+import type { CommandSpec, Parsed } from "../args/spec.ts";
 import { type InterruptPorts, interruptPorts, untilInterrupt } from "./interrupt.ts";
 import { ask, openPrompt } from "./prompt.ts";
 import type { PromptPorts } from "./prompt.ts";

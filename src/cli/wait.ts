@@ -10,12 +10,13 @@ import { TransientError, exitStatus, runtimeError } from "../base/errors.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Records, TaskRecord } from "../store/store.ts";
 import { sentinel } from "../task/task.ts";
-import type { Command, CommandSpec, Option, Parsed } from "./command.ts";
+import type { Command } from "./command.ts";
+import type { CommandSpec, Option, Parsed } from "../args/spec.ts";
 import { openHistory } from "./history.ts";
 import { expectId, formatOf, formatOptions, notFound, taskText } from "./info.ts";
-import { openOutput } from "./output.ts";
-import type { Output } from "./output.ts";
-import { themeFor, themeSetting } from "./theme.ts";
+import { openOutput } from "../print/output.ts";
+import type { Output } from "../print/output.ts";
+import { themeFor, themeSetting } from "../print/theme.ts";
 
 export const intervalOption: Option = {
   key: "interval",

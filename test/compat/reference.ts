@@ -5,7 +5,7 @@
 import { Database } from "bun:sqlite";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Row, Value } from "../../src/cli/value.ts";
+import type { Row, Value } from "../../src/print/value.ts";
 import { type TaskField, taskFields } from "../../src/task/field.ts";
 import type { Tags } from "../../src/task/task.ts";
 

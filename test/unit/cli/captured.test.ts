@@ -18,7 +18,7 @@ import type { FetchFailure } from "../../../src/cluster/fetch.ts";
 import { formatTime } from "../../../src/store/times.ts";
 import { capture } from "./capture.ts";
 import { collected } from "./ports.ts";
-import { type Given, taskRecord } from "./rows.ts";
+import { type Given, taskRecord } from "../print/rows.ts";
 
 const id = "cd20208b-069b-45ae-9e4e-3f79f57bde6d";
 const startedMs = Date.parse("2026-11-22T07:07:22.500Z");

@@ -3,13 +3,13 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { UserError } from "../../../src/base/errors.ts";
-import { parseFlags } from "../../../src/cli/flags.ts";
+import { parseFlags } from "../../../src/args/flags.ts";
 import { command, info } from "../../../src/cli/info.ts";
-import type { Value } from "../../../src/cli/value.ts";
+import type { Value } from "../../../src/print/value.ts";
 import type { TaskField } from "../../../src/task/field.ts";
 import { capture } from "./capture.ts";
 import { collected, fakeRecords } from "./ports.ts";
-import { taskRecord } from "./rows.ts";
+import { taskRecord } from "../print/rows.ts";
 
 const id = "cd20208b-069b-45ae-9e4e-3f79f57bde6d";
 

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { UserError } from "../../../src/base/errors.ts";
-import { parseFlags } from "../../../src/cli/flags.ts";
+import { parseFlags } from "../../../src/args/flags.ts";
 import { command, initdb, type InitdbPorts } from "../../../src/cli/initdb.ts";
 import type { Logger } from "../../../src/log/logger.ts";
 import type { UpkeepStore } from "../../../src/store/open.ts";

@@ -1,14 +1,14 @@
 import { describe, expect, test } from "bun:test";
 import { systemClock } from "../../../src/base/clock.ts";
 import { UserError } from "../../../src/base/errors.ts";
-import type { Parsed } from "../../../src/cli/command.ts";
-import { parseFlags } from "../../../src/cli/flags.ts";
+import type { Parsed } from "../../../src/args/spec.ts";
+import { parseFlags } from "../../../src/args/flags.ts";
 import { command, list } from "../../../src/cli/list.ts";
 import type { RecordQuery } from "../../../src/store/store.ts";
 import { taskFields } from "../../../src/task/field.ts";
 import { collected, fakeRecords } from "./ports.ts";
 import type { Task } from "./ports.ts";
-import { taskRecord } from "./rows.ts";
+import { taskRecord } from "../print/rows.ts";
 
 function parse(words: readonly string[]): Parsed {
   const parsed = parseFlags(command.spec, words);

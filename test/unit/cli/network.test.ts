@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { UserError } from "../../../src/base/errors.ts";
-import type { Parsed } from "../../../src/cli/command.ts";
+import type { Parsed } from "../../../src/args/spec.ts";
 import { command } from "../../../src/cli/client.ts";
-import { parseFlags } from "../../../src/cli/flags.ts";
+import { parseFlags } from "../../../src/args/flags.ts";
 import { addressesOf } from "../../../src/cli/network.ts";
 import type { Config } from "../../../src/config/load.ts";
 

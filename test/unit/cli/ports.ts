@@ -1,6 +1,6 @@
 /* Stand-ins for what list and info work on: rows from an array, and outputs that remember. */
-import type { Output } from "../../../src/cli/output.ts";
-import { isTags, type Value } from "../../../src/cli/value.ts";
+import type { Output } from "../../../src/print/output.ts";
+import { isTags, type Value } from "../../../src/print/value.ts";
 import type { RecordQuery, Records, Selection } from "../../../src/store/store.ts";
 import type { TaskField } from "../../../src/task/field.ts";
 

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { UserError } from "../../../src/base/errors.ts";
 import { command as client } from "../../../src/cli/client.ts";
 import type { Command, Context } from "../../../src/cli/command.ts";
-import { parseFlags } from "../../../src/cli/flags.ts";
+import { parseFlags } from "../../../src/args/flags.ts";
 import { command as server } from "../../../src/cli/server.ts";
 
 const context: Context = {

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { UserError } from "../../../src/base/errors.ts";
 import type { Context } from "../../../src/cli/command.ts";
-import { parseFlags } from "../../../src/cli/flags.ts";
+import { parseFlags } from "../../../src/args/flags.ts";
 import { command } from "../../../src/cli/submit.ts";
 import type { Config } from "../../../src/config/load.ts";
 import type { Loggers } from "../../../src/log/logger.ts";

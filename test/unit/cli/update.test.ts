@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { systemClock } from "../../../src/base/clock.ts";
 import { UserError } from "../../../src/base/errors.ts";
-import type { Parsed } from "../../../src/cli/command.ts";
-import { parseFlags } from "../../../src/cli/flags.ts";
+import type { Parsed } from "../../../src/args/spec.ts";
+import { parseFlags } from "../../../src/args/flags.ts";
 import { command, update } from "../../../src/cli/update.ts";
 import type { Change, Selection } from "../../../src/store/store.ts";
 import { makeLog } from "../../make.ts";

@@ -2,13 +2,13 @@
 import { describe, expect, test } from "bun:test";
 import { TransientError, UserError, runtimeError } from "../../../src/base/errors.ts";
 import type { Clock } from "../../../src/base/clock.ts";
-import { parseFlags } from "../../../src/cli/flags.ts";
+import { parseFlags } from "../../../src/args/flags.ts";
 import { command as runCommand, run } from "../../../src/cli/run.ts";
 import { command, pauseAfter, wait } from "../../../src/cli/wait.ts";
 import type { TaskRecord } from "../../../src/store/store.ts";
 import { capture, fakeLog } from "./capture.ts";
 import { collected } from "./ports.ts";
-import { type Given, taskRecord } from "./rows.ts";
+import { type Given, taskRecord } from "../print/rows.ts";
 
 const id = "cd20208b-069b-45ae-9e4e-3f79f57bde6d";
 const next = "cd20208b-069b-45ae-9e4e-3f79f57bde6e";

@@ -3,7 +3,7 @@
  * are given, text comes back.
  */
 import { paint } from "../log/colour.ts";
-import type { CommandSpec, Option, Positional } from "./command.ts";
+import type { CommandSpec, Option, Positional } from "./spec.ts";
 import { helpOption } from "./flags.ts";
 
 export interface Page {

@@ -1,5 +1,5 @@
 /* Rows for the tests of formats: a new task of which some fields are given. */
-import type { Row, Value } from "../../../src/cli/value.ts";
+import type { Row, Value } from "../../../src/print/value.ts";
 import { type TaskField, taskFields } from "../../../src/task/field.ts";
 
 const fresh: Readonly<Partial<Record<TaskField, Value>>> = {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { writeAll } from "../../../src/base/write.ts";
-import { columnsOf } from "../../../src/cli/output.ts";
+import { columnsOf } from "../../../src/print/output.ts";
 
 function failing(code: string): Error {
   return Object.assign(new Error(code), { code, syscall: "write" });

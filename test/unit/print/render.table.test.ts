@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { displayWidth, table, wrap } from "../../../src/cli/table.ts";
+import { displayWidth, table, wrap } from "../../../src/print/table.ts";
 
 function draw(names: readonly string[], rows: readonly (readonly string[])[], width: number, coloured = false): string {
   const drawn = table(

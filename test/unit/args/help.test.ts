@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import type { CommandSpec } from "../../../src/cli/command.ts";
-import { help, usage, wrap } from "../../../src/cli/help.ts";
-import type { Page } from "../../../src/cli/help.ts";
+import type { CommandSpec } from "../../../src/args/spec.ts";
+import { help, usage, wrap } from "../../../src/args/help.ts";
+import type { Page } from "../../../src/args/help.ts";
 
 const spec: CommandSpec = {
   name: "hs cluster",

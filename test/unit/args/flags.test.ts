@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { UserError } from "../../../src/base/errors.ts";
-import type { CommandSpec, Option, Parsed } from "../../../src/cli/command.ts";
-import { parseFlags, parseFloatText, parseInteger, quoted } from "../../../src/cli/flags.ts";
+import type { CommandSpec, Option, Parsed } from "../../../src/args/spec.ts";
+import { parseFlags, parseFloatText, parseInteger, quoted } from "../../../src/args/flags.ts";
 
 const options: readonly Option[] = [
   { key: "threads", names: ["-N", "--num-threads", "--num-tasks"], kind: "integer", min: 0, help: "" },

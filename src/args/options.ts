@@ -1,5 +1,5 @@
 /* The options that several commands have in common and that mean the same in each. What differs stands with its command. */
-import type { Option } from "./command.ts";
+import type { Option } from "./spec.ts";
 
 export const noConfirmOption: Option = {
   key: "noConfirm",

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { themeFor, themeNames, themeOf, tint } from "../../../src/cli/theme.ts";
+import { themeFor, themeNames, themeOf, tint } from "../../../src/print/theme.ts";
 
 test("every theme has colours that a terminal can show, and takes none of the text", () => {
   for (const name of themeNames) {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { yamlMapping, yamlTags, yamlText } from "../../../src/cli/yaml.ts";
+import { yamlMapping, yamlTags, yamlText } from "../../../src/print/yaml.ts";
 
 describe("yaml text", () => {
   test.each([

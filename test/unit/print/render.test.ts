@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test";
-import { formats, jsonOf, jsonRecord, pour, renderer, yamlRecord } from "../../../src/cli/render.ts";
-import type { Format, Page } from "../../../src/cli/render.ts";
-import type { Output } from "../../../src/cli/output.ts";
-import { record } from "../../../src/cli/record.ts";
-import type { Row } from "../../../src/cli/value.ts";
-import { themeOf } from "../../../src/cli/theme.ts";
+import { formats, jsonOf, jsonRecord, pour, renderer, yamlRecord } from "../../../src/print/render.ts";
+import type { Format, Page } from "../../../src/print/render.ts";
+import type { Output } from "../../../src/print/output.ts";
+import { record } from "../../../src/print/record.ts";
+import type { Row } from "../../../src/print/value.ts";
+import { themeOf } from "../../../src/print/theme.ts";
 import { systemClock } from "../../../src/base/clock.ts";
 import type { Clock } from "../../../src/base/clock.ts";
 import { type TaskField, taskFields } from "../../../src/task/field.ts";

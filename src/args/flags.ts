@@ -14,7 +14,7 @@
 import { assert } from "../base/assert.ts";
 import { argumentError } from "../base/errors.ts";
 import { parseSeconds, parseSize } from "../base/units.ts";
-import type { CommandSpec, Option, Parsed, Positional } from "./command.ts";
+import type { CommandSpec, Option, Parsed, Positional } from "./spec.ts";
 
 /** Every command has it; a command that declares its own keeps it. */
 export const helpOption: Option = {

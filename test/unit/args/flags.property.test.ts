@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { UserError } from "../../../src/base/errors.ts";
-import type { CommandSpec } from "../../../src/cli/command.ts";
-import { parseFlags } from "../../../src/cli/flags.ts";
+import type { CommandSpec } from "../../../src/args/spec.ts";
+import { parseFlags } from "../../../src/args/flags.ts";
 
 const spec: CommandSpec = {
   name: "hs test",
