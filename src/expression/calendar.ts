@@ -32,9 +32,11 @@ export interface Moment {
   readonly zone: Zone | null;
 }
 
-export const second = 1_000_000n;
-export const day = 86_400n * second;
-const maxSpan = 1_000_000_000n * day;
+/** Microseconds of a second. */
+export const secondMicros = 1_000_000n;
+/** Microseconds of a day. */
+export const dayMicros = 86_400n * secondMicros;
+const maxSpan = 1_000_000_000n * dayMicros;
 const firstDay = daysOf(1, 1, 1);
 const lastDay = daysOf(9999, 12, 31);
 
@@ -46,7 +48,7 @@ export function span(micros: bigint): Span {
 }
 
 export function zone({ micros }: Span): Zone {
-  if (micros >= day || micros <= -day) fail("an offset from UTC must be shorter than a day");
+  if (micros >= dayMicros || micros <= -dayMicros) fail("an offset from UTC must be shorter than a day");
   return { kind: "zone", micros };
 }
 
@@ -56,7 +58,7 @@ export function dayOf(days: number): Day {
 }
 
 export function moment(micros: bigint, at: Zone | null): Moment {
-  const days = Number(floorDivide(micros, day));
+  const days = Number(floorDivide(micros, dayMicros));
   if (!(days >= firstDay && days <= lastDay)) fail("the date is out of range: years are 1 to 9999");
   return { kind: "moment", micros, zone: at };
 }
@@ -111,12 +113,12 @@ export interface Fields extends TimeOfDay {
 }
 
 export function dateOf(value: Moment | Day): Day {
-  return value.kind === "day" ? value : { kind: "day", days: Number(floorDivide(value.micros, day)) };
+  return value.kind === "day" ? value : { kind: "day", days: Number(floorDivide(value.micros, dayMicros)) };
 }
 
 export function fieldsOf(value: Moment | Day): Fields {
   const { days } = dateOf(value);
-  const micros = value.kind === "day" ? 0 : Number(floorRemainder(value.micros, day));
+  const micros = value.kind === "day" ? 0 : Number(floorRemainder(value.micros, dayMicros));
   const date = new Date(days * 86_400_000);
   const year = date.getUTCFullYear();
   const seconds = Math.floor(micros / 1e6);
@@ -192,5 +194,13 @@ export function roundedMicros(whole: bigint, fraction: number): bigint {
 }
 
 export function secondsToMicros(value: bigint | number): bigint {
-  return roundedMicros(...microsOf(value, second));
+  return roundedMicros(...microsOf(value, secondMicros));
+}
+
+/** A local time with the offset that holds there, or the time of another zone. */
+export function inZone(value: Moment, at: Zone | null): Moment {
+  const stamp = timestampOf(value);
+  if (at !== null) return fromTimestamp(stamp, at);
+  const local = fromTimestamp(stamp, null);
+  return moment(local.micros, zone({ kind: "span", micros: local.micros - stamp }));
 }

@@ -6,13 +6,13 @@ import { allowBits, maxDigits } from "./bounds.ts";
 import { fail } from "./failure.ts";
 import { divideToEven, exactBits, integerRoot, trueDivide } from "./integer.ts";
 
-const digits = "[0-9]+(?:_[0-9]+)*";
-const decimal = new RegExp(`^[+-]?(?:${digits}\\.?(?:${digits})?|\\.${digits})(?:[eE][+-]?${digits})?$`);
+const digitRun = "[0-9]+(?:_[0-9]+)*";
+const decimalShape = new RegExp(`^[+-]?(?:${digitRun}\\.?(?:${digitRun})?|\\.${digitRun})(?:[eE][+-]?${digitRun})?$`);
 const special = /^([+-]?)(?:(inf|infinity)|nan)$/i;
 
 /** What Python's `float(text)` takes, white space at the ends apart; null for anything else. */
 export function parseFloatText(text: string): number | null {
-  if (decimal.test(text)) return Number(text.replace(/_/g, ""));
+  if (decimalShape.test(text)) return Number(text.replace(/_/g, ""));
   const match = special.exec(text);
   if (match === null) return null;
   if (match[2] === undefined) return Number.NaN;

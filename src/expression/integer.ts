@@ -74,7 +74,7 @@ const limit = 1n << BigInt(maxBits);
 const lowest = -limit;
 
 /** A coarse upper bound of the words of an integer, for the price of a few comparisons. */
-function words(value: bigint): number {
+function wordCount(value: bigint): number {
   const size = value < 0n ? -value : value;
   for (const [most, count] of sizes) if (size < most) return count;
   return maxBits / 64;
@@ -83,7 +83,7 @@ function words(value: bigint): number {
 const sizes = [64, 512, 4096, 16_384, 65_536].map((bits) => [1n << BigInt(bits), bits / 64] as const);
 
 export function multiply(a: bigint, b: bigint): bigint {
-  spend(words(a) * words(b) + 20);
+  spend(wordCount(a) * wordCount(b) + 20);
   return checked(a * b);
 }
 
@@ -214,10 +214,10 @@ function scaleByTwo(value: bigint, exponent: number): number {
   if (exponent >= 0) return Number(value << BigInt(exponent));
   const bits = exactBits(value);
   // Below 2**-1022 a float has fewer than 53 bits: round to those by hand, as the hardware would.
-  const lowest = bits + exponent < -1021 ? -1074 : bits + exponent - 53;
-  const drop = lowest - exponent;
+  const lastBit = bits + exponent < -1021 ? -1074 : bits + exponent - 53;
+  const drop = lastBit - exponent;
   const rounded = drop > 0 ? divideToEven(value, 1n << BigInt(drop)) : value << BigInt(-drop);
   // In two steps, since 2**-1074 times a number of 53 bits is exact but 2**1074 is no float.
-  const half = Math.trunc(lowest / 2);
-  return Number(rounded) * 2 ** half * 2 ** (lowest - half);
+  const half = Math.trunc(lastBit / 2);
+  return Number(rounded) * 2 ** half * 2 ** (lastBit - half);
 }

@@ -46,14 +46,14 @@ const numbered: Readonly<Record<string, number>> = { x: 2, u: 4, U: 8 };
 /** The number that begins here; null when none does. */
 export function acceptNumber(source: Reader, keywords: ReadonlySet<string>): bigint | number | null {
   const place = source.at;
-  const literal = source.match(numberShape);
-  if (literal === null) return null;
-  source.at += literal.length;
+  const written = source.match(numberShape);
+  if (written === null) return null;
+  source.at += written.length;
   const rest = source.match(identifier);
-  const prefixed = /^0[xXoObB]/.test(literal);
-  const value = prefixed ? parseInBase(literal, 0) : (parseInteger(literal) ?? parseFloatText(literal));
+  const prefixed = /^0[xXoObB]/.test(written);
+  const value = prefixed ? parseInBase(written, 0) : (parseInteger(written) ?? parseFloatText(written));
   // 012 means different numbers in different languages, so Python wants none of it.
-  const leadingZero = !prefixed && typeof value === "bigint" && value !== 0n && literal.startsWith("0");
+  const leadingZero = !prefixed && typeof value === "bigint" && value !== 0n && written.startsWith("0");
   if (value === null || leadingZero || (rest !== null && !keywords.has(rest)))
     source.blame("a number is not well formed", place);
   return value;

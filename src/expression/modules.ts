@@ -19,18 +19,19 @@ import {
 } from "./builtins.ts";
 import {
   dateOf,
-  day,
+  dayMicros,
   dayOf,
   daysOf,
   expectDate,
   expectTime,
   fieldsOf,
   fromTimestamp,
+  inZone,
   isoWeek,
   microsOf,
   moment,
   roundedMicros,
-  second,
+  secondMicros,
   secondsToMicros,
   span,
   timestampOf,
@@ -39,7 +40,8 @@ import {
   zone,
 } from "./calendar.ts";
 import type { Day, Moment, Span, Zone } from "./calendar.ts";
-import { dateText, inZone, momentText, parseIso, strftime, strptime } from "./dateformat.ts";
+import { dateText, momentText, strftime } from "./dateformat.ts";
+import { parseIso, strptime } from "./dateparse.ts";
 import { floorDivide, floorRemainder, trueDivide } from "./integer.ts";
 import { mathematics } from "./mathematics.ts";
 import { baseName, dirName, joinPaths, normalPath, splitExtension } from "../base/posixpath.ts";
@@ -151,10 +153,10 @@ const newMoment: Body = ([year, month, dayOfMonth, hour, minute, seconds, micros
     second: field(seconds, 0),
     microsecond: field(microsecond, 0),
   };
-  return moment(BigInt(days) * day + expectTime(time), optionalZone(at));
+  return moment(BigInt(days) * dayMicros + expectTime(time), optionalZone(at));
 };
 
-const spanUnits = [day, second, 1n, 1000n, 60n * second, 3600n * second, 7n * day];
+const spanUnits = [dayMicros, secondMicros, 1n, 1000n, 60n * secondMicros, 3600n * secondMicros, 7n * dayMicros];
 
 const newSpan: Body = (args) => {
   let whole = 0n;
@@ -274,7 +276,7 @@ const momentMethods = methods([
         expectText(precision ?? "auto", "isoformat()"),
       ),
   ],
-  ["timestamp(date)", ([value]) => trueDivide(timestampOf(expectMoment(value)), second)],
+  ["timestamp(date)", ([value]) => trueDivide(timestampOf(expectMoment(value)), secondMicros)],
   ["date(date)", ([value]) => dateOf(expectMoment(value))],
   ["astimezone(date, tz=)", ([value, at]) => inZone(expectMoment(value), optionalZone(at))],
   [
@@ -308,7 +310,7 @@ const dayMethods = methods([
   ],
 ]);
 
-const spanMethods = methods([["total_seconds(span)", ([value]) => trueDivide(expectSpan(value).micros, second)]]);
+const spanMethods = methods([["total_seconds(span)", ([value]) => trueDivide(expectSpan(value).micros, secondMicros)]]);
 
 const environmentMethods = methods([
   ["get(environment, key, default?)", ([, ...args], rest, around) => getEnvironment(args, rest, around)],
@@ -362,9 +364,9 @@ export function attributeOf(value: Value, name: string): { readonly value: Value
       return value.kind === "moment" && name === "tzinfo" ? { value: value.zone } : null;
     }
     case "span":
-      if (name === "days") return { value: floorDivide(value.micros, day) };
-      if (name === "seconds") return { value: floorRemainder(value.micros, day) / second };
-      if (name === "microseconds") return { value: floorRemainder(value.micros, second) };
+      if (name === "days") return { value: floorDivide(value.micros, dayMicros) };
+      if (name === "seconds") return { value: floorRemainder(value.micros, dayMicros) / secondMicros };
+      if (name === "microseconds") return { value: floorRemainder(value.micros, secondMicros) };
       return null;
     case "range":
       return name === "start" || name === "stop" || name === "step" ? { value: value[name] } : null;

@@ -3,7 +3,7 @@
  */
 import { allowBits, allowItems, allowText } from "./bounds.ts";
 import { fail } from "./failure.ts";
-import { dayOf, day, moment, span, timestampOf } from "./calendar.ts";
+import { dayMicros, dayOf, moment, span, timestampOf } from "./calendar.ts";
 import { charsOf, sliceText } from "../base/characters.ts";
 import { exactRatio, finite, floorDivmod, floatPower } from "./float.ts";
 import { formatPercent } from "./format.ts";
@@ -71,8 +71,8 @@ export const add: Binary = (a, b) => {
   if (isKind(a, "span") && isKind(b, "span")) return span(a.micros + b.micros);
   if (isKind(a, "moment") && isKind(b, "span")) return moment(a.micros + b.micros, a.zone);
   if (isKind(a, "span") && isKind(b, "moment")) return moment(a.micros + b.micros, b.zone);
-  if (isKind(a, "day") && isKind(b, "span")) return dayOf(a.days + Number(floorDivide(b.micros, day)));
-  if (isKind(a, "span") && isKind(b, "day")) return dayOf(b.days + Number(floorDivide(a.micros, day)));
+  if (isKind(a, "day") && isKind(b, "span")) return dayOf(a.days + Number(floorDivide(b.micros, dayMicros)));
+  if (isKind(a, "span") && isKind(b, "day")) return dayOf(b.days + Number(floorDivide(a.micros, dayMicros)));
   return unfit("+", a, b);
 };
 
@@ -81,8 +81,8 @@ export const subtract: Binary = (a, b) => {
   if (pair !== null) return isBig(pair) ? checked(pair[0] - pair[1]) : pair[0] - pair[1];
   if (isKind(a, "span") && isKind(b, "span")) return span(a.micros - b.micros);
   if (isKind(a, "moment") && isKind(b, "span")) return moment(a.micros - b.micros, a.zone);
-  if (isKind(a, "day") && isKind(b, "span")) return dayOf(a.days - Number(floorDivide(b.micros, day)));
-  if (isKind(a, "day") && isKind(b, "day")) return span(BigInt(a.days - b.days) * day);
+  if (isKind(a, "day") && isKind(b, "span")) return dayOf(a.days - Number(floorDivide(b.micros, dayMicros)));
+  if (isKind(a, "day") && isKind(b, "day")) return span(BigInt(a.days - b.days) * dayMicros);
   if (isKind(a, "moment") && isKind(b, "moment")) {
     if ((a.zone === null) !== (b.zone === null)) fail("a datetime with a time zone does not go with one without");
     return span(a.zone === null ? a.micros - b.micros : timestampOf(a) - timestampOf(b));

@@ -101,19 +101,19 @@ function grown(text: string): string {
 
 // Tests.
 
-function all(pattern: RegExp): Body {
+function matches(pattern: RegExp): Body {
   return ([text]) => pattern.test(String(text));
 }
 
-method("isalnum(text)", all(/^[\p{L}\p{N}]+$/u));
-method("isalpha(text)", all(/^\p{L}+$/u));
-method("isascii(text)", all(/^[\0-\x7f]*$/));
-method("isdecimal(text)", all(/^\p{Nd}+$/u));
-method("isdigit(text)", all(/^[\p{Nd}\u00b2\u00b3\u00b9\u2070\u2074-\u2079\u2080-\u2089]+$/u));
-method("isidentifier(text)", all(/^[\p{XID_Start}_]\p{XID_Continue}*$/u));
-method("isnumeric(text)", all(/^\p{N}+$/u));
+method("isalnum(text)", matches(/^[\p{L}\p{N}]+$/u));
+method("isalpha(text)", matches(/^\p{L}+$/u));
+method("isascii(text)", matches(/^[\0-\x7f]*$/));
+method("isdecimal(text)", matches(/^\p{Nd}+$/u));
+method("isdigit(text)", matches(/^[\p{Nd}\u00b2\u00b3\u00b9\u2070\u2074-\u2079\u2080-\u2089]+$/u));
+method("isidentifier(text)", matches(/^[\p{XID_Start}_]\p{XID_Continue}*$/u));
+method("isnumeric(text)", matches(/^\p{N}+$/u));
 method("isprintable(text)", ([text]) => isPrintable(String(text)));
-method("isspace(text)", all(new RegExp(`^[${whitespace}]+$`)));
+method("isspace(text)", matches(new RegExp(`^[${whitespace}]+$`)));
 method("islower(text)", ([text]) => /\p{Lowercase}/u.test(String(text)) && !/[\p{Lu}\p{Lt}]/u.test(String(text)));
 method("isupper(text)", ([text]) => /\p{Uppercase}/u.test(String(text)) && !/[\p{Ll}\p{Lt}]/u.test(String(text)));
 method("istitle(text)", ([text]) => {
