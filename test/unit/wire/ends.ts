@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { type Clock, systemClock } from "../../../src/base/clock.ts";
 import type { ByteStream } from "../../../src/wire/bytes.ts";
-import { type MemoryOptions, memoryBytes } from "../../../src/wire/memory.ts";
+import { type MemoryOptions, memoryBytes } from "./memory.ts";
 import type { WireProblem } from "../../../src/wire/problem.ts";
 import { admit, enter, type SessionOptions } from "../../../src/wire/session.ts";
 import type { ClientEnd, ServerEnd } from "../../conformance/duplex-notes.ts";

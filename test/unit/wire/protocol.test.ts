@@ -3,7 +3,7 @@
  */
 import { expect, test } from "bun:test";
 import { createHmac } from "node:crypto";
-import { memoryBytes } from "../../../src/wire/memory.ts";
+import { memoryBytes } from "./memory.ts";
 import { admitOn, key, linkOf } from "./ends.ts";
 import { rawOn } from "./raw.ts";
 

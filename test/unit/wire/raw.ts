@@ -1,6 +1,6 @@
 /* The bytes of a session by hand: peers that follow no rules, and somebody in the middle who changes what passes. */
 import type { ByteStream } from "../../../src/wire/bytes.ts";
-import { type MemoryOptions, memoryBytes } from "../../../src/wire/memory.ts";
+import { type MemoryOptions, memoryBytes } from "./memory.ts";
 import { admitOn, enterOn, type Result } from "./ends.ts";
 import type { ClientEnd, ServerEnd } from "../../conformance/duplex-notes.ts";
 

@@ -3,7 +3,7 @@ import type { Clock } from "../../../src/base/clock.ts";
 import type { Assignment, Outcome } from "../../../src/task/task.ts";
 import type { ByteStream } from "../../../src/wire/bytes.ts";
 import type { Duplex } from "../../../src/wire/duplex.ts";
-import { memoryBytes } from "../../../src/wire/memory.ts";
+import { memoryBytes } from "./memory.ts";
 import { type HostMessage, type PeerMessage, submitWindow } from "../../../src/wire/message.ts";
 import { WireProblem } from "../../../src/wire/problem.ts";
 import { admit } from "../../../src/wire/session.ts";

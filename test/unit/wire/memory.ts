@@ -1,8 +1,8 @@
 /*
- * Two ByteStreams in memory, joined: what one writes the other receives. For tests and simulations, which cut the bytes where they like and say
- * when things happen. No clock, no randomness of its own.
+ * Two ByteStreams in memory, joined: what one writes the other receives. Tests cut the bytes where they like and say
+ * when things happen. It has no clock and no randomness of its own.
  */
-import type { ByteHandlers, ByteStream } from "./bytes.ts";
+import type { ByteHandlers, ByteStream } from "../../../src/wire/bytes.ts";
 
 export interface MemoryOptions {
   /** How many of so many bytes (1 or more) arrive in the next chunk; missing: all. */
