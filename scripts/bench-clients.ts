@@ -9,7 +9,7 @@ import { newId } from "../src/base/ids.ts";
 import type { Assignment, Outcome } from "../src/task/task.ts";
 import type { Duplex } from "../src/wire/duplex.ts";
 import type { HostMessage, Lease, PeerMessage } from "../src/wire/message.ts";
-import { connect } from "../src/wire/tcp.ts";
+import { connect } from "../src/wire/connect.ts";
 import { anyCertificate } from "./bench-server.ts";
 
 export interface ClientsPlan {

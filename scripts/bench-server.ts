@@ -1,6 +1,6 @@
 /* A real server and a process of clients, for measurements: started, watched, ended. Knows nothing of what is measured. */
 import { join, resolve } from "node:path";
-import type { ClientTls } from "../src/wire/tcp.ts";
+import type { ClientTls } from "../src/wire/connect.ts";
 import type { ClientsPlan, ClientsReport } from "./bench-clients.ts";
 
 const root = resolve(import.meta.dir, "..");

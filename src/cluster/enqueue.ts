@@ -11,7 +11,7 @@ import type { NewTask, Submission } from "../task/task.ts";
 import type { Duplex } from "../wire/duplex.ts";
 import { type HostMessage, type IntakeMessage, type PeerMessage, submitWindow } from "../wire/message.ts";
 import { WireProblem } from "../wire/problem.ts";
-import type { ClientTls } from "../wire/tcp.ts";
+import type { ClientTls } from "../wire/connect.ts";
 import { problemError } from "./problems.ts";
 
 export interface QueueOptions {
@@ -42,7 +42,7 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
   const { host, port, security, clock } = options;
   let link: Link;
   try {
-    const { connect } = await import("../wire/tcp.ts");
+    const { connect } = await import("../wire/connect.ts");
     link = await connect({ host, port, ...security, clock, connectMs, handshakeMs });
   } catch (error) {
     if (!(error instanceof WireProblem)) throw error;

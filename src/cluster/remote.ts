@@ -5,7 +5,7 @@
 import { systemClock } from "../base/clock.ts";
 import { hostName } from "../base/process.ts";
 import { type Client, runClient } from "../client/client.ts";
-import { type ClientTls, connect } from "../wire/tcp.ts";
+import { type ClientTls, connect } from "../wire/connect.ts";
 import { problemError } from "./problems.ts";
 import { moreUrgent, onSignals, type StopName } from "./signals.ts";
 import { clientSettings, makeExecutor, type TaskOptions } from "./tasks.ts";

@@ -14,7 +14,8 @@ import { shortHost } from "../base/process.ts";
 import type { Config } from "../config/load.ts";
 import type { Loggers } from "../log/logger.ts";
 import type { Certificate, HostNames } from "../wire/certificate.ts";
-import type { ClientTls, ServerTls } from "../wire/tcp.ts";
+import type { ClientTls } from "../wire/connect.ts";
+import type { ServerTls } from "../wire/listen.ts";
 import type { ClientAccess } from "./remote.ts";
 import type { ServerAccess } from "./standalone.ts";
 

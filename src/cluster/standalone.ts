@@ -4,7 +4,7 @@
 import { systemClock } from "../base/clock.ts";
 import type { Duplex } from "../wire/duplex.ts";
 import type { HostMessage, PeerMessage } from "../wire/message.ts";
-import { listen, type Listener, type ServerTls } from "../wire/tcp.ts";
+import { listen, type Listener, type ServerTls } from "../wire/listen.ts";
 import { tellRefusals } from "./refusals.ts";
 import { type ClusterReport, serve, type ServeOptions } from "./serve.ts";
 import { onSignals } from "./signals.ts";

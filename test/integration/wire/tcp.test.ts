@@ -5,15 +5,9 @@ import { connect as connectTls, type ConnectionOptions, createServer, type TlsOp
 import { systemClock } from "../../../src/base/clock.ts";
 import { UserError } from "../../../src/base/errors.ts";
 import { makeCertificate, makeKey, pairOf } from "../../../src/wire/certificate.ts";
+import { type ClientTls, connect, type ConnectOptions } from "../../../src/wire/connect.ts";
+import { listen, type ListenOptions, type ServerTls } from "../../../src/wire/listen.ts";
 import { WireProblem } from "../../../src/wire/problem.ts";
-import {
-  type ClientTls,
-  connect,
-  type ConnectOptions,
-  listen,
-  type ListenOptions,
-  type ServerTls,
-} from "../../../src/wire/tcp.ts";
 import { type ClientEnd, hello, notePair, type ServerEnd } from "../../conformance/duplex-notes.ts";
 import { duplexConformance } from "../../conformance/duplex.ts";
 import { needs } from "../../e2e/harness.ts";

@@ -1,0 +1,219 @@
+/*
+ * Connects to a server over TCP, with TLS or without, and shows it the key. The only user of Bun.connect. Knows nothing
+ * of messages.
+ */
+import { randomBytes } from "node:crypto";
+import { checkServerIdentity } from "node:tls";
+import type { Timer } from "../base/clock.ts";
+import { messageOf } from "../base/errors.ts";
+import { resolve4And6 } from "./addresses.ts";
+import { showFingerprint } from "./certificate.ts";
+import type { Duplex } from "./duplex.ts";
+import type { HostMessage, PeerMessage } from "./message.ts";
+import { type ProblemKind, WireProblem } from "./problem.ts";
+import { enter, type SessionOptions } from "./session.ts";
+import { bindingOf, passOn, placeOf, secureOptions, setUp, type Socket, streamOf } from "./socket.ts";
+import type { SocketStream, TlsVersion } from "./socket.ts";
+
+export interface ClientTls {
+  /**
+   * The certificates to trust, PEM; null: the system's. Only looked at when `trust` is "chain".
+   */
+  readonly ca: string | null;
+  /**
+   * Which certificate of the server is accepted:
+   * `proof`: any, because the proof of the key is bound to this very channel;
+   * `chain`: one signed by `ca` (and with the right name, if `servername` is set or `ca` is null);
+   * `fingerprint`: this very one;
+   * `none`: any, as with `proof`, but the user is told that this is insecure.
+   */
+  readonly trust: "proof" | "chain" | "fingerprint" | "none";
+  /** SHA-256 of the certificate: 64 lower-case hex digits; null unless `trust` is "fingerprint". */
+  readonly fingerprint: string | null;
+  /**
+   * The name that the certificate must have, and that is sent (SNI). Null: the name of the host, which is only checked
+   * when the system's authorities are trusted.
+   */
+  readonly servername: string | null;
+  readonly minVersion: TlsVersion;
+  /** In the notation of OpenSSL; null: its own choice. */
+  readonly ciphers: string | null;
+}
+
+export interface ConnectOptions extends Omit<SessionOptions, "nonce"> {
+  readonly host: string;
+  readonly port: number;
+  /** Null: no TLS, every frame has a MAC. */
+  readonly tls: ClientTls | null;
+  /** The connection must be made within this time, milliseconds. */
+  readonly connectMs: number;
+  /** Finds the addresses of a name, which are tried in turn; missing: the system's resolver. */
+  readonly resolve?: (host: string) => Promise<readonly string[]>;
+}
+
+const unanswered: ReadonlySet<ProblemKind> = new Set(["refused", "unreachable", "silent"]);
+
+/** Connects to a server and shows it the key. Rejects with a WireProblem. */
+export async function connect(options: ConnectOptions): Promise<Duplex<PeerMessage, HostMessage>> {
+  const { host } = options;
+  const addresses = await resolved(options);
+  let last: unknown = new WireProblem("unreachable", `Could not resolve host '${host}'`);
+  for (const address of addresses) {
+    try {
+      return await connectTo(address, options);
+    } catch (error) {
+      last = error;
+      // Another address may lead to the same server, so it is only asked when nobody answered at this one.
+      if (!(error instanceof WireProblem) || !unanswered.has(error.kind)) throw error;
+    }
+  }
+  throw last;
+}
+
+async function resolved({
+  host,
+  clock,
+  connectMs,
+  resolve = resolve4And6,
+}: ConnectOptions): Promise<readonly string[]> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  // The system may ask one name server after the other, half a minute each.
+  const timer = clock.after(connectMs, () => {
+    const text = `no name server told the address of '${host}' within ${connectMs / 1000} seconds`;
+    reject(new WireProblem("silent", text));
+  });
+  try {
+    return await Promise.race([resolve(host), promise]);
+  } catch (error) {
+    if (error instanceof WireProblem) throw error;
+    throw new WireProblem("unreachable", `Could not resolve host '${host}'`);
+  } finally {
+    timer.cancel();
+  }
+}
+
+/** An attempt to connect to one address. */
+interface Attempt {
+  readonly address: string;
+  readonly options: ConnectOptions;
+  readonly made: PromiseWithResolvers<Duplex<PeerMessage, HostMessage>>;
+  /** Null until the connection is open. */
+  socket: Socket | null;
+  /** It has failed, or is taking too long. */
+  over: boolean;
+  /** Ends it when nobody answers in time. */
+  timer: Timer | null;
+}
+
+function connectTo(address: string, options: ConnectOptions): Promise<Duplex<PeerMessage, HostMessage>> {
+  const { host, port, tls, clock, connectMs } = options;
+  const made = Promise.withResolvers<Duplex<PeerMessage, HostMessage>>();
+  const attempt: Attempt = { address, options, made, socket: null, over: false, timer: null };
+  attempt.timer = clock.after(connectMs, () => {
+    fail(attempt, "silent", `${host}:${port} did not answer within ${connectMs / 1000} seconds`);
+  });
+  const socket = handlersOf(attempt);
+  Bun.connect<SocketStream>({
+    hostname: address,
+    port,
+    socket,
+    ...(tls === null ? {} : { tls: tlsOptions(tls) }),
+  }).catch((error: unknown) => fail(attempt, ...notConnected(error, host, port)));
+  return made.promise;
+}
+
+function tlsOptions({ trust, ca, servername, minVersion, ciphers }: ClientTls): Bun.TLSOptions {
+  return {
+    // `mistrust` decides whom to trust, before anything is sent.
+    rejectUnauthorized: false,
+    ...(trust === "chain" && ca !== null ? { ca } : {}),
+    ...(servername === null ? {} : { serverName: servername }),
+    secureOptions: secureOptions(minVersion),
+    ...(ciphers === null ? {} : { ciphers }),
+  };
+}
+
+function handlersOf(attempt: Attempt): Bun.SocketHandler<SocketStream> {
+  const { host, port, tls } = attempt.options;
+  return {
+    ...passOn,
+    open(socket) {
+      attempt.socket = socket;
+      if (attempt.over) return socket.terminate();
+      setUp(socket);
+      if (tls === null) enterSession(attempt, socket, null);
+    },
+    handshake(socket, _success, error) {
+      if (tls === null || attempt.over) return;
+      // `success` is not asked: it is also false when only the name does not fit.
+      if (!hasTls(socket)) return fail(attempt, "tls", noTlsThere(host, port));
+      const wrong = mistrust(socket, tls, host, error);
+      if (wrong !== null) return fail(attempt, "certificate", wrong);
+      enterSession(attempt, socket, bindingOf(socket));
+    },
+    close(socket, error) {
+      // A listener that is just dying resets connections too, so whether it speaks TLS is not known.
+      if (socket.data === undefined) fail(attempt, "lost", `${host}:${port} hung up`);
+      socket.data?.closed(error ?? null);
+    },
+    connectError(_socket, error) {
+      fail(attempt, ...notConnected(error, host, port));
+    },
+  };
+}
+
+function enterSession({ address, options, made, timer }: Attempt, socket: Socket, binding: Uint8Array | null): void {
+  timer?.cancel();
+  const stream = streamOf(socket, placeOf(address, options.port), binding, options.clock);
+  socket.data = stream;
+  enter(stream, { ...options, nonce: () => randomBytes(32) }, { ready: made.resolve, failed: made.reject });
+}
+
+function fail(attempt: Attempt, kind: ProblemKind, text: string): void {
+  attempt.over = true;
+  attempt.timer?.cancel();
+  attempt.made.reject(new WireProblem(kind, text));
+  attempt.socket?.terminate();
+}
+
+function hasTls(socket: Socket): boolean {
+  const { name } = (socket.getCipher() ?? {}) as { readonly name?: string | null };
+  return typeof name === "string" && name !== "";
+}
+
+function noTlsThere(host: string, port: number): string {
+  const why = "a server with --no-tls, or no version or cipher in common?";
+  return `no TLS handshake with ${host}:${port} came about - ${why}`;
+}
+
+function notConnected(error: unknown, host: string, port: number): [ProblemKind, string] {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  switch (code) {
+    case "ECONNREFUSED":
+      return ["refused", `[Errno 111] Connection refused: no server at ${host}:${port}`];
+    case "ENOTFOUND":
+      return ["unreachable", `Could not resolve host '${host}'`];
+    case "ETIMEDOUT":
+      return ["silent", `${host}:${port} did not answer`];
+    default:
+      return ["unreachable", `cannot reach ${host}:${port}: ${messageOf(error)}`];
+  }
+}
+
+/** Why the server's certificate is not accepted; null: it is, or the proof of the key makes up for it. */
+function mistrust(socket: Socket, tls: ClientTls, host: string, error: Error | null): string | null {
+  if (tls.trust === "proof" || tls.trust === "none") return null;
+  const certificate = socket.getPeerCertificate();
+  if (tls.trust === "fingerprint") {
+    const shown = certificate.fingerprint256?.replaceAll(":", "").toLowerCase() ?? "";
+    if (shown === tls.fingerprint) return null;
+    const expected = showFingerprint(tls.fingerprint ?? "");
+    return `Peer certificate fingerprint mismatch (expected ${expected}, got ${showFingerprint(shown)})`;
+  }
+  // Names are looked at below, where one was asked for.
+  if (error !== null && !("code" in error && error.code === "ERR_TLS_CERT_ALTNAME_INVALID"))
+    return `certificate verify failed: ${error.message}`;
+  const name = tls.servername ?? (tls.ca === null ? host : null);
+  const wrong = name === null ? undefined : checkServerIdentity(name, certificate);
+  return wrong === undefined ? null : `certificate verify failed: ${wrong.message}`;
+}
