@@ -1,7 +1,8 @@
 /*
- * UUIDs of tasks and process instances: version 7 (RFC 9562), so that ids sort by time of creation and
- * the primary key index of a database grows at its end.
+ * Ids and keys. Tasks and process instances have UUIDs of version 7 (RFC 9562), so that ids sort by time of creation and the
+ * primary key index of a database grows at its end. Everything else that needs a name nobody else has takes one from nanoid.
  */
+import { customAlphabet, nanoid } from "nanoid";
 
 /** A new UUIDv7, lower case with hyphens; strictly increasing within one process. */
 export function newId(): string {
@@ -14,4 +15,17 @@ const uuidShape = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}
 export function parseId(text: string): string | null {
   const folded = text.toLowerCase();
   return uuidShape.test(folded) ? folded : null;
+}
+
+/** A name that nobody else has: 21 characters of `A-Za-z0-9_-`, 126 bits of chance. */
+export function uniqueName(): string {
+  return nanoid();
+}
+
+/** Numbers in hexadecimal digits, from a generator that is fit for secrets; a digit has 4 bits. */
+const hexadecimal = customAlphabet("0123456789abcdef");
+
+/** `digits` hexadecimal digits that nobody can guess: 128 of them have 512 bits. */
+export function secretDigits(digits: number): string {
+  return hexadecimal(digits);
 }

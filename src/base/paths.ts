@@ -17,6 +17,7 @@ import {
 } from "node:fs";
 import { homedir } from "node:os";
 import { basename, dirname, join } from "node:path";
+import { uniqueName } from "./ids.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -71,7 +72,7 @@ export function readTextIfThere(path: string): string | null {
 export function replaceFile(path: string, text: string, mode: number): void {
   const target = realPath(path);
   const before = statSync(target, { throwIfNoEntry: false });
-  const fresh = join(dirname(target), `.${basename(target)}.${process.pid}-${Bun.randomUUIDv7().slice(-12)}.tmp`);
+  const fresh = join(dirname(target), `.${basename(target)}.${uniqueName()}.tmp`);
   // Closed to others until it has the mode it shall have.
   const file = openSync(fresh, "wx", 0o600);
   try {

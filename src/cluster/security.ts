@@ -2,12 +2,12 @@
  * What makes connections safe, out of settings and options: which key, TLS or not, which certificate a server shows and which ones a client
  * takes. The one place that knows the policy; wire/ carries it out. Secrets are never part of a message.
  */
-import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import type { Clock } from "../base/clock.ts";
 import { systemClock } from "../base/clock.ts";
 import { argumentError, configurationError, type UserError } from "../base/errors.ts";
+import { secretDigits } from "../base/ids.ts";
 import { failureCode, failureReason } from "../base/paths.ts";
 import { isLoopback } from "../base/loopback.ts";
 import { shortHost } from "../base/process.ts";
@@ -92,9 +92,9 @@ export async function clientSecurity(options: ClientSecurityOptions): Promise<Cl
   return { key, tls };
 }
 
-/** A key for one run. */
+/** A key for one run: 512 bits of chance, in hexadecimal. */
 export function freshKey(): string {
-  return randomBytes(64).toString("hex");
+  return secretDigits(128);
 }
 
 const placeholder = "<not-secure>";

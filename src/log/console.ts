@@ -1,7 +1,10 @@
 /*
- * Loggers: from a threshold and a layout to the six methods of a Logger. A sink is a place lines go to with a threshold of its own;
- * the console is one, and log files are to be others. A level that no sink wants is an empty function.
+ * Loggers: from a threshold and a layout to the six methods of a Logger. A sink is a place that lines go to, with a threshold of
+ * its own. The console is one, and log files are to be others. consola hands each line to the sinks, which are its reporters.
+ * A level that no sink wants is an empty function, so that a call costs nothing and never reaches consola.
  */
+import { createConsola } from "consola/core";
+import type { ConsolaReporter, LogType } from "consola/core";
 import type { Clock } from "../base/clock.ts";
 import { configurationError } from "../base/errors.ts";
 import { compileLayout } from "./format.ts";
@@ -56,33 +59,52 @@ const nothing = (): void => {};
 
 /** Loggers that write to every sink. One Logger per name, however often it is asked for. */
 export function makeLoggers(sinks: readonly Sink[], clock: Clock): Loggers {
+  const output = createConsola({ level: Infinity, throttle: neverThrottled, reporters: sinks.map(reporterOf) });
+  const threshold = Math.min(Infinity, ...sinks.map((sink) => sink.threshold));
   const made = new Map<string, Logger>();
+
+  function method(name: string, level: LevelName, type: LogType): (text: Text) => void {
+    if (levels[level].number < threshold) return nothing;
+    // `raw` hands the line on as it is: consola would take an object with a `message` apart.
+    const print = output[type].raw;
+    return (text) => {
+      const line: Line = { level, name, message: typeof text === "string" ? text : text(), at: clock.now() };
+      print(line);
+    };
+  }
+
+  function makeLogger(name: string): Logger {
+    return {
+      enabled: (level) => threshold <= levels[level].number,
+      trace: method(name, "TRACE", "trace"),
+      debug: method(name, "DEBUG", "debug"),
+      info: method(name, "INFO", "info"),
+      warning: method(name, "WARNING", "warn"),
+      error: method(name, "ERROR", "error"),
+      critical: method(name, "CRITICAL", "fatal"),
+    };
+  }
+
   return (name) => {
     const known = made.get(name);
     if (known !== undefined) return known;
-    const logger = makeLogger(name === "" ? "hypershell" : `hypershell.${name}`, sinks, clock);
+    const logger = makeLogger(name === "" ? "hypershell" : `hypershell.${name}`);
     made.set(name, logger);
     return logger;
   };
 }
 
-function makeLogger(name: string, sinks: readonly Sink[], clock: Clock): Logger {
-  const method = (level: LevelName): ((text: Text) => void) => {
-    const wanting = sinks.filter((sink) => sink.threshold <= levels[level].number);
-    if (wanting.length === 0) return nothing;
-    return (text) => {
-      const line = { level, name, message: typeof text === "string" ? text : text(), at: clock.now() };
-      for (const sink of wanting) sink.write(line);
-    };
-  };
-  const threshold = Math.min(Infinity, ...sinks.map((sink) => sink.threshold));
+/**
+ * consola folds lines that repeat within its throttle (ms) into one; a log must show each. 0 would not be enough: the time between
+ * two lines is negative when the clock of the host is set back.
+ */
+const neverThrottled = Number.NEGATIVE_INFINITY;
+
+function reporterOf(sink: Sink): ConsolaReporter {
   return {
-    enabled: (level) => threshold <= levels[level].number,
-    trace: method("TRACE"),
-    debug: method("DEBUG"),
-    info: method("INFO"),
-    warning: method("WARNING"),
-    error: method("ERROR"),
-    critical: method("CRITICAL"),
+    log({ args }) {
+      const line = args[0] as Line;
+      if (levels[line.level].number >= sink.threshold) sink.write(line);
+    },
   };
 }

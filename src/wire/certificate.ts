@@ -6,14 +6,7 @@
  * certificate is made of the key that is there. So servers that start together, or one that follows another killed half-way, end up
  * with one pair, and nobody waits for a lock.
  */
-import {
-  createPrivateKey,
-  createPublicKey,
-  type KeyObject,
-  randomBytes,
-  randomUUID,
-  X509Certificate,
-} from "node:crypto";
+import { createPrivateKey, createPublicKey, type KeyObject, X509Certificate } from "node:crypto";
 import {
   chmodSync,
   closeSync,
@@ -31,6 +24,7 @@ import {
 import { isIP } from "node:net";
 import { dirname, join } from "node:path";
 import { messageOf, runtimeError, type UserError } from "../base/errors.ts";
+import { secretDigits, uniqueName } from "../base/ids.ts";
 import { failureCode, failureReason } from "../base/paths.ts";
 import { writeAll } from "../base/write.ts";
 
@@ -79,7 +73,7 @@ export async function makeCertificate(key: string, names: HostNames, now: number
   }));
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     // Positive, and of one length.
-    serialNumber: `4${randomBytes(16).toString("hex").slice(1)}`,
+    serialNumber: `4${secretDigits(31)}`,
     name: [{ O: ["HyperShell"] }, { CN: [commonName(names)] }],
     notBefore: new Date(now - leadMs),
     notAfter: new Date(now + daysValid * dayMs),
@@ -205,7 +199,7 @@ function isPair(cert: string, key: string): boolean {
 
 /** Next to the file, so that it can be moved there in one step. */
 function freshName(path: string): string {
-  return join(dirname(path), `.${process.pid}-${randomUUID()}.tmp`);
+  return join(dirname(path), `.${uniqueName()}.tmp`);
 }
 
 /** False: there was one already, and it stays. Nobody ever sees a part of it. */

@@ -17,6 +17,7 @@ import { readdirSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { assert } from "../../base/assert.ts";
 import type { Clock } from "../../base/clock.ts";
+import { uniqueName } from "../../base/ids.ts";
 import { addColumns, type Connection } from "./connection.ts";
 import { createDraft, isThere, publishDraft, removeDraft } from "./draft.ts";
 import { databaseError, openFailure, runFailure } from "./failure.ts";
@@ -169,7 +170,7 @@ function begin(main: Connection, into: string, begun: UnderWay | null, step: (na
   if (begun === null) {
     main.write(() => {
       const none = main.db.query("select 1 from rotation").get() === null;
-      if (none) main.db.query("insert into rotation values (?, ?, 0)").run(part, crypto.randomUUID());
+      if (none) main.db.query("insert into rotation values (?, ?, 0)").run(part, uniqueName());
     });
   }
   const underWay = rotationUnderWay(main);
