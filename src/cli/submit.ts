@@ -19,7 +19,7 @@ import type { TaskDefaults, TaskFactory } from "../task/factory.ts";
 import type { Submission } from "../task/task.ts";
 import { joinWords, quoteWord } from "../task/shellwords.ts";
 import { largestNumber, requireTags } from "../task/tag.ts";
-import type { Setting } from "../task/tag.ts";
+import type { TaskSetting } from "../task/tag.ts";
 import type { Surroundings } from "../base/surroundings.ts";
 import type { Command, Context } from "./command.ts";
 import type { CommandSpec, Parsed } from "../args/spec.ts";
@@ -247,7 +247,7 @@ export async function submitCommand(
 }
 
 interface Beginning {
-  readonly tags: readonly Setting[];
+  readonly tags: readonly TaskSetting[];
   /** What is missing is as configured. */
   readonly limits: Readonly<Partial<Record<"cores" | "memory" | "timeout", number | undefined>>>;
   /** Missing: the one that runs. */

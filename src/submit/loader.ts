@@ -13,7 +13,7 @@ import type { Store } from "../store/store.ts";
 import type { TaskFactory } from "../task/factory.ts";
 import { parseLine } from "../task/line.ts";
 import type { Line } from "../task/line.ts";
-import type { Setting } from "../task/tag.ts";
+import type { TaskSetting } from "../task/tag.ts";
 import type { NewTask } from "../task/task.ts";
 import type { BadLine, LineSource } from "./lines.ts";
 
@@ -185,7 +185,7 @@ export async function check(
  * A task with its command expanded. The template may bring a comment and tags too (`--template 'run {} # HYPERSHELL: n:{}'`); the line's
  * own tags come after them and win.
  */
-export async function expanded(expand: Expand, args: string, settings: readonly Setting[]): Promise<Line> {
+export async function expanded(expand: Expand, args: string, settings: readonly TaskSetting[]): Promise<Line> {
   let command: string;
   try {
     command = await expand(args);

@@ -1,8 +1,8 @@
 /*
  * What a text on a command line, in a tag or in a condition stands for: null, a boolean, a number, or itself.
  *
- * `nan`, `inf` and numbers beyond the range of floats stay text, since JSON cannot hold them; so do integers beyond 2^53, which
- * would lose digits.
+ * `nan`, `inf` and numbers beyond the range of floats stay text, since JSON cannot hold them. Integers beyond 2^53 stay
+ * text too, since they would lose digits.
  */
 import type { TagValue } from "./task.ts";
 
@@ -10,7 +10,7 @@ const digits = "[0-9]+(?:_[0-9]+)*";
 const integer = new RegExp(`^[+-]?${digits}$`);
 const float = new RegExp(`^[+-]?(?:${digits}\\.?(?:${digits})?|\\.${digits})(?:[eE][+-]?${digits})?$`);
 
-/** `text` has no white space at its ends. */
+/** The value of a text without white space at its ends. */
 export function coerce(text: string): TagValue {
   switch (text.toLowerCase()) {
     case "null":

@@ -1,12 +1,12 @@
 /*
- * Changes of a task as `hs update` takes them, each in one word. Parsed here, once; each store writes the same values.
+ * Edits: what `hs update` sets, each in one word. They are parsed here, once; every store writes the same values.
  *
- *   assignment = field "=" [ value ] | tag
- *   field      = a column of the task, but not `id` and not `tag`
- *   tag        = key ":" [ value ]                    see tag.ts; `group cores memory timeout` are columns
+ *   edit  = field "=" [ value ] | tag
+ *   field = a column of the task, but not `id` and not `tag`
+ *   tag   = key ":" [ value ]                    see tag.ts; `group cores memory timeout` are columns
  *
- * `=` is looked for before `:`. Values have the type of their field: sizes, durations and times as everywhere else; `null` and `none` clear what may
- * be empty. Everything wrong is an argumentError.
+ * `=` is looked for before `:`. A value has the type of its field; sizes, durations and times are written as everywhere
+ * else. `null` and `none` clear a field that may be empty.
  */
 import { argumentError } from "../base/errors.ts";
 import { parseId } from "../base/ids.ts";
@@ -16,7 +16,7 @@ import { describeBadTag, largestNumber, parseTag, whyNoKey } from "./tag.ts";
 import { type FieldKind, isNullable, kindOf, type TaskField, taskFields } from "./field.ts";
 import type { TagValue } from "./task.ts";
 
-/** Times are milliseconds since 1970. */
+/** What a field is set to. Times are milliseconds since 1970. */
 export type FieldValue = string | number | boolean | null;
 
 export type Edit =
@@ -42,6 +42,7 @@ const hints: Readonly<Record<EditedKind, string>> = {
   time: "a time from 1970 on, as in '2026-11-22 07:40:58', or with an offset from UTC behind it",
 };
 
+/** One word of `hs update`. Throws UserError when it is no edit, or has no value for its field. */
 export function parseEdit(word: string): Edit {
   const equals = word.indexOf("=");
   const name = (equals < 0 ? word : word.slice(0, equals)).trim();
@@ -55,7 +56,10 @@ export function parseEdit(word: string): Edit {
   return parseTagWord(word);
 }
 
-/** A change of which the field is known: as `field=value`, but nothing in `text` is looked for. */
+/**
+ * The edit `name=text`, already taken apart: a `=` or `:` in `text` is part of the value. Throws UserError when there
+ * is no such field, or `text` is no value for it.
+ */
 export function parseFieldValue(name: string, text: string): Edit {
   return { kind: "field", ...parseField(name.trim(), text.trim(), `${name}=${text}`) };
 }
@@ -69,7 +73,7 @@ function parseTagWord(word: string): Edit {
   return setting;
 }
 
-/** A key of --remove-tag. */
+/** A key of --remove-tag. Throws UserError when it can be no key, or names a field. */
 export function requireTagKey(word: string): string {
   const colon = word.indexOf(":");
   const key = (colon < 0 ? word : word.slice(0, colon)).trim();
@@ -101,7 +105,7 @@ function parseField(
   return { field, value: none ? null : value };
 }
 
-/** undefined: the text is none. */
+/** The value that a text stands for in a field of this kind; undefined: none. */
 function valueOf(kind: EditedKind, text: string): FieldValue | undefined {
   const value = coerce(text);
   const number = typeof value === "number" ? value : null;
@@ -139,10 +143,10 @@ function valueOf(kind: EditedKind, text: string): FieldValue | undefined {
 const timeShape =
   /^(\d{4})-(\d\d)-(\d\d)(?:[ T](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,6}))?)?)?\s*(Z|[+-]\d\d(?::?\d\d)?)?$/;
 
-/** No task was before or will be after; dates go wrong below 100, and microseconds of 2255 have more than 53 bits. */
+/** No task was before 1970. Beyond 2255 the microseconds since 1970 have more than 53 bits. */
 const [firstYear, lastYear] = [1970, 2200];
 
-/** Without an offset it is the local time of this host. */
+/** The time in milliseconds since 1970; without an offset from UTC the text is the local time of this host. */
 function timeOf(text: string): number | undefined {
   const found = timeShape.exec(text);
   if (found === null) return undefined;
@@ -151,7 +155,7 @@ function timeOf(text: string): number | undefined {
   const micros = Number((found[7] ?? "").padEnd(6, "0"));
   const utc = Date.UTC(year, month - 1, day, hour, minute, second);
   const same = new Date(utc);
-  // A 31st of February is a 3rd of March to a calendar, and a slip to everybody else.
+  // The calendar of JavaScript takes the 31st of February for the 3rd of March; people mistyped it.
   if (same.getUTCMonth() !== month - 1 || same.getUTCDate() !== day || hour > 23 || minute > 59 || second > 59)
     return undefined;
   if (year < firstYear || year > lastYear) return undefined;

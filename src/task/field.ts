@@ -1,17 +1,22 @@
 /*
- * The columns of table `task`, told once: filters, changes by hand, both databases, and what is printed follow from this table. Knows no
- * SQL, and no shape of a task: those are in task.ts.
+ * The columns of table `task`, told once. Filters, edits, the SQL of both databases, and what is printed follow from
+ * this table. Knows no SQL, and no shape of a task: those are in task.ts.
  *
- * To add a column: add a line at the end, nullable and with `later: true`. Databases get the column when they are next opened for
- * writing; until then, and in archived partitions, it reads as null. A column with the role `input` or `result` also needs a property
- * of the same name in NewTask or Outcome (task.ts); from there on the type checker names every place that has to know it.
+ * To add a column:
+ *   1. Add a line at the end of the table, nullable, and with `later: true`. Databases get the column when they are
+ *      next opened for writing. Until then, and in archived partitions, it reads as null. `hs list`, `hs info`, filters
+ *      and `hs update` know it from here on.
+ *   2. If its role is `input` or `result`, add a property of the same name to NewTask or Outcome (task.ts). From there
+ *      on the type checker names every place that has to fill it. PROTOCOL.md tells what is sent.
+ *   3. If people are to see it in a record, add it to cli/record.ts.
  */
 
 /**
- * What a column holds. It decides how values are parsed, compared, stored and shown.
+ * What a column holds. The kind decides how values are parsed, compared, stored and shown.
  *
- * `whole`, `count`, `status` and `seconds` are whole numbers of 32 bits: from 0, from 1, of either sign, and a limit of time. `bytes` is a
- * whole number of 53 bits. `float`, `size` (bytes) and `span` (seconds) may have a fraction. `time` is a moment, in microseconds.
+ * `whole` (from 0), `count` (from 1), `status` (of either sign) and `seconds` (a limit) are whole numbers of 32 bits;
+ * `bytes` is one of 53 bits. `float`, `size` (bytes) and `span` (seconds) may have a fraction. `time` is a moment, to
+ * the microsecond.
  */
 export type FieldKind =
   | "text"
@@ -29,7 +34,7 @@ export type FieldKind =
   | "boolean"
   | "tags";
 
-/** Who writes a column first: the submitter, a claim or a dispatch, an outcome; `state` is for the rest, such as links to retries. */
+/** Who writes a column first: the submitter, a claim or a dispatch, an outcome. `state`: others, such as retries. */
 export type FieldRole = "input" | "dispatch" | "result" | "state";
 
 interface Field {
@@ -95,8 +100,9 @@ export const clearedFields: readonly TaskField[] = taskFields.filter((name) =>
   ["dispatch", "result"].includes(fieldOf(name).role),
 );
 
-/** Columns that every table of tasks has: those of version 2.8, for ever. One without them belongs to another program. */
+/** The columns of version 2.8, for ever. A table of tasks without one of them belongs to another program. */
 export const requiredFields: readonly TaskField[] = taskFields.filter((name) => fieldOf(name).later !== true);
+/** The columns that a table of tasks may lack. */
 export const laterFields: readonly TaskField[] = taskFields.filter((name) => fieldOf(name).later === true);
 
 /** The column's kind. */

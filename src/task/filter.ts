@@ -1,17 +1,18 @@
 /*
- * Conditions on tasks, as `-w`, `-t`, `-g` and the status flags of `hs list` and `hs update` give them. Parsed here, once;
- * each store translates the same tree, with every value a parameter.
+ * Conditions on tasks, as `-w`, `-t`, `-g` and the status flags of `hs list` and `hs update` give them. They are parsed
+ * here, once; each store translates the same tree, with every value a parameter.
  *
  *   condition = field { blank } operator { blank } value
- *   field     = letter or "_" { letter or "_" }           a column of the task, but not `tag`
+ *   field     = letter or "_" { letter or "_" }      a column of the task, but not `tag`
  *   operator  = "==" | "!=" | ">=" | ">" | "<=" | "<" | "~"
  *   value     = the rest, without blanks at its ends; quotes are part of it
- *             | [ "(?" flags ")" ] pattern              after "~": a regular expression of JavaScript, flags of "i m s" for all of it
+ *             | [ "(?" flags ")" ] pattern           after "~": a regular expression of JavaScript; the flags, of
+ *                                                    "i m s", hold for all of it
  *   time      = a time as it is shown, or its beginning down to the year; "==" and "!=" take a whole one
  *   tagFilter = key [ ":" [ value ] ]
  *
- * Values have the type of their field, so that no store compares a number with text, and what could only ever find nothing is refused.
- * Values of tags are free: older programs wrote more than `tag.ts` allows. Everything wrong is an argumentError.
+ * A value has the type of its field, so no store compares a number with text, and what could only ever find nothing is
+ * refused. Values of tags are free: older programs wrote more than `tag.ts` allows.
  */
 import { argumentError, messageOf } from "../base/errors.ts";
 import { parseId } from "../base/ids.ts";
@@ -49,10 +50,10 @@ const valueTypes: Readonly<Record<FieldKind, ValueType>> = {
   tags: "text",
 };
 
-/** Longer ones first. */
+/** Longer ones first: `>=` begins with `>`. */
 const operators: readonly Operator[] = ["==", "!=", ">=", "<=", ">", "<", "~"];
 
-/** A condition of `-w`, such as `exit_status != 0` or `args ~ ^echo`. */
+/** A condition of `-w`, such as `exit_status != 0` or `args ~ ^echo`. Throws UserError when it is none. */
 export function parseCondition(text: string): Condition {
   const [field, afterField] = expectField(text);
   const [operator, afterOperator] = expectOperator(text, skipBlanks(text, afterField));
@@ -74,7 +75,10 @@ interface Question {
 /** A condition that no task meets: nothing compares with null. */
 const impossible: Condition = { kind: "field", field: "id", operator: "<", value: null };
 
-/** The same question for tasks that lack some columns, and so have null in each of them; these columns are no longer named in it. */
+/**
+ * The same question to a table that lacks some columns, so that its tasks have null in each of them. The answer no
+ * longer names these columns.
+ */
 export function withoutFields<T extends Question>(question: T, absent: ReadonlySet<TaskField>): T {
   if (absent.size === 0) return question;
   const where = question.where.flatMap((each): readonly Condition[] => {
@@ -85,7 +89,7 @@ export function withoutFields<T extends Question>(question: T, absent: ReadonlyS
   return { ...question, where, orderBy: null, descending: false };
 }
 
-/** A filter of `-t`: `key` and `key:` ask for the key, `key:value` for the value. */
+/** A filter of `-t`: `key` and `key:` ask for the key, `key:value` for the value. Throws UserError for a bad key. */
 export function parseTagFilter(text: string): Condition {
   const colon = text.indexOf(":");
   const key = (colon < 0 ? text : text.slice(0, colon)).trim();
@@ -135,7 +139,7 @@ function expectValue(text: string, field: TaskField, operator: Operator, word: s
   const isEqual = operator === "==" || operator === "!=";
   const typed =
     type === "id"
-      ? // Stored in lower case, and found in any. In order they begin with the time at which they were made.
+      ? // Ids are stored in lower case. Their order is that of their beginnings, the time at which they were made.
         (parseId(word) ?? (isEqual ? null : word.toLowerCase()))
       : type === "time"
         ? timeText(word)
@@ -148,7 +152,7 @@ function expectValue(text: string, field: TaskField, operator: Operator, word: s
   return whole;
 }
 
-/** What regular expressions look through. */
+/** The types that regular expressions look through. */
 const searched: readonly ValueType[] = ["text", "id", "time"];
 
 const valueHints: Readonly<Record<Exclude<ValueType, "text">, string>> = {
@@ -160,24 +164,25 @@ const valueHints: Readonly<Record<Exclude<ValueType, "text">, string>> = {
   boolean: "true or false",
 };
 
-/** Year, month, day, hour, minute, second and fraction: as far as they go. */
-const timeShape =
-  /^(\d{4})(?:-(\d\d)(?:-(\d\d)(?:[ T]+(\d\d)(?::(\d\d)(?::(\d\d)(?:\.\d{0,6})?(\s*(?:Z|[+-]\d\d(?::?\d\d)?))?)?)?)?)?)?$/;
+/** Year, month, day, hour, minute, second, fraction and offset from UTC, from the left as far as they go. */
+const secondShape = /(\d\d)(?:\.\d{0,6})?(\s*(?:Z|[+-]\d\d(?::?\d\d)?))?/.source;
+const clockShape = `(\\d\\d)(?::(\\d\\d)(?::${secondShape})?)?`;
+const timeShape = new RegExp(`^(\\d{4})(?:-(\\d\\d)(?:-(\\d\\d)(?:[ T]+${clockShape})?)?)?$`);
 
-/** A time or its beginning as a text that can be compared; null: neither. */
+/** A time, or the beginning of one, as a text that can be compared; null: the word is neither. */
 function timeText(word: string): string | null {
   const found = timeShape.exec(word);
   if (found === null) return null;
   const within = (i: number, least: number, most: number): boolean =>
     found[i] === undefined || (Number(found[i]) >= least && Number(found[i]) <= most);
-  // A 31st of any month is a fine bound, and so is the 24th hour of a day.
+  // As a bound the 31st of any month will do, and so will the 24th hour of a day.
   const possible = within(2, 1, 12) && within(3, 1, 31) && within(4, 0, 24) && within(5, 0, 59) && within(6, 0, 59);
   if (!possible) return null;
   const offset = found[7] ?? "";
   return word.slice(0, word.length - offset.length).replace(/[ T]+/, " ") + offset.trim();
 }
 
-/** With all six digits of its fraction, as times are stored; null: it does not go so far. */
+/** The time with all six digits of its fraction, as times are stored; null: it ends before the seconds. */
 function wholeTime(text: string): string | null {
   const found = /^(.{10} \d\d:\d\d:\d\d)(?:\.(\d*))?(.*)$/.exec(text);
   return found === null ? null : `${found[1]}.${(found[2] ?? "").padEnd(6, "0")}${found[3]}`;
@@ -189,7 +194,7 @@ function typedValue(type: "number" | "size" | "seconds" | "boolean", value: TagV
   return type === "size" ? parseSize(word) : type === "seconds" ? parseSeconds(word) : null;
 }
 
-/** Flags at the front, as most dialects have them, in the form that JavaScript has. */
+/** The pattern with its flags, which most dialects have at the front, as a group of JavaScript: `(?i:...)`. */
 function expectPattern(text: string, word: string): string {
   const pattern = word.replace(/^\(\?([ims]+)\)(.*)$/s, "(?$1:$2)");
   try {

@@ -1,36 +1,40 @@
 /*
- * One line of input, read: a task with its inline tags, tags for all lines that follow, or nothing. Pure; knows no file, no defaults.
+ * One line of input, read: a task with its inline tags, tags for all lines that follow, or nothing. Knows no file and
+ * no defaults.
  *
  *   line    = [ args ] [ comment ]
  *   comment = "#" text                                        dropped
  *           | [ "#" text " " ] "#" [ blanks ] "HYPERSHELL" [ ":" ] { blanks tag }
  *
- * A comment begins where a shell would see one: at an unquoted `#` at the start of a word, so not in `a#b`, `\#`, `$#`, `${#x}`, quotes or
- * substitutions. A line that begins with a plain comment is a comment to its end, even if a marker follows: it is a task
- * that somebody commented out, and its tags are not meant for the lines after it.
+ * A comment begins where a shell would see one: at an unquoted `#` at the start of a word. So none begins in `a#b`,
+ * `\#`, `$#`, `${#x}`, quotes or substitutions. A line that begins with a plain comment is a comment to its end, even
+ * if a marker follows: somebody commented out a task, and its tags are not meant for the lines after it.
  */
-import type { Setting } from "./tag.ts";
+import type { TaskSetting } from "./tag.ts";
 import { describeBadTag, parseTags } from "./tag.ts";
 
 export type Line =
-  | { readonly kind: "task"; readonly args: string; readonly settings: readonly Setting[] }
+  | { readonly kind: "task"; readonly args: string; readonly settings: readonly TaskSetting[] }
   /** `words` are the tags as written. */
-  | { readonly kind: "settings"; readonly settings: readonly Setting[]; readonly words: readonly string[] }
+  | { readonly kind: "settings"; readonly settings: readonly TaskSetting[]; readonly words: readonly string[] }
   | { readonly kind: "blank" }
   | { readonly kind: "comment" }
   | { readonly kind: "bad"; readonly reason: string };
 
 /**
- * Most bytes of a task: Linux refuses an argument or a variable of more than 128 KiB (MAX_ARG_STRLEN, with the final NUL), and a task
- * gets its line as TASK_ARGS and its command as TASK_COMMAND.
+ * The most bytes that a task may have. Linux refuses an argument or a variable of more than 128 KiB (MAX_ARG_STRLEN,
+ * with the final NUL), and a task gets its line as TASK_ARGS and its command as TASK_COMMAND.
  */
 export const longestArgs = 131_072 - "TASK_COMMAND=".length - 1;
 
 const blank: Line = { kind: "blank" };
 const comment: Line = { kind: "comment" };
-const noSettings: readonly Setting[] = [];
+const noSettings: readonly TaskSetting[] = [];
 
-/** Measured on a 2-core virtual machine: 0.07 microseconds for `echo hello world number 123456`, 0.13 with a comment, 0.8 with a tag. */
+/**
+ * What a line says. Measured on a 2-core virtual machine: 0.07 microseconds for `echo hello world number 123456`, 0.13
+ * with a comment, 0.8 with a tag.
+ */
 export function parseLine(text: string): Line {
   const line = text.trim();
   if (line === "") return blank;
@@ -45,19 +49,19 @@ export function parseLine(text: string): Line {
   return args === "" ? { kind: "settings", settings, words } : task(args, settings);
 }
 
-/** Blanks before the comment go, but not one that a backslash makes part of the last word. */
+/** Cuts off the blanks before the comment, but not one that a backslash makes part of the last word. */
 function trimBeforeComment(text: string): string {
   const trimmed = text.trimEnd();
   const escapes = /\\*$/.exec(trimmed)![0].length;
   return escapes % 2 === 0 ? trimmed : text.slice(0, trimmed.length + 1);
 }
 
-function task(args: string, settings: readonly Setting[]): Line {
+function task(args: string, settings: readonly TaskSetting[]): Line {
   const fault = argsFault(args);
   return fault === null ? { kind: "task", args, settings } : { kind: "bad", reason: fault };
 }
 
-/** Why no program could be given this text; null when it can be run. */
+/** Why no program could be given this text; null: one can. */
 function argsFault(args: string): string | null {
   if (args.includes("\0")) return "it has a NUL character";
   // A UTF-16 unit is at most three bytes of UTF-8, so most lines need no count.
@@ -68,7 +72,7 @@ function argsFault(args: string): string | null {
 
 const marker = /(?:^|\s)#\s*HYPERSHELL(?::|(?=\s|$))/;
 
-/** The tags of a comment; null when it has no marker (which must open it when `whole`: the comment is all there is). */
+/** The tags of a comment; null: it has no marker. `whole`: the comment is all of the line, so a marker must open it. */
 function markedWords(text: string, whole: boolean): readonly string[] | null {
   const match = marker.exec(text);
   if (match === null || (whole && match.index > 0)) return null;
@@ -97,12 +101,14 @@ const char = {
   closeBrace: 125,
 } as const;
 
-/** What the scanner is inside of: `"..."`, `${...}`, the same within double quotes, `$(...)`, `<(...)`, or backticks. */
+/**
+ * What the scanner is inside of: `"..."`, `${...}`, `${...}` within double quotes, `$(...)` or `<(...)`, and backticks.
+ */
 type Nest = "quotes" | "braces" | "quotedBraces" | "parens" | "backticks";
 
 /**
- * Where the comment that ends the text begins, or -1. Follows the quoting rules of the POSIX shell language (2.2 Quoting, 2.3 Token
- * Recognition); comments inside substitutions are left to the shell, and so are those on all lines but the last.
+ * Where the comment that ends the text begins, or -1. Follows the POSIX shell language (2.2 Quoting, 2.3 Token
+ * Recognition). Comments inside substitutions are left to the shell, and so are those on all lines but the last.
  */
 function commentStart(text: string): number {
   const nests: Nest[] = [];
@@ -131,18 +137,10 @@ function commentStart(text: string): number {
         else nests.length = opened;
         break;
       }
-      case char.dollar: {
-        const next = text.charCodeAt(at + 1);
-        if (next === char.openBrace) nests.push(inside === "quotes" ? "quotedBraces" : "braces");
-        else if (next === char.open) nests.push("parens");
-        else if (next === char.singleQuote && inside !== "quotes" && inside !== "quotedBraces") {
-          at = ansiQuoteEnd(text, at + 2);
-          if (at < 0) return -1;
-          break;
-        } else break;
-        at += 1;
+      case char.dollar:
+        at = afterDollar(text, at, nests);
+        if (at < 0) return -1;
         break;
-      }
       case char.closeBrace:
         if (inside === "braces" || inside === "quotedBraces") nests.pop();
         break;
@@ -181,6 +179,21 @@ function commentStart(text: string): number {
     }
   }
   return -1;
+}
+
+/**
+ * The last character that belongs to the dollar sign at `at`: of an expansion that begins there, which becomes the
+ * innermost nest, its bracket; of `$'...'` the closing quote, or -1 when there is none.
+ */
+function afterDollar(text: string, at: number, nests: Nest[]): number {
+  const inside = nests.at(-1);
+  const next = text.charCodeAt(at + 1);
+  if (next === char.openBrace) nests.push(inside === "quotes" ? "quotedBraces" : "braces");
+  else if (next === char.open) nests.push("parens");
+  else if (next === char.singleQuote && inside !== "quotes" && inside !== "quotedBraces")
+    return ansiQuoteEnd(text, at + 2);
+  else return at;
+  return at + 1;
 }
 
 /** The closing quote of `$'...'`, in which a backslash escapes a quote; -1 when there is none. */

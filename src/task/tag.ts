@@ -1,6 +1,6 @@
 /*
- * Tags as users write them (`key`, `key:value`), checked and turned into settings. The keys `group`, `cores`, `memory` and `timeout` name
- * columns of the task instead of tags; `part` belongs to the database and is dropped.
+ * Tags as users write them (`key`, `key:value`), checked and turned into settings of a task. The keys `group`, `cores`,
+ * `memory` and `timeout` name columns of the task instead of tags; `part` belongs to the database and is dropped.
  *
  *   tag   = key [ ":" [ value ] ]
  *   key   = 1 to 120 of A-Z a-z 0-9 _ . + -
@@ -13,7 +13,8 @@ import { parseSeconds, parseSize } from "../base/units.ts";
 import { coerce } from "./coerce.ts";
 import type { TagValue } from "./task.ts";
 
-export type Setting =
+/** What one tag sets: a tag of the task, or one of its columns. */
+export type TaskSetting =
   | { readonly kind: "tag"; readonly key: string; readonly value: TagValue }
   | { readonly kind: "group"; readonly value: number }
   | { readonly kind: "cores" | "memory" | "timeout"; readonly value: number | null };
@@ -28,12 +29,12 @@ const shape = /^[A-Za-z0-9_.+-]*$/;
 const longest = 120;
 const alphabet = "A-Z a-z 0-9 _ . + -";
 
-/** Of group, cores and timeout: every database has 32 bits for them. */
+/** The largest group, number of cores, and timeout (seconds): every database has 32 bits for them. */
 export const largestNumber = 2 ** 31 - 1;
 
 /** The settings of a list of words, in order; `part` is left out. A BadTag for the first word that cannot be one. */
-export function parseTags(words: readonly string[]): readonly Setting[] | BadTag {
-  const settings: Setting[] = [];
+export function parseTags(words: readonly string[]): readonly TaskSetting[] | BadTag {
+  const settings: TaskSetting[] = [];
   for (const [index, word] of words.entries()) {
     const next = words[index + 1];
     // `site: b` would quietly make two empty tags, which nobody means.
@@ -47,19 +48,21 @@ export function parseTags(words: readonly string[]): readonly Setting[] | BadTag
   return settings;
 }
 
-/** As parseTags, for words of the command line. Throws argumentError. */
-export function requireTags(words: readonly string[]): readonly Setting[] {
+/** As parseTags, for words of the command line. Throws UserError for the first word that cannot be a tag. */
+export function requireTags(words: readonly string[]): readonly TaskSetting[] {
   const settings = parseTags(words);
   if ("reason" in settings) throw argumentError(describeBadTag(settings));
   return settings;
 }
 
+/** The sentence for the user; a long word is shortened. */
 export function describeBadTag({ word, reason }: BadTag): string {
   const shown = word.length <= 2 * longest ? word : `${word.slice(0, 2 * longest)}...`;
   return `bad tag "${shown}": ${reason}`;
 }
 
-export function parseTag(word: string): Setting | BadTag {
+/** The setting of one word, or why it is none; the key `part` is taken like any other. */
+export function parseTag(word: string): TaskSetting | BadTag {
   const colon = word.indexOf(":");
   const key = (colon < 0 ? word : word.slice(0, colon)).trim();
   const text = colon < 0 ? "" : word.slice(colon + 1).trim();
@@ -81,15 +84,19 @@ export function parseTag(word: string): Setting | BadTag {
   return { kind: "tag", key, value };
 }
 
-/** Why no tag can have this key; null: one can. */
+/** Why no tag can have this key; null: a tag can. */
 export function whyNoKey(key: string): string | null {
   if (key === "") return "the key is empty";
   if (!shape.test(key)) return `a key may only hold ${alphabet}`;
   return key.length > longest ? `the key is too long (${key.length} characters, at most ${longest})` : null;
 }
 
-/** `null` takes a limit away again; so does 0, as in the configuration. */
-function parseReserved(key: "group" | "cores" | "memory" | "timeout", word: string, text: string): Setting | BadTag {
+/** The setting of a column. `null` takes a limit away again, and so does 0, as in the configuration. */
+function parseReserved(
+  key: "group" | "cores" | "memory" | "timeout",
+  word: string,
+  text: string,
+): TaskSetting | BadTag {
   if (coerce(text) === null) return key === "group" ? { kind: key, value: 0 } : { kind: key, value: null };
   switch (key) {
     case "group":

@@ -1,7 +1,7 @@
 /*
- * What a task is, in the shapes it takes on its way (see ARCHITECTURE.md, "The way of a task"):
- * NewTask (submitted, not yet stored or stored), Assignment (handed to a client), Outcome (what came of one attempt).
- * Pure types and constants; wire/message.ts has the messages that carry them.
+ * What a task is, in the shapes it takes on its way (see ARCHITECTURE.md, "The way of a task"): NewTask (submitted),
+ * ClaimedTask (in the hands of a server), Assignment (handed to a client), Outcome (what came of one dispatch). Types
+ * and constants only: wire/message.ts has the messages that carry them, field.ts the columns they are stored in.
  */
 
 export type TagValue = string | number | boolean | null;
