@@ -11,7 +11,6 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { isLoopback } from "../../../src/base/loopback.ts";
 import { UserError } from "../../../src/base/errors.ts";
 import {
   clientSecurity,
@@ -154,33 +153,6 @@ describe("the key", () => {
     expect(freshKey()).not.toBe(freshKey());
     expect(keyProblem(freshKey(), true)).toBeNull();
   });
-});
-
-test("only addresses of this host alone are loopback", () => {
-  const here = [
-    "localhost",
-    "LOCALHOST",
-    "127.0.0.1",
-    "127.3.2.1",
-    "127.1",
-    "::1",
-    "[::1]",
-    "::ffff:127.0.0.1",
-    "0:0:0:0:0:0:0:1",
-  ];
-  expect(here.filter((host) => !isLoopback(host))).toEqual([]);
-  const elsewhere = [
-    "",
-    "0.0.0.0",
-    "::",
-    "10.0.0.1",
-    "localhost.example",
-    "mylocalhost",
-    "127.0.0.1.example",
-    "::2",
-    "128.0.0.1",
-  ];
-  expect(elsewhere.filter((host) => isLoopback(host))).toEqual([]);
 });
 
 describe("a server", () => {

@@ -16,7 +16,7 @@ import {
   startLauncher,
 } from "../../../src/launch/launcher.ts";
 import { silentLog } from "../../make.ts";
-import { makePlan } from "../../unit/cluster/samples.ts";
+import { makePlan } from "../../unit/launch/samples.ts";
 
 const plan = makePlan();
 

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { quoteRemote, remoteLine, remoteVariables, sshWords } from "../../../src/launch/ssh.ts";
-import { makePlan } from "../cluster/samples.ts";
+import { makePlan } from "./samples.ts";
 
 const plan = makePlan({ program: "/opt/my tools/hs", template: "echo '{}' \"$HOME\" \\\n{}" });
 
