@@ -1,11 +1,15 @@
 /*
- * A run without a database that nobody is left to run: what has not finished is written down, ready to be input again. Knows the contract of a
- * store, and nothing of clients.
+ * A run that nobody is left to run: with a database its tasks wait there, without one they are written down, ready to
+ * be input again. Knows the contract of a store, and nothing of clients.
  */
 import { fstatSync } from "node:fs";
+import type { Clock } from "../base/clock.ts";
 import type { Scope, Store } from "../store/store.ts";
 
-/** Whether all of an input can be read at once: what a program is still writing may never end. */
+/**
+ * Whether all of an input can be read at once: what a program is still writing may never end. `file`: a path, or `-`
+ * for standard input; `regular`: whether that path is a regular file.
+ */
 export function isAllThere(file: string, regular: boolean): boolean {
   if (file !== "-") return regular;
   try {
@@ -15,19 +19,60 @@ export function isAllThere(file: string, regular: boolean): boolean {
   }
 }
 
+/** The server that claims what is written down. */
+export interface Owner {
+  readonly serverId: string;
+  readonly serverHost: string;
+  readonly scope: Scope;
+  readonly at: number;
+}
+
+/** What a run leaves behind that nobody is left to run. */
+export interface Rest {
+  readonly store: Pick<Store, "durable" | "claim" | "onInsert">;
+  readonly owner: Owner;
+  /** The input on its way to the store. */
+  readonly loading: Promise<unknown>;
+  /** Ends the reading of an input that may never end; null: it ends by itself. */
+  readonly stopReading: (() => void) | null;
+  readonly write: (args: string) => void;
+  readonly clock: Pick<Clock, "after">;
+}
+
+/** A pipe that has more to say than this, milliseconds, is left to who writes to it. */
+const restMs = 5000;
+
+/**
+ * Reads the rest of the input into the database, or writes everything down. Returns the number of tasks that were
+ * written down.
+ */
+export async function keepRest({ store, owner, loading, stopReading, write, clock }: Rest): Promise<number> {
+  const timer = stopReading === null ? null : clock.after(restMs, stopReading);
+  try {
+    if (!store.durable) return await salvage(store, owner, loading, write);
+    await loading;
+    return 0;
+  } finally {
+    timer?.cancel();
+  }
+}
+
+/** Most tasks of one claim. */
 const perClaim = 1000;
 
-/** Takes every task out of the store, and those that are still being loaded, in order. Returns how many they were. */
+/**
+ * Writes down every task of the store, and those that are still being loaded, in order. Returns the number of tasks.
+ */
 export async function salvage(
   store: Pick<Store, "claim" | "onInsert">,
-  owner: { readonly serverId: string; readonly serverHost: string; readonly scope: Scope; readonly at: number },
+  owner: Owner,
   loading: Promise<unknown>,
   write: (args: string) => void,
 ): Promise<number> {
   let count = 0;
   let loaded = false;
   let wake = (): void => {
-    // Nobody waits.
+    // Nobody waits yet.
   };
   store.onInsert(() => wake());
   const end = (): void => {
@@ -37,7 +82,7 @@ export async function salvage(
   loading.then(end, end);
   for (;;) {
     const last = loaded;
-    // Of any group: whether an earlier one has ended does not matter any more.
+    // From any group: whether an earlier one has ended does not matter any more.
     const claim = await store.claim({
       ...owner,
       group: Number.MAX_SAFE_INTEGER,

@@ -1,6 +1,16 @@
 /*
- * What every run with a server shares, whether its clients are in this process, started by a launcher, or come by themselves: the store, what
- * earlier runs left behind, the input, the server, the failure file, and how it all ends. Knows nothing of clients and sockets.
+ * What every run with a server shares, whether its clients are in this process, started by a launcher, or come by
+ * themselves. Knows nothing of clients and sockets.
+ *
+ *    prepare                       the run                             conclude
+ *   |-----------------------------|-----------------------------------|-------------------------------|
+ *    input, failure file, store    startServer: store <=> clients      the server and the input ended
+ *    enter: our row                watchOthers: servers that die       keepRest: nobody was left to run
+ *    recover: what the dead left   loadInput: input -> store           endRow, what is left, the report
+ *    addSubmission, if any         stop(how, signal), hurry()          everything is closed
+ *
+ * A UserError while it is prepared means that no task has run. `serve` resolves when the run begins, `finished` when
+ * everything is closed.
  */
 import { systemClock } from "../base/clock.ts";
 import { exitStatus, messageOf, TransientError, UserError } from "../base/errors.ts";
@@ -12,44 +22,37 @@ import type { Logger, Loggers } from "../log/logger.ts";
 import { newPatience, type Patience } from "../log/patience.ts";
 import { runServer, type Server, type ServerReport, serverBeatMs } from "../server/door.ts";
 import { firstLeaseOf } from "../server/succession.ts";
-import type { Scope, Store } from "../store/store.ts";
-import type { LineSource } from "../submit/lines.ts";
-import type { TaskFactory } from "../task/factory.ts";
+import type { Scope, ServerRow, Store } from "../store/store.ts";
+import type { Loaded } from "../submit/loader.ts";
 import type { LeaveKind } from "../wire/message.ts";
 import { databaseSettings } from "./database.ts";
-import { paced } from "./pace.ts";
 import { type FailureFile, openFailures } from "./failures.ts";
+import { feed, type Input, type InputOptions, openInput } from "./feed.ts";
 import { isAlive, processStart } from "./liveness.ts";
-import { recover, watchServers } from "./recover.ts";
-import { isAllThere, salvage } from "./salvage.ts";
+import { recover, type Recovery, watchServers } from "./recover.ts";
+import { keepRest, type Rest } from "./salvage.ts";
 import { moreUrgent, type StopName } from "./signals.ts";
 
-export interface ServeOptions {
-  readonly instanceId: string;
-  /** Of this program, for the submission's row. */
+/** What a run with a server is asked for. */
+export interface ServeOptions extends InputOptions {
+  /** The version of this program, for the submission's row. */
   readonly version: string;
   readonly cwd: string;
   readonly config: Config;
   readonly loggers: Loggers;
-  /** Who speaks in errors about files and at the end: `cluster` or `server`. */
+  /** The logger of errors about files, and of the report at the end: `cluster` or `server`. */
   readonly logger: string;
-  /** Task file, `-` for standard input, null for none. */
-  readonly file: string | null;
-  /** Of the tasks of this input; null: none. */
+  /** The template of this input's tasks; null: none. */
   readonly template: string | null;
   readonly attempts: number;
   readonly eager: boolean;
   readonly noDatabase: boolean;
-  /** Makes missing tables in a database server; in a file they are made anyway. */
+  /** Whether missing tables are made in a database server; in a file they are made anyway. */
   readonly createTables: boolean;
   readonly restart: boolean;
   readonly forever: boolean;
   readonly bundleSize: number | null;
   readonly pollMs: number;
-  /** Of tasks that do not say so themselves: cores, bytes, seconds; null or 0: none. */
-  readonly taskCores: number | null;
-  readonly taskMemory: number | null;
-  readonly taskTimeout: number | null;
   /** The failure file; `-`: standard output. */
   readonly failures: string | null;
   /** Whether clients are other processes, which may outlive this one and may have outlived one before. */
@@ -57,7 +60,7 @@ export interface ServeOptions {
 }
 
 export interface ClusterReport {
-  /** Everything that was asked for was done, and succeeded. */
+  /** Whether everything that was asked for was done, and succeeded. */
   readonly complete: boolean;
   readonly stoppedBy: StopName | null;
 }
@@ -65,25 +68,86 @@ export interface ClusterReport {
 export interface Serving {
   /** Connections go to its `attach`. */
   readonly server: Server;
-  /** The run ends by itself without any client. */
+  /** Whether the run ends by itself without any client. */
   readonly nothingToDo: boolean;
-  /** Hands out nothing more. `signal` null: no signal, but something that went wrong. A second call may be more urgent. */
+  /**
+   * Hands out nothing more. `signal`: why; null when it was no signal but something that went wrong. A second call may
+   * be more urgent.
+   */
   stop(how: LeaveKind, signal: StopName | null): void;
-  /** A database in trouble is not waited for. */
+  /** Waits no longer for a database in trouble. */
   hurry(): void;
   /** After the last outcome is recorded and the last client has left; everything is closed by then. */
   readonly finished: Promise<ClusterReport>;
 }
 
+/** A run under way: what it works with, found or made while it was prepared, and how far it is. */
+interface Run {
+  readonly options: ServeOptions;
+  readonly host: string;
+  readonly scope: Scope;
+  readonly log: Logger;
+  readonly graceMs: number;
+  readonly input: Input | null;
+  readonly failures: FailureFile | null;
+  readonly store: Store;
+  readonly patience: Patience;
+  /** When the server's row was made, milliseconds since 1970 by the clock that all servers of the store share. */
+  readonly startedAt: number;
+  /** That clock is ahead of ours by so many milliseconds. */
+  readonly aheadMs: number;
+  readonly isAlive: (server: ServerRow) => boolean;
+  readonly recovery: Recovery;
+  /** Ends the reading of the input. */
+  readonly stopReading: AbortController;
+  stoppedBy: StopName | null;
+  /**
+   * Nobody is left to run tasks: they are kept in the database or written down, also those that are still to be read.
+   */
+  isSalvaging: boolean;
+  /** A database in trouble is not waited for. */
+  isHurried: boolean;
+}
+
+const clock = systemClock;
+
 /**
- * Everything that can be wrong with files is found before the first task runs: throws a UserError then. The server starts at once, its clients
- * may be attached as soon as this resolves.
+ * Starts a run. Everything that can be wrong with files is found before the first task runs: throws a UserError then.
+ * The server starts at once; its clients may be attached as soon as this resolves.
  */
 export async function serve(options: ServeOptions): Promise<Serving> {
+  const run = await prepare(options);
+  const { input, recovery } = run;
+  const server = startServer(run);
+  const unwatch = watchOthers(run);
+  const loading = loadInput(run, server);
+  // Awaited in `conclude`; this only silences an early rejection.
+  loading.catch(() => undefined);
+  return {
+    server,
+    nothingToDo: input === null && !options.forever && recovery.unfinished === 0,
+    stop(how, signal) {
+      if (signal !== null) run.stoppedBy = moreUrgent(run.stoppedBy, signal);
+      run.isSalvaging = run.stoppedBy === null && (run.store.durable || run.failures !== null);
+      if (!run.isSalvaging) run.stopReading.abort();
+      server.stop(how);
+    },
+    hurry() {
+      run.isHurried = true;
+      server.hurry();
+    },
+    finished: conclude(run, server, loading, unwatch),
+  };
+}
+
+/** Longest wait for a database in trouble when a run begins, and when only its end is to be written; milliseconds. */
+const startMs = 60_000;
+const endMs = 10_000;
+
+async function prepare(options: ServeOptions): Promise<Run> {
   const { instanceId, loggers, config, restart, forever, attempts, remote } = options;
   const log = loggers("server");
   const host = hostName();
-  const clock = systemClock;
   const scope: Scope = restart || forever ? { kind: "all" } : { kind: "submission", id: instanceId };
   const graceMs = (config.integer("server.grace") ?? 30) * 1000;
 
@@ -91,54 +155,97 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const failures = options.failures === null ? null : openFailures(options.failures, options.logger);
   const store = await chooseStore(options);
   const patience = newPatience(clock, log);
+  const { startedAt, aheadMs } = await enter(options, { host, scope, store, patience });
+  const alive = (server: ServerRow): boolean => server.id === instanceId || isAlive(server, host, clock.now());
+  const recovering = { store, scope, forever, attempts, remote, isAlive: alive, now: clock.now, newId, log };
+  const recovery = await begin(patience, () => recover(recovering));
+  tellOfEstates(recovery, graceMs, log);
+  if (input !== null) await addSubmission(options, { host, store, patience });
+  return {
+    options,
+    host,
+    scope,
+    log,
+    graceMs,
+    input,
+    failures,
+    store,
+    patience,
+    startedAt,
+    aheadMs,
+    isAlive: alive,
+    recovery,
+    stopReading: new AbortController(),
+    stoppedBy: null,
+    isSalvaging: false,
+    isHurried: false,
+  };
+}
 
+/** Makes a call that comes before the first task. */
+function begin<T>(patience: Patience, call: () => Promise<T>): Promise<T> {
+  const since = clock.now();
+  return patience.persist("start", call, (error) => (clock.now() - since < startMs ? null : error));
+}
+
+/** Writes the server's row. */
+async function enter(
+  { instanceId }: ServeOptions,
+  { host, scope, store, patience }: Pick<Run, "host" | "scope" | "store" | "patience">,
+): Promise<Pick<Run, "startedAt" | "aheadMs">> {
   const row = { id: instanceId, host, pid: process.pid, pidStart: processStart(process.pid) };
-  /** What comes before the first task. */
-  function begin<T>(call: () => Promise<T>): Promise<T> {
-    const since = clock.now();
-    return patience.persist("start", call, (error) => (clock.now() - since < startMs ? null : error));
-  }
   const reserves = scope.kind === "submission";
-  const startedAt = await begin(() => {
+  const startedAt = await begin(patience, () => {
     const now = clock.now();
     return store.addServer({ ...row, reserves, startedAt: now, beatAt: now });
   });
-  const aheadMs = startedAt - clock.now();
-  const alive = (server: Parameters<typeof isAlive>[0]) =>
-    server.id === instanceId || isAlive(server, host, clock.now());
-  const recovering = { store, scope, forever, attempts, remote, isAlive: alive, now: clock.now, newId, log };
-  const recovery = await begin(() => recover(recovering));
-  if (recovery.estates.length > 0) {
-    const clients = recovery.estates.reduce((sum, estate) => sum + estate.clients.length, 0);
-    const patience = formatDuration(graceMs / 1000);
-    log.info(
-      `Tasks that ${clients} clients of the previous server may have wait for these to come back, for ${patience}`,
-    );
-  }
-  if (input !== null) {
-    const { template, cwd } = options;
-    const { version } = options;
-    const submission = { id: instanceId, time: clock.now(), host, user: userName(), cwd, template, version };
-    await begin(() => store.addSubmission(submission));
-  }
+  return { startedAt, aheadMs: startedAt - clock.now() };
+}
 
-  const server = runServer({
+function tellOfEstates({ estates }: Recovery, graceMs: number, log: Logger): void {
+  if (estates.length === 0) return;
+  const clients = estates.reduce((sum, estate) => sum + estate.clients.length, 0);
+  const grace = formatDuration(graceMs / 1000);
+  log.info(`Tasks that ${clients} clients of the previous server may have wait for these to come back, for ${grace}`);
+}
+
+/** Writes the row of the submission that the input becomes. */
+async function addSubmission(
+  { instanceId, template, cwd, version }: ServeOptions,
+  { host, store, patience }: Pick<Run, "host" | "store" | "patience">,
+): Promise<void> {
+  const submission = { id: instanceId, time: clock.now(), host, user: userName(), cwd, template, version };
+  await begin(patience, () => store.addSubmission(submission));
+}
+
+/**
+ * Outcomes wait for others for so long, milliseconds: with tasks that take a millisecond, a turn of the server for each
+ * outcome costs more than the tasks' own bookkeeping. In one process with a database each outcome is recorded at once,
+ * so that a crash repeats nothing that had ended; remote clients keep their outcomes over a crash of the server.
+ */
+const localCompanyMs = 3;
+const remoteCompanyMs = 10;
+
+function startServer(run: Run): Server {
+  const { options, host, scope, log, graceMs, failures, store, patience, startedAt, aheadMs, recovery } = run;
+  const { config, remote } = options;
+  return runServer({
     group: recovery.group,
     estates: recovery.estates,
     store,
-    isAlive: alive,
+    isAlive: run.isAlive,
     clock,
     sharedNow: () => clock.now() + aheadMs,
     log,
     patience,
     onFailed: (args) => failures?.write(args),
     settings: {
-      serverId: instanceId,
+      serverId: options.instanceId,
       serverHost: host,
       scope,
-      attempts,
+      attempts: options.attempts,
       eager: options.eager,
-      forever,
+      forever: options.forever,
       bundleSize: options.bundleSize,
       pollMs: options.pollMs,
       evictMs: (config.number("server.evict") ?? 600) * 1000,
@@ -150,213 +257,119 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       newId,
     },
   });
-  const watchOptions = { store, isAlive: alive, clock, everyMs: serverBeatMs, graceMs, log };
-  const unwatch = scope.kind === "all" ? watchServers(watchOptions) : null;
-
-  const stopReading = new AbortController();
-  let stoppedBy: StopName | null = null;
-  /** Nobody is left to run tasks. They wait in the database or are written down, those too that have not been read yet. */
-  let salvaging = false;
-  const allThere = options.file !== null && isAllThere(options.file, input?.source.regular ?? false);
-  function inputQuiet(): void {
-    server.inputQuiet();
-    if (salvaging && !allThere) stopReading.abort();
-  }
-  const reading = { signal: stopReading.signal, patience };
-  const loading = feed(input, store, { ...server, inputQuiet }, reading, options, failures);
-  // Whoever waits for the end hears of it; until then it is nobody's.
-  loading.catch(() => undefined);
-
-  /** The number of tasks that were written down. */
-  async function keepRest(): Promise<number> {
-    // What a program still writes may never end.
-    const timer = allThere ? null : clock.after(restMs, () => stopReading.abort());
-    const owner = { serverId: instanceId, serverHost: host, scope, at: clock.now() };
-    try {
-      if (!store.durable) return await salvage(store, owner, loading, (args) => failures?.write(args));
-      await loading;
-      return 0;
-    } finally {
-      timer?.cancel();
-    }
-  }
-
-  /** Whoever had a run drained wants to know whether there is something to go on with. */
-  async function tellKept(): Promise<void> {
-    try {
-      const { unfinished } = await store.survey(scope);
-      if (unfinished === 0) return;
-      log.info(`${unfinished} tasks were not run - they are in the database (run them with --restart)`);
-    } catch (error) {
-      if (!(error instanceof TransientError)) throw error;
-    }
-  }
-
-  let hurried = false;
-  function impatient({ message }: TransientError): Error | null {
-    if (!hurried) return null;
-    return new UserError(exitStatus.interrupted, "server", `What is left is not known: ${message}`);
-  }
-
-  /** The row may stay when the database is in trouble: the process is gone then, and the next run buries it. */
-  async function endRow(patientMs: number): Promise<void> {
-    const since = clock.now();
-    const enough = (error: TransientError): Error | null =>
-      hurried || clock.now() - since >= patientMs ? error : null;
-    try {
-      await patience.persist("server", () => store.endServer(instanceId), enough);
-    } catch (error) {
-      if (!(error instanceof TransientError)) throw error;
-      log.debug(() => `End of the server not written: ${messageOf(error)}`);
-    }
-  }
-
-  async function finish(): Promise<ClusterReport> {
-    try {
-      const report = await server.finished.finally(() => {
-        if (!salvaging) stopReading.abort();
-      });
-      const salvaged = salvaging ? await keepRest() : 0;
-      const loaded = await loading;
-      unwatch?.();
-      // After a signal what is left waits in the database; of what others may be at work on nothing can be said.
-      const expected = store.durable && (stoppedBy !== null || scope.kind === "all");
-      if (!report.abandoned) await endRow(expected ? endMs : Number.POSITIVE_INFINITY);
-      const left = expected ? 0 : (await patience.persist("survey", () => store.survey(scope), impatient)).unfinished;
-      const concluded = conclude(report, loaded, Math.max(left, salvaged), stoppedBy, loggers(options.logger));
-      if (store.durable && isDraining(stoppedBy) && scope.kind === "submission") await tellKept();
-      return concluded;
-    } finally {
-      unwatch?.();
-      failures?.close();
-      await store.close();
-    }
-  }
-
-  return {
-    server,
-    nothingToDo: input === null && !forever && recovery.unfinished === 0,
-    stop(how, signal) {
-      if (signal !== null) stoppedBy = moreUrgent(stoppedBy, signal);
-      salvaging = stoppedBy === null && (store.durable || failures !== null);
-      if (!salvaging) stopReading.abort();
-      server.stop(how);
-    },
-    hurry() {
-      hurried = true;
-      server.hurry();
-    },
-    finished: finish(),
-  };
 }
 
-/**
- * With tasks of a millisecond, a turn of the server for each costs more than the tasks' own bookkeeping. In one process with a database
- * each outcome is recorded at once, so that a crash repeats nothing that had ended; remote clients keep outcomes over a crash of the server.
- */
-const localCompanyMs = 3;
-const remoteCompanyMs = 10;
+/** Watches the servers beside this one if the run takes whatever is free. The answer ends the watch. */
+function watchOthers({ scope, store, graceMs, log, isAlive: alive }: Run): () => void {
+  if (scope.kind !== "all") return () => undefined;
+  return watchServers({ store, isAlive: alive, clock, everyMs: serverBeatMs, graceMs, log });
+}
+
+/** Feeds the input to the store while the server is at work. */
+async function loadInput(run: Run, server: Server): Promise<Fed> {
+  const { options, input, failures, store, patience, stopReading } = run;
+  if (input === null) {
+    server.inputEnded();
+    return { bad: 0 };
+  }
+  return feed(input, {
+    store,
+    server,
+    onQuiet() {
+      server.inputQuiet();
+      if (run.isSalvaging && !input.isAllThere) stopReading.abort();
+    },
+    // A line that can be written down again can be mended there.
+    onBad: (text) => failures?.write(text),
+    scope: { kind: "submission", id: options.instanceId },
+    bundleSize: options.bundleSize,
+    log: options.loggers("submit"),
+    patience,
+    signal: stopReading.signal,
+  });
+}
+
+type Fed = Pick<Loaded, "bad">;
+
+/** Waits for the end of the server and of the input, sees to what is left, closes everything, and says how it went. */
+async function conclude(run: Run, server: Server, loading: Promise<Fed>, unwatch: () => void): Promise<ClusterReport> {
+  const { scope, store, failures, stopReading } = run;
+  try {
+    const report = await server.finished.finally(() => {
+      if (!run.isSalvaging) stopReading.abort();
+    });
+    const salvaged = run.isSalvaging ? await keepRest(restOf(run, loading)) : 0;
+    const loaded = await loading;
+    unwatch();
+    // After a signal what is left waits in the database; of what others may be at work on nothing can be said.
+    const isExpected = store.durable && (run.stoppedBy !== null || scope.kind === "all");
+    if (!report.abandoned) await endRow(run, isExpected ? endMs : Number.POSITIVE_INFINITY);
+    const left = isExpected ? 0 : await unfinishedOf(run);
+    const concluded = reportOf(run, report, loaded, Math.max(left, salvaged));
+    if (store.durable && isDraining(run.stoppedBy) && scope.kind === "submission") await tellKept(run);
+    return concluded;
+  } finally {
+    unwatch();
+    failures?.close();
+    await store.close();
+  }
+}
 
 function isDraining(stoppedBy: StopName | null): boolean {
   return stoppedBy === "SIGUSR1" || stoppedBy === "SIGUSR2";
 }
 
-/** A database that is in trouble when a run begins, or when only its end is to be written, is waited for this long, milliseconds. */
-const startMs = 60_000;
-const endMs = 10_000;
-
-/** A pipe that has more to say than this, milliseconds, is left to who writes to it. */
-const restMs = 5000;
-
-interface Input {
-  readonly source: LineSource;
-  readonly factory: TaskFactory;
-}
-
-async function openInput(options: ServeOptions, host: string): Promise<Input | null> {
-  if (options.file === null) return null;
-  const { openLines } = await import("../submit/lines.ts");
-  const { taskFactory } = await import("../task/factory.ts");
-  const none = (value: number | null) => (value === null || value === 0 ? null : value);
-  const defaults = {
-    submitId: options.instanceId,
-    submitHost: host,
-    group: 0,
-    cores: none(options.taskCores),
-    memory: none(options.taskMemory),
-    timeout: none(options.taskTimeout),
-    settings: [],
+function restOf({ options, host, scope, input, failures, store, stopReading }: Run, loading: Promise<Fed>): Rest {
+  return {
+    store,
+    owner: { serverId: options.instanceId, serverHost: host, scope, at: clock.now() },
+    loading,
+    stopReading: input?.isAllThere === true ? null : () => stopReading.abort(),
+    write: (args) => failures?.write(args),
+    clock,
   };
-  return { source: openLines(options.file), factory: taskFactory(defaults, newId) };
 }
 
-interface Fed {
-  readonly stored: number;
-  readonly bad: number;
-}
-
-/** Loads the input while the run goes on; resolves when the input has ended or reading was stopped. */
-async function feed(
-  input: Input | null,
-  store: Store,
-  server: Server,
-  { signal, patience }: { readonly signal: AbortSignal; readonly patience: Patience },
-  options: ServeOptions,
-  failures: FailureFile | null,
-): Promise<Fed> {
-  if (input === null) {
-    server.inputEnded();
-    return { stored: 0, bad: 0 };
-  }
-  const { load } = await import("../submit/loader.ts");
-  const scope: Scope = { kind: "submission", id: options.instanceId };
-  const pace = { unfinished: async () => (await store.survey(scope)).unfinished, clock: systemClock, signal };
-  // In memory the store itself makes the input wait.
-  const bounded = store.durable && !input.source.regular;
-  const lines = (): ReturnType<LineSource["read"]> => noticed(input.source, server.inputResumed);
+/**
+ * Writes the end of the server's row. A database in trouble is waited for `patientMs`; the row may stay after that,
+ * because the process is gone and the next run buries it.
+ */
+async function endRow(run: Run, patientMs: number): Promise<void> {
+  const { options, store, patience, log } = run;
+  const since = clock.now();
+  const enough = (error: TransientError): Error | null =>
+    run.isHurried || clock.now() - since >= patientMs ? error : null;
   try {
-    return await load({
-      factory: input.factory,
-      source: { ...input.source, read: () => (bounded ? paced(lines(), pace) : lines()) },
-      store,
-      expand: null,
-      bundleSize: options.bundleSize,
-      clock: systemClock,
-      log: options.loggers("submit"),
-      patientMs: Number.POSITIVE_INFINITY,
-      patience,
-      // A line that can be written down again can be mended there.
-      onBad: ({ text }) => {
-        if (text !== null) failures?.write(text);
-      },
-      onQuiet: server.inputQuiet,
-      signal,
-    });
+    await patience.persist("server", () => store.endServer(options.instanceId), enough);
   } catch (error) {
-    // What was read so far is run to its end; then the run tells what was wrong with the rest.
-    server.stop("finish");
-    await server.finished;
-    throw error;
-  } finally {
-    server.inputEnded();
+    if (!(error instanceof TransientError)) throw error;
+    log.debug(() => `End of the server not written: ${messageOf(error)}`);
   }
 }
 
-/** The lines of a source; `onLines` is called when some were read. */
-async function* noticed(source: LineSource, onLines: () => void): ReturnType<LineSource["read"]> {
-  for await (const lines of source.read()) {
-    onLines();
-    yield lines;
+/** The number of tasks that have not ended. */
+async function unfinishedOf(run: Run): Promise<number> {
+  const { store, scope, patience } = run;
+  const giveUp = ({ message }: TransientError): Error | null =>
+    run.isHurried ? new UserError(exitStatus.interrupted, "server", `What is left is not known: ${message}`) : null;
+  const { unfinished } = await patience.persist("survey", () => store.survey(scope), giveUp);
+  return unfinished;
+}
+
+/** Tells whoever had a run drained whether there is something to go on with. */
+async function tellKept({ store, scope, log }: Run): Promise<void> {
+  try {
+    const { unfinished } = await store.survey(scope);
+    if (unfinished === 0) return;
+    log.info(`${unfinished} tasks were not run - they are in the database (run them with --restart)`);
+  } catch (error) {
+    if (!(error instanceof TransientError)) throw error;
   }
 }
 
-function conclude(
-  report: ServerReport,
-  fed: Fed,
-  left: number,
-  stoppedBy: StopName | null,
-  log: Logger,
-): ClusterReport {
+/** Warns of tasks that failed or were not run; `left` is the number of these. */
+function reportOf({ options, stoppedBy }: Run, report: ServerReport, fed: Fed, left: number): ClusterReport {
+  const log = options.loggers(options.logger);
   const { succeeded, failed, cancelled, haltedBy } = report;
   const bad = failed + fed.bad;
   const all = succeeded + cancelled + bad;
@@ -369,7 +382,7 @@ async function chooseStore(options: ServeOptions): Promise<Store> {
   const settings = options.noDatabase ? null : databaseSettings(options.config, options.loggers("data"));
   if (settings !== null) {
     const { hasDatabase, openStore } = await import("../store/open.ts");
-    if (hasDatabase(settings)) return openStore({ ...settings, clock: systemClock, create: options.createTables });
+    if (hasDatabase(settings)) return openStore({ ...settings, clock, create: options.createTables });
     options.loggers("server").warning("No database configured - automatically disabled");
   }
   const { MemoryStore } = await import("../store/memory.ts");

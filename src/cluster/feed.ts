@@ -1,0 +1,116 @@
+/*
+ * The input of a run: it is opened before the run begins, and its lines become stored tasks while the run goes on.
+ * Knows the loader and how far it may be ahead; nothing of clients, and nothing of how a run ends.
+ */
+import { systemClock } from "../base/clock.ts";
+import { newId } from "../base/ids.ts";
+import type { Logger } from "../log/logger.ts";
+import type { Patience } from "../log/patience.ts";
+import type { Server } from "../server/door.ts";
+import type { Scope, Store } from "../store/store.ts";
+import type { LineSource } from "../submit/lines.ts";
+import type { Loaded } from "../submit/loader.ts";
+import type { TaskFactory } from "../task/factory.ts";
+import { isAllThere } from "./salvage.ts";
+import { paced } from "./pace.ts";
+
+export interface InputOptions {
+  /** Of the submission that the tasks belong to. */
+  readonly instanceId: string;
+  /** Task file, `-` for standard input, null for none. */
+  readonly file: string | null;
+  /** Of tasks that do not say so themselves: cores, bytes, seconds; null or 0: none. */
+  readonly taskCores: number | null;
+  readonly taskMemory: number | null;
+  readonly taskTimeout: number | null;
+}
+
+export interface Input {
+  readonly source: LineSource;
+  readonly factory: TaskFactory;
+  /** All of it can be read at once. Otherwise a program may still be writing it, and may never end. */
+  readonly isAllThere: boolean;
+}
+
+/** Opens the input of a run on this host; null: it has none. Throws a UserError when it cannot be read. */
+export async function openInput(options: InputOptions, host: string): Promise<Input | null> {
+  const { file, instanceId } = options;
+  if (file === null) return null;
+  const { openLines } = await import("../submit/lines.ts");
+  const { taskFactory } = await import("../task/factory.ts");
+  const none = (value: number | null) => (value === null || value === 0 ? null : value);
+  const defaults = {
+    submitId: instanceId,
+    submitHost: host,
+    group: 0,
+    cores: none(options.taskCores),
+    memory: none(options.taskMemory),
+    timeout: none(options.taskTimeout),
+    settings: [],
+  };
+  const source = openLines(file);
+  return { source, factory: taskFactory(defaults, newId), isAllThere: isAllThere(file, source.regular) };
+}
+
+export interface FeedOptions {
+  readonly store: Store;
+  readonly server: Pick<Server, "inputResumed" | "inputEnded" | "stop" | "finished">;
+  /** Nothing was read for a while. */
+  readonly onQuiet: () => void;
+  /** A line that is no task, where it can be written down again. */
+  readonly onBad: (text: string) => void;
+  readonly scope: Scope;
+  readonly bundleSize: number | null;
+  readonly log: Logger;
+  /** Shared with whoever else in this process uses the store. */
+  readonly patience: Patience;
+  /** Ends the reading. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Loads the input, and tells the server when it ends. Resolves when the input has ended or reading was stopped. When
+ * the input cannot be read to its end, or the store refuses, what was read so far is run first; only then is the error
+ * thrown.
+ */
+export async function feed(input: Input, options: FeedOptions): Promise<Loaded> {
+  const { store, server, onQuiet, onBad, scope, bundleSize, log, patience, signal } = options;
+  const { load } = await import("../submit/loader.ts");
+  const { source, factory } = input;
+  const pace = { unfinished: async () => (await store.survey(scope)).unfinished, clock: systemClock, signal };
+  // In memory the store itself makes the input wait.
+  const bounded = store.durable && !source.regular;
+  const lines = (): ReturnType<LineSource["read"]> => noticed(source, server.inputResumed);
+  try {
+    return await load({
+      factory,
+      source: { ...source, read: () => (bounded ? paced(lines(), pace) : lines()) },
+      store,
+      expand: null,
+      bundleSize,
+      clock: systemClock,
+      log,
+      patientMs: Number.POSITIVE_INFINITY,
+      patience,
+      onBad({ text }) {
+        if (text !== null) onBad(text);
+      },
+      onQuiet,
+      signal,
+    });
+  } catch (error) {
+    server.stop("finish");
+    await server.finished;
+    throw error;
+  } finally {
+    server.inputEnded();
+  }
+}
+
+/** The lines of a source; `onLines` is called when some were read. */
+async function* noticed(source: LineSource, onLines: () => void): ReturnType<LineSource["read"]> {
+  for await (const lines of source.read()) {
+    onLines();
+    yield lines;
+  }
+}
