@@ -1,8 +1,9 @@
 /*
- * The submitter's end of `submit --queue`: a Queue stands in the place of a Store, and its tasks are stored by a running server. Knows the
- * window and the answers; what a task is and where lines come from is the loader's affair.
+ * The submitter's end of `submit --queue`: a Queue stands in the place of a Store, and its tasks are stored by a
+ * running server. Knows the window and the answers; what a task is and where lines come from is the loader's affair.
  *
- * Nothing counts as stored before the server has said so: `close` resolves when everything is (DESIGN 4.1), and every error tells how much is.
+ * Nothing counts as stored before the server has said so: `close` resolves when everything is (DESIGN 4.1), and every
+ * error tells how much is.
  */
 import type { Clock } from "../base/clock.ts";
 import { runtimeError, type UserError } from "../base/errors.ts";
@@ -37,7 +38,9 @@ const handshakeMs = 10_000;
 
 type Link = Duplex<PeerMessage, HostMessage>;
 
-/** Resolves when the server has accepted the submission. Throws a UserError when it cannot be reached, or takes none. */
+/**
+ * Resolves when the server has accepted the submission. Throws a UserError when it cannot be reached, or takes none.
+ */
 export async function openQueue(options: QueueOptions): Promise<Queue> {
   const { host, port, security, clock } = options;
   let link: Link;

@@ -1,4 +1,7 @@
-/* The failure file: the input lines of tasks that failed for good, one a line, ready to be input again. Truncated at the start. */
+/*
+ * The failure file: the input lines of tasks that failed for good, one a line, ready to be input again. Truncated at
+ * the start.
+ */
 import { closeSync, openSync } from "node:fs";
 import { messageOf, runtimeError } from "../base/errors.ts";
 import { writeAll } from "../base/write.ts";

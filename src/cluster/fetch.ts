@@ -1,9 +1,10 @@
 /*
- * One file of another host, fetched by the system's `sftp`, or by `ssh HOST cat` where sftp is missing here or there. Both read the user's own
- * configuration, keys and known hosts, and are told never to ask: a host whose key is not known yet is refused, not accepted.
+ * One file of another host, fetched by the system's `sftp`, or by `ssh HOST cat` where sftp is missing here or there.
+ * Both read the user's own configuration, keys and known hosts, and are told never to ask: a host whose key is not
+ * known yet is refused, not accepted.
  *
- * The bytes go from ssh into the file and never through this program. Knows no task: a path there, a file here, and what went wrong in words for
- * the user.
+ * The bytes go from ssh into the file and never through this program. Knows no task: a path there, a file here, and
+ * what went wrong in words for the user.
  */
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -101,7 +102,8 @@ async function run(
   cwd: string,
   { env }: Reach,
 ): Promise<Ended> {
-  // What is said goes to a file: a connection that ssh leaves open for later (ControlPersist) would keep a pipe open with it.
+  // What is said goes to a file: a connection that ssh leaves open for later (ControlPersist) would keep a pipe open
+  // with it.
   const folder = mkdtempSync(join(tmpdir(), "hs-fetch-"));
   const saidPath = join(folder, "said");
   const said = openSync(saidPath, "w", 0o600);

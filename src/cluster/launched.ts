@@ -1,6 +1,7 @@
 /*
- * The story of `hsx` with clients elsewhere: a server here that listens, and launchers (srun, mpirun, ssh) that bring up its clients. Knows how
- * they start and end together, and what it means when a launcher ends early; what a server needs besides is in serve.ts.
+ * The story of `hsx` with clients elsewhere: a server here that listens, and launchers (srun, mpirun, ssh) that bring
+ * up its clients. Knows how they start and end together, and what it means when a launcher ends early; what a server
+ * needs besides is in serve.ts.
  */
 import { systemClock } from "../base/clock.ts";
 import { runtimeError, UserError } from "../base/errors.ts";
@@ -50,7 +51,10 @@ export interface LaunchedOptions extends Omit<ServeOptions, "logger" | "remote">
   readonly security: (bind: string) => Promise<ServerAccess>;
 }
 
-/** Time for clients to leave and launchers to end by themselves, beyond the delay with which clients may start; milliseconds. */
+/**
+ * Time for clients to leave and launchers to end by themselves, beyond the delay with which clients may start;
+ * milliseconds.
+ */
 const patienceMs = 10_000;
 /** The same when the run was interrupted, or has failed. */
 const shortPatienceMs = 3000;
@@ -211,7 +215,10 @@ function definedOf(env: Readonly<Record<string, string | undefined>>): Record<st
 /** Settings that have no option of `hs client`, and that a client on another host may have no file of. */
 const clientSettings = ["client.heartrate", "client.connect", "client.reconnect", "task.cwd"] as const;
 
-/** Seconds. Nobody else knows the key of this run: when it is gone for longer than a break of the network, it does not come back. */
+/**
+ * Seconds. Nobody else knows the key of this run: when it is gone for longer than a break of the network, it does not
+ * come back.
+ */
 const leastReconnect = 60;
 
 function settingsOfClients(config: Config): Record<string, string> {

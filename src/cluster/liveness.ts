@@ -1,12 +1,15 @@
 /*
- * Whether a server that left a heartbeat row is still there. On this host the process table says so at once; of another host only
- * the age of its last heartbeat tells.
+ * Whether a server that left a heartbeat row is still there. On this host the process table says so at once; of another
+ * host only the age of its last heartbeat tells.
  */
 import { readFileSync } from "node:fs";
 import { serverBeatMs } from "../server/door.ts";
 import type { ServerRow } from "../store/store.ts";
 
-/** Heartbeats missed before a server on another host counts as dead. With a database in a file the clocks of hosts may differ by half of it. */
+/**
+ * Heartbeats missed before a server on another host counts as dead. With a database in a file the clocks of hosts may
+ * differ by half of it.
+ */
 const missedBeats = 6;
 
 /** Start time of a process in clock ticks since boot (proc(5), field 22); null where /proc does not exist. */

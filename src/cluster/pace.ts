@@ -1,12 +1,16 @@
 /*
- * How far the input of a run with a database may be ahead of its work. A file is read to its end: then all of it is safe, whatever becomes of this
- * process. What a program writes may never end (`yes`), and would fill the disk: it is read on when there is less to do.
+ * How far the input of a run with a database may be ahead of its work. A file is read to its end: then all of it is
+ * safe, whatever becomes of this process. What a program writes may never end (`yes`), and would fill the disk: it is
+ * read on when there is less to do.
  */
 import type { Clock } from "../base/clock.ts";
 import { TransientError } from "../base/errors.ts";
 import type { LineBatch } from "../submit/lines.ts";
 
-/** Tasks that wait or run: some 300 MB of database. A thousand clients of 200 executors are busy with them for five rounds. */
+/**
+ * Tasks that wait or run: some 300 MB of database. A thousand clients of 200 executors are busy with them for five
+ * rounds.
+ */
 const usualLimit = 1_000_000;
 /** How often it is asked whether there is room again, milliseconds. */
 const askMs = 500;

@@ -1,6 +1,6 @@
 /*
- * The one table from what can be wrong with a connection to the CRITICAL line of the side that connected, `hs client` or `hs submit --queue`,
- * and its status. What to do about it stands in the line, where that is known.
+ * The one table from what can be wrong with a connection to the CRITICAL line of the side that connected, `hs client`
+ * or `hs submit --queue`, and its status. What to do about it stands in the line, where that is known.
  */
 import { runtimeError, type UserError } from "../base/errors.ts";
 import type { ProblemKind } from "../wire/problem.ts";
@@ -45,7 +45,8 @@ function line(kind: ProblemKind, text: string, host: string): readonly [name: st
 }
 
 const otherWays =
-  "server.tls.fingerprint pins the certificate that the server logs when it starts; without server.tls.cafile the proof of the key is enough";
+  "server.tls.fingerprint pins the certificate that the server logs when it starts; " +
+  "without server.tls.cafile the proof of the key is enough";
 const hungUp = "server disconnected";
 
 function lost(text: string): string {

@@ -1,6 +1,6 @@
 /*
- * What a run finds in its database before it starts: servers that died, tasks they held, tasks of earlier runs. A finite run with input of
- * its own only tells of them; `--restart` and `--forever` take them over (DESIGN 4.5).
+ * What a run finds in its database before it starts: servers that died, tasks they held, tasks of earlier runs. A
+ * finite run with input of its own only tells of them; `--restart` and `--forever` take them over (DESIGN 4.5).
  */
 import type { Clock } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
@@ -44,8 +44,8 @@ export async function recover(options: RecoverOptions): Promise<Recovery> {
 }
 
 /**
- * Gives back what dead servers held or reserved. `spare` may keep a server for later: its clients are alive perhaps. The number of tasks that
- * were under way there.
+ * Gives back what dead servers held or reserved. `spare` may keep a server for later: its clients are alive perhaps.
+ * The number of tasks that were under way there.
  */
 async function buryDead(
   store: Store,
@@ -75,7 +75,9 @@ export interface WatchOptions {
   readonly log: Logger;
 }
 
-/** A run that takes whatever is free also takes what servers leave behind that die beside it. The answer ends the watch. */
+/**
+ * A run that takes whatever is free also takes what servers leave behind that die beside it. The answer ends the watch.
+ */
 export function watchServers(options: WatchOptions): () => void {
   const { store, isAlive, clock, everyMs, graceMs, log } = options;
   let ended = false;

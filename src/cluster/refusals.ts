@@ -1,7 +1,7 @@
 /*
- * What the log of a server tells of connections that came to nothing. Anybody who reaches the port can make as many of them as he likes (a
- * scanner, a probe of a load balancer, somebody who tries keys), and they shall not fill it: of each minute the first lines are
- * warnings, the rest is a number.
+ * What the log of a server tells of connections that came to nothing. Anybody who reaches the port can make as many of
+ * them as he likes (a scanner, a probe of a load balancer, somebody who tries keys), and they shall not fill it: of
+ * each minute the first lines are warnings, the rest is a number.
  */
 import type { Clock, Timer } from "../base/clock.ts";
 import type { Logger } from "../log/logger.ts";

@@ -1,6 +1,6 @@
 /*
- * The story of `hs client`: connects to a server, runs its tasks, comes back when the connection breaks, and leaves when it is told to, has been
- * idle for too long, or its server is out of reach for good.
+ * The story of `hs client`: connects to a server, runs its tasks, comes back when the connection breaks, and leaves
+ * when it is told to, has been idle for too long, or its server is out of reach for good.
  */
 import { systemClock } from "../base/clock.ts";
 import { hostName } from "../base/process.ts";
@@ -112,5 +112,8 @@ export async function runClientAlone(options: ClientRunOptions): Promise<ClientR
 /** One attempt: the connection, and the proofs on it, milliseconds. */
 const connectMs = 10_000;
 const handshakeMs = 10_000;
-/** A host answers for a server that was killed: its port is closed. Long enough for what a network says by mistake while it is mended, milliseconds. */
+/**
+ * A host answers for a server that was killed: its port is closed. Long enough for what a network says by mistake while
+ * it is mended, milliseconds.
+ */
 const forsakenMs = 3000;

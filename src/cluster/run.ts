@@ -1,6 +1,6 @@
 /*
- * The story of `hsx` on one machine: a server, and one client in the same process, joined by a pipe. Knows how the two start and end
- * together; what a server needs besides is in serve.ts.
+ * The story of `hsx` on one machine: a server, and one client in the same process, joined by a pipe. Knows how the two
+ * start and end together; what a server needs besides is in serve.ts.
  */
 import { systemClock } from "../base/clock.ts";
 import { hostName } from "../base/process.ts";
@@ -50,7 +50,8 @@ export async function runCluster(options: ClusterOptions): Promise<ClusterReport
         clock,
         log: loggers("client"),
       });
-      // The client of a local run leaves only when asked to, or when it was idle for long: then nobody is left to run tasks.
+      // The client of a local run leaves only when asked to, or when it was idle for long: then nobody is left to run
+      // tasks.
       client.finished.then(() => server.stop("finish"), clientFailure.reject);
     }
     if (options.delayMs > 0) clock.after(options.delayMs, start);

@@ -1,6 +1,7 @@
 /*
- * What makes connections safe, out of settings and options: which key, TLS or not, which certificate a server shows and which ones a client
- * takes. The one place that knows the policy; wire/ carries it out. Secrets are never part of a message.
+ * What makes connections safe, out of settings and options: which key, TLS or not, which certificate a server shows and
+ * which ones a client takes. The one place that knows the policy; wire/ carries it out. Secrets are never part of a
+ * message.
  */
 import { hostname } from "node:os";
 import { join } from "node:path";
@@ -41,7 +42,10 @@ export interface ClientSecurityOptions extends Words {
   readonly role: "client" | "submit";
 }
 
-/** Throws a UserError for what is not safe, not there, or contradicts itself. Makes the certificate of this site if there is none. */
+/**
+ * Throws a UserError for what is not safe, not there, or contradicts itself. Makes the certificate of this site if
+ * there is none.
+ */
 export async function serverSecurity(options: ServerSecurityOptions): Promise<ServerAccess> {
   const { config, loggers, bind } = options;
   const log = loggers("server");
@@ -108,7 +112,9 @@ export function keyProblem(key: string, exposed: boolean): { readonly text: stri
   if (key.length >= safeLength) return null;
   if (exposed)
     return {
-      text: `Authentication key must be at least ${safeLength} characters without TLS: what others see on the way is enough to guess a shorter one`,
+      text:
+        `Authentication key must be at least ${safeLength} characters without TLS: ` +
+        "what others see on the way is enough to guess a shorter one",
       refused: true,
     };
   return {
@@ -135,8 +141,9 @@ function minVersionOf(config: Config): "TLSv1.2" | "TLSv1.3" {
 }
 
 /**
- * Of TLS 1.2, whose key exchange must be an ephemeral one. With that of RSA somebody in the middle could give two connections the same secrets,
- * and relay the proof of the key from one to the other (RFC 9266, section 4.2; the triple handshake attack). TLS 1.3 has no other ciphers.
+ * Of TLS 1.2, whose key exchange must be an ephemeral one. With that of RSA somebody in the middle could give two
+ * connections the same secrets, and relay the proof of the key from one to the other (RFC 9266, section 4.2; the triple
+ * handshake attack). TLS 1.3 has no other ciphers.
  */
 const safeCiphers = "ECDHE+AESGCM:ECDHE+CHACHA20";
 const unsafeCiphers = ":!kRSA:!kPSK";
@@ -209,8 +216,8 @@ function userFiles({ cert, certKey, config }: ServerSecurityOptions): { cert: st
 }
 
 /**
- * That of this site. Where none can be kept the run has one of its own: clients that go by the proof of the key do not mind, and those that
- * go by the certificate are told by the warning why theirs is refused.
+ * That of this site. Where none can be kept the run has one of its own: clients that go by the proof of the key do not
+ * mind, and those that go by the certificate are told by the warning why theirs is refused.
  */
 async function ownCertificate({ config, loggers }: Words): Promise<Certificate> {
   const log = loggers("core.tls");

@@ -1,6 +1,6 @@
 /*
- * Signals to a run, told in its terms. SIGINT and SIGTERM stop everything at once (a second SIGINT without patience), SIGUSR1 drains,
- * SIGUSR2 drains and stops what runs. SIGHUP is left to log files and otherwise ignored.
+ * Signals to a run, told in its terms. SIGINT and SIGTERM stop everything at once (a second SIGINT without patience),
+ * SIGUSR1 drains, SIGUSR2 drains and stops what runs. SIGHUP is left to log files and otherwise ignored.
  */
 import { constants } from "node:os";
 import type { Logger, Loggers } from "../log/logger.ts";

@@ -1,5 +1,6 @@
 /*
- * The story of `hs server`: listens, serves the store's tasks to whoever connects and knows the key, and ends when its input is done (or never).
+ * The story of `hs server`: listens, serves the store's tasks to whoever connects and knows the key, and ends when its
+ * input is done (or never).
  */
 import { systemClock } from "../base/clock.ts";
 import type { Duplex } from "../wire/duplex.ts";

@@ -1,6 +1,6 @@
 /*
- * How a client runs tasks, from options and configuration: the executor and the settings that a local run and `hs client` have in
- * common.
+ * How a client runs tasks, from options and configuration: the executor and the settings that a local run and `hs
+ * client` have in common.
  */
 import { join } from "node:path";
 import { systemClock } from "../base/clock.ts";

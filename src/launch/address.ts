@@ -1,6 +1,6 @@
 /*
- * Where a server listens when its clients are on other hosts, and by which name they find it. Asks the resolver and the network interfaces,
- * and opens nothing.
+ * Where a server listens when its clients are on other hosts, and by which name they find it. Asks the resolver and the
+ * network interfaces, and opens nothing.
  */
 import { lookup } from "node:dns/promises";
 import { networkInterfaces } from "node:os";

@@ -1,6 +1,6 @@
 /*
- * The connections of a run that starts its own clients: how many there are, whether the server has begun to send them away, and what is said to
- * those who come when everything is over. Reads along, decides nothing about tasks.
+ * The connections of a run that starts its own clients: how many there are, whether the server has begun to send them
+ * away, and what is said to those who come when everything is over. Reads along, decides nothing about tasks.
  */
 import type { Duplex } from "../wire/duplex.ts";
 import type { HostMessage, PeerMessage } from "../wire/message.ts";
@@ -8,9 +8,15 @@ import type { HostMessage, PeerMessage } from "../wire/message.ts";
 export type Link = Duplex<HostMessage, PeerMessage>;
 
 export interface Arrivals {
-  /** The same link, counted while it is open. If the server ends it before anything was said there, it is dismissed instead. */
+  /**
+   * The same link, counted while it is open. If the server ends it before anything was said there, it is dismissed
+   * instead.
+   */
   watch(link: Link): Link;
-  /** A client that comes after the end (it started late, or lost its way): it may go, and what it still has is nobody's any more. */
+  /**
+   * A client that comes after the end (it started late, or lost its way): it may go, and what it still has is nobody's
+   * any more.
+   */
   dismiss(link: Link): void;
   /** Connections that are open. */
   readonly count: number;

@@ -1,5 +1,6 @@
 /*
- * The launchers of one run, from the first start to the last process of theirs on this machine. Knows nothing of servers and tasks.
+ * The launchers of one run, from the first start to the last process of theirs on this machine. Knows nothing of
+ * servers and tasks.
  */
 import type { Clock } from "../base/clock.ts";
 import { guardOrphans } from "../client/orphans.ts";
@@ -54,7 +55,9 @@ const lookMs = 20;
 /** Started in one turn of the event loop: each start takes about a millisecond of it. */
 const perTurn = 16;
 
-/** Starts all of them. Throws a UserError if one cannot be started; the crew that was made so far is disbanded by then. */
+/**
+ * Starts all of them. Throws a UserError if one cannot be started; the crew that was made so far is disbanded by then.
+ */
 export async function musterCrew(orders: readonly Order[], options: CrewOptions): Promise<Crew> {
   const { id, env, cwd, clock, log, onEnd } = options;
   const launchers: Launcher[] = [];

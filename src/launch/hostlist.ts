@@ -93,7 +93,10 @@ export interface NodeList {
   readonly label: string;
 }
 
-/** What a bare `--ssh`, with `--ssh-group` or without, names. A list is taken as it stands. Throws a configuration error. */
+/**
+ * What a bare `--ssh`, with `--ssh-group` or without, names. A list is taken as it stands. Throws a configuration
+ * error.
+ */
 export function hostsOfNodeList(nodes: NodeList, group: string | null): string[] {
   const { label } = nodes;
   const refuse = (text: string): Error => configurationError("cluster", `${text} (${label})`);

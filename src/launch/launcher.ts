@@ -1,6 +1,7 @@
 /*
- * Programs that bring up clients: which words they are called with, and how one is started, watched and ended. Knows nothing of servers
- * and tasks. The key is never among the words: launchers get it in their environment, ssh on its standard input.
+ * Programs that bring up clients: which words they are called with, and how one is started, watched and ended. Knows
+ * nothing of servers and tasks. The key is never among the words: launchers get it in their environment, ssh on its
+ * standard input.
  */
 import { accessSync, constants, statSync } from "node:fs";
 import { constants as system } from "node:os";
@@ -15,8 +16,8 @@ import { quoteForSh } from "../template/quote.ts";
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * The key of the run, for the clients alone: it is not among what tasks inherit, whose output often tells their environment. That is why it
- * does not stand where users have keys of their own, which their tasks may need.
+ * The key of the run, for the clients alone: it is not among what tasks inherit, whose output often tells their
+ * environment. That is why it does not stand where users have keys of their own, which their tasks may need.
  */
 export const keyVariable = "HYPERSHELL_RUN_KEY";
 
@@ -43,7 +44,10 @@ export interface ClientPlan {
   readonly cafile: string | null;
 }
 
-/** The words that start a client, without any key. A value that begins with `-` could be taken for an option, so those are joined. */
+/**
+ * The words that start a client, without any key. A value that begins with `-` could be taken for an option, so those
+ * are joined.
+ */
 export function clientWords(plan: ClientPlan): string[] {
   const words = [plan.program, "client", "-H", plan.host, "-p", `${plan.port}`, "-N", `${plan.executors}`];
   if (plan.bundleSize !== null) words.push("-b", `${plan.bundleSize}`);
@@ -63,14 +67,16 @@ function valued(short: string, long: string, value: string): string[] {
   return value.startsWith("-") ? [`${long}=${value}`] : [short, value];
 }
 
-/** The program that runs on client hosts when nothing else is said: this one, by the name under which it has commands. */
+/**
+ * The program that runs on client hosts when nothing else is said: this one, by the name under which it has commands.
+ */
 export function remoteProgram(execPath: string): string {
   return execPath.replace(/(^|[/\\])hsx(\.exe)?$/i, "$1hs$2");
 }
 
 /**
- * The words of a text as a POSIX shell would see them: quotes and backslashes count, nothing else does. Throws an argument error
- * that names `option`.
+ * The words of a text as a POSIX shell would see them: quotes and backslashes count, nothing else does. Throws an
+ * argument error that names `option`.
  */
 export function splitWords(text: string, option: string): string[] {
   const words: string[] = [];
@@ -134,8 +140,9 @@ export function launcherEnvironment(
 const mpiPrograms = new Set(["mpirun", "mpiexec", "orterun", "prterun", "oshrun"]);
 
 /**
- * The words of a launcher, so that the variables `names` reach the clients. srun hands everything on unless it was told otherwise; Open MPI
- * hands on what `-x` names; the descendants of Hydra (MPICH, Intel MPI) everything. `isOpenMpi` asks the program who it is.
+ * The words of a launcher, so that the variables `names` reach the clients. srun hands everything on unless it was told
+ * otherwise; Open MPI hands on what `-x` names; the descendants of Hydra (MPICH, Intel MPI) everything. `isOpenMpi`
+ * asks the program who it is.
  */
 export function handOn(
   words: readonly string[],
@@ -221,8 +228,9 @@ export interface LaunchOptions {
 }
 
 /**
- * Starts a launcher in a session of its own: Ctrl-C at the terminal reaches only us, and the clients hear of it over the wire. What it writes
- * is passed on: stdout is ours, stderr comes through here so that its last lines are known. Throws a UserError if it cannot be started.
+ * Starts a launcher in a session of its own: Ctrl-C at the terminal reaches only us, and the clients hear of it over
+ * the wire. What it writes is passed on: stdout is ours, stderr comes through here so that its last lines are known.
+ * Throws a UserError if it cannot be started.
  */
 export function startLauncher(options: LaunchOptions): Launcher {
   const { name, words, env, cwd, input, clock, log } = options;
@@ -248,7 +256,8 @@ export function startLauncher(options: LaunchOptions): Launcher {
   async function end(): Promise<LauncherEnd> {
     await child.exited;
     over = true;
-    // What it left running may hold stderr open for as long as it likes: the last words of the launcher itself are there by now.
+    // What it left running may hold stderr open for as long as it likes: the last words of the launcher itself are
+    // there by now.
     const late = Promise.withResolvers<void>();
     const timer = clock.after(lastWordsMs, late.resolve);
     await Promise.race([errors.done, late.promise]);

@@ -1,6 +1,6 @@
 /*
- * One client a host over ssh: the words that ssh gets. What runs over there is one line for the user's login shell, so every word is quoted.
- * The key goes over standard input (`--auth-stdin`), never on a command line, ours or theirs.
+ * One client a host over ssh: the words that ssh gets. What runs over there is one line for the user's login shell, so
+ * every word is quoted. The key goes over standard input (`--auth-stdin`), never on a command line, ours or theirs.
  */
 import { clientWords, type ClientPlan, keyVariable } from "./launcher.ts";
 
@@ -9,7 +9,9 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** Words without any meaning to a shell; csh, zsh and fish give some characters one that a POSIX shell does not. */
 const plain = /^[A-Za-z0-9_+,./:@-][A-Za-z0-9_+,./:=@-]*$/;
 
-/** One word for a POSIX shell: everything between single quotes stands for itself, so only the single quote needs care. */
+/**
+ * One word for a POSIX shell: everything between single quotes stands for itself, so only the single quote needs care.
+ */
 export function quoteRemote(word: string): string {
   return plain.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

@@ -1,9 +1,10 @@
 /*
- * A file, a pipe or standard input as lines, in constant memory. Pulled: nothing is read while the consumer is busy. A line that cannot be
- * text (bytes that are not UTF-8, far too long) is a value with its number, not an exception. Knows nothing of what lines mean.
+ * A file, a pipe or standard input as lines, in constant memory. Pulled: nothing is read while the consumer is busy. A
+ * line that cannot be text (bytes that are not UTF-8, far too long) is a value with its number, not an exception. Knows
+ * nothing of what lines mean.
  *
- * Bytes are split at 0x0A and only whole lines are decoded, many at once: no character is cut in two. White space at the ends of a
- * line, the CR of CR LF included, is left to who reads the line.
+ * Bytes are split at 0x0A and only whole lines are decoded, many at once: no character is cut in two. White space at
+ * the ends of a line, the CR of CR LF included, is left to who reads the line.
  */
 import { accessSync, constants, fstatSync, read as readDescriptor, statSync } from "node:fs";
 import type { Stats } from "node:fs";
@@ -34,7 +35,10 @@ export interface LineSource {
   close(): Promise<void>;
 }
 
-/** Most bytes of a line that is held in memory. What can be run is far less (task/line.ts); this bounds what a file without line ends can do. */
+/**
+ * Most bytes of a line that is held in memory. What can be run is far less (task/line.ts); this bounds what a file
+ * without line ends can do.
+ */
 export const longestLine = 2 ** 20;
 
 /** The first batches are small, so that the first task does not wait for thousands of others to be parsed. */
@@ -165,8 +169,8 @@ interface LineSplitter {
 const newline = 0x0a;
 
 /**
- * Measured with lines of 30 bytes: 40 million a second where all is UTF-8; 2 million a second in chunks that hold a byte that is not, where each
- * line is decoded by itself.
+ * Measured with lines of 30 bytes: 40 million a second where all is UTF-8; 2 million a second in chunks that hold a
+ * byte that is not, where each line is decoded by itself.
  */
 function lineSplitter(): LineSplitter {
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });

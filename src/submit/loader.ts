@@ -1,9 +1,10 @@
 /*
- * From lines to stored tasks: reads, builds, stores, and counts, one batch after the other. The store's pace is the pace of all: while it
- * is busy nothing is read. Bad lines are reported and left out; what they mean for the run is the caller's affair.
+ * From lines to stored tasks: reads, builds, stores, and counts, one batch after the other. The store's pace is the
+ * pace of all: while it is busy nothing is read. Bad lines are reported and left out; what they mean for the run is the
+ * caller's affair.
  *
- * Tasks are stored as soon as they are read, many at once only when many came at once. So `bundlewait` is always kept, and `bundleSize` is
- * an upper bound for one transaction.
+ * Tasks are stored as soon as they are read, many at once only when many came at once. So `bundlewait` is always kept,
+ * and `bundleSize` is an upper bound for one transaction.
  */
 import type { Clock } from "../base/clock.ts";
 import { UserError, exitStatus, messageOf, runtimeError } from "../base/errors.ts";
@@ -17,7 +18,10 @@ import type { TaskSetting } from "../task/tag.ts";
 import type { NewTask } from "../task/task.ts";
 import type { BadLine, LineSource } from "./lines.ts";
 
-/** The submit-time template: the command for a line. Throws an Error whose message tells the user what is wrong with this line. */
+/**
+ * The submit-time template: the command for a line. Throws an Error whose message tells the user what is wrong with
+ * this line.
+ */
 export type Expand = (args: string) => string | Promise<string>;
 
 export interface LoadOptions {
@@ -49,7 +53,9 @@ export interface Loaded {
   readonly stopped: boolean;
 }
 
-/** Input that sends nothing for this long is called quiet: long enough for a program that writes its lines one by one. */
+/**
+ * Input that sends nothing for this long is called quiet: long enough for a program that writes its lines one by one.
+ */
 const quietMs = 1000;
 
 /** Nobody waits for the database any more. */
@@ -182,8 +188,8 @@ export async function check(
 }
 
 /**
- * A task with its command expanded. The template may bring a comment and tags too (`--template 'run {} # HYPERSHELL: n:{}'`); the line's
- * own tags come after them and win.
+ * A task with its command expanded. The template may bring a comment and tags too (`--template 'run {} # HYPERSHELL:
+ * n:{}'`); the line's own tags come after them and win.
  */
 export async function expanded(expand: Expand, args: string, settings: readonly TaskSetting[]): Promise<Line> {
   let command: string;
@@ -217,8 +223,8 @@ function writable(text: string): string {
 }
 
 /**
- * Times for tasks: those of one batch count up in microseconds from the time it was read, and never fall behind earlier ones, so that they
- * sort as the lines did.
+ * Times for tasks: those of one batch count up in microseconds from the time it was read, and never fall behind earlier
+ * ones, so that they sort as the lines did.
  */
 export interface Stamper {
   newBatch(): void;
@@ -241,7 +247,10 @@ export function stamper(clock: Clock): Stamper {
 }
 
 interface Abortion {
-  /** Resolves with `waited` or with the signal, whichever is first. Unlike Promise.race it leaves nothing behind on the signal. */
+  /**
+   * Resolves with `waited` or with the signal, whichever is first. Unlike Promise.race it leaves nothing behind on the
+   * signal.
+   */
   race(waited: Promise<void>): Promise<void>;
   release(): void;
 }
