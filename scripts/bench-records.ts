@@ -8,7 +8,8 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { systemClock } from "../src/base/clock.ts";
 import { newId } from "../src/base/ids.ts";
-import type { DatabaseStore, RecordStore } from "../src/store/open.ts";
+import type { RecordStore } from "../src/store/open.ts";
+import type { Store } from "../src/store/store.ts";
 import { parseCondition } from "../src/task/filter.ts";
 import { taskFields } from "../src/task/field.ts";
 import type { ClaimedTask, NewTask } from "../src/task/task.ts";
@@ -61,7 +62,7 @@ function newTasks(count: number): NewTask[] {
   return Array.from({ length: count }, make);
 }
 
-async function complete(store: DatabaseStore, tasks: readonly ClaimedTask[]): Promise<void> {
+async function complete(store: Store, tasks: readonly ClaimedTask[]): Promise<void> {
   const at = systemClock.now();
   const result = { clientId: serverId, clientHost: "node01", startTime: at - 10, completionTime: at, exitStatus: 0 };
   const none = { outpath: null, errpath: null, csvpath: null, coresMax: null, memoryMax: null, retry: null };
@@ -79,7 +80,7 @@ async function complete(store: DatabaseStore, tasks: readonly ClaimedTask[]): Pr
 }
 
 /** A round of work through the store, in bundles as a busy server has them. */
-async function sample(store: DatabaseStore): Promise<Sample> {
+async function sample(store: Store): Promise<Sample> {
   const scope = { kind: "all" } as const;
   const [claims, completions]: [number[], number[]] = [[], []];
   let startedAt = performance.now();

@@ -5,11 +5,12 @@
 import { Database } from "bun:sqlite";
 import { join } from "node:path";
 import { systemClock } from "../src/base/clock.ts";
-import { type DatabaseStore, openRecords, openStore, type RecordStore } from "../src/store/open.ts";
+import { openRecords, openStore, type RecordStore } from "../src/store/open.ts";
+import type { Store } from "../src/store/store.ts";
 import { type Postgres, startPostgres } from "../test/systems/postgres.ts";
 
 export interface Bench extends AsyncDisposable {
-  readonly store: DatabaseStore;
+  readonly store: Store;
   /** Opens it anew, as `hs list` does. */
   readonly records: () => Promise<RecordStore>;
   /** What hs needs in its environment to use it. */

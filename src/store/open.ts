@@ -48,12 +48,6 @@ interface Opened {
   close(): Promise<void>;
 }
 
-/** For servers and submitters. */
-export interface DatabaseStore extends Store, Opened {
-  /** Whether opening made the tables. */
-  readonly created: boolean;
-}
-
 /** The history of tasks, for looking only. */
 export interface RecordStore extends Records, Opened {}
 
@@ -142,7 +136,7 @@ export async function placeOf(
 }
 
 /** Opens the database, and makes its file and tables where they are missing. Throws UserError for what stands in the way. */
-export async function openStore(options: StoreOptions): Promise<DatabaseStore> {
+export async function openStore(options: StoreOptions): Promise<Store> {
   const { pragmas, clock, echo = null, notice = null, create = false } = options;
   const found = requireDatabase(options);
   if (found.kind === "postgres") {

@@ -6,11 +6,11 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { copyFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { systemClock } from "../../src/base/clock.ts";
 import { newId } from "../../src/base/ids.ts";
-import { openSqlite, type SqliteStore } from "../../src/store/sqlite/sqlite.ts";
+import { Connection } from "../../src/store/sqlite/connection.ts";
 import { taskFields } from "../../src/task/field.ts";
 import { claimed, completion, makeCommit, makeTask, request } from "../conformance/store.ts";
+import { openSqliteWithRecords } from "../sqlite.ts";
 
 const fixtures = join(import.meta.dir, "reference-2.8.2");
 let folder: string;
@@ -20,7 +20,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-const open = (name: string): SqliteStore => openSqlite({ file: join(folder, name), pragmas: {}, clock: systemClock });
+const open = (name: string) => openSqliteWithRecords(join(folder, name));
 const everything = { kind: "all" } as const;
 
 function inFile<T>(name: string, work: (db: Database) => T): T {
@@ -42,9 +42,10 @@ test("opening adds tables and indices, and changes neither what was there nor an
   ];
   for (const name of ["main.db", "main.1"]) {
     const before = inFile(name, (db) => ({ sql: sqlOf(db), rows: rowsOf(db) }));
-    const store = open(name);
-    expect(store.created).toBe(false);
-    await store.close();
+    const connection = new Connection({ file: join(folder, name), pragmas: {}, readOnly: false });
+    expect(connection.created).toBe(false);
+    connection.close();
+    await open(name).close();
     inFile(name, (db) => {
       const after = sqlOf(db);
       for (const [entry, sql] of before.sql) expect(after.get(entry)).toBe(sql);

@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { systemClock } from "../../src/base/clock.ts";
 import { newId } from "../../src/base/ids.ts";
-import { openPostgres, type PostgresConnection } from "../../src/store/postgres/connection.ts";
-import { channelOf, openPostgresStore } from "../../src/store/postgres/postgres.ts";
+import { channelOf, openPostgres, type PostgresConnection } from "../../src/store/postgres/connection.ts";
+import { openPostgresStore } from "../../src/store/postgres/postgres.ts";
 import { type PostgresTarget, postgresTarget } from "../../src/store/postgres/settings.ts";
 import type { Store } from "../../src/store/store.ts";
 import type { NewTask } from "../../src/task/task.ts";

@@ -12,7 +12,7 @@ import { command as updateCommand, update, type UpdatePorts } from "../../src/cl
 import { parseFlags } from "../../src/args/flags.ts";
 import type { Output } from "../../src/print/output.ts";
 import type { EditStore } from "../../src/store/open.ts";
-import { channelOf } from "../../src/store/postgres/postgres.ts";
+import { channelOf } from "../../src/store/postgres/connection.ts";
 import { type Condition, parseCondition, parseTagFilter } from "../../src/task/filter.ts";
 import { type TaskField, taskFields } from "../../src/task/field.ts";
 import type { TagValue } from "../../src/task/task.ts";

@@ -11,7 +11,7 @@ import type { AdoptRequest, Claim, ClaimRequest, Scope } from "../store.ts";
 import { instantText } from "./cells.ts";
 import type { Query } from "./connection.ts";
 import { claimColumns, claimedTask } from "./row.ts";
-import { finalFailure, held, waiting } from "./schema.ts";
+import { finalFailure, held, waiting } from "./indices.ts";
 
 /** Submissions with waiting tasks, from one to the next; $1: those that are left out. */
 const freeSubmissions = `with recursive hop as (

@@ -97,6 +97,11 @@ export function placeOf({ host, port, database }: PostgresTarget): string {
   return `${host.includes(":") ? `[${host}]` : host}:${port}/${database}`;
 }
 
+/** The channel on which programs tell each other of new tasks and recalls in this schema. */
+export function channelOf(schema: string | null): string {
+  return `hypershell ${schema ?? "public"}`;
+}
+
 type Options = postgres.Options<Record<string, postgres.PostgresType>>;
 
 /** The way to one database. */

@@ -8,11 +8,11 @@ import { parseId } from "../../base/ids.ts";
 import type { Condition } from "../../task/filter.ts";
 import { clearedFields, comparisonOf, type TaskField } from "../../task/field.ts";
 import type { Change, ChangeReport, Edits, Recall, Selection } from "../store.ts";
+import type { Bind } from "./bind.ts";
 import { instantText } from "./cells.ts";
-import type { PostgresConnection, Query, Row } from "./connection.ts";
-import { channelOf } from "./postgres.ts";
+import { channelOf, type PostgresConnection, type Query, type Row } from "./connection.ts";
 import { recordsOf } from "./records.ts";
-import { type Bind, column, whereOf } from "./where.ts";
+import { column, whereOf } from "./where.ts";
 
 /** Rows of one transaction: 50 ms. */
 const chunk = 2000;

@@ -9,17 +9,17 @@ import { assert } from "../../base/assert.ts";
 import type { Clock } from "../../base/clock.ts";
 import { FatalError, TransientError } from "../../base/errors.ts";
 import type { ClaimedTask, NewTask, Submission } from "../../task/task.ts";
-import type { DatabaseStore } from "../open.ts";
-import type { Claim, ClaimRequest, Recall, Scope, ServerRow } from "../store.ts";
+import type { Claim, ClaimRequest, Recall, Scope, ServerRow, Store } from "../store.ts";
 import { readTags } from "../tags.ts";
 import { adopt, countUnfinished, look, reservedIds, take, takenAt } from "./claims.ts";
 import { clear, runCommit } from "./commits.ts";
 import { instantText } from "./cells.ts";
-import { openPostgres, type Query, type Row } from "./connection.ts";
+import { channelOf, openPostgres, type Query, type Row } from "./connection.ts";
 import { newDoubts } from "./doubts.ts";
 import { wasInTheWay } from "./failure.ts";
 import { insertRows, insertValues } from "./row.ts";
-import { finalFailure, held, prepareTables, waiting } from "./schema.ts";
+import { finalFailure, held, waiting } from "./indices.ts";
+import { prepareTables } from "./schema.ts";
 import type { PostgresTarget } from "./settings.ts";
 
 export interface PostgresStoreOptions {
@@ -45,17 +45,15 @@ const turns = 5;
 const theirNow = "extract(epoch from clock_timestamp()) * 1000";
 
 /** What the channel says; everybody who listens looks for himself what there is. */
-export const channelOf = (schema: string | null): string => `hypershell ${schema ?? "public"}`;
 type News = "tasks" | "recall";
 
 /** Throws UserError when there is no way in, or there are no tables. */
-export async function openPostgresStore(options: PostgresStoreOptions): Promise<DatabaseStore> {
+export async function openPostgresStore(options: PostgresStoreOptions): Promise<Store> {
   const { clock } = options;
   const connection = await openPostgres({ ...options, steady: true });
   const { query } = connection;
-  let created: boolean;
   try {
-    created = await prepareTables(connection, options.create);
+    await prepareTables(connection, options.create);
   } catch (error) {
     await connection.close();
     throw error;
@@ -249,7 +247,6 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
   return {
     durable: true,
     title: connection.title,
-    created,
 
     async addSubmission(row) {
       await query(

@@ -14,23 +14,13 @@ import { parseId } from "../../base/ids.ts";
 import type { RecordQuery, Records, Selection, TaskRecord } from "../store.ts";
 import { readTags } from "../tags.ts";
 import { type OpenPart, type Part, unionRecords } from "../union.ts";
+import { bindTo, type Statement, statementOf } from "./bind.ts";
 import { instantText, parseInstant } from "./cells.ts";
 import type { PostgresConnection, Row } from "./connection.ts";
-import { irregular, plainTag, statusClasses, tagHash, unusualTag } from "./schema.ts";
+import { irregular, plainTag, statusClasses, tagHash, unusualTag } from "./indices.ts";
 import { type Shape, sortedOf, sortedOfAll } from "./order.ts";
 import { absentIn, partitionsOf, type Survey, survey } from "./survey.ts";
-import {
-  aheadOf,
-  bindTo,
-  type Branches,
-  pageOf,
-  type Path,
-  type Place,
-  placeOf,
-  shownColumn,
-  type Statement,
-  statementOf,
-} from "./walk.ts";
+import { aheadOf, type Branches, pageOf, type Path, type Place, placeOf, shownColumn } from "./walk.ts";
 import { hasHash, holdsFor, holdsForPlain, isStatus, isTag, tagTest, type Test, whereOf, type Where } from "./where.ts";
 
 type Value = string | number | boolean | null | Tags;

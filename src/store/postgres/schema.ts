@@ -10,6 +10,7 @@ import { runtimeError } from "../../base/errors.ts";
 import { requiredFields, type TaskField } from "../../task/field.ts";
 import type { PostgresConnection, Query } from "./connection.ts";
 import { databaseError } from "./failure.ts";
+import { finalFailure, held, plainTag, searchIndices, waiting } from "./indices.ts";
 import { typeOf } from "./row.ts";
 import { absentIn, type Survey, survey } from "./survey.ts";
 
@@ -45,32 +46,6 @@ const taskTable = `create table task (
   next_id UUID UNIQUE,
   tag JSONB NOT NULL
 )`;
-
-/** What the indices for searching hold, a third of the table each, and tags other than those of a task without any. See where.ts. */
-export const statusClasses = {
-  open: "exit_status is null",
-  succeeded: "exit_status = 0",
-  unsuccessful: "exit_status <> 0",
-} as const;
-export const plainTag = `'{"part": 0}'::jsonb`;
-export const unusualTag = `tag <> ${plainTag}`;
-/** 16 bytes for a tag map of any size: an index on maps themselves refuses those over 2,700 bytes. */
-export const tagHash = "(md5(tag::text)::uuid)";
-
-/** Rows that only hands can make. Their index is empty, and says so at once. */
-export const irregular = "completion_time is null and exit_status is not null";
-
-/** The indices for searching, of `task` or a table like it. Together they cost a row what one index on all rows would, as each row is in one of the first three. */
-export function searchIndices(table: string): readonly (readonly [name: string, statement: string])[] {
-  return [
-    ...Object.entries(statusClasses).map(
-      ([name, condition]) =>
-        [`${table}_${name}`, `create index ${table}_${name} on ${table} (submit_time, id) where ${condition}`] as const,
-    ),
-    [`${table}_irregular`, `create index ${table}_irregular on ${table} (id) where ${irregular}`],
-    [`${table}_tags`, `create index ${table}_tags on ${table} (${tagHash}, submit_time, id) where ${unusualTag}`],
-  ];
-}
 
 /** Puts right what the counts of tasks are off by, if anything: both sides are of one moment, so others may write meanwhile. */
 export const recount = `insert into tally
@@ -136,21 +111,6 @@ begin
   ${recount};
 end
 $do$`;
-
-export const finalFailure = "not retried and exit_status is not null and exit_status <> 0 and exit_status <> -1";
-
-/**
- * Tasks that wait, by the index that a question is to use. Each says the same, in words of its own: PostgreSQL takes an index only for who uses its words.
- * Left to itself it takes any of them before it has statistics, or while these tell of an empty table, and then reads a million rows for one.
- */
-export const waiting = {
-  ofSubmission: "coalesce(schedule_time, completion_time) is null",
-  ofAll: "coalesce(completion_time, schedule_time) is null",
-  again: "attempt > 1 and schedule_time is null and completion_time is null",
-  /** For who knows the rows by their ids. */
-  asIs: "num_nonnulls(schedule_time, completion_time) = 0",
-} as const;
-export const held = "schedule_time is not null and completion_time is null";
 
 /** Name, and the statement that makes it. */
 const additions: readonly (readonly [name: string, statement: string])[] = [

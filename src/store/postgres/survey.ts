@@ -1,7 +1,7 @@
 /* What stands in a database that is only looked at: asked in one question, as each takes a millisecond. */
 import { laterFields, requiredFields, type TaskField } from "../../task/field.ts";
+import type { Bind } from "./bind.ts";
 import type { Query, Row } from "./connection.ts";
-import type { Bind } from "./where.ts";
 
 /** The tables `task`, `task_1`, `task_2`, ... of the schema that statements look into first. */
 export interface Survey {

@@ -9,13 +9,15 @@
 import { argumentError } from "../../base/errors.ts";
 import { taskFields } from "../../task/field.ts";
 import type { Upkeep } from "../store.ts";
+import type { Bind } from "./bind.ts";
 import { type PostgresConnection, type Query, quoteIdentifier } from "./connection.ts";
 import { databaseError } from "./failure.ts";
 import { recordsOf } from "./records.ts";
-import { plainTag, recount, searchIndices, statusClasses, truncateTables } from "./schema.ts";
+import { plainTag, searchIndices, statusClasses } from "./indices.ts";
+import { recount, truncateTables } from "./schema.ts";
 import { partitionsOf } from "./survey.ts";
 import { beyond, type Place, placeOf, upTo } from "./walk.ts";
-import { type Bind, column } from "./where.ts";
+import { column } from "./where.ts";
 
 /** Rows looked at by one statement of a rotation, so that it can say how far it is: half a second. */
 const stretch = 50_000;

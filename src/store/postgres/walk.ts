@@ -4,10 +4,11 @@
  */
 import type { Condition } from "../../task/filter.ts";
 import { comparisonOf, type TaskField } from "../../task/field.ts";
+import { type Bind, type Statement, statementOf } from "./bind.ts";
 import { instantText } from "./cells.ts";
 import type { Row } from "./connection.ts";
 import { typeOf } from "./row.ts";
-import { type Bind, column, hasHash, whereOf } from "./where.ts";
+import { column, hasHash, whereOf } from "./where.ts";
 
 /** Where a walk goes on: after this row, in its direction. */
 export interface Place {
@@ -19,20 +20,6 @@ export interface Place {
 export type Branches =
   | { readonly kind: "conditions"; readonly conditions: readonly string[] }
   | { readonly kind: "hashes"; readonly hashes: readonly string[] };
-
-export interface Statement {
-  readonly sql: string;
-  readonly values: readonly unknown[];
-}
-
-export function bindTo(values: unknown[]): Bind {
-  return (value) => `$${values.push(value)}`;
-}
-
-export function statementOf(write: (bind: Bind) => string, first: readonly unknown[] = []): Statement {
-  const values = [...first];
-  return { sql: write(bindTo(values)), values };
-}
 
 /** Each part by its own index, then put together; a plain `or` would make the planner sort the table. */
 function merge(branches: Branches, bind: Bind, select: (branch: string) => string): string {

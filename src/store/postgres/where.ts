@@ -9,8 +9,9 @@ import type { Condition, Operator } from "../../task/filter.ts";
 import { comparisonOf, type TaskField } from "../../task/field.ts";
 import type { TagValue } from "../../task/task.ts";
 import { formatTime, momentOf } from "../times.ts";
+import type { Bind } from "./bind.ts";
 import { instantText } from "./cells.ts";
-import { statusClasses, tagHash, unusualTag } from "./schema.ts";
+import { statusClasses, tagHash, unusualTag } from "./indices.ts";
 
 export interface Test {
   readonly field: TaskField;
@@ -30,9 +31,6 @@ export interface Where {
   /** At most a few rows can match, and an index of ids knows them. */
   readonly unique: boolean;
 }
-
-/** Takes a value, answers how the statement names it. */
-export type Bind = (value: unknown) => string;
 
 export function column(field: TaskField): string {
   return `"${field}"`;

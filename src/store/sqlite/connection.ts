@@ -11,18 +11,22 @@ import { databaseError, isReadOnly, openFailure, runFailure } from "./failure.ts
 import { isLocalFileSystem } from "./filesystem.ts";
 import { addColumn, additions, taskTable } from "./schema.ts";
 
-export interface ConnectionOptions {
+/** What every way to open a file takes. */
+export interface SqliteOptions {
   readonly file: string;
   /** Set after ours, and instead of ours where they name the same. */
   readonly pragmas: Readonly<Record<string, unknown>>;
-  /** Only to look at: a database that cannot be written will do. */
-  readonly readOnly: boolean;
-  /** Taken as it is, to look at: no setting and no table is changed, and what another process left half-done is only taken back. */
-  readonly untouched?: boolean;
   /** Told each statement as it runs. */
   readonly echo?: Echo | null;
   /** Told what will take a while, before it begins. */
   readonly notice?: ((text: string) => void) | null;
+}
+
+export interface ConnectionOptions extends SqliteOptions {
+  /** Only to look at: a database that cannot be written will do. */
+  readonly readOnly: boolean;
+  /** Taken as it is, to look at: no setting and no table is changed, and what another process left half-done is only taken back. */
+  readonly untouched?: boolean;
 }
 
 export type Echo = (sql: string) => void;

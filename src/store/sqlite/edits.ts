@@ -9,11 +9,10 @@ import { systemClock } from "../../base/clock.ts";
 import { argumentError, TransientError } from "../../base/errors.ts";
 import type { Condition } from "../../task/filter.ts";
 import { clearedFields, type TaskField } from "../../task/field.ts";
-import { Connection } from "./connection.ts";
+import { Connection, type SqliteOptions } from "./connection.ts";
 import type { EditStore } from "../open.ts";
 import { prepareRecords, type SqliteRecords } from "./records.ts";
 import { type Cell, cellOf } from "./row.ts";
-import type { SqliteOptions } from "./sqlite.ts";
 import type { Change, ChangeReport, Edits, Recall, Selection } from "../store.ts";
 import { editTags } from "../tags.ts";
 import { formatTime } from "../times.ts";
@@ -27,7 +26,7 @@ const attempts = 6;
 const ofInterest: readonly TaskField[] = ["args", "group", "cores", "memory", "timeout"];
 
 /** For looking and changing. */
-export function openSqliteEdits(options: Omit<SqliteOptions, "clock">): EditStore {
+export function openSqliteEdits(options: SqliteOptions): EditStore {
   const connection = new Connection({ ...options, readOnly: false });
   const records = prepareRecords(connection);
   return {

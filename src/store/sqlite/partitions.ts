@@ -11,14 +11,13 @@ import type { Tags } from "../../task/task.ts";
 import type { RecordStore } from "../open.ts";
 import type { RecordQuery } from "../store.ts";
 import { fewRows, type OpenPart, type Part, unionRecords } from "../union.ts";
-import { Connection, holdsTasks } from "./connection.ts";
+import { Connection, holdsTasks, type SqliteOptions } from "./connection.ts";
 import { openFailure } from "./failure.ts";
 import { displayOf, prepareRecords, type SqliteRecords } from "./records.ts";
-import type { SqliteOptions } from "./sqlite.ts";
 
 type Value = string | number | boolean | null | Tags;
 
-export interface HistoryOptions extends Omit<SqliteOptions, "clock"> {
+export interface HistoryOptions extends SqliteOptions {
   /** Told each partition that is looked into, and each file that is none. */
   readonly debug?: ((text: string) => void) | null;
   /** Told each partition whose tasks cannot be shown. */

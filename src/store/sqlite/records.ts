@@ -6,12 +6,11 @@
 import { type Condition, withoutFields } from "../../task/filter.ts";
 import { comparisonOf, type TaskField, taskFields } from "../../task/field.ts";
 import type { Tags } from "../../task/task.ts";
-import { Connection } from "./connection.ts";
+import { Connection, type SqliteOptions } from "./connection.ts";
 import type { RecordStore } from "../open.ts";
 import { isTime, prepareRoutes, type Route, tagIndex, through, timeIndex } from "./route.ts";
 import type { Cell } from "./row.ts";
 import { unusualTag } from "./schema.ts";
-import type { SqliteOptions } from "./sqlite.ts";
 import type { Records, Selection, TaskRecord } from "../store.ts";
 import { readTags } from "../tags.ts";
 import { displayTime } from "../times.ts";
@@ -37,7 +36,7 @@ export interface SqliteRecords extends Records {
 }
 
 /** For looking only; a file that cannot be written will do. */
-export function openSqliteRecords(options: Omit<SqliteOptions, "clock">): RecordStore {
+export function openSqliteRecords(options: SqliteOptions): RecordStore {
   const connection = new Connection({ ...options, readOnly: true });
   return {
     title: `sqlite (${connection.file})`,

@@ -1,6 +1,6 @@
 /*
  * The store in an SQLite file. Every call is one transaction and is done when it returns; the promises are for the contract's sake. Which
- * statement serves what is in claims.ts, commits.ts and records.ts; the shape of the tables and indices in schema.ts.
+ * statement serves what is in claims.ts and commits.ts; the shape of the tables and indices in schema.ts.
  *
  * Measured in processor time, with 200,000 tasks waiting in the same table: 230,000 inserts a second in batches of 4,096; a claim of one
  * task 48 µs, a commit of one outcome 23 µs, of one dispatch 14 µs (BEGIN to COMMIT, write-ahead log); in bundles of 64 some 7, 6 and 3 µs a
@@ -12,11 +12,10 @@ import type { Clock, Timer } from "../../base/clock.ts";
 import type { NewTask, Submission } from "../../task/task.ts";
 import { prepareClaims } from "./claims.ts";
 import { prepareCommits } from "./commits.ts";
-import { Connection, type Echo } from "./connection.ts";
-import { prepareRecords } from "./records.ts";
+import { Connection, type SqliteOptions } from "./connection.ts";
 import type { HeldRows } from "./row.ts";
 import { readTags } from "../tags.ts";
-import type { Claim, Recall, Records, Scope, ServerRow, Store } from "../store.ts";
+import type { Claim, Recall, Scope, ServerRow, Store } from "../store.ts";
 import { formatTime, parseTime } from "../times.ts";
 
 /** How often another process' commits are looked for while somebody listens; a look costs 2 µs. */
@@ -24,24 +23,11 @@ const watchMs = 100;
 /** Rows of one transaction when many are changed: others get their turn in between. */
 const chunk = 1000;
 
-export interface SqliteOptions {
-  readonly file: string;
-  readonly pragmas: Readonly<Record<string, unknown>>;
+export interface SqliteStoreOptions extends SqliteOptions {
   readonly clock: Clock;
-  readonly echo?: Echo | null;
-  /** Told what will take a while, before it begins. */
-  readonly notice?: ((text: string) => void) | null;
 }
 
-export interface SqliteStore extends Store, Records {
-  readonly file: string;
-  /** Whether opening made the tables. */
-  readonly created: boolean;
-  /** Refreshes the statistics of the query planner. */
-  optimize(): Promise<void>;
-}
-
-export function openSqlite(options: SqliteOptions): SqliteStore {
+export function openSqlite(options: SqliteStoreOptions): Store {
   const connection = new Connection({ ...options, readOnly: false });
   const { db, file } = connection;
   const listeners: (() => void)[] = [];
@@ -209,8 +195,6 @@ export function openSqlite(options: SqliteOptions): SqliteStore {
   return {
     durable: true,
     title: `sqlite (${file})`,
-    file,
-    created: connection.created,
 
     async addSubmission(row) {
       connection.write(() =>
@@ -331,12 +315,6 @@ export function openSqlite(options: SqliteOptions): SqliteStore {
       });
     },
 
-    ...prepareRecords(connection),
-
-    async optimize() {
-      // 0x10000: all tables, not only those that this connection has searched.
-      connection.read(() => db.run("pragma optimize = 0x10002"));
-    },
     async close() {
       if (closed) return;
       closed = true;

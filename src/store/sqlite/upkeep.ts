@@ -8,19 +8,16 @@ import type { Clock } from "../../base/clock.ts";
 import { messageOf, TransientError, UserError } from "../../base/errors.ts";
 import type { UpkeepStore } from "../open.ts";
 import { runApart } from "./apart.ts";
-import { Connection, pragmaText } from "./connection.ts";
+import { Connection, pragmaText, type SqliteOptions } from "./connection.ts";
 import { createDraft, isThere, publishDraft, removeDraft } from "./draft.ts";
 import { databaseError, openFailure, runFailure } from "./failure.ts";
 import { nextPart, rotate, type RotationOptions } from "./rotation.ts";
 import { additions, taskTable } from "./schema.ts";
-import type { SqliteOptions } from "./sqlite.ts";
 
-export interface UpkeepOptions extends Omit<SqliteOptions, "clock"> {
+export interface UpkeepOptions extends SqliteOptions {
   readonly clock: Clock;
   /** Told steps and their numbers. */
   readonly debug?: ((text: string) => void) | null;
-  /** Told what the user may want to do. */
-  readonly notice?: ((text: string) => void) | null;
   readonly step?: RotationOptions["step"];
 }
 

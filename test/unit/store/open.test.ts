@@ -112,8 +112,10 @@ describe("opening", () => {
 
   test("makes folders, file and tables", async () => {
     const deep = join(folder, "a", "b", "main.db");
+    const connection = new Connection({ file: deep, pragmas: {}, readOnly: false });
+    expect(connection.created).toBe(true);
+    connection.close();
     const store = await open(deep);
-    expect(store.created).toBe(true);
     expect(store.title).toBe(`sqlite (${deep})`);
     await store.close();
     expect(existsSync(deep)).toBe(true);

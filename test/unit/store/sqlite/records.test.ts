@@ -3,17 +3,17 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { systemClock } from "../../../../src/base/clock.ts";
 import { UserError } from "../../../../src/base/errors.ts";
-import { openSqlite, type SqliteStore } from "../../../../src/store/sqlite/sqlite.ts";
-import type { RecordQuery } from "../../../../src/store/store.ts";
+import type { RecordStore } from "../../../../src/store/open.ts";
+import type { RecordQuery, Store } from "../../../../src/store/store.ts";
 import type { Condition, Operator } from "../../../../src/task/filter.ts";
 import { type TaskField, taskFields } from "../../../../src/task/field.ts";
 import type { TagValue, Tags } from "../../../../src/task/task.ts";
 import { completion, makeCommit, makeTask, makeTasks, request, t0 } from "../../../conformance/store.ts";
+import { openSqliteWithRecords } from "../../../sqlite.ts";
 
 let folder: string;
-let store: SqliteStore;
+let store: Store & RecordStore;
 
 const tags: readonly Tags[] = [
   { site: "b", n: 1, part: 0 },
@@ -26,7 +26,7 @@ const tags: readonly Tags[] = [
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "hs-records-"));
-  store = openSqlite({ file: join(folder, "main.db"), pragmas: {}, clock: systemClock });
+  store = openSqliteWithRecords(join(folder, "main.db"));
   // One hour apart; the first three end: 0, 3 and -1.
   const tasks = tags.map((tag, i) =>
     makeTask({
@@ -190,7 +190,7 @@ describe("values", () => {
 
 test("a search of many pages shows every row once, ordered or not, and lets others write in between", async () => {
   const file = join(folder, "many.db");
-  const many = openSqlite({ file, pragmas: { journal_mode: "delete", busy_timeout: 0 }, clock: systemClock });
+  const many = openSqliteWithRecords(file, { journal_mode: "delete", busy_timeout: 0 });
   await many.insert(makeTasks(1203));
   for (const orderBy of [null, "args"] as const) {
     const seen = new Set<unknown>();
