@@ -1,6 +1,6 @@
 /* An SQLite store together with the records of its file: what a test writes through the one it reads through the other. */
 import { systemClock } from "../src/base/clock.ts";
-import { openSqliteRecords } from "../src/store/sqlite/records.ts";
+import { openSqliteRecords } from "../src/history/sqlite/records.ts";
 import { openSqlite } from "../src/store/sqlite/sqlite.ts";
 import type { RecordStore } from "../src/store/open.ts";
 import type { Store } from "../src/store/store.ts";

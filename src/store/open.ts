@@ -152,16 +152,16 @@ export async function openRecords(options: RecordOptions): Promise<RecordStore> 
   const { pragmas, echo = null, debug = null, warn = null } = options;
   const found = requireDatabase(options);
   if (found.kind === "postgres") {
-    const { openPostgresRecords } = await import("./postgres/history.ts");
+    const { openPostgresRecords } = await import("../history/postgres/open.ts");
     const { ignorePartitions = false } = options;
     return openPostgresRecords({ target: await targetOf(options), clock: systemClock, echo, ignorePartitions, debug });
   }
   const file = { file: found.file, pragmas, echo };
   if (options.ignorePartitions === true) {
-    const { openSqliteRecords } = await import("./sqlite/records.ts");
+    const { openSqliteRecords } = await import("../history/sqlite/records.ts");
     return openSqliteRecords(file);
   }
-  const { openSqliteHistory } = await import("./sqlite/partitions.ts");
+  const { openSqliteHistory } = await import("../history/sqlite/partitions.ts");
   return openSqliteHistory({ ...file, debug, warn });
 }
 
@@ -170,10 +170,10 @@ export async function openEdits(options: RecordOptions): Promise<EditStore> {
   const { pragmas, echo = null, notice = null } = options;
   const found = requireDatabase(options);
   if (found.kind === "postgres") {
-    const { openPostgresEdits } = await import("./postgres/history.ts");
+    const { openPostgresEdits } = await import("../history/postgres/open.ts");
     return openPostgresEdits({ target: await targetOf(options), clock: systemClock, echo });
   }
-  const { openSqliteEdits } = await import("./sqlite/edits.ts");
+  const { openSqliteEdits } = await import("../history/sqlite/edits.ts");
   return openSqliteEdits({ file: found.file, pragmas, echo, notice });
 }
 
@@ -182,9 +182,9 @@ export async function openUpkeep(options: StoreOptions): Promise<UpkeepStore> {
   const { pragmas, clock, echo = null, notice = null, debug = null } = options;
   const found = requireDatabase(options);
   if (found.kind === "postgres") {
-    const { openPostgresUpkeep } = await import("./postgres/history.ts");
+    const { openPostgresUpkeep } = await import("../history/postgres/open.ts");
     return openPostgresUpkeep({ target: await targetOf(options), clock, echo, create: options.create ?? false });
   }
-  const { openSqliteUpkeep } = await import("./sqlite/upkeep.ts");
+  const { openSqliteUpkeep } = await import("../history/sqlite/upkeep.ts");
   return openSqliteUpkeep({ file: found.file, pragmas, clock, echo, notice, debug });
 }

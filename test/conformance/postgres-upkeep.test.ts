@@ -3,10 +3,10 @@
  */
 import { afterAll, beforeAll, describe, expect } from "bun:test";
 import { UserError } from "../../src/base/errors.ts";
-import { postgresEdits } from "../../src/store/postgres/edits.ts";
-import { postgresRecords, recordsOf } from "../../src/store/postgres/records.ts";
+import { postgresEdits } from "../../src/history/postgres/edits.ts";
+import { postgresRecords, recordsOf } from "../../src/history/postgres/records.ts";
 import { prepareTables } from "../../src/store/postgres/schema.ts";
-import { postgresUpkeep } from "../../src/store/postgres/upkeep.ts";
+import { postgresUpkeep } from "../../src/history/postgres/upkeep.ts";
 import { parseCondition, parseTagFilter } from "../../src/task/filter.ts";
 import type { TaskField } from "../../src/task/field.ts";
 import type { Tags } from "../../src/task/task.ts";

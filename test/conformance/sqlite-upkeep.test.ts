@@ -5,9 +5,9 @@ import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, statSync, writ
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../src/base/clock.ts";
-import { openSqliteHistory, partitionPath } from "../../src/store/sqlite/partitions.ts";
+import { openSqliteHistory, partitionPath } from "../../src/history/sqlite/partitions.ts";
 import { openSqlite } from "../../src/store/sqlite/sqlite.ts";
-import { openSqliteUpkeep, type UpkeepOptions } from "../../src/store/sqlite/upkeep.ts";
+import { openSqliteUpkeep, type UpkeepOptions } from "../../src/history/sqlite/upkeep.ts";
 import type { UpkeepStore } from "../../src/store/open.ts";
 import { makeServer, makeTasks, mine } from "./store.ts";
 

@@ -5,7 +5,7 @@
 import { Database } from "bun:sqlite";
 import { writeSync } from "node:fs";
 import { systemClock } from "../../src/base/clock.ts";
-import { openSqliteUpkeep } from "../../src/store/sqlite/upkeep.ts";
+import { openSqliteUpkeep } from "../../src/history/sqlite/upkeep.ts";
 
 const [file, last, partition] = process.argv.slice(2);
 const die = (): void => void process.kill(process.pid, "SIGKILL");

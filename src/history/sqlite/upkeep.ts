@@ -6,13 +6,13 @@ import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Clock } from "../../base/clock.ts";
 import { messageOf, TransientError, UserError } from "../../base/errors.ts";
-import type { UpkeepStore } from "../open.ts";
+import type { UpkeepStore } from "../../store/open.ts";
 import { runApart } from "./apart.ts";
-import { Connection, pragmaText, type SqliteOptions } from "./connection.ts";
+import { Connection, pragmaText, type SqliteOptions } from "../../store/sqlite/connection.ts";
 import { createDraft, isThere, publishDraft, removeDraft } from "./draft.ts";
-import { databaseError, openFailure, runFailure } from "./failure.ts";
+import { databaseError, openFailure, runFailure } from "../../store/sqlite/failure.ts";
 import { nextPart, rotate, type RotationOptions } from "./rotation.ts";
-import { additions, taskTable } from "./schema.ts";
+import { additions, taskTable } from "../../store/sqlite/schema.ts";
 
 export interface UpkeepOptions extends SqliteOptions {
   readonly clock: Clock;

@@ -8,10 +8,10 @@ import { parseId } from "../../base/ids.ts";
 import type { Condition, Operator } from "../../task/filter.ts";
 import { comparisonOf, type TaskField } from "../../task/field.ts";
 import type { TagValue } from "../../task/task.ts";
-import { formatTime, momentOf } from "../times.ts";
-import type { Bind } from "./bind.ts";
-import { instantText } from "./cells.ts";
-import { statusClasses, tagHash, unusualTag } from "./indices.ts";
+import { formatTime, momentOf } from "../../store/times.ts";
+import type { Bind } from "../../store/postgres/bind.ts";
+import { instantText } from "../../store/postgres/cells.ts";
+import { statusClasses, tagHash, unusualTag } from "../../store/postgres/indices.ts";
 
 export interface Test {
   readonly field: TaskField;

@@ -6,14 +6,14 @@
 import { type Condition, withoutFields } from "../../task/filter.ts";
 import { comparisonOf, type TaskField, taskFields } from "../../task/field.ts";
 import type { Tags } from "../../task/task.ts";
-import { Connection, type SqliteOptions } from "./connection.ts";
-import type { RecordStore } from "../open.ts";
+import { Connection, type SqliteOptions } from "../../store/sqlite/connection.ts";
+import type { RecordStore } from "../../store/open.ts";
 import { isTime, prepareRoutes, type Route, tagIndex, through, timeIndex } from "./route.ts";
-import type { Cell } from "./row.ts";
-import { unusualTag } from "./schema.ts";
-import type { Records, Selection, TaskRecord } from "../store.ts";
-import { readTags } from "../tags.ts";
-import { displayTime } from "../times.ts";
+import type { Cell } from "../../store/sqlite/row.ts";
+import { unusualTag } from "../../store/sqlite/schema.ts";
+import type { Records, Selection, TaskRecord } from "../../store/store.ts";
+import { readTags } from "../../store/tags.ts";
+import { displayTime } from "../../store/times.ts";
 import { column, type Where, whereOf } from "./where.ts";
 
 type Value = string | number | boolean | null | Tags;

@@ -7,9 +7,9 @@ import { argumentError } from "../../base/errors.ts";
 import type { Condition } from "../../task/filter.ts";
 import { comparisonOf, type TaskField } from "../../task/field.ts";
 import type { TagValue, Tags } from "../../task/task.ts";
-import { readTags } from "../tags.ts";
-import { formatTime, momentOf } from "../times.ts";
-import type { Cell } from "./row.ts";
+import { readTags } from "../../store/tags.ts";
+import { formatTime, momentOf } from "../../store/times.ts";
+import type { Cell } from "../../store/sqlite/row.ts";
 
 export interface Test {
   readonly field: TaskField;

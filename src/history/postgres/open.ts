@@ -1,10 +1,10 @@
 /* Opening a PostgreSQL database for people: to look, to change, to keep house. What is only looked at is left as it is. */
-import type { EditStore, RecordStore, UpkeepStore } from "../open.ts";
-import { openPostgres, type PostgresConnection, type PostgresOptions } from "./connection.ts";
+import type { EditStore, RecordStore, UpkeepStore } from "../../store/open.ts";
+import { openPostgres, type PostgresConnection, type PostgresOptions } from "../../store/postgres/connection.ts";
 import { postgresEdits } from "./edits.ts";
 import { postgresRecords, type RecordsOptions } from "./records.ts";
-import { prepareTables, requireTables } from "./schema.ts";
-import { surveyOf, surveyQuestion } from "./survey.ts";
+import { prepareTables, requireTables } from "../../store/postgres/schema.ts";
+import { surveyOf, surveyQuestion } from "../../store/postgres/survey.ts";
 import { postgresUpkeep } from "./upkeep.ts";
 
 export async function openPostgresRecords(options: PostgresOptions & RecordsOptions): Promise<RecordStore> {

@@ -9,13 +9,13 @@ import { systemClock } from "../../base/clock.ts";
 import { argumentError, TransientError } from "../../base/errors.ts";
 import type { Condition } from "../../task/filter.ts";
 import { clearedFields, type TaskField } from "../../task/field.ts";
-import { Connection, type SqliteOptions } from "./connection.ts";
-import type { EditStore } from "../open.ts";
+import { Connection, type SqliteOptions } from "../../store/sqlite/connection.ts";
+import type { EditStore } from "../../store/open.ts";
 import { prepareRecords, type SqliteRecords } from "./records.ts";
-import { type Cell, cellOf } from "./row.ts";
-import type { Change, ChangeReport, Edits, Recall, Selection } from "../store.ts";
-import { editTags } from "../tags.ts";
-import { formatTime } from "../times.ts";
+import { type Cell, cellOf } from "../../store/sqlite/row.ts";
+import type { Change, ChangeReport, Edits, Recall, Selection } from "../../store/store.ts";
+import { editTags } from "../../store/tags.ts";
+import { formatTime } from "../../store/times.ts";
 import { column, whereOf } from "./where.ts";
 
 /** Rows of one transaction: 20 ms. */

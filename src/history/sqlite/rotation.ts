@@ -18,11 +18,11 @@ import { basename, dirname, join } from "node:path";
 import { assert } from "../../base/assert.ts";
 import type { Clock } from "../../base/clock.ts";
 import { uniqueName } from "../../base/ids.ts";
-import { addColumns, type Connection } from "./connection.ts";
+import { addColumns, type Connection } from "../../store/sqlite/connection.ts";
 import { createDraft, isThere, publishDraft, removeDraft } from "./draft.ts";
-import { databaseError, openFailure, runFailure } from "./failure.ts";
+import { databaseError, openFailure, runFailure } from "../../store/sqlite/failure.ts";
 import { freePart, isPartition, partitionPath, rotationUnderWay, type UnderWay } from "./partitions.ts";
-import { additions } from "./schema.ts";
+import { additions } from "../../store/sqlite/schema.ts";
 
 export interface RotationOptions {
   /** Attempts that a run with the present settings allows. */

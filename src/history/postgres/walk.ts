@@ -4,10 +4,10 @@
  */
 import type { Condition } from "../../task/filter.ts";
 import { comparisonOf, type TaskField } from "../../task/field.ts";
-import { type Bind, type Statement, statementOf } from "./bind.ts";
-import { instantText } from "./cells.ts";
-import type { Row } from "./connection.ts";
-import { typeOf } from "./row.ts";
+import { type Bind, type Statement, statementOf } from "../../store/postgres/bind.ts";
+import { instantText } from "../../store/postgres/cells.ts";
+import type { Row } from "../../store/postgres/connection.ts";
+import { typeOf } from "../../store/postgres/row.ts";
 import { column, hasHash, whereOf } from "./where.ts";
 
 /** Where a walk goes on: after this row, in its direction. */

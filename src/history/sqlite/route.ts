@@ -5,10 +5,10 @@
  */
 import type { Condition } from "../../task/filter.ts";
 import type { Tags } from "../../task/task.ts";
-import type { Connection } from "./connection.ts";
-import type { Cell } from "./row.ts";
-import { unusualStatus, unusualTag } from "./schema.ts";
-import { readTags } from "../tags.ts";
+import type { Connection } from "../../store/sqlite/connection.ts";
+import type { Cell } from "../../store/sqlite/row.ts";
+import { unusualStatus, unusualTag } from "../../store/sqlite/schema.ts";
+import { readTags } from "../../store/tags.ts";
 import { type FieldCondition, hasTag, isTimeRange, isUnique, type TagCondition, type Where, whereOf } from "./where.ts";
 
 /** A partial index on one column, and the condition of its entries. */

@@ -8,11 +8,11 @@ import { closeSync, lstatSync, openSync, readdirSync, readSync, statSync } from 
 import { basename, dirname, join, parse } from "node:path";
 import { messageOf, UserError } from "../../base/errors.ts";
 import type { Tags } from "../../task/task.ts";
-import type { RecordStore } from "../open.ts";
-import type { RecordQuery } from "../store.ts";
+import type { RecordStore } from "../../store/open.ts";
+import type { RecordQuery } from "../../store/store.ts";
 import { fewRows, type OpenPart, type Part, unionRecords } from "../union.ts";
-import { Connection, holdsTasks, type SqliteOptions } from "./connection.ts";
-import { openFailure } from "./failure.ts";
+import { Connection, holdsTasks, type SqliteOptions } from "../../store/sqlite/connection.ts";
+import { openFailure } from "../../store/sqlite/failure.ts";
 import { displayOf, prepareRecords, type SqliteRecords } from "./records.ts";
 
 type Value = string | number | boolean | null | Tags;

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type { RecordQuery, Records, Selection } from "../../../src/store/store.ts";
-import { type OpenPart, type Part, unionRecords } from "../../../src/store/union.ts";
+import { type OpenPart, type Part, unionRecords } from "../../../src/history/union.ts";
 import type { TaskField } from "../../../src/task/field.ts";
 import type { Tags } from "../../../src/task/task.ts";
 

@@ -8,14 +8,14 @@
  */
 import { argumentError } from "../../base/errors.ts";
 import { taskFields } from "../../task/field.ts";
-import type { Upkeep } from "../store.ts";
-import type { Bind } from "./bind.ts";
-import { type PostgresConnection, type Query, quoteIdentifier } from "./connection.ts";
-import { databaseError } from "./failure.ts";
+import type { Upkeep } from "../../store/store.ts";
+import type { Bind } from "../../store/postgres/bind.ts";
+import { type PostgresConnection, type Query, quoteIdentifier } from "../../store/postgres/connection.ts";
+import { databaseError } from "../../store/postgres/failure.ts";
 import { recordsOf } from "./records.ts";
-import { plainTag, searchIndices, statusClasses } from "./indices.ts";
-import { recount, truncateTables } from "./schema.ts";
-import { partitionsOf } from "./survey.ts";
+import { plainTag, searchIndices, statusClasses } from "../../store/postgres/indices.ts";
+import { recount, truncateTables } from "../../store/postgres/schema.ts";
+import { partitionsOf } from "../../store/postgres/survey.ts";
 import { beyond, type Place, placeOf, upTo } from "./walk.ts";
 import { column } from "./where.ts";
 
