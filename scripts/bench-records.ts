@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { systemClock } from "../src/base/clock.ts";
 import { newId } from "../src/base/ids.ts";
-import type { RecordStore } from "../src/store/open.ts";
+import type { RecordStore } from "../src/history/history.ts";
 import type { Store } from "../src/store/store.ts";
 import { parseCondition } from "../src/task/filter.ts";
 import { taskFields } from "../src/task/field.ts";

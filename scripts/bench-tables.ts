@@ -5,9 +5,11 @@
 import { Database } from "bun:sqlite";
 import { join } from "node:path";
 import { systemClock } from "../src/base/clock.ts";
-import { openRecords, openStore, type RecordStore } from "../src/store/open.ts";
+import { openStore } from "../src/store/open.ts";
 import type { Store } from "../src/store/store.ts";
 import { type Postgres, startPostgres } from "../test/systems/postgres.ts";
+import { openRecords } from "../src/history/open.ts";
+import type { RecordStore } from "../src/history/history.ts";
 
 export interface Bench extends AsyncDisposable {
   readonly store: Store;

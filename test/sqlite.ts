@@ -2,7 +2,7 @@
 import { systemClock } from "../src/base/clock.ts";
 import { openSqliteRecords } from "../src/history/sqlite/records.ts";
 import { openSqlite } from "../src/store/sqlite/sqlite.ts";
-import type { RecordStore } from "../src/store/open.ts";
+import type { RecordStore } from "../src/history/history.ts";
 import type { Store } from "../src/store/store.ts";
 
 /** Two connections to `file`; `close` closes both. */

@@ -28,7 +28,7 @@ import { hostName, shortHost } from "../base/process.ts";
 import type { FetchFailure, Wanted } from "../cluster/fetch.ts";
 import type { Logger } from "../log/logger.ts";
 import { parseTime } from "../store/times.ts";
-import type { TaskRecord } from "../store/store.ts";
+import type { TaskRecord } from "../history/history.ts";
 import type { TaskField } from "../task/field.ts";
 import type { Context } from "./command.ts";
 import type { Output } from "../print/output.ts";

@@ -3,13 +3,13 @@
  * that cannot be written will do. The driver is loaded when it is called, not before.
  */
 import { databaseSettings } from "../cluster/database.ts";
-import type { RecordStore } from "../store/open.ts";
+import type { RecordStore } from "../history/history.ts";
 import type { Context } from "./command.ts";
 
 export async function openHistory(context: Context, ignorePartitions = false): Promise<RecordStore> {
   const log = context.loggers("task");
   const settings = databaseSettings(context.config(), context.loggers("data"));
-  const { openRecords } = await import("../store/open.ts");
+  const { openRecords } = await import("../history/open.ts");
   return openRecords({
     ...settings,
     ignorePartitions,

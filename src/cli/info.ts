@@ -4,7 +4,7 @@
 import { systemClock } from "../base/clock.ts";
 import { argumentError, exitStatus, runtimeError } from "../base/errors.ts";
 import { parseId } from "../base/ids.ts";
-import type { Records, TaskRecord } from "../store/store.ts";
+import type { Records, TaskRecord } from "../history/history.ts";
 import { type TaskField, taskFields } from "../task/field.ts";
 import { capturedFiles, capturePorts, printCaptured } from "./captured.ts";
 import type { CapturePorts } from "./captured.ts";

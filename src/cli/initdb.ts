@@ -9,7 +9,7 @@ import { formatSize } from "../base/units.ts";
 import { databaseSettings } from "../cluster/database.ts";
 import { isAlive } from "../cluster/liveness.ts";
 import type { Logger } from "../log/logger.ts";
-import type { UpkeepStore } from "../store/open.ts";
+import type { UpkeepStore } from "../history/history.ts";
 import type { ServerRow } from "../store/store.ts";
 import type { Command, Context } from "./command.ts";
 import type { CommandSpec, Parsed } from "../args/spec.ts";
@@ -97,7 +97,7 @@ function portsOf(context: Context): InitdbPorts {
       return hasDatabase(settings) ? placeOf(settings) : null;
     },
     async open(create) {
-      const { openUpkeep } = await import("../store/open.ts");
+      const { openUpkeep } = await import("../history/open.ts");
       return openUpkeep({ ...settings, create });
     },
     async servers() {

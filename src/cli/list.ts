@@ -4,7 +4,7 @@
 import { systemClock } from "../base/clock.ts";
 import type { Clock } from "../base/clock.ts";
 import { argumentError, exitStatus } from "../base/errors.ts";
-import type { RecordQuery, Records } from "../store/store.ts";
+import type { RecordQuery, Records } from "../history/history.ts";
 import { type TaskField, taskFields } from "../task/field.ts";
 import type { Command } from "./command.ts";
 import type { CommandSpec, Parsed } from "../args/spec.ts";

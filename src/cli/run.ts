@@ -4,7 +4,7 @@
  */
 import { systemClock } from "../base/clock.ts";
 import { UserError, exitStatus } from "../base/errors.ts";
-import type { Records, TaskRecord } from "../store/store.ts";
+import type { Records, TaskRecord } from "../history/history.ts";
 import { capturedFiles, capturePorts, isCaptured, printCaptured } from "./captured.ts";
 import type { CapturePorts } from "./captured.ts";
 import type { Command } from "./command.ts";

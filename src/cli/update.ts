@@ -8,8 +8,7 @@ import { argumentError, exitStatus, runtimeError } from "../base/errors.ts";
 import { parseId } from "../base/ids.ts";
 import { databaseSettings } from "../cluster/database.ts";
 import type { Logger } from "../log/logger.ts";
-import type { EditStore } from "../store/open.ts";
-import type { Change, Selection } from "../store/store.ts";
+import type { Change, EditStore, Selection } from "../history/history.ts";
 import { type Edit, type FieldValue, parseEdit, parseFieldValue, requireTagKey } from "../task/edit.ts";
 import type { Condition } from "../task/filter.ts";
 import { type TaskField, taskFields } from "../task/field.ts";
@@ -117,7 +116,7 @@ function portsOf(context: Context): UpdatePorts {
   const log = context.loggers("task");
   return {
     async open() {
-      const { openEdits } = await import("../store/open.ts");
+      const { openEdits } = await import("../history/open.ts");
       return openEdits(databaseSettings(context.config(), context.loggers("data")));
     },
     async isArchived(id) {

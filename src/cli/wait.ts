@@ -8,7 +8,7 @@ import { systemClock } from "../base/clock.ts";
 import type { Clock } from "../base/clock.ts";
 import { TransientError, exitStatus, runtimeError } from "../base/errors.ts";
 import type { Logger } from "../log/logger.ts";
-import type { Records, TaskRecord } from "../store/store.ts";
+import type { Records, TaskRecord } from "../history/history.ts";
 import { sentinel } from "../task/task.ts";
 import type { Command } from "./command.ts";
 import type { CommandSpec, Option, Parsed } from "../args/spec.ts";

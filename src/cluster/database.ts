@@ -1,7 +1,7 @@
-/* From the configuration to the settings of a store: the one place that knows the keys of section `database`. */
+/* From the configuration to the settings of a database: the one place that knows the keys of section `database`. */
 import type { Config } from "../config/load.ts";
 import type { Logger } from "../log/logger.ts";
-import type { StoreOptions } from "../store/open.ts";
+import type { OpenOptions } from "../store/open.ts";
 
 /** Every other key is one of the driver's. */
 const own = [
@@ -19,7 +19,7 @@ const own = [
   "pragmas",
 ];
 
-export function databaseSettings(config: Config, log: Logger): Omit<StoreOptions, "clock"> {
+export function databaseSettings(config: Config, log: Logger): OpenOptions {
   return {
     provider: config.text("database.provider"),
     file: config.text("database.file"),
@@ -33,6 +33,7 @@ export function databaseSettings(config: Config, log: Logger): Omit<StoreOptions
       schema: config.text("database.schema"),
       parameters: parametersOf(config),
     }),
+    environment: config.environment,
     echo: config.raw("database.echo") === true ? (sql) => log.info(sql) : null,
     notice: (text) => log.info(text),
     pragmas: tableOf(config.raw("database.pragmas")),

@@ -40,6 +40,8 @@ export interface Config {
   exports(): Readonly<Record<string, string>>;
   /** Folders of the default site. `problem`: why they could not be created, for those who need them. */
   readonly site: { readonly lib: string; readonly log: string; readonly config: string; readonly problem?: string };
+  /** The variables that it was read with. */
+  readonly environment: Environment;
   /** Lines to log as WARNING (unknown keys). */
   readonly warnings: readonly string[];
 }
@@ -162,6 +164,7 @@ function makeConfig(
     },
     exports: () => taskVariables(layers, env),
     site,
+    environment: env,
     warnings,
   };
 }

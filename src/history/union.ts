@@ -3,7 +3,7 @@
  * how it is found. A part is opened when its turn comes and closed after, so that their number has no limit; only a search in order
  * and without a small limit holds all of them open.
  */
-import type { RecordQuery, Records, Selection } from "../store/store.ts";
+import type { RecordQuery, Records, Selection } from "./history.ts";
 import type { TaskField } from "../task/field.ts";
 import type { Tags } from "../task/task.ts";
 

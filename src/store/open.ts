@@ -1,13 +1,14 @@
 /*
- * The way to a database: which one the settings name, and opening it. The driver is loaded only when a database is opened.
+ * The way to a database: which one the settings name, and opening it for servers and submitters. The driver is loaded only when a database
+ * is opened. For people the same database is opened by history/open.ts.
  */
 import { resolve } from "node:path";
-import { type Clock, systemClock } from "../base/clock.ts";
+import type { Clock } from "../base/clock.ts";
 import { configurationError } from "../base/errors.ts";
 import { userName } from "../base/process.ts";
 import type { Echo } from "./sqlite/connection.ts";
-import type { PostgresSettings } from "./postgres/settings.ts";
-import type { Edits, Records, Store, Upkeep } from "./store.ts";
+import type { Environment, PostgresSettings, PostgresTarget } from "./postgres/settings.ts";
+import type { Store } from "./store.ts";
 
 /** The settings of section `database` that name it, as they stand; null: not set. */
 export interface DatabaseSettings {
@@ -18,48 +19,24 @@ export interface DatabaseSettings {
   readonly url: string | null;
   /** What only a PostgreSQL database has. Read when it is one: a password may be asked of a program. */
   readonly postgres?: () => Omit<PostgresSettings, "url" | "database">;
+  /** What stands in for settings of PostgreSQL that are not given (PGHOST, PGPASSWORD, HOME for ~/.pgpass, ...). */
+  readonly environment?: Environment;
 }
 
-export interface RecordOptions extends DatabaseSettings {
+/** What every way to open a database takes. */
+export interface OpenOptions extends DatabaseSettings {
   /** Name and value of each, from `database.pragmas`. */
   readonly pragmas: Readonly<Record<string, unknown>>;
   /** Told each statement as it runs. */
   readonly echo?: Echo | null;
   /** Told what will take a while, before it begins. */
   readonly notice?: ((text: string) => void) | null;
-  /** Archived tasks are not looked at. */
-  readonly ignorePartitions?: boolean;
-  /** Told each place that archived tasks are read from, and steps of housekeeping. */
-  readonly debug?: ((text: string) => void) | null;
-  /** Told where tasks are that cannot be shown. */
-  readonly warn?: ((text: string) => void) | null;
 }
 
-export interface StoreOptions extends RecordOptions {
+export interface StoreOptions extends OpenOptions {
   readonly clock: Clock;
   /** Makes the tables if they are missing. SQLite does that in any case. */
   readonly create?: boolean;
-}
-
-/** What every open database tells of itself. */
-interface Opened {
-  /** For log lines: `sqlite (/path/main.db)`, `postgresql (host:5432/name)`. */
-  readonly title: string;
-  close(): Promise<void>;
-}
-
-/** The history of tasks, for looking only. */
-export interface RecordStore extends Records, Opened {}
-
-/** The history of tasks, for looking and changing. */
-export interface EditStore extends Records, Edits, Opened {}
-
-/** For housekeeping. */
-export interface UpkeepStore extends Upkeep, Opened {
-  readonly provider: "sqlite" | "postgresql";
-  /** The file, or host and name of the database: what prompts name. */
-  readonly place: string;
-  readonly created: boolean;
 }
 
 const sqliteSchemes = ["sqlite"];
@@ -107,84 +84,49 @@ function unsupported(what: string, name: string): Error {
   return configurationError("data", `Unsupported ${what} '${name}': ${known}`);
 }
 
-function requireDatabase(settings: DatabaseSettings): NonNullable<ReturnType<typeof databaseOf>> {
+/** The database that the settings name, wherever it is. */
+export type DatabaseTarget =
+  { readonly kind: "sqlite"; readonly file: string } | { readonly kind: "postgres"; readonly target: PostgresTarget };
+
+/** Where the database is that the settings name. Throws UserError when they name none, or make no sense. */
+export async function targetOf(settings: DatabaseSettings): Promise<DatabaseTarget> {
   const found = databaseOf(settings);
   if (found === null)
     throw configurationError(
       "data",
       "Missing database configuration - set database.file (or HYPERSHELL_DATABASE_FILE) to a path, or database.provider",
     );
-  return found;
-}
-
-/** Where the PostgreSQL database is that the settings name. */
-async function targetOf(settings: DatabaseSettings) {
+  if (found.kind === "sqlite") return found;
   const { postgresTarget } = await import("./postgres/settings.ts");
+  const { url, database, environment = {} } = settings;
   const none = { host: null, port: null, user: null, password: null, schema: null, parameters: {} };
-  const more = settings.postgres?.() ?? none;
-  return postgresTarget({ ...more, url: settings.url, database: settings.database }, process.env, userName());
+  const given = { ...(settings.postgres?.() ?? none), url, database };
+  return { kind: "postgres", target: postgresTarget(given, environment, userName(environment)) };
 }
 
-/** What the settings name, as it is called in prompts and log lines, without opening it. */
-export async function placeOf(
-  settings: DatabaseSettings,
-): Promise<{ readonly provider: UpkeepStore["provider"]; readonly place: string }> {
-  const found = requireDatabase(settings);
+/** A database as prompts and log lines name it. */
+export interface DatabasePlace {
+  readonly provider: "sqlite" | "postgresql";
+  /** The file, or host and name of the database. */
+  readonly place: string;
+}
+
+/** What the settings name, without opening it. Throws UserError as targetOf does. */
+export async function placeOf(settings: DatabaseSettings): Promise<DatabasePlace> {
+  const found = await targetOf(settings);
   if (found.kind === "sqlite") return { provider: "sqlite", place: resolve(found.file) };
-  const [{ placeOf: placeOfTarget }, target] = [await import("./postgres/connection.ts"), await targetOf(settings)];
-  return { provider: "postgresql", place: placeOfTarget(target) };
+  const { placeOf: placeOfTarget } = await import("./postgres/connection.ts");
+  return { provider: "postgresql", place: placeOfTarget(found.target) };
 }
 
-/** Opens the database, and makes its file and tables where they are missing. Throws UserError for what stands in the way. */
+/** Opens the database for servers and submitters, and makes its file where it is missing. Throws UserError for what stands in the way. */
 export async function openStore(options: StoreOptions): Promise<Store> {
   const { pragmas, clock, echo = null, notice = null, create = false } = options;
-  const found = requireDatabase(options);
+  const found = await targetOf(options);
   if (found.kind === "postgres") {
     const { openPostgresStore } = await import("./postgres/postgres.ts");
-    return openPostgresStore({ target: await targetOf(options), clock, echo, create });
+    return openPostgresStore({ target: found.target, clock, echo, create });
   }
   const { openSqlite } = await import("./sqlite/sqlite.ts");
   return openSqlite({ file: found.file, pragmas, clock, echo, notice });
-}
-
-/** As openStore, but content with a database that can only be read. */
-export async function openRecords(options: RecordOptions): Promise<RecordStore> {
-  const { pragmas, echo = null, debug = null, warn = null } = options;
-  const found = requireDatabase(options);
-  if (found.kind === "postgres") {
-    const { openPostgresRecords } = await import("../history/postgres/open.ts");
-    const { ignorePartitions = false } = options;
-    return openPostgresRecords({ target: await targetOf(options), clock: systemClock, echo, ignorePartitions, debug });
-  }
-  const file = { file: found.file, pragmas, echo };
-  if (options.ignorePartitions === true) {
-    const { openSqliteRecords } = await import("../history/sqlite/records.ts");
-    return openSqliteRecords(file);
-  }
-  const { openSqliteHistory } = await import("../history/sqlite/partitions.ts");
-  return openSqliteHistory({ ...file, debug, warn });
-}
-
-/** As openStore, to search and change the history. */
-export async function openEdits(options: RecordOptions): Promise<EditStore> {
-  const { pragmas, echo = null, notice = null } = options;
-  const found = requireDatabase(options);
-  if (found.kind === "postgres") {
-    const { openPostgresEdits } = await import("../history/postgres/open.ts");
-    return openPostgresEdits({ target: await targetOf(options), clock: systemClock, echo });
-  }
-  const { openSqliteEdits } = await import("../history/sqlite/edits.ts");
-  return openSqliteEdits({ file: found.file, pragmas, echo, notice });
-}
-
-/** As openStore, to keep house in it. */
-export async function openUpkeep(options: StoreOptions): Promise<UpkeepStore> {
-  const { pragmas, clock, echo = null, notice = null, debug = null } = options;
-  const found = requireDatabase(options);
-  if (found.kind === "postgres") {
-    const { openPostgresUpkeep } = await import("../history/postgres/open.ts");
-    return openPostgresUpkeep({ target: await targetOf(options), clock, echo, create: options.create ?? false });
-  }
-  const { openSqliteUpkeep } = await import("../history/sqlite/upkeep.ts");
-  return openSqliteUpkeep({ file: found.file, pragmas, clock, echo, notice, debug });
 }

@@ -6,9 +6,7 @@
  * Invariants: a task is claimed by at most one server at a time; an outcome is recorded at most once per row; a row that
  * has ended (completion_time set) is never changed by claim, commit or revert.
  */
-import type { TaskField } from "../task/field.ts";
-import type { ClaimedTask, NewTask, Outcome, Submission, Tags } from "../task/task.ts";
-import type { Condition } from "../task/filter.ts";
+import type { ClaimedTask, NewTask, Outcome, Submission } from "../task/task.ts";
 
 /** Which tasks a run may schedule (DESIGN 4.5): its own submission, or everything that no live server reserves or holds. */
 export type Scope = { readonly kind: "submission"; readonly id: string } | { readonly kind: "all" };
@@ -181,88 +179,4 @@ export interface Store {
   adopt(request: AdoptRequest): Promise<readonly ClaimedTask[]>;
 
   close(): Promise<void>;
-}
-
-/** A row as people see it: every field in display form except tag. Times are text as stored (`2026-11-22 07:07:22.761974`). */
-export type TaskRecord = Readonly<Record<TaskField, string | number | boolean | null | Tags>>;
-
-/** Which tasks, and in which order. */
-export interface Selection {
-  readonly where: readonly Condition[];
-  readonly orderBy: TaskField | null;
-  readonly descending: boolean;
-  /** null: no limit. */
-  readonly limit: number | null;
-}
-
-export interface RecordQuery extends Selection {
-  /** Columns wanted, in this order; repeats allowed. */
-  readonly fields: readonly TaskField[];
-}
-
-/** The history of tasks, searched. Implemented by stores with a database. */
-export interface Records {
-  /**
-   * Rows in insertion order unless ordered (then, among equals, too); nulls first ascending, last descending. Streams: the first row comes at
-   * once, and memory does not grow with the number of rows.
-   */
-  search(query: RecordQuery): AsyncIterable<readonly (string | number | boolean | null | Tags)[]>;
-  count(query: Selection): Promise<number>;
-  find(id: string): Promise<TaskRecord | null>;
-  /** Every tag map that is in use, at least once each, in order of first appearance. Does not read every row. */
-  tagSets(): AsyncIterable<Tags>;
-}
-
-/** What `hs update` does to each task that is selected. Everything named is done. */
-export interface Change {
-  /**
-   * cancel: tasks that have not ended get exit status -1 and end now; those that have are left alone. revert: as if never scheduled (no result, no
-   * next attempt of its own). delete: the row is gone.
-   */
-  readonly action: "cancel" | "revert" | "delete" | null;
-  /** New values of columns; times are milliseconds since 1970. Never `id`, never `tag`. */
-  readonly fields: ReadonlyMap<TaskField, string | number | boolean | null>;
-  /** Set or replaced; all other tags stay, and stay in order. */
-  readonly tags: Tags;
-  readonly removedTags: readonly string[];
-}
-
-export interface ChangeReport {
-  /** Rows that were changed. */
-  readonly changed: number;
-  /** Those of them that a server held; each has a recall for it. */
-  readonly held: number;
-}
-
-/** The history of tasks, changed by hand. */
-export interface Edits {
-  /**
-   * In transactions of at most some thousand rows, so that servers get their turn in between. Only what is named is written: results that
-   * arrive at the same time stay, and no row comes back that is gone. What was changed stays so when it fails or is left half-way: told
-   * each number of rows changed so far.
-   */
-  change(selection: Selection, change: Change, at: number, progress?: (changed: number) => void): Promise<ChangeReport>;
-}
-
-/** Housekeeping of a database. */
-export interface Upkeep {
-  /** Refreshes the statistics of the query planner. */
-  optimize(): Promise<void>;
-  /** Tasks, archived ones left out. */
-  total(): Promise<number>;
-  /** Gives back unused space; answers how many bytes that were. */
-  vacuum(): Promise<number>;
-  /** A compact copy into a new file. Throws UserError where there is no such thing, or the file exists. */
-  backup(path: string): Promise<void>;
-  /** Where `rotate` will put what has ended: the next partition (a file, or a table). */
-  nextPartition(): Promise<string>;
-  /**
-   * Moves what has ended for good into `into`, as nextPartition told it; answers the number of tasks. Nothing to move: nothing is made.
-   * Of failures that were not tried again only those that have had `attempts` (as a run with the present settings allows), that belong to
-   * no server's own submission, and for which no task of a higher group waits: those still decide what runs.
-   * Told each number of tasks moved so far.
-   */
-  rotate(into: string, attempts: number, progress?: (moved: number) => void): Promise<number>;
-  /** Drops all tasks and clients; partitions stay. */
-  truncate(): Promise<void>;
 }

@@ -5,7 +5,7 @@
 import { type Condition, type Operator, parseCondition, parseTagFilter } from "../../src/task/filter.ts";
 import { type TaskField, taskFields } from "../../src/task/field.ts";
 import type { Tags, TagValue } from "../../src/task/task.ts";
-import type { Change, Edits, RecordQuery, Records, Selection } from "../../src/store/store.ts";
+import type { Change, Edits, RecordQuery, Records, Selection } from "../../src/history/history.ts";
 import { formatTime } from "../../src/store/times.ts";
 
 /** A row with times in milliseconds since 1970. */

@@ -4,10 +4,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../src/base/clock.ts";
-import { type DatabaseSettings, openEdits, openStore } from "../../src/store/open.ts";
+import { type DatabaseSettings, openStore } from "../../src/store/open.ts";
 import { needs } from "../e2e/harness.ts";
 import { noPostgres, type Postgres, startPostgres } from "../systems/postgres.ts";
 import { type EditedStore, recallsConformance } from "./recalls.ts";
+import { openEdits } from "../../src/history/open.ts";
 
 const unset = { provider: null, file: null, database: null, url: null };
 

@@ -4,8 +4,8 @@
  */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { newId } from "../../src/base/ids.ts";
-import type { EditStore } from "../../src/store/open.ts";
-import type { ChangeReport, Recall, Store } from "../../src/store/store.ts";
+import type { ChangeReport, EditStore } from "../../src/history/history.ts";
+import type { Recall, Store } from "../../src/store/store.ts";
 import type { TaskField } from "../../src/task/field.ts";
 import type { NewTask } from "../../src/task/task.ts";
 import { adoption } from "./adoption.ts";

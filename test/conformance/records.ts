@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { parseCondition, parseTagFilter } from "../../src/task/filter.ts";
 import { type TaskField, taskFields } from "../../src/task/field.ts";
 import type { Tags } from "../../src/task/task.ts";
-import type { Change, Selection } from "../../src/store/store.ts";
+import type { Change, Selection } from "../../src/history/history.ts";
 import {
   allShown,
   change,

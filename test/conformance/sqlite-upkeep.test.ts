@@ -8,7 +8,7 @@ import { systemClock } from "../../src/base/clock.ts";
 import { openSqliteHistory, partitionPath } from "../../src/history/sqlite/partitions.ts";
 import { openSqlite } from "../../src/store/sqlite/sqlite.ts";
 import { openSqliteUpkeep, type UpkeepOptions } from "../../src/history/sqlite/upkeep.ts";
-import type { UpkeepStore } from "../../src/store/open.ts";
+import type { UpkeepStore } from "../../src/history/history.ts";
 import { makeServer, makeTasks, mine } from "./store.ts";
 
 let folder: string;

@@ -10,7 +10,7 @@ import { systemClock } from "../../src/base/clock.ts";
 import { openSqlite } from "../../src/store/sqlite/sqlite.ts";
 import { openSqliteHistory } from "../../src/history/sqlite/partitions.ts";
 import { openSqliteUpkeep } from "../../src/history/sqlite/upkeep.ts";
-import type { Selection } from "../../src/store/store.ts";
+import type { Selection } from "../../src/history/history.ts";
 import type { TaskField } from "../../src/task/field.ts";
 import { makeTasks } from "../conformance/store.ts";
 import { inFile } from "../e2e/tables.ts";

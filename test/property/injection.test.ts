@@ -11,7 +11,7 @@ import { command, list } from "../../src/cli/list.ts";
 import { command as updateCommand, update, type UpdatePorts } from "../../src/cli/update.ts";
 import { parseFlags } from "../../src/args/flags.ts";
 import type { Output } from "../../src/print/output.ts";
-import type { EditStore } from "../../src/store/open.ts";
+import type { EditStore } from "../../src/history/history.ts";
 import { channelOf } from "../../src/store/postgres/connection.ts";
 import { type Condition, parseCondition, parseTagFilter } from "../../src/task/filter.ts";
 import { type TaskField, taskFields } from "../../src/task/field.ts";

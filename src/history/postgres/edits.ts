@@ -7,12 +7,13 @@ import { argumentError, TransientError } from "../../base/errors.ts";
 import { parseId } from "../../base/ids.ts";
 import type { Condition } from "../../task/filter.ts";
 import { clearedFields, comparisonOf, type TaskField } from "../../task/field.ts";
-import type { Change, ChangeReport, Edits, Recall, Selection } from "../../store/store.ts";
+import type { Recall } from "../../store/store.ts";
 import type { Bind } from "../../store/postgres/bind.ts";
 import { instantText } from "../../store/postgres/cells.ts";
 import { channelOf, type PostgresConnection, type Query, type Row } from "../../store/postgres/connection.ts";
 import { recordsOf } from "./records.ts";
 import { column, whereOf } from "./where.ts";
+import type { Change, ChangeReport, Edits, Selection } from "../history.ts";
 
 /** Rows of one transaction: 50 ms. */
 const chunk = 2000;

@@ -1,5 +1,5 @@
 /* Opening a PostgreSQL database for people: to look, to change, to keep house. What is only looked at is left as it is. */
-import type { EditStore, RecordStore, UpkeepStore } from "../../store/open.ts";
+import type { EditStore, RecordStore, UpkeepStore } from "../history.ts";
 import { openPostgres, type PostgresConnection, type PostgresOptions } from "../../store/postgres/connection.ts";
 import { postgresEdits } from "./edits.ts";
 import { postgresRecords, type RecordsOptions } from "./records.ts";

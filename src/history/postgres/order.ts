@@ -4,7 +4,7 @@
  */
 import { type Condition, withoutFields } from "../../task/filter.ts";
 import { comparisonOf, type TaskField } from "../../task/field.ts";
-import type { Selection } from "../../store/store.ts";
+import type { Selection } from "../history.ts";
 import { type Statement, statementOf } from "../../store/postgres/bind.ts";
 import { absentIn, otherPartition, type Survey } from "../../store/postgres/survey.ts";
 import { beyond, columnOf, type Columns, columnsOf, type Place } from "./walk.ts";

@@ -11,7 +11,7 @@ import { type Condition, withoutFields } from "../../task/filter.ts";
 import { comparisonOf, laterFields, type TaskField, taskFields } from "../../task/field.ts";
 import type { Tags } from "../../task/task.ts";
 import { parseId } from "../../base/ids.ts";
-import type { RecordQuery, Records, Selection, TaskRecord } from "../../store/store.ts";
+import type { RecordQuery, Records, Selection, TaskRecord } from "../history.ts";
 import { readTags } from "../../store/tags.ts";
 import { type OpenPart, type Part, unionRecords } from "../union.ts";
 import { bindTo, type Statement, statementOf } from "../../store/postgres/bind.ts";

@@ -8,7 +8,7 @@
  */
 import { argumentError } from "../../base/errors.ts";
 import { taskFields } from "../../task/field.ts";
-import type { Upkeep } from "../../store/store.ts";
+import type { Upkeep } from "../history.ts";
 import type { Bind } from "../../store/postgres/bind.ts";
 import { type PostgresConnection, type Query, quoteIdentifier } from "../../store/postgres/connection.ts";
 import { databaseError } from "../../store/postgres/failure.ts";

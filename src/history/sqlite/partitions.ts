@@ -8,8 +8,7 @@ import { closeSync, lstatSync, openSync, readdirSync, readSync, statSync } from 
 import { basename, dirname, join, parse } from "node:path";
 import { messageOf, UserError } from "../../base/errors.ts";
 import type { Tags } from "../../task/task.ts";
-import type { RecordStore } from "../../store/open.ts";
-import type { RecordQuery } from "../../store/store.ts";
+import type { RecordQuery, RecordStore } from "../history.ts";
 import { fewRows, type OpenPart, type Part, unionRecords } from "../union.ts";
 import { Connection, holdsTasks, type SqliteOptions } from "../../store/sqlite/connection.ts";
 import { openFailure } from "../../store/sqlite/failure.ts";

@@ -6,7 +6,7 @@ import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Clock } from "../../base/clock.ts";
 import { messageOf, TransientError, UserError } from "../../base/errors.ts";
-import type { UpkeepStore } from "../../store/open.ts";
+import type { UpkeepStore } from "../history.ts";
 import { runApart } from "./apart.ts";
 import { Connection, pragmaText, type SqliteOptions } from "../../store/sqlite/connection.ts";
 import { createDraft, isThere, publishDraft, removeDraft } from "./draft.ts";

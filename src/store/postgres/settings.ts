@@ -14,7 +14,7 @@ import { isIP } from "node:net";
 import { checkServerIdentity, type ConnectionOptions, createSecureContext } from "node:tls";
 import { configurationError, messageOf } from "../../base/errors.ts";
 
-type Environment = Readonly<Record<string, string | undefined>>;
+export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** The settings as they stand; null: not set. */
 export interface PostgresSettings {

@@ -37,6 +37,7 @@ function settings(values: Record<string, string | boolean> = {}, warnings: reado
       key in values ? { source: "env", label: `from: ${key}` } : { source: "preload", label: "from: <preload>" },
     exports: () => ({}),
     site: { lib: "/lib", log: "/log", config: "/config" },
+    environment: {},
     warnings,
   };
 }

@@ -3,7 +3,7 @@ import { UserError } from "../../../src/base/errors.ts";
 import { parseFlags } from "../../../src/args/flags.ts";
 import { command, initdb, type InitdbPorts } from "../../../src/cli/initdb.ts";
 import type { Logger } from "../../../src/log/logger.ts";
-import type { UpkeepStore } from "../../../src/store/open.ts";
+import type { UpkeepStore } from "../../../src/history/history.ts";
 import type { ServerRow } from "../../../src/store/store.ts";
 
 interface Scene {

@@ -4,7 +4,7 @@ import { UserError } from "../../../src/base/errors.ts";
 import type { Parsed } from "../../../src/args/spec.ts";
 import { parseFlags } from "../../../src/args/flags.ts";
 import { command, list } from "../../../src/cli/list.ts";
-import type { RecordQuery } from "../../../src/store/store.ts";
+import type { RecordQuery } from "../../../src/history/history.ts";
 import { taskFields } from "../../../src/task/field.ts";
 import { collected, fakeRecords } from "./ports.ts";
 import type { Task } from "./ports.ts";

@@ -1,7 +1,7 @@
 /* Stand-ins for what list and info work on: rows from an array, and outputs that remember. */
 import type { Output } from "../../../src/print/output.ts";
 import { isTags, type Value } from "../../../src/print/value.ts";
-import type { RecordQuery, Records, Selection } from "../../../src/store/store.ts";
+import type { RecordQuery, Records, Selection } from "../../../src/history/history.ts";
 import type { TaskField } from "../../../src/task/field.ts";
 
 export type Task = Readonly<Record<TaskField, Value>>;

@@ -9,7 +9,7 @@ import { parseFlags } from "../../../src/args/flags.ts";
 import { command } from "../../../src/cli/submit.ts";
 import type { Config } from "../../../src/config/load.ts";
 import type { Loggers } from "../../../src/log/logger.ts";
-import { openRecords } from "../../../src/store/open.ts";
+import { openRecords } from "../../../src/history/open.ts";
 import type { TaskField } from "../../../src/task/field.ts";
 import { makeLog } from "../../make.ts";
 
@@ -50,6 +50,7 @@ class Site implements Disposable {
       origin: (key) => ({ source: key in this.settings ? "user" : "default", label: "" }),
       exports: () => ({}),
       site: { lib: this.folder, log: this.folder, config: this.folder },
+      environment: {},
       warnings: [],
     };
     const context: Context = {

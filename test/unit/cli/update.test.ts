@@ -4,7 +4,7 @@ import { UserError } from "../../../src/base/errors.ts";
 import type { Parsed } from "../../../src/args/spec.ts";
 import { parseFlags } from "../../../src/args/flags.ts";
 import { command, update } from "../../../src/cli/update.ts";
-import type { Change, Selection } from "../../../src/store/store.ts";
+import type { Change, Selection } from "../../../src/history/history.ts";
 import { makeLog } from "../../make.ts";
 import { fakeRecords } from "./ports.ts";
 

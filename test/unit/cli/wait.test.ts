@@ -5,7 +5,7 @@ import type { Clock } from "../../../src/base/clock.ts";
 import { parseFlags } from "../../../src/args/flags.ts";
 import { command as runCommand, run } from "../../../src/cli/run.ts";
 import { command, pauseAfter, wait } from "../../../src/cli/wait.ts";
-import type { TaskRecord } from "../../../src/store/store.ts";
+import type { TaskRecord } from "../../../src/history/history.ts";
 import { capture, fakeLog } from "./capture.ts";
 import { collected } from "./ports.ts";
 import { type Given, taskRecord } from "../print/rows.ts";

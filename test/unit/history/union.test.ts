@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import type { RecordQuery, Records, Selection } from "../../../src/store/store.ts";
+import type { RecordQuery, Records, Selection } from "../../../src/history/history.ts";
 import { type OpenPart, type Part, unionRecords } from "../../../src/history/union.ts";
 import type { TaskField } from "../../../src/task/field.ts";
 import type { Tags } from "../../../src/task/task.ts";

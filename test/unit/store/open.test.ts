@@ -7,8 +7,9 @@ import { systemClock } from "../../../src/base/clock.ts";
 import { FatalError, TransientError, UserError } from "../../../src/base/errors.ts";
 import { Connection } from "../../../src/store/sqlite/connection.ts";
 import { isLocalFileSystem, isLocalType } from "../../../src/store/sqlite/filesystem.ts";
-import { databaseOf, type DatabaseSettings, hasDatabase, openRecords, openStore } from "../../../src/store/open.ts";
+import { databaseOf, type DatabaseSettings, hasDatabase, openStore } from "../../../src/store/open.ts";
 import { makeTask, makeTasks, request } from "../../conformance/store.ts";
+import { openRecords } from "../../../src/history/open.ts";
 
 let folder: string;
 let file: string;

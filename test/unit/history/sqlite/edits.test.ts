@@ -4,9 +4,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { UserError } from "../../../../src/base/errors.ts";
-import type { EditStore } from "../../../../src/store/open.ts";
+import type { Change, EditStore, Selection } from "../../../../src/history/history.ts";
 import { openSqliteEdits } from "../../../../src/history/sqlite/edits.ts";
-import type { Change, Selection } from "../../../../src/store/store.ts";
 import { parseCondition } from "../../../../src/task/filter.ts";
 import type { TaskField } from "../../../../src/task/field.ts";
 

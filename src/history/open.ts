@@ -1,0 +1,63 @@
+/*
+ * Opens the history of tasks in the database that the settings name: to look, to change, to keep house. The driver is loaded only when a
+ * database is opened. Which database the settings name is known by store/open.ts.
+ */
+import { systemClock } from "../base/clock.ts";
+import { type OpenOptions, type StoreOptions, targetOf } from "../store/open.ts";
+import type { EditStore, RecordStore, UpkeepStore } from "./history.ts";
+
+export interface RecordOptions extends OpenOptions {
+  /** Archived tasks are not looked at. */
+  readonly ignorePartitions?: boolean;
+  /** Told each place that archived tasks are read from. */
+  readonly debug?: ((text: string) => void) | null;
+  /** Told where tasks are that cannot be shown. */
+  readonly warn?: ((text: string) => void) | null;
+}
+
+export interface UpkeepOptions extends StoreOptions {
+  /** Told steps of housekeeping. */
+  readonly debug?: ((text: string) => void) | null;
+}
+
+/** For looking only: a database that cannot be written will do. Throws UserError for what stands in the way. */
+export async function openRecords(options: RecordOptions): Promise<RecordStore> {
+  const { pragmas, echo = null, debug = null, warn = null } = options;
+  const found = await targetOf(options);
+  if (found.kind === "postgres") {
+    const { openPostgresRecords } = await import("./postgres/open.ts");
+    const { ignorePartitions = false } = options;
+    return openPostgresRecords({ target: found.target, clock: systemClock, echo, ignorePartitions, debug });
+  }
+  const file = { file: found.file, pragmas, echo };
+  if (options.ignorePartitions === true) {
+    const { openSqliteRecords } = await import("./sqlite/records.ts");
+    return openSqliteRecords(file);
+  }
+  const { openSqliteHistory } = await import("./sqlite/partitions.ts");
+  return openSqliteHistory({ ...file, debug, warn });
+}
+
+/** For looking and changing; archived tasks are left out. Throws UserError for what stands in the way. */
+export async function openEdits(options: OpenOptions): Promise<EditStore> {
+  const { pragmas, echo = null, notice = null } = options;
+  const found = await targetOf(options);
+  if (found.kind === "postgres") {
+    const { openPostgresEdits } = await import("./postgres/open.ts");
+    return openPostgresEdits({ target: found.target, clock: systemClock, echo });
+  }
+  const { openSqliteEdits } = await import("./sqlite/edits.ts");
+  return openSqliteEdits({ file: found.file, pragmas, echo, notice });
+}
+
+/** For housekeeping. Throws UserError for what stands in the way. */
+export async function openUpkeep(options: UpkeepOptions): Promise<UpkeepStore> {
+  const { pragmas, clock, echo = null, notice = null, debug = null } = options;
+  const found = await targetOf(options);
+  if (found.kind === "postgres") {
+    const { openPostgresUpkeep } = await import("./postgres/open.ts");
+    return openPostgresUpkeep({ target: found.target, clock, echo, create: options.create ?? false });
+  }
+  const { openSqliteUpkeep } = await import("./sqlite/upkeep.ts");
+  return openSqliteUpkeep({ file: found.file, pragmas, clock, echo, notice, debug });
+}
