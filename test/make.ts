@@ -1,6 +1,6 @@
 /*
- * Tasks, outcomes and logs for tests that need one and do not care what it says. What a test is about it names itself; a task with every field
- * set is in conformance/store.ts.
+ * Tasks, outcomes and logs for tests that need one and do not care what it says. What a test is about it names itself;
+ * a task with every field set is in conformance/store.ts.
  */
 import type { LevelName, Logger, Text } from "../src/log/logger.ts";
 import type { Assignment, ClaimedTask, Outcome } from "../src/task/task.ts";

@@ -1,6 +1,6 @@
 /*
- * The connections of a server: whose each is, and which one of a client counts. What clients say goes to the reactor, what submitters say to
- * their intake. What a message means is not known here.
+ * The connections of a server: whose each is, and which one of a client counts. What clients say goes to the reactor,
+ * what submitters say to their intake. What a message means is not known here.
  */
 import { assert } from "../base/assert.ts";
 import type { Logger } from "../log/logger.ts";

@@ -1,6 +1,6 @@
 /*
- * The door of a server: it carries out what the reactor wants and tells it what happened. What it decides itself is only how I/O is done; the
- * store calls are in persistence.ts, the connections in connections.ts.
+ * The door of a server: it carries out what the reactor wants and tells it what happened. What it decides itself is
+ * only how I/O is done; the store calls are in persistence.ts, the connections in connections.ts.
  */
 import { unreachable } from "../base/assert.ts";
 import type { Clock, Timer } from "../base/clock.ts";
@@ -25,17 +25,17 @@ export interface ServerOptions {
   /** Dead servers whose clients may come back to this one. */
   readonly estates?: readonly Estate[];
   readonly store: Store;
-  /** Whether a server of that store still runs. */
+  /** Says whether a server of that store still runs. */
   readonly isAlive: IsAlive;
   readonly clock: Clock;
-  /** Time on the clock that all servers of this store share, see Store.addServer; missing: that of `clock`. */
+  /** The time on the clock that all servers of this store share, see Store.addServer; missing: that of `clock`. */
   readonly sharedNow?: () => number;
   readonly log: Logger;
-  /** Shared with whoever else in this process uses the store. */
+  /** The patience of all that use the store in this process; missing: its own. */
   readonly patience?: Patience;
-  /** The input line of each task that failed for good. */
+  /** Takes the input line of each task that failed for good. */
   readonly onFailed: (args: string) => void;
-  /** In place of the reactor: simulations look over its shoulder. */
+  /** Steps in for the reactor, so that simulations can look over its shoulder. */
   readonly step?: typeof step;
 }
 
@@ -51,16 +51,21 @@ export interface Server {
   attach(link: PeerLink): void;
   /** Lines are read again after `inputQuiet`. */
   inputResumed(): void;
+  /** No line came for a while; more may. */
   inputQuiet(): void;
+  /** The last line was read. */
   inputEnded(): void;
   /** Hands out nothing more; a second call may be more urgent. */
   stop(how: LeaveKind): void;
   /**
-   * A database in trouble is not waited for any longer: `finished` rejects if the next try fails. Neither are clients in other processes: they
-   * count as lost.
+   * A database in trouble is not waited for any longer: `finished` rejects if the next try fails. Neither are clients
+   * in other processes: they count as lost.
    */
   hurry(): void;
-  /** How it went, after the last outcome is recorded and the last client has left. Rejects when the store is beyond help. */
+  /**
+   * Tells how it went, after the last outcome is recorded and the last client has left. Rejects when the store is
+   * beyond help.
+   */
   readonly finished: Promise<ServerReport>;
 }
 
@@ -202,7 +207,8 @@ function carryOut(door: Door, effect: ServerEffect): void {
 
 function setWake(door: Door, at: number): void {
   const { clock } = door.options;
-  // Timers are cheap but not free, and most steps move the time by little: a timer that fires too early only looks again.
+  // Timers are cheap but not free, and most steps move the time by little. A timer that fires too early only looks
+  // again.
   if (door.wake !== null && door.wake.at <= at) return;
   door.wake?.timer.cancel();
   const timer = clock.after(Math.max(0, at - clock.now()), () => {

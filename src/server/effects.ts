@@ -1,4 +1,7 @@
-/* What a server wants done, in the imperative. The reactor makes these; the door carries them out and reports back by events. */
+/*
+ * What a server wants done, in the imperative. The reactor makes these; the door carries them out and reports back by
+ * events.
+ */
 import type { Text } from "../log/logger.ts";
 import type { ClaimRequest, Commit } from "../store/store.ts";
 import type { Lease, ServerMessage } from "../wire/message.ts";
@@ -14,8 +17,8 @@ export type ServerEffect =
   /** Tell the store what has happened. Answered by exactly one `committed`. */
   | { readonly kind: "commit"; readonly commit: Omit<Commit, "serverId" | "serverHost"> }
   /**
-   * Make this client known to the store, and have the store hand over those of the tasks `adopt` that have not ended. Answered by exactly one
-   * `registered` with this number.
+   * Make this client known to the store, and have the store hand over those of the tasks `adopt` that have not ended.
+   * Answered by exactly one `registered` with this number.
    */
   | {
       readonly kind: "register";

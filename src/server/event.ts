@@ -7,8 +7,8 @@ import type { ClientMessage, LeaveKind } from "../wire/message.ts";
 export type Templates = readonly { readonly id: string; readonly template: string | null }[];
 
 /**
- * A task that somebody took back from a server, to be run anew, to be gone or to be cancelled. What comes of its dispatches with leases from
- * `from` on and below `below` does not count any more.
+ * A task that somebody took back from a server, to be run anew, to be gone or to be cancelled. What comes of its
+ * dispatches with leases from `from` on and below `below` does not count any more.
  */
 export interface Revoked {
   readonly id: string;
@@ -39,7 +39,10 @@ export type ServerEvent =
       readonly templates: Templates;
       readonly revoked: readonly Revoked[];
     }
-  /** A dead server's row is gone. The tasks that its clients did not come back with are free; there were `reverted` of them. */
+  /**
+   * A dead server's row is gone. The tasks that its clients did not come back with are free; there were `reverted` of
+   * them.
+   */
   | {
       readonly kind: "buried";
       readonly serverId: string;

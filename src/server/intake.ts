@@ -1,8 +1,10 @@
 /*
- * The server's end of `hs submit --queue`: tasks that come over the wire are stored, and answered when they are. The store sets the pace: while it
- * is busy nothing is answered, and a submitter stops at its window. The schedule is not known here; it hears of new tasks from the store.
+ * The server's end of `hs submit --queue`: tasks that come over the wire are stored, and answered when they are. The
+ * store sets the pace: while it is busy nothing is answered, and a submitter stops at its window. The schedule is not
+ * known here; it hears of new tasks from the store.
  *
- * A server with a submission of its own (a finite run) takes the tasks into that one, so that they are among those it runs to the end.
+ * A server with a submission of its own (a finite run) takes the tasks into that one, so that they are among those it
+ * runs to the end.
  */
 import { messageOf } from "../base/errors.ts";
 import { parseId } from "../base/ids.ts";
@@ -58,7 +60,8 @@ interface Submitter {
 }
 
 /**
- * Serves a submitter that has said who it is, until its connection ends. Never throws: what goes wrong is told to the submitter and the log.
+ * Serves a submitter that has said who it is, until its connection ends. Never throws: what goes wrong is told to the
+ * submitter and the log.
  */
 export function takeSubmitter(
   link: Duplex<HostMessage, PeerMessage>,
@@ -102,7 +105,10 @@ export function takeSubmitter(
   };
 }
 
-/** Stores the submission and tells the submitter that it may send. Throws Refusal when this server takes no tasks, or not these. */
+/**
+ * Stores the submission and tells the submitter that it may send. Throws Refusal when this server takes no tasks, or
+ * not these.
+ */
 async function accept(submitter: Submitter): Promise<void> {
   const { link, submission, options } = submitter;
   const { store, scope, serverId, closing } = options;
@@ -184,8 +190,8 @@ const endsSoon = "it is about to end";
 const sameId = "a task with the same id is there already";
 
 /**
- * What to say of an error of the store. Tasks can be at fault in one way only, by being there already; with any other error the store itself is
- * beyond help.
+ * What to say of an error of the store. Tasks can be at fault in one way only, by being there already; with any other
+ * error the store itself is beyond help.
  */
 function describe(error: unknown): string {
   const text = messageOf(error);
@@ -194,8 +200,8 @@ function describe(error: unknown): string {
 }
 
 /**
- * What is wrong with a task that came over the wire, or null. The codec has looked at its shape; this looks at what a store or a schedule relies
- * on. Measured: both ends of a pipe take 0.25 microseconds a task, the store not counted.
+ * What is wrong with a task that came over the wire, or null. The codec has looked at its shape; this looks at what a
+ * store or a schedule relies on. Measured: both ends of a pipe take 0.25 microseconds a task, the store not counted.
  */
 function faultOf(task: NewTask): string | null {
   if (parseId(task.id) !== task.id) return "its id is no UUID";

@@ -1,6 +1,7 @@
 /*
- * The second half of the schedule: outcomes on their way into the store. What comes back from clients is turned into completions with
- * their next attempts, committed one batch at a time, and acknowledged when the store has it. As pure as reactor.ts, which calls it.
+ * The second half of the schedule: outcomes on their way into the store. What comes back from clients is turned into
+ * completions with their next attempts, committed one batch at a time, and acknowledged when the store has it. As pure
+ * as reactor.ts, which calls it.
  */
 import { assert } from "../base/assert.ts";
 import type { Commit, Completion } from "../store/store.ts";
@@ -24,8 +25,8 @@ import {
 } from "./state.ts";
 
 /**
- * The store is told of a dispatch only after this long, milliseconds, for nothing but `hs list` waits for it: tasks that are over by then are
- * spared the update (a third of what a short task costs the database).
+ * The store is told of a dispatch only after this long, milliseconds, for nothing but `hs list` waits for it: tasks
+ * that are over by then are spared the update (a third of what a short task costs the database).
  */
 const assignedDelayMs = 500;
 
@@ -40,7 +41,8 @@ export function takeOutcomes(
   for (const outcome of outcomes) {
     const { id, lease } = outcome;
     if (isRevoked(state, outcome) || isDisregarded(client, outcome)) {
-      // The task ended before its client heard that nobody wants it. The client may say so again, if it does not hear this answer.
+      // The task ended before its client heard that nobody wants it. The client may say so again, if it does not hear
+      // this answer.
       unwanted.push({ id, lease });
       continue;
     }
@@ -67,7 +69,10 @@ export function takeOutcomes(
   tell(effects, client.id, "ack", unwanted);
 }
 
-/** Takes a task from the client that runs it by now, or from those that wait, so that it does not run again; null: it is not here. */
+/**
+ * Takes a task from the client that runs it by now, or from those that wait, so that it does not run again; null: it is
+ * not here.
+ */
 function withdrawAnywhere(state: ServerState, id: string, effects: ServerEffect[]): ClaimedTask | null {
   const holder = state.holders.get(id);
   const held = holder?.held.get(id);
@@ -154,15 +159,18 @@ function dueDispatches(state: ServerState, now: number): Dispatch[] {
   return due;
 }
 
-/** When the store is to be told of the oldest dispatch that it does not know: milliseconds since 1970, infinity when there is none. */
+/**
+ * When the store is to be told of the oldest dispatch that it does not know: milliseconds since 1970, infinity when
+ * there is none.
+ */
 export function dispatchesDueAt(state: ServerState): number {
   for (const { at } of state.outbox.assigned.values()) return at + assignedDelayMs;
   return Number.POSITIVE_INFINITY;
 }
 
 /**
- * The commit under way is done: its outcomes are acknowledged, and those that were taken are counted. `refused`: the id of each outcome that the
- * store has turned down. Throws a bug when no commit is under way.
+ * The commit under way is done: its outcomes are acknowledged, and those that were taken are counted. `refused`: the id
+ * of each outcome that the store has turned down. Throws a bug when no commit is under way.
  */
 export function settle(state: ServerState, refused: readonly string[], now: number, effects: ServerEffect[]): void {
   const { settling } = state;
@@ -193,7 +201,10 @@ export function settle(state: ServerState, refused: readonly string[], now: numb
   if (frees) lookAgain(state);
 }
 
-/** The outcomes that the store has turned down. Where two clients brought one of the same task, it has taken the first, or none. */
+/**
+ * The outcomes that the store has turned down. Where two clients brought one of the same task, it has taken the first,
+ * or none.
+ */
 function turnedDownOf(settled: readonly Settling[], refused: readonly string[]): Set<Settling> {
   const left = new Map<string, number>();
   for (const id of refused) left.set(id, (left.get(id) ?? 0) + 1);
@@ -207,7 +218,9 @@ function turnedDownOf(settled: readonly Settling[], refused: readonly string[]):
   return found;
 }
 
-/** Counts an outcome that is in the store, and goes on with its next attempt. True: the next attempt waits in the store. */
+/**
+ * Counts an outcome that is in the store, and goes on with its next attempt. True: the next attempt waits in the store.
+ */
 function record(state: ServerState, entry: Settling, now: number, effects: ServerEffect[]): boolean {
   const { outcome, completion } = entry;
   const status = outcome.exitStatus;

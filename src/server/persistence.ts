@@ -1,6 +1,7 @@
 /*
- * The store calls of a server: each effect that is for the store is carried out here, and answered with its event. Calls that may pass are made
- * again until somebody is in a hurry. What is asked when is the reactor's affair; what rows of servers mean is told by succession.ts.
+ * The store calls of a server: each effect that is for the store is carried out here, and answered with its event.
+ * Calls that may pass are made again until somebody is in a hurry. What is asked when is the reactor's affair; what
+ * rows of servers mean is told by succession.ts.
  */
 import { unreachable } from "../base/assert.ts";
 import type { Clock } from "../base/clock.ts";
@@ -42,7 +43,10 @@ export interface Persistence {
   readonly fail: (error: unknown) => void;
   /** Somebody is in a hurry: a call that fails is not made again. */
   hurried: boolean;
-  /** The last of the calls that change rows of clients and servers. They go one after the other: an end never overtakes its beginning. */
+  /**
+   * The last of the calls that change rows of clients and servers. They go one after the other: an end never overtakes
+   * its beginning.
+   */
   rows: Promise<void>;
 }
 
@@ -80,7 +84,10 @@ export function carryOutInStore(its: Persistence, effect: StoreEffect): void {
   }
 }
 
-/** Tells the reactor how many other servers take from the store: then nothing is taken ahead. Rejects when the store does not answer. */
+/**
+ * Tells the reactor how many other servers take from the store: then nothing is taken ahead. Rejects when the store
+ * does not answer.
+ */
 export async function lookAround(its: Persistence): Promise<void> {
   const { store, isAlive, push } = its;
   const { serverId, scope } = its.settings;

@@ -1,7 +1,7 @@
 /*
- * The schedule: `step(state, events, now)` changes the state and answers what is to be done. It knows neither sockets nor
- * databases nor time; the door does what the effects say and reports back. Order of a step: take in the events, then hand out ready tasks,
- * ask the store for more, record what came back, see whether the run is over.
+ * The schedule: `step(state, events, now)` changes the state and answers what is to be done. It knows neither sockets
+ * nor databases nor time; the door does what the effects say and reports back. Whatever is done about one client is in
+ * registration.ts and roster.ts, what comes back in outcomes.ts, what others did to tasks in recalls.ts.
  */
 import { assert, unreachable } from "../base/assert.ts";
 import type { Claim } from "../store/store.ts";
@@ -26,12 +26,20 @@ import {
   type ServerState,
 } from "./state.ts";
 
-/** Ready tasks are topped up to about the number of executors, within these bounds: enough not to starve, little to give back. */
+/**
+ * Ready tasks are topped up to about the number of executors, within these bounds: enough not to starve, and little to
+ * give back.
+ */
 const readyFloor = 64;
 const readyCeiling = 4096;
-/** First pause of an idle server between two looks at the store; doubles up to `pollMs`. */
+/** First pause of an idle server between two looks at the store, milliseconds; it doubles up to `pollMs`. */
 const firstPollMs = 1000;
 
+/**
+ * Takes in events, oldest first, and answers what is to be done, in this order. `now` is milliseconds since 1970 and
+ * never goes back. In one step: the events, clients that are late, questions to the store, ready tasks to clients, a
+ * claim, a commit, and whether the run is over. Throws a bug when an event answers nothing that was asked.
+ */
 export function step(state: ServerState, events: readonly ServerEvent[], now: number): ServerEffect[] {
   const effects: ServerEffect[] = [];
   if (isDone(state)) return effects;
@@ -41,8 +49,8 @@ export function step(state: ServerState, events: readonly ServerEvent[], now: nu
   askForRegistrations(state, effects);
   askForRecalls(state, effects);
   dispatch(state, now, effects);
-  share(state);
-  claim(state, now, effects);
+  leaveToNeighbours(state);
+  askForTasks(state, now, effects);
   commit(state, now, effects);
   conclude(state, now, effects);
   if (isDone(state)) return effects;
@@ -57,7 +65,7 @@ function take(state: ServerState, event: ServerEvent, now: number, effects: Serv
       return beginRegistration(state, event.hello, now, effects);
     case "received": {
       const client = state.clients.get(event.clientId);
-      // A client that was evicted and still talks: the door has closed its connection, this is the rest of it.
+      // A client that was evicted may still be heard: its connection is closed, and this is the rest of it.
       if (client !== undefined) receive(state, client, event.message, now, effects);
       return;
     }
@@ -110,12 +118,13 @@ function take(state: ServerState, event: ServerEvent, now: number, effects: Serv
 
 // ---- handing out
 
+/** Hands ready tasks out to the clients that want some, the same number to each. */
 function dispatch(state: ServerState, now: number, effects: ServerEffect[]): void {
   if (state.phase.at !== "running") return;
   const { bundleSize } = state.settings;
   if (state.willing.size === 0) return;
   const share = Math.max(1, Math.ceil(state.ready.length / state.willing.size));
-  // A client with credit left is put back at the end of the set, so this goes round and round while there are tasks.
+  // `assign` puts a client with credit left at the end of the set, so this goes round and round while there are tasks.
   for (const client of state.willing) {
     const count = Math.min(client.credit, share, bundleSize ?? share, state.ready.length);
     if (count === 0) return;
@@ -123,12 +132,13 @@ function dispatch(state: ServerState, now: number, effects: ServerEffect[]): voi
   }
 }
 
-/** What nobody here can start now is left to the clients of other servers. */
-function share(state: ServerState): void {
+/** Gives back what no client here can start now: the clients of other servers may. */
+function leaveToNeighbours(state: ServerState): void {
   if (state.neighbours === 0 || state.willing.size > 0 || state.ready.length === 0) return;
   for (const task of state.ready.drain()) giveBack(state, task);
 }
 
+/** Sends a client the next ready tasks. */
 function assign(state: ServerState, client: ClientEntry, count: number, now: number, effects: ServerEffect[]): void {
   const tasks: Assignment[] = [];
   const { assigned } = state.outbox;
@@ -148,7 +158,7 @@ function assign(state: ServerState, client: ClientEntry, count: number, now: num
   }
   client.credit -= count;
   state.present.credit -= count;
-  // Served last, served last again: clients with credit take turns.
+  // Clients with credit take turns: this one is the last to be served next.
   state.willing.delete(client);
   if (client.credit > 0) state.willing.add(client);
   effects.push({ kind: "send", clientId: client.id, message: { kind: "assign", tasks } });
@@ -157,17 +167,18 @@ function assign(state: ServerState, client: ClientEntry, count: number, now: num
 
 // ---- asking for more
 
-function claim(state: ServerState, now: number, effects: ServerEffect[]): void {
+/** Asks the store for tasks, if that is worth it. */
+function askForTasks(state: ServerState, now: number, effects: ServerEffect[]): void {
   if (state.phase.at !== "running" || state.claim.at === "asked") return;
   if (state.claim.at !== "due" && now < pollAt(state)) return;
   if (isReturning(state) || areRecallsOpen(state)) return;
   const { executors, credit } = state.present;
-  // What is kept ready here, the clients of another server might run at once.
+  // Clients of another server might run at once what is kept ready here.
   const target = state.neighbours > 0 ? 0 : Math.min(Math.max(executors, readyFloor), readyCeiling);
   // Without a client nothing is taken, but the answer tells whether there is anything to do at all.
   const limit = executors === 0 ? 0 : target + credit - state.ready.length;
   if (executors > 0 && limit <= target / 2) {
-    // There is enough: it is asked when there is less, and no poll is waited for.
+    // There is enough. The store is asked as soon as there is less; that need not wait for a poll.
     state.claim = { at: "due" };
     return;
   }
@@ -180,7 +191,10 @@ function claim(state: ServerState, now: number, effects: ServerEffect[]): void {
   });
 }
 
-/** Whether tasks are being given back. A claim beside that might take one of them, and lose it again if it was given back twice. */
+/**
+ * Whether tasks are being given back. A claim beside that might take one of them, and lose it again if it was given
+ * back twice.
+ */
 function isReturning({ settling, outbox }: ServerState): boolean {
   return outbox.reverted.length > 0 || settling?.frees === true;
 }
@@ -240,8 +254,9 @@ function takeClaimed(
 ): void {
   const why = withheld.size === 0 ? undefined : withheld.get(task.id);
   if (why !== undefined) {
-    // A client has adopted the task, or is gone again. In the latter case, whichever came first, only the store is left with the task. And a task
-    // that was recalled was this server's for a moment; a store where it is no longer takes no notice.
+    // A client has adopted the task, or is gone again. In the latter case, whichever came first, only the store is left
+    // with the task. And a task that was recalled was this server's for a moment; a store where it is no longer takes
+    // no notice.
     if (why === "recalled" || !state.holders.has(task.id)) giveBack(state, task);
     return;
   }
@@ -250,7 +265,10 @@ function takeClaimed(
   else giveBack(state, task);
 }
 
-/** Drops the old run of a task that is claimed anew: somebody cancelled and reverted it in a moment, and its client is still stopping it. */
+/**
+ * Drops the old run of a task that is claimed anew: somebody cancelled and reverted it in a moment, and its client is
+ * still stopping it.
+ */
 function forgetOld(state: ServerState, id: string, effects: ServerEffect[]): void {
   const holder = state.holders.get(id);
   const held = holder?.held.get(id);
@@ -273,6 +291,10 @@ function noteIdle(state: ServerState, reason: string, effects: ServerEffect[]): 
   );
 }
 
+/**
+ * Everything below group `answer.to` has ended: goes on with that group, unless lines may follow or too much has
+ * failed.
+ */
 function advance(
   state: ServerState,
   answer: Extract<Claim, { kind: "advance" }>,
@@ -280,13 +302,14 @@ function advance(
   effects: ServerEffect[],
 ): void {
   const from = state.group;
-  // While input is still streaming in, lines of the present group may follow.
+  // While input is coming in, lines of the present group may follow.
   if (state.input === "open" && from !== null) {
     state.claim = { at: "blocked", since: now };
     return;
   }
   if (from !== null && answer.failed > 0) {
-    const text = `Failed task group ${from} (at least ${answer.failed} tasks exceeding allowed retries, example: ${answer.example})`;
+    const failures = `at least ${answer.failed} tasks exceeding allowed retries, example: ${answer.example}`;
+    const text = `Failed task group ${from} (${failures})`;
     if (state.settings.forever) {
       state.claim = { at: "blocked", since: now };
       if (state.toldFailure?.group === from && state.toldFailure.failed === answer.failed) return;
@@ -305,8 +328,10 @@ function advance(
 
 // ---- the end
 
+/** A run that is to end in one way may be told to end in a more urgent one. */
 const urgency: Record<LeaveKind, number> = { finish: 0, interrupt: 1, abort: 2 };
 
+/** Begins the end, or makes it more urgent: nothing is handed out any more, and clients are told to leave. */
 function close(state: ServerState, how: LeaveKind, reason: string, now: number, effects: ServerEffect[]): void {
   if (state.phase.at === "done") return;
   const { phase } = state;
@@ -314,10 +339,11 @@ function close(state: ServerState, how: LeaveKind, reason: string, now: number, 
   state.phase = { at: "closing", how: again && urgency[phase.how] > urgency[how] ? phase.how : how };
   for (const task of state.ready.drain()) giveBack(state, task);
   if (!again) note(effects, "debug", () => `Signaling clients (${state.clients.size} connected)`);
-  // Asked a second time, more urgently: clients that are leaving already are told as well.
+  // A second, more urgent call reaches the clients that are leaving already, too.
   for (const client of state.clients.values()) leave(state, client, how, reason, now, effects);
 }
 
+/** Ends a finite run of which nothing is left to do, and the server when all clients are gone. */
 function conclude(state: ServerState, now: number, effects: ServerEffect[]): void {
   const { outbox } = state;
   const idle =
@@ -343,6 +369,10 @@ function conclude(state: ServerState, now: number, effects: ServerEffect[]): voi
 
 // ---- time
 
+/**
+ * When the store is asked again without any news: milliseconds since 1970, infinity when something else must happen
+ * first.
+ */
 function pollAt(state: ServerState): number {
   const { claim } = state;
   if (isReturning(state) || areRecallsOpen(state)) return Number.POSITIVE_INFINITY;
@@ -350,10 +380,12 @@ function pollAt(state: ServerState): number {
   return claim.since + pauseMs(state);
 }
 
+/** The pause between two looks at the store. */
 function pauseMs({ settings, idlePolls }: ServerState): number {
   return Math.min(settings.pollMs, firstPollMs * 2 ** Math.min(idlePolls, 16));
 }
 
+/** When this server must be woken even if nothing happens, milliseconds since 1970. */
 function nextWake(state: ServerState, now: number): number {
   let at = Math.min(state.lastCheck + state.settings.evictMs / 10, state.graceAt);
   if (isAwaitingEstates(state)) at = Math.min(at, state.estatesUntil);

@@ -1,10 +1,11 @@
 /*
- * What others did to tasks that this server holds: people cancelled, reverted, deleted or changed them, or a client took them along to another
- * server. As pure as reactor.ts, which calls it.
+ * What others did to tasks that this server holds: people cancelled, reverted, deleted or changed them, or a client
+ * took them along to another server. As pure as reactor.ts, which calls it.
  *
- * The way of one answer (`recalls.state`): idle --ask--> asked --answer--> handled --commit--> settling --done--> idle; an empty answer leads
- * straight back to idle. `recalls.due` is beside it: news may come at any time. Until the store knows what is dealt with, nothing new is asked and
- * nothing is claimed. So no answer names a recall twice, and no task is claimed anew that still runs here.
+ * The way of one answer (`recalls.state`): idle --ask--> asked --answer--> handled --commit--> settling --done--> idle;
+ * an empty answer leads straight back to idle. `recalls.due` is beside it: news may come at any time. Until the store
+ * knows what is dealt with, nothing new is asked and nothing is claimed. So no answer names a recall twice, and no task
+ * is claimed anew that still runs here.
  */
 import { unreachable } from "../base/assert.ts";
 import type { Recall } from "../store/store.ts";
@@ -36,7 +37,9 @@ export function askForRecalls({ recalls }: ServerState, effects: ServerEffect[])
   effects.push({ kind: "recalls" });
 }
 
-/** Whether there may be recalls that the store still waits for this server to deal with. Nothing is claimed until then. */
+/**
+ * Whether there may be recalls that the store still waits for this server to deal with. Nothing is claimed until then.
+ */
 export function areRecallsOpen({ recalls }: ServerState): boolean {
   return recalls.due || recalls.state.at !== "idle";
 }
@@ -115,22 +118,24 @@ function deal(
       // The task's row was this server's and had not ended. That happens once, wherever the task is just now.
       state.counts.cancelled++;
       if (run === null) return;
-      // The task stays with its client until that has stopped it. Its row has ended, so whatever comes of it is refused.
+      // The task stays with its client until that has stopped it. Its row has ended, so whatever comes of it is
+      // refused.
       run.held.cancelled = true;
       noticesFor(notices, run.holder).cancel.push({ id, lease: run.held.lease });
       return;
     case "reverted":
     case "deleted":
       revoke(state, id);
-      // Its client may have brought the task back in between, and the store have handed over the row once more: nobody else would free it.
+      // Its client may have brought the task back in between, and the store have handed over the row once more: nobody
+      // else would free it.
       if (kind === "reverted") state.outbox.reverted.push(id);
       if (run === null) return;
       state.outbox.assigned.delete(id);
       disregard(run.holder, { id, lease: run.held.lease });
       return dropRun(state, id, run, notices);
     case "adopted":
-      // The row is another server's, unless this one has come by it again meanwhile: giving it back does no harm then either. What the client
-      // says of this run still counts, for it may well bring it back.
+      // The row is another server's, unless this one has come by it again meanwhile: giving it back does no harm then
+      // either. What the client says of this run still counts, for it may well bring it back.
       if (waiting !== null) giveBack(state, waiting);
       if (run === null) return;
       giveBack(state, run.held.task);
@@ -168,8 +173,9 @@ function noticesFor(notices: Notices, client: ClientEntry): { readonly cancel: L
 }
 
 /**
- * Disregards runs of tasks that were taken back and that no client is on record with just now. A client that is registering brings some, which the
- * store may have handed over, or will. The outcome of others is on its way to the store, and comes once more if its client does not hear that.
+ * Disregards runs of tasks that were taken back and that no client is on record with just now. A client that is
+ * registering brings some, which the store may have handed over, or will. The outcome of others is on its way to the
+ * store, and comes once more if its client does not hear that.
  */
 function disregardBrought(state: ServerState, kinds: ReadonlyMap<string, Recall["kind"]>): void {
   for (const client of state.clients.values()) {

@@ -1,12 +1,16 @@
 /*
- * The registration of clients, new and returning. As pure as reactor.ts, which calls it. A registration has three steps:
+ * The registration of clients, new and returning. As pure as reactor.ts, which calls it. A registration has three
+ * steps:
  *
- * 1. `beginRegistration`: the hello has come. What the client brings is sorted: what this server knows is filed under the client's name, what is
- *    nobody's business here any more is dropped, the rest is left to the store.
- * 2. `askForRegistrations`: the store is to know the client, and to hand over the tasks of that rest (effect `register`).
- * 3. `completeRegistration`: the store has answered (event `registered`). The client is welcome, and drops what it did not get.
+ * 1. `beginRegistration`: the hello has come. What the client brings is sorted: what this server knows is filed under
+ *    the client's name, what is nobody's business here any more is dropped, the rest is left to the store.
+ * 2. `askForRegistrations`: the store is to know the client, and to hand over the tasks of that rest (effect
+ *    `register`).
+ * 3. `completeRegistration`: the store has answered (event `registered`). The client is welcome, and drops what it did
+ *    not get.
  *
- * A task goes to a second client only when the first is known lost (roster.ts), so a client that comes back keeps what it still has.
+ * A task goes to a second client only when the first is known lost (roster.ts), so a client that comes back keeps what
+ * it still has.
  */
 import { assert } from "../base/assert.ts";
 import type { ClaimedTask } from "../task/task.ts";
@@ -97,7 +101,8 @@ function sortBrought(
   hello: Hello,
   effects: ServerEffect[],
 ): Pick<Registration, "running" | "finished"> {
-  // The row of a task that was reverted is free: if the store were asked, it would come back to the run that nobody wants.
+  // The row of a task that was reverted is free: if the store were asked, it would come back to the run that nobody
+  // wants.
   const isWanted = (lease: Lease): boolean => !isDisregarded(client, lease) && !isRevoked(state, lease);
   const dropped = hello.running.filter((lease) => !isWanted(lease));
   const running = hello.running.filter(isWanted);
@@ -119,7 +124,8 @@ function sortBrought(
     }
     return state.holders.has(id) || settling.has(id) ? "another's" : "unknown";
   };
-  // What is its own is asked for too beside neighbours: the client may have been at one of them meanwhile, with the task. The store knows.
+  // What is its own is asked for too beside neighbours: the client may have been at one of them meanwhile, with the
+  // task. The store knows.
   const isForStore = (place: ReturnType<typeof sort>): boolean =>
     place === "unknown" || (place === "own" && state.neighbours > 0);
   const runningForStore = running.filter((lease) => {
@@ -198,7 +204,10 @@ function ask(state: ServerState, client: ClientEntry, registration: Registration
 
 // ---- the answer
 
-/** The store has answered. If the client has said hello once more since, only what the store has handed over counts: a later answer completes it. */
+/**
+ * The store has answered. If the client has said hello once more since, only what the store has handed over counts: a
+ * later answer completes it.
+ */
 export function completeRegistration(
   state: ServerState,
   event: Registered,

@@ -1,9 +1,10 @@
 /*
- * The clients of a server once they are registered (registration.ts): what they say, how long they are waited for, what happens to their tasks when
- * they are gone, and what becomes of the clients of a dead predecessor. As pure as reactor.ts, which calls it.
+ * The clients of a server once they are registered (registration.ts): what they say, how long they are waited for, what
+ * happens to their tasks when they are gone, and what becomes of the clients of a dead predecessor. As pure as
+ * reactor.ts, which calls it.
  *
- * A task goes to a second client only when the first is known lost: its connection was gone for longer than the grace period, it was silent
- * for too long, or it said itself that it does not have the task.
+ * A task goes to a second client only when the first is known lost: its connection was gone for longer than the grace
+ * period, it was silent for too long, or it said itself that it does not have the task.
  */
 import { assert, unreachable } from "../base/assert.ts";
 import type { ClientMessage, LeaveKind } from "../wire/message.ts";
@@ -14,11 +15,14 @@ import { type ClientEntry, giveBack, leaseKey, letGo, lookAgain, nameOf, type Se
 
 /** A server that is woken this much too late did not run meanwhile, milliseconds. */
 const sleptMs = 1000;
-/** A client without tasks has at least this long to say goodbye, milliseconds: three of its heartbeats at their usual pace. */
+/**
+ * A client without tasks has at least this long to say goodbye, milliseconds: three of its heartbeats at their usual
+ * pace.
+ */
 const goodbyeMs = 30_000;
 /**
- * A closing server waits this long for an idle client whose connection just broke, so that it can tell it to leave, milliseconds. Otherwise the
- * client retries for minutes.
+ * A closing server waits this long for an idle client whose connection just broke, so that it can tell it to leave,
+ * milliseconds. Otherwise the client retries for minutes.
  */
 const partingMs = 2000;
 
@@ -73,7 +77,10 @@ function grant(state: ServerState, client: ClientEntry, credit: number): void {
 
 // ---- being gone
 
-/** The connection of a client ended. Its tasks stay its own for the grace period. `error` null: the connection ended in order. */
+/**
+ * The connection of a client ended. Its tasks stay its own for the grace period. `error` null: the connection ended in
+ * order.
+ */
 export function disconnect(
   state: ServerState,
   clientId: string,
@@ -94,8 +101,8 @@ export function disconnect(
 }
 
 /**
- * Excuses everybody's silence while this server did not run itself: stopped, or asleep with its machine, it could hear nobody. The mailbox does
- * not tell, for what is on its way may be newer than what is in it.
+ * Excuses everybody's silence while this server did not run itself: stopped, or asleep with its machine, it could hear
+ * nobody. The mailbox does not tell, for what is on its way may be newer than what is in it.
  */
 export function excuse(state: ServerState, now: number): void {
   const lateMs = now - state.wakeAt;
@@ -138,8 +145,8 @@ export function checkClients(state: ServerState, now: number, effects: ServerEff
 }
 
 /**
- * Until when a client is waited for that is away, or that has nothing left to do but say goodbye: milliseconds since 1970, infinity for all
- * others.
+ * Until when a client is waited for that is away, or that has nothing left to do but say goodbye: milliseconds since
+ * 1970, infinity for all others.
  */
 function graceEnd(state: ServerState, client: ClientEntry): number {
   const { standing, lastHeard } = client;
@@ -185,7 +192,10 @@ function forget(state: ServerState, client: ClientEntry, effects: ServerEffect[]
   effects.push({ kind: "disconnect", clientId: client.id });
 }
 
-/** Tells a client to leave in this way, now or when it is back; one that is not worth waiting for is forgotten. `reason` is for people. */
+/**
+ * Tells a client to leave in this way, now or when it is back; one that is not worth waiting for is forgotten. `reason`
+ * is for people.
+ */
 export function leave(
   state: ServerState,
   client: ClientEntry,
@@ -219,8 +229,9 @@ export function abandonAll(state: ServerState, effects: ServerEffect[]): void {
 }
 
 /**
- * Forgets a client without waiting for it. It may go on with what it has, or take its time to stop it. In a database all that stays on record as
- * its own, and the client as this server's: other servers take the tasks when the client has not come to them in time, as after a crash.
+ * Forgets a client without waiting for it. It may go on with what it has, or take its time to stop it. In a database
+ * all that stays on record as its own, and the client as this server's: other servers take the tasks when the client
+ * has not come to them in time, as after a crash.
  */
 function abandon(state: ServerState, client: ClientEntry, effects: ServerEffect[]): void {
   const count = Math.max(client.held.size, client.registration?.brought.length ?? 0);

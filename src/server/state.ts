@@ -1,7 +1,9 @@
 /*
- * Everything that a server knows between two events, and `check`, which says whether it makes sense. No I/O, no clock, no randomness.
+ * Everything that a server knows between two events, and `check`, which says whether it makes sense. No I/O, no clock,
+ * no randomness.
  *
- * The places of a task. A task that this server holds is in exactly one of them:
+ * The places of a task. A task that this server holds is in exactly one of them: the queue `ready`, a client's `held`
+ * (`holders` tells whose), `completed` and `reverted` in the outbox, or `settling`, the commit under way.
  *
  *        its client brings it, and the store hands it over
  *      +--------------------------------------------+
@@ -12,8 +14,9 @@
  *      |                v                     v                                                  v
  *      +---commit--- reverted <---------------+                              ready (eager retries), or the store
  *
- * An outcome of a task that this server does not hold goes the same way from `completed` on, with `task` null. What happens to a task without this
- * server (a person changes it, its client takes it elsewhere) is known only when its recall has come; see recalls.ts.
+ * An outcome of a task that this server does not hold goes the same way from `completed` on, with `task` null. What
+ * happens to a task without this server (a person changes it, its client takes it elsewhere) is known only when its
+ * recall has come; see recalls.ts.
  *
  * The standings of a client:
  *
@@ -23,9 +26,9 @@
  *        hello |       v                  v   its connection breaks   |
  *              +----- away <--------------+---------------------------+
  *
- * From each of them it may be forgotten: it says bye, is silent for too long, is away for longer than its grace, or nobody waits for it any more.
- * It gets no task while it registers: a successor of this server must find out from the store whom to wait for. Only the client in the same
- * process is present at once, for it ends with its server.
+ * From each of them it may be forgotten: it says bye, is silent for too long, is away for longer than its grace, or
+ * nobody waits for it any more. It gets no task while it registers: a successor of this server must find out from the
+ * store whom to wait for. Only the client in the same process is present at once, for it ends with its server.
  */
 import { assert } from "../base/assert.ts";
 import { type Deque, deque } from "../base/deque.ts";
@@ -111,8 +114,8 @@ export interface ClientEntry {
   credit: number;
   readonly held: Map<string, Held>;
   /**
-   * Dispatches, by `leaseKey`, that the client was told to drop or whose outcome was turned down. What it still says of them does not count, and
-   * neither does what it says again when it is back.
+   * Dispatches, by `leaseKey`, that the client was told to drop or whose outcome was turned down. What it still says of
+   * them does not count, and neither does what it says again when it is back.
    */
   readonly disregarded: Set<string>;
   /** Submissions whose template the client was sent. */
@@ -120,11 +123,17 @@ export interface ClientEntry {
   /** When the client was last heard of, milliseconds since 1970. */
   lastHeard: number;
   standing: Standing;
-  /** The registration under way, which goes on when the connection breaks; null: the store knows the client and has answered for what it brought. */
+  /**
+   * The registration under way, which goes on when the connection breaks; null: the store knows the client and has
+   * answered for what it brought.
+   */
   registration: Registration | null;
 }
 
-/** An outcome on its way to the store. `task` is null when this server does not know the task (it was reverted meanwhile). */
+/**
+ * An outcome on its way to the store. `task` is null when this server does not know the task (it was reverted
+ * meanwhile).
+ */
 export interface Settling {
   readonly clientId: string;
   readonly task: ClaimedTask | null;
@@ -150,14 +159,17 @@ export type ClaimState =
       /** Something has changed since the store was asked: an answer that nothing is there does not count. */
       stale: boolean;
       /**
-       * Tasks that this claim must not hand out although it may bring them. `adopted`: a client came with the task meanwhile. `recalled`: the task
-       * was recalled since the claim was sent, or finished meanwhile by a former holder.
+       * Tasks that this claim must not hand out although it may bring them. `adopted`: a client came with the task
+       * meanwhile. `recalled`: the task was recalled since the claim was sent, or finished meanwhile by a former
+       * holder.
        */
       readonly withheld: Map<string, "adopted" | "recalled">;
     }
   /** The store is worth asking. */
   | { readonly at: "due" }
-  /** The store had nothing; `since` is when it said so. It is asked again when something changes, or at the next poll. */
+  /**
+   * The store had nothing; `since` is when it said so. It is asked again when something changes, or at the next poll.
+   */
   | { readonly at: "empty"; readonly since: number }
   /** There are tasks, but not now: no client is there to run them, or a higher group waits for a lower one. */
   | { readonly at: "blocked"; readonly since: number };
@@ -202,9 +214,15 @@ export interface ServerState {
   readonly clients: Map<string, ClientEntry>;
   /** Clients that are present and have credit, in the order in which they are served next. */
   readonly willing: Set<ClientEntry>;
-  /** What all clients that are present run at once, and what they will still take: sums, kept because every step needs them. */
+  /**
+   * What all clients that are present run at once, and what they will still take: sums, kept because every step needs
+   * them.
+   */
   readonly present: { executors: number; credit: number };
-  /** Clients that were not waited for may still be at work: what they have is theirs until this server is found to be gone. */
+  /**
+   * Clients that were not waited for may still be at work: what they have is theirs until this server is found to be
+   * gone.
+   */
   abandoned: boolean;
   /** The client that holds a task, by task. */
   readonly holders: Map<string, ClientEntry>;
@@ -216,13 +234,17 @@ export interface ServerState {
     /** Questions that the store has not answered; more than there are clients if some came twice. */
     asked: number;
   };
-  /** Dead servers, and which of their clients have not come back yet. One that nobody is left to come back from is being buried. */
+  /**
+   * Dead servers, and which of their clients have not come back yet. One that nobody is left to come back from is being
+   * buried.
+   */
   readonly estates: Map<string, Set<string>>;
   /** When the clients that have not come back are given up, milliseconds since 1970. */
   estatesUntil: number;
   /**
-   * Tasks that somebody took back while a client had them. The client may be gone for now, and come back with them when nobody else remembers. There
-   * is one for each task that ran when it was taken back, which people do not do without end.
+   * Tasks that somebody took back while a client had them. The client may be gone for now, and come back with them when
+   * nobody else remembers. There is one for each task that ran when it was taken back, which people do not do without
+   * end.
    */
   readonly revoked: Map<string, Revoked>;
   /** Submitters that are connected. */
@@ -288,7 +310,8 @@ export function newState(
 }
 
 /**
- * Cross-checks every map and count. Throws a bug (see base/assert.ts) when they disagree. It visits everything, so it is for tests and simulations.
+ * Cross-checks every map and count. Throws a bug (see base/assert.ts) when they disagree. It visits everything, so it
+ * is for tests and simulations.
  */
 export function check(state: ServerState): void {
   const { clients, holders, ready, phase, recalls, settling, registrations } = state;
@@ -305,10 +328,17 @@ export function check(state: ServerState): void {
     if (client.standing.at === "registering") assert(client.registration !== null, "who registers has a registration");
   }
   assert(held === holders.size, "the number of held tasks is right");
+  const elsewhere = (id: string): boolean => holders.has(id) || places.has(id);
   const places = new Set<string>();
   for (const task of ready.values()) {
-    assert(!holders.has(task.id) && !places.has(task.id), "a ready task is in one place");
+    assert(!elsewhere(task.id), "a ready task is in one place");
     places.add(task.id);
+  }
+  for (const { outcome } of [...(settling?.outcomes ?? []), ...state.outbox.completed])
+    assert(!elsewhere(outcome.id), "a task whose outcome is on its way to the store is neither ready nor held");
+  for (const id of state.outbox.reverted) {
+    assert(!elsewhere(id), "a task that is given back is neither ready nor held, and is given back once");
+    places.add(id);
   }
   for (const client of state.willing) assert(clients.get(client.id) === client, "willing clients are known");
   for (const client of registrations.waiting) {
@@ -325,7 +355,9 @@ export function check(state: ServerState): void {
     assert(held === 0 && registrations.asked === 0 && settling === null, "nothing is open when done");
 }
 
-/** A task that will not be run by whoever had it: schedulable again, by this server or (when closing) by a later one. */
+/**
+ * A task that will not be run by whoever had it: schedulable again, by this server or (when closing) by a later one.
+ */
 export function giveBack(state: ServerState, task: ClaimedTask): void {
   state.outbox.assigned.delete(task.id);
   state.outbox.reverted.push(task.id);

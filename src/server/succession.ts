@@ -1,8 +1,10 @@
 /*
- * What a server concludes from the rows of all servers of its store: which have died, who takes from the store beside it, and which dispatches of
- * a dead server count no more. Rows go in, numbers and ranges of leases come out. It reads nothing itself; the caller says who is alive.
+ * What a server concludes from the rows of all servers of its store: which have died, who takes from the store beside
+ * it, and which dispatches of a dead server count no more. Rows go in, numbers and ranges of leases come out. It reads
+ * nothing itself; the caller says who is alive.
  *
- * Leases grow with the time at which servers start. Those of a server that started later are above all that an earlier one can have handed out.
+ * Leases grow with the time at which servers start. Those of a server that started later are above all that an earlier
+ * one can have handed out.
  */
 import type { Recall, ServerRow } from "../store/store.ts";
 import type { Revoked } from "./event.ts";
@@ -10,8 +12,8 @@ import type { Revoked } from "./event.ts";
 export type IsAlive = (server: ServerRow) => boolean;
 
 /**
- * The first lease of a server that started at `time` (milliseconds since 1970 by the clock that all servers of its store share): a thousand
- * leases a millisecond, more than any server hands out.
+ * The first lease of a server that started at `time` (milliseconds since 1970 by the clock that all servers of its
+ * store share): a thousand leases a millisecond, more than any server hands out.
  */
 export function firstLeaseOf(time: number): number {
   return Math.floor(time * 1000);
@@ -32,7 +34,10 @@ export function countTakers(servers: readonly ServerRow[]): number {
   return servers.filter((row) => !row.reserves).length;
 }
 
-/** The servers that may be on record as holding what a client brings: predecessors, servers that died beside this one, and itself. */
+/**
+ * The servers that may be on record as holding what a client brings: predecessors, servers that died beside this one,
+ * and itself.
+ */
 export function formerHolders(
   predecessors: readonly string[],
   dead: readonly ServerRow[],
@@ -44,8 +49,9 @@ export function formerHolders(
 /**
  * The leases that count no more of a task that was taken back from this dead server.
  *
- * `below`: leases from here on are those of a server that started after it, and `now` (milliseconds since 1970 by the shared clock) where there
- * is none. `from`: leases below this may be those of a neighbour that started before it and is still at work; without one, none is spared.
+ * `below`: leases from here on are those of a server that started after it, and `now` (milliseconds since 1970 by the
+ * shared clock) where there is none. `from`: leases below this may be those of a neighbour that started before it and
+ * is still at work; without one, none is spared.
  */
 export function revokedLeasesOf(
   dead: ServerRow,

@@ -1,6 +1,6 @@
 /*
- * A server without surroundings, for tests of its reactor: events go in, and what clients, the store and the log are told is looked at. The state
- * is checked after every step.
+ * A server without surroundings, for tests of its reactor: events go in, and what clients, the store and the log are
+ * told is looked at. The state is checked after every step.
  */
 import type { ServerEffect } from "../../../src/server/effects.ts";
 import type { Revoked, ServerEvent } from "../../../src/server/event.ts";
@@ -90,7 +90,10 @@ export class Bench {
     return this.find("register");
   }
 
-  /** A client comes, and the store knows it at once. A claim that was made because no client was there has brought nothing. */
+  /**
+   * A client comes, and the store knows it at once. A claim that was made because no client was there has brought
+   * nothing.
+   */
   register(clientId: string, credit = 2): readonly ServerEffect[] {
     const asked = this.hello(clientId, { credit });
     const idle = this.find("claim")?.request.limit === 0;

@@ -1,4 +1,7 @@
-/* The two ends of `hs submit --queue`, joined by a pipe: what one sends the other stores, and nothing counts before it is. */
+/*
+ * The two ends of `hs submit --queue`, joined by a pipe: what one sends the other stores, and nothing counts before it
+ * is.
+ */
 import { afterEach, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -10,7 +10,10 @@ function open(ids: readonly string[], credit: number): Bench {
   return bench;
 }
 
-/** The store may have handed over the row once more, to a client that came back with the task before this server heard of it. */
+/**
+ * The store may have handed over the row once more, to a client that came back with the task before this server heard
+ * of it.
+ */
 const freed = (kind: Recall["kind"]): string[] => (kind === "reverted" ? ["a"] : []);
 
 describe("a task that waits for a client", () => {
@@ -74,7 +77,7 @@ describe("a task that a client has", () => {
     expect(bench.state.holders.size).toBe(0);
   });
 
-  test("may be claimed anew while its old run is still being stopped, whose outcome is not taken for the new one's", () => {
+  test("may be claimed anew while its old run is being stopped, whose outcome does not count for the new one", () => {
     const bench = open(["a"], 2);
     const old = bench.lease("a");
     bench.quiet();

@@ -136,7 +136,7 @@ describe("the end", () => {
     expect(bench.told("a").map(({ kind }) => kind)).toEqual(["welcome", "leave"]);
   });
 
-  test("a client that is away without tasks delays the end by two seconds at most, counted from when it was lost", () => {
+  test("a client that is away without tasks delays the end until two seconds after it was lost, at most", () => {
     const bench = open();
     bench.register("a");
     bench.pass(500);
@@ -149,7 +149,7 @@ describe("the end", () => {
     expect(bench.find("endClient")).toMatchObject({ clientId: "a", evicted: false });
   });
 
-  test("a client that is away without tasks is not waited for by a server in a hurry, whenever the connection breaks", () => {
+  test("a server in a hurry does not wait for a client without tasks, whenever its connection breaks", () => {
     const bench = open();
     bench.register("a");
     bench.register("b");
@@ -196,7 +196,7 @@ describe("the end", () => {
     expect([bench.state.phase.at, bench.state.abandoned]).toEqual(["done", true]);
   });
 
-  test("what a client has that is away or has just come stays on record as its own when the server is in a hurry", () => {
+  test("what clients have that are away or have just come stays theirs when the server is in a hurry", () => {
     const bench = open();
     bench.register("a");
     bench.on({ kind: "inserted" });

@@ -39,7 +39,7 @@ describe("rows of servers", () => {
   });
 });
 
-test("the leases of a server begin above those of any that started a millisecond earlier, up to a thousand tasks", () => {
+test("a server's leases begin above those of one that started a millisecond earlier, up to a thousand tasks", () => {
   expect(firstLeaseOf(5) - firstLeaseOf(4)).toBe(1000);
   expect(firstLeaseOf(4.0019)).toBe(4001);
 });
