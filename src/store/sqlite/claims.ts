@@ -120,21 +120,23 @@ export function prepareClaims(db: Connection, held: HeldRows): Claims {
   const holdRange = db.prepare(`${holding} where rowid between ? and ?`);
   const holdList = db.prepare(`${holding} where rowid in (select value from json_each(?))`);
 
-  // A client that is on record as the runner has the task, whichever server handed it out: that one is told, if it is alive.
-  const tellFormer = db.prepare(
-    `insert into recall (server_id, task_id, kind)
-     select task.server_id, task.id, 'adopted' from json_each(?1) as wanted cross join task on task.id = wanted.value
-     where completion_time is null and (?2 is null or submit_id = ?2) and submit_id not in (select value from json_each(?3))
-     and schedule_time is not null and (client_id = ?4 or task.id in (select value from json_each(?6))) and server_id <> ?5 and server_id in (select id from server)`,
-  );
   // The join fixes the order: each id is looked up once, however large the table.
+  const wanted = `json_each($ids) as wanted cross join task on task.id = wanted.value
+    where completion_time is null and ($submission is null or submit_id = $submission)
+    and submit_id not in (select value from json_each($reserved))`;
+  const isAtClient = "(client_id = $clientId or task.id in (select value from json_each($finished)))";
+  // A client that is on record as the runner has the task, whichever server handed it out: a server that is alive is told.
+  const tellFormer = db.prepare(
+    `insert into recall (server_id, task_id, kind) select task.server_id, task.id, 'adopted' from ${wanted}
+     and schedule_time is not null and ${isAtClient} and server_id <> $serverId and server_id in (select id from server)`,
+  );
   const adoptRows = db.prepare(
-    `update task set server_id = ?1, server_host = ?2, schedule_time = coalesce(schedule_time, ?3), client_id = ?4, client_host = ?5
+    `update task set server_id = $serverId, server_host = $serverHost, schedule_time = coalesce(schedule_time, $at),
+       client_id = $clientId, client_host = $clientHost
      where rowid in (
-       select task.rowid from json_each(?6) as wanted cross join task on task.id = wanted.value
-       where completion_time is null and (?7 is null or submit_id = ?7) and submit_id not in (select value from json_each(?8))
-       and (schedule_time is null or server_id is null or server_id in (select value from json_each(?9))
-         or server_id not in (select id from server) or (server_id <> ?1 and (client_id = ?4 or task.id in (select value from json_each(?10)))))
+       select task.rowid from ${wanted}
+       and (schedule_time is null or server_id is null or server_id in (select value from json_each($from))
+         or server_id not in (select id from server) or (server_id <> $serverId and ${isAtClient}))
      ) returning ${claimColumns}, schedule_time`,
   );
 
@@ -269,15 +271,26 @@ export function prepareClaims(db: Connection, held: HeldRows): Claims {
 
     adopt(request, reserved) {
       const { scope, serverId, serverHost, clientId, clientHost, at } = request;
-      const only = scope.kind === "submission" ? scope.id : null;
-      const fixed = [serverId, serverHost, formatTime(at), clientId, clientHost] as const;
-      const [skip, from, finished] = [reserved, request.from, request.finished].map((list) => JSON.stringify(list));
+      const told = {
+        $submission: scope.kind === "submission" ? scope.id : null,
+        $reserved: JSON.stringify(reserved),
+        $finished: JSON.stringify(request.finished),
+        $serverId: serverId,
+        $clientId: clientId,
+      };
+      const adopted = {
+        ...told,
+        $serverHost: serverHost,
+        $clientHost: clientHost,
+        $at: formatTime(at),
+        $from: JSON.stringify(request.from),
+      };
       const tasks: ClaimedTask[] = [];
       for (let i = 0; i < request.ids.length; i += adoptChunk) {
-        const ids = JSON.stringify(request.ids.slice(i, i + adoptChunk));
-        tellFormer.run(ids, only, skip, clientId, serverId, finished);
-        forgetMoves.run(serverId, ids);
-        for (const row of adoptRows.values(...fixed, ids, only, skip, from, finished)) {
+        const $ids = JSON.stringify(request.ids.slice(i, i + adoptChunk));
+        tellFormer.run({ ...told, $ids });
+        forgetMoves.run(serverId, $ids);
+        for (const row of adoptRows.values({ ...adopted, $ids })) {
           tasks.push(noted(row, parseTime(row.at(-1)) ?? at));
         }
       }

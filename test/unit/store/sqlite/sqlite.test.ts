@@ -437,7 +437,7 @@ describe("plans", () => {
       .filter((sql) => /^\s*(?:select|update|insert|delete|with)/.test(sql))
       .map((sql) => ({ sql, plan: db.query(`explain query plan ${sql}`).all() as { detail: string }[] }));
     db.close();
-    const adopting = plans.find(({ sql }) => sql.includes("coalesce(schedule_time, ?3)"));
+    const adopting = plans.find(({ sql }) => sql.includes("coalesce(schedule_time, $at)"));
     expect(adopting?.plan.map(({ detail }) => detail).join("; ")).toContain("sqlite_autoindex_task_1 (id=?)");
     // Whether there is any row at all may be looked up in any.
     const scanning = plans.filter(
