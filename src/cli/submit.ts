@@ -20,7 +20,7 @@ import type { Submission } from "../task/task.ts";
 import { joinWords, quoteWord } from "../task/shellwords.ts";
 import { largestNumber, requireTags } from "../task/tag.ts";
 import type { TaskSetting } from "../task/tag.ts";
-import type { Surroundings } from "../base/surroundings.ts";
+import type { SystemWithShell } from "../base/system.ts";
 import type { Command, Context } from "./command.ts";
 import type { CommandSpec, Parsed } from "../args/spec.ts";
 import { instanceId } from "./instance.ts";
@@ -493,13 +493,13 @@ async function submitTemplate(text: string | undefined, { cwd, env }: Context): 
   const { fileFacts } = await import("../client/templates.ts");
   const { printedBy } = await import("../client/printed.ts");
   const template = parseTemplate(text);
-  const surroundings: Surroundings = {
+  const system: SystemWithShell = {
     now: systemClock.now,
     environment: (name) => env[name] ?? null,
     file: fileFacts(cwd),
     shell: (asked) => printedBy(shellWords(asked, env), { cwd, env, stderr: "inherit" }).ended,
   };
-  return { expand: (args) => expand(template, args, surroundings), pure: !needsShell(template) };
+  return { expand: (args) => expand(template, args, system), pure: !needsShell(template) };
 }
 
 function shellWords(asked: string, env: Context["env"]): string[] {

@@ -1,7 +1,7 @@
 /*
  * What a command prints: for commands inside templates. The only output of processes that passes through this program, so it is bounded.
  */
-import type { ShellOutput } from "../base/surroundings.ts";
+import type { ShellOutput } from "../base/system.ts";
 import type { Variables } from "./environment.ts";
 import type { StopSignal } from "./executor.ts";
 import { type Group, groupOf } from "./group.ts";

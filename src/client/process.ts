@@ -18,7 +18,7 @@ import { messageOf } from "../base/errors.ts";
 import { failureCode, failureReason } from "../base/paths.ts";
 import type { Logger } from "../log/logger.ts";
 import { type Assignment, type Outcome, sentinel } from "../task/task.ts";
-import type { ShellOutput } from "../base/surroundings.ts";
+import type { ShellOutput } from "../base/system.ts";
 import { type Direct, openDirect, plainWords } from "./direct.ts";
 import { type EnvironmentOptions, inherited, type TaskEnvironment, taskEnvironment } from "./environment.ts";
 import type { Executor, Running, StopSignal } from "./executor.ts";

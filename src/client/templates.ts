@@ -6,7 +6,7 @@ import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { expand } from "../template/expand.ts";
 import { parseTemplate, type Template } from "../template/parse.ts";
-import type { ShellOutput, Surroundings } from "../base/surroundings.ts";
+import type { ShellOutput, System } from "../base/system.ts";
 
 type Shell = (command: string) => Promise<ShellOutput>;
 
@@ -17,7 +17,7 @@ export type Expansion = (template: string | null, args: string, shell: Shell) =>
 const mostTemplates = 256;
 
 /** `own` is for tasks whose submission has none; null: `{}`. A malformed one throws a UserError at once. */
-export function expansion(own: string | null, surroundings: Omit<Surroundings, "shell">): Expansion {
+export function expansion(own: string | null, system: System): Expansion {
   const parsed = new Map<string, Template>();
   const ownParsed = own === null ? null : parseTemplate(own);
 
@@ -32,12 +32,12 @@ export function expansion(own: string | null, surroundings: Omit<Surroundings, "
 
   return (text, args, shell) => {
     const template = text === null ? ownParsed : parse(text);
-    return template === null ? args : expand(template, args, { ...surroundings, shell });
+    return template === null ? args : expand(template, args, { ...system, shell });
   };
 }
 
 /** What a template sees of files, relative to the folder in which tasks run. */
-export function fileFacts(cwd: string): Surroundings["file"] {
+export function fileFacts(cwd: string): System["file"] {
   return (path) => {
     try {
       const facts = statSync(resolve(cwd, path));

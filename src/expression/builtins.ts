@@ -25,7 +25,7 @@ import {
 import { add, raise, range } from "./operators.ts";
 import { call, signature } from "./signature.ts";
 import { expectCount, expectText } from "./strings.ts";
-import type { Surroundings } from "../base/surroundings.ts";
+import type { System } from "../base/system.ts";
 import { compare, described, equal, itemsOf, keyOf, list, numberOf, repr, text, truth, tuple } from "./value.ts";
 import type { Body, Callable, Dict, Signature, TypeName, Value } from "./value.ts";
 
@@ -177,8 +177,8 @@ define("zip(*values)", (_args, values) => {
   const length = columns.length === 0 ? 0 : Math.min(...columns.map((column) => column.length));
   return list(Array.from({ length }, (_, place) => tuple(columns.map((column) => column[place] as Value))));
 });
-define("map(function, values)", ([wanted, values], _rest, surroundings) =>
-  list(itemsOf(values ?? null).map((value) => apply(wanted ?? null, value, surroundings))),
+define("map(function, values)", ([wanted, values], _rest, system) =>
+  list(itemsOf(values ?? null).map((value) => apply(wanted ?? null, value, system))),
 );
 define("range(start, stop?, step?)", ([start, stop, step]) => {
   const first = expectInteger(start, "range()");
@@ -186,19 +186,19 @@ define("range(start, stop?, step?)", ([start, stop, step]) => {
   return range(first, expectInteger(stop, "range()"), expectInteger(step ?? 1n, "range()"));
 });
 
-function apply(wanted: Value, value: Value, surroundings: Surroundings): Value {
+function apply(wanted: Value, value: Value, system: System): Value {
   spend(100);
   if (wanted === null || typeof wanted !== "object" || wanted.kind !== "function")
     return fail(`${described(wanted)} is no function`);
-  return call(wanted.signature, [value], [], [], surroundings);
+  return call(wanted.signature, [value], [], [], system);
 }
 
-define("sorted(values, *none, key=, reverse=)", ([values, key, reverse], rest, surroundings) => {
+define("sorted(values, *none, key=, reverse=)", ([values, key, reverse], rest, system) => {
   if (rest.length > 0) fail("sorted() takes one sequence; key and reverse go by name");
   const items = itemsOf(values ?? null);
   const keyed = items.map((item) => ({
     item,
-    by: key === undefined || key === null ? item : apply(key, item, surroundings),
+    by: key === undefined || key === null ? item : apply(key, item, system),
   }));
   const sign = reverse !== undefined && truth(reverse) ? -1 : 1;
   // Array.sort is stable, and equal values keep their order in the reverse as well.
@@ -207,14 +207,14 @@ define("sorted(values, *none, key=, reverse=)", ([values, key, reverse], rest, s
 });
 
 function extreme(name: string, better: (order: number) => boolean): void {
-  define(`${name}(*values, key=, default=)`, ([key, otherwise], values, surroundings) => {
+  define(`${name}(*values, key=, default=)`, ([key, otherwise], values, system) => {
     if (values.length === 0) fail(`${name}() needs values`);
     const items = values.length === 1 ? itemsOf(values[0] as Value) : values;
     if (items.length === 0) return otherwise === undefined ? fail(`${name}() of nothing`) : otherwise;
     let best = items[0] as Value;
-    let bestBy = key === undefined || key === null ? best : apply(key, best, surroundings);
+    let bestBy = key === undefined || key === null ? best : apply(key, best, system);
     for (const item of items.slice(1)) {
-      const by = key === undefined || key === null ? item : apply(key, item, surroundings);
+      const by = key === undefined || key === null ? item : apply(key, item, system);
       if (better(compare(by, bestBy))) [best, bestBy] = [item, by];
     }
     return best;

@@ -25,7 +25,7 @@
  *
  * `x` is the input. Names that are not known are found while parsing, and so are calls that cannot fit a known function.
  */
-import type { Surroundings } from "../base/surroundings.ts";
+import type { System } from "../base/system.ts";
 import { startWork } from "./bounds.ts";
 import { parseFloatText } from "./float.ts";
 import { parseInteger } from "./integer.ts";
@@ -43,7 +43,7 @@ import { compare, equal, text, tuple } from "./value.ts";
 import type { Callable, Value } from "./value.ts";
 
 /** The text that an expression makes of an input; throws an ExpressionFailure when it has no value for it. */
-export type Expression = (input: string, surroundings: Surroundings) => string;
+export type Expression = (input: string, system: System) => string;
 
 /**
  * Parses the expression in `template` from the offset `start` up to `end`, in UTF-16 units. Throws an ExpressionSyntaxError for a
@@ -51,9 +51,9 @@ export type Expression = (input: string, surroundings: Surroundings) => string;
  */
 export function parseExpression(template: string, start: number, end: number): Expression {
   const evaluate = whole(reader(template, start, end));
-  return (input, surroundings) => {
+  return (input, system) => {
     startWork();
-    return text(evaluate({ x: coerceInput(input), surroundings }));
+    return text(evaluate({ x: coerceInput(input), system }));
   };
 }
 
@@ -227,7 +227,7 @@ function acceptComparison(source: Reader): Comparison | null {
   }
   const before = source.at;
   if (source.acceptWord("not")) {
-    if (source.acceptWord("in")) return (a, b, surroundings) => !operators.contains(a, b, surroundings);
+    if (source.acceptWord("in")) return (a, b, system) => !operators.contains(a, b, system);
     source.at = before;
   }
   return null;

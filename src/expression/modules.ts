@@ -288,12 +288,12 @@ const momentMethods = methods([
   ],
   [
     "replace(date, year=, month=, day=, hour=, minute=, second=, microsecond=, tzinfo=)",
-    ([value, ...fresh], rest, surroundings) => {
+    ([value, ...fresh], rest, system) => {
       const given = expectMoment(value);
       const old = fieldsOf(given);
       const kept = [old.year, old.month, old.day, old.hour, old.minute, old.second, old.microsecond].map(BigInt);
       const at = fresh[7] === undefined ? given.zone : fresh[7];
-      return newMoment([...kept.map((own, place) => fresh[place] ?? own), at], rest, surroundings);
+      return newMoment([...kept.map((own, place) => fresh[place] ?? own), at], rest, system);
     },
   ],
 ]);

@@ -2,7 +2,7 @@
  * What a parsed expression is: closures, one for each node of its tree, that make a value of a scope. Each function here makes such a
  * closure from those of its parts. Knows what a node does, and nothing of how it was written.
  */
-import type { Surroundings } from "../base/surroundings.ts";
+import type { System } from "../base/system.ts";
 import { allowItems, allowText, spend } from "./bounds.ts";
 import { dictOf } from "./builtins.ts";
 import { fail } from "./failure.ts";
@@ -20,14 +20,14 @@ import type { Signature, Value } from "./value.ts";
 /** What an expression is evaluated in. */
 export interface Scope {
   readonly x: Value;
-  readonly surroundings: Surroundings;
+  readonly system: System;
 }
 
 /** The value of a node; throws an ExpressionFailure when it has none. */
 export type Evaluate = (scope: Scope) => Value;
 
 /** Whether two values compare as an operator asks; `in` may look into the environment. */
-export type Comparison = (a: Value, b: Value, surroundings: Surroundings) => boolean;
+export type Comparison = (a: Value, b: Value, system: System) => boolean;
 
 /** The arguments of a call: by place, and by name in the order of `names`. */
 export interface Arguments {
@@ -97,7 +97,7 @@ export function comparisons(first: Evaluate, links: readonly (readonly [Comparis
     let left = first(scope);
     for (const [test, next] of links) {
       const right = next(scope);
-      if (!test(left, right, scope.surroundings)) return false;
+      if (!test(left, right, scope.system)) return false;
       left = right;
     }
     return true;
@@ -137,7 +137,7 @@ export function methodCall(whole: Evaluate, name: string, { placed, names, named
     }
     const args = [value, ...placed.map((arg) => arg(scope))];
     const byName = named.map((arg) => arg(scope));
-    return call(method, args, names, byName, scope.surroundings, 1);
+    return call(method, args, names, byName, scope.system, 1);
   };
 }
 
@@ -147,13 +147,13 @@ export function functionCall(target: Signature, { placed, names, named }: Argume
     spend(callCost);
     const args = placed.map((arg) => arg(scope));
     const byName = named.map((arg) => arg(scope));
-    return call(target, args, names, byName, scope.surroundings);
+    return call(target, args, names, byName, scope.system);
   };
 }
 
 /** `whole[key]`. */
 export function indexed(whole: Evaluate, key: Evaluate): Evaluate {
-  return (scope) => operators.index(whole(scope), key(scope), scope.surroundings);
+  return (scope) => operators.index(whole(scope), key(scope), scope.system);
 }
 
 /** `whole[start:stop:step]`; null for a bound that is left out. */

@@ -20,7 +20,7 @@ import {
 } from "./integer.ts";
 import { placeOf, placesOf, take } from "../base/slice.ts";
 import type { Slice } from "../base/slice.ts";
-import type { Surroundings } from "../base/surroundings.ts";
+import type { System } from "../base/system.ts";
 import { described, equal, itemsOf, keyOf, list, numberOf, repr, tuple } from "./value.ts";
 import type { Range, Sequence, Value } from "./value.ts";
 
@@ -230,14 +230,14 @@ export function identical(a: Value, b: Value): boolean {
 }
 
 /** `item in whole`. */
-export function contains(item: Value, whole: Value, surroundings: Surroundings): boolean {
+export function contains(item: Value, whole: Value, system: System): boolean {
   if (typeof whole === "string") {
     if (typeof item !== "string") fail(`only a text can be in a text, not ${described(item)}`);
     return whole.includes(item);
   }
   if (whole !== null && typeof whole === "object") {
     if (whole.kind === "dict") return whole.entries.has(keyOf(item));
-    if (whole.kind === "environment") return typeof item === "string" && surroundings.environment(item) !== null;
+    if (whole.kind === "environment") return typeof item === "string" && system.environment(item) !== null;
     if (whole.kind === "range") {
       const number = numberOf(item);
       if (number === null || (typeof number === "number" && !Number.isInteger(number))) return false;
@@ -248,12 +248,12 @@ export function contains(item: Value, whole: Value, surroundings: Surroundings):
   return itemsOf(whole).some((value) => equal(value, item));
 }
 
-export function index(whole: Value, key: Value, surroundings: Surroundings): Value {
+export function index(whole: Value, key: Value, system: System): Value {
   if (whole !== null && typeof whole === "object") {
     if (whole.kind === "dict") return (whole.entries.get(keyOf(key)) ?? fail(`the dict has no key ${repr(key)}`))[1];
     if (whole.kind === "environment") {
       if (typeof key !== "string") fail("the name of an environment variable is a text");
-      return surroundings.environment(key) ?? fail(`there is no environment variable ${key}`);
+      return system.environment(key) ?? fail(`there is no environment variable ${key}`);
     }
   }
   const number = numberOf(key);

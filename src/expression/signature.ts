@@ -10,7 +10,7 @@
  */
 import { assert } from "../base/assert.ts";
 import { fail } from "./failure.ts";
-import type { Surroundings } from "../base/surroundings.ts";
+import type { System } from "../base/system.ts";
 import type { Body, Parameter, Signature, Value } from "./value.ts";
 
 export function signature(shape: string, body: Body): Signature {
@@ -66,13 +66,13 @@ export function call(
   args: readonly Value[],
   names: readonly string[],
   named: readonly Value[],
-  surroundings: Surroundings,
+  system: System,
   hidden: 0 | 1 = 0,
 ): Value {
   if (names.length === 0 && args.length <= target.placed && !target.variadic) {
     // The common case, without allocations.
     if (target.parameters[args.length]?.required === true) fail(misfit(target, args.length, names, hidden) ?? "");
-    return target.body(args, noValues, surroundings);
+    return target.body(args, noValues, system);
   }
   const problem = misfit(target, args.length, names, hidden);
   if (problem !== null) fail(problem);
@@ -80,7 +80,7 @@ export function call(
   names.forEach(
     (name, index) => (bound[target.parameters.findIndex((parameter) => parameter.name === name)] = named[index]),
   );
-  return target.body(bound, args.slice(target.placed), surroundings);
+  return target.body(bound, args.slice(target.placed), system);
 }
 
 const noValues: readonly Value[] = [];

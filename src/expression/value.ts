@@ -9,7 +9,7 @@ import type { Day, Moment, Span, Zone } from "./calendar.ts";
 import { dateRepr, dateText, momentText, spanText, zoneText } from "./dateformat.ts";
 import { floatText } from "./float.ts";
 import { integerText } from "./integer.ts";
-import type { Surroundings } from "../base/surroundings.ts";
+import type { System } from "../base/system.ts";
 
 export interface Sequence {
   readonly kind: "list" | "tuple";
@@ -36,7 +36,7 @@ export interface Environment {
 }
 
 /** Arguments by place of the parameter, undefined where none was given; `rest` are those of a `*` parameter. */
-export type Body = (args: readonly (Value | undefined)[], rest: readonly Value[], surroundings: Surroundings) => Value;
+export type Body = (args: readonly (Value | undefined)[], rest: readonly Value[], system: System) => Value;
 
 export interface Parameter {
   readonly name: string;

@@ -1,5 +1,5 @@
 /*
- * What a template makes of one input line. Pure and synchronous but for `{% %}`, whose commands the caller runs (surroundings.ts),
+ * What a template makes of one input line. Pure and synchronous but for `{% %}`, whose commands the caller runs (base/system.ts),
  * one after the other. Per-task code: the usual template costs no more than joining strings.
  */
 import { strip, wordsOf } from "../base/characters.ts";
@@ -8,7 +8,7 @@ import { ExpressionFailure } from "../expression/failure.ts";
 import type { CommandPiece, Part, Template } from "./parse.ts";
 import { quoteForShell } from "./quote.ts";
 import { placeOf, placesOf, take } from "../base/slice.ts";
-import type { Surroundings } from "../base/surroundings.ts";
+import type { SystemWithShell } from "../base/system.ts";
 
 /** Whether expansion runs commands, and its result is a promise. */
 export function needsShell({ parts }: Template): boolean {
@@ -16,29 +16,29 @@ export function needsShell({ parts }: Template): boolean {
 }
 
 /** A promise only for a template that needs the shell. Throws, or rejects with, a TemplateError. */
-export function expand(template: Template, input: string, surroundings: Surroundings): string | Promise<string> {
-  if (needsShell(template)) return expandWithShell(template, input, surroundings);
-  return expandPure(template, input, surroundings);
+export function expand(template: Template, input: string, system: SystemWithShell): string | Promise<string> {
+  if (needsShell(template)) return expandWithShell(template, input, system);
+  return expandPure(template, input, system);
 }
 
-function expandPure({ parts }: Template, input: string, surroundings: Surroundings): string {
+function expandPure({ parts }: Template, input: string, system: SystemWithShell): string {
   let result = "";
-  for (const part of parts) result += pureText(part, input, surroundings);
+  for (const part of parts) result += pureText(part, input, system);
   return result;
 }
 
-async function expandWithShell({ parts }: Template, input: string, surroundings: Surroundings): Promise<string> {
+async function expandWithShell({ parts }: Template, input: string, system: SystemWithShell): Promise<string> {
   let result = "";
   for (const part of parts) {
     result +=
       part.kind === "shell"
-        ? await outputOf(part.pattern, part.pieces, input, surroundings)
-        : pureText(part, input, surroundings);
+        ? await outputOf(part.pattern, part.pieces, input, system)
+        : pureText(part, input, system);
   }
   return result;
 }
 
-function pureText(part: Part, input: string, surroundings: Surroundings): string {
+function pureText(part: Part, input: string, system: SystemWithShell): string {
   switch (part.kind) {
     case "text":
       return part.text;
@@ -57,7 +57,7 @@ function pureText(part: Part, input: string, surroundings: Surroundings): string
       return take(words, placesOf(part.slice, words.length)).join(" ");
     }
     case "expression":
-      return expectCommandText(part.pattern, input, valueText(part, input, surroundings));
+      return expectCommandText(part.pattern, input, valueText(part, input, system));
     case "shell":
       throw new Error("a template that needs the shell cannot be expanded without it");
   }
@@ -70,10 +70,10 @@ function counted(words: number): string {
 function valueText(
   part: Extract<Part, { readonly kind: "expression" }>,
   input: string,
-  surroundings: Surroundings,
+  system: SystemWithShell,
 ): string {
   try {
-    return part.textOf(input, surroundings);
+    return part.textOf(input, system);
   } catch (error) {
     if (error instanceof ExpressionFailure) throw new TemplateError(part.pattern, input, error.message);
     throw error;
@@ -84,7 +84,7 @@ async function outputOf(
   pattern: string,
   pieces: readonly CommandPiece[],
   input: string,
-  { shell }: Surroundings,
+  { shell }: SystemWithShell,
 ): Promise<string> {
   let command = "";
   for (const piece of pieces)

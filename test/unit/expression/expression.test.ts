@@ -26,7 +26,7 @@ for (const [group, cases] of Object.entries(pythonCases)) {
   });
 }
 
-describe("what depends on the surroundings", () => {
+describe("what depends on the system", () => {
   const local = new Date(
     Date.UTC(2024, 2, 1, 12, 0, 0, 250) - new Date(Date.UTC(2024, 2, 1, 12)).getTimezoneOffset() * 60_000,
   );

@@ -126,25 +126,25 @@ describe("commands", () => {
     expect((error as TemplateError).message).toBe("{% false %} (a): the command ended with status 1");
   });
   test("commands run one after the other, and none after one that failed", async () => {
-    const { commands, surroundings } = recordingShell((command) => ({ status: command === "two" ? 3 : 0, output: "" }));
+    const { commands, system } = recordingShell((command) => ({ status: command === "two" ? 3 : 0, output: "" }));
     const error = await Promise.resolve(
-      expand(parseTemplate("{% one %}{% two %}{% three %}"), "x", surroundings),
+      expand(parseTemplate("{% one %}{% two %}{% three %}"), "x", system),
     ).catch(String);
     expect(commands).toEqual(["one", "two"]);
     expect(error).toContain("status 3");
   });
   test("the shell gets the command with the input as it stands, and quoted where it says so", async () => {
-    const { commands, surroundings } = recordingShell(() => ({ status: 0, output: "" }));
-    await expand(parseTemplate("{%  f @ @Q \\@ a@b \\\\@ %}"), "it's $1", surroundings);
+    const { commands, system } = recordingShell(() => ({ status: 0, output: "" }));
+    await expand(parseTemplate("{%  f @ @Q \\@ a@b \\\\@ %}"), "it's $1", system);
     expect(commands).toEqual(["f it's $1 'it'\\''s $1' @ ait's $1b \\@"]);
   });
   test("only the ends of the output are trimmed", async () => {
-    const { surroundings } = recordingShell(() => ({ status: 0, output: " \n a \n\n b\t\r\n" }));
-    expect(await expand(parseTemplate("<{% c %}>"), "x", surroundings)).toBe("<a \n\n b>");
+    const { system } = recordingShell(() => ({ status: 0, output: " \n a \n\n b\t\r\n" }));
+    expect(await expand(parseTemplate("<{% c %}>"), "x", system)).toBe("<a \n\n b>");
   });
   test("output with a NUL character is an error", async () => {
-    const { surroundings } = recordingShell(() => ({ status: 0, output: "a\0b" }));
-    const error = await Promise.resolve(expand(parseTemplate("{% c %}"), "x", surroundings)).catch(String);
+    const { system } = recordingShell(() => ({ status: 0, output: "a\0b" }));
+    const error = await Promise.resolve(expand(parseTemplate("{% c %}"), "x", system)).catch(String);
     expect(error).toContain("NUL");
   });
   test("a template without commands is expanded at once", () =>

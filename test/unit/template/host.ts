@@ -1,9 +1,9 @@
-/* Surroundings for tests: a fixed clock, a few files, and a shell that answers from a table. */
+/* A system for tests: a fixed clock, a few files, and a shell that answers from a table. */
 import { expand } from "../../../src/template/expand.ts";
 import { parseTemplate } from "../../../src/template/parse.ts";
-import type { ShellOutput, Surroundings } from "../../../src/base/surroundings.ts";
+import type { ShellOutput, SystemWithShell } from "../../../src/base/system.ts";
 
-export function host(changes: Partial<Surroundings> = {}): Surroundings {
+export function host(changes: Partial<SystemWithShell> = {}): SystemWithShell {
   return {
     now: () => Date.UTC(2024, 2, 1, 12, 0, 0, 250),
     environment: (name) => (name === "SITE" ? "/data" : null),
@@ -19,18 +19,18 @@ export function host(changes: Partial<Surroundings> = {}): Surroundings {
 /** The commands that were run, in order, each answered by `answer`. */
 export function recordingShell(answer: (command: string) => ShellOutput): {
   commands: string[];
-  surroundings: Surroundings;
+  system: SystemWithShell;
 } {
   const commands: string[] = [];
   const shell = (command: string): Promise<ShellOutput> => {
     commands.push(command);
     return Promise.resolve(answer(command));
   };
-  return { commands, surroundings: host({ shell }) };
+  return { commands, system: host({ shell }) };
 }
 
 /** What /bin/sh really says. */
-export const realShell: Surroundings["shell"] = async (command) => {
+export const realShell: SystemWithShell["shell"] = async (command) => {
   const child = Bun.spawn(["/bin/sh", "-c", command], { stdout: "pipe", stderr: "ignore" });
   const output = await child.stdout.text();
   return { status: await child.exited, output };

@@ -1,5 +1,6 @@
 /*
- * What expansion needs from outside, passed in by whoever runs it: this room itself does no I/O, reads no clock and no environment.
+ * What templates and expressions may ask of the system, passed in by whoever runs them: they do no I/O, and read neither clock nor
+ * environment, themselves.
  */
 
 export interface FileFacts {
@@ -9,20 +10,23 @@ export interface FileFacts {
   readonly modifiedAt: number;
 }
 
-/** Of a command of `{% %}` that has ended. */
+/** What a command of `{% %}` came to. */
 export interface ShellOutput {
   /** 0 to 255, 128 + signal number, or as the shell says. */
   readonly status: number;
   readonly output: string;
 }
 
-export interface Surroundings {
+export interface System {
   /** Milliseconds since 1970; `dt.datetime.now()`. */
   now(): number;
   /** Null when there is none; `os.environ`. */
   environment(name: string): string | null;
   /** Null when there is no such file (links are followed); `path.exists` and its like. */
   file(path: string): FileFacts | null;
+}
+
+export interface SystemWithShell extends System {
   /** Runs a command line in the shell; rejects only when no shell can be started. */
   shell(command: string): Promise<ShellOutput>;
 }
