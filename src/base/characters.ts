@@ -1,20 +1,23 @@
 /*
- * Text as a sequence of code points, as Python has it, over the engine's UTF-16. Text without surrogates, nearly all of it, takes
- * the short way.
+ * Text as a sequence of code points, as Python has it, over the engine's UTF-16. Text without surrogates, nearly all of
+ * it, takes the short way.
  */
 import { placesOf, take } from "./slice.ts";
 import type { Slice } from "./slice.ts";
 
 const surrogate = /[\ud800-\udfff]/;
 
+/** The characters of a text: the text itself where each is one UTF-16 unit, else an array of its code points. */
 export function charsOf(text: string): ArrayLike<string> & { readonly length: number } {
   return surrogate.test(text) ? Array.from(text) : text;
 }
 
+/** How many code points a text has; Python's `len(str)`. */
 export function charCount(text: string): number {
   return charsOf(text).length;
 }
 
+/** The code points that a slice takes; Python's `text[start:stop:step]`. The step is not 0. */
 export function sliceText(text: string, slice: Slice): string {
   const chars = charsOf(text);
   const places = placesOf(slice, chars.length);
@@ -22,14 +25,14 @@ export function sliceText(text: string, slice: Slice): string {
   return take(chars, places).join("");
 }
 
-/** The offset in UTF-16 units of the code point at `place`. */
+/** The offset in UTF-16 units of the code point at `place`, which is at most the number of code points. */
 export function offsetOf(text: string, place: number): number {
   const chars = charsOf(text);
   if (typeof chars === "string") return place;
   return take(chars, { first: 0, step: 1, count: place }).join("").length;
 }
 
-/** The code points before the UTF-16 offset. */
+/** The number of code points before an offset in UTF-16 units. */
 export function placeOfOffset(text: string, offset: number): number {
   return charCount(text.slice(0, offset));
 }
@@ -41,10 +44,12 @@ const leading = new RegExp(`^[${whitespace}]+`);
 const space = new RegExp(`[${whitespace}]`);
 const run = new RegExp(`[${whitespace}]+`);
 
+/** Without white space at the start; Python's `str.lstrip()`. */
 export function stripStart(text: string): string {
   return text.replace(leading, "");
 }
 
+/** Without white space at the end; Python's `str.rstrip()`. */
 export function stripEnd(text: string): string {
   // A regular expression anchored at the end would take quadratic time on long runs in the middle.
   let end = text.length;
@@ -52,17 +57,21 @@ export function stripEnd(text: string): string {
   return end === text.length ? text : text.slice(0, end);
 }
 
+/** Without white space at both ends; Python's `str.strip()`. */
 export function strip(text: string): string {
   return stripEnd(stripStart(text));
 }
 
-/** The words between runs of white space; none for blank text. */
+/** The words between runs of white space, none for blank text; Python's `str.split()`. */
 export function wordsOf(text: string): string[] {
   const trimmed = strip(text);
   return trimmed === "" ? [] : trimmed.split(run);
 }
 
-/** At most `count` cuts from the left; the rest keeps its inner white space and loses what is at its end only if it is empty. */
+/**
+ * At most `count` cuts from the left, as Python's `str.split(None, count)` makes them: the last word keeps its inner
+ * white space and what stands at its end.
+ */
 export function splitWords(text: string, count: number): string[] {
   const words: string[] = [];
   let rest = stripStart(text);
@@ -75,6 +84,10 @@ export function splitWords(text: string, count: number): string[] {
   return rest === "" ? words : [...words, rest];
 }
 
+/**
+ * At most `count` cuts from the right, as Python's `str.rsplit(None, count)` makes them: the first word keeps its inner
+ * white space.
+ */
 export function splitWordsFromEnd(text: string, count: number): string[] {
   const words: string[] = [];
   let rest = stripEnd(text);

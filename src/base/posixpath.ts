@@ -5,7 +5,7 @@
  *   extension  from the last "." of the last part, unless all characters of the part before it are dots
  */
 
-/** The text before the last slash; empty for a bare name (and not "."). */
+/** The text before the last slash; empty for a bare name (and not "."). Python's `os.path.dirname`. */
 export function dirName(path: string): string {
   const head = path.slice(0, path.lastIndexOf("/") + 1);
   let end = head.length;
@@ -13,11 +13,12 @@ export function dirName(path: string): string {
   return end === 0 ? head : head.slice(0, end);
 }
 
+/** The text behind the last slash; Python's `os.path.basename`. */
 export function baseName(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1);
 }
 
-/** The path without its last extension, and the extension with its dot. */
+/** The path without its last extension, and the extension with its dot; Python's `os.path.splitext`. */
 export function splitExtension(path: string): readonly [string, string] {
   const start = path.lastIndexOf("/") + 1;
   const dot = path.lastIndexOf(".");
@@ -25,6 +26,7 @@ export function splitExtension(path: string): readonly [string, string] {
   return [path, ""];
 }
 
+/** The parts with slashes between them; a part that is absolute drops those before it. Python's `os.path.join`. */
 export function joinPaths(parts: readonly string[]): string {
   let joined = parts[0] ?? "";
   for (const part of parts.slice(1)) {
@@ -34,7 +36,10 @@ export function joinPaths(parts: readonly string[]): string {
   return joined;
 }
 
-/** Without empty parts, `.` and `name/..`; two leading slashes stay two, as POSIX lets them mean something. */
+/**
+ * Without empty parts, `.` and `name/..`; two leading slashes stay two, as POSIX lets them mean something. Python's
+ * `os.path.normpath`.
+ */
 export function normalPath(path: string): string {
   if (path === "") return ".";
   const root = path.startsWith("//") && !path.startsWith("///") ? "//" : path.startsWith("/") ? "/" : "";

@@ -1,5 +1,6 @@
 /*
- * Slices with Python's rules in full: start, stop and step may be left out, be negative, or lie outside. Knows lengths and places only.
+ * Slices with Python's rules in full: start, stop and step may be left out, be negative, or lie outside. Knows lengths
+ * and places only.
  *
  *   words     = "[" index "]" | "[" [ index ] ":" [ index ] [ ":" [ index ] ] "]"
  *   index     = [ "+" | "-" ] digit { digit }          blanks may stand around each
@@ -18,7 +19,10 @@ export interface Places {
   readonly count: number;
 }
 
-/** `step` of the slice is not 0. Numbers too large to be exact are far outside any sequence and count as such. */
+/**
+ * The places that a slice takes from a sequence of `length` items, by the rules of Python's `slice.indices`. The step
+ * is not 0. Numbers too large to be exact are far outside any sequence and count as such.
+ */
 export function placesOf({ start, stop, step }: Slice, length: number): Places {
   const stride = step ?? 1;
   const lowest = stride > 0 ? 0 : -1;
@@ -34,14 +38,14 @@ export function placesOf({ start, stop, step }: Slice, length: number): Places {
   return { first, step: stride, count: Math.max(0, Math.ceil((end - first) / stride)) };
 }
 
-/** The values of the slice. */
+/** The items at these places, in order. */
 export function take<T>(values: ArrayLike<T>, { first, step, count }: Places): T[] {
   const taken: T[] = [];
   for (let index = 0; index < count; index++) taken.push(values[first + index * step] as T);
   return taken;
 }
 
-/** The place of an index that may count from the end; null when it lies outside. */
+/** The place, from 0, of an index that may count from the end; null when it lies outside of `length` items. */
 export function placeOf(index: number, length: number): number | null {
   const place = index < 0 ? index + length : index;
   return place >= 0 && place < length ? place : null;

@@ -1,15 +1,16 @@
 /*
- * strftime, once for log lines and for expressions: a format is compiled into a function of a time. Names are those of the C locale.
- * Does not know where the time comes from, nor the time zone.
+ * strftime, once for log lines and for expressions: a format is compiled into a function of a time. Names are those of
+ * the C locale. Does not know where the time comes from, nor the time zone.
  *
  *   format     = { "%" { flag } directive | character }        anything that is no directive stays as it is
- *   flag       = "-" | "_" | "0" | "^"                         no padding, blanks, zeros, upper case, as in the GNU C library
- *   directive  = "a" | "A" | "b" | "B" | "c" | "C" | "d" | "D" | "e" | "f" | "F" | "g" | "G" | "h" | "H" | "I" | "j" | "k" | "l"
- *              | "m" | "M" | "n" | "p" | "P" | "r" | "R" | "s" | "S" | "t" | "T" | "u" | "U" | "V" | "w" | "W" | "x" | "X" | "y"
- *              | "Y" | "z" | "Z" | "%"
+ *   flag       = "-" | "_" | "0" | "^"                     no padding, blanks, zeros, upper case
+ *   directive  = one of a A b B c C d D e f F g G h H I j k l m M n p P r R s S t T u U V w W x X y Y z Z %
  */
 
-/** What a calendar and a clock show. What takes longer to find out is a function, called only where the format asks for it. */
+/**
+ * What a calendar and a clock show. What takes longer to find out is a function, called only where the format asks for
+ * it.
+ */
 export interface CalendarTime {
   readonly year: number;
   /** From 1. */

@@ -1,6 +1,6 @@
 /*
- * What templates and expressions may ask of the system, passed in by whoever runs them: they do no I/O, and read neither clock nor
- * environment, themselves.
+ * What templates and expressions may ask of the system, passed in by whoever runs them: they do no I/O, and read
+ * neither clock nor environment, themselves.
  */
 
 export interface FileFacts {

@@ -18,34 +18,45 @@ export const maxDigits = 4300;
 const maxWork = 5e8;
 let work = 0;
 
+/** Begins to count the work of an evaluation. */
 export function startWork(): void {
   work = 0;
 }
 
+/**
+ * Counts work, in units of roughly a nanosecond. Throws an ExpressionFailure when the evaluation has taken half a
+ * second of it.
+ */
 export function spend(units: number): void {
   work += units;
   if (work > maxWork) fail("the expression takes too much work");
 }
 
-/** To be asked before a text of `length` units is made. */
+/**
+ * To be asked before a text of `length` characters (UTF-16 units) is made. Throws an ExpressionFailure when that is too
+ * many.
+ */
 export function allowText(length: number): void {
   if (length > maxTextLength) fail(`the text would be longer than ${maxTextLength} characters`);
   spend(length);
 }
 
-/** To be asked before a list of `count` values is made or walked through. */
+/**
+ * To be asked before a list of `count` values is made or walked through. Throws an ExpressionFailure when that is too
+ * many.
+ */
 export function allowItems(count: number): void {
   if (count > maxItems) fail(`more than ${maxItems} values at once`);
   spend(count * 10);
 }
 
-/** To be asked before an integer of `bits` bits is made. */
+/** To be asked before an integer of `bits` bits is made. Throws an ExpressionFailure when that is too many. */
 export function allowBits(bits: number): void {
   if (bits > maxBits) fail(`the integer would be larger than ${maxBits} bits`);
   spend((bits / 64) ** 2);
 }
 
-/** Long values are cut in messages. */
+/** At most 80 characters of a text, for messages. */
 export function clipped(text: string): string {
   return text.length > 80 ? `${text.slice(0, 80)}...` : text;
 }

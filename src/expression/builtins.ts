@@ -1,8 +1,8 @@
 /*
  * The functions of expressions that need no module, and the methods of lists, tuples, dicts, ranges and numbers.
  *
- *   abs all any bin bool chr dict divmod enumerate float format hex int len list map max min oct ord pow range repr reversed round
- *   sorted str sum tuple zip
+ *   abs all any bin bool chr dict divmod enumerate float format hex int len list map max min oct ord pow range repr
+ *   reversed round sorted str sum tuple zip
  *
  * What Python returns as an iterator is a list here.
  */
@@ -36,16 +36,24 @@ function define(shape: string, body: Body, type: TypeName | null = null): void {
   builtins.set(made.name, { kind: "function", signature: made, type });
 }
 
-/** Integers and floats, also of booleans. */
+/**
+ * An integer or a float; a boolean counts as 0 or 1. Throws an ExpressionFailure for anything else, in the name of
+ * `what`.
+ */
 export function expectNumber(value: Value | undefined, what: string): bigint | number {
   return numberOf(value ?? null) ?? fail(`${what} takes a number, not ${described(value ?? null)}`);
 }
 
+/** An integer; a boolean counts as 0 or 1. Throws an ExpressionFailure for anything else, in the name of `what`. */
 export function expectInteger(value: Value | undefined, what: string): bigint {
   const number = numberOf(value ?? null);
   return typeof number === "bigint" ? number : fail(`${what} takes an integer, not ${described(value ?? null)}`);
 }
 
+/**
+ * A number as a float. Throws an ExpressionFailure for anything else, in the name of `what`, and for an integer too
+ * large for a float.
+ */
 export function expectFloat(value: Value | undefined, what: string): number {
   const number = expectNumber(value, what);
   return typeof number === "bigint" ? toFloat(number) : number;
@@ -98,6 +106,10 @@ function pairOf(value: Value): readonly [Value, Value] {
   return pair.length === 2 ? [pair[0] as Value, pair[1] as Value] : fail("dict() takes a list of pairs");
 }
 
+/**
+ * A dict of pairs, as a display makes it in Python: a key that is set again keeps its place and its first spelling.
+ * Throws an ExpressionFailure for a key that cannot be one (`keyOf`).
+ */
 export function dictOf(pairs: readonly (readonly [Value, Value])[]): Dict {
   allowItems(pairs.length);
   const entries = new Map<string, readonly [Value, Value]>();

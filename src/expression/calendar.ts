@@ -1,6 +1,7 @@
 /*
- * Dates, times and spans with Python's arithmetic: the proleptic Gregorian calendar, years 1 to 9999, microseconds, no leap
- * seconds. Does not read a clock; knows the local time zone only through Date. How they print and are read: dateformat.ts.
+ * Dates, times and spans with Python's arithmetic: the proleptic Gregorian calendar, years 1 to 9999, microseconds, no
+ * leap seconds. Does not read a clock; knows the local time zone only through Date. How they print and are read:
+ * dateformat.ts.
  */
 import { fail } from "./failure.ts";
 import { exactRatio } from "./float.ts";
@@ -42,21 +43,31 @@ const lastDay = daysOf(9999, 12, 31);
 
 export const utc: Zone = { kind: "zone", micros: 0n };
 
+/**
+ * A `datetime.timedelta`. Throws an ExpressionFailure from 1,000,000,000 days on, in either direction, Python's own
+ * limit.
+ */
 export function span(micros: bigint): Span {
   if (micros >= maxSpan || micros <= -maxSpan) fail("the time span is out of range");
   return { kind: "span", micros };
 }
 
+/** A `datetime.timezone` with this offset from UTC. Throws an ExpressionFailure when it is a day or longer. */
 export function zone({ micros }: Span): Zone {
   if (micros >= dayMicros || micros <= -dayMicros) fail("an offset from UTC must be shorter than a day");
   return { kind: "zone", micros };
 }
 
+/** A `datetime.date`, by its days since 1970-01-01. Throws an ExpressionFailure outside of the years 1 to 9999. */
 export function dayOf(days: number): Day {
   if (!(days >= firstDay && days <= lastDay)) fail("the date is out of range: years are 1 to 9999");
   return { kind: "day", days };
 }
 
+/**
+ * A `datetime.datetime`, by its microseconds since 1970-01-01 00:00 of its zone, or of the local time. Throws an
+ * ExpressionFailure outside of the years 1 to 9999.
+ */
 export function moment(micros: bigint, at: Zone | null): Moment {
   const days = Number(floorDivide(micros, dayMicros));
   if (!(days >= firstDay && days <= lastDay)) fail("the date is out of range: years are 1 to 9999");
@@ -72,13 +83,16 @@ function daysInMonth(year: number, month: number): number {
   return month === 4 || month === 6 || month === 9 || month === 11 ? 30 : 31;
 }
 
-/** Days since 1970-01-01; the arguments are a valid date. */
+/** Days since 1970-01-01 of a valid date; months and days count from 1. */
 export function daysOf(year: number, month: number, dayOfMonth: number): number {
   // Date.UTC takes years below 100 for those of the twentieth century.
   return new Date(0).setUTCFullYear(year, month - 1, dayOfMonth) / 86_400_000;
 }
 
-/** Like `daysOf`, with the ranges of a real calendar. */
+/**
+ * Days since 1970-01-01 of a date; months and days count from 1. Throws an ExpressionFailure when there is no such day
+ * in the years 1 to 9999.
+ */
 export function expectDate(year: number, month: number, dayOfMonth: number): number {
   if (!(year >= 1 && year <= 9999)) fail(`a year is from 1 to 9999, not ${year}`);
   if (!(month >= 1 && month <= 12)) fail(`a month is from 1 to 12, not ${month}`);
@@ -94,6 +108,7 @@ export interface TimeOfDay {
   readonly microsecond: number;
 }
 
+/** Microseconds since midnight. Throws an ExpressionFailure when a field is out of its range; a second 60 is too. */
 export function expectTime({ hour, minute, second, microsecond }: TimeOfDay): bigint {
   if (!(hour >= 0 && hour <= 23)) fail(`an hour is from 0 to 23, not ${hour}`);
   if (!(minute >= 0 && minute <= 59)) fail(`a minute is from 0 to 59, not ${minute}`);
@@ -112,10 +127,12 @@ export interface Fields extends TimeOfDay {
   readonly dayOfYear: number;
 }
 
+/** The date of a datetime; Python's `datetime.date()`. */
 export function dateOf(value: Moment | Day): Day {
   return value.kind === "day" ? value : { kind: "day", days: Number(floorDivide(value.micros, dayMicros)) };
 }
 
+/** What calendar and clock show for a date or a datetime, in its own zone. A date counts as midnight. */
 export function fieldsOf(value: Moment | Day): Fields {
   const { days } = dateOf(value);
   const micros = value.kind === "day" ? 0 : Number(floorRemainder(value.micros, dayMicros));
@@ -135,12 +152,12 @@ export function fieldsOf(value: Moment | Day): Fields {
   };
 }
 
-/** Monday is 0; 1970-01-01 was a Thursday. */
+/** The day of the week, 0 for Monday, by the days since 1970-01-01, a Thursday; Python's `date.weekday()`. */
 export function weekdayOf(days: number): number {
   return (((days + 3) % 7) + 7) % 7;
 }
 
-/** Year, week (from 1) and weekday (Monday is 1) of ISO 8601. */
+/** Year, week (from 1) and day of the week (1 for Monday) of ISO 8601; Python's `date.isocalendar()`. */
 export function isoWeek(value: Moment | Day): readonly [number, number, number] {
   const { days } = dateOf(value);
   const weekday = weekdayOf(days);
@@ -150,13 +167,16 @@ export function isoWeek(value: Moment | Day): readonly [number, number, number] 
   return [year, week, weekday + 1];
 }
 
-/** The day on which week 1 of the ISO year begins. */
+/** The day, since 1970-01-01, on which week 1 of an ISO year begins; Python's `date.fromisocalendar(year, 1, 1)`. */
 export function isoYearStart(year: number): number {
   const fourth = daysOf(year, 1, 4);
   return fourth - weekdayOf(fourth);
 }
 
-/** A time stamp (seconds since 1970 UTC) as local time, or as the time of a zone. */
+/**
+ * A time stamp, in microseconds since 1970 UTC, as local time or as the time of a zone; Python's
+ * `datetime.fromtimestamp`. Throws an ExpressionFailure outside of the years 1 to 9999.
+ */
 export function fromTimestamp(micros: bigint, at: Zone | null): Moment {
   if (at !== null) return moment(micros + at.micros, at);
   const milliseconds = floorDivide(micros, 1000n);
@@ -168,7 +188,10 @@ export function fromTimestamp(micros: bigint, at: Zone | null): Moment {
   return moment(BigInt(shown.getTime()) * 1000n + (micros - milliseconds * 1000n), null);
 }
 
-/** Microseconds since 1970 UTC. A local time that a clock shows twice is taken as the first. */
+/**
+ * Microseconds since 1970 UTC; Python's `datetime.timestamp()`. A local time that a clock shows twice is taken as the
+ * first.
+ */
 export function timestampOf(value: Moment): bigint {
   if (value.zone !== null) return value.micros - value.zone.micros;
   const milliseconds = floorDivide(value.micros, 1000n);
@@ -179,7 +202,10 @@ export function timestampOf(value: Moment): bigint {
   return BigInt(date.getTime()) * 1000n + (value.micros - milliseconds * 1000n);
 }
 
-/** A float number of `unit`s (in microseconds): the whole part counts exactly, the fraction to the nearest microsecond. */
+/**
+ * A number of `unit`s, each so many microseconds: the whole part counts exactly, the fraction is a rest in
+ * microseconds. Throws an ExpressionFailure for a float that is not finite.
+ */
 export function microsOf(value: bigint | number, unit: bigint): readonly [whole: bigint, fraction: number] {
   if (typeof value === "bigint") return [value * unit, 0];
   if (!Number.isFinite(value)) fail("a time must be a finite number");
@@ -187,17 +213,24 @@ export function microsOf(value: bigint | number, unit: bigint): readonly [whole:
   return [BigInt(whole) * unit, (value - whole) * Number(unit)];
 }
 
-/** The sum to the nearest microsecond; ties go to the even sum. */
+/** The sum to the nearest microsecond, ties to the even one, as Python's timedelta rounds. */
 export function roundedMicros(whole: bigint, fraction: number): bigint {
   const [top, bottom] = exactRatio(fraction);
   return divideToEven(whole * bottom + top, bottom);
 }
 
+/**
+ * Seconds as microseconds, rounded as Python's timedelta rounds. Throws an ExpressionFailure for a float that is not
+ * finite.
+ */
 export function secondsToMicros(value: bigint | number): bigint {
   return roundedMicros(...microsOf(value, secondMicros));
 }
 
-/** A local time with the offset that holds there, or the time of another zone. */
+/**
+ * The same time in another zone; null for the local time, with the offset that holds there. Python's
+ * `datetime.astimezone`. Throws an ExpressionFailure outside of the years 1 to 9999.
+ */
 export function inZone(value: Moment, at: Zone | null): Moment {
   const stamp = timestampOf(value);
   if (at !== null) return fromTimestamp(stamp, at);

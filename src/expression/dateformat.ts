@@ -1,6 +1,6 @@
 /*
- * How dates, times and spans are written: as Python's `str`, `repr`, `isoformat` and `strftime` write them. Does not know expressions.
- * How they are read: dateparse.ts.
+ * How dates, times and spans are written: as Python's `str`, `repr`, `isoformat` and `strftime` write them. Does not
+ * know expressions. How they are read: dateparse.ts.
  */
 import { compileStrftime } from "../base/strftime.ts";
 import { allowText } from "./bounds.ts";
@@ -24,6 +24,7 @@ function offsetText(at: Zone | null, separator: string): string {
   return `${at.micros < 0n ? "-" : "+"}${parts.join(separator)}${micros === 0 ? "" : `.${pad(micros, 6)}`}`;
 }
 
+/** `YYYY-MM-DD`; Python's `str(date)`. */
 export function dateText(value: Day | Moment): string {
   const { year, month, day } = fieldsOf(value);
   return `${pad(year, 4)}-${pad(month)}-${pad(day)}`;
@@ -31,6 +32,10 @@ export function dateText(value: Day | Moment): string {
 
 const precisions = ["auto", "hours", "minutes", "seconds", "milliseconds", "microseconds"];
 
+/**
+ * Python's `datetime.isoformat(sep, timespec)`. Throws an ExpressionFailure for a precision (`timespec`) that Python
+ * does not have.
+ */
 export function momentText(value: Moment, separator: string, precision: string): string {
   if (!precisions.includes(precision)) fail(`timespec must be one of ${precisions.join(", ")}`);
   const { hour, minute, second, microsecond } = fieldsOf(value);
@@ -42,7 +47,7 @@ export function momentText(value: Moment, separator: string, precision: string):
   return `${dateText(value)}${separator}${time}${offsetText(value.zone, ":")}`;
 }
 
-/** `1 day, 0:00:05`; the days alone carry the sign. */
+/** `1 day, 0:00:05`, where the days alone carry the sign; Python's `str(timedelta)`. */
 export function spanText({ micros }: Span): string {
   const days = floorDivide(micros, dayMicros);
   const rest = floorRemainder(micros, dayMicros);
@@ -53,11 +58,12 @@ export function spanText({ micros }: Span): string {
   return `${lead}${time}${fraction === 0 ? "" : `.${pad(fraction, 6)}`}`;
 }
 
+/** `UTC`, or `UTC+HH:MM`; Python's `str(timezone)`. */
 export function zoneText(value: Zone): string {
   return value.micros === 0n ? "UTC" : `UTC${offsetText(value, ":")}`;
 }
 
-/** As the interpreter would show them inside a list. */
+/** As the interpreter shows them inside a list; Python's `repr`. */
 export function dateRepr(value: Day | Moment | Span | Zone): string {
   switch (value.kind) {
     case "span": {
@@ -89,7 +95,10 @@ export function dateRepr(value: Day | Moment | Span | Zone): string {
   }
 }
 
-/** `strftime(format)` of a date or a datetime; the directives are those of base/strftime.ts. Throws an ExpressionFailure when too long. */
+/**
+ * Python's `date.strftime(format)`, with the directives of base/strftime.ts. Throws an ExpressionFailure when the text
+ * would be too long.
+ */
 export function strftime(value: Moment | Day, format: string): string {
   // No directive grows its two characters by more than this.
   allowText(format.length * 15);

@@ -1,6 +1,6 @@
 /*
- * How dates and times are read: ISO 8601, and the directives of Python's `strptime` in the C locale. Does not know expressions.
- * How they are written: dateformat.ts.
+ * How dates and times are read: ISO 8601, and the directives of Python's `strptime` in the C locale. Does not know
+ * expressions. How they are written: dateformat.ts.
  */
 import { monthNames, weekdayNames } from "../base/strftime.ts";
 import { clipped } from "./bounds.ts";
@@ -102,7 +102,10 @@ const composed: Readonly<Record<string, string>> = {
   X: "%H:%M:%S",
 };
 
-/** strptime; white space in the format stands for any white space in the text. */
+/**
+ * Python's `datetime.strptime(text, format)`; white space in the format stands for any white space in the text. Throws
+ * an ExpressionFailure when the text does not fit, or the format has what strptime does not know.
+ */
 export function strptime(text: string, format: string): Moment {
   // No sensible time is nearly as long, and a regular expression that is could take its time to fail.
   if (text.length > 1000 || format.length > 1000) fail("strptime() takes texts of at most 1000 characters");
@@ -170,7 +173,10 @@ function dateOfReading(reading: Reading): number {
   return expectDate(year, reading.month ?? 1, reading.day ?? 1);
 }
 
-/** What Python's `datetime.fromisoformat` and `date.fromisoformat` take in the extended and the basic form, weeks included. */
+/**
+ * What Python's `datetime.fromisoformat` and `date.fromisoformat` take, in the extended and the basic form, weeks
+ * included. Throws an ExpressionFailure for any other text.
+ */
 export function parseIso(text: string): Moment {
   const date = "(\\d{4})(?:-(\\d\\d)-(\\d\\d)|(\\d\\d)(\\d\\d)|-W(\\d\\d)(?:-([1-7]))?|W(\\d\\d)([1-7])?)";
   const time = "(\\d\\d)(?::?(\\d\\d)(?::?(\\d\\d)(?:[.,](\\d+))?)?)?";

@@ -1,6 +1,6 @@
 /*
- * The language of `{= =}`: a subset of Python's expressions, parsed by recursive descent into closures. There are no statements, no
- * assignments, no classes, and no way to the system but what modules.ts lists.
+ * The language of `{= =}`: a subset of Python's expressions, parsed by recursive descent into closures. There are no
+ * statements, no assignments, no classes, and no way to the system but what modules.ts lists.
  *
  *   expressions  = conditional { "," conditional } [ "," ]                        several make a tuple
  *   conditional  = or [ "if" or "else" conditional ]
@@ -23,7 +23,8 @@
  *                | "{" [ pair { "," pair } [ "," ] ] "}"        pair = conditional ":" conditional
  *   number, string: literal.ts
  *
- * `x` is the input. Names that are not known are found while parsing, and so are calls that cannot fit a known function.
+ * `x` is the input. Names that are not known are found while parsing, and so are calls that cannot fit a known
+ * function.
  */
 import type { System } from "../base/system.ts";
 import { startWork } from "./bounds.ts";
@@ -46,8 +47,8 @@ import type { Callable, Value } from "./value.ts";
 export type Expression = (input: string, system: System) => string;
 
 /**
- * Parses the expression in `template` from the offset `start` up to `end`, in UTF-16 units. Throws an ExpressionSyntaxError for a
- * text that is no expression, whose offset counts from the beginning of `template`.
+ * Parses the expression in `template` from the offset `start` up to `end`, in UTF-16 units. Throws an
+ * ExpressionSyntaxError for a text that is no expression, whose offset counts from the beginning of `template`.
  */
 export function parseExpression(template: string, start: number, end: number): Expression {
   const evaluate = whole(reader(template, start, end));
@@ -80,8 +81,8 @@ function whole(source: Reader): Evaluate {
 
 const keywords = new Set(
   (
-    "and as assert async await break class continue def del elif else except finally for from global if import in is lambda " +
-    "nonlocal not or pass raise return try while with yield"
+    "and as assert async await break class continue def del elif else except finally for from global if import in is " +
+    "lambda nonlocal not or pass raise return try while with yield"
   ).split(" "),
 );
 

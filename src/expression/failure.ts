@@ -1,6 +1,7 @@
 /*
- * How an expression goes wrong, in two kinds: its text, when it is parsed, and its evaluation for one input. Knows nothing of
- * templates, which make their own errors of both, and is loaded without the rest of the language.
+ * How an expression of the language goes wrong where Python would raise an exception, in two kinds: its text, when it
+ * is parsed, and its evaluation for one input. Knows nothing of templates, which make their own errors of both, and is
+ * loaded without the rest of the language.
  */
 
 /** A text that is no expression of the language. `message` is the problem, without the place. */
@@ -20,7 +21,7 @@ export class ExpressionFailure extends Error {
   override readonly name = "ExpressionFailure";
 }
 
-/** Throws an ExpressionFailure. */
+/** Throws an ExpressionFailure with this reason. */
 export function fail(reason: string): never {
   throw new ExpressionFailure(reason);
 }

@@ -1,6 +1,6 @@
 /*
- * Floats as Python reads, prints, rounds and divides them. Digits are made from the exact binary value with big integers, since
- * Number.toFixed rounds ties up where Python rounds them to even.
+ * Floats as Python reads, prints, rounds and divides them. Digits are made from the exact binary value with big
+ * integers, since Number.toFixed rounds ties up where Python rounds them to even.
  */
 import { allowBits, maxDigits } from "./bounds.ts";
 import { fail } from "./failure.ts";
@@ -34,11 +34,12 @@ function shortest(value: number): Decimal {
   return { negative: isNegative(value), digits: mantissa.replace(".", ""), exponent: Number(exponent) };
 }
 
+/** Whether a float has the sign bit of a negative number: -0 has, as `math.copysign` sees it in Python. */
 export function isNegative(value: number): boolean {
   return value < 0 || Object.is(value, -0);
 }
 
-/** A finite float as a fraction; the denominator is a power of two. */
+/** A finite float as a fraction whose denominator is a power of two; Python's `float.as_integer_ratio()`. */
 export function exactRatio(value: number): readonly [bigint, bigint] {
   const view = new DataView(new ArrayBuffer(8));
   view.setFloat64(0, value);
@@ -64,7 +65,10 @@ function scaled(value: number, places: number): bigint {
     : divideToEven(top, bottom * 10n ** BigInt(-places));
 }
 
-/** A finite float with exactly `places` digits after the point. */
+/**
+ * A finite float with exactly `places` digits after the point, correctly rounded; the format type `f`. Throws an
+ * ExpressionFailure for more than 4300 places.
+ */
 export function fixed(value: number, places: number): string {
   if (places > maxDigits) fail(`a precision may be at most ${maxDigits}`);
   const text = scaled(value, places)
@@ -74,7 +78,10 @@ export function fixed(value: number, places: number): string {
   return places === 0 ? whole : `${whole}.${text.slice(text.length - places)}`;
 }
 
-/** The first `count` (1 or more) significant digits of a finite float, correctly rounded; 0 has that many zeros. */
+/**
+ * The first `count` (1 or more) significant digits of a finite float, correctly rounded; 0 has that many zeros. Throws
+ * an ExpressionFailure for a count above 4300.
+ */
 export function significant(value: number, count: number): Decimal {
   if (count > maxDigits) fail(`a precision may be at most ${maxDigits}`);
   const negative = isNegative(value);
@@ -88,14 +95,14 @@ export function significant(value: number, count: number): Decimal {
   return { negative, digits: text, exponent };
 }
 
-/** `d.ddde+XX`. */
+/** `d.ddde+XX`; the format type `e`. */
 export function scientific({ digits, exponent }: Decimal): string {
   const sign = exponent < 0 ? "-" : "+";
   const size = String(Math.abs(exponent)).padStart(2, "0");
   return `${digits[0]}${digits.length > 1 ? `.${digits.slice(1)}` : ""}e${sign}${size}`;
 }
 
-/** The digits with a point in its place, no exponent. */
+/** The digits with a point in its place, without an exponent. */
 export function positional({ digits, exponent }: Decimal): string {
   if (exponent < 0) return `0.${"0".repeat(-exponent - 1)}${digits}`;
   const whole = digits.slice(0, exponent + 1).padEnd(exponent + 1, "0");
@@ -103,7 +110,7 @@ export function positional({ digits, exponent }: Decimal): string {
   return rest === "" ? whole : `${whole}.${rest}`;
 }
 
-/** `str(float)`. */
+/** Python's `str(float)`: the shortest digits that read as the same float. */
 export function floatText(value: number): string {
   if (Number.isNaN(value)) return "nan";
   if (!Number.isFinite(value)) return value > 0 ? "inf" : "-inf";
@@ -114,11 +121,18 @@ export function floatText(value: number): string {
   return sign + (text.includes(".") ? text : `${text}.0`);
 }
 
-/** To the nearest integer, ties to even. */
+/**
+ * To the nearest integer, ties to even; Python's `round(float)`. Throws an ExpressionFailure for nan and the
+ * infinities.
+ */
 export function roundToInteger(value: number): bigint {
   return divideToEven(...exactRatio(finite(value)));
 }
 
+/**
+ * Python's `round(float, places)`: correctly rounded from the exact value, ties to even; `places` may be negative.
+ * Throws an ExpressionFailure when the result is no float any more.
+ */
 export function roundTo(value: number, places: number): number {
   if (!Number.isFinite(value) || value === 0) return value;
   // No float has digits that far down, none reaches that far up.
@@ -131,18 +145,22 @@ export function roundTo(value: number, places: number): number {
   return value < 0 ? -result : result;
 }
 
-/** Toward zero. */
+/** Toward zero; Python's `int(float)`. Throws an ExpressionFailure for nan and the infinities. */
 export function truncate(value: number): bigint {
   return BigInt(Math.trunc(finite(value)));
 }
 
+/** The float as it is. Throws an ExpressionFailure for nan and the infinities, in the words of `int(float)`. */
 export function finite(value: number): number {
   if (Number.isNaN(value)) fail("nan cannot be made an integer");
   if (!Number.isFinite(value)) fail("infinity cannot be made an integer");
   return value;
 }
 
-/** Quotient and rest of floor division; the rest has the sign of `b`. */
+/**
+ * Quotient and rest of floor division, the rest with the sign of `b`; Python's `divmod` of floats. Throws an
+ * ExpressionFailure for a division by zero.
+ */
 export function floorDivmod(a: number, b: number): readonly [number, number] {
   if (b === 0) fail("division by zero");
   let rest = a % b;
@@ -161,9 +179,16 @@ export function floorDivmod(a: number, b: number): readonly [number, number] {
   return [floor, rest];
 }
 
-/** Exponents up to this size are computed exactly and rounded once, as a good libm does; the engine's pow may be off by a unit. */
+/**
+ * Exponents up to this size are computed exactly and rounded once, as a good libm does; the engine's pow may be off by
+ * a unit.
+ */
 const exactExponent = 512;
 
+/**
+ * Python's `base ** exponent` of floats. Throws an ExpressionFailure for 0 to a negative power, a negative number to a
+ * fractional one, and a result too large.
+ */
 export function floatPower(base: number, exponent: number): number {
   if (exponent === 0 || base === 1) return 1;
   if (base === 0 && exponent < 0) fail("0 cannot be raised to a negative power");

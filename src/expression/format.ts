@@ -6,7 +6,8 @@
  *   sign       = "+" | "-" | " "
  *   type       = "b" | "c" | "d" | "e" | "E" | "f" | "F" | "g" | "G" | "n" | "o" | "s" | "x" | "X" | "%"
  *
- *   old        = "%" [ "(" key ")" ] { "#" | "0" | "-" | " " | "+" } [ width | "*" ] [ "." [ precision | "*" ] ] old-type
+ *   old        = "%" [ "(" key ")" ] { flag } [ width | "*" ] [ "." [ precision | "*" ] ] old-type
+ *   flag       = "#" | "0" | "-" | " " | "+"
  *   old-type   = "d" | "i" | "u" | "o" | "x" | "X" | "e" | "E" | "f" | "F" | "g" | "G" | "c" | "r" | "s" | "a" | "%"
  */
 import { allowText, clipped } from "./bounds.ts";
@@ -34,7 +35,10 @@ interface Spec {
 
 const shape = /^(?:([^])?([<>=^]))?([-+ ])?(z)?(#)?(0)?(\d+)?([,_])?(?:\.(\d+))?([A-Za-z%])?$/u;
 
-/** `format(value, spec)`. */
+/**
+ * Python's `format(value, spec)`, by the grammar above. Throws an ExpressionFailure for a specification that is
+ * malformed or does not go with the value.
+ */
 export function formatValue(value: Value, spec: string): string {
   if (spec === "") return text(value);
   if (value !== null && typeof value === "object" && (value.kind === "moment" || value.kind === "day"))
@@ -111,6 +115,7 @@ function formatInteger(value: bigint, spec: Spec): string {
   );
 }
 
+/** The character of a number; Python's `chr`. Throws an ExpressionFailure outside of Unicode. */
 export function charOf(code: bigint): string {
   if (code < 0n || code > 0x10ffffn) fail("the number of a character is from 0 to 0x10ffff");
   return String.fromCodePoint(Number(code));
@@ -213,7 +218,10 @@ function grouped(digits: string, separator: string, size: number): string {
 
 const oldShape = /%(?:\(([^)]*)\))?([#0\- +]*)(\*|\d+)?(\.(\*|\d+)?)?([^])?/gu;
 
-/** `template % value`. */
+/**
+ * Python's `template % value`, by the grammar above. Throws an ExpressionFailure where values and places do not fit
+ * each other.
+ */
 export function formatPercent(template: string, value: Value): string {
   const dict = value !== null && typeof value === "object" && value.kind === "dict" ? value : null;
   const isTuple = value !== null && typeof value === "object" && value.kind === "tuple";

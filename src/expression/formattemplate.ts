@@ -1,9 +1,10 @@
 /*
- * The replacement fields of `str.format`. They only name values by number; names would need `**` arguments, which expressions lack,
- * so f-strings are for those.
+ * The replacement fields of `str.format`. They only name values by number; names would need `**` arguments, which
+ * expressions lack, so f-strings are for those.
  *
  *   text     = { char | "{{" | "}}" | field }
- *   field    = "{" [ number ] { "[" key "]" } [ "!" ( "r" | "s" | "a" ) ] [ ":" spec ] "}"         fields may stand in a spec, one level deep
+ *   field    = "{" [ number ] { "[" key "]" } [ "!" ( "r" | "s" | "a" ) ] [ ":" spec ] "}"
+ *   spec     = { char | field }                                     fields may stand in a spec, one level deep
  */
 import { allowText, clipped } from "./bounds.ts";
 import { fail } from "./failure.ts";
@@ -13,6 +14,10 @@ import { placeOf } from "../base/slice.ts";
 import { ascii, described, keyOf, repr, text } from "./value.ts";
 import type { Value } from "./value.ts";
 
+/**
+ * Python's `template.format(*values)`, by the grammar above. Throws an ExpressionFailure for a field that is malformed
+ * or has no value.
+ */
 export function formatTemplate(template: string, values: readonly Value[]): string {
   let at = 0;
   let next = 0;
@@ -71,6 +76,10 @@ export function formatTemplate(template: string, values: readonly Value[]): stri
   return body(0);
 }
 
+/**
+ * What `!r`, `!s` or `!a` makes of a value, as in Python's f-strings. Throws an ExpressionFailure for any other
+ * conversion.
+ */
 export function converted(value: Value, conversion: string): string {
   if (conversion === "s") return text(value);
   if (conversion === "r") return repr(value);

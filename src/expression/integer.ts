@@ -5,13 +5,14 @@
 import { allowBits, maxBits, maxDigits, spend } from "./bounds.ts";
 import { fail } from "./failure.ts";
 
-/** Bits of the absolute value; an upper bound by at most 3 for large ones. */
+/** Bits of the absolute value, for estimates: up to 3 too many for integers of more than 32 bits. */
 export function bitsOf(value: bigint): number {
   const size = value < 0n ? -value : value;
   if (size <= 0xffffffffn) return size === 0n ? 0 : 32 - Math.clz32(Number(size));
   return size.toString(16).length * 4;
 }
 
+/** Bits of the absolute value; Python's `int.bit_length()`. */
 export function exactBits(value: bigint): number {
   const size = value < 0n ? -value : value;
   return size === 0n ? 0 : size.toString(2).length;
@@ -19,7 +20,10 @@ export function exactBits(value: bigint): number {
 
 const decimal = /^[+-]?[0-9]+(?:_[0-9]+)*$/;
 
-/** What Python's `int(text)` takes in base 10, white space at the ends apart; null for anything else, or for too many digits. */
+/**
+ * What Python's `int(text)` takes in base 10, white space at the ends apart; null for anything else, or for too many
+ * digits.
+ */
 export function parseInteger(text: string): bigint | null {
   if (!decimal.test(text)) return null;
   const digits = text.replace(/_/g, "");
@@ -29,7 +33,10 @@ export function parseInteger(text: string): bigint | null {
 
 const prefixes: Readonly<Record<string, number>> = { b: 2, o: 8, x: 16 };
 
-/** `int(text, base)`: base 0 or 2..36, with the prefixes of Python's literals where they fit the base. */
+/**
+ * What Python's `int(text, base)` takes, with the prefixes of literals where they fit the base; null for anything else.
+ * Throws an ExpressionFailure for a base that is neither 0 nor 2 to 36.
+ */
 export function parseInBase(text: string, base: number): bigint | null {
   if (base !== 0 && (base < 2 || base > 36)) fail("the base of int() must be 0 or from 2 to 36");
   const match = /^([+-]?)(?:0([bBoOxX])_?)?([0-9A-Za-z]+(?:_[0-9A-Za-z]+)*)$/.exec(text);
@@ -56,6 +63,7 @@ export function parseInBase(text: string, base: number): bigint | null {
   return sign === "-" ? -value : value;
 }
 
+/** Python's `str(int)`. Throws an ExpressionFailure for more than 4300 digits. */
 export function integerText(value: bigint): string {
   // log2(10) is 3.32: the cheap bound decides all but the border cases.
   if (bitsOf(value) > maxDigits * 3.32) {
@@ -65,7 +73,10 @@ export function integerText(value: bigint): string {
   return value.toString();
 }
 
-/** The result as it is, unless it is too large. Costs nothing, while counting bits costs as much as a sum. */
+/**
+ * The result as it is. Throws an ExpressionFailure when it is too large. Costs nothing, while counting bits costs as
+ * much as a sum.
+ */
 export function checked(result: bigint): bigint {
   return result < limit && result > lowest ? result : fail(`the integer would be larger than ${maxBits} bits`);
 }
@@ -82,25 +93,30 @@ function wordCount(value: bigint): number {
 
 const sizes = [64, 512, 4096, 16_384, 65_536].map((bits) => [1n << BigInt(bits), bits / 64] as const);
 
+/** Python's `a * b` of integers. Throws an ExpressionFailure when the product is too large. */
 export function multiply(a: bigint, b: bigint): bigint {
   spend(wordCount(a) * wordCount(b) + 20);
   return checked(a * b);
 }
 
+/** Python's `a // b` of integers: toward minus infinity. Throws an ExpressionFailure for a division by zero. */
 export function floorDivide(a: bigint, b: bigint): bigint {
   if (b === 0n) fail("division by zero");
   const quotient = a / b;
   return a % b !== 0n && a < 0n !== b < 0n ? quotient - 1n : quotient;
 }
 
-/** Has the sign of `b`. */
+/** Python's `a % b` of integers, with the sign of `b`. Throws an ExpressionFailure for a division by zero. */
 export function floorRemainder(a: bigint, b: bigint): bigint {
   if (b === 0n) fail("division by zero");
   const rest = a % b;
   return rest !== 0n && rest < 0n !== b < 0n ? rest + b : rest;
 }
 
-/** `exponent` is not negative. */
+/**
+ * Python's `base ** exponent` of integers, for an exponent that is not negative. Throws an ExpressionFailure when the
+ * power is too large.
+ */
 export function power(base: bigint, exponent: bigint): bigint {
   if (base === 0n || base === 1n || base === -1n) {
     if (exponent === 0n) return 1n;
@@ -113,7 +129,10 @@ export function power(base: bigint, exponent: bigint): bigint {
   return base ** exponent;
 }
 
-/** `pow(base, exponent, modulus)`; a negative exponent needs a base that is invertible. */
+/**
+ * Python's `pow(base, exponent, modulus)`; a negative exponent needs a base that is invertible. Throws an
+ * ExpressionFailure when it is not, or the modulus is 0.
+ */
 export function modularPower(base: bigint, exponent: bigint, modulus: bigint): bigint {
   if (modulus === 0n) fail("the third argument of pow() must not be 0");
   const size = modulus < 0n ? -modulus : modulus;
@@ -144,6 +163,7 @@ function inverse(value: bigint, modulus: bigint): bigint {
   return floorRemainder(x, modulus);
 }
 
+/** Python's `math.gcd(a, b)`: never negative, and 0 only of two zeros. */
 export function gcd(a: bigint, b: bigint): bigint {
   let x = a < 0n ? -a : a;
   let y = b < 0n ? -b : b;
@@ -154,7 +174,10 @@ export function gcd(a: bigint, b: bigint): bigint {
   return x;
 }
 
-/** The largest integer whose square is not above `value`. */
+/**
+ * The largest integer whose square is not above `value`; Python's `math.isqrt`. Throws an ExpressionFailure for a
+ * negative number.
+ */
 export function integerRoot(value: bigint): bigint {
   if (value < 0n) fail("isqrt() of a negative number");
   if (value < 2n) return value;
@@ -182,13 +205,17 @@ function compareInts(a: bigint, b: bigint): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
+/** The nearest float; Python's `float(int)`. Throws an ExpressionFailure when it is too large. */
 export function toFloat(value: bigint): number {
   const result = Number(value);
   if (!Number.isFinite(result)) fail("the integer is too large for a float");
   return result;
 }
 
-/** a / b as the nearest float, also where neither operand fits a float exactly. */
+/**
+ * Python's `a / b` of integers: the nearest float, also where neither operand fits a float exactly. Throws an
+ * ExpressionFailure for a division by zero and a result too large.
+ */
 export function trueDivide(a: bigint, b: bigint): number {
   if (b === 0n) fail("division by zero");
   const safe = 9007199254740992n;
@@ -197,7 +224,8 @@ export function trueDivide(a: bigint, b: bigint): number {
   const top = a < 0n ? -a : a;
   const bottom = b < 0n ? -b : b;
   if (top === 0n) return negative ? -0 : 0;
-  // 66 bits of quotient and a sticky bit below them; fewer where the result is subnormal, so that it is rounded only once.
+  // 66 bits of quotient and a sticky bit below them; fewer where the result is subnormal, so that it is rounded only
+  // once.
   let shift = 66 - (exactBits(top) - exactBits(bottom));
   if (shift > 1074 + 2) shift = 1074 + 2;
   const scaledTop = shift > 0 ? top << BigInt(shift) : top;

@@ -1,6 +1,6 @@
 /*
- * Numbers and texts as they are written in expressions, f-strings included. Does not know operators: the expression in a field is
- * read by the parser that is passed in.
+ * Numbers and texts as they are written in expressions, f-strings included. Does not know operators: the expression in
+ * a field is read by the parser that is passed in.
  *
  *   string   = [ "r" | "u" | "f" | "rf" ] quoted            quoted by ' " ''' or """; f-strings have fields:
  *   field    = "{" expressions [ "=" ] [ "!" ( "r" | "s" | "a" ) ] [ ":" spec ] "}"       fields may stand in a spec
@@ -43,7 +43,9 @@ const escapes: Readonly<Record<string, string>> = {
 /** Escapes with a number of so many hexadecimal digits. */
 const numbered: Readonly<Record<string, number>> = { x: 2, u: 4, U: 8 };
 
-/** The number that begins here; null when none does. */
+/**
+ * The number that begins here; null when none does. Throws an ExpressionSyntaxError for one that is not well formed.
+ */
 export function acceptNumber(source: Reader, keywords: ReadonlySet<string>): bigint | number | null {
   const place = source.at;
   const written = source.match(numberShape);
@@ -59,7 +61,10 @@ export function acceptNumber(source: Reader, keywords: ReadonlySet<string>): big
   return value;
 }
 
-/** The literals that stand here side by side, as the pieces of one text; null when none begins here. */
+/**
+ * The literals that stand here side by side, as the pieces of one text; null when none begins here. `expressions` reads
+ * what stands in a field. Throws an ExpressionSyntaxError for one that is not well formed.
+ */
 export function acceptStrings<E>(source: Reader, expressions: () => E): readonly Piece<E>[] | null {
   let head = source.match(stringStart);
   if (head === null) return null;

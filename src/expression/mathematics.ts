@@ -1,10 +1,11 @@
 /*
- * The module `math`: all of Python's but erf, erfc, gamma and lgamma, whose last digits would differ from one machine to the next.
+ * The module `math`: all of Python's but erf, erfc, gamma and lgamma, whose last digits would differ from one machine
+ * to the next.
  *
  *   pi e tau inf nan
- *   acos acosh asin asinh atan atan2 atanh cbrt ceil comb copysign cos cosh degrees dist exp exp2 expm1 fabs factorial floor fmod
- *   frexp fsum gcd hypot isclose isfinite isinf isnan isqrt lcm ldexp log log10 log1p log2 modf nextafter perm pow prod radians
- *   remainder sin sinh sqrt sumprod tan tanh trunc ulp
+ *   acos acosh asin asinh atan atan2 atanh cbrt ceil comb copysign cos cosh degrees dist exp exp2 expm1 fabs factorial
+ *   floor fmod frexp fsum gcd hypot isclose isfinite isinf isnan isqrt lcm ldexp log log10 log1p log2 modf nextafter
+ *   perm pow prod radians remainder sin sinh sqrt sumprod tan tanh trunc ulp
  */
 import { spend } from "./bounds.ts";
 import { fail } from "./failure.ts";

@@ -1,5 +1,6 @@
 /*
- * The modules `path` (also `os.path`), `os` and `dt` (Python's datetime), and the methods and attributes of their values.
+ * The modules `path` (also `os.path`), `os` and `dt` (Python's datetime), and the methods and attributes of their
+ * values.
  *
  *   path     basename dirname exists getmtime getsize isabs isdir isfile join normpath split splitext
  *   os       environ (get, [name], in) getenv path sep
@@ -336,6 +337,7 @@ const methodsOfTypes: Readonly<Record<TypeName, ReadonlyMap<string, Signature>>>
   function: none,
 };
 
+/** The method of a type by its name, whose first argument is the value itself; null when it has none. */
 export function methodOf(type: TypeName, name: string): Signature | null {
   return methodsOfTypes[type].get(name) ?? null;
 }
@@ -376,8 +378,8 @@ export function attributeOf(value: Value, name: string): { readonly value: Value
 }
 
 /**
- * What a name behind a function means, where the function is a type: one of its own functions (`datetime.now`), or a method that takes
- * the value as its first argument (`str.upper`). Null when there is no such name.
+ * What a name behind a function means, where the function is a type: one of its own functions (`datetime.now`), or a
+ * method that takes the value as its first argument (`str.upper`). Null when there is no such name.
  */
 export function memberOfType({ signature: own, type }: Callable, name: string): Name | null {
   const found = typeNames.get(own)?.get(name);

@@ -1,6 +1,6 @@
 /*
- * What a parsed expression is: closures, one for each node of its tree, that make a value of a scope. Each function here makes such a
- * closure from those of its parts. Knows what a node does, and nothing of how it was written.
+ * What a parsed expression is: closures, one for each node of its tree, that make a value of a scope. Each function
+ * here makes such a closure from those of its parts. Knows what a node does, and nothing of how it was written.
  */
 import type { System } from "../base/system.ts";
 import { allowItems, allowText, spend } from "./bounds.ts";
@@ -91,7 +91,9 @@ export function not(value: Evaluate): Evaluate {
   return (scope) => !truth(value(scope));
 }
 
-/** `first < a < b`: each comparison has to hold, each value is made once, and none after the first that does not hold. */
+/**
+ * `first < a < b`: each comparison has to hold, each value is made once, and none after the first that does not hold.
+ */
 export function comparisons(first: Evaluate, links: readonly (readonly [Comparison, Evaluate])[]): Evaluate {
   return (scope) => {
     let left = first(scope);

@@ -1,5 +1,6 @@
 /*
- * The operators of expressions on values: arithmetic, bits, membership, indexing and slicing, by Python's rules for each pair of types.
+ * The operators of expressions on values: arithmetic, bits, membership, indexing and slicing, by Python's rules for
+ * each pair of types.
  */
 import { allowBits, allowItems, allowText } from "./bounds.ts";
 import { fail } from "./failure.ts";
@@ -56,6 +57,7 @@ function isKind<K extends "span" | "moment" | "day">(
   return value !== null && typeof value === "object" && value.kind === kind;
 }
 
+/** `a + b`. */
 export const add: Binary = (a, b) => {
   const pair = numbers(a, b);
   if (pair !== null) return isBig(pair) ? checked(pair[0] + pair[1]) : pair[0] + pair[1];
@@ -76,6 +78,7 @@ export const add: Binary = (a, b) => {
   return unfit("+", a, b);
 };
 
+/** `a - b`. */
 export const subtract: Binary = (a, b) => {
   const pair = numbers(a, b);
   if (pair !== null) return isBig(pair) ? checked(pair[0] - pair[1]) : pair[0] - pair[1];
@@ -104,6 +107,7 @@ function repeat(value: Value, count: bigint): Value | null {
   return { kind: sequence.kind, items };
 }
 
+/** `a * b`. */
 export const times: Binary = (a, b) => {
   const pair = numbers(a, b);
   if (pair !== null) return isBig(pair) ? multiply(pair[0], pair[1]) : pair[0] * pair[1];
@@ -120,6 +124,7 @@ function scaleSpan(micros: bigint, factor: bigint | number): Value {
   return span(divideToEven(micros * top, bottom));
 }
 
+/** `a / b`. */
 export const divide: Binary = (a, b) => {
   const pair = numbers(a, b);
   if (pair !== null) {
@@ -139,6 +144,7 @@ export const divide: Binary = (a, b) => {
   return unfit("/", a, b);
 };
 
+/** `a // b`. */
 export const floorQuotient: Binary = (a, b) => {
   const pair = numbers(a, b);
   if (pair !== null) return isBig(pair) ? floorDivide(pair[0], pair[1]) : floorDivmod(pair[0], pair[1])[0];
@@ -150,6 +156,7 @@ export const floorQuotient: Binary = (a, b) => {
   return unfit("//", a, b);
 };
 
+/** `a % b`; the old formatting where `a` is a text. */
 export const remainder: Binary = (a, b) => {
   if (typeof a === "string") return formatPercent(a, b);
   const pair = numbers(a, b);
@@ -158,6 +165,7 @@ export const remainder: Binary = (a, b) => {
   return unfit("%", a, b);
 };
 
+/** `a ** b`. */
 export const raise: Binary = (a, b) => {
   const pair = numbers(a, b);
   if (pair === null) return unfit("**", a, b);
@@ -177,16 +185,19 @@ function bitwise(
   };
 }
 
+/** `a & b`; of two booleans a boolean, and so are the next two. */
 export const bitAnd = bitwise(
   "&",
   (a, b) => a & b,
   (a, b) => a && b,
 );
+/** `a | b`. */
 export const bitOr = bitwise(
   "|",
   (a, b) => a | b,
   (a, b) => a || b,
 );
+/** `a ^ b`. */
 export const bitXor = bitwise(
   "^",
   (a, b) => a ^ b,
@@ -197,39 +208,46 @@ function expectShift(count: bigint): bigint {
   return count < 0n ? fail("a shift by a negative number of bits") : count;
 }
 
+/** `a << b`. */
 export const shiftLeft = bitwise("<<", (a, b) => {
   if (a === 0n) return 0n;
   allowBits(bitsOf(a) + Number(expectShift(b)));
   return a << b;
 });
+/** `a >> b`. */
 export const shiftRight = bitwise(">>", (a, b) => {
   const count = expectShift(b);
   return count > BigInt(bitsOf(a)) ? (a < 0n ? -1n : 0n) : a >> count;
 });
 
+/** `-value`. Throws an ExpressionFailure for a value that is neither a number nor a timedelta. */
 export function negate(value: Value): Value {
   const number = numberOf(value);
   if (number !== null) return -number;
   return isKind(value, "span") ? span(-value.micros) : fail(`'-' does not go with ${described(value)}`);
 }
 
+/**
+ * `+value`; of a boolean an integer. Throws an ExpressionFailure for a value that is neither a number nor a timedelta.
+ */
 export function plus(value: Value): Value {
   const number = numberOf(value);
   if (number !== null) return number;
   return isKind(value, "span") ? value : fail(`'+' does not go with ${described(value)}`);
 }
 
+/** `~value`. Throws an ExpressionFailure for a value that is no integer. */
 export function invert(value: Value): Value {
   const number = numberOf(value);
   return typeof number === "bigint" ? ~number : fail(`'~' does not go with ${described(value)}`);
 }
 
-/** `is`: the same value of the same type. */
+/** `a is b`. Values have no identity here: whether they are the same value of the same type. */
 export function identical(a: Value, b: Value): boolean {
   return typeof a === typeof b && (typeof a !== "object" || (a === null) === (b === null)) && equal(a, b);
 }
 
-/** `item in whole`. */
+/** `item in whole`. Throws an ExpressionFailure when `whole` holds no items, or is a text and the item is none. */
 export function contains(item: Value, whole: Value, system: System): boolean {
   if (typeof whole === "string") {
     if (typeof item !== "string") fail(`only a text can be in a text, not ${described(item)}`);
@@ -248,6 +266,7 @@ export function contains(item: Value, whole: Value, system: System): boolean {
   return itemsOf(whole).some((value) => equal(value, item));
 }
 
+/** `whole[key]`. Throws an ExpressionFailure when there is no such key or place, or `whole` cannot be indexed. */
 export function index(whole: Value, key: Value, system: System): Value {
   if (whole !== null && typeof whole === "object") {
     if (whole.kind === "dict") return (whole.entries.get(keyOf(key)) ?? fail(`the dict has no key ${repr(key)}`))[1];
@@ -284,6 +303,10 @@ function bound(value: Value): number | null {
   return Math.max(-1e15, Math.min(1e15, Number(number)));
 }
 
+/**
+ * `whole[start:stop:step]`; None for a bound that is left out. Throws an ExpressionFailure for a bound that is no
+ * integer, a step 0, or what cannot be sliced.
+ */
 export function slice(whole: Value, start: Value, stop: Value, step: Value): Value {
   const cut: Slice = { start: bound(start), stop: bound(stop), step: bound(step) };
   if (cut.step === 0) fail("the step of a slice must not be 0");
@@ -305,6 +328,7 @@ export function slice(whole: Value, start: Value, stop: Value, step: Value): Val
   return fail(`${described(whole)} cannot be sliced`);
 }
 
+/** `range(start, stop, step)`. Throws an ExpressionFailure for a step 0. */
 export function range(start: bigint, stop: bigint, step: bigint): Range {
   if (step === 0n) fail("the step of range() must not be 0");
   const distance = step > 0n ? stop - start : start - stop;

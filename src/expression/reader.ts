@@ -1,6 +1,6 @@
 /*
- * The place in an expression up to which it has been read, for the parsers of expressions and of literals, and how much an expression
- * may be. Blames the user for what is wrong at a place. Does not know the grammar.
+ * The place in an expression up to which it has been read, for the parsers of expressions and of literals, and how much
+ * an expression may be. Blames the user for what is wrong at a place. Does not know the grammar.
  */
 import { ExpressionSyntaxError } from "./failure.ts";
 
@@ -37,7 +37,10 @@ export interface Reader {
 /** A name, as Python's identifiers are (Unicode Standard Annex #31). */
 export const identifier = /[\p{XID_Start}_]\p{XID_Continue}*/uy;
 
-/** A reader of the expression in `template` from `start` to `end`, in UTF-16 units. */
+/**
+ * A reader of the expression in `template` from `start` to `end`, in UTF-16 units. Its `blame` throws an
+ * ExpressionSyntaxError.
+ */
 export function reader(template: string, start: number, end: number): Reader {
   let depth = 0;
   let nodes = 0;

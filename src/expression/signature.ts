@@ -13,6 +13,9 @@ import { fail } from "./failure.ts";
 import type { System } from "../base/system.ts";
 import type { Body, Parameter, Signature, Value } from "./value.ts";
 
+/**
+ * A function by its shape, in the grammar above, and what it does. The shape is ours: one that is malformed is a bug.
+ */
 export function signature(shape: string, body: Body): Signature {
   const match = /^([\w.]+)\((.*)\)$/.exec(shape);
   assert(match !== null, `the shape of a signature: ${shape}`);
@@ -35,8 +38,8 @@ export function signature(shape: string, body: Body): Signature {
 }
 
 /**
- * Why so many arguments by place and these by name do not fit, or null when they do. `hidden` is 1 for a method that is called
- * behind a dot: its first argument stands before it.
+ * Why so many arguments by place and these by name do not fit, or null when they do. `hidden` is 1 for a method that is
+ * called behind a dot: its first argument stands before it.
  */
 export function misfit(
   { name, parameters, placed, variadic }: Signature,
@@ -61,6 +64,10 @@ export function misfit(
   return missing === -1 ? null : `${name}() misses its argument ${parameters[missing]?.name}`;
 }
 
+/**
+ * Calls a function with arguments by place, and by name in the order of `names`, as Python binds them. Throws an
+ * ExpressionFailure when they do not fit, and what the function itself throws. `hidden` as for `misfit`.
+ */
 export function call(
   target: Signature,
   args: readonly Value[],

@@ -1,9 +1,10 @@
 /*
  * The methods of text, all of Python's `str` but encode, format_map, maketrans and translate:
  *
- *   capitalize casefold center count endswith expandtabs find format index isalnum isalpha isascii isdecimal isdigit isidentifier
- *   islower isnumeric isprintable isspace istitle isupper join ljust lower lstrip partition removeprefix removesuffix replace
- *   rfind rindex rjust rpartition rsplit rstrip split splitlines startswith strip swapcase title upper zfill
+ *   capitalize casefold center count endswith expandtabs find format index isalnum isalpha isascii isdecimal isdigit
+ *   isidentifier islower isnumeric isprintable isspace istitle isupper join ljust lower lstrip partition removeprefix
+ *   removesuffix replace rfind rindex rjust rpartition rsplit rstrip split splitlines startswith strip swapcase title
+ *   upper zfill
  *
  * The text itself is the first argument of each. Places count code points.
  */
@@ -35,18 +36,26 @@ function method(shape: string, body: Body): void {
   textMethods.set(made.name, made);
 }
 
+/** A text. Throws an ExpressionFailure for anything else, in the name of `what`. */
 export function expectText(value: Value | undefined, what: string): string {
   if (typeof value === "string") return value;
   return fail(`${what} takes a text, not ${described(value ?? null)}`);
 }
 
+/**
+ * An integer as a number, `otherwise` when the argument was not given. Throws an ExpressionFailure for anything else,
+ * in the name of `what`. Beyond 2 to the 53rd it is not exact, and far outside of any text or list.
+ */
 export function expectCount(value: Value | undefined, what: string, otherwise: number): number {
   if (value === undefined) return otherwise;
   const number = numberOf(value);
   return typeof number === "bigint" ? Number(number) : fail(`${what} takes an integer, not ${described(value)}`);
 }
 
-/** The part of the text between two optional places, and the offset at which it begins; null when the start lies behind the end. */
+/**
+ * The part of the text between two optional places, and the offset at which it begins; null when the start lies behind
+ * the end.
+ */
 function window(text: string, start: Value | undefined, end: Value | undefined): readonly [string, number] | null {
   if ((start ?? null) === null && (end ?? null) === null) return [text, 0];
   const length = charCount(text);

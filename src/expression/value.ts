@@ -53,7 +53,10 @@ export interface Signature {
   readonly body: Body;
 }
 
-/** A function; `type` where it also is the name of a type, and has methods to be called with the value as first argument. */
+/**
+ * A function; `type` where it also is the name of a type, and has methods to be called with the value as first
+ * argument.
+ */
 export interface Callable {
   readonly kind: "function";
   readonly signature: Signature;
@@ -93,14 +96,17 @@ export type TypeName =
   | "environment"
   | "function";
 
+/** A list of these items. */
 export function list(items: readonly Value[]): Sequence {
   return { kind: "list", items };
 }
 
+/** A tuple of these items. */
 export function tuple(items: readonly Value[]): Sequence {
   return { kind: "tuple", items };
 }
 
+/** The type of a value; Python's `type(value)`. */
 export function typeOf(value: Value): TypeName {
   switch (typeof value) {
     case "boolean":
@@ -134,11 +140,12 @@ const articles: Readonly<Record<TypeName, string>> = {
   function: "a function",
 };
 
-/** What a value is, for messages. */
+/** What a value is, for messages: its type with an article. */
 export function described(value: Value): string {
   return articles[typeOf(value)];
 }
 
+/** Python's `bool(value)`, section "Truth Value Testing" of its library reference. */
 export function truth(value: Value): boolean {
   switch (typeof value) {
     case "boolean":
@@ -173,6 +180,7 @@ export function numberOf(value: Value): bigint | number | null {
   return typeof value === "bigint" || typeof value === "number" ? value : null;
 }
 
+/** Python's `a == b`: numbers by their mathematical value, whatever their types. */
 export function equal(a: Value, b: Value): boolean {
   spend(100);
   const x = numberOf(a);
@@ -233,7 +241,10 @@ function compareText(a: string, b: string): number {
   return a.length - b.length;
 }
 
-/** Below 0, 0 or above; NaN where a float nan is involved, so that every comparison is false. */
+/**
+ * The order of two values: below 0, 0 or above; NaN where a float nan is involved, so that every comparison is false,
+ * as in Python. Throws an ExpressionFailure for values that have no order.
+ */
 export function compare(a: Value, b: Value): number {
   spend(100);
   const x = numberOf(a);
@@ -264,7 +275,10 @@ function order(a: bigint, b: bigint): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** The same for values that are equal: 1, 1.0 and True are one key. */
+/**
+ * The same text for values that are equal as keys of a dict: 1, 1.0 and True are one key, as in Python. Throws an
+ * ExpressionFailure for what Python calls unhashable.
+ */
 export function keyOf(value: Value): string {
   const number = numberOf(value);
   if (typeof number === "bigint") return `n${number}`;
@@ -292,7 +306,10 @@ export function keyOf(value: Value): string {
   return fail(`${described(value)} cannot be a key of a dict`);
 }
 
-/** The values of anything that can be walked through. */
+/**
+ * The values of anything that can be walked through; Python's `list(value)`. Throws an ExpressionFailure for anything
+ * else.
+ */
 export function itemsOf(value: Value): readonly Value[] {
   if (typeof value === "string") {
     allowItems(value.length);
@@ -316,7 +333,7 @@ export function itemsOf(value: Value): readonly Value[] {
   return fail(`${described(value)} is no sequence`);
 }
 
-/** `str(value)`. */
+/** Python's `str(value)`. Throws an ExpressionFailure for a function, and for the environment as a whole. */
 export function text(value: Value): string {
   if (typeof value === "string") return value;
   if (value !== null && typeof value === "object") {
@@ -336,7 +353,7 @@ export function text(value: Value): string {
   return repr(value);
 }
 
-/** `repr(value)`. */
+/** Python's `repr(value)`. Throws an ExpressionFailure for a function, and for the environment as a whole. */
 export function repr(value: Value): string {
   const pieces: string[] = [];
   let length = 0;
@@ -403,6 +420,7 @@ export function repr(value: Value): string {
 
 const unprintable = /[\p{C}\p{Z}]/gu;
 
+/** Python's `str.isprintable()`: no character of Unicode's categories Other and Separator, the blank apart. */
 export function isPrintable(value: string): boolean {
   return value.replace(/ /g, "").search(unprintable) === -1;
 }
@@ -425,7 +443,7 @@ function numbered(char: string): string {
   return code < 0x10000 ? `\\u${code.toString(16).padStart(4, "0")}` : `\\U${code.toString(16).padStart(8, "0")}`;
 }
 
-/** With escapes for everything beyond ASCII. */
+/** With escapes for everything beyond ASCII; what Python's `ascii` makes of a `repr`. */
 export function ascii(shown: string): string {
   return shown.replace(/[^\0-\x7f]/gu, numbered);
 }

@@ -1,6 +1,7 @@
 /*
- * The time of a log line, by the format of `logging.datefmt`: local time. A format is compiled once, and its text is kept for the
- * second it was made for, because a busy log asks for the same second thousands of times. Only the fraction is put in for each line.
+ * The time of a log line, by the format of `logging.datefmt`: local time. A format is compiled once, and its text is
+ * kept for the second it was made for, because a busy log asks for the same second thousands of times. Only the
+ * fraction is put in for each line.
  */
 import { compileStrftime } from "../base/strftime.ts";
 import type { CalendarTime } from "../base/strftime.ts";
@@ -53,7 +54,10 @@ function localTime(atMs: number): CalendarTime {
 /** Stands in the kept text where `%f` stands in the format. */
 const fractionMark = "\0";
 
-/** A function from a time (ms since 1970 UTC) to its text. A directive that strftime does not know stays as it is written. */
+/**
+ * A function from a time (ms since 1970 UTC) to its text. A directive that strftime does not know stays as it is
+ * written.
+ */
 export function compileDate(format: string): (atMs: number) => string {
   const marked = format.replace(/%[-_0^]*([A-Za-z%])/g, (all, letter: string) => (letter === "f" ? fractionMark : all));
   const hasFraction = marked !== format;

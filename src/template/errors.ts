@@ -1,6 +1,6 @@
 /*
- * What can be wrong with a template, in two kinds: its text (known when the program starts, the user's to mend, status 2), and
- * its expansion for one input line (a record of that task). Owns how both read; does not print them.
+ * What can be wrong with a template, in two kinds: its text (known when the program starts, the user's to mend, status
+ * 2), and its expansion for one input line (a record of that task). Owns how both read; does not print them.
  */
 import { UserError, exitStatus } from "../base/errors.ts";
 
@@ -8,8 +8,8 @@ import { UserError, exitStatus } from "../base/errors.ts";
 const shownLength = 100;
 
 /**
- * A malformed template. `message` is one line with the problem and the column; `caret` has the line of the template and, after
- * a newline, a caret below the place, to be printed as it stands.
+ * A malformed template. `message` is one line with the problem and the column; `caret` has the line of the template
+ * and, after a newline, a caret below the place, to be printed as it stands.
  */
 export class TemplateSyntaxError extends UserError {
   override readonly name = "TemplateSyntaxError";
@@ -25,7 +25,10 @@ export class TemplateSyntaxError extends UserError {
   }
 }
 
-/** A template that cannot be expanded for one input; `message` names the pattern, the input in parentheses, and the reason. */
+/**
+ * A template that cannot be expanded for one input; `message` names the pattern, the input in parentheses, and the
+ * reason.
+ */
 export class TemplateError extends Error {
   override readonly name = "TemplateError";
   constructor(
@@ -43,7 +46,9 @@ function placeOf(template: string, offset: number): string {
   return template.includes("\n") ? `line ${before.length}, ${column}` : column;
 }
 
-/** The line of the template around `offset`, and a caret below it that stands right for TABs and wide characters too. */
+/**
+ * The line of the template around `offset`, and a caret below it that stands right for TABs and wide characters too.
+ */
 function caretBlock(template: string, offset: number): string {
   const lineStart = template.lastIndexOf("\n", offset - 1) + 1;
   const newline = template.indexOf("\n", offset);

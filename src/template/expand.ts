@@ -1,6 +1,6 @@
 /*
- * What a template makes of one input line. Pure and synchronous but for `{% %}`, whose commands the caller runs (base/system.ts),
- * one after the other. Per-task code: the usual template costs no more than joining strings.
+ * What a template makes of one input line. Pure and synchronous but for `{% %}`, whose commands the caller runs
+ * (base/system.ts), one after the other. Per-task code: the usual template costs no more than joining strings.
  */
 import { strip, wordsOf } from "../base/characters.ts";
 import { TemplateError } from "./errors.ts";
@@ -15,7 +15,10 @@ export function needsShell({ parts }: Template): boolean {
   return parts.some(({ kind }) => kind === "shell");
 }
 
-/** A promise only for a template that needs the shell. Throws, or rejects with, a TemplateError. */
+/**
+ * The text that a template makes of an input; a promise only for a template that needs the shell. Throws, or rejects
+ * with, a TemplateError when there is none.
+ */
 export function expand(template: Template, input: string, system: SystemWithShell): string | Promise<string> {
   if (needsShell(template)) return expandWithShell(template, input, system);
   return expandPure(template, input, system);
@@ -31,9 +34,7 @@ async function expandWithShell({ parts }: Template, input: string, system: Syste
   let result = "";
   for (const part of parts) {
     result +=
-      part.kind === "shell"
-        ? await outputOf(part.pattern, part.pieces, input, system)
-        : pureText(part, input, system);
+      part.kind === "shell" ? await outputOf(part.pattern, part.pieces, input, system) : pureText(part, input, system);
   }
   return result;
 }

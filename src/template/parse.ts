@@ -2,15 +2,16 @@
  * The text of a template, parsed once into parts. Knows nothing of inputs and runs nothing; expand.ts does.
  *
  *   template   = { "\{" | pattern | char }
- *   pattern    = "{" [ sign ] "}"                 sign: . .. / /- - + ++ (`pathPatterns`), or nothing for the whole input
+ *   pattern    = "{" [ sign ] "}"                 sign: . .. / /- - + ++ (`pathPatterns`), or nothing: the input
  *              | "{" words "}"                    slice.ts
  *              | "{%" command "%}"                up to the first "%}"
  *              | "{=" expression "=}"             up to the first "=}"; expression.ts
- *   command    = { "\@" | "@Q" | "@" | char }     a literal at sign, the input quoted for the shell, the input as it stands
+ *   command    = { "\@" | "@Q" | "@" | char }     an at sign, the input quoted for the shell, the input
  *
- * Blanks and TABs may stand inside the braces, at both ends. `\{` is a literal brace. Braces that are no pattern are text, as in
- * `awk '{print $1}'`, `${HOME}` or `{a,b}`, and a pattern inside them is still one. A pattern that is begun with `{%` or `{=` and never
- * ended, or that has brackets right inside its braces and something else than a slice between them, is an error.
+ * Blanks and TABs may stand inside the braces, at both ends. `\{` is a literal brace. Braces that are no pattern are
+ * text, as in `awk '{print $1}'`, `${HOME}` or `{a,b}`, and a pattern inside them is still one. A pattern that is begun
+ * with `{%` or `{=` and never ended, or that has brackets right inside its braces and something else than a slice
+ * between them, is an error.
  */
 import { TemplateSyntaxError } from "./errors.ts";
 import type { Expression, parseExpression } from "../expression/expression.ts";
@@ -117,7 +118,8 @@ function piecesOf(command: string): CommandPiece[] {
 
 function expressionPattern(text: string, start: number, from: number): Found {
   const end = expectEnd(text, start, from, "=}");
-  // Loaded on demand, but in one go: the expression language takes several milliseconds that most templates need not wait for.
+  // Loaded on demand, but in one go: the expression language takes several milliseconds that most templates need not
+  // wait for.
   const loaded = require("../expression/expression.ts") as { readonly parseExpression: typeof parseExpression };
   try {
     const textOf = loaded.parseExpression(text, from, end);

@@ -127,9 +127,9 @@ describe("commands", () => {
   });
   test("commands run one after the other, and none after one that failed", async () => {
     const { commands, system } = recordingShell((command) => ({ status: command === "two" ? 3 : 0, output: "" }));
-    const error = await Promise.resolve(
-      expand(parseTemplate("{% one %}{% two %}{% three %}"), "x", system),
-    ).catch(String);
+    const error = await Promise.resolve(expand(parseTemplate("{% one %}{% two %}{% three %}"), "x", system)).catch(
+      String,
+    );
     expect(commands).toEqual(["one", "two"]);
     expect(error).toContain("status 3");
   });
