@@ -91,6 +91,23 @@ test("a room imports only what it may know", () => {
   expect(src.flatMap(wrongImports)).toEqual([]);
 });
 
+/** Files that hold a command; what two of them need stands in a file of its own. */
+const verbs = src.filter(
+  ({ path, code }) => path.startsWith("src/cli/") && /^export const (?:\{ )?command\b/m.test(code),
+);
+
+test("no verb imports a verb", () => {
+  const names = new Set(verbs.map(({ path }) => path));
+  const found = verbs.flatMap(({ path, code }) =>
+    [...code.matchAll(/\b(?:from|import)\s*\(?\s*"(\.[^"]+)"/g)]
+      .map(([, to]) => join(dirname(path), to!))
+      .filter((to) => names.has(to))
+      .map((to) => `${path}: imports ${to}: move what both need into a file of its own`),
+  );
+  expect(verbs.length).toBeGreaterThan(10);
+  expect(found).toEqual([]);
+});
+
 interface Ban {
   readonly rule: string;
   readonly pattern: RegExp;

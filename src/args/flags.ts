@@ -1,6 +1,6 @@
 /*
- * The option grammar: words of a command line, checked strictly against a CommandSpec. Knows no command and prints nothing; every
- * complaint is an argumentError.
+ * The option grammar: words of a command line, checked strictly against a CommandSpec. Knows no command and prints
+ * nothing; every complaint is an argumentError.
  *
  *   line      = { word } [ "--" { operand } ]          only the first "--" is dropped; after it every word is positional
  *   word      = "--" name [ "=" value ]                any unambiguous prefix of a long name
@@ -8,8 +8,9 @@
  *             | "-" letter { letter } [ [ "=" ] value ]  flags in a cluster, the last may take a value: -cRl5
  *             | positional                             anywhere among the options
  *
- * A word is an option when it starts with "-" and is neither "-" itself nor a number (no option is a digit). In the place of a value
- * a word with a blank in it is a value too (`--template '-n {}'`), unless it is plainly an option with its value attached.
+ * A word is an option when it starts with "-" and is neither "-" itself nor a number (no option is a digit). In the
+ * place of a value a word with a blank in it is a value too (`--template '-n {}'`), unless it is plainly an option with
+ * its value attached.
  */
 import { assert } from "../base/assert.ts";
 import { argumentError } from "../base/errors.ts";
@@ -251,7 +252,10 @@ export function parseFloatText(text: string): number | null {
   return Number.isFinite(value) ? value : null;
 }
 
-/** Hands the words out in order, each positional taking what it can while those after it get their least; returns what is left over. */
+/**
+ * Hands the words out in order, each positional taking what it can while those after it get their least; returns what
+ * is left over.
+ */
 function assign(
   positionals: readonly Positional[],
   words: readonly string[],
@@ -317,7 +321,10 @@ function joined(option: Option): string {
   return option.names.join("/");
 }
 
-/** In quotes as messages show a word: single ones, double ones around a word that has only single ones; control characters escaped. */
+/**
+ * In quotes as messages show a word: single ones, double ones around a word that has only single ones; control
+ * characters escaped.
+ */
 export function quoted(text: string): string {
   const quote = text.includes("'") && !text.includes('"') ? '"' : "'";
   const escaped = text

@@ -1,6 +1,6 @@
 /*
- * Help texts, laid out from the same CommandSpec that the parser goes by, so that the two cannot disagree. Pure: width and colour
- * are given, text comes back.
+ * Help texts, laid out from the same CommandSpec that the parser goes by, so that the two cannot disagree. Pure: width
+ * and colour are given, text comes back.
  */
 import { paint } from "../log/colour.ts";
 import type { CommandSpec, Option, Positional } from "./spec.ts";
@@ -28,7 +28,10 @@ const indent = "  ";
 /** Paragraphs are not filled beyond this: longer lines are hard to read. */
 const paragraphMax = 90;
 
-/** Labels longer than this stand on a line of their own, so that one long option does not push all the others to the right. */
+/**
+ * Labels longer than this stand on a line of their own, so that one long option does not push all the others to the
+ * right.
+ */
 const labelMax = (width: number): number => (width < 100 ? 28 : 36);
 
 /** The usage block, ending with a newline. */
@@ -159,7 +162,10 @@ function table(blocks: readonly { title: string; rows: readonly Row[] }[], page:
   });
 }
 
-/** Paragraphs are filled; a line that starts with a blank (an example) stays as it is, and a line that ends with a colon alone is a heading. */
+/**
+ * Paragraphs are filled; a line that starts with a blank (an example) stays as it is, and a line that ends with a colon
+ * alone is a heading.
+ */
 function closing(text: string, page: Page): string {
   const lines: string[] = [];
   let paragraph: string[] = [];

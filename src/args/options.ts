@@ -1,4 +1,7 @@
-/* The options that several commands have in common and that mean the same in each. What differs stands with its command. */
+/*
+ * The options that several commands have in common and that mean the same in each. What differs stands with its
+ * command.
+ */
 import type { Option } from "./spec.ts";
 
 export const noConfirmOption: Option = {

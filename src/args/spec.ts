@@ -1,11 +1,12 @@
 /*
- * What a command takes: its options and positional words, as tables. flags.ts parses strictly by these, help.ts prints them. Knows
- * no command.
+ * What a command takes: its options and positional words, as tables. flags.ts parses strictly by these, help.ts prints
+ * them. Knows no command.
  */
 
 /**
- * How an option takes its value. `words`: one or more words up to the next that starts with `-`. `optional`: the next word unless it
- * starts with `-`. `size`: bytes, with units. `seconds`: plain or `10m`, `1:30:00`; parsed to a number of seconds.
+ * How an option takes its value. `words`: one or more words up to the next that starts with `-`. `optional`: the next
+ * word unless it starts with `-`. `size`: bytes, with units. `seconds`: plain or `10m`, `1:30:00`; parsed to a number
+ * of seconds.
  */
 export type OptionKind = "flag" | "text" | "integer" | "float" | "size" | "seconds" | "words" | "optional";
 
@@ -48,13 +49,18 @@ export interface CommandSpec {
   readonly positionals: readonly Positional[];
   /** Help shows them under these headings, in order. */
   readonly sections: readonly { readonly title: string; readonly options: readonly Option[] }[];
-  /** Keys of options that exclude each other: `argument B: not allowed with argument A` (the later one is named first). */
+  /**
+   * Keys of options that exclude each other: `argument B: not allowed with argument A` (the later one is named first).
+   */
   readonly exclusive: readonly (readonly string[])[];
   /** Closing paragraphs of the help: examples, notes. */
   readonly epilog?: string;
 }
 
-/** The words of one call, checked against a CommandSpec. Asking for a key that the spec does not have is our bug (assertion). */
+/**
+ * The words of one call, checked against a CommandSpec. Asking for a key that the spec does not have is our bug
+ * (assertion).
+ */
 export interface Parsed {
   /** Whether the option was named on the command line. */
   given(key: string): boolean;

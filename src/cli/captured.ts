@@ -1,10 +1,11 @@
 /*
- * The files that were captured for a task: where they are, getting them from another host where they are not here, and printing them. For
- * `hs info` and `hs run`.
+ * The files that were captured for a task: where they are, getting them from another host where they are not here, and
+ * printing them. For `hs info` and `hs run`.
  *
- * A file counts where the task says it is, then where this site would keep it, then on the host where the task ran, from which it is copied into
- * this site. A file of that name may also be left from an earlier run of the same task (it was reverted and ran again): on a host where it did not
- * run, and in place of the recorded one, a file that was last written before the task started is not shown.
+ * A file counts where the task says it is, then where this site would keep it, then on the host where the task ran,
+ * from which it is copied into this site. A file of that name may also be left from an earlier run of the same task (it
+ * was reverted and ran again): on a host where it did not run, and in place of the recorded one, a file that was last
+ * written before the task started is not shown.
  */
 import {
   accessSync,
@@ -34,7 +35,10 @@ import type { Context } from "./command.ts";
 import type { Output } from "../print/output.ts";
 import { breather } from "../print/render.ts";
 
-/** A file that is captured for a task: the option that prints it, the field with its path, its ending, and what it takes to have it. */
+/**
+ * A file that is captured for a task: the option that prints it, the field with its path, its ending, and what it takes
+ * to have it.
+ */
 export interface Captured {
   readonly option: "stdout" | "stderr" | "perf";
   readonly field: TaskField;
@@ -172,7 +176,9 @@ function timeOf(text: TaskRecord[TaskField]): number | null {
   return Number.isNaN(ms) ? null : ms;
 }
 
-/** Two names of one host: with and without the domain, in any case. Names with different domains are different hosts. */
+/**
+ * Two names of one host: with and without the domain, in any case. Names with different domains are different hosts.
+ */
 export function isSameHost(one: string, other: string): boolean {
   const [a, b] = [one.toLowerCase(), other.toLowerCase()];
   if (a === b) return true;

@@ -1,6 +1,6 @@
 /*
- * `hs client`: connects to a server and runs its tasks on this host. Here are the options and what they mean together; cluster/remote.ts does
- * the work.
+ * `hs client`: connects to a server and runs its tasks on this host. Here are the options and what they mean together;
+ * cluster/remote.ts does the work.
  */
 import { isLoopback } from "../base/loopback.ts";
 import { argumentError, exitStatus } from "../base/errors.ts";

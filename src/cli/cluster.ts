@@ -1,6 +1,6 @@
 /*
- * `hs cluster` (hsx): a server and its clients, one in the same process or many that a launcher brings up elsewhere. Here are the options and
- * what they mean together; cluster/run.ts and cluster/launched.ts do the work.
+ * `hs cluster` (hsx): a server and its clients, one in the same process or many that a launcher brings up elsewhere.
+ * Here are the options and what they mean together; cluster/run.ts and cluster/launched.ts do the work.
  */
 import { argumentError, exitStatus } from "../base/errors.ts";
 import type { ClusterOptions } from "../cluster/run.ts";

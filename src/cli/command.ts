@@ -1,12 +1,14 @@
 /*
- * What a command is: one file per verb under cli/, holding its help text, its options and a short `run` that reads as the story.
+ * What a command is: one file per verb under cli/, holding its help text, its options and a short `run` that reads as
+ * the story.
  */
 import type { CommandSpec, Parsed } from "../args/spec.ts";
 import type { Config } from "../config/load.ts";
 import type { Loggers } from "../log/logger.ts";
 
 /**
- * The surroundings of a call. Of the rooms below cli/ only cluster/ takes a Config, and none reads the environment of the process.
+ * The surroundings of a call. Of the rooms below cli/ only cluster/ takes a Config, and none reads the environment of
+ * the process.
  */
 export interface Context {
   /** `hs` or `hsx`. */
@@ -21,7 +23,10 @@ export interface Context {
 
 export interface Command {
   readonly spec: CommandSpec;
-  /** Called without any word: usage on stdout and status 1, unless this says there is input to read (a pipe or file on stdin) or nothing is needed. */
+  /**
+   * Called without any word: usage on stdout and status 1, unless this says there is input to read (a pipe or file on
+   * stdin) or nothing is needed.
+   */
   readonly bare: "usage" | "stdin" | "run";
   /** The exit status. Throws UserError for what the user can mend. */
   run(parsed: Parsed, context: Context): Promise<number>;

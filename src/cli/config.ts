@@ -1,34 +1,36 @@
 /*
- * `hs config`: where configuration files are, what is set and by whom, and changing it. None of these needs a configuration that
- * works as a whole, since they are what mends one.
+ * `hs config`: where configuration files are, what is set and by whom, and changing it. None of these needs a
+ * configuration that works as a whole, since they are what mends one.
  */
-import { mkdirSync, statSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { isatty } from "node:tty";
+import type { CommandSpec, Option, Parsed } from "../args/spec.ts";
 import { systemClock } from "../base/clock.ts";
 import { argumentError, configurationError, exitStatus, messageOf, runtimeError } from "../base/errors.ts";
 import { failureReason, readTextIfThere } from "../base/paths.ts";
-import { nearestKey, problemOf } from "../config/check.ts";
+import { nearestKey } from "../config/check.ts";
 import { editFile } from "../config/edit.ts";
+import { parseGiven } from "../config/given.ts";
 import { allLayers, makeResolver } from "../config/load.ts";
 import type { SiteName } from "../config/load.ts";
-import { findSetting, isOpenTable, isSection, openSection, settings, splitVariant } from "../config/schema.ts";
-import type { Setting } from "../config/schema.ts";
+import { lookUp, type View } from "../config/lookup.ts";
+import { findSetting, isSection, settings } from "../config/schema.ts";
 import { hidden, hideSecrets } from "../config/secret.ts";
 import { findSites } from "../config/site.ts";
 import { defaultLayer, fileLayer } from "../config/source.ts";
 import type { Layer } from "../config/source.ts";
-import { find, merge, resolveTree, valueAt } from "../config/tree.ts";
 import { parseToml, writeToml } from "../config/toml.ts";
-import { coerceText, isTable, parseBoolean, parseInteger, parseNumber, showValue } from "../config/value.ts";
-import type { Table, Value } from "../config/value.ts";
+import { find, merge, resolveTree, valueAt } from "../config/tree.ts";
+import { isTable, showValue } from "../config/value.ts";
+import type { Value } from "../config/value.ts";
 import { wantsColour } from "../log/colour.ts";
 import { descriptor } from "../log/descriptor.ts";
 import { parseStyle, styles } from "../log/styles.ts";
-import type { Command, Context } from "./command.ts";
-import type { CommandSpec, Option, Parsed } from "../args/spec.ts";
 import { themeFor, themeNames, themeSetting, tint } from "../print/theme.ts";
 import type { Part, Theme } from "../print/theme.ts";
+import type { Command, Context } from "./command.ts";
+import { editorWords, runEditor } from "./editor.ts";
 
 /** Where the commands write; tests give their own. */
 export interface Output {
@@ -137,12 +139,6 @@ const getSpec: CommandSpec = {
   exclusive: [[...siteNames, "default"]],
 };
 
-interface View {
-  readonly layers: readonly Layer[];
-  /** How messages call it. */
-  readonly name: string;
-}
-
 function viewOf(parsed: Parsed, context: Context): View {
   if (parsed.flag("default")) return { layers: [defaultLayer()], name: "default" };
   const site = chosenSite(parsed);
@@ -178,37 +174,6 @@ function get(output: Output, parsed: Parsed, context: Context): number {
   output.write(`${tint(showValue(shown), "text", theme)}\n`);
   if (shown === hidden && value !== hidden) context.loggers("config").warning(`${name} is not shown without --reveal`);
   return exitStatus.success;
-}
-
-/** `expand` is called for the smallest table that holds what is asked for, so that only its commands are run. */
-function lookUp(view: View, path: readonly string[], expand: (table: Table, key: string) => Table): Value {
-  const tree = merge(view.layers);
-  if (path.length === 0) return expand(tree, "");
-  const key = path.join(".");
-  const parentPath = path.slice(0, -1);
-  const parent = valueAt(tree, parentPath);
-  if (parent === undefined)
-    throw configurationError("config", `"${missing(tree, parentPath)}" not found in ${view.name}`);
-  if (!isTable(parent))
-    throw configurationError("config", `"${parentPath.join(".")}" is not a section in ${view.name}`);
-  const whole = valueAt(parent, [path.at(-1)!]);
-  if (isTable(whole)) return expand(whole, key);
-  // One key only: others in its table may be commands that nobody asked to run.
-  const forms = ["", "_env", "_eval"]
-    .map((suffix) => path.at(-1)! + suffix)
-    .filter((form) => Object.hasOwn(parent, form));
-  const only: Table = Object.create(null) as Table;
-  for (const form of forms) only[form] = parent[form]!;
-  const value = valueAt(expand(only, parentPath.join(".")), [path.at(-1)!]);
-  if (value !== undefined) return value;
-  const given = forms.length === 0 ? "" : `, but "${parentPath.join(".")}.${forms[0]}" is: add --expand for its value`;
-  throw configurationError("config", `"${key}" not found in ${view.name}${given}`);
-}
-
-/** The shortest part of a path that is not there. */
-function missing(tree: Table, path: readonly string[]): string {
-  const length = path.findIndex((_, at) => valueAt(tree, path.slice(0, at + 1)) === undefined);
-  return path.slice(0, length + 1).join(".");
 }
 
 function colourToml(text: string, theme: Theme | null): string {
@@ -314,96 +279,14 @@ async function set(parsed: Parsed, context: Context): Promise<number> {
   const path = key.split(".");
   if (path.length < 2) throw argumentError("Missing section in variable path");
   if (path.includes("")) throw argumentError(`argument VAR: there is an empty name in '${key}'`);
-  const { value, source } = parseValue(key, parsed.text("value") ?? "", context);
+  const warn = (text: string): void => context.loggers("config").warning(text);
+  const { value, source } = parseGiven(key, parsed.text("value") ?? "", warn);
   const site = chosenSite(parsed) ?? "user";
   const file = findSites(context.env, context.cwd)[site].config;
   const change = { path, value, ...(source === undefined ? {} : { source }) };
   const { backup } = await editFile(file, change, site === "system", new Date(systemClock.now()));
   if (backup !== null) context.loggers("core.config").debug(() => `Created backup file (${backup})`);
   return exitStatus.success;
-}
-
-interface Given {
-  readonly value: Value;
-  /** As it goes into the file. */
-  readonly source?: string;
-}
-
-/** What a word of the command line means for this key. Throws argumentError where it cannot mean anything. */
-function parseValue(key: string, text: string, context: Context): Given {
-  if (/^(null|none)$/i.test(text)) return { value: null };
-  const { base, variant } = splitVariant(key);
-  const setting = findSetting(base);
-  if (variant !== "") return { value: text };
-  if (setting === undefined && isSection(key))
-    throw argumentError(`argument VAR: ${key} is a section: name a setting in it`);
-  if (setting === undefined) {
-    if (!isFree(key)) warnUnknown(key, context);
-    return untyped(text);
-  }
-  const given = typed(setting, text);
-  const problem = problemOf(setting, given.value);
-  if (problem !== null) throw argumentError(`argument value: ${key} ${problem}`);
-  return given;
-}
-
-/** Whether the user makes up the names there. */
-function isFree(key: string): boolean {
-  const parts = key.split(".");
-  if (parts.some((_, at) => isOpenTable(findSetting(parts.slice(0, at).join("."))))) return true;
-  return parts[0] === openSection && nearestKey(key) === null;
-}
-
-function warnUnknown(key: string, context: Context): void {
-  const near = nearestKey(key);
-  const meant = near === null ? "" : `; did you mean '${near}'?`;
-  context.loggers("config").warning(`There is no setting '${key}'${meant}`);
-}
-
-function typed(setting: Setting, text: string): Given {
-  const { kinds } = setting;
-  if (kinds.includes("boolean")) {
-    const truth = parseBoolean(text);
-    if (truth !== null) return { value: truth };
-  }
-  if (kinds.includes("integer") || kinds.includes("number")) {
-    const number = numeric(text);
-    if (number !== null) return kinds.includes("number") ? number : { value: number.value };
-  }
-  if ((kinds.includes("list") && text.startsWith("[")) || (kinds.includes("table") && text.startsWith("{"))) {
-    const structure = structured(text);
-    if (structure !== null) return structure;
-  }
-  return { value: text };
-}
-
-function untyped(text: string): Given {
-  const structure = /^[[{]/.test(text) ? structured(text) : null;
-  return structure ?? numeric(text) ?? { value: coerceText(text) };
-}
-
-function numeric(text: string): Given | null {
-  const integer = parseInteger(text);
-  if (integer !== null) return { value: integer };
-  const number = parseNumber(text);
-  if (number === null) return null;
-  // TOML tells 2.0 from 2, a number here does not.
-  return Number.isInteger(number) && Math.abs(number) < 1e15
-    ? { value: number, source: number.toFixed(1) }
-    : { value: number };
-}
-
-/** A list or table as TOML or JSON writes it; null for what is neither, which then is a text (`[gpu]node[01-04]`). */
-function structured(text: string): Given | null {
-  try {
-    return { value: parseToml(`value = ${text}\n`, "")["value"]! };
-  } catch {
-    try {
-      return { value: JSON.parse(text) as Value };
-    } catch {
-      return null;
-    }
-  }
 }
 
 // hs config edit
@@ -436,46 +319,6 @@ async function edit(parsed: Parsed, context: Context): Promise<number> {
   if (failure !== null) throw runtimeError("config", "RuntimeError", `editor '${editor}' ${failure}`);
   warnIfBroken(file, context);
   return exitStatus.success;
-}
-
-/** Words as a shell would see them; a program whose path has blanks may stand there as it is. */
-export function editorWords(editor: string): string[] {
-  if (statSync(editor, { throwIfNoEntry: false })?.isFile() === true) return [editor];
-  // On Windows a backslash separates folders.
-  const escape = process.platform === "win32" ? "" : "\\\\[^]|";
-  const words = editor.match(new RegExp(`(?:${escape}"(?:${escape}[^"])*"|'[^']*'|[^\\s])+`, "g")) ?? [];
-  const parts = new RegExp(`${escape}"(?:${escape}[^"])*"|'[^']*'`, "g");
-  return words.map((word) => word.replace(parts, unquoted));
-}
-
-function unquoted(part: string): string {
-  if (part.startsWith("'")) return part.slice(1, -1);
-  if (part.startsWith('"'))
-    return process.platform === "win32" ? part.slice(1, -1) : part.slice(1, -1).replace(/\\(["\\$`])/g, "$1");
-  return part.slice(1);
-}
-
-/** Why it failed, or null. */
-async function runEditor(words: readonly string[], file: string, { env, cwd }: Context): Promise<string | null> {
-  // Ctrl-C in an editor is the editor's.
-  const ignore = (): void => {};
-  process.on("SIGINT", ignore);
-  try {
-    const child = Bun.spawn([...words, file], {
-      cwd,
-      env: { ...env },
-      stdin: "inherit",
-      stdout: "inherit",
-      stderr: "inherit",
-    });
-    const status = await child.exited;
-    if (child.signalCode !== null) return `was ended by ${child.signalCode}`;
-    return status === 0 ? null : `ended with status ${status}`;
-  } catch (thrown) {
-    return `could not be started: ${messageOf(thrown)}`;
-  } finally {
-    process.off("SIGINT", ignore);
-  }
 }
 
 /** Better told now than by the next command. */

@@ -1,8 +1,9 @@
 /*
- * The Context of a call: configuration and loggers, each made when it is first asked for, so that a command pays for what it uses.
+ * The Context of a call: configuration and loggers, each made when it is first asked for, so that a command pays for
+ * what it uses.
  *
- * A broken configuration ends a command where it asks for it, but never keeps the program from saying so: the loggers for
- * errors fall back to the built-in layout.
+ * A broken configuration ends a command where it asks for it, but never keeps the program from saying so: the loggers
+ * for errors fall back to the built-in layout.
  */
 import { systemClock } from "../base/clock.ts";
 import type { Config } from "../config/load.ts";

@@ -61,7 +61,10 @@ function asSystemError(thrown: unknown): SystemError | null {
   return error as SystemError;
 }
 
-/** `FileNotFoundError: [Errno 2] No such file or directory: 'x'`; null for what is no known error of the operating system. */
+/**
+ * `FileNotFoundError: [Errno 2] No such file or directory: 'x'`; null for what is no known error of the operating
+ * system.
+ */
 export function systemErrorText(thrown: unknown): string | null {
   const error = asSystemError(thrown);
   const known = error === null ? undefined : systemErrors[error.code];
@@ -130,7 +133,9 @@ export function report(thrown: unknown, { loggers, print, logFolder, now }: Last
 
 const fileTime = compileDate("%Y%m%d-%H%M%S");
 
-/** The line that tells where the stack is. The words of the command line are left out of the file: they may hold a key. */
+/**
+ * The line that tells where the stack is. The words of the command line are left out of the file: they may hold a key.
+ */
 function writeTraceback(thrown: unknown, logFolder: () => string, now: number): string {
   const file = `exception-${fileTime(now)}-${process.pid}.log`;
   const text = `${versionLine} on ${process.platform} ${process.arch}, ${new Date(now).toISOString()}\n\n${stackOf(thrown)}\n`;

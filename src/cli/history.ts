@@ -1,6 +1,6 @@
 /*
- * Opens the database of tasks for commands that only look into it: which one the configuration names, and what was rotated out of it. A database
- * that cannot be written will do. The driver is loaded when it is called, not before.
+ * Opens the database of tasks for commands that only look into it: which one the configuration names, and what was
+ * rotated out of it. A database that cannot be written will do. The driver is loaded when it is called, not before.
  */
 import { databaseSettings } from "../cluster/database.ts";
 import type { RecordStore } from "../history/history.ts";

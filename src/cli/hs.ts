@@ -1,6 +1,6 @@
 /*
- * The table of commands and the way from the words of a command line to the exit status. A command's file is imported when
- * the command is called, so `hs --help` and `hs --version` load none.
+ * The table of commands and the way from the words of a command line to the exit status. A command's file is imported
+ * when the command is called, so `hs --help` and `hs --version` load none.
  */
 import { isUtf8 } from "node:buffer";
 import { defineCommand } from "citty";
@@ -152,7 +152,10 @@ const ownSpec: CommandSpec = {
   exclusive: [],
 };
 
-/** Runs a command line; the exit status. `exit` is for what ends the program from outside the flow (Ctrl-C, a bug in a callback). */
+/**
+ * Runs a command line; the exit status. `exit` is for what ends the program from outside the flow (Ctrl-C, a bug in a
+ * callback).
+ */
 export async function hs(
   words: readonly string[],
   surroundings: Surroundings,
@@ -167,7 +170,10 @@ export async function hs(
   }
 }
 
-/** What is not UTF-8 has become U+FFFD on its way here: another command, another file. Costs nothing where there is none. */
+/**
+ * What is not UTF-8 has become U+FFFD on its way here: another command, another file. Costs nothing where there is
+ * none.
+ */
 function expectText(words: readonly string[], { bytesOfWords }: Surroundings): void {
   const damaged = words.findIndex((word) => word.includes("\uFFFD"));
   const bytes = damaged < 0 ? null : (bytesOfWords?.() ?? null);
@@ -250,7 +256,10 @@ async function settingOf(surroundings: Surroundings, lenient: boolean): Promise<
   return makeContext(surroundings, () => loadConfig(surroundings.env, surroundings.cwd), lenient);
 }
 
-/** Ctrl-C and errors outside any await end the program in an orderly way; a command with its own SIGINT handler has precedence. */
+/**
+ * Ctrl-C and errors outside any await end the program in an orderly way; a command with its own SIGINT handler has
+ * precedence.
+ */
 function takeOver(call: Call): () => void {
   const interrupt = (): void => {
     if (process.listenerCount("SIGINT") > 1) return;

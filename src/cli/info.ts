@@ -1,39 +1,24 @@
 /*
- * `hs info`: one task, as a record, as data, a single field of it, or what it printed (which may have to be fetched: captured.ts).
+ * `hs info`: one task, as a record, as data, a single field of it, or what it printed (which may have to be fetched:
+ * captured.ts).
  */
 import { systemClock } from "../base/clock.ts";
-import { argumentError, exitStatus, runtimeError } from "../base/errors.ts";
-import { parseId } from "../base/ids.ts";
+import { exitStatus } from "../base/errors.ts";
 import type { Records, TaskRecord } from "../history/history.ts";
 import { type TaskField, taskFields } from "../task/field.ts";
 import { capturedFiles, capturePorts, printCaptured } from "./captured.ts";
 import type { CapturePorts } from "./captured.ts";
 import type { Command } from "./command.ts";
-import type { CommandSpec, Option, Parsed } from "../args/spec.ts";
-import { quoted } from "../args/flags.ts";
+import type { CommandSpec, Parsed } from "../args/spec.ts";
 import { openHistory } from "./history.ts";
+import { expectId, formatOf, formatOptions, notFound, taskText } from "./one-task.ts";
 import { openOutput } from "../print/output.ts";
 import type { Output } from "../print/output.ts";
-import { record } from "../print/record.ts";
-import { jsonOf, jsonRecord, yamlRecord } from "../print/render.ts";
+import { jsonOf } from "../print/render.ts";
 import { themeFor, themeSetting } from "../print/theme.ts";
 import type { Theme } from "../print/theme.ts";
 import { holdsFloats, isTags, raw } from "../print/value.ts";
 import { yamlTags } from "../print/yaml.ts";
-
-export const formatOptions: readonly Option[] = [
-  {
-    key: "format",
-    names: ["-f", "--format"],
-    kind: "text",
-    metavar: "FORMAT",
-    choices: ["normal", "json", "yaml"],
-    help: "One of normal, json, yaml.",
-    fallback: "normal",
-  },
-  { key: "json", names: ["--json"], kind: "flag", help: "The same as -f json." },
-  { key: "yaml", names: ["--yaml"], kind: "flag", help: "The same as -f yaml." },
-];
 
 const spec: CommandSpec = {
   name: "hs info",
@@ -125,23 +110,6 @@ export async function info(parsed: Parsed, ports: InfoPorts): Promise<number> {
   return exitStatus.success;
 }
 
-/** The positional `id`. */
-export function expectId(parsed: Parsed): string {
-  const word = parsed.words("id")[0] ?? "";
-  const id = parseId(word);
-  if (id === null) throw argumentError(`Bad UUID: ${quoted(word)}`);
-  return id;
-}
-
-/** What formatOptions say. */
-export function formatOf(parsed: Parsed): string {
-  return parsed.flag("json") ? "json" : parsed.flag("yaml") ? "yaml" : (parsed.text("format") ?? "normal");
-}
-
-export function notFound(id: string): Error {
-  return runtimeError("task", "NotFound", `No task with id=${id}`);
-}
-
 async function find(id: string, ports: InfoPorts): Promise<TaskRecord> {
   const records = await ports.records();
   try {
@@ -151,11 +119,6 @@ async function find(id: string, ports: InfoPorts): Promise<TaskRecord> {
   } finally {
     await records.close();
   }
-}
-
-export function taskText(task: TaskRecord, format: string, theme: Theme | null): string {
-  const row = taskFields.map((field) => task[field]);
-  return format === "json" ? jsonRecord(row, theme) : format === "yaml" ? yamlRecord(row, theme) : record(row);
 }
 
 function fieldText(task: TaskRecord, field: TaskField, format: string, theme: Theme | null): string {

@@ -1,6 +1,7 @@
 /*
- * The options that `hs server`, `hs client` and `hs submit --queue` have in common: where the server is, the key, and TLS; and what they mean
- * together with the configuration. What makes a connection safe is decided in cluster/security.ts.
+ * The options that `hs server`, `hs client` and `hs submit --queue` have in common: where the server is, the key, and
+ * TLS; and what they mean together with the configuration. What makes a connection safe is decided in
+ * cluster/security.ts.
  */
 import { argumentError, runtimeError } from "../base/errors.ts";
 import type { Address } from "../cluster/remote.ts";
@@ -159,7 +160,10 @@ function parseAddress(word: string, usualPort: number): Address {
   return { host, port: number };
 }
 
-/** A key that is handed over where no list of processes and no environment shows it; the rest of standard input is left alone. */
+/**
+ * A key that is handed over where no list of processes and no environment shows it; the rest of standard input is left
+ * alone.
+ */
 export async function keyFromStdin(): Promise<string> {
   const reader = Bun.stdin.stream().getReader();
   const decoder = new TextDecoder();

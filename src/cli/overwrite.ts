@@ -1,4 +1,7 @@
-/* Opening an output empties it, and with it the tasks that were to be read from the same file (`hs server failed.in -f failed.in`). */
+/*
+ * Opening an output empties it, and with it the tasks that were to be read from the same file (`hs server failed.in -f
+ * failed.in`).
+ */
 import { fstatSync, statSync } from "node:fs";
 import { argumentError } from "../base/errors.ts";
 

@@ -1,6 +1,7 @@
 /*
- * A question on standard output, and one line of standard input as the answer. Whether there may be a question, and what an answer leads to,
- * is the caller's affair. Reading leaves the event loop free, so Ctrl-C ends the program as it does elsewhere.
+ * A question on standard output, and one line of standard input as the answer. Whether there may be a question, and
+ * what an answer leads to, is the caller's affair. Reading leaves the event loop free, so Ctrl-C ends the program as it
+ * does elsewhere.
  */
 import { fstatSync, read as readDescriptor } from "node:fs";
 import { isatty } from "node:tty";
@@ -19,8 +20,8 @@ export interface PromptPorts {
 export type Answer = { readonly kind: "yes" | "no" | "end" } | { readonly kind: "other"; readonly text: string };
 
 /**
- * Asks `question` (without a question mark), which shows what an empty line means: `QUESTION? [Y]es/no: ` or `QUESTION? yes/[no]: `. The
- * next output begins on a line of its own, however the answer came.
+ * Asks `question` (without a question mark), which shows what an empty line means: `QUESTION? [Y]es/no: ` or `QUESTION?
+ * yes/[no]: `. The next output begins on a line of its own, however the answer came.
  */
 export async function ask(question: string, fallback: "yes" | "no", ports: PromptPorts): Promise<Answer> {
   ports.write(`${question}? ${fallback === "yes" ? "[Y]es/no" : "yes/[no]"}: `);
@@ -53,7 +54,10 @@ async function readFromStdin(): Promise<string | null> {
   }
 }
 
-/** The first line of the bytes that `next` hands out; null or none are their end. What follows the line in the same piece is lost. */
+/**
+ * The first line of the bytes that `next` hands out; null or none are their end. What follows the line in the same
+ * piece is lost.
+ */
 export async function readLine(next: () => Promise<Uint8Array | null>): Promise<string | null> {
   const decoder = new TextDecoder();
   let text = "";

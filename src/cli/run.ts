@@ -1,6 +1,7 @@
 /*
- * `hs run`: one command, given to the servers and clients that run, as if it ran here: submits it, waits for its end, prints what was captured
- * of it, and ends with its status. Submitting is in submit.ts, waiting in wait.ts, getting at output in captured.ts.
+ * `hs run`: one command, given to the servers and clients that run, as if it ran here: submits it, waits for its end,
+ * prints what was captured of it, and ends with its status. Submitting is in submitting.ts, waiting in waiting.ts,
+ * getting at output in captured.ts.
  */
 import { systemClock } from "../base/clock.ts";
 import { UserError, exitStatus } from "../base/errors.ts";
@@ -13,7 +14,7 @@ import { openHistory } from "./history.ts";
 import { type InterruptPorts, interruptPorts, untilInterrupt } from "./interrupt.ts";
 import { openOutput } from "../print/output.ts";
 import type { Output } from "../print/output.ts";
-import { intervalOf, intervalOption, statusOf, untilEnded } from "./wait.ts";
+import { intervalOf, intervalOption, statusOf, untilEnded } from "./waiting.ts";
 
 const spec: CommandSpec = {
   name: "hs run",
@@ -73,7 +74,7 @@ export const command: Command = {
   run: (parsed, context) =>
     run(parsed, {
       submit: async (words, tags) => {
-        const { submitCommand } = await import("./submit.ts");
+        const { submitCommand } = await import("./submitting.ts");
         return submitCommand(words, tags, context);
       },
       records: () => openHistory(context),

@@ -1,6 +1,6 @@
 /*
- * `hs server`: a server by itself, to which clients and submitters come. Here are the options and what they mean together;
- * cluster/standalone.ts does the work.
+ * `hs server`: a server by itself, to which clients and submitters come. Here are the options and what they mean
+ * together; cluster/standalone.ts does the work.
  */
 import { argumentError, exitStatus } from "../base/errors.ts";
 import { largestNumber } from "../task/tag.ts";

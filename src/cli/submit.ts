@@ -1,31 +1,19 @@
 /*
- * `hs submit`: one command, or the lines of a file or of standard input, become tasks in the database, or in that of a running server. Decides
- * what the words mean and which defaults hold; submit/loader.ts does the work.
+ * `hs submit`: one command, or the lines of a file or of standard input, become tasks in the database, or in that of a
+ * running server. Decides which options and defaults hold; submitting.ts does the work.
  */
-import { accessSync, constants, statSync } from "node:fs";
 import { systemClock } from "../base/clock.ts";
-import { UserError, argumentError, configurationError, exitStatus } from "../base/errors.ts";
-import { newId } from "../base/ids.ts";
-import { hostName, userName } from "../base/process.ts";
+import { exitStatus } from "../base/errors.ts";
 import { databaseSettings } from "../cluster/database.ts";
-import type { Queue } from "../cluster/enqueue.ts";
 import type { Config } from "../config/load.ts";
 import type { Logger } from "../log/logger.ts";
-import type { Store } from "../store/store.ts";
-import type { LineSource } from "../submit/lines.ts";
-import type { Expand, Loaded } from "../submit/loader.ts";
-import { taskFactory } from "../task/factory.ts";
-import type { TaskDefaults, TaskFactory } from "../task/factory.ts";
-import type { Submission } from "../task/task.ts";
-import { joinWords, quoteWord } from "../task/shellwords.ts";
 import { largestNumber, requireTags } from "../task/tag.ts";
-import type { TaskSetting } from "../task/tag.ts";
-import type { SystemWithShell } from "../base/system.ts";
-import type { Command, Context } from "./command.ts";
+import type { Submission } from "../task/task.ts";
 import type { CommandSpec, Parsed } from "../args/spec.ts";
-import { instanceId } from "./instance.ts";
+import type { Command, Context } from "./command.ts";
 import { clientTlsOptions, addressOf, hostOption, keyOption, networkWords, portOption } from "./network.ts";
-import { programVersion } from "./version.ts";
+import { chooseInput } from "./submit-input.ts";
+import { begin, openDatabase, type Submit, submitLines, submitOne, submitTemplate, type Target } from "./submitting.ts";
 
 const spec: CommandSpec = {
   name: "hs submit",
@@ -176,11 +164,6 @@ const spec: CommandSpec = {
   ].join("\n"),
 };
 
-/** What the words mean; `note` says it in the log. */
-type Input =
-  | { readonly kind: "lines"; readonly path: string; readonly note: string }
-  | { readonly kind: "single"; readonly line: string; readonly note: string };
-
 async function run(parsed: Parsed, context: Context): Promise<number> {
   const input = chooseInput(parsed.words("args"), parsed.text("file"));
   const tags = requireTags(parsed.words("tag"));
@@ -215,99 +198,6 @@ async function run(parsed: Parsed, context: Context): Promise<number> {
   return exitStatus.success;
 }
 
-/**
- * One command into the database, words and tags as for `hs submit` (but never the name of a file of commands). The id of the task, once it is
- * stored. Says nothing in the log above DEBUG: for commands that have words of their own about it.
- */
-export async function submitCommand(
-  words: readonly string[],
-  tagWords: readonly string[],
-  context: Context,
-): Promise<string> {
-  const line = commandLine(words);
-  const tags = requireTags(tagWords);
-  const config = context.config();
-  const log = context.loggers("submit");
-  const id = await submitOne(line, {
-    log,
-    template: { expand: null, pure: true },
-    bundleSize: null,
-    open: () =>
-      begin(context, {
-        tags,
-        limits: {},
-        group: undefined,
-        connect: () => openDatabase(config, context.loggers("data"), false),
-        patientMs: 0,
-        tell: (text) => log.debug(text),
-      }),
-  });
-  log.debug(`Submitted task (${id})`);
-  return id;
-}
-
-interface Beginning {
-  readonly tags: readonly TaskSetting[];
-  /** What is missing is as configured. */
-  readonly limits: Readonly<Partial<Record<"cores" | "memory" | "timeout", number | undefined>>>;
-  /** Missing: the one that runs. */
-  readonly group: number | undefined;
-  readonly connect: (submission: Submission) => Promise<Target>;
-  /** How long trouble of the target is waited for, milliseconds. */
-  readonly patientMs: number;
-  /** How the group was chosen. */
-  readonly tell: (text: string) => void;
-}
-
-/** The place where tasks go, told who submits, and what makes tasks of lines for it. */
-async function begin(context: Context, wish: Beginning): Promise<Begun> {
-  const config = context.config();
-  const limit = (key: "cores" | "memory" | "timeout"): number | null =>
-    (wish.limits[key] ?? config.integer(`task.${key}`)) || null;
-  const defaults: Omit<TaskDefaults, "group"> = {
-    submitId: instanceId,
-    submitHost: hostName(),
-    cores: limit("cores"),
-    memory: limit("memory"),
-    timeout: limit("timeout"),
-    settings: wish.tags,
-  };
-  const submission: Submission = {
-    id: instanceId,
-    time: systemClock.now(),
-    host: hostName(),
-    user: userName(context.env),
-    cwd: context.cwd,
-    template: null,
-    version: programVersion,
-  };
-  const target = await wish.connect(submission);
-  await target.addSubmission(submission);
-  // A group by tag makes the question idle.
-  const tagged = wish.tags.some(({ kind }) => kind === "group");
-  const group = wish.group ?? (tagged ? 0 : await defaultGroup(target, wish.tell));
-  return { target, factory: taskFactory({ ...defaults, group }, newId), patientMs: wish.patientMs };
-}
-
-/** A database, or what stands for one at the other end of a connection. */
-type Target = Pick<Store, "durable" | "addSubmission" | "activeGroup" | "insert" | "close"> &
-  Partial<Pick<Queue, "broken">>;
-
-interface Submit {
-  readonly log: Logger;
-  readonly template: SubmitTemplate;
-  readonly bundleSize: number | null;
-  /** Called when the input has been found good, so that a bad call leaves no trace. */
-  readonly open: () => Promise<Begun>;
-}
-
-interface Begun {
-  readonly target: Target;
-  /** How long its trouble is waited for, milliseconds. */
-  readonly patientMs: number;
-  readonly factory: TaskFactory;
-}
-
 /** Somebody who names a server means one. */
 function warnOfIdle(parsed: Parsed, log: Logger): void {
   for (const option of [hostOption, portOption, keyOption]) {
@@ -325,134 +215,6 @@ async function openServer(parsed: Parsed, context: Context, config: Config, subm
   return openQueue({ host, port, security, submission, clock: systemClock });
 }
 
-function chooseInput(words: readonly string[], file: string | undefined): Input {
-  if (file !== undefined) {
-    if (words.length > 0) throw argumentError("argument -f/--task-file: not allowed with ARGS");
-    if (file === "") throw argumentError("argument -f/--task-file: the name of a file is missing");
-    return { kind: "lines", path: file, note: `from ${file === "-" ? "<stdin>" : file} (explicit)` };
-  }
-  const [word] = words;
-  if (word === undefined) return { kind: "lines", path: "-", note: "from <stdin> (implicit)" };
-  if (words.length > 1) return { kind: "single", line: commandLine(words), note: "single task (explicit)" };
-  if (word === "-") return { kind: "lines", path: "-", note: "from <stdin> (explicit)" };
-  switch (whatIs(word)) {
-    case "folder":
-      throw argumentError(`'${word}' is a directory, neither a command nor a file of commands`);
-    case "program":
-      return { kind: "single", line: commandLine(words), note: "single task (implicit - executable)" };
-    case "file":
-      return { kind: "lines", path: word, note: `from ${word} (implicit - not executable)` };
-    case "nothing":
-      return { kind: "single", line: commandLine(words), note: "single task (implicit)" };
-  }
-}
-
-/** The line for the shell that these words stand for. */
-function commandLine(words: readonly string[]): string {
-  const [word = ""] = words;
-  if (words.length > 1) return joinWords(words);
-  switch (whatIs(word)) {
-    case "folder":
-      throw argumentError(`'${word}' is a directory, no command`);
-    case "program":
-    case "file":
-      return quoteWord(word);
-    case "nothing":
-      // One word may be a whole command line, so it is not quoted.
-      return word;
-  }
-}
-
-function whatIs(path: string): "nothing" | "folder" | "program" | "file" {
-  try {
-    if (statSync(path).isDirectory()) return "folder";
-  } catch {
-    return "nothing";
-  }
-  // Windows knows no x bit: the name tells.
-  if (process.platform === "win32") return /\.(?:exe|com|bat|cmd|ps1)$/i.test(path) ? "program" : "file";
-  try {
-    accessSync(path, constants.X_OK);
-    return "program";
-  } catch {
-    return "file";
-  }
-}
-
-/** The id of the task, once it is stored. */
-async function submitOne(text: string, { template, open }: Submit): Promise<string> {
-  const { parseLine } = await import("../task/line.ts");
-  const { expanded, stamper } = await import("../submit/loader.ts");
-  let line = parseLine(text);
-  const { expand } = template;
-  if (expand !== null && line.kind === "task") line = await expanded(expand, line.args, line.settings);
-  if (line.kind === "bad") throw argumentError(line.reason);
-  if (line.kind !== "task") throw argumentError(`there is no command in '${text}'`);
-  const { target, factory } = await open();
-  const stamp = stamper(systemClock);
-  stamp.newBatch();
-  const task = factory.build(line.args, line.settings, stamp.next());
-  try {
-    await target.insert([task]);
-  } finally {
-    await target.close();
-  }
-  return task.id;
-}
-
-/** Bad lines that are named; of the others the number must do. */
-const mostNamed = 10;
-
-async function submitLines(path: string, toSubmit: Submit): Promise<number> {
-  const { openLines } = await import("../submit/lines.ts");
-  const { load } = await import("../submit/loader.ts");
-  const { log, template, bundleSize, open } = toSubmit;
-  const { expand, pure } = template;
-  const source = openLines(path);
-  if (source.regular) await requireGood(source, pure ? expand : null, log);
-  const { target, factory, patientMs } = await open();
-  const clock = systemClock;
-  const { broken } = target;
-  const options = { source, factory, store: target, expand, bundleSize, clock, log, patientMs };
-  let loaded: Loaded;
-  try {
-    // Input may pause for long: a server that is gone is told at once.
-    loaded = await load(broken === undefined ? options : { ...options, signal: broken });
-  } finally {
-    // A server has said that all is stored when its connection is closed.
-    await target.close();
-  }
-  const { stored, bad } = loaded;
-  log.info(`Submitted ${stored} tasks`);
-  if (bad > 0)
-    throw badLines(
-      `${bad} ${bad === 1 ? "line" : "lines"} of ${source.name} left out - mend and submit what is named above`,
-    );
-  return exitStatus.success;
-}
-
-/** All lines of a file are looked at before the first is stored. */
-async function requireGood(source: LineSource, expand: Expand | null, log: Logger): Promise<void> {
-  const { check, describeBad } = await import("../submit/loader.ts");
-  const { bad, examples } = await check(source, expand, mostNamed);
-  if (bad === 0) return;
-  for (const line of examples) log.error(describeBad(source.name, line));
-  const rest = bad > examples.length ? `, the first ${examples.length} are named above` : "";
-  throw badLines(
-    `${bad} ${bad === 1 ? "line" : "lines"} of ${source.name} cannot be tasks${rest} - nothing was submitted`,
-  );
-}
-
-function badLines(text: string): UserError {
-  return new UserError(exitStatus.badArgument, "submit", text);
-}
-
-async function defaultGroup(store: Target, tell: (text: string) => void): Promise<number> {
-  const { group, reason } = await store.activeGroup();
-  tell(`Auto-selected task group ${group} (${reason})`);
-  return group;
-}
-
 /** A server of databases is restarted now and then; what is wrong with a file does not pass by itself. Milliseconds. */
 const outageMs = 60_000;
 
@@ -461,50 +223,10 @@ async function patienceWith(config: Config, log: Logger): Promise<number> {
   return databaseOf(databaseSettings(config, log))?.kind === "postgres" ? outageMs : 0;
 }
 
-async function openDatabase(config: Config, log: Logger, create: boolean): Promise<Store> {
-  const { hasDatabase, openStore } = await import("../store/open.ts");
-  const settings = databaseSettings(config, log);
-  if (!hasDatabase(settings)) {
-    throw configurationError(
-      "submit",
-      "no database is configured, so there is no place for tasks to wait - set database.file",
-    );
-  }
-  return openStore({ ...settings, clock: systemClock, create });
-}
-
 /** The limit of the configuration; unless somebody set a number there is none. */
 function configuredBundle(config: Config): number | null {
   const size = config.raw("submit.bundlesize");
   return typeof size === "number" && config.origin("submit.bundlesize").source !== "default" ? size : null;
-}
-
-interface SubmitTemplate {
-  /** null: lines are commands as they stand. */
-  readonly expand: Expand | null;
-  /** Expanding twice does no harm: the template runs no commands. */
-  readonly pure: boolean;
-}
-
-async function submitTemplate(text: string | undefined, { cwd, env }: Context): Promise<SubmitTemplate> {
-  if (text === undefined) return { expand: null, pure: true };
-  const { expand, needsShell } = await import("../template/expand.ts");
-  const { parseTemplate } = await import("../template/parse.ts");
-  const { fileFacts } = await import("../client/templates.ts");
-  const { printedBy } = await import("../client/printed.ts");
-  const template = parseTemplate(text);
-  const system: SystemWithShell = {
-    now: systemClock.now,
-    environment: (name) => env[name] ?? null,
-    file: fileFacts(cwd),
-    shell: (asked) => printedBy(shellWords(asked, env), { cwd, env, stderr: "inherit" }).ended,
-  };
-  return { expand: (args) => expand(template, args, system), pure: !needsShell(template) };
-}
-
-function shellWords(asked: string, env: Context["env"]): string[] {
-  if (process.platform === "win32") return [env["ComSpec"] ?? "cmd.exe", "/d", "/s", "/c", `"${asked}"`];
-  return ["/bin/sh", "-c", "--", asked];
 }
 
 export const command: Command = { spec, bare: "stdin", run };

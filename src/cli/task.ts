@@ -1,6 +1,6 @@
 /*
- * `hs task`: the names under which some commands could be called in former times, for scripts. `hs task submit` is the one that differs: it prints
- * the id of the task, and nothing else.
+ * `hs task`: the names under which some commands could be called in former times, for scripts. `hs task submit` is the
+ * one that differs: it prints the id of the task, and nothing else.
  */
 import { exitStatus } from "../base/errors.ts";
 import { taskFields } from "../task/field.ts";
@@ -66,7 +66,7 @@ export const taskSubmit: Command = {
   spec: submitSpec,
   bare: "usage",
   async run(parsed, context) {
-    const { submitCommand } = await import("./submit.ts");
+    const { submitCommand } = await import("./submitting.ts");
     const id = await submitCommand(parsed.words("args"), parsed.words("tag"), context);
     openOutput(1, context.env).write(`${id}\n`);
     return exitStatus.success;

@@ -1,6 +1,6 @@
 /*
- * `hs update`: changes tasks in the database: fields, tags, or what is to become of them. What a word means is parsed in task/edit.ts, what is
- * written is decided in the store.
+ * `hs update`: changes tasks in the database: fields, tags, or what is to become of them. What a word means is parsed
+ * in task/edit.ts, what is written is decided in the store.
  */
 import { systemClock } from "../base/clock.ts";
 import type { Clock } from "../base/clock.ts";

@@ -1,6 +1,7 @@
 /*
- * Whether a configuration says what it may say: values that do not fit their setting end the program, keys that no setting has are
- * warned about. Only the value that is in force has to fit: a user can override what an administrator got wrong.
+ * Whether a configuration says what it may say: values that do not fit their setting end the program, keys that no
+ * setting has are warned about. Only the value that is in force has to fit: a user can override what an administrator
+ * got wrong.
  */
 import { configurationError } from "../base/errors.ts";
 import type { UserError } from "../base/errors.ts";
@@ -77,7 +78,9 @@ export function refusal(setting: Setting, problem: string, label: string): UserE
   return configurationError(logger, `${setting.key} ${problem} (${label})`);
 }
 
-/** Throws UserError (status 3) for a value that is in force and does not fit; the lines about unknown keys come back. */
+/**
+ * Throws UserError (status 3) for a value that is in force and does not fit; the lines about unknown keys come back.
+ */
 export function checkLayers(layers: readonly Layer[]): string[] {
   const warnings: string[] = [];
   for (const layer of layers) {
@@ -124,7 +127,9 @@ function unknownKey(key: string, value: Value, near: string | null, layer: Layer
   return `Ignoring unknown configuration parameter '${key}': found ${kindOf(value)}${shown} (${labelOf(layer, key)})${meant}`;
 }
 
-/** The setting or section that a misspelt key was meant to be: near in its last part, or the same last part elsewhere. */
+/**
+ * The setting or section that a misspelt key was meant to be: near in its last part, or the same last part elsewhere.
+ */
 export function nearestKey(key: string): string | null {
   const dot = key.lastIndexOf(".");
   const section = key.slice(0, dot + 1);
@@ -147,8 +152,8 @@ export function nearestKey(key: string): string | null {
 const serverKeys = ["database.host", "database.port", "database.user", "database.password"];
 
 /**
- * Settings of the database that contradict each other, which could mean another database than the one in mind. `labelOfGiven` tells where a
- * key that was given has its value from (null: not given). Throws UserError (status 3).
+ * Settings of the database that contradict each other, which could mean another database than the one in mind.
+ * `labelOfGiven` tells where a key that was given has its value from (null: not given). Throws UserError (status 3).
  */
 export function checkDatabase(provider: string | null, labelOfGiven: (key: string) => string | null): void {
   if (provider !== "sqlite" || labelOfGiven("database.url") !== null) return;

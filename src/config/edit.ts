@@ -1,6 +1,7 @@
 /*
- * Changing one key of a configuration file: comments and layout survive, the old file is kept as a backup, and the new one appears in
- * one step. Every change is proved before it is written: the new text, parsed, must be the old tree with just that key changed.
+ * Changing one key of a configuration file: comments and layout survive, the old file is kept as a backup, and the new
+ * one appears in one step. Every change is proved before it is written: the new text, parsed, must be the old tree with
+ * just that key changed.
  */
 import {
   chmodSync,
@@ -120,7 +121,10 @@ function backUp(file: string, now: Date): string {
   }
 }
 
-/** The text with the change made. Throws UserError when the file is broken, or when no way of changing it is sure to be right. */
+/**
+ * The text with the change made. Throws UserError when the file is broken, or when no way of changing it is sure to be
+ * right.
+ */
 export async function edited(text: string, change: Change, file: string): Promise<string> {
   const before = parseToml(text, file);
   const wanted = parseToml(text, file);
@@ -178,8 +182,9 @@ function asTable(key: string, value: Value): Table | null {
 }
 
 /**
- * A new key goes below the last one of its table, a new table to the end of the file. null when the key is there already. It looks for
- * the head of the table line by line and so can be fooled (by a text of many lines); the proof then sends the change to the other way.
+ * A new key goes below the last one of its table, a new table to the end of the file. null when the key is there
+ * already. It looks for the head of the table line by line and so can be fooled (by a text of many lines); the proof
+ * then sends the change to the other way.
  */
 function insertLine(text: string, before: Table, { path, value, source }: Change): string | null {
   const name = path.at(-1)!;

@@ -1,6 +1,6 @@
 /*
- * The merged configuration: built-in values, files and environment, checked, with typed access by key. Options of the command line,
- * which stand above all of these, are not known here.
+ * The merged configuration: built-in values, files and environment, checked, with typed access by key. Options of the
+ * command line, which stand above all of these, are not known here.
  */
 import { assert } from "../base/assert.ts";
 import { messageOf } from "../base/errors.ts";
@@ -22,8 +22,9 @@ export type { Origin, SiteName };
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * Typed access to one merged configuration; keys are those of config/schema.ts (asking for another one is our bug). `_env` and `_eval` forms
- * are resolved when read, once. A value of the wrong type that only shows then is a UserError too.
+ * Typed access to one merged configuration; keys are those of config/schema.ts (asking for another one is our bug).
+ * `_env` and `_eval` forms are resolved when read, once. A value of the wrong type that only shows then is a UserError
+ * too.
  */
 export interface Config {
   /** null: not set, or switched off. Choices come as they were written (any case). Paths have `~` expanded. */
@@ -32,7 +33,9 @@ export interface Config {
   integer(key: string): number | null;
   number(key: string): number | null;
   boolean(key: string): boolean;
-  /** The value as it stands: text, number, list, table or null. A section is a table with everything that is set in it. */
+  /**
+   * The value as it stands: text, number, list, table or null. A section is a table with everything that is set in it.
+   */
   raw(key: string): unknown;
   /** Where a key has its value from; a section counts by its highest part. */
   origin(key: string): { readonly source: Origin; readonly label: string };
@@ -64,8 +67,8 @@ export function allLayers(
 }
 
 /**
- * Reads and checks everything, and creates the folders of the default site. Throws UserError (status 3) for a file that cannot be read, a
- * value that does not fit, a HYPERSHELL_SITE that cannot be created.
+ * Reads and checks everything, and creates the folders of the default site. Throws UserError (status 3) for a file that
+ * cannot be read, a value that does not fit, a HYPERSHELL_SITE that cannot be created.
  */
 export function loadConfig(env: Environment, cwd: string, host: Host = thisHost(env)): Config {
   const sites = findSites(env, cwd, host);

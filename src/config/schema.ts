@@ -1,6 +1,7 @@
 /*
- * Every setting once: its key, what it may hold, its built-in value and its meaning. Defaults, the names of environment variables,
- * checks, warnings about unknown keys and the lists for shells all follow from this table. Knows no files and no environment.
+ * Every setting once: its key, what it may hold, its built-in value and its meaning. Defaults, the names of environment
+ * variables, checks, warnings about unknown keys and the lists for shells all follow from this table. Knows no files
+ * and no environment.
  *
  * Keys of features that are still to come are listed too: a configuration is shared by versions of the program.
  */

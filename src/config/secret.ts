@@ -29,7 +29,8 @@ function isSecret(key: string): boolean {
   if (variant !== "") return false;
   const known = findSetting(base);
   if (known !== undefined) return known.secret === true;
-  // A misspelt key, or one of the database driver's own: by its name. [export] is for programs of the user, who named it.
+  // A misspelt key, or one of the database driver's own: by its name. [export] is for programs of the user, who named
+  // it.
   return !base.startsWith("export.") && /au(th|ht)|pass|pas+w|secret|token/i.test(base);
 }
 

@@ -1,6 +1,6 @@
 /*
- * Sites: where data, logs and the configuration file are for the system, the user and the working directory, and which of them is
- * the one to use.
+ * Sites: where data, logs and the configuration file are for the system, the user and the working directory, and which
+ * of them is the one to use.
  */
 import { mkdirSync, statSync } from "node:fs";
 import { posix, win32 } from "node:path";
@@ -114,8 +114,9 @@ export function databaseFile(sites: Sites, platform: string): string {
 }
 
 /**
- * Creates the folders of the site in use. Not being able to is no error, since a run may need none of them; the reason comes back for
- * those who do (null: all is there). Only a folder named by HYPERSHELL_SITE has to be there: UserError, status 3.
+ * Creates the folders of the site in use. Not being able to is no error, since a run may need none of them; the reason
+ * comes back for those who do (null: all is there). Only a folder named by HYPERSHELL_SITE has to be there: UserError,
+ * status 3.
  */
 export function createFolders(sites: Sites): string | null {
   const { lib, log } = sites[sites.chosen];

@@ -1,6 +1,6 @@
 /*
- * The layers of a configuration: files and environment as trees, each with its origin, from the lowest to the highest precedence.
- * Looks nothing up and checks no values.
+ * The layers of a configuration: files and environment as trees, each with its origin, from the lowest to the highest
+ * precedence. Looks nothing up and checks no values.
  */
 import { configurationError } from "../base/errors.ts";
 import { failureReason, readTextIfThere } from "../base/paths.ts";
@@ -168,7 +168,10 @@ function sectionsByName(): Index {
   return (sectionIndex = index);
 }
 
-/** Texts of the environment have no type: the setting says what they are. What does not fit stays text, for the check to refuse. */
+/**
+ * Texts of the environment have no type: the setting says what they are. What does not fit stays text, for the check to
+ * refuse.
+ */
 function coerceFor(setting: Setting | undefined, text: string): Scalar {
   if (text === "" || text.toLowerCase() === "null") return null;
   const kinds = setting?.kinds ?? ["boolean", "integer", "number"];
@@ -192,7 +195,8 @@ function place(tree: Table, path: readonly string[], variant: Variant, value: Sc
     walked.push(part);
     const next = own(at, part) ?? (Object.create(null) as Table);
     if (isTable(next)) at[part] = next;
-    // HYPERSHELL_LOGGING_FILE=/path beside HYPERSHELL_LOGGING_FILE_LEVEL=...: the short form is the path, or only says yes.
+    // HYPERSHELL_LOGGING_FILE=/path beside HYPERSHELL_LOGGING_FILE_LEVEL=...: the short form is the path, or only says
+    // yes.
     else if (walked.join(".") === "logging.file" && next !== false) {
       at[part] = typeof next === "string" && next !== "enabled" ? { path: next } : {};
     } else return false;

@@ -1,6 +1,6 @@
 /*
- * TOML text to a tree and back. The parser is loaded when there is a file to parse: it costs several times as much as the rest of
- * the start-up, and most runs have no configuration file.
+ * TOML text to a tree and back. The parser is loaded when there is a file to parse: it costs several times as much as
+ * the rest of the start-up, and most runs have no configuration file.
  */
 import type Toml from "toml";
 import { configurationError, messageOf } from "../base/errors.ts";
@@ -53,7 +53,10 @@ function describe(problem: SyntaxProblem): string {
   return `line ${start.line}, column ${start.column}: ${what}${hint}`;
 }
 
-/** A table under the given head (a list of keys; empty for a whole file), with the tables below it. null is left out: TOML has none. */
+/**
+ * A table under the given head (a list of keys; empty for a whole file), with the tables below it. null is left out:
+ * TOML has none.
+ */
 export function writeToml(table: Table, head: readonly string[]): string {
   const blocks: string[] = [];
   writeBlocks(table, head, blocks);

@@ -1,6 +1,6 @@
 /*
- * Layers seen as one: which layer gives a key, the merged tree, and the resolving of `_env` and `_eval`. The higher layer wins, whatever
- * the suffix it uses. Checks no values.
+ * Layers seen as one: which layer gives a key, the merged tree, and the resolving of `_env` and `_eval`. The higher
+ * layer wins, whatever the suffix it uses. Checks no values.
  */
 import { configurationError } from "../base/errors.ts";
 import { findSetting, splitVariant } from "./schema.ts";
@@ -19,7 +19,10 @@ export interface Found {
 
 const variants: readonly Variant[] = ["", "_env", "_eval"];
 
-/** How messages name the place a key comes from: `from: /etc/hypershell.toml`, `from: HYPERSHELL_SERVER_PORT`, `from: <default>`. */
+/**
+ * How messages name the place a key comes from: `from: /etc/hypershell.toml`, `from: HYPERSHELL_SERVER_PORT`, `from:
+ * <default>`.
+ */
 export function labelOf(layer: Layer, key: string): string {
   if (layer.file !== "") return `from: ${layer.file}`;
   if (layer.source !== "env") return "from: <default>";
@@ -29,8 +32,8 @@ export function labelOf(layer: Layer, key: string): string {
 }
 
 /**
- * Where a key has its value from: the highest layer (they are given lowest first) that has it in any form. A table is found where its
- * highest part is.
+ * Where a key has its value from: the highest layer (they are given lowest first) that has it in any form. A table is
+ * found where its highest part is.
  */
 export function find(layers: readonly Layer[], key: string): Found | null {
   const path = key.split(".");
@@ -52,7 +55,9 @@ export function find(layers: readonly Layer[], key: string): Found | null {
   return null;
 }
 
-/** The suffixes that may follow a key: none where it has one already, and none in [export], where a name is only a name. */
+/**
+ * The suffixes that may follow a key: none where it has one already, and none in [export], where a name is only a name.
+ */
 function formsOf(key: string): readonly Variant[] {
   return key.startsWith("export.") || splitVariant(key).variant !== "" ? [""] : variants;
 }
@@ -69,7 +74,10 @@ function isAbsent(key: string): boolean {
   return findSetting(key)?.nullable !== true;
 }
 
-/** null: nothing there. `shadowed`: a plain value stands in for the whole table (`logging.file = "x"`), and hides lower layers. */
+/**
+ * null: nothing there. `shadowed`: a plain value stands in for the whole table (`logging.file = "x"`), and hides lower
+ * layers.
+ */
 function descend(tree: Table, path: readonly string[]): Table | null | "shadowed" {
   let at = tree;
   for (const part of path) {
@@ -81,7 +89,10 @@ function descend(tree: Table, path: readonly string[]): Table | null | "shadowed
   return at;
 }
 
-/** All layers as one tree: tables key by key, everything else replaced, a form of a key by whatever form a higher layer uses. */
+/**
+ * All layers as one tree: tables key by key, everything else replaced, a form of a key by whatever form a higher layer
+ * uses.
+ */
 export function merge(layers: readonly Layer[]): Table {
   const merged: Table = Object.create(null) as Table;
   for (const layer of layers) mergeInto(merged, layer.tree, "", layer);

@@ -1,6 +1,6 @@
 /*
- * Values of a configuration: what they are, how text becomes one, how they are named and shown in messages. Knows no settings and
- * no sources.
+ * Values of a configuration: what they are, how text becomes one, how they are named and shown in messages. Knows no
+ * settings and no sources.
  */
 
 export type Scalar = string | number | boolean | Date | null;
@@ -18,7 +18,10 @@ export function own(table: Table, key: string): Value | undefined {
   return Object.hasOwn(table, key) ? table[key] : undefined;
 }
 
-/** As Python's int(): blanks around, single underscores between digits. null for what is no integer, or too large to be exact. */
+/**
+ * As Python's int(): blanks around, single underscores between digits. null for what is no integer, or too large to be
+ * exact.
+ */
 export function parseInteger(text: string): number | null {
   const digits = text.trim();
   if (!/^[-+]?\d+(_\d+)*$/.test(digits)) return null;
@@ -56,7 +59,10 @@ export function kindOf(value: Value): string {
   return Array.isArray(value) ? "array" : "table";
 }
 
-/** The value as messages and `hs config get` show it: texts as they are, everything else as JSON with blanks after `,` and `:`. */
+/**
+ * The value as messages and `hs config get` show it: texts as they are, everything else as JSON with blanks after `,`
+ * and `:`.
+ */
 export function showValue(value: Value): string {
   return typeof value === "string" ? value : value instanceof Date ? value.toISOString() : json(value);
 }
@@ -70,7 +76,10 @@ function json(value: Value): string {
   return `{${fields.join(", ")}}`;
 }
 
-/** Readable by TOML too: JSON has no words for some of these, and digits alone would be an integer, of which TOML has fewer. */
+/**
+ * Readable by TOML too: JSON has no words for some of these, and digits alone would be an integer, of which TOML has
+ * fewer.
+ */
 export function showNumber(value: number): string {
   if (Number.isNaN(value)) return "nan";
   if (!Number.isFinite(value)) return value > 0 ? "inf" : "-inf";

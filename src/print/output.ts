@@ -1,6 +1,7 @@
 /*
- * Where data goes: a descriptor written so that a slow reader holds us back instead of filling our memory. A reader that has left
- * (EPIPE) and a full disk are thrown, for cli/exit.ts to end the program silently or with a line. Log lines do not come this way.
+ * Where data goes: a descriptor written so that a slow reader holds us back instead of filling our memory. A reader
+ * that has left (EPIPE) and a full disk are thrown, for cli/exit.ts to end the program silently or with a line. Log
+ * lines do not come this way.
  */
 import { isatty } from "node:tty";
 import { writeAll } from "../base/write.ts";

@@ -1,6 +1,7 @@
 /*
- * The record of a task for people: 23 labelled lines, the `normal` format of `hs list` and `hs info`. Takes rows of all fields in
- * their fixed order. Databases of older programs hold text in number columns; such a value is shown as it stands.
+ * The record of a task for people: 23 labelled lines, the `normal` format of `hs list` and `hs info`. Takes rows of all
+ * fields in their fixed order. Databases of older programs hold text in number columns; such a value is shown as it
+ * stands.
  */
 import { formatDuration, formatSize } from "../base/units.ts";
 import { type TaskField, taskFields } from "../task/field.ts";

@@ -1,6 +1,6 @@
 /*
- * The formats of `hs list`: text for a stream of rows, and the stream itself. Each format is told the fields once and then makes text row
- * by row; nothing is kept of rows that were written. Knows no store: rows come from any iterable.
+ * The formats of `hs list`: text for a stream of rows, and the stream itself. Each format is told the fields once and
+ * then makes text row by row; nothing is kept of rows that were written. Knows no store: rows come from any iterable.
  */
 import type { Clock } from "../base/clock.ts";
 import { type FieldKind, kindOf, type TaskField, taskFields } from "../task/field.ts";
@@ -198,8 +198,8 @@ const blockLength = 1 << 16;
 const patienceMs = 50;
 
 /**
- * Writes all rows. The first appears at once, a terminal gets each row as it comes, everything else gets blocks. A slow reader holds back
- * the rows; what Output.write throws ends it, and lets the source clean up.
+ * Writes all rows. The first appears at once, a terminal gets each row as it comes, everything else gets blocks. A slow
+ * reader holds back the rows; what Output.write throws ends it, and lets the source clean up.
  */
 export async function pour(rows: AsyncIterable<Row>, shape: Renderer, output: Output, clock: Clock): Promise<void> {
   const breathe = breather(clock);
@@ -220,8 +220,8 @@ export async function pour(rows: AsyncIterable<Row>, shape: Renderer, output: Ou
 }
 
 /**
- * To be called for each row: every now and then it asks to be awaited, and lets the event loop turn. A source that always has a row ready
- * never does, and Ctrl-C waits for that.
+ * To be called for each row: every now and then it asks to be awaited, and lets the event loop turn. A source that
+ * always has a row ready never does, and Ctrl-C waits for that.
  */
 export function breather(clock: Clock): () => Promise<void> | null {
   let turnedAt = clock.now();

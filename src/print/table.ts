@@ -1,10 +1,10 @@
 /*
- * Tables in box drawing, laid out for a width, row by row: memory does not grow with the number of rows. Takes text that is free of
- * control characters; nothing in it is markup.
+ * Tables in box drawing, laid out for a width, row by row: memory does not grow with the number of rows. Takes text
+ * that is free of control characters; nothing in it is markup.
  *
- * The widths follow from the first rows; what comes later is wrapped into them. Columns that do not fit are shrunk, the widest
- * first, down to a width at which they can still be read; where even that is too much, each row becomes a block of lines
- * `field │ value`, in which nothing is cut.
+ * The widths follow from the first rows; what comes later is wrapped into them. Columns that do not fit are shrunk, the
+ * widest first, down to a width at which they can still be read; where even that is too much, each row becomes a block
+ * of lines `field │ value`, in which nothing is cut.
  */
 import { paint } from "../log/colour.ts";
 
@@ -63,7 +63,10 @@ export function table(columns: readonly Column[], width: number, coloured: boole
   };
 }
 
-/** Widths that add up to at most `available`: the widest are cut down to a common width, which the first of them may exceed by one. */
+/**
+ * Widths that add up to at most `available`: the widest are cut down to a common width, which the first of them may
+ * exceed by one.
+ */
 function shrink(natural: readonly number[], available: number): number[] {
   let cap = Math.min(Math.max(0, ...natural), Math.max(available, 1));
   const sum = (limit: number): number => natural.reduce((total, each) => total + Math.min(each, limit), 0);
@@ -139,8 +142,8 @@ export function displayWidth(text: string): number {
 }
 
 /**
- * Lines of at most `width` columns, broken at blanks; at least one. A word that is longer than a line is cut, with `…` at its end, or folded
- * into several lines.
+ * Lines of at most `width` columns, broken at blanks; at least one. A word that is longer than a line is cut, with `…`
+ * at its end, or folded into several lines.
  */
 export function wrap(text: string, width: number, longWords: "cut" | "fold"): string[] {
   if (displayWidth(text) <= width) return [text];

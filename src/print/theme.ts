@@ -1,6 +1,7 @@
 /*
- * Colours of JSON, YAML and TOML on a terminal, by the names that `console.theme` may hold. The palettes are those that editors go by under
- * these names, in the 256 colours that every terminal of today has. Knows nothing of the languages: they say which part a text is.
+ * Colours of JSON, YAML and TOML on a terminal, by the names that `console.theme` may hold. The palettes are those that
+ * editors go by under these names, in the 256 colours that every terminal of today has. Knows nothing of the languages:
+ * they say which part a text is.
  */
 import { ansi } from "../log/colour.ts";
 import type { TagValue } from "../task/task.ts";

@@ -1,6 +1,6 @@
 /*
- * The texts of single values, for every format of `hs list` and `hs info`: JSON, YAML scalars, and what people read. Knows no
- * columns but the two that hold floats, and no layout.
+ * The texts of single values, for every format of `hs list` and `hs info`: JSON, YAML scalars, and what people read.
+ * Knows no columns but the two that hold floats, and no layout.
  */
 import { kindOf, type TaskField } from "../task/field.ts";
 import type { TagValue, Tags } from "../task/task.ts";

@@ -1,5 +1,6 @@
 /*
- * One task as YAML: a block mapping in the order of the fields, written so that readers of YAML 1.1 and 1.2 agree on every value.
+ * One task as YAML: a block mapping in the order of the fields, written so that readers of YAML 1.1 and 1.2 agree on
+ * every value.
  *
  *   mapping = { key ": " scalar "\n" | key ":\n" { "    " key ": " scalar "\n" } }     an empty map is {}
  *   scalar  = null | true | false | number | text

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, readdirSync } from "node:fs";
 import { UserError } from "../../../src/base/errors.ts";
-import { configCommands, editorWords } from "../../../src/cli/config.ts";
+import { configCommands } from "../../../src/cli/config.ts";
+import { editorWords } from "../../../src/cli/editor.ts";
 import type { Context } from "../../../src/cli/command.ts";
 import { parseFlags } from "../../../src/args/flags.ts";
 import { themeNames } from "../../../src/print/theme.ts";

@@ -1,7 +1,8 @@
 import { expect, test } from "bun:test";
 import { UserError } from "../../../src/base/errors.ts";
 import { parseFlags } from "../../../src/args/flags.ts";
-import { command, initdb, type InitdbPorts } from "../../../src/cli/initdb.ts";
+import { command, initdb } from "../../../src/cli/initdb.ts";
+import type { InitdbPorts } from "../../../src/cli/housekeeping.ts";
 import type { Logger } from "../../../src/log/logger.ts";
 import type { UpkeepStore } from "../../../src/history/history.ts";
 import type { ServerRow } from "../../../src/store/store.ts";

@@ -4,7 +4,8 @@ import { TransientError, UserError, runtimeError } from "../../../src/base/error
 import type { Clock } from "../../../src/base/clock.ts";
 import { parseFlags } from "../../../src/args/flags.ts";
 import { command as runCommand, run } from "../../../src/cli/run.ts";
-import { command, pauseAfter, wait } from "../../../src/cli/wait.ts";
+import { command, wait } from "../../../src/cli/wait.ts";
+import { pauseAfter } from "../../../src/cli/waiting.ts";
 import type { TaskRecord } from "../../../src/history/history.ts";
 import { capture, fakeLog } from "./capture.ts";
 import { collected } from "./ports.ts";

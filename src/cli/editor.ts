@@ -1,0 +1,52 @@
+/*
+ * The user's editor: the words that call it, and running it on a file until it ends.
+ */
+import { statSync } from "node:fs";
+import { messageOf } from "../base/errors.ts";
+import type { Context } from "./command.ts";
+
+/**
+ * The words of EDITOR as a shell would see them. A program whose path has blanks may stand there as it is.
+ */
+export function editorWords(editor: string): string[] {
+  if (statSync(editor, { throwIfNoEntry: false })?.isFile() === true) return [editor];
+  // On Windows a backslash separates folders.
+  const escape = process.platform === "win32" ? "" : "\\\\[^]|";
+  const words = editor.match(new RegExp(`(?:${escape}"(?:${escape}[^"])*"|'[^']*'|[^\\s])+`, "g")) ?? [];
+  const parts = new RegExp(`${escape}"(?:${escape}[^"])*"|'[^']*'`, "g");
+  return words.map((word) => word.replace(parts, unquoted));
+}
+
+function unquoted(part: string): string {
+  if (part.startsWith("'")) return part.slice(1, -1);
+  if (part.startsWith('"'))
+    return process.platform === "win32" ? part.slice(1, -1) : part.slice(1, -1).replace(/\\(["\\$`])/g, "$1");
+  return part.slice(1);
+}
+
+/** Runs it and waits; why it failed, or null. */
+export async function runEditor(
+  words: readonly string[],
+  file: string,
+  { env, cwd }: Pick<Context, "env" | "cwd">,
+): Promise<string | null> {
+  // Ctrl-C in an editor is the editor's.
+  const ignore = (): void => {};
+  process.on("SIGINT", ignore);
+  try {
+    const child = Bun.spawn([...words, file], {
+      cwd,
+      env: { ...env },
+      stdin: "inherit",
+      stdout: "inherit",
+      stderr: "inherit",
+    });
+    const status = await child.exited;
+    if (child.signalCode !== null) return `was ended by ${child.signalCode}`;
+    return status === 0 ? null : `ended with status ${status}`;
+  } catch (thrown) {
+    return `could not be started: ${messageOf(thrown)}`;
+  } finally {
+    process.off("SIGINT", ignore);
+  }
+}

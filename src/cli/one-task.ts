@@ -1,0 +1,52 @@
+/*
+ * What commands about one task have in common: its id on the command line, the formats it can be shown in, and its
+ * text.
+ */
+import type { Option, Parsed } from "../args/spec.ts";
+import { quoted } from "../args/flags.ts";
+import { argumentError, runtimeError } from "../base/errors.ts";
+import { parseId } from "../base/ids.ts";
+import { record } from "../print/record.ts";
+import { jsonRecord, yamlRecord } from "../print/render.ts";
+import type { Theme } from "../print/theme.ts";
+import type { TaskRecord } from "../history/history.ts";
+import { taskFields } from "../task/field.ts";
+
+/** The formats of a task, for `formatOf`. */
+export const formatOptions: readonly Option[] = [
+  {
+    key: "format",
+    names: ["-f", "--format"],
+    kind: "text",
+    metavar: "FORMAT",
+    choices: ["normal", "json", "yaml"],
+    help: "One of normal, json, yaml.",
+    fallback: "normal",
+  },
+  { key: "json", names: ["--json"], kind: "flag", help: "The same as -f json." },
+  { key: "yaml", names: ["--yaml"], kind: "flag", help: "The same as -f yaml." },
+];
+
+/** The positional `id`. Throws an argument error for what is no UUID. */
+export function expectId(parsed: Parsed): string {
+  const word = parsed.words("id")[0] ?? "";
+  const id = parseId(word);
+  if (id === null) throw argumentError(`Bad UUID: ${quoted(word)}`);
+  return id;
+}
+
+/** The format that `formatOptions` say: `normal`, `json` or `yaml`. */
+export function formatOf(parsed: Parsed): string {
+  return parsed.flag("json") ? "json" : parsed.flag("yaml") ? "yaml" : (parsed.text("format") ?? "normal");
+}
+
+/** The error of a task that is not there. */
+export function notFound(id: string): Error {
+  return runtimeError("task", "NotFound", `No task with id=${id}`);
+}
+
+/** The text of a task in a format that `formatOf` answers. `theme` null: without colours. */
+export function taskText(task: TaskRecord, format: string, theme: Theme | null): string {
+  const row = taskFields.map((field) => task[field]);
+  return format === "json" ? jsonRecord(row, theme) : format === "yaml" ? yamlRecord(row, theme) : record(row);
+}

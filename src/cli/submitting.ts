@@ -1,0 +1,239 @@
+/*
+ * How tasks of a submitter get into a database, or into that of a running server: what is stored about the submission,
+ * one task or many, and what happens with lines that cannot be tasks. The lines themselves are read by submit/.
+ */
+import { systemClock } from "../base/clock.ts";
+import { UserError, argumentError, configurationError, exitStatus } from "../base/errors.ts";
+import { newId } from "../base/ids.ts";
+import { hostName, userName } from "../base/process.ts";
+import type { SystemWithShell } from "../base/system.ts";
+import { databaseSettings } from "../cluster/database.ts";
+import type { Queue } from "../cluster/enqueue.ts";
+import type { Config } from "../config/load.ts";
+import type { Logger } from "../log/logger.ts";
+import type { Store } from "../store/store.ts";
+import type { LineSource } from "../submit/lines.ts";
+import type { Expand, Loaded } from "../submit/loader.ts";
+import { taskFactory } from "../task/factory.ts";
+import type { TaskDefaults, TaskFactory } from "../task/factory.ts";
+import { requireTags } from "../task/tag.ts";
+import type { TaskSetting } from "../task/tag.ts";
+import type { Submission } from "../task/task.ts";
+import type { Context } from "./command.ts";
+import { instanceId } from "./instance.ts";
+import { commandLine } from "./submit-input.ts";
+import { programVersion } from "./version.ts";
+
+/**
+ * One command into the database, words and tags as for `hs submit` (but never the name of a file of commands). The id
+ * of the task, once it is stored. Says nothing in the log above DEBUG: for commands that have words of their own about
+ * it.
+ */
+export async function submitCommand(
+  words: readonly string[],
+  tagWords: readonly string[],
+  context: Context,
+): Promise<string> {
+  const line = commandLine(words);
+  const tags = requireTags(tagWords);
+  const config = context.config();
+  const log = context.loggers("submit");
+  const id = await submitOne(line, {
+    log,
+    template: { expand: null, pure: true },
+    bundleSize: null,
+    open: () =>
+      begin(context, {
+        tags,
+        limits: {},
+        group: undefined,
+        connect: () => openDatabase(config, context.loggers("data"), false),
+        patientMs: 0,
+        tell: (text) => log.debug(text),
+      }),
+  });
+  log.debug(`Submitted task (${id})`);
+  return id;
+}
+
+export interface Beginning {
+  readonly tags: readonly TaskSetting[];
+  /** What is missing is as configured. */
+  readonly limits: Readonly<Partial<Record<"cores" | "memory" | "timeout", number | undefined>>>;
+  /** Missing: the one that runs. */
+  readonly group: number | undefined;
+  readonly connect: (submission: Submission) => Promise<Target>;
+  /** How long trouble of the target is waited for, milliseconds. */
+  readonly patientMs: number;
+  /** How the group was chosen. */
+  readonly tell: (text: string) => void;
+}
+
+/** The place where tasks go, told who submits, and what makes tasks of lines for it. */
+export async function begin(context: Context, wish: Beginning): Promise<Begun> {
+  const config = context.config();
+  const limit = (key: "cores" | "memory" | "timeout"): number | null =>
+    (wish.limits[key] ?? config.integer(`task.${key}`)) || null;
+  const defaults: Omit<TaskDefaults, "group"> = {
+    submitId: instanceId,
+    submitHost: hostName(),
+    cores: limit("cores"),
+    memory: limit("memory"),
+    timeout: limit("timeout"),
+    settings: wish.tags,
+  };
+  const submission: Submission = {
+    id: instanceId,
+    time: systemClock.now(),
+    host: hostName(),
+    user: userName(context.env),
+    cwd: context.cwd,
+    template: null,
+    version: programVersion,
+  };
+  const target = await wish.connect(submission);
+  await target.addSubmission(submission);
+  // A group by tag makes the question idle.
+  const tagged = wish.tags.some(({ kind }) => kind === "group");
+  const group = wish.group ?? (tagged ? 0 : await defaultGroup(target, wish.tell));
+  return { target, factory: taskFactory({ ...defaults, group }, newId), patientMs: wish.patientMs };
+}
+
+/** A database, or what stands for one at the other end of a connection. */
+export type Target = Pick<Store, "durable" | "addSubmission" | "activeGroup" | "insert" | "close"> &
+  Partial<Pick<Queue, "broken">>;
+
+export interface Submit {
+  readonly log: Logger;
+  readonly template: SubmitTemplate;
+  readonly bundleSize: number | null;
+  /** Called when the input has been found good, so that a bad call leaves no trace. */
+  readonly open: () => Promise<Begun>;
+}
+
+export interface Begun {
+  readonly target: Target;
+  /** How long its trouble is waited for, milliseconds. */
+  readonly patientMs: number;
+  readonly factory: TaskFactory;
+}
+
+/** The id of the task, once it is stored. */
+export async function submitOne(text: string, { template, open }: Submit): Promise<string> {
+  const { parseLine } = await import("../task/line.ts");
+  const { expanded, stamper } = await import("../submit/loader.ts");
+  let line = parseLine(text);
+  const { expand } = template;
+  if (expand !== null && line.kind === "task") line = await expanded(expand, line.args, line.settings);
+  if (line.kind === "bad") throw argumentError(line.reason);
+  if (line.kind !== "task") throw argumentError(`there is no command in '${text}'`);
+  const { target, factory } = await open();
+  const stamp = stamper(systemClock);
+  stamp.newBatch();
+  const task = factory.build(line.args, line.settings, stamp.next());
+  try {
+    await target.insert([task]);
+  } finally {
+    await target.close();
+  }
+  return task.id;
+}
+
+/** Bad lines that are named; of the others the number must do. */
+const mostNamed = 10;
+
+/**
+ * Stores the lines of a file or stream; the exit status. Throws UserError when some of them cannot be tasks: of a file
+ * nothing is stored then.
+ */
+export async function submitLines(path: string, toSubmit: Submit): Promise<number> {
+  const { openLines } = await import("../submit/lines.ts");
+  const { load } = await import("../submit/loader.ts");
+  const { log, template, bundleSize, open } = toSubmit;
+  const { expand, pure } = template;
+  const source = openLines(path);
+  if (source.regular) await requireGood(source, pure ? expand : null, log);
+  const { target, factory, patientMs } = await open();
+  const clock = systemClock;
+  const { broken } = target;
+  const options = { source, factory, store: target, expand, bundleSize, clock, log, patientMs };
+  let loaded: Loaded;
+  try {
+    // Input may pause for long: a server that is gone is told at once.
+    loaded = await load(broken === undefined ? options : { ...options, signal: broken });
+  } finally {
+    // A server has said that all is stored when its connection is closed.
+    await target.close();
+  }
+  const { stored, bad } = loaded;
+  log.info(`Submitted ${stored} tasks`);
+  if (bad > 0)
+    throw badLines(
+      `${bad} ${bad === 1 ? "line" : "lines"} of ${source.name} left out - mend and submit what is named above`,
+    );
+  return exitStatus.success;
+}
+
+/** All lines of a file are looked at before the first is stored. */
+async function requireGood(source: LineSource, expand: Expand | null, log: Logger): Promise<void> {
+  const { check, describeBad } = await import("../submit/loader.ts");
+  const { bad, examples } = await check(source, expand, mostNamed);
+  if (bad === 0) return;
+  for (const line of examples) log.error(describeBad(source.name, line));
+  const rest = bad > examples.length ? `, the first ${examples.length} are named above` : "";
+  throw badLines(
+    `${bad} ${bad === 1 ? "line" : "lines"} of ${source.name} cannot be tasks${rest} - nothing was submitted`,
+  );
+}
+
+function badLines(text: string): UserError {
+  return new UserError(exitStatus.badArgument, "submit", text);
+}
+
+async function defaultGroup(store: Target, tell: (text: string) => void): Promise<number> {
+  const { group, reason } = await store.activeGroup();
+  tell(`Auto-selected task group ${group} (${reason})`);
+  return group;
+}
+
+/** The database of the configuration. Throws a configuration error when there is none. */
+export async function openDatabase(config: Config, log: Logger, create: boolean): Promise<Store> {
+  const { hasDatabase, openStore } = await import("../store/open.ts");
+  const settings = databaseSettings(config, log);
+  if (!hasDatabase(settings)) {
+    throw configurationError(
+      "submit",
+      "no database is configured, so there is no place for tasks to wait - set database.file",
+    );
+  }
+  return openStore({ ...settings, clock: systemClock, create });
+}
+
+export interface SubmitTemplate {
+  /** null: lines are commands as they stand. */
+  readonly expand: Expand | null;
+  /** Expanding twice does no harm: the template runs no commands. */
+  readonly pure: boolean;
+}
+
+/** The template of a submission, ready to be applied to lines. Throws UserError for a template that cannot be read. */
+export async function submitTemplate(text: string | undefined, { cwd, env }: Context): Promise<SubmitTemplate> {
+  if (text === undefined) return { expand: null, pure: true };
+  const { expand, needsShell } = await import("../template/expand.ts");
+  const { parseTemplate } = await import("../template/parse.ts");
+  const { fileFacts } = await import("../client/templates.ts");
+  const { printedBy } = await import("../client/printed.ts");
+  const template = parseTemplate(text);
+  const system: SystemWithShell = {
+    now: systemClock.now,
+    environment: (name) => env[name] ?? null,
+    file: fileFacts(cwd),
+    shell: (asked) => printedBy(shellWords(asked, env), { cwd, env, stderr: "inherit" }).ended,
+  };
+  return { expand: (args) => expand(template, args, system), pure: !needsShell(template) };
+}
+
+function shellWords(asked: string, env: Context["env"]): string[] {
+  if (process.platform === "win32") return [env["ComSpec"] ?? "cmd.exe", "/d", "/s", "/c", `"${asked}"`];
+  return ["/bin/sh", "-c", "--", asked];
+}
