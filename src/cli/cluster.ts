@@ -4,7 +4,7 @@
  */
 import { argumentError, exitStatus } from "../base/errors.ts";
 import type { ClusterOptions } from "../cluster/run.ts";
-import type { Launch } from "../cluster/launched.ts";
+import type { Launch } from "../launch/orders.ts";
 import type { ClusterReport } from "../cluster/serve.ts";
 import type { Config } from "../config/load.ts";
 import { largestNumber } from "../task/tag.ts";

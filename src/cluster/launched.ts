@@ -7,37 +7,16 @@ import { systemClock } from "../base/clock.ts";
 import { runtimeError, UserError } from "../base/errors.ts";
 import { hostName } from "../base/process.ts";
 import type { Config } from "../config/load.ts";
+import { serverAddress, thisHost } from "../launch/address.ts";
+import { type Arrivals, arrivals } from "../launch/arrivals.ts";
+import { type Crew, type Ended, musterCrew } from "../launch/crew.ts";
+import { checkProgram, type ClientPlan } from "../launch/launcher.ts";
+import { type Launch, makeOrders } from "../launch/orders.ts";
 import type { Logger } from "../log/logger.ts";
 import { parseTemplate } from "../template/parse.ts";
-import { serverAddress, thisHost } from "../launch/address.ts";
-import { arrivals } from "../launch/arrivals.ts";
-import { type Crew, type Ended, musterCrew, type Order } from "../launch/crew.ts";
-import {
-  checkProgram,
-  type ClientPlan,
-  clientWords,
-  handOn,
-  isOpenMpi,
-  keyVariable,
-  launcherEnvironment,
-  shownCommand,
-  slurmEnvironment,
-} from "../launch/launcher.ts";
-import { type ClusterReport, serve, type ServeOptions } from "./serve.ts";
+import { type ClusterReport, serve, type ServeOptions, type Serving } from "./serve.ts";
 import { moreUrgent, onSignals, type StopName } from "./signals.ts";
-import { remoteVariables, sshWords } from "../launch/ssh.ts";
 import { type Gate, openGate, type ServerAccess } from "./standalone.ts";
-
-/** What brings up the clients: one command for all of them, or ssh to each host. */
-export type Launch =
-  | { readonly kind: "command"; readonly words: readonly string[] }
-  | {
-      readonly kind: "ssh";
-      readonly hosts: readonly string[];
-      readonly args: readonly string[];
-      /** Settings in our environment are those of the clients too. */
-      readonly passEnvironment: boolean;
-    };
 
 export interface LaunchedOptions extends Omit<ServeOptions, "logger" | "remote"> {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -45,27 +24,69 @@ export interface LaunchedOptions extends Omit<ServeOptions, "logger" | "remote">
   /** What each client is told, but for the way to the server. */
   readonly client: Omit<ClientPlan, "host" | "port" | "tls">;
   readonly bind: string;
-  /** Of several the first that is free. */
+  /** The server listens on the first that is free. */
   readonly ports: readonly number[];
-  /** The key is one of this run alone; `bind` is where it listens. */
+  /** Makes the key of this run alone; `bind` is where the server listens. */
   readonly security: (bind: string) => Promise<ServerAccess>;
 }
 
-/**
- * Time for clients to leave and launchers to end by themselves, beyond the delay with which clients may start;
- * milliseconds.
- */
-const patienceMs = 10_000;
-/** The same when the run was interrupted, or has failed. */
-const shortPatienceMs = 3000;
+/** A run whose clients are launched, and how far it is. */
+interface LaunchedRun {
+  readonly options: LaunchedOptions;
+  readonly log: Logger;
+  readonly graceMs: number;
+  readonly listening: Listening;
+  readonly serving: Serving;
+  readonly clients: Arrivals;
+  /** null: none is launched yet. */
+  crew: Crew | null;
+  /** Nobody was left to run tasks. */
+  isDeserted: boolean;
+  /** The server has ended. */
+  isOver: boolean;
+  /** The server has ended, and its report is what the run answers. */
+  isConcluded: boolean;
+  stoppedBy: StopName | null;
+}
 
+/** Where the server listens, and what its clients need to know of that. */
+interface Listening {
+  readonly gate: Gate;
+  readonly announce: string;
+  readonly security: ServerAccess;
+}
+
+const clock = systemClock;
+
+/**
+ * Runs a server here, and clients elsewhere until all is done. Throws a UserError when something is wrong with the
+ * template, the launcher, the address or the files, and when all clients are gone before their tasks have ended.
+ */
 export async function runLaunched(options: LaunchedOptions): Promise<ClusterReport> {
+  const run = await prepare(options);
+  const { gate } = run.listening;
+  gate.open((link) => run.serving.server.attach(run.clients.watch(link)));
+  const release = obeySignals(run);
+  try {
+    run.crew = await launchClients(run);
+    look(run);
+    const report = await run.serving.finished;
+    if (run.isDeserted && !isOrderly(run.crew, options.client)) throw desertion(run.crew, options);
+    run.isConcluded = true;
+    return { ...report, stoppedBy: run.stoppedBy };
+  } finally {
+    run.isOver = true;
+    await sendHome(run);
+    gate.close();
+    release();
+  }
+}
+
+async function prepare(options: LaunchedOptions): Promise<LaunchedRun> {
   const { instanceId, loggers, config, client, launch } = options;
   const log = loggers("cluster");
-  const clock = systemClock;
   const host = hostName();
   const graceMs = (config.integer("server.grace") ?? 30) * 1000;
-
   // What is wrong with a template is found here, and not by each client; with a launcher before tasks are stored.
   if (client.template !== null) parseTemplate(client.template);
   checkProgram(launch.kind === "ssh" ? "ssh" : (launch.words[0] ?? ""), options.env, options.cwd);
@@ -77,90 +98,21 @@ export async function runLaunched(options: LaunchedOptions): Promise<ClusterRepo
     gate.close();
     throw error;
   });
-
-  /** `deserted`: nobody was left to run tasks. `over`: the server has ended. */
-  const run = { crew: null as Crew | null, deserted: false, over: false, stoppedBy: null as StopName | null };
-  const clients = arrivals({ serverId: instanceId, serverHost: host, onClose: look });
-  gate.open((link) => serving.server.attach(clients.watch(link)));
-
-  let failed = true;
-
-  /** When nobody brings up clients any more, and there are none, the tasks are left to nobody. */
-  function look(): void {
-    const { crew } = run;
-    if (crew === null || serving.nothingToDo || !crew.ended || run.over || run.deserted || run.stoppedBy !== null)
-      return;
-    if (clients.count > 0 || clients.leaving) return;
-    // A client whose ssh broke off may still be there, and come back by itself.
-    const broken = crew.ends.filter(({ status }) => launch.kind === "ssh" && status === sshFailure);
-    const until = clients.ever ? Math.max(0, ...broken.map(({ at }) => at + graceMs)) : 0;
-    if (clock.now() < until) {
-      clock.after(until - clock.now() + 1, look);
-      return;
-    }
-    run.deserted = true;
-    if (isOrderly(crew, client)) serving.server.stop("finish");
-    else serving.stop("abort", null);
-  }
-
-  function onEnd(end: Ended): void {
-    look();
-    // Who interrupts a run, or reads why it failed, knows enough. Else it may be a host that was down and took no part.
-    if (end.dismissed && run.over && !hasty()) log.warning(overstaying(end, launch));
-    // Of the end of the last one the failure of the run tells.
-    if (end.status !== 0 && !end.dismissed && !run.deserted) log.warning(ending(end, launch));
-  }
-
-  const hasty = (): boolean => failed || run.stoppedBy === "SIGINT" || run.stoppedBy === "SIGTERM";
-
-  const release = onSignals(
-    {
-      stop(how, signal) {
-        run.stoppedBy = moreUrgent(run.stoppedBy, signal);
-        serving.stop(how, signal);
-        if (run.over && how === "abort") run.crew?.hurry();
-      },
-      kill() {
-        serving.hurry();
-        run.crew?.hurry();
-      },
-    },
-    loggers,
-    "server",
-  );
-  try {
-    const plan = { ...client, host: address.announce, port: gate.port, tls: security.tls !== null };
-    const { orders, env } = makeOrders(options, plan, security.key, log);
-    run.crew = await musterCrew(serving.nothingToDo ? [] : orders, {
-      id: instanceId,
-      env,
-      cwd: options.cwd,
-      clock,
-      log,
-      onEnd,
-    }).catch(async (error: unknown) => {
-      serving.stop("abort", null);
-      await serving.finished;
-      throw error;
-    });
-    look();
-    const report = await serving.finished;
-    if (run.deserted && !isOrderly(run.crew, client)) throw desertion(run.crew, options);
-    failed = false;
-    return { ...report, stoppedBy: run.stoppedBy };
-  } finally {
-    run.over = true;
-    gate.open(clients.dismiss);
-    // Who has brought up no client yet has nothing to bring to an end.
-    const shortMs = clients.ever ? shortPatienceMs : 0;
-    await run.crew?.disband(hasty() ? shortMs : patienceMs + Math.abs(client.delay) * 1000);
-    gate.close();
-    release();
-  }
+  const run: LaunchedRun = {
+    options,
+    log,
+    graceMs,
+    listening: { gate, announce: address.announce, security },
+    serving,
+    clients: arrivals({ serverId: instanceId, serverHost: host, onClose: () => look(run) }),
+    crew: null,
+    isDeserted: false,
+    isOver: false,
+    isConcluded: false,
+    stoppedBy: null,
+  };
+  return run;
 }
-
-/** Of `ssh` itself, when the connection could not be made or broke. */
-const sshFailure = 255;
 
 async function openFirst(options: LaunchedOptions, bind: string, security: ServerAccess): Promise<Gate> {
   const { ports, loggers } = options;
@@ -175,41 +127,106 @@ async function openFirst(options: LaunchedOptions, bind: string, security: Serve
   throw runtimeError("cluster", "OSError", "there is no port to listen on");
 }
 
-interface Orders {
-  readonly orders: readonly Order[];
-  readonly env: Readonly<Record<string, string>>;
+/** Starts listening to signals; the answer stops it. */
+function obeySignals(run: LaunchedRun): () => void {
+  const { serving, options } = run;
+  return onSignals(
+    {
+      stop(how, signal) {
+        run.stoppedBy = moreUrgent(run.stoppedBy, signal);
+        serving.stop(how, signal);
+        if (run.isOver && how === "abort") run.crew?.hurry();
+      },
+      kill() {
+        serving.hurry();
+        run.crew?.hurry();
+      },
+    },
+    options.loggers,
+    "server",
+  );
 }
 
-function makeOrders(options: LaunchedOptions, plan: ClientPlan, key: string, log: Logger): Orders {
-  const { launch, config } = options;
+/**
+ * Starts the launchers, none if there is nothing to do. If one cannot be started the run ends first, and then the error
+ * is thrown.
+ */
+async function launchClients(run: LaunchedRun): Promise<Crew> {
+  const { options, log, listening, serving } = run;
+  const { launch, client, env, config } = options;
+  const { gate, announce, security } = listening;
+  const plan = { ...client, host: announce, port: gate.port, tls: security.tls !== null };
   const settings = settingsOfClients(config);
-  if (launch.kind === "command") {
-    const exports = config.exports();
-    const env = slurmEnvironment(launcherEnvironment({ ...options.env, ...settings }, exports, key));
-    const names = Object.keys(env).filter((name) => name.startsWith("HYPERSHELL_") || Object.hasOwn(exports, name));
-    const words = [...handOn(launch.words, names, isOpenMpi), ...clientWords(plan)];
-    log.debug(() => `Launching clients: ${keyVariable}='***' ${shownCommand(words)}`);
-    return { orders: [{ name: launch.words[0] ?? "", words, input: null }], env };
+  const made = makeOrders(launch, { plan, key: security.key, env, settings, exports: config.exports(), log });
+  try {
+    return await musterCrew(serving.nothingToDo ? [] : made.orders, {
+      id: options.instanceId,
+      env: made.env,
+      cwd: options.cwd,
+      clock,
+      log,
+      onEnd: (end) => noteEnd(run, end),
+    });
+  } catch (error) {
+    serving.stop("abort", null);
+    await serving.finished;
+    throw error;
   }
-  const env = definedOf(options.env);
-  const given = launch.passEnvironment ? remoteVariables(options.env) : { passed: [], withheld: [] };
-  if (given.withheld.length > 0) {
-    const names = given.withheld.join(", ");
-    log.warning(`Not passed on, because everybody could read it in the lists of processes: ${names}`);
-  }
-  const variables = [...Object.entries(settings).map(([name, value]) => `${name}=${value}`), ...given.passed];
-  const orders = launch.hosts.map((name) => {
-    const words = sshWords(launch.args, name, variables, plan);
-    log.debug(() => `Launching client: ${shownCommand(words)}`);
-    return { name, words, input: `${key}\n` };
-  });
-  return { orders, env };
 }
 
-function definedOf(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
-  const found: Record<string, string> = {};
-  for (const [name, value] of Object.entries(env)) if (value !== undefined) found[name] = value;
-  return found;
+/** When nobody brings up clients any more, and there are none, nobody is left to run the tasks. */
+function look(run: LaunchedRun): void {
+  const { options, graceMs, serving, clients, crew } = run;
+  const { launch, client } = options;
+  if (crew === null || serving.nothingToDo || !crew.ended) return;
+  if (run.isOver || run.isDeserted || run.stoppedBy !== null) return;
+  if (clients.count > 0 || clients.leaving) return;
+  // A client whose ssh broke off may still be there, and come back by itself.
+  const broken = crew.ends.filter(({ status }) => launch.kind === "ssh" && status === sshFailure);
+  const until = clients.ever ? Math.max(0, ...broken.map(({ at }) => at + graceMs)) : 0;
+  if (clock.now() < until) {
+    clock.after(until - clock.now() + 1, () => look(run));
+    return;
+  }
+  run.isDeserted = true;
+  if (isOrderly(crew, client)) serving.server.stop("finish");
+  else serving.stop("abort", null);
+}
+
+/** The exit status of `ssh` itself, when the connection could not be made or broke. */
+const sshFailure = 255;
+
+/** A launcher has ended. */
+function noteEnd(run: LaunchedRun, end: Ended): void {
+  const { options, log } = run;
+  look(run);
+  // Who interrupts a run, or reads why it failed, knows enough. Otherwise it may be a host that was down and took no
+  // part.
+  if (end.dismissed && run.isOver && !isHasty(run)) log.warning(overstaying(end, options.launch));
+  // The failure of the run tells of the end of the last one.
+  if (end.status !== 0 && !end.dismissed && !run.isDeserted) log.warning(ending(end, options.launch));
+}
+
+/** Whether the run was interrupted, or has failed. */
+function isHasty({ isConcluded, stoppedBy }: LaunchedRun): boolean {
+  return !isConcluded || stoppedBy === "SIGINT" || stoppedBy === "SIGTERM";
+}
+
+/**
+ * Time for clients to leave and launchers to end by themselves, milliseconds, beyond the delay with which clients may
+ * start.
+ */
+const patienceMs = 10_000;
+/** The same for a run that was interrupted, or has failed. */
+const shortPatienceMs = 3000;
+
+/** Sends clients away that still come, and waits for the launchers to end; makes them after a while. */
+async function sendHome(run: LaunchedRun): Promise<void> {
+  const { options, listening, clients, crew } = run;
+  listening.gate.open(clients.dismiss);
+  // A launcher that has brought up no client yet has nothing to bring to an end.
+  const shortMs = clients.ever ? shortPatienceMs : 0;
+  await crew?.disband(isHasty(run) ? shortMs : patienceMs + Math.abs(options.client.delay) * 1000);
 }
 
 /** Settings that have no option of `hs client`, and that a client on another host may have no file of. */

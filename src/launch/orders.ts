@@ -1,0 +1,86 @@
+/*
+ * From what a run is to launch to the launchers to be started, with their environment. Knows the words of each kind of
+ * launcher; the settings come from the caller.
+ */
+import type { Logger } from "../log/logger.ts";
+import type { Order } from "./crew.ts";
+import {
+  type ClientPlan,
+  clientWords,
+  handOn,
+  isOpenMpi,
+  keyVariable,
+  launcherEnvironment,
+  shownCommand,
+  slurmEnvironment,
+} from "./launcher.ts";
+import { remoteVariables, sshWords } from "./ssh.ts";
+
+/** What brings up the clients: one command for all of them, or ssh to each host. */
+export type Launch =
+  | { readonly kind: "command"; readonly words: readonly string[] }
+  | {
+      readonly kind: "ssh";
+      readonly hosts: readonly string[];
+      readonly args: readonly string[];
+      /** Whether the settings in our environment are those of the clients too. */
+      readonly passEnvironment: boolean;
+    };
+
+/** What all orders of a run have in common. */
+export interface OrderOptions {
+  readonly plan: ClientPlan;
+  /** The key of the run. */
+  readonly key: string;
+  /** The environment of this program. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Variables with the settings of the clients, which may have no file of them. */
+  readonly settings: Readonly<Record<string, string>>;
+  /** Variables for tasks. */
+  readonly exports: Readonly<Record<string, string>>;
+  readonly log: Logger;
+}
+
+export interface Orders {
+  readonly orders: readonly Order[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/**
+ * The launchers to be started, and their environment. Warns of settings that cannot be passed on because they are
+ * secret.
+ */
+export function makeOrders(launch: Launch, options: OrderOptions): Orders {
+  return launch.kind === "command" ? commandOrder(launch.words, options) : sshOrders(launch, options);
+}
+
+function commandOrder(launcher: readonly string[], options: OrderOptions): Orders {
+  const { plan, key, settings, exports, log } = options;
+  const env = slurmEnvironment(launcherEnvironment({ ...options.env, ...settings }, exports, key));
+  const names = Object.keys(env).filter((name) => name.startsWith("HYPERSHELL_") || Object.hasOwn(exports, name));
+  const words = [...handOn(launcher, names, isOpenMpi), ...clientWords(plan)];
+  log.debug(() => `Launching clients: ${keyVariable}='***' ${shownCommand(words)}`);
+  return { orders: [{ name: launcher[0] ?? "", words, input: null }], env };
+}
+
+function sshOrders(launch: Extract<Launch, { kind: "ssh" }>, options: OrderOptions): Orders {
+  const { plan, key, settings, log } = options;
+  const given = launch.passEnvironment ? remoteVariables(options.env) : { passed: [], withheld: [] };
+  if (given.withheld.length > 0) {
+    const names = given.withheld.join(", ");
+    log.warning(`Not passed on, because everybody could read it in the lists of processes: ${names}`);
+  }
+  const variables = [...Object.entries(settings).map(([name, value]) => `${name}=${value}`), ...given.passed];
+  const orders = launch.hosts.map((name) => {
+    const words = sshWords(launch.args, name, variables, plan);
+    log.debug(() => `Launching client: ${shownCommand(words)}`);
+    return { name, words, input: `${key}\n` };
+  });
+  return { orders, env: definedOf(options.env) };
+}
+
+function definedOf(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  const found: Record<string, string> = {};
+  for (const [name, value] of Object.entries(env)) if (value !== undefined) found[name] = value;
+  return found;
+}
