@@ -4,7 +4,7 @@
  * cluster/security.ts.
  */
 import { argumentError, runtimeError } from "../base/errors.ts";
-import type { Address } from "../cluster/remote.ts";
+import type { Endpoint } from "../cluster/remote.ts";
 import type { Config } from "../config/load.ts";
 import type { Option, Parsed } from "../args/spec.ts";
 
@@ -127,17 +127,17 @@ export function portOf(parsed: Parsed, config: Config, lowest: 0 | 1): number {
 export const defaultPort = 50001;
 
 /** The server to connect to. */
-export function addressOf(parsed: Parsed, config: Config): Address {
+export function addressOf(parsed: Parsed, config: Config): Endpoint {
   const port = portOf(parsed, config, 1);
   return parseAddress(parsed.text("host") ?? config.text("server.host") ?? "localhost", port);
 }
 
 /** Servers to choose from, in the order in which they are asked; each once. */
-export function addressesOf(parsed: Parsed, config: Config): readonly Address[] {
+export function addressesOf(parsed: Parsed, config: Config): readonly Endpoint[] {
   const port = portOf(parsed, config, 1);
   const given = parsed.words("host");
   const words = given.length > 0 ? given : [config.text("server.host") ?? "localhost"];
-  const found = new Map<string, Address>();
+  const found = new Map<string, Endpoint>();
   for (const word of words.flatMap((each) => each.split(","))) {
     const address = parseAddress(word.trim(), port);
     found.set(`${address.host} ${address.port}`, address);
@@ -148,7 +148,7 @@ export function addressesOf(parsed: Parsed, config: Config): readonly Address[] 
 /**
  *   address = ( "[" IPv6 "]" | name | IPv4 ) [ ":" port ] | IPv6
  */
-function parseAddress(word: string, usualPort: number): Address {
+function parseAddress(word: string, usualPort: number): Endpoint {
   const [, bracketed, named, port] = /^(?:\[([^\]]*)\]|([^:]*))(?::(\d*))?$/.exec(word) ?? [];
   // Two colons and no brackets: an address of IPv6.
   const host = bracketed ?? named ?? word;

@@ -18,14 +18,14 @@ export interface ClientAccess {
 }
 
 /** Where a server may be. */
-export interface Address {
+export interface Endpoint {
   readonly host: string;
   readonly port: number;
 }
 
 export interface ClientRunOptions extends TaskOptions {
   /** In this order; at least one. */
-  readonly servers: readonly Address[];
+  readonly servers: readonly Endpoint[];
   readonly security: ClientAccess;
   /** Most outcomes in one frame; null: as many as there are. */
   readonly bundleSize: number | null;
@@ -64,7 +64,7 @@ export async function runClientAlone(options: ClientRunOptions): Promise<ClientR
     "client",
   );
 
-  function start(servers: readonly Address[]): Client {
+  function start(servers: readonly Endpoint[]): Client {
     return runClient({
       connect: (index) => connect({ ...servers[index]!, ...options.security, clock, handshakeMs, connectMs }),
       settings: {

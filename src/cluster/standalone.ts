@@ -3,8 +3,7 @@
  * input is done (or never).
  */
 import { systemClock } from "../base/clock.ts";
-import type { Duplex } from "../wire/duplex.ts";
-import type { HostMessage, PeerMessage } from "../wire/message.ts";
+import type { PeerLink } from "../wire/link.ts";
 import { listen, type Listener, type ServerTls } from "../wire/listen.ts";
 import { tellRefusals } from "./refusals.ts";
 import { type ClusterReport, serve, type ServeOptions } from "./serve.ts";
@@ -37,13 +36,11 @@ export async function runServerAlone(options: ServerRunOptions): Promise<Cluster
   }
 }
 
-type Link = Duplex<HostMessage, PeerMessage>;
-
 export interface Gate {
   readonly host: string;
   readonly port: number;
   /** Those who came before wait for this. */
-  open(attach: (link: Link) => void): void;
+  open(attach: (link: PeerLink) => void): void;
   close(): void;
 }
 
@@ -54,8 +51,8 @@ export async function openGate(options: GateOptions): Promise<Gate> {
   const { bind, port, security, loggers } = options;
   const log = loggers("server");
   const refusals = tellRefusals(log, systemClock);
-  let attach: ((link: Link) => void) | null = null;
-  const early: Link[] = [];
+  let attach: ((link: PeerLink) => void) | null = null;
+  const early: PeerLink[] = [];
   const listener: Listener = await listen({
     host: bind,
     port,

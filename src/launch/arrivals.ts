@@ -2,22 +2,20 @@
  * The connections of a run that starts its own clients: how many there are, whether the server has begun to send them
  * away, and what is said to those who come when everything is over. Reads along, decides nothing about tasks.
  */
-import type { Duplex } from "../wire/duplex.ts";
-import type { HostMessage, PeerMessage } from "../wire/message.ts";
-
-export type Link = Duplex<HostMessage, PeerMessage>;
+import type { PeerLink } from "../wire/link.ts";
+import type { PeerMessage } from "../wire/message.ts";
 
 export interface Arrivals {
   /**
    * The same link, counted while it is open. If the server ends it before anything was said there, it is dismissed
    * instead.
    */
-  watch(link: Link): Link;
+  watch(link: PeerLink): PeerLink;
   /**
    * A client that comes after the end (it started late, or lost its way): it may go, and what it still has is nobody's
    * any more.
    */
-  dismiss(link: Link): void;
+  dismiss(link: PeerLink): void;
   /** Connections that are open. */
   readonly count: number;
   /** Whether there was any. */
@@ -34,11 +32,11 @@ export interface ArrivalsOptions {
 }
 
 export function arrivals({ serverId, serverHost, onClose }: ArrivalsOptions): Arrivals {
-  const open = new Set<Link>();
+  const open = new Set<PeerLink>();
   let ever = false;
   let leaving = false;
 
-  function sendAway(link: Link, message: PeerMessage): void {
+  function sendAway(link: PeerLink, message: PeerMessage): void {
     if (message.kind === "bye") return link.close();
     if (message.kind === "submitter") {
       link.send({ kind: "refused", reason: "the run is over" });
@@ -52,7 +50,7 @@ export function arrivals({ serverId, serverHost, onClose }: ArrivalsOptions): Ar
   }
 
   const idle = (): void => undefined;
-  const dismiss = (link: Link): void =>
+  const dismiss = (link: PeerLink): void =>
     link.open({ message: (message) => sendAway(link, message), drain: idle, close: idle });
 
   return {

@@ -4,14 +4,10 @@
  */
 import { assert } from "../base/assert.ts";
 import type { Logger } from "../log/logger.ts";
-import type { Duplex } from "../wire/duplex.ts";
-import type { HostMessage, PeerMessage } from "../wire/message.ts";
+import type { PeerLink } from "../wire/link.ts";
 import { WireProblem } from "../wire/problem.ts";
 import type { ServerEvent } from "./event.ts";
 import { type Intake, type IntakeOptions, takeSubmitter } from "./intake.ts";
-
-/** A connection, from the server's end. */
-export type PeerLink = Duplex<HostMessage, PeerMessage>;
 
 export interface Connections {
   readonly log: Logger;

@@ -13,8 +13,8 @@ import type { Patience } from "../log/patience.ts";
 import type { Scope, Store } from "../store/store.ts";
 import { longestArgs } from "../task/line.ts";
 import type { NewTask, Submission } from "../task/task.ts";
-import type { Duplex } from "../wire/duplex.ts";
-import type { HostMessage, PeerMessage, SubmitterMessage } from "../wire/message.ts";
+import type { PeerLink } from "../wire/link.ts";
+import type { SubmitterMessage } from "../wire/message.ts";
 
 export interface IntakeOptions {
   readonly store: Pick<Store, "durable" | "addSubmission" | "activeGroup" | "insert">;
@@ -41,7 +41,7 @@ const largestBatch = 4096;
 
 /** A submitter that is connected. */
 interface Submitter {
-  readonly link: Duplex<HostMessage, PeerMessage>;
+  readonly link: PeerLink;
   readonly options: IntakeOptions;
   /** The submission that its tasks go into. */
   readonly submission: Submission;
@@ -64,7 +64,7 @@ interface Submitter {
  * submitter and the log.
  */
 export function takeSubmitter(
-  link: Duplex<HostMessage, PeerMessage>,
+  link: PeerLink,
   first: Extract<SubmitterMessage, { kind: "submitter" }>,
   options: IntakeOptions,
 ): Intake {

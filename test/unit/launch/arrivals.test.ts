@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { arrivals, type Link } from "../../../src/launch/arrivals.ts";
+import { arrivals } from "../../../src/launch/arrivals.ts";
+import type { PeerLink } from "../../../src/wire/link.ts";
 import type { HostMessage, PeerMessage } from "../../../src/wire/message.ts";
 import { pipe } from "../../../src/wire/pipe.ts";
 
@@ -16,7 +17,7 @@ const hello: PeerMessage = {
 const sentAway = ["welcome", "drop", "leave"];
 
 /** A connection, and what the client that made it has heard; `closed` when it has been ended. */
-function visit(): { readonly link: Link; readonly say: () => void; readonly heard: string[] } {
+function visit(): { readonly link: PeerLink; readonly say: () => void; readonly heard: string[] } {
   const [link, client] = pipe<HostMessage, PeerMessage>();
   const heard: string[] = [];
   client.open({
