@@ -16,7 +16,8 @@ import { parseLine } from "../task/line.ts";
 import type { Line } from "../task/line.ts";
 import type { TaskSetting } from "../task/tag.ts";
 import type { NewTask } from "../task/task.ts";
-import type { BadLine, LineSource } from "./lines.ts";
+import type { LineBatch, LineSource } from "./lines.ts";
+import type { BadLine } from "./splitter.ts";
 
 /**
  * The submit-time template: the command for a line. Throws an Error whose message tells the user what is wrong with
@@ -28,7 +29,7 @@ export interface LoadOptions {
   readonly source: LineSource;
   readonly factory: TaskFactory;
   readonly store: Pick<Store, "insert" | "durable">;
-  /** null: lines are stored as they are. */
+  /** The submit-time template; null: lines are stored as they are. */
   readonly expand: Expand | null;
   /** Most tasks in one transaction; null: as it comes. */
   readonly bundleSize: number | null;
@@ -58,110 +59,144 @@ export interface Loaded {
  */
 const quietMs = 1000;
 
-/** Nobody waits for the database any more. */
-class Stopped extends Error {}
+/** One input on its way to the store. */
+interface Loading {
+  readonly options: LoadOptions;
+  readonly patience: Patience;
+  readonly stamp: Stamper;
+  /** Whether each line is told of. */
+  readonly isTraced: boolean;
+  /** null: nobody can stop it. */
+  readonly stopping: Abortion | null;
+  /** Numbers of tasks and of lines. */
+  stored: number;
+  bad: number;
+}
 
-/** Reads the source to its end. Rejects when it cannot be read or the store refuses. */
+/**
+ * Reads the source to its end, and stores its tasks. Rejects when the source cannot be read, or the store refuses or is
+ * in trouble for too long.
+ */
 export async function load(options: LoadOptions): Promise<Loaded> {
-  const { source, store, factory, expand, clock, log, onQuiet, signal } = options;
+  const { source, store, clock, log, onQuiet } = options;
   const committer = `committer: ${store.durable ? "database" : "no database"}`;
-  const largest = options.bundleSize ?? Infinity;
-  const stamp = stamper(clock);
-  const traced = log.enabled("TRACE");
-  const patience = options.patience ?? newPatience(clock, log);
-  const stopping = whenAborted(signal, () => {
-    void source.close();
-    patience.goOn();
-  });
-  const aborted = (): boolean => signal?.aborted ?? false;
-  let stored = 0;
-  let bad = 0;
-
-  function refuse(line: BadLine): void {
-    bad += 1;
-    log.error(() => describeBad(source.name, line));
-    options.onBad?.(line);
-  }
-
-  /** Waits for the end of `waited`, or of the loading. */
-  async function unlessStopped(waited: Promise<void>): Promise<void> {
-    await (stopping === null ? waited : stopping.race(waited));
-  }
-
-  function insertPatiently(tasks: readonly NewTask[]): Promise<void> {
-    let since: number | null = null;
-    return patience.persist(
-      "loader",
-      () => {
-        if (aborted()) throw new Stopped();
-        return store.insert(tasks);
-      },
-      (error) => {
-        if (aborted()) return error;
-        since ??= clock.now();
-        if (clock.now() - since < options.patientMs) return null;
-        return runtimeError("submit", "DatabaseError", `${error.message} (stored so far: ${stored} tasks)`);
-      },
-    );
-  }
-
-  async function insert(tasks: readonly NewTask[]): Promise<void> {
-    for (let from = 0; from < tasks.length && !aborted(); from += largest) {
-      const part = tasks.length <= largest ? tasks : tasks.slice(from, from + largest);
-      await unlessStopped(insertPatiently(part));
-      if (aborted()) break;
-      stored += part.length;
-      log.debug(() => `Submitted ${part.length} tasks`);
-    }
-  }
-
+  const loading = newLoading(options);
   for (const part of [source.name, "loader", committer]) log.debug(`Started (${part})`);
   let quiet = onQuiet === undefined ? null : clock.after(quietMs, onQuiet);
   try {
-    for await (const { first, lines } of source.read()) {
+    for await (const batch of source.read()) {
       quiet?.cancel();
-      const tasks: NewTask[] = [];
-      stamp.newBatch();
-      for (let index = 0; index < lines.length && !aborted(); index += 1) {
-        const text = lines[index]!;
-        const number = first + index;
-        if (typeof text !== "string") {
-          refuse(text);
-          continue;
-        }
-        let line = factory.read(text);
-        if (expand !== null && line.kind === "task") line = await expanded(expand, line.args, line.settings);
-        if (line.kind === "task") {
-          tasks.push(factory.build(line.args, line.settings, stamp.next()));
-          if (traced) log.trace(`Loaded task (${line.args})`);
-        } else if (line.kind === "bad") {
-          refuse({ number, reason: line.reason, text: writable(text) });
-        } else if (line.kind === "settings") {
-          const { words } = line;
-          if (words.length > 0) log.debug(() => `Setting global attribute or tag: ${words.join(", ")}`);
-        } else if (traced) {
-          log.trace(line.kind === "blank" ? "Skipping empty line" : "Skipping comment");
-        }
-      }
+      const tasks = await tasksOf(loading, batch);
       if (onQuiet !== undefined) quiet = clock.after(quietMs, onQuiet);
-      await insert(tasks);
-      if (aborted()) break;
+      await insert(loading, tasks);
+      if (isAborted(loading)) break;
       // A store may answer without a turn of the event loop, and others have to live in this process too.
       await new Promise<void>((resume) => setImmediate(resume));
     }
   } finally {
     quiet?.cancel();
-    stopping?.release();
+    loading.stopping?.release();
   }
-  const stopped = aborted();
+  const stopped = isAborted(loading);
   for (const part of [" (loader)", ` (${committer})`, ""]) {
     if (stopped) log.warning(`Stopping${part}`);
     else log.debug(`Done${part}`);
   }
-  return { stored, bad, stopped };
+  return { stored: loading.stored, bad: loading.bad, stopped };
 }
 
-/** The number of bad lines of a source, and the first few; nothing is stored. For sources that can be read twice. */
+function newLoading(options: LoadOptions): Loading {
+  const { source, clock, log, signal } = options;
+  const patience = options.patience ?? newPatience(clock, log);
+  const stopping = whenAborted(signal, () => {
+    void source.close();
+    patience.goOn();
+  });
+  return { options, patience, stamp: stamper(clock), isTraced: log.enabled("TRACE"), stopping, stored: 0, bad: 0 };
+}
+
+function isAborted({ options }: Loading): boolean {
+  return options.signal?.aborted ?? false;
+}
+
+/** The tasks of a batch of lines. Tells of lines that are none. */
+async function tasksOf(loading: Loading, { first, lines }: LineBatch): Promise<NewTask[]> {
+  const { options, stamp, isTraced } = loading;
+  const { factory, expand, log } = options;
+  const tasks: NewTask[] = [];
+  stamp.newBatch();
+  for (let index = 0; index < lines.length && !isAborted(loading); index += 1) {
+    const text = lines[index]!;
+    if (typeof text !== "string") {
+      refuse(loading, text);
+      continue;
+    }
+    let line = factory.read(text);
+    if (expand !== null && line.kind === "task") line = await expanded(expand, line.args, line.settings);
+    if (line.kind === "task") {
+      tasks.push(factory.build(line.args, line.settings, stamp.next()));
+      if (isTraced) log.trace(`Loaded task (${line.args})`);
+    } else tellOf(loading, line, first + index, text);
+  }
+  return tasks;
+}
+
+/** `text` has the number `number`, and is no task. */
+function tellOf(loading: Loading, line: Exclude<Line, { kind: "task" }>, number: number, text: string): void {
+  const { log } = loading.options;
+  if (line.kind === "bad") refuse(loading, { number, reason: line.reason, text: writable(text) });
+  else if (line.kind === "settings") {
+    const { words } = line;
+    if (words.length > 0) log.debug(() => `Setting global attribute or tag: ${words.join(", ")}`);
+  } else if (loading.isTraced) log.trace(line.kind === "blank" ? "Skipping empty line" : "Skipping comment");
+}
+
+function refuse(loading: Loading, line: BadLine): void {
+  const { source, log, onBad } = loading.options;
+  loading.bad += 1;
+  log.error(() => describeBad(source.name, line));
+  onBad?.(line);
+}
+
+/** Stores tasks, no more than `bundleSize` at once, unless the loading is stopped. */
+async function insert(loading: Loading, tasks: readonly NewTask[]): Promise<void> {
+  const { options, stopping } = loading;
+  const largest = options.bundleSize ?? Infinity;
+  for (let from = 0; from < tasks.length && !isAborted(loading); from += largest) {
+    const part = tasks.length <= largest ? tasks : tasks.slice(from, from + largest);
+    const inserted = insertPatiently(loading, part);
+    await (stopping === null ? inserted : stopping.race(inserted));
+    if (isAborted(loading)) break;
+    loading.stored += part.length;
+    options.log.debug(() => `Submitted ${part.length} tasks`);
+  }
+}
+
+/** Nobody waits for the database any more. */
+class Stopped extends Error {}
+
+function insertPatiently(loading: Loading, tasks: readonly NewTask[]): Promise<void> {
+  const { store, clock, patientMs } = loading.options;
+  let since: number | null = null;
+  return loading.patience.persist(
+    "loader",
+    () => {
+      if (isAborted(loading)) throw new Stopped();
+      return store.insert(tasks);
+    },
+    (error) => {
+      if (isAborted(loading)) return error;
+      since ??= clock.now();
+      if (clock.now() - since < patientMs) return null;
+      return runtimeError("submit", "DatabaseError", `${error.message} (stored so far: ${loading.stored} tasks)`);
+    },
+  );
+}
+
+/**
+ * The number of bad lines of a source, and the first `most` of them; nothing is stored. For sources that can be read
+ * twice.
+ */
 export async function check(
   source: LineSource,
   expand: Expand | null,
@@ -189,7 +224,8 @@ export async function check(
 
 /**
  * A task with its command expanded. The template may bring a comment and tags too (`--template 'run {} # HYPERSHELL:
- * n:{}'`); the line's own tags come after them and win.
+ * n:{}'`); the line's own tags come after them and win. An error of the template for this line makes it a bad line;
+ * throws a UserError that concerns more than the line.
  */
 export async function expanded(expand: Expand, args: string, settings: readonly TaskSetting[]): Promise<Line> {
   let command: string;
@@ -232,6 +268,7 @@ export interface Stamper {
   next(): number;
 }
 
+/** A stamper that goes by this clock. */
 export function stamper(clock: Clock): Stamper {
   // Counted in whole microseconds: parts of them would not survive being written with six decimals.
   let last = 0;

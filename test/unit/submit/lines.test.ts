@@ -3,8 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
-import { lineSource, longestLine, openLines } from "../../../src/submit/lines.ts";
-import type { BadLine, ByteReader } from "../../../src/submit/lines.ts";
+import { lineSource, openLines } from "../../../src/submit/lines.ts";
+import type { ByteReader } from "../../../src/submit/lines.ts";
+import { type BadLine, longestLine } from "../../../src/submit/splitter.ts";
 
 let folder = "";
 beforeAll(() => {
