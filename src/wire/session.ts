@@ -1,68 +1,109 @@
 /*
- * From bytes to messages: handshake (version, mutual proof of the key), then frames. The same code runs over TCP, TLS and memory. No timers but
- * those of the Clock, no randomness but `nonce`, so a simulation can drive it.
+ * From bytes to messages: a handshake, then frames. The same code runs over TCP, TLS and memory. It has no timers but
+ * those of the Clock and no randomness but `nonce`, so a simulation can drive it.
  *
- * Invariant: nothing of a peer that has not shown the key reaches anyone but this file, and of it never more than `mostBefore` bytes.
- * PROTOCOL.md describes what is on the wire.
+ * Invariant: nothing of a peer that has not shown the key gets beyond this file and handshake.ts, and they never hold
+ * more than `mostBefore` bytes of it. PROTOCOL.md describes what is on the wire.
  */
-import type { Clock } from "../base/clock.ts";
-import { type Side, frameKey, frameMac, proof, same, type Transcript } from "./auth.ts";
+import type { Clock, Timer } from "../base/clock.ts";
+import { frameKey, frameMac, same, type Side, type Transcript } from "./auth.ts";
 import type { ByteStream } from "./bytes.ts";
 import { decodeHost, decodePeer, encode } from "./codec.ts";
 import type { Duplex, DuplexHandlers } from "./duplex.ts";
-import { hostRules, peerRules, type Rules } from "./rules.ts";
+import { answerTo, farewell, greeting, type Handshake, newHandshake, refusedTls } from "./handshake.ts";
 import type { HostMessage, PeerMessage } from "./message.ts";
-import { type ProblemKind, WireProblem } from "./problem.ts";
+import { WireProblem } from "./problem.ts";
+import { hostRules, peerRules, type Rules } from "./rules.ts";
 
 export interface SessionOptions {
   readonly key: string;
   readonly clock: Pick<Clock, "after" | "defer">;
-  /** 32 random bytes. */
+  /** Makes 32 random bytes. */
   readonly nonce: () => Uint8Array;
-  /** The handshake must be over by then, milliseconds. */
+  /** The handshake must be over within this time, milliseconds. */
   readonly handshakeMs: number;
 }
 
-/** Called exactly once, one or the other. After `failed` the stream is closed. */
-export interface SessionAnswer<Link> {
-  readonly ready: (link: Link) => void;
+/** Exactly one of the two is called, once. After `failed` the stream is closed. */
+export interface SessionAnswer<End> {
+  /** Gets this side's end of the session. */
+  readonly ready: (end: End) => void;
   readonly failed: (problem: WireProblem) => void;
 }
 
-/** Gives up a peer that has not shown the key yet, from outside: `failed` is called with the problem. Ignored after that or after `ready`. */
+/**
+ * Gives up, from outside, a peer that has not shown the key yet: `failed` is called with the problem. Does nothing once
+ * `ready` or `failed` was called.
+ */
 export type GiveUp = (problem: WireProblem) => void;
 
-/** The version of the protocol; both sides must have the same. */
-const protocolVersion = 1;
 /** Bytes that a peer may send before it has shown the key. */
 const mostBefore = 4096;
+/** Bytes that one frame of a peer may have that has shown the key. */
+const mostInFrame = 16 * 1024 * 1024;
 /** Characters of the MAC of a frame. */
 const macLength = 43;
-/** Bytes of one frame of a peer that has shown it. */
-const mostInFrame = 16 * 1024 * 1024;
 /** The frame after which a connection ends in order. */
 const endFrame = '{"kind":"end"}';
+const newline = 0x0a;
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** The side that connects. The link's `close` gets a WireProblem, or null for an orderly end. */
+/** Opens the side that connects. `close` of the Duplex gets a WireProblem, or null for an orderly end. */
 export function enter(
   stream: ByteStream,
   options: SessionOptions,
   answer: SessionAnswer<Duplex<PeerMessage, HostMessage>>,
 ): GiveUp {
-  return open(stream, options, answer, "client", decodeHost, hostRules);
+  return open(stream, options, answer, "client", decodeHost, hostRules());
 }
 
-/** The side that listens. */
+/** Opens the side that listens. `close` of the Duplex gets a WireProblem, or null for an orderly end. */
 export function admit(
   stream: ByteStream,
   options: SessionOptions,
   answer: SessionAnswer<Duplex<HostMessage, PeerMessage>>,
 ): GiveUp {
-  return open(stream, options, answer, "server", decodePeer, peerRules);
+  return open(stream, options, answer, "server", decodePeer, peerRules());
 }
 
-const newline = 0x0a;
-const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+/** The MACs of one direction of a session without TLS. */
+interface Macs {
+  readonly key: Uint8Array;
+  /** Frames so far. */
+  frames: number;
+}
+
+/** One side of a session; `In` is what it receives. */
+interface Session<In> {
+  readonly stream: ByteStream;
+  readonly handshake: Handshake;
+  /** Makes a message of a frame, and looks whether the peer may say it now. Throws a WireProblem. */
+  readonly read: (frame: string) => In;
+  readonly ready: () => void;
+  readonly failed: (problem: WireProblem) => void;
+  /** Calls back later in this turn of the event loop, or in the next. */
+  readonly soon: (action: () => void) => void;
+  /** Ends the handshake when it takes too long. */
+  timer: Timer | null;
+  /** `over`: the handshake has failed, or the session has ended. */
+  stage: "handshake" | "open" | "over";
+  /** Bytes that came before the handshake was over. */
+  received: number;
+  /** The beginning of a line whose end has not come yet. */
+  held: Uint8Array[];
+  heldBytes: number;
+  /** Null with TLS, and during the handshake. */
+  macsOut: Macs | null;
+  macsIn: Macs | null;
+  /** Null until this side opens its Duplex. */
+  handlers: DuplexHandlers<In> | null;
+  /** Messages that came before `handlers`, in order. */
+  early: In[];
+  /** This side has closed the session. */
+  closing: boolean;
+  /** How the open session ended; null: it has not, or the handlers have been told. */
+  untold: { readonly error: Error | null } | null;
+}
 
 function open<Out extends PeerMessage | HostMessage, In extends PeerMessage | HostMessage>(
   stream: ByteStream,
@@ -70,303 +111,273 @@ function open<Out extends PeerMessage | HostMessage, In extends PeerMessage | Ho
   answer: SessionAnswer<Duplex<Out, In>>,
   side: Side,
   decode: (text: string) => In,
-  makeRules: () => Rules<Out, In>,
+  rules: Rules<Out, In>,
 ): GiveUp {
-  const { key, clock } = options;
-  const soon = clock.defer ?? queueMicrotask;
-  const peerSide: Side = side === "client" ? "server" : "client";
-  const binding = stream.binding === null ? null : Buffer.from(stream.binding).toString("hex");
-  const ownNonce = Buffer.from(options.nonce()).toString("hex");
-  const rules = makeRules();
-
-  let stage: "greeting" | "proof" | "open" | "over" = "greeting";
-  let transcript: Transcript | null = null;
-  /** Bytes before the handshake is over. */
-  let received = 0;
-  /** The beginning of a line whose end has not come yet. */
-  let held: Uint8Array[] = [];
-  let heldBytes = 0;
-
-  /** Without TLS each frame has a MAC. */
-  let macOut: Uint8Array | null = null;
-  let macIn: Uint8Array | null = null;
-  let sentFrames = 0;
-  let receivedFrames = 0;
-
-  let handlers: DuplexHandlers<In> | null = null;
-  /** What came before `open`, in order. */
-  let early: In[] = [];
-  let ending: { readonly error: Error | null } | null = null;
-  let closed = false;
-  let closing = false;
-  let told = false;
-
-  const timer = clock.after(options.handshakeMs, () => {
-    const what = side === "server" ? "the client did not show that it knows the key" : "the server did not answer";
-    refuse("silent", `${what} within ${options.handshakeMs / 1000} seconds`, null);
-  });
-
-  if (side === "client") writeLine({ hypershell: protocolVersion, nonce: ownNonce });
-  stream.open({ data, drain: () => handlers?.drain(), close: streamEnded });
-
-  // ---- the handshake
-
-  function writeLine(fields: object): void {
-    stream.write(Buffer.from(`${JSON.stringify(fields)}\n`));
-  }
-
-  /** Ends an attempt; the peer is told by a word, if it may know. */
-  function refuse(kind: ProblemKind, text: string, word: string | null): void {
-    if (stage === "open") return fail(new WireProblem(kind, text));
-    if (stage === "over") return;
-    stage = "over";
-    timer.cancel();
-    forget();
-    if (word === null) stream.destroy();
-    else {
-      writeLine({ hypershell: protocolVersion, error: word });
-      stream.end();
-    }
-    answer.failed(new WireProblem(kind, text));
-  }
-
-  function greet(line: string): void {
-    const fields = fieldsOf(line);
-    if (fields === null) return refuse("malformed", strange(line), null);
-    const { error, hypershell: version, nonce } = fields;
-    if (typeof version !== "number") return refuse("malformed", strange(line), null);
-    if (version !== protocolVersion) {
-      const theirs = `speaks version ${version} of the protocol, this program version ${protocolVersion}`;
-      return refuse("version", `the ${peerSide} ${theirs} - use the same version of hs on both sides`, "version");
-    }
-    if (typeof error === "string") return refuse(...toldBy(error));
-    if (stage === "greeting") return exchange(nonce, fields["proof"]);
-    checkProof(fields["proof"]);
-  }
-
-  function exchange(nonce: unknown, early: unknown): void {
-    if (typeof nonce !== "string" || !/^[0-9a-f]{64}$/.test(nonce) || early !== undefined)
-      return refuse("malformed", `the ${peerSide} began without a nonce`, null);
-    const clientNonce = side === "client" ? ownNonce : nonce;
-    const serverNonce = side === "client" ? nonce : ownNonce;
-    transcript = { version: protocolVersion, clientNonce, serverNonce, binding };
-    stage = "proof";
-    // The client shows the key first, so that a scanner gets nothing to try keys on.
-    if (side === "server") writeLine({ hypershell: protocolVersion, nonce: ownNonce });
-    else writeLine({ hypershell: protocolVersion, proof: proof(key, "client", transcript) });
-  }
-
-  function checkProof(shown: unknown): void {
-    if (transcript === null) return refuse("malformed", `the ${peerSide} is out of turn`, null);
-    if (typeof shown !== "string" || !same(shown, proof(key, peerSide, transcript))) {
-      if (side === "server") return refuse("key", "the client does not know the key, or somebody is in between", "key");
-      return refuse("key", "the server does not know the key, or somebody is in between", null);
-    }
-    if (side === "server") writeLine({ hypershell: protocolVersion, proof: proof(key, "server", transcript) });
-    if (binding === null) {
-      macOut = frameKey(key, side, transcript);
-      macIn = frameKey(key, peerSide, transcript);
-    }
-    timer.cancel();
-    stage = "open";
-    answer.ready(link);
-  }
-
-  function toldBy(word: string): [ProblemKind, string, null] {
-    switch (word) {
-      case "key":
-        return ["key", `the ${peerSide} does not accept the key`, null];
-      case "version":
-        return ["version", `the ${peerSide} does not speak version ${protocolVersion} of the protocol`, null];
-      case "busy":
-        return ["busy", `the ${peerSide} has too many connections that are not known yet`, null];
-      default:
-        return ["malformed", `the ${peerSide} refuses: ${JSON.stringify(word.slice(0, 60))}`, null];
-    }
-  }
-
-  function forget(): void {
-    held = [];
-    heldBytes = 0;
-  }
-
-  function strange(line: string): string {
-    if (/^(?:GET|POST|HEAD|PUT|OPTIONS) |^HTTP\//.test(line)) return `the ${peerSide} speaks HTTP`;
-    return `the ${peerSide} does not speak the protocol of hs: ${JSON.stringify(line.slice(0, 40))}`;
-  }
-
-  // ---- bytes
-
-  function data(chunk: Uint8Array): void {
-    if (stage === "over" || closed) return;
-    if (stage !== "open") {
-      if (received === 0 && looksLikeTls(chunk)) {
-        const both = "use --no-tls on both sides or on neither";
-        const text =
-          side === "server"
-            ? `the client speaks TLS, this server does not - ${both}`
-            : `the server speaks TLS, this client does not - ${both}`;
-        return refuse("tls", text, side === "server" ? "tls" : null);
-      }
-      received += chunk.length;
-      const line = chunk.indexOf(newline);
-      if (received > mostBefore && (line < 0 || heldBytes + line > mostBefore))
-        return refuse("malformed", `the ${peerSide} sent ${received} bytes that are no handshake`, null);
-    }
-    let from = 0;
-    while (from < chunk.length) {
-      const found = chunk.indexOf(newline, from);
-      const to = found < 0 ? chunk.length : found;
-      const most = stage === "open" ? mostInFrame : mostBefore;
-      if (heldBytes + to - from > most) return refuse("malformed", `a frame of more than ${most} bytes`, null);
-      if (found < 0) {
-        held.push(chunk.slice(from));
-        heldBytes += to - from;
-        return;
-      }
-      let bytes = chunk.subarray(from, to);
-      if (heldBytes > 0) {
-        bytes = Buffer.concat([...held, bytes]);
-        forget();
-      }
-      from = to + 1;
-      lineCame(bytes);
-      if ((stage as string) === "over" || closed) return;
-    }
-  }
-
-  function textOf(bytes: Uint8Array): string | null {
-    try {
-      return utf8.decode(bytes);
-    } catch {
-      refuse("malformed", `the ${peerSide} sent bytes that are not UTF-8`, null);
-      return null;
-    }
-  }
-
-  function lineCame(bytes: Uint8Array): void {
-    if (stage !== "open") {
-      const line = textOf(bytes);
-      if (line !== null) greet(line);
-      return;
-    }
-    let message: In;
-    try {
-      const frame = textOf(macIn === null ? bytes : verified(bytes, macIn));
-      if (frame === null) return;
-      if (frame === endFrame) return end(null);
-      message = decode(frame);
+  const { key, clock, handshakeMs, nonce } = options;
+  const session: Session<In> = {
+    stream,
+    handshake: newHandshake(side, key, nonce(), stream.binding),
+    read(frame) {
+      const message = decode(frame);
       rules.received(message);
-    } catch (error) {
-      if (!(error instanceof WireProblem)) throw error;
-      return fail(error);
-    }
-    if (handlers === null || early.length > 0) early.push(message);
-    else handlers.message(message);
-  }
+      return message;
+    },
+    ready: () => answer.ready(endOf(session, rules)),
+    failed: answer.failed,
+    soon: clock.defer ?? queueMicrotask,
+    timer: null,
+    stage: "handshake",
+    received: 0,
+    held: [],
+    heldBytes: 0,
+    macsOut: null,
+    macsIn: null,
+    handlers: null,
+    early: [],
+    closing: false,
+    untold: null,
+  };
+  session.timer = clock.after(handshakeMs, () => {
+    const what = side === "server" ? "the client did not show that it knows the key" : "the server did not answer";
+    giveUp(session, new WireProblem("silent", `${what} within ${handshakeMs / 1000} seconds`), null);
+  });
+  if (side === "client") writeLine(session, greeting(session.handshake));
+  stream.open({
+    data: (chunk) => takeBytes(session, chunk),
+    drain: () => session.handlers?.drain(),
+    close: (error) => streamEnded(session, error),
+  });
+  return (problem) => {
+    if (session.stage === "handshake") giveUp(session, problem, problem.kind === "busy" ? "busy" : null);
+  };
+}
 
-  /** Bytes rather than text: as text a frame of 60 KB costs ten times as much (flattening, and UTF-8 once more). */
-  function verified(bytes: Uint8Array, mac: Uint8Array): Uint8Array {
-    const frame = bytes.subarray(macLength + 1);
-    const shown = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(macLength, bytes.length)).toString("latin1");
-    if (bytes[macLength] !== 0x20 || !same(shown, frameMac(mac, receivedFrames, frame)))
-      throw new WireProblem(
-        "malformed",
-        `frame ${receivedFrames} of the ${peerSide} was changed, repeated or moved on its way`,
-      );
-    receivedFrames++;
-    return frame;
-  }
-
-  // ---- the end
-
-  function streamEnded(error: Error | null): void {
-    if (stage === "open") return end(new WireProblem("lost", error?.message ?? `${peerSide} disconnected`));
-    if (stage === "over") return;
-    stage = "over";
-    timer.cancel();
-    const text = error?.message ?? `the ${peerSide} hung up before it was known`;
-    answer.failed(error instanceof WireProblem ? error : new WireProblem("lost", text));
-  }
-
-  /** A peer that breaks the rules is told nothing more. */
-  function fail(problem: WireProblem): void {
-    finish(problem);
-    stream.destroy();
-    tell();
-  }
-
-  function end(error: Error | null): void {
-    if (closed) return;
-    finish(error);
-    if (error === null && !closing) {
-      // Answered in kind: the other side waits for it.
-      writeFrame(endFrame);
-      stream.end();
-    }
-    tell();
-  }
-
-  function finish(error: Error | null): void {
-    ending ??= { error: closing ? null : error };
-    closed = true;
-    forget();
-  }
-
-  function tell(): void {
-    if (handlers === null || ending === null || told || early.length > 0) return;
-    told = true;
-    handlers.close(ending.error);
-  }
-
-  function writeFrame(frame: string): boolean {
-    const bytes = Buffer.from(`${frame}\n`);
-    if (macOut !== null) stream.write(Buffer.from(`${frameMac(macOut, sentFrames++, bytes.subarray(0, -1))} `));
-    return stream.write(bytes);
-  }
-
-  const link: Duplex<Out, In> = {
-    open(to) {
-      handlers = to;
-      soon(() => {
-        // What comes while these are delivered is added at the end.
-        for (let next = early[0], at = 0; next !== undefined; next = early[++at]) to.message(next);
-        early = [];
-        tell();
-      });
+/** This side's end of a session that is open. */
+function endOf<Out extends PeerMessage | HostMessage, In>(
+  session: Session<In>,
+  rules: Pick<Rules<Out, In>, "sent">,
+): Duplex<Out, In> {
+  return {
+    open(handlers) {
+      session.handlers = handlers;
+      session.soon(() => deliverEarly(session, handlers));
     },
     send(message) {
-      if (closed || closing) return true;
+      if (session.stage === "over" || session.closing) return true;
       rules.sent(message);
       let goOn = true;
-      for (const frame of encode(message)) goOn = writeFrame(frame);
+      for (const frame of encode(message)) goOn = writeFrame(session, frame);
       return goOn;
     },
     close() {
-      if (closed || closing) return;
-      closing = true;
-      writeFrame(endFrame);
-      stream.end();
-      // The stream sees to it that this arrives; whatever happens to the connection now is in order.
-      soon(() => end(null));
+      if (session.stage === "over" || session.closing) return;
+      session.closing = true;
+      writeFrame(session, endFrame);
+      session.stream.end();
+      // The stream sees to it that this arrives. Whatever happens to the connection now counts as an orderly end.
+      session.soon(() => end(session, null));
     },
   };
-
-  return (problem) => {
-    if (stage !== "open") refuse(problem.kind, problem.message, problem.kind === "busy" ? "busy" : null);
-  };
 }
 
-/** A TLS record: handshake (0x16) or alert (0x15), version 3.x. */
-function looksLikeTls(chunk: Uint8Array): boolean {
-  return (chunk[0] === 0x16 || chunk[0] === 0x15) && (chunk.length < 2 || chunk[1] === 0x03);
+function deliverEarly<In>(session: Session<In>, handlers: DuplexHandlers<In>): void {
+  const { early } = session;
+  // What comes while these are delivered is added at the end.
+  for (let next = early[0], at = 0; next !== undefined; next = early[++at]) handlers.message(next);
+  session.early = [];
+  tell(session);
 }
 
-function fieldsOf(line: string): Readonly<Record<string, unknown>> | null {
+// ---- the handshake
+
+function writeLine<In>({ stream }: Session<In>, fields: object): void {
+  stream.write(Buffer.from(`${JSON.stringify(fields)}\n`));
+}
+
+/** Ends a handshake, or a session that is already open. The `word`, if there is one, is told to a stranger. */
+function giveUp<In>(session: Session<In>, problem: WireProblem, word: string | null): void {
+  if (session.stage === "open") return fail(session, problem);
+  if (session.stage === "over") return;
+  leaveHandshake(session, "over");
+  forget(session);
+  if (word === null) session.stream.destroy();
+  else {
+    writeLine(session, farewell(word));
+    session.stream.end();
+  }
+  session.failed(problem);
+}
+
+function leaveHandshake<In>(session: Session<In>, stage: "open" | "over"): void {
+  session.stage = stage;
+  session.timer?.cancel();
+}
+
+function takeHandshakeLine<In>(session: Session<In>, line: string): void {
+  const answer = answerTo(session.handshake, line);
+  if (answer.kind === "refuse") return giveUp(session, answer.problem, answer.word);
+  if (answer.line !== null) writeLine(session, answer.line);
+  if (answer.kind === "shown") openUp(session, answer.transcript);
+}
+
+function openUp<In>(session: Session<In>, transcript: Transcript): void {
+  const { side, peerSide, key, binding } = session.handshake;
+  if (binding === null) {
+    session.macsOut = { key: frameKey(key, side, transcript), frames: 0 };
+    session.macsIn = { key: frameKey(key, peerSide, transcript), frames: 0 };
+  }
+  leaveHandshake(session, "open");
+  session.ready();
+}
+
+// ---- bytes
+
+function takeBytes<In>(session: Session<In>, chunk: Uint8Array): void {
+  if (isOver(session)) return;
+  if (session.stage === "handshake" && !isFit(session, chunk)) return;
+  let from = 0;
+  while (from < chunk.length) {
+    const found = chunk.indexOf(newline, from);
+    const to = found < 0 ? chunk.length : found;
+    const most = session.stage === "open" ? mostInFrame : mostBefore;
+    if (session.heldBytes + to - from > most)
+      return giveUp(session, malformed(`a frame of more than ${most} bytes`), null);
+    if (found < 0) {
+      session.held.push(chunk.slice(from));
+      session.heldBytes += to - from;
+      return;
+    }
+    let bytes = chunk.subarray(from, to);
+    if (session.heldBytes > 0) {
+      bytes = Buffer.concat([...session.held, bytes]);
+      forget(session);
+    }
+    from = to + 1;
+    takeLine(session, bytes);
+    if (isOver(session)) return;
+  }
+}
+
+/** A call, because the type checker would take the stage of a moment ago for that of now. */
+function isOver<In>({ stage }: Session<In>): boolean {
+  return stage === "over";
+}
+
+/** Whether these bytes may belong to a handshake. If not, the peer is given up. */
+function isFit<In>(session: Session<In>, chunk: Uint8Array): boolean {
+  const refusal = session.received === 0 ? refusedTls(session.handshake, chunk) : null;
+  if (refusal !== null) {
+    giveUp(session, refusal.problem, refusal.word);
+    return false;
+  }
+  session.received += chunk.length;
+  const line = chunk.indexOf(newline);
+  if (session.received <= mostBefore || (line >= 0 && session.heldBytes + line <= mostBefore)) return true;
+  const text = `the ${session.handshake.peerSide} sent ${session.received} bytes that are no handshake`;
+  giveUp(session, malformed(text), null);
+  return false;
+}
+
+function malformed(text: string): WireProblem {
+  return new WireProblem("malformed", text);
+}
+
+function forget<In>(session: Session<In>): void {
+  session.held = [];
+  session.heldBytes = 0;
+}
+
+function takeLine<In>(session: Session<In>, bytes: Uint8Array): void {
+  if (session.stage === "open") return takeFrame(session, bytes);
+  const line = textOf(session, bytes);
+  if (line !== null) takeHandshakeLine(session, line);
+}
+
+function takeFrame<In>(session: Session<In>, bytes: Uint8Array): void {
+  const { macsIn, handshake } = session;
+  let message: In;
   try {
-    const value: unknown = JSON.parse(line);
-    return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : null;
+    const frame = textOf(session, macsIn === null ? bytes : verified(macsIn, handshake.peerSide, bytes));
+    if (frame === null) return;
+    if (frame === endFrame) return end(session, null);
+    message = session.read(frame);
+  } catch (error) {
+    if (!(error instanceof WireProblem)) throw error;
+    return fail(session, error);
+  }
+  if (session.handlers === null || session.early.length > 0) session.early.push(message);
+  else session.handlers.message(message);
+}
+
+/** The text of a line; null: it is not UTF-8, and the peer was given up. */
+function textOf<In>(session: Session<In>, bytes: Uint8Array): string | null {
+  try {
+    return utf8.decode(bytes);
   } catch {
+    giveUp(session, malformed(`the ${session.handshake.peerSide} sent bytes that are not UTF-8`), null);
     return null;
   }
+}
+
+/**
+ * The frame without its MAC. Throws a WireProblem when the MAC is wrong. Works on bytes: as text a frame of 60 KB costs
+ * ten times as much (flattening, and UTF-8 once more).
+ */
+function verified(macs: Macs, peerSide: Side, bytes: Uint8Array): Uint8Array {
+  const frame = bytes.subarray(macLength + 1);
+  const shown = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(macLength, bytes.length)).toString("latin1");
+  if (bytes[macLength] !== 0x20 || !same(shown, frameMac(macs.key, macs.frames, frame)))
+    throw malformed(`frame ${macs.frames} of the ${peerSide} was changed, repeated or moved on its way`);
+  macs.frames++;
+  return frame;
+}
+
+function writeFrame<In>({ stream, macsOut }: Session<In>, frame: string): boolean {
+  const bytes = Buffer.from(`${frame}\n`);
+  if (macsOut !== null) stream.write(Buffer.from(`${frameMac(macsOut.key, macsOut.frames++, bytes.subarray(0, -1))} `));
+  return stream.write(bytes);
+}
+
+// ---- the end
+
+function streamEnded<In>(session: Session<In>, error: Error | null): void {
+  const { peerSide } = session.handshake;
+  if (session.stage === "open")
+    return end(session, new WireProblem("lost", error?.message ?? `${peerSide} disconnected`));
+  if (session.stage === "over") return;
+  leaveHandshake(session, "over");
+  const text = error?.message ?? `the ${peerSide} hung up before it was known`;
+  session.failed(error instanceof WireProblem ? error : new WireProblem("lost", text));
+}
+
+/** Ends an open session with a peer that breaks the rules. The peer is told nothing more. */
+function fail<In>(session: Session<In>, problem: WireProblem): void {
+  finish(session, problem);
+  session.stream.destroy();
+  tell(session);
+}
+
+function end<In>(session: Session<In>, error: Error | null): void {
+  if (session.stage === "over") return;
+  finish(session, error);
+  if (error === null && !session.closing) {
+    // The other side waits for the same frame in answer.
+    writeFrame(session, endFrame);
+    session.stream.end();
+  }
+  tell(session);
+}
+
+function finish<In>(session: Session<In>, error: Error | null): void {
+  session.stage = "over";
+  session.untold = { error: session.closing ? null : error };
+  forget(session);
+}
+
+/** Tells of the end, after the last message. */
+function tell<In>(session: Session<In>): void {
+  const { handlers, untold, early } = session;
+  if (handlers === null || untold === null || early.length > 0) return;
+  session.untold = null;
+  handlers.close(untold.error);
 }
