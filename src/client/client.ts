@@ -9,8 +9,9 @@ import { formatDuration } from "../base/units.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Outcome } from "../task/task.ts";
 import type { Duplex } from "../wire/duplex.ts";
-import type { HostMessage, LeaveKind, PeerMessage, ServerMessage } from "../wire/message.ts";
+import type { HostMessage, LeaveKind, PeerMessage } from "../wire/message.ts";
 import { WireProblem } from "../wire/problem.ts";
+import { isForClient } from "../wire/rules.ts";
 import type { ClientEffect } from "./effects.ts";
 import type { ClientEvent } from "./event.ts";
 import type { Executor, Running } from "./executor.ts";
@@ -200,8 +201,4 @@ export function runClient(options: ClientOptions): Client {
     dismissed: () => state.dismissed,
     kill: () => box.push({ kind: "killRequested" }),
   };
-}
-
-function isForClient(message: HostMessage): message is ServerMessage {
-  return message.kind !== "accepted" && message.kind !== "stored" && message.kind !== "refused";
 }

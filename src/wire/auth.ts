@@ -1,16 +1,20 @@
 /*
- * Proofs and MACs: HMAC-SHA256 (RFC 2104) over texts that name what they are for, so that no proof can stand for another. Synchronous.
+ * Proofs of the key, and MACs of frames: HMAC-SHA256 (RFC 2104) over texts that name what they are for, so that none
+ * can stand for another. Keeps no state and knows no connections. PROTOCOL.md, sections 2 and 3, has the texts.
  */
 import { createHmac, timingSafeEqual } from "node:crypto";
 
 export type Side = "client" | "server";
 
-/** What both sides agree on before the proofs; each part is of fixed length or hex, so no two transcripts read the same. */
+/**
+ * What both sides have said before the proofs. Each part has a fixed length or is hex, so no two transcripts read the
+ * same.
+ */
 export interface Transcript {
   readonly version: number;
   readonly clientNonce: string;
   readonly serverNonce: string;
-  /** Of the TLS channel, hex (RFC 9266); null without TLS. */
+  /** The binding of the TLS channel (RFC 9266), hex; null without TLS. */
   readonly binding: string | null;
 }
 
@@ -18,26 +22,26 @@ function describe({ version, clientNonce, serverNonce, binding }: Transcript): s
   return `hypershell ${version} ${clientNonce} ${serverNonce} ${binding ?? "no tls"}`;
 }
 
-/** Shows that `side` knows the key; hex. */
+/** The proof that `side` knows the key, hex. */
 export function proof(key: string, side: Side, transcript: Transcript): string {
   return createHmac("sha256", key)
     .update(`proof of ${side}: ${describe(transcript)}`)
     .digest("hex");
 }
 
-/** The key of the MACs on what `side` sends. */
+/** The key (32 bytes) of the MACs on the frames that `side` sends. */
 export function frameKey(key: string, side: Side, transcript: Transcript): Uint8Array {
   return createHmac("sha256", key)
     .update(`frames of ${side}: ${describe(transcript)}`)
     .digest();
 }
 
-/** Of the frame with this number, counted from 0 in its direction; base64url, 43 characters. */
+/** The MAC of a frame: 43 characters of base64url. Frames are numbered from 0 in each direction. */
 export function frameMac(key: Uint8Array, number: number, frame: Uint8Array): string {
   return createHmac("sha256", key).update(`${number} `).update(frame).digest("base64url");
 }
 
-/** In a time that does not depend on where they differ. */
+/** Whether two texts of Latin-1 are equal, found in a time that does not depend on where they differ. */
 export function same(left: string, right: string): boolean {
   const one = Buffer.from(left, "latin1");
   const other = Buffer.from(right, "latin1");

@@ -1,10 +1,10 @@
 /*
- * The certificate of a server and its private key: makes them, keeps them in a folder, reads them, and tells certificates apart by
- * fingerprint. Knows neither settings nor sockets, and writes no log.
+ * The certificate of a server and its private key: makes them, keeps them in a folder, reads them, and tells
+ * certificates apart by fingerprint. Knows neither settings nor sockets, and writes no log.
  *
- * In the folder the key is the truth. It is put there whole and only where none is (a hard link fails if the name is taken), and the
- * certificate is made of the key that is there. So servers that start together, or one that follows another killed half-way, end up
- * with one pair, and nobody waits for a lock.
+ * In the folder the key is the truth. It is put there whole and only where none is (a hard link fails if the name is
+ * taken), and the certificate is made of the key that is there. So servers that start together, or one that follows
+ * another killed half-way, end up with one pair, and nobody waits for a lock.
  */
 import { createPrivateKey, createPublicKey, type KeyObject, X509Certificate } from "node:crypto";
 import {
@@ -28,12 +28,13 @@ import { secretDigits, uniqueName } from "../base/ids.ts";
 import { failureCode, failureReason } from "../base/paths.ts";
 import { writeAll } from "../base/write.ts";
 
-/** PEM texts; what follows the first certificate in `cert` is its chain. */
+/** A pair of PEM texts. What follows the first certificate in `cert` is its chain. */
 export interface Certificate {
   readonly cert: string;
   readonly key: string;
   /** SHA-256 of the first certificate: 64 lower-case hex digits. */
   readonly fingerprint: string;
+  /** Milliseconds since 1970. */
   readonly expiresAt: number;
 }
 
@@ -51,20 +52,27 @@ const algorithm = {
 } as const;
 const daysValid = 3650;
 const dayMs = 86_400_000;
-/** For hosts whose clocks differ. */
+/** A certificate is valid from this long (ms) before its making, for hosts whose clocks differ. */
 const leadMs = 5 * 60_000;
 
-/** A new key, PEM (PKCS 8, not encrypted). WebCrypto looks for the primes off the main thread: 60 to 700 ms, mostly 150. */
+/**
+ * Makes a key, PEM (PKCS 8, not encrypted). WebCrypto looks for the primes off the main thread, which takes 60 to 700
+ * ms, mostly 150.
+ */
 export async function makeKey(): Promise<string> {
   const { privateKey } = await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
   return pemOf("PRIVATE KEY", await crypto.subtle.exportKey("pkcs8", privateKey));
 }
 
-/** A self-signed certificate for a key, PEM. Throws a UserError for a key that is not RSA. `now`: milliseconds since 1970. */
+/**
+ * Makes a self-signed certificate for a key, PEM. `now`: milliseconds since 1970. Throws a UserError for a key that is
+ * not RSA.
+ */
 export async function makeCertificate(key: string, names: HostNames, now: number): Promise<string> {
   const privateKey = createPrivateKey(key);
   if (privateKey.asymmetricKeyType !== "rsa") throw tlsError("a certificate can only be made for an RSA key");
-  // The library finds its parts by decorators, which need this first. Together they take 60 ms, so nobody else loads them.
+  // The library finds its parts by decorators, which need this first. Loading both takes 60 ms, so only this function
+  // does.
   await import("reflect-metadata");
   const x509 = await import("@peculiar/x509");
   const san = subjectNames(names).map((value) => ({
@@ -72,7 +80,7 @@ export async function makeCertificate(key: string, names: HostNames, now: number
     value,
   }));
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
-    // Positive, and of one length.
+    // The leading digit makes the number positive and always of the same length.
     serialNumber: `4${secretDigits(31)}`,
     name: [{ O: ["HyperShell"] }, { CN: [commonName(names)] }],
     notBefore: new Date(now - leadMs),
@@ -102,7 +110,7 @@ function pemOf(label: string, der: ArrayBuffer): string {
   return [`-----BEGIN ${label}-----`, ...lines, `-----END ${label}-----`, ""].join("\n");
 }
 
-/** Some resolvers answer with the name under which they looked, which nobody uses. */
+/** The name of a host. Some resolvers answer with the name under which they looked (`.arpa`), which nobody uses. */
 function withoutArpa({ full, short }: HostNames): string {
   return /\.arpa\.?$/i.test(full) ? short : full;
 }
@@ -130,8 +138,8 @@ export interface Kept {
 }
 
 /**
- * The pair in a folder, made if it or a part of it is missing. Throws the errors of the file system where the folder cannot be read or written,
- * and a UserError for files that are there and no pair.
+ * The pair in a folder, made if it or a part of it is missing. `now`: milliseconds since 1970. Throws the errors of the
+ * file system where the folder cannot be read or written, and a UserError for files that are there and no pair.
  */
 export async function keepCertificate(
   folder: string,
@@ -162,8 +170,8 @@ async function attempt<Result>(remedy: string, act: () => Promise<Result>): Prom
 }
 
 /**
- * A certificate whose key is gone is of no use and makes way first. That of a server which has just placed both comes back: to it
- * ours would be another one.
+ * Puts a new key into the folder, unless another server is quicker. A certificate without a key is of no use and is
+ * moved aside first. It comes back if it belongs to a key that another server has just put there.
  */
 async function placeKey(keyPath: string, certPath: string): Promise<string> {
   mkdirSync(dirname(keyPath), { recursive: true });
@@ -197,12 +205,12 @@ function isPair(cert: string, key: string): boolean {
   }
 }
 
-/** Next to the file, so that it can be moved there in one step. */
+/** A name next to the file, so that what is written there can be moved to it in one step. */
 function freshName(path: string): string {
   return join(dirname(path), `.${uniqueName()}.tmp`);
 }
 
-/** False: there was one already, and it stays. Nobody ever sees a part of it. */
+/** Writes a file, of which nobody ever sees a part. False: there was one already, and it stays. */
 function publish(path: string, text: string, mode: number): boolean {
   const fresh = freshName(path);
   try {
@@ -220,7 +228,7 @@ function publish(path: string, text: string, mode: number): boolean {
   }
 }
 
-/** Of file systems that know no hard links (FAT, some of FUSE and CIFS). */
+/** The errors of file systems that know no hard links (FAT, some of FUSE and CIFS). */
 const noLinks = ["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK", "EINVAL"];
 
 function place(fresh: string, path: string): boolean {
@@ -249,12 +257,12 @@ function readIfThere(path: string): string | null {
   }
 }
 
-/** A pair that the user has made. Both may be in one file. Throws a UserError. */
+/** Reads a pair that the user has made. Both may be in one file. Throws a UserError when they are no pair. */
 export function readCertificate(certPath: string, keyPath: string): Certificate {
   return pairOf(readPem(certPath), readPem(keyPath), certPath, keyPath);
 }
 
-/** Certificates to trust, PEM. Throws a UserError when there are none in the file, or broken ones. */
+/** Reads certificates to trust, PEM. Throws a UserError when there are none in the file, or broken ones. */
 export function readAuthorities(path: string): string {
   const text = readPem(path);
   const blocks = text.match(/-----BEGIN (?:TRUSTED )?CERTIFICATE-----[^-]*-----END (?:TRUSTED )?CERTIFICATE-----/g);
@@ -266,7 +274,7 @@ export function readAuthorities(path: string): string {
   return text;
 }
 
-/** A user's file, whose absence is an error. PEM is ASCII, and what is not is found when it is parsed. */
+/** Reads a user's file, whose absence is an error. PEM is ASCII; anything else is found when it is parsed. */
 function readPem(path: string): string {
   try {
     return readFileSync(path, "latin1");
@@ -283,7 +291,7 @@ const fileErrors: Readonly<Record<string, readonly [name: string, number: string
   EISDIR: ["IsADirectoryError", "Errno 21"],
 };
 
-/** Of two PEM texts. Throws a UserError, which names the files, when they do not belong together. */
+/** Makes a pair of two PEM texts. Throws a UserError, which names the files, when they do not belong together. */
 export function pairOf(cert: string, key: string, certPath = "this text", keyPath = "that text"): Certificate {
   const certificate = parsed(() => new X509Certificate(cert), `${certPath} holds no certificate (PEM)`);
   if (!certificate.checkPrivateKey(createPrivateKey(parseable(key, keyPath))))
@@ -303,7 +311,7 @@ function parsed<Result>(parse: () => Result, problem: string): Result {
   try {
     return parse();
   } catch {
-    // What the library says of it helps nobody.
+    // The words of the library help nobody.
     throw tlsError(problem);
   }
 }
@@ -318,14 +326,14 @@ export function isOpenToAll(path: string): boolean {
   try {
     return (statSync(path).mode & 0o007) !== 0;
   } catch {
-    // Not there, or out of reach: nobody reads it.
+    // A file that is not there, or out of reach, is read by nobody.
     return false;
   }
 }
 
 /**
- * 64 lower-case hex digits, of `SHA256:AB:CD:...`, `AB:CD:...`, plain digits, and what openssl prints (`sha256 Fingerprint=AB:...`), in any case.
- * null: it is none.
+ * The 64 lower-case hex digits of a SHA-256 fingerprint, which may be written as `SHA256:AB:CD:...`, `AB:CD:...`, plain
+ * digits, or what openssl prints (`sha256 Fingerprint=AB:...`), in any case. Null: the text is none.
  */
 export function parseFingerprint(text: string): string | null {
   const digits = text
@@ -335,7 +343,7 @@ export function parseFingerprint(text: string): string | null {
   return /^(?:[\da-f]{64}|[\da-f]{2}(?::[\da-f]{2}){31})$/.test(digits) ? digits.replaceAll(":", "") : null;
 }
 
-/** `SHA256:AB:CD:...`. */
+/** A fingerprint of hex digits as people see it: `SHA256:AB:CD:...`. */
 export function showFingerprint(digits: string): string {
   return `SHA256:${(digits.toUpperCase().match(/../g) ?? []).join(":")}`;
 }

@@ -1,24 +1,25 @@
 /*
- * Messages as text and back: one JSON object per frame. What comes in is not trusted: every field is checked here and nowhere else. Knows
- * nothing of sockets and keys.
+ * Messages as text and back: one JSON object a frame. What comes in is not trusted: every field is checked here and
+ * nowhere else. Knows nothing of sockets, keys, and who may say what when.
  *
- * Layout (PROTOCOL.md): as in message.ts, fields that are null left out. The tasks of an `assign` or `tasks` frame share what they have in
- * common in `same`. To change a message: message.ts, the writer and the reader here, PROTOCOL.md, and the version if an older program would
- * misunderstand it.
+ * The layout is that of message.ts, with fields that are null left out (PROTOCOL.md). The tasks of an `assign` or
+ * `tasks` frame share in `same` what they have in common. PROTOCOL.md, section 10, tells how to add or change a
+ * message.
  */
+import { unreachable } from "../base/assert.ts";
 import type { Assignment, ClaimedTask, NewTask, Outcome, Submission, Tags } from "../task/task.ts";
 import type { HostMessage, Lease, LeaveKind, PeerMessage } from "./message.ts";
 import { WireProblem } from "./problem.ts";
 
-/** About as many bytes as a frame should have; a message with more is sent in parts. */
+/** Bytes that a frame should have, about. A message with more is sent in parts. */
 const frameGoal = 256 * 1024;
-/** Executors of a client, and tasks that it may ask for at once: a thousand times what hosts have. */
+/** Most executors of a client, and most tasks that it may ask for at once: a thousand times what hosts have. */
 export const mostCredit = 1_000_000;
 const longestCompanyMs = 3_600_000;
 
 type Message = PeerMessage | HostMessage;
 
-/** The frames of a message, without line ends. Mostly one. */
+/** The frames of a message, without line ends. There is mostly one; a message with a long list is sent in parts. */
 export function encode(message: Message): string[] {
   switch (message.kind) {
     case "assign":
@@ -38,8 +39,20 @@ export function encode(message: Message): string[] {
     case "cancel":
     case "drop":
       return inParts(message.tasks, leaseSize, (tasks) => JSON.stringify({ kind: message.kind, tasks }));
-    default:
+    case "hello":
+    case "beat":
+    case "bye":
+    case "submitter":
+    case "done":
+    case "welcome":
+    case "submission":
+    case "leave":
+    case "accepted":
+    case "stored":
+    case "refused":
       return [JSON.stringify(message)];
+    default:
+      return unreachable(message);
   }
 }
 
@@ -60,7 +73,7 @@ function inParts<T>(items: readonly T[], sizeOf: (item: T) => number, write: (pa
   return frames;
 }
 
-/** Rough, in characters: bytes are mostly the same, and six times as many at most. */
+/** The sizes are rough and in characters; the bytes are mostly as many, and six times as many at most. */
 const taskSize = (task: NewTask): number => 160 + task.args.length + tagSize(task.tag);
 const outcomeSize = (outcome: Outcome): number => 200 + (outcome.command?.length ?? 0);
 const leaseSize = (): number => 80;
@@ -74,7 +87,7 @@ function tagSize(tag: Tags): number {
   return size;
 }
 
-/** Fields that tasks of one bundle mostly share; the others are their own. */
+/** The fields that the tasks of one bundle mostly share. */
 const shared = [
   "group",
   "submitId",
@@ -105,18 +118,18 @@ function compact(tasks: readonly AnyTask[]): { same: Record<string, unknown>; ta
   return {
     same,
     tasks: tasks.map((task) => {
-      const row: Record<string, unknown> = { id: task.id, args: task.args, submitTime: task.submitTime };
-      if (task.lease !== undefined) row["lease"] = task.lease;
-      for (const field of own) row[field] = task[field];
-      return row;
+      const fields: Record<string, unknown> = { id: task.id, args: task.args, submitTime: task.submitTime };
+      if (task.lease !== undefined) fields["lease"] = task.lease;
+      for (const field of own) fields[field] = task[field];
+      return fields;
     }),
   };
 }
 
-/** No system starts a command that is longer, and one frame must hold it. */
+/** Characters of the longest command that is sent. No system starts a longer one, and one frame must hold it. */
 const longestCommand = 1024 * 1024;
 
-/** JSON leaves out what is undefined. Written out, this is three times as fast as copying and deleting. */
+/** JSON leaves out what is undefined. Naming the fields is three times as fast as copying and deleting. */
 function withoutNulls(outcome: Outcome): Record<keyof Outcome, unknown> {
   return {
     id: outcome.id,
@@ -142,82 +155,79 @@ function shortened(command: string): string {
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** A frame of a client or submitter. Throws WireProblem. */
+/** A reader for every kind of message. It makes a message of fields, or throws a WireProblem. */
+type Readers<M extends Message> = {
+  readonly [Kind in M["kind"]]: (fields: Fields, kind: Kind) => Extract<M, { readonly kind: Kind }>;
+};
+
+const peerReaders: Readers<PeerMessage> = {
+  hello: (fields, kind) => ({
+    kind,
+    clientId: name(fields, "clientId", kind),
+    host: name(fields, "host", kind),
+    executors: count(fields, "executors", kind, mostCredit),
+    credit: count(fields, "credit", kind, mostCredit),
+    running: leases(fields, "running", kind),
+    finished: leases(fields, "finished", kind),
+  }),
+  results: (fields, kind) => ({
+    kind,
+    outcomes: list(fields["outcomes"], kind, "outcomes").map(outcome),
+    credit: count(fields, "credit", kind, mostCredit),
+  }),
+  returned: (fields, kind) => ({ kind, tasks: leases(fields, "tasks", kind) }),
+  beat: (_fields, kind) => ({ kind }),
+  bye: (fields, kind) => ({ kind, reason: string(fields, "reason", kind) }),
+  submitter: (fields, kind) => ({ kind, submission: submission(record(fields["submission"], kind, "submission")) }),
+  tasks: (fields, kind) => ({ kind, tasks: newTasks(fields, kind) }),
+  done: (_fields, kind) => ({ kind }),
+};
+
+const hostReaders: Readers<HostMessage> = {
+  welcome: (fields, kind) => ({
+    kind,
+    serverId: name(fields, "serverId", kind),
+    serverHost: name(fields, "serverHost", kind),
+    companyMs: companyMs(fields, kind),
+  }),
+  submission: (fields, kind) => ({
+    kind,
+    id: name(fields, "id", kind),
+    template: optionalString(fields, "template", kind),
+  }),
+  assign: (fields, kind) => ({ kind, tasks: assignments(fields, kind) }),
+  ack: (fields, kind) => ({ kind, tasks: leases(fields, "tasks", kind) }),
+  cancel: (fields, kind) => ({ kind, tasks: leases(fields, "tasks", kind) }),
+  drop: (fields, kind) => ({ kind, tasks: leases(fields, "tasks", kind) }),
+  beat: (_fields, kind) => ({ kind }),
+  leave: (fields, kind) => ({ kind, how: leaveKind(fields["how"]), reason: string(fields, "reason", kind) }),
+  accepted: (fields, kind) => ({
+    kind,
+    serverId: name(fields, "serverId", kind),
+    group: integer(fields, "group", kind),
+    groupReason: string(fields, "groupReason", kind),
+  }),
+  stored: (fields, kind) => ({ kind, count: count(fields, "count", kind) }),
+  refused: (fields, kind) => ({ kind, reason: string(fields, "reason", kind) }),
+};
+
+/** The message of a frame that a client or a submitter sent. Throws a WireProblem when it is none. */
 export function decodePeer(text: string): PeerMessage {
-  const fields = parse(text);
-  const kind = fields["kind"];
-  switch (kind) {
-    case "hello":
-      return {
-        kind,
-        clientId: name(fields, "clientId", kind),
-        host: name(fields, "host", kind),
-        executors: count(fields, "executors", kind, mostCredit),
-        credit: count(fields, "credit", kind, mostCredit),
-        running: leases(fields, "running", kind),
-        finished: leases(fields, "finished", kind),
-      };
-    case "results":
-      return {
-        kind,
-        outcomes: list(fields["outcomes"], kind, "outcomes").map(outcome),
-        credit: count(fields, "credit", kind, mostCredit),
-      };
-    case "returned":
-      return { kind, tasks: leases(fields, "tasks", kind) };
-    case "beat":
-      return { kind };
-    case "bye":
-      return { kind, reason: string(fields, "reason", kind) };
-    case "submitter":
-      return { kind, submission: submission(record(fields["submission"], kind, "submission")) };
-    case "tasks":
-      return { kind, tasks: newTasks(fields, kind) };
-    case "done":
-      return { kind };
-    default:
-      throw unknownKind(kind);
-  }
+  return decode(text, peerReaders);
 }
 
-/** A frame of a server. Throws WireProblem. */
+/** The message of a frame that a server sent. Throws a WireProblem when it is none. */
 export function decodeHost(text: string): HostMessage {
+  return decode(text, hostReaders);
+}
+
+function decode<M extends Message>(text: string, readers: Readers<M>): M {
   const fields = parse(text);
   const kind = fields["kind"];
-  switch (kind) {
-    case "welcome":
-      return {
-        kind,
-        serverId: name(fields, "serverId", kind),
-        serverHost: name(fields, "serverHost", kind),
-        companyMs: companyMs(fields, kind),
-      };
-    case "submission":
-      return { kind, id: name(fields, "id", kind), template: optionalString(fields, "template", kind) };
-    case "assign":
-      return { kind, tasks: assignments(fields, kind) };
-    case "ack":
-    case "cancel":
-    case "drop":
-      return { kind, tasks: leases(fields, "tasks", kind) };
-    case "beat":
-      return { kind };
-    case "leave":
-      return { kind, how: leaveKind(fields["how"]), reason: string(fields, "reason", kind) };
-    case "accepted":
-      return {
-        kind,
-        serverId: name(fields, "serverId", kind),
-        group: integer(fields, "group", kind),
-        groupReason: string(fields, "groupReason", kind),
-      };
-    case "stored":
-      return { kind, count: count(fields, "count", kind) };
-    case "refused":
-      return { kind, reason: string(fields, "reason", kind) };
-    default:
-      throw unknownKind(kind);
-  }
+  if (typeof kind !== "string" || !Object.hasOwn(readers, kind)) throw unknownKind(kind);
+  // The type checker cannot know that this reader is the one for this kind.
+  const read = readers[kind as M["kind"]] as unknown as (fields: Fields, kind: string) => M;
+  return read(fields, kind);
 }
 
 function unknownKind(kind: unknown): WireProblem {
@@ -234,7 +244,7 @@ function parse(text: string): Fields {
   return record(value, "frame", "the frame");
 }
 
-/** For a line of a log, whatever it is: long, deep, or full of control characters. */
+/** Any value for a line of a log: it may be long, deep, or full of control characters. */
 function brief(value: unknown): string {
   if (Array.isArray(value)) return "a list";
   if (typeof value === "object" && value !== null) return "an object";
@@ -265,7 +275,7 @@ function string(fields: Fields, field: string, kind: string): string {
   return value;
 }
 
-/** Ids and host names: short, fit for a log line, and (ids of tasks) for the name of a file. */
+/** An id or a host name: short, fit for a log line and, as the id of a task, for the name of a file. */
 function name(fields: Fields, field: string, kind: string): string {
   const value = fields[field];
   if (typeof value !== "string" || !isName(value)) throw bad(kind, field, value, "a name");
@@ -276,7 +286,7 @@ function isName(value: string): boolean {
   if (value.length === 0 || value.length > 255) return false;
   for (let i = 0; i < value.length; i++) {
     const code = value.charCodeAt(i);
-    // Control characters and blanks, slash and backslash, lone halves of a character.
+    // These are control characters and blanks, slash and backslash; below, lone halves of a character.
     if (code <= 0x20 || code === 0x2f || code === 0x5c || (code >= 0x7f && code <= 0xa0)) return false;
     if (code >= 0xd800 && !value.isWellFormed()) return false;
   }
@@ -289,7 +299,7 @@ function optionalString(fields: Fields, field: string, kind: string): string | n
 
 function number(fields: Fields, field: string, kind: string): number {
   const value = fields[field];
-  // JSON can write numbers that are too large for any.
+  // JSON can write numbers that are too large for a double.
   if (typeof value !== "number" || !Number.isFinite(value)) throw bad(kind, field, value, "a number");
   return value;
 }
@@ -317,7 +327,7 @@ function companyMs(fields: Fields, kind: string): number {
   return value;
 }
 
-/** On Windows these are unsigned numbers of 32 bits. */
+/** An exit status. Those of Windows are unsigned numbers of 32 bits. */
 function exitStatus(fields: Fields, kind: string): number {
   const value = integer(fields, "exitStatus", kind);
   if (Math.abs(value) >= 2 ** 32) throw bad(kind, "exitStatus", value, "a status");
@@ -331,15 +341,15 @@ function leaveKind(value: unknown): LeaveKind {
 }
 
 function leases(from: Fields, field: string, kind: string): Lease[] {
-  return list(from[field], kind, field).map((row) => {
-    const fields = record(row, kind, "a task");
+  return list(from[field], kind, field).map((item) => {
+    const fields = record(item, kind, "a task");
     return { id: name(fields, "id", kind), lease: count(fields, "lease", kind) };
   });
 }
 
-function outcome(row: unknown): Outcome {
+function outcome(item: unknown): Outcome {
   const kind = "results";
-  const fields = record(row, kind, "an outcome");
+  const fields = record(item, kind, "an outcome");
   return {
     id: name(fields, "id", kind),
     lease: count(fields, "lease", kind),
@@ -368,7 +378,7 @@ function submission(fields: Fields): Submission {
   };
 }
 
-/** The fields that the tasks of a frame have in common; null: each task has its own. */
+/** The fields that the tasks of a frame have in common. Null: each task has its own. */
 interface Same {
   readonly group: number | null;
   readonly submitId: string | null;
@@ -382,7 +392,7 @@ interface Same {
   readonly scheduleTime: number | null;
 }
 
-/** Read once a frame: what tasks share costs each of them nothing, and their tags are one object. */
+/** Reads `same` once a frame: what tasks share costs each of them nothing, and their tags are one object. */
 function sameOf(value: unknown, kind: string): Same {
   const fields = record(value, kind, "same");
   const has = (field: string): boolean => fields[field] !== undefined;
@@ -402,13 +412,13 @@ function sameOf(value: unknown, kind: string): Same {
 
 function newTasks(fields: Fields, kind: string): NewTask[] {
   const same = sameOf(fields["same"], kind);
-  return list(fields["tasks"], kind, "tasks").map((row) => newTask(record(row, kind, "a task"), same, kind));
+  return list(fields["tasks"], kind, "tasks").map((item) => newTask(record(item, kind, "a task"), same, kind));
 }
 
 function assignments(fields: Fields, kind: string): Assignment[] {
   const same = sameOf(fields["same"], kind);
-  return list(fields["tasks"], kind, "tasks").map((row) => {
-    const own = record(row, kind, "a task");
+  return list(fields["tasks"], kind, "tasks").map((item) => {
+    const own = record(item, kind, "a task");
     return Object.assign(newTask(own, same, kind), {
       scheduleTime: same.scheduleTime ?? number(own, "scheduleTime", kind),
       lease: count(own, "lease", kind),

@@ -1,15 +1,17 @@
 /*
- * Every message that a server exchanges with its clients and with submitters, as they are on the wire (one JSON object a line, see
- * PROTOCOL.md) and in the in-process pipe (the same objects, never mutated by either side). Together with task/task.ts this predicts the program.
+ * Every message that a server exchanges with its clients and with submitters. On the wire each is one JSON object a
+ * line (PROTOCOL.md). The in-process pipe hands over the objects themselves, so neither side may change them. Together
+ * with task/task.ts this file predicts the program.
  *
- * Clients: a client says hello and grants credit (how many tasks it will take beyond those it holds). The server sends
- * assignments while there is credit; each uses up one. Outcomes come back as results, are kept by the client until an ack names
- * them, and new credit comes in the same frame. Beats say that the client lives, and are answered.
+ * A client says hello and grants credit: how many tasks it will take beyond those it holds. The server sends
+ * assignments while there is credit, and each uses up one. Outcomes come back as results, with new credit in the same
+ * frame; the client keeps them until an ack names them. Beats say that the client lives, and are answered.
  *
- * Submitters: one names its submission, sends tasks, and goes on sending while few of them are not yet known to be stored.
+ * A submitter names its submission and sends tasks. It pauses while many of them are not yet known to be stored.
  */
 import type { Assignment, NewTask, Outcome, Submission } from "../task/task.ts";
 
+/** One dispatch of one task. The store gives each dispatch of a task a greater number than the one before. */
 export interface Lease {
   readonly id: string;
   readonly lease: number;
@@ -17,8 +19,9 @@ export interface Lease {
 
 export type ClientMessage =
   /**
-   * First message of a connection. `running` (started or waiting to) and `finished` (not acknowledged) are non-empty when the client resumes, at
-   * the same server or at its successor; the outcomes of the finished ones follow as results.
+   * The first message of a connection. A client that returns, to the same server or to its successor, names what it
+   * still has: `running` (started, or waiting to be) and `finished` (not acknowledged). The outcomes of the finished
+   * tasks follow as results.
    */
   | {
       readonly kind: "hello";
@@ -29,57 +32,62 @@ export type ClientMessage =
       readonly running: readonly Lease[];
       readonly finished: readonly Lease[];
     }
-  /** Finished tasks, and how many more tasks the client will take. */
+  /** Outcomes of finished tasks, and how many more tasks the client will take. */
   | { readonly kind: "results"; readonly outcomes: readonly Outcome[]; readonly credit: number }
-  /** Tasks given back without an outcome: never started, or stopped on the way out. */
+  /** Tasks given back without an outcome, because they never started or were stopped unfinished. */
   | { readonly kind: "returned"; readonly tasks: readonly Lease[] }
   /** The client lives. */
   | { readonly kind: "beat" }
-  /** The client leaves; everything it held was returned or reported before. `reason` is for people. */
+  /** The client leaves. Everything it held was returned or reported before; `reason` is for people. */
   | { readonly kind: "bye"; readonly reason: string };
 
 export type ServerMessage =
-  /** `companyMs`: how long an outcome may wait to share a frame with others; 0 where each is worth recording at once. */
+  /**
+   * Answers a hello. `companyMs`: how long (ms) an outcome may wait to share a frame with others; 0 where each is worth
+   * recording at once.
+   */
   | { readonly kind: "welcome"; readonly serverId: string; readonly serverHost: string; readonly companyMs: number }
-  /** The template of a submission; sent once per session before its first task. */
+  /** The template of a submission, sent once a session before the first of its tasks. */
   | { readonly kind: "submission"; readonly id: string; readonly template: string | null }
+  /** Tasks to run. Each uses up one credit. */
   | { readonly kind: "assign"; readonly tasks: readonly Assignment[] }
   /** These outcomes are recorded: the client may forget them. */
   | { readonly kind: "ack"; readonly tasks: readonly Lease[] }
   /** Stop these tasks (signal escalation); their outcomes are reported as usual. */
   | { readonly kind: "cancel"; readonly tasks: readonly Lease[] }
-  /** These tasks are somebody else's by now, or ended: stop them, return them, nobody waits for their outcomes. */
+  /** These tasks belong to somebody else by now, or have ended: stop and return them, nobody wants their outcomes. */
   | { readonly kind: "drop"; readonly tasks: readonly Lease[] }
   /** Answers a beat. */
   | { readonly kind: "beat" }
-  /** No more work: return what was not started, see to what runs, say bye. */
+  /** There is no more work: return what was not started, deal with what runs as `how` says, say bye. */
   | { readonly kind: "leave"; readonly how: LeaveKind; readonly reason: string };
 
 /**
- * What happens to running tasks when a client leaves. `finish`: they run to their end. `interrupt`: they are stopped (signal escalation) and
- * their outcomes count. `abort`: they are stopped and given back unfinished.
+ * What happens to running tasks when a client leaves. `finish`: they run to their end. `interrupt`: they are stopped
+ * (signal escalation) and their outcomes count. `abort`: they are stopped and given back unfinished.
  */
 export type LeaveKind = "finish" | "interrupt" | "abort";
 
 export type SubmitterMessage =
-  /** First message of a connection. */
+  /** The first message of a connection. */
   | { readonly kind: "submitter"; readonly submission: Submission }
-  /** Answered by `stored`, in order. At most `submitWindow` tasks may be unanswered. */
+  /** Tasks to store, answered by `stored` in their order. At most `submitWindow` of them may be unanswered. */
   | { readonly kind: "tasks"; readonly tasks: readonly NewTask[] }
-  /** All tasks were sent; the server ends the connection when all are stored. */
+  /** All tasks were sent. The server ends the connection when all are stored. */
   | { readonly kind: "done" };
 
 export type IntakeMessage =
-  /** `group`: where tasks without a group of their own go, and why. */
+  /** The server takes tasks. Those without a group of their own go to `group`, for `groupReason`. */
   | { readonly kind: "accepted"; readonly serverId: string; readonly group: number; readonly groupReason: string }
-  /** These many tasks, of those not yet answered, are stored. */
+  /** So many of the tasks that were not answered yet are stored. */
   | { readonly kind: "stored"; readonly count: number }
   /** The server takes no tasks, or could not store them; the connection ends. */
   | { readonly kind: "refused"; readonly reason: string };
 
-/** Tasks that a submitter may have sent without knowing that they are stored. */
+/** Most tasks that a submitter may have sent without knowing that they are stored. */
 export const submitWindow = 8192;
 
-/** What connects to a server, and what a server answers. */
+/** What is said by those who connect to a server. */
 export type PeerMessage = ClientMessage | SubmitterMessage;
+/** What a server says. */
 export type HostMessage = ServerMessage | IntakeMessage;

@@ -1,19 +1,24 @@
 /*
- * The in-process Duplex: two ends in one process, messages handed over as objects. No socket, no port, no JSON.
- * Delivery is in a microtask after the sender's turn, never from within `send`, so neither side sees re-entrance.
+ * The Duplex within one process: two ends that hand messages over as objects, without socket, port and JSON. Messages
+ * are delivered in a microtask after the sender's turn, never from within `send`, so that no side is called while it is
+ * at work.
  */
 import type { Duplex, DuplexHandlers } from "./duplex.ts";
 
-/** Messages a side may have under way before `send` asks it to wait. */
+/** Messages that a side may have under way before `send` asks it to wait. */
 const highWater = 1024;
 
 interface End<In> {
+  /** Null until the end is opened. */
   handlers: DuplexHandlers<In> | null;
   arriving: In[];
+  /** A delivery is due. */
   scheduled: boolean;
   /** No message comes after those in `arriving`. */
   ended: boolean;
+  /** The handlers know of the end. */
   closed: boolean;
+  /** The peer was asked to wait, and is told when there is room. */
   peerWaits: boolean;
 }
 
@@ -21,7 +26,7 @@ function end<In>(): End<In> {
   return { handlers: null, arriving: [], scheduled: false, ended: false, closed: false, peerWaits: false };
 }
 
-/** Two ends; what one sends the other receives. */
+/** Makes two ends. What one sends the other receives. */
 export function pipe<A, B>(): [Duplex<A, B>, Duplex<B, A>] {
   const left = end<B>();
   const right = end<A>();

@@ -1,6 +1,6 @@
 /*
- * In which ways a connection can go wrong, and whose fault each is. PROTOCOL.md has the same list; the texts that people read are made where
- * the problem is found.
+ * The ways in which a connection can go wrong. PROTOCOL.md, section 8, tells whose fault each is. The texts that people
+ * read are made where the problem is found.
  */
 
 export type ProblemKind =
@@ -8,7 +8,7 @@ export type ProblemKind =
   | "refused"
   /** The name is not known, or there is no way to the host. */
   | "unreachable"
-  /** Did not answer in time: connecting, handshake, or no sign of life. */
+  /** The other side did not answer in time: no connection, no end of the handshake, or no sign of life. */
   | "silent"
   /** The connection broke. */
   | "lost"
@@ -20,12 +20,12 @@ export type ProblemKind =
   | "key"
   /** The other side speaks another version of the protocol. */
   | "version"
-  /** What came is no message: no JSON, too long, wrong fields, out of turn, or its MAC is wrong. */
+  /** What came is no message (no JSON, too long, wrong fields), comes out of turn, or has the wrong MAC. */
   | "malformed"
-  /** Too many connections that have not shown the key. */
+  /** The server has too many connections that have not shown the key. */
   | "busy";
 
-/** `permanent`: trying again will not help (wrong key, wrong version). */
+/** What is wrong with a connection, and a text for people. */
 export class WireProblem extends Error {
   override readonly name: string = "WireProblem";
   constructor(
@@ -35,6 +35,7 @@ export class WireProblem extends Error {
     super(text);
   }
 
+  /** Whether trying again will not help, as with a wrong key or version. */
   get permanent(): boolean {
     return this.kind === "tls" || this.kind === "certificate" || this.kind === "key" || this.kind === "version";
   }

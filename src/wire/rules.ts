@@ -1,9 +1,18 @@
 /*
- * What either side may say when: who speaks first, how many tasks were asked for, how many outcomes can come. A peer that breaks a rule is
- * cut off, so that nothing it says can fill memory or confuse a reactor. One object a connection.
+ * What either side may say when: who speaks first, how many tasks were asked for, how many outcomes can come. A peer
+ * that breaks a rule is cut off, so that nothing it says can fill memory or confuse a reactor. Each connection has an
+ * object of its own. Knows no fields but those that count something.
  */
 import { mostCredit } from "./codec.ts";
-import { type HostMessage, type PeerMessage, submitWindow } from "./message.ts";
+import {
+  type ClientMessage,
+  type HostMessage,
+  type IntakeMessage,
+  type PeerMessage,
+  type ServerMessage,
+  type SubmitterMessage,
+  submitWindow,
+} from "./message.ts";
 import { WireProblem } from "./problem.ts";
 
 export interface Rules<Out, In> {
@@ -12,13 +21,51 @@ export interface Rules<Out, In> {
   received(message: In): void;
 }
 
+type PeerRole = "client" | "submitter";
+
+/** Who says a message, and whether it is the first of a connection. */
+const ofPeers: Readonly<
+  Record<ClientMessage["kind"], { readonly role: "client"; readonly first: boolean }> &
+    Record<SubmitterMessage["kind"], { readonly role: "submitter"; readonly first: boolean }>
+> = {
+  hello: { role: "client", first: true },
+  results: { role: "client", first: false },
+  returned: { role: "client", first: false },
+  beat: { role: "client", first: false },
+  bye: { role: "client", first: false },
+  submitter: { role: "submitter", first: true },
+  tasks: { role: "submitter", first: false },
+  done: { role: "submitter", first: false },
+};
+
+/** To whom a server says a message. */
+const ofHosts: Readonly<Record<ServerMessage["kind"], "client"> & Record<IntakeMessage["kind"], "submitter">> = {
+  welcome: "client",
+  submission: "client",
+  assign: "client",
+  ack: "client",
+  cancel: "client",
+  drop: "client",
+  beat: "client",
+  leave: "client",
+  accepted: "submitter",
+  stored: "submitter",
+  refused: "submitter",
+};
+
+/** Whether a message of a server is one for clients, not for submitters. */
+export function isForClient(message: HostMessage): message is ServerMessage {
+  return ofHosts[message.kind] === "client";
+}
+
 function outOfPlace(text: string): WireProblem {
   return new WireProblem("malformed", text);
 }
 
-/** At a server: what clients and submitters may say. */
+/** The rules at a server: what clients and submitters may say. */
 export function peerRules(): Rules<HostMessage, PeerMessage> {
-  let role: "unknown" | "client" | "submitter" = "unknown";
+  /** Null until the first message. */
+  let role: PeerRole | null = null;
   /** Tasks that the client has or had on this connection and has not reported. */
   let open = 0;
   /** Tasks that the client has asked for and not got. */
@@ -46,12 +93,11 @@ export function peerRules(): Rules<HostMessage, PeerMessage> {
     },
     received(message) {
       const { kind } = message;
-      const submits = kind === "submitter" || kind === "tasks" || kind === "done";
-      const first = kind === "hello" || kind === "submitter";
-      if (role === "unknown") {
-        if (!first) throw outOfPlace(`the first message is ${kind}, not hello or submitter`);
-        role = submits ? "submitter" : "client";
-      } else if (first || submits !== (role === "submitter")) {
+      const expected = ofPeers[kind];
+      if (role === null) {
+        if (!expected.first) throw outOfPlace(`the first message is ${kind}, not hello or submitter`);
+        ({ role } = expected);
+      } else if (expected.first || expected.role !== role) {
         throw outOfPlace(`a ${role} says ${kind} out of turn`);
       }
       if (kind === "hello") {
@@ -69,23 +115,22 @@ export function peerRules(): Rules<HostMessage, PeerMessage> {
   };
 }
 
-/** At a client or submitter: what a server may say. */
+/** The rules at a client or submitter: what a server may say. */
 export function hostRules(): Rules<PeerMessage, HostMessage> {
   let credit = 0;
-  let submitter = false;
+  let role: PeerRole = "client";
   let unanswered = 0;
 
   return {
     sent(message) {
+      ({ role } = ofPeers[message.kind]);
       if (message.kind === "hello") credit = message.credit;
       else if (message.kind === "results") credit += message.credit;
-      else if (message.kind === "submitter") submitter = true;
       else if (message.kind === "tasks") unanswered += message.tasks.length;
     },
     received(message) {
       const { kind } = message;
-      if ((kind === "accepted" || kind === "stored" || kind === "refused") !== submitter)
-        throw outOfPlace(`the server says ${kind} to a ${submitter ? "submitter" : "client"}`);
+      if (ofHosts[kind] !== role) throw outOfPlace(`the server says ${kind} to a ${role}`);
       if (kind === "assign") {
         credit -= message.tasks.length;
         if (credit < 0) throw outOfPlace("more tasks than were asked for");

@@ -2,8 +2,8 @@
  * A socket of Bun as a ByteStream, and what listening and connecting have in common: options of sockets and of TLS.
  * Knows neither sessions nor who is at the other end.
  *
- * Everything written in one turn of the event loop goes out in one piece. A server that hands out many small frames then
- * pays for one system call, and one TLS record, per connection and turn.
+ * Everything written in one turn of the event loop goes out in one piece. A server that hands out many small frames
+ * then pays for one system call, and one TLS record, per connection and turn.
  */
 import { constants } from "node:crypto";
 import type { Clock, Timer } from "../base/clock.ts";
@@ -56,7 +56,9 @@ interface State {
   readonly flush: () => void;
 }
 
-/** Makes a ByteStream of an open socket. The callbacks of the socket have to call `received`, `writable` and `closed`. */
+/**
+ * Makes a ByteStream of an open socket. The callbacks of the socket have to call `received`, `writable` and `closed`.
+ */
 export function streamOf(
   socket: Socket,
   peer: string,
@@ -179,7 +181,9 @@ export function setUp(socket: Socket): void {
   socket.setKeepAlive(true, keepAliveMs);
 }
 
-/** The callbacks that are the same on both sides: they pass on what happens to the stream of a socket, if it has one. */
+/**
+ * The callbacks that are the same on both sides: they pass on what happens to the stream of a socket, if it has one.
+ */
 export const passOn = {
   data: (socket: Socket, bytes: Uint8Array) => socket.data?.received(bytes),
   drain: (socket: Socket) => socket.data?.writable(),
