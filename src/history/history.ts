@@ -4,12 +4,13 @@
  * store/store.ts, and both look at the same tables.
  */
 import type { DatabasePlace } from "../store/open.ts";
+import type { FieldValue } from "../task/edit.ts";
 import type { TaskField } from "../task/field.ts";
 import type { Condition } from "../task/filter.ts";
-import type { Tags } from "../task/task.ts";
+import type { ShownRow, ShownValue, Tags } from "../task/task.ts";
 
 /** A row as people see it: every field in display form except tag. Times are text as stored (`2026-11-22 07:07:22.761974`). */
-export type TaskRecord = Readonly<Record<TaskField, string | number | boolean | null | Tags>>;
+export type TaskRecord = Readonly<Record<TaskField, ShownValue>>;
 
 /** Which tasks, and in which order. */
 export interface Selection {
@@ -31,7 +32,7 @@ export interface Records {
    * Rows in insertion order unless ordered (then, among equals, too); nulls first ascending, last descending. Streams: the first row comes at
    * once, and memory does not grow with the number of rows.
    */
-  search(query: RecordQuery): AsyncIterable<readonly (string | number | boolean | null | Tags)[]>;
+  search(query: RecordQuery): AsyncIterable<ShownRow>;
   count(query: Selection): Promise<number>;
   find(id: string): Promise<TaskRecord | null>;
   /** Every tag map that is in use, at least once each, in order of first appearance. Does not read every row. */
@@ -46,7 +47,7 @@ export interface Change {
    */
   readonly action: "cancel" | "revert" | "delete" | null;
   /** New values of columns; times are milliseconds since 1970. Never `id`, never `tag`. */
-  readonly fields: ReadonlyMap<TaskField, string | number | boolean | null>;
+  readonly fields: ReadonlyMap<TaskField, FieldValue>;
   /** Set or replaced; all other tags stay, and stay in order. */
   readonly tags: Tags;
   readonly removedTags: readonly string[];

@@ -5,30 +5,30 @@
  */
 import type { RecordQuery, Records, Selection } from "./history.ts";
 import type { TaskField } from "../task/field.ts";
-import type { Tags } from "../task/task.ts";
+import type { ShownRow, ShownValue } from "../task/task.ts";
 
 export interface OpenPart extends Records {
   close(): Promise<void>;
 }
 
 /** Opens a part; null: it is none after all. */
-export type Part = () => Promise<OpenPart | null>;
+export type PartOpener = () => Promise<OpenPart | null>;
 
 export interface UnionOptions {
   /**
    * Whether nothing was archived since those parts were listed, as far as it would show: asked by a search in order when it has all it needs and has not
    * said anything yet. Else it begins again.
    */
-  readonly isStill?: (parts: Iterable<Part>) => Promise<boolean>;
+  readonly isStill?: (parts: Iterable<PartOpener>) => Promise<boolean>;
 }
 
 /** `parts` in their order; asked anew by each search, before it begins. */
 export function unionRecords(
   main: Records,
-  parts: () => Iterable<Part> | Promise<Iterable<Part>>,
+  parts: () => Iterable<PartOpener> | Promise<Iterable<PartOpener>>,
   { isStill = async () => true }: UnionOptions = {},
 ): Records {
-  async function* opened(from: Iterable<Part>): AsyncGenerator<Records> {
+  async function* opened(from: Iterable<PartOpener>): AsyncGenerator<Records> {
     for (const open of from) {
       const part = await open();
       if (part === null) continue;
@@ -45,12 +45,12 @@ export function unionRecords(
     yield* mainAnd(await parts());
   }
 
-  async function* mainAnd(found: Iterable<Part>): AsyncGenerator<Records> {
+  async function* mainAnd(found: Iterable<PartOpener>): AsyncGenerator<Records> {
     yield main;
     yield* opened(found);
   }
 
-  async function* inTurn(query: RecordQuery): AsyncGenerator<Row> {
+  async function* inTurn(query: RecordQuery): AsyncGenerator<ShownRow> {
     let left = query.limit ?? Number.POSITIVE_INFINITY;
     if (left <= 0) return;
     for await (const records of everywhere()) {
@@ -63,12 +63,12 @@ export function unionRecords(
   }
 
   /** Each part's first rows, held in memory while the next part is asked. */
-  async function* firstFew(query: RecordQuery, limit: number, before: Order): AsyncGenerator<Row> {
+  async function* firstFew(query: RecordQuery, limit: number, before: Order): AsyncGenerator<ShownRow> {
     for (;;) {
       const found = await parts();
-      let best: Row[] = [];
+      let best: ShownRow[] = [];
       for await (const records of mainAnd(found)) {
-        const rows: Row[] = [];
+        const rows: ShownRow[] = [];
         for await (const row of records.search(query)) rows.push(row);
         best = [...mergeLists(best, rows, before)].slice(0, limit);
       }
@@ -78,15 +78,15 @@ export function unionRecords(
     }
   }
 
-  async function* merged(query: RecordQuery, before: Order): AsyncGenerator<Row> {
+  async function* merged(query: RecordQuery, before: Order): AsyncGenerator<ShownRow> {
     for (let isOver = false; !isOver;) isOver = yield* mergedOnce(query, before);
   }
 
   /** false: it has to begin again. */
-  async function* mergedOnce(query: RecordQuery, before: Order): AsyncGenerator<Row, boolean> {
+  async function* mergedOnce(query: RecordQuery, before: Order): AsyncGenerator<ShownRow, boolean> {
     const found = await parts();
     const open: OpenPart[] = [];
-    const ways: AsyncIterator<Row>[] = [main.search(query)[Symbol.asyncIterator]()];
+    const ways: AsyncIterator<ShownRow>[] = [main.search(query)[Symbol.asyncIterator]()];
     try {
       for (const part of found) {
         const records = await part();
@@ -114,7 +114,7 @@ export function unionRecords(
     }
   }
 
-  async function* inOrder(query: RecordQuery, field: TaskField): AsyncGenerator<Row> {
+  async function* inOrder(query: RecordQuery, field: TaskField): AsyncGenerator<ShownRow> {
     const { fields, limit, descending } = query;
     // What rows are ordered by goes along at the end.
     const wider: RecordQuery = { ...query, fields: [...fields, field] };
@@ -160,23 +160,21 @@ export function unionRecords(
 /** At most so many rows of each part are held to find the first ones of all. */
 export const fewRows = 10_000;
 
-type Value = string | number | boolean | null | Tags;
-type Row = readonly Value[];
 /** Whether the one comes before the other; equals do not. */
-type Order = (one: Row, other: Row) => boolean;
+type Order = (one: ShownRow, other: ShownRow) => boolean;
 
 interface Head {
-  readonly way: AsyncIterator<Row>;
-  row: Row | null;
+  readonly way: AsyncIterator<ShownRow>;
+  row: ShownRow | null;
 }
 
-async function headOf(way: AsyncIterator<Row>): Promise<Head> {
+async function headOf(way: AsyncIterator<ShownRow>): Promise<Head> {
   const next = await way.next();
   return { way, row: next.done === true ? null : next.value };
 }
 
-function mergeLists(first: readonly Row[], second: readonly Row[], before: Order): Row[] {
-  const rows: Row[] = [];
+function mergeLists(first: readonly ShownRow[], second: readonly ShownRow[], before: Order): ShownRow[] {
+  const rows: ShownRow[] = [];
   let at = 0;
   for (const row of second) {
     while (at < first.length && !before(row, first[at]!)) rows.push(first[at++]!);
@@ -187,7 +185,7 @@ function mergeLists(first: readonly Row[], second: readonly Row[], before: Order
 }
 
 /** As databases order: null before numbers before texts. */
-function compare(one: Value, other: Value): number {
+function compare(one: ShownValue, other: ShownValue): number {
   const rank = rankOf(one) - rankOf(other);
   if (rank !== 0 || one === null || other === null) return rank;
   if (typeof one === "object" || typeof other === "object")
@@ -196,7 +194,7 @@ function compare(one: Value, other: Value): number {
   return Number(one) - Number(other);
 }
 
-function rankOf(value: Value): number {
+function rankOf(value: ShownValue): number {
   return value === null ? 0 : typeof value === "number" || typeof value === "boolean" ? 1 : 2;
 }
 

@@ -3,10 +3,10 @@
  * fields in their fixed order. Databases of older programs hold text in number columns; such a value is shown as it
  * stands.
  */
+import type { ShownRow, ShownValue } from "../task/task.ts";
 import { formatDuration, formatSize } from "../base/units.ts";
 import { type TaskField, taskFields } from "../task/field.ts";
 import { isTags, numberText, readable, tagList, visible } from "./value.ts";
-import type { Row, Value } from "./value.ts";
 
 const at = Object.fromEntries(taskFields.map((field, index) => [field, index])) as Readonly<Record<TaskField, number>>;
 
@@ -40,8 +40,8 @@ const labels = {
 } as const;
 
 /** Ends with a newline; `row` has every field, in the order of taskFields. */
-export function record(row: Row): string {
-  const value = (field: TaskField): Value => row[at[field]] ?? null;
+export function record(row: ShownRow): string {
+  const value = (field: TaskField): ShownValue => row[at[field]] ?? null;
   const text = (field: TaskField): string => readable(value(field), false);
   const host = (name: TaskField, id: TaskField): string => `${text(name)} (${text(id)})`;
   const tags = value("tag");
@@ -72,15 +72,15 @@ ${labels.tags}${isTags(tags) ? visible(tagList(tags)) : readable(tags, false)}
 }
 
 /** A peak of nothing was not measured. */
-function cores(peak: Value): string {
+function cores(peak: ShownValue): string {
   if (typeof peak !== "number") return readable(peak, true);
   return peak === 0 ? "null" : Number.isFinite(peak) ? peak.toFixed(2) : numberText(peak, true);
 }
 
-function size(bytes: Value): string {
+function size(bytes: ShownValue): string {
   return typeof bytes === "number" && Number.isFinite(bytes) ? formatSize(bytes) : readable(bytes, true);
 }
 
-function duration(seconds: Value): string {
+function duration(seconds: ShownValue): string {
   return typeof seconds === "number" && Number.isFinite(seconds) ? formatDuration(seconds) : readable(seconds, false);
 }

@@ -4,14 +4,13 @@
  */
 import type { Clock } from "../base/clock.ts";
 import { type FieldKind, kindOf, type TaskField, taskFields } from "../task/field.ts";
-import type { Tags } from "../task/task.ts";
+import type { ShownRow, ShownValue, Tags } from "../task/task.ts";
 import type { Output } from "./output.ts";
 import { record } from "./record.ts";
 import { table } from "./table.ts";
 import { partOf, tint } from "./theme.ts";
 import type { Theme } from "./theme.ts";
 import { holdsFloats, isTags, json, jsonText, oneLine, readable } from "./value.ts";
-import type { Row, Value } from "./value.ts";
 import { yamlMapping } from "./yaml.ts";
 
 export const formats = ["normal", "plain", "table", "json", "csv"] as const;
@@ -30,7 +29,7 @@ export interface Renderer {
   /** What comes before the first row. */
   readonly head: string;
   /** Text of a row, with what separates it from the one before. Empty while a layout is still being decided. */
-  row(values: Row): string;
+  row(values: ShownRow): string;
   /** What comes after the last row. */
   end(): string;
 }
@@ -53,7 +52,7 @@ export function renderer(format: Format, fields: readonly TaskField[], page: Pag
 
 function plain(fields: readonly TaskField[], delimiter: string): Renderer {
   const floats = fields.map(holdsFloats);
-  const cell = (value: Value, isFloat: boolean): string =>
+  const cell = (value: ShownValue, isFloat: boolean): string =>
     typeof value === "string" ? oneLine(value) : readable(value, isFloat);
   return {
     head: "",
@@ -80,7 +79,7 @@ function csv(fields: readonly TaskField[], delimiter: string): Renderer {
     lastTags = tags;
     return lastText;
   };
-  const cell = (value: Value, isFloat: boolean): string =>
+  const cell = (value: ShownValue, isFloat: boolean): string =>
     typeof value === "string" ? quote(value) : isTags(value) ? tagsCell(value) : quoteWord(json(value, isFloat));
   return {
     head: `${fields.map(quote).join(delimiter)}\r\n`,
@@ -137,7 +136,7 @@ function membersOf(fields: readonly TaskField[], indent: string, theme: Theme | 
 }
 
 /** `indent` is that of the line on which the value begins. */
-function jsonValue(value: Value, isFloat: boolean, indent: string, theme: Theme | null): string {
+function jsonValue(value: ShownValue, isFloat: boolean, indent: string, theme: Theme | null): string {
   if (!isTags(value)) return theme === null ? json(value, isFloat) : tint(json(value, isFloat), partOf(value), theme);
   const inner = Object.entries(value).map(
     ([key, each]) => `${indent}    ${tint(jsonText(key), "key", theme)}: ${jsonValue(each, false, "", theme)}`,
@@ -146,7 +145,7 @@ function jsonValue(value: Value, isFloat: boolean, indent: string, theme: Theme 
 }
 
 /** All fields of a task as one object, for `hs info`; ends with a newline. */
-export function jsonRecord(row: Row, theme: Theme | null): string {
+export function jsonRecord(row: ShownRow, theme: Theme | null): string {
   const lines = membersOf(taskFields, "    ", theme).map(
     (member, index) => member.lead + jsonValue(row[index]!, member.isFloat, "    ", theme),
   );
@@ -154,11 +153,11 @@ export function jsonRecord(row: Row, theme: Theme | null): string {
 }
 
 /** One value over as many lines as it takes; ends with a newline. */
-export function jsonOf(value: Value, isFloat: boolean, theme: Theme | null): string {
+export function jsonOf(value: ShownValue, isFloat: boolean, theme: Theme | null): string {
   return `${jsonValue(value, isFloat, "", theme)}\n`;
 }
 
-export function yamlRecord(row: Row, theme: Theme | null): string {
+export function yamlRecord(row: ShownRow, theme: Theme | null): string {
   const members = taskFields.map((key, index) => ({ key, value: row[index]!, isFloat: holdsFloats(key) }));
   return yamlMapping(members, theme);
 }
@@ -201,7 +200,12 @@ const patienceMs = 50;
  * Writes all rows. The first appears at once, a terminal gets each row as it comes, everything else gets blocks. A slow
  * reader holds back the rows; what Output.write throws ends it, and lets the source clean up.
  */
-export async function pour(rows: AsyncIterable<Row>, shape: Renderer, output: Output, clock: Clock): Promise<void> {
+export async function pour(
+  rows: AsyncIterable<ShownRow>,
+  shape: Renderer,
+  output: Output,
+  clock: Clock,
+): Promise<void> {
   const breathe = breather(clock);
   let text = shape.head;
   let writtenAt = Number.NEGATIVE_INFINITY;

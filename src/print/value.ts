@@ -3,12 +3,7 @@
  * Knows no columns but the two that hold floats, and no layout.
  */
 import { kindOf, type TaskField } from "../task/field.ts";
-import type { TagValue, Tags } from "../task/task.ts";
-
-export type Value = string | number | boolean | null | Tags;
-
-/** Values in the order of the fields that were asked for. */
-export type Row = readonly Value[];
+import type { ShownValue, Tags, TagValue } from "../task/task.ts";
 
 /** Whether a whole number in the column is written `2.0`, as databases and scripts know it. */
 export function holdsFloats(field: TaskField): boolean {
@@ -16,7 +11,7 @@ export function holdsFloats(field: TaskField): boolean {
   return kind === "float" || kind === "size";
 }
 
-export function isTags(value: Value): value is Tags {
+export function isTags(value: ShownValue): value is Tags {
   return typeof value === "object" && value !== null;
 }
 
@@ -43,7 +38,7 @@ function scalarJson(value: TagValue, isFloat: boolean): string {
 }
 
 /** JSON on one line, with a blank after comma and colon. */
-export function json(value: Value, isFloat: boolean): string {
+export function json(value: ShownValue, isFloat: boolean): string {
   return isTags(value) ? tagsJson(value, jsonText) : scalarJson(value, isFloat);
 }
 
@@ -67,13 +62,13 @@ function tagsJson(tags: Tags, quote: (text: string) => string): string {
 const readableQuote = (text: string): string => visible(JSON.stringify(text));
 
 /** As people read it on one line of a record or in a table: no quotes, nothing escaped but control characters. */
-export function readable(value: Value, isFloat: boolean): string {
+export function readable(value: ShownValue, isFloat: boolean): string {
   if (typeof value === "string") return visible(value);
   return isTags(value) ? tagsJson(value, readableQuote) : scalarJson(value, isFloat);
 }
 
 /** The value alone, as a script wants it: text byte for byte. */
-export function raw(value: Value, isFloat: boolean): string {
+export function raw(value: ShownValue, isFloat: boolean): string {
   return typeof value === "string" ? value : isTags(value) ? tagList(value) : scalarJson(value, isFloat);
 }
 

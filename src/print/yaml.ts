@@ -8,15 +8,14 @@
  *           | '...'               in printable ASCII
  *           | "..."               else, with \xXX, \uXXXX and \UXXXXXXXX for what is not
  */
-import type { TagValue, Tags } from "../task/task.ts";
+import type { ShownValue, Tags, TagValue } from "../task/task.ts";
 import { partOf, tint } from "./theme.ts";
 import type { Theme } from "./theme.ts";
 import { isTags, numberText } from "./value.ts";
-import type { Value } from "./value.ts";
 
 export interface Member {
   readonly key: string;
-  readonly value: Value;
+  readonly value: ShownValue;
   readonly isFloat: boolean;
 }
 

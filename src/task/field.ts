@@ -8,7 +8,7 @@
  *      and `hs update` know it from here on.
  *   2. If its role is `input` or `result`, add a property of the same name to NewTask or Outcome (task.ts). From there
  *      on the type checker names every place that has to fill it. PROTOCOL.md tells what is sent.
- *   3. If people are to see it in a record, add it to cli/record.ts.
+ *   3. If people are to see it in a record, add it to print/record.ts.
  */
 
 /**
@@ -41,12 +41,14 @@ interface Field {
   readonly kind: FieldKind;
   readonly role: FieldRole;
   readonly nullable: boolean;
+  /** No two tasks have the same value. */
+  readonly unique?: true;
   /** Came after version 2.8 of the schema, so a table of tasks may lack it. */
   readonly later?: true;
 }
 
 const table = {
-  id: { kind: "id", role: "input", nullable: false },
+  id: { kind: "id", role: "input", nullable: false, unique: true },
   group: { kind: "whole", role: "input", nullable: false },
   args: { kind: "text", role: "input", nullable: false },
   submit_id: { kind: "id", role: "input", nullable: false },
@@ -73,8 +75,8 @@ const table = {
   retried: { kind: "boolean", role: "state", nullable: false },
   waited: { kind: "span", role: "result", nullable: true },
   duration: { kind: "span", role: "result", nullable: true },
-  previous_id: { kind: "id", role: "input", nullable: true },
-  next_id: { kind: "id", role: "state", nullable: true },
+  previous_id: { kind: "id", role: "input", nullable: true, unique: true },
+  next_id: { kind: "id", role: "state", nullable: true, unique: true },
   tag: { kind: "tags", role: "input", nullable: false },
 } as const satisfies Readonly<Record<string, Field>>;
 
@@ -113,6 +115,11 @@ export function kindOf(name: TaskField): FieldKind {
 /** Whether a task may have no value for it. */
 export function isNullable(name: TaskField): boolean {
   return fieldOf(name).nullable;
+}
+
+/** Whether no two tasks have the same value for it. */
+export function isUnique(name: TaskField): boolean {
+  return fieldOf(name).unique === true;
 }
 
 /** How values of a kind compare, whatever they measure. */

@@ -19,7 +19,7 @@ import { parseId } from "../base/ids.ts";
 import { parseSeconds, parseSize } from "../base/units.ts";
 import { coerce } from "./coerce.ts";
 import { describeBadTag, whyNoKey } from "./tag.ts";
-import { type FieldKind, kindOf, type TaskField, taskFields } from "./field.ts";
+import { type FieldKind, isUnique, kindOf, type TaskField, taskFields } from "./field.ts";
 import type { TagValue } from "./task.ts";
 
 export type Operator = "==" | "!=" | ">" | ">=" | "<" | "<=" | "~";
@@ -63,6 +63,12 @@ export function parseCondition(text: string): Condition {
     operator,
     value: expectValue(text, field, operator, text.slice(afterOperator).trim()),
   };
+}
+
+/** Whether at most one task can meet the condition, found by the value of a unique column. */
+export function namesOneTask(condition: Condition): boolean {
+  if (condition.kind !== "field" || condition.operator !== "==" || condition.value === null) return false;
+  return isUnique(condition.field);
 }
 
 /** Which tasks, and in which order. */

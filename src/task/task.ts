@@ -9,6 +9,12 @@ export type TagValue = string | number | boolean | null;
 /** Order of keys is kept: it is what `hs list` shows. Every stored task has `part`. */
 export type Tags = Readonly<Record<string, TagValue>>;
 
+/** The value of a column as people see it: times are text as they are stored. */
+export type ShownValue = TagValue | Tags;
+
+/** Values in the order of the columns that were asked for. */
+export type ShownRow = readonly ShownValue[];
+
 /** A task as submitted. Times are milliseconds since 1970 (fraction: microseconds), sizes bytes, limits seconds. */
 export interface NewTask {
   readonly id: string;

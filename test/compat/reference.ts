@@ -5,9 +5,8 @@
 import { Database } from "bun:sqlite";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Row, Value } from "../../src/print/value.ts";
 import { type TaskField, taskFields } from "../../src/task/field.ts";
-import type { Tags } from "../../src/task/task.ts";
+import type { ShownRow, ShownValue, Tags } from "../../src/task/task.ts";
 
 const folder = join(import.meta.dir, "reference-2.8.2");
 
@@ -15,7 +14,7 @@ export function printed(name: "list.normal" | "list.csv" | "list.json" | "list.t
   return readFileSync(join(folder, name), "utf8");
 }
 
-export function referenceRows(fields: readonly TaskField[] = taskFields): Row[] {
+export function referenceRows(fields: readonly TaskField[] = taskFields): ShownRow[] {
   return ["main.db", "main.1"].flatMap((name) => {
     const database = new Database(join(folder, name), { readonly: true });
     try {
@@ -30,7 +29,7 @@ export function referenceRows(fields: readonly TaskField[] = taskFields): Row[] 
   });
 }
 
-function shown(field: TaskField, cell: string | number | null): Value {
+function shown(field: TaskField, cell: string | number | null): ShownValue {
   if (field === "tag") return JSON.parse(String(cell)) as Tags;
   return field === "retried" ? cell === 1 : cell;
 }

@@ -6,7 +6,7 @@
 import { argumentError, TransientError } from "../../base/errors.ts";
 import { parseId } from "../../base/ids.ts";
 import type { Condition } from "../../task/filter.ts";
-import { clearedFields, comparisonOf, type TaskField } from "../../task/field.ts";
+import { clearedFields, comparisonOf, kindOf, type TaskField } from "../../task/field.ts";
 import type { Recall } from "../../store/store.ts";
 import type { Bind } from "../../store/postgres/bind.ts";
 import { instantText } from "../../store/postgres/cells.ts";
@@ -222,8 +222,7 @@ const integerLimits: Readonly<Record<string, number>> = {
 function cellOf(field: TaskField, type: string, value: string | number | boolean): unknown {
   const limit = integerLimits[type];
   if (limit !== undefined) {
-    const number =
-      type === "integer" && (field === "waited" || field === "duration") ? Math.trunc(Number(value)) : Number(value);
+    const number = type === "integer" && kindOf(field) === "span" ? Math.trunc(Number(value)) : Number(value);
     if (!Number.isInteger(number)) throw argumentError(`${field} takes whole numbers, not '${String(value)}'`);
     if (number >= limit || number < -limit)
       throw argumentError(`${field} takes numbers up to ${limit - 1} in this database, not '${String(value)}'`);

@@ -9,11 +9,11 @@
  */
 import { type Condition, withoutFields } from "../../task/filter.ts";
 import { comparisonOf, laterFields, type TaskField, taskFields } from "../../task/field.ts";
-import type { Tags } from "../../task/task.ts";
+import type { ShownRow, ShownValue, Tags } from "../../task/task.ts";
 import { parseId } from "../../base/ids.ts";
 import type { RecordQuery, Records, Selection, TaskRecord } from "../history.ts";
 import { readTags } from "../../store/tags.ts";
-import { type OpenPart, type Part, unionRecords } from "../union.ts";
+import { type OpenPart, type PartOpener, unionRecords } from "../union.ts";
 import { bindTo, type Statement, statementOf } from "../../store/postgres/bind.ts";
 import { instantText, parseInstant } from "../../store/postgres/cells.ts";
 import type { PostgresConnection, Row } from "../../store/postgres/connection.ts";
@@ -22,8 +22,6 @@ import { type Shape, sortedOf, sortedOfAll } from "./order.ts";
 import { absentIn, partitionsOf, type Survey, survey } from "../../store/postgres/survey.ts";
 import { aheadOf, type Branches, pageOf, type Path, type Place, placeOf, shownColumn } from "./walk.ts";
 import { hasHash, holdsFor, holdsForPlain, isStatus, isTag, tagTest, type Test, whereOf, type Where } from "./where.ts";
-
-type Value = string | number | boolean | null | Tags;
 
 /** The first page is small, so that the first row comes at once. */
 const firstPage = 100;
@@ -150,8 +148,8 @@ export function postgresRecords(connection: PostgresConnection, options: Records
         ...partOf(table),
         close: async () => undefined,
       });
-      const parts = async (): Promise<readonly Part[]> => (await partitions()).map(open);
-      const isStill = async (asked: Iterable<Part>): Promise<boolean> =>
+      const parts = async (): Promise<readonly PartOpener[]> => (await partitions()).map(open);
+      const isStill = async (asked: Iterable<PartOpener>): Promise<boolean> =>
         (await partitions()).length === [...asked].length;
       yield* unionRecords(main, parts, { isStill }).search(query);
     },
@@ -181,14 +179,11 @@ export function postgresRecords(connection: PostgresConnection, options: Records
   };
 }
 
-async function* shown(
-  portions: AsyncIterable<readonly Row[]>,
-  fields: readonly TaskField[],
-): AsyncGenerator<readonly Value[]> {
+async function* shown(portions: AsyncIterable<readonly Row[]>, fields: readonly TaskField[]): AsyncGenerator<ShownRow> {
   const show = fields.map(displayOf);
   for await (const rows of portions) {
     for (const row of rows) {
-      const cells = new Array<Value>(show.length);
+      const cells = new Array<ShownValue>(show.length);
       for (let i = 0; i < show.length; i++) cells[i] = show[i]!(row[i + 2] ?? null);
       yield cells;
     }
@@ -478,14 +473,14 @@ function once<T>(work: () => Promise<T>): () => Promise<T> {
   return () => (answer ??= work());
 }
 
-function displayOf(field: TaskField): (cell: unknown) => Value {
+function displayOf(field: TaskField): (cell: unknown) => ShownValue {
   switch (comparisonOf(field)) {
     case "time":
       return (cell) => (cell === null ? null : displayTime(String(cell)));
     case "tags":
       return displayTags;
     default:
-      return (cell) => cell as Value;
+      return (cell) => cell as ShownValue;
   }
 }
 

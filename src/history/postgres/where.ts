@@ -5,7 +5,7 @@
  */
 import { argumentError } from "../../base/errors.ts";
 import { parseId } from "../../base/ids.ts";
-import type { Condition, Operator } from "../../task/filter.ts";
+import { type Condition, namesOneTask, type Operator } from "../../task/filter.ts";
 import { comparisonOf, type TaskField } from "../../task/field.ts";
 import type { TagValue } from "../../task/task.ts";
 import { formatTime, momentOf } from "../../store/times.ts";
@@ -54,17 +54,12 @@ export function whereOf(conditions: readonly Condition[], bind: Bind): Where {
     sql: parts.length === 0 ? "true" : parts.join(" and "),
     tests,
     classes: parts.includes(never) ? [] : classesOf(conditions),
-    unique: conditions.some(isUnique),
+    unique: conditions.some(namesOneTask),
   };
 }
 
 export function isTag(condition: Condition): condition is TagCondition {
   return condition.kind !== "field";
-}
-
-function isUnique(condition: Condition): boolean {
-  if (condition.kind !== "field" || condition.operator !== "==" || condition.value === null) return false;
-  return condition.field === "id" || condition.field === "previous_id" || condition.field === "next_id";
 }
 
 export function isStatus(condition: Condition): condition is FieldCondition {

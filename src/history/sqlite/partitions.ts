@@ -7,14 +7,12 @@
 import { closeSync, lstatSync, openSync, readdirSync, readSync, statSync } from "node:fs";
 import { basename, dirname, join, parse } from "node:path";
 import { messageOf, UserError } from "../../base/errors.ts";
-import type { Tags } from "../../task/task.ts";
+import type { ShownRow } from "../../task/task.ts";
 import type { RecordQuery, RecordStore } from "../history.ts";
-import { fewRows, type OpenPart, type Part, unionRecords } from "../union.ts";
+import { fewRows, type OpenPart, type PartOpener, unionRecords } from "../union.ts";
 import { Connection, holdsTasks, type SqliteOptions } from "../../store/sqlite/connection.ts";
 import { openFailure } from "../../store/sqlite/failure.ts";
 import { displayOf, prepareRecords, type SqliteRecords } from "./records.ts";
-
-type Value = string | number | boolean | null | Tags;
 
 export interface HistoryOptions extends SqliteOptions {
   /** Told each partition that is looked into, and each file that is none. */
@@ -104,7 +102,7 @@ export function openSqliteHistory(options: HistoryOptions): RecordStore {
    * Rows of the main file, then those of each partition, also of one that is made meanwhile. A row keeps its number when it is moved, so what was
    * shown in the main file is not shown again.
    */
-  async function* inTurn({ fields, ...selection }: RecordQuery): AsyncGenerator<readonly Value[]> {
+  async function* inTurn({ fields, ...selection }: RecordQuery): AsyncGenerator<ShownRow> {
     const show = fields.map(displayOf);
     let left = selection.limit ?? Number.POSITIVE_INFINITY;
     if (left <= 0) return;
@@ -164,15 +162,15 @@ export function openSqliteHistory(options: HistoryOptions): RecordStore {
   }
 
   /** The first few in an order: those of the main file are held in memory while the partitions are asked, as they were at that moment. */
-  function firstFew(query: RecordQuery): AsyncIterable<readonly Value[]> {
+  function firstFew(query: RecordQuery): AsyncIterable<ShownRow> {
     let [listed, underWay]: [readonly Candidate[], UnderWay | null] = [[], null];
-    const search = async function* (wider: RecordQuery): AsyncGenerator<readonly Value[]> {
+    const search = async function* (wider: RecordQuery): AsyncGenerator<ShownRow> {
       const moment = await atOneMoment(() => Array.fromAsync(main.search(wider)));
       ({ listed, underWay } = moment);
       yield* moment.inMain;
     };
     // Asked for one by one, after the main file.
-    const parts = function* (): Generator<Part> {
+    const parts = function* (): Generator<PartOpener> {
       for (const candidate of listed) yield async () => openPartition(candidate, underWay, options);
     };
     return unionRecords({ ...main, search }, parts).search(query);

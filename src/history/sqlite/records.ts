@@ -5,7 +5,7 @@
  */
 import { type Condition, withoutFields } from "../../task/filter.ts";
 import { comparisonOf, type TaskField, taskFields } from "../../task/field.ts";
-import type { Tags } from "../../task/task.ts";
+import type { ShownValue, Tags } from "../../task/task.ts";
 import { Connection, type SqliteOptions } from "../../store/sqlite/connection.ts";
 import type { RecordStore, Records, Selection, TaskRecord } from "../history.ts";
 import { isTime, prepareRoutes, type Route, tagIndex, through, timeIndex } from "./route.ts";
@@ -15,7 +15,6 @@ import { readTags } from "../../store/tags.ts";
 import { displayTime } from "../../store/times.ts";
 import { column, type Where, whereOf } from "./where.ts";
 
-type Value = string | number | boolean | null | Tags;
 type Row = readonly Cell[];
 type WalkedRoute = Route & { kind: "table" | "entries" | "index" };
 
@@ -380,7 +379,7 @@ export function prepareRecords(connection: Connection, fewRows = 20_000): Sqlite
     async *search({ fields, ...selection }) {
       const show = fields.map(displayOf);
       for (const row of rows(selection, fields)) {
-        const shown = new Array<Value>(show.length);
+        const shown = new Array<ShownValue>(show.length);
         for (let i = 0; i < show.length; i++) shown[i] = show[i]!(row[i + 1] ?? null);
         yield shown;
       }
@@ -421,7 +420,7 @@ function* merge(ways: readonly Generator<Row>[]): Generator<Row> {
 }
 
 /** From a cell as it is stored to the value that people see. */
-export function displayOf(field: TaskField): (cell: Cell) => Value {
+export function displayOf(field: TaskField): (cell: Cell) => ShownValue {
   switch (comparisonOf(field)) {
     case "time":
       return (cell) => (typeof cell === "string" ? displayTime(cell) : cell);

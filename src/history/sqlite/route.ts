@@ -3,13 +3,13 @@
  * entries of a partial index that have certain values (open tasks and those that did not end well; tags). Decides only how to get there, never
  * what is found: an index that is missing (a database of an older program that is only looked at) costs time, nothing else.
  */
-import type { Condition } from "../../task/filter.ts";
+import { type Condition, namesOneTask } from "../../task/filter.ts";
 import type { Tags } from "../../task/task.ts";
 import type { Connection } from "../../store/sqlite/connection.ts";
 import type { Cell } from "../../store/sqlite/row.ts";
 import { unusualStatus, unusualTag } from "../../store/sqlite/schema.ts";
 import { readTags } from "../../store/tags.ts";
-import { type FieldCondition, hasTag, isTimeRange, isUnique, type TagCondition, type Where, whereOf } from "./where.ts";
+import { type FieldCondition, hasTag, isTimeRange, type TagCondition, type Where, whereOf } from "./where.ts";
 
 /** A partial index on one column, and the condition of its entries. */
 interface Index {
@@ -179,7 +179,7 @@ export function prepareRoutes(connection: Connection): Routes {
 
   function find(conditions: readonly Condition[]): Route {
     if (whereOf(conditions).never) return { kind: "none" };
-    if (conditions.some(isUnique)) return { kind: "one" };
+    if (conditions.some(namesOneTask)) return { kind: "one" };
     const [status, tag] = [byStatus(conditions), byTag(conditions)];
     if (status === null || tag === null) return status ?? tag ?? byTime(conditions);
     return length(status, compareLimit) < length(tag, compareLimit) ? status : tag;

@@ -52,12 +52,6 @@ export function whereOf(conditions: readonly Condition[]): Where {
   return { sql: parts.length === 0 ? "1" : parts.join(" and "), cells, tests, never: parts.includes(never) };
 }
 
-/** Whether at most one row can match. */
-export function isUnique(condition: Condition): boolean {
-  if (condition.kind !== "field" || condition.operator !== "==" || condition.value === null) return false;
-  return condition.field === "id" || condition.field === "previous_id" || condition.field === "next_id";
-}
-
 const ranges: readonly string[] = ["==", "<", "<=", ">", ">="];
 
 /** Whether an index of a time has what matches in one stretch. */

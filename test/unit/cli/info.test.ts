@@ -1,3 +1,4 @@
+import type { ShownValue } from "../../../src/task/task.ts";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -5,7 +6,6 @@ import { join } from "node:path";
 import { UserError } from "../../../src/base/errors.ts";
 import { parseFlags } from "../../../src/args/flags.ts";
 import { command, info } from "../../../src/cli/info.ts";
-import type { Value } from "../../../src/print/value.ts";
 import type { TaskField } from "../../../src/task/field.ts";
 import { capture } from "./capture.ts";
 import { collected, fakeRecords } from "./ports.ts";
@@ -22,7 +22,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 async function run(
   words: readonly string[],
-  given: Readonly<Partial<Record<TaskField, Value>>> = {},
+  given: Readonly<Partial<Record<TaskField, ShownValue>>> = {},
 ): Promise<{ out: string; err: string; outBytes: Buffer; status: number }> {
   const parsed = parseFlags(command.spec, words);
   if (parsed === "help") throw new Error("no help was asked for");
@@ -39,7 +39,7 @@ async function run(
 
 async function failure(
   words: readonly string[],
-  given: Readonly<Partial<Record<TaskField, Value>>> = {},
+  given: Readonly<Partial<Record<TaskField, ShownValue>>> = {},
 ): Promise<[number, string, string]> {
   try {
     await run(words, given);

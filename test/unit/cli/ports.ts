@@ -1,10 +1,11 @@
 /* Stand-ins for what list and info work on: rows from an array, and outputs that remember. */
+import type { ShownValue } from "../../../src/task/task.ts";
 import type { Output } from "../../../src/print/output.ts";
-import { isTags, type Value } from "../../../src/print/value.ts";
+import { isTags } from "../../../src/print/value.ts";
 import type { RecordQuery, Records, Selection } from "../../../src/history/history.ts";
 import type { TaskField } from "../../../src/task/field.ts";
 
-export type Task = Readonly<Record<TaskField, Value>>;
+export type Task = Readonly<Record<TaskField, ShownValue>>;
 
 export interface FakeRecords extends Records {
   readonly queries: (Selection & Partial<RecordQuery>)[];

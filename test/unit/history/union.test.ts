@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type { RecordQuery, Records, Selection } from "../../../src/history/history.ts";
-import { type OpenPart, type Part, unionRecords } from "../../../src/history/union.ts";
+import { type OpenPart, type PartOpener, unionRecords } from "../../../src/history/union.ts";
 import type { TaskField } from "../../../src/task/field.ts";
 import type { Tags } from "../../../src/task/task.ts";
 
@@ -30,7 +30,7 @@ function historyOf(tasks: readonly Task[], asked: string[] = [], name = ""): Rec
 }
 
 interface Parts {
-  readonly list: readonly Part[];
+  readonly list: readonly PartOpener[];
   /** Names of parts, in the order in which they were opened and closed: `+1 -1`. */
   readonly events: string[];
   readonly asked: string[];

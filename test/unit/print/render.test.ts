@@ -1,9 +1,9 @@
+import type { ShownRow } from "../../../src/task/task.ts";
 import { describe, expect, test } from "bun:test";
 import { formats, jsonOf, jsonRecord, pour, renderer, yamlRecord } from "../../../src/print/render.ts";
 import type { Format, Page } from "../../../src/print/render.ts";
 import type { Output } from "../../../src/print/output.ts";
 import { record } from "../../../src/print/record.ts";
-import type { Row } from "../../../src/print/value.ts";
 import { themeOf } from "../../../src/print/theme.ts";
 import { systemClock } from "../../../src/base/clock.ts";
 import type { Clock } from "../../../src/base/clock.ts";
@@ -11,7 +11,12 @@ import { type TaskField, taskFields } from "../../../src/task/field.ts";
 import { printed, referenceRows } from "../../compat/reference.ts";
 import { taskRow } from "./rows.ts";
 
-function render(format: Format, fields: readonly TaskField[], rows: readonly Row[], page: Partial<Page> = {}): string {
+function render(
+  format: Format,
+  fields: readonly TaskField[],
+  rows: readonly ShownRow[],
+  page: Partial<Page> = {},
+): string {
   const delimiter = format === "csv" ? "," : "\t";
   const shape = renderer(format, fields, { theme: null, columns: 80, delimiter, ...page });
   return shape.head + rows.map((row) => shape.row(row)).join("") + shape.end();
@@ -109,7 +114,7 @@ describe("a record", () => {
 `);
   });
 
-  const line = (row: Row, label: string): string =>
+  const line = (row: ShownRow, label: string): string =>
     record(row)
       .split("\n")
       .find((each) => each.trimStart().startsWith(`${label}:`))!;

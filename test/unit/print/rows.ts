@@ -1,8 +1,8 @@
 /* Rows for the tests of formats: a new task of which some fields are given. */
-import type { Row, Value } from "../../../src/print/value.ts";
+import type { ShownRow, ShownValue } from "../../../src/task/task.ts";
 import { type TaskField, taskFields } from "../../../src/task/field.ts";
 
-const fresh: Readonly<Partial<Record<TaskField, Value>>> = {
+const fresh: Readonly<Partial<Record<TaskField, ShownValue>>> = {
   id: "0199b3f2-7c1e-7000-8000-000000000001",
   group: 0,
   args: "true",
@@ -14,14 +14,14 @@ const fresh: Readonly<Partial<Record<TaskField, Value>>> = {
   tag: { part: 0 },
 };
 
-export type Given = Readonly<Partial<Record<TaskField, Value>>>;
+export type Given = Readonly<Partial<Record<TaskField, ShownValue>>>;
 
 /** All fields, in their order. */
-export function taskRow(given: Given): Row {
+export function taskRow(given: Given): ShownRow {
   return taskFields.map((field) => given[field] ?? fresh[field] ?? null);
 }
 
-export function taskRecord(given: Given): Readonly<Record<TaskField, Value>> {
+export function taskRecord(given: Given): Readonly<Record<TaskField, ShownValue>> {
   const row = taskRow(given);
-  return Object.fromEntries(taskFields.map((field, index) => [field, row[index]!])) as Record<TaskField, Value>;
+  return Object.fromEntries(taskFields.map((field, index) => [field, row[index]!])) as Record<TaskField, ShownValue>;
 }
