@@ -2,14 +2,17 @@
  * A server without surroundings, for tests of its reactor: events go in, and what clients, the store and the log are
  * told is looked at. The state is checked after every step.
  */
+import { systemClock } from "../../../src/base/clock.ts";
+import { newPatience } from "../../../src/log/patience.ts";
 import type { ServerEffect } from "../../../src/server/effects.ts";
 import type { Revoked, ServerEvent } from "../../../src/server/event.ts";
+import type { IntakeOptions } from "../../../src/server/intake.ts";
 import { step } from "../../../src/server/reactor.ts";
 import { check, type Estate, newState, type ServerSettings, type ServerState } from "../../../src/server/state.ts";
 import type { Claim, Recall } from "../../../src/store/store.ts";
 import type { Assignment, ClaimedTask, Outcome } from "../../../src/task/task.ts";
 import type { ClientMessage, HostMessage, Lease } from "../../../src/wire/message.ts";
-import { makeClaimed, makeOutcome } from "../../make.ts";
+import { makeClaimed, makeOutcome, warningLog } from "../../make.ts";
 
 type Effect<K extends ServerEffect["kind"]> = Extract<ServerEffect, { kind: K }>;
 
@@ -48,6 +51,25 @@ export function task(id: string, fields: Partial<ClaimedTask> = {}): ClaimedTask
 
 export function outcome(of: Lease, exitStatus = 0): Outcome {
   return makeOutcome(of, { exitStatus });
+}
+
+/** An intake that makes no pauses: `warn` gets its warnings, `tell` what the schedule is told. */
+export function makeIntakeOptions(
+  store: IntakeOptions["store"],
+  warn: (text: string) => void,
+  tell: (what: "open" | "close") => void,
+): IntakeOptions {
+  const log = warningLog(warn);
+  return {
+    store,
+    scope: { kind: "all" },
+    serverId: "server",
+    patience: newPatience({ ...systemClock, after: (_ms, action) => systemClock.after(0, action) }, log),
+    log,
+    closing: () => false,
+    onOpen: () => tell("open"),
+    onClose: () => tell("close"),
+  };
 }
 
 export class Bench {

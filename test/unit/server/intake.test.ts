@@ -9,7 +9,6 @@ import { join } from "node:path";
 import { systemClock } from "../../../src/base/clock.ts";
 import { TransientError } from "../../../src/base/errors.ts";
 import { enqueue } from "../../../src/cluster/enqueue.ts";
-import { newPatience } from "../../../src/log/patience.ts";
 import { takeSubmitter, type Intake, type IntakeOptions } from "../../../src/server/intake.ts";
 import { MemoryStore } from "../../../src/store/memory.ts";
 import { openStore } from "../../../src/store/open.ts";
@@ -20,7 +19,7 @@ import { type HostMessage, type PeerMessage, submitWindow } from "../../../src/w
 import { pipe } from "../../../src/wire/pipe.ts";
 import { claimed, makeTask, makeTasks, request } from "../../conformance/store.ts";
 import { until } from "../../e2e/harness.ts";
-import { warningLog } from "../../make.ts";
+import { makeIntakeOptions } from "./bench.ts";
 
 const everything: Scope = { kind: "all" };
 const folders: string[] = [];
@@ -58,16 +57,12 @@ function meet(store: IntakeOptions["store"], more: Partial<IntakeOptions> = {}):
   const [serverEnd, link] = pipe<HostMessage, PeerMessage>();
   const warnings: string[] = [];
   const told: string[] = [];
-  const log = warningLog((text) => warnings.push(text));
   const options: IntakeOptions = {
-    store,
-    scope: everything,
-    serverId: "server",
-    patience: newPatience({ ...systemClock, after: (_ms, action) => systemClock.after(0, action) }, log),
-    log,
-    closing: () => false,
-    onOpen: () => told.push("open"),
-    onClose: () => told.push("close"),
+    ...makeIntakeOptions(
+      store,
+      (text) => warnings.push(text),
+      (what) => told.push(what),
+    ),
     ...more,
   };
   let intake: Intake | null = null;

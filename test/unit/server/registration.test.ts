@@ -131,7 +131,7 @@ describe("coming back", () => {
 });
 
 describe("tasks between claim and client", () => {
-  test("what was adopted for a client that is gone, and comes with a claim, is given back before the next claim", () => {
+  test("what was adopted for a client that is gone, and then claimed, is given back before the next claim", () => {
     const bench = open({ graceMs: 0 });
     bench.register("b");
     expect(bench.state.claim.at).toBe("asked");

@@ -1,0 +1,105 @@
+import { expect, test } from "bun:test";
+import { type Connections, disconnectClient, listenTo } from "../../../src/server/connections.ts";
+import type { ServerEvent } from "../../../src/server/event.ts";
+import { MemoryStore } from "../../../src/store/memory.ts";
+import type { DuplexHandlers } from "../../../src/wire/duplex.ts";
+import type { HostMessage, PeerMessage } from "../../../src/wire/message.ts";
+import { WireProblem } from "../../../src/wire/problem.ts";
+import { makeIntakeOptions } from "./bench.ts";
+
+/** The server's connections, whose peers the test plays: what they say, and how a connection ends. */
+function open() {
+  const events: ServerEvent[] = [];
+  const warnings: string[] = [];
+  const intakeOptions = makeIntakeOptions(
+    new MemoryStore(),
+    (text) => warnings.push(text),
+    () => undefined,
+  );
+  const connections: Connections = {
+    log: intakeOptions.log,
+    push: (event) => events.push(event),
+    intakeOptions,
+    ofClients: new Map(),
+    intakes: new Map(),
+    open: new Set(),
+  };
+  const connect = () => {
+    let handlers: DuplexHandlers<PeerMessage> | null = null;
+    const sent: HostMessage[] = [];
+    const peer = {
+      sent,
+      closed: false,
+      say: (message: PeerMessage): void => handlers?.message(message),
+      break: (error: Error | null): void => handlers?.close(error),
+      hello: (clientId: string): void =>
+        peer.say({ kind: "hello", clientId, host: "n", executors: 1, credit: 1, running: [], finished: [] }),
+    };
+    listenTo(connections, {
+      open: (given) => void (handlers = given),
+      send: (message) => sent.push(message) > 0,
+      close() {
+        peer.closed = true;
+      },
+    });
+    return peer;
+  };
+  return { connections, connect, warnings, kinds: () => events.splice(0).map(({ kind }) => kind) };
+}
+
+test("what a client says is told under its name, and its end with the error", () => {
+  const { connect, kinds, connections } = open();
+  const peer = connect();
+  peer.hello("a");
+  peer.say({ kind: "beat" });
+  peer.break(new Error("reset"));
+  expect(kinds()).toEqual(["helloReceived", "received", "disconnected"]);
+  expect([connections.open.size, connections.ofClients.size]).toEqual([0, 0]);
+});
+
+test("a client that is back before its old connection is seen to be gone counts on the new one only", () => {
+  const { connect, kinds } = open();
+  const [old, anew] = [connect(), connect()];
+  old.hello("a");
+  anew.hello("a");
+  expect([old.closed, anew.closed]).toEqual([true, false]);
+  kinds();
+  old.say({ kind: "beat" });
+  old.break(null);
+  expect(kinds()).toEqual([]);
+  anew.say({ kind: "beat" });
+  expect(kinds()).toEqual(["received"]);
+});
+
+test("the end of a connection that the server closed itself is no news", () => {
+  const { connections, connect, kinds } = open();
+  const peer = connect();
+  peer.hello("a");
+  kinds();
+  disconnectClient(connections, "a");
+  expect(peer.closed).toBe(true);
+  peer.break(null);
+  expect(kinds()).toEqual([]);
+});
+
+test("a connection that is given up for what was said on it is warned of, by the client's name if there is one", () => {
+  const { connect, warnings } = open();
+  const [stranger, known] = [connect(), connect()];
+  known.hello("a");
+  for (const peer of [stranger, known]) peer.break(new WireProblem("malformed", "no frame"));
+  expect(warnings).toEqual(["Connection to a stranger given up: no frame", "Connection to a given up: no frame"]);
+});
+
+test("a submitter is served by an intake of its own, and the reactor hears nothing of what it says", async () => {
+  const { connect, kinds, connections } = open();
+  const peer = connect();
+  peer.say({
+    kind: "submitter",
+    submission: { id: "s", time: 0, host: "h", user: "u", cwd: "/", template: null, version: "1" },
+  });
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(peer.sent.map(({ kind }) => kind)).toEqual(["accepted"]);
+  expect([kinds(), connections.intakes.size]).toEqual([[], 1]);
+  peer.break(null);
+  expect(connections.intakes.size).toBe(0);
+});
