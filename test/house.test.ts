@@ -156,6 +156,13 @@ const bans: readonly Ban[] = [
     remedy: "pass the differing part as a function",
   },
   {
+    rule: "the expression language is loaded on demand",
+    pattern: /^import (?!type\b)[^;]*"[./]+\/expression\/(?!failure\.ts")/m,
+    among: src.filter(({ path }) => !path.startsWith("src/expression/")),
+    except: nowhere,
+    remedy: "import a type, or require it where a template has `{= =}`: it takes several milliseconds to load",
+  },
+  {
     rule: "decisions are made without waiting",
     pattern: /\bawait\b|\basync\b|\bPromise\b/,
     among: src.filter(({ path }) => /\/(?:reactor|state|event|effects)\.ts$/.test(path)),

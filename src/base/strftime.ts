@@ -7,10 +7,7 @@
  *   directive  = one of a A b B c C d D e f F g G h H I j k l m M n p P r R s S t T u U V w W x X y Y z Z %
  */
 
-/**
- * What a calendar and a clock show. What takes longer to find out is a function, called only where the format asks for
- * it.
- */
+/** What a calendar and a clock show. The functions are called only where the format asks for them. */
 export interface CalendarTime {
   readonly year: number;
   /** From 1. */

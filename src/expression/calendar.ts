@@ -1,7 +1,7 @@
 /*
  * Dates, times and spans with Python's arithmetic: the proleptic Gregorian calendar, years 1 to 9999, microseconds, no
- * leap seconds. Does not read a clock; knows the local time zone only through Date. How they print and are read:
- * dateformat.ts.
+ * leap seconds. Does not read a clock, and knows the local time zone only through Date. dateformat.ts writes
+ * them, dateparse.ts reads them.
  */
 import { fail } from "./failure.ts";
 import { exactRatio } from "./float.ts";
@@ -13,22 +13,23 @@ export interface Span {
   readonly micros: bigint;
 }
 
-/** A fixed distance from UTC. */
+/** A fixed offset from UTC (Python's timezone), in microseconds. */
 export interface Zone {
   readonly kind: "zone";
   readonly micros: bigint;
 }
 
+/** A date (Python's date). */
 export interface Day {
   readonly kind: "day";
-  /** Since 1970-01-01. */
+  /** Days since 1970-01-01. */
   readonly days: number;
 }
 
 /** A date with a time (Python's datetime). */
 export interface Moment {
   readonly kind: "moment";
-  /** Since 1970-01-01 00:00:00 of its own zone, or of the local time when it has none. */
+  /** Microseconds since 1970-01-01 00:00:00 of its own zone, or of the local time when it has none. */
   readonly micros: bigint;
   readonly zone: Zone | null;
 }
@@ -85,7 +86,7 @@ function daysInMonth(year: number, month: number): number {
 
 /** Days since 1970-01-01 of a valid date; months and days count from 1. */
 export function daysOf(year: number, month: number, dayOfMonth: number): number {
-  // Date.UTC takes years below 100 for those of the twentieth century.
+  // Date.UTC would put the years 0 to 99 into the twentieth century.
   return new Date(0).setUTCFullYear(year, month - 1, dayOfMonth) / 86_400_000;
 }
 

@@ -46,7 +46,7 @@ function named(
   read: (index: number, into: Reading) => void,
 ): Directive {
   const words = names.map((name) => name.slice(0, length ?? name.length).toLowerCase());
-  // A longer name first, or May would hide nothing but Mar would hide March.
+  // Longer names come first: in an alternation `mar` would match where `march` stands.
   const pattern = [...words].sort((a, b) => b.length - a.length).join("|");
   return [pattern, (text, into) => read(words.indexOf(text.toLowerCase()), into)];
 }
@@ -107,7 +107,7 @@ const composed: Readonly<Record<string, string>> = {
  * an ExpressionFailure when the text does not fit, or the format has what strptime does not know.
  */
 export function strptime(text: string, format: string): Moment {
-  // No sensible time is nearly as long, and a regular expression that is could take its time to fail.
+  // No sensible time is nearly as long, and a regular expression of that length could take long to fail.
   if (text.length > 1000 || format.length > 1000) fail("strptime() takes texts of at most 1000 characters");
   const found: Directive[] = [];
   let pattern = "";
@@ -160,7 +160,7 @@ function dateOfReading(reading: Reading): number {
     if (dayOfYear !== null) fail("%j does not go together with %G");
     return isoYearStart(isoYear) + (isoNumber - 1) * 7 + weekday;
   }
-  // A leap day without a year is a valid day of the year 1900 to the eye, not to the calendar.
+  // Without a year it is 1900, as in Python: that year had no 29 February.
   const year = reading.year ?? 1900;
   if (dayOfYear !== null) return expectDate(year, 1, 1) + dayOfYear - 1;
   if (week !== null && weekday !== null && reading.year !== null && reading.month === null && reading.day === null) {

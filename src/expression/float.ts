@@ -22,9 +22,9 @@ export function parseFloatText(text: string): number | null {
 /** A finite float as digits d.ddd times ten to an exponent. */
 export interface Decimal {
   readonly negative: boolean;
-  /** Without point; the first is not 0, unless the value is 0. */
+  /** Without a point. The first digit is not 0, unless the value is 0. */
   readonly digits: string;
-  /** Of the first digit. */
+  /** The power of ten that the first digit counts. */
   readonly exponent: number;
 }
 
@@ -135,7 +135,7 @@ export function roundToInteger(value: number): bigint {
  */
 export function roundTo(value: number, places: number): number {
   if (!Number.isFinite(value) || value === 0) return value;
-  // No float has digits that far down, none reaches that far up.
+  // No float has a digit 330 places behind the point, and none is as large as 10 to the 310th.
   if (places > 330) return value;
   if (places < -310) return isNegative(value) ? -0 : 0;
   const size = scaled(value, places);
@@ -217,7 +217,7 @@ function exactPower(base: number, exponent: number): number | null {
 /** 1 / sqrt(value), rounded once. */
 function inverseRoot(value: number): number {
   const [top, bottom] = exactRatio(value);
-  // 160 bits of root and a mark that more may follow: nothing of that form lies half way between two floats.
+  // 160 bits of the root, and a last bit for all that is cut off: no such number lies half way between two floats.
   const shift = 160n + BigInt(exactBits(top));
   return trueDivide(integerRoot((bottom << (2n * shift)) / top) | 1n, 1n << shift);
 }

@@ -1,5 +1,6 @@
 /*
- * Format specifications, of f-strings, format() and str.format, and the older `%` formatting.
+ * Format specifications of f-strings, format() and str.format, and the older `%` formatting, by Python's "Format
+ * Specification Mini-Language" and "printf-style String Formatting".
  *
  *   spec       = [ [ fill ] align ] [ sign ] [ "z" ] [ "#" ] [ "0" ] [ width ] [ "," | "_" ] [ "." precision ] [ type ]
  *   align      = "<" | ">" | "=" | "^"
@@ -23,7 +24,7 @@ interface Spec {
   readonly fill: string;
   readonly align: string;
   readonly sign: string;
-  /** A result of -0 is shown as 0. */
+  /** Whether a result of -0 is shown as 0. */
   readonly positiveZero: boolean;
   readonly alternate: boolean;
   readonly zero: boolean;
@@ -199,7 +200,7 @@ function padNumber(sign: string, prefix: string, digits: string, rest: string, s
   if (spec.grouping !== "" && numeric) {
     if (spec.fill === "0" && align === "=") {
       const room = spec.width - sign.length - prefix.length - rest.length;
-      // Zeros up to the width; where the place of the first would take a separator, one zero more goes before it.
+      // Zeros fill up to the width. Where a separator would be the first character, one more zero stands before it.
       while (grouped(body, spec.grouping, group).length < room) body = `0${body}`;
     }
     body = grouped(body, spec.grouping, group);

@@ -1,6 +1,6 @@
 /*
- * The replacement fields of `str.format`. They only name values by number; names would need `**` arguments, which
- * expressions lack, so f-strings are for those.
+ * The replacement fields of Python's `str.format`. A field names its value by number only: names would need keyword
+ * arguments, which `format` does not take here. f-strings can do that.
  *
  *   text     = { char | "{{" | "}}" | field }
  *   field    = "{" [ number ] { "[" key "]" } [ "!" ( "r" | "s" | "a" ) ] [ ":" spec ] "}"

@@ -46,7 +46,7 @@ export function parseInBase(text: string, base: number): bigint | null {
   let radix = base;
   let digits = body.replace(/_/g, "").toLowerCase();
   if (named !== undefined && (base === 0 || base === named)) radix = named;
-  // Without a base that it belongs to the letter is a digit: 0b1 in base 16 is 0xb1.
+  // A letter that is no prefix of this base is a digit: 0b1 in base 16 is 0xb1.
   else if (named !== undefined) digits = `0${letter.toLowerCase()}${digits}`;
   else if (base === 0) {
     radix = 10;
@@ -65,7 +65,7 @@ export function parseInBase(text: string, base: number): bigint | null {
 
 /** Python's `str(int)`. Throws an ExpressionFailure for more than 4300 digits. */
 export function integerText(value: bigint): string {
-  // log2(10) is 3.32: the cheap bound decides all but the border cases.
+  // A decimal digit takes 3.32 bits, the logarithm of 10: this cheap bound decides all but the border cases.
   if (bitsOf(value) > maxDigits * 3.32) {
     const digits = bitsOf(value) > maxDigits * 3.33 + 8 ? maxDigits + 1 : value.toString().replace("-", "").length;
     if (digits > maxDigits) fail(`an integer of more than ${maxDigits} digits cannot be printed`);
@@ -84,7 +84,7 @@ export function checked(result: bigint): bigint {
 const limit = 1n << BigInt(maxBits);
 const lowest = -limit;
 
-/** A coarse upper bound of the words of an integer, for the price of a few comparisons. */
+/** An upper bound of the 64-bit words of an integer, coarse, for the price of a few comparisons. */
 function wordCount(value: bigint): number {
   const size = value < 0n ? -value : value;
   for (const [most, count] of sizes) if (size < most) return count;
@@ -122,7 +122,7 @@ export function power(base: bigint, exponent: bigint): bigint {
     if (exponent === 0n) return 1n;
     return base === -1n && exponent % 2n === 0n ? 1n : base;
   }
-  // The bits of the result, from below: (bits - 1) * exponent.
+  // A lower bound of the bits of the result: (bits - 1) * exponent.
   const bits = Math.max(1, exactBits(base) - 1) * Number(exponent);
   allowBits(bits);
   allowBits(exactBits(base) * Number(exponent) - Number(exponent));

@@ -40,7 +40,7 @@ const escapes: Readonly<Record<string, string>> = {
   t: "\t",
   v: "\v",
 };
-/** Escapes with a number of so many hexadecimal digits. */
+/** How many hexadecimal digits follow the letter of an escape. */
 const numbered: Readonly<Record<string, number>> = { x: 2, u: 4, U: 8 };
 
 /**
@@ -54,7 +54,7 @@ export function acceptNumber(source: Reader, keywords: ReadonlySet<string>): big
   const rest = source.match(identifier);
   const prefixed = /^0[xXoObB]/.test(written);
   const value = prefixed ? parseInBase(written, 0) : (parseInteger(written) ?? parseFloatText(written));
-  // 012 means different numbers in different languages, so Python wants none of it.
+  // Python refuses 012, which is an octal number in some languages and a decimal one in others.
   const leadingZero = !prefixed && typeof value === "bigint" && value !== 0n && written.startsWith("0");
   if (value === null || leadingZero || (rest !== null && !keywords.has(rest)))
     source.blame("a number is not well formed", place);
@@ -151,7 +151,7 @@ function field<E>(source: Reader, expressions: () => E): Field<E> {
   });
 }
 
-/** A backslash stays, and keeps a quote behind it from ending the text. */
+/** In a raw text a backslash stays; a quote behind it stays too, and does not end the text. */
 function rawEscape(source: Reader): string {
   const length = source.at + 1 < source.end && !"{}".includes(source.template[source.at + 1] as string) ? 2 : 1;
   source.at += length;
@@ -179,7 +179,8 @@ function escape(source: Reader): string {
   }
   if (letter === "N") source.blame("characters by name are not supported; write \\u and the number", place);
   const known = escapes[letter];
-  // An unknown escape stays as it is; before a brace the backslash alone does, since the brace has its own meaning.
+  // An unknown escape stays as it is written. Of one before a brace only the backslash is read here: the brace may
+  // begin or end a field.
   if (known === undefined && "{}".includes(letter)) return "\\";
   source.at++;
   return known ?? `\\${letter}`;

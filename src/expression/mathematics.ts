@@ -30,7 +30,7 @@ function define(shape: string, body: Body): void {
   mathematics.set(made.name.slice(5), { kind: "function", signature: made, type: null });
 }
 
-/** A function of one float: no value outside its domain (nan from a number), none beyond the range of floats. */
+/** Defines a function of one float. It fails outside of its domain, and where its result is too large for a float. */
 function real(name: string, f: (x: number) => number): void {
   define(`${name}(x)`, ([value]) => {
     const x = expectFloat(value, `${name}()`);
@@ -64,7 +64,7 @@ real("sqrt", Math.sqrt);
 real("tan", Math.tan);
 real("tanh", Math.tanh);
 
-/** The engine's root may be off by a unit: of it and its neighbours the one whose cube is nearest. */
+/** The engine's root may be off in its last bit: this is the float near it whose cube is nearest to `x`. */
 function cubeRoot(x: number): number {
   const rough = Math.cbrt(x);
   if (!Number.isFinite(rough) || rough === 0) return rough;
@@ -238,7 +238,7 @@ function norm(values: readonly number[]): number {
     total += ((top << 1074n) / bottom) ** 2n;
   }
   if (total === 0n) return 0;
-  // 128 bits of root are far more than a float holds; what is cut off below them does not reach it.
+  // 128 bits of the root are far more than a float holds; what is cut off below them does not change it.
   const excess = Math.max(0, exactBits(total) - 256) & ~1;
   const root = integerRoot((total >> BigInt(excess)) << 128n) | 1n;
   const shift = excess / 2 - 64 - 1074;
@@ -261,7 +261,7 @@ define("sumprod(p, q)", ([p, q]) => {
   const products = a.map((value, place) => times(value, b[place] as Value));
   if (!products.some((product) => typeof product === "number"))
     return products.reduce<Value>((total, value) => add(total, value), 0n);
-  // Rounded once, as if the products were exact.
+  // The products are exact, and their sum is rounded once.
   let total = 0n;
   for (const [place, value] of a.entries()) {
     spend(1000);
@@ -308,12 +308,12 @@ define("comb(n, k)", ([n, k]) => {
   if (chosen > count) return 0n;
   const fewer = chosen * 2n > count ? count - chosen : chosen;
   let result = 1n;
-  // Every step at least doubles the result, so that its size soon ends a loop that is too long.
+  // Every step at least doubles the result, so that the limit of its size ends a loop that would take too long.
   for (let i = 1n; i <= fewer; i++) result = multiply(result, count - fewer + i) / i;
   return result;
 });
 
-/** n * (n - 1) * ... of `k` factors. */
+/** The product of `k` factors: n, n - 1 and so on. */
 function falling(n: bigint, k: bigint): bigint {
   let result = 1n;
   for (let i = 0n; i < k; i++) result = multiply(result, n - i);

@@ -51,7 +51,7 @@ import { expectText, textMethods } from "./strings.ts";
 import { described, numberOf, tuple } from "./value.ts";
 import type { Body, Callable, Signature, TypeName, Value } from "./value.ts";
 
-/** What a dotted name can lead to: a value, or names further on. */
+/** What a name stands for: a value, or a module of further names. */
 export type Name =
   | { readonly is: "value"; readonly value: Value }
   | { readonly is: "module"; readonly names: ReadonlyMap<string, Name> };
@@ -238,11 +238,11 @@ const types: readonly (readonly [string, Callable, Name])[] = [
 
 const dt = moduleOf(types.map(([name, value]) => [name, value] as const));
 
-/** The functions of a type by its name, `datetime.now` for one. */
+/** The functions that stand behind the name of a type, such as `datetime.now`. */
 const typeNames = new Map<Signature, ReadonlyMap<string, Name>>();
 for (const [, value, own] of types) if (own.is === "module") typeNames.set(value.signature, own.names);
 
-/** What stands at the beginning of a name: `x` apart, which belongs to the parser. */
+/** The names that an expression can begin with. `x` is not among them: the parser knows it. */
 export const globals: ReadonlyMap<string, Name> = new Map<string, Name>([
   ...Array.from(builtins, ([name, value]) => [name, { is: "value", value }] as const),
   ["math", moduleOf(mathematics)],
@@ -388,7 +388,7 @@ export function memberOfType({ signature: own, type }: Callable, name: string): 
   return method === null ? null : { is: "value", value: { kind: "function", signature: method, type: null } };
 }
 
-/** Every name that can follow a dot behind some value; anything else is a mistake whatever the value is. */
+/** Every name that can stand behind the dot of some value. Any other is a mistake, whatever the value is. */
 export const memberNames: ReadonlySet<string> = new Set([
   ...Object.values(methodsOfTypes).flatMap((own) => [...own.keys()]),
   ...calendarAttributes,

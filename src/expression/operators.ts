@@ -185,19 +185,19 @@ function bitwise(
   };
 }
 
-/** `a & b`; of two booleans a boolean, and so are the next two. */
+/** `a & b`; of two booleans a boolean. */
 export const bitAnd = bitwise(
   "&",
   (a, b) => a & b,
   (a, b) => a && b,
 );
-/** `a | b`. */
+/** `a | b`; of two booleans a boolean. */
 export const bitOr = bitwise(
   "|",
   (a, b) => a | b,
   (a, b) => a || b,
 );
-/** `a ^ b`. */
+/** `a ^ b`; of two booleans a boolean. */
 export const bitXor = bitwise(
   "^",
   (a, b) => a ^ b,
@@ -242,7 +242,7 @@ export function invert(value: Value): Value {
   return typeof number === "bigint" ? ~number : fail(`'~' does not go with ${described(value)}`);
 }
 
-/** `a is b`. Values have no identity here: whether they are the same value of the same type. */
+/** `a is b`: the same value of the same type, since values have no identity here. */
 export function identical(a: Value, b: Value): boolean {
   return typeof a === typeof b && (typeof a !== "object" || (a === null) === (b === null)) && equal(a, b);
 }
@@ -295,7 +295,7 @@ function expectPlace(number: bigint, length: number): number {
   return placeOf(Number(number), length) ?? fail("index out of range");
 }
 
-/** A bound of a slice; what is too large to be exact lies outside of everything. */
+/** A bound of a slice. One that is too large to be an exact number lies outside of every sequence. */
 function bound(value: Value): number | null {
   if (value === null) return null;
   const number = numberOf(value);

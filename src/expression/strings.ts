@@ -97,7 +97,7 @@ method("title(text)", ([text]) => {
 
 const cased = /[\p{Lu}\p{Ll}\p{Lt}]/u;
 
-/** The digraphs and ligatures whose title case is not their upper case are spelled as a capital and small letters. */
+/** A letter whose upper case is several letters, such as a ligature, becomes a capital and small ones. */
 function titleCase(char: string): string {
   const upper = char.toUpperCase();
   return upper.length > char.length ? upper.slice(0, 1) + upper.slice(1).toLowerCase() : upper;
@@ -236,7 +236,7 @@ method("rsplit(text, sep=, maxsplit=)", ([text, sep, maxsplit]) => {
 method("splitlines(text, keepends=)", ([text, keepends]) => {
   const lines =
     String(text).match(/[^\n\r\v\f\x1c-\x1e\x85\u2028\u2029]*(?:\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]|$)/g) ?? [];
-  // The end of the text after a line end is no line.
+  // What is empty behind the last line end is no line.
   const found = lines.filter((line, index) => line !== "" || index < lines.length - 1);
   if (keepends !== undefined && truth(keepends)) return listOfTexts(found);
   return listOfTexts(found.map((line) => line.replace(/(?:\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029])$/, "")));
@@ -311,7 +311,7 @@ function filler(name: string, left: (missing: number, width: number) => number):
 
 filler("ljust", () => 0);
 filler("rjust", (missing) => missing);
-// Of an odd rest the smaller half goes to the left, unless the width is odd as well.
+// When an odd number is missing, the left side gets the smaller half, unless the width is odd too, as in CPython.
 filler("center", (missing, width) => Math.floor(missing / 2) + (missing & width & 1));
 
 method("zfill(text, width)", ([text, width]) => {

@@ -18,7 +18,7 @@ export interface Sequence {
 
 export interface Dict {
   readonly kind: "dict";
-  /** By `keyOf`, in order of insertion. */
+  /** Pairs by the `keyOf` of their key, in the order in which they were set. */
   readonly entries: ReadonlyMap<string, readonly [key: Value, value: Value]>;
 }
 
@@ -219,13 +219,13 @@ export function equal(a: Value, b: Value): boolean {
   }
 }
 
-/** By the mathematical values, also of an integer and a float; NaN when one of them is. */
+/** Compares mathematical values, also of an integer and a float. NaN when one of them is nan. */
 function compareNumbers(x: bigint | number, y: bigint | number): number {
   if (x < y) return -1;
   return x > y ? 1 : x <= y ? 0 : Number.NaN;
 }
 
-/** By code points, as Python orders text; UTF-16 units would put an emoji before U+E000. */
+/** Compares code points, as Python does: UTF-16 units would put an emoji before U+E000. */
 function compareText(a: string, b: string): number {
   if (a === b) return 0;
   const length = Math.min(a.length, b.length);
@@ -443,7 +443,7 @@ function numbered(char: string): string {
   return code < 0x10000 ? `\\u${code.toString(16).padStart(4, "0")}` : `\\U${code.toString(16).padStart(8, "0")}`;
 }
 
-/** With escapes for everything beyond ASCII; what Python's `ascii` makes of a `repr`. */
+/** The text with escapes for everything beyond ASCII; what Python's `ascii` makes of a `repr`. */
 export function ascii(shown: string): string {
   return shown.replace(/[^\0-\x7f]/gu, numbered);
 }

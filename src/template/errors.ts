@@ -1,6 +1,6 @@
 /*
- * What can be wrong with a template, in two kinds: its text (known when the program starts, the user's to mend, status
- * 2), and its expansion for one input line (a record of that task). Owns how both read; does not print them.
+ * What can be wrong with a template, in two kinds: its text, which ends the program with status 2 when it starts, and
+ * its expansion for one input line, which is recorded with that task. Owns how both read; does not print them.
  */
 import { UserError, exitStatus } from "../base/errors.ts";
 
@@ -63,7 +63,7 @@ function caretBlock(template: string, offset: number): string {
   return `${shown}\n${indent.join("")}^`;
 }
 
-/** Control characters other than TAB would move the cursor: one sign each in their place. */
+/** Control characters other than TAB would move the cursor: a question mark stands for each. */
 function printable(text: string): string {
   return text.replace(/[\u0000-\u0008\u000a-\u001f\u007f-\u009f]/g, "?");
 }

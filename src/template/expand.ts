@@ -5,7 +5,7 @@
 import { strip, wordsOf } from "../base/characters.ts";
 import { TemplateError } from "./errors.ts";
 import { ExpressionFailure } from "../expression/failure.ts";
-import type { CommandPiece, Part, Template } from "./parse.ts";
+import type { CommandPiece, TemplatePart, Template } from "./parse.ts";
 import { quoteForShell } from "./quote.ts";
 import { placeOf, placesOf, take } from "../base/slice.ts";
 import type { SystemWithShell } from "../base/system.ts";
@@ -39,7 +39,7 @@ async function expandWithShell({ parts }: Template, input: string, system: Syste
   return result;
 }
 
-function pureText(part: Part, input: string, system: SystemWithShell): string {
+function pureText(part: TemplatePart, input: string, system: SystemWithShell): string {
   switch (part.kind) {
     case "text":
       return part.text;
@@ -69,7 +69,7 @@ function counted(words: number): string {
 }
 
 function valueText(
-  part: Extract<Part, { readonly kind: "expression" }>,
+  part: Extract<TemplatePart, { readonly kind: "expression" }>,
   input: string,
   system: SystemWithShell,
 ): string {
@@ -95,7 +95,7 @@ async function outputOf(
   return expectCommandText(pattern, input, strip(output));
 }
 
-/** The one character that no command line can hold. */
+/** The result as it is. Throws a TemplateError for a NUL character, which no command line can hold. */
 function expectCommandText(pattern: string, input: string, result: string): string {
   if (result.includes("\0")) throw new TemplateError(pattern, input, "the result has a NUL character");
   return result;

@@ -23,7 +23,7 @@ export type CommandPiece =
   { readonly kind: "text"; readonly text: string } | { readonly kind: "input" } | { readonly kind: "quoted" };
 
 /** `pattern` is the text of the pattern, braces and all. */
-export type Part =
+export type TemplatePart =
   | { readonly kind: "text"; readonly text: string }
   | { readonly kind: "input" }
   | { readonly kind: "path"; readonly pattern: string; readonly partOf: (input: string) => string }
@@ -35,16 +35,16 @@ export type Part =
 export interface Template {
   readonly text: string;
   /** Neighbouring texts are one part. */
-  readonly parts: readonly Part[];
+  readonly parts: readonly TemplatePart[];
 }
 
 /** Throws a TemplateSyntaxError, which shows the place, for a pattern that is malformed. */
 export function parseTemplate(text: string): Template {
-  const parts: Part[] = [];
+  const parts: TemplatePart[] = [];
   let at = 0;
   let plain = "";
 
-  function put(part: Part, end: number): void {
+  function put(part: TemplatePart, end: number): void {
     if (plain !== "") parts.push({ kind: "text", text: plain });
     plain = "";
     parts.push(part);
@@ -66,7 +66,7 @@ export function parseTemplate(text: string): Template {
 }
 
 interface Found {
-  readonly part: Part;
+  readonly part: TemplatePart;
   /** Behind the pattern. */
   readonly end: number;
 }
