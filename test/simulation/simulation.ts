@@ -80,232 +80,290 @@ export function simulate(seed: number, options: SimulationOptions = {}): Summary
   return operate(seed, cluster);
 }
 
-/** Starts everything, breaks some of it, mends it, and waits for the end. */
-function operate(seed: number, cluster: Cluster): Summary {
-  const { world: its, plan, network: net, model: rows, judge } = cluster;
-  const { rng } = its;
-  const servers: ServerRun[] = [];
-  const clients: ClientRun[] = [];
+/** A run as its operator sees it, who starts everything, breaks some of it, and mends it. */
+interface Operation {
+  readonly cluster: Cluster;
+  readonly servers: ServerRun[];
+  readonly clients: ClientRun[];
   /** Who serves at each address; null: nobody just now, `closed`: nobody any more. */
-  const posts: (ServerRun | null | "closed")[] = Array.from({ length: plan.servers }, () => null);
-  let halted: number | null = null;
-  let closedAt: number | null = null;
+  readonly posts: (ServerRun | null | "closed")[];
+  /** The group whose failures ended the run; null: none. */
+  halted: number | null;
+  closedAt: number | null;
   /** The last thing that went wrong, was mended, or was new. */
-  let disturbedAt = plan.calmAt;
-  let submittersLeft = plan.submitters;
-  /** Into the database, that somebody must run. */
-  let submitsLeft = 0;
+  disturbedAt: number;
+  /** Submitters to the queue that have yet to come. */
+  submittersLeft: number;
+  /** Submissions into the database that have yet to come, and that somebody must run. */
+  submitsLeft: number;
+}
 
-  const disturbed = (until = its.now()): void => {
-    disturbedAt = Math.max(disturbedAt, until);
-  };
-  const alive = (): ClientRun[] => clients.filter(({ process }) => process.at !== "ended");
+function disturbed(its: Operation, until = its.cluster.world.now()): void {
+  its.disturbedAt = Math.max(its.disturbedAt, until);
+}
 
-  const serving = (): ServerRun[] => posts.filter((post): post is ServerRun => post !== null && post !== "closed");
+const alive = ({ clients }: Operation): ClientRun[] => clients.filter(({ process }) => process.at !== "ended");
 
-  function addServer(address: number, mode: Mode, feeds: boolean): void {
-    disturbed();
-    const isAlive = ({ id }: { readonly id: string }): boolean =>
-      servers.some((run) => run.id === id && run.process.at !== "ended");
-    const run = startServer(cluster, {
-      mode,
-      address,
-      feeds,
-      isAlive,
-      onEnd: (its, end) => onEnd(address, its, end),
-    });
-    posts[address] = run;
-    servers.push(run);
+const serving = ({ posts }: Operation): ServerRun[] =>
+  posts.filter((post): post is ServerRun => post !== null && post !== "closed");
+
+function addServer(its: Operation, address: number, mode: Mode, feeds: boolean): void {
+  const { cluster, servers, posts } = its;
+  disturbed(its);
+  const isAlive = ({ id }: { readonly id: string }): boolean =>
+    servers.some((run) => run.id === id && run.process.at !== "ended");
+  const onEnd = (run: ServerRun, end: ServerEnd): void => onServerEnd(its, address, run, end);
+  const run = startServer(cluster, { mode, address, feeds, isAlive, onEnd });
+  posts[address] = run;
+  servers.push(run);
+}
+
+function addClient(its: Operation): void {
+  disturbed(its);
+  its.clients.push(startClient(its.cluster));
+}
+
+/** Another server takes the post after a pause. */
+function follow(its: Operation, address: number, pauseMs: number): void {
+  const { world, plan } = its.cluster;
+  its.posts[address] = null;
+  const at = world.now() + pauseMs;
+  disturbed(its, at);
+  world.at(at, () => addServer(its, address, plan.mode === "finite" ? "restart" : plan.mode, false));
+}
+
+function onServerEnd(its: Operation, address: number, run: ServerRun, end: ServerEnd): void {
+  const { cluster, posts, servers } = its;
+  const { world, plan, model } = cluster;
+  if (end.kind === "failed") return follow(its, address, world.rng.between(0, 3000));
+  const { haltedBy } = end.report;
+  const left = model.rows.filter((row) => row.ended === null);
+  const scope = run.mode === "finite" || (run.mode === "local" && servers.length === 1) ? run.id : null;
+  const own = scope === null ? left : left.filter((row) => row.task.submitId === scope);
+  if (haltedBy !== null) its.halted = haltedBy;
+  else if (!run.told && plan.servers === 1) {
+    // A task that came at the last moment may not have been heard of.
+    for (const { task } of own)
+      assert((cluster.storedAt.get(task.id) ?? 0) >= run.lookedAt, `the run waits for task ${task.id}`);
   }
+  const { halted } = its;
+  const undone = (scope !== null && !run.told ? own : left).filter(
+    ({ task }) => halted === null || task.group <= halted,
+  );
+  posts[address] = "closed";
+  // What is left is the other's.
+  if (posts.some((post) => post !== "closed")) return;
+  if (plan.durable && (undone.length > 0 || (halted === null && its.submitsLeft > 0)))
+    return follow(its, address, world.rng.between(0, 3000));
+  its.closedAt = world.now();
+  world.trace(() => "---- no server is needed any more");
+}
 
-  const successorMode = (): Mode => (plan.mode === "finite" ? "restart" : plan.mode);
+/** Looks after what nobody else does: clients where there are none, the end of what runs forever. */
+function tick(its: Operation): void {
+  if (its.closedAt !== null) return;
+  const { world, plan } = its.cluster;
+  world.at(world.now() + tickMs, () => tick(its));
+  if (serving(its).every(({ mode }) => mode === "local")) return endForever(its);
+  if (alive(its).length === 0 && (world.now() >= plan.calmAt || world.rng.chance(0.3))) addClient(its);
+  endForever(its);
+}
 
-  function follow(address: number, pauseMs: number): void {
-    posts[address] = null;
-    disturbed(its.now() + pauseMs);
-    its.at(its.now() + pauseMs, () => addServer(address, successorMode(), false));
+/** Tells servers that run forever to stop, once all is done that they can do. */
+function endForever(its: Operation): void {
+  const { world, plan, model } = its.cluster;
+  const runs = serving(its).filter(({ told }) => !told);
+  if (runs.length === 0 || its.submittersLeft + its.submitsLeft > 0 || world.now() < plan.calmAt) return;
+  const states = runs.flatMap((run) => run.state() ?? []);
+  if (plan.mode !== "forever" || states.length === 0) return;
+  const open = model.rows.filter((row) => row.ended === null);
+  const told = states.flatMap(({ toldFailure }) => toldFailure?.group ?? []).toSorted((a, b) => b - a)[0];
+  if (open.some((row) => told === undefined || row.task.group <= told)) return;
+  if (told !== undefined && open.length > 0) its.halted = told;
+  disturbed(its);
+  for (const run of runs) run.stop("finish");
+}
+
+// ---- what goes wrong
+
+function strike(its: Operation, fault: Fault): void {
+  const { world, network: net, weather } = its.cluster;
+  const { rng } = world;
+  if (its.closedAt !== null && fault.kind.startsWith("server")) return;
+  const all = alive(its);
+  const victim = all[rng.between(0, all.length - 1)];
+  const some = serving(its);
+  const server = some[rng.between(0, some.length - 1)];
+  world.trace(() => `---- ${JSON.stringify(fault)}`);
+  switch (fault.kind) {
+    case "server dies":
+      return killServer(its, rng.between(0, its.posts.length - 1), fault.how, fault.pauses);
+    case "server stops":
+      if (server === undefined) return;
+      return freeze(its, server.process, fault.forMs, server.stopped);
+    case "server told":
+      return tellServer(its, server, fault.how);
+    case "database away":
+      weather.awayUntil = world.now() + fault.forMs;
+      return disturbed(its, weather.awayUntil);
+    case "client dies":
+      return killClient(its, victim, fault.how, fault.follower);
+    case "client stops":
+      return victim === undefined ? undefined : freeze(its, victim.process, fault.forMs);
+    case "client parted":
+      if (victim === undefined) return;
+      disturbed(its, world.now() + fault.forMs);
+      return net.part(victim.process, world.now() + fault.forMs);
+    case "link breaks":
+      if (victim !== undefined) net.breakOne(victim.process);
+      return;
+    case "client told":
+      if (fault.how === "kill") victim?.kill();
+      else victim?.stop(fault.how);
+      return;
   }
+}
 
-  function onEnd(address: number, run: ServerRun, end: ServerEnd): void {
-    if (end.kind === "failed") return follow(address, rng.between(0, 3000));
-    const { haltedBy } = end.report;
-    const left = rows.rows.filter((row) => row.ended === null);
-    const scope = run.mode === "finite" || (run.mode === "local" && servers.length === 1) ? run.id : null;
-    const own = scope === null ? left : left.filter((row) => row.task.submitId === scope);
-    if (haltedBy !== null) halted = haltedBy;
-    else if (!run.told && plan.servers === 1) {
-      // A task that came at the last moment may not have been heard of.
-      for (const { task } of own)
-        assert((cluster.storedAt.get(task.id) ?? 0) >= run.lookedAt, `the run waits for task ${task.id}`);
-    }
-    const undone = (scope !== null && !run.told ? own : left).filter(
-      ({ task }) => halted === null || task.group <= halted,
-    );
-    posts[address] = "closed";
-    // What is left is the other's.
-    if (posts.some((post) => post !== "closed")) return;
-    if (plan.durable && (undone.length > 0 || (halted === null && submitsLeft > 0)))
-      return follow(address, rng.between(0, 3000));
-    closedAt = its.now();
-    its.trace(() => "---- no server is needed any more");
-  }
+/** `follower`: another client comes after so many milliseconds; null: none does. */
+function killClient(its: Operation, victim: ClientRun | undefined, how: Death, follower: number | null): void {
+  if (victim === undefined) return;
+  victim.process.end(how);
+  if (follower === null) return;
+  const { world } = its.cluster;
+  disturbed(its, world.now() + follower);
+  world.at(world.now() + follower, () => {
+    if (its.closedAt === null) addClient(its);
+  });
+}
 
-  /** Looks after what nobody else does: clients where there are none, the end of what runs forever. */
-  function tick(): void {
-    if (closedAt !== null) return;
-    its.at(its.now() + tickMs, tick);
-    if (serving().every(({ mode }) => mode === "local")) return endForever();
-    if (alive().length === 0 && (its.now() >= plan.calmAt || rng.chance(0.3))) addClient();
-    endForever();
-  }
+function killServer(its: Operation, address: number, how: Death, [pauseMs, ...more]: readonly number[]): void {
+  const { world } = its.cluster;
+  const post = its.posts[address];
+  if (post === undefined || post === null || post === "closed" || post.process.at === "ended") return;
+  if (pauseMs === undefined) return;
+  post.process.end(how);
+  follow(its, address, pauseMs);
+  if (more.length > 0)
+    world.at(world.now() + pauseMs + world.rng.between(0, 3000), () => killServer(its, address, how, more));
+}
 
-  function endForever(): void {
-    const runs = serving().filter(({ told }) => !told);
-    if (runs.length === 0 || submittersLeft + submitsLeft > 0 || its.now() < plan.calmAt) return;
-    const states = runs.flatMap((run) => run.state() ?? []);
-    if (plan.mode !== "forever" || states.length === 0) return;
-    const open = rows.rows.filter((row) => row.ended === null);
-    const told = states.flatMap(({ toldFailure }) => toldFailure?.group ?? []).toSorted((a, b) => b - a)[0];
-    if (open.some((row) => told === undefined || row.task.group <= told)) return;
-    if (told !== undefined && open.length > 0) halted = told;
-    disturbed();
-    for (const run of runs) run.stop("finish");
-  }
+function tellServer(
+  { cluster: { world } }: Operation,
+  run: ServerRun | undefined,
+  how: Extract<Fault, { kind: "server told" }>["how"],
+): void {
+  if (run === undefined) return;
+  if (how !== "hurry") return run.stop(how);
+  run.stop("abort");
+  world.at(world.now() + world.rng.between(0, 1000), () => run.hurry());
+}
 
-  function addClient(): void {
-    disturbed();
-    clients.push(startClient(cluster));
-  }
+function freeze(its: Operation, process: ClientRun["process"], forMs: number, then?: (ms: number) => void): void {
+  const { world } = its.cluster;
+  if (process.at !== "running") return;
+  process.stop();
+  disturbed(its, world.now() + forMs);
+  world.at(world.now() + forMs, () => {
+    then?.(forMs);
+    process.goOn();
+  });
+}
 
-  // ---- what goes wrong
+// ---- the run
 
-  function strike(fault: Fault): void {
-    if (closedAt !== null && fault.kind.startsWith("server")) return;
-    const all = alive();
-    const victim = all[rng.between(0, all.length - 1)];
-    const some = serving();
-    const server = some[rng.between(0, some.length - 1)];
-    its.trace(() => `---- ${JSON.stringify(fault)}`);
-    switch (fault.kind) {
-      case "server dies":
-        return killServer(rng.between(0, posts.length - 1), fault.how, fault.pauses);
-      case "server stops":
-        if (server === undefined) return;
-        return freeze(server.process, fault.forMs, server.stopped);
-      case "server told":
-        return tellServer(server, fault.how);
-      case "database away":
-        cluster.weather.awayUntil = its.now() + fault.forMs;
-        return disturbed(its.now() + fault.forMs);
-      case "client dies": {
-        if (victim === undefined) return;
-        victim.process.end(fault.how);
-        const { follower } = fault;
-        if (follower === null) return;
-        disturbed(its.now() + follower);
-        its.at(its.now() + follower, () => {
-          if (closedAt === null) addClient();
-        });
-        return;
-      }
-      case "client stops":
-        return victim === undefined ? undefined : freeze(victim.process, fault.forMs);
-      case "client parted":
-        if (victim === undefined) return;
-        disturbed(its.now() + fault.forMs);
-        return net.part(victim.process, its.now() + fault.forMs);
-      case "link breaks":
-        if (victim !== undefined) net.breakOne(victim.process);
-        return;
-      case "client told":
-        if (fault.how === "kill") victim?.kill();
-        else victim?.stop(fault.how);
-        return;
-    }
-  }
+/** Some time from now tasks come into the database; how many. */
+function scheduleSubmit(its: Operation, most: number, done: () => void): number {
+  const { world, plan } = its.cluster;
+  const count = world.rng.between(1, most);
+  world.at(world.rng.chance(0.5) ? epoch : world.rng.between(epoch, plan.calmAt), () => {
+    disturbed(its);
+    done();
+    submit(its.cluster, count);
+  });
+  return count;
+}
 
-  function killServer(address: number, how: Death, [pauseMs, ...more]: readonly number[]): void {
-    const post = posts[address];
-    if (post === undefined || post === null || post === "closed" || post.process.at === "ended") return;
-    if (pauseMs === undefined) return;
-    post.process.end(how);
-    follow(address, pauseMs);
-    if (more.length > 0) its.at(its.now() + pauseMs + rng.between(0, 3000), () => killServer(address, how, more));
-  }
-
-  function tellServer(run: ServerRun | undefined, how: Extract<Fault, { kind: "server told" }>["how"]): void {
-    if (run === undefined) return;
-    if (how !== "hurry") return run.stop(how);
-    run.stop("abort");
-    its.at(its.now() + rng.between(0, 1000), () => run.hurry());
-  }
-
-  function freeze(process: ClientRun["process"], forMs: number, then?: (ms: number) => void): void {
-    if (process.at !== "running") return;
-    process.stop();
-    disturbed(its.now() + forMs);
-    its.at(its.now() + forMs, () => {
-      then?.(forMs);
-      process.goOn();
-    });
-  }
-
-  // ---- the run
-
-  const feeds = plan.mode === "finite" || plan.mode === "local";
+/** What people do: they submit, by the database and by the queue, and change tasks. */
+function schedulePeople(its: Operation, feeds: boolean): void {
+  const { cluster } = its;
+  const { world, plan } = cluster;
+  const { rng } = world;
   if (!feeds)
-    for (let left = plan.tasks; left > 0; submitsLeft++)
-      left -= scheduleSubmit(Math.min(left, 20), () => submitsLeft--);
-  else if (rng.chance(0.3)) scheduleSubmit(5, () => undefined);
-  function scheduleSubmit(most: number, done: () => void): number {
-    const count = rng.between(1, most);
-    its.at(rng.chance(0.5) ? epoch : rng.between(epoch, plan.calmAt), () => {
-      disturbed();
-      done();
-      submit(cluster, count);
-    });
-    return count;
-  }
+    for (let left = plan.tasks; left > 0; its.submitsLeft++)
+      left -= scheduleSubmit(its, Math.min(left, 20), () => its.submitsLeft--);
+  else if (rng.chance(0.3)) scheduleSubmit(its, 5, () => undefined);
   for (let n = plan.submitters; n > 0; n--)
-    its.at(rng.between(epoch + 100, plan.calmAt), () => {
-      submittersLeft--;
-      disturbed(its.now() + 30_000);
-      if (closedAt === null) submitByQueue(cluster, rng.between(1, 20));
+    world.at(rng.between(epoch + 100, plan.calmAt), () => {
+      its.submittersLeft--;
+      disturbed(its, world.now() + 30_000);
+      if (its.closedAt === null) submitByQueue(cluster, rng.between(1, 20));
     });
   for (let n = plan.edits; n > 0; n--)
-    its.at(rng.between(epoch, plan.calmAt), () => {
-      if (closedAt !== null) return;
-      disturbed();
+    world.at(rng.between(epoch, plan.calmAt), () => {
+      if (its.closedAt !== null) return;
+      disturbed(its);
       editSome(cluster);
     });
-  its.at(epoch, () => addServer(0, plan.mode, feeds));
-  for (let address = 1; address < plan.servers; address++) startLater(address, epoch + rng.between(0, 5000));
-  function startLater(address: number, at: number): void {
-    disturbed(at);
-    its.at(at, () => {
-      if (closedAt === null) addServer(address, plan.mode, false);
-    });
+}
+
+/** Servers, clients, and what goes wrong with them. */
+function scheduleProcesses(its: Operation, feeds: boolean): void {
+  const { world, plan } = its.cluster;
+  const unlessClosed = (action: () => void) => (): void => {
+    if (its.closedAt === null) action();
+  };
+  world.at(epoch, () => addServer(its, 0, plan.mode, feeds));
+  for (let address = 1; address < plan.servers; address++) {
+    const at = epoch + world.rng.between(0, 5000);
+    disturbed(its, at);
+    world.at(
+      at,
+      unlessClosed(() => addServer(its, address, plan.mode, false)),
+    );
   }
   if (plan.mode !== "local")
     for (let n = plan.clients; n > 0; n--)
-      its.at(epoch + rng.between(0, 2000), () => {
-        if (closedAt === null) addClient();
-      });
-  for (const fault of plan.faults) its.at(fault.at, () => strike(fault));
-  its.at(epoch + tickMs, tick);
+      world.at(
+        epoch + world.rng.between(0, 2000),
+        unlessClosed(() => addClient(its)),
+      );
+  for (const fault of plan.faults) world.at(fault.at, () => strike(its, fault));
+  world.at(epoch + tickMs, () => tick(its));
+}
 
+/** Starts everything, and waits for the end. */
+function operate(seed: number, cluster: Cluster): Summary {
+  const { world, plan, judge } = cluster;
+  const its: Operation = {
+    cluster,
+    servers: [],
+    clients: [],
+    posts: Array.from({ length: plan.servers }, () => null),
+    halted: null,
+    closedAt: null,
+    disturbedAt: plan.calmAt,
+    submittersLeft: plan.submitters,
+    submitsLeft: 0,
+  };
+  const feeds = plan.mode === "finite" || plan.mode === "local";
+  schedulePeople(its, feeds);
+  scheduleProcesses(its, feeds);
   let steps = 0;
-  its.run((now, step) => {
+  world.run((now, step) => {
     steps = step;
     assert(step < stepLimit, `the run comes to an end (${step} steps, ${(now - epoch) / 1000} s)`);
     assert(
-      now < limitOf(plan, Math.max(disturbedAt, judge.startedAt(), cluster.storedLast()), closedAt),
+      now < limitOf(plan, Math.max(its.disturbedAt, judge.startedAt(), cluster.storedLast()), its.closedAt),
       `the run ends in time (${(now - epoch) / 1000} s)`,
     );
   });
+  return judgeRun(seed, its, steps);
+}
 
-  // ---- the verdict
-
+/** The verdict on a run that is over. */
+function judgeRun(seed: number, its: Operation, steps: number): Summary {
+  const { cluster, servers, clients, closedAt, halted, disturbedAt } = its;
+  const { world, plan, judge, network: net, model } = cluster;
   assert(closedAt !== null, "the run does not fall asleep with work left");
   for (const { process } of [...servers, ...clients])
     assert(process.at === "ended", `${process.name} has come to its end`);
@@ -315,14 +373,14 @@ function operate(seed: number, cluster: Cluster): Summary {
   return {
     seed,
     mode: plan.mode,
-    digest: its.digest(),
+    digest: world.digest(),
     steps,
-    rows: rows.rows.length,
+    rows: model.rows.length,
     servers: servers.length,
     seen: judge.seen,
     halted: halted !== null,
     serverTailMs: closedAt - disturbedAt,
-    tailMs: its.now() - disturbedAt,
+    tailMs: world.now() - disturbedAt,
   };
 }
 
