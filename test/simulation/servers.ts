@@ -7,7 +7,7 @@ import type { Clock } from "../../src/base/clock.ts";
 import { TransientError, UserError } from "../../src/base/errors.ts";
 import { recover, watchServers } from "../../src/cluster/recover.ts";
 import { runServer, type Server, serverBeatMs, type ServerReport } from "../../src/server/door.ts";
-import { isBurying, type ServerState } from "../../src/server/state.ts";
+import { isBurying, type ServerSettings, type ServerState } from "../../src/server/state.ts";
 import { firstLeaseOf } from "../../src/server/succession.ts";
 import type { Scope, ServerRow, Store } from "../../src/store/store.ts";
 import type { LeaveKind } from "../../src/wire/message.ts";
@@ -53,173 +53,222 @@ export interface ServerOrder {
   readonly onEnd: (run: ServerRun, end: ServerEnd) => void;
 }
 
-let pids = 0;
+/** A server, and the process it is in. */
+interface Life {
+  readonly cluster: Cluster;
+  readonly order: ServerOrder;
+  readonly id: string;
+  readonly process: Process;
+  readonly clock: Clock;
+  readonly scope: Scope;
+  readonly watch: ServerWatch;
+  readonly reading: AbortController;
+  /** null: it has not come to that yet. */
+  server: Server | null;
+  state: ServerState | null;
+  lookedAt: number;
+  told: boolean;
+  hurried: boolean;
+}
 
 export function startServer(cluster: Cluster, order: ServerOrder): ServerRun {
-  const { world, plan, network, model, judge, newId } = cluster;
-  const { mode, feeds } = order;
-  const id = newId();
+  const { world, plan, model, judge } = cluster;
+  const id = cluster.newId();
   const process = world.process(`server-${id.slice(-4)}`);
-  const { log } = process;
   // Each on a host of its own, whose clock tells another time; the database has its own.
   const skewMs = plan.skewMs === 0 ? 0 : world.rng.between(-plan.skewMs, plan.skewMs);
-  const clock = { ...process.clock, now: () => world.now() + skewMs };
+  const life: Life = {
+    cluster,
+    order,
+    id,
+    process,
+    clock: { ...process.clock, now: () => world.now() + skewMs },
+    scope: order.feeds ? { kind: "submission", id } : { kind: "all" },
+    watch: judge.server(id, plan.graceMs, plan.evictMs, world.now()),
+    reading: new AbortController(),
+    server: null,
+    state: null,
+    lookedAt: 0,
+    told: false,
+    hurried: false,
+  };
   const rows: Model = {
     ...model,
     claim(request) {
-      lookedAt = world.now();
+      life.lookedAt = world.now();
       return model.claim(request);
     },
   };
   const store = storage(world, process, rows, cluster.weather);
-  const scope: Scope = feeds ? { kind: "submission", id } : { kind: "all" };
-  const watch = judge.server(id, plan.graceMs, plan.evictMs, world.now());
-  let server: Server | null = null;
-  let state: ServerState | null = null;
-  let lookedAt = 0;
-  let told = false;
-  let hurried = false;
-  const reading = new AbortController();
-
-  const run: ServerRun = {
-    id,
-    process,
-    mode,
-    state: () => state,
-    stopped: watch.stopped,
-    get lookedAt() {
-      return lookedAt;
-    },
-    get told() {
-      return told;
-    },
-    stop(how) {
-      told = true;
-      world.mark(`${process.name} told ${how}`);
-      world.trace(() => `${process.name} ---- told to stop (${how})`);
-      if (how === "abort") watch.impatient();
-      process.enter(() => {
-        reading.abort();
-        server?.stop(how);
-      });
-    },
-    hurry() {
-      hurried = true;
-      watch.impatient();
-      world.trace(() => `${process.name} ---- told to hurry`);
-      process.enter(() => server?.hurry());
-    },
-  };
-
-  async function main(): Promise<ServerReport> {
-    const row: ServerRow = {
-      id,
-      host: "head",
-      pid: ++pids,
-      pidStart: null,
-      reserves: feeds,
-      startedAt: clock.now(),
-      beatAt: clock.now(),
-    };
-    const startedAt = await store.addServer(row);
-    const aheadMs = startedAt - clock.now();
-    const isAlive = (other: ServerRow): boolean => other.id === id || order.isAlive(other);
-    const { group, estates } = await recover({
-      store,
-      scope,
-      forever: mode === "forever",
-      attempts: plan.attempts,
-      remote: mode !== "local",
-      isAlive,
-      now: clock.now,
-      newId,
-      log,
-    });
-    if (feeds) {
-      const submission = { id, time: clock.now(), host: "head", user: "", cwd: "/", template: null, version: "" };
-      await store.addSubmission(submission);
-    }
-    server = runServer({
-      settings: {
-        serverId: id,
-        serverHost: "head",
-        scope,
-        attempts: plan.attempts,
-        eager: plan.eager,
-        forever: mode === "forever",
-        bundleSize: plan.bundleSize,
-        pollMs: plan.pollMs,
-        evictMs: plan.evictMs,
-        graceMs: plan.graceMs,
-        durable: plan.durable,
-        companyMs: plan.companyMs,
-        firstLease: firstLeaseOf(startedAt),
-        newId,
-      },
-      group,
-      estates,
-      store,
-      isAlive,
-      clock,
-      sharedNow: () => clock.now() + aheadMs,
-      log,
-      onFailed: () => undefined,
-      step: watched(cluster, process, watch, (its) => {
-        state = its;
-      }),
-    });
-    // It was told to before it was there.
-    if (told) server.stop("finish");
-    const unwatch =
-      scope.kind === "all"
-        ? watchServers({ store, isAlive, clock, everyMs: serverBeatMs, graceMs: plan.graceMs, log })
-        : null;
-    try {
-      return await serveClients(server);
-    } finally {
-      unwatch?.();
-    }
-  }
-
-  async function serveClients(its: Server): Promise<ServerReport> {
-    const client = mode === "local" ? localClient(cluster, process, id, its, () => state?.phase.at === "done") : null;
-    if (client === null)
-      network.listen(process, order.address, (stream) =>
-        admitSession(cluster, process, stream, (link) => its.attach(link)),
-      );
-    const feeding = feeds ? feed(cluster, id, store, clock, its, reading.signal) : Promise.resolve(its.inputEnded());
-    const report = await its.finished.finally(() => reading.abort());
-    await Promise.all([feeding, client]);
-    network.deaf(process);
-    if (!report.abandoned) await endServer(store, id);
-    return report;
-  }
-
-  main()
+  const run = runOf(life);
+  serve(life, store)
     .then(
       (report) => {
-        assert(state !== null, "a server that ends has begun");
-        checkEnd(state);
-        if (!told) assert(report.cancelled === judge.cancelledOf(id), "what was cancelled is counted once");
-        assert(process.timers === 0, `${process.name} leaves no timer behind`);
-        for (const each of model.rows)
-          assert(
-            report.abandoned || each.ended !== null || each.serverId !== id,
-            `what ${process.name} held is free when it has ended`,
-          );
+        judgeEnd(life, report);
         process.end("done");
         order.onEnd(run, { kind: "report", report });
       },
       (error: unknown) => {
-        const expected = server === null ? error instanceof TransientError : hurried && error instanceof UserError;
+        const expected =
+          life.server === null ? error instanceof TransientError : life.hurried && error instanceof UserError;
         if (!expected) return world.blame(error);
-        network.deaf(process);
+        cluster.network.deaf(process);
         process.end("failed");
         order.onEnd(run, { kind: "failed" });
       },
     )
     .catch(world.blame);
   return run;
+}
+
+/** What the operator may do with it, and see of it. */
+function runOf(life: Life): ServerRun {
+  const { cluster, id, process, order, watch } = life;
+  const { world } = cluster;
+  return {
+    id,
+    process,
+    mode: order.mode,
+    state: () => life.state,
+    stopped: watch.stopped,
+    get lookedAt() {
+      return life.lookedAt;
+    },
+    get told() {
+      return life.told;
+    },
+    stop(how) {
+      life.told = true;
+      world.mark(`${process.name} told ${how}`);
+      world.trace(() => `${process.name} ---- told to stop (${how})`);
+      if (how === "abort") watch.impatient();
+      process.enter(() => {
+        life.reading.abort();
+        life.server?.stop(how);
+      });
+    },
+    hurry() {
+      life.hurried = true;
+      watch.impatient();
+      world.trace(() => `${process.name} ---- told to hurry`);
+      process.enter(() => life.server?.hurry());
+    },
+  };
+}
+
+let pids = 0;
+
+/** From its row in the database to its end. */
+async function serve(life: Life, store: Store): Promise<ServerReport> {
+  const { cluster, order, id, process, clock, scope } = life;
+  const { plan, newId } = cluster;
+  const { mode, feeds } = order;
+  const { log } = process;
+  const row: ServerRow = {
+    id,
+    host: "head",
+    pid: ++pids,
+    pidStart: null,
+    reserves: feeds,
+    startedAt: clock.now(),
+    beatAt: clock.now(),
+  };
+  const startedAt = await store.addServer(row);
+  const aheadMs = startedAt - clock.now();
+  const isAlive = (other: ServerRow): boolean => other.id === id || order.isAlive(other);
+  const { group, estates } = await recover({
+    store,
+    scope,
+    forever: mode === "forever",
+    attempts: plan.attempts,
+    remote: mode !== "local",
+    isAlive,
+    now: clock.now,
+    newId,
+    log,
+  });
+  if (feeds) {
+    const submission = { id, time: clock.now(), host: "head", user: "", cwd: "/", template: null, version: "" };
+    await store.addSubmission(submission);
+  }
+  const server = runServer({
+    settings: settingsOf(life, startedAt),
+    group,
+    estates,
+    store,
+    isAlive,
+    clock,
+    sharedNow: () => clock.now() + aheadMs,
+    log,
+    onFailed: () => undefined,
+    step: watched(cluster, process, life.watch, (state) => {
+      life.state = state;
+    }),
+  });
+  life.server = server;
+  // It was told to before it was there.
+  if (life.told) server.stop("finish");
+  const unwatch =
+    scope.kind === "all"
+      ? watchServers({ store, isAlive, clock, everyMs: serverBeatMs, graceMs: plan.graceMs, log })
+      : null;
+  try {
+    return await serveClients(life, server, store);
+  } finally {
+    unwatch?.();
+  }
+}
+
+function settingsOf({ cluster, order, id, scope }: Life, startedAt: number): ServerSettings {
+  const { plan, newId } = cluster;
+  return {
+    serverId: id,
+    serverHost: "head",
+    scope,
+    attempts: plan.attempts,
+    eager: plan.eager,
+    forever: order.mode === "forever",
+    bundleSize: plan.bundleSize,
+    pollMs: plan.pollMs,
+    evictMs: plan.evictMs,
+    graceMs: plan.graceMs,
+    durable: plan.durable,
+    companyMs: plan.companyMs,
+    firstLease: firstLeaseOf(startedAt),
+    newId,
+  };
+}
+
+async function serveClients(life: Life, server: Server, store: Store): Promise<ServerReport> {
+  const { cluster, order, id, process, reading } = life;
+  const { network } = cluster;
+  const isOver = (): boolean => life.state?.phase.at === "done";
+  const client = order.mode === "local" ? localClient(cluster, process, id, server, isOver) : null;
+  if (client === null)
+    network.listen(process, order.address, (stream) =>
+      admitSession(cluster, process, stream, (link) => server.attach(link)),
+    );
+  const feeding = order.feeds
+    ? feed(cluster, id, store, life.clock, server, reading.signal)
+    : Promise.resolve(server.inputEnded());
+  const report = await server.finished.finally(() => reading.abort());
+  await Promise.all([feeding, client]);
+  network.deaf(process);
+  if (!report.abandoned) await endServer(store, id);
+  return report;
+}
+
+/** What holds when it has ended by itself. */
+function judgeEnd({ cluster, id, process, state, told }: Life, report: ServerReport): void {
+  assert(state !== null, "a server that ends has begun");
+  checkEnd(state);
+  if (!told) assert(report.cancelled === cluster.judge.cancelledOf(id), "what was cancelled is counted once");
+  assert(process.timers === 0, `${process.name} leaves no timer behind`);
+  for (const each of cluster.model.rows)
+    assert(
+      report.abandoned || each.ended !== null || each.serverId !== id,
+      `what ${process.name} held is free when it has ended`,
+    );
 }
 
 function watched(
