@@ -73,14 +73,14 @@ async function untilBlocked(direct: PostgresConnection): Promise<void> {
 if (noPostgres === null) {
   storeConformance("postgresql", () => open());
   adoptionConformance("postgresql", () => open());
-  describe("several at one PostgreSQL", beside);
+  describe("several at one PostgreSQL", neighbourConformance);
 } else {
   needs([], noPostgres)("the store in PostgreSQL", async () => undefined);
 }
 
 const plain = { clock: systemClock, echo: null };
 
-function beside(): void {
+function neighbourConformance(): void {
   test("statements are prepared, but not where a pooler may do the next one on another connection", async () => {
     await using pooler = startAnswers(postgres!.port, true);
     const counts: unknown[] = [];
