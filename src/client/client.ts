@@ -1,10 +1,10 @@
 /*
- * The door of a client: it carries out what the reactor wants (processes, the connection, log) and tells it what happened.
- * It knows neither the store nor what the executor does with a task.
+ * The door of a client: it carries out what the reactor wants (processes, the connection, log) and tells it what
+ * happened. It knows neither the store nor what the executor does with a task.
  */
 import { assert, unreachable } from "../base/assert.ts";
 import type { Clock, Timer } from "../base/clock.ts";
-import { mailbox } from "../base/mailbox.ts";
+import { type Mailbox, mailbox } from "../base/mailbox.ts";
 import { formatDuration } from "../base/units.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Outcome } from "../task/task.ts";
@@ -16,189 +16,271 @@ import type { ClientEffect } from "./effects.ts";
 import type { ClientEvent } from "./event.ts";
 import type { Executor, Running } from "./executor.ts";
 import { step } from "./reactor.ts";
-import { type ClientFailure, type ClientSettings, newState } from "./state.ts";
+import { type ClientFailure, type ClientSettings, type ClientState, newState } from "./state.ts";
 
+/** A connection, from the client's end. */
+type HostLink = Duplex<PeerMessage, HostMessage>;
 type StartEffect = Extract<ClientEffect, { kind: "start" }>;
 
 export interface ClientOptions {
-  /** A connection to that server, counted from 0, each time it is called; rejects with a WireProblem. */
-  readonly connect: (server: number) => Promise<Duplex<PeerMessage, HostMessage>>;
+  /** Makes a new connection to that server (counted from 0) each time it is called. Rejects with a WireProblem. */
+  readonly connect: (server: number) => Promise<HostLink>;
   readonly settings: ClientSettings;
   readonly executor: Executor;
   readonly clock: Clock;
   readonly log: Logger;
-  /** In place of the reactor: simulations look over its shoulder. */
+  /** Takes the place of the reactor's; simulations look over its shoulder. */
   readonly step?: typeof step;
 }
 
 export interface Client {
-  /** Leaves: `finish` lets running tasks end, `interrupt` stops and reports them, `abort` stops them and gives them back. */
+  /**
+   * Leaves. `finish` lets running tasks end, `interrupt` stops and reports them, `abort` stops them and gives them back.
+   */
   stop(how: LeaveKind, reason: string): void;
-  /** SIGKILL to all that is left. */
+  /** Sends SIGKILL to all that is left. */
   kill(): void;
-  /** The server that it is with, or asked last. */
+  /** The server that the client is with, or asked last (counted from 0). */
   server(): number;
-  /** Whether its server sent it away. */
+  /** Whether the server sent the client away. */
   dismissed(): boolean;
-  /** Everything is reported and the connection closed; or the server is out of reach, then why. Rejects on a bug. */
+  /**
+   * Resolves when everything is reported and the connection closed (null), or when the server is out of reach (why).
+   * Rejects on a bug.
+   */
   readonly finished: Promise<ClientFailure | null>;
 }
 
+/** A client at work. */
+interface Door {
+  readonly options: ClientOptions;
+  readonly state: ClientState;
+  readonly box: Mailbox<ClientEvent>;
+  /** The started tasks that the reactor has not forgotten, by id. */
+  readonly tasks: Map<string, Running>;
+  /** Tasks that the reactor wants started; see `afterReaction`. */
+  toStart: StartEffect[];
+  /** The connection; null: there is none, or it was given up. */
+  link: HostLink | null;
+  /** The timer of the last `wake` effect that was heeded; null: none runs. */
+  wake: { readonly timer: Timer; readonly at: number } | null;
+  /** It is finished or has failed: whatever happens now happens to nobody. */
+  over: boolean;
+  readonly finished: PromiseWithResolvers<ClientFailure | null>;
+  /** The three below are made once, because they are needed for every task. */
+  readonly ended: (outcome: Outcome) => void;
+  readonly startNow: () => void;
+  readonly startLater: () => void;
+}
+
+/** Starts a client, which runs until `finished` settles. */
 export function runClient(options: ClientOptions): Client {
-  const { settings, executor, clock, log } = options;
-  const state = newState(settings, clock.now());
-  const tasks = new Map<string, Running>();
-  const finished = Promise.withResolvers<ClientFailure | null>();
-  let link: Duplex<PeerMessage, HostMessage> | null = null;
-  let over = false;
-  let wake: Timer | null = null;
-  let wakeAt = Number.POSITIVE_INFINITY;
-
-  const react = options.step ?? step;
-  const defer = clock.defer ?? setImmediate;
-  const box = mailbox<ClientEvent>(
-    (events) => {
-      startTasks();
-      for (const effect of react(state, events, clock.now())) carryOut(effect);
-      if (state.companyMs > 0) startTasks();
-      else if (starts.length > 0) queueMicrotask(startSoon);
-    },
-    fail,
-    defer,
-  );
-
-  // A start keeps this thread for a third of a millisecond. In a local run the server has its turn before it: the outcome that freed the
-  // executor is recorded before the next task begins, so a crash leaves at most one unrecorded task per executor. Where outcomes may
-  // wait, so little depends on each that nothing is gained.
-  let starts: StartEffect[] = [];
-  const startSoon = (): void => void defer(startTasks);
-  function startTasks(): void {
-    if (starts.length === 0) return;
-    const due = starts;
-    starts = [];
-    for (const { task, template } of due) tasks.set(task.id, executor.start(task, template, ended));
-  }
-
-  function fail(error: unknown): void {
-    over = true;
-    box.close();
-    wake?.cancel();
-    for (const running of tasks.values()) running.signal("SIGKILL");
-    link?.close();
-    finished.reject(error);
-  }
-
-  async function connect(server: number): Promise<void> {
-    let made: Duplex<PeerMessage, HostMessage>;
-    try {
-      made = await options.connect(server);
-    } catch (error) {
-      if (!(error instanceof WireProblem)) throw error;
-      box.push({ kind: "connectFailed", problem: error.kind, text: error.message, permanent: error.permanent });
-      return;
-    }
-    if (over) return made.close();
-    link = made;
-    // What still comes from an earlier connection is nobody's.
-    const current = (): boolean => link === made;
-    box.push({ kind: "connected" });
-    made.open({
-      message(message) {
-        assert(isForClient(message), "a client is not answered as a submitter");
-        if (current()) box.push({ kind: "received", message });
-      },
-      drain() {
-        // What a client has to say is bounded by what it runs.
-      },
-      close(error) {
-        if (!current()) return;
-        link = null;
-        box.push({ kind: "disconnected", error: error?.message ?? null });
-      },
-    });
-  }
-
-  const ended = (outcome: Outcome): void => box.push({ kind: "ended", outcome });
-
-  function carryOut(effect: ClientEffect): void {
-    switch (effect.kind) {
-      case "start":
-        starts.push(effect);
-        return;
-      case "send":
-        link?.send(effect.message);
-        return;
-      case "connect":
-        connect(effect.server).catch(fail);
-        return;
-      case "hangUp": {
-        const silent = link;
-        link = null;
-        silent?.close();
-        return;
-      }
-      case "served":
-        return executor.servedBy(effect.serverId, effect.serverHost);
-      case "forget":
-        tasks.delete(effect.id);
-        return;
-      case "wake":
-        return setWake(effect.at);
-      case "note":
-        return log[effect.level](effect.text);
-      case "signal": {
-        const running = tasks.get(effect.id);
-        log.debug(() => `Sending ${effect.signal} (${effect.id}: ${running?.pid ?? "not started"})`);
-        running?.signal(effect.signal);
-        return;
-      }
-      case "gaveUp":
-        return log.critical(`Process ignored SIGKILL (${effect.id}: ${tasks.get(effect.id)?.pid ?? "not started"})`);
-      case "lookAtGroup": {
-        const running = tasks.get(effect.id);
-        assert(running !== undefined, "a task whose group matters is not forgotten");
-        box.push({ kind: "groupSeen", id: effect.id, alive: running.groupAlive() });
-        return;
-      }
-      case "finish":
-        over = true;
-        box.close();
-        wake?.cancel();
-        link?.close();
-        if (log.enabled("DEBUG")) for (let n = 1; n <= settings.executors; n++) log.debug(`Done (executor-${n})`);
-        for (const part of [" (scheduler)", " (collector)", " (heartbeat)", ""]) log.debug(`Done${part}`);
-        finished.resolve(state.failure);
-        return;
-      default:
-        unreachable(effect);
-    }
-  }
-
-  function setWake(at: number): void {
-    // A timer that fires too early only looks again; setting one for every step would cost more.
-    if (wake !== null && wakeAt <= at) return;
-    wake?.cancel();
-    wake = null;
-    wakeAt = at;
-    if (at === Number.POSITIVE_INFINITY) return;
-    wake = clock.after(Math.max(0, at - clock.now()), () => {
-      wake = null;
-      box.push({ kind: "woken" });
-    });
-  }
-
-  const { executors, idleMs } = settings;
-  const patience = idleMs === null ? "no timeout" : `${formatDuration(idleMs / 1000)} timeout`;
-  log.debug(`Started (${executors} executors)`);
-  for (const part of [`scheduler: ${patience}`, "collector", "heartbeat"]) log.debug(`Started (${part})`);
-  if (log.enabled("DEBUG")) for (let n = 1; n <= executors; n++) log.debug(`Started (executor-${n})`);
-  connect(state.server).catch(fail);
-
+  const door = openDoor(options);
+  const { box, state } = door;
+  logStarted(options);
+  connect(door, state.server).catch((error: unknown) => fail(door, error));
   return {
-    finished: finished.promise,
+    finished: door.finished.promise,
     stop: (how, reason) => box.push({ kind: "stopRequested", how, reason }),
     server: () => state.server,
     dismissed: () => state.dismissed,
     kill: () => box.push({ kind: "killRequested" }),
   };
+}
+
+function openDoor(options: ClientOptions): Door {
+  const { settings, clock } = options;
+  const state = newState(settings, clock.now());
+  const react = options.step ?? step;
+  const defer = clock.defer ?? setImmediate;
+  const box = mailbox<ClientEvent>(
+    (events) => {
+      startTasks(door);
+      for (const effect of react(state, events, clock.now())) carryOut(door, effect);
+      afterReaction(door);
+    },
+    (error) => fail(door, error),
+    defer,
+  );
+  const door: Door = {
+    options,
+    state,
+    box,
+    tasks: new Map(),
+    toStart: [],
+    link: null,
+    wake: null,
+    over: false,
+    finished: Promise.withResolvers(),
+    ended: (outcome) => box.push({ kind: "ended", outcome }),
+    startNow: () => startTasks(door),
+    startLater: () => defer(door.startNow),
+  };
+  return door;
+}
+
+/**
+ * Starts the tasks of this turn, at once or after the server's turn. A start keeps this thread for a third of a
+ * millisecond. Where outcomes may wait for company, so little depends on each of them that tasks start at once. Where
+ * they may not (a local run with a database), the server has its turn first: the outcome that freed the executor is then
+ * recorded before the next task begins, and a crash leaves at most one unrecorded task per executor. The order is:
+ *
+ *   this turn            the outcome is sent, and a microtask queued by the pipe
+ *   microtasks           the pipe delivers, the server defers its turn; `startLater` defers the starts behind it
+ *   the server's turn    the outcome is recorded
+ *   `startNow`           the next tasks start (or in the client's next turn, if that comes first)
+ */
+function afterReaction(door: Door): void {
+  if (door.state.companyMs > 0) startTasks(door);
+  else if (door.toStart.length > 0) queueMicrotask(door.startLater);
+}
+
+function startTasks(door: Door): void {
+  if (door.toStart.length === 0) return;
+  const { tasks, ended, toStart } = door;
+  const { executor } = door.options;
+  door.toStart = [];
+  for (const { task, template } of toStart) tasks.set(task.id, executor.start(task, template, ended));
+}
+
+/** Ends the client after a bug: nothing of it may be left running. */
+function fail(door: Door, error: unknown): void {
+  close(door);
+  for (const running of door.tasks.values()) running.signal("SIGKILL");
+  door.link?.close();
+  door.finished.reject(error);
+}
+
+function close(door: Door): void {
+  door.over = true;
+  door.box.close();
+  door.wake?.timer.cancel();
+}
+
+// ---- the connection
+
+async function connect(door: Door, server: number): Promise<void> {
+  const { box, options } = door;
+  let link: HostLink;
+  try {
+    link = await options.connect(server);
+  } catch (error) {
+    if (!(error instanceof WireProblem)) throw error;
+    box.push({ kind: "connectFailed", problem: error.kind, text: error.message, permanent: error.permanent });
+    return;
+  }
+  if (door.over) return link.close();
+  door.link = link;
+  box.push({ kind: "connected" });
+  listenTo(door, link);
+}
+
+/** Passes on what a connection brings, as long as it is the latest: what an earlier one still brings is ignored. */
+function listenTo(door: Door, link: HostLink): void {
+  const { box } = door;
+  link.open({
+    message(message) {
+      assert(isForClient(message), "a client is not answered as a submitter");
+      if (door.link === link) box.push({ kind: "received", message });
+    },
+    drain() {
+      // What a client has to say is bounded by what it runs.
+    },
+    close(error) {
+      if (door.link !== link) return;
+      door.link = null;
+      box.push({ kind: "disconnected", error: error?.message ?? null });
+    },
+  });
+}
+
+function hangUp(door: Door): void {
+  const { link } = door;
+  // First, so that its end is not taken for a loss.
+  door.link = null;
+  link?.close();
+}
+
+// ---- effects
+
+function carryOut(door: Door, effect: ClientEffect): void {
+  const { log, executor } = door.options;
+  switch (effect.kind) {
+    case "start":
+      door.toStart.push(effect);
+      return;
+    case "send":
+      door.link?.send(effect.message);
+      return;
+    case "connect":
+      connect(door, effect.server).catch((error: unknown) => fail(door, error));
+      return;
+    case "hangUp":
+      return hangUp(door);
+    case "served":
+      return executor.servedBy(effect.serverId, effect.serverHost);
+    case "forget":
+      door.tasks.delete(effect.id);
+      return;
+    case "wake":
+      return setWake(door, effect.at);
+    case "note":
+      return log[effect.level](effect.text);
+    case "signal": {
+      const running = door.tasks.get(effect.id);
+      log.debug(() => `Sending ${effect.signal} (${effect.id}: ${running?.pid ?? "not started"})`);
+      running?.signal(effect.signal);
+      return;
+    }
+    case "gaveUp": {
+      const pid = door.tasks.get(effect.id)?.pid ?? "not started";
+      return log.critical(`Process ignored SIGKILL (${effect.id}: ${pid})`);
+    }
+    case "lookAtGroup": {
+      const running = door.tasks.get(effect.id);
+      assert(running !== undefined, "a task whose group matters is not forgotten");
+      door.box.push({ kind: "groupSeen", id: effect.id, alive: running.groupAlive() });
+      return;
+    }
+    case "finish":
+      return finish(door);
+    default:
+      unreachable(effect);
+  }
+}
+
+function finish(door: Door): void {
+  close(door);
+  door.link?.close();
+  logDone(door.options);
+  door.finished.resolve(door.state.failure);
+}
+
+function setWake(door: Door, at: number): void {
+  // A timer that fires too early only looks again; setting one for every step would cost more.
+  if (door.wake !== null && door.wake.at <= at) return;
+  door.wake?.timer.cancel();
+  door.wake = null;
+  if (at === Number.POSITIVE_INFINITY) return;
+  const { clock } = door.options;
+  const timer = clock.after(Math.max(0, at - clock.now()), () => {
+    door.wake = null;
+    door.box.push({ kind: "woken" });
+  });
+  door.wake = { timer, at };
+}
+
+// ---- log
+
+function logStarted({ settings, log }: ClientOptions): void {
+  const { executors, idleMs } = settings;
+  const patience = idleMs === null ? "no timeout" : `${formatDuration(idleMs / 1000)} timeout`;
+  log.debug(`Started (${executors} executors)`);
+  for (const part of [`scheduler: ${patience}`, "collector", "heartbeat"]) log.debug(`Started (${part})`);
+  if (log.enabled("DEBUG")) for (let n = 1; n <= executors; n++) log.debug(`Started (executor-${n})`);
+}
+
+function logDone({ settings, log }: ClientOptions): void {
+  if (log.enabled("DEBUG")) for (let n = 1; n <= settings.executors; n++) log.debug(`Done (executor-${n})`);
+  for (const part of [" (scheduler)", " (collector)", " (heartbeat)", ""]) log.debug(`Done${part}`);
 }
