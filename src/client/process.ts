@@ -1,15 +1,9 @@
 /*
- * Runs tasks as processes: expands the command, starts `/bin/sh -c COMMAND` (or the program itself, see direct.ts) in a session of its own,
- * and tells how it ended. Whatever a program does or a system refuses is an Outcome. It decides nothing: when a task starts and when it
- * is stopped is the reactor's business.
+ * Runs tasks as processes: expands the command, has it started (spawn.ts), and tells how it ended. Whatever a program
+ * does or a system refuses is an Outcome. It decides nothing: when a task starts and when it is stopped is the reactor's
+ * business.
  *
  * Invariant: every start is answered by exactly one outcome, never from within `start`.
- *
- * A start is the hottest path of a client. What keeps it short: options, argument list, environment and onExit are shared by all starts
- * (Bun.spawn reads them before it returns), nothing waits for a promise, no stream is opened. Measured on two cores, processor time of this
- * process per `sh -c true`, 16 at a time (the task itself takes 700 microseconds): Bun.spawn alone 53 microseconds, with 67 variables 71,
- * all of this file 90. The thread waits in vfork until the child has executed its program, so what it does besides counts twice. Tried
- * without effect: numbers instead of "inherit", an open /dev/null instead of "ignore", --smol, no JIT, no concurrent JIT or collector.
  */
 import { closeSync, existsSync } from "node:fs";
 import { resolve } from "node:path";
@@ -19,14 +13,15 @@ import { failureCode, failureReason } from "../base/paths.ts";
 import type { Logger } from "../log/logger.ts";
 import { type Assignment, type Outcome, sentinel } from "../task/task.ts";
 import type { ShellOutput } from "../base/system.ts";
-import { type Direct, openDirect, plainWords } from "./direct.ts";
-import { type EnvironmentOptions, inherited, type TaskEnvironment, taskEnvironment } from "./environment.ts";
+import { type EnvironmentOptions, inherited } from "./environment.ts";
 import type { Executor, Running, StopSignal } from "./executor.ts";
 import { type Group, groupOf, signalNumber } from "./group.ts";
-import { guardOrphans } from "./orphans.ts";
-import { openAppended, openShared, openTruncated, prepareFolder } from "./outputs.ts";
+import { guardOrphans, type OrphanGuard } from "./orphans.ts";
+import { openAppended, openShared, type Outputs, prepareFolder } from "./outputs.ts";
 import { printedBy } from "./printed.ts";
-import { expansion, fileFacts } from "./templates.ts";
+import { closeCaptured, newSpawner, openCaptured, setServer, spawnDirect, type Spawner, spawnShell } from "./spawn.ts";
+import { wordsFor } from "./spawn.ts";
+import { type Expansion, expansion, fileFacts } from "./templates.ts";
 
 export interface ExecutorOptions extends EnvironmentOptions {
   /** `/bin/sh`; on Windows the path of cmd.exe. */
@@ -45,7 +40,7 @@ export interface ExecutorOptions extends EnvironmentOptions {
 }
 
 export interface ProcessExecutor extends Executor {
-  /** How many tasks were executed without a shell so far. */
+  /** Tasks that were executed without a shell so far. */
   readonly directStarts: number;
 }
 
@@ -53,11 +48,10 @@ export interface ProcessExecutor extends Executor {
 const notExecutable = 126;
 /** Exit status of a process whose end the system did not tell. */
 const unknownStatus = 255;
-/** Pauses between attempts to start while the system is out of processes, files or memory; milliseconds, 2.5 s in all. */
+/** Pauses (ms) between attempts to start while the system is out of processes, files or memory; 2.5 s in all. */
 const pausesMs = [10, 20, 40, 80, 160, 320, 640, 1280] as const;
 const passing = new Set(["EAGAIN", "ENOMEM", "EMFILE", "ENFILE"]);
-/** The shell is asked what it does to plain commands (which takes a process) when this many of them have come by. */
-const plainBeforeAsking = 8;
+const windows = process.platform === "win32";
 
 /** A task from its start to its end. */
 interface Task extends Running {
@@ -80,302 +74,34 @@ interface Task extends Running {
   interrupt: ((signal: StopSignal) => void) | null;
 }
 
+/** An executor at work. */
+interface State {
+  readonly options: ExecutorOptions;
+  readonly taskFolder: string;
+  readonly expand: Expansion;
+  readonly outputs: Outputs;
+  readonly spawner: Spawner;
+  readonly alive: Map<Bun.Subprocess, Task>;
+  /** Leaders of the sessions of commands inside templates. */
+  readonly asked: Set<number>;
+  /** Null on Windows. */
+  readonly guard: OrphanGuard | null;
+  /** The task whose process is being started. */
+  starting: Task | null;
+}
+
 /** Throws a UserError when a file or folder for output cannot be written, or the template is malformed. */
 export function createExecutor(options: ExecutorOptions): ProcessExecutor {
-  const { clock, log, shell, capture, cwd } = options;
-  const windows = process.platform === "win32";
-  const place = (path: string | null): string | null => (path === null ? null : resolve(cwd, path));
-  const taskFolder = resolve(cwd, options.taskFolder);
-  let everyTask: EnvironmentOptions = { ...options, taskFolder };
-  const base = inherited(options);
-  const viaShell = taskEnvironment(everyTask, base, true);
-  const expand = expansion(options.template, {
-    now: clock.now,
-    environment: (name) => base[name] ?? null,
-    file: fileFacts(cwd),
-  });
-  if (capture) prepareFolder(taskFolder);
-  const outputs = openShared(place(options.outputPath), place(options.errorsPath));
-
-  const alive = new Map<Bun.Subprocess, Task>();
-  /** Leaders of the sessions of commands inside templates. */
-  const asked = new Set<number>();
-  const sessions = (): number[] => [...Array.from(alive.keys(), (child) => child.pid), ...asked];
-  const guard = windows ? null : guardOrphans(options.clientId, options.environment["PATH"], clock, sessions);
-  /** The task whose process is being started. */
-  let starting: Task | null = null;
-
-  let direct: Direct | null = null;
-  let viaDirect: TaskEnvironment = viaShell;
-  let plainSeen = 0;
-  let directStarts = 0;
-
-  const stdout: number | "inherit" = outputs.output ?? "inherit";
-  const stderr: number | "inherit" = outputs.errors ?? "inherit";
-  const shared = {
-    // Processes inherit the working directory; naming it costs a system call and would fail once the folder is renamed.
-    ...(cwd === process.cwd() ? {} : { cwd }),
-    stdin: "ignore" as const,
-    stdout,
-    stderr,
-    detached: !windows,
-    onExit: processEnded,
-  };
-  const shellStart = { ...shared, env: viaShell.variables, windowsVerbatimArguments: windows };
-  const directStart = { ...shared, env: viaShell.variables, argv0: "" };
-  const shellWords = windows ? [shell, "/d", "/s", "/c", ""] : [shell, "-c", ""];
-  // Without the two dashes the shell would take such a command for options.
-  const signWords = [shell, "-c", "--", ""];
-
-  // ---- from the command to the process
-
-  function begin(task: Task, template: string | null, attempt: number): void {
-    try {
-      const command = expand(template, task.assignment.args, (inner) => printed(task, inner));
-      if (typeof command === "string") return launch(task, command, 0);
-      command.then(
-        (text) => (task.stopped === null ? launch(task, text, 0) : endStopped(task, task.stopped)),
-        (error: unknown) => expansionFailed(task, template, attempt, error),
-      );
-    } catch (error) {
-      expansionFailed(task, template, attempt, error);
-    }
-  }
-
-  /** What a command inside the template prints; it has the task's environment, as far as there is one. */
-  async function printed(task: Task, command: string): Promise<ShellOutput> {
-    if (task.stopped !== null) throw new Error("stopped");
-    viaShell.fill(task.assignment, null, clock.now());
-    const printing = printedBy(wordsFor(command), { cwd, env: viaShell.variables, stderr });
-    const earlier = task.interrupt;
-    task.interrupt = (signal) => {
-      earlier?.(signal);
-      printing.stop(signal);
-    };
-    asked.add(printing.pid);
-    guard?.taskStarted();
-    try {
-      return await printing.ended;
-    } finally {
-      asked.delete(printing.pid);
-    }
-  }
-
-  function expansionFailed(task: Task, template: string | null, attempt: number, error: unknown): void {
-    if (task.stopped !== null) return endStopped(task, task.stopped);
-    // Another command of the same template may still run.
-    task.interrupt?.("SIGKILL");
-    task.interrupt = null;
-    if (pause(task, attempt, error, () => begin(task, template, attempt + 1))) return;
-    log.error(`Template expansion failed for task (${task.assignment.id}): ${messageOf(error)} (cancelled)`);
-    task.startTime = clock.now();
-    endLater(task, sentinel.templateFailed);
-  }
-
-  function launch(task: Task, command: string, attempt: number): void {
-    task.interrupt = null;
-    task.command = command;
-    task.startTime = clock.now();
-    starting = task;
-    try {
-      if (capture) openCaptured(task);
-      const child = spawnDirect(task, command) ?? spawnShell(task, command);
-      task.pid = child.pid;
-      if (!task.over) alive.set(child, task);
-      log.debug(() => `Running task (${task.assignment.id})[${child.pid}]: ${command}`);
-    } catch (error) {
-      notStarted(task, command, attempt, error);
-    } finally {
-      starting = null;
-      if (capture) closeCaptured();
-    }
-    guard?.taskStarted();
-  }
-
-  function spawnShell(task: Task, command: string): Bun.Subprocess {
-    viaShell.fill(task.assignment, command, task.startTime!);
-    return Bun.spawn(wordsFor(command), shellStart);
-  }
-
-  /** Null: ask the shell. */
-  function spawnDirect(task: Task, command: string): Bun.Subprocess | null {
-    if (direct === null && plainSeen >= plainBeforeAsking) return null;
-    const words = plainWords(command);
-    if (words === null) return null;
-    if (direct === null) {
-      if (++plainSeen === plainBeforeAsking) askShell();
-      return null;
-    }
-    const program = words[0]!;
-    const file = direct.find(program);
-    if (file === null) return null;
-    viaDirect.fill(task.assignment, command, task.startTime!);
-    if (direct.setsUnderscore) viaDirect.variables["_"] = file;
-    directStart.argv0 = program;
-    words[0] = file;
-    try {
-      const child = Bun.spawn(words, directStart);
-      task.direct = true;
-      directStarts++;
-      return child;
-    } catch {
-      // No such file any more, no program, a script without `#!`, too long, too many: the shell knows what to do or say.
-      return null;
-    }
-  }
-
-  function askShell(): void {
-    // Not awaited: it answers when it can, until then the shell does the work. It never rejects.
-    void openDirect(shell, cwd, base).then((answer) => {
-      if (answer === null) return;
-      direct = answer;
-      viaDirect = taskEnvironment(everyTask, answer.base, answer.anyName);
-      directStart.env = viaDirect.variables;
-      log.debug("Plain commands are executed without a shell");
-    });
-  }
-
-  function wordsFor(command: string): string[] {
-    const first = command.charCodeAt(0);
-    const list = !windows && (first === 0x2b || first === 0x2d) ? signWords : shellWords;
-    list[list.length - 1] = windows ? `"${command}"` : command;
-    return list;
-  }
-
-  // ---- captured output
-
-  function openCaptured(task: Task): void {
-    task.outpath = `${taskFolder}/${task.assignment.id}.out`;
-    task.errpath = `${taskFolder}/${task.assignment.id}.err`;
-    shellStart.stdout = directStart.stdout = openTruncated(task.outpath);
-    shellStart.stderr = directStart.stderr = openTruncated(task.errpath);
-  }
-
-  function closeCaptured(): void {
-    if (typeof shellStart.stdout === "number") closeSync(shellStart.stdout);
-    if (typeof shellStart.stderr === "number") closeSync(shellStart.stderr);
-    shellStart.stdout = shellStart.stderr = "inherit";
-  }
-
-  // ---- what the system refuses
-
-  function notStarted(task: Task, command: string, attempt: number, error: unknown): void {
-    if (pause(task, attempt, error, () => launch(task, command, attempt + 1))) return;
-    log.error(`Cannot start task (${task.assignment.id}): ${refusal(error, command)}`);
-    task.outpath = task.errpath = null;
-    endLater(task, notExecutable);
-  }
-
-  /** Whether it is worth another try, which then comes a little later. */
-  function pause(task: Task, attempt: number, error: unknown, again: () => void): boolean {
-    const delayMs = pausesMs[attempt];
-    if (delayMs === undefined || !passing.has(failureCode(error))) return false;
-    log.debug(() => `Cannot start task (${task.assignment.id}): ${failureReason(error)}, trying again`);
-    const timer = clock.after(delayMs, () => {
-      task.interrupt = null;
-      again();
-    });
-    task.interrupt = (signal) => {
-      timer.cancel();
-      endStopped(task, signal);
-    };
-    return true;
-  }
-
-  function refusal(error: unknown, command: string): string {
-    const code = failureCode(error);
-    if (code === "E2BIG")
-      return `the command (${command.length} characters) and its environment are more than the system takes`;
-    if (code === "ERR_INVALID_ARG_VALUE") return "a command or a tag contains a zero byte";
-    if (!existsSync(cwd)) return `the working directory "${cwd}" does not exist`;
-    return `${failureReason(error)} (${shell} in "${cwd}")`;
-  }
-
-  // ---- the end
-
-  function processEnded(child: Bun.Subprocess, code: number | null, signal: NodeJS.Signals | number | null): void {
-    // Bun may find out that a process has ended before it returns from starting it.
-    const task = alive.get(child) ?? starting;
-    if (task === null || task.over) return;
-    alive.delete(child);
-    const status = code ?? (signal === null ? unknownStatus : 128 + signalNumber(signal));
-    // What we sent ourselves went to the whole group: it would have ended the shell too.
-    if (task.direct && signal !== null && signal !== task.signalled && direct!.reportsSignals)
-      reportSignal(task, status);
-    else if (task === starting) endLater(task, status);
-    else end(task, status);
-  }
-
-  /**
-   * Has the shell say on the task's standard error what it says of a program that dies by a signal: only the shell has the words. It
-   * takes two processes, but few programs die so.
-   */
-  function reportSignal(task: Task, status: number): void {
-    task.over = true;
-    const completionTime = clock.now();
-    const words = [shell, "-c", 'ulimit -c 0; "$0" -c "kill -$1 \\$\\$"; :', shell, `${status - 128}`];
-    let captured: number | null = null;
-    try {
-      if (task.errpath !== null) captured = openAppended(task.errpath);
-      Bun.spawn(words, {
-        stdin: "ignore",
-        stdout: "ignore",
-        stderr: captured ?? stderr,
-        detached: true,
-        onExit: () => end(task, status, completionTime),
-      });
-    } catch {
-      // The line is lost, the outcome is not.
-      queueMicrotask(() => end(task, status, completionTime));
-    } finally {
-      if (captured !== null) closeSync(captured);
-    }
-  }
-
-  function end(task: Task, exitStatus: number, completionTime = clock.now()): void {
-    task.over = true;
-    task.done({
-      id: task.assignment.id,
-      lease: task.assignment.lease,
-      command: task.command,
-      startTime: task.startTime,
-      completionTime,
-      exitStatus,
-      outpath: task.outpath,
-      errpath: task.errpath,
-      csvpath: null,
-      coresMax: null,
-      memoryMax: null,
-    });
-  }
-
-  /** For what may be found out within `start`. */
-  function endLater(task: Task, exitStatus: number): void {
-    task.over = true;
-    queueMicrotask(() => end(task, exitStatus));
-  }
-
-  /** It was stopped before there was a process. */
-  function endStopped(task: Task, signal: StopSignal): void {
-    task.interrupt = null;
-    task.command = task.startTime = null;
-    endLater(task, 128 + signalNumber(signal));
-  }
-
+  const state = openExecutor(options);
+  const { spawner, guard, outputs } = state;
   return {
     get directStarts() {
-      return directStarts;
+      return spawner.directStarts;
     },
-    servedBy(serverId, serverHost) {
-      everyTask = { ...everyTask, serverId, serverHost };
-      for (const { variables } of [viaShell, viaDirect]) {
-        variables["TASK_SERVER_ID"] = serverId;
-        variables["TASK_SERVER_HOST"] = serverHost;
-      }
-    },
+    servedBy: (serverId, serverHost) => setServer(spawner, serverId, serverHost),
     start(assignment, template, done) {
       const task = newTask(assignment, done);
-      begin(task, template, 0);
+      begin(state, task, template, 0);
       return task;
     },
     close() {
@@ -383,6 +109,227 @@ export function createExecutor(options: ExecutorOptions): ProcessExecutor {
       outputs.close();
     },
   };
+}
+
+function openExecutor(options: ExecutorOptions): State {
+  const { clock, log, shell, capture, cwd } = options;
+  const place = (path: string | null): string | null => (path === null ? null : resolve(cwd, path));
+  const taskFolder = resolve(cwd, options.taskFolder);
+  const base = inherited(options);
+  const expand = expansion(options.template, {
+    now: clock.now,
+    environment: (name) => base[name] ?? null,
+    file: fileFacts(cwd),
+  });
+  if (capture) prepareFolder(taskFolder);
+  const outputs = openShared(place(options.outputPath), place(options.errorsPath));
+  const alive = new Map<Bun.Subprocess, Task>();
+  const asked = new Set<number>();
+  const sessions = (): number[] => [...Array.from(alive.keys(), (child) => child.pid), ...asked];
+  const spawner = newSpawner({
+    shell,
+    environment: { ...options, taskFolder },
+    base,
+    stdout: outputs.output ?? "inherit",
+    stderr: outputs.errors ?? "inherit",
+    onExit: (child, code, signal) => processEnded(state, child, code, signal),
+    log,
+  });
+  const guard = windows ? null : guardOrphans(options.clientId, options.environment["PATH"], clock, sessions);
+  const state: State = { options, taskFolder, expand, outputs, spawner, alive, asked, guard, starting: null };
+  return state;
+}
+
+// ---- from the command to the process
+
+function begin(state: State, task: Task, template: string | null, attempt: number): void {
+  try {
+    const command = state.expand(template, task.assignment.args, (inner) => printed(state, task, inner));
+    if (typeof command === "string") return launch(state, task, command, 0);
+    command.then(
+      (text) => (task.stopped === null ? launch(state, task, text, 0) : endStopped(state, task, task.stopped)),
+      (error: unknown) => expansionFailed(state, task, template, attempt, error),
+    );
+  } catch (error) {
+    expansionFailed(state, task, template, attempt, error);
+  }
+}
+
+/** What a command inside the template prints. It has the task's environment, as far as that is known yet. */
+async function printed(state: State, task: Task, command: string): Promise<ShellOutput> {
+  const { options, spawner, asked, guard } = state;
+  if (task.stopped !== null) throw new Error("stopped");
+  spawner.viaShell.fill(task.assignment, null, options.clock.now());
+  const env = spawner.viaShell.variables;
+  const printing = printedBy(wordsFor(spawner, command), { cwd: options.cwd, env, stderr: spawner.options.stderr });
+  const earlier = task.interrupt;
+  task.interrupt = (signal) => {
+    earlier?.(signal);
+    printing.stop(signal);
+  };
+  asked.add(printing.pid);
+  guard?.taskStarted();
+  try {
+    return await printing.ended;
+  } finally {
+    asked.delete(printing.pid);
+  }
+}
+
+function expansionFailed(state: State, task: Task, template: string | null, attempt: number, error: unknown): void {
+  const { clock, log } = state.options;
+  if (task.stopped !== null) return endStopped(state, task, task.stopped);
+  // Another command of the same template may still run.
+  task.interrupt?.("SIGKILL");
+  task.interrupt = null;
+  if (pause(state, task, attempt, error, () => begin(state, task, template, attempt + 1))) return;
+  log.error(`Template expansion failed for task (${task.assignment.id}): ${messageOf(error)} (cancelled)`);
+  task.startTime = clock.now();
+  endLater(state, task, sentinel.templateFailed);
+}
+
+function launch(state: State, task: Task, command: string, attempt: number): void {
+  const { spawner, options } = state;
+  const { assignment } = task;
+  const startTime = options.clock.now();
+  task.interrupt = null;
+  task.command = command;
+  task.startTime = startTime;
+  state.starting = task;
+  try {
+    if (options.capture) capture(state, task);
+    let child = spawnDirect(spawner, assignment, command, startTime);
+    if (child === null) child = spawnShell(spawner, assignment, command, startTime);
+    else task.direct = true;
+    const { pid } = child;
+    task.pid = pid;
+    if (!task.over) state.alive.set(child, task);
+    options.log.debug(() => `Running task (${assignment.id})[${pid}]: ${command}`);
+  } catch (error) {
+    notStarted(state, task, command, attempt, error);
+  } finally {
+    state.starting = null;
+    if (options.capture) closeCaptured(spawner);
+  }
+  state.guard?.taskStarted();
+}
+
+function capture({ taskFolder, spawner }: State, task: Task): void {
+  task.outpath = `${taskFolder}/${task.assignment.id}.out`;
+  task.errpath = `${taskFolder}/${task.assignment.id}.err`;
+  openCaptured(spawner, task.outpath, task.errpath);
+}
+
+// ---- what the system refuses
+
+function notStarted(state: State, task: Task, command: string, attempt: number, error: unknown): void {
+  if (pause(state, task, attempt, error, () => launch(state, task, command, attempt + 1))) return;
+  state.options.log.error(`Cannot start task (${task.assignment.id}): ${refusal(state.options, error, command)}`);
+  task.outpath = task.errpath = null;
+  endLater(state, task, notExecutable);
+}
+
+/** Whether another attempt is worth while. It then comes after a pause. */
+function pause(state: State, task: Task, attempt: number, error: unknown, again: () => void): boolean {
+  const { clock, log } = state.options;
+  const delayMs = pausesMs[attempt];
+  if (delayMs === undefined || !passing.has(failureCode(error))) return false;
+  log.debug(() => `Cannot start task (${task.assignment.id}): ${failureReason(error)}, trying again`);
+  const timer = clock.after(delayMs, () => {
+    task.interrupt = null;
+    again();
+  });
+  task.interrupt = (signal) => {
+    timer.cancel();
+    endStopped(state, task, signal);
+  };
+  return true;
+}
+
+function refusal({ cwd, shell }: ExecutorOptions, error: unknown, command: string): string {
+  const code = failureCode(error);
+  if (code === "E2BIG")
+    return `the command (${command.length} characters) and its environment are more than the system takes`;
+  if (code === "ERR_INVALID_ARG_VALUE") return "a command or a tag contains a zero byte";
+  if (!existsSync(cwd)) return `the working directory "${cwd}" does not exist`;
+  return `${failureReason(error)} (${shell} in "${cwd}")`;
+}
+
+// ---- the end
+
+function processEnded(
+  state: State,
+  child: Bun.Subprocess,
+  code: number | null,
+  signal: NodeJS.Signals | number | null,
+): void {
+  // Bun may find out that a process has ended before it returns from starting it.
+  const task = state.alive.get(child) ?? state.starting;
+  if (task === null || task.over) return;
+  state.alive.delete(child);
+  const status = code ?? (signal === null ? unknownStatus : 128 + signalNumber(signal));
+  // A signal that this client sent went to the whole group, so it would have ended the shell too.
+  const ownSignal = signal === null || signal === task.signalled;
+  if (task.direct && !ownSignal && state.spawner.withoutShell!.shell.reportsSignals) reportSignal(state, task, status);
+  else if (task === state.starting) endLater(state, task, status);
+  else end(state, task, status);
+}
+
+/**
+ * Has the shell say on the task's standard error what it says of a program that dies by a signal, because only the shell
+ * has the words. This takes two processes, but few programs die so.
+ */
+function reportSignal(state: State, task: Task, status: number): void {
+  const { clock, shell } = state.options;
+  task.over = true;
+  const completionTime = clock.now();
+  const words = [shell, "-c", 'ulimit -c 0; "$0" -c "kill -$1 \\$\\$"; :', shell, `${status - 128}`];
+  let captured: number | null = null;
+  try {
+    if (task.errpath !== null) captured = openAppended(task.errpath);
+    Bun.spawn(words, {
+      stdin: "ignore",
+      stdout: "ignore",
+      stderr: captured ?? state.spawner.options.stderr,
+      detached: true,
+      onExit: () => end(state, task, status, completionTime),
+    });
+  } catch {
+    // The line is lost, the outcome is not.
+    queueMicrotask(() => end(state, task, status, completionTime));
+  } finally {
+    if (captured !== null) closeSync(captured);
+  }
+}
+
+function end(state: State, task: Task, exitStatus: number, completionTime = state.options.clock.now()): void {
+  task.over = true;
+  task.done({
+    id: task.assignment.id,
+    lease: task.assignment.lease,
+    command: task.command,
+    startTime: task.startTime,
+    completionTime,
+    exitStatus,
+    outpath: task.outpath,
+    errpath: task.errpath,
+    csvpath: null,
+    coresMax: null,
+    memoryMax: null,
+  });
+}
+
+/** Ends a task of which the end may be found out within `start`. */
+function endLater(state: State, task: Task, exitStatus: number): void {
+  task.over = true;
+  queueMicrotask(() => end(state, task, exitStatus));
+}
+
+/** Ends a task that was stopped before there was a process. */
+function endStopped(state: State, task: Task, signal: StopSignal): void {
+  task.interrupt = null;
+  task.command = task.startTime = null;
+  endLater(state, task, 128 + signalNumber(signal));
 }
 
 function newTask(assignment: Assignment, done: (outcome: Outcome) => void): Task {
