@@ -8,8 +8,8 @@ import { type Mailbox, mailbox } from "../base/mailbox.ts";
 import { formatDuration } from "../base/units.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Outcome } from "../task/task.ts";
-import type { Duplex } from "../wire/duplex.ts";
-import type { HostMessage, LeaveKind, PeerMessage } from "../wire/message.ts";
+import type { HostLink } from "../wire/link.ts";
+import type { LeaveKind } from "../wire/message.ts";
 import { WireProblem } from "../wire/problem.ts";
 import { isForClient } from "../wire/rules.ts";
 import type { ClientEffect } from "./effects.ts";
@@ -18,8 +18,6 @@ import type { Executor, Running } from "./executor.ts";
 import { step } from "./reactor.ts";
 import { type ClientFailure, type ClientSettings, type ClientState, newState } from "./state.ts";
 
-/** A connection, from the client's end. */
-type HostLink = Duplex<PeerMessage, HostMessage>;
 type StartEffect = Extract<ClientEffect, { kind: "start" }>;
 
 export interface ClientOptions {

@@ -8,8 +8,7 @@ import type { Timer } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
 import { resolve4And6 } from "./addresses.ts";
 import { showFingerprint } from "./certificate.ts";
-import type { Duplex } from "./duplex.ts";
-import type { HostMessage, PeerMessage } from "./message.ts";
+import type { HostLink } from "./link.ts";
 import { type ProblemKind, WireProblem } from "./problem.ts";
 import { enter, type SessionOptions } from "./session.ts";
 import { bindingOf, passOn, placeOf, secureOptions, setUp, type Socket, streamOf } from "./socket.ts";
@@ -54,7 +53,7 @@ export interface ConnectOptions extends Omit<SessionOptions, "nonce"> {
 const unanswered: ReadonlySet<ProblemKind> = new Set(["refused", "unreachable", "silent"]);
 
 /** Connects to a server and shows it the key. Rejects with a WireProblem. */
-export async function connect(options: ConnectOptions): Promise<Duplex<PeerMessage, HostMessage>> {
+export async function connect(options: ConnectOptions): Promise<HostLink> {
   const { host } = options;
   const addresses = await resolved(options);
   let last: unknown = new WireProblem("unreachable", `Could not resolve host '${host}'`);
@@ -96,7 +95,7 @@ async function resolved({
 interface Attempt {
   readonly address: string;
   readonly options: ConnectOptions;
-  readonly made: PromiseWithResolvers<Duplex<PeerMessage, HostMessage>>;
+  readonly made: PromiseWithResolvers<HostLink>;
   /** Null until the connection is open. */
   socket: Socket | null;
   /** It has failed, or is taking too long. */
@@ -105,9 +104,9 @@ interface Attempt {
   timer: Timer | null;
 }
 
-function connectTo(address: string, options: ConnectOptions): Promise<Duplex<PeerMessage, HostMessage>> {
+function connectTo(address: string, options: ConnectOptions): Promise<HostLink> {
   const { host, port, tls, clock, connectMs } = options;
-  const made = Promise.withResolvers<Duplex<PeerMessage, HostMessage>>();
+  const made = Promise.withResolvers<HostLink>();
   const attempt: Attempt = { address, options, made, socket: null, over: false, timer: null };
   attempt.timer = clock.after(connectMs, () => {
     fail(attempt, "silent", `${host}:${port} did not answer within ${connectMs / 1000} seconds`);

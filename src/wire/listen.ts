@@ -7,8 +7,7 @@ import { isIP } from "node:net";
 import type { Timer } from "../base/clock.ts";
 import { messageOf, runtimeError } from "../base/errors.ts";
 import { isKnown } from "./addresses.ts";
-import type { Duplex } from "./duplex.ts";
-import type { HostMessage, PeerMessage } from "./message.ts";
+import type { PeerLink } from "./link.ts";
 import { type ProblemKind, WireProblem } from "./problem.ts";
 import { admit, type GiveUp, type SessionOptions } from "./session.ts";
 import { bindingOf, passOn, placeOf, secureOptions, setUp, type Socket, streamOf } from "./socket.ts";
@@ -31,7 +30,7 @@ export interface ListenOptions extends Omit<SessionOptions, "nonce"> {
   /** Null: no TLS, every frame has a MAC. */
   readonly tls: ServerTls | null;
   /** Takes a peer that has shown the key. */
-  readonly onSession: (link: Duplex<HostMessage, PeerMessage>, peer: string) => void;
+  readonly onSession: (link: PeerLink, peer: string) => void;
   /** Told of a connection that came to nothing; `peer` is for the log. */
   readonly onProblem: (problem: WireProblem, peer: string) => void;
 }

@@ -11,6 +11,7 @@ import type { ByteStream } from "./bytes.ts";
 import { decodeHost, decodePeer, encode } from "./codec.ts";
 import type { Duplex, DuplexHandlers } from "./duplex.ts";
 import { answerTo, farewell, greeting, type Handshake, newHandshake, refusedTls } from "./handshake.ts";
+import type { HostLink, PeerLink } from "./link.ts";
 import type { HostMessage, PeerMessage } from "./message.ts";
 import { WireProblem } from "./problem.ts";
 import { hostRules, peerRules, type Rules } from "./rules.ts";
@@ -49,20 +50,12 @@ const newline = 0x0a;
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Opens the side that connects. `close` of the Duplex gets a WireProblem, or null for an orderly end. */
-export function enter(
-  stream: ByteStream,
-  options: SessionOptions,
-  answer: SessionAnswer<Duplex<PeerMessage, HostMessage>>,
-): GiveUp {
+export function enter(stream: ByteStream, options: SessionOptions, answer: SessionAnswer<HostLink>): GiveUp {
   return open(stream, options, answer, "client", decodeHost, hostRules());
 }
 
 /** Opens the side that listens. `close` of the Duplex gets a WireProblem, or null for an orderly end. */
-export function admit(
-  stream: ByteStream,
-  options: SessionOptions,
-  answer: SessionAnswer<Duplex<HostMessage, PeerMessage>>,
-): GiveUp {
+export function admit(stream: ByteStream, options: SessionOptions, answer: SessionAnswer<PeerLink>): GiveUp {
   return open(stream, options, answer, "server", decodePeer, peerRules());
 }
 
