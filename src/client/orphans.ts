@@ -1,40 +1,46 @@
 /*
- * What is left when a client is killed (kill -9, out of memory): its tasks run in sessions of their own and would go on unseen. A small
- * `/bin/sh` waits at a pipe whose other end only the client holds; when the client dies the kernel closes it, and the shell stops
- * every process that carries the client's id in its environment (also those that made new sessions), and every process in the
- * sessions of the tasks that it was told of (also those that overwrote their environment). First SIGTERM, then SIGKILL.
+ * Ends what is left when a client is killed (kill -9, out of memory): its tasks run in sessions of their own and would go
+ * on unseen. A small `/bin/sh` waits at a pipe whose other end only the client holds. When the client dies, the kernel
+ * closes the pipe, and the shell stops every process that carries the client's id in its environment (also those that
+ * made new sessions), and every process in the sessions of the tasks that it was told of (also those that overwrote
+ * their environment). It sends SIGTERM first, then SIGKILL. A client that ends in order tells it so before.
  *
- * It costs nothing where it is not needed: a client whose tasks end within `firstLookMs` never starts it; later there is one look a second
- * for all tasks together, and nothing is written while no task lives longer than that. It has a session, an environment and a
- * working directory of its own: Ctrl-C does not reach it, no other such shell takes it for a task, and it holds no output open. When the
- * client ends in order the pipe says so first.
+ * The guard costs nothing where it is not needed. A client whose tasks end within `firstLookMs` never starts it; later
+ * there is one look a second for all tasks together, and nothing is written while no task lives longer than that. It has
+ * a session, an environment and a working directory of its own: Ctrl-C does not reach it, no other such shell takes it
+ * for a task, and it holds no output open.
  *
  * Where there is no /proc only the sessions are known (as process groups). Not for Windows.
  */
 import type { Clock, Timer } from "../base/clock.ts";
 
 export interface OrphanGuard {
-  /** To be called at the start of each task; costs nothing but the first time. */
+  /** To be called at the start of each task. It costs something only the first time. */
   taskStarted(): void;
-  /** All that runs now is to last: the guard is told at once. */
+  /** Tells the guard at once of all that runs now, because it is going to last. */
   lasting(): void;
-  /** The client ends in order: what runs now may go on. */
+  /** Dismisses the guard, because the client ends in order: what runs now may go on. */
   close(): void;
 }
 
-/** Tasks that are over by then need no guard: starting it takes as long as a short task. */
+/** Tasks that end within this time (ms) need no guard: starting it takes as long as a short task. */
 const firstLookMs = 100;
+/** Milliseconds between two looks. */
 const lookMs = 1000;
-/** A signal to the client's process group reaches a guard too that has no session yet, and the client may be the next to end: so often a dead one is replaced at once. */
+/**
+ * So many times a guard that has died is replaced at once. A signal to the client's process group also reaches a guard
+ * that has no session yet, and the client may be the next to end.
+ */
 const hastyStarts = 3;
 
 /*
- * $1 is `TASK_CLIENT_ID=<id>`. Lines on standard input: the ids of the tasks' sessions, each line in place of the one before; `end`: nothing is to
- * be done. After the pipe's end it looks again every tenth of a second until it has twice found nobody: a process may be between
- * its fork and its exec. The limit of 150 looks is for processes that not even SIGKILL ends.
+ * What the shell runs. $1 is `TASK_CLIENT_ID=<id>`. A line on standard input holds the ids of the tasks' sessions and
+ * takes the place of the line before; the line `end` says that nothing is to be done. After the end of the pipe the
+ * shell looks every tenth of a second until it has twice found nobody, because a process may be between its fork and its
+ * exec. The limit of 150 looks is for processes that not even SIGKILL ends.
  *
- * In /proc/PID/stat the name may hold anything, so the fields are counted from the last `)`: state, parent, group, session.
- * grep finds the candidates with one process for all; that the text is a whole variable is checked for each of them.
+ * In /proc/PID/stat the name may hold anything, so the fields are counted from the last `)`: state, parent, group,
+ * session. grep finds the candidates with one process for all; that the text is a whole variable is checked for each.
  */
 const script = `
 trap '' HUP INT QUIT TERM USR1 USR2 PIPE
@@ -93,99 +99,135 @@ while [ $looks -lt 150 ] && [ $quiet -lt 2 ]; do
 done
 `;
 
-/** `sessions` gives the ids of the sessions (process ids) of all tasks that run now. */
+/** A guard, its looks and what it knows. */
+interface State {
+  readonly clientId: string;
+  readonly path: string | undefined;
+  readonly clock: Clock;
+  /** The ids of the sessions (process ids) of all tasks that run now. */
+  readonly sessions: () => number[];
+  /** The shell; null: it is not started, or has ended. */
+  guard: Bun.Subprocess<"pipe", "ignore", "ignore"> | null;
+  /** The next look; null: none is due. */
+  timer: Timer | null;
+  closed: boolean;
+  /** How often the shell ended before its time. */
+  deaths: number;
+  /** The sessions at the last look. */
+  seen: ReadonlySet<number>;
+  /** The sessions that the shell was told of last. */
+  told: string;
+}
+
+/**
+ * Makes a guard that is started when it is needed. `path` is its PATH; `sessions` gives the ids of the sessions (process
+ * ids) of all tasks that run now.
+ */
 export function guardOrphans(
   clientId: string,
   path: string | undefined,
   clock: Clock,
   sessions: () => number[],
 ): OrphanGuard {
-  let guard: Bun.Subprocess<"pipe", "ignore", "ignore"> | null = null;
-  let timer: Timer | null = null;
-  let closed = false;
-  let deaths = 0;
-  let seen = new Set<number>();
-  let told = "";
-
-  function look(): void {
-    timer = null;
-    const now = sessions();
-    // All tasks are over; the next start comes back to it.
-    if (now.length === 0 && told === "") return;
-    if (guard === null) start();
-    // A task that ran at the last look too is worth a line; the many short ones are found by their environment.
-    tell(now.filter((id) => seen.has(id)).join(" "));
-    seen = new Set(now);
-    timer = clock.after(lookMs, look);
-  }
-
-  function start(): void {
-    told = "";
-    try {
-      guard = Bun.spawn(["/bin/sh", "-c", script, "sh", `TASK_CLIENT_ID=${clientId}`], {
-        cwd: "/",
-        env: { PATH: path ?? "/usr/bin:/bin" },
-        stdin: "pipe",
-        stdout: "ignore",
-        stderr: "ignore",
-        detached: true,
-        onExit(ended) {
-          if (guard !== ended) return;
-          guard = null;
-          if (++deaths > hastyStarts) return;
-          timer?.cancel();
-          timer = clock.after(0, look);
-        },
-      });
-      // Neither keeps the client from ending.
-      guard.unref();
-    } catch {
-      // No more processes or memory just now: the next look tries again.
-      guard = null;
-    }
-  }
-
-  function tell(line: string): void {
-    if (guard === null || line === told) return;
-    told = line;
-    send(`${line}\n`);
-  }
-
-  function send(text: string): void {
-    if (guard === null) return;
-    try {
-      void guard.stdin.write(text);
-      // A guard that has gone is started anew at the next look.
-      Promise.resolve(guard.stdin.flush()).catch(() => {});
-    } catch {
-      guard = null;
-    }
-  }
-
+  const state: State = {
+    clientId,
+    path,
+    clock,
+    sessions,
+    guard: null,
+    timer: null,
+    closed: false,
+    deaths: 0,
+    seen: new Set(),
+    told: "",
+  };
   return {
     taskStarted() {
-      if (timer === null && !closed) timer = clock.after(firstLookMs, look);
+      if (state.timer === null && !state.closed) state.timer = clock.after(firstLookMs, () => look(state));
     },
-    lasting() {
-      if (closed) return;
-      if (guard === null) start();
-      const now = sessions();
-      tell(now.join(" "));
-      seen = new Set(now);
-      timer ??= clock.after(lookMs, look);
-    },
-    close() {
-      if (closed) return;
-      closed = true;
-      timer?.cancel();
-      timer = null;
-      send("end\n");
-      try {
-        Promise.resolve(guard?.stdin.end()).catch(() => {});
-      } catch {
-        // It has gone already.
-      }
-      guard = null;
-    },
+    lasting: () => lasting(state),
+    close: () => close(state),
   };
+}
+
+function look(state: State): void {
+  state.timer = null;
+  const now = state.sessions();
+  // All tasks are over. The next start sets the timer again.
+  if (now.length === 0 && state.told === "") return;
+  if (state.guard === null) start(state);
+  // Only a task that ran at the last look too is worth a line. The many short ones are found by their environment.
+  tell(state, now.filter((id) => state.seen.has(id)).join(" "));
+  state.seen = new Set(now);
+  state.timer = state.clock.after(lookMs, () => look(state));
+}
+
+function lasting(state: State): void {
+  if (state.closed) return;
+  if (state.guard === null) start(state);
+  const now = state.sessions();
+  tell(state, now.join(" "));
+  state.seen = new Set(now);
+  state.timer ??= state.clock.after(lookMs, () => look(state));
+}
+
+function start(state: State): void {
+  state.told = "";
+  try {
+    state.guard = Bun.spawn(["/bin/sh", "-c", script, "sh", `TASK_CLIENT_ID=${state.clientId}`], {
+      cwd: "/",
+      env: { PATH: state.path ?? "/usr/bin:/bin" },
+      stdin: "pipe",
+      stdout: "ignore",
+      stderr: "ignore",
+      detached: true,
+      onExit(ended) {
+        if (state.guard === ended) replace(state);
+      },
+    });
+    // The client can end although the guard runs.
+    state.guard.unref();
+  } catch {
+    // There are no more processes or memory just now: the next look tries again.
+    state.guard = null;
+  }
+}
+
+/** A guard has ended before its time: another one starts at once, or at the next look if that happens often. */
+function replace(state: State): void {
+  state.guard = null;
+  if (++state.deaths > hastyStarts) return;
+  state.timer?.cancel();
+  state.timer = state.clock.after(0, () => look(state));
+}
+
+function tell(state: State, line: string): void {
+  if (state.guard === null || line === state.told) return;
+  state.told = line;
+  send(state, `${line}\n`);
+}
+
+function send(state: State, text: string): void {
+  if (state.guard === null) return;
+  try {
+    void state.guard.stdin.write(text);
+    // A guard that has gone is started anew at the next look.
+    Promise.resolve(state.guard.stdin.flush()).catch(() => {});
+  } catch {
+    state.guard = null;
+  }
+}
+
+function close(state: State): void {
+  if (state.closed) return;
+  state.closed = true;
+  state.timer?.cancel();
+  state.timer = null;
+  send(state, "end\n");
+  try {
+    Promise.resolve(state.guard?.stdin.end()).catch(() => {});
+  } catch {
+    // It has gone already.
+  }
+  state.guard = null;
 }
