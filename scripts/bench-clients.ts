@@ -10,33 +10,7 @@ import type { Assignment, Outcome } from "../src/task/task.ts";
 import type { Duplex } from "../src/wire/duplex.ts";
 import type { HostMessage, Lease, PeerMessage } from "../src/wire/message.ts";
 import { connect } from "../src/wire/connect.ts";
-import { anyCertificate } from "./bench-server.ts";
-
-export interface ClientsPlan {
-  readonly port: number;
-  readonly key: string;
-  readonly tls: boolean;
-  readonly clients: number;
-  readonly executors: number;
-  /** 0: at once. */
-  readonly taskMs: number;
-  /** Come back when the connection is lost, with what is running. */
-  readonly reconnect: boolean;
-}
-
-export type ClientsReport =
-  | { readonly kind: "registered"; readonly seconds: number }
-  /** Since the last report. */
-  | { readonly kind: "progress"; readonly at: number; readonly started: number }
-  | { readonly kind: "started"; readonly args: string; readonly at: number }
-  | {
-      readonly kind: "done";
-      readonly firstAssignAt: number;
-      readonly lastAckAt: number;
-      readonly acknowledged: number;
-      /** Tasks of each client. */
-      readonly spread: readonly number[];
-    };
+import { anyCertificate, type ClientsPlan, type ClientsReport } from "./bench-server.ts";
 
 const say = (report: ClientsReport): void => {
   process.stdout.write(`${JSON.stringify(report)}\n`);

@@ -1,7 +1,6 @@
 /* A real server and a process of clients, for measurements: started, watched, ended. Knows nothing of what is measured. */
 import { join, resolve } from "node:path";
 import type { ClientTls } from "../src/wire/connect.ts";
-import type { ClientsPlan, ClientsReport } from "./bench-clients.ts";
 
 const root = resolve(import.meta.dir, "..");
 export const hs = join(root, "dist/hs");
@@ -15,6 +14,34 @@ export const anyCertificate: ClientTls = {
   minVersion: "TLSv1.2",
   ciphers: null,
 };
+
+/** What bench-clients.ts is told. */
+export interface ClientsPlan {
+  readonly port: number;
+  readonly key: string;
+  readonly tls: boolean;
+  readonly clients: number;
+  readonly executors: number;
+  /** 0: at once. */
+  readonly taskMs: number;
+  /** Come back when the connection is lost, with what is running. */
+  readonly reconnect: boolean;
+}
+
+/** What it says, a line each. */
+export type ClientsReport =
+  | { readonly kind: "registered"; readonly seconds: number }
+  /** Since the last report. */
+  | { readonly kind: "progress"; readonly at: number; readonly started: number }
+  | { readonly kind: "started"; readonly args: string; readonly at: number }
+  | {
+      readonly kind: "done";
+      readonly firstAssignAt: number;
+      readonly lastAckAt: number;
+      readonly acknowledged: number;
+      /** Tasks of each client. */
+      readonly spread: readonly number[];
+    };
 
 export interface ServerRun {
   readonly port: number;

@@ -14,8 +14,7 @@ import { openStore } from "../src/store/open.ts";
 import type { NewTask } from "../src/task/task.ts";
 import { noPostgres, type Postgres, startPostgres } from "../test/systems/postgres.ts";
 import { median, megabytes, statusBytes, table } from "./bench-measure.ts";
-import type { ClientsReport } from "./bench-clients.ts";
-import { anyCertificate, key, type ServerRun, startClients, startServer } from "./bench-server.ts";
+import { anyCertificate, type ClientsReport, key, type ServerRun, startClients, startServer } from "./bench-server.ts";
 
 const { values: flags } = parseArgs({
   options: {

@@ -5,6 +5,7 @@
  */
 import { deque, type Deque } from "../base/deque.ts";
 import { type ClaimedTask, isFailure, type NewTask, type Submission } from "../task/task.ts";
+import { nextAttempt } from "./retry.ts";
 import type {
   Recall,
   AdoptRequest,
@@ -191,7 +192,7 @@ export class MemoryStore implements Store {
         continue;
       }
       this.#noteFailure(task, -1);
-      this.#add({ ...task, id: newId(), submitTime: at, attempt: task.attempt + 1, previousId: task.id }, null, 0);
+      this.#add(nextAttempt(task, at, newId()), null, 0);
       count++;
     }
     if (count > 0) for (const wake of this.#listeners) wake();

@@ -19,7 +19,7 @@ import { parseId } from "../base/ids.ts";
 import { parseSeconds, parseSize } from "../base/units.ts";
 import { coerce } from "./coerce.ts";
 import { describeBadTag, whyNoKey } from "./tag.ts";
-import { type FieldKind, isUnique, kindOf, type TaskField, taskFields } from "./field.ts";
+import { comparisonOf, type FieldKind, isUnique, kindOf, type TaskField, taskFields } from "./field.ts";
 import type { TagValue } from "./task.ts";
 
 export type Operator = "==" | "!=" | ">" | ">=" | "<" | "<=" | "~";
@@ -28,6 +28,9 @@ export type Condition =
   | { readonly kind: "field"; readonly field: TaskField; readonly operator: Operator; readonly value: TagValue }
   | { readonly kind: "tagKey"; readonly key: string }
   | { readonly kind: "tagValue"; readonly key: string; readonly value: TagValue };
+
+export type FieldCondition = Extract<Condition, { kind: "field" }>;
+export type TagCondition = Exclude<Condition, FieldCondition>;
 
 /** What the value of a condition may look like. Times compare as they are written. */
 type ValueType = "text" | "id" | "time" | "number" | "size" | "seconds" | "boolean";
@@ -209,6 +212,19 @@ function expectPattern(text: string, word: string): string {
     throw blame(text, messageOf(error).replace(/^Invalid regular expression: /, "bad regular expression: "));
   }
   return pattern;
+}
+
+/** The regular expression of a condition with `~`. Throws UserError where its field is no text, or its value no pattern. */
+export function patternOf({ field, value }: FieldCondition): RegExp {
+  const comparison = comparisonOf(field);
+  if (comparison === "number" || comparison === "boolean")
+    throw argumentError(`'~' needs a text field, and '${field}' is a ${comparison} (use == or <)`);
+  if (value === null) throw argumentError(`'~' needs a regular expression after '${field}'`);
+  try {
+    return new RegExp(String(value));
+  } catch {
+    throw argumentError(`bad regular expression for '${field}': '${String(value)}'`);
+  }
 }
 
 function blame(text: string, reason: string): Error {

@@ -6,21 +6,20 @@
 import { argumentError, TransientError } from "../../base/errors.ts";
 import { parseId } from "../../base/ids.ts";
 import type { Condition } from "../../task/filter.ts";
-import { clearedFields, comparisonOf, kindOf, type TaskField } from "../../task/field.ts";
-import type { Recall } from "../../store/store.ts";
-import type { Bind } from "../../store/postgres/bind.ts";
+import { comparisonOf, kindOf, type TaskField } from "../../task/field.ts";
+import { bindTo } from "../../store/postgres/bind.ts";
 import { instantText } from "../../store/postgres/cells.ts";
 import { channelOf, type PostgresConnection, type Query, type Row } from "../../store/postgres/connection.ts";
 import { recordsOf } from "./records.ts";
-import { column, whereOf } from "./where.ts";
+import { guardsOf, isLink, isTagged, recallOf, revertedFields, selectionOf } from "../change.ts";
+import { column } from "../condition.ts";
+import { testsOf, whereOf } from "./where.ts";
 import type { Change, ChangeReport, Edits, Selection } from "../history.ts";
 
 /** Rows of one transaction: 50 ms. */
 const chunk = 2000;
 /** Servers lock the same rows in another order; PostgreSQL takes one of the two back at once. */
 const attempts = 6;
-/** What a server goes by; it need not know of other changes. */
-const ofInterest: readonly TaskField[] = ["args", "group", "cores", "memory", "timeout"];
 
 export function postgresEdits(connection: PostgresConnection): Edits {
   const records = recordsOf(connection, "task");
@@ -59,13 +58,6 @@ export function postgresEdits(connection: PostgresConnection): Edits {
       return { changed, held };
     },
   };
-}
-
-/** A task that has ended cannot be cancelled, so it is none of those that are meant, nor counted by a limit. */
-function selectionOf(selection: Selection, { action }: Change): Selection {
-  if (action !== "cancel") return selection;
-  const open: Condition = { kind: "field", field: "completion_time", operator: "==", value: null };
-  return { ...selection, where: [...selection.where, open] };
 }
 
 /**
@@ -119,10 +111,10 @@ async function lock(
   conditions: readonly Condition[],
   change: Change,
 ): Promise<readonly string[]> {
-  // A revert takes the link to it out of the next attempt, which may be among those that are meant.
-  const guards = change.action === "revert" ? conditions.filter((each) => !isLink(each)) : conditions;
+  const guards = guardsOf(conditions, change);
+  const tests = testsOf(guards);
   const values: unknown[] = [ids];
-  const { sql, tests } = whereOf(guards, (value) => `$${values.push(value)}`);
+  const sql = whereOf(guards, bindTo(values));
   const columns = ["id", ...tests.map(({ field }) => column(field))].join(", ");
   const rows = await query(
     `select ${columns} from task where id = any ($1::uuid[]) and ${sql} order by id for update`,
@@ -143,9 +135,9 @@ async function write(
     return;
   }
   const values: unknown[] = [ids];
-  const bind: Bind = (value) => `$${values.push(value)}`;
+  const bind = bindTo(values);
   const assigned = new Map<string, string>();
-  if (action === "revert") for (const each of cleared) assigned.set(column(each), "null");
+  if (action === "revert") for (const each of revertedFields) assigned.set(column(each), "null");
   for (const { field, type, value } of sets)
     assigned.set(column(field), value === null ? "null" : `${bind(value)}::${type}`);
   if (isTagged(change)) {
@@ -159,23 +151,6 @@ async function write(
   // The next attempt becomes the beginning of a chain of its own.
   if (action === "revert")
     await query("update task set previous_id = null where previous_id = any ($1::uuid[])", [ids]);
-}
-
-/** What a dispatch and an outcome write, and the link to a next attempt. */
-const cleared: readonly TaskField[] = [...clearedFields, "next_id"];
-
-const isLink = (condition: Condition): boolean => condition.kind === "field" && condition.field === "previous_id";
-
-function isTagged({ tags, removedTags }: Change): boolean {
-  return Object.keys(tags).length > 0 || removedTags.length > 0;
-}
-
-function recallOf(change: Change): Recall["kind"] | null {
-  const { action, fields } = change;
-  if (action === "cancel") return "cancelled";
-  if (action === "revert") return "reverted";
-  if (action === "delete") return "deleted";
-  return isTagged(change) || ofInterest.some((field) => fields.has(field)) ? "changed" : null;
 }
 
 interface ColumnValue {
@@ -196,7 +171,7 @@ async function columnsIn(query: Query): Promise<Columns> {
   );
 }
 
-/** Columns and their new values, tags and what `cleared` says aside. Throws UserError for what a column cannot hold. */
+/** Columns and their new values, tags and `revertedFields` aside. Throws UserError for what a column cannot hold. */
 function setsOf({ action, fields }: Change, at: number, columns: Columns): readonly ColumnValue[] {
   const values = new Map<TaskField, string | number | boolean | null>();
   if (action === "cancel") {

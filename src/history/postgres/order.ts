@@ -31,7 +31,7 @@ export function sortedOf(table: string, shape: Shape, selection: Selection, afte
   const { orderBy } = selection;
   const most = mostOf(shape, selection);
   return statementOf((bind) => {
-    const inside = `${beyond(after, false, bind)} and ${whereOf(shape.conditions, bind).sql}`;
+    const inside = `${beyond(after, false, bind)} and ${whereOf(shape.conditions, bind)}`;
     const order = orderBy === null ? "" : `${orderOf(orderBy, shape.absent)} ${directionOf(selection)}, `;
     const end = most === null ? "" : ` limit ${bind(most)}::bigint`;
     return `select ${columnsOf(shape)} from ${table} where ${inside} order by ${order}submit_time, id${end}`;
@@ -53,8 +53,8 @@ export function sortedOfAll(
   return statementOf((bind) => {
     let common: string | null = null;
     const inside = (absent: ReadonlySet<TaskField>): string => {
-      if (absent.size === 0) return (common ??= whereOf(shape.conditions, bind).sql);
-      return whereOf(withoutFields({ ...selection, where: shape.conditions }, absent).where, bind).sql;
+      if (absent.size === 0) return (common ??= whereOf(shape.conditions, bind));
+      return whereOf(withoutFields({ ...selection, where: shape.conditions }, absent).where, bind);
     };
     const rows = ["task", ...partitions].map((table, i) => {
       const absent = absentIn(surveyed, table);

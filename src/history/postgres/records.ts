@@ -7,7 +7,7 @@
  * planner thinks of the conditions. Where a search begins is told by how tasks ended and by their tags. A table without the indices (of another program,
  * and only looked at) is sorted as a whole.
  */
-import { type Condition, withoutFields } from "../../task/filter.ts";
+import { type Condition, namesOneTask, withoutFields } from "../../task/filter.ts";
 import { comparisonOf, laterFields, type TaskField, taskFields } from "../../task/field.ts";
 import type { ShownRow, ShownValue, Tags } from "../../task/task.ts";
 import { parseId } from "../../base/ids.ts";
@@ -21,7 +21,18 @@ import { irregular, plainTag, statusClasses, tagHash, unusualTag } from "../../s
 import { type Shape, sortedOf, sortedOfAll } from "./order.ts";
 import { absentIn, partitionsOf, type Survey, survey } from "../../store/postgres/survey.ts";
 import { aheadOf, type Branches, pageOf, type Path, type Place, placeOf, shownColumn } from "./walk.ts";
-import { hasHash, holdsFor, holdsForPlain, isStatus, isTag, tagTest, type Test, whereOf, type Where } from "./where.ts";
+import { isTag } from "../condition.ts";
+import {
+  classesOf,
+  hasHash,
+  holdsFor,
+  holdsForPlain,
+  isStatus,
+  tagTest,
+  type Test,
+  testsOf,
+  whereOf,
+} from "./where.ts";
 
 /** The first page is small, so that the first row comes at once. */
 const firstPage = 100;
@@ -116,7 +127,7 @@ export function postgresRecords(connection: PostgresConnection, options: Records
     orderBy: TaskField,
     fields: readonly TaskField[],
   ): AsyncGenerator<readonly Row[]> {
-    const { tests } = whereOf(selection.where, () => "");
+    const tests = testsOf(selection.where);
     const conditions = await main.withImplied(selection.where);
     const shape = { conditions, fields, tested: tests.map(({ field }) => field) };
     let left = selection.limit ?? Number.POSITIVE_INFINITY;
@@ -243,7 +254,8 @@ export function recordsOf(connection: PostgresConnection, table: string, surveye
   }
 
   /** Parts of the table that have all rows that match, and that do not overlap. */
-  async function branchesOf(conditions: readonly Condition[], { classes }: Where): Promise<Branches> {
+  async function branchesOf(conditions: readonly Condition[]): Promise<Branches> {
+    const classes = classesOf(conditions);
     const byStatus: Branches = { kind: "conditions", conditions: classes.map((each) => statusClasses[each]) };
     const tags = conditions.filter(isTag);
     if (tags.length === 0 || classes.length === 0 || tags.every(holdsForPlain)) return byStatus;
@@ -264,12 +276,12 @@ export function recordsOf(connection: PostgresConnection, table: string, surveye
     const { orderBy, descending, limit } = selection;
     const indexed = await isIndexed();
     const conditions = await withImplied(selection.where);
-    const { tests, unique, ...where } = whereOf(conditions, () => "");
+    const tests = testsOf(conditions);
     const shape: Shape = { conditions, fields, tested: tests.map(({ field }) => field), absent };
-    if ((limit !== null && limit <= 0) || where.classes.length === 0) return;
+    if ((limit !== null && limit <= 0) || classesOf(conditions).length === 0) return;
     let left = limit ?? Number.POSITIVE_INFINITY;
     const found =
-      unique || (orderBy !== null && orderBy !== "submit_time") || !indexed
+      conditions.some(namesOneTask) || (orderBy !== null && orderBy !== "submit_time") || !indexed
         ? stream(sortedOf(table, shape, selection, after))
         : walk(shape, orderBy !== null && descending, after, () => left);
     for await (const rows of found) {
@@ -288,10 +300,7 @@ export function recordsOf(connection: PostgresConnection, table: string, surveye
     after: Place | null,
     left: () => number,
   ): AsyncGenerator<readonly Row[]> {
-    const branches = await branchesOf(
-      shape.conditions,
-      whereOf(shape.conditions, () => ""),
-    );
+    const branches = await branchesOf(shape.conditions);
     const path: Path = { table, branches, descending };
     // Where every row matches, a page passes none by.
     const plain = shape.conditions.every((each) => isTime(each) || (branches.kind === "conditions" && covers(each)));
@@ -340,17 +349,16 @@ export function recordsOf(connection: PostgresConnection, table: string, surveye
   /** Where nothing but how tasks ended is asked for, most of the answer is known. */
   async function countByTally(conditions: readonly Condition[]): Promise<number | null> {
     if (!conditions.every((each) => isStatus(each) && each.operator !== "~") || !(await isTallied())) return null;
-    const { classes } = whereOf(conditions, () => "");
     const statuses = conditions.filter(isStatus);
     const [row] = await query("select sum(open), sum(succeeded), sum(total) - sum(open) - sum(succeeded) from tally");
     const [open = 0, succeeded = 0, unsuccessful = 0] = (row ?? []).map(Number);
     const known = { open, succeeded, unsuccessful };
     let count = 0;
-    for (const each of classes) {
+    for (const each of classesOf(conditions)) {
       const values: unknown[] = [];
       if (statuses.every((condition) => holdsFor(condition, each) === true)) count += known[each];
       else {
-        const { sql } = whereOf(conditions, bindTo(values));
+        const sql = whereOf(conditions, bindTo(values));
         count += await countRows(`${statusClasses[each]} and ${sql}`, values, null);
       }
     }
@@ -368,34 +376,31 @@ export function recordsOf(connection: PostgresConnection, table: string, surveye
       const { limit } = selection;
       if (limit !== null && limit <= 0) return 0;
       const conditions = await withImplied(selection.where);
-      const values: unknown[] = [];
-      const where = whereOf(conditions, bindTo(values));
-      if (where.classes.length === 0) return 0;
-      if (where.tests.length > 0) {
+      const [tests, classes] = [testsOf(conditions), classesOf(conditions)];
+      if (classes.length === 0) return 0;
+      if (tests.length > 0) {
         let count = 0;
         for await (const rows of portions({ ...selection, orderBy: null, descending: false }, [])) count += rows.length;
         return count;
       }
       const known = await countByTally(conditions);
       if (known !== null) return limit === null ? known : Math.min(known, limit);
+      const values: unknown[] = [];
+      const where = whereOf(conditions, bindTo(values));
       const tags = conditions.filter(isTag);
       if (tags.length > 0 && !tags.every(holdsForPlain)) {
         const hashes = await hashesWith(conditions);
         if (hashes !== null)
           return countRows(
-            `${where.sql} and ${unusualTag} and ${tagHash} = any ($${values.length + 1}::uuid[])`,
+            `${where} and ${unusualTag} and ${tagHash} = any ($${values.length + 1}::uuid[])`,
             [...values, hashes],
             limit,
           );
       }
-      if (!conditions.some(isTime)) return countRows(where.sql, values, limit);
+      if (!conditions.some(isTime)) return countRows(where, values, limit);
       let count = 0;
-      for (const each of where.classes)
-        count += await countRows(
-          `${statusClasses[each]} and ${where.sql}`,
-          values,
-          limit === null ? null : limit - count,
-        );
+      for (const each of classes)
+        count += await countRows(`${statusClasses[each]} and ${where}`, values, limit === null ? null : limit - count);
       return count;
     },
 

@@ -17,7 +17,7 @@ import { plainTag, searchIndices, statusClasses } from "../../store/postgres/ind
 import { recount, truncateTables } from "../../store/postgres/schema.ts";
 import { partitionsOf } from "../../store/postgres/survey.ts";
 import { beyond, type Place, placeOf, upTo } from "./walk.ts";
-import { column } from "./where.ts";
+import { column } from "../condition.ts";
 
 /** Rows looked at by one statement of a rotation, so that it can say how far it is: half a second. */
 const stretch = 50_000;

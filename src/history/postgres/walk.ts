@@ -8,7 +8,8 @@ import { type Bind, type Statement, statementOf } from "../../store/postgres/bin
 import { instantText } from "../../store/postgres/cells.ts";
 import type { Row } from "../../store/postgres/connection.ts";
 import { typeOf } from "../../store/postgres/row.ts";
-import { column, hasHash, whereOf } from "./where.ts";
+import { column } from "../condition.ts";
+import { hasHash, whereOf } from "./where.ts";
 
 /** Where a walk goes on: after this row, in its direction. */
 export interface Place {
@@ -44,7 +45,7 @@ export function aheadOf(path: Path, place: Place | null, times: readonly Conditi
   const order = walkOrder(descending);
   return statementOf((bind) => {
     const most = bind(stretch);
-    const inside = `${beyond(place, descending, bind)} and ${whereOf(times, bind).sql}`;
+    const inside = `${beyond(place, descending, bind)} and ${whereOf(times, bind)}`;
     const select = (branch: string): string =>
       `select submit_time, id from ${table} where ${branch} and ${inside} ${order} limit ${most}::bigint`;
     return `select * from (${merge(branches, bind, select)}) as rows ${order} offset ${most}::bigint - 1 limit 1`;
@@ -63,7 +64,7 @@ export function pageOf(
   const order = walkOrder(descending);
   return statementOf((bind) => {
     const most = bind(size);
-    const { sql } = whereOf(conditions, bind);
+    const sql = whereOf(conditions, bind);
     const inside = `${beyond(place, descending, bind)} and ${upTo(end, descending, bind)} and ${sql}`;
     const select = (branch: string): string =>
       `select ${columnsOf(columns)} from ${table} where ${branch} and ${inside} ${order} limit ${most}::bigint`;

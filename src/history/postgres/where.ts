@@ -3,10 +3,10 @@
  * they are handed back as tests, each with the field it looks at. Nothing that a person may write makes an error of PostgreSQL: what no
  * row can hold (a text with NUL, a number in a text, an id that is none) matches no row.
  */
-import { argumentError } from "../../base/errors.ts";
 import { parseId } from "../../base/ids.ts";
-import { type Condition, namesOneTask, type Operator } from "../../task/filter.ts";
+import { type Condition, type FieldCondition, type Operator, patternOf, type TagCondition } from "../../task/filter.ts";
 import { comparisonOf, type TaskField } from "../../task/field.ts";
+import { column, type Sign, sqlOperator, tagKey } from "../condition.ts";
 import type { TagValue } from "../../task/task.ts";
 import { formatTime, momentOf } from "../../store/times.ts";
 import type { Bind } from "../../store/postgres/bind.ts";
@@ -22,44 +22,35 @@ export interface Test {
 /** A part of the table that no other part overlaps, with an index of its own in order of insertion. */
 export type StatusClass = keyof typeof statusClasses;
 
-export interface Where {
-  /** Conditions joined with `and`; never empty. */
-  readonly sql: string;
-  readonly tests: readonly Test[];
-  /** Where matching rows can be. */
-  readonly classes: readonly StatusClass[];
-  /** At most a few rows can match, and an index of ids knows them. */
-  readonly unique: boolean;
-}
-
-export function column(field: TaskField): string {
-  return `"${field}"`;
-}
-
 const never = "false";
-const sqlOperator = { "==": "=", "!=": "<>", ">": ">", ">=": ">=", "<": "<", "<=": "<=" } as const;
-type Sign = Exclude<Operator, "~">;
-type FieldCondition = Extract<Condition, { kind: "field" }>;
-export type TagCondition = Exclude<Condition, FieldCondition>;
 
-export function whereOf(conditions: readonly Condition[], bind: Bind): Where {
-  const parts: string[] = [];
-  const tests: Test[] = [];
-  for (const condition of conditions) {
-    if (condition.kind !== "field") parts.push(tagTest("tag", condition, bind));
-    else if (condition.operator === "~") tests.push(matcher(condition));
-    else parts.push(compare(condition, condition.operator, bind));
-  }
-  return {
-    sql: parts.length === 0 ? "true" : parts.join(" and "),
-    tests,
-    classes: parts.includes(never) ? [] : classesOf(conditions),
-    unique: conditions.some(namesOneTask),
-  };
+/** Conditions joined with `and`, as SQL; never empty. Regular expressions are left to `testsOf`. */
+export function whereOf(conditions: readonly Condition[], bind: Bind): string {
+  const parts = conditions.flatMap((condition) => sqlOf(condition, bind) ?? []);
+  return parts.length === 0 ? "true" : parts.join(" and ");
 }
 
-export function isTag(condition: Condition): condition is TagCondition {
-  return condition.kind !== "field";
+/** What is left of conditions to be tested here. Throws UserError as patternOf does. */
+export function testsOf(conditions: readonly Condition[]): readonly Test[] {
+  return conditions.flatMap((each) => (each.kind === "field" && each.operator === "~" ? [matcher(each)] : []));
+}
+
+/** Where matching rows can be; empty: no row can match, whatever it holds. */
+export function classesOf(conditions: readonly Condition[]): readonly StatusClass[] {
+  if (conditions.some(isImpossible)) return [];
+  const statuses = conditions.filter(isStatus);
+  const all = Object.keys(statusClasses) as StatusClass[];
+  return all.filter((each) => statuses.every((condition) => holdsFor(condition, each) !== false));
+}
+
+function isImpossible(condition: Condition): boolean {
+  return sqlOf(condition, () => "") === never;
+}
+
+/** null: SQL cannot say it. */
+function sqlOf(condition: Condition, bind: Bind): string | null {
+  if (condition.kind !== "field") return tagTest("tag", condition, bind);
+  return condition.operator === "~" ? null : compare(condition, condition.operator, bind);
 }
 
 export function isStatus(condition: Condition): condition is FieldCondition {
@@ -93,12 +84,6 @@ function acceptsZero(operator: Operator, value: number): boolean | null {
     default:
       return null;
   }
-}
-
-function classesOf(conditions: readonly Condition[]): StatusClass[] {
-  const statuses = conditions.filter(isStatus);
-  const all = Object.keys(statusClasses) as StatusClass[];
-  return all.filter((each) => statuses.every((condition) => holdsFor(condition, each) !== false));
 }
 
 /** A null field matches nothing but `== null`. */
@@ -208,9 +193,6 @@ function timeText(micros: number): string {
   return Number.isFinite(micros) ? instantText(micros / 1000) : micros > 0 ? "infinity" : "-infinity";
 }
 
-/** Keys that a tag can have; anything else finds nothing. */
-const tagKey = /^[A-Za-z0-9_.+-]+$/;
-
 /** Whether the tags named `tags` pass. */
 export function tagTest(tags: string, condition: TagCondition, bind: Bind): string {
   if (!tagKey.test(condition.key)) return never;
@@ -230,20 +212,9 @@ export function hasHash(hash: string): string {
   return `${tagHash} = ${hash} and ${unusualTag}`;
 }
 
-function matcher({ field, value }: FieldCondition): Test {
-  const comparison = comparisonOf(field);
-  if (comparison === "number" || comparison === "boolean")
-    throw argumentError(`'~' needs a text field, and '${field}' is a ${comparison} (use == or <)`);
-  const pattern = patternOf(field, value);
-  const text = comparison === "time" ? (cell: unknown) => formatTime(Number(cell)) : String;
+function matcher(condition: FieldCondition): Test {
+  const { field } = condition;
+  const pattern = patternOf(condition);
+  const text = comparisonOf(field) === "time" ? (cell: unknown) => formatTime(Number(cell)) : String;
   return { field, passes: (cell) => cell !== null && pattern.test(text(cell)) };
-}
-
-function patternOf(field: TaskField, value: TagValue): RegExp {
-  if (value === null) throw argumentError(`'~' needs a regular expression after '${field}'`);
-  try {
-    return new RegExp(String(value));
-  } catch {
-    throw argumentError(`bad regular expression for '${field}': '${String(value)}'`);
-  }
 }

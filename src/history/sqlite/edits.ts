@@ -8,22 +8,21 @@
 import { systemClock } from "../../base/clock.ts";
 import { argumentError, TransientError } from "../../base/errors.ts";
 import type { Condition } from "../../task/filter.ts";
-import { clearedFields, type TaskField } from "../../task/field.ts";
+import type { TaskField } from "../../task/field.ts";
 import { Connection, type SqliteOptions } from "../../store/sqlite/connection.ts";
 import type { Change, ChangeReport, EditStore, Edits, Selection } from "../history.ts";
 import { prepareRecords, type SqliteRecords } from "./records.ts";
 import { type Cell, cellOf } from "../../store/sqlite/row.ts";
-import type { Recall } from "../../store/store.ts";
 import { editTags } from "../../store/tags.ts";
 import { formatTime } from "../../store/times.ts";
-import { column, whereOf } from "./where.ts";
+import { guardsOf, isTagged, recallOf, revertedFields, selectionOf } from "../change.ts";
+import { column } from "../condition.ts";
+import { whereOf } from "./where.ts";
 
 /** Rows of one transaction: 20 ms. */
 const chunk = 2000;
 /** Each has waited for the lock as long as the busy timeout says, mostly 5 s. */
 const attempts = 6;
-/** What a server goes by; it need not know of other changes. */
-const ofInterest: readonly TaskField[] = ["args", "group", "cores", "memory", "timeout"];
 
 /** For looking and changing. */
 export function openSqliteEdits(options: SqliteOptions): EditStore {
@@ -109,13 +108,6 @@ function prepareEdits(connection: Connection, records: SqliteRecords): Edits {
   };
 }
 
-/** A task that has ended cannot be cancelled, so it is none of those that are meant, nor counted by a limit. */
-function selectionOf(selection: Selection, { action }: Change): Selection {
-  if (action !== "cancel") return selection;
-  const open: Condition = { kind: "field", field: "completion_time", operator: "==", value: null };
-  return { ...selection, where: [...selection.where, open] };
-}
-
 interface Editor {
   /** Inside a transaction: changes the tasks from one place of the list to another. */
   edit(from: number, to: number): ChangeReport;
@@ -131,10 +123,7 @@ function prepareEditor(
 ): Editor {
   const { db } = connection;
   const { action, tags, removedTags } = change;
-  const isTagged = Object.keys(tags).length > 0 || removedTags.length > 0;
-  // A revert takes the link to it out of the next attempt, which may be among those that are meant.
-  const guards = action === "revert" ? conditions.filter((each) => !isLink(each)) : conditions;
-  const { sql, cells, tests } = whereOf(guards);
+  const { sql, cells, tests } = whereOf(guardsOf(conditions, change));
   const columns = ["task.rowid", "id", "tag", ...tests.map(({ field }) => column(field))].join(", ");
   const find = db.prepare(
     `select case when schedule_time is not null and completion_time is null then server_id end, ${columns}
@@ -145,7 +134,7 @@ function prepareEditor(
   const values = [...sets.values()];
   const set = (names: readonly string[]) => db.prepare(`update task set ${names.join(", ")} where rowid = ?`);
   const write = action === "delete" || assignments.length === 0 ? null : set(assignments);
-  const writeTagged = action === "delete" || !isTagged ? null : set([...assignments, "tag = ?"]);
+  const writeTagged = action === "delete" || !isTagged(change) ? null : set([...assignments, "tag = ?"]);
   const remove = db.prepare("delete from task where rowid = ?");
   const unlink = db.prepare("update task set previous_id = null where previous_id = ?");
   const tell = db.prepare("insert into recall (server_id, task_id, kind) values (?, ?, ?)");
@@ -190,8 +179,6 @@ function prepareEditor(
   };
 }
 
-const isLink = (condition: Condition): boolean => condition.kind === "field" && condition.field === "previous_id";
-
 /** Columns and their new values, tags aside. */
 function setsOf({ action, fields }: Change, at: number): ReadonlyMap<TaskField, Cell> {
   const sets = new Map<TaskField, Cell>();
@@ -201,20 +188,11 @@ function setsOf({ action, fields }: Change, at: number): ReadonlyMap<TaskField, 
     sets.set("exit_status", -1);
   }
   if (action === "revert") {
-    for (const field of clearedFields) sets.set(field, null);
+    for (const field of revertedFields) sets.set(field, null);
     sets.set("retried", 0);
-    sets.set("next_id", null);
   }
   for (const [field, value] of fields) sets.set(field, cellOf(field, value));
   return sets;
-}
-
-function recallOf({ action, fields, tags, removedTags }: Change): Recall["kind"] | null {
-  if (action === "cancel") return "cancelled";
-  if (action === "revert") return "reverted";
-  if (action === "delete") return "deleted";
-  const isTagged = Object.keys(tags).length > 0 || removedTags.length > 0;
-  return isTagged || ofInterest.some((field) => fields.has(field)) ? "changed" : null;
 }
 
 /** What a column does not take. */

@@ -13,7 +13,8 @@ import type { Cell } from "../../store/sqlite/row.ts";
 import { unusualTag } from "../../store/sqlite/schema.ts";
 import { readTags } from "../../store/tags.ts";
 import { displayTime } from "../../store/times.ts";
-import { column, type Where, whereOf } from "./where.ts";
+import { column } from "../condition.ts";
+import { type Where, whereOf } from "./where.ts";
 
 type Row = readonly Cell[];
 type WalkedRoute = Route & { kind: "table" | "entries" | "index" };

@@ -3,13 +3,14 @@
  * entries of a partial index that have certain values (open tasks and those that did not end well; tags). Decides only how to get there, never
  * what is found: an index that is missing (a database of an older program that is only looked at) costs time, nothing else.
  */
-import { type Condition, namesOneTask } from "../../task/filter.ts";
+import { type Condition, type FieldCondition, namesOneTask, type TagCondition } from "../../task/filter.ts";
 import type { Tags } from "../../task/task.ts";
 import type { Connection } from "../../store/sqlite/connection.ts";
 import type { Cell } from "../../store/sqlite/row.ts";
 import { unusualStatus, unusualTag } from "../../store/sqlite/schema.ts";
 import { readTags } from "../../store/tags.ts";
-import { type FieldCondition, hasTag, isTimeRange, type TagCondition, type Where, whereOf } from "./where.ts";
+import { isTag } from "../condition.ts";
+import { hasTag, isTimeRange, type Where, whereOf } from "./where.ts";
 
 /** A partial index on one column, and the condition of its entries. */
 interface Index {
@@ -54,7 +55,6 @@ const rangeLimit = 1_000_000;
 const compareLimit = 20_000;
 
 const isField = (condition: Condition): condition is FieldCondition => condition.kind === "field";
-const isTag = (condition: Condition): condition is TagCondition => condition.kind !== "field";
 const isStatus = (condition: Condition): condition is FieldCondition =>
   isField(condition) && condition.field === "exit_status" && condition.operator !== "~";
 export const isTime = (condition: Condition): condition is FieldCondition => isTimeRange(condition, "submit_time");

@@ -3,13 +3,13 @@
  * a row may hold, is handed back as tests for JavaScript, each with the field it looks at: regular expressions, of which SQLite brings
  * none, and tags, which older programs wrote in ways that its JSON functions refuse. For tags the SQL sorts out most rows beforehand.
  */
-import { argumentError } from "../../base/errors.ts";
-import type { Condition } from "../../task/filter.ts";
+import { type Condition, type FieldCondition, patternOf, type TagCondition } from "../../task/filter.ts";
 import { comparisonOf, type TaskField } from "../../task/field.ts";
 import type { TagValue, Tags } from "../../task/task.ts";
 import { readTags } from "../../store/tags.ts";
 import { formatTime, momentOf } from "../../store/times.ts";
 import type { Cell } from "../../store/sqlite/row.ts";
+import { column, type Sign, sqlOperator, tagKey } from "../condition.ts";
 
 export interface Test {
   readonly field: TaskField;
@@ -25,15 +25,7 @@ export interface Where {
   readonly never: boolean;
 }
 
-export type FieldCondition = Extract<Condition, { kind: "field" }>;
-export type TagCondition = Exclude<Condition, FieldCondition>;
-
-export function column(field: TaskField): string {
-  return `"${field}"`;
-}
-
 const never = "0";
-const sqlOperator = { "==": "=", "!=": "<>", ">": ">", ">=": ">=", "<": "<", "<=": "<=" } as const;
 
 export function whereOf(conditions: readonly Condition[]): Where {
   const parts: string[] = [];
@@ -46,7 +38,7 @@ export function whereOf(conditions: readonly Condition[]): Where {
       continue;
     }
     const { field, operator, value } = condition;
-    if (operator === "~") tests.push({ field, passes: matcher(field, value) });
+    if (operator === "~") tests.push({ field, passes: matcher(condition) });
     else parts.push(compare(field, operator, value, cells));
   }
   return { sql: parts.length === 0 ? "1" : parts.join(" and "), cells, tests, never: parts.includes(never) };
@@ -69,7 +61,7 @@ export function hasTag(condition: TagCondition, tags: Tags): boolean {
 const numberShape = /^\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*$/i;
 
 /** A null field matches nothing but `== null`. */
-function compare(field: TaskField, operator: keyof typeof sqlOperator, value: TagValue, cells: Cell[]): string {
+function compare(field: TaskField, operator: Sign, value: TagValue, cells: Cell[]): string {
   const name = column(field);
   if (value === null) {
     if (operator === "==") return `${name} is null`;
@@ -91,9 +83,6 @@ function compare(field: TaskField, operator: keyof typeof sqlOperator, value: Ta
   return `${isText || !numberShape.test(text) ? "" : "+"}${name} ${sqlOperator[operator]} ?`;
 }
 
-/** Keys that a tag can have; anything else finds nothing, and must not become part of a JSON path. */
-const tagKey = /^[A-Za-z0-9_.+-]+$/;
-
 /** What every row with the tag has, and few others. */
 function mayHave(condition: TagCondition, cells: Cell[]): string {
   if (!tagKey.test(condition.key)) return never;
@@ -113,19 +102,7 @@ function jsonTest(condition: TagCondition, path: string, cells: Cell[]): string 
   return `(json_type(tag, ?) in (${types}) and json_extract(tag, ?) = ?)`;
 }
 
-function matcher(field: TaskField, value: TagValue): Test["passes"] {
-  const pattern = patternOf(field, value);
+function matcher(condition: FieldCondition): Test["passes"] {
+  const pattern = patternOf(condition);
   return (cell) => cell !== null && pattern.test(String(cell));
-}
-
-function patternOf(field: TaskField, value: TagValue): RegExp {
-  const comparison = comparisonOf(field);
-  if (comparison === "number" || comparison === "boolean")
-    throw argumentError(`'~' needs a text field, and '${field}' is a ${comparison} (use == or <)`);
-  if (value === null) throw argumentError(`'~' needs a regular expression after '${field}'`);
-  try {
-    return new RegExp(String(value));
-  } catch {
-    throw argumentError(`bad regular expression for '${field}': '${String(value)}'`);
-  }
 }

@@ -8,9 +8,9 @@
 import { assert } from "../../base/assert.ts";
 import type { Clock } from "../../base/clock.ts";
 import { FatalError, TransientError } from "../../base/errors.ts";
-import type { ClaimedTask, NewTask, Submission } from "../../task/task.ts";
+import type { ClaimedTask, Submission } from "../../task/task.ts";
 import type { Claim, ClaimRequest, Recall, Scope, ServerRow, Store } from "../store.ts";
-import { readTags } from "../tags.ts";
+import { failureColumns, retryOf } from "../retry.ts";
 import { adopt, countUnfinished, look, reservedIds, take, takenAt } from "./claims.ts";
 import { clear, runCommit } from "./commits.ts";
 import { instantText } from "./cells.ts";
@@ -444,7 +444,7 @@ async function retrySome(
 ): Promise<number> {
   const whose = scope.kind === "submission" ? "submit_id = any ($1::uuid[])" : "submit_id <> all ($1::uuid[])";
   const rows = await query(
-    `select id, "group", args, submit_id, submit_host, cores, memory, timeout, attempt, tag from task
+    `select ${failureColumns} from task
      where ${finalFailure} and attempt < $2::int and ${whose} limit ${chunk} for update`,
     [scope.kind === "submission" ? [scope.id] : reserved, attempts],
   );
@@ -462,25 +462,6 @@ async function retrySome(
     [previous, tasks.map(({ id }) => id)],
   );
   return rows.length;
-}
-
-function retryOf(row: Row, at: number, id: string): NewTask {
-  const [previousId, group, args, submitId, submitHost, cores, memory, timeout, attempt, tag] = row;
-  const number = (cell: unknown): number | null => (typeof cell === "number" ? cell : null);
-  return {
-    id,
-    group: Number(group),
-    args: String(args),
-    submitId: String(submitId),
-    submitTime: at,
-    submitHost: submitHost === null ? "" : String(submitHost),
-    cores: number(cores),
-    memory: number(memory),
-    timeout: number(timeout),
-    attempt: Number(attempt) + 1,
-    previousId: String(previousId),
-    tag: readTags(tag),
-  };
 }
 
 function serverRow(row: Row, now: number): ServerRow {

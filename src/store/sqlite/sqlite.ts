@@ -9,12 +9,12 @@
  */
 import { assert } from "../../base/assert.ts";
 import type { Clock, Timer } from "../../base/clock.ts";
-import type { NewTask, Submission } from "../../task/task.ts";
+import type { Submission } from "../../task/task.ts";
 import { prepareClaims } from "./claims.ts";
 import { prepareCommits } from "./commits.ts";
 import { Connection, type SqliteOptions } from "./connection.ts";
 import type { HeldRows } from "./row.ts";
-import { readTags } from "../tags.ts";
+import { failureColumns, retryOf } from "../retry.ts";
 import type { Claim, Recall, Scope, ServerRow, Store } from "../store.ts";
 import { formatTime, parseTime } from "../times.ts";
 
@@ -80,7 +80,7 @@ export function openSqlite(options: SqliteStoreOptions): Store {
      limit ${chunk}`,
   );
   const failures = connection.prepare(
-    `select id, "group", args, submit_id, submit_host, cores, memory, timeout, attempt, tag from task indexed by task_failed
+    `select ${failureColumns} from task indexed by task_failed
      where retried = 0 and exit_status is not null and exit_status <> 0 and exit_status <> -1
      and attempt < ?1 and (?2 is null or submit_id = ?2) and submit_id not in (select value from json_each(?3)) limit ${chunk}`,
   );
@@ -342,24 +342,5 @@ function serverRow(row: readonly unknown[]): ServerRow {
     reserves: reserves === 1,
     startedAt: Number(startedAt),
     beatAt: Number(beatAt),
-  };
-}
-
-function retryOf(row: readonly unknown[], at: number, id: string): NewTask {
-  const [previousId, group, args, submitId, submitHost, cores, memory, timeout, attempt, tag] = row;
-  const number = (cell: unknown): number | null => (typeof cell === "number" ? cell : null);
-  return {
-    id,
-    group: Number(group),
-    args: String(args),
-    submitId: String(submitId),
-    submitTime: at,
-    submitHost: submitHost === null ? "" : String(submitHost),
-    cores: number(cores),
-    memory: number(memory),
-    timeout: number(timeout),
-    attempt: Number(attempt) + 1,
-    previousId: String(previousId),
-    tag: readTags(tag),
   };
 }

@@ -1,0 +1,33 @@
+/*
+ * The next attempt of a task that failed, whichever store it is in. Does not know which failures are tried again.
+ */
+import type { NewTask } from "../task/task.ts";
+import { readTags } from "./tags.ts";
+
+/** The columns of a failure that its next attempt needs, in the order that `retryOf` expects. */
+export const failureColumns = 'id, "group", args, submit_id, submit_host, cores, memory, timeout, attempt, tag';
+
+/** The next attempt of a task, submitted `at` (milliseconds since 1970). */
+export function nextAttempt(task: NewTask, at: number, id: string): NewTask {
+  return { ...task, id, submitTime: at, attempt: task.attempt + 1, previousId: task.id };
+}
+
+/** As nextAttempt, from a row of `failureColumns`. */
+export function retryOf(row: readonly unknown[], at: number, id: string): NewTask {
+  const [previousId, group, args, submitId, submitHost, cores, memory, timeout, attempt, tag] = row;
+  const number = (cell: unknown): number | null => (typeof cell === "number" ? cell : null);
+  return {
+    id,
+    group: Number(group),
+    args: String(args),
+    submitId: String(submitId),
+    submitTime: at,
+    submitHost: submitHost === null ? "" : String(submitHost),
+    cores: number(cores),
+    memory: number(memory),
+    timeout: number(timeout),
+    attempt: Number(attempt) + 1,
+    previousId: String(previousId),
+    tag: readTags(tag),
+  };
+}
