@@ -6,14 +6,15 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { noPostgres, type Postgres, startPostgres } from "../systems/postgres.ts";
+import { noPostgres } from "../systems/postgres.ts";
+import { sharedPostgres } from "../systems/shared-postgres.ts";
 
 const root = resolve(import.meta.dir, "../..");
 const place = mkdtempSync(join(tmpdir(), "hs-columns-"));
 const newer = join(place, "newer");
-let postgres: Postgres | null = null;
+const postgres = sharedPostgres();
 
-beforeAll(async () => {
+beforeAll(() => {
   cpSync(join(root, "src"), join(newer, "src"), { recursive: true });
   cpSync(join(root, "package.json"), join(newer, "package.json"));
   symlinkSync(join(root, "node_modules"), join(newer, "node_modules"));
@@ -23,11 +24,9 @@ beforeAll(async () => {
   const text = readFileSync(file, "utf8");
   expect(text).toContain(end);
   writeFileSync(file, text.replace(end, line + end));
-  if (noPostgres === null) postgres = await startPostgres();
 }, 60_000);
 
-afterAll(async () => {
-  await postgres?.[Symbol.asyncDispose]();
+afterAll(() => {
   rmSync(place, { recursive: true, force: true });
 });
 
@@ -116,7 +115,7 @@ describe("a program with one more column, and a database that lacks it", () => {
   test.skipIf(noPostgres !== null)(
     "in PostgreSQL",
     async () => {
-      await walk(await olderDatabase("postgres", postgres!.env(await postgres!.create())));
+      await walk(await olderDatabase("postgres", postgres().env(await postgres().create())));
     },
     60_000,
   );

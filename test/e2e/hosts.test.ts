@@ -1,18 +1,15 @@
-/* What people change on the server's host, and what comes of it on another host: a client in a network namespace, over SQLite and PostgreSQL. */
-import { afterAll, beforeAll, expect } from "bun:test";
-import { noPostgres, type Postgres, startPostgres } from "../systems/postgres.ts";
+/*
+ * What people change on the server's host, and what comes of it on another host: a client in a network namespace, over
+ * SQLite and PostgreSQL.
+ */
+import { expect } from "bun:test";
+import { noPostgres } from "../systems/postgres.ts";
+import { sharedPostgres } from "../systems/shared-postgres.ts";
 import { needs, openSite, type Site, until } from "./harness.ts";
 import { namespaceProblem, openNamespace } from "./namespace.ts";
 import { secured, startServer } from "./serving.ts";
 
-let postgres: Postgres | null = null;
-
-beforeAll(async () => {
-  if (noPostgres === null) postgres = await startPostgres();
-}, 60_000);
-afterAll(async () => {
-  await postgres?.[Symbol.asyncDispose]();
-});
+const postgres = sharedPostgres();
 
 /** `here` has the database; the other host knows an address, a port and the key. */
 async function cancelThere(here: Site, env: Readonly<Record<string, string>>): Promise<void> {
@@ -50,5 +47,5 @@ otherHost(`${rule}: SQLite`, async () => {
 
 needs(["ip"], namespaceProblem() ?? noPostgres)(`${rule}: PostgreSQL`, async () => {
   await using here = openSite();
-  await cancelThere(here, postgres!.env(await postgres!.create()));
+  await cancelThere(here, postgres().env(await postgres().create()));
 });

@@ -1,6 +1,6 @@
 /*
- * hs list and hs info as users type them, against a database that the reference wrote and against one of our own. The numbers are
- * those of the workflow table in the interface's documentation.
+ * hs list and hs info as users type them, against a database that the reference wrote and against one of our own. W and
+ * a number names one way to use the program; server.test.ts tells of the numbers.
  */
 import { expect, test } from "bun:test";
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";

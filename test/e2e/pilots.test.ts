@@ -1,24 +1,21 @@
 /*
- * Pilot jobs against a server with PostgreSQL: clients come and go, the database too, and those who wait get what they wait for. W26 is of the
- * workflow table in the interface's documentation.
+ * Pilot jobs against a server with PostgreSQL: clients come and go, the database too, and those who wait get what they
+ * wait for. W26 is one of the ways to use the program that users know; server.test.ts tells of the numbers.
  */
-import { afterAll, beforeAll, expect } from "bun:test";
-import { noPostgres, type Postgres, startPostgres } from "../systems/postgres.ts";
+import { expect } from "bun:test";
+import { noPostgres } from "../systems/postgres.ts";
+import { sharedPostgres } from "../systems/shared-postgres.ts";
 import { linesOf, needs, openSite, type Site, until } from "./harness.ts";
 import { secured, startClient, startServer } from "./serving.ts";
 
 const withPostgres = needs([], noPostgres);
-let postgres: Postgres | null = null;
-beforeAll(async () => {
-  if (noPostgres === null) postgres = await startPostgres();
-});
-afterAll(() => postgres?.[Symbol.asyncDispose]());
+const postgres = sharedPostgres();
 
 /** A site whose database is a new one of PostgreSQL. */
 async function siteOfPostgres(): Promise<{ site: Site; env: Readonly<Record<string, string>>; database: string }> {
   const site = openSite();
-  const database = await postgres!.create();
-  const env = postgres!.env(database);
+  const database = await postgres().create();
+  const env = postgres().env(database);
   expect((await site.hs(["initdb", "-y"], { env })).status).toBe(0);
   return { site, env, database };
 }
@@ -51,7 +48,7 @@ withPostgres("W26: pilot jobs come and go, one in order and one not, and every t
   last.kill("SIGUSR1");
   expect((await last.ended).status).toBe(0);
   const counts = "select count(*), count(distinct args), count(*) filter (where exit_status = 0) from task";
-  expect(await postgres!.sql(database, counts)).toEqual(["40|40|40"]);
+  expect(await postgres().sql(database, counts)).toEqual(["40|40|40"]);
   // What the killed one ran may have ended twice, and nothing else has.
   expect(new Set(site.lines("ended")).size).toBe(40);
   expect(site.lines("ended").length).toBeLessThanOrEqual(44);
@@ -79,9 +76,9 @@ withPostgres("who waits for a task waits for the database too, and says so once"
   await using site = place;
   const waiting = site.start(["hs", "run", "-n1", "--", "true"], { env, timeoutMs: 60_000 });
   await waiting.line(/Waiting on task/);
-  await postgres!.crash();
+  await postgres().crash();
   await waiting.line(/WARNING \[hypershell\.task\] Waiting for the database: /);
-  await postgres!.start();
+  await postgres().start();
   await waiting.line(/INFO \[hypershell\.task\] The database is back/);
   await site.hsx(["--restart"], { env });
   const { status, stderr } = await waiting.ended;

@@ -1,17 +1,14 @@
-/* Searching and changing the history of tasks in a real PostgreSQL with the executable: what stays behind there, and what goes to other tables. */
-import { afterAll, beforeAll, expect } from "bun:test";
-import { noPostgres, type Postgres, startPostgres } from "../systems/postgres.ts";
+/*
+ * Searching and changing the history of tasks in a real PostgreSQL with the executable: what stays behind there, and
+ * what goes to other tables.
+ */
+import { expect } from "bun:test";
+import { noPostgres } from "../systems/postgres.ts";
+import { sharedPostgres } from "../systems/shared-postgres.ts";
 import { linesOf, needs, openSite, type Site, until } from "./harness.ts";
 
 const withPostgres = needs([], noPostgres);
-let postgres: Postgres | null = null;
-
-beforeAll(async () => {
-  if (noPostgres === null) postgres = await startPostgres();
-});
-afterAll(async () => {
-  await postgres?.[Symbol.asyncDispose]();
-});
+const postgres = sharedPostgres();
 
 interface Filled {
   readonly name: string;
@@ -20,10 +17,10 @@ interface Filled {
 
 /** A database with finished tasks, a second apart, made by the server itself. */
 async function filled(site: Site, rows: number): Promise<Filled> {
-  const name = await postgres!.create();
-  const env = postgres!.env(name);
+  const name = await postgres().create();
+  const env = postgres().env(name);
   expect((await site.hs(["initdb", "--yes"], { env })).status).toBe(0);
-  await postgres!.sql(
+  await postgres().sql(
     name,
     `insert into task (id, "group", args, submit_id, submit_time, schedule_time, start_time, completion_time, exit_status, attempt, retried, tag)
      select gen_random_uuid(), 0, 'echo ' || n, '01900000-0000-7000-8000-000000000001', at, at, at, at, n % 2, 1, n % 2 = 1,
@@ -35,7 +32,7 @@ async function filled(site: Site, rows: number): Promise<Filled> {
 
 async function nothingRuns(name: string): Promise<void> {
   await until(async () => {
-    const rows = await postgres!.sql(
+    const rows = await postgres().sql(
       name,
       "select pid from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'",
     );
@@ -61,9 +58,9 @@ withPostgres("Ctrl-C ends a search, and the statement that it waits for", async 
     ["list", "--count", "-w", "args ~ 1"],
     ["list", "id", "-s", "args"],
   ] as const) {
-    const locked = await postgres!.sql(name, "select count(*) from pg_locks where mode = 'AccessExclusiveLock'");
+    const locked = await postgres().sql(name, "select count(*) from pg_locks where mode = 'AccessExclusiveLock'");
     expect(locked).toEqual(["0"]);
-    const where = `-h ${postgres!.socket} -p ${postgres!.port} -U ${postgres!.user} -d ${name}`.split(" ");
+    const where = `-h ${postgres().socket} -p ${postgres().port} -U ${postgres().user} -d ${name}`.split(" ");
     const hold = "begin; lock table task; select pg_sleep(600)";
     const holder = Bun.spawn(["psql", "-X", "-q", ...where, "-c", hold], {
       stdin: "ignore",
@@ -74,16 +71,17 @@ withPostgres("Ctrl-C ends a search, and the statement that it waits for", async 
       "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and application_name = 'hypershell'";
     try {
       await until(
-        async () => (await postgres!.sql(name, "select 1 from pg_locks where mode = 'AccessExclusiveLock'")).length > 0,
+        async () =>
+          (await postgres().sql(name, "select 1 from pg_locks where mode = 'AccessExclusiveLock'")).length > 0,
         "the table is not locked",
       );
       await using search = site.start(["hs", ...words], { env });
-      await until(async () => (await postgres!.sql(name, waiting))[0] === "1", "the search does not wait");
+      await until(async () => (await postgres().sql(name, waiting))[0] === "1", "the search does not wait");
       search.kill("SIGINT");
       expect((await search.ended).status).toBe(4);
-      await until(async () => (await postgres!.sql(name, waiting))[0] === "0", "the statement still waits");
+      await until(async () => (await postgres().sql(name, waiting))[0] === "0", "the statement still waits");
     } finally {
-      await postgres!.sql(
+      await postgres().sql(
         name,
         "select pg_terminate_backend(pid) from pg_stat_activity where query like '%pg_sleep(600)%' and pid <> pg_backend_pid()",
       );
@@ -103,12 +101,12 @@ withPostgres(
       const { status, stderr } = await site.hs(["initdb", "--rotate", "--yes"], { env });
       expect([part, status, stderr.includes("CRITICAL")]).toEqual([part, 0, false]);
       if (part === 1)
-        await postgres!.sql(
+        await postgres().sql(
           name,
           `update task set exit_status = 0, completion_time = submit_time where args = 'echo open'`,
         );
     }
-    expect(await postgres!.sql(name, "select count(*) from task_1 union all select count(*) from task_2")).toEqual([
+    expect(await postgres().sql(name, "select count(*) from task_1 union all select count(*) from task_2")).toEqual([
       "12",
       "1",
     ]);

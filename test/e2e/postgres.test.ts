@@ -1,24 +1,21 @@
-/* A database in a real PostgreSQL, as people set it up and use it: settings, tables, errors, and the commands from submission to search. */
-import { afterAll, beforeAll, describe, expect } from "bun:test";
-import { noPostgres, type Postgres, startPostgres } from "../systems/postgres.ts";
+/*
+ * A database in a real PostgreSQL, as people set it up and use it: settings, tables, errors, and the commands from
+ * submission to search.
+ */
+import { describe, expect } from "bun:test";
+import { noPostgres } from "../systems/postgres.ts";
+import { sharedPostgres } from "../systems/shared-postgres.ts";
 import { linesOf, needs, openSite, type Site } from "./harness.ts";
 import { startClient, startServer } from "./serving.ts";
 
 const withPostgres = needs([], noPostgres);
-let postgres: Postgres | null = null;
-
-beforeAll(async () => {
-  if (noPostgres === null) postgres = await startPostgres();
-});
-afterAll(async () => {
-  await postgres?.[Symbol.asyncDispose]();
-});
+const postgres = sharedPostgres();
 
 type Environment = Readonly<Record<string, string>>;
 
 /** A database with tables, and what finds it. */
 async function prepared(site: Site): Promise<Environment> {
-  const env = postgres!.env(await postgres!.create());
+  const env = postgres().env(await postgres().create());
   expect((await site.hs(["initdb", "--yes"], { env })).status).toBe(0);
   return env;
 }
@@ -26,7 +23,7 @@ async function prepared(site: Site): Promise<Environment> {
 describe("settings", () => {
   withPostgres("name a database in every way that there is", async () => {
     await using site = openSite();
-    const db = postgres!;
+    const db = postgres();
     const name = await db.create();
     const base = db.env(name);
     const { HYPERSHELL_DATABASE_PASSWORD: password, ...rest } = base;
@@ -56,7 +53,7 @@ describe("settings", () => {
 
   withPostgres("a configuration file will do, with the password from a program, which nobody else runs", async () => {
     await using site = openSite();
-    const db = postgres!;
+    const db = postgres();
     const name = await db.create();
     site.write(
       "../site/config.toml",
@@ -80,7 +77,7 @@ describe("settings", () => {
 
   withPostgres("what is wrong is one line that says what to do, without the password", async () => {
     await using site = openSite();
-    const db = postgres!;
+    const db = postgres();
     const name = await db.create();
     const base = { ...db.env(name) };
     const cases: readonly (readonly [change: Environment, status: number, part: string])[] = [
@@ -143,7 +140,7 @@ describe("what is not as it should be", () => {
       [silence, /did not answer in time/],
     ] as const;
     for (const [{ port }, part] of cases) {
-      const env = { ...postgres!.env("any"), HYPERSHELL_DATABASE_PORT: String(port), PGCONNECT_TIMEOUT: "1" };
+      const env = { ...postgres().env("any"), HYPERSHELL_DATABASE_PORT: String(port), PGCONNECT_TIMEOUT: "1" };
       const { status, stderr } = await site.hs(["list", "-l1"], { env });
       expect([part, status, linesOf(stderr)]).toEqual([part, 5, [expect.stringMatching(part)]]);
     }
@@ -162,7 +159,7 @@ describe("what is not as it should be", () => {
         HYPERSHELL_DATABASE_USER: user,
         HYPERSHELL_DATABASE_PASSWORD: user,
       });
-      await postgres!.sql(
+      await postgres().sql(
         database,
         `create role reader login password 'reader'; grant select on all tables in schema public to reader;
        create role writer login password 'writer' connection limit 2;
@@ -203,7 +200,7 @@ describe("what is not as it should be", () => {
 describe("tables", () => {
   withPostgres("are made when asked for, after a question or with --initdb, and then left as they are", async () => {
     await using site = openSite();
-    const db = postgres!;
+    const db = postgres();
     const name = await db.create();
     const env = db.env(name);
     const asked = await site.hs(["initdb"], { env });
@@ -226,7 +223,7 @@ describe("tables", () => {
 
   withPostgres("of older programs are used as they are: read, run and added to", async () => {
     await using site = openSite();
-    const db = postgres!;
+    const db = postgres();
     const name = await db.create();
     const env = db.env(name);
     await db.sql(name, olderTables);
@@ -254,7 +251,7 @@ describe("tables", () => {
 
   withPostgres("of somebody else are left alone", async () => {
     await using site = openSite();
-    const db = postgres!;
+    const db = postgres();
     const name = await db.create();
     await db.sql(name, "create table task (id int, what text)");
     const ended = await site.hs(["initdb", "-y"], { env: db.env(name) });

@@ -1,6 +1,6 @@
 /*
- * A server and its clients, each started by hand, as on a login node and its compute nodes. The numbers are those of the workflow table in
- * the interface's documentation.
+ * A server and its clients, each started by hand, as on a login node and its compute nodes. Names that begin with W and
+ * a number are ways to use the program that users of HyperShell know; each number is one of them in all tests.
  */
 import { expect, test } from "bun:test";
 import { readdirSync } from "node:fs";

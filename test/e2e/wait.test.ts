@@ -1,6 +1,7 @@
 /*
- * hs wait, hs run and hs info as users type them, with a run on this machine that takes what others submit. W28 is of the workflow table in the
- * interface's documentation; what a task printed on another host is in fetch.test.ts.
+ * hs wait, hs run and hs info as users type them, with a run on this machine that takes what others submit. W28 is one
+ * of the ways to use the program that users know (server.test.ts tells of the numbers); what a task printed on another
+ * host is in fetch.test.ts.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { readdirSync, readFileSync, truncateSync } from "node:fs";

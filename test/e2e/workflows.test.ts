@@ -1,6 +1,6 @@
 /*
- * Command lines that users really type on one machine, each exactly as it is taught. The numbers are those of the workflow table in
- * the interface's documentation.
+ * Command lines that users really type on one machine, each exactly as it is taught. W and a number names one way
+ * to use the program; server.test.ts tells of the numbers.
  */
 import { expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";

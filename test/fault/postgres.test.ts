@@ -1,24 +1,18 @@
 /*
- * PostgreSQL goes away in the middle of a run and comes back: every task is recorded once, nothing is lost, and one line each way says so. The
- * same when the program is killed meanwhile.
+ * PostgreSQL goes away in the middle of a run and comes back: every task is recorded once, nothing is lost, and one
+ * line each way says so. The same when the program is killed meanwhile.
  */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { openSite, type Running, type Site, until } from "../e2e/harness.ts";
 import { startClient, startServer } from "../e2e/serving.ts";
-import { noPostgres, type Postgres, startPostgres } from "../systems/postgres.ts";
+import { noPostgres } from "../systems/postgres.ts";
+import { sharedPostgres } from "../systems/shared-postgres.ts";
 
 const tasks = 300;
 const timeoutMs = 120_000;
 const input = Array.from({ length: tasks }, (_, n) => `: ${n}; echo ${n} >> ran; sleep 0.02\n`).join("");
 
-let postgres: Postgres | null = null;
-
-beforeAll(async () => {
-  if (noPostgres === null) postgres = await startPostgres();
-}, 60_000);
-afterAll(async () => {
-  await postgres?.[Symbol.asyncDispose]();
-});
+const postgres = sharedPostgres();
 
 interface Place {
   readonly site: Site;
@@ -28,9 +22,9 @@ interface Place {
 
 async function openPlace(more: Readonly<Record<string, string>> = {}): Promise<Place & AsyncDisposable> {
   const site = openSite();
-  const database = await postgres!.create();
+  const database = await postgres().create();
   site.write("tasks.in", input);
-  const env = { ...postgres!.env(database), ...more };
+  const env = { ...postgres().env(database), ...more };
   return { site, database, env, [Symbol.asyncDispose]: () => site[Symbol.asyncDispose]() };
 }
 
@@ -52,7 +46,7 @@ const started = ({ site }: Place, many: number, run: Running): Promise<void> =>
 
 /** What is on record, and how often tasks ran. */
 async function outcome({ site, database }: Place): Promise<unknown> {
-  const [recorded] = await postgres!.sql(
+  const [recorded] = await postgres().sql(
     database,
     "select count(*), count(distinct args), count(*) filter (where exit_status = 0 and completion_time is not null) from task",
   );
@@ -62,7 +56,7 @@ async function outcome({ site, database }: Place): Promise<unknown> {
 
 /** Whoever writes a row of a server waits until the answer, or the database, has gone. */
 async function lockServers(database: string): Promise<Bun.Subprocess> {
-  const { socket, port, user, sql } = postgres!;
+  const { socket, port, user, sql } = postgres();
   const lock = "begin; lock table server in share mode; select pg_sleep(600)";
   const words = ["psql", "-X", "-h", socket, "-p", String(port), "-U", user, "-d", database, "-c", lock];
   const holder = Bun.spawn(words, { stdin: "ignore", stdout: "ignore", stderr: "ignore" });
@@ -74,10 +68,10 @@ async function lockServers(database: string): Promise<Bun.Subprocess> {
 /** Restarts it when a statement like this waits for the lock. */
 async function restartIn(database: string, statement: string, holder: Bun.Subprocess): Promise<void> {
   const waits = `select 1 from pg_stat_activity where wait_event_type = 'Lock' and query like '%${statement}%'`;
-  await until(async () => (await postgres!.sql(database, waits)).length > 0, `no ${statement}`, timeoutMs);
-  await postgres!.crash();
+  await until(async () => (await postgres().sql(database, waits)).length > 0, `no ${statement}`, timeoutMs);
+  await postgres().crash();
   await holder.exited;
-  await postgres!.start();
+  await postgres().start();
 }
 
 const all = `${tasks}|${tasks}|${tasks}`;
@@ -90,8 +84,8 @@ describe.skipIf(noPostgres !== null)(`PostgreSQL in trouble${noPostgres === null
       await using place = await openPlace();
       await using run = place.site.start(["hsx", "tasks.in", "-N4", "--initdb"], { env: place.env, timeoutMs });
       await started(place, tasks / 5, run);
-      await postgres!.crash();
-      await postgres!.start();
+      await postgres().crash();
+      await postgres().start();
       const { status, stderr } = await run.ended;
       expect({ status, stderr: status === 0 ? "" : stderr }).toEqual({ status: 0, stderr: "" });
       expect(await outcome(place)).toEqual(once);
@@ -111,16 +105,16 @@ describe.skipIf(noPostgres !== null)(`PostgreSQL in trouble${noPostgres === null
       await until(() => hasty.stderr().includes("group"), hasty.stderr, timeoutMs);
       const lines = (from: number): string => Array.from({ length: 1000 }, (_, n) => `echo ${from + n}\n`).join("");
       const stored = async (): Promise<string | undefined> =>
-        (await postgres!.sql(database, "select count(*), count(distinct args) from task"))[0];
+        (await postgres().sql(database, "select count(*), count(distinct args) from task"))[0];
       run.type(lines(0));
       while ((await stored()) !== "1000|1000") expect(run.stderr()).not.toContain("CRITICAL");
-      await postgres!.crash();
+      await postgres().crash();
       run.type(lines(1000));
       hasty.type(lines(2000));
       for (const each of [run, hasty]) await until(() => count(each, trouble) > 0, each.stderr, timeoutMs);
       hasty.kill("SIGINT");
       expect((await hasty.ended).status).toBe(4);
-      await postgres!.start();
+      await postgres().start();
       run.closeStdin();
       const { status, stderr } = await run.ended;
       expect([status, count(run, trouble), count(run, back)]).toEqual([0, 1, 1]);
@@ -149,7 +143,7 @@ describe.skipIf(noPostgres !== null)(`PostgreSQL in trouble${noPostgres === null
       const { status, stderr } = await server.ended;
       expect({ status, stderr: status === 0 ? "" : stderr }).toEqual({ status: 0, stderr: "" });
       expect(warned(server)).toEqual({ trouble: 2, back: 2 });
-      expect(await postgres!.sql(database, "select id from server")).toEqual([]);
+      expect(await postgres().sql(database, "select id from server")).toEqual([]);
     },
     timeoutMs,
   );
@@ -165,11 +159,11 @@ describe.skipIf(noPostgres !== null)(`PostgreSQL in trouble${noPostgres === null
         startClient(site, served.port, ["-N2", patience], { env, timeoutMs }),
       ) as [Running, Running];
       await started(place, tasks / 5, server);
-      await postgres!.crash();
+      await postgres().crash();
       // What was handed out before is worked off meanwhile, and its outcomes wait.
       await until(() => count(server, trouble) > 0, server.stderr, timeoutMs);
       await impatient.line(/Timeout reached/);
-      await postgres!.start();
+      await postgres().start();
       const { status, stderr } = await server.ended;
       expect({ status, stderr: status === 0 ? "" : stderr }).toEqual({ status: 0, stderr: "" });
       expect([(await impatient.ended).status, (await patient.ended).status]).toEqual([0, 0]);
@@ -189,11 +183,11 @@ describe.skipIf(noPostgres !== null)(`PostgreSQL in trouble${noPostgres === null
       const { server: first, port } = await startServer(site, ["--restart", "-H", "127.0.0.1"], { env, timeoutMs });
       const clients = [1, 2].map(() => startClient(site, port, ["-N2"], { env, timeoutMs }));
       await started(place, tasks / 5, first);
-      await postgres!.crash();
+      await postgres().crash();
       await until(() => count(first, trouble) > 0, first.stderr, timeoutMs);
       first.kill("SIGKILL");
       await first.ended;
-      await postgres!.start();
+      await postgres().start();
       const again = ["--restart", "-H", "127.0.0.1", "-p", port];
       const { server: second } = await startServer(site, again, { env, timeoutMs });
       const { status, stderr } = await second.ended;

@@ -1,30 +1,25 @@
 /*
- * The way to PostgreSQL loses everything and tells nobody, as networks and hosts do that go away: who waits for an answer hears of it long before TCP
- * gives up, and goes on when the way is back. Who waits for a server that is only slow goes on waiting.
+ * The way to PostgreSQL loses everything and tells nobody, as networks and hosts do that go away: who waits for an
+ * answer hears of it long before TCP gives up, and goes on when the way is back. Who waits for a server that is only
+ * slow goes on waiting.
  */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { type Clock, systemClock } from "../../src/base/clock.ts";
 import { TransientError } from "../../src/base/errors.ts";
 import { openPostgres, type PostgresConnection } from "../../src/store/postgres/connection.ts";
 import { postgresTarget } from "../../src/store/postgres/settings.ts";
 import { until } from "../e2e/harness.ts";
-import { noPostgres, type Postgres, startPostgres } from "../systems/postgres.ts";
+import { noPostgres } from "../systems/postgres.ts";
+import { sharedPostgres } from "../systems/shared-postgres.ts";
 import { startProxy } from "./proxy.ts";
 
 /** Patience ends fifty times sooner. */
 const impatient: Clock = { ...systemClock, after: (ms, action) => systemClock.after(ms / 50, action) };
 
-let postgres: Postgres | null = null;
-
-beforeAll(async () => {
-  if (noPostgres === null) postgres = await startPostgres();
-}, 60_000);
-afterAll(async () => {
-  await postgres?.[Symbol.asyncDispose]();
-});
+const postgres = sharedPostgres();
 
 async function connect(port: number): Promise<PostgresConnection & AsyncDisposable> {
-  const { user, password, create } = postgres!;
+  const { user, password, create } = postgres();
   const parameters = { sslmode: "disable" };
   const settings = { url: null, database: await create(), host: "127.0.0.1", port, user, password, schema: null };
   const target = postgresTarget({ ...settings, parameters }, {}, "nobody");
@@ -41,7 +36,7 @@ describe.skipIf(noPostgres !== null)(`PostgreSQL says nothing${noPostgres === nu
   for (const [name, use] of Object.entries(uses))
     test(`a ${name} that is never answered fails in a way that may pass, and the next is answered when the way is back`, async () => {
       let silent = true;
-      await using proxy = startProxy(postgres!.port, (number) =>
+      await using proxy = startProxy(postgres().port, (number) =>
         number === 0 ? { stallAfter: 6000 } : silent ? { stallAfter: 0 } : {},
       );
       await using connection = await connect(proxy.port);
@@ -53,7 +48,7 @@ describe.skipIf(noPostgres !== null)(`PostgreSQL says nothing${noPostgres === nu
 
   test("who listens hears again when the database was restarted, and when the network has forgotten the connection", async () => {
     // The first connection opens, the second listens.
-    await using proxy = startProxy(postgres!.port, (number) => (number === 1 ? { stallAfter: 6000 } : {}));
+    await using proxy = startProxy(postgres().port, (number) => (number === 1 ? { stallAfter: 6000 } : {}));
     await using connection = await connect(proxy.port);
     const heard: string[] = [];
     let ready = 0;
@@ -81,8 +76,8 @@ describe.skipIf(noPostgres !== null)(`PostgreSQL says nothing${noPostgres === nu
     await listening(2);
     await tell("two");
     await hears("two");
-    await postgres!.crash();
-    await postgres!.start();
+    await postgres().crash();
+    await postgres().start();
     await listening(3);
     await until(
       () =>
@@ -97,7 +92,7 @@ describe.skipIf(noPostgres !== null)(`PostgreSQL says nothing${noPostgres === nu
   });
 
   test("a statement that takes long is waited for as long as the server answers others", async () => {
-    await using proxy = startProxy(postgres!.port, () => ({}));
+    await using proxy = startProxy(postgres().port, () => ({}));
     await using connection = await connect(proxy.port);
     expect(await connection.query("select 'slow' from pg_sleep(2)")).toEqual([["slow"]]);
     expect(proxy.connections()).toBeGreaterThan(2);
