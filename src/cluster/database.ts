@@ -3,7 +3,7 @@ import type { Config } from "../config/load.ts";
 import type { Logger } from "../log/logger.ts";
 import type { OpenOptions } from "../store/open.ts";
 
-/** Every other key is one of the driver's. */
+/** Keys with a meaning of ours. Every other key is a parameter for the driver. */
 const own = [
   "provider",
   "file",
@@ -19,6 +19,7 @@ const own = [
   "pragmas",
 ];
 
+/** The settings of the configured database. `log` gets its notices, and its statements if `database.echo` is set. */
 export function databaseSettings(config: Config, log: Logger): OpenOptions {
   return {
     provider: config.text("database.provider"),

@@ -11,7 +11,10 @@ export interface FailureFile {
   close(): void;
 }
 
-/** `-` is standard output. Throws UserError when the file cannot be written. */
+/**
+ * Empties the failure file; `-` is standard output. Throws a UserError when it cannot be written. `logger`: who speaks
+ * then.
+ */
 export function openFailures(path: string, logger: string): FailureFile {
   let descriptor: number;
   try {

@@ -16,27 +16,27 @@ export interface Reach {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** A configuration file for ssh instead of the user's and the system's; null: those. */
   readonly config: string | null;
-  /** More words for ssh. */
+  /** More words for the command line of ssh. */
   readonly args: readonly string[];
 }
 
 export interface Wanted {
   readonly host: string;
-  /** On that host. */
+  /** The path on that host. */
   readonly path: string;
-  /** A folder here, and the name of the file to be made in it (plain letters, digits, dots). */
+  /** A folder on this host, and the name of the file to be made in it (plain letters, digits, dots). */
   readonly folder: string;
   readonly name: string;
 }
 
-/** Why there is no file. `gone`: the host answers, and has no such file. */
+/** Why there is no file. `gone`: the host answered that it has no such file. */
 export interface FetchFailure {
   readonly kind: "gone" | "failed";
-  /** What is wrong, and what to do about it. */
+  /** The problem, and what to do about it. */
   readonly reason: string;
 }
 
-/** null: the file is there. */
+/** Fetches a file; null: it is there. */
 export async function fetchFile(wanted: Wanted, reach: Reach): Promise<FetchFailure | null> {
   const { host } = wanted;
   // A name of a host comes from a database, and must not become an option, or a command, of ssh.
@@ -44,7 +44,7 @@ export async function fetchFile(wanted: Wanted, reach: Reach): Promise<FetchFail
   if (/[\r\n\0]/.test(wanted.path)) return failed("the name of the file has an end of line in it");
   const find = (program: string): string | null => Bun.which(program, { PATH: reach.env["PATH"] ?? "" });
   if (find("ssh") === null) return failed("there is no ssh on this host - install an OpenSSH client");
-  // What ssh takes, sftp may read differently (-p): words of the user's own are for ssh.
+  // sftp reads some options differently (-p), so with words of the user's own for ssh only ssh is used.
   if (find("sftp") !== null && reach.args.length === 0) {
     const { status, said } = await run(sftpWords(host, reach), sftpBatch(wanted), null, wanted.folder, reach);
     if (status === 0) return null;
@@ -85,7 +85,7 @@ function absolute(path: string): string {
 }
 
 function catWords({ host, path }: Wanted, reach: Reach): string[] {
-  // In English, so that it can be told what went wrong.
+  // The messages must be in English, because `meanings` reads them.
   const remote = ["env", "LC_ALL=C", "cat", "--", path].map(quoteRemote).join(" ");
   return ["ssh", ...configWords(reach), ...reach.args, ...batch, "-T", host, remote];
 }
@@ -102,8 +102,7 @@ async function run(
   cwd: string,
   { env }: Reach,
 ): Promise<Ended> {
-  // What is said goes to a file: a connection that ssh leaves open for later (ControlPersist) would keep a pipe open
-  // with it.
+  // Messages go to a file: a connection that ssh leaves open for later (ControlPersist) would keep a pipe open too.
   const folder = mkdtempSync(join(tmpdir(), "hs-fetch-"));
   const saidPath = join(folder, "said");
   const said = openSync(saidPath, "w", 0o600);
@@ -127,7 +126,7 @@ function failed(reason: string): FetchFailure {
   return { kind: "failed", reason };
 }
 
-/** What ssh, sftp and cat say, by its meaning; the first that matches counts. */
+/** The meanings of what ssh, sftp and cat say; the first that matches counts. */
 const meanings: readonly (readonly [said: RegExp, meaning: (host: string) => string])[] = [
   [
     /HOST IDENTIFICATION HAS CHANGED/i,

@@ -12,7 +12,7 @@ import type { ServerRow } from "../store/store.ts";
  */
 const missedBeats = 6;
 
-/** Start time of a process in clock ticks since boot (proc(5), field 22); null where /proc does not exist. */
+/** The start time of a process in clock ticks since boot (proc(5), field 22); null where /proc does not exist. */
 export function processStart(pid: number): string | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
@@ -24,6 +24,7 @@ export function processStart(pid: number): string | null {
   }
 }
 
+/** Whether a server still runs, asked on `host` at `now`, milliseconds since 1970. */
 export function isAlive(server: ServerRow, host: string, now: number): boolean {
   if (server.host !== host) return now - server.beatAt < missedBeats * serverBeatMs;
   try {

@@ -12,18 +12,18 @@ import type { LineBatch } from "../submit/lines.ts";
  * rounds.
  */
 const usualLimit = 1_000_000;
-/** How often it is asked whether there is room again, milliseconds. */
+/** Pause between two questions whether there is room again, milliseconds. */
 const askMs = 500;
 
 export interface Pace {
-  /** Tasks of the run that have not ended. */
+  /** The number of tasks of the run that have not ended. */
   readonly unfinished: () => Promise<number>;
   readonly clock: Clock;
   readonly signal: AbortSignal;
   readonly limit?: number;
 }
 
-/** The same batches, each when there is room for it; ends when the signal says so. */
+/** The same batches, each when there is room for it. Ends early when the signal is aborted. */
 export async function* paced(batches: AsyncIterable<LineBatch>, pace: Pace): AsyncGenerator<LineBatch, void, void> {
   const { limit = usualLimit, signal } = pace;
   let room = limit;
@@ -38,7 +38,7 @@ export async function* paced(batches: AsyncIterable<LineBatch>, pace: Pace): Asy
   }
 }
 
-/** A database in trouble has no room. */
+/** The number of unfinished tasks; a database in trouble counts as full. */
 async function askedFor({ unfinished }: Pace, limit: number): Promise<number> {
   try {
     return await unfinished();

@@ -3,7 +3,7 @@ import { createServer } from "node:net";
 
 const highest = 65535;
 
-/** The first `count` of them from `first` on; fewer if there are not that many. */
+/** The first `count` free ports from `first` on; fewer if there are not that many. */
 export async function freePorts(first: number, count: number): Promise<readonly number[]> {
   const found: number[] = [];
   for (let port = first; port <= highest && found.length < count; port++) {

@@ -7,14 +7,14 @@ import type { ProblemKind } from "../wire/problem.ts";
 
 export interface ConnectionProblem {
   readonly kind: ProblemKind;
-  /** What the wire says of it. */
+  /** The words of the wire for it. */
   readonly text: string;
 }
 
-/** `logger`: who speaks, `client` or `submit`. */
+/** The error that the user reads. `logger`: who speaks, `client` or `submit`. */
 export function problemError(logger: string, host: string, { kind, text }: ConnectionProblem): UserError {
   const [name, said] = line(kind, text, host);
-  // What the wire says may begin with the name already.
+  // The text of the wire may begin with the name already.
   return runtimeError(logger, name, said.startsWith(`${name}: `) ? said.slice(name.length + 2) : said);
 }
 

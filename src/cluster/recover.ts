@@ -1,6 +1,7 @@
 /*
  * What a run finds in its database before it starts: servers that died, tasks they held, tasks of earlier runs. A
- * finite run with input of its own only tells of them; `--restart` and `--forever` take them over (DESIGN 4.5).
+ * finite run with input of its own only tells of them; `--restart` and `--forever` take them over (ARCHITECTURE.md,
+ * rule 5).
  */
 import type { Clock } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
@@ -12,7 +13,7 @@ export interface RecoverOptions {
   readonly store: Store;
   readonly scope: Scope;
   readonly forever: boolean;
-  /** Attempts a task has in all. */
+  /** The number of attempts that a task has in all. */
   readonly attempts: number;
   /** Whether clients of an earlier server can come back to this run. */
   readonly remote: boolean;
@@ -23,14 +24,15 @@ export interface RecoverOptions {
 }
 
 export interface Recovery {
-  /** The group to go on with; null: the lowest there is. */
+  /** The group to go on with; null: the lowest that has tasks. */
   readonly group: number | null;
   /** Dead servers whose clients may still run their tasks. */
   readonly estates: readonly Estate[];
-  /** Tasks of earlier runs that this one is to run. */
+  /** The number of tasks of earlier runs that this one is to run. */
   readonly unfinished: number;
 }
 
+/** Takes over what the scope of this run lets it, and tells of the rest. Throws what the store throws. */
 export async function recover(options: RecoverOptions): Promise<Recovery> {
   const { store, scope, log } = options;
   if (!store.durable) return { group: null, estates: [], unfinished: 0 };
@@ -56,7 +58,7 @@ async function buryDead(
   let reverted = 0;
   for (const server of await store.servers()) {
     if (isAlive(server)) continue;
-    // The client of a run on one machine is the same process, and has died with it.
+    // In a run on one machine the client is the same process, and has died with the server.
     const clients = (await store.clientsOf(server.id)).filter((id) => id !== server.id);
     if (clients.length > 0 && (await spare(server, clients))) continue;
     log.debug(`Server is gone (${server.host}: ${server.id})`);
@@ -70,19 +72,19 @@ export interface WatchOptions {
   readonly isAlive: (server: ServerRow) => boolean;
   readonly clock: Clock;
   readonly everyMs: number;
-  /** The clients of a dead server have this long to find its successor, milliseconds. */
+  /** Time that the clients of a dead server have to find its successor, milliseconds. */
   readonly graceMs: number;
   readonly log: Logger;
 }
 
 /**
- * A run that takes whatever is free also takes what servers leave behind that die beside it. The answer ends the watch.
+ * Gives back what servers held that die beside this run, which takes whatever is free. The answer ends the watch.
  */
 export function watchServers(options: WatchOptions): () => void {
   const { store, isAlive, clock, everyMs, graceMs, log } = options;
   let ended = false;
   const missedAt = new Map<string, number>();
-  /** Its own operator may be about to start it again, and its clients go on meanwhile. */
+  /** Spares a server for the grace period: it may be started again, and its clients go on meanwhile. */
   const justDied = async ({ id }: ServerRow): Promise<boolean> => {
     const since = missedAt.get(id) ?? clock.now();
     missedAt.set(id, since);
@@ -90,7 +92,7 @@ export function watchServers(options: WatchOptions): () => void {
   };
   let timer = clock.after(everyMs, look);
   function look(): void {
-    // What fails now succeeds at a later look, or the server's own calls tell what is wrong.
+    // If this look fails a later one may succeed; what is wrong for good the server's own calls tell.
     void buryDead(store, isAlive, justDied, log)
       .then((reverted) => {
         if (reverted > 0) log.info(`Reverted ${reverted} tasks of servers that are gone`);
@@ -111,7 +113,7 @@ async function takeOver(options: RecoverOptions): Promise<Recovery> {
   const estates: Estate[] = [];
   const inherit = async (server: ServerRow, clients: readonly string[]): Promise<boolean> => {
     if (!remote) return false;
-    // What it had reserved for itself is free at once; what its clients hold waits for them.
+    // Its reserved tasks are free at once; those that its clients hold wait for them.
     await store.unreserve(server.id);
     estates.push({ serverId: server.id, clients });
     return true;

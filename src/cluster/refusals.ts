@@ -8,13 +8,14 @@ import type { Logger } from "../log/logger.ts";
 
 export interface Refusals {
   readonly tell: (peer: string, reason: string) => void;
-  /** Tells what was not told yet. */
+  /** Tells the number of those that were not told yet. */
   readonly close: () => void;
 }
 
 const warningsAMinute = 20;
 const minuteMs = 60_000;
 
+/** A teller of refused connections. */
 export function tellRefusals(log: Logger, clock: Pick<Clock, "after">): Refusals {
   let count = 0;
   let minute: Timer | null = null;

@@ -10,7 +10,7 @@ import { problemError } from "./problems.ts";
 import { moreUrgent, onSignals, type StopName } from "./signals.ts";
 import { clientSettings, makeExecutor, type TaskOptions } from "./tasks.ts";
 
-/** How the server is recognised, and how it recognises us. */
+/** The key that both sides show, and the TLS by which the server is recognised. */
 export interface ClientAccess {
   readonly key: string;
   /** null: no TLS. */
@@ -24,16 +24,19 @@ export interface Endpoint {
 }
 
 export interface ClientRunOptions extends TaskOptions {
-  /** In this order; at least one. */
+  /** At least one; they are tried in this order. */
   readonly servers: readonly Endpoint[];
   readonly security: ClientAccess;
-  /** Most outcomes in one frame; null: as many as there are. */
+  /** Most outcomes in one frame; null: all that wait. */
   readonly bundleSize: number | null;
-  /** Longest that an outcome waits for company, milliseconds; null: as the server says. */
+  /** Longest that an outcome waits for others, milliseconds; null: as the server says. */
   readonly bundleWaitMs: number | null;
-  /** Started by the run that it serves, which has a key of its own: no other server can take its place. */
+  /**
+   * Whether the run that it serves has started it. Such a run has a key of its own, so no other server can take its
+   * place.
+   */
   readonly launched: boolean;
-  /** Before the first attempt to connect. */
+  /** Time before the first attempt to connect, milliseconds. */
   readonly delayMs: number;
 }
 
@@ -41,7 +44,10 @@ export interface ClientReport {
   readonly stoppedBy: StopName | null;
 }
 
-/** Throws a UserError when no server can be reached, or all were lost for too long. */
+/**
+ * Runs tasks until it is sent away, is idle for too long or is stopped. Throws a UserError when no server can be
+ * reached, or all were lost for too long.
+ */
 export async function runClientAlone(options: ClientRunOptions): Promise<ClientReport> {
   const { config, loggers, delayMs } = options;
   const executor = makeExecutor(options, null);
@@ -74,7 +80,7 @@ export async function runClientAlone(options: ClientRunOptions): Promise<ClientR
         bundleWaitMs: options.bundleWaitMs,
         servers: servers.length,
         connectMs: seconds("client.connect", 15),
-        // After the whole of it the server gives the tasks to others; before that it has its chance to come back.
+        // After the whole grace period the server gives the tasks to others; half of it is its chance to come back.
         loyalMs: seconds("server.grace", 30) / 2,
         reconnectMs,
         forsakenMs: options.launched ? Math.min(forsakenMs, reconnectMs) : reconnectMs,
@@ -97,7 +103,7 @@ export async function runClientAlone(options: ClientRunOptions): Promise<ClientR
       client = start(servers);
       const failure = await client.finished;
       const last = servers[client.server()]!;
-      // Sent away by one server it had served in order; that no other can be reached then is no failure.
+      // A client that one server sent away has served in order: that no other can be reached is no failure then.
       if (failure !== null && stoppedBy === null && round === 1) throw problemError("client", last.host, failure);
       servers = servers.filter((each) => each !== last);
       if (stoppedBy !== null || failure !== null || !client.dismissed() || servers.length === 0) return { stoppedBy };
@@ -109,7 +115,7 @@ export async function runClientAlone(options: ClientRunOptions): Promise<ClientR
   }
 }
 
-/** One attempt: the connection, and the proofs on it, milliseconds. */
+/** Longest wait of one attempt for the connection, and for the proofs of the key on it; milliseconds. */
 const connectMs = 10_000;
 const handshakeMs = 10_000;
 /**

@@ -13,10 +13,14 @@ import { type ClusterReport, serve, type ServeOptions } from "./serve.ts";
 import { onSignals } from "./signals.ts";
 
 export interface ClusterOptions extends Omit<ServeOptions, "logger" | "remote">, TaskOptions {
-  /** Before the first task starts. */
+  /** Time before the first task starts, milliseconds. */
   readonly delayMs: number;
 }
 
+/**
+ * Runs tasks on this machine until the run ends. Throws a UserError when something is wrong with the files, and the
+ * error of a store or client that fails.
+ */
 export async function runCluster(options: ClusterOptions): Promise<ClusterReport> {
   const { loggers } = options;
   const clock = systemClock;
@@ -27,7 +31,7 @@ export async function runCluster(options: ClusterOptions): Promise<ClusterReport
     const { server } = serving;
     const [serverEnd, clientEnd] = pipe<HostMessage, PeerMessage>();
     server.attach(serverEnd);
-    // There is one connection, and no other after it.
+    // There is only this one connection.
     const ends = [clientEnd];
     let client: Client | null = null;
     let stopped = false;
@@ -50,8 +54,7 @@ export async function runCluster(options: ClusterOptions): Promise<ClusterReport
         clock,
         log: loggers("client"),
       });
-      // The client of a local run leaves only when asked to, or when it was idle for long: then nobody is left to run
-      // tasks.
+      // This client leaves only when it is asked to, or when it was idle for long: then nobody is left to run tasks.
       client.finished.then(() => server.stop("finish"), clientFailure.reject);
     }
     if (options.delayMs > 0) clock.after(options.delayMs, start);
@@ -71,7 +74,7 @@ export async function runCluster(options: ClusterOptions): Promise<ClusterReport
       loggers,
       "server",
     );
-    // A store beyond help ends the server at once; the tasks are stopped all the same before the run is over.
+    // A store beyond help ends the server at once; all the same the tasks are stopped before the run is over.
     const served = serving.finished.catch(async (error: unknown) => {
       await client?.finished;
       throw error;

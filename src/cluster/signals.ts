@@ -9,20 +9,20 @@ import type { LeaveKind } from "../wire/message.ts";
 export type StopName = "SIGINT" | "SIGTERM" | "SIGUSR1" | "SIGUSR2";
 
 export interface SignalActions {
-  /** The first time, or more urgent than before. */
+  /** Stops the run: for the first time, or more urgently than before. */
   stop(how: LeaveKind, signal: StopName): void;
-  /** Ctrl-C again. */
+  /** Ctrl-C was pressed again: nothing is waited for any more. */
   kill(): void;
 }
 
 const urgency: Record<StopName, number> = { SIGUSR1: 0, SIGUSR2: 1, SIGINT: 2, SIGTERM: 2 };
 
-/** Why a run ends that was stopped by `earlier` when `signal` comes: a milder signal does not make it end otherwise. */
+/** The signal that ends a run which `earlier` has stopped when `signal` comes: a milder one changes nothing. */
 export function moreUrgent(earlier: StopName | null, signal: StopName): StopName {
   return earlier !== null && urgency[earlier] > urgency[signal] ? earlier : signal;
 }
 
-/** Starts listening; the answer stops it. `role`: who says so in the log. */
+/** Starts listening to signals; the answer stops it. `role`: who logs them. */
 export function onSignals(actions: SignalActions, loggers: Loggers, role: "server" | "client"): () => void {
   let interrupts = 0;
   const core = loggers("core.signal");

@@ -9,7 +9,7 @@ import { tellRefusals } from "./refusals.ts";
 import { type ClusterReport, serve, type ServeOptions } from "./serve.ts";
 import { onSignals } from "./signals.ts";
 
-/** Who may connect, and how. */
+/** The key that a peer must show, and the TLS of the connection. */
 export interface ServerAccess {
   readonly key: string;
   /** null: no TLS. */
@@ -22,6 +22,10 @@ export interface ServerRunOptions extends Omit<ServeOptions, "logger" | "remote"
   readonly security: ServerAccess;
 }
 
+/**
+ * Listens and serves until its input is done, or until it is stopped. Throws a UserError when the port cannot be had or
+ * something is wrong with the files.
+ */
 export async function runServerAlone(options: ServerRunOptions): Promise<ClusterReport> {
   const { loggers } = options;
   // A port that cannot be had is found out before files are emptied and rows written.
@@ -36,17 +40,20 @@ export async function runServerAlone(options: ServerRunOptions): Promise<Cluster
   }
 }
 
+/** A port that listens; peers wait there until it is opened. */
 export interface Gate {
   readonly host: string;
   readonly port: number;
-  /** Those who came before wait for this. */
+  /** Connections that came before wait for this. A second call attaches later ones elsewhere. */
   open(attach: (link: PeerLink) => void): void;
   close(): void;
 }
 
 export type GateOptions = Pick<ServerRunOptions, "bind" | "port" | "security" | "loggers">;
 
-/** Listens; says so when it is opened. Throws a UserError when the address or port cannot be had. */
+/**
+ * Listens, and says so in the log when the gate is opened. Throws a UserError when the address or port cannot be had.
+ */
 export async function openGate(options: GateOptions): Promise<Gate> {
   const { bind, port, security, loggers } = options;
   const log = loggers("server");
@@ -71,7 +78,8 @@ export async function openGate(options: GateOptions): Promise<Gate> {
     host: listener.host,
     port: listener.port,
     open(to) {
-      // Said when there is a database behind it; the port was taken before, so that nothing is done there in vain.
+      // This is logged only now that the database is open; the port was taken before, so that nothing is done there in
+      // vain.
       if (attach === null) log.info(`Server listening on ${host}:${listener.port}`);
       attach = to;
       for (const link of early.splice(0)) to(link);
@@ -83,5 +91,5 @@ export async function openGate(options: GateOptions): Promise<Gate> {
   };
 }
 
-/** A peer that has not shown the key by then is sent away, milliseconds. */
+/** A peer that has not shown the key by then, milliseconds, is sent away. */
 const handshakeMs = 10_000;

@@ -17,13 +17,13 @@ export interface TaskOptions {
   readonly cwd: string;
   readonly config: Config;
   readonly loggers: Loggers;
-  /** For tasks whose submission has none. */
+  /** The template for tasks whose submission has none. */
   readonly template: string | null;
-  /** 0: as many as there are cores. */
+  /** Number of tasks at once; 0: as many as there are cores. */
   readonly executors: number;
-  /** Leaves after this long without tasks; null: never. */
+  /** The client leaves after this long without tasks, milliseconds; null: never. */
   readonly idleMs: number | null;
-  /** Seconds; for every task that runs here. */
+  /** Time limit of every task that runs here, seconds; null or 0: none. */
   readonly taskTimeout: number | null;
   readonly signalWaitMs: number;
   readonly capture: boolean;
@@ -31,6 +31,7 @@ export interface TaskOptions {
   readonly errors: string | null;
 }
 
+/** The settings that both kinds of clients have in common. */
 export function clientSettings(
   options: TaskOptions,
 ): Omit<ClientSettings, "host" | "connectMs" | "reconnectMs" | "forsakenMs" | "servers" | "loyalMs"> {
@@ -50,7 +51,10 @@ export function clientSettings(
   };
 }
 
-/** `serverId`: of the server in the same process; null: told when the client meets it. */
+/**
+ * The executor of a client. `serverId` is that of a server in the same process; null: the client learns it when it
+ * connects.
+ */
 export function makeExecutor(options: TaskOptions, serverId: string | null): Executor {
   const { config, env, cwd, instanceId, capture } = options;
   const host = hostName();

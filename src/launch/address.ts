@@ -6,23 +6,28 @@ import { lookup } from "node:dns/promises";
 import { networkInterfaces } from "node:os";
 import { isLoopback } from "../base/loopback.ts";
 
+/** The address of a server, as it uses it itself and as clients do. */
 export interface ServerAddress {
   readonly listen: string;
-  /** What clients are told. */
+  /** The name or address that clients are told. */
   readonly announce: string;
-  /** Why it is not the name of this host, where it should have been. */
+  /** Why clients are not told the name of this host; null: nothing is wrong. */
   readonly warning: string | null;
 }
 
-/** Facts about this host; parameters for tests. */
+/** Facts about a host. Tests give those of other hosts. */
 export interface Host {
   readonly name: string;
-  /** Addresses of a name; empty if it has none. */
+  /** The addresses of a name; empty if it has none. */
   readonly resolve: (name: string) => Promise<readonly string[]>;
-  /** Addresses of the interfaces, best first; `internal` ones lead only to this host. */
+  /** The addresses of the interfaces, best first; `internal` ones lead only to this host. */
   readonly addresses: readonly { readonly address: string; readonly internal: boolean }[];
 }
 
+/**
+ * This host, which calls itself `name`. Link-local addresses of IPv6 are left out: they mean nothing without an
+ * interface.
+ */
 export function thisHost(name: string): Host {
   const addresses = Object.values(networkInterfaces())
     .flatMap((each) => each ?? [])
@@ -42,7 +47,10 @@ export function thisHost(name: string): Host {
   };
 }
 
-/** `bind`: as it was given. `localhost` is what nobody asked for, so it means every interface. */
+/**
+ * Where to listen and what to tell clients. `bind` is the value as it was given: `localhost` is the default, and means
+ * every interface.
+ */
 export async function serverAddress(bind: string, host: Host): Promise<ServerAddress> {
   const everywhere = bind === "" || bind === "localhost";
   if (!everywhere && bind !== "0.0.0.0" && bind !== "::") return { listen: bind, announce: bind, warning: null };

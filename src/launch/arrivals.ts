@@ -1,26 +1,27 @@
 /*
  * The connections of a run that starts its own clients: how many there are, whether the server has begun to send them
- * away, and what is said to those who come when everything is over. Reads along, decides nothing about tasks.
+ * away, and what is said to those who come when everything is over. It reads what the server says and decides nothing
+ * about tasks.
  */
 import type { PeerLink } from "../wire/link.ts";
 import type { PeerMessage } from "../wire/message.ts";
 
 export interface Arrivals {
   /**
-   * The same link, counted while it is open. If the server ends it before anything was said there, it is dismissed
-   * instead.
+   * Counts the link while it is open, and answers one to use in its place. If the server ends it before the client has
+   * said anything, the client is dismissed instead.
    */
   watch(link: PeerLink): PeerLink;
   /**
-   * A client that comes after the end (it started late, or lost its way): it may go, and what it still has is nobody's
-   * any more.
+   * Sends away a client that comes after the end of the run, because it started late or lost its way. What it still has
+   * is dropped.
    */
   dismiss(link: PeerLink): void;
-  /** Connections that are open. */
+  /** The number of connections that are open. */
   readonly count: number;
-  /** Whether there was any. */
+  /** Whether there ever was one. */
   readonly ever: boolean;
-  /** The server ends: it has told a client to leave. */
+  /** Whether the server has told a client to leave, which it does when it ends. */
   readonly leaving: boolean;
 }
 
@@ -31,6 +32,7 @@ export interface ArrivalsOptions {
   readonly onClose: () => void;
 }
 
+/** Nobody has arrived yet. The server is named to clients that are dismissed. */
 export function arrivals({ serverId, serverHost, onClose }: ArrivalsOptions): Arrivals {
   const open = new Set<PeerLink>();
   let ever = false;

@@ -5,54 +5,48 @@
 import type { Clock } from "../base/clock.ts";
 import { guardOrphans } from "../client/orphans.ts";
 import type { Logger } from "../log/logger.ts";
-import { type Launcher, type LauncherEnd, startLauncher } from "./launcher.ts";
+import { type Launcher, type LauncherEnd, type Order, startLauncher } from "./launcher.ts";
 
-/** A launcher to be started. */
-export interface Order {
-  /** For messages: the program, or the host. */
-  readonly name: string;
-  readonly words: readonly string[];
-  /** What it reads; null: nothing. */
-  readonly input: string | null;
-}
-
+/** How a launcher ended. */
 export interface Ended extends LauncherEnd {
   readonly name: string;
+  /** When, in milliseconds since 1970. */
   readonly at: number;
-  /** We made it end. */
+  /** Whether we made it end. */
   readonly dismissed: boolean;
 }
 
 export interface Crew {
-  /** How each ended that has, in that order. */
+  /** The launchers that have ended, in the order in which they did. */
   readonly ends: readonly Ended[];
-  /** Nobody is left to bring up clients. */
+  /** Whether all have ended, so that nobody is left to bring up clients. */
   readonly ended: boolean;
-  /** Waits until all are gone; those that are left after `patienceMs` are told to by SIGTERM, then SIGKILL. */
+  /** Waits until all are gone. Those that are left after `patienceMs` milliseconds get SIGTERM, and later SIGKILL. */
   disband(patienceMs: number): Promise<void>;
-  /** As if the patience of `disband` were at its end, now or when it is called. */
+  /** Ends the patience of `disband`, also if that is called later. */
   hurry(): void;
 }
 
 export interface CrewOptions {
-  /** Of this run. */
+  /** The id of this run. */
   readonly id: string;
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Never called from within `musterCrew`. */
+  /** Called at the end of each, but never from within `musterCrew`. */
   readonly onEnd: (end: Ended) => void;
 }
 
-/** Between SIGTERM and SIGKILL, milliseconds: srun and mpirun pass the first on, and wait for those who heed it. */
+/** Time between SIGTERM and SIGKILL, milliseconds: srun and mpirun pass SIGTERM on, and wait for those who heed it. */
 const mercyMs = 5000;
-/** The same for who cannot wait. */
+/** The same after `hurry`. */
 const shortMercyMs = 500;
-/** SIGKILL ends all but what the kernel itself holds. */
+/** Longest wait after SIGKILL, milliseconds: it ends every process but one that the kernel itself holds. */
 const lastMs = 2000;
+/** Pause between two looks at who is left, milliseconds. */
 const lookMs = 20;
-/** Started in one turn of the event loop: each start takes about a millisecond of it. */
+/** Number of launchers that are started in one turn of the event loop: each start takes about a millisecond. */
 const perTurn = 16;
 
 /**
@@ -65,12 +59,12 @@ export async function musterCrew(orders: readonly Order[], options: CrewOptions)
   let dismissed = false;
   let hurried = false;
 
-  function start({ name, words, input }: Order): void {
-    const launcher = startLauncher({ name, words, env, cwd, input, clock, log });
+  function start(order: Order): void {
+    const launcher = startLauncher({ ...order, env, cwd, clock, log });
     launchers.push(launcher);
-    // How it ends is never an error of ours: that promise does not reject.
+    // The promise does not reject: however a launcher ends, it is an end.
     void launcher.ended.then((end) => {
-      const known = { ...end, name, at: clock.now(), dismissed };
+      const known = { ...end, name: order.name, at: clock.now(), dismissed };
       ends.push(known);
       onEnd(known);
     });
@@ -78,7 +72,7 @@ export async function musterCrew(orders: readonly Order[], options: CrewOptions)
 
   const left = (): readonly Launcher[] => launchers.filter((launcher) => launcher.alive());
 
-  // Nobody else knows the key of this run: when it is killed, its clients work for nothing.
+  // Nobody else knows the key of this run: when the run is killed, its clients would work for nothing.
   const guard = guardOrphans(id, env["PATH"], clock, () => left().map(({ pid }) => pid));
 
   async function gone(limitMs: number, patient: boolean): Promise<boolean> {

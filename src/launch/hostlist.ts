@@ -9,7 +9,7 @@
  */
 import { argumentError, configurationError } from "../base/errors.ts";
 
-/** More hosts than any pattern that somebody meant. */
+/** Most hosts of a pattern: nobody means more. */
 const mostHosts = 100_000;
 
 const items = /^\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*$/;
@@ -25,7 +25,7 @@ export function expandHosts(pattern: string): string[] | null {
   return hosts;
 }
 
-/** At commas outside of brackets. */
+/** Splits at commas outside of brackets. */
 function splitNames(pattern: string): string[] {
   const names: string[] = [];
   let from = 0;
@@ -44,7 +44,7 @@ function splitNames(pattern: string): string[] {
 
 function expandName(name: string): string[] | null {
   let names = [""];
-  // Of a split with a group the odd parts are what the group matched.
+  // A split by an expression with a group has what the group matched at odd places.
   for (const [index, part] of name.split(/\[([^[\]]*)\]/).entries()) {
     const choices = index % 2 === 0 ? [part] : items.test(part) ? expandItems(part) : [`[${part}]`];
     if (choices === null || names.length * choices.length > mostHosts) return null;
@@ -71,7 +71,7 @@ function expandItems(text: string): string[] | null {
   return found;
 }
 
-/** What `--ssh HOST` names. Throws an argument error. */
+/** The hosts that `--ssh HOST` names. Throws an argument error when they are none, too many or no names of hosts. */
 export function hostsOfOption(pattern: string): string[] {
   const hosts = expandHosts(pattern);
   if (hosts === null) throw argumentError(`argument --ssh: '${pattern}' names more than ${mostHosts} hosts`);
@@ -81,7 +81,7 @@ export function hostsOfOption(pattern: string): string[] {
   return hosts;
 }
 
-/** ssh would take it for an option, or for several words. */
+/** Whether ssh would take it for an option, or for several words. */
 function isOdd(host: string): boolean {
   return host.startsWith("-") || /[\s\0]/.test(host);
 }
@@ -89,13 +89,13 @@ function isOdd(host: string): boolean {
 export interface NodeList {
   /** `ssh.nodelist` as it stands. */
   readonly value: unknown;
-  /** Where it comes from, for messages: `from: /path`. */
+  /** The origin of the value, for messages: `from: /path`. */
   readonly label: string;
 }
 
 /**
- * What a bare `--ssh`, with `--ssh-group` or without, names. A list is taken as it stands. Throws a configuration
- * error.
+ * The hosts that a bare `--ssh` names, with `--ssh-group` or without. A list is taken as it stands. Throws a
+ * configuration error when `ssh.nodelist` names none, or names no group or host of that kind.
  */
 export function hostsOfNodeList(nodes: NodeList, group: string | null): string[] {
   const { label } = nodes;

@@ -27,13 +27,13 @@ export interface ClientPlan {
   readonly program: string;
   readonly host: string;
   readonly port: number;
-  /** 0: as many as there are cores over there. */
+  /** Number of tasks at once; 0: as many as there are cores over there. */
   readonly executors: number;
   readonly bundleSize: number | null;
-  /** Seconds, as the rest. */
+  /** Seconds, as the other times below. */
   readonly bundleWait: number | null;
   readonly template: string | null;
-  /** Negative: a random time up to that. */
+  /** A negative value is a random time up to that. */
   readonly delay: number;
   readonly signalWait: number;
   readonly capture: boolean;
@@ -117,7 +117,7 @@ export function splitWords(text: string, option: string): string[] {
   return words;
 }
 
-/** As people would type it. */
+/** A command as people would type it. */
 export function shownCommand(words: readonly string[]): string {
   return words.map(quoteForSh).join(" ");
 }
@@ -136,7 +136,10 @@ export function launcherEnvironment(
   return merged;
 }
 
-/** Programs that start what follows on other hosts, and do not hand their environment on unless they are told to. */
+/**
+ * Programs that start the words after them on other hosts; those of Open MPI hand their environment on only as they are
+ * told.
+ */
 const mpiPrograms = new Set(["mpirun", "mpiexec", "orterun", "prterun", "oshrun"]);
 
 /**
@@ -163,7 +166,7 @@ function baseName(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1);
 }
 
-/** `srun --export=NONE` means that tasks see nothing of this environment; the client must see the key all the same. */
+/** Lets `srun --export=NONE`, which keeps this environment from tasks, pass on the key: the client needs it. */
 function widened(words: readonly string[]): string[] {
   return words.map((word, index) => {
     if (word.startsWith("--export=")) return `--export=${exportWith(word.slice("--export=".length))}`;
@@ -171,19 +174,21 @@ function widened(words: readonly string[]): string[] {
   });
 }
 
-/** A list of variables as srun reads it, and the key. */
+/** A list of variables as srun reads it, with the key added. */
 function exportWith(list: string): string {
   if (/^all$/i.test(list)) return list;
   return list === "" || /^(none|nil)$/i.test(list) ? keyVariable : `${list},${keyVariable}`;
 }
 
-/** What `#SBATCH --export=NONE` leaves behind for each srun of the job. */
+/**
+ * Adds the key to what `#SBATCH --export=NONE` leaves behind for each srun of the job (sbatch(1), SLURM_EXPORT_ENV).
+ */
 export function slurmEnvironment(env: Record<string, string>): Record<string, string> {
   const list = env["SLURM_EXPORT_ENV"];
   return list === undefined ? env : { ...env, SLURM_EXPORT_ENV: exportWith(list) };
 }
 
-/** Whether a program calls itself Open MPI. One that cannot be asked is found out about when it is started. */
+/** Whether a program calls itself Open MPI. If it cannot be asked, its start will show what is wrong. */
 export function isOpenMpi(program: string): boolean {
   try {
     const asked = Bun.spawnSync([program, "--version"], {
@@ -200,14 +205,14 @@ export function isOpenMpi(program: string): boolean {
 
 /** How a launcher ended. */
 export interface LauncherEnd {
-  /** As a shell has it: 128 and the number of the signal that ended it. */
+  /** As a shell tells it: 128 plus the number of the signal, if one ended it. */
   readonly status: number;
   /** The last lines that it, or what it started, wrote on stderr. */
   readonly lastLines: readonly string[];
 }
 
 export interface Launcher {
-  /** For messages: the program, or the host. */
+  /** The program or the host, for messages. */
   readonly name: string;
   readonly pid: number;
   readonly ended: Promise<LauncherEnd>;
@@ -216,13 +221,18 @@ export interface Launcher {
   signal(signal: "SIGTERM" | "SIGKILL"): void;
 }
 
-export interface LaunchOptions {
+/** A launcher to be started. */
+export interface Order {
+  /** The program or the host, for messages. */
   readonly name: string;
   readonly words: readonly string[];
+  /** The text on its standard input; null: none. */
+  readonly input: string | null;
+}
+
+export interface LaunchOptions extends Order {
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
-  /** What it reads; null: nothing. */
-  readonly input: string | null;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -296,6 +306,7 @@ export function checkProgram(program: string, env: Environment, cwd: string): vo
   throw notStarted(program, { code: "EACCES" });
 }
 
+/** Longest wait for the last lines of a launcher that has ended, milliseconds. */
 const lastWordsMs = 500;
 
 function notStarted(program: string, thrown: unknown): Error {
@@ -311,11 +322,12 @@ function notStarted(program: string, thrown: unknown): Error {
   return runtimeError("cluster", "OSError", `the launcher '${program}' cannot be started: ${messageOf(thrown)}`);
 }
 
-/** Lines to remember, and the longest that is worth it. */
+/** Number of last lines that are remembered, and the bytes of each that are worth it. */
 const rememberedLines = 5;
 const rememberedBytes = 400;
-/** A line that is not finished is passed on after this long: whole lines keep those of several writers apart. */
+/** An unfinished line is passed on after this long, milliseconds. Whole lines keep those of several writers apart. */
 const unfinishedMs = 50;
+/** Most bytes of an unfinished line that are held. */
 const longestHeld = 65_536;
 const newline = 0x0a;
 
@@ -335,7 +347,7 @@ function relay(
     try {
       writeAll(2, bytes);
     } catch (thrown) {
-      // Nobody reads it any more; the launcher must be able to go on all the same. A full disk may have room again.
+      // When nobody reads our stderr any more the launcher must go on all the same. A full disk may have room again.
       const code = (thrown as { code?: unknown }).code;
       open = code === "ENOSPC" || code === "EDQUOT";
     }

@@ -3,7 +3,6 @@
  * launcher; the settings come from the caller.
  */
 import type { Logger } from "../log/logger.ts";
-import type { Order } from "./crew.ts";
 import {
   type ClientPlan,
   clientWords,
@@ -11,6 +10,7 @@ import {
   isOpenMpi,
   keyVariable,
   launcherEnvironment,
+  type Order,
   shownCommand,
   slurmEnvironment,
 } from "./launcher.ts";
@@ -27,7 +27,7 @@ export type Launch =
       readonly passEnvironment: boolean;
     };
 
-/** What all orders of a run have in common. */
+/** Facts that all orders of a run have in common. */
 export interface OrderOptions {
   readonly plan: ClientPlan;
   /** The key of the run. */

@@ -6,11 +6,15 @@ import { clientWords, type ClientPlan, keyVariable } from "./launcher.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Words without any meaning to a shell; csh, zsh and fish give some characters one that a POSIX shell does not. */
+/**
+ * Words that mean only themselves to every shell. csh, zsh and fish give a meaning to characters that a POSIX shell
+ * does not.
+ */
 const plain = /^[A-Za-z0-9_+,./:@-][A-Za-z0-9_+,./:=@-]*$/;
 
 /**
- * One word for a POSIX shell: everything between single quotes stands for itself, so only the single quote needs care.
+ * Quotes one word for a POSIX shell (POSIX.1, Shell Command Language, 2.2.2): everything between single quotes stands
+ * for itself, so only the single quote needs care.
  */
 export function quoteRemote(word: string): string {
   return plain.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
@@ -19,7 +23,7 @@ export function quoteRemote(word: string): string {
 export interface RemoteVariables {
   /** `NAME=value`. */
   readonly passed: readonly string[];
-  /** Names of those that hold secrets: on a command line everybody could read them. */
+  /** The names of those that hold secrets, which everybody could read on a command line. */
   readonly withheld: readonly string[];
 }
 
@@ -29,7 +33,7 @@ export function remoteVariables(env: Environment): RemoteVariables {
   const withheld: string[] = [];
   for (const [name, value] of Object.entries(env)) {
     if (value === undefined || !/^HYPERSHELL_\w+$/.test(name)) continue;
-    // The run has a key of its own.
+    // These are left out because the run has a key of its own.
     if (name === keyVariable || /^HYPERSHELL_SERVER_AUTH(?:_|$)/.test(name)) continue;
     if (isSecret(name, value)) withheld.push(name);
     else passed.push(`${name}=${value}`);
@@ -44,7 +48,7 @@ function isSecret(name: string, value: string): boolean {
   );
 }
 
-/** `ssh <args> <host> <one line>`; a variable in front is set by env(1), which works in every login shell. */
+/** The words `ssh <args> <host> <one line>`. */
 export function sshWords(
   args: readonly string[],
   host: string,
@@ -54,6 +58,7 @@ export function sshWords(
   return ["ssh", ...args, host, remoteLine(variables, plan)];
 }
 
+/** The line for the login shell of the host. Variables are set by env(1) in front, which works in every shell. */
 export function remoteLine(variables: readonly string[], plan: ClientPlan): string {
   const words = [...clientWords(plan), "--auth-stdin"];
   if (variables.length > 0) words.unshift("env", ...variables);

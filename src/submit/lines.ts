@@ -77,7 +77,10 @@ export interface ByteReader {
   cancel(): Promise<void>;
 }
 
-/** `open` starts from the beginning each time. */
+/**
+ * A source of lines; `open` starts from the beginning each time. The reading throws a UserError when the bytes cannot
+ * be read.
+ */
 export function lineSource(name: string, regular: boolean, open: () => ByteReader): LineSource {
   let reader: ByteReader | null = null;
   let closed = false;
