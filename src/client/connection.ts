@@ -1,0 +1,176 @@
+/*
+ * The connection of a client to its server: connecting, saying what it still has, noticing that the server is silent or
+ * gone, trying again, choosing another server, giving up. As pure as reactor.ts, which calls it.
+ */
+import { formatDuration } from "../base/units.ts";
+import type { Lease, ServerMessage } from "../wire/message.ts";
+import { type ClientEffect, note } from "./effects.ts";
+import type { ClientEvent } from "./event.ts";
+import { finish, leave } from "./leaving.ts";
+import { longestPauseMs, pauseMs } from "./pause.ts";
+import { wanted } from "./report.ts";
+import type { ClientState } from "./state.ts";
+
+/** A server that answers no beat for this many beats is not there any more. */
+const missedBeats = 3;
+/** A client that is woken this much too late (ms) did not run meanwhile. */
+const sleptMs = 1000;
+
+/** On a new connection the server hears what this client still has; everything else starts afresh. */
+export function enter(state: ClientState, now: number, effects: ClientEffect[]): void {
+  const { since, tries } = state.link;
+  state.link = { at: "up", welcomedAt: null, since, tries };
+  state.heardAt = now;
+  state.beats = { sent: 0, heard: 0 };
+  state.nextBeat = now + state.settings.heartMs;
+  const leaseOf = ({ id, lease }: Lease): Lease => ({ id, lease });
+  const waiting = [...state.inbox.values()];
+  // Of a task that waits for the end of its own earlier run only the later counts.
+  const again = new Set(waiting.map(({ id }) => id));
+  const started = Array.from(state.running.values(), ({ task }) => task).filter(({ id }) => !again.has(id));
+  const running = [...started, ...waiting].map(leaseOf);
+  const finished = [...state.unacked.values()].map(leaseOf);
+  const working = state.phase.at === "joining" || state.phase.at === "working";
+  const credit = working ? Math.max(0, wanted(state) - state.running.size - state.inbox.length) : 0;
+  state.granted = credit;
+  const { clientId, host, executors } = state.settings;
+  effects.push({ kind: "send", message: { kind: "hello", clientId, host, executors, credit, running, finished } });
+  // What was sent on the old connection and not acknowledged may not have arrived; what was given back counts as given back by not being named.
+  state.outbox = [...state.unacked.values()];
+  state.outboxSince = Number.NEGATIVE_INFINITY;
+  state.outboxReturned = [];
+}
+
+export function lose(state: ClientState, error: string | null, now: number, effects: ClientEffect[]): void {
+  if (state.phase.at === "gone") return finish(state, effects);
+  const { link } = state;
+  if (link.at !== "up") return;
+  note(effects, "warning", `Lost connection to server${error === null ? "" : `: ${error}`}`);
+  state.granted = 0;
+  if (link.welcomedAt !== null) {
+    // What breaks again at once is not mended by trying faster.
+    const steady = now - link.welcomedAt >= longestPauseMs;
+    const retryAt = steady ? now : now + pauseMs(state.settings.clientId, link.tries);
+    state.link = { at: "down", since: now, tries: steady ? 0 : link.tries + 1, retryAt };
+    return;
+  }
+  // A server that is about to end, or in trouble, takes connections and drops them.
+  const text = error ?? "it ended the connection";
+  tryAgain(state, link, { problem: "lost", text, permanent: false }, now, effects);
+}
+
+type ConnectFailed = Extract<ClientEvent, { kind: "connectFailed" }>;
+
+export function retry(state: ClientState, event: ConnectFailed, now: number, effects: ClientEffect[]): void {
+  if (state.link.at === "connecting") tryAgain(state, state.link, event, now, effects);
+}
+
+function tryAgain(
+  state: ClientState,
+  link: { readonly since: number; readonly tries: number },
+  { problem, text, permanent }: Omit<ConnectFailed, "kind">,
+  now: number,
+  effects: ClientEffect[],
+): void {
+  const { settings } = state;
+  const forsaken = permanent || problem === "refused";
+  const limitMs = !state.met ? settings.connectMs : forsaken ? settings.forsakenMs : settings.reconnectMs;
+  const tries = link.tries + 1;
+  // All servers are asked, then there is a pause.
+  const retryAt = now + pauseMs(settings.clientId, Math.floor(link.tries / settings.servers));
+  if (permanent) state.hopeless.add(state.server);
+  // Who has met its server waits for that one. Whatever else answers at its address meanwhile (a server of somebody else, or its own one
+  // started with the wrong settings) may be gone before the work of hours has ended.
+  const hopeless = state.hopeless.size === settings.servers && !state.met;
+  if (hopeless || retryAt - link.since > limitMs) {
+    // After the first welcome the story is that of a server that went away; how the last attempt failed is a detail of it.
+    const gone = { kind: "lost", text: `server disconnected, and could not be reached again (${text})` } as const;
+    state.failure = state.met ? gone : { kind: problem, text };
+    state.link = { at: "down", since: link.since, tries, retryAt: Number.POSITIVE_INFINITY };
+    return leave(state, "abort", "server not reached", now, effects);
+  }
+  if (!state.troubles.has(problem)) {
+    const left = formatDuration(Math.ceil((link.since + limitMs - now) / 1000));
+    note(effects, "warning", `Cannot reach server (${text}) - trying again for ${left}`);
+    state.troubles.add(problem);
+  }
+  state.link = { at: "down", since: link.since, tries, retryAt };
+  if (isFree(state, now - link.since)) state.server = (state.server + 1) % settings.servers;
+}
+
+/**
+ * Whether another server may be asked. Tasks of one server are nothing to another, unless both have the same database and the first is gone: so
+ * that one may be started again meanwhile.
+ */
+function isFree(state: ClientState, awayMs: number): boolean {
+  const { running, inbox, unacked, settings } = state;
+  return running.size + inbox.length + unacked.size === 0 || awayMs >= settings.loyalMs;
+}
+
+export function keepLink(state: ClientState, now: number, effects: ClientEffect[]): void {
+  const { link } = state;
+  if (link.at === "down" && now >= link.retryAt && state.failure === null) {
+    state.link = { at: "connecting", since: link.since, tries: link.tries };
+    effects.push({ kind: "connect", server: state.server });
+  }
+  if (link.at === "up" && now - state.heardAt >= silenceMs(state)) {
+    effects.push({ kind: "hangUp" });
+    lose(state, "server is silent", now, effects);
+  }
+}
+
+/** A client that was stopped, or slept with its machine, could hear nobody: that time is held against no server. */
+export function excuse(state: ClientState, now: number): void {
+  const lateMs = now - state.wakeAt;
+  if (lateMs < sleptMs) return;
+  state.heardAt += lateMs;
+  state.idleSince += lateMs;
+  // It may have been given up meanwhile: what was fetched ahead is not started before the server has answered.
+  state.sleptUntil = state.beats.sent + 1;
+  state.nextBeat = now;
+  if (state.link.at !== "up") state.link = { ...state.link, since: state.link.since + lateMs };
+}
+
+export function silenceMs(state: ClientState): number {
+  return state.settings.heartMs * missedBeats;
+}
+
+type Welcome = Extract<ServerMessage, { kind: "welcome" }>;
+
+/** The server has taken up the client. */
+export function takeWelcome(state: ClientState, message: Welcome, now: number, effects: ClientEffect[]): void {
+  const { serverId, serverHost, companyMs } = message;
+  state.sleptUntil = null;
+  state.companyMs = Math.min(companyMs, state.settings.bundleWaitMs ?? Number.POSITIVE_INFINITY);
+  state.serverName = `${serverHost}: ${serverId}`;
+  // At one address it is the same server to everybody, or its successor.
+  const other = state.settings.servers > 1 && state.serverId !== serverId;
+  if (state.met)
+    note(effects, "warning", `Connected to ${other ? `another server (${state.serverName})` : "server again"}`);
+  // Who was told of trouble is told of its end.
+  else note(effects, state.troubles.size > 0 ? "info" : "debug", `Connected to server (${state.serverName})`);
+  state.troubles.clear();
+  state.hopeless.clear();
+  state.met = true;
+  if (state.link.at === "up") state.link = { ...state.link, welcomedAt: now };
+  if (state.serverId !== serverId) effects.push({ kind: "served", serverId, serverHost });
+  state.serverId = serverId;
+  if (state.phase.at === "joining") {
+    state.phase = { at: "working" };
+    state.idleSince = now;
+  }
+}
+
+export function beat(state: ClientState, now: number, effects: ClientEffect[]): void {
+  if (now < state.nextBeat || state.phase.at === "gone" || state.link.at !== "up") return;
+  state.nextBeat = now + state.settings.heartMs;
+  state.beats.sent++;
+  effects.push({ kind: "send", message: { kind: "beat" } });
+  note(effects, "trace", () => `Heartbeat - running (${state.settings.host}: ${state.settings.clientId})`);
+}
+
+/** The server has answered a beat. */
+export function takeBeat(state: ClientState): void {
+  state.beats.heard++;
+  if (state.sleptUntil !== null && state.beats.heard >= state.sleptUntil) state.sleptUntil = null;
+}

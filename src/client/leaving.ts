@@ -1,0 +1,72 @@
+/*
+ * How a client leaves: it gives back what has not started, sees to what runs, waits until the server has recorded what
+ * has ended, and says bye. As pure as reactor.ts, which calls it.
+ */
+import { formatDuration } from "../base/units.ts";
+import type { Assignment } from "../task/task.ts";
+import type { LeaveKind } from "../wire/message.ts";
+import { type ClientEffect, note } from "./effects.ts";
+import type { ClientState } from "./state.ts";
+import { interrupt } from "./stopping.ts";
+
+const urgency: Record<LeaveKind, number> = { finish: 0, interrupt: 1, abort: 2 };
+
+export function leave(state: ClientState, how: LeaveKind, reason: string, now: number, effects: ClientEffect[]): void {
+  const { phase } = state;
+  if (phase.at === "gone" || phase.at === "done") return;
+  if (phase.at === "leaving" && urgency[how] <= urgency[phase.how]) return;
+  state.phase = { at: "leaving", how, reason };
+  giveBack(state, state.inbox.drain());
+  if (how === "finish") return;
+  for (const entry of state.running.values()) {
+    if (how === "abort") entry.returned = true;
+    interrupt(state, entry, now, effects);
+  }
+}
+
+export function giveBack(state: ClientState, tasks: readonly Assignment[]): void {
+  for (const { id, lease } of tasks) state.outboxReturned.push({ id, lease });
+}
+
+export function idle(state: ClientState, now: number, effects: ClientEffect[]): void {
+  const { idleMs } = state.settings;
+  if (idleMs === null || state.phase.at !== "working") return;
+  if (state.running.size > 0 || state.inbox.length > 0 || now - state.idleSince < idleMs) return;
+  note(effects, "debug", () => `Timeout reached (${formatDuration((now - state.idleSince) / 1000)})`);
+  leave(state, "finish", "idle timeout", now, effects);
+}
+
+export function conclude(state: ClientState, now: number, effects: ClientEffect[]): void {
+  const { phase } = state;
+  if (!isEmpty(state)) return;
+  if (now >= state.leaveBy) return finish(state, effects);
+  if (phase.at !== "leaving") return;
+  if (state.link.at !== "up") {
+    // Outcomes are worth waiting for the server, unless somebody is in a hurry.
+    const inHand = state.unacked.size > 0 && phase.how !== "abort";
+    if (inHand && state.failure === null) return;
+    return finish(state, effects);
+  }
+  // `report` ran before what was given back in this very step: the rest goes out now.
+  if (state.outboxReturned.length > 0) {
+    effects.push({ kind: "send", message: { kind: "returned", tasks: state.outboxReturned } });
+    state.outboxReturned = [];
+  }
+  if (state.outbox.length > 0 || state.unacked.size > 0) return;
+  effects.push({ kind: "send", message: { kind: "bye", reason: phase.reason } });
+  note(effects, "trace", () => `Heartbeat - final (${state.settings.host}: ${state.settings.clientId})`);
+  state.phase = { at: "gone" };
+}
+
+/** It leaves, and nothing runs any more. */
+export function isEmpty({ phase, running, lingering }: ClientState): boolean {
+  return (phase.at === "leaving" || phase.at === "gone") && running.size === 0 && lingering.size === 0;
+}
+
+export function finish(state: ClientState, effects: ClientEffect[]): void {
+  const { size } = state.unacked;
+  if (size > 0)
+    note(effects, "warning", `The server has not confirmed ${size} tasks that ended here, they may be run again`);
+  state.phase = { at: "done" };
+  effects.push({ kind: "finish" });
+}

@@ -1,0 +1,62 @@
+/*
+ * What a client reports, and how many tasks it asks for: outcomes and tasks given back go out, with credit for others.
+ * As pure as reactor.ts, which calls it.
+ */
+import type { ClientEffect } from "./effects.ts";
+import type { ClientState } from "./state.ts";
+
+/**
+ * Tasks are fetched ahead for this long (ms) at the present rate: it covers the way to the server and back. Of tasks that
+ * take longer than that, none is kept from clients that could start it at once.
+ */
+const aheadMs = 100;
+
+/** How fast tasks end; once a step, so that what ended together counts together. */
+function measurePace(state: ClientState, now: number): void {
+  const span = now - state.rateAt;
+  // The first round of short tasks already tells their pace.
+  const first = state.rate === 0 && state.finished >= state.settings.executors && span > 0;
+  if (state.finished === 0 || !(span >= aheadMs || first)) return;
+  state.rate = state.finished / span;
+  state.finished = 0;
+  state.rateAt = now;
+}
+
+/** How many tasks this client wants to have in all, on the way or waiting or running. */
+export function wanted(state: ClientState): number {
+  const free = Math.max(0, state.settings.executors - state.lostExecutors);
+  const ahead = Math.min(Math.floor(state.rate * aheadMs), 4 * free + 2);
+  return free + ahead;
+}
+
+export function report(state: ClientState, now: number, effects: ClientEffect[]): void {
+  measurePace(state, now);
+  if (state.link.at !== "up") return;
+  if (state.outboxReturned.length > 0) {
+    effects.push({ kind: "send", message: { kind: "returned", tasks: state.outboxReturned } });
+    state.outboxReturned = [];
+  }
+  const owes = state.owesCredit && state.phase.at === "working";
+  if (state.outbox.length === 0 ? !owes : awaitsCompany(state, now)) return;
+  let credit = 0;
+  if (state.phase.at === "working") {
+    credit = Math.max(0, wanted(state) - state.granted - state.inbox.length - state.running.size);
+    state.granted += credit;
+  }
+  state.owesCredit = false;
+  const size = state.settings.bundleSize ?? Math.max(1, state.outbox.length);
+  for (let from = 0; from === 0 || from < state.outbox.length; from += size) {
+    const outcomes = state.outbox.slice(from, from + size);
+    effects.push({ kind: "send", message: { kind: "results", outcomes, credit: from === 0 ? credit : 0 } });
+  }
+  state.outbox = [];
+}
+
+/** While there is enough to start without asking, outcomes may wait for others to share their frame. */
+function awaitsCompany(state: ClientState, now: number): boolean {
+  return (
+    state.phase.at === "working" &&
+    state.inbox.length > state.outbox.length &&
+    now - state.outboxSince < state.companyMs
+  );
+}
