@@ -16,10 +16,10 @@ const missedBeats = 3;
 /** A client that is woken this much too late (ms) did not run meanwhile. */
 const sleptMs = 1000;
 
-/** On a new connection the server hears what this client still has; everything else starts afresh. */
-export function enter(state: ClientState, now: number, effects: ClientEffect[]): void {
-  const { since, tries } = state.link;
-  state.link = { at: "up", welcomedAt: null, since, tries };
+/** Says on a new connection what this client still has. Everything else starts afresh. */
+export function sayHello(state: ClientState, now: number, effects: ClientEffect[]): void {
+  const { since, tries } = state.connection;
+  state.connection = { at: "up", welcomedAt: null, since, tries };
   state.heardAt = now;
   state.beats = { sent: 0, heard: 0 };
   state.nextBeat = now + state.settings.heartMs;
@@ -41,33 +41,38 @@ export function enter(state: ClientState, now: number, effects: ClientEffect[]):
   state.outboxReturned = [];
 }
 
-export function lose(state: ClientState, error: string | null, now: number, effects: ClientEffect[]): void {
+export function loseConnection(state: ClientState, error: string | null, now: number, effects: ClientEffect[]): void {
   if (state.phase.at === "gone") return finish(state, effects);
-  const { link } = state;
-  if (link.at !== "up") return;
+  const { connection } = state;
+  if (connection.at !== "up") return;
   note(effects, "warning", `Lost connection to server${error === null ? "" : `: ${error}`}`);
   state.granted = 0;
-  if (link.welcomedAt !== null) {
+  if (connection.welcomedAt !== null) {
     // What breaks again at once is not mended by trying faster.
-    const steady = now - link.welcomedAt >= longestPauseMs;
-    const retryAt = steady ? now : now + pauseMs(state.settings.clientId, link.tries);
-    state.link = { at: "down", since: now, tries: steady ? 0 : link.tries + 1, retryAt };
+    const steady = now - connection.welcomedAt >= longestPauseMs;
+    const retryAt = steady ? now : now + pauseMs(state.settings.clientId, connection.tries);
+    state.connection = { at: "down", since: now, tries: steady ? 0 : connection.tries + 1, retryAt };
     return;
   }
   // A server that is about to end, or in trouble, takes connections and drops them.
   const text = error ?? "it ended the connection";
-  tryAgain(state, link, { problem: "lost", text, permanent: false }, now, effects);
+  tryAgain(state, connection, { problem: "lost", text, permanent: false }, now, effects);
 }
 
 type ConnectFailed = Extract<ClientEvent, { kind: "connectFailed" }>;
 
-export function retry(state: ClientState, event: ConnectFailed, now: number, effects: ClientEffect[]): void {
-  if (state.link.at === "connecting") tryAgain(state, state.link, event, now, effects);
+export function takeConnectFailed(
+  state: ClientState,
+  event: ConnectFailed,
+  now: number,
+  effects: ClientEffect[],
+): void {
+  if (state.connection.at === "connecting") tryAgain(state, state.connection, event, now, effects);
 }
 
 function tryAgain(
   state: ClientState,
-  link: { readonly since: number; readonly tries: number },
+  connection: { readonly since: number; readonly tries: number },
   { problem, text, permanent }: Omit<ConnectFailed, "kind">,
   now: number,
   effects: ClientEffect[],
@@ -75,27 +80,27 @@ function tryAgain(
   const { settings } = state;
   const forsaken = permanent || problem === "refused";
   const limitMs = !state.met ? settings.connectMs : forsaken ? settings.forsakenMs : settings.reconnectMs;
-  const tries = link.tries + 1;
+  const tries = connection.tries + 1;
   // All servers are asked, then there is a pause.
-  const retryAt = now + pauseMs(settings.clientId, Math.floor(link.tries / settings.servers));
+  const retryAt = now + pauseMs(settings.clientId, Math.floor(connection.tries / settings.servers));
   if (permanent) state.hopeless.add(state.server);
   // Who has met its server waits for that one. Whatever else answers at its address meanwhile (a server of somebody else, or its own one
   // started with the wrong settings) may be gone before the work of hours has ended.
   const hopeless = state.hopeless.size === settings.servers && !state.met;
-  if (hopeless || retryAt - link.since > limitMs) {
+  if (hopeless || retryAt - connection.since > limitMs) {
     // After the first welcome the story is that of a server that went away; how the last attempt failed is a detail of it.
     const gone = { kind: "lost", text: `server disconnected, and could not be reached again (${text})` } as const;
     state.failure = state.met ? gone : { kind: problem, text };
-    state.link = { at: "down", since: link.since, tries, retryAt: Number.POSITIVE_INFINITY };
+    state.connection = { at: "down", since: connection.since, tries, retryAt: Number.POSITIVE_INFINITY };
     return leave(state, "abort", "server not reached", now, effects);
   }
   if (!state.troubles.has(problem)) {
-    const left = formatDuration(Math.ceil((link.since + limitMs - now) / 1000));
+    const left = formatDuration(Math.ceil((connection.since + limitMs - now) / 1000));
     note(effects, "warning", `Cannot reach server (${text}) - trying again for ${left}`);
     state.troubles.add(problem);
   }
-  state.link = { at: "down", since: link.since, tries, retryAt };
-  if (isFree(state, now - link.since)) state.server = (state.server + 1) % settings.servers;
+  state.connection = { at: "down", since: connection.since, tries, retryAt };
+  if (isFree(state, now - connection.since)) state.server = (state.server + 1) % settings.servers;
 }
 
 /**
@@ -107,15 +112,15 @@ function isFree(state: ClientState, awayMs: number): boolean {
   return running.size + inbox.length + unacked.size === 0 || awayMs >= settings.loyalMs;
 }
 
-export function keepLink(state: ClientState, now: number, effects: ClientEffect[]): void {
-  const { link } = state;
-  if (link.at === "down" && now >= link.retryAt && state.failure === null) {
-    state.link = { at: "connecting", since: link.since, tries: link.tries };
+export function keepConnection(state: ClientState, now: number, effects: ClientEffect[]): void {
+  const { connection } = state;
+  if (connection.at === "down" && now >= connection.retryAt && state.failure === null) {
+    state.connection = { at: "connecting", since: connection.since, tries: connection.tries };
     effects.push({ kind: "connect", server: state.server });
   }
-  if (link.at === "up" && now - state.heardAt >= silenceMs(state)) {
+  if (connection.at === "up" && now - state.heardAt >= silenceMs(state)) {
     effects.push({ kind: "hangUp" });
-    lose(state, "server is silent", now, effects);
+    loseConnection(state, "server is silent", now, effects);
   }
 }
 
@@ -128,7 +133,7 @@ export function excuse(state: ClientState, now: number): void {
   // It may have been given up meanwhile: what was fetched ahead is not started before the server has answered.
   state.sleptUntil = state.beats.sent + 1;
   state.nextBeat = now;
-  if (state.link.at !== "up") state.link = { ...state.link, since: state.link.since + lateMs };
+  if (state.connection.at !== "up") state.connection = { ...state.connection, since: state.connection.since + lateMs };
 }
 
 export function silenceMs(state: ClientState): number {
@@ -152,7 +157,7 @@ export function takeWelcome(state: ClientState, message: Welcome, now: number, e
   state.troubles.clear();
   state.hopeless.clear();
   state.met = true;
-  if (state.link.at === "up") state.link = { ...state.link, welcomedAt: now };
+  if (state.connection.at === "up") state.connection = { ...state.connection, welcomedAt: now };
   if (state.serverId !== serverId) effects.push({ kind: "served", serverId, serverHost });
   state.serverId = serverId;
   if (state.phase.at === "joining") {
@@ -162,7 +167,7 @@ export function takeWelcome(state: ClientState, message: Welcome, now: number, e
 }
 
 export function beat(state: ClientState, now: number, effects: ClientEffect[]): void {
-  if (now < state.nextBeat || state.phase.at === "gone" || state.link.at !== "up") return;
+  if (now < state.nextBeat || state.phase.at === "gone" || state.connection.at !== "up") return;
   state.nextBeat = now + state.settings.heartMs;
   state.beats.sent++;
   effects.push({ kind: "send", message: { kind: "beat" } });

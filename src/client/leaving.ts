@@ -41,7 +41,7 @@ export function conclude(state: ClientState, now: number, effects: ClientEffect[
   if (!isEmpty(state)) return;
   if (now >= state.leaveBy) return finish(state, effects);
   if (phase.at !== "leaving") return;
-  if (state.link.at !== "up") {
+  if (state.connection.at !== "up") {
     // Outcomes are worth waiting for the server, unless somebody is in a hurry.
     const inHand = state.unacked.size > 0 && phase.how !== "abort";
     if (inHand && state.failure === null) return;

@@ -6,7 +6,8 @@ import { assert, unreachable } from "../base/assert.ts";
 import { formatDuration } from "../base/units.ts";
 import type { Assignment, Outcome } from "../task/task.ts";
 import type { Lease, ServerMessage } from "../wire/message.ts";
-import { beat, enter, excuse, keepLink, lose, retry, silenceMs, takeBeat, takeWelcome } from "./connection.ts";
+import { beat, excuse, keepConnection, loseConnection, sayHello, silenceMs } from "./connection.ts";
+import { takeBeat, takeConnectFailed, takeWelcome } from "./connection.ts";
 import { type ClientEffect, note } from "./effects.ts";
 import type { ClientEvent } from "./event.ts";
 import { conclude, giveBack, idle, isEmpty, leave } from "./leaving.ts";
@@ -23,7 +24,7 @@ export function step(state: ClientState, events: readonly ClientEvent[], now: nu
   if (isDone(state)) return effects;
   excuse(state, now);
   for (const event of events) take(state, event, now, effects);
-  keepLink(state, now, effects);
+  keepConnection(state, now, effects);
   // Outcomes go out before anything new starts: a start takes the processor for a while.
   report(state, now, effects);
   startTasks(state, now, effects);
@@ -69,11 +70,11 @@ function take(state: ClientState, event: ClientEvent, now: number, effects: Clie
         state.leaveBy = Math.min(state.leaveBy, now + partingMs);
       return;
     case "connected":
-      return enter(state, now, effects);
+      return sayHello(state, now, effects);
     case "connectFailed":
-      return retry(state, event, now, effects);
+      return takeConnectFailed(state, event, now, effects);
     case "disconnected":
-      return lose(state, event.error, now, effects);
+      return loseConnection(state, event.error, now, effects);
     default:
       unreachable(event);
   }
@@ -242,8 +243,8 @@ function end(state: ClientState, outcome: Outcome, now: number, effects: ClientE
 
 function nextWake(state: ClientState): number {
   let at = isEmpty(state) ? state.leaveBy : Number.POSITIVE_INFINITY;
-  if (state.link.at === "down") at = Math.min(at, state.link.retryAt);
-  else if (state.link.at === "up")
+  if (state.connection.at === "down") at = Math.min(at, state.connection.retryAt);
+  else if (state.connection.at === "up")
     at = Math.min(
       at,
       state.heardAt + silenceMs(state),
@@ -252,7 +253,7 @@ function nextWake(state: ClientState): number {
   for (const entry of state.running.values())
     at = Math.min(at, entry.stopping === null ? Math.min(entry.deadline, entry.interruptAt) : entry.nextAt);
   for (const entry of state.lingering.values()) at = Math.min(at, entry.nextAt, entry.lookAt);
-  if (state.outbox.length > 0 && state.link.at === "up") at = Math.min(at, state.outboxSince + state.companyMs);
+  if (state.outbox.length > 0 && state.connection.at === "up") at = Math.min(at, state.outboxSince + state.companyMs);
   const { idleMs } = state.settings;
   const nothing = state.running.size === 0 && state.inbox.length === 0;
   if (idleMs !== null && state.phase.at === "working" && nothing) at = Math.min(at, state.idleSince + idleMs);

@@ -31,7 +31,7 @@ export function wanted(state: ClientState): number {
 
 export function report(state: ClientState, now: number, effects: ClientEffect[]): void {
   measurePace(state, now);
-  if (state.link.at !== "up") return;
+  if (state.connection.at !== "up") return;
   if (state.outboxReturned.length > 0) {
     effects.push({ kind: "send", message: { kind: "returned", tasks: state.outboxReturned } });
     state.outboxReturned = [];

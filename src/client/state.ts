@@ -67,7 +67,7 @@ export interface Lingering {
   lookAt: number;
 }
 
-export type Link =
+export type Connection =
   /** An attempt is under way; `since`: when the connection was lost, or first tried. */
   | { readonly at: "connecting"; readonly since: number; readonly tries: number }
   /** The next attempt is due at `retryAt`. */
@@ -77,7 +77,7 @@ export type Link =
 
 export interface ClientState {
   readonly settings: ClientSettings;
-  link: Link;
+  connection: Connection;
   /** The server that is asked, or was asked last. */
   server: number;
   /** Servers of which no better answer is to be expected. */
@@ -146,7 +146,7 @@ export interface ClientFailure {
 export function newState(settings: ClientSettings, now: number): ClientState {
   return {
     settings,
-    link: { at: "connecting", since: now, tries: 0 },
+    connection: { at: "connecting", since: now, tries: 0 },
     server: 0,
     hopeless: new Set(),
     dismissed: false,

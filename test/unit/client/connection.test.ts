@@ -9,12 +9,12 @@ describe("the connection", () => {
 
   /** The first attempt is made at once; for the others lets time pass. Answers it. */
   function attempt(bench: Bench, answer: ClientEvent): void {
-    if (bench.state.link.at === "down") {
+    if (bench.state.connection.at === "down") {
       bench.now = bench.wake();
       bench.on({ kind: "woken" });
       expect(bench.effects.map(({ kind }) => kind)).toContain("connect");
     }
-    expect(bench.state.link.at).toBe("connecting");
+    expect(bench.state.connection.at).toBe("connecting");
     bench.on(answer);
   }
 
@@ -153,7 +153,7 @@ describe("the connection", () => {
       bench.on({ kind: "woken" });
     }
     expect(bench.effects.map(({ kind }) => kind)).toContain("hangUp");
-    expect(bench.state.link.at).not.toBe("up");
+    expect(bench.state.connection.at).not.toBe("up");
   });
 
   test("a server that takes the connection and drops it before its welcome is tried again ever more slowly, up to the limit", () => {
@@ -205,7 +205,7 @@ describe("the connection", () => {
     bench.now = 1_000_000;
     bench.on({ kind: "woken" });
     expect(bench.effects.map(({ kind }) => kind)).not.toContain("hangUp");
-    expect(bench.state.link.at).toBe("up");
+    expect(bench.state.connection.at).toBe("up");
   });
 
   test("tasks that are another client's by now are stopped, not reported, and make room", () => {
