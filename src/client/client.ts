@@ -33,7 +33,8 @@ export interface ClientOptions {
 
 export interface Client {
   /**
-   * Leaves. `finish` lets running tasks end, `interrupt` stops and reports them, `abort` stops them and gives them back.
+   * Leaves. `finish` lets running tasks end, `interrupt` stops and reports them, `abort` stops them and gives them
+   * back.
    */
   stop(how: LeaveKind, reason: string): void;
   /** Sends SIGKILL to all that is left. */
@@ -120,8 +121,8 @@ function openDoor(options: ClientOptions): Door {
 /**
  * Starts the tasks of this turn, at once or after the server's turn. A start keeps this thread for a third of a
  * millisecond. Where outcomes may wait for company, so little depends on each of them that tasks start at once. Where
- * they may not (a local run with a database), the server has its turn first: the outcome that freed the executor is then
- * recorded before the next task begins, and a crash leaves at most one unrecorded task per executor. The order is:
+ * they may not (a local run with a database), the server has its turn first: the outcome that freed the executor is
+ * then recorded before the next task begins, and a crash leaves at most one unrecorded task per executor. The order is:
  *
  *   this turn            the outcome is sent, and a microtask queued by the pipe
  *   microtasks           the pipe delivers, the server defers its turn; `startLater` defers the starts behind it

@@ -25,7 +25,7 @@ export function sayHello(state: ClientState, now: number, effects: ClientEffect[
   state.nextBeat = now + state.settings.heartMs;
   const leaseOf = ({ id, lease }: Lease): Lease => ({ id, lease });
   const waiting = [...state.inbox.values()];
-  // Of a task that waits for the end of its own earlier run only the later counts.
+  // A task may wait for the end of an earlier run of itself. Then only the later of the two is named.
   const again = new Set(waiting.map(({ id }) => id));
   const started = Array.from(state.running.values(), ({ task }) => task).filter(({ id }) => !again.has(id));
   const running = [...started, ...waiting].map(leaseOf);
@@ -35,12 +35,14 @@ export function sayHello(state: ClientState, now: number, effects: ClientEffect[
   state.granted = credit;
   const { clientId, host, executors } = state.settings;
   effects.push({ kind: "send", message: { kind: "hello", clientId, host, executors, credit, running, finished } });
-  // What was sent on the old connection and not acknowledged may not have arrived; what was given back counts as given back by not being named.
+  // Outcomes that were sent on the old connection and not acknowledged may not have arrived. Tasks that were given back
+  // on it need not be given back again: the hello does not name them.
   state.outbox = [...state.unacked.values()];
   state.outboxSince = Number.NEGATIVE_INFINITY;
   state.outboxReturned = [];
 }
 
+/** The connection has ended; `error` is null for an orderly end. Tries again, unless the client has said bye. */
 export function loseConnection(state: ClientState, error: string | null, now: number, effects: ClientEffect[]): void {
   if (state.phase.at === "gone") return finish(state, effects);
   const { connection } = state;
@@ -48,7 +50,7 @@ export function loseConnection(state: ClientState, error: string | null, now: nu
   note(effects, "warning", `Lost connection to server${error === null ? "" : `: ${error}`}`);
   state.granted = 0;
   if (connection.welcomedAt !== null) {
-    // What breaks again at once is not mended by trying faster.
+    // A connection that breaks soon after its welcome is tried again after a pause, as one that cannot be made.
     const steady = now - connection.welcomedAt >= longestPauseMs;
     const retryAt = steady ? now : now + pauseMs(state.settings.clientId, connection.tries);
     state.connection = { at: "down", since: now, tries: steady ? 0 : connection.tries + 1, retryAt };
@@ -61,6 +63,7 @@ export function loseConnection(state: ClientState, error: string | null, now: nu
 
 type ConnectFailed = Extract<ClientEvent, { kind: "connectFailed" }>;
 
+/** An attempt to connect has failed. */
 export function takeConnectFailed(
   state: ClientState,
   event: ConnectFailed,
@@ -81,14 +84,14 @@ function tryAgain(
   const forsaken = permanent || problem === "refused";
   const limitMs = !state.met ? settings.connectMs : forsaken ? settings.forsakenMs : settings.reconnectMs;
   const tries = connection.tries + 1;
-  // All servers are asked, then there is a pause.
+  // The pause grows only after all servers have been asked.
   const retryAt = now + pauseMs(settings.clientId, Math.floor(connection.tries / settings.servers));
   if (permanent) state.hopeless.add(state.server);
-  // Who has met its server waits for that one. Whatever else answers at its address meanwhile (a server of somebody else, or its own one
-  // started with the wrong settings) may be gone before the work of hours has ended.
+  // A client that has met its server waits for that one. Whatever else answers at its address meanwhile (a server of
+  // somebody else, or its own one started with the wrong settings) may be gone before the work of hours has ended.
   const hopeless = state.hopeless.size === settings.servers && !state.met;
   if (hopeless || retryAt - connection.since > limitMs) {
-    // After the first welcome the story is that of a server that went away; how the last attempt failed is a detail of it.
+    // After the first welcome users are told of a server that went away. How the last attempt failed is a detail.
     const gone = { kind: "lost", text: `server disconnected, and could not be reached again (${text})` } as const;
     state.failure = state.met ? gone : { kind: problem, text };
     state.connection = { at: "down", since: connection.since, tries, retryAt: Number.POSITIVE_INFINITY };
@@ -104,14 +107,15 @@ function tryAgain(
 }
 
 /**
- * Whether another server may be asked. Tasks of one server are nothing to another, unless both have the same database and the first is gone: so
- * that one may be started again meanwhile.
+ * Whether another server may be asked. A server can do nothing with the tasks of another, unless both have the same
+ * database and the other is gone. So a client that has tasks first waits for their server to be started again.
  */
 function isFree(state: ClientState, awayMs: number): boolean {
   const { running, inbox, unacked, settings } = state;
   return running.size + inbox.length + unacked.size === 0 || awayMs >= settings.loyalMs;
 }
 
+/** Connects when it is time, and gives up a connection on which the server is silent. */
 export function keepConnection(state: ClientState, now: number, effects: ClientEffect[]): void {
   const { connection } = state;
   if (connection.at === "down" && now >= connection.retryAt && state.failure === null) {
@@ -124,18 +128,23 @@ export function keepConnection(state: ClientState, now: number, effects: ClientE
   }
 }
 
-/** A client that was stopped, or slept with its machine, could hear nobody: that time is held against no server. */
+/**
+ * Notices that the client did not run for a while (it was stopped, or slept with its machine). It could hear nobody
+ * then, so that time is held against no server.
+ */
 export function excuse(state: ClientState, now: number): void {
   const lateMs = now - state.wakeAt;
   if (lateMs < sleptMs) return;
   state.heardAt += lateMs;
   state.idleSince += lateMs;
-  // It may have been given up meanwhile: what was fetched ahead is not started before the server has answered.
+  // The server may have given up this client. Tasks that were fetched ahead do not start before the server has
+  // answered.
   state.sleptUntil = state.beats.sent + 1;
   state.nextBeat = now;
   if (state.connection.at !== "up") state.connection = { ...state.connection, since: state.connection.since + lateMs };
 }
 
+/** Milliseconds without a word of the server after which it counts as gone. */
 export function silenceMs(state: ClientState): number {
   return state.settings.heartMs * missedBeats;
 }
@@ -148,11 +157,11 @@ export function takeWelcome(state: ClientState, message: Welcome, now: number, e
   state.sleptUntil = null;
   state.companyMs = Math.min(companyMs, state.settings.bundleWaitMs ?? Number.POSITIVE_INFINITY);
   state.serverName = `${serverHost}: ${serverId}`;
-  // At one address it is the same server to everybody, or its successor.
+  // At one and the same address users take a successor for the same server.
   const other = state.settings.servers > 1 && state.serverId !== serverId;
   if (state.met)
     note(effects, "warning", `Connected to ${other ? `another server (${state.serverName})` : "server again"}`);
-  // Who was told of trouble is told of its end.
+  // Users who were told of trouble are told of its end.
   else note(effects, state.troubles.size > 0 ? "info" : "debug", `Connected to server (${state.serverName})`);
   state.troubles.clear();
   state.hopeless.clear();
@@ -166,6 +175,7 @@ export function takeWelcome(state: ClientState, message: Welcome, now: number, e
   }
 }
 
+/** Says now and then that the client lives. */
 export function beat(state: ClientState, now: number, effects: ClientEffect[]): void {
   if (now < state.nextBeat || state.phase.at === "gone" || state.connection.at !== "up") return;
   state.nextBeat = now + state.settings.heartMs;

@@ -1,14 +1,17 @@
 /*
- * Which commands need no shell, and what the shell would have changed for them. `/bin/sh -c COMMAND` of a plain program with plain
- * arguments does nothing but execute it: doing so at once saves more than half of the cost of a short task (`sleep 0`: 1200 a second
- * through dash, 2400 without), as make(1) has done for decades. Whatever is not known to be the same goes to the shell.
+ * Which commands need no shell, and what the shell would have changed for them. `/bin/sh -c COMMAND` of a plain program
+ * with plain arguments does nothing but execute it. Doing so at once saves more than half of the cost of a short task
+ * (`sleep 0`: 1200 a second through dash, 2400 without), as make(1) has done for decades. Whatever is not known to be
+ * the same goes to the shell.
  *
- * Knows nothing of tasks. Invariant: a command that this file lets pass does the same with and without shell: output, exit status,
- * environment, arguments, working directory. Lookup and start fail towards the shell, which then gives its own message and status.
+ * Knows nothing of tasks. Invariant: a command that this file lets pass does the same with and without shell: output,
+ * exit status, environment, arguments, working directory. When lookup or start fails, the shell gets the command, and
+ * gives its own message and status.
  *
- * There are two kinds of shell. bash, like most, replaces itself by the program: then nothing differs at all. dash (0.5.12) waits for
- * it: then the program's parent is the client instead, it leads the session itself, and it is the program that decides what a
- * signal to the group does to the task, as it is with bash. Only what dash says when a program dies by a signal has to be made up for.
+ * There are two kinds of shell. bash, like most, replaces itself by the program, so nothing differs at all. dash
+ * (0.5.12) waits for it. Without dash the parent of the program is the client, the program leads the session itself,
+ * and it decides what a signal to the group does to the task, as with bash. Only what dash says when a program dies by
+ * a signal has to be made up for.
  */
 import { existsSync, readFileSync, realpathSync } from "node:fs";
 import { basename } from "node:path";
@@ -27,26 +30,31 @@ export interface Direct {
   find(program: string): string | null;
 }
 
-/** A word that is a program's name: no `=`, no `%`, nothing to expand or to quote, nothing beyond ASCII (blanks of other alphabets). */
+/**
+ * A program with plain arguments. There is nothing to expand or to quote, nothing beyond ASCII (where other alphabets
+ * have blanks), and no `=` or `%` in the name of the program.
+ */
 const plain = /^[ \t]*[A-Za-z0-9_./][A-Za-z0-9_./+-]*(?:[ \t]+[A-Za-z0-9_./,:+@%=-]+)*[ \t]*$/;
 
 /**
- * Built-in commands and reserved words of dash, bash and ksh: all of them, whichever shell this is. And setsid(1), which goes to the
- * background when it is itself the leader of a session.
+ * The built-in commands and reserved words of dash, bash and ksh together, whichever shell this is; and setsid(1),
+ * which goes to the background when it is itself the leader of a session.
  */
 const builtins = new Set(
   (
-    ". .. : alias autoload bg bind break builtin caller case cd chdir command compgen complete compopt continue coproc declare dirs " +
-    "disown do done echo elif else enable end esac eval exec exit export false fc fg fi float for foreach function functions getconf " +
-    "getopts hash hist history if in integer jobs kill let local logout mapfile nameref newgrp nocorrect popd printf print pushd " +
-    "pwd read readarray readonly repeat return select set setopt setsid shift shopt source stop suspend test then time times " +
-    "trap true type typeset ulimit umask unalias unhash unset until wait whence while"
+    ". .. : alias autoload bg bind break builtin caller case cd chdir command compgen complete compopt continue " +
+    "coproc declare dirs disown do done echo elif else enable end esac eval exec exit export false fc fg fi float for " +
+    "foreach function functions getconf getopts hash hist history if in integer jobs kill let local logout mapfile " +
+    "nameref newgrp nocorrect popd printf print pushd pwd read readarray readonly repeat return select set setopt " +
+    "setsid shift shopt source stop suspend test then time times trap true type typeset ulimit umask unalias unhash " +
+    "unset until wait whence while"
   ).split(" "),
 );
 
 /** The words of a command that can do without the shell, else null. */
 export function plainWords(command: string): string[] | null {
-  // Most commands that are not plain begin with a built-in: one look at the first word spares the whole pattern (2.5 microseconds).
+  // Most commands that are not plain begin with a built-in. One look at the first word spares the whole pattern (2.5
+  // microseconds).
   const blank = command.indexOf(" ");
   if (builtins.has(blank < 0 ? command : command.slice(0, blank)) || !plain.test(command)) return null;
   const words = command.trim().split(/[ \t]+/);
@@ -75,14 +83,15 @@ const meddling = [
 const oddName = "HS.PROBE";
 
 /**
- * Asks the shell, once, what it does to an environment: it runs a program that shows its own. Null when the shell is not one that is known
- * to look up programs as `find` does, when it has something to say, or when anything is too unusual to be sure.
+ * Asks the shell, once, what it does to an environment, by having it run a program that shows its own. Null when the
+ * shell is not known to look up programs as `find` does, when it has something to say, or when anything is too unusual
+ * to be sure.
  */
 export async function openDirect(shell: string, cwd: string, given: Variables): Promise<Direct | null> {
   try {
     return await probe(shell, cwd, given);
   } catch {
-    // No such file, no more processes: the shell goes on doing what it can.
+    // There is no such file, or no more processes: the shell goes on doing what it can.
     return null;
   }
 }
@@ -124,29 +133,31 @@ async function probe(shell: string, cwd: string, given: Variables): Promise<Dire
   delete base[oddName];
   const setsUnderscore = base["_"] !== given["_"];
   if (setsUnderscore && base["_"] !== show) return null;
-  // What the search goes by must be what the program sees.
+  // The PATH of the search must be the one that the program sees.
   if (base["PATH"] !== given["PATH"]) return null;
   return { base, anyName, setsUnderscore, reportsSignals, find };
 }
 
-/** Whether a program that dies may leave a core file: the shell says so in its line, and only the shell knows. */
+/**
+ * Whether a program that dies may leave a core file. The line of the shell says whether it did; only the shell knows.
+ */
 function mayDumpCore(): boolean {
   return !/^Max core file size +0 /m.test(readFileSync("/proc/self/limits", "latin1"));
 }
 
-/** The folders of PATH, or null when one of them means something special to a shell or depends on the working directory. */
+/** The folders of PATH. Null when one of them is special to a shell or depends on the working directory. */
 function searchPath(path: string | undefined, plainSlash: boolean): readonly string[] | null {
   if (path === undefined || path.includes("%")) return null;
   const folders = path.split(":");
-  // bash joins folder and name without a second slash, dash with: the program can see it in `_` and in `$0` of a script.
+  // bash joins folder and name without a second slash, dash with one. A program can see it in `_`, a script in `$0`.
   const odd = (folder: string): boolean => !folder.startsWith("/") || (plainSlash && folder.endsWith("/"));
   return folders.some(odd) ? null : folders;
 }
 
 /**
- * Looks at every folder for every task: a file may come and go at any time, and an answer kept from before would run the wrong
- * program (a look takes 0.6 microseconds). The first file of that name is taken as it is; when it is no program, starting it fails,
- * and the shell finds out what is to be done.
+ * Looks at every folder for every task (a look takes 0.6 microseconds): a file may come and go at any time, and an
+ * answer kept from before would run the wrong program. The first file of that name is taken as it is. When it is no
+ * program, starting it fails, and the shell finds out what is to be done.
  */
 function findProgram(program: string, folders: readonly string[]): string | null {
   if (program.includes("/")) return program;

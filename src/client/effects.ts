@@ -1,25 +1,25 @@
-/* What a client wants done, in the imperative. */
+/* What a client wants done, in the imperative. The reactor says it, the door does it. */
 import type { Text } from "../log/logger.ts";
 import type { Assignment } from "../task/task.ts";
 import type { ClientMessage } from "../wire/message.ts";
 import type { StopSignal } from "./executor.ts";
 
 export type ClientEffect =
-  /** To one of the servers that may be asked, counted from 0. Answered by one `connected` or `connectFailed`. */
+  /** Connect to this server, counted from 0. Answered by one `connected` or `connectFailed`. */
   | { readonly kind: "connect"; readonly server: number }
-  /** The connection is given up: nothing of it is of interest any more. */
+  /** Close the connection, and ignore what it still brings. */
   | { readonly kind: "hangUp" }
-  /** Whose tasks run here from now on. */
+  /** Tell the executor whose tasks run here from now on. */
   | { readonly kind: "served"; readonly serverId: string; readonly serverHost: string }
   | { readonly kind: "send"; readonly message: ClientMessage }
-  /** Answered by exactly one `ended`. */
+  /** Start a task. Answered by exactly one `ended`. */
   | { readonly kind: "start"; readonly task: Assignment; readonly template: string | null }
   | { readonly kind: "signal"; readonly id: string; readonly signal: StopSignal }
-  /** Answered by a `groupSeen`. */
+  /** Look whether processes of the group of a task are left. Answered by a `groupSeen`. */
   | { readonly kind: "lookAtGroup"; readonly id: string }
-  /** Not even SIGKILL ended this task. */
+  /** Log that not even SIGKILL ended this task. */
   | { readonly kind: "gaveUp"; readonly id: string }
-  /** Nothing of this task is of interest any more. */
+  /** Forget a task of which nothing is of interest any more. */
   | { readonly kind: "forget"; readonly id: string }
   | {
       readonly kind: "note";
@@ -28,9 +28,12 @@ export type ClientEffect =
     }
   /** Send `woken` at this time; replaces an earlier wish. Infinity: none. */
   | { readonly kind: "wake"; readonly at: number }
-  /** Everything is reported and said, or cannot be (see `failure` of the state); comes once, last. */
+  /**
+   * End the client: everything is reported and said, or cannot be (see `failure` of the state). Comes once, last.
+   */
   | { readonly kind: "finish" };
 
+/** Adds a line for the log. */
 export function note(
   effects: ClientEffect[],
   level: Extract<ClientEffect, { kind: "note" }>["level"],

@@ -1,8 +1,9 @@
 /*
- * The environment of a task: what the client inherited, the exports of the configuration, and TASK_* for every column of
- * the task as far as it is known at its start. Knows no processes.
+ * The environment of a task: what the client inherited, the exports of the configuration, and TASK_* for every column
+ * of the task as far as it is known at its start. Knows no processes.
  *
- * Invariant: between two calls of `fill` the variables are those of exactly one task; nothing of an earlier task is left.
+ * Invariant: between two calls of `fill` the variables are those of exactly one task; nothing of an earlier task is
+ * left.
  *
  * There is one object for all tasks, and only what changes is assigned: Bun.spawn reads it before it returns. Measured
  * with 35 inherited variables: a copy for each task costs 25 microseconds more than this object, whose 70 entries Bun
@@ -154,7 +155,8 @@ function setTags(state: State, tags: Tags): void {
 function replaceTags(state: State, tags: Tags): void {
   const { variables, base } = state;
   for (const name of state.present) {
-    // A client that is itself a task inherited the tags of that task. They show again where no tag of a task hides them.
+    // A client that is itself a task inherited the tags of that task. They show again where no tag of a task hides
+    // them.
     if (base[name] === undefined) delete variables[name];
     else variables[name] = base[name];
   }

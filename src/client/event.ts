@@ -1,4 +1,4 @@
-/* What can happen to a client, in the past tense. */
+/* What can happen to a client, in the past tense. The door tells it, the reactor takes it in. */
 import type { Outcome } from "../task/task.ts";
 import type { LeaveKind, ServerMessage } from "../wire/message.ts";
 import type { ProblemKind } from "../wire/problem.ts";
@@ -7,7 +7,7 @@ export type ClientEvent =
   | { readonly kind: "received"; readonly message: ServerMessage }
   /** A connection was made, after `connect`. */
   | { readonly kind: "connected" }
-  /** It could not be made. `permanent`: trying again is of no use. */
+  /** A connection could not be made, after `connect`. `permanent`: trying again is of no use. */
   | {
       readonly kind: "connectFailed";
       readonly problem: ProblemKind;
@@ -18,11 +18,11 @@ export type ClientEvent =
   | { readonly kind: "disconnected"; readonly error: string | null }
   /** A started task came to its end. */
   | { readonly kind: "ended"; readonly outcome: Outcome }
-  /** Of a task that has ended while being stopped: whether processes of its group are left. */
+  /** Somebody looked whether processes are left of the group of a task that has ended while being stopped. */
   | { readonly kind: "groupSeen"; readonly id: string; readonly alive: boolean }
-  /** The time that a `wake` effect named has come. */
+  /** The time of a `wake` effect has come. */
   | { readonly kind: "woken" }
   /** A signal to this process, or whoever runs it, wants it to leave. */
   | { readonly kind: "stopRequested"; readonly how: LeaveKind; readonly reason: string }
-  /** Ctrl-C a second time: no more patience. */
+  /** The user has no more patience (a second Ctrl-C). */
   | { readonly kind: "killRequested" };

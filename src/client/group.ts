@@ -1,28 +1,28 @@
 /*
- * Process groups of tasks: signals, and whether anybody is left. A group outlives its leader as long as it has a member, and while it does
- * the kernel gives its number to nobody else. Knows nothing of tasks.
+ * Process groups of tasks: signals, and whether anybody is left. A group outlives its leader as long as it has a
+ * member, and the kernel gives its number to nobody else until then. Knows nothing of tasks.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { constants } from "node:os";
 import type { StopSignal } from "./executor.ts";
 
 export interface Group {
-  /** After the leader has ended and nobody else is left: does nothing. */
+  /** Sends a signal to all members. Does nothing when the leader has ended and nobody else is left. */
   signal(signal: StopSignal): void;
-  /** Whether a process of the group other than the leader is left; to be asked after the leader has ended. */
+  /** Whether a process of the group other than the leader is left. To be asked after the leader has ended. */
   alive(): boolean;
 }
 
-/** Number of a signal as Bun reports it: a name, or the number itself for real-time signals. */
+/** The number of a signal as Bun reports it: by name, or by number if it is a real-time signal. */
 export function signalNumber(signal: NodeJS.Signals | number): number {
   return typeof signal === "number" ? signal : constants.signals[signal];
 }
 
-/** The group that process `leader` leads; `ended` tells whether the leader has. */
+/** The group of which the process `leader` is the leader; `ended` tells whether the leader has ended. */
 export function groupOf(leader: number, ended: () => boolean): Group {
-  /** Nobody is left: the number may belong to somebody else by now. */
+  /** Nobody is left, and the number may belong to somebody else by now. */
   let gone = false;
-  /** A member that was alive at the last look: looking at one process is cheaper than at all. */
+  /** A member that was alive at the last look. Looking at one process is cheaper than looking at all. */
   let member: number | null = null;
 
   function kill(signal: StopSignal | 0): boolean {
@@ -30,7 +30,8 @@ export function groupOf(leader: number, ended: () => boolean): Group {
     try {
       process.kill(-leader, signal);
     } catch (error) {
-      // EPERM: somebody is there but runs as another user by now (sudo). A signal does not reach it, and the reactor will say so.
+      // EPERM: somebody is there but runs as another user by now (sudo). A signal does not reach it, and the reactor
+      // will say so.
       if ((error as NodeJS.ErrnoException).code !== "ESRCH") return true;
       gone = ended();
       return false;
@@ -44,7 +45,8 @@ export function groupOf(leader: number, ended: () => boolean): Group {
     alive() {
       if (!kill(0)) return false;
       if (process.platform !== "linux") return true;
-      // Where nobody collects them (a container whose first process does not), dead processes keep their number: they are not alive.
+      // Where nobody collects dead processes (a container whose first process does not), they keep their number, but
+      // they are not alive.
       if (member !== null && isMember(member, leader)) return true;
       member = findMember(leader);
       return member !== null;
@@ -60,7 +62,7 @@ function findMember(group: number): number | null {
   return null;
 }
 
-/** Neither dead nor of another group: proc(5), the fields behind the name are state, parent, group. */
+/** Whether a process is of this group and not dead. In proc(5), the fields behind the name are state, parent, group. */
 function isMember(pid: number, group: number): boolean {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
@@ -72,7 +74,10 @@ function isMember(pid: number, group: number): boolean {
   }
 }
 
-/** Windows has no groups and no signals: the process is ended with all that it started, and what survives it cannot be found. */
+/**
+ * Stands for a group on Windows, which has neither groups nor signals: the process is ended with all that it started,
+ * and what survives it cannot be found.
+ */
 function tree(leader: number, ended: () => boolean): Group {
   return {
     signal() {

@@ -11,6 +11,7 @@ import { interrupt } from "./stopping.ts";
 
 const urgency: Record<LeaveKind, number> = { finish: 0, interrupt: 1, abort: 2 };
 
+/** Begins to leave. A client that leaves already can only be made to leave in a more urgent way. */
 export function leave(state: ClientState, how: LeaveKind, reason: string, now: number, effects: ClientEffect[]): void {
   const { phase } = state;
   if (phase.at === "gone" || phase.at === "done") return;
@@ -24,10 +25,12 @@ export function leave(state: ClientState, how: LeaveKind, reason: string, now: n
   }
 }
 
+/** Notes tasks that the next `returned` gives back. */
 export function giveBack(state: ClientState, tasks: readonly Assignment[]): void {
   for (const { id, lease } of tasks) state.outboxReturned.push({ id, lease });
 }
 
+/** Leaves after `idleMs` without a task. */
 export function idle(state: ClientState, now: number, effects: ClientEffect[]): void {
   const { idleMs } = state.settings;
   if (idleMs === null || state.phase.at !== "working") return;
@@ -36,18 +39,19 @@ export function idle(state: ClientState, now: number, effects: ClientEffect[]): 
   leave(state, "finish", "idle timeout", now, effects);
 }
 
+/** Says bye when all is reported, or finishes when there is nobody to say it to. */
 export function conclude(state: ClientState, now: number, effects: ClientEffect[]): void {
   const { phase } = state;
   if (!isEmpty(state)) return;
   if (now >= state.leaveBy) return finish(state, effects);
   if (phase.at !== "leaving") return;
   if (state.connection.at !== "up") {
-    // Outcomes are worth waiting for the server, unless somebody is in a hurry.
+    // A client with outcomes in hand waits for its server, unless it was told to abort.
     const inHand = state.unacked.size > 0 && phase.how !== "abort";
     if (inHand && state.failure === null) return;
     return finish(state, effects);
   }
-  // `report` ran before what was given back in this very step: the rest goes out now.
+  // `report` ran before tasks were given back in this very step, so they go out here.
   if (state.outboxReturned.length > 0) {
     effects.push({ kind: "send", message: { kind: "returned", tasks: state.outboxReturned } });
     state.outboxReturned = [];
@@ -58,11 +62,12 @@ export function conclude(state: ClientState, now: number, effects: ClientEffect[
   state.phase = { at: "gone" };
 }
 
-/** It leaves, and nothing runs any more. */
+/** Whether the client leaves and nothing runs any more. */
 export function isEmpty({ phase, running, lingering }: ClientState): boolean {
   return (phase.at === "leaving" || phase.at === "gone") && running.size === 0 && lingering.size === 0;
 }
 
+/** Ends the client. */
 export function finish(state: ClientState, effects: ClientEffect[]): void {
   const { size } = state.unacked;
   if (size > 0)

@@ -1,14 +1,14 @@
 /*
- * Ends what is left when a client is killed (kill -9, out of memory): its tasks run in sessions of their own and would go
- * on unseen. A small `/bin/sh` waits at a pipe whose other end only the client holds. When the client dies, the kernel
- * closes the pipe, and the shell stops every process that carries the client's id in its environment (also those that
- * made new sessions), and every process in the sessions of the tasks that it was told of (also those that overwrote
- * their environment). It sends SIGTERM first, then SIGKILL. A client that ends in order tells it so before.
+ * Ends what is left when a client is killed (kill -9, out of memory): its tasks run in sessions of their own and would
+ * go on unseen. A small `/bin/sh` waits at a pipe whose other end only the client holds. When the client dies, the
+ * kernel closes the pipe, and the shell stops every process that carries the client's id in its environment (also those
+ * that made new sessions), and every process in the sessions of the tasks that it was told of (also those that
+ * overwrote their environment). It sends SIGTERM first, then SIGKILL. A client that ends in order tells it so before.
  *
  * The guard costs nothing where it is not needed. A client whose tasks end within `firstLookMs` never starts it; later
- * there is one look a second for all tasks together, and nothing is written while no task lives longer than that. It has
- * a session, an environment and a working directory of its own: Ctrl-C does not reach it, no other such shell takes it
- * for a task, and it holds no output open.
+ * there is one look a second for all tasks together, and nothing is written while no task lives longer than that. It
+ * has a session, an environment and a working directory of its own: Ctrl-C does not reach it, no other such shell takes
+ * it for a task, and it holds no output open.
  *
  * Where there is no /proc only the sessions are known (as process groups). Not for Windows.
  */
@@ -36,8 +36,8 @@ const hastyStarts = 3;
 /*
  * What the shell runs. $1 is `TASK_CLIENT_ID=<id>`. A line on standard input holds the ids of the tasks' sessions and
  * takes the place of the line before; the line `end` says that nothing is to be done. After the end of the pipe the
- * shell looks every tenth of a second until it has twice found nobody, because a process may be between its fork and its
- * exec. The limit of 150 looks is for processes that not even SIGKILL ends.
+ * shell looks every tenth of a second until it has twice found nobody, because a process may be between its fork and
+ * its exec. The limit of 150 looks is for processes that not even SIGKILL ends.
  *
  * In /proc/PID/stat the name may hold anything, so the fields are counted from the last `)`: state, parent, group,
  * session. grep finds the candidates with one process for all; that the text is a whole variable is checked for each.
@@ -120,8 +120,8 @@ interface State {
 }
 
 /**
- * Makes a guard that is started when it is needed. `path` is its PATH; `sessions` gives the ids of the sessions (process
- * ids) of all tasks that run now.
+ * Makes a guard that is started when it is needed. `path` is its PATH; `sessions` gives the ids of the sessions
+ * (process ids) of all tasks that run now.
  */
 export function guardOrphans(
   clientId: string,

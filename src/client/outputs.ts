@@ -1,13 +1,13 @@
 /*
- * Where the output of tasks goes: files for all tasks, files for each task, or the client's own output. Bytes of tasks never
- * pass through this program: files are opened here and handed to the processes. Everything is opened for appending, so that what
- * several processes write stands behind each other.
+ * Where the output of tasks goes: files for all tasks, files for each task, or the client's own output. Bytes of tasks
+ * never pass through this program: files are opened here and handed to the processes. Everything is opened for
+ * appending, so that several processes write one behind the other. Knows no processes.
  */
 import { accessSync, closeSync, constants, mkdirSync, openSync } from "node:fs";
 import { runtimeError } from "../base/errors.ts";
 import { failureReason } from "../base/paths.ts";
 
-/** File numbers; null: inherited. */
+/** The numbers of the files that all tasks share. Null: tasks inherit the client's own output. */
 export interface Outputs {
   readonly output: number | null;
   readonly errors: number | null;
@@ -16,22 +16,22 @@ export interface Outputs {
 
 const { O_APPEND, O_CREAT, O_TRUNC, O_WRONLY } = constants;
 
-/** Creates or truncates a file for the output of tasks. */
+/** Creates or truncates a file for the output of tasks. Throws the errors of the file system. */
 export function openTruncated(path: string): number {
   return openSync(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0o666);
 }
 
-/** Opens a file of captured output once more, to add to it. */
+/** Opens a file of captured output once more, to add to it. Throws the errors of the file system. */
 export function openAppended(path: string): number {
   return openSync(path, O_WRONLY | O_APPEND);
 }
 
-/** The files that all tasks share. UserError when one cannot be written. */
+/** Opens the files that all tasks share. Throws a UserError when one cannot be written. */
 export function openShared(outputPath: string | null, errorsPath: string | null): Outputs {
   const output = outputPath === null ? null : openOrBlame(outputPath, "output");
   let errors: number | null = null;
   try {
-    // One file for both: truncated once.
+    // A file for both is opened, and so truncated, only once.
     if (errorsPath !== null) errors = errorsPath === outputPath ? output : openOrBlame(errorsPath, "errors");
   } catch (error) {
     if (output !== null) closeSync(output);
@@ -55,7 +55,7 @@ function openOrBlame(path: string, what: string): number {
   }
 }
 
-/** Makes sure that files can be made in the folder of captured output. UserError when not. */
+/** Makes sure that files can be made in the folder of captured output. Throws a UserError when they cannot. */
 export function prepareFolder(folder: string): void {
   try {
     mkdirSync(folder, { recursive: true });

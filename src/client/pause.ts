@@ -1,15 +1,15 @@
-/* How long a client waits between two attempts to connect. */
+/* How long a client waits between two attempts to connect. Depends on the client and the number of attempts alone. */
 
 /** First and longest pause, milliseconds. */
 const firstPauseMs = 100;
 export const longestPauseMs = 5000;
 
-/** After `tries` attempts that failed: they double, and are different for each client. */
+/** The pause (ms) after `tries` attempts that failed. It doubles each time, and differs from client to client. */
 export function pauseMs(clientId: string, tries: number): number {
   return Math.min(firstPauseMs * 2 ** tries, longestPauseMs) * spread(clientId, tries + 1);
 }
 
-/** Between a half and one and a half: a thousand clients do not knock at the same moment. */
+/** A factor between 0.5 and 1.5, so that a thousand clients do not knock at the same moment. */
 function spread(clientId: string, tries: number): number {
   let hash = tries;
   for (let i = 0; i < clientId.length; i++) hash = (Math.imul(hash, 31) + clientId.charCodeAt(i)) >>> 0;

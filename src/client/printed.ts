@@ -1,5 +1,6 @@
 /*
- * What a command prints: for commands inside templates. The only output of processes that passes through this program, so it is bounded.
+ * Runs a command and reads what it prints, for commands inside templates. This is the only output of processes that
+ * passes through this program, so it is bounded. Knows neither templates nor tasks.
  */
 import type { ShellOutput } from "../base/system.ts";
 import type { Variables } from "./environment.ts";
@@ -7,7 +8,7 @@ import type { StopSignal } from "./executor.ts";
 import { type Group, groupOf } from "./group.ts";
 
 export interface Printing {
-  /** Also the id of its session. */
+  /** The process id, which is also the id of its session. */
   readonly pid: number;
   /** Rejects when the command is stopped or prints more than a command line can hold. */
   readonly ended: Promise<ShellOutput>;
@@ -24,7 +25,7 @@ export interface PrintingOptions {
   readonly stderr: number | "inherit";
 }
 
-/** Starts the command; throws what Bun.spawn throws. */
+/** Starts a command. Throws what Bun.spawn throws. */
 export function printedBy(words: string[], options: PrintingOptions): Printing {
   const windows = process.platform === "win32";
   const child = Bun.spawn(words, {
@@ -52,7 +53,8 @@ async function read(
   stopped: () => boolean,
 ): Promise<ShellOutput> {
   const output = child.stdout.getReader();
-  // A process that left the group may hold the pipe open for ever: what was stopped is not read to its end.
+  // A process that left the group may hold the pipe open for ever, so a command that was stopped is not read to its
+  // end.
   const exited = child.exited.then(async (status) => {
     if (stopped()) await output.cancel();
     return status;

@@ -1,7 +1,7 @@
 /*
  * Runs tasks as processes: expands the command, has it started (spawn.ts), and tells how it ended. Whatever a program
- * does or a system refuses is an Outcome. It decides nothing: when a task starts and when it is stopped is the reactor's
- * business.
+ * does or a system refuses is an Outcome. It decides nothing: when a task starts and when it is stopped is the
+ * reactor's business.
  *
  * Invariant: every start is answered by exactly one outcome, never from within `start`.
  */
@@ -26,7 +26,7 @@ import { type Expansion, expansion, fileFacts } from "./templates.ts";
 export interface ExecutorOptions extends EnvironmentOptions {
   /** `/bin/sh`; on Windows the path of cmd.exe. */
   readonly shell: string;
-  /** Each task's output goes to files in `taskFolder`; not together with `outputPath` or `errorsPath`. */
+  /** Whether each task's output goes to files in `taskFolder`. Not together with `outputPath` or `errorsPath`. */
   readonly capture: boolean;
   /** File for the standard output of all tasks; null: the client's own. */
   readonly outputPath: string | null;
@@ -44,9 +44,9 @@ export interface ProcessExecutor extends Executor {
   readonly directStarts: number;
 }
 
-/** Exit status of what is there but cannot be executed, as shells have it. */
+/** The exit status of what is there but cannot be executed, as shells have it. */
 const notExecutable = 126;
-/** Exit status of a process whose end the system did not tell. */
+/** The exit status of a process whose end the system did not tell. */
 const unknownStatus = 255;
 /** Pauses (ms) between attempts to start while the system is out of processes, files or memory; 2.5 s in all. */
 const pausesMs = [10, 20, 40, 80, 160, 320, 640, 1280] as const;
@@ -90,7 +90,10 @@ interface State {
   starting: Task | null;
 }
 
-/** Throws a UserError when a file or folder for output cannot be written, or the template is malformed. */
+/**
+ * Makes an executor that runs tasks as processes. Throws a UserError when a file or folder for output cannot be
+ * written, or the template is malformed.
+ */
 export function createExecutor(options: ExecutorOptions): ProcessExecutor {
   const state = openExecutor(options);
   const { spawner, guard, outputs } = state;
@@ -276,8 +279,8 @@ function processEnded(
 }
 
 /**
- * Has the shell say on the task's standard error what it says of a program that dies by a signal, because only the shell
- * has the words. This takes two processes, but few programs die so.
+ * Has the shell say on the task's standard error what it says of a program that dies by a signal, because only the
+ * shell has the words. This takes two processes, but few programs die so.
  */
 function reportSignal(state: State, task: Task, status: number): void {
   const { clock, shell } = state.options;

@@ -1,6 +1,8 @@
 /*
- * What a client does with its tasks: `step(state, events, now)` changes the state and answers what is to be done. Starts tasks on free
- * executors, stops those over their limit by ever harder signals, keeps outcomes until the server has recorded them, and leaves in order.
+ * What a client does with its tasks: `step(state, events, now)` changes the state and answers what is to be done. It
+ * starts tasks on free executors, stops those over their limit by ever harder signals (stopping.ts), keeps outcomes
+ * until the server has recorded them (report.ts), keeps up its connection (connection.ts), and leaves in order
+ * (leaving.ts). No I/O, no clock.
  */
 import { assert, unreachable } from "../base/assert.ts";
 import { formatDuration } from "../base/units.ts";
@@ -15,10 +17,11 @@ import { report } from "./report.ts";
 import { type ClientState, deliver, isHere } from "./state.ts";
 import { interrupt, pushStopping, send } from "./stopping.ts";
 
-/** How often the groups of stopped tasks are looked at until nothing of them is left, milliseconds. */
+/** Pause (ms) between two looks at the group of a stopped task, until nothing of it is left. */
 const lingerMs = 20;
-/** Who is told to go at once gives the server this long to hear what it gives back, milliseconds. */
+/** A client that is told to go at once gives the server this long (ms) to hear what is given back. */
 const partingMs = 1000;
+/** Takes in what has happened, and answers what is to be done. `now`: milliseconds, of the clock of the state. */
 export function step(state: ClientState, events: readonly ClientEvent[], now: number): ClientEffect[] {
   const effects: ClientEffect[] = [];
   if (isDone(state)) return effects;
@@ -97,7 +100,7 @@ function receive(state: ClientState, message: ServerMessage, now: number, effect
       assert(state.granted >= 0, "the session refuses assignments beyond the credit");
       note(effects, "debug", () => `Received ${message.tasks.length} tasks (${state.serverName})`);
       if (state.phase.at !== "working") return giveBack(state, message.tasks);
-      // The pace is that of work, not of waiting for it.
+      // The time without any task does not count: the pace is that of work.
       if (state.running.size === 0 && state.inbox.length === 0) {
         state.rateAt = now;
         state.finished = 0;
@@ -123,17 +126,17 @@ function receive(state: ClientState, message: ServerMessage, now: number, effect
   }
 }
 
-/** A task is to be run anew: what came of it here before, and was not acknowledged, is of no interest any more. */
+/** Forgets the unacknowledged outcome of a task that is to be run anew. */
 function forgetOutcome(state: ClientState, id: string): void {
   if (state.unacked.delete(id)) state.outbox = state.outbox.filter((outcome) => outcome.id !== id);
 }
 
-/** What has not begun is given back; what runs is stopped, and its outcome told. */
+/** Cancels tasks: those that have not begun are given back, those that run are stopped and their outcomes reported. */
 function cancel(state: ClientState, tasks: readonly Lease[], now: number, effects: ClientEffect[]): void {
   const waiting = new Set<string>();
   for (const { id, lease } of tasks) {
     const entry = state.running.get(id);
-    // It may wait for the end of an earlier run of the same task.
+    // A task with another lease runs, and this one may wait for its end.
     if (entry?.task.lease !== lease) waiting.add(`${id} ${lease}`);
     else {
       note(effects, "warning", `Stopping task that was cancelled (${id})`);
@@ -151,7 +154,7 @@ function cancel(state: ClientState, tasks: readonly Lease[], now: number, effect
   }
 }
 
-/** Tasks that are somebody else's by now. */
+/** Drops tasks that are somebody else's by now: those that run are stopped and given back. */
 function drop(state: ClientState, tasks: readonly Lease[], now: number, effects: ClientEffect[]): void {
   const waiting = new Set<string>();
   for (const { id, lease } of tasks) {
@@ -176,7 +179,7 @@ function startTasks(state: ClientState, now: number, effects: ClientEffect[]): v
   if (state.phase.at !== "working" || state.sleptUntil !== null) return;
   const { executors, timeoutMs, announce } = state.settings;
   const waiting: Assignment[] = [];
-  while (state.running.size < executors - state.lostExecutors) {
+  while (state.running.size < executors - state.abandoned.size) {
     const task = state.inbox.shift();
     if (task === undefined) break;
     if (isHere(state, task.id)) {
@@ -205,13 +208,13 @@ function end(state: ClientState, outcome: Outcome, now: number, effects: ClientE
   const entry = state.running.get(outcome.id);
   if (entry === undefined) {
     assert(state.abandoned.delete(outcome.id), "a task that ends was running");
-    state.lostExecutors--;
-    // Its outcome was reported long ago, without credit for another: there was nothing to run it.
+    // Its outcome was reported long ago without credit for another task, because its executor was lost.
     state.owesCredit = true;
     effects.push({ kind: "forget", id: outcome.id });
     return;
   }
-  // A group that may be left without its leader is seen off; a task that ended by itself may leave a daemon behind, as in a shell.
+  // What is left of the group of a stopped task is stopped too. A task that ended by itself may leave a daemon behind,
+  // as in a shell.
   const linger = entry.stopping !== null;
   state.running.delete(outcome.id);
   state.idleSince = now;
@@ -222,7 +225,8 @@ function end(state: ClientState, outcome: Outcome, now: number, effects: ClientE
   } else {
     effects.push({ kind: "forget", id: outcome.id });
   }
-  // What ended by itself before its signal was not cut off. After it even status 0 may mean "stopped, as you wished".
+  // A task that ended before its signal came was not cut off, so its outcome counts. After the signal even status 0 may
+  // mean "stopped, as you wished".
   const again = entry.returned && [...state.inbox.values()].some(({ id }) => id === outcome.id);
   if (again || (entry.returned && outcome.completionTime >= entry.stoppedAt)) {
     state.outboxReturned.push({ id: outcome.id, lease: outcome.lease });
@@ -230,12 +234,8 @@ function end(state: ClientState, outcome: Outcome, now: number, effects: ClientE
     return;
   }
   const { startTime, completionTime } = outcome;
-  note(
-    effects,
-    "debug",
-    () =>
-      `Completed task (${outcome.id}) elapsed: ${formatDuration((completionTime - (startTime ?? completionTime)) / 1000)}`,
-  );
+  const elapsedMs = completionTime - (startTime ?? completionTime);
+  note(effects, "debug", () => `Completed task (${outcome.id}) elapsed: ${formatDuration(elapsedMs / 1000)}`);
   deliver(state, outcome, now);
 }
 

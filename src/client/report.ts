@@ -6,15 +6,15 @@ import type { ClientEffect } from "./effects.ts";
 import type { ClientState } from "./state.ts";
 
 /**
- * Tasks are fetched ahead for this long (ms) at the present rate: it covers the way to the server and back. Of tasks that
- * take longer than that, none is kept from clients that could start it at once.
+ * Tasks are fetched ahead for this long (ms) at the present rate: it covers the way to the server and back. Of tasks
+ * that take longer than that, none is kept from clients that could start it at once.
  */
 const aheadMs = 100;
 
-/** How fast tasks end; once a step, so that what ended together counts together. */
+/** Measures how fast tasks end. Done once a step, so that tasks that ended together count together. */
 function measurePace(state: ClientState, now: number): void {
   const span = now - state.rateAt;
-  // The first round of short tasks already tells their pace.
+  // The first round of short tasks already tells their pace, although it is over sooner.
   const first = state.rate === 0 && state.finished >= state.settings.executors && span > 0;
   if (state.finished === 0 || !(span >= aheadMs || first)) return;
   state.rate = state.finished / span;
@@ -22,13 +22,14 @@ function measurePace(state: ClientState, now: number): void {
   state.rateAt = now;
 }
 
-/** How many tasks this client wants to have in all, on the way or waiting or running. */
+/** How many tasks this client wants to have in all: on the way, waiting or running. */
 export function wanted(state: ClientState): number {
-  const free = Math.max(0, state.settings.executors - state.lostExecutors);
+  const free = Math.max(0, state.settings.executors - state.abandoned.size);
   const ahead = Math.min(Math.floor(state.rate * aheadMs), 4 * free + 2);
   return free + ahead;
 }
 
+/** Sends outcomes and tasks given back, and asks for others. */
 export function report(state: ClientState, now: number, effects: ClientEffect[]): void {
   measurePace(state, now);
   if (state.connection.at !== "up") return;
@@ -52,7 +53,7 @@ export function report(state: ClientState, now: number, effects: ClientEffect[])
   state.outbox = [];
 }
 
-/** While there is enough to start without asking, outcomes may wait for others to share their frame. */
+/** Whether outcomes wait for others to share their frame. They may while there is enough to start without asking. */
 function awaitsCompany(state: ClientState, now: number): boolean {
   return (
     state.phase.at === "working" &&

@@ -120,8 +120,8 @@ export function spawnShell(spawner: Spawner, task: Assignment, command: string, 
 }
 
 /**
- * Runs a plain command without a shell. `startTime`: milliseconds since 1970. Null: the shell has to run it, because the
- * command is not plain, its program cannot be started, or what the shell does to plain commands is not known (yet).
+ * Runs a plain command without a shell. `startTime`: milliseconds since 1970. Null: the shell has to run it, because
+ * the command is not plain, its program cannot be started, or what the shell does to plain commands is not known (yet).
  */
 export function spawnDirect(
   spawner: Spawner,
@@ -177,7 +177,9 @@ export function wordsFor({ shellWords, signWords }: Spawner, command: string): s
   return list;
 }
 
-/** Has the next process write to these files. Throws the errors of the file system; `closeCaptured` is due even then. */
+/**
+ * Has the next process write to these files. Throws the errors of the file system; `closeCaptured` is due even then.
+ */
 export function openCaptured({ shellStart }: Spawner, outpath: string, errpath: string): void {
   shellStart.stdout = openTruncated(outpath);
   shellStart.stderr = openTruncated(errpath);

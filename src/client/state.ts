@@ -1,8 +1,17 @@
 /*
  * Everything a client knows between two events. No I/O, no clock.
  *
- * A task of this client is in exactly one of these places: `inbox` (not started), `running`, `unacked` (ended, not yet recorded by
- * the server). A task that ended while it was being stopped may also be in `lingering`: processes of its group may be left.
+ * A task of this client is in one of these places. What is given back goes to `outboxReturned` and is forgotten:
+ *
+ *   assign --> inbox --start--> running --end--> unacked --ack--> forgotten
+ *                |                 |
+ *                |                 +--stopped and given back--> outboxReturned
+ *                +--given back--> outboxReturned
+ *
+ * A task that ended while it was being stopped is also in `lingering`, until no process of its group is left. A task
+ * that not even SIGKILL ended is in `abandoned`, beside its outcome, until it ends. `outbox` holds the part of
+ * `unacked` that is not sent yet. A task that is assigned anew waits in `inbox` while something of its earlier run is
+ * left here.
  */
 import { assert } from "../base/assert.ts";
 import { type Deque, deque } from "../base/deque.ts";
@@ -14,28 +23,35 @@ export interface ClientSettings {
   readonly clientId: string;
   readonly host: string;
   readonly executors: number;
-  /** Walltime limit of every task, milliseconds; null: only the task's own. */
+  /** The walltime limit of every task, milliseconds. Null: only the limit that a task has of its own. */
   readonly timeoutMs: number | null;
   /** Pause between SIGINT, SIGTERM and SIGKILL, milliseconds. */
   readonly signalWaitMs: number;
-  /** Leaves after this long without a task, milliseconds; null: never. */
+  /** The client leaves after this long without a task, milliseconds. Null: never. */
   readonly idleMs: number | null;
+  /** Pause between two beats, milliseconds. */
   readonly heartMs: number;
-  /** Most outcomes in one frame; null: as many as there are. */
+  /** Most outcomes in one message. Null: as many as there are. */
   readonly bundleSize: number | null;
-  /** An outcome waits at most this long for others to share its frame, whatever the server allows, milliseconds; null: as the server says. */
+  /**
+   * An outcome waits at most this long (ms) for others to share its frame, whatever the server allows. Null: as long as
+   * the server says.
+   */
   readonly bundleWaitMs: number | null;
   /** How long the first connection is tried, milliseconds. */
   readonly connectMs: number;
-  /** Servers to choose from: the first that answers is taken. */
+  /** How many servers there are to choose from. The first that answers is taken. */
   readonly servers: number;
-  /** Who has tasks of a server waits this long for that server alone before it asks others, milliseconds. */
+  /** A client that has tasks of a server waits this long (ms) for that server alone before it asks others. */
   readonly loyalMs: number;
   /** How long a lost connection is tried again, milliseconds; what runs goes on meanwhile. */
   readonly reconnectMs: number;
-  /** The same when its port is closed, or somebody else answers there: shorter where nobody can follow it. */
+  /**
+   * The same when the port of the server is closed, or somebody else answers there. Shorter where no successor can
+   * come.
+   */
   readonly forsakenMs: number;
-  /** Show the INFO line of each started task. */
+  /** Whether each started task gets a line of level INFO. */
   readonly announce: boolean;
 }
 
@@ -45,11 +61,11 @@ export type Stopping = "SIGINT" | "SIGTERM" | "SIGKILL";
 export interface RunningTask {
   readonly task: Assignment;
   readonly startedAt: number;
-  /** When it is stopped; Infinity: never. */
+  /** When it is over its walltime limit; Infinity: never. */
   readonly deadline: number;
   /** When it is interrupted because somebody wants it to stop; Infinity: nobody does. */
   interruptAt: number;
-  /** null: not being stopped. */
+  /** Null: it is not being stopped. */
   stopping: Stopping | null;
   /** When the first signal was sent; Infinity: none. */
   stoppedAt: number;
@@ -59,6 +75,7 @@ export interface RunningTask {
   returned: boolean;
 }
 
+/** What may be left of a task that ended while it was being stopped. */
 export interface Lingering {
   stopping: Stopping;
   /** When the next, harder signal is due. */
@@ -67,12 +84,13 @@ export interface Lingering {
   lookAt: number;
 }
 
+/** `since`: when the connection was lost, or first tried. `tries`: the attempts that have failed since. */
 export type Connection =
-  /** An attempt is under way; `since`: when the connection was lost, or first tried. */
+  /** An attempt is under way. */
   | { readonly at: "connecting"; readonly since: number; readonly tries: number }
   /** The next attempt is due at `retryAt`. */
   | { readonly at: "down"; readonly since: number; readonly tries: number; readonly retryAt: number }
-  /** Until the server has said welcome this is an attempt like others, and `since` and `tries` go on. */
+  /** It is made. Until the server has said welcome it counts as one more attempt, so `since` and `tries` go on. */
   | { readonly at: "up"; readonly welcomedAt: number | null; readonly since: number; readonly tries: number };
 
 export interface ClientState {
@@ -86,7 +104,7 @@ export interface ClientState {
   dismissed: boolean;
   /** A server has said welcome already. */
   met: boolean;
-  /** What kept it from the server since it was lost, or first tried: each kind is told once. */
+  /** What kept the client from its server since the connection was lost, or first tried. Each kind is told once. */
   readonly troubles: Set<ProblemKind>;
   /** When the server was last heard, or the connection made. */
   heardAt: number;
@@ -97,7 +115,7 @@ export interface ClientState {
     /** Said bye, waits for the end of the connection. */
     | { readonly at: "gone" }
     | { readonly at: "done" };
-  /** When it goes, whatever the server has not heard by then; Infinity: in its own time. */
+  /** When the client goes, whatever the server has not heard by then; Infinity: in its own time. */
   leaveBy: number;
   readonly inbox: Deque<Assignment>;
   readonly running: Map<string, RunningTask>;
@@ -105,44 +123,53 @@ export interface ClientState {
   readonly unacked: Map<string, Outcome>;
   /** Why this client ends badly; null: it does not. */
   failure: ClientFailure | null;
-  /** Tasks went without an outcome: credit is to be granted without one. */
+  /** Credit is due although no outcome is: tasks were given back, or dropped. */
   owesCredit: boolean;
+  /** Null until the first welcome. */
   serverId: string | null;
   /** For log lines. */
   serverName: string;
   /** Tasks whose process could not even be killed; each keeps an executor busy. */
   readonly abandoned: Set<string>;
-  lostExecutors: number;
-  /** Outcomes not yet sent, and credit not yet granted again. */
+  /** Outcomes not yet sent. Credit is granted again with them. */
   outbox: Outcome[];
   /** When the first of them came. */
   outboxSince: number;
   /** How long an outcome may wait for company, milliseconds; the server says. */
   companyMs: number;
+  /** Tasks to give back with the next `returned`. */
   outboxReturned: Lease[];
   /** Credit that the server holds: it may send this many tasks without asking. */
   granted: number;
+  /** The templates of submissions, by id. */
   readonly templates: Map<string, string | null>;
+  /** When the last task ended, or work began. */
   idleSince: number;
   nextBeat: number;
-  /** When this client wished to be woken at the latest: if it is later by much, it did not run meanwhile. */
+  /** When the client wished to be woken at the latest. If it is much later now, it did not run meanwhile. */
   wakeAt: number;
   /** Beats sent and answered on this connection. */
   beats: { sent: number; heard: number };
-  /** It did not run for a while: nothing is started before this beat is answered, or the server says welcome; null: it is awake. */
+  /**
+   * The client did not run for a while: it starts nothing before the server has answered this beat (counted from 1), or
+   * said welcome. Null: it is awake.
+   */
   sleptUntil: number | null;
-  /** Tasks finished per millisecond, smoothed: sets how many tasks are fetched ahead. */
+  /** Tasks finished per millisecond when it was last measured. It sets how many tasks are fetched ahead. */
   rate: number;
+  /** When the present measurement began. */
   rateAt: number;
+  /** Tasks finished since `rateAt`. */
   finished: number;
 }
 
-/** The server could not be reached, or was lost for too long. */
+/** Why a client ended badly: the server could not be reached, or was lost for too long. */
 export interface ClientFailure {
   readonly kind: ProblemKind;
   readonly text: string;
 }
 
+/** The state of a client that makes its first attempt to connect. `now`: milliseconds, of any clock. */
 export function newState(settings: ClientSettings, now: number): ClientState {
   return {
     settings,
@@ -164,7 +191,6 @@ export function newState(settings: ClientSettings, now: number): ClientState {
     serverId: null,
     serverName: "unknown",
     abandoned: new Set(),
-    lostExecutors: 0,
     outbox: [],
     outboxSince: now,
     companyMs: 0,
@@ -182,16 +208,16 @@ export function newState(settings: ClientSettings, now: number): ClientState {
   };
 }
 
-/** Something of this task is left here from an earlier dispatch, which is being stopped: the next one waits for its end. */
+/** Whether something is left here of an earlier run of this task, for whose end the next one waits. */
 export function isHere(state: ClientState, id: string): boolean {
   return state.running.has(id) || state.lingering.has(id) || state.abandoned.has(id);
 }
 
-/** Cross-checks the maps; throws when they disagree. For tests and simulations. */
+/** Cross-checks the maps, for tests and simulations. Throws when they disagree. */
 export function check(state: ClientState): void {
-  const free = state.settings.executors - state.lostExecutors;
+  const free = state.settings.executors - state.abandoned.size;
   assert(
-    state.running.size <= Math.max(free, 0) || state.lostExecutors > 0,
+    state.running.size <= Math.max(free, 0) || state.abandoned.size > 0,
     "no more tasks run than there are executors",
   );
   assert(state.granted >= 0, "the server does not overdraw its credit");
@@ -203,7 +229,7 @@ export function check(state: ClientState): void {
     assert(state.running.size >= free, "no executor is idle while a task waits");
 }
 
-/** An outcome is kept until the server has recorded it. */
+/** Notes an outcome to report. It is kept until the server has recorded it. */
 export function deliver(state: ClientState, outcome: Outcome, now: number): void {
   state.unacked.set(outcome.id, outcome);
   if (state.outbox.length === 0) state.outboxSince = now;

@@ -1,6 +1,6 @@
 /*
- * Ending tasks before their time, by ever harder signals to their whole group: over their limit, cancelled, dropped, or because the client leaves.
- * As pure as reactor.ts, which calls it.
+ * Ends tasks before their time, by ever harder signals to their whole group: tasks over their limit, cancelled or
+ * dropped, or all of them because the client leaves. As pure as reactor.ts, which calls it.
  */
 import { formatDuration } from "../base/units.ts";
 import type { Outcome } from "../task/task.ts";
@@ -8,17 +8,19 @@ import { type ClientEffect, note } from "./effects.ts";
 import { type ClientState, deliver, type RunningTask } from "./state.ts";
 
 /**
- * A task gets no SIGINT in its first moments, milliseconds: a shell catches it while it starts its first program, and what it is just starting
- * misses it (seen in 1 of 100 stops within 2 ms of the start).
+ * A task gets no SIGINT this soon (ms) after its start: the shell catches it while it starts its first program, and
+ * that program misses it (seen in 1 of 100 stops within 2 ms of the start).
  */
 const settledMs = 100;
 
+/** Begins to stop a task: at once, or when it is old enough. Does nothing to a task that is being stopped already. */
 export function interrupt(state: ClientState, entry: RunningTask, now: number, effects: ClientEffect[]): void {
   if (entry.stopping !== null) return;
   entry.interruptAt = Math.min(entry.interruptAt, Math.max(now, entry.startedAt + settledMs));
   if (now >= entry.interruptAt) send(entry, "SIGINT", now, state, effects);
 }
 
+/** Sends a signal to a task. The next, harder one is due after `signalWaitMs`. */
 export function send(
   entry: RunningTask,
   signal: "SIGINT" | "SIGTERM" | "SIGKILL",
@@ -32,6 +34,7 @@ export function send(
   effects.push({ kind: "signal", id: entry.task.id, signal });
 }
 
+/** Stops tasks whose time has come, and sends the next signal to those that did not heed the last. */
 export function pushStopping(state: ClientState, now: number, effects: ClientEffect[]): void {
   for (const [id, entry] of state.running) {
     if (entry.stopping === null) {
@@ -72,14 +75,13 @@ export function pushStopping(state: ClientState, now: number, effects: ClientEff
   }
 }
 
-/** Not even SIGKILL ends it (it hangs in the kernel): its executor is lost, the task is reported as killed. */
+/** Gives up a task that not even SIGKILL ends (it hangs in the kernel): it is reported as killed, its executor lost. */
 function giveUp(state: ClientState, entry: RunningTask, now: number, effects: ClientEffect[]): void {
   const { id, lease } = entry.task;
   effects.push({ kind: "gaveUp", id });
-  note(effects, "critical", `Shutting down executor (${state.settings.executors - state.lostExecutors})`);
+  note(effects, "critical", `Shutting down executor (${state.settings.executors - state.abandoned.size})`);
   state.running.delete(id);
   state.abandoned.add(id);
-  state.lostExecutors++;
   if (entry.returned) {
     state.outboxReturned.push({ id, lease });
     return;

@@ -1,6 +1,6 @@
 /*
- * The templates of a client, its own and those of submissions, each parsed once; and what their patterns may ask of the system: files,
- * time and environment here, commands through a function that is passed in.
+ * The templates of a client, its own and those of submissions, each parsed once. Their patterns may ask the system for
+ * files, the time and the environment, and for commands through a function that is passed in.
  */
 import { statSync } from "node:fs";
 import { resolve } from "node:path";
@@ -10,13 +10,19 @@ import type { ShellOutput, System } from "../base/system.ts";
 
 type Shell = (command: string) => Promise<ShellOutput>;
 
-/** The command of a task, or the promise of one when the template asks the shell; throws, or rejects, when expansion fails. */
+/**
+ * Makes the command of a task, or the promise of one when the template asks the shell. Throws, or rejects, when
+ * expansion fails.
+ */
 export type Expansion = (template: string | null, args: string, shell: Shell) => string | Promise<string>;
 
-/** A client of many submissions keeps this many templates. */
+/** Templates that are kept parsed; beyond this number the table starts anew. */
 const mostTemplates = 256;
 
-/** `own` is for tasks whose submission has none; null: `{}`. A malformed one throws a UserError at once. */
+/**
+ * Makes the expansion of a client. `own` is the template of tasks whose submission has none; null: `{}`. Throws a
+ * UserError when it is malformed.
+ */
 export function expansion(own: string | null, system: System): Expansion {
   const parsed = new Map<string, Template>();
   const ownParsed = own === null ? null : parseTemplate(own);
@@ -44,7 +50,7 @@ export function fileFacts(cwd: string): System["file"] {
       const type = facts.isFile() ? "file" : facts.isDirectory() ? "folder" : "other";
       return { type, bytes: facts.size, modifiedAt: facts.mtimeMs };
     } catch {
-      // Not there, or not to be seen: the same to a template.
+      // To a template a file that may not be seen is the same as one that is not there.
       return null;
     }
   };
