@@ -165,7 +165,9 @@ const bans: readonly Ban[] = [
   {
     rule: "decisions are made without waiting",
     pattern: /\bawait\b|\basync\b|\bPromise\b/,
-    among: src.filter(({ path }) => /\/(?:reactor|state|event|effects)\.ts$/.test(path)),
+    among: src.filter(({ path }) =>
+      /\/(?:reactor|state|event|effects)\.ts$|^src\/client\/(?:connection|leaving|report|stopping)\.ts$/.test(path),
+    ),
     except: nowhere,
     remedy: "return an effect, and let the door do it",
   },
