@@ -95,6 +95,9 @@ export function dateRepr(value: Day | Moment | Span | Zone): string {
   }
 }
 
+/** The format that was used last, compiled: a template has the same one for each of its inputs. */
+let latest = { format: "", textOf: compileStrftime("") };
+
 /**
  * Python's `date.strftime(format)`, with the directives of base/strftime.ts. Throws an ExpressionFailure when the text
  * would be too long.
@@ -102,8 +105,9 @@ export function dateRepr(value: Day | Moment | Span | Zone): string {
 export function strftime(value: Moment | Day, format: string): string {
   // No directive grows its two characters by more than this.
   allowText(format.length * 15);
+  if (format !== latest.format) latest = { format, textOf: compileStrftime(format) };
   const at = value.kind === "moment" ? value.zone : null;
-  return compileStrftime(format)({
+  return latest.textOf({
     ...fieldsOf(value),
     isoWeek() {
       const [year, week] = isoWeek(value);
