@@ -10,7 +10,8 @@ import type { Assignment, Outcome } from "../src/task/task.ts";
 import type { Duplex } from "../src/wire/duplex.ts";
 import type { HostMessage, Lease, PeerMessage } from "../src/wire/message.ts";
 import { connect } from "../src/wire/connect.ts";
-import { anyCertificate, type ClientsPlan, type ClientsReport } from "./bench-server.ts";
+import { anyCertificate } from "../test/make.ts";
+import type { ClientsPlan, ClientsReport } from "./bench-server.ts";
 
 const say = (report: ClientsReport): void => {
   process.stdout.write(`${JSON.stringify(report)}\n`);

@@ -1,20 +1,9 @@
 /* A real server and a process of clients, for measurements: started, watched, ended. Knows nothing of what is measured. */
 import { join, resolve } from "node:path";
-import type { ClientTls } from "../src/wire/connect.ts";
 
 const root = resolve(import.meta.dir, "..");
 export const hs = join(root, "dist/hs");
 export const key = "a-key-for-measurements-only";
-/** As `hs client` has it when nothing else is said. */
-export const anyCertificate: ClientTls = {
-  ca: null,
-  trust: "proof",
-  fingerprint: null,
-  servername: null,
-  minVersion: "TLSv1.2",
-  ciphers: null,
-};
-
 /** What bench-clients.ts is told. */
 export interface ClientsPlan {
   readonly port: number;

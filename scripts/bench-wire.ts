@@ -12,9 +12,10 @@ import { systemClock } from "../src/base/clock.ts";
 import { newId } from "../src/base/ids.ts";
 import { openStore } from "../src/store/open.ts";
 import type { NewTask } from "../src/task/task.ts";
+import { anyCertificate } from "../test/make.ts";
 import { noPostgres, type Postgres, startPostgres } from "../test/systems/postgres.ts";
 import { median, megabytes, statusBytes, table } from "./bench-measure.ts";
-import { anyCertificate, type ClientsReport, key, type ServerRun, startClients, startServer } from "./bench-server.ts";
+import { type ClientsReport, key, type ServerRun, startClients, startServer } from "./bench-server.ts";
 
 const { values: flags } = parseArgs({
   options: {

@@ -4,6 +4,7 @@
  */
 import type { LevelName, Logger, Text } from "../src/log/logger.ts";
 import type { Assignment, ClaimedTask, Outcome } from "../src/task/task.ts";
+import type { ClientTls } from "../src/wire/connect.ts";
 import type { Lease } from "../src/wire/message.ts";
 
 /** A first attempt in group 0, without limits. */
@@ -80,3 +81,16 @@ export function warningLog(tell: (text: string) => void): Logger {
     (level) => level === "WARNING",
   );
 }
+
+/**
+ * The TLS of a client that takes any certificate if the server proves the key, as `hs client` does when nothing else is
+ * said.
+ */
+export const anyCertificate: ClientTls = {
+  ca: null,
+  trust: "proof",
+  fingerprint: null,
+  servername: null,
+  minVersion: "TLSv1.2",
+  ciphers: null,
+};

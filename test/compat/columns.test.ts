@@ -120,7 +120,7 @@ describe("a program with one more column, and a database that lacks it", () => {
     60_000,
   );
 
-  test("and a database of its own", async () => {
+  test("a program with one more column can change it in a database of its own", async () => {
     const database: Database = { env: { HYPERSHELL_SITE: join(place, "own") } };
     await run(newer, database, ["echo 1"]);
     await hs(newer, database, ["update", "pinned=1", "-f"]);

@@ -56,7 +56,7 @@ test("opening adds tables and indices, and changes neither what was there nor an
   }
 });
 
-test("its rows are shown as it shows them", async () => {
+test("rows of the reference are shown as the reference shows them", async () => {
   const expected = JSON.parse(readFileSync(join(fixtures, "list.json"), "utf8")) as Record<string, unknown>[];
   const shown: Record<string, unknown>[] = [];
   for (const name of ["main.db", "main.1"]) {
@@ -69,7 +69,7 @@ test("its rows are shown as it shows them", async () => {
   expect(shown).toEqual(expected);
 });
 
-test("its unfinished tasks are claimed in groups, and their outcomes recorded", async () => {
+test("unfinished tasks of the reference are claimed in groups, and their outcomes recorded", async () => {
   const store = open("main.db");
   const survey = await store.survey(everything);
   expect([survey.unfinished, await store.total(everything)]).toEqual([2, 3]);
@@ -100,7 +100,7 @@ test("its unfinished tasks are claimed in groups, and their outcomes recorded", 
   await store.close();
 });
 
-test("its interrupted tasks are given back", async () => {
+test("interrupted tasks of the reference are given back", async () => {
   inFile("main.db", (db) =>
     db.run(
       "update task set schedule_time = submit_time, server_id = 'gone', client_id = 'gone' where completion_time is null",
@@ -112,7 +112,7 @@ test("its interrupted tasks are given back", async () => {
   await store.close();
 });
 
-test("its failures get another attempt that is linked and keeps what the task has", async () => {
+test("failures of the reference get another attempt that is linked and keeps what the task has", async () => {
   const store = open("main.1");
   expect(await store.retryFailures(everything, 2, Date.now(), newId)).toBe(0);
   expect(await store.retryFailures(everything, 3, Date.now(), newId)).toBe(2);
@@ -138,7 +138,7 @@ test("text in number columns, as older programs stored it, stops nothing", async
   await store.close();
 });
 
-test("it can go on: statements as the reference writes them work beside an open store, and are seen", async () => {
+test("the reference can go on: statements as the reference writes them work beside an open store, and are seen", async () => {
   const store = open("main.db");
   await store.addSubmission({
     id: newId(),

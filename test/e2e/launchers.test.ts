@@ -314,7 +314,7 @@ test("Ctrl-C does not wait for a launcher that has brought up no client", async 
   expect(site.left()).toEqual([]);
 });
 
-test("SIGTERM does the same with status 143", async () => {
+test("SIGTERM stops the run and its clients, with status 143", async () => {
   await using site = openSite();
   script(site, "twice", both);
   const running = site.start(["hsx", "--forever", "--launcher=twice"], { stdin: `${hold}\n`, env: path(site) });

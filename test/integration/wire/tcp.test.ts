@@ -11,6 +11,7 @@ import { WireProblem } from "../../../src/wire/problem.ts";
 import { type ClientEnd, hello, notePair, type ServerEnd } from "../../conformance/duplex-notes.ts";
 import { duplexConformance } from "../../conformance/duplex.ts";
 import { needs } from "../../e2e/harness.ts";
+import { anyCertificate } from "../../make.ts";
 import { key } from "../../unit/wire/ends.ts";
 
 const names = { full: "n1.cluster.example", short: "n1" };
@@ -21,14 +22,6 @@ const [own, other] = await Promise.all([
 ]);
 const { fingerprint } = pairOf(own, ownKey);
 const serverTls: ServerTls = { cert: own, key: ownKey, minVersion: "TLSv1.2", ciphers: null };
-const clientTls: ClientTls = {
-  ca: null,
-  trust: "proof",
-  fingerprint: null,
-  servername: null,
-  minVersion: "TLSv1.2",
-  ciphers: null,
-};
 
 interface Met {
   readonly port: number;
@@ -114,7 +107,7 @@ const secure = await open({ tls: serverTls });
 
 for (const [title, { port, next }, tls] of [
   ["TCP", plain, null],
-  ["TCP with TLS", secure, clientTls],
+  ["TCP with TLS", secure, anyCertificate],
 ] as const) {
   duplexConformance(title, async () => {
     const [client, server] = await Promise.all([visit(port, { tls }), next()]);
@@ -128,7 +121,7 @@ const soon = (): Promise<void> => new Promise((resolve) => void setImmediate(res
 describe("what was sent before the end arrives", () => {
   for (const [title, { port, next }, tls] of [
     ["over TCP", plain, null],
-    ["over TLS", secure, clientTls],
+    ["over TLS", secure, anyCertificate],
   ] as const) {
     test(`${title}, also when the other side is in the midst of saying something`, async () => {
       for (let round = 0; round < 5; round++) {
@@ -174,7 +167,7 @@ describe("a server's certificate", () => {
   for (const [what, tls] of accepted) {
     test(`is accepted: ${what}`, async () => {
       const [client, server] = await Promise.all([
-        visit(secure.port, { tls: { ...clientTls, ...tls } }),
+        visit(secure.port, { tls: { ...anyCertificate, ...tls } }),
         secure.next(),
       ]);
       server.open(said);
@@ -199,7 +192,7 @@ describe("a server's certificate", () => {
   for (const [what, tls, text] of refused) {
     test(`is refused, and nothing is proved to it: ${what}`, async () => {
       const met = await open({ tls: serverTls });
-      const [kind, said] = await failure(visit(met.port, { tls: { ...clientTls, ...tls } }));
+      const [kind, said] = await failure(visit(met.port, { tls: { ...anyCertificate, ...tls } }));
       expect([kind, said]).toEqual(["certificate", expect.stringMatching(text)]);
       while (met.problems.length === 0) await soon();
       // Not "key": the session has not begun.
@@ -213,13 +206,13 @@ test("a server's certificate of another signer is refused, also where its name w
   const host = "127.0.0.2";
   const met = await open({ host, tls: serverTls });
   const attempt = (ca: string): ReturnType<typeof failure> =>
-    failure(visit(met.port, { host, tls: { ...clientTls, trust: "chain", ca } }));
+    failure(visit(met.port, { host, tls: { ...anyCertificate, trust: "chain", ca } }));
   expect(await attempt(own)).toEqual(["none", "it worked"]);
   expect(await attempt(other)).toEqual(["certificate", expect.stringMatching(/verify failed: self.signed/)]);
 });
 
 describe("TLS", () => {
-  const answers = (): Promise<readonly [string, string]> => failure(visit(secure.port, { tls: clientTls }));
+  const answers = (): Promise<readonly [string, string]> => failure(visit(secure.port, { tls: anyCertificate }));
 
   /** A server of another make that has no more than this. */
   async function foreign(options: TlsOptions): Promise<number> {
@@ -257,7 +250,7 @@ describe("TLS", () => {
     expect(await handshake(secure.port, { maxVersion: "TLSv1.2" })).toStartWith("TLSv1.2 ");
 
     const old = await foreign({ maxVersion: "TLSv1.2" });
-    const [kind, text] = await failure(visit(old, { tls: { ...clientTls, minVersion: "TLSv1.3" } }));
+    const [kind, text] = await failure(visit(old, { tls: { ...anyCertificate, minVersion: "TLSv1.3" } }));
     expect([kind, text]).toEqual(["tls", expect.stringMatching(/no TLS handshake .*version or cipher in common/)]);
   });
 
@@ -268,13 +261,13 @@ describe("TLS", () => {
     expect(await handshake(met.port, { ...older, ciphers: one })).toBe(`TLSv1.2 ${one}`);
     expect(await handshake(met.port, { ...older, ciphers: another })).toBe("refused");
     const old = await foreign({ ...older, ciphers: another });
-    expect((await failure(visit(old, { tls: { ...clientTls, ciphers: one } })))[0]).toBe("tls");
+    expect((await failure(visit(old, { tls: { ...anyCertificate, ciphers: one } })))[0]).toBe("tls");
   });
 
   test("on one side only: both sides say so", async () => {
     for (const [tls, asks] of [
       [serverTls, null],
-      [null, clientTls],
+      [null, anyCertificate],
     ] as const) {
       const met = await open({ tls });
       const [kind, text] = await failure(visit(met.port, { tls: asks }));
@@ -296,7 +289,7 @@ describe("a connection that comes to nothing", () => {
   }
 
   test("is refused where nobody listens", async () => {
-    for (const tls of [null, clientTls]) {
+    for (const tls of [null, anyCertificate]) {
       const [kind, text] = await failure(visit(await closedPort(), { tls }));
       expect([kind, text]).toEqual([
         "refused",
@@ -319,7 +312,7 @@ describe("a connection that comes to nothing", () => {
     await listening.promise;
     ends.push(() => mute.close());
     const { port } = mute.address() as { readonly port: number };
-    expect(await failure(visit(port, { tls: clientTls, connectMs: 50 }))).toEqual([
+    expect(await failure(visit(port, { tls: anyCertificate, connectMs: 50 }))).toEqual([
       "silent",
       `127.0.0.1:${port} did not answer within 0.05 seconds`,
     ]);

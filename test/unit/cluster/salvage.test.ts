@@ -1,9 +1,10 @@
 import { expect, test } from "bun:test";
-import { salvage } from "../../../src/cluster/salvage.ts";
+import { systemClock } from "../../../src/base/clock.ts";
+import { newId } from "../../../src/base/ids.ts";
+import { keepRest, type Rest, salvage } from "../../../src/cluster/salvage.ts";
 import { MemoryStore } from "../../../src/store/memory.ts";
 import type { NewTask } from "../../../src/task/task.ts";
 import { taskFactory } from "../../../src/task/factory.ts";
-import { newId } from "../../../src/base/ids.ts";
 
 const owner = { serverId: "s", serverHost: "h", scope: { kind: "all" }, at: 1 } as const;
 const factory = taskFactory(
@@ -41,4 +42,39 @@ test("an input that cannot be read to its end does not keep what was read from b
   await store.insert([task("one")]);
   const lines: string[] = [];
   expect(await salvage(store, owner, Promise.reject(new Error("broken")), (line) => lines.push(line))).toBe(1);
+});
+
+/** What a run without a database leaves behind, with an input that goes on until it is stopped. */
+function endlessRest(more: Partial<Rest>): Rest & { readonly stopped: () => boolean } {
+  const reading = Promise.withResolvers<void>();
+  let isStopped = false;
+  const stopReading = (): void => {
+    isStopped = true;
+    reading.resolve();
+  };
+  const clock = { after: (_ms: number, action: () => void) => systemClock.after(0, action) };
+  const rest = {
+    store: new MemoryStore(),
+    owner,
+    loading: reading.promise,
+    stopReading,
+    write: () => undefined,
+    clock,
+  };
+  return { ...rest, ...more, stopped: () => isStopped };
+}
+
+test("an input that goes on for too long is left to its writer, and what was read is written down", async () => {
+  const store = new MemoryStore();
+  await store.insert([task("one")]);
+  const lines: string[] = [];
+  const rest = endlessRest({ store, write: (line) => lines.push(line) });
+  expect(await keepRest(rest)).toBe(1);
+  expect([rest.stopped(), lines]).toEqual([true, ["one"]]);
+});
+
+test("with a database nothing is written down: the rest of the input goes there", async () => {
+  const rest = endlessRest({ store: { ...endlessRest({}).store, durable: true } });
+  expect(await keepRest(rest)).toBe(0);
+  expect(rest.stopped()).toBe(true);
 });

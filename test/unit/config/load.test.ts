@@ -208,7 +208,7 @@ describe("a value of the wrong type ends the program with status 3 and its origi
     expect(refused).toStartWith(`3 ${logger} ConfigurationError: ${message}`);
     expect(refused).toEndWith(`(from: ${file})`);
   });
-  test("or the variable that holds it", () => {
+  test("which may be the variable that holds it", () => {
     using folder = temporaryFolder();
     expect(refusalOf(() => folder.load({ HYPERSHELL_TASK_MEMORY: "4GB" }))).toBe(
       "3 core.config ConfigurationError: task.memory must be an integer, not string '4GB' (from: HYPERSHELL_TASK_MEMORY)",

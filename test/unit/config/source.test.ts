@@ -42,7 +42,7 @@ describe("variables become keys", () => {
     };
     expect(tree(env)).toEqual({});
   });
-  test("and a log file can be named and described at once", () => {
+  test("a log file can be named and described at once", () => {
     expect(tree({ HYPERSHELL_LOGGING_FILE_LEVEL: "debug", HYPERSHELL_LOGGING_FILE: "/x.log" })).toEqual({
       logging: { file: { path: "/x.log", level: "debug" } },
     });
@@ -50,7 +50,7 @@ describe("variables become keys", () => {
       logging: { file: { level: "debug" } },
     });
   });
-  test("and of two that contradict each other the second is warned about", () => {
+  test("of two variables that contradict each other the second is warned about", () => {
     const layer = environmentLayer({ HYPERSHELL_SSH_NODELIST: "a", HYPERSHELL_SSH_NODELIST_GPU: "b" });
     expect(layer.warnings).toHaveLength(1);
     expect(layer.warnings[0]).toContain("from: HYPERSHELL_SSH_NODELIST_GPU");

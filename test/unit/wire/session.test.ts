@@ -238,7 +238,7 @@ describe("the handshake", () => {
     });
   }
 
-  test("a server with TLS is recognised by a client without, and so is one of the web", async () => {
+  test("a client without TLS recognises a server with TLS, and a server of the web", async () => {
     for (const [words, kind, text] of [
       ["\x15\x03\x01\x00\x02\x02\x16", "tls", /^the server speaks TLS, this client does not - use --no-tls on both/],
       ["HTTP/1.1 400 Bad Request\r\n\r\n", "malformed", /^the server speaks HTTP$/],

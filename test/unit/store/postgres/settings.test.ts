@@ -106,7 +106,7 @@ describe("passwords that are kept elsewhere", () => {
     expect(target({ database: "d", user: "u", password: "p" }, { PGPASSWORD: "s" }).password).toBe("p");
   });
 
-  test("then the first line of the password file that fits", () => {
+  test("without PGPASSWORD the first line of the password file that fits counts", () => {
     const folder = mkdtempSync(join(tmpdir(), "hs-pgpass-"));
     const file = join(folder, "pgpass");
     writeFileSync(file, "# mine\nother:*:*:u:no\nh:5432:d:u:a\\:b\\\\c\n*:*:*:*:last\n");
