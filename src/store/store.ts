@@ -1,6 +1,6 @@
 /*
- * The contract of a store: where tasks rest between submission and record. MemoryStore, SqliteStore (and later PostgreSQL) promise
- * the same; test/conformance/store.ts says what, and runs against each. The server never asks which one it has.
+ * The contract of a store: where tasks rest between submission and record. Memory, SQLite and PostgreSQL promise the same;
+ * test/conformance/store.ts says what, and runs against each. The server never asks which one it has.
  *
  * Deliberately unknown here: clients, templates, what a retry policy is, which processes are alive (callers say).
  * Invariants: a task is claimed by at most one server at a time; an outcome is recorded at most once per row; a row that
@@ -8,7 +8,7 @@
  */
 import type { ClaimedTask, NewTask, Outcome, Submission } from "../task/task.ts";
 
-/** Which tasks a run may schedule (DESIGN 4.5): its own submission, or everything that no live server reserves or holds. */
+/** Which tasks a run may schedule: its own submission, or everything that no live server reserves or holds. */
 export type Scope = { readonly kind: "submission"; readonly id: string } | { readonly kind: "all" };
 
 /** A server process: its heartbeat row. Other servers leave alone what a live server holds or reserves. */
@@ -151,9 +151,9 @@ export interface Store {
   commit(commit: Commit): Promise<CommitReport>;
   /** Creates next attempts for final failures in scope that have fewer than `attempts`. Returns their number. */
   retryFailures(scope: Scope, attempts: number, at: number, newId: () => string): Promise<number>;
-  /** Rows in scope without completion_time; then all rows. Scope `all` includes rows reserved by live servers in neither number. */
+  /** How many rows in scope have no completion_time. Scope `all` leaves out what live servers reserve. */
   survey(scope: Scope): Promise<{ readonly unfinished: number }>;
-  /** Reads them all: for ten million rows it takes a second or so. */
+  /** How many rows are in scope, ended ones too. Reads them all: for ten million rows it takes a second or so. */
   total(scope: Scope): Promise<number>;
   /** The group of the row with the latest schedule_time; else 0 without rows; else the lowest group. Reason as for the log line. */
   activeGroup(): Promise<{ readonly group: number; readonly reason: string }>;
@@ -171,9 +171,15 @@ export interface Store {
   /** Clients of that server that did not leave and were not evicted: they may still run tasks when it is dead. */
   clientsOf(serverId: string): Promise<readonly string[]>;
   /**
-   * A client is back with these tasks: those that have not ended, are in scope, and are free, held by one of the servers `from` (or by one
-   * without a row), on record as run by this client, or finished (a recall tells the former server of these two) are held by `serverId` and `clientId` from now on.
-   * Answers them. In the same transaction the client is that server's, as by
+   * A client is back, and names the tasks that it has. Those that are in scope and have not ended are held by `serverId` and `clientId` from now
+   * on, and answered, if one of these is true of them:
+   *
+   * (a) they are free;
+   * (b) one of the servers `from` holds them, or one that has no row any more;
+   * (c) this client is on record as running them, for whichever server;
+   * (d) they are `finished`: nobody else needs to run them, whoever holds them.
+   *
+   * In cases (c) and (d) a former server that is alive gets a recall. In the same transaction the client becomes that of `serverId`, as by
    * addClient: if they were apart, a crash in between would leave the client to one dead server and its tasks to another.
    */
   adopt(request: AdoptRequest): Promise<readonly ClaimedTask[]>;

@@ -1,19 +1,19 @@
-/* Opening a PostgreSQL database for people: to look, to change, to keep house. What is only looked at is left as it is. */
+/* Opens the history in a PostgreSQL database: to look, to change, to keep house. What is only looked at is left as it is. */
 import type { EditStore, RecordStore, UpkeepStore } from "../history.ts";
 import { openPostgres, type PostgresConnection, type PostgresOptions } from "../../store/postgres/connection.ts";
 import { postgresEdits } from "./edits.ts";
 import { postgresRecords, type RecordsOptions } from "./records.ts";
 import { prepareTables, requireTables } from "../../store/postgres/schema.ts";
-import { surveyOf, surveyQuestion } from "../../store/postgres/survey.ts";
+import { catalogOf, catalogQuestion } from "../../store/postgres/catalog.ts";
 import { postgresUpkeep } from "./upkeep.ts";
 
 export async function openPostgresRecords(options: PostgresOptions & RecordsOptions): Promise<RecordStore> {
-  const connection = await openPostgres({ ...options, watched: true, question: surveyQuestion });
+  const connection = await openPostgres({ ...options, watched: true, question: catalogQuestion });
   const { title, place, answer, close } = connection;
   return prepared(connection, async () => {
-    const surveyed = surveyOf(answer);
-    requireTables(surveyed, place);
-    return { title, ...postgresRecords(connection, { ...options, surveyed }), close };
+    const catalog = catalogOf(answer);
+    requireTables(catalog, place);
+    return { title, ...postgresRecords(connection, { ...options, catalog }), close };
   });
 }
 

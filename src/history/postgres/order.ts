@@ -6,8 +6,8 @@ import { type Condition, withoutFields } from "../../task/filter.ts";
 import { comparisonOf, type TaskField } from "../../task/field.ts";
 import type { Selection } from "../history.ts";
 import { type Statement, statementOf } from "../../store/postgres/bind.ts";
-import { absentIn, otherPartition, type Survey } from "../../store/postgres/survey.ts";
-import { beyond, columnOf, type Columns, columnsOf, type Place } from "./walk.ts";
+import { absentIn, otherPartition, type Catalog } from "../../store/postgres/catalog.ts";
+import { beyond, columnOf, type Columns, columnsOf, type Place } from "./path.ts";
 import { whereOf } from "./where.ts";
 
 export interface Shape extends Columns {
@@ -47,7 +47,7 @@ export function sortedOfAll(
   by: TaskField,
   shape: Omit<Shape, "absent">,
   selection: Selection,
-  surveyed: Pick<Survey, "absent">,
+  catalog: Pick<Catalog, "absent">,
 ): Statement {
   const most = mostOf(shape, selection);
   return statementOf((bind) => {
@@ -57,7 +57,7 @@ export function sortedOfAll(
       return whereOf(withoutFields({ ...selection, where: shape.conditions }, absent).where, bind);
     };
     const rows = ["task", ...partitions].map((table, i) => {
-      const absent = absentIn(surveyed, table);
+      const absent = absentIn(catalog, table);
       const columns = `${i} as part, ${orderOf(by, absent)} as key, ${columnsOf({ ...shape, absent })}`;
       return `select ${columns} from ${table} where ${inside(absent)}`;
     });

@@ -19,8 +19,8 @@ import { instantText, parseInstant } from "../../store/postgres/cells.ts";
 import type { PostgresConnection, Row } from "../../store/postgres/connection.ts";
 import { irregular, plainTag, statusClasses, tagHash, unusualTag } from "../../store/postgres/indices.ts";
 import { type Shape, sortedOf, sortedOfAll } from "./order.ts";
-import { absentIn, partitionsOf, type Survey, survey } from "../../store/postgres/survey.ts";
-import { aheadOf, type Branches, pageOf, type Path, type Place, placeOf, shownColumn } from "./walk.ts";
+import { absentIn, partitionsOf, type Catalog, readCatalog } from "../../store/postgres/catalog.ts";
+import { aheadOf, type Branches, pageOf, type Path, type Place, placeOf, shownColumn } from "./path.ts";
 import { isTag } from "../condition.ts";
 import {
   classesOf,
@@ -55,19 +55,19 @@ export interface PostgresRecords extends Records {
 export interface RecordsOptions {
   readonly ignorePartitions: boolean;
   /** What was there a moment ago; saves the first questions. */
-  readonly surveyed?: Survey;
+  readonly catalog?: Catalog;
   /** Told each partition that is found. */
   readonly debug?: ((text: string) => void) | null;
 }
 
 /** Of all tasks, archived ones too, unless they are to be ignored: what is current first, then what was archived, by number. */
 export function postgresRecords(connection: PostgresConnection, options: RecordsOptions): Records {
-  const { ignorePartitions, surveyed, debug } = options;
-  const main = recordsOf(connection, "task", surveyed);
+  const { ignorePartitions, catalog, debug } = options;
+  const main = recordsOf(connection, "task", catalog);
   if (ignorePartitions) return main;
   const told = new Set<string>();
-  const partOf = (table: string): PostgresRecords => recordsOf(connection, table, surveyed);
-  let known = surveyed?.partitions ?? null;
+  const partOf = (table: string): PostgresRecords => recordsOf(connection, table, catalog);
+  let known = catalog?.partitions ?? null;
 
   async function partitions(): Promise<readonly string[]> {
     const tables = known ?? (await partitionsOf(connection.query));
@@ -80,10 +80,10 @@ export function postgresRecords(connection: PostgresConnection, options: Records
   }
 
   /** What is known of these tables, and of `task`; asked only where some may lack a column. */
-  async function surveyOfAll(tables: readonly string[]): Promise<Pick<Survey, "absent">> {
+  async function catalogOfAll(tables: readonly string[]): Promise<Pick<Catalog, "absent">> {
     if (laterFields.length === 0) return { absent: new Map() };
-    const isKnown = surveyed !== undefined && tables.every((table) => surveyed.absent.has(table));
-    return isKnown ? surveyed : survey(connection.query);
+    const isKnown = catalog !== undefined && tables.every((table) => catalog.absent.has(table));
+    return isKnown ? catalog : readCatalog(connection.query);
   }
 
   /**
@@ -133,7 +133,7 @@ export function postgresRecords(connection: PostgresConnection, options: Records
     let left = selection.limit ?? Number.POSITIVE_INFINITY;
     for (let isNone = true; isNone && left > 0;) {
       const tables = await partitions();
-      const { sql, values } = sortedOfAll(tables, orderBy, shape, selection, await surveyOfAll(tables));
+      const { sql, values } = sortedOfAll(tables, orderBy, shape, selection, await catalogOfAll(tables));
       for await (const rows of connection.stream(sql, values, firstPage * 5)) {
         if (rows.length > 0) isNone = false;
         const passed = passing(tests, rows, fields);
@@ -202,12 +202,12 @@ async function* shown(portions: AsyncIterable<readonly Row[]>, fields: readonly 
 }
 
 /** Of one table. */
-export function recordsOf(connection: PostgresConnection, table: string, surveyed?: Survey): PostgresRecords {
+export function recordsOf(connection: PostgresConnection, table: string, catalog?: Catalog): PostgresRecords {
   const { query } = connection;
   const ask = (statement: Statement): Promise<readonly Row[]> => query(statement.sql, statement.values);
   const stream = ({ sql, values }: Statement) => connection.stream(sql, values, firstPage * 5);
 
-  const look = once(async () => (surveyed?.indices.has(table) === true ? surveyed : survey(query)));
+  const look = once(async () => (catalog?.indices.has(table) === true ? catalog : readCatalog(query)));
   const indexNames = async (): Promise<ReadonlySet<string>> => (await look()).indices.get(table) ?? new Set();
   const absentHere = async (): Promise<ReadonlySet<TaskField>> =>
     laterFields.length === 0 ? new Set() : absentIn(await look(), table);

@@ -15,8 +15,8 @@ import { databaseError } from "../../store/postgres/failure.ts";
 import { recordsOf } from "./records.ts";
 import { plainTag, searchIndices, statusClasses } from "../../store/postgres/indices.ts";
 import { recount, truncateTables } from "../../store/postgres/schema.ts";
-import { partitionsOf } from "../../store/postgres/survey.ts";
-import { beyond, type Place, placeOf, upTo } from "./walk.ts";
+import { partitionsOf } from "../../store/postgres/catalog.ts";
+import { beyond, type Place, placeOf, upTo } from "./path.ts";
 import { column } from "../condition.ts";
 
 /** Rows looked at by one statement of a rotation, so that it can say how far it is: half a second. */

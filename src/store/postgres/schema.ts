@@ -12,7 +12,7 @@ import type { PostgresConnection, Query } from "./connection.ts";
 import { databaseError } from "./failure.ts";
 import { finalFailure, held, plainTag, searchIndices, waiting } from "./indices.ts";
 import { typeOf } from "./row.ts";
-import { absentIn, type Survey, survey } from "./survey.ts";
+import { absentIn, type Catalog, readCatalog } from "./catalog.ts";
 
 const taskTable = `create table task (
   id UUID NOT NULL PRIMARY KEY,
@@ -201,7 +201,7 @@ async function present(query: Query): Promise<Set<string>> {
 }
 
 /** Whether there is a table of tasks; throws UserError for one that is not ours. */
-function isTaskTable({ columns }: Survey, place: string): boolean {
+function isTaskTable({ columns }: Catalog, place: string): boolean {
   if (columns === null) return false;
   const missing = requiredFields.find((name) => !columns.has(name));
   if (missing === undefined) return true;
@@ -216,20 +216,20 @@ export async function prepareTables(connection: PostgresConnection, create: bool
   const [where] = await query("select current_schema(), current_setting('transaction_read_only')");
   if (where?.[1] === "on")
     throw databaseError(`'${place}' can only be read (by this user, or it is a standby) - use the primary server`);
-  const surveyed = await survey(query);
-  const exists = isTaskTable(surveyed, place);
+  const catalog = await readCatalog(query);
+  const exists = isTaskTable(catalog, place);
   if (!exists && !create) throw uninitialized();
   if (exists) {
     const names = await present(query);
-    if (additions.every(([name]) => names.has(name)) && absentIn(surveyed, "task").size === 0) return false;
+    if (additions.every(([name]) => names.has(name)) && absentIn(catalog, "task").size === 0) return false;
   }
   return connection.transaction(async (within) => {
     await within(creating);
     if ((where?.[0] ?? null) === null && schema !== null)
       await within(`create schema if not exists "${schema.replaceAll('"', '""')}"`);
-    const created = !isTaskTable(await survey(within), place);
+    const created = !isTaskTable(await readCatalog(within), place);
     if (created) await within(taskTable);
-    for (const field of absentIn(await survey(within), "task")) await within(addColumn(field));
+    for (const field of absentIn(await readCatalog(within), "task")) await within(addColumn(field));
     const names = await present(within);
     for (const [name, statement] of additions) if (!names.has(name)) await within(statement);
     if (created) await within('insert into schedule (one, "group", task_id) values (1, null, null)');
@@ -238,8 +238,8 @@ export async function prepareTables(connection: PostgresConnection, create: bool
 }
 
 /** For who only looks: throws UserError when there is nothing to look at. */
-export function requireTables(surveyed: Survey, place: string): void {
-  if (!isTaskTable(surveyed, place)) throw uninitialized();
+export function requireTables(catalog: Catalog, place: string): void {
+  if (!isTaskTable(catalog, place)) throw uninitialized();
 }
 
 /** Drops all tasks and clients; what else there is stays. */
