@@ -11,7 +11,7 @@ import { writeAll } from "../base/write.ts";
 import type { Clock, Timer } from "../base/clock.ts";
 import { groupOf } from "../client/group.ts";
 import type { Logger } from "../log/logger.ts";
-import { quoteForSh } from "../template/quote.ts";
+import { quoteForSh } from "../base/shell.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -5,8 +5,8 @@
 import { strip, wordsOf } from "../base/characters.ts";
 import { TemplateError } from "./errors.ts";
 import { ExpressionFailure } from "../expression/failure.ts";
+import { quoteForShell } from "../base/shell.ts";
 import type { CommandPiece, TemplatePart, Template } from "./parse.ts";
-import { quoteForShell } from "./quote.ts";
 import { placeOf, placesOf, take } from "../base/slice.ts";
 import type { SystemWithShell } from "../base/system.ts";
 

@@ -4,7 +4,7 @@ import { coerce } from "../../src/task/coerce.ts";
 import { TemplateError, TemplateSyntaxError } from "../../src/template/errors.ts";
 import { expand } from "../../src/template/expand.ts";
 import { parseTemplate } from "../../src/template/parse.ts";
-import { quoteForSh } from "../../src/template/quote.ts";
+import { quoteForSh } from "../../src/base/shell.ts";
 import { expanded, host, realShell } from "../unit/template/host.ts";
 
 /** Python's slicing by its definition: walk from the start, by the step, as long as the place lies before the stop. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { quoteForCmd, quoteForSh } from "../../../src/template/quote.ts";
+import { quoteForCmd, quoteForSh } from "../../../src/base/shell.ts";
 
 describe("quoting for a shell", () => {
   const cases: readonly (readonly [text: string, sh: string, cmd: string])[] = [
