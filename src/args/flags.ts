@@ -12,6 +12,7 @@
  * place of a value a word with a blank in it is a value too (`--template '-n {}'`), unless it is plainly an option with
  * its value attached.
  */
+import { escapeCharacter } from "../base/escape.ts";
 import { assert } from "../base/assert.ts";
 import { argumentError } from "../base/errors.ts";
 import { parseSeconds, parseSize } from "../base/units.ts";
@@ -327,12 +328,6 @@ function joined(option: Option): string {
  */
 export function quoted(text: string): string {
   const quote = text.includes("'") && !text.includes('"') ? '"' : "'";
-  const escaped = text
-    .replaceAll("\\", "\\\\")
-    .replaceAll(quote, `\\${quote}`)
-    .replaceAll("\n", "\\n")
-    .replaceAll("\t", "\\t")
-    .replaceAll("\r", "\\r")
-    .replace(/\p{Cc}/gu, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}`);
+  const escaped = text.replace(/[\\\p{Cc}]/gu, escapeCharacter).replaceAll(quote, `\\${quote}`);
   return quote + escaped + quote;
 }

@@ -1,18 +1,105 @@
-/* Text as one word of a command line. */
+/*
+ * Words of command lines: quoted so that a shell sees one word, and split as a shell would. Knows no templates, no options and no
+ * programs; which policy of quoting is right is the caller's decision.
+ */
+import { argumentError } from "./errors.ts";
 
-const needsNoQuotes = /^[A-Za-z0-9_%+,./:=@^-]+$/;
+/** Between single quotes everything stands for itself in a POSIX shell, so only the single quote needs care. */
+function singleQuoted(word: string): string {
+  return `'${word.replaceAll("'", `'\\''`)}'`;
+}
 
-/** Quoted, where it needs to be, as one word for /bin/sh; for cmd.exe on Windows. */
-export function quoteForShell(text: string): string {
-  return process.platform === "win32" ? quoteForCmd(text) : quoteForSh(text);
+/** Quoted, where it needs to be, for the shell that runs tasks: /bin/sh, cmd.exe on Windows. */
+export function quoteForShell(word: string): string {
+  return process.platform === "win32" ? quoteForCmd(word) : quoteForSh(word);
 }
 
 /** Quoted, where it needs to be, as one word for /bin/sh (POSIX, Shell Command Language, 2.2). */
-export function quoteForSh(text: string): string {
-  return needsNoQuotes.test(text) ? text : `'${text.replace(/'/g, `'\\''`)}'`;
+export function quoteForSh(word: string): string {
+  return /^[A-Za-z0-9_%+,./:=@^-]+$/.test(word) ? word : singleQuoted(word);
 }
 
 /** cmd.exe has no way to keep `%NAME%` from being replaced inside quotes. */
-export function quoteForCmd(text: string): string {
-  return /^[A-Za-z0-9_+,./\\:=@-]+$/.test(text) ? text : `"${text.replace(/"/g, '""')}"`;
+export function quoteForCmd(word: string): string {
+  return /^[A-Za-z0-9_+,./\\:=@-]+$/.test(word) ? word : `"${word.replace(/"/g, '""')}"`;
+}
+
+/** For a login shell, which may be csh, zsh or fish: these give `%`, `^` and a leading `=` a meaning that sh does not. */
+export function quoteForLoginShell(word: string): string {
+  return /^[A-Za-z0-9_+,./:@-][A-Za-z0-9_+,./:=@-]*$/.test(word) ? word : singleQuoted(word);
+}
+
+/** Letters beyond ASCII mean nothing to a shell, unlike blanks beyond ASCII, which trimming could take away. */
+const typedBare = /^(?:[\w@%+=:,./^{}-]|(?!\s)[^\x00-\x7f])+$/;
+const braceExpansion = /^[{}]$|[{].*(?:,|\.\.).*[}]/;
+
+/** As people type it: bare where that is safe, else in double quotes where these will do, else in single quotes. */
+export function quoteAsTyped(word: string): string {
+  if (typedBare.test(word) && !braceExpansion.test(word)) return word;
+  // Within double quotes these four keep a meaning, and `!` has one in interactive shells.
+  if (/[\s']/.test(word) && !/["$`\\!]/.test(word)) return `"${word}"`;
+  return singleQuoted(word);
+}
+
+/**
+ * The words of a text as a POSIX shell would see them: quotes and backslashes count, nothing else does. Throws UserError (status 2)
+ * that names `option` for a quote that is not closed and for a backslash at the end.
+ */
+export function splitWords(text: string, option: string): string[] {
+  const refuse = (problem: string): never => {
+    throw argumentError(`argument ${option}: ${problem} in ${JSON.stringify(text)}`);
+  };
+  return scanWords(text, true, refuse);
+}
+
+/** The same for text that is used whatever it is: what is not closed stands for itself. `backslashes` false: they do too. */
+export function splitWordsAnyway(text: string, backslashes: boolean): string[] {
+  return scanWords(text, backslashes, () => {});
+}
+
+/** `incomplete` is told what is not closed; if it returns, that character stands for itself. */
+function scanWords(text: string, backslashes: boolean, incomplete: (problem: string) => void): string[] {
+  const words: string[] = [];
+  let word: string | null = null;
+  let at = 0;
+  while (at < text.length) {
+    const char = text[at]!;
+    at++;
+    if (/\s/.test(char)) {
+      if (word !== null) words.push(word);
+      word = null;
+      continue;
+    }
+    word ??= "";
+    if (char === "'") {
+      const end = text.indexOf("'", at);
+      if (end < 0) incomplete("a quote (') is not closed");
+      word += end < 0 ? char : text.slice(at, end);
+      if (end >= 0) at = end + 1;
+    } else if (char === '"') {
+      const inner = doubleQuoted(text, at, backslashes);
+      if (inner === null) incomplete('a quote (") is not closed');
+      word += inner === null ? char : inner.text;
+      if (inner !== null) at = inner.end;
+    } else if (char === "\\" && backslashes) {
+      if (at >= text.length) incomplete("nothing follows the last backslash");
+      word += at < text.length ? text[at]! : char;
+      at++;
+    } else {
+      word += char;
+    }
+  }
+  if (word !== null) words.push(word);
+  return words;
+}
+
+/** What stands from `at` to the closing double quote, and the place behind that; null when there is none. */
+function doubleQuoted(text: string, at: number, backslashes: boolean): { text: string; end: number } | null {
+  let inner = "";
+  for (let place = at; place < text.length; place++) {
+    if (text[place] === '"') return { text: inner, end: place + 1 };
+    if (backslashes && text[place] === "\\" && '"\\$`\n'.includes(text[place + 1] ?? " ")) place++;
+    inner += text[place] ?? "";
+  }
+  return null;
 }

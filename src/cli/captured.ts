@@ -26,6 +26,7 @@ import type { Clock } from "../base/clock.ts";
 import { runtimeError } from "../base/errors.ts";
 import { failureCode } from "../base/paths.ts";
 import { hostName, shortHost } from "../base/process.ts";
+import { splitWords } from "../base/shell.ts";
 import type { FetchFailure, Wanted } from "../cluster/fetch.ts";
 import type { Logger } from "../log/logger.ts";
 import { parseTime } from "../store/times.ts";
@@ -73,7 +74,6 @@ export function capturePorts(context: Context, clock: Clock): CapturePorts {
     async fetch(wanted) {
       const config = context.config();
       const trace = context.loggers("core.remote");
-      const { splitWords } = await import("../launch/launcher.ts");
       const { fetchFile } = await import("../cluster/fetch.ts");
       trace.trace(() => `GET ${wanted.host}:${wanted.path} -> ${join(wanted.folder, wanted.name)}`);
       return fetchFile(wanted, {

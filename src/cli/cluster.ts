@@ -3,6 +3,7 @@
  * Here are the options and what they mean together; cluster/run.ts and cluster/launched.ts do the work.
  */
 import { argumentError, exitStatus } from "../base/errors.ts";
+import { splitWords } from "../base/shell.ts";
 import type { ClusterOptions } from "../cluster/run.ts";
 import type { Launch } from "../launch/orders.ts";
 import type { ClusterReport } from "../cluster/serve.ts";
@@ -455,7 +456,6 @@ function portsOf(port: number): readonly number[] {
 }
 
 async function launchOf(parsed: Parsed, settings: Config): Promise<Launch> {
-  const { splitWords } = await import("../launch/launcher.ts");
   if (!parsed.given("ssh")) {
     const text = parsed.flag("mpi") ? "mpirun" : (parsed.text("launcher") ?? "");
     const words = splitWords(text, "--launcher");

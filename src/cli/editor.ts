@@ -3,6 +3,7 @@
  */
 import { statSync } from "node:fs";
 import { messageOf } from "../base/errors.ts";
+import { splitWordsAnyway } from "../base/shell.ts";
 import type { Context } from "./command.ts";
 
 /**
@@ -11,17 +12,7 @@ import type { Context } from "./command.ts";
 export function editorWords(editor: string): string[] {
   if (statSync(editor, { throwIfNoEntry: false })?.isFile() === true) return [editor];
   // On Windows a backslash separates folders.
-  const escape = process.platform === "win32" ? "" : "\\\\[^]|";
-  const words = editor.match(new RegExp(`(?:${escape}"(?:${escape}[^"])*"|'[^']*'|[^\\s])+`, "g")) ?? [];
-  const parts = new RegExp(`${escape}"(?:${escape}[^"])*"|'[^']*'`, "g");
-  return words.map((word) => word.replace(parts, unquoted));
-}
-
-function unquoted(part: string): string {
-  if (part.startsWith("'")) return part.slice(1, -1);
-  if (part.startsWith('"'))
-    return process.platform === "win32" ? part.slice(1, -1) : part.slice(1, -1).replace(/\\(["\\$`])/g, "$1");
-  return part.slice(1);
+  return splitWordsAnyway(editor, process.platform !== "win32");
 }
 
 /** Runs it and waits; why it failed, or null. */

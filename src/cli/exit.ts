@@ -1,6 +1,7 @@
 /*
  * The one table from what was thrown to what the user reads and the status the program ends with. Does not end it.
  */
+import { escapeByNumber } from "../base/escape.ts";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -106,7 +107,7 @@ export function oneLine(text: string): string {
     .map((each) => each.trim())
     .filter((each) => each !== "")
     .join(" - ")
-    .replace(/(?!\t)\p{Cc}/gu, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}`);
+    .replace(/(?!\t)\p{Cc}/gu, escapeByNumber);
   if (line.length <= longestLine) return line;
   return `${line.slice(0, longestLine / 2)} [...] ${line.slice(-longestLine / 4)}`;
 }

@@ -4,7 +4,8 @@
  */
 import { accessSync, constants, statSync } from "node:fs";
 import { argumentError } from "../base/errors.ts";
-import { joinWords, quoteWord } from "../task/shellwords.ts";
+import { quoteAsTyped } from "../base/shell.ts";
+import { joinWords } from "../task/shellwords.ts";
 
 /** What the words of `hs submit` mean; `note` says it in the log. */
 export type Input =
@@ -46,7 +47,7 @@ export function commandLine(words: readonly string[]): string {
       throw argumentError(`'${word}' is a directory, no command`);
     case "program":
     case "file":
-      return quoteWord(word);
+      return quoteAsTyped(word);
     case "nothing":
       // One word may be a whole command line, so it is not quoted.
       return word;

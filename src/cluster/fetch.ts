@@ -9,7 +9,7 @@
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { quoteRemote } from "../launch/ssh.ts";
+import { quoteForLoginShell } from "../base/shell.ts";
 
 /** How hosts are reached from here. */
 export interface Reach {
@@ -86,7 +86,7 @@ function absolute(path: string): string {
 
 function catWords({ host, path }: Wanted, reach: Reach): string[] {
   // The messages must be in English, because `meanings` reads them.
-  const remote = ["env", "LC_ALL=C", "cat", "--", path].map(quoteRemote).join(" ");
+  const remote = ["env", "LC_ALL=C", "cat", "--", path].map(quoteForLoginShell).join(" ");
   return ["ssh", ...configWords(reach), ...reach.args, ...batch, "-T", host, remote];
 }
 

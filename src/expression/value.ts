@@ -2,6 +2,7 @@
  * The values of expressions and what all of them can do: be true or false, equal, ordered, walked through, printed.
  * Values never change. A boolean is an integer where Python says so; integers are bigint, floats are number.
  */
+import { escapeByNumber, escapeCharacter } from "../base/escape.ts";
 import { allowItems, allowText, maxTextLength, spend } from "./bounds.ts";
 import { fail } from "./failure.ts";
 import { timestampOf } from "./calendar.ts";
@@ -429,21 +430,12 @@ function textRepr(value: string): string {
   const quote = value.includes("'") && !value.includes('"') ? '"' : "'";
   spend(value.length * 10);
   const escaped = value
-    .replace(/[\\\n\r\t]/g, (char) => escapes[char] ?? char)
-    .replace(unprintable, (char) => (char === " " ? char : numbered(char)));
+    .replace(/[\\\n\r\t]/g, escapeCharacter)
+    .replace(unprintable, (char) => (char === " " ? char : escapeByNumber(char)));
   return quote + (quote === "'" ? escaped.replace(/'/g, "\\'") : escaped) + quote;
-}
-
-const escapes: Readonly<Record<string, string>> = { "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t" };
-
-/** The escape of a character by its number. */
-function numbered(char: string): string {
-  const code = char.codePointAt(0) ?? 0;
-  if (code < 0x100) return `\\x${code.toString(16).padStart(2, "0")}`;
-  return code < 0x10000 ? `\\u${code.toString(16).padStart(4, "0")}` : `\\U${code.toString(16).padStart(8, "0")}`;
 }
 
 /** The text with escapes for everything beyond ASCII; what Python's `ascii` makes of a `repr`. */
 export function ascii(shown: string): string {
-  return shown.replace(/[^\0-\x7f]/gu, numbered);
+  return shown.replace(/[^\0-\x7f]/gu, escapeByNumber);
 }

@@ -6,7 +6,7 @@
 import { accessSync, constants, statSync } from "node:fs";
 import { constants as system } from "node:os";
 import { resolve } from "node:path";
-import { argumentError, messageOf, runtimeError } from "../base/errors.ts";
+import { messageOf, runtimeError } from "../base/errors.ts";
 import { writeAll } from "../base/write.ts";
 import type { Clock, Timer } from "../base/clock.ts";
 import { groupOf } from "../client/group.ts";
@@ -72,49 +72,6 @@ function valued(short: string, long: string, value: string): string[] {
  */
 export function remoteProgram(execPath: string): string {
   return execPath.replace(/(^|[/\\])hsx(\.exe)?$/i, "$1hs$2");
-}
-
-/**
- * The words of a text as a POSIX shell would see them: quotes and backslashes count, nothing else does. Throws an
- * argument error that names `option`.
- */
-export function splitWords(text: string, option: string): string[] {
-  const words: string[] = [];
-  let word: string | null = null;
-  let at = 0;
-  const refuse = (problem: string): never => {
-    throw argumentError(`argument ${option}: ${problem} in ${JSON.stringify(text)}`);
-  };
-  while (at < text.length) {
-    const char = text[at]!;
-    at++;
-    if (/\s/.test(char)) {
-      if (word !== null) words.push(word);
-      word = null;
-    } else if (char === "'") {
-      const end = text.indexOf("'", at);
-      if (end < 0) refuse("a quote (') is not closed");
-      word = (word ?? "") + text.slice(at, end);
-      at = end + 1;
-    } else if (char === '"') {
-      word ??= "";
-      while (text[at] !== '"') {
-        if (at >= text.length) refuse('a quote (") is not closed');
-        if (text[at] === "\\" && '"\\$`\n'.includes(text[at + 1] ?? " ")) at++;
-        word += text[at]!;
-        at++;
-      }
-      at++;
-    } else if (char === "\\") {
-      if (at >= text.length) refuse("nothing follows the last backslash");
-      word = (word ?? "") + text[at]!;
-      at++;
-    } else {
-      word = (word ?? "") + char;
-    }
-  }
-  if (word !== null) words.push(word);
-  return words;
 }
 
 /** A command as people would type it. */

@@ -2,23 +2,10 @@
  * One client a host over ssh: the words that ssh gets. What runs over there is one line for the user's login shell, so
  * every word is quoted. The key goes over standard input (`--auth-stdin`), never on a command line, ours or theirs.
  */
+import { quoteForLoginShell } from "../base/shell.ts";
 import { clientWords, type ClientPlan, keyVariable } from "./launcher.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
-
-/**
- * Words that mean only themselves to every shell. csh, zsh and fish give a meaning to characters that a POSIX shell
- * does not.
- */
-const plain = /^[A-Za-z0-9_+,./:@-][A-Za-z0-9_+,./:=@-]*$/;
-
-/**
- * Quotes one word for a POSIX shell (POSIX.1, Shell Command Language, 2.2.2): everything between single quotes stands
- * for itself, so only the single quote needs care.
- */
-export function quoteRemote(word: string): string {
-  return plain.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
-}
 
 export interface RemoteVariables {
   /** `NAME=value`. */
@@ -62,5 +49,5 @@ export function sshWords(
 export function remoteLine(variables: readonly string[], plan: ClientPlan): string {
   const words = [...clientWords(plan), "--auth-stdin"];
   if (variables.length > 0) words.unshift("env", ...variables);
-  return words.map(quoteRemote).join(" ");
+  return words.map(quoteForLoginShell).join(" ");
 }

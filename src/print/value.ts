@@ -2,6 +2,7 @@
  * The texts of single values, for every format of `hs list` and `hs info`: JSON, YAML scalars, and what people read.
  * Knows no columns but the two that hold floats, and no layout.
  */
+import { escapeCharacter } from "../base/escape.ts";
 import { kindOf, type TaskField } from "../task/field.ts";
 import type { ShownValue, Tags, TagValue } from "../task/task.ts";
 
@@ -81,11 +82,9 @@ export function tagList(tags: Tags): string {
     .join(", ");
 }
 
-const breaks = /[\n\r\t]/;
-
 /** Text that stays on its line and in its column; every other character is as it was. */
 export function oneLine(text: string): string {
-  return breaks.test(text) ? text.replaceAll("\n", "\\n").replaceAll("\r", "\\r").replaceAll("\t", "\\t") : text;
+  return text.replace(/[\n\r\t]/g, escapeCharacter);
 }
 
 const controls = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g;
@@ -94,10 +93,7 @@ const control = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/;
 /** Also without what a terminal would obey: a command line that was stored must not move the cursor of who lists it. */
 export function visible(text: string): string {
   if (!control.test(text)) return text;
-  return oneLine(text).replace(controls, (unit) => {
-    const code = unit.charCodeAt(0);
-    return code < 0x100 ? `\\x${hex(code, 2)}` : `\\u${hex(code, 4)}`;
-  });
+  return text.replace(controls, escapeCharacter);
 }
 
 function hex(code: number, digits: number): string {

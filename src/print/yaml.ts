@@ -8,6 +8,7 @@
  *           | '...'               in printable ASCII
  *           | "..."               else, with \xXX, \uXXXX and \UXXXXXXXX for what is not
  */
+import { escapeCharacter } from "../base/escape.ts";
 import type { ShownValue, Tags, TagValue } from "../task/task.ts";
 import { partOf, tint } from "./theme.ts";
 import type { Theme } from "./theme.ts";
@@ -73,18 +74,6 @@ export function yamlText(text: string): string {
   return plain ? text : `'${text.replaceAll("'", "''")}'`;
 }
 
-const escapes: Readonly<Record<string, string>> = { "\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t" };
-
 function doubleQuoted(text: string): string {
-  const escaped = text.replace(/["\\]|[^ -~]/gu, (character) => {
-    const known = escapes[character];
-    if (known !== undefined) return known;
-    const code = character.codePointAt(0)!.toString(16);
-    return code.length <= 2
-      ? `\\x${code.padStart(2, "0")}`
-      : code.length <= 4
-        ? `\\u${code.padStart(4, "0")}`
-        : `\\U${code.padStart(8, "0")}`;
-  });
-  return `"${escaped}"`;
+  return `"${text.replace(/["\\]|[^ -~]/gu, (char) => (char === '"' ? '\\"' : escapeCharacter(char)))}"`;
 }

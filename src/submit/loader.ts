@@ -6,6 +6,7 @@
  * Tasks are stored as soon as they are read, many at once only when many came at once. So `bundlewait` is always kept,
  * and `bundleSize` is an upper bound for one transaction.
  */
+import { escapeByNumber } from "../base/escape.ts";
 import type { Clock } from "../base/clock.ts";
 import { UserError, exitStatus, messageOf, runtimeError } from "../base/errors.ts";
 import type { Logger } from "../log/logger.ts";
@@ -246,11 +247,10 @@ export function describeBad(name: string, { number, reason, text }: BadLine): st
   const place = `${name}, line ${number}: ${reason}`;
   const shown = text?.trim() ?? "";
   if (shown === "") return place;
-  return `${place} (${shown.length <= 200 ? shown : `${shown.slice(0, 200)}...`})`.replace(/[\0-\x1f\x7f]/g, visible);
-}
-
-function visible(character: string): string {
-  return `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`;
+  return `${place} (${shown.length <= 200 ? shown : `${shown.slice(0, 200)}...`})`.replace(
+    /[\0-\x1f\x7f]/g,
+    escapeByNumber,
+  );
 }
 
 /** A line as it can stand in a file of lines. */

@@ -1,19 +1,8 @@
 /*
- * Words of a command line made into one line for the POSIX shell, so that it sees the same words again. A word is left
- * as it is unless the shell would read it differently. Double quotes are preferred, because people type them.
+ * Words of a command line made into one task line, so that the shell sees the same words again. Words are quoted as people type
+ * them (base/shell.ts), except tags behind a tag marker.
  */
-
-/** Letters beyond ASCII mean nothing to a shell, unlike blanks beyond ASCII, which trimming could take away. */
-const plain = /^(?:[\w@%+=:,./^{}-]|(?!\s)[^\x00-\x7f])+$/;
-const braced = /^[{}]$|[{].*(?:,|\.\.).*[}]/;
-
-/** The word as the shell has to read it (POSIX 2.2 Quoting). */
-export function quoteWord(word: string): string {
-  if (plain.test(word) && !braced.test(word)) return word;
-  // Within double quotes these four keep a meaning, and `!` has one in interactive shells.
-  if (/[\s']/.test(word) && !/["$`\\!]/.test(word)) return `"${word}"`;
-  return `'${word.replaceAll("'", `'\\''`)}'`;
-}
+import { quoteAsTyped } from "../base/shell.ts";
 
 const marker = /^#\s*HYPERSHELL(?::|\s|$)/;
 
@@ -23,5 +12,5 @@ const marker = /^#\s*HYPERSHELL(?::|\s|$)/;
  */
 export function joinWords(words: readonly string[]): string {
   const tagsAt = words.findIndex((word, index) => marker.test(word === "#" ? `# ${words[index + 1] ?? ""}` : word));
-  return words.map((word, index) => (tagsAt >= 0 && index >= tagsAt ? word : quoteWord(word))).join(" ");
+  return words.map((word, index) => (tagsAt >= 0 && index >= tagsAt ? word : quoteAsTyped(word))).join(" ");
 }

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../../src/base/clock.ts";
+import { splitWords } from "../../../src/base/shell.ts";
 import {
   clientWords,
   handOn,
@@ -12,7 +13,6 @@ import {
   remoteProgram,
   shownCommand,
   slurmEnvironment,
-  splitWords,
   startLauncher,
 } from "../../../src/launch/launcher.ts";
 import { silentLog } from "../../make.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { quoteForCmd, quoteForSh } from "../../../src/base/shell.ts";
+import { quoteForCmd, quoteForSh, splitWordsAnyway } from "../../../src/base/shell.ts";
 
 describe("quoting for a shell", () => {
   const cases: readonly (readonly [text: string, sh: string, cmd: string])[] = [
@@ -21,4 +21,19 @@ describe("quoting for a shell", () => {
       expect(quoteForCmd(text)).toBe(cmd);
     });
   }
+});
+
+describe("splitting words that are used whatever they are", () => {
+  test.each([
+    ["code --wait", true, ["code", "--wait"]],
+    [`vi -c 'set tw=80' "a b"`, true, ["vi", "-c", "set tw=80", "a b"]],
+    ['vi "a\\"b" c\\ d', true, ["vi", 'a"b', "c d"]],
+    [`vi 'a b`, true, ["vi", "'a", "b"]],
+    ['vi "a b', true, ["vi", '"a', "b"]],
+    ["vi a\\", true, ["vi", "a\\"]],
+    ['C:\\vi.exe "a\\b"', false, ["C:\\vi.exe", "a\\b"]],
+    ["''", true, [""]],
+  ] as const)("%s, backslashes %p", (text, backslashes, words) => {
+    expect(splitWordsAnyway(text, backslashes)).toEqual([...words]);
+  });
 });

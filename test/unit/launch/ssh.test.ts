@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { quoteRemote, remoteLine, remoteVariables, sshWords } from "../../../src/launch/ssh.ts";
+import { quoteForLoginShell } from "../../../src/base/shell.ts";
+import { remoteLine, remoteVariables, sshWords } from "../../../src/launch/ssh.ts";
 import { makePlan } from "./samples.ts";
 
 const plan = makePlan({ program: "/opt/my tools/hs", template: "echo '{}' \"$HOME\" \\\n{}" });
@@ -28,7 +29,7 @@ test("any words pass through a shell unchanged", () => {
   );
   fc.assert(
     fc.property(fc.array(word, { minLength: 1, maxLength: 30 }), (words) => {
-      expect(wordsOf(words.map(quoteRemote).join(" "))).toEqual(words);
+      expect(wordsOf(words.map(quoteForLoginShell).join(" "))).toEqual(words);
     }),
     { numRuns: 25 },
   );

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { joinWords, quoteWord } from "../../../src/task/shellwords.ts";
+import { quoteAsTyped } from "../../../src/base/shell.ts";
+import { joinWords } from "../../../src/task/shellwords.ts";
 
 describe("a word", () => {
   test.each([
@@ -27,7 +28,7 @@ describe("a word", () => {
     ["a\\b", "'a\\b'"],
     ["a\u00a0b", '"a\u00a0b"'],
   ])("%p is written %s", (word, written) => {
-    expect(quoteWord(word)).toBe(written);
+    expect(quoteAsTyped(word)).toBe(written);
   });
 });
 
@@ -50,7 +51,7 @@ describe("words", () => {
     );
     fc.assert(
       fc.property(words, (list) => {
-        const line = list.map(quoteWord).join(" ");
+        const line = list.map(quoteAsTyped).join(" ");
         const { stdout } = Bun.spawnSync(["/bin/sh", "-c", `for word in ${line}; do printf '%s\\0' "$word"; done`]);
         expect(stdout.toString()).toBe(list.map((word) => `${word}\0`).join(""));
       }),

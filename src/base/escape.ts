@@ -1,0 +1,17 @@
+/*
+ * Characters written as backslash escapes, as Python and YAML read them. Which characters need it is the caller's decision.
+ */
+
+const named: Readonly<Record<string, string>> = { "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t" };
+
+/** One character as `\\`, `\n`, `\r` or `\t`, any other by its number. */
+export function escapeCharacter(char: string): string {
+  return named[char] ?? escapeByNumber(char);
+}
+
+/** One character (code point) by its number, in the shortest form: `\x1b`, `\u2028` or `\U0001f600`. */
+export function escapeByNumber(char: string): string {
+  const number = char.codePointAt(0)!.toString(16);
+  if (number.length <= 2) return `\\x${number.padStart(2, "0")}`;
+  return number.length <= 4 ? `\\u${number.padStart(4, "0")}` : `\\U${number.padStart(8, "0")}`;
+}
