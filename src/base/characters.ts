@@ -8,16 +8,19 @@ import type { Slice } from "./slice.ts";
 const surrogate = /[\ud800-\udfff]/;
 
 /** The characters of a text: the text itself where each is one UTF-16 unit, else an array of its code points. */
+/** The code points of a text, by number: the text itself when it has no surrogates. */
 export function charsOf(text: string): ArrayLike<string> & { readonly length: number } {
   return surrogate.test(text) ? Array.from(text) : text;
 }
 
 /** How many code points a text has; Python's `len(str)`. */
+/** The number of code points, as Python's `len`. */
 export function charCount(text: string): number {
   return charsOf(text).length;
 }
 
 /** The code points that a slice takes; Python's `text[start:stop:step]`. The step is not 0. */
+/** `text[start:stop:step]` of Python. The step must not be 0. */
 export function sliceText(text: string, slice: Slice): string {
   const chars = charsOf(text);
   const places = placesOf(slice, chars.length);
@@ -45,11 +48,13 @@ const space = new RegExp(`[${whitespace}]`);
 const run = new RegExp(`[${whitespace}]+`);
 
 /** Without white space at the start; Python's `str.lstrip()`. */
+/** `str.lstrip()` of Python. */
 export function stripStart(text: string): string {
   return text.replace(leading, "");
 }
 
 /** Without white space at the end; Python's `str.rstrip()`. */
+/** `str.rstrip()` of Python. */
 export function stripEnd(text: string): string {
   // A regular expression anchored at the end would take quadratic time on long runs in the middle.
   let end = text.length;
@@ -58,6 +63,7 @@ export function stripEnd(text: string): string {
 }
 
 /** Without white space at both ends; Python's `str.strip()`. */
+/** `str.strip()` of Python. */
 export function strip(text: string): string {
   return stripEnd(stripStart(text));
 }
@@ -88,6 +94,7 @@ export function splitWords(text: string, count: number): string[] {
  * At most `count` cuts from the right, as Python's `str.rsplit(None, count)` makes them: the first word keeps its inner
  * white space.
  */
+/** `str.rsplit(None, count)` of Python: at most `count` cuts from the right. */
 export function splitWordsFromEnd(text: string, count: number): string[] {
   const words: string[] = [];
   let rest = stripEnd(text);

@@ -1,6 +1,6 @@
 /*
- * The only place that reads the time or sets a timer. Reactors get `now` as an argument; doors and executors get a Clock,
- * so that a simulation can put its own in place.
+ * The only place that reads the time or sets a timer. Reactors get `now` as an argument; doors and executors get a
+ * Clock, so that a simulation can put its own in place.
  */
 
 export interface Timer {
@@ -12,7 +12,10 @@ export interface Clock {
   now(): number;
   /** Calls `action` once, `delayMs` milliseconds (0 or more) from now. */
   after(delayMs: number, action: () => void): Timer;
-  /** Calls `action` at the next turn of the event loop, never from within; missing: `setImmediate`. */
+  /**
+   * Calls `action` at the next turn of the event loop, never from within. A clock without it leaves that to
+   * `setImmediate`.
+   */
   readonly defer?: (action: () => void) => void;
 }
 

@@ -1,4 +1,6 @@
-/* A queue open at both ends in a ring buffer: constant time at either end, no moving of elements as Array.shift does. */
+/*
+ * A queue open at both ends in a ring buffer: constant time at either end, no moving of elements as Array.shift does.
+ */
 
 export interface Deque<T> {
   readonly length: number;
@@ -11,6 +13,7 @@ export interface Deque<T> {
   values(): Iterable<T>;
 }
 
+/** An empty queue. It grows by doubling and never shrinks. */
 export function deque<T>(): Deque<T> {
   let ring = new Array<T | undefined>(16);
   let head = 0;

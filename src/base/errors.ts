@@ -18,7 +18,10 @@ export const exitStatus = {
   terminated: 143,
 } as const;
 
-/** Something the user can put right. `logger` is the name in brackets, without `hypershell.` (empty: plain `hypershell`). */
+/**
+ * Something the user can put right. `logger` is the name in brackets, without `hypershell.` (empty: plain
+ * `hypershell`).
+ */
 export class UserError extends Error {
   override readonly name: string = "UserError";
   /** Lines that are shown below the message as they stand: the place, marked. */
@@ -47,12 +50,14 @@ export function runtimeError(logger: string, errorName: string, text: string): U
   return new UserError(exitStatus.runtimeError, logger, `${errorName}: ${text}`);
 }
 
-/** Something that may go away by itself (a locked database, a lost connection); retried in one place per boundary. */
+/**
+ * A failure that may pass by itself (a locked database, a lost connection). It is retried in one place per boundary.
+ */
 export class TransientError extends Error {
   override readonly name: string = "TransientError";
 }
 
-/** Broken surroundings that no retry mends (a corrupt database). */
+/** A failure that no retry mends (a corrupt database). */
 export class FatalError extends Error {
   override readonly name: string = "FatalError";
 }

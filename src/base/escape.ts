@@ -1,5 +1,6 @@
 /*
- * Characters written as backslash escapes, as Python and YAML read them. Which characters need it is the caller's decision.
+ * Characters written as backslash escapes, as Python and YAML read them. Which characters need it is the caller's
+ * decision.
  */
 
 const named: Readonly<Record<string, string>> = { "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t" };

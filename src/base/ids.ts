@@ -1,6 +1,7 @@
 /*
- * Ids and keys. Tasks and process instances have UUIDs of version 7 (RFC 9562), so that ids sort by time of creation and the
- * primary key index of a database grows at its end. Everything else that needs a name nobody else has takes one from nanoid.
+ * Ids and keys. Tasks and process instances have UUIDs of version 7 (RFC 9562), so that ids sort by time of creation
+ * and the primary key index of a database grows at its end. Everything else that needs a name nobody else has takes one
+ * from nanoid.
  */
 import { customAlphabet, nanoid } from "nanoid";
 
@@ -17,15 +18,14 @@ export function parseId(text: string): string | null {
   return uuidShape.test(folded) ? folded : null;
 }
 
-/** A name that nobody else has: 21 characters of `A-Za-z0-9_-`, 126 bits of chance. */
+/** A name that nobody else has: 21 characters of `A-Za-z0-9_-`, 126 random bits. It may begin with `-`. */
 export function uniqueName(): string {
   return nanoid();
 }
 
-/** Numbers in hexadecimal digits, from a generator that is fit for secrets; a digit has 4 bits. */
 const hexadecimal = customAlphabet("0123456789abcdef");
 
-/** `digits` hexadecimal digits that nobody can guess: 128 of them have 512 bits. */
+/** So many hexadecimal digits from the system's generator for secrets, 4 bits each: 128 digits have 512 bits. */
 export function secretDigits(digits: number): string {
   return hexadecimal(digits);
 }

@@ -1,18 +1,19 @@
 /*
- * The loop around a reactor: events are only pushed, from callbacks of any kind; a batch of all that came in is handed over at the
- * next turn of the event loop. Batching (and one transaction a batch) follows by itself: the busier, the larger.
+ * The loop around a reactor. Callbacks of any kind only push events. At the next turn of the event loop all that came in
+ * is handed over as one batch. So batches, with one transaction each, form by themselves: the busier the process, the
+ * larger the batch. Knows nothing of the events.
  */
 
 export interface Mailbox<Event> {
   /** Never calls the consumer from within. Ignored after `close`. */
   push(event: Event): void;
-  /** What was pushed before is dropped. */
+  /** Drops what is still waiting. */
   close(): void;
 }
 
 /**
- * `consume` gets every event once, in order; an error it throws goes to `fail`, and nothing is consumed after it. `defer` says when the next turn
- * is: a simulation has turns of its own.
+ * A mailbox whose `consume` gets every event once, in order. An error that it throws goes to `fail`, and nothing is
+ * consumed after it. `defer` calls back at the next turn: a simulation has turns of its own.
  */
 export function mailbox<Event>(
   consume: (events: readonly Event[]) => void,

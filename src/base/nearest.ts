@@ -1,6 +1,12 @@
-/* Which known name a misspelt one was meant to be. */
+/*
+ * Which known name a misspelt one was meant to be. Does not know what the names are for.
+ */
 
-/** The nearest name at most a third of its letters away (one edit: a letter more, less or other, or two neighbours swapped), or null. */
+/**
+ * The name that is the fewest edits away from `typed`, at most a third of its letters (and one to three edits); null when
+ * there is none. An edit is a letter more, a letter less, another letter, or two neighbours swapped (optimal string
+ * alignment distance).
+ */
 export function nearest(typed: string, names: Iterable<string>): string | null {
   let best: string | null = null;
   let least = Infinity;

@@ -1,6 +1,6 @@
 /*
- * Words about files: the home folder, `~`, why a file operation failed, and replacing a file so that a reader sees the old text or
- * the new one and never a half.
+ * Paths and files: the home folder, `~`, why a file operation failed, and replacing a file so that a reader sees the old
+ * text or the new one and never a half. Does not know what is in the files.
  */
 import {
   chmodSync,
@@ -33,7 +33,7 @@ export function homeFolder(env: Environment): string {
   }
 }
 
-/** `~` and `~/x` below the home folder; anything else, `~other/x` too, as it stands. */
+/** The path with `~` or `~/` at its start replaced by the home folder. Any other path, `~other/x` too, as it stands. */
 export function expandHome(path: string, env: Environment): string {
   if (path === "~") return homeFolder(env);
   return path.startsWith("~/") || (process.platform === "win32" && path.startsWith("~\\"))
@@ -41,7 +41,10 @@ export function expandHome(path: string, env: Environment): string {
     : path;
 }
 
-/** The middle of `EACCES: permission denied, open '/x'`, so that a message can name the file that the user knows. */
+/**
+ * The middle of `EACCES: permission denied, open '/x'`, so that a message can name the file as the user knows it. The whole
+ * message of any other error.
+ */
 export function failureReason(thrown: unknown): string {
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   return /^E[A-Z0-9]+: (.+?)(?:, \w+(?: '.*)?)?$/s.exec(message)?.[1] ?? message;
@@ -53,7 +56,10 @@ export function failureCode(thrown: unknown): string {
   return typeof code === "string" ? code : "";
 }
 
-/** The text of a file; null when there is no such file. Throws for everything else: no right to read, not UTF-8. */
+/**
+ * The text of a file; null when there is no such file. Throws the error of the operating system when it cannot be read, and
+ * TypeError when it is not UTF-8.
+ */
 export function readTextIfThere(path: string): string | null {
   let bytes: Uint8Array;
   try {
@@ -66,14 +72,15 @@ export function readTextIfThere(path: string): string | null {
 }
 
 /**
- * Writes the text next to the file and moves it there in one step. An existing file keeps its mode and, where that is allowed, its
- * owner, and what a symbolic link points to is replaced rather than the link. `mode` is for a new file.
+ * Writes the text next to the file and moves it there in one step. An existing file keeps its mode and, where that is
+ * allowed, its owner. Of a symbolic link the file it leads to is replaced, not the link. `mode` is for a new file. Throws
+ * the error of the operating system, and then leaves nothing behind.
  */
 export function replaceFile(path: string, text: string, mode: number): void {
   const target = realPath(path);
   const before = statSync(target, { throwIfNoEntry: false });
   const fresh = join(dirname(target), `.${basename(target)}.${uniqueName()}.tmp`);
-  // Closed to others until it has the mode it shall have.
+  // Nobody else may read it until it has its final mode.
   const file = openSync(fresh, "wx", 0o600);
   try {
     try {
@@ -92,7 +99,7 @@ export function replaceFile(path: string, text: string, mode: number): void {
   }
 }
 
-/** Where a symbolic link leads, also for a file that is not there yet. */
+/** The path with its symbolic links followed; the path itself when there is no such file. */
 export function realPath(path: string): string {
   try {
     return realpathSync(path);

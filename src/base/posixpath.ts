@@ -14,6 +14,7 @@ export function dirName(path: string): string {
 }
 
 /** The text behind the last slash; Python's `os.path.basename`. */
+/** The text behind the last slash; the whole path when it has none. */
 export function baseName(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1);
 }
@@ -27,6 +28,7 @@ export function splitExtension(path: string): readonly [string, string] {
 }
 
 /** The parts with slashes between them; a part that is absolute drops those before it. Python's `os.path.join`. */
+/** The parts with slashes between them; a part that begins with a slash starts anew. */
 export function joinPaths(parts: readonly string[]): string {
   let joined = parts[0] ?? "";
   for (const part of parts.slice(1)) {

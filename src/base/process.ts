@@ -4,7 +4,7 @@
 import { readFileSync, readdirSync } from "node:fs";
 import { availableParallelism, hostname, userInfo } from "node:os";
 
-/** The name of this host as it stands, with or without a domain. */
+/** The name of this host as the system tells it, with or without a domain. */
 export function hostName(): string {
   return hostname();
 }
@@ -38,7 +38,10 @@ function nameOfUser(uid: number): string | null {
   return null;
 }
 
-/** Processors that this process may use, which inside a batch job or a container can be fewer than the host has. At least 1. */
+/**
+ * Processors that this process may use, which inside a batch job or a container can be fewer than the host has. At
+ * least 1.
+ */
 export function cpuCount(): number {
   return Math.max(1, availableParallelism());
 }

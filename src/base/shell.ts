@@ -1,6 +1,6 @@
 /*
- * Words of command lines: quoted so that a shell sees one word, and split as a shell would. Knows no templates, no options and no
- * programs; which policy of quoting is right is the caller's decision.
+ * Words of command lines: quoted so that a shell sees one word, and split as a shell would. Knows no templates, no
+ * options and no programs; which policy of quoting is right is the caller's decision.
  */
 import { argumentError } from "./errors.ts";
 
@@ -24,7 +24,9 @@ export function quoteForCmd(word: string): string {
   return /^[A-Za-z0-9_+,./\\:=@-]+$/.test(word) ? word : `"${word.replace(/"/g, '""')}"`;
 }
 
-/** For a login shell, which may be csh, zsh or fish: these give `%`, `^` and a leading `=` a meaning that sh does not. */
+/**
+ * For a login shell, which may be csh, zsh or fish: these give `%`, `^` and a leading `=` a meaning that sh does not.
+ */
 export function quoteForLoginShell(word: string): string {
   return /^[A-Za-z0-9_+,./:@-][A-Za-z0-9_+,./:=@-]*$/.test(word) ? word : singleQuoted(word);
 }
@@ -42,8 +44,8 @@ export function quoteAsTyped(word: string): string {
 }
 
 /**
- * The words of a text as a POSIX shell would see them: quotes and backslashes count, nothing else does. Throws UserError (status 2)
- * that names `option` for a quote that is not closed and for a backslash at the end.
+ * The words of a text as a POSIX shell would see them: quotes and backslashes count, nothing else does. Throws
+ * UserError (status 2) that names `option` for a quote that is not closed and for a backslash at the end.
  */
 export function splitWords(text: string, option: string): string[] {
   const refuse = (problem: string): never => {
@@ -52,7 +54,10 @@ export function splitWords(text: string, option: string): string[] {
   return scanWords(text, true, refuse);
 }
 
-/** The same for text that is used whatever it is: what is not closed stands for itself. `backslashes` false: they do too. */
+/**
+ * The same for text that is used whatever it is: what is not closed stands for itself. `backslashes` false: they do
+ * too.
+ */
 export function splitWordsAnyway(text: string, backslashes: boolean): string[] {
   return scanWords(text, backslashes, () => {});
 }

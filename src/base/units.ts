@@ -1,13 +1,14 @@
 /*
- * Sizes in bytes and spans in seconds, between text and number. Knows no options and phrases no errors: what cannot be read is null.
+ * Sizes in bytes and spans in seconds, between text and number. Knows no options and phrases no errors: what cannot be
+ * read is null.
  */
 
 const factors: Readonly<Record<string, number>> = { "": 1, b: 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
 const sizeShape = /^\s*(\d+(?:_\d+)*\.?\d*|\.\d+)\s*(?:([kmgt])(?:i?b)?|(b))?\s*$/i;
 
 /**
- * Whole bytes of `1024`, `2GB`, `1.5 gib`, `512M`: units B, K KB KiB ... T TB TiB in any case, powers of 1024, fractions rounded down.
- * null for anything else, a sign included, and for more than 2^53.
+ * The bytes that `1024`, `2GB`, `1.5 gib` or `512M` stand for. Units are B, K KB KiB ... T TB TiB in any case and powers of
+ * 1024; a fraction of a byte is dropped. null for anything else, a sign included, and for more than 2^53.
  */
 export function parseSize(text: string): number | null {
   const match = sizeShape.exec(text);
@@ -21,7 +22,10 @@ const secondsOf: Readonly<Record<string, number>> = { "": 1, s: 1, m: 60, h: 360
 const spanShape = /^\s*\+?(\d+(?:_\d+)*)\s*([smhdw]?)\s*$/i;
 const clockShape = /^\s*(\d+):([0-5]\d):([0-5]\d)\s*$/;
 
-/** Whole seconds of `90`, `90s`, `10m`, `2h`, `1d`, `1w` (any case) and `1:30:00`; null for anything else, a minus included. */
+/**
+ * The whole seconds that `90`, `90s`, `10m`, `2h`, `1d`, `1w` (in any case) or `1:30:00` stand for; null for anything else,
+ * a minus included.
+ */
 export function parseSeconds(text: string): number | null {
   const span = spanShape.exec(text);
   const clock = span === null ? clockShape.exec(text) : null;
@@ -34,7 +38,10 @@ export function parseSeconds(text: string): number | null {
 
 const sizeUnits = ["B", "KB", "MB", "GB", "TB", "PB"] as const;
 
-/** Bytes to three digits: `0.00B`, `1.00KB`, `10.0MB`, `148MB`, `0.98GB`; divided by 1024 while it would show as 1000 or more. */
+/**
+ * Bytes with three digits: `0.00B`, `1.00KB`, `10.0MB`, `148MB`, `0.98GB`. The number is divided by 1024 while it would
+ * show as 1000 or more.
+ */
 export function formatSize(bytes: number): string {
   let value = bytes;
   let unit = 0;
@@ -49,8 +56,8 @@ export function formatSize(bytes: number): string {
 }
 
 /**
- * Seconds as `H:MM:SS`, from one day on `1 day, 0:00:05`. Below ten seconds milliseconds are added unless there are none
- * (`0:00:02.345`, `0:00:02`); from there on the fraction is dropped.
+ * Seconds as `H:MM:SS`, from one day on as `1 day, 0:00:05`. Below ten seconds milliseconds are added, unless they are 0
+ * (`0:00:02.345`, `0:00:02`); from ten seconds on the fraction is dropped.
  */
 export function formatDuration(seconds: number): string {
   if (seconds < 0) return `-${formatDuration(-seconds)}`;

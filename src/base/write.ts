@@ -1,14 +1,14 @@
 /*
- * Writing all of something to a descriptor, synchronously: what was written is out when the call returns. What a failure means is the
- * caller's affair.
+ * Writing all of something to a descriptor, synchronously: it is out when the call returns. What a failure means is for
+ * the caller to say.
  */
 import { writeSync } from "node:fs";
 
 export type WriteSync = (fd: number, bytes: Uint8Array, offset: number, length: number) => number;
 
 /**
- * Returns when all of it is written, however long the reader takes; throws any other error of the operating system. `writeTo` and `pauseMs`
- * are parameters so that a test can be a slow reader, a closed pipe or a full disk.
+ * Returns when all bytes are written, however long the reader takes. Throws the error of the operating system (EPIPE,
+ * ENOSPC ...). `writeTo` and `pauseMs` are parameters so that a test can be a slow reader, a closed pipe or a full disk.
  */
 export function writeAll(
   fd: number,

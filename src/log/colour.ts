@@ -1,5 +1,6 @@
 /*
- * Whether a stream is coloured, and the escape codes. Logs, help and tables ask here, each for its own stream.
+ * Escape codes of colours, and whether a stream gets them. Logs, help and tables ask here, each for its own stream.
+ * Knows no layout.
  */
 
 const codes = {
@@ -23,17 +24,20 @@ export type Colour = Extract<Ansi, "black" | "red" | "green" | "yellow" | "blue"
 
 export const ansiNames = Object.keys(codes) as readonly Ansi[];
 
-/** The escape sequence, or nothing for a stream without colour. */
+/** The escape sequence (ECMA-48, SGR); the empty text for a stream without colour. */
 export function ansi(name: Ansi, coloured: boolean): string {
   return coloured ? `\u001b[${codes[name]}m` : "";
 }
 
-/** `text` between the code and a reset. */
+/** The text between the code and a reset; as it is for a stream without colour, and when it is empty. */
 export function paint(text: string, name: Ansi, coloured: boolean): string {
   return coloured && text !== "" ? `\u001b[${codes[name]}m${text}\u001b[0m` : text;
 }
 
-/** FORCE_COLOR wins over NO_COLOR (each counts when it is not empty); else a terminal is coloured and nothing else. */
+/**
+ * Whether a stream is coloured. FORCE_COLOR wins over NO_COLOR (no-color.org); each counts when it is not empty.
+ * Without them only a terminal is coloured.
+ */
 export function wantsColour(env: Readonly<Record<string, string | undefined>>, isTerminal: boolean): boolean {
   if (env["FORCE_COLOR"]) return true;
   if (env["NO_COLOR"]) return false;

@@ -1,7 +1,8 @@
 /*
- * Loggers: from a threshold and a layout to the six methods of a Logger. A sink is a place that lines go to, with a threshold of
- * its own. The console is one, and log files are to be others. consola hands each line to the sinks, which are its reporters.
- * A level that no sink wants is an empty function, so that a call costs nothing and never reaches consola.
+ * Loggers: from a threshold and a layout to the six methods of a Logger. A sink is a place that lines go to, with a
+ * threshold of its own. The console is one, and log files are to be others. consola hands each line to the sinks, which
+ * are its reporters. A level that no sink wants is an empty function, so that a call costs nothing and never reaches
+ * consola.
  */
 import { createConsola } from "consola/core";
 import type { ConsolaReporter, LogType } from "consola/core";
@@ -14,16 +15,16 @@ import type { LevelName, Logger, Loggers, Text } from "./logger.ts";
 import { parseStyle, styleNames, styles } from "./styles.ts";
 
 export interface Sink {
-  /** Least level number that is written. */
+  /** The least level number that is written. */
   readonly threshold: number;
   write(line: Line): void;
 }
 
-/** The settings of [logging] that concern the console, as they stand, and the surroundings of the log. */
+/** The settings of [logging] that concern the console, as users wrote them, and what the log has to know besides. */
 export interface ConsoleOptions {
   readonly level: string;
   readonly style: string;
-  /** Wins over the style; null: the style's. */
+  /** A layout that wins over the style; null: that of the style. */
   readonly format: string | null;
   readonly datefmt: string;
   readonly coloured: boolean;
@@ -34,7 +35,9 @@ export interface ConsoleOptions {
   readonly write: (text: string) => void;
 }
 
-/** Loggers that write to the console. Throws UserError (status 3) for an unknown level or style and for a bad format. */
+/**
+ * Loggers that write to the console. Throws UserError (status 3) for an unknown level or style and for a bad format.
+ */
 export function consoleLoggers(options: ConsoleOptions): Loggers {
   return makeLoggers([consoleSink(options)], options.clock);
 }
@@ -95,8 +98,8 @@ export function makeLoggers(sinks: readonly Sink[], clock: Clock): Loggers {
 }
 
 /**
- * consola folds lines that repeat within its throttle (ms) into one; a log must show each. 0 would not be enough: the time between
- * two lines is negative when the clock of the host is set back.
+ * consola folds lines that repeat within its throttle (ms) into one; a log must show each. 0 would not be enough: the
+ * time between two lines is negative when the clock of the host is set back.
  */
 const neverThrottled = Number.NEGATIVE_INFINITY;
 

@@ -1,15 +1,18 @@
 /*
- * Writing to a descriptor so that what was written is out when the call returns: a line logged just before the process ends
- * appears, and lines keep their order. A full pipe is waited for, a closed one is forgotten; nothing here throws.
+ * Writing to a descriptor so that what was written is out when the call returns: a line logged just before the process
+ * ends appears, and lines keep their order. A full pipe is waited for, a closed one is forgotten; nothing here throws.
  */
 import { writeAll, type WriteSync } from "../base/write.ts";
 
 export interface Descriptor {
-  /** Writes all of it, however long the reader takes. False: the other end is gone (for good), or the disk is full. */
+  /** Writes all of it, however long the reader takes. False: the other end is gone for good, or the disk is full. */
   write(text: string): boolean;
 }
 
-/** `writeTo` and `pauseMs` are parameters so that a test can be a slow or closed reader. */
+/**
+ * A descriptor to write to, by number. `writeTo` and `pauseMs` are parameters so that a test can be a slow or closed
+ * reader.
+ */
 export function descriptor(fd: number, writeTo?: WriteSync, pauseMs?: (ms: number) => void): Descriptor {
   let closed = false;
   return {

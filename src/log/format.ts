@@ -1,16 +1,18 @@
 /*
- * Layouts of log lines: printf-style `%(attribute)[flags][width][.precision]type`, type one of s d f. A layout is compiled
- * once into a list of functions; writing a line only calls them. What is wrong with a layout is found when it is compiled.
+ * Layouts of log lines: printf-style `%(attribute)[flags][width][.precision]type`, type one of s d f. A layout is
+ * compiled once into a list of functions; writing a line only calls them. What is wrong with a layout is found when it
+ * is compiled.
  *
  *   layout    = { text | "%%" | field }
- *   field     = "%(" attribute ")" { "-" | "0" | " " | "+" | "#" } [ width ] [ "." precision ] ( "s" | "d" | "i" | "f" )
+ *   field     = "%(" attribute ")" { flag } [ width ] [ "." precision ] ( "s" | "d" | "i" | "f" )
+ *   flag      = "-" | "0" | " " | "+" | "#"
  */
 import { ansi, ansiNames } from "./colour.ts";
 import { compileDate } from "./dates.ts";
 import { levels } from "./levels.ts";
 import type { LevelName } from "./logger.ts";
 
-/** One line to be. `name` in full (`hypershell.server`), `at` in ms since 1970. */
+/** A line before it is rendered. `name` is complete (`hypershell.server`), `at` is in ms since 1970. */
 export interface Line {
   readonly level: LevelName;
   readonly name: string;
@@ -85,10 +87,10 @@ function attributes(origin: Origin, layout: Layout): Readonly<Record<string, Att
 }
 
 const fieldShape = /%(?:%|\(([^()]*)\)([-0 +#]*)(\d*)(?:\.(\d+))?([A-Za-z])|)/g;
-/** Widths beyond this are a slip, and would make every line as long. */
+/** A greater width is a slip, and would make every line as long. */
 const widthMax = 1000;
 
-/** The renderer of a layout, or what is wrong with it (one sentence, for people). */
+/** The renderer of a layout, or what is wrong with it: one sentence, for people. The syntax is that of Python's `%`. */
 export function compileLayout(layout: Layout, origin: Origin): { render: Text } | { problem: string } {
   const known = attributes(origin, layout);
   const parts: Text[] = [];
@@ -103,9 +105,8 @@ export function compileLayout(layout: Layout, origin: Origin): { render: Text } 
     }
     const [whole, name, flags = "", width = "", precision, type = ""] = found;
     if (name === undefined) {
-      return {
-        problem: `stray '%' at character ${found.index + 1} (write '%(name)s' for an attribute, '%%' for a percent sign)`,
-      };
+      const place = `stray '%' at character ${found.index + 1}`;
+      return { problem: `${place} (write '%(name)s' for an attribute, '%%' for a percent sign)` };
     }
     const attribute = Object.hasOwn(known, name) ? known[name]! : null;
     if (attribute === null) return { problem: `unknown attribute '${name}' in '${whole}'` };
@@ -153,12 +154,14 @@ function field(attribute: Attribute, flags: string, width: number, precision: nu
 
 const two = (value: number): string => String(value).padStart(2, "0");
 
+const minutesAndSeconds = (seconds: number): string => `${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`;
+
 /** `DD-HH:MM:SS.mmm` */
 function elapsedHms(ms: number): string {
   const seconds = Math.floor(ms / 1000);
   const days = Math.floor(seconds / 86_400);
   const millis = String(Math.floor(ms) % 1000).padStart(3, "0");
-  return `${two(days)}-${two(Math.floor(seconds / 3600) % 24)}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}.${millis}`;
+  return `${two(days)}-${two(Math.floor(seconds / 3600) % 24)}:${minutesAndSeconds(seconds)}.${millis}`;
 }
 
 /** `H:MM:SS.ffffff`, after a day with `1 day, ` or `N days, ` in front. */
@@ -168,5 +171,5 @@ function elapsedDelta(ms: number): string {
   const days = Math.floor(seconds / 86_400);
   const prefix = days === 0 ? "" : `${days} day${days === 1 ? "" : "s"}, `;
   const fraction = String(micros % 1_000_000).padStart(6, "0");
-  return `${prefix}${Math.floor(seconds / 3600) % 24}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}.${fraction}`;
+  return `${prefix}${Math.floor(seconds / 3600) % 24}:${minutesAndSeconds(seconds)}.${fraction}`;
 }

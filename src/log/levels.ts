@@ -1,11 +1,11 @@
 /*
- * The log levels: their order, their names in settings, and the colour of each.
+ * The log levels: their order, their names in settings, and the colour of each. Numbers are those of Python's logging.
  */
 import type { Colour } from "./colour.ts";
 import type { LevelName } from "./logger.ts";
 
 interface Level {
-  /** Higher is graver; what `%(levelno)d` prints. */
+  /** A higher number is graver. `%(levelno)d` prints it. */
   readonly number: number;
   readonly colour: Colour;
 }

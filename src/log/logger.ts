@@ -1,9 +1,10 @@
 /*
- * What the rest of the program knows of logging: six levels and a name. Text may be a function, called only when the level is on.
+ * What the rest of the program knows of logging: six levels and a name. Knows no layout and no place that lines go to.
  */
 
 export type LevelName = "DEVEL" | "TRACE" | "DEBUG" | "INFO" | "WARNING" | "ERROR" | "CRITICAL";
 
+/** What a line says. A function is called only when the level is on. */
 export type Text = string | (() => string);
 
 export interface Logger {
@@ -16,5 +17,5 @@ export interface Logger {
   critical(text: Text): void;
 }
 
-/** Makes loggers; `name` is without the leading `hypershell.` (empty: plain `hypershell`). */
+/** The logger of a name. The name stands without the leading `hypershell.`; an empty one means plain `hypershell`. */
 export type Loggers = (name: string) => Logger;

@@ -1,27 +1,33 @@
 /*
- * What a process does while its database is in trouble: calls that may pass are made again, with pauses that double, and one WARNING tells when
- * the trouble begins, another when it is over, however many calls meet it. The first that gets through ends the pauses of all.
+ * What a process does while its database is in trouble. Calls that may pass are made again, with pauses that double.
+ * One WARNING says that the trouble begins and one that it is over, however many calls meet it. The first call that
+ * gets through ends the pauses of all. Knows no database.
  */
 import type { Clock } from "../base/clock.ts";
 import { TransientError } from "../base/errors.ts";
 import type { Logger } from "./logger.ts";
 
 export interface Patience {
-  /** `what`: whose call it is, for log lines. `giveUp`: asked at each failure; an error in place of a pause ends it. */
+  /**
+   * Calls until it gets through, and answers what came back. `what` says in log lines whose call it is. `giveUp` is
+   * asked at each TransientError: null for another pause, or the error to end with. Throws that one, and any other
+   * error at once.
+   */
   persist<T>(what: string, call: () => Promise<T>, giveUp?: (error: TransientError) => Error | null): Promise<T>;
-  /** Ends all pauses: who is waiting tries again, or gives up. */
+  /** Ends all pauses: each call that waits is made again, or given up. */
   goOn(): void;
-  /** Whether somebody waits for the database. */
+  /** Whether a call has failed and is not over. */
   readonly inTrouble: boolean;
 }
 
 const firstPauseMs = 250;
 const longestPauseMs = 30_000;
 
+/** The patience of one process with one database. Pauses grow from 250 ms to 30 s. */
 export function newPatience(clock: Clock, log: Logger): Patience {
-  /** Calls that have failed and are not over. */
+  /** The number of calls that have failed and are not over. */
   let failing = 0;
-  /** What ends each pause early. */
+  /** Ends of the pauses that are under way, early. */
   const pauses = new Set<() => void>();
 
   async function pause(pauseMs: number): Promise<void> {

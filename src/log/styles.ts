@@ -1,5 +1,5 @@
 /*
- * The named layouts of log lines (`logging.style`), as the format strings that `logging.format` would hold.
+ * The named layouts of log lines (`logging.style`), each written as `logging.format` would have it.
  */
 
 const name = "%(ansi_faint)s[%(name)s]%(ansi_reset)s";
@@ -20,7 +20,7 @@ export type StyleName = keyof typeof styles;
 
 export const styleNames = Object.keys(styles) as readonly StyleName[];
 
-/** The name as given (in any case) when it is one of ours, else null. */
+/** The style of that name in any case; null when there is none. */
 export function parseStyle(text: string): StyleName | null {
   const folded = text.trim().toLowerCase();
   return Object.hasOwn(styles, folded) ? (folded as StyleName) : null;
