@@ -1,6 +1,7 @@
 /*
- * Many clients in one process, over real connections, that start nothing: each task is done as soon as it arrives (or after a given time). They say
- * hello, take what their credit allows and answer. A child of bench-wire.ts and bench-restart.ts; reports with one JSON object a line on stdout.
+ * Many clients in one process, over real connections, that start nothing: each task is done as soon as it arrives (or
+ * after a given time). They say hello, take what their credit allows and answer. A child of bench-wire.ts and
+ * bench-restart.ts; reports with one JSON object a line on stdout.
  *
  *   bench-clients.ts '{"port": 4711, "key": "...", "tls": true, "clients": 100, "executors": 192, "taskMs": 0}'
  */

@@ -1,7 +1,8 @@
 /*
- * Measures hs on one machine, next to the tools a user would take instead and to the limit, a C loop of posix_spawn. All figures of a
- * table come from one run, in rounds that go through all tools, and are given in relation to the C loop: absolute times say more
- * about the machine. Each tool's output is counted, so that no one is fast by doing less. Targets are for reading; nothing fails.
+ * Measures hs on one machine, next to the tools a user would take instead and to the limit, a C loop of posix_spawn.
+ * All figures of a table come from one run, in rounds that go through all tools, and are given in relation to the C
+ * loop: absolute times say more about the machine. Each tool's output is counted, so that no one is fast by doing less.
+ * Targets are for reading; nothing fails.
  */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, release, tmpdir } from "node:os";

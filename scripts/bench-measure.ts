@@ -1,5 +1,6 @@
 /*
- * What the measurements are made with: running a program while watching its memory, medians, and tables. Knows no tool by name.
+ * What the measurements are made with: running a program while watching its memory, medians, and tables. Knows no tool
+ * by name.
  */
 import { closeSync, openSync, readFileSync, statSync } from "node:fs";
 

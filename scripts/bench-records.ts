@@ -1,6 +1,7 @@
 /*
- * A database of ten million finished and one million open tasks: how long people wait who search and change it with the compiled
- * program (its start included), and what a server gets from the store while the table grows. SQLite and PostgreSQL side by side.
+ * A database of ten million finished and one million open tasks: how long people wait who search and change it with the
+ * compiled program (its start included), and what a server gets from the store while the table grows. SQLite and
+ * PostgreSQL side by side.
  */
 import { mkdtempSync, rmSync, statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -116,7 +117,10 @@ interface Rates {
   readonly small: Sample;
 }
 
-/** Round by round in turn, so that what disturbs the one disturbs the other too. The best round is the least disturbed one. */
+/**
+ * Round by round in turn, so that what disturbs the one disturbs the other too. The best round is the least disturbed
+ * one.
+ */
 async function measureRates({ large, small }: Benches, tasks: number): Promise<Rates> {
   const samples: { readonly large: Sample; readonly small: Sample }[] = [];
   for (let i = 0; i < rounds; i++) {
@@ -218,7 +222,10 @@ async function repeated(question: Question, env: Record<string, string | undefin
   }
 }
 
-/** What is left of a search without the start of a program and the way into the database: the first one of each connection, the median. */
+/**
+ * What is left of a search without the start of a program and the way into the database: the first one of each
+ * connection, the median.
+ */
 async function searched(
   benches: Benches,
   search: (records: RecordStore) => Promise<number>,
@@ -305,7 +312,8 @@ function ratesTable({ title, rates }: Results): string {
     ]),
   ];
   return table(
-    `${title}: tasks a second by the store in bundles of ${bundle}, the best of ${rounds} rounds; and as a part of what it is with ${count(smallest)} tasks`,
+    `${title}: tasks a second by the store in bundles of ${bundle}, the best of ${rounds} rounds; ` +
+      `and as a part of what it is with ${count(smallest)} tasks`,
     ["tasks in the table", "insert", "", "schedule", "", "complete", ""],
     rates.map(row),
   );
@@ -351,7 +359,8 @@ try {
   const names = [...(results[0]?.waits.keys() ?? [])];
   console.log(
     table(
-      `${count(finished + open)} tasks and those of the samples, ${count(open)} of them open; start of the program included, but for what the store is asked`,
+      `${count(finished + open)} tasks and those of the samples, ${count(open)} of them open; ` +
+        "start of the program included, but for what the store is asked",
       ["", ...results.map(({ title }) => title)],
       names.map((name) => [name, ...results.map(({ waits }) => waits.get(name) ?? "")]),
     ),

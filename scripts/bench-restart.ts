@@ -1,6 +1,6 @@
 /*
- * How long a cluster needs from kill -9 of its server until tasks start at the full rate again: a real server on SQLite, clients that start
- * nothing but hold each task for a while (bench-clients.ts) and come back by themselves.
+ * How long a cluster needs from kill -9 of its server until tasks start at the full rate again: a real server on
+ * SQLite, clients that start nothing but hold each task for a while (bench-clients.ts) and come back by themselves.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

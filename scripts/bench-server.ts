@@ -1,4 +1,6 @@
-/* A real server and a process of clients, for measurements: started, watched, ended. Knows nothing of what is measured. */
+/*
+ * A real server and a process of clients, for measurements: started, watched, ended. Knows nothing of what is measured.
+ */
 import { join, resolve } from "node:path";
 
 const root = resolve(import.meta.dir, "..");

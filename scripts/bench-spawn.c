@@ -1,6 +1,6 @@
 /*
- * The limit for programs that run commands: a loop of posix_spawn and waitpid, and nothing else. What it does per task is what hsx
- * has to do: a session of its own, stdin from /dev/null, stdout and stderr inherited.
+ * The limit for programs that run commands: a loop of posix_spawn and waitpid, and nothing else. What it does per task
+ * is what hsx has to do: a session of its own, stdin from /dev/null, stdout and stderr inherited.
  *
  *     bench-spawn EXECUTORS TASKS shell COMMAND     sh -c COMMAND, each %d in it the number of the task
  *     bench-spawn EXECUTORS TASKS direct PROGRAM    PROGRAM with the number of the task as its argument
@@ -38,7 +38,8 @@ int main(int count, char **words) {
       snprintf(number, sizeof number, "%d", started);
       char *by_shell[] = {"sh", "-c", text, NULL}, *directly[] = {words[4], number, NULL};
       pid_t pid;
-      int error = posix_spawn(&pid, shell ? "/bin/sh" : words[4], &files, &attributes, shell ? by_shell : directly, environ);
+      const char *program = shell ? "/bin/sh" : words[4];
+      int error = posix_spawn(&pid, program, &files, &attributes, shell ? by_shell : directly, environ);
       if (error != 0) {
         fprintf(stderr, "bench-spawn: %s\n", strerror(error));
         return 1;

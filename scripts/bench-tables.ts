@@ -1,6 +1,7 @@
 /*
- * Databases with as many tasks as are wished for, for measurements: filled by SQL, because through the store ten million would take
- * an hour. The tasks are like those of a program that ran for weeks: one in a hundred failed, two in a hundred have a tag.
+ * Databases with as many tasks as are wished for, for measurements: filled by SQL, because through the store ten
+ * million would take an hour. The tasks are like those of a program that ran for weeks: one in a hundred failed, two in
+ * a hundred have a tag.
  */
 import { Database } from "bun:sqlite";
 import { join } from "node:path";
@@ -37,8 +38,8 @@ const chunk = 100_000;
 /** Tasks of these tags, and that failed, by the row's number modulo 100. */
 export const shares = { a: 0, b: 50, failed: 7 } as const;
 
-const columns = `id, "group", args, submit_id, submit_time, submit_host, server_id, server_host, schedule_time, client_id, client_host,
-  command, start_time, completion_time, exit_status, attempt, retried, waited, duration, tag`;
+const columns = `id, "group", args, submit_id, submit_time, submit_host, server_id, server_host, schedule_time, client_id,
+  client_host, command, start_time, completion_time, exit_status, attempt, retried, waited, duration, tag`;
 const [submission, server, client] = [1, 2, 3].map((n) => `019a0000-0000-7000-8000-00000000000${n}`);
 
 /** What a row of number `i` holds, in the words of both databases: `id` and `time` are theirs. */
@@ -48,8 +49,8 @@ function cells(id: string, time: (offset: number) => string, ended: boolean, no:
     `${time(2)}, ${time(5)}, case when i % 100 = ${shares.failed} then 1 else 0 end, 1, ${no}, 2.0, 3.0`,
   ];
   const nothing = `null, null, null, null, null, null, null, null, null, 1, ${no}, null, null`;
-  const tag = `case i % 100 when ${shares.a} then '{"site": "a", "part": 0}' when ${shares.b} then '{"site": "b", "part": 0}'
-    else '{"part": 0}' end`;
+  const tag = `case i % 100 when ${shares.a} then '{"site": "a", "part": 0}'
+    when ${shares.b} then '{"site": "b", "part": 0}' else '{"part": 0}' end`;
   return `${id}, 0, './simulate --seed ' || i || ' input.dat', '${submission}', ${time(0)}, 'login01',
     ${ended ? results.join(", ") : nothing}, ${tag}`;
 }

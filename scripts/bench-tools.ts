@@ -1,6 +1,7 @@
 /*
- * What hsx is compared with, and how each is told to do the same: run a file of commands through the shell, or /bin/echo for each
- * line of a file, so many at a time. Tools that are not there are fetched where that is possible, else left out with the reason.
+ * What hsx is compared with, and how each is told to do the same: run a file of commands through the shell, or
+ * /bin/echo for each line of a file, so many at a time. Tools that are not there are fetched where that is possible,
+ * else left out with the reason.
  */
 import { existsSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,8 +1,10 @@
 /*
- * How fast the real server hands out tasks over real connections on loopback to clients that start nothing (bench-clients.ts): tasks a second end to
- * end, time until all are registered, memory, spread, and how long an idle server takes from a new task to its start.
+ * How fast the real server hands out tasks over real connections on loopback to clients that start nothing
+ * (bench-clients.ts): tasks a second end to end, time until all are registered, memory, spread, and how long an idle
+ * server takes from a new task to its start.
  *
- * On two cores that all of it shares: without a database 80,000 tasks a second, SQLite 44,000, PostgreSQL (fsync on) 21,000.
+ * On two cores that all of it shares: without a database 80,000 tasks a second, SQLite 44,000, PostgreSQL (fsync on)
+ * 21,000.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

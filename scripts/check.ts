@@ -1,8 +1,9 @@
 /*
- * Runs the checkers side by side, prints what the unhappy ones say, and ends with a line for each. What they look for is in their
- * own settings: .oxlintrc.json, tsconfig.json, package.json (prettier, knip), test/house.test.ts.
+ * Runs the checkers side by side, prints what the unhappy ones say, and ends with a line for each. What they look for
+ * is in their own settings: .oxlintrc.json, tsconfig.json, package.json (prettier, knip), test/house.test.ts.
  */
 import { resolve } from "node:path";
+import { say } from "./say.ts";
 
 interface Check {
   readonly name: string;
@@ -50,15 +51,14 @@ async function fix(): Promise<void> {
 
 const [word, ...others] = process.argv.slice(2);
 if ((word !== undefined && word !== "fix") || others.length > 0) {
-  console.error("usage: scripts/check [fix]");
+  say.error("usage: scripts/check [fix]");
   process.exit(2);
 }
 if (word === "fix") await fix();
 const findings = await Promise.all(checks.map(run));
 for (const { check, status, said } of findings) if (status !== 0) console.log(`--- ${check.name}\n${said}\n`);
 for (const { check, status, seconds } of findings) {
-  console.log(
-    `${check.name.padEnd(8)} ${status === 0 ? `ok      ${seconds.toFixed(1)} s` : `FAILED  to do: ${check.remedy}`}`,
-  );
+  if (status === 0) say.success(`${check.name.padEnd(8)} ok      ${seconds.toFixed(1)} s`);
+  else say.fail(`${check.name.padEnd(8)} FAILED  to do: ${check.remedy}`);
 }
 process.exit(findings.some(({ status }) => status !== 0) ? 1 : 0);

@@ -1,8 +1,11 @@
 /*
- * Completes package-lock.json after `npm install` on a registry mirror that lacks packages of other platforms. npm leaves them out
- * of the lock then, and `npm ci` refuses the lock everywhere. What a package is for can be read off its name (os-cpu-libc), and the
- * version off the package that asks for it; the checksum stays open. Adds only; says what it added.
+ * Completes package-lock.json after `npm install` on a registry mirror that lacks packages of other platforms. npm
+ * leaves them out of the lock then, and `npm ci` refuses the lock everywhere. What a package is for can be read off its
+ * name (os-cpu-libc), and the version off the package that asks for it; the checksum stays open. Adds only; says what
+ * it added.
  */
+
+import { say } from "./say.ts";
 
 export interface LockedPackage {
   readonly version?: string;
@@ -42,7 +45,7 @@ if (import.meta.main) {
   const lock = (await Bun.file(path).json()) as Lock;
   for (const { name, version, dev } of missingFrom(lock)) {
     lock.packages[`node_modules/${name}`] = entryFor(name, version, dev);
-    console.log(`added ${name} ${version}`);
+    say.success(`added ${name} ${version}`);
   }
   const sorted = Object.entries(lock.packages).toSorted(([one], [other]) => (one < other ? -1 : 1));
   lock.packages = Object.fromEntries(sorted);

@@ -1,10 +1,11 @@
 /*
- * Runs the scenarios of test/fault/scenarios.ts many times, with another seed each, and prints what it cost: how many tasks ran twice, next to
- * how many were on clients declared lost (the two differ by those whose outcomes came back in time). Goes on after a failure; tells each as
- * it comes.
+ * Runs the scenarios of test/fault/scenarios.ts many times, with another seed each, and prints what it cost: how many
+ * tasks ran twice, next to how many were on clients declared lost (the two differ by those whose outcomes came back in
+ * time). Goes on after a failure; tells each as it comes.
  */
 import { type Scenario, scenarios } from "../test/fault/scenarios.ts";
 import { table } from "./bench-measure.ts";
+import { say } from "./say.ts";
 import { count, readWords, refuse } from "./soak-words.ts";
 
 const words = readWords(process.argv.slice(2), { rounds: "20", from: "1", only: "" });
@@ -29,14 +30,14 @@ for (const { name, run } of chosen) {
       const seconds = (performance.now() - startedAt) / 1000;
       const { ranTwice, onLost, backInTime } = tally;
       const counts = `${ranTwice} ran twice, ${onLost} on lost clients, ${backInTime} of them back in time`;
-      console.log(`${name} ${seed}: ${counts}, ${seconds.toFixed(1)} s`);
+      say.success(`${name} ${seed}: ${counts}, ${seconds.toFixed(1)} s`);
       sum.tasks += tally.tasks;
       sum.ranTwice += ranTwice;
       sum.onLost += onLost;
       sum.backInTime += backInTime;
     } catch (error) {
       sum.failed++;
-      console.log(`${name} ${seed}: FAILED ${error instanceof Error ? error.message : String(error)}`);
+      say.fail(`${name} ${seed}: FAILED ${error instanceof Error ? error.message : String(error)}`);
     }
     sum.seconds += (performance.now() - startedAt) / 1000;
   }

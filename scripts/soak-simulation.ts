@@ -1,8 +1,9 @@
 /*
- * Runs the simulation of test/simulation/ for as many seeds as wished, some at a time, so that it tells how far it is. A seed that fails is
- * named by the test itself, with the words that replay it.
+ * Runs the simulation of test/simulation/ for as many seeds as wished, some at a time, so that it tells how far it is.
+ * A seed that fails is named by the test itself, with the words that replay it.
  */
 import { resolve } from "node:path";
+import { say } from "./say.ts";
 import { count, readWords } from "./soak-words.ts";
 
 const root = resolve(import.meta.dir, "..");
@@ -26,9 +27,13 @@ for (let from = first; from < first + seeds; from += portion) {
   });
   const [status, out, err] = await Promise.all([child.exited, child.stdout.text(), child.stderr.text()]);
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
-  console.log(`seeds ${from} to ${from + size - 1}: ${status === 0 ? "fine" : "FAILED"}, ${seconds} s`);
-  if (status === 0) continue;
+  const seedsSaid = `seeds ${from} to ${from + size - 1}`;
+  if (status === 0) {
+    say.success(`${seedsSaid}: fine, ${seconds} s`);
+    continue;
+  }
   failures++;
+  say.fail(`${seedsSaid}: FAILED, ${seconds} s`);
   console.log(`${out}${err}`);
 }
 process.exit(failures > 0 ? 1 : 0);

@@ -1,10 +1,12 @@
 /*
- * Runs suites of whole programs while one process of hs after the other stands still for a moment, as on a machine that has too much to do: what comes
- * in another order then shows. Needs Linux. A failure names its test; the same seed draws the same pauses, but not at the same points of a run.
+ * Runs suites of whole programs while one process of hs after the other stands still for a moment, as on a machine that
+ * has too much to do: what comes in another order then shows. Needs Linux. A failure names its test; the same seed
+ * draws the same pauses, but not at the same points of a run.
  */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { random } from "../test/simulation/random.ts";
+import { say } from "./say.ts";
 import { count, readWords, refuse } from "./soak-words.ts";
 
 const root = resolve(import.meta.dir, "..");
@@ -73,9 +75,12 @@ for (let round = 1; round <= rounds; round++) {
   const [status, out] = await Promise.all([child.exited, child.stdout.text(), child.stderr.text()]);
   over = true;
   await stalling;
-  console.log(`round ${round}: ${status === 0 ? "fine" : "FAILED"}, ${stalls} stalls`);
-  if (status === 0) continue;
+  if (status === 0) {
+    say.success(`round ${round}: fine, ${stalls} stalls`);
+    continue;
+  }
   failures++;
+  say.fail(`round ${round}: FAILED, ${stalls} stalls`);
   console.log(out.slice(out.indexOf("\nfailed in ")));
 }
 process.exit(failures > 0 ? 1 : 0);

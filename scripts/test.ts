@@ -1,10 +1,12 @@
 /*
- * Runs the checks, the build and the suites one after the other, goes on after a failure, and ends with a line `N passed, N failed`
- * (and `, N skipped`). A step that is not a suite counts as one. What is skipped says why in its own name.
+ * Runs the checks, the build and the suites one after the other, goes on after a failure, and ends with a line `N
+ * passed, N failed` (and `, N skipped`). A step that is not a suite counts as one. What is skipped says why in its own
+ * name.
  */
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { say } from "./say.ts";
 
 const root = resolve(import.meta.dir, "..");
 
@@ -57,13 +59,16 @@ const PATH = `${process.env["PATH"] ?? "/usr/bin:/bin"}:/usr/sbin:/sbin`;
 /** While it is there, Debian starts no daemon that it installs: tests start their own. */
 const policy = "/usr/sbin/policy-rc.d";
 
-/** Debian packages are installed where that is possible without asking; without them the tests that need them are skipped. */
+/**
+ * Debian packages are installed where that is possible without asking; without them the tests that need them are
+ * skipped.
+ */
 async function installPrograms(): Promise<void> {
   const missing = Object.keys(programs).filter((program) => Bun.which(program, { PATH }) === null);
   if (missing.length === 0) return;
   const packages = [...new Set(missing.flatMap((program) => programs[program] ?? []))];
   if (process.getuid?.() !== 0 || Bun.which("apt-get", { PATH }) === null) {
-    console.log(`not installed, and not to be had here: ${missing.join(", ")} (Debian: ${packages.join(" ")})`);
+    say.warn(`not installed, and not to be had here: ${missing.join(", ")} (Debian: ${packages.join(" ")})`);
     return;
   }
   const install = ["apt-get", "install", "-y", "--no-install-recommends", ...packages];
@@ -77,7 +82,7 @@ async function installPrograms(): Promise<void> {
   try {
     if ((await Bun.spawn(install, quietly).exited) === 0) return;
     await Bun.spawn(["apt-get", "update"], quietly).exited;
-    if ((await Bun.spawn(install, quietly).exited) !== 0) console.log(`could not install: ${packages.join(" ")}`);
+    if ((await Bun.spawn(install, quietly).exited) !== 0) say.warn(`could not install: ${packages.join(" ")}`);
   } finally {
     if (ownPolicy) rmSync(policy);
   }
@@ -137,7 +142,9 @@ async function step(name: string, command: readonly string[]): Promise<Tally> {
   return { name, passed: status === 0 ? 1 : 0, failed: status === 0 ? 0 : 1, skipped: [], ...rest };
 }
 
-/** Runs the tests of one folder and counts by Bun's report; a run that ended badly without a failed test counts as one. */
+/**
+ * Runs the tests of one folder and counts by Bun's report; a run that ended badly without a failed test counts as one.
+ */
 async function suite(name: string): Promise<Tally> {
   const folder = mkdtempSync(join(tmpdir(), "hs-report-"));
   const report = join(folder, "report.xml");
@@ -199,7 +206,7 @@ const known = ["check", "build", ...suites()];
 const chosen = process.argv.slice(2);
 const unknown = chosen.filter((name) => !known.includes(name));
 if (unknown.length > 0) {
-  console.error(`scripts/test: no such suite: ${unknown.join(", ")} (there are: ${known.join(", ")})`);
+  say.error(`scripts/test: no such suite: ${unknown.join(", ")} (there are: ${known.join(", ")})`);
   process.exit(2);
 }
 
@@ -210,7 +217,7 @@ for (const name of known.filter((each) => chosen.length === 0 || chosen.includes
   if (name === "check") tallies.push(await step(name, ["scripts/check"]));
   else if (name === "build") tallies.push(await step(name, ["scripts/build"]));
   else if (needBuild.includes(name) && tallies.some((tally) => tally.name === "build" && tally.failed > 0)) {
-    console.log("not run, and counted as one failure: there is no executable of this source");
+    say.fail("not run, and counted as one failure: there is no executable of this source");
     tallies.push({ name, passed: 0, failed: 1, skipped: [], failures: [], seconds: 0 });
   } else tallies.push(await suite(name));
 }
@@ -221,9 +228,10 @@ for (const { name, skipped } of tallies) for (const each of skipped) console.log
 for (const { name, passed, failed, seconds } of tallies) {
   const late =
     name === "unit" && seconds > unitBudgetSeconds ? `  (more than the ${unitBudgetSeconds} s that it may take)` : "";
-  console.log(
-    `${name.padEnd(12)} ${String(passed).padStart(5)} passed ${String(failed).padStart(4)} failed ${seconds.toFixed(1).padStart(7)} s${late}`,
-  );
+  const counts = `${String(passed).padStart(5)} passed ${String(failed).padStart(4)} failed`;
+  const line = `${name.padEnd(12)} ${counts} ${seconds.toFixed(1).padStart(7)} s${late}`;
+  if (failed === 0) say.success(line);
+  else say.fail(line);
 }
 const sum = (count: (tally: Tally) => number): number => tallies.reduce((total, tally) => total + count(tally), 0);
 const [passed, failed, skipped] = [
@@ -231,5 +239,6 @@ const [passed, failed, skipped] = [
   sum((tally) => tally.failed),
   sum((tally) => tally.skipped.length),
 ];
+// Plain, and last: programs read it.
 console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
 process.exit(failed > 0 ? 1 : 0);
