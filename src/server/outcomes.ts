@@ -18,6 +18,7 @@ import {
   isRevoked,
   letGo,
   lookAgain,
+  runOf,
   type ServerState,
   type Settling,
   withdraw,
@@ -74,9 +75,9 @@ export function takeOutcomes(
  * not here.
  */
 function withdrawAnywhere(state: ServerState, id: string, effects: ServerEffect[]): ClaimedTask | null {
-  const holder = state.holders.get(id);
-  const held = holder?.held.get(id);
-  if (holder === undefined || held === undefined) return withdraw(state, new Set([id])).get(id) ?? null;
+  const run = runOf(state, id);
+  if (run === null) return withdraw(state, new Set([id])).get(id) ?? null;
+  const { holder, held } = run;
   letGo(state, holder, id);
   tell(effects, holder.id, "drop", [{ id, lease: held.lease }]);
   return held.task;

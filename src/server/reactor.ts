@@ -23,6 +23,7 @@ import {
   isBurying,
   letGo,
   lookAgain,
+  runOf,
   type ServerState,
 } from "./state.ts";
 
@@ -270,9 +271,9 @@ function takeClaimed(
  * still stopping it.
  */
 function forgetOld(state: ServerState, id: string, effects: ServerEffect[]): void {
-  const holder = state.holders.get(id);
-  const held = holder?.held.get(id);
-  if (holder === undefined || held === undefined) return;
+  const run = runOf(state, id);
+  if (run === null) return;
+  const { holder, held } = run;
   const old = { id, lease: held.lease };
   letGo(state, holder, id);
   disregard(holder, old);

@@ -16,9 +16,10 @@ import {
   type ClientEntry,
   disregard,
   giveBack,
-  type Held,
   letGo,
   lookAgain,
+  type Run,
+  runOf,
   type ServerState,
   withdraw,
   withhold,
@@ -64,7 +65,7 @@ interface Whereabouts {
   /** The task waited for a client. It does no more. */
   readonly waiting: ClaimedTask | null;
   /** A client has it. */
-  readonly run: { readonly holder: ClientEntry; readonly held: Held } | null;
+  readonly run: Run | null;
 }
 
 /** The store's answer. Deals with all of it; the next commit tells the store so. */
@@ -85,9 +86,7 @@ export function takeRecalls(state: ServerState, list: readonly Recall[], effects
   for (const [id, kind] of kinds) {
     withhold(state, id, "recalled");
     counts[kind]++;
-    const holder = state.holders.get(id);
-    const held = holder?.held.get(id);
-    const run = holder === undefined || held === undefined ? null : { holder, held };
+    const run = runOf(state, id);
     if (run !== null && isTakenBack(kind)) stopped++;
     deal(state, id, kind, { waiting: waiting.get(id) ?? null, run }, notices);
   }
@@ -156,12 +155,7 @@ function revoke(state: ServerState, id: string): void {
   state.revoked.set(id, { id, from: neighbours > 0 ? settings.firstLease : 0, below: nextLease });
 }
 
-function dropRun(
-  state: ServerState,
-  id: string,
-  { holder, held }: NonNullable<Whereabouts["run"]>,
-  notices: Notices,
-): void {
+function dropRun(state: ServerState, id: string, { holder, held }: Run, notices: Notices): void {
   letGo(state, holder, id);
   noticesFor(notices, holder).drop.push({ id, lease: held.lease });
 }

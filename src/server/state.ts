@@ -398,6 +398,19 @@ export function letGo(state: ServerState, client: ClientEntry, id: string): void
   state.holders.delete(id);
 }
 
+/** A task that a client has. */
+export interface Run {
+  readonly holder: ClientEntry;
+  readonly held: Held;
+}
+
+/** Which client has the task; null: none has it. */
+export function runOf({ holders }: ServerState, id: string): Run | null {
+  const holder = holders.get(id);
+  const held = holder?.held.get(id);
+  return holder === undefined || held === undefined ? null : { holder, held };
+}
+
 /** Whether somebody took the task back after this dispatch of it. */
 export function isRevoked({ revoked }: ServerState, { id, lease }: Lease): boolean {
   const entry = revoked.size === 0 ? undefined : revoked.get(id);
