@@ -1,6 +1,6 @@
 /*
- * What the catalog of PostgreSQL says of our tables: columns, indices, partitions. It is asked in one question, as each takes a millisecond.
- * Changes nothing.
+ * What the catalog of PostgreSQL says of our tables: columns, indices, partitions. It is asked in one question, since
+ * each takes a millisecond. Changes nothing.
  */
 import { laterFields, requiredFields, type TaskField } from "../../task/field.ts";
 import type { Bind } from "./bind.ts";
@@ -10,11 +10,11 @@ import type { Query, Row } from "./connection.ts";
 export interface Catalog {
   /** Columns of `task`; null: there is no such table. */
   readonly columns: ReadonlySet<string> | null;
-  /** Of each table the columns that it lacks: it is older than they are. */
+  /** For each table the columns that it lacks, because it is older than they are. */
   readonly absent: ReadonlyMap<string, ReadonlySet<TaskField>>;
-  /** Tables like `task`, by number: finished tasks of former times, see upkeep.ts. */
+  /** Tables like `task` with what was archived, in the order of their numbers; see history/postgres/upkeep.ts. */
   readonly partitions: readonly string[];
-  /** Indices of each. */
+  /** The indices of each table. */
   readonly indices: ReadonlyMap<string, ReadonlySet<string>>;
   /** Whether `task` is counted as it is written, see schema.ts. */
   readonly tallied: boolean;
@@ -23,13 +23,15 @@ export interface Catalog {
 const schemaId = "(select oid from pg_namespace where nspname = current_schema())";
 const isPartition = "relkind = 'r' and relname ~ '^task_[1-9][0-9]{0,8}$'";
 
-/** information_schema would take 5 ms. */
+/** The question for `catalogOf`. Put to information_schema it would take 5 ms. */
 export const catalogQuestion = `select relname,
     (select json_agg(attname) from pg_attribute where attrelid = held.oid and attnum > 0 and not attisdropped),
-    (select json_agg(each.relname) from pg_index join pg_class as each on indexrelid = each.oid where indrelid = held.oid),
+    (select json_agg(each.relname) from pg_index join pg_class as each on indexrelid = each.oid
+      where indrelid = held.oid),
     (select json_agg(tgname) from pg_trigger where tgrelid = held.oid and tgenabled = 'O')
   from pg_class as held where relnamespace = ${schemaId} and (relname = 'task' and relkind <> 'i' or ${isPartition})`;
 
+/** What the answer to `catalogQuestion` says. */
 export function catalogOf(answer: readonly Row[]): Catalog {
   const found = answer.map(([name, columns, indices, triggers]) => ({
     name: String(name),
@@ -52,21 +54,21 @@ export function catalogOf(answer: readonly Row[]): Catalog {
   };
 }
 
-/** The columns that a table lacks. */
+/** The columns that a table lacks: none for a table that is not in the catalog. */
 export function absentIn({ absent }: Pick<Catalog, "absent">, table: string): ReadonlySet<TaskField> {
   return absent.get(table) ?? new Set();
 }
 
-/** Throws as Query does. */
+/** Asks for the catalog, where no answer is at hand yet. Throws as Query does. */
 export async function readCatalog(query: Query): Promise<Catalog> {
   return catalogOf(await query(catalogQuestion));
 }
 
-/** `fields`: how the statement names the fields of a task. */
-const hasFields = (fields: string): string => `(select count(*) from pg_attribute
-  where attrelid = pg_class.oid and attnum > 0 and not attisdropped and attname = any (${fields}::text[])) = ${requiredFields.length}`;
+/** Whether a table has all columns of 2.8; `fields`: how the statement names their list. */
+const hasFields = (fields: string): string => `(select count(*) from pg_attribute where attrelid = pg_class.oid
+  and attnum > 0 and not attisdropped and attname = any (${fields}::text[])) = ${requiredFields.length}`;
 
-/** As `partitions` of a readCatalog, for who asks again and again. */
+/** The partitions of a catalog, for whoever asks again and again. */
 export async function partitionsOf(query: Query): Promise<readonly string[]> {
   const rows = await query(
     `select relname from pg_class where relnamespace = ${schemaId} and ${isPartition} and ${hasFields("$1")}

@@ -1,10 +1,12 @@
 /*
- * Which tasks a server gets next, in SQL for PostgreSQL: the lowest group with waiting tasks, who still holds tasks below it, and the claim itself. All
- * of it reads partial indices on unfinished tasks, so its cost follows what it takes, not the size of the table. Servers that claim at the same time skip
- * each other's rows (`skip locked`) and never wait.
+ * Which tasks a server gets next, in SQL for PostgreSQL: the lowest group with waiting tasks, who still holds tasks
+ * below it, and the claim itself. All of it reads partial indices on unfinished tasks, so its cost follows what it
+ * takes, not the size of the table. Servers that claim at the same time skip each other's rows (`skip locked`) and
+ * never wait.
  *
- * `reserved` are the submissions that finite runs keep for themselves; scope `all` leaves them out. Mostly there are none. If there are, the waiting
- * submissions are looked at one by one, so that a million reserved tasks at the front cost nothing.
+ * `reserved` are the submissions that finite runs keep for themselves; scope `all` leaves them out. Mostly there are
+ * none. If there are, the waiting submissions are looked at one by one, so that a million reserved tasks at the front
+ * cost nothing.
  */
 import type { ClaimedTask } from "../../task/task.ts";
 import type { AdoptRequest, Claim, ClaimRequest, Scope } from "../store.ts";
@@ -65,14 +67,14 @@ async function nextGroup(
   return ask(`select (select "group" from task where ${waits} and ${sql} order by "group" limit 1), ${news}`, value);
 }
 
-/** The lowest group in scope of which some server holds tasks. */
+/** The lowest group in scope that has tasks which a server holds; null: there is none. */
 async function heldGroup(query: Query, scope: Scope, reserved: readonly string[]): Promise<number | null> {
   const { sql, value } = within(scope, reserved);
   const [row] = await query(`select "group" from task where ${held} and ${sql} order by "group" limit 1`, [value]);
   return typeof row?.[0] === "number" ? row[0] : null;
 }
 
-/** `group` null: of all. */
+/** How many tasks in scope servers hold, of one group; `group` null: of all groups. */
 async function countHeld(
   query: Query,
   scope: Scope,
@@ -87,10 +89,12 @@ async function countHeld(
   return Number(row?.[0]);
 }
 
+/** How many tasks in scope have not ended. */
 export async function countUnfinished(query: Query, scope: Scope, reserved: readonly string[]): Promise<number> {
   const { sql, value } = within(scope, reserved);
   const [row] = await query(
-    `select (select count(*) from task where ${waitingIn(scope)} and ${sql}) + (select count(*) from task where ${held} and ${sql})`,
+    `select (select count(*) from task where ${waitingIn(scope)} and ${sql})
+       + (select count(*) from task where ${held} and ${sql})`,
     [value],
   );
   return Number(row?.[0]);
@@ -104,7 +108,8 @@ async function failuresIn(
 ): Promise<{ readonly failed: number; readonly example: string | null }> {
   const { sql, value } = within(scope, reserved);
   const [row] = await query(
-    `select count(*), min(id::text) from task where ${finalFailure} and "group" = $2::int and attempt >= $3::int and ${sql}`,
+    `select count(*), min(id::text) from task
+     where ${finalFailure} and "group" = $2::int and attempt >= $3::int and ${sql}`,
     [value, group, attempts],
   );
   return { failed: Number(row?.[0]), example: typeof row?.[1] === "string" ? row[1] : null };
@@ -138,7 +143,7 @@ export async function take(
   group: number,
 ): Promise<readonly ClaimedTask[]> {
   const { scope, limit, eager, serverId, serverHost, at } = request;
-  // News of tasks are looked for in the same moment in which tasks are found: one that was just reverted may still run here.
+  // Recalls are looked for at the moment at which tasks are found: a task that was just reverted may still run here.
   const settled = "not exists (select 1 from recall where recall.server_id = $3::uuid)";
   const holding = `update task set server_id = $3::uuid, server_host = $4, schedule_time = $5::timestamptz
     from picked where task.id = picked.id returning ${claimColumns}`;
@@ -162,7 +167,8 @@ export async function take(
   if (scope.kind === "all" && reserved.length > 0) {
     const pairs = `${freeSubmissions.replace("with ", "")}, best as materialized (
         select few.id from free cross join lateral (
-          select id, submit_time from task where ${waiting.ofSubmission} and task.submit_id = free.submit_id and "group" = $2
+          select id, submit_time from task
+          where ${waiting.ofSubmission} and task.submit_id = free.submit_id and "group" = $2
           order by submit_time, id limit $6) as few
         order by few.submit_time, few.id limit $6
       ), picked as materialized (select id from task where ${waiting.asIs} and id = any (array(select id from best))
@@ -204,7 +210,8 @@ export async function adopt(
   // Who held it is told; who left nothing behind is not there to be told.
   await query(
     `insert into recall (server_id, task_id, kind) select server_id, id, 'adopted' from task
-     where id = any ($5::uuid[]) and ${held} and ${sql} and ${moves} and server_id <> $4::uuid and server_id in (select id from server)`,
+     where id = any ($5::uuid[]) and ${held} and ${sql} and ${moves}
+       and server_id <> $4::uuid and server_id in (select id from server)`,
     [value, clientId, finished, serverId, ids],
   );
   // What this server was told of the same tasks before counts no more.

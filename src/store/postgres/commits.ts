@@ -1,10 +1,10 @@
 /*
- * What becomes of tasks, in SQL for PostgreSQL: one statement each for what ended, what was handed out and what is given back, however many there are. Every
- * statement guards itself: a row that has ended is not touched, nor one that a person took away from this server.
+ * What becomes of tasks, in SQL for PostgreSQL: one statement each for what ended, what was handed out and what is
+ * given back, however many tasks there are. Every statement guards itself: a row that has ended is not touched, nor one
+ * that a person took away from this server.
  *
- * A commit whose answer was lost may have been done: tried again, outcomes that are recorded just so count as recorded.
- *
- * Rows are locked in the order of their ids, as others do who lock several.
+ * A commit whose answer was lost may have been done. When it is tried again, outcomes that are recorded exactly so
+ * count as recorded. Rows are locked in the order of their ids, as everybody does who locks several.
  */
 import { clearedFields, propertyOf, resultFields, type TaskField } from "../../task/field.ts";
 import type { Commit, Completion } from "../store.ts";
@@ -22,7 +22,7 @@ const columns: readonly TaskField[] = ["id", "client_id", "client_host", ...resu
 const doneFrom = (first: number): string => `unnest(${arraysOf(columns, first)}) as done (${namesOf(columns)})`;
 const results = ["client_id", "client_host", ...resultFields].map((field) => `${field} = done.${field}`).join(", ");
 
-/** $1: the server, $2: its host, $3: when; then an array for each column. Tasks that a person took away are left alone. */
+/** $1: the server, $2: its host, $3: when; then an array for each column. Leaves alone what a person took away. */
 const complete = `update task set ${results}, schedule_time = coalesce(schedule_time, $3::timestamptz),
     server_id = coalesce(server_id, $1::uuid), server_host = coalesce(server_host, $2),
     retried = retried or done.next_id is not null, next_id = coalesce(done.next_id, task.next_id)
@@ -31,26 +31,31 @@ const complete = `update task set ${results}, schedule_time = coalesce(schedule_
       and recall.kind in ('reverted', 'deleted', 'adopted'))
   returning task.id`;
 
-/** What a person, or another server, has taken away from a server that may not know. */
+/** What a person or another server has taken away from a server, which may not know yet. */
 const taken = `select task_id from recall where server_id = $1::uuid and kind in ('reverted', 'deleted', 'adopted')`;
 
 const recorded = `select task.id from ${doneFrom(1)}
   join task on task.id = done.id
-  where task.client_id = done.client_id and task.completion_time = done.completion_time and task.exit_status = done.exit_status
-    and task.next_id is not distinct from coalesce(done.next_id, task.next_id)`;
+  where task.client_id = done.client_id and task.completion_time = done.completion_time
+    and task.exit_status = done.exit_status and task.next_id is not distinct from coalesce(done.next_id, task.next_id)`;
 
 const assign = `update task set client_id = given.client_id, client_host = given.client_host
   from unnest($2::uuid[], $3::uuid[], $4::text[]) as given (id, client_id, client_host)
   where task.id = given.id and task.completion_time is null and task.server_id = $1::uuid`;
 
-const giveBack = `update task set ${clear} where id = any ($2::uuid[]) and completion_time is null and server_id = $1::uuid`;
+const giveBack = `update task set ${clear}
+  where id = any ($2::uuid[]) and completion_time is null and server_id = $1::uuid`;
 
 export interface Committed {
   readonly refused: readonly string[];
-  /** Tasks wait that did not before. */
+  /** Whether tasks wait that did not before. */
   readonly freed: boolean;
 }
 
+/**
+ * Does a commit, in one transaction; see Store.commit. Begins anew when a task is taken away while its outcome is being
+ * written. Throws what the connection throws.
+ */
 export async function runCommit(connection: PostgresConnection, commit: Commit, attempt: Attempt): Promise<Committed> {
   const { assigned, completed, recalled, serverId } = commit;
   const outcomes = byId(firstOfEach(completed));
@@ -72,7 +77,7 @@ export async function runCommit(connection: PostgresConnection, commit: Commit, 
 
   for (;;) {
     try {
-      // One statement is a transaction by itself: two questions less.
+      // A single statement is a transaction by itself, which saves two round trips.
       const done = outcomes.length > 0 || kinds > 1 ? await connection.transaction(work) : await work(connection.query);
       const left = new Set(done);
       // Of two outcomes of one task the first was tried.
@@ -85,7 +90,7 @@ export async function runCommit(connection: PostgresConnection, commit: Commit, 
   }
 }
 
-/** A task was taken away while its outcome was being written: all of it begins anew. */
+/** A task was taken away while its outcome was being written. */
 class Overtaken extends Error {}
 
 function byId<T extends { readonly id: string }>(list: readonly T[]): readonly T[] {
@@ -110,7 +115,7 @@ async function completeAll(
   const values = resultValues(outcomes);
   const retries = outcomes.some(({ retry }) => retry !== null);
   if (retries) {
-    // A row that was reverted by hand may have a next attempt already: that one becomes the beginning of a chain of its own.
+    // A row that was reverted by hand may have a next attempt already: that one begins a chain of its own.
     const again = outcomes.flatMap(({ id, retry }) => (retry === null ? [] : [id]));
     const next = outcomes.flatMap(({ retry }) => retry?.task.id ?? []);
     await query("update task set previous_id = null where previous_id = any ($1::uuid[]) and id <> all ($2::uuid[])", [
@@ -118,7 +123,8 @@ async function completeAll(
       next,
     ]);
   }
-  // A statement that has waited for a row sees what became of it, but no recall that came with that: whoever asks afterwards does.
+  // After waiting for a row lock an UPDATE sees the new row but not recalls committed with it, so a second query reads
+  // them.
   const [rows, lost] = await Promise.all([
     query(complete, [serverId, serverHost, at, ...values]),
     query(taken, [serverId]),

@@ -1,5 +1,5 @@
 /*
- * Rows of table `task` in bulk: the columns of an insert as arrays, one for each column, and how a claimed row becomes a task again.
+ * Rows of table `task` in bulk: the values of each column as an array, and how a claimed row becomes a task again.
  */
 import { type FieldKind, inputFields, kindOf, propertyOf, type TaskField } from "../../task/field.ts";
 import type { ClaimedTask, NewTask } from "../../task/task.ts";
@@ -62,7 +62,9 @@ const encoders: Readonly<Partial<Record<FieldKind, (value: never) => unknown>>> 
 /** What a new row has; `retried` is false, all other columns are null. */
 const inserted: readonly TaskField[] = [...inputFields, "server_id", "server_host", "schedule_time"];
 
-/** Takes the arrays of `insertValues`. A row that is there already (an earlier try of the same insertion) is left alone. */
+/**
+ * Takes the arrays of `insertValues`. Leaves alone what is there already, from an earlier try of the same insertion.
+ */
 export const insertRows = `insert into task (${namesOf(inserted)}, retried) select ${namesOf(inserted)}, false
   from unnest(${arraysOf(inserted, 1)}) as new (${namesOf(inserted)}) on conflict (id) do nothing`;
 
@@ -73,7 +75,7 @@ export interface Holder {
   readonly at: string;
 }
 
-/** `holderOf`: who holds the new row; null: it waits. */
+/** The parameters of `insertRows`. `holderOf`: who holds the task of this index; null: it waits. */
 export function insertValues(tasks: readonly NewTask[], holderOf: (index: number) => Holder | null): unknown[][] {
   const holders = tasks.map((_, i) => holderOf(i));
   return [
@@ -89,9 +91,10 @@ function storable(text: string): string {
   return text.includes("\0") ? text.replaceAll("\0", "") : text;
 }
 
-/** In the order that `claimedTask` expects. */
+/** The columns of a claim, in the order that `claimedTask` expects. */
 export const claimColumns = [...inputFields, "schedule_time"].map((field) => `task."${field}"`).join(", ");
 
+/** The task of a row of `claimColumns`, as the driver gives it. */
 export function claimedTask(row: Row): ClaimedTask {
   const [id, group, args, submitId, submitTime, submitHost, cores, memory, timeout, attempt, previousId, tag, at] = row;
   const number = (cell: unknown): number | null => (typeof cell === "number" ? cell : null);

@@ -1,10 +1,11 @@
 /*
- * The PostgreSQL schema, in whole statements. `task` and `client` are those of existing databases, column for column, with types that hold what they must
- * (memory beyond 2 GB, fractions of seconds); tables that another program made are used as they are. Everything else is an addition, made when a
- * database without it is opened for writing.
+ * The PostgreSQL schema, in whole statements. `task` and `client` are those of version 2.8, column for column, with
+ * types that hold what they must (memory beyond 2 GB, fractions of seconds). Tables that another program made are used
+ * as they are. Everything else is an addition, made when a database without it is opened for writing.
  *
- * To change it: add, never alter. A new table or index goes into `additions`, by name. A new column of `task` goes into task/field.ts and
- * nowhere else: new and old tables get it by `addColumn`. A database that is only looked at stays as it is, and is searched without.
+ * To change it: add, never alter. A new table or index goes into `additions`, by name. A new column of `task` goes into
+ * task/field.ts and nowhere else: new and old tables get it by `addColumn`. A database that is only looked at stays as
+ * it is, and is searched without.
  */
 import { runtimeError } from "../../base/errors.ts";
 import { requiredFields, type TaskField } from "../../task/field.ts";
@@ -47,7 +48,10 @@ const taskTable = `create table task (
   tag JSONB NOT NULL
 )`;
 
-/** Puts right what the counts of tasks are off by, if anything: both sides are of one moment, so others may write meanwhile. */
+/**
+ * Adds to the counts of tasks what they are off by, if anything. Rows and counts are of one moment, so others may write
+ * meanwhile.
+ */
 export const recount = `insert into tally
   select * from (
     select count(*) filter (where exit_status is null) - (select coalesce(sum(open), 0) from tally),
@@ -58,17 +62,20 @@ export const recount = `insert into tally
   where (open, succeeded, total, plain) <> (0, 0, 0, 0)`;
 
 /**
- * Counts of tasks: counting a million entries of an index takes 60 ms at best. Whoever writes tasks, with whatever program, leaves one row with what became
- * more or less; their sum is exact in every snapshot, and nobody waits for anybody. Now and then a writer puts rows together that are not locked.
- * Costs 0.5 to 1 µs for each row and statement (inserts of 6 µs a row, claims of 10, outcomes of 9), 30 µs a statement; summing takes 1 ms.
+ * Counts of tasks, because counting a million entries of an index takes 60 ms at best. A trigger leaves one row for
+ * each statement that writes tasks, of whatever program, with the differences. The sum of these rows is exact in every
+ * snapshot, and nobody waits for anybody. Now and then a writer puts rows together that are not locked. Costs 0.5 to 1
+ * µs for each task (inserts take 6 µs, claims 10, outcomes 9) and 30 µs for each statement; summing takes 1 ms.
  *
- * The function runs as the owner of the tables: other users need no rights for it. That is why it looks nowhere but in its own schema.
+ * The function runs as the owner of the tables, so that other users need no rights for it. That is why it looks nowhere
+ * but in its own schema.
  */
 const tally = `do $do$
 begin
   create table tally (open bigint not null, succeeded bigint not null, total bigint not null, plain bigint not null);
   execute format($make$
-    create or replace function tally_tasks() returns trigger language plpgsql security definer set search_path = %I, pg_temp as $tally$
+    create or replace function tally_tasks() returns trigger language plpgsql security definer
+      set search_path = %I, pg_temp as $tally$
     declare
       sums tally%%rowtype;
     begin
@@ -82,9 +89,12 @@ begin
         select -count(*) filter (where exit_status is null), -count(*) filter (where exit_status = 0), -count(*),
           -count(*) filter (where tag = ${plainTag}) into sums from removed;
       else
-        select coalesce(sum(n) filter (where exit_status is null), 0), coalesce(sum(n) filter (where exit_status = 0), 0), 0,
+        select coalesce(sum(n) filter (where exit_status is null), 0),
+          coalesce(sum(n) filter (where exit_status = 0), 0), 0,
           coalesce(sum(n) filter (where tag = ${plainTag}), 0) into sums
-          from (select 1 as n, exit_status, tag from added union all select -1, exit_status, tag from removed) as changed;
+          from (
+            select 1 as n, exit_status, tag from added union all select -1, exit_status, tag from removed
+          ) as changed;
       end if;
       if sums = row(0, 0, 0, 0)::tally then
         return null;
@@ -92,7 +102,8 @@ begin
       insert into tally values (sums.*);
       if random() < 0.02 and current_setting('transaction_isolation') = 'read committed' then
         with gone as (
-          delete from tally where ctid = any (array(select ctid from tally limit 10000 for update skip locked)) returning *
+          delete from tally
+          where ctid = any (array(select ctid from tally limit 10000 for update skip locked)) returning *
         )
         insert into tally select sum(open), sum(succeeded), sum(total), sum(plain) from gone having count(*) > 0;
       end if;
@@ -103,8 +114,10 @@ begin
   drop trigger if exists tally_delete on task;
   drop trigger if exists tally_update on task;
   drop trigger if exists tally_truncate on task;
-  create trigger tally_insert after insert on task referencing new table as added for each statement execute function tally_tasks();
-  create trigger tally_delete after delete on task referencing old table as removed for each statement execute function tally_tasks();
+  create trigger tally_insert after insert on task referencing new table as added
+    for each statement execute function tally_tasks();
+  create trigger tally_delete after delete on task referencing old table as removed
+    for each statement execute function tally_tasks();
   create trigger tally_update after update on task referencing old table as removed new table as added
     for each statement execute function tally_tasks();
   create trigger tally_truncate after truncate on task for each statement execute function tally_tasks();
@@ -169,7 +182,8 @@ const additions: readonly (readonly [name: string, statement: string])[] = [
     )`,
   ],
   ["recall_server", "create index recall_server on recall (server_id)"],
-  // Unfinished tasks, partial, so that their size follows the tasks to do, not the tasks done. Waiting ones in the order in which they are claimed.
+  // Unfinished tasks. These indices are partial, so their size follows the tasks to do, not the tasks done. Waiting
+  // tasks stand in the order in which they are claimed.
   [
     "task_waiting_submission",
     `create index task_waiting_submission on task (submit_id, "group", submit_time, id) where ${waiting.ofSubmission}`,
@@ -181,7 +195,8 @@ const additions: readonly (readonly [name: string, statement: string])[] = [
   ["task_failed", `create index task_failed on task ("group", submit_id, attempt) where ${finalFailure}`],
   // Next attempts that wait, for servers that take them first. Costs first attempts nothing.
   ["task_waiting_retry", `create index task_waiting_retry on task ("group", submit_time, id) where ${waiting.again}`],
-  // For people who search: the order in which tasks are listed, by how they ended; tags of those that have any; how many there are.
+  // For people who search: tasks in the order in which they are listed, by how they ended; the tags of tasks that have
+  // any; how many tasks there are.
   ...searchIndices("task"),
   ["tally", tally],
 ];
@@ -206,11 +221,15 @@ function isTaskTable({ columns }: Catalog, place: string): boolean {
   const missing = requiredFields.find((name) => !columns.has(name));
   if (missing === undefined) return true;
   throw databaseError(
-    `'${place}' belongs to another program (its table task has no column ${missing}) - set database.schema or database.database to another`,
+    `'${place}' belongs to another program (its table task has no column ${missing}) - ` +
+      "set database.schema or database.database to another",
   );
 }
 
-/** Whether the tables had to be made. `create` false: throws UserError when there are none. Adds what is missing beside them. */
+/**
+ * Makes the tables, or adds what they lack; answers whether they had to be made. Throws UserError when they are another
+ * program's or can only be read, and, with `create` false, when there are none.
+ */
 export async function prepareTables(connection: PostgresConnection, create: boolean): Promise<boolean> {
   const { query, place, schema } = connection;
   const [where] = await query("select current_schema(), current_setting('transaction_read_only')");

@@ -1,9 +1,11 @@
 /*
- * Which tasks a server gets next, in SQL: the lowest group with waiting tasks, who still holds tasks below it, and the claim itself. All
- * of it reads the partial indices on unfinished tasks, so its cost follows what it takes, not the size of the table.
+ * Which tasks a server gets next, in SQL: the lowest group with waiting tasks, who still holds tasks below it, and the
+ * claim itself. All of it reads the partial indices on unfinished tasks, so its cost follows what it takes, not the
+ * size of the table.
  *
- * `reserved` are the submissions that finite runs keep for themselves; scope `all` leaves them out. Mostly there are none. If there are,
- * the waiting submissions are looked at one by one, so that a million reserved tasks at the front cost nothing.
+ * `reserved` are the submissions that finite runs keep for themselves; scope `all` leaves them out. Mostly there are
+ * none. If there are, the waiting submissions are looked at one by one, so that a million reserved tasks at the front
+ * cost nothing.
  */
 import type { ClaimedTask } from "../../task/task.ts";
 import type { Connection } from "./connection.ts";
@@ -11,11 +13,11 @@ import { claimColumns, claimedTask, type HeldRows } from "./row.ts";
 import type { AdoptRequest, Claim, ClaimRequest, Scope } from "../store.ts";
 import { formatTime, parseTime } from "../times.ts";
 
-/** Below every group. */
+/** A number below every group. */
 const lowest = Number.MIN_SAFE_INTEGER;
-/** Submissions looked at one by one, at most; with more of them, reserved tasks are skipped over instead. */
+/** At most so many submissions are looked at one by one; with more of them, reserved tasks are skipped over instead. */
 const pairLimit = 512;
-/** Tasks looked at in all when several submissions wait side by side. */
+/** At most so many tasks are looked at when several submissions wait side by side. */
 const mergeLimit = 20_000;
 
 /** Ids of one adopting statement. */
@@ -70,7 +72,8 @@ export function prepareClaims(db: Connection, held: HeldRows): Claims {
   const reservedIds = db.prepare("select id from server where reserves = 1 and id is not ? order by id");
 
   const groupOf = one(
-    `select "group" from ${bySubmission} where ${unfinished} and submit_id = ? and "group" > ? order by "group" limit 1`,
+    `select "group" from ${bySubmission} where ${unfinished} and submit_id = ? and "group" > ?
+     order by "group" limit 1`,
   );
   const groupOfAll = one(`select "group" from ${byGroup} where ${unfinished} and "group" > ? order by "group" limit 1`);
   const waits = one(`select 1 from ${bySubmission} where ${waiting} and submit_id = ? and "group" = ? limit 1`);
@@ -112,8 +115,9 @@ export function prepareClaims(db: Connection, held: HeldRows): Claims {
   const pickRetriesOf = column(`select rowid ${retries} and submit_id = ? order by rowid limit ?`);
   const pickRetriesFree = column(`select rowid ${retries} and ${notReserved} order by rowid limit ?`);
 
-  // Read, then written: 1 µs a row less than the same in one statement with `returning`, which keeps the rows in a table of its own in between.
-  // Rows that follow each other without a gap, as mostly, are a range: another 0.6 µs a row less than a list of them.
+  // Rows are read, then written. One statement with `returning` takes 1 µs a row more, because it keeps the rows in a
+  // table of its own in between. Mostly rows follow each other without a gap: a range takes 0.6 µs a row less than a
+  // list.
   const readRange = db.prepare(`select ${claimColumns} from task where rowid between ? and ? order by rowid`);
   const readList = db.prepare(`select ${claimColumns} from task where rowid in (select value from json_each(?))`);
   const holding = "update task set server_id = ?, server_host = ?, schedule_time = ?";
@@ -125,10 +129,12 @@ export function prepareClaims(db: Connection, held: HeldRows): Claims {
     where completion_time is null and ($submission is null or submit_id = $submission)
     and submit_id not in (select value from json_each($reserved))`;
   const isAtClient = "(client_id = $clientId or task.id in (select value from json_each($finished)))";
-  // A client that is on record as the runner has the task, whichever server handed it out: a server that is alive is told.
+  // A client that is on record as the runner has the task, whichever server handed it out; that server, if alive, is
+  // told.
   const tellFormer = db.prepare(
     `insert into recall (server_id, task_id, kind) select task.server_id, task.id, 'adopted' from ${wanted}
-     and schedule_time is not null and ${isAtClient} and server_id <> $serverId and server_id in (select id from server)`,
+     and schedule_time is not null and ${isAtClient} and server_id <> $serverId
+     and server_id in (select id from server)`,
   );
   const adoptRows = db.prepare(
     `update task set server_id = $serverId, server_host = $serverHost, schedule_time = coalesce(schedule_time, $at),
@@ -232,7 +238,7 @@ export function prepareClaims(db: Connection, held: HeldRows): Claims {
   }
 
   const anyRecall = db.prepare("select 1 from recall where server_id = ? limit 1");
-  // What was said of an earlier move of the same tasks counts no more.
+  // Recalls of an earlier move of the same tasks count no more.
   const forgetMoves = db.prepare(
     "delete from recall where server_id = ? and kind = 'adopted' and task_id in (select value from json_each(?))",
   );

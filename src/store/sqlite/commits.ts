@@ -1,6 +1,6 @@
 /*
- * What becomes of tasks, in SQL: inserted, assigned, completed (with a next attempt), given back. Every statement guards itself: a row that
- * has ended is not touched. To be called inside a transaction.
+ * What becomes of tasks, in SQL: inserted, assigned, completed (with a next attempt), given back. Every statement
+ * guards itself: a row that has ended is not touched. To be called inside a transaction.
  */
 import { clearedFields, kindOf, propertyOf, resultFields } from "../../task/field.ts";
 import type { NewTask } from "../../task/task.ts";
@@ -19,7 +19,10 @@ export interface Commits {
   insertRetry(task: NewTask): void;
 }
 
-/** Rows of one insert statement: 290,000 rows a second, with one row a statement 240,000 (all indices, transactions of 4,096). */
+/**
+ * Rows of one insert statement: 290,000 rows a second, while one row a statement makes 240,000 (all indices,
+ * transactions of 4,096).
+ */
 const insertBatch = 16;
 
 /** Takes back what a dispatch and an outcome write; attempt, links and tags stay. */
@@ -27,11 +30,12 @@ const clear = clearedFields.map((field) => `${field} = null`).join(", ");
 
 /** Takes the cells of `resultCells`. */
 const writeResult = `client_id = ?, client_host = ?, ${resultFields.map((field) => `${field} = ?`).join(", ")},
-  schedule_time = coalesce(schedule_time, ?), server_id = coalesce(server_id, ?), server_host = coalesce(server_host, ?)`;
+  schedule_time = coalesce(schedule_time, ?), server_id = coalesce(server_id, ?),
+  server_host = coalesce(server_host, ?)`;
 
 const results = resultFields.map((field) => ({ property: propertyOf(field), isTime: kindOf(field) === "time" }));
 
-/** What ended or is given back leaves `held`. */
+/** Prepares the statements. Tasks that end or are given back are taken out of `held`. */
 export function prepareCommits(db: Connection, held: HeldRows): Commits {
   const marks = `(${Array(insertWidth).fill("?").join(", ")})`;
   const insertOne = db.prepare(`insert into task (${insertColumns}) values ${marks}`);
@@ -52,7 +56,7 @@ export function prepareCommits(db: Connection, held: HeldRows): Commits {
     `update task set ${writeResult}, retried = 1, next_id = ? ${byId} and completion_time is null`,
   );
   const link = db.prepare("update task set retried = 1, next_id = ? where id = ?");
-  // A row that was reverted by hand may have a next attempt already: that one becomes the beginning of a chain of its own.
+  // A row that was reverted by hand may have a next attempt already: that one begins a chain of its own.
   const unlink = db.prepare("update task set previous_id = null where previous_id = ?");
   const hasNext = db.prepare("select 1 from task where previous_id = ?");
   const hold = db.prepare("update task set server_id = ?, server_host = ?, schedule_time = ? where id = ?");
@@ -116,11 +120,11 @@ export function prepareCommits(db: Connection, held: HeldRows): Commits {
       const { assigned, completed, reverted, recalled, serverId } = commit;
       const refused: string[] = [];
       const at = formatTime(commit.at);
-      // 1 µs; nobody has changed anything, mostly.
+      // Takes 1 µs, and mostly finds nothing.
       const gone = completed.length === 0 ? [] : takenAway.values(serverId);
       const away = gone.length === 0 ? null : new Set(gone.map(([id]) => id));
       for (const done of completed) if (away?.has(done.id) === true || !record(commit, at, done)) refused.push(done.id);
-      // After the outcomes: those name the client themselves, and an ended row is left alone.
+      // After the outcomes, since they name the client themselves and an ended row is left alone.
       const ended = assigned.length > 0 && completed.length > 0 ? new Set(completed.map((done) => done.id)) : null;
       for (const { id, clientId, clientHost } of assigned) {
         if (ended?.has(id) !== true) noteClient(id, clientId, clientHost, serverId);

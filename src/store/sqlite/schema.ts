@@ -1,9 +1,11 @@
 /*
- * The SQLite schema, in whole statements. `task` and `client` are those of version 2.8, column for column, and stay so; everything else
- * is an addition, made when a database without it is opened for writing. Older programs go on reading and writing such a file.
+ * The SQLite schema, in whole statements. `task` and `client` are those of version 2.8, column for column, and stay so.
+ * Everything else is an addition, made when a database without it is opened for writing. Older programs go on reading
+ * and writing such a file.
  *
- * To change it: add, never alter. A new table or index goes into `additions`, by name. A new column of `task` goes into task/field.ts
- * and nowhere else: new and old files get it by `addColumn`. A file that is only looked at stays as it is, and is searched without.
+ * To change it: add, never alter. A new table or index goes into `additions`, by name. A new column of `task` goes into
+ * task/field.ts and nowhere else: new and old files get it by `addColumn`. A file that is only looked at stays as it
+ * is, and is searched without.
  */
 import { type FieldKind, kindOf, type TaskField } from "../../task/field.ts";
 
@@ -25,7 +27,10 @@ const columnTypes: Readonly<Record<FieldKind, string>> = {
   tags: "JSON",
 };
 
-/** The statement that adds a column which came after 2.8. Rows that are there already, and those of older programs, have null in it. */
+/**
+ * The statement that adds a column which came after 2.8. Rows that are there already, and those that older programs
+ * add, have null in it.
+ */
 export function addColumn(field: TaskField): string {
   return `alter table task add column "${field}" ${columnTypes[kindOf(field)]}`;
 }
@@ -130,7 +135,8 @@ export const additions: readonly (readonly [name: string, statement: string])[] 
       kind TEXT NOT NULL
     )`,
   ],
-  // A rotation under way, see rotation.ts: of that partition, told by its token, only rows up to `upto` count; all others are still here.
+  // A rotation under way, see rotation.ts. Of its partition, known by the token, only rows up to `upto` count; all
+  // other rows are still here.
   [
     "rotation",
     `create table if not exists rotation (
@@ -140,9 +146,10 @@ export const additions: readonly (readonly [name: string, statement: string])[] 
     )`,
   ],
   ["recall_server", "create index if not exists recall_server on recall (server_id)"],
-  // Unfinished tasks of a submission, by group: waiting ones first (schedule_time null, then in order of insertion), then held ones.
-  // Partial, so that its size follows the tasks to do, not the tasks done: a claim costs the same in a table of ten million. The last column
-  // is always null, but SQLite would look it up in the table otherwise.
+  // Unfinished tasks of a submission, by group: waiting ones first (schedule_time null, then in order of insertion),
+  // then held ones. The index is partial, so its size follows the tasks to do, not the tasks done: a claim costs the
+  // same in a table of ten million. The last column is always null, but without it SQLite would look it up in the
+  // table.
   [
     "task_unfinished_submission",
     `create index if not exists task_unfinished_submission
@@ -166,10 +173,11 @@ export const additions: readonly (readonly [name: string, statement: string])[] 
     `create index if not exists task_waiting_retry on task ("group", submit_id)
       where attempt > 1 and schedule_time is null and completion_time is null`,
   ],
-  // For people who search, see where.ts. Together these cost an insert 1 µs of 4, and an outcome nothing that can be measured.
-  // What is open and what did not end well; leaves out the many that did.
+  // For people who search, see history/sqlite/where.ts. Together these three cost an insert 1 µs of 4, and an outcome
+  // nothing that can be measured. This one has what is open and what did not end well, and leaves out the many that
+  // did.
   ["task_status", `create index if not exists task_status on task (exit_status) where ${unusualStatus}`],
-  // Tags of those that have any.
+  // The tags of tasks that have any.
   ["task_tag", `create index if not exists task_tag on task (tag) where ${unusualTag}`],
   ["task_submit_time", "create index if not exists task_submit_time on task (submit_time)"],
 ];
