@@ -77,7 +77,9 @@ async function fetchReference(): Promise<boolean> {
   return installed && existsSync(referenceHsx);
 }
 
-/** `folder`: where what is compiled may be put. */
+/**
+ * The tools that are here, the yardstick first. What is compiled is put into `folder`. Throws an Error without a C compiler.
+ */
 export async function findTools(folder: string): Promise<Tools> {
   const program = await compileLoop(folder);
   if (program === null) throw new Error("the yardstick is a C program, and there is no C compiler: install cc");

@@ -1,7 +1,7 @@
 /*
- * What the scripts say to people, through consola: with colours and signs on a terminal, plain lines in a pipe or a log.
- * Always at the same level: consola by itself says less where the environment looks like a test. Each line is out when the
- * call returns, because `process.exit` follows, and lines of `console.log` stand between.
+ * What the scripts say to people, through consola: with colours and signs on a terminal, plain lines in a pipe or a
+ * log. Always at the same level: consola by itself says less where the environment looks like a test. Each line is out
+ * when the call returns, because `process.exit` follows, and lines of `console.log` stand between.
  */
 import { createConsola, LogLevels } from "consola";
 import { descriptor } from "../src/log/descriptor.ts";

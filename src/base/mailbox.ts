@@ -1,7 +1,7 @@
 /*
- * The loop around a reactor. Callbacks of any kind only push events. At the next turn of the event loop all that came in
- * is handed over as one batch. So batches, with one transaction each, form by themselves: the busier the process, the
- * larger the batch. Knows nothing of the events.
+ * The loop around a reactor. Callbacks of any kind only push events. At the next turn of the event loop all that came
+ * in is handed over as one batch. So batches, with one transaction each, form by themselves: the busier the process,
+ * the larger the batch. Knows nothing of the events.
  */
 
 export interface Mailbox<Event> {

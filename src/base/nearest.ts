@@ -3,9 +3,9 @@
  */
 
 /**
- * The name that is the fewest edits away from `typed`, at most a third of its letters (and one to three edits); null when
- * there is none. An edit is a letter more, a letter less, another letter, or two neighbours swapped (optimal string
- * alignment distance).
+ * The name that is the fewest edits away from `typed`, at most a third of its letters (and one to three edits); null
+ * when there is none. An edit is a letter more, a letter less, another letter, or two neighbours swapped (optimal
+ * string alignment distance).
  */
 export function nearest(typed: string, names: Iterable<string>): string | null {
   let best: string | null = null;

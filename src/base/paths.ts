@@ -1,6 +1,6 @@
 /*
- * Paths and files: the home folder, `~`, why a file operation failed, and replacing a file so that a reader sees the old
- * text or the new one and never a half. Does not know what is in the files.
+ * Paths and files: the home folder, `~`, why a file operation failed, and replacing a file so that a reader sees the
+ * old text or the new one and never a half. Does not know what is in the files.
  */
 import {
   chmodSync,
@@ -42,8 +42,8 @@ export function expandHome(path: string, env: Environment): string {
 }
 
 /**
- * The middle of `EACCES: permission denied, open '/x'`, so that a message can name the file as the user knows it. The whole
- * message of any other error.
+ * The middle of `EACCES: permission denied, open '/x'`, so that a message can name the file as the user knows it. The
+ * whole message of any other error.
  */
 export function failureReason(thrown: unknown): string {
   const message = thrown instanceof Error ? thrown.message : String(thrown);
@@ -57,8 +57,8 @@ export function failureCode(thrown: unknown): string {
 }
 
 /**
- * The text of a file; null when there is no such file. Throws the error of the operating system when it cannot be read, and
- * TypeError when it is not UTF-8.
+ * The text of a file; null when there is no such file. Throws the error of the operating system when it cannot be read,
+ * and TypeError when it is not UTF-8.
  */
 export function readTextIfThere(path: string): string | null {
   let bytes: Uint8Array;
@@ -73,8 +73,8 @@ export function readTextIfThere(path: string): string | null {
 
 /**
  * Writes the text next to the file and moves it there in one step. An existing file keeps its mode and, where that is
- * allowed, its owner. Of a symbolic link the file it leads to is replaced, not the link. `mode` is for a new file. Throws
- * the error of the operating system, and then leaves nothing behind.
+ * allowed, its owner. Of a symbolic link the file it leads to is replaced, not the link. `mode` is for a new file.
+ * Throws the error of the operating system, and then leaves nothing behind.
  */
 export function replaceFile(path: string, text: string, mode: number): void {
   const target = realPath(path);

@@ -7,8 +7,8 @@ const factors: Readonly<Record<string, number>> = { "": 1, b: 1, k: 2 ** 10, m: 
 const sizeShape = /^\s*(\d+(?:_\d+)*\.?\d*|\.\d+)\s*(?:([kmgt])(?:i?b)?|(b))?\s*$/i;
 
 /**
- * The bytes that `1024`, `2GB`, `1.5 gib` or `512M` stand for. Units are B, K KB KiB ... T TB TiB in any case and powers of
- * 1024; a fraction of a byte is dropped. null for anything else, a sign included, and for more than 2^53.
+ * The bytes that `1024`, `2GB`, `1.5 gib` or `512M` stand for. Units are B, K KB KiB ... T TB TiB in any case and
+ * powers of 1024; a fraction of a byte is dropped. null for anything else, a sign included, and for more than 2^53.
  */
 export function parseSize(text: string): number | null {
   const match = sizeShape.exec(text);
@@ -23,8 +23,8 @@ const spanShape = /^\s*\+?(\d+(?:_\d+)*)\s*([smhdw]?)\s*$/i;
 const clockShape = /^\s*(\d+):([0-5]\d):([0-5]\d)\s*$/;
 
 /**
- * The whole seconds that `90`, `90s`, `10m`, `2h`, `1d`, `1w` (in any case) or `1:30:00` stand for; null for anything else,
- * a minus included.
+ * The whole seconds that `90`, `90s`, `10m`, `2h`, `1d`, `1w` (in any case) or `1:30:00` stand for; null for anything
+ * else, a minus included.
  */
 export function parseSeconds(text: string): number | null {
   const span = spanShape.exec(text);
@@ -56,8 +56,8 @@ export function formatSize(bytes: number): string {
 }
 
 /**
- * Seconds as `H:MM:SS`, from one day on as `1 day, 0:00:05`. Below ten seconds milliseconds are added, unless they are 0
- * (`0:00:02.345`, `0:00:02`); from ten seconds on the fraction is dropped.
+ * Seconds as `H:MM:SS`, from one day on as `1 day, 0:00:05`. Below ten seconds milliseconds are added, unless they are
+ * 0 (`0:00:02.345`, `0:00:02`); from ten seconds on the fraction is dropped.
  */
 export function formatDuration(seconds: number): string {
   if (seconds < 0) return `-${formatDuration(-seconds)}`;

@@ -8,7 +8,8 @@ export type WriteSync = (fd: number, bytes: Uint8Array, offset: number, length: 
 
 /**
  * Returns when all bytes are written, however long the reader takes. Throws the error of the operating system (EPIPE,
- * ENOSPC ...). `writeTo` and `pauseMs` are parameters so that a test can be a slow reader, a closed pipe or a full disk.
+ * ENOSPC ...). `writeTo` and `pauseMs` are parameters so that a test can be a slow reader, a closed pipe or a full
+ * disk.
  */
 export function writeAll(
   fd: number,
