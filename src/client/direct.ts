@@ -43,8 +43,8 @@ const plain = /^[ \t]*[A-Za-z0-9_./][A-Za-z0-9_./+-]*(?:[ \t]+[A-Za-z0-9_./,:+@%
 const builtins = new Set(
   (
     ". .. : alias autoload bg bind break builtin caller case cd chdir command compgen complete compopt continue " +
-    "coproc declare dirs disown do done echo elif else enable end esac eval exec exit export false fc fg fi float for " +
-    "foreach function functions getconf getopts hash hist history if in integer jobs kill let local logout mapfile " +
+    "coproc declare dirs disown do done echo elif else enable end esac eval exec exit export false fc fg fi float " +
+    "for foreach function functions getconf getopts hash hist history if in integer jobs kill let local logout mapfile " +
     "nameref newgrp nocorrect popd printf print pushd pwd read readarray readonly repeat return select set setopt " +
     "setsid shift shopt source stop suspend test then time times trap true type typeset ulimit umask unalias unhash " +
     "unset until wait whence while"
