@@ -86,7 +86,7 @@ async function prepare(options: LaunchedOptions): Promise<LaunchedRun> {
   const { instanceId, loggers, config, client, launch } = options;
   const log = loggers("cluster");
   const host = hostName();
-  const graceMs = (config.integer("server.grace") ?? 30) * 1000;
+  const graceMs = config.integer("server.grace") * 1000;
   // What is wrong with a template is found here, and not by each client; with a launcher before tasks are stored.
   if (client.template !== null) parseTemplate(client.template);
   checkProgram(launch.kind === "ssh" ? "ssh" : (launch.words[0] ?? ""), options.env, options.cwd);
@@ -239,7 +239,7 @@ const clientSettings = ["client.heartrate", "client.connect", "client.reconnect"
 const leastReconnect = 60;
 
 function settingsOfClients(config: Config): Record<string, string> {
-  const reconnect = Math.max(leastReconnect, config.integer("server.grace") ?? 0);
+  const reconnect = Math.max(leastReconnect, config.integer("server.grace"));
   const found: Record<string, string> = { HYPERSHELL_CLIENT_RECONNECT: `${reconnect}` };
   for (const key of clientSettings) {
     const { source } = config.origin(key);

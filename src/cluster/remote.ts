@@ -52,8 +52,7 @@ export async function runClientAlone(options: ClientRunOptions): Promise<ClientR
   const { config, loggers, delayMs } = options;
   const executor = makeExecutor(options, null);
   const clock = systemClock;
-  const seconds = (key: string, usual: number): number => (config.integer(key) ?? usual) * 1000;
-  const reconnectMs = seconds("client.reconnect", 600);
+  const reconnectMs = config.integer("client.reconnect") * 1000;
   let stoppedBy: StopName | null = null;
   const stopped = Promise.withResolvers<void>();
   let client: Client | null = null;
@@ -79,9 +78,9 @@ export async function runClientAlone(options: ClientRunOptions): Promise<ClientR
         bundleSize: options.bundleSize,
         bundleWaitMs: options.bundleWaitMs,
         servers: servers.length,
-        connectMs: seconds("client.connect", 15),
+        connectMs: config.integer("client.connect") * 1000,
         // After the whole grace period the server gives the tasks to others; half of it is its chance to come back.
-        loyalMs: seconds("server.grace", 30) / 2,
+        loyalMs: (config.integer("server.grace") * 1000) / 2,
         reconnectMs,
         forsakenMs: options.launched ? Math.min(forsakenMs, reconnectMs) : reconnectMs,
       },

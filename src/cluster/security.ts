@@ -137,7 +137,7 @@ function given(text: string | null): string | null {
 }
 
 function minVersionOf(config: Config): "TLSv1.2" | "TLSv1.3" {
-  return config.text("server.tls.min_version")?.endsWith("1.3") === true ? "TLSv1.3" : "TLSv1.2";
+  return config.text("server.tls.min_version").endsWith("1.3") ? "TLSv1.3" : "TLSv1.2";
 }
 
 /**
@@ -207,7 +207,7 @@ function userFiles({ cert, certKey, config }: ServerSecurityOptions): { cert: st
   const certPath = cert ?? config.text("server.tls.cert");
   const keyPath = certKey ?? config.text("server.tls.key");
   if (isAutomatic(certPath) && isAutomatic(keyPath)) return null;
-  if (!isAutomatic(certPath) && !isAutomatic(keyPath)) return { cert: certPath!, key: keyPath! };
+  if (!isAutomatic(certPath) && !isAutomatic(keyPath)) return { cert: certPath, key: keyPath };
   const [has, lacks] = isAutomatic(keyPath) ? ["cert", "key"] : ["key", "cert"];
   const what = lacks === "key" ? "the private key" : "the certificate";
   if ((has === "cert" ? cert : certKey) !== null)

@@ -149,7 +149,7 @@ async function prepare(options: ServeOptions): Promise<Run> {
   const log = loggers("server");
   const host = hostName();
   const scope: Scope = restart || forever ? { kind: "all" } : { kind: "submission", id: instanceId };
-  const graceMs = (config.integer("server.grace") ?? 30) * 1000;
+  const graceMs = config.integer("server.grace") * 1000;
 
   const input = await openInput(options, host);
   const failures = options.failures === null ? null : openFailures(options.failures, options.logger);
@@ -248,7 +248,7 @@ function startServer(run: Run): Server {
       forever: options.forever,
       bundleSize: options.bundleSize,
       pollMs: options.pollMs,
-      evictMs: (config.number("server.evict") ?? 600) * 1000,
+      evictMs: config.number("server.evict") * 1000,
       graceMs,
       durable: store.durable,
       companyMs: remote ? remoteCompanyMs : store.durable ? 0 : localCompanyMs,

@@ -44,7 +44,7 @@ export function clientSettings(
     timeoutMs: taskTimeout === null || taskTimeout === 0 ? null : taskTimeout * 1000,
     signalWaitMs: options.signalWaitMs,
     idleMs: options.idleMs,
-    heartMs: (config.number("client.heartrate") ?? 10) * 1000,
+    heartMs: config.number("client.heartrate") * 1000,
     bundleSize: config.integer("client.bundlesize"),
     bundleWaitMs: null,
     announce: announces(config),

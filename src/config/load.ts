@@ -7,7 +7,16 @@ import { messageOf } from "../base/errors.ts";
 import { expandHome } from "../base/paths.ts";
 import { checkDatabase, checkLayers, problemOf, refusal } from "./check.ts";
 import { findSetting, isOpenTable, openSection } from "./schema.ts";
-import type { Kind, Setting } from "./schema.ts";
+import type {
+  BooleanKey,
+  CertainNumberKey,
+  CertainTextKey,
+  IntegerKey,
+  Kind,
+  NumberKey,
+  Setting,
+  TextKey,
+} from "./schema.ts";
 import { createFolders, databaseFile, findSites, thisHost } from "./site.ts";
 import type { Host, SiteName, Sites } from "./site.ts";
 import { defaultLayer, environmentExports, preloadLayer, readLayers } from "./source.ts";
@@ -22,17 +31,18 @@ export type { Origin, SiteName };
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * Typed access to one merged configuration; keys are those of config/schema.ts (asking for another one is our bug).
- * `_env` and `_eval` forms are resolved when read, once. A value of the wrong type that only shows then is a UserError
- * too.
+ * Typed access to one merged configuration. What nobody has set has the built-in value of config/schema.ts, so that a
+ * caller needs no value of its own to fall back on. `_env` and `_eval` forms are resolved when read, once; a value of
+ * the wrong type that only shows then is a UserError (status 3).
  */
 export interface Config {
-  /** null: not set, or switched off. Choices come as they were written (any case). Paths have `~` expanded. */
-  text(key: string): string | null;
-  /** null: not set, switched off, or a word in place of a number (`auto`). */
-  integer(key: string): number | null;
-  number(key: string): number | null;
-  boolean(key: string): boolean;
+  /** null: switched off. Choices come as they were written (any case). Paths have `~` expanded. */
+  text<K extends TextKey>(key: K): K extends CertainTextKey ? string : string | null;
+  /** null: switched off, or a word in place of a number (`auto`). */
+  integer<K extends IntegerKey>(key: K): K extends CertainNumberKey ? number : number | null;
+  /** The same for settings that may hold a fraction. */
+  number<K extends NumberKey>(key: K): K extends CertainNumberKey ? number : number | null;
+  boolean(key: BooleanKey): boolean;
   /**
    * The value as it stands: text, number, list, table or null. A section is a table with everything that is set in it.
    */
@@ -79,6 +89,16 @@ export function loadConfig(env: Environment, cwd: string, host: Host = thisHost(
   return makeConfig(layers, warnings, problem === null ? site : { ...site, problem }, env, cwd);
 }
 
+/** What the values of a configuration are read from, and what has been found out on the way. */
+interface Reading {
+  readonly layers: readonly Layer[];
+  readonly resolver: Resolver;
+  readonly env: Environment;
+  /** Values that were read before: a command is not run twice. */
+  readonly known: Map<string, Value>;
+  databaseIsChecked: boolean;
+}
+
 function makeConfig(
   layers: readonly Layer[],
   warnings: readonly string[],
@@ -87,78 +107,13 @@ function makeConfig(
   cwd: string,
 ): Config {
   const resolver = makeResolver(env, cwd);
-  const known = new Map<string, Value>();
-
-  const settingOf = (key: string, ...kinds: readonly Kind[]): Setting => {
-    const setting = findSetting(key);
-    assert(setting !== undefined, `there is no setting '${key}'`);
-    assert(
-      kinds.some((kind) => setting.kinds.includes(kind)),
-      `${key} is read as ${kinds.join(" or ")}`,
-    );
-    return setting;
-  };
-
-  let databaseIsChecked = false;
-  const valueOf = (setting: Setting): Value => {
-    // When it is read and not before: a run without a database is content with any settings of one.
-    if (!databaseIsChecked && setting.key.startsWith(`${openSection}.`)) {
-      const provider = read(findSetting("database.provider")!);
-      checkDatabase(typeof provider === "string" ? provider : null, labelOfGiven);
-      databaseIsChecked = true;
-    }
-    return read(setting);
-  };
-
-  /** Null counts as not given, except for the file, of which it says that there is to be none. */
-  const labelOfGiven = (key: string): string | null => {
-    const found = find(layers, key);
-    if (found === null || found.layer.source === "default" || found.layer.source === "preload") return null;
-    // A command that is there to be asked is not run for this.
-    const counts = key === "database.file" || found.variant === "_eval" || (read(findSetting(key)!) ?? "") !== "";
-    return counts ? labelOf(found.layer, key) : null;
-  };
-
-  const read = (setting: Setting): Value => {
-    const { key } = setting;
-    const before = known.get(key);
-    if (before !== undefined) return before;
-    const found = find(layers, key);
-    let value = found === null ? setting.fallback : resolve(found, key, resolver);
-    // A variable that is not set.
-    if (value === null && setting.nullable !== true) value = setting.fallback;
-    if (found !== null && found.variant !== "") {
-      const problem = problemOf(setting, value);
-      if (problem !== null) throw refusal(setting, problem, labelOf(found.layer, key));
-    }
-    known.set(key, value);
-    return value;
-  };
-
-  const numberOf = (setting: Setting): number | null => {
-    const value = valueOf(setting);
-    return typeof value === "number" ? value : null;
-  };
-
-  return {
-    text: (key) => {
-      const setting = settingOf(key, "text");
-      const value = valueOf(setting);
-      if (value === null || isTable(value) || Array.isArray(value)) return null;
-      const text = showValue(value);
-      return setting.path === true ? expandHome(text, env) : text;
-    },
-    integer: (key) => numberOf(settingOf(key, "integer")),
-    number: (key) => numberOf(settingOf(key, "number", "integer")),
-    boolean: (key) => valueOf(settingOf(key, "boolean")) === true,
-    raw: (key) => {
-      const setting = findSetting(key);
-      if (setting !== undefined && setting.section !== true && !isOpenTable(setting)) return valueOf(setting);
-      const value = valueAt(merge(layers), key.split(".")) ?? null;
-      // `ssh.nodelist_env`, or a single form of what may be a table.
-      if (value === null && setting !== undefined) return valueOf(setting);
-      return isTable(value) ? resolveTree(value, key, layers, resolver) : value;
-    },
+  const reading: Reading = { layers, resolver, env, known: new Map(), databaseIsChecked: false };
+  const access: Untyped = {
+    text: (key) => textOf(reading, known(key, "text")),
+    integer: (key) => numberOf(reading, known(key, "integer")),
+    number: (key) => numberOf(reading, known(key, "number", "integer")),
+    boolean: (key) => valueOf(reading, known(key, "boolean")) === true,
+    raw: (key) => rawOf(reading, key),
     origin: (key) => {
       const found = find(layers, key);
       return found === null
@@ -170,6 +125,85 @@ function makeConfig(
     environment: env,
     warnings,
   };
+  // That a certain key is never null is what `read` sees to.
+  return access as Config;
+}
+
+/** Config without what the schema tells the type checker about each key. */
+type Untyped = Omit<Config, "text" | "integer" | "number"> & {
+  text(key: string): string | null;
+  integer(key: string): number | null;
+  number(key: string): number | null;
+};
+
+/** The setting of a key that our own code names. */
+function known(key: string, ...kinds: readonly Kind[]): Setting {
+  const setting = findSetting(key);
+  assert(setting !== undefined, `there is no setting '${key}'`);
+  assert(
+    kinds.some((kind) => setting.kinds.includes(kind)),
+    `${key} is read as ${kinds.join(" or ")}`,
+  );
+  return setting;
+}
+
+/** The value of a setting. The settings of the database are checked against each other when the first is read. */
+function valueOf(reading: Reading, setting: Setting): Value {
+  // Not before: a run without a database is content with any settings of one.
+  if (!reading.databaseIsChecked && setting.key.startsWith(`${openSection}.`)) {
+    const provider = read(reading, findSetting("database.provider")!);
+    checkDatabase(typeof provider === "string" ? provider : null, (key) => labelOfGiven(reading, key));
+    reading.databaseIsChecked = true;
+  }
+  return read(reading, setting);
+}
+
+/** Null counts as not given, except for the file, of which it says that there is to be none. */
+function labelOfGiven(reading: Reading, key: string): string | null {
+  const found = find(reading.layers, key);
+  if (found === null || found.layer.source === "default" || found.layer.source === "preload") return null;
+  // The output of a command counts without running it.
+  const counts =
+    key === "database.file" || found.variant === "_eval" || (read(reading, findSetting(key)!) ?? "") !== "";
+  return counts ? labelOf(found.layer, key) : null;
+}
+
+function read({ layers, resolver, known: before }: Reading, setting: Setting): Value {
+  const { key } = setting;
+  const remembered = before.get(key);
+  if (remembered !== undefined) return remembered;
+  const found = find(layers, key);
+  let value = found === null ? setting.fallback : resolve(found, key, resolver);
+  // A variable that is not set.
+  if (value === null && setting.nullable !== true) value = setting.fallback;
+  if (found !== null && found.variant !== "") {
+    const problem = problemOf(setting, value);
+    if (problem !== null) throw refusal(setting, problem, labelOf(found.layer, key));
+  }
+  before.set(key, value);
+  return value;
+}
+
+function textOf(reading: Reading, setting: Setting): string | null {
+  const value = valueOf(reading, setting);
+  if (value === null || isTable(value) || Array.isArray(value)) return null;
+  const text = showValue(value);
+  return setting.path === true ? expandHome(text, reading.env) : text;
+}
+
+function numberOf(reading: Reading, setting: Setting): number | null {
+  const value = valueOf(reading, setting);
+  return typeof value === "number" ? value : null;
+}
+
+function rawOf(reading: Reading, key: string): Value {
+  const { layers, resolver } = reading;
+  const setting = findSetting(key);
+  if (setting !== undefined && setting.section !== true && !isOpenTable(setting)) return valueOf(reading, setting);
+  const value = valueAt(merge(layers), key.split(".")) ?? null;
+  // `ssh.nodelist_env`, or a single form of what may be a table.
+  if (value === null && setting !== undefined) return valueOf(reading, setting);
+  return isTable(value) ? resolveTree(value, key, layers, resolver) : value;
 }
 
 /** `evaluate` runs a command at most once. */

@@ -33,13 +33,20 @@ export interface Setting {
 
 type More = Omit<Setting, "key" | "kinds" | "fallback" | "meaning">;
 
-function setting(
-  key: string,
-  kinds: Kind | readonly Kind[],
+/** A setting whose key, kinds and nullability the type checker knows. */
+interface Row<Key extends string, Kinds extends Kind, Nullable extends boolean> extends Setting {
+  readonly key: Key;
+  readonly kinds: readonly Kinds[];
+  readonly nullable?: Nullable;
+}
+
+function setting<const Key extends string, const Kinds extends Kind, const Nullable extends boolean = false>(
+  key: Key,
+  kinds: Kinds | readonly Kinds[],
   fallback: Value,
   meaning: string,
-  more: More = {},
-): Setting {
+  more: Omit<More, "nullable"> & { readonly nullable?: Nullable } = {},
+): Row<Key, Kinds, Nullable> {
   return { key, kinds: typeof kinds === "string" ? [kinds] : kinds, fallback, meaning, ...more };
 }
 
@@ -50,7 +57,7 @@ const orOff = { nullable: true, min: 0 } as const;
 /** A limit that the program sets for itself unless a number is given. */
 const adapting = { choices: ["auto"], min: 1 } as const;
 
-export const settings: readonly Setting[] = [
+const rows = [
   setting("database.provider", "text", "sqlite", "Kind of database: sqlite or postgres."),
   setting(
     "database.file",
@@ -200,7 +207,29 @@ export const settings: readonly Setting[] = [
   ),
 
   setting("export", "table", {}, "Variables for tasks: a key in capitals is the name, tables join names with _."),
-];
+] as const;
+
+export const settings: readonly Setting[] = rows;
+
+type Rows = (typeof rows)[number];
+
+/** The rows among `R` that may hold a value of the kind `K`. */
+type Holding<K extends Kind, R = Rows> =
+  R extends Row<string, infer Kinds, boolean> ? (K extends Kinds ? R : never) : never;
+
+/** The keys among `R` of rows that always have a value: null says nothing there, and no other kind is allowed beside `K`. */
+type Certain<K extends Kind, R = Rows> =
+  R extends Row<infer Key, infer Kinds, infer Nullable> ? ([Kinds, Nullable] extends [K, false] ? Key : never) : never;
+
+export type TextKey = Holding<"text">["key"];
+export type IntegerKey = Holding<"integer">["key"];
+export type NumberKey = Holding<"number" | "integer">["key"];
+export type BooleanKey = Holding<"boolean">["key"];
+
+/** Texts that are never null: what is not set has its built-in value. */
+export type CertainTextKey = Certain<"text">;
+/** Numbers that are never null, in the same sense. */
+export type CertainNumberKey = Certain<"number" | "integer">;
 
 const byKey: ReadonlyMap<string, Setting> = new Map(settings.map((each) => [each.key, each]));
 

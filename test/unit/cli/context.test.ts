@@ -29,8 +29,8 @@ function settings(values: Record<string, string | boolean> = {}, warnings: reado
   };
   return {
     text: (key) => String(all[key]),
-    integer: () => null,
-    number: () => null,
+    integer: () => null as never,
+    number: () => null as never,
     boolean: (key) => all[key] === true,
     raw: (key) => all[key],
     origin: (key) =>

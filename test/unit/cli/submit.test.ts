@@ -8,6 +8,7 @@ import type { Context } from "../../../src/cli/command.ts";
 import { parseFlags } from "../../../src/args/flags.ts";
 import { command } from "../../../src/cli/submit.ts";
 import type { Config } from "../../../src/config/load.ts";
+import { findSetting } from "../../../src/config/schema.ts";
 import type { Loggers } from "../../../src/log/logger.ts";
 import { openRecords } from "../../../src/history/open.ts";
 import type { TaskField } from "../../../src/task/field.ts";
@@ -41,13 +42,14 @@ class Site implements Disposable {
       );
     const parsed = parseFlags(command.spec, words);
     if (parsed === "help") throw new Error("a call for help");
+    const read = (key: string): unknown => this.settings[key] ?? findSetting(key)?.fallback ?? null;
     const config: Config = {
-      text: (key) => (this.settings[key] ?? null) as string | null,
-      integer: (key) => (this.settings[key] ?? null) as number | null,
-      number: (key) => (this.settings[key] ?? null) as number | null,
+      text: (key) => read(key) as never,
+      integer: (key) => read(key) as never,
+      number: (key) => read(key) as never,
       boolean: (key) => this.settings[key] === true,
       raw: (key) => this.settings[key] ?? null,
-      origin: (key) => ({ source: key in this.settings ? "user" : "default", label: "" }),
+      origin: (key: string) => ({ source: key in this.settings ? "user" : "default", label: "" }),
       exports: () => ({}),
       site: { lib: this.folder, log: this.folder, config: this.folder },
       environment: {},

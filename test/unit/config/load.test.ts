@@ -372,8 +372,8 @@ describe("typed access", () => {
   test("asking for a key that is not there, or in the wrong way, is our mistake", () => {
     using folder = temporaryFolder();
     const config = folder.load();
-    expect(() => config.text("server.prot")).toThrow("assertion");
-    expect(() => config.boolean("server.port")).toThrow("assertion");
+    expect(() => config.text("server.prot" as "server.host")).toThrow("assertion");
+    expect(() => config.boolean("server.port" as "server.eager")).toThrow("assertion");
   });
   test("names that objects have by nature are names like others", () => {
     using folder = temporaryFolder();
