@@ -48,7 +48,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   client: ["wire", "template", "task", "log"],
   launch: ["client", "wire", "template", "log"],
   cluster: ["launch", "server", "client", "submit", "store", "wire", "template", "config", "task", "log"],
-  args: ["log"],
+  args: ["config", "log"],
   print: ["task", "log"],
   cli: [
     "args",

@@ -2,6 +2,7 @@
  * Help texts, laid out from the same CommandSpec that the parser goes by, so that the two cannot disagree. Pure: width
  * and colour are given, text comes back.
  */
+import { findSetting } from "../config/schema.ts";
 import { paint } from "../log/colour.ts";
 import type { CommandSpec, Option, Positional } from "./spec.ts";
 import { helpOption } from "./flags.ts";
@@ -111,8 +112,18 @@ function optionRow(option: Option): Row {
   const long = option.names.filter((name) => name.startsWith("--"));
   const names = short.length === 0 ? `    ${long.join(", ")}` : [...short, ...long].join(", ");
   const value = valueLabel(option);
-  const fallback = option.fallback === undefined ? "" : ` (default: ${option.fallback})`;
-  return { label: value === "" ? names : `${names} ${value}`, text: option.help + fallback };
+  const fallback = fallbackOf(option);
+  const text = fallback === null ? option.help : `${option.help} (default: ${fallback})`;
+  return { label: value === "" ? names : `${names} ${value}`, text };
+}
+
+/** What the value is when nothing is said; null: nothing that is worth saying. */
+function fallbackOf({ kind, fallback, preset, setting }: Option): string | null {
+  if (fallback !== undefined) return fallback;
+  if (preset !== undefined) return `${preset}`;
+  if (setting === undefined || kind === "flag") return null;
+  const builtIn = findSetting(setting)?.fallback ?? null;
+  return builtIn === null ? null : String(builtIn);
 }
 
 function valueLabel(option: Option): string {

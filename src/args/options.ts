@@ -2,23 +2,27 @@
  * The options that several commands have in common and that mean the same in each. What differs stands with its
  * command.
  */
-import type { Option } from "./spec.ts";
+import type { Config } from "../config/load.ts";
+import type { Option, Parsed } from "./spec.ts";
+import type { ValuesOf } from "./settled.ts";
 
-export const noConfirmOption: Option = {
+export const noConfirmOption = {
   key: "noConfirm",
   names: ["--no-confirm"],
   kind: "flag",
   help: "Accepted, changes nothing: receipts cost nothing here and stay on.",
-};
+} as const satisfies Option;
+
+const captureOption = {
+  key: "capture",
+  names: ["--capture"],
+  kind: "flag",
+  help: "One .out and one .err file per task, under lib/task of the site.",
+} as const satisfies Option;
 
 /** Where the output of tasks goes. */
-export const outputOptions: readonly Option[] = [
-  {
-    key: "capture",
-    names: ["--capture"],
-    kind: "flag",
-    help: "One .out and one .err file per task, under lib/task of the site.",
-  },
+export const outputOptions = [
+  captureOption,
   {
     key: "output",
     names: ["-o", "--output"],
@@ -35,20 +39,10 @@ export const outputOptions: readonly Option[] = [
     help: "Standard error of all tasks into one file.",
     fallback: "stderr",
   },
-];
-
-export const signalWaitOption: Option = {
-  key: "signalWait",
-  names: ["-S", "--signalwait"],
-  kind: "seconds",
-  metavar: "SEC",
-  min: 0,
-  help: "Pause between SIGINT, SIGTERM and SIGKILL for a task that must end.",
-  fallback: "10",
-};
+] as const satisfies readonly Option[];
 
 /** What is tried again, and before what. */
-export const retryOptions: readonly Option[] = [
+export const retryOptions = [
   {
     key: "retries",
     names: ["-r", "--max-retries"],
@@ -58,20 +52,32 @@ export const retryOptions: readonly Option[] = [
     help: "Try a failed task again, this many times.",
     fallback: "0, or server.attempts less one",
   },
-  { key: "eager", names: ["--eager"], kind: "flag", help: "Try failed tasks again before new ones." },
-];
+  {
+    key: "eager",
+    names: ["--eager"],
+    kind: "flag",
+    setting: "server.eager",
+    help: "Try failed tasks again before new ones.",
+  },
+] as const satisfies readonly Option[];
 
-export const pollOption: Option = {
+/** How often a task is tried: once more than it is tried again. */
+export function attemptsOf(parsed: Parsed, config: Config): number {
+  const retries = parsed.number("retries");
+  return retries === undefined ? config.integer("server.attempts") : retries + 1;
+}
+
+export const pollOption = {
   key: "poll",
   names: ["-Q", "--poll"],
   kind: "seconds",
   metavar: "SEC",
   min: 1,
+  setting: "server.poll",
   help: "Longest pause between two looks at the database when idle.",
-  fallback: "30",
-};
+} as const satisfies Option;
 
-export const databaseOptions: readonly Option[] = [
+export const databaseOptions = [
   {
     key: "noDb",
     names: ["--no-db"],
@@ -84,4 +90,107 @@ export const databaseOptions: readonly Option[] = [
     kind: "flag",
     help: "Create missing tables first (PostgreSQL; in an SQLite file they are made anyway).",
   },
-];
+] as const satisfies readonly Option[];
+
+// ---- what a client is told: by hs client, or by hsx for clients here and elsewhere
+
+export const executorsOption = {
+  key: "executors",
+  names: ["-N", "--num-threads", "--num-tasks"],
+  kind: "integer",
+  metavar: "NUM",
+  min: 0,
+  preset: 1,
+  help: "Tasks to run at the same time; 0 is the number of cores.",
+} as const satisfies Option;
+
+export const templateOption = {
+  key: "template",
+  names: ["-t", "--template"],
+  kind: "text",
+  metavar: "CMD",
+  help: "Command to make of each line, for tasks that were submitted without one; see hsx --help.",
+  fallback: "{}, the line itself",
+} as const satisfies Option;
+
+export const idleOption = {
+  key: "timeout",
+  names: ["-T", "--timeout"],
+  kind: "seconds",
+  metavar: "SEC",
+  min: 1,
+  setting: "client.timeout",
+  help: "Leave after this long without tasks; also 90s 10m 2h 1d.",
+  fallback: "never",
+} as const satisfies Option;
+
+export const delayOption = {
+  key: "delay",
+  names: ["-d", "--delay-start"],
+  kind: "float",
+  metavar: "SEC",
+  preset: 0,
+  help: "Wait before connecting; negative: a random time up to that, so that a thousand clients do not come at once.",
+} as const satisfies Option;
+
+export const returnOptions = [
+  {
+    key: "bundleSize",
+    names: ["-b", "--bundlesize"],
+    kind: "integer",
+    metavar: "SIZE",
+    min: 1,
+    setting: "client.bundlesize",
+    help: "Most finished tasks to return at once.",
+    fallback: "as many as there are",
+  },
+  {
+    key: "bundleWait",
+    names: ["-w", "--bundlewait"],
+    kind: "seconds",
+    metavar: "SEC",
+    min: 0,
+    setting: "client.bundlewait",
+    help: "Longest that a finished task waits for others to be returned with it; mostly it is milliseconds.",
+  },
+] as const satisfies readonly Option[];
+
+/** `hs client` has no word for "none": it is started without the option then. */
+export const taskTimeoutOption = {
+  key: "taskTimeout",
+  names: ["-W", "--task-timeout"],
+  kind: "seconds",
+  metavar: "SEC",
+  min: 1,
+  setting: "task.timeout",
+  help: "Walltime limit of each task; also 90s 10m 2h 1d.",
+  fallback: "none",
+} as const satisfies Option;
+
+/** How tasks are run and ended; the same words in hsx and in hs client. */
+export const taskOptions = [
+  {
+    key: "signalWait",
+    names: ["-S", "--signalwait"],
+    kind: "seconds",
+    metavar: "SEC",
+    min: 0,
+    setting: "task.signalwait",
+    help: "Pause between SIGINT, SIGTERM and SIGKILL for a task that must end.",
+  },
+] as const satisfies readonly Option[];
+
+/** Everything that hsx passes on to a client, in the order of its words (wordsOf). */
+export const clientOptions = [
+  executorsOption,
+  ...returnOptions,
+  templateOption,
+  delayOption,
+  ...taskOptions,
+  captureOption,
+  idleOption,
+  taskTimeoutOption,
+] as const satisfies readonly Option[];
+
+/** What a client is told. */
+export type ClientValues = ValuesOf<typeof clientOptions>;

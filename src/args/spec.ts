@@ -2,6 +2,7 @@
  * What a command takes: its options and positional words, as tables. flags.ts parses strictly by these, help.ts prints
  * them. Knows no command.
  */
+import type { SettingKey } from "../config/schema.ts";
 
 /**
  * How an option takes its value. `words`: one or more words up to the next that starts with `-`. `optional`: the next
@@ -25,7 +26,14 @@ export interface Option {
   /** Every mention counts (order kept); else the last one wins. `words` always accumulate. */
   readonly repeatable?: boolean;
   readonly help: string;
-  /** Shown in parentheses at the end of the help line. */
+  /** The key in the configuration that speaks where the command line says nothing (args/settled.ts). */
+  readonly setting?: SettingKey;
+  /** The value without a setting where the command line says nothing; absent: null. */
+  readonly preset?: string | number;
+  /**
+   * What the help says of that, in parentheses at the end of the line; absent: the preset, else the built-in value of
+   * the setting.
+   */
   readonly fallback?: string;
   /** Works, but stays out of the help. */
   readonly hidden?: boolean;
@@ -57,18 +65,29 @@ export interface CommandSpec {
   readonly epilog?: string;
 }
 
+type OptionIn<S extends CommandSpec> = S["sections"][number]["options"][number];
+
+/** The option of a command under a key. */
+export type OptionOf<S extends CommandSpec, K> = Extract<OptionIn<S>, { readonly key: K }>;
+
+/** The keys of a command's options of some kinds; any text for a command that the type checker does not know. */
+export type KeyOf<S extends CommandSpec, Kinds extends OptionKind = OptionKind> = Among<OptionIn<S>, Kinds>;
+type Among<O, Kinds> = O extends Option ? (O["kind"] & Kinds extends never ? never : O["key"]) : never;
+
+type PositionalKey<S extends CommandSpec> = S["positionals"][number]["key"];
+
 /**
- * The words of one call, checked against a CommandSpec. Asking for a key that the spec does not have is our bug
- * (assertion).
+ * The words of one call, checked against a CommandSpec. With the type of a constant spec the type checker knows the
+ * keys; asking for another one, or for a value of another kind, is our bug (assertion).
  */
-export interface Parsed {
-  /** Whether the option was named on the command line. */
-  given(key: string): boolean;
-  flag(key: string): boolean;
+export interface Parsed<S extends CommandSpec = CommandSpec> {
+  /** Whether the option or positional was named on the command line. */
+  given(key: KeyOf<S> | PositionalKey<S>): boolean;
+  flag(key: KeyOf<S, "flag">): boolean;
   /** undefined when not given. Of `optional` without a word: the empty text. */
-  text(key: string): string | undefined;
+  text(key: KeyOf<S, "text" | "optional"> | PositionalKey<S>): string | undefined;
   /** integer, float, size (bytes) and seconds. */
-  number(key: string): number | undefined;
+  number(key: KeyOf<S, "integer" | "float" | "size" | "seconds">): number | undefined;
   /** words, repeatable text, and positionals. */
-  words(key: string): readonly string[];
+  words(key: KeyOf<S, "words" | "text" | "optional"> | PositionalKey<S>): readonly string[];
 }

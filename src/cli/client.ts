@@ -8,7 +8,19 @@ import { cpuCount } from "../base/process.ts";
 import type { Command, Context } from "./command.ts";
 import type { CommandSpec, Parsed } from "../args/spec.ts";
 import { instanceId } from "./instance.ts";
-import { noConfirmOption, outputOptions, signalWaitOption } from "../args/options.ts";
+import {
+  clientOptions,
+  delayOption,
+  executorsOption,
+  idleOption,
+  noConfirmOption,
+  outputOptions,
+  returnOptions,
+  taskOptions,
+  taskTimeoutOption,
+  templateOption,
+} from "../args/options.ts";
+import { reader, valuesOf } from "../args/settled.ts";
 import {
   clientTlsOptions,
   addressesOf,
@@ -20,7 +32,7 @@ import {
 } from "./network.ts";
 import { openOutput } from "../print/output.ts";
 
-const spec: CommandSpec = {
+const spec = {
   name: "hs client",
   summary: "Connects to a server and runs its tasks on this host, several at a time.",
   usage: ["hs client [-H ADDR] [-p PORT] [-k KEY] [-N NUM] [-t CMD] [-T SEC] [options]"],
@@ -28,61 +40,7 @@ const spec: CommandSpec = {
   sections: [
     {
       title: "Options",
-      options: [
-        {
-          key: "executors",
-          names: ["-N", "--num-threads", "--num-tasks"],
-          kind: "integer",
-          metavar: "NUM",
-          min: 0,
-          help: "Tasks to run at the same time; 0 is the number of cores.",
-          fallback: "1",
-        },
-        {
-          key: "template",
-          names: ["-t", "--template"],
-          kind: "text",
-          metavar: "CMD",
-          help: "Command to make of each line, for tasks that were submitted without one; see hsx --help.",
-          fallback: "{}, the line itself",
-        },
-        {
-          key: "timeout",
-          names: ["-T", "--timeout"],
-          kind: "seconds",
-          metavar: "SEC",
-          min: 1,
-          help: "Leave after this long without tasks; also 90s 10m 2h 1d.",
-          fallback: "never",
-        },
-        {
-          key: "delay",
-          names: ["-d", "--delay-start"],
-          kind: "float",
-          metavar: "SEC",
-          help: "Wait before connecting; negative: a random time up to that, so that a thousand clients do not come at once.",
-          fallback: "0",
-        },
-        {
-          key: "bundleSize",
-          names: ["-b", "--bundlesize"],
-          kind: "integer",
-          metavar: "SIZE",
-          min: 1,
-          help: "Most finished tasks to return at once.",
-          fallback: "as many as there are",
-        },
-        {
-          key: "bundleWait",
-          names: ["-w", "--bundlewait"],
-          kind: "seconds",
-          metavar: "SEC",
-          min: 0,
-          help: "Longest that a finished task waits for others to be returned with it; mostly it is milliseconds.",
-          fallback: "5",
-        },
-        noConfirmOption,
-      ],
+      options: [executorsOption, templateOption, idleOption, delayOption, ...returnOptions, noConfirmOption],
     },
     {
       title: "Server",
@@ -102,24 +60,12 @@ const spec: CommandSpec = {
     },
     {
       title: "Limits",
-      options: [
-        {
-          key: "taskTimeout",
-          names: ["-W", "--task-timeout"],
-          kind: "seconds",
-          metavar: "SEC",
-          min: 1,
-          help: "Walltime limit of each task; also 90s 10m 2h 1d.",
-          fallback: "none",
-        },
-        signalWaitOption,
-      ],
+      options: [taskTimeoutOption, ...taskOptions],
     },
     {
       title: "Output",
       options: [
         ...outputOptions,
-
         {
           key: "availableCores",
           names: ["--available-cores"],
@@ -161,9 +107,11 @@ const spec: CommandSpec = {
     "",
     "Exit status: 0 left in order, 4 interrupted (Ctrl-C), 143 terminated, 2 bad argument, 3 bad configuration, 5 server not reached or other errors.",
   ].join("\n"),
-};
+} as const satisfies CommandSpec;
 
-function checkTogether(parsed: Parsed): void {
+type Words = Parsed<typeof spec>;
+
+function checkTogether(parsed: Words): void {
   if (!parsed.flag("capture")) return;
   for (const [key, names] of [
     ["output", "-o/--output"],
@@ -173,15 +121,15 @@ function checkTogether(parsed: Parsed): void {
   }
 }
 
-async function run(parsed: Parsed, context: Context): Promise<number> {
+async function run(parsed: Words, context: Context): Promise<number> {
   if (parsed.flag("availableCores")) return print([`${cpuCount()}`], context);
   if (parsed.flag("availableSshGroups")) return print(sshGroups(context), context);
   checkTogether(parsed);
   const config = context.config();
   const servers = addressesOf(parsed, config);
-  const delay = startDelay(parsed.number("delay") ?? 0, context);
-  const idle = parsed.number("timeout") ?? config.number("client.timeout") ?? 0;
-  const bundleWait = parsed.number("bundleWait") ?? config.number("client.bundlewait");
+  const read = reader(spec, parsed, config);
+  const delay = startDelay(read("delay"), context);
+  const idle = read("timeout") ?? 0;
   const words = networkWords(parsed);
   const { keyVariable } = await import("../launch/launcher.ts");
   const { [keyVariable]: runKey, ...env } = context.env;
@@ -200,18 +148,17 @@ async function run(parsed: Parsed, context: Context): Promise<number> {
     loggers: context.loggers,
     servers,
     security,
-    executors: parsed.number("executors") ?? 1,
-    template: parsed.text("template") ?? null,
-    bundleSize: parsed.number("bundleSize") ?? config.integer("client.bundlesize"),
-    bundleWaitMs: bundleWait === null ? null : bundleWait * 1000,
+    wishes: valuesOf(clientOptions, read),
+    executors: read("executors"),
+    bundleSize: read("bundleSize"),
+    bundleWaitMs: read("bundleWait") * 1000,
     launched: given !== null || (words.key === null && runKey !== undefined),
     delayMs: delay * 1000,
-    capture: parsed.flag("capture"),
-    output: parsed.text("output") ?? null,
-    errors: parsed.text("errors") ?? null,
+    output: read("output"),
+    errors: read("errors"),
     idleMs: idle === 0 ? null : idle * 1000,
-    taskTimeout: parsed.number("taskTimeout") ?? config.number("task.timeout"),
-    signalWaitMs: (parsed.number("signalWait") ?? config.number("task.signalwait") ?? 10) * 1000,
+    taskTimeout: read("taskTimeout"),
+    signalWaitMs: read("signalWait") * 1000,
   });
   if (stoppedBy === "SIGINT") return exitStatus.interrupted;
   return stoppedBy === "SIGTERM" ? exitStatus.terminated : exitStatus.success;

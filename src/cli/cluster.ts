@@ -13,17 +13,28 @@ import type { Command, Context } from "./command.ts";
 import type { CommandSpec, Parsed } from "../args/spec.ts";
 import { instanceId } from "./instance.ts";
 import {
+  attemptsOf,
+  clientOptions,
+  type ClientValues,
   databaseOptions,
+  delayOption,
+  executorsOption,
+  idleOption,
   noConfirmOption,
   outputOptions,
   pollOption,
   retryOptions,
-  signalWaitOption,
+  taskOptions,
+  taskTimeoutOption,
+  templateOption,
 } from "../args/options.ts";
+import { type Reader, reader, valuesOf, wordsOf } from "../args/settled.ts";
+import { builtIn } from "../config/schema.ts";
+import { tlsWords } from "./network.ts";
 import { refuseOverwriting } from "./overwrite.ts";
 import { programVersion } from "./version.ts";
 
-const spec: CommandSpec = {
+const spec = {
   name: "hs cluster",
   summary: "Runs each line of the input as a command, several at a time, and remembers how each one went.",
   usage: [
@@ -44,38 +55,14 @@ const spec: CommandSpec = {
       title: "Options",
       options: [
         {
-          key: "executors",
-          names: ["-N", "--num-threads", "--num-tasks"],
-          kind: "integer",
-          metavar: "NUM",
-          min: 0,
+          ...executorsOption,
           help: "Tasks to run at the same time, on each client; 0 is the number of cores.",
-          fallback: "1",
         },
+        { ...templateOption, help: "Command to make of each line, see Templates." },
+        { ...idleOption, min: 0, help: "A client leaves after this long without tasks; 0 is never." },
         {
-          key: "template",
-          names: ["-t", "--template"],
-          kind: "text",
-          metavar: "CMD",
-          help: "Command to make of each line, see Templates.",
-          fallback: "{}, the line itself",
-        },
-        {
-          key: "timeout",
-          names: ["-T", "--timeout"],
-          kind: "seconds",
-          metavar: "SEC",
-          min: 0,
-          help: "A client leaves after this long without tasks; 0 is never.",
-          fallback: "never",
-        },
-        {
-          key: "delay",
-          names: ["-d", "--delay-start"],
-          kind: "float",
-          metavar: "SEC",
+          ...delayOption,
           help: "Wait before the first task of a client; negative: a random time up to that.",
-          fallback: "0",
         },
         noConfirmOption,
       ],
@@ -103,6 +90,7 @@ const spec: CommandSpec = {
           names: ["--ssh-args"],
           kind: "text",
           metavar: "ARGS",
+          setting: "ssh.args",
           help: "More arguments for ssh, as --ssh-args='-p 2222 -i key'.",
           fallback: "ssh.args",
         },
@@ -132,6 +120,7 @@ const spec: CommandSpec = {
           names: ["-H", "--bind"],
           kind: "text",
           metavar: "ADDR",
+          setting: "server.bind",
           help: "Address to listen on, and to send clients to.",
           fallback: "every address, and the name of this host",
         },
@@ -141,6 +130,7 @@ const spec: CommandSpec = {
           kind: "integer",
           metavar: "PORT",
           min: 0,
+          setting: "server.port",
           help: "Port to listen on; 0 is any that is free.",
           fallback: "the first free one from 50001",
         },
@@ -186,13 +176,13 @@ const spec: CommandSpec = {
           help: "Run what the database holds and whatever is submitted later; never stop by itself.",
         },
         ...retryOptions,
-
         {
           key: "bundleSize",
           names: ["-b", "--bundlesize"],
           kind: "integer",
           metavar: "SIZE",
           min: 1,
+          setting: "server.bundlesize",
           help: "Most tasks to hand to a client, and most results to take from it, at once.",
           fallback: "as many as there are",
         },
@@ -210,29 +200,24 @@ const spec: CommandSpec = {
     },
     {
       title: "Database",
-      options: [...databaseOptions],
+      options: databaseOptions,
     },
     {
       title: "Limits",
       options: [
         {
-          key: "taskTimeout",
-          names: ["-W", "--task-timeout"],
-          kind: "seconds",
-          metavar: "SEC",
+          ...taskTimeoutOption,
           min: 0,
           max: largestNumber,
           help: "Walltime limit of each task; also 90s 10m 2h 1d; 0 is none.",
-          fallback: "none",
         },
-        signalWaitOption,
+        ...taskOptions,
       ],
     },
     {
       title: "Output",
       options: [
         ...outputOptions,
-
         {
           key: "failures",
           names: ["-f", "--failures"],
@@ -283,14 +268,16 @@ const spec: CommandSpec = {
     "",
     "Exit status: 0 all tasks succeeded, 7 some failed or were not run, 4 interrupted (Ctrl-C), 143 terminated, 2 bad argument, 3 bad configuration, 5 other errors.",
   ].join("\n"),
-};
+} as const satisfies CommandSpec;
+
+type Words = Parsed<typeof spec>;
 
 function conflict(condition: boolean, text: string): void {
   if (condition) throw argumentError(text);
 }
 
 /** What the parser cannot know: options that contradict each other. */
-function checkTogether(parsed: Parsed): void {
+function checkTogether(parsed: Words): void {
   const file = parsed.words("file").length > 0;
   conflict(
     parsed.flag("restart") && parsed.flag("noDb"),
@@ -319,12 +306,12 @@ const elsewhere = [
   ["launcher", "--launcher"],
 ] as const;
 
-function isElsewhere(parsed: Parsed): boolean {
+function isElsewhere(parsed: Words): boolean {
   return elsewhere.some(([key]) => parsed.given(key));
 }
 
 /** Where the clients are decides what else makes sense. */
-function checkPlace(parsed: Parsed): void {
+function checkPlace(parsed: Words): void {
   const [, mode] = elsewhere.find(([key]) => parsed.given(key)) ?? [];
   for (const [key, names] of outputs.slice(1))
     conflict(
@@ -352,32 +339,47 @@ const outputs = [
 ] as const;
 
 type Shared = Omit<ClusterOptions, "delayMs" | keyof LocalOnly>;
-type LocalOnly = Pick<ClusterOptions, "executors" | "idleMs" | "signalWaitMs" | "capture" | "output" | "errors">;
+type LocalOnly = Pick<ClusterOptions, "executors" | "idleMs" | "signalWaitMs" | "wishes" | "output" | "errors">;
+
+/** One call: its words, and what they mean together with the configuration. */
+interface Call {
+  readonly parsed: Words;
+  readonly context: Context;
+  readonly config: Config;
+  readonly read: Reader<typeof spec>;
+  /** What each client is told. */
+  readonly client: ClientValues;
+}
+
+function callOf(parsed: Words, context: Context): Call {
+  const config = context.config();
+  const read = reader(spec, parsed, config);
+  return { parsed, context, config, read, client: valuesOf(clientOptions, read) };
+}
 
 /** What a run is given wherever its clients are. */
-function shared(parsed: Parsed, context: Context, settings: Config): Shared {
-  const retries = parsed.number("retries");
+function shared({ parsed, context, config, read }: Call): Shared {
   return {
     instanceId,
     version: programVersion,
     env: context.env,
     cwd: context.cwd,
-    config: settings,
+    config,
     loggers: context.loggers,
     file: parsed.flag("restart") ? null : (parsed.words("file")[0] ?? "-"),
-    template: parsed.text("template") ?? null,
-    attempts: retries === undefined ? (settings.integer("server.attempts") ?? 1) : retries + 1,
-    eager: parsed.flag("eager") || settings.boolean("server.eager"),
+    template: read("template"),
+    attempts: attemptsOf(parsed, config),
+    eager: read("eager"),
     noDatabase: parsed.flag("noDb"),
     createTables: parsed.flag("initdb"),
     restart: parsed.flag("restart"),
     forever: parsed.flag("forever"),
-    bundleSize: parsed.number("bundleSize") ?? settings.integer("server.bundlesize"),
-    pollMs: (parsed.number("poll") ?? settings.number("server.poll") ?? 30) * 1000,
-    taskCores: settings.integer("task.cores"),
-    taskMemory: settings.integer("task.memory"),
-    taskTimeout: parsed.number("taskTimeout") ?? settings.number("task.timeout"),
-    failures: parsed.text("failures") ?? null,
+    bundleSize: read("bundleSize"),
+    pollMs: read("poll") * 1000,
+    taskCores: config.integer("task.cores"),
+    taskMemory: config.integer("task.memory"),
+    taskTimeout: read("taskTimeout"),
+    failures: read("failures"),
   };
 }
 
@@ -391,71 +393,69 @@ function atLeastOne(seconds: number | null): number | null {
   return seconds === null ? null : Math.max(1, seconds);
 }
 
-async function runHere(parsed: Parsed, context: Context, settings: Config): Promise<ClusterReport> {
+async function runHere(call: Call): Promise<ClusterReport> {
   const { runCluster } = await import("../cluster/run.ts");
-  const delay = parsed.number("delay") ?? 0;
-  const idle = limit(parsed.number("timeout") ?? settings.number("client.timeout"));
+  const { client, read } = call;
+  const { delay } = client;
+  const idle = limit(client.timeout);
   return runCluster({
-    ...shared(parsed, context, settings),
-    executors: parsed.number("executors") ?? 1,
+    ...shared(call),
+    wishes: client,
+    executors: client.executors,
     idleMs: idle === null ? null : idle * 1000,
-    signalWaitMs: (parsed.number("signalWait") ?? settings.number("task.signalwait") ?? 10) * 1000,
+    signalWaitMs: client.signalWait * 1000,
     delayMs: (delay < 0 ? Math.random() * -delay : delay) * 1000,
-    capture: parsed.flag("capture"),
-    output: parsed.text("output") ?? null,
-    errors: parsed.text("errors") ?? null,
+    output: read("output"),
+    errors: read("errors"),
   });
 }
 
-async function runElsewhere(parsed: Parsed, context: Context, settings: Config): Promise<ClusterReport> {
+/**
+ * What clients elsewhere are told. The sizes of bundles only if they were given here: else the configuration over there
+ * counts.
+ */
+function told({ parsed, client }: Call): Nullable<ClientValues> {
+  return {
+    ...client,
+    delay: client.delay === 0 ? null : client.delay,
+    bundleSize: parsed.number("bundleSize") ?? null,
+    timeout: atLeastOne(limit(client.timeout)),
+    taskTimeout: atLeastOne(limit(client.taskTimeout)),
+  };
+}
+
+type Nullable<T> = { readonly [K in keyof T]: T[K] | null };
+
+async function runElsewhere(call: Call): Promise<ClusterReport> {
   const { remoteProgram } = await import("../launch/launcher.ts");
-  const launch = await launchOf(parsed, settings);
-  const options = shared(parsed, context, settings);
+  const { parsed, context, config, read } = call;
+  const launch = await launchOf(call);
   const { runLaunched } = await import("../cluster/launched.ts");
   const { freshKey, serverSecurity } = await import("../cluster/security.ts");
+  const values = told(call);
   return runLaunched({
-    ...options,
+    ...shared(call),
     launch,
-    bind: parsed.text("bind") ?? settings.text("server.bind") ?? "localhost",
-    ports: portsOf(parsed.number("port") ?? settings.integer("server.port") ?? defaultPort),
+    bind: read("bind"),
+    ports: portsOf(read("port")),
     security: (bind) =>
-      serverSecurity({
-        noTls: parsed.flag("noTls"),
-        key: freshKey(),
-        cert: parsed.text("tlsCert") ?? null,
-        certKey: parsed.text("tlsKey") ?? null,
-        ca: parsed.text("tlsCa") ?? null,
-        config: settings,
-        loggers: context.loggers,
-        bind,
-      }),
+      serverSecurity({ ...tlsWords(parsed), key: freshKey(), config, loggers: context.loggers, bind }),
     client: {
-      program: parsed.text("remoteExe") ?? remoteProgram(process.execPath),
-      executors: parsed.number("executors") ?? 1,
-      bundleSize: parsed.number("bundleSize") ?? null,
-      bundleWait: parsed.number("bundleWait") ?? null,
-      template: parsed.text("template") ?? null,
-      delay: parsed.number("delay") ?? 0,
-      signalWait: parsed.number("signalWait") ?? settings.number("task.signalwait") ?? 10,
-      capture: parsed.flag("capture"),
-      idle: atLeastOne(limit(parsed.number("timeout") ?? settings.number("client.timeout"))),
-      taskTimeout: atLeastOne(limit(options.taskTimeout)),
-      cafile: parsed.text("tlsCa") ?? null,
+      program: read("remoteExe") ?? remoteProgram(process.execPath),
+      options: wordsOf(clientOptions, values),
+      cafile: read("tlsCa"),
+      delay: values.delay ?? 0,
+      idle: values.timeout,
     },
   });
 }
 
-const defaultPort = 50001;
-const lastPort = 51001;
-
-/** Other runs on this host have the default port too: then any of a thousand will do. */
+/** Other runs on this host have the built-in port too: then it or any of the thousand after it will do. */
 function portsOf(port: number): readonly number[] {
-  return port === defaultPort
-    ? Array.from({ length: lastPort - defaultPort + 1 }, (_, at) => defaultPort + at)
-    : [port];
+  return port === builtIn("server.port") ? Array.from({ length: 1001 }, (_, at) => port + at) : [port];
 }
 
-async function launchOf(parsed: Parsed, settings: Config): Promise<Launch> {
+async function launchOf({ parsed, config, read }: Call): Promise<Launch> {
   if (!parsed.given("ssh")) {
     const text = parsed.flag("mpi") ? "mpirun" : (parsed.text("launcher") ?? "");
     const words = splitWords(text, "--launcher");
@@ -464,23 +464,23 @@ async function launchOf(parsed: Parsed, settings: Config): Promise<Launch> {
   }
   const { hostsOfNodeList, hostsOfOption } = await import("../launch/hostlist.ts");
   const pattern = parsed.text("ssh") ?? "";
-  const nodes = { value: settings.raw("ssh.nodelist"), label: settings.origin("ssh.nodelist").label };
-  const hosts = pattern === "" ? hostsOfNodeList(nodes, parsed.text("sshGroup") ?? null) : hostsOfOption(pattern);
-  const args = splitWords(parsed.text("sshArgs") ?? settings.text("ssh.args") ?? "", "--ssh-args");
+  const nodes = { value: config.raw("ssh.nodelist"), label: config.origin("ssh.nodelist").label };
+  const hosts = pattern === "" ? hostsOfNodeList(nodes, read("sshGroup")) : hostsOfOption(pattern);
+  const args = splitWords(read("sshArgs") ?? "", "--ssh-args");
   return { kind: "ssh", hosts, args, passEnvironment: parsed.flag("env") };
 }
 
-async function run(parsed: Parsed, context: Context): Promise<number> {
+async function run(parsed: Words, context: Context): Promise<number> {
   checkTogether(parsed);
   if (!parsed.flag("restart")) {
     const paths = outputs.map(([key, names]) => [names, parsed.text(key)] as const);
     refuseOverwriting(parsed.words("file")[0] ?? "-", paths);
   }
-  const settings = context.config();
-  const report = await (isElsewhere(parsed) ? runElsewhere : runHere)(parsed, context, settings);
+  const call = callOf(parsed, context);
+  const report = await (isElsewhere(parsed) ? runElsewhere : runHere)(call);
   if (report.stoppedBy === "SIGINT") return exitStatus.interrupted;
   if (report.stoppedBy === "SIGTERM") return exitStatus.terminated;
-  return report.complete || settings.boolean("server.exitzero") ? exitStatus.success : exitStatus.tasksFailed;
+  return report.complete || call.config.boolean("server.exitzero") ? exitStatus.success : exitStatus.tasksFailed;
 }
 
 export const command: Command = { spec, bare: "stdin", run };

@@ -7,6 +7,7 @@
  */
 import { systemClock } from "../base/clock.ts";
 import type { Config } from "../config/load.ts";
+import { builtIn } from "../config/schema.ts";
 import { wantsColour } from "../log/colour.ts";
 import { consoleLoggers } from "../log/console.ts";
 import type { Logger, Loggers } from "../log/logger.ts";
@@ -86,8 +87,8 @@ function options(surroundings: Surroundings, config: Config | null): Parameters<
   const format =
     config !== null && config.origin("logging.format").source !== "preload" ? config.text("logging.format") : null;
   return {
-    level: config?.text("logging.level") ?? "info",
-    style: config?.text("logging.style") ?? "default",
+    level: config?.text("logging.level") ?? builtIn("logging.level"),
+    style: config?.text("logging.style") ?? builtIn("logging.style"),
     format,
     datefmt: config?.text("logging.datefmt") ?? defaultDateFormat,
     coloured,

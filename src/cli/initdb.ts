@@ -89,7 +89,7 @@ function portsOf(context: Context): InitdbPorts {
         await store.close();
       }
     },
-    attempts: () => context.config().integer("server.attempts") ?? 1,
+    attempts: () => context.config().integer("server.attempts"),
   };
 }
 

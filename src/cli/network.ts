@@ -7,50 +7,53 @@ import { argumentError, runtimeError } from "../base/errors.ts";
 import type { Endpoint } from "../cluster/remote.ts";
 import type { Config } from "../config/load.ts";
 import type { Option, Parsed } from "../args/spec.ts";
+import { settled } from "../args/settled.ts";
 
-export const portOption: Option = {
+export const portOption = {
   key: "port",
   names: ["-p", "--port"],
   kind: "integer",
   metavar: "PORT",
   min: 0,
+  setting: "server.port",
   help: "Port of the server.",
   fallback: "50001, or server.port",
-};
+} as const satisfies Option;
 
-export const keyOption: Option = {
+export const keyOption = {
   key: "auth",
   names: ["-k", "--auth"],
   kind: "text",
   metavar: "KEY",
   help: "Key that server and clients share; others see it in the list of processes, so better: HYPERSHELL_SERVER_AUTH or server.auth.",
-};
+} as const satisfies Option;
 
 /** For the side that connects. */
-export const hostOption: Option = {
+export const hostOption = {
   key: "host",
   names: ["-H", "--host"],
   kind: "text",
   metavar: "ADDR",
+  setting: "server.host",
   help: "Name or address of the server, or ADDR:PORT.",
   fallback: "localhost, or server.host",
-};
+} as const satisfies Option;
 
 /** The same for who may go to another server when one is gone. */
-export const hostsOption: Option = {
+export const hostsOption = {
   ...hostOption,
   repeatable: true,
   help: "Name or address of the server, or ADDR:PORT; several (-H A -H B, or A,B): the next is taken when one is gone.",
-};
+} as const satisfies Option;
 
-const noTlsOption: Option = {
+const noTlsOption = {
   key: "noTls",
   names: ["--no-tls"],
   kind: "flag",
   help: "Do not encrypt; server and clients alike. What is sent can be read, but neither changed nor made up without the key.",
-};
+} as const satisfies Option;
 
-export const serverTlsOptions: readonly Option[] = [
+export const serverTlsOptions = [
   noTlsOption,
   {
     key: "tlsCert",
@@ -75,9 +78,9 @@ export const serverTlsOptions: readonly Option[] = [
     metavar: "PATH",
     help: "Accepted, changes nothing here: it is clients who check certificates.",
   },
-];
+] as const satisfies readonly Option[];
 
-export const clientTlsOptions: readonly Option[] = [
+export const clientTlsOptions = [
   noTlsOption,
   {
     key: "tlsCa",
@@ -87,56 +90,68 @@ export const clientTlsOptions: readonly Option[] = [
     help: "Trust only certificates signed by these (PEM).",
     fallback: "any, if the server proves the key",
   },
-  ...[["tlsCert", "--tls-cert"] as const, ["tlsKey", "--tls-key"] as const].map(([key, name]): Option => ({
-    key,
-    names: [name],
+  {
+    key: "tlsCert",
+    names: ["--tls-cert"],
     kind: "text",
     metavar: "PATH",
     help: "Accepted, changes nothing here: only a server has a certificate.",
-  })),
-];
+  },
+  {
+    key: "tlsKey",
+    names: ["--tls-key"],
+    kind: "text",
+    metavar: "PATH",
+    help: "Accepted, changes nothing here: only a server has a certificate.",
+  },
+] as const satisfies readonly Option[];
 
-/** What the command line says about the connection; null: nothing. */
-export interface NetworkWords {
+/** What the command line says about TLS; null: nothing. */
+export interface TlsWords {
   readonly noTls: boolean;
-  readonly key: string | null;
   readonly cert: string | null;
   readonly certKey: string | null;
   readonly ca: string | null;
 }
 
-export function networkWords(parsed: Parsed): NetworkWords {
+/** What the command line says about the connection; null: nothing. */
+export interface NetworkWords extends TlsWords {
+  readonly key: string | null;
+}
+
+export function tlsWords(parsed: Parsed): TlsWords {
   return {
     noTls: parsed.flag("noTls"),
-    key: parsed.text("auth") ?? null,
     cert: parsed.text("tlsCert") ?? null,
     certKey: parsed.text("tlsKey") ?? null,
     ca: parsed.text("tlsCa") ?? null,
   };
 }
 
+export function networkWords(parsed: Parsed): NetworkWords {
+  return { ...tlsWords(parsed), key: parsed.text("auth") ?? null };
+}
+
 /** `lowest`: 0 where any free port will do, 1 for a port to connect to. */
 export function portOf(parsed: Parsed, config: Config, lowest: 0 | 1): number {
-  const port = parsed.number("port") ?? config.integer("server.port") ?? defaultPort;
+  const port = settled(portOption, parsed, config);
   if (port > 65535 || port < lowest) {
     throw argumentError(`argument -p/--port: must be a number from ${lowest} to 65535, not ${port}`);
   }
   return port;
 }
 
-export const defaultPort = 50001;
-
 /** The server to connect to. */
 export function addressOf(parsed: Parsed, config: Config): Endpoint {
   const port = portOf(parsed, config, 1);
-  return parseAddress(parsed.text("host") ?? config.text("server.host") ?? "localhost", port);
+  return parseAddress(settled(hostOption, parsed, config), port);
 }
 
 /** Servers to choose from, in the order in which they are asked; each once. */
 export function addressesOf(parsed: Parsed, config: Config): readonly Endpoint[] {
   const port = portOf(parsed, config, 1);
   const given = parsed.words("host");
-  const words = given.length > 0 ? given : [config.text("server.host") ?? "localhost"];
+  const words = given.length > 0 ? given : [config.text("server.host")];
   const found = new Map<string, Endpoint>();
   for (const word of words.flatMap((each) => each.split(","))) {
     const address = parseAddress(word.trim(), port);

@@ -7,13 +7,15 @@ import { largestNumber } from "../task/tag.ts";
 import type { Command, Context } from "./command.ts";
 import type { CommandSpec, Parsed } from "../args/spec.ts";
 import { instanceId } from "./instance.ts";
-import { databaseOptions, noConfirmOption, pollOption, retryOptions } from "../args/options.ts";
-import { defaultPort, keyOption, networkWords, portOf, portOption, serverTlsOptions } from "./network.ts";
+import { attemptsOf, databaseOptions, noConfirmOption, pollOption, retryOptions } from "../args/options.ts";
+import { reader } from "../args/settled.ts";
+import { builtIn } from "../config/schema.ts";
+import { keyOption, networkWords, portOf, portOption, serverTlsOptions } from "./network.ts";
 import { openOutput } from "../print/output.ts";
 import { refuseOverwriting } from "./overwrite.ts";
 import { programVersion } from "./version.ts";
 
-const spec: CommandSpec = {
+const spec = {
   name: "hs server",
   summary: "Hands tasks to the clients that connect to it, and remembers how each one went.",
   usage: ["hs server [FILE | --forever | --restart] [-H ADDR] [-p PORT] [-k KEY] [options]"],
@@ -35,6 +37,7 @@ const spec: CommandSpec = {
           names: ["-H", "--bind"],
           kind: "text",
           metavar: "ADDR",
+          setting: "server.bind",
           help: "Address to listen on; 0.0.0.0 (or ::) is every one of this host.",
           fallback: "localhost, or server.bind",
         },
@@ -66,13 +69,13 @@ const spec: CommandSpec = {
           help: "No input: run what the database still holds, from hs submit and earlier runs, then stop.",
         },
         ...retryOptions,
-
         {
           key: "bundleSize",
           names: ["-b", "--bundlesize"],
           kind: "integer",
           metavar: "SIZE",
           min: 1,
+          setting: "server.bundlesize",
           help: "Most tasks to hand to a client at once.",
           fallback: "as many as there are",
         },
@@ -98,6 +101,7 @@ const spec: CommandSpec = {
           metavar: "NUM",
           min: 0,
           max: largestNumber,
+          setting: "task.cores",
           help: "Cores; 0 is none.",
           fallback: "none",
         },
@@ -106,6 +110,7 @@ const spec: CommandSpec = {
           names: ["-m", "--task-memory"],
           kind: "size",
           metavar: "MEM",
+          setting: "task.memory",
           help: "Memory, as in 512MB or 1.5GB; 0 is none.",
           fallback: "none",
         },
@@ -116,6 +121,7 @@ const spec: CommandSpec = {
           metavar: "SEC",
           min: 0,
           max: largestNumber,
+          setting: "task.timeout",
           help: "Walltime limit; also 90s 10m 2h 1d; 0 is none.",
           fallback: "none",
         },
@@ -123,7 +129,7 @@ const spec: CommandSpec = {
     },
     {
       title: "Database",
-      options: [...databaseOptions],
+      options: databaseOptions,
     },
     {
       title: "Output",
@@ -172,10 +178,12 @@ const spec: CommandSpec = {
     "",
     "Exit status: 0 all tasks succeeded (or --forever was stopped), 7 some failed or were not run, 4 interrupted (Ctrl-C), 143 terminated, 2 bad argument, 3 bad configuration, 5 other errors.",
   ].join("\n"),
-};
+} as const satisfies CommandSpec;
+
+type Words = Parsed<typeof spec>;
 
 /** What the parser cannot know: options that contradict each other. */
-function checkTogether(parsed: Parsed): void {
+function checkTogether(parsed: Words): void {
   const file = parsed.words("file").length > 0;
   const refuse = (condition: boolean, text: string): void => {
     if (condition) throw argumentError(text);
@@ -189,13 +197,13 @@ function checkTogether(parsed: Parsed): void {
     refuseOverwriting(parsed.words("file")[0] ?? "-", [["-f/--failures", parsed.text("failures")]]);
 }
 
-async function run(parsed: Parsed, context: Context): Promise<number> {
+async function run(parsed: Words, context: Context): Promise<number> {
   if (parsed.flag("availablePorts")) return printPorts(context);
   checkTogether(parsed);
   const config = context.config();
-  const bind = (parsed.text("bind") ?? config.text("server.bind") ?? "localhost").replace(/^\[(.*)\]$/, "$1");
+  const read = reader(spec, parsed, config);
+  const bind = read("bind").replace(/^\[(.*)\]$/, "$1");
   const port = portOf(parsed, config, 0);
-  const retries = parsed.number("retries");
   const [forever, restart] = [parsed.flag("forever"), parsed.flag("restart")];
   const { serverSecurity } = await import("../cluster/security.ts");
   const security = await serverSecurity({ ...networkWords(parsed), config, loggers: context.loggers, bind });
@@ -207,18 +215,18 @@ async function run(parsed: Parsed, context: Context): Promise<number> {
     config,
     loggers: context.loggers,
     file: forever || restart ? null : (parsed.words("file")[0] ?? "-"),
-    attempts: retries === undefined ? (config.integer("server.attempts") ?? 1) : retries + 1,
-    eager: parsed.flag("eager") || config.boolean("server.eager"),
+    attempts: attemptsOf(parsed, config),
+    eager: read("eager"),
     noDatabase: parsed.flag("noDb"),
     createTables: parsed.flag("initdb"),
     restart,
     forever,
-    bundleSize: parsed.number("bundleSize") ?? config.integer("server.bundlesize"),
-    pollMs: (parsed.number("poll") ?? config.number("server.poll") ?? 30) * 1000,
-    taskCores: parsed.number("taskCores") ?? config.integer("task.cores"),
-    taskMemory: parsed.number("taskMemory") ?? config.integer("task.memory"),
-    taskTimeout: parsed.number("taskTimeout") ?? config.integer("task.timeout"),
-    failures: parsed.flag("print") ? "-" : (parsed.text("failures") ?? null),
+    bundleSize: read("bundleSize"),
+    pollMs: read("poll") * 1000,
+    taskCores: read("taskCores"),
+    taskMemory: read("taskMemory"),
+    taskTimeout: read("taskTimeout"),
+    failures: parsed.flag("print") ? "-" : read("failures"),
     bind,
     port,
     security,
@@ -235,7 +243,7 @@ const portsShown = 10;
 /** For shell completion. */
 async function printPorts(context: Context): Promise<number> {
   const { freePorts } = await import("../cluster/ports.ts");
-  for (const port of await freePorts(defaultPort, portsShown)) openOutput(1, context.env).write(`${port}\n`);
+  for (const port of await freePorts(builtIn("server.port"), portsShown)) openOutput(1, context.env).write(`${port}\n`);
   return exitStatus.success;
 }
 

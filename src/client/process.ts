@@ -23,17 +23,21 @@ import { closeCaptured, newSpawner, openCaptured, setServer, spawnDirect, type S
 import { wordsFor } from "./spawn.ts";
 import { type Expansion, expansion, fileFacts } from "./templates.ts";
 
-export interface ExecutorOptions extends EnvironmentOptions {
-  /** `/bin/sh`; on Windows the path of cmd.exe. */
-  readonly shell: string;
+/** What a user may wish of tasks. An option in the table of a client (args/options.ts) arrives here by itself. */
+export interface TaskWishes {
   /** Whether each task's output goes to files in `taskFolder`. Not together with `outputPath` or `errorsPath`. */
   readonly capture: boolean;
+  /** The client's own template, for tasks whose submission has none; null: `{}`. */
+  readonly template: string | null;
+}
+
+export interface ExecutorOptions extends EnvironmentOptions, TaskWishes {
+  /** `/bin/sh`; on Windows the path of cmd.exe. */
+  readonly shell: string;
   /** File for the standard output of all tasks; null: the client's own. */
   readonly outputPath: string | null;
   /** File for the standard error of all tasks; null: the client's own. */
   readonly errorsPath: string | null;
-  /** The client's own template, for tasks whose submission has none; null: `{}`. */
-  readonly template: string | null;
   readonly clock: Clock;
   /** Told why a task could not be run. */
   readonly log: Pick<Logger, "error" | "debug">;

@@ -18,11 +18,18 @@ import { type ClusterReport, serve, type ServeOptions, type Serving } from "./se
 import { moreUrgent, onSignals, type StopName } from "./signals.ts";
 import { type Gate, openGate, type ServerAccess } from "./standalone.ts";
 
+/** How each client is started, but for the way to the server, and what the run itself has to know of that. */
+export interface LaunchedClient extends Omit<ClientPlan, "host" | "port" | "tls"> {
+  /** Seconds before it connects; negative: a random time up to that. */
+  readonly delay: number;
+  /** It leaves after so many seconds without tasks; null: never. */
+  readonly idle: number | null;
+}
+
 export interface LaunchedOptions extends Omit<ServeOptions, "logger" | "remote"> {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly launch: Launch;
-  /** What each client is told, but for the way to the server. */
-  readonly client: Omit<ClientPlan, "host" | "port" | "tls">;
+  readonly client: LaunchedClient;
   readonly bind: string;
   /** The server listens on the first that is free. */
   readonly ports: readonly number[];
@@ -83,12 +90,12 @@ export async function runLaunched(options: LaunchedOptions): Promise<ClusterRepo
 }
 
 async function prepare(options: LaunchedOptions): Promise<LaunchedRun> {
-  const { instanceId, loggers, config, client, launch } = options;
+  const { instanceId, loggers, config, launch } = options;
   const log = loggers("cluster");
   const host = hostName();
   const graceMs = config.integer("server.grace") * 1000;
   // What is wrong with a template is found here, and not by each client; with a launcher before tasks are stored.
-  if (client.template !== null) parseTemplate(client.template);
+  if (options.template !== null) parseTemplate(options.template);
   checkProgram(launch.kind === "ssh" ? "ssh" : (launch.words[0] ?? ""), options.env, options.cwd);
   const address = await serverAddress(options.bind, thisHost(host));
   if (address.warning !== null) log.warning(address.warning);
@@ -251,7 +258,7 @@ function settingsOfClients(config: Config): Record<string, string> {
 }
 
 /** The clients left because they had been idle for as long as they were told to wait. */
-function isOrderly(crew: Crew, client: LaunchedOptions["client"]): boolean {
+function isOrderly(crew: Crew, client: LaunchedClient): boolean {
   return client.idle !== null && crew.ends.every(({ status }) => status === 0);
 }
 

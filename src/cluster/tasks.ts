@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { systemClock } from "../base/clock.ts";
 import { cpuCount, hostName } from "../base/process.ts";
 import type { Executor } from "../client/executor.ts";
-import { createExecutor } from "../client/process.ts";
+import { createExecutor, type TaskWishes } from "../client/process.ts";
 import type { ClientSettings } from "../client/state.ts";
 import type { Config } from "../config/load.ts";
 import type { Loggers } from "../log/logger.ts";
@@ -17,8 +17,7 @@ export interface TaskOptions {
   readonly cwd: string;
   readonly config: Config;
   readonly loggers: Loggers;
-  /** The template for tasks whose submission has none. */
-  readonly template: string | null;
+  readonly wishes: TaskWishes;
   /** Number of tasks at once; 0: as many as there are cores. */
   readonly executors: number;
   /** The client leaves after this long without tasks, milliseconds; null: never. */
@@ -26,7 +25,6 @@ export interface TaskOptions {
   /** Time limit of every task that runs here, seconds; null or 0: none. */
   readonly taskTimeout: number | null;
   readonly signalWaitMs: number;
-  readonly capture: boolean;
   readonly output: string | null;
   readonly errors: string | null;
 }
@@ -56,9 +54,10 @@ export function clientSettings(
  * connects.
  */
 export function makeExecutor(options: TaskOptions, serverId: string | null): Executor {
-  const { config, env, cwd, instanceId, capture } = options;
+  const { config, env, cwd, instanceId } = options;
   const host = hostName();
   return createExecutor({
+    ...options.wishes,
     environment: env,
     exports: config.exports(),
     cwd: config.text("task.cwd") ?? cwd,
@@ -68,10 +67,8 @@ export function makeExecutor(options: TaskOptions, serverId: string | null): Exe
     serverHost: serverId === null ? null : host,
     taskFolder: join(config.site.lib, "task"),
     shell: process.platform === "win32" ? (env["COMSPEC"] ?? "cmd.exe") : "/bin/sh",
-    capture,
     outputPath: options.output,
     errorsPath: options.errors,
-    template: options.template,
     clock: systemClock,
     log: options.loggers("client"),
   });

@@ -213,6 +213,9 @@ export const settings: readonly Setting[] = rows;
 
 type Rows = (typeof rows)[number];
 
+/** The key of any setting. */
+export type SettingKey = Rows["key"];
+
 /** The rows among `R` that may hold a value of the kind `K`. */
 type Holding<K extends Kind, R = Rows> =
   R extends Row<string, infer Kinds, boolean> ? (K extends Kinds ? R : never) : never;
@@ -245,6 +248,13 @@ export const sectionNames: Iterable<string> = sections;
 
 export function findSetting(key: string): Setting | undefined {
   return byKey.get(key);
+}
+
+/** The built-in value of a setting that always has one. */
+export function builtIn<K extends CertainTextKey | CertainNumberKey>(
+  key: K,
+): K extends CertainTextKey ? string : number {
+  return byKey.get(key)!.fallback as never;
 }
 
 export function isSection(key: string): boolean {

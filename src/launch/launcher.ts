@@ -21,50 +21,28 @@ type Environment = Readonly<Record<string, string | undefined>>;
  */
 export const keyVariable = "HYPERSHELL_RUN_KEY";
 
-/** What a client is to do, as it will stand on its command line. */
+/** How a client is started. */
 export interface ClientPlan {
   /** The program to start where the client is to run. */
   readonly program: string;
   readonly host: string;
   readonly port: number;
-  /** Number of tasks at once; 0: as many as there are cores over there. */
-  readonly executors: number;
-  readonly bundleSize: number | null;
-  /** Seconds, as the other times below. */
-  readonly bundleWait: number | null;
-  readonly template: string | null;
-  /** A negative value is a random time up to that. */
-  readonly delay: number;
-  readonly signalWait: number;
-  readonly capture: boolean;
-  readonly idle: number | null;
-  readonly taskTimeout: number | null;
+  /** Words of its command line that say what it is to do. */
+  readonly options: readonly string[];
   readonly tls: boolean;
   /** Certificates that the clients trust; null: as their configuration says. */
   readonly cafile: string | null;
 }
 
 /**
- * The words that start a client, without any key. A value that begins with `-` could be taken for an option, so those
- * are joined.
+ * The words that start a client, without any key. A path that begins with `-` could be taken for an option, so it is
+ * joined to one.
  */
-export function clientWords(plan: ClientPlan): string[] {
-  const words = [plan.program, "client", "-H", plan.host, "-p", `${plan.port}`, "-N", `${plan.executors}`];
-  if (plan.bundleSize !== null) words.push("-b", `${plan.bundleSize}`);
-  if (plan.bundleWait !== null) words.push("-w", `${plan.bundleWait}`);
-  if (plan.template !== null) words.push(...valued("-t", "--template", plan.template));
-  if (plan.delay !== 0) words.push("-d", `${plan.delay}`);
-  words.push("-S", `${plan.signalWait}`);
-  if (plan.capture) words.push("--capture");
-  if (plan.idle !== null) words.push("-T", `${plan.idle}`);
-  if (plan.taskTimeout !== null) words.push("-W", `${plan.taskTimeout}`);
-  if (!plan.tls) words.push("--no-tls");
-  if (plan.cafile !== null) words.push(...valued("--tls-ca", "--tls-ca", plan.cafile));
+export function clientWords({ program, host, port, options, tls, cafile }: ClientPlan): string[] {
+  const words = [program, "client", "-H", host, "-p", `${port}`, ...options];
+  if (!tls) words.push("--no-tls");
+  if (cafile !== null) words.push(...(cafile.startsWith("-") ? [`--tls-ca=${cafile}`] : ["--tls-ca", cafile]));
   return words;
-}
-
-function valued(short: string, long: string, value: string): string[] {
-  return value.startsWith("-") ? [`${long}=${value}`] : [short, value];
 }
 
 /**

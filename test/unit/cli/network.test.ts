@@ -6,8 +6,8 @@ import { parseFlags } from "../../../src/args/flags.ts";
 import { addressesOf } from "../../../src/cli/network.ts";
 import type { Config } from "../../../src/config/load.ts";
 
-function addresses(words: readonly string[], host: string | null = null): readonly string[] {
-  const config = { text: () => host, integer: () => null } as unknown as Config;
+function addresses(words: readonly string[], host = "localhost"): readonly string[] {
+  const config = { text: () => host, number: () => 50001 } as unknown as Config;
   return addressesOf(parseFlags(command.spec, words) as Parsed, config).map((each) => `${each.host} ${each.port}`);
 }
 

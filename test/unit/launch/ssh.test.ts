@@ -4,7 +4,9 @@ import { quoteForLoginShell } from "../../../src/base/shell.ts";
 import { remoteLine, remoteVariables, sshWords } from "../../../src/launch/ssh.ts";
 import { makePlan } from "./samples.ts";
 
-const plan = makePlan({ program: "/opt/my tools/hs", template: "echo '{}' \"$HOME\" \\\n{}" });
+const program = "/opt/my tools/hs";
+const template = "echo '{}' \"$HOME\" \\\n{}";
+const plan = makePlan({ template }, { program });
 
 /** What /bin/sh makes of a line: its words. */
 function wordsOf(line: string): string[] {
@@ -15,7 +17,7 @@ function wordsOf(line: string): string[] {
 
 test("the remote shell sees the words of the client as they are, whatever the template holds", () => {
   expect(wordsOf(remoteLine([], plan))).toEqual(
-    ["/opt/my tools/hs", "client", "-H", "login", "-p", "50001", "-N", "4", "-t", plan.template!].concat(
+    ["/opt/my tools/hs", "client", "-H", "login", "-p", "50001", "-N", "4", "-t", template].concat(
       "-S 10 --auth-stdin".split(" "),
     ),
   );
@@ -36,7 +38,7 @@ test("any words pass through a shell unchanged", () => {
 });
 
 test("ssh gets its arguments, the host and one line", () => {
-  const words = sshWords(["-p", "2222"], "node1", ["HYPERSHELL_SITE=/a b"], { ...plan, template: null });
+  const words = sshWords(["-p", "2222"], "node1", ["HYPERSHELL_SITE=/a b"], makePlan({}, { program }));
   expect(words).toEqual([
     "ssh",
     "-p",
