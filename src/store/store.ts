@@ -171,7 +171,6 @@ export interface Store {
   /** Clients of that server that did not leave and were not evicted: they may still run tasks when it is dead. */
   clientsOf(serverId: string): Promise<readonly string[]>;
   /**
-<<<<<<< HEAD
    * A client is back, and names the tasks that it has. Those that are in scope and have not ended are held by `serverId` and `clientId` from now
    * on, and answered, if one of these is true of them:
    *
@@ -182,19 +181,6 @@ export interface Store {
    *
    * In cases (c) and (d) a former server that is alive gets a recall. In the same transaction the client becomes that of `serverId`, as by
    * addClient: if they were apart, a crash in between would leave the client to one dead server and its tasks to another.
-=======
-   * A client is back with tasks. Those of `ids` that have not ended and are in scope are this server's and this client's
-   * from now on, if one of these is true:
-   *
-   * (a) the task is free,
-   * (b) it is held by one of the servers `from`, or by one without a row,
-   * (c) it is on record as run by this client,
-   * (d) it has ended at the client (`finished`).
-   *
-   * In cases (c) and (d) a living server may hold the task: it gets a recall, `adopted`. Answers the tasks that were
-   * handed over. In the same transaction the client becomes this server's, as by addClient. If they were apart, a crash
-   * in between would leave the client to one dead server and its tasks to another.
->>>>>>> 0bfb9f9 (Ask in one place which client has a task, and list the four cases in which a client that is back takes its tasks along)
    */
   adopt(request: AdoptRequest): Promise<readonly ClaimedTask[]>;
 
