@@ -1,6 +1,6 @@
 /*
- * Statements put together from parts, each of which binds the values that it needs: no value ever becomes part of the text. Does not know
- * what the statements are about.
+ * Statements put together from parts, each of which binds the values that it needs: no value ever becomes part of the
+ * text. Does not know what the statements are about.
  */
 
 /** Takes a value, answers how the statement names it: `$1`, `$2`, ... */

@@ -1,6 +1,7 @@
 /*
- * What a server must remember while it cannot know whether a call was done: its answer was lost with the connection. So that a call which is tried
- * again does nothing twice, and what an unanswered one did is not forgotten. Asks nothing itself.
+ * What a server must remember while it cannot know whether a call was done: its answer was lost with the connection. So
+ * that a call which is tried again does nothing twice, and what an unanswered one did is not forgotten. Asks nothing
+ * itself.
  */
 import type { ClaimedTask } from "../../task/task.ts";
 import type { Commit } from "../store.ts";
@@ -9,7 +10,10 @@ import type { Commit } from "../store.ts";
 export interface Attempt {
   /** It was tried before, and may have been done. */
   doubtful: boolean;
-  /** Tasks that a person, or another server, had taken away when it was tried: their outcomes stay refused when the recalls are gone. */
+  /**
+   * Tasks that a person, or another server, had taken away when it was tried: their outcomes stay refused when the
+   * recalls are gone.
+   */
   readonly away: Set<string>;
   /** Tasks that came to the server since the first try: if they are among those given back, that was before. */
   readonly come: Set<string>;

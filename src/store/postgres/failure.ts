@@ -1,6 +1,7 @@
 /*
- * The one table from what PostgreSQL and the way to it say went wrong to what it means for us: while opening, something the user can put right; during a
- * run, something that may pass (the server tries again) or something that no retry mends (the run ends). Passwords are in none of the texts.
+ * The one table from what PostgreSQL and the way to it say went wrong to what it means for us: while opening, something
+ * the user can put right; during a run, something that may pass (the server tries again) or something that no retry
+ * mends (the run ends). Passwords are in none of the texts.
  */
 import { FatalError, runtimeError, TransientError, UserError } from "../../base/errors.ts";
 
@@ -208,7 +209,10 @@ export function runFailure(error: unknown, place: string): unknown {
   return trouble.mayPass ? new TransientError(text, { cause: error }) : new FatalError(text);
 }
 
-/** Whether a transaction was undone only because another one stood in its way (a deadlock): tried again, it goes through. */
+/**
+ * Whether a transaction was undone only because another one stood in its way (a deadlock): tried again, it goes
+ * through.
+ */
 export function wasInTheWay(error: unknown): boolean {
   return error instanceof TransientError && codeOf(error.cause)?.startsWith("40") === true;
 }

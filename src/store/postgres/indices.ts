@@ -1,9 +1,13 @@
 /*
- * What the partial indices of table `task` hold. PostgreSQL takes a partial index only for a query that names its condition in the same words,
- * so the statements of store/ and history/ take these words from here. Does not make the tables: that is schema.ts.
+ * What the partial indices of table `task` hold. PostgreSQL takes a partial index only for a query that names its
+ * condition in the same words, so the statements of store/ and history/ take these words from here. Does not make the
+ * tables: that is schema.ts.
  */
 
-/** What the indices for searching hold, a third of the table each, and tags other than those of a task without any. See where.ts. */
+/**
+ * What the indices for searching hold, a third of the table each, and tags other than those of a task without any. See
+ * where.ts.
+ */
 export const statusClasses = {
   open: "exit_status is null",
   succeeded: "exit_status = 0",
@@ -17,7 +21,10 @@ export const tagHash = "(md5(tag::text)::uuid)";
 /** Rows that only hands can make. Their index is empty, and says so at once. */
 export const irregular = "completion_time is null and exit_status is not null";
 
-/** The indices for searching, of `task` or a table like it. Together they cost a row what one index on all rows would, as each row is in one of the first three. */
+/**
+ * The indices for searching, of `task` or a table like it. Together they cost a row what one index on all rows would,
+ * as each row is in one of the first three.
+ */
 export function searchIndices(table: string): readonly (readonly [name: string, statement: string])[] {
   return [
     ...Object.entries(statusClasses).map(
@@ -32,8 +39,9 @@ export function searchIndices(table: string): readonly (readonly [name: string, 
 export const finalFailure = "not retried and exit_status is not null and exit_status <> 0 and exit_status <> -1";
 
 /**
- * Tasks that wait, by the index that a question is to use. Each says the same, in words of its own: PostgreSQL takes an index only for who uses its words.
- * Left to itself it takes any of them before it has statistics, or while these tell of an empty table, and then reads a million rows for one.
+ * Tasks that wait, by the index that a question is to use. Each says the same, in words of its own: PostgreSQL takes an
+ * index only for who uses its words. Left to itself it takes any of them before it has statistics, or while these tell
+ * of an empty table, and then reads a million rows for one.
  */
 export const waiting = {
   ofSubmission: "coalesce(schedule_time, completion_time) is null",

@@ -1,11 +1,12 @@
 /*
- * From what a user says about a PostgreSQL database (separate settings, or a URL) to where it is and how to get in. Pure, but for the files that
- * libpq and its family read too: ~/.pgpass for the password, sslrootcert for certificates.
+ * From what a user says about a PostgreSQL database (separate settings, or a URL) to where it is and how to get in.
+ * Pure, but for the files that libpq and its family read too: ~/.pgpass for the password, sslrootcert for certificates.
  *
  *   url = scheme "://" [ user [ ":" password ] "@" ] [ host [ ":" port ] ] "/" database [ "?" key "=" value { "&" key "=" value } ]
  *   scheme = "postgresql" [ "+psycopg" ] | "postgres"
  *
- * User, password, host and database of a URL are percent-encoded where needed. Keys: https://www.postgresql.org/docs/current/libpq-connect.html
+ * User, password, host and database of a URL are percent-encoded where needed. Keys:
+ * https://www.postgresql.org/docs/current/libpq-connect.html
  */
 import { existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
@@ -88,8 +89,8 @@ export function postgresTarget(settings: PostgresSettings, env: Environment, osU
 }
 
 /**
- * What means something to libpq alone. It has no place in a first message to the server, and nothing is lost without it: a connection that is gone is
- * noticed and replaced in any case, and what can only be read is said to be so.
+ * What means something to libpq alone. It has no place in a first message to the server, and nothing is lost without
+ * it: a connection that is gone is noticed and replaced in any case, and what can only be read is said to be so.
  */
 const ofLibpq: ReadonlySet<string> = new Set(
   `keepalives keepalives_idle keepalives_interval keepalives_count tcp_user_timeout target_session_attrs load_balance_hosts
