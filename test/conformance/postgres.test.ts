@@ -199,6 +199,8 @@ function neighbourConformance(): void {
     const touch = "update task set tag = tag where id = $1::uuid";
     let committing: ReturnType<Store["commit"]> | null = null;
     await direct.transaction(async (query) => {
+      // Whoever has waited for this long looks for a deadlock, and is the one to give way: the commit.
+      await query("select set_config('deadlock_timeout', '60s', true)");
       await query(touch, [high.id]);
       committing = store.commit(makeCommit({ completed: [completion(low), completion(high)] }));
       await untilBlocked(direct);
