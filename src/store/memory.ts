@@ -1,7 +1,7 @@
 /*
- * The store of a run without a database. It promises what every store promises, for as long as the process lives, and in bounded memory:
- * `insert` waits while too many tasks are unscheduled, and a task that has ended is forgotten, but for counts and the little that another
- * attempt needs.
+ * The store of a run without a database. It promises what every store promises, for as long as the process lives, and
+ * in bounded memory: `insert` waits while too many tasks are unscheduled, and a task that has ended is forgotten, but
+ * for counts and the little that another attempt needs.
  */
 import { deque, type Deque } from "../base/deque.ts";
 import { type ClaimedTask, isFailure, type NewTask, type Submission } from "../task/task.ts";

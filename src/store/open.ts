@@ -1,6 +1,6 @@
 /*
- * The way to a database: which one the settings name, and opening it for servers and submitters. The driver is loaded only when a database
- * is opened. For people the same database is opened by history/open.ts.
+ * The way to a database: which one the settings name, and opening it for servers and submitters. The driver is loaded
+ * only when a database is opened. For people the same database is opened by history/open.ts.
  */
 import { resolve } from "node:path";
 import type { Clock } from "../base/clock.ts";
@@ -43,7 +43,10 @@ const sqliteSchemes = ["sqlite"];
 const postgresSchemes = ["postgresql+psycopg", "postgresql", "postgres"];
 const postgresProviders = ["postgres", "postgresql"];
 
-/** What the settings name; null: no database. Throws UserError for settings that make no sense or name what is not supported. */
+/**
+ * What the settings name; null: no database. Throws UserError for settings that make no sense or name what is not
+ * supported.
+ */
 export function databaseOf(
   settings: DatabaseSettings,
 ): { readonly kind: "sqlite"; readonly file: string } | { readonly kind: "postgres" } | null {
@@ -119,7 +122,10 @@ export async function placeOf(settings: DatabaseSettings): Promise<DatabasePlace
   return { provider: "postgresql", place: placeOfTarget(found.target) };
 }
 
-/** Opens the database for servers and submitters, and makes its file where it is missing. Throws UserError for what stands in the way. */
+/**
+ * Opens the database for servers and submitters, and makes its file where it is missing. Throws UserError for what
+ * stands in the way.
+ */
 export async function openStore(options: StoreOptions): Promise<Store> {
   const { pragmas, clock, echo = null, notice = null, create = false } = options;
   const found = await targetOf(options);

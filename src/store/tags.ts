@@ -1,6 +1,7 @@
 /*
- * Tags as the database keeps them: one JSON text per row, written `{"site": "a", "part": 0}` (blanks after colon and comma), because
- * existing scripts compare that text. Read in any spacing, and with the NaN and Infinity that older programs wrote.
+ * Tags as the database keeps them: one JSON text per row, written `{"site": "a", "part": 0}` (blanks after colon and
+ * comma), because existing scripts compare that text. Read in any spacing, and with the NaN and Infinity that older
+ * programs wrote.
  */
 import type { TagValue, Tags } from "../task/task.ts";
 
@@ -64,9 +65,9 @@ function scalar(value: unknown): TagValue {
 type Pair = readonly [key: string, value: string];
 
 /**
- * The text with some tags set, where they stand or behind all others, and some removed. Everything else stays as it is written, numbers that
- * JSON or JavaScript does not have (NaN, 1.0, more than 53 bits) included; only the blanks between are made the usual ones. What
- * is no map of tags gives way to the first that is set.
+ * The text with some tags set, where they stand or behind all others, and some removed. Everything else stays as it is
+ * written, numbers that JSON or JavaScript does not have (NaN, 1.0, more than 53 bits) included; only the blanks
+ * between are made the usual ones. What is no map of tags gives way to the first that is set.
  */
 export function editTags(text: unknown, set: Tags, removed: readonly string[]): string {
   const old = typeof text === "string" ? pairsOf(text) : null;

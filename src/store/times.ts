@@ -1,8 +1,10 @@
 /*
- * Times as the database keeps them: text `YYYY-MM-DD HH:MM:SS.ffffff` in the local time of the host that writes, without an offset, as
- * existing databases have it. Everything else in the program counts milliseconds since 1970; this is the only place that translates.
+ * Times as the database keeps them: text `YYYY-MM-DD HH:MM:SS.ffffff` in the local time of the host that writes,
+ * without an offset, as existing databases have it. Everything else in the program counts milliseconds since 1970; this
+ * is the only place that translates.
  *
- * Text without an offset is ambiguous in the hour that is repeated when summer time ends: it is read as the first of the two.
+ * Text without an offset is ambiguous in the hour that is repeated when summer time ends: it is read as the first of
+ * the two.
  */
 
 const microsPerMinute = 60_000_000;
@@ -13,8 +15,9 @@ let writtenMinute = Number.NaN;
 let writtenPrefix = "";
 
 /**
- * Text of a time in milliseconds since 1970, to the microsecond. The part up to the minute is kept from the last call: offsets from UTC
- * change only at whole minutes, so a kept prefix is right across a change of summer time too. 0.1 µs a call, `Date` alone takes 1.
+ * Text of a time in milliseconds since 1970, to the microsecond. The part up to the minute is kept from the last call:
+ * offsets from UTC change only at whole minutes, so a kept prefix is right across a change of summer time too. 0.1 µs a
+ * call, `Date` alone takes 1.
  */
 export function formatTime(ms: number): string {
   const micros = Math.round(ms * 1000);
@@ -54,7 +57,10 @@ export function parseTime(text: unknown): number | null {
 
 const shapeWithOffset = /^(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:\.(\d{0,6}))?(Z|[+-]\d\d(?::?\d\d)?)$/;
 
-/** Microseconds since 1970 of a time that says its offset from UTC, as times of PostgreSQL are shown; null for anything else. */
+/**
+ * Microseconds since 1970 of a time that says its offset from UTC, as times of PostgreSQL are shown; null for anything
+ * else.
+ */
 export function momentOf(text: string): number | null {
   const parts = shapeWithOffset.exec(text);
   if (parts === null) return null;

@@ -35,8 +35,37 @@ const writeResult = `client_id = ?, client_host = ?, ${resultFields.map((field) 
 
 const results = resultFields.map((field) => ({ property: propertyOf(field), isTime: kindOf(field) === "time" }));
 
-/** Prepares the statements. Tasks that end or are given back are taken out of `held`. */
-export function prepareCommits(db: Connection, held: HeldRows): Commits {
+type Statements = ReturnType<typeof prepareStatements>;
+
+function prepareStatements(db: Connection) {
+  // The plus keeps the planner from the index of ids.
+  const [byId, byRow] = ["where id = ?", "where rowid = ? and +id = ?"];
+  const assigning = "update task set client_id = ?, client_host = ?";
+  return {
+    assign: db.prepare(`${assigning} ${byId} and completion_time is null and server_id = ?`),
+    assignRow: db.prepare(`${assigning} ${byRow} and completion_time is null and server_id = ?`),
+    complete: db.prepare(`update task set ${writeResult} ${byId} and completion_time is null`),
+    completeRow: db.prepare(`update task set ${writeResult} ${byRow} and completion_time is null`),
+    completeAndLink: db.prepare(
+      `update task set ${writeResult}, retried = 1, next_id = ? ${byId} and completion_time is null`,
+    ),
+    link: db.prepare("update task set retried = 1, next_id = ? where id = ?"),
+    unlink: db.prepare("update task set previous_id = null where previous_id = ?"),
+    hasNext: db.prepare("select 1 from task where previous_id = ?"),
+    hold: db.prepare("update task set server_id = ?, server_host = ?, schedule_time = ? where id = ?"),
+    giveBack: db.prepare(`update task set ${clear} where id = ? and completion_time is null and server_id = ?`),
+    releaseRows: db.prepare(
+      `update task set ${clear} where rowid in (select value from json_each(?)) and completion_time is null`,
+    ),
+    takenAway: db.prepare(
+      "select task_id from recall where server_id = ? and kind in ('reverted', 'deleted', 'adopted')",
+    ),
+    forgetRecalls: db.prepare("delete from recall where id in (select value from json_each(?))"),
+  };
+}
+
+/** Prepares insertions, many rows a statement; the cells of one call are those of the next. */
+function prepareInsert(db: Connection): (tasks: readonly NewTask[]) => void {
   const marks = `(${Array(insertWidth).fill("?").join(", ")})`;
   const insertOne = db.prepare(`insert into task (${insertColumns}) values ${marks}`);
   const insertMany = db.prepare(
@@ -44,28 +73,7 @@ export function prepareCommits(db: Connection, held: HeldRows): Commits {
   );
   const oneCells: Cell[] = new Array<Cell>(insertWidth).fill(null);
   const manyCells: Cell[] = new Array<Cell>(insertWidth * insertBatch).fill(null);
-
-  // The plus keeps the planner from the index of ids.
-  const [byId, byRow] = ["where id = ?", "where rowid = ? and +id = ?"];
-  const assigning = "update task set client_id = ?, client_host = ?";
-  const assign = db.prepare(`${assigning} ${byId} and completion_time is null and server_id = ?`);
-  const assignRow = db.prepare(`${assigning} ${byRow} and completion_time is null and server_id = ?`);
-  const complete = db.prepare(`update task set ${writeResult} ${byId} and completion_time is null`);
-  const completeRow = db.prepare(`update task set ${writeResult} ${byRow} and completion_time is null`);
-  const completeAndLink = db.prepare(
-    `update task set ${writeResult}, retried = 1, next_id = ? ${byId} and completion_time is null`,
-  );
-  const link = db.prepare("update task set retried = 1, next_id = ? where id = ?");
-  // A row that was reverted by hand may have a next attempt already: that one begins a chain of its own.
-  const unlink = db.prepare("update task set previous_id = null where previous_id = ?");
-  const hasNext = db.prepare("select 1 from task where previous_id = ?");
-  const hold = db.prepare("update task set server_id = ?, server_host = ?, schedule_time = ? where id = ?");
-  const giveBack = db.prepare(`update task set ${clear} where id = ? and completion_time is null and server_id = ?`);
-  const releaseRows = db.prepare(
-    `update task set ${clear} where rowid in (select value from json_each(?)) and completion_time is null`,
-  );
-
-  function insert(tasks: readonly NewTask[]): void {
+  return (tasks) => {
     let i = 0;
     for (; i + insertBatch <= tasks.length; i += insertBatch) {
       for (let k = 0; k < insertBatch; k++) putNewTask(manyCells, k * insertWidth, tasks[i + k]!);
@@ -75,68 +83,91 @@ export function prepareCommits(db: Connection, held: HeldRows): Commits {
       putNewTask(oneCells, 0, tasks[i]!);
       insertOne.run(...oneCells);
     }
-  }
+  };
+}
 
-  function insertRetry(task: NewTask): void {
-    const { previousId } = task;
-    if (previousId !== null && hasNext.get(previousId) !== null) unlink.run(previousId);
-    insert([task]);
-  }
+/** What commits work with. */
+interface State {
+  readonly statements: Statements;
+  readonly insert: (tasks: readonly NewTask[]) => void;
+  readonly held: HeldRows;
+}
 
-  const takenAway = db.prepare(
-    "select task_id from recall where server_id = ? and kind in ('reverted', 'deleted', 'adopted')",
-  );
-  const forgetRecalls = db.prepare("delete from recall where id in (select value from json_each(?))");
-
-  function record(commit: Commit, at: string, done: Completion): boolean {
-    const row = held.get(done.id);
-    if (row !== undefined) held.delete(done.id);
-    const cells = resultCells(commit, at, done);
-    if (done.retry === null) {
-      if (row !== undefined && completeRow.run(...cells, row, done.id).changes > 0) return true;
-      return complete.run(...cells, done.id).changes > 0;
-    }
-    const { task, claimed } = done.retry;
-    if (completeAndLink.run(...cells, task.id, done.id).changes === 0) return false;
-    insertRetry(task);
-    if (claimed) hold.run(commit.serverId, commit.serverHost, at, task.id);
-    return true;
-  }
-
-  function noteClient(id: string, clientId: string, clientHost: string, serverId: string): void {
-    const row = held.get(id);
-    if (row !== undefined && assignRow.run(clientId, clientHost, row, id, serverId).changes > 0) return;
-    assign.run(clientId, clientHost, id, serverId);
-  }
-
+/** Prepares commits. A task that has ended or is given back leaves `held`. */
+export function prepareCommits(db: Connection, held: HeldRows): Commits {
+  const state: State = { statements: prepareStatements(db), insert: prepareInsert(db), held };
+  const { releaseRows, link } = state.statements;
   return {
-    insert,
+    insert: state.insert,
     release: (rows) => releaseRows.run(JSON.stringify(rows)).changes,
     insertRetry(task) {
-      insertRetry(task);
+      insertRetry(state, task);
       link.run(task.id, task.previousId);
     },
-    commit(commit) {
-      const { assigned, completed, reverted, recalled, serverId } = commit;
-      const refused: string[] = [];
-      const at = formatTime(commit.at);
-      // Takes 1 µs, and mostly finds nothing.
-      const gone = completed.length === 0 ? [] : takenAway.values(serverId);
-      const away = gone.length === 0 ? null : new Set(gone.map(([id]) => id));
-      for (const done of completed) if (away?.has(done.id) === true || !record(commit, at, done)) refused.push(done.id);
-      // After the outcomes, since they name the client themselves and an ended row is left alone.
-      const ended = assigned.length > 0 && completed.length > 0 ? new Set(completed.map((done) => done.id)) : null;
-      for (const { id, clientId, clientHost } of assigned) {
-        if (ended?.has(id) !== true) noteClient(id, clientId, clientHost, serverId);
-      }
-      for (const id of reverted) {
-        held.delete(id);
-        giveBack.run(id, serverId);
-      }
-      if (recalled.length > 0) forgetRecalls.run(JSON.stringify(recalled));
-      return refused;
-    },
+    commit: (commit) => runCommit(state, commit),
   };
+}
+
+/** Does the whole of a commit; the ids of outcomes that were refused. */
+function runCommit(state: State, commit: Commit): readonly string[] {
+  const { statements, held } = state;
+  const { assigned, completed, reverted, recalled, serverId } = commit;
+  const refused: string[] = [];
+  const at = formatTime(commit.at);
+  // This takes 1 µs; mostly nobody has changed anything.
+  const gone = completed.length === 0 ? [] : statements.takenAway.values(serverId);
+  const away = gone.length === 0 ? null : new Set(gone.map(([id]) => id));
+  for (const done of completed)
+    if (away?.has(done.id) === true || !record(state, commit, at, done)) refused.push(done.id);
+  // Assignments come after the outcomes, which name the client themselves: a row that has ended is left alone.
+  const ended = assigned.length > 0 && completed.length > 0 ? new Set(completed.map((done) => done.id)) : null;
+  for (const { id, clientId, clientHost } of assigned) {
+    if (ended?.has(id) !== true) noteClient(state, id, clientId, clientHost, serverId);
+  }
+  for (const id of reverted) {
+    held.delete(id);
+    statements.giveBack.run(id, serverId);
+  }
+  if (recalled.length > 0) statements.forgetRecalls.run(JSON.stringify(recalled));
+  return refused;
+}
+
+/** Whether the outcome was taken. */
+function record(state: State, commit: Commit, at: string, done: Completion): boolean {
+  const { statements, held } = state;
+  const row = held.get(done.id);
+  if (row !== undefined) held.delete(done.id);
+  const cells = resultCells(commit, at, done);
+  if (done.retry === null) {
+    if (row !== undefined && statements.completeRow.run(...cells, row, done.id).changes > 0) return true;
+    return statements.complete.run(...cells, done.id).changes > 0;
+  }
+  const { task, claimed } = done.retry;
+  if (statements.completeAndLink.run(...cells, task.id, done.id).changes === 0) return false;
+  insertRetry(state, task);
+  if (claimed) statements.hold.run(commit.serverId, commit.serverHost, at, task.id);
+  return true;
+}
+
+/**
+ * Stores a next attempt. A row that was reverted by hand may have one already, which becomes the beginning of a chain of its own.
+ */
+function insertRetry({ statements, insert }: State, task: NewTask): void {
+  const { previousId } = task;
+  if (previousId !== null && statements.hasNext.get(previousId) !== null) statements.unlink.run(previousId);
+  insert([task]);
+}
+
+function noteClient(
+  { statements, held }: State,
+  id: string,
+  clientId: string,
+  clientHost: string,
+  serverId: string,
+): void {
+  const row = held.get(id);
+  if (row !== undefined && statements.assignRow.run(clientId, clientHost, row, id, serverId).changes > 0) return;
+  statements.assign.run(clientId, clientHost, id, serverId);
 }
 
 function resultCells(commit: Commit, at: string, done: Completion): Cell[] {

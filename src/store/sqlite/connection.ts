@@ -1,6 +1,6 @@
 /*
- * One open SQLite file: how it is opened (journal by file system, settings of the user, missing tables added), how transactions begin and
- * end, and how errors of the library turn into ours. Knows no statement about tasks.
+ * One open SQLite file: how it is opened (journal by file system, settings of the user, missing tables added), how
+ * transactions begin and end, and how errors of the library turn into ours. Knows no statement about tasks.
  */
 import { Database, type Statement } from "bun:sqlite";
 import { existsSync, mkdirSync, statSync } from "node:fs";
@@ -25,7 +25,10 @@ export interface SqliteOptions {
 export interface ConnectionOptions extends SqliteOptions {
   /** Only to look at: a database that cannot be written will do. */
   readonly readOnly: boolean;
-  /** Taken as it is, to look at: no setting and no table is changed, and what another process left half-done is only taken back. */
+  /**
+   * Taken as it is, to look at: no setting and no table is changed, and what another process left half-done is only
+   * taken back.
+   */
   readonly untouched?: boolean;
 }
 
@@ -80,7 +83,10 @@ export class Connection {
     }
   }
 
-  /** Throws FatalError once the file is no longer where it was opened: what is written then goes nowhere, without a word from SQLite. */
+  /**
+   * Throws FatalError once the file is no longer where it was opened: what is written then goes nowhere, without a word
+   * from SQLite.
+   */
   expectInPlace(): void {
     if (process.platform === "win32") return;
     if (statSync(this.file, { throwIfNoEntry: false })?.ino === this.#inode) return;
@@ -198,7 +204,8 @@ function openUntouched(file: string, options: ConnectionOptions): Opened {
 const readOnlyUri = 0x01 | 0x40;
 
 function openForReading(file: string, options: ConnectionOptions): Opened {
-  // Without a log beside it nobody writes, so it may be read without the locks that a folder we cannot write to does not allow.
+  // Without a log beside it nobody writes, so it may be read without the locks that a folder we cannot write to does
+  // not allow.
   const still = existsSync(`${file}-wal`) || existsSync(`${file}-journal`) ? "" : "?immutable=1";
   const db = new Database(`file:${file.split("/").map(encodeURIComponent).join("/")}${still}`, readOnlyUri);
   try {
@@ -226,12 +233,15 @@ function setUp(db: Database, file: string, options: ConnectionOptions): void {
   };
   if (!own.has("journal_mode")) setJournal(db, isLocalFileSystem(dirname(file)) ? "wal" : "delete");
   else unlessInUse(() => setPragmas(db, options.pragmas, (name) => name === "journal_mode"));
-  // With a log every commit survives the death of the process; a power cut may take the last ones back, never damage the file.
+  // With a log every commit survives the death of the process; a power cut may take the last ones back, never damage
+  // the file.
   set("synchronous", journalOf(db) === "wal" ? "normal" : "full");
-  // 24 MB at most: bulk inserts need the ends of all indices at hand, not more. A million lines submitted into an empty table, and a second
-  // million after them, peak at 135 and 145 MB in 3.6 s; with 64 MB of cache it was 182 and 187 MB, and no faster.
+  // 24 MB at most: bulk inserts need the ends of all indices at hand, not more. A million lines submitted into an empty
+  // table, and a second million after them, peak at 135 and 145 MB in 3.6 s; with 64 MB of cache it was 182 and 187 MB,
+  // and no faster.
   set("cache_size", "-24576");
-  // The log is folded back every 16 MB, and cut to that size: with the default of 4 MB, inserts in bulk took a tenth longer.
+  // The log is folded back every 16 MB, and cut to that size: with the default of 4 MB, inserts in bulk took a tenth
+  // longer.
   set("wal_autocheckpoint", "4096");
   set("journal_size_limit", "16777216");
   setPragmas(db, options.pragmas, (name) => name !== "journal_mode" && name !== "busy_timeout");
@@ -305,7 +315,10 @@ function upgrade(db: Database, file: string, known: boolean, { readOnly, notice 
   return false;
 }
 
-/** Adds the columns that came after this file was made; quick, whatever the number of rows. Throws what the library says. */
+/**
+ * Adds the columns that came after this file was made; quick, whatever the number of rows. Throws what the library
+ * says.
+ */
 export function addColumns(db: Database): void {
   if (absentFrom(db).length === 0) return;
   db.run("begin immediate");

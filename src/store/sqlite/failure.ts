@@ -1,6 +1,7 @@
 /*
- * The one table from what SQLite says went wrong to what it means for us: while opening, something the user can put right; during a run,
- * something that may pass (the server tries again) or something that no retry mends (the run ends).
+ * The one table from what SQLite says went wrong to what it means for us: while opening, something the user can put
+ * right; during a run, something that may pass (the server tries again) or something that no retry mends (the run
+ * ends).
  */
 import { FatalError, runtimeError, TransientError, type UserError } from "../../base/errors.ts";
 

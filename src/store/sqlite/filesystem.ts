@@ -1,12 +1,13 @@
 /*
- * Whether a folder is on a file system where SQLite's write-ahead log is safe. The log needs memory that all processes share, so it works
- * on one machine only: a database on NFS, Lustre and the like must use a rollback journal.
+ * Whether a folder is on a file system where SQLite's write-ahead log is safe. The log needs memory that all processes
+ * share, so it works on one machine only: a database on NFS, Lustre and the like must use a rollback journal.
  */
 import { statfsSync } from "node:fs";
 
 /**
- * Linux file systems known to be local, by f_type of statfs(2) (linux/magic.h). Everything else counts as network, also what is not
- * known here, FUSE (sshfs and ntfs-3g look alike) and folders shared with a virtual machine's host: slower at worst, never damaged.
+ * Linux file systems known to be local, by f_type of statfs(2) (linux/magic.h). Everything else counts as network, also
+ * what is not known here, FUSE (sshfs and ntfs-3g look alike) and folders shared with a virtual machine's host: slower
+ * at worst, never damaged.
  */
 const localTypes: ReadonlySet<number> = new Set([
   0xef53, // ext2, ext3, ext4

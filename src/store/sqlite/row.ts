@@ -46,7 +46,7 @@ export function putNewTask(cells: Cell[], at: number, task: NewTask): void {
 export const claimColumns = `rowid, ${inputColumns}`;
 
 /** The task of a row of `claimColumns`. `scheduleTime`: milliseconds since 1970. */
-export function claimedTask(row: readonly unknown[], scheduleTime: number): ClaimedTask {
+function claimedTask(row: readonly unknown[], scheduleTime: number): ClaimedTask {
   return {
     id: text(row[1]),
     group: number(row[2]) ?? 0,
@@ -62,6 +62,13 @@ export function claimedTask(row: readonly unknown[], scheduleTime: number): Clai
     tag: readTags(row[12]),
     scheduleTime,
   };
+}
+
+/** The same for a task that this process holds from now on. */
+export function heldTask(held: HeldRows, row: readonly unknown[], scheduleTime: number): ClaimedTask {
+  const task = claimedTask(row, scheduleTime);
+  held.set(task.id, row[0] as number);
+  return task;
 }
 
 /** The value of a column other than `tag` as it is stored. Times are milliseconds since 1970. */
