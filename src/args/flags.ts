@@ -43,83 +43,113 @@ function asksForHelp(words: readonly string[]): boolean {
   return before.includes("--help") || before.includes("-h");
 }
 
-type Value = string | number;
+type OptionValue = string | number;
+
+/** A command line, and what has been found on it so far. */
+interface Line {
+  readonly spec: CommandSpec;
+  readonly names: ReadonlyMap<string, Option>;
+  readonly words: readonly string[];
+  /** The values of each option and positional, by key. A flag that was given has an empty list. */
+  readonly values: Map<string, OptionValue[]>;
+  readonly seen: Option[];
+  readonly positional: string[];
+  readonly unrecognized: string[];
+  /** The word to look at next. */
+  at: number;
+  asksForHelp: boolean;
+}
 
 function parse(spec: CommandSpec, names: ReadonlyMap<string, Option>, words: readonly string[]): Parsed | "help" {
-  const values = new Map<string, Value[]>();
-  const seen: Option[] = [];
-  const positional: string[] = [];
-  const unrecognized: string[] = [];
-  let help = false;
-
-  const isOption = (word: string): boolean =>
-    looksLikeOption(word) && !(word.includes(" ") && find(names, word) === null);
-  const isValue = (word: string | undefined): word is string =>
-    word !== undefined &&
-    word !== "--" &&
-    (!looksLikeOption(word) || (word.includes(" ") && !hasAttachedValue(names, word)));
-
-  const note = (option: Option): Value[] => {
-    for (const group of spec.exclusive) {
-      if (!group.includes(option.key)) continue;
-      const other = seen.find((earlier) => earlier.key !== option.key && group.includes(earlier.key));
-      if (other !== undefined) throw blame(option, `not allowed with argument ${joined(other)}`);
-    }
-    seen.push(option);
-    const kept = values.get(option.key);
-    if (kept !== undefined && (option.repeatable === true || option.kind === "words")) return kept;
-    const fresh: Value[] = [];
-    values.set(option.key, fresh);
-    return fresh;
+  const line: Line = {
+    spec,
+    names,
+    words,
+    values: new Map(),
+    seen: [],
+    positional: [],
+    unrecognized: [],
+    at: 0,
+    asksForHelp: false,
   };
+  while (line.at < words.length) readWord(line, words[line.at++]!);
+  if (line.asksForHelp) return "help";
 
-  let at = 0;
-  while (at < words.length) {
-    const word = words[at]!;
-    at += 1;
-    if (word === "--") {
-      // Not push(...): a long list of words must not become arguments on the stack.
-      for (const rest of words.slice(at)) positional.push(rest);
-      break;
-    }
-    if (!isOption(word)) {
-      positional.push(word);
-      continue;
-    }
-    const found = find(names, word);
-    if (found === null) {
-      // Words that follow may have been meant for it, so they are named with it.
-      unrecognized.push(word);
-      while (at < words.length && words[at] !== "--" && !isOption(words[at]!)) unrecognized.push(words[at++]!);
-      continue;
-    }
-    if (found.options.some((option) => option.names.includes("--help"))) help = true;
-    found.options.slice(0, -1).forEach((option) => note(option));
-    const option = found.options.at(-1)!;
-    if (option.kind === "flag") {
-      if (found.attached !== null) throw blame(option, `takes no value, but ${quoted(found.attached)} was given`);
-      note(option);
-    } else if (found.attached !== null) {
-      note(option).push(convert(option, found.attached));
-    } else if (option.kind === "words") {
-      const kept = note(option);
-      if (!isValue(words[at])) throw blame(option, "expected at least one argument");
-      while (isValue(words[at])) kept.push(convert(option, words[at++]!));
-    } else if (isValue(words[at])) {
-      note(option).push(convert(option, words[at++]!));
-    } else if (option.kind === "optional") {
-      note(option).push("");
-    } else {
-      throw blame(option, "expected one argument");
-    }
+  const surplus = assign(spec.positionals, line.positional, line.values);
+  if (line.unrecognized.length > 0 || surplus.length > 0) {
+    throw argumentError(`unrecognized arguments: ${[...line.unrecognized, ...surplus].join(" ")}`);
   }
-  if (help) return "help";
+  return answers(spec, names, line.values);
+}
 
-  const surplus = assign(spec.positionals, positional, values);
-  if (unrecognized.length > 0 || surplus.length > 0) {
-    throw argumentError(`unrecognized arguments: ${[...unrecognized, ...surplus].join(" ")}`);
+function readWord(line: Line, word: string): void {
+  const { names, words, positional, unrecognized } = line;
+  if (word === "--") {
+    // Not push(...): a long list of words must not become arguments on the stack.
+    for (; line.at < words.length; line.at += 1) positional.push(words[line.at]!);
+    return;
   }
-  return answers(spec, names, values);
+  if (!isOption(names, word)) {
+    positional.push(word);
+    return;
+  }
+  const found = find(names, word);
+  if (found !== null) {
+    readOption(line, found);
+    return;
+  }
+  // Words that follow may have been meant for it, so they are named with it.
+  unrecognized.push(word);
+  while (line.at < words.length && words[line.at] !== "--" && !isOption(names, words[line.at]!))
+    unrecognized.push(words[line.at++]!);
+}
+
+/** Notes the options of one word; the last of them takes its value, attached or from the words that follow. */
+function readOption(line: Line, { options, attached }: Found): void {
+  const { names, words } = line;
+  if (options.some((option) => option.names.includes("--help"))) line.asksForHelp = true;
+  options.slice(0, -1).forEach((option) => note(line, option));
+  const option = options.at(-1)!;
+  if (option.kind === "flag") {
+    if (attached !== null) throw blame(option, `takes no value, but ${quoted(attached)} was given`);
+    note(line, option);
+  } else if (attached !== null) {
+    note(line, option).push(convert(option, attached));
+  } else if (option.kind === "words") {
+    const kept = note(line, option);
+    if (!isValue(names, words[line.at])) throw blame(option, "expected at least one argument");
+    while (isValue(names, words[line.at])) kept.push(convert(option, words[line.at++]!));
+  } else if (isValue(names, words[line.at])) {
+    note(line, option).push(convert(option, words[line.at++]!));
+  } else if (option.kind === "optional") {
+    note(line, option).push("");
+  } else {
+    throw blame(option, "expected one argument");
+  }
+}
+
+function isOption(names: ReadonlyMap<string, Option>, word: string): boolean {
+  return looksLikeOption(word) && !(word.includes(" ") && find(names, word) === null);
+}
+
+function isValue(names: ReadonlyMap<string, Option>, word: string | undefined): word is string {
+  if (word === undefined || word === "--") return false;
+  return !looksLikeOption(word) || (word.includes(" ") && !hasAttachedValue(names, word));
+}
+
+/** Marks an option as given and answers the list for its values. Throws argumentError when another excludes it. */
+function note({ spec, seen, values }: Line, option: Option): OptionValue[] {
+  for (const group of spec.exclusive) {
+    if (!group.includes(option.key)) continue;
+    const other = seen.find((earlier) => earlier.key !== option.key && group.includes(earlier.key));
+    if (other !== undefined) throw blame(option, `not allowed with argument ${joined(other)}`);
+  }
+  seen.push(option);
+  const kept = values.get(option.key);
+  if (kept !== undefined && (option.repeatable === true || option.kind === "words")) return kept;
+  const fresh: OptionValue[] = [];
+  values.set(option.key, fresh);
+  return fresh;
 }
 
 /** Every way to write an option. A spec that uses a name twice is our mistake. */
@@ -193,7 +223,7 @@ function hasAttachedValue(names: ReadonlyMap<string, Option>, word: string): boo
   return option !== undefined && option.kind !== "flag" && word[2] !== " ";
 }
 
-function convert(option: Option, text: string): Value {
+function convert(option: Option, text: string): OptionValue {
   const value = valueOf(option, text);
   const leftOut = option.kind === "optional" && text === "";
   if (option.choices !== undefined && !leftOut && !option.choices.includes(text)) refuseChoice(option, text);
@@ -210,7 +240,7 @@ function refuseChoice(option: Option, text: string): never {
   throw blame(option, `invalid choice: ${quoted(text)} (choose from ${choices})`);
 }
 
-function valueOf(option: Option, text: string): Value {
+function valueOf(option: Option, text: string): OptionValue {
   switch (option.kind) {
     case "integer":
       return parseInteger(text) ?? refuseInteger(option, text);
@@ -260,7 +290,7 @@ export function parseFloatText(text: string): number | null {
 function assign(
   positionals: readonly Positional[],
   words: readonly string[],
-  values: Map<string, Value[]>,
+  values: Map<string, OptionValue[]>,
 ): readonly string[] {
   let at = 0;
   const missing: string[] = [];
@@ -276,7 +306,11 @@ function assign(
   return words.slice(at);
 }
 
-function answers(spec: CommandSpec, names: ReadonlyMap<string, Option>, values: ReadonlyMap<string, Value[]>): Parsed {
+function answers(
+  spec: CommandSpec,
+  names: ReadonlyMap<string, Option>,
+  values: ReadonlyMap<string, OptionValue[]>,
+): Parsed {
   const kinds = new Map<string, Option["kind"] | "positional">();
   for (const option of names.values()) kinds.set(option.key, option.kind);
   for (const positional of spec.positionals) kinds.set(positional.key, "positional");

@@ -36,14 +36,15 @@ export interface Surroundings {
   readonly bytesOfWords?: () => readonly Uint8Array[] | null;
 }
 
-export interface Setting {
+/** A call that is ready to run. */
+export interface Prepared {
   readonly context: Context;
   /** For the last words of the program: as configured if that is possible, else the built-in layout. */
   readonly lastLoggers: () => Loggers;
 }
 
 /** `lenient`: the command mends configurations, so a broken one must not take its loggers away. */
-export function makeContext(surroundings: Surroundings, load: () => Config, lenient: boolean): Setting {
+export function makeContext(surroundings: Surroundings, load: () => Config, lenient: boolean): Prepared {
   const { program, env, cwd } = surroundings;
 
   const config = once(load);

@@ -12,7 +12,7 @@ import type { Loggers } from "../log/logger.ts";
 import type { Command } from "./command.ts";
 import type { CommandSpec, Option } from "../args/spec.ts";
 import { makeContext } from "./context.ts";
-import type { Setting, Surroundings } from "./context.ts";
+import type { Prepared, Surroundings } from "./context.ts";
 import { report } from "./exit.ts";
 import { helpOption, parseFlags, quoted } from "../args/flags.ts";
 import { help, overview, usage } from "../args/help.ts";
@@ -23,7 +23,7 @@ import { citation, versionLine } from "./version.ts";
 interface Call {
   readonly surroundings: Surroundings;
   readonly exit: (status: number) => void;
-  setting: Setting | null;
+  prepared: Prepared | null;
 }
 
 interface Verbs {
@@ -161,7 +161,7 @@ export async function hs(
   surroundings: Surroundings,
   exit: (status: number) => void,
 ): Promise<number> {
-  const call: Call = { surroundings, exit, setting: null };
+  const call: Call = { surroundings, exit, prepared: null };
   try {
     expectText(words, surroundings);
     return await dispatch(surroundings.program === "hsx" ? ["cluster", ...words] : words, call);
@@ -242,16 +242,16 @@ async function runCommand(
     surroundings.stdout().write(help(spec, page(surroundings), inner));
     return exitStatus.success;
   }
-  call.setting = await settingOf(surroundings, lenient);
+  call.prepared = await prepare(surroundings, lenient);
   const release = takeOver(call);
   try {
-    return await command.run(parsed, call.setting.context);
+    return await command.run(parsed, call.prepared.context);
   } finally {
     release();
   }
 }
 
-async function settingOf(surroundings: Surroundings, lenient: boolean): Promise<Setting> {
+async function prepare(surroundings: Surroundings, lenient: boolean): Promise<Prepared> {
   const { loadConfig } = await import("../config/load.ts");
   return makeContext(surroundings, () => loadConfig(surroundings.env, surroundings.cwd), lenient);
 }
@@ -263,7 +263,7 @@ async function settingOf(surroundings: Surroundings, lenient: boolean): Promise<
 function takeOver(call: Call): () => void {
   const interrupt = (): void => {
     if (process.listenerCount("SIGINT") > 1) return;
-    call.setting?.lastLoggers()("").critical("keyboard-interrupt: going down now!");
+    call.prepared?.lastLoggers()("").critical("keyboard-interrupt: going down now!");
     call.exit(exitStatus.interrupted);
   };
   let crashed = false;
@@ -285,12 +285,12 @@ function takeOver(call: Call): () => void {
 
 /** Says what ended the program, in the configured layout if that can be had, and returns the status. */
 async function endWith(thrown: unknown, call: Call): Promise<number> {
-  const setting = call.setting ?? (await settingOf(call.surroundings, true));
-  const loggers: Loggers = setting.lastLoggers();
+  const prepared = call.prepared ?? (await prepare(call.surroundings, true));
+  const loggers: Loggers = prepared.lastLoggers();
   return report(thrown, {
     loggers,
     print: call.surroundings.stderr,
-    logFolder: () => setting.context.config().site.log,
+    logFolder: () => prepared.context.config().site.log,
     now: systemClock.now(),
   });
 }
