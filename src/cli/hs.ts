@@ -1,9 +1,8 @@
 /*
- * The table of commands and the way from the words of a command line to the exit status. A command's file is imported
- * when the command is called, so `hs --help` and `hs --version` load none.
+ * The way from the words of a command line to the exit status: which command is meant (verbs.ts has the tree), what
+ * surrounds its run, and what is said when it fails.
  */
 import { isUtf8 } from "node:buffer";
-import { defineCommand } from "citty";
 import type { CommandContext, CommandDef } from "citty";
 import { systemClock } from "../base/clock.ts";
 import { argumentError, exitStatus } from "../base/errors.ts";
@@ -16,7 +15,8 @@ import type { Prepared, Surroundings } from "./context.ts";
 import { report } from "./exit.ts";
 import { helpOption, parseFlags, quoted } from "../args/flags.ts";
 import { help, overview, usage } from "../args/help.ts";
-import type { Page, Verb } from "../args/help.ts";
+import type { Page } from "../args/help.ts";
+import { formerVerbs, type How, listed, type Runner, type Verbs, verbs } from "./verbs.ts";
 import { citation, versionLine } from "./version.ts";
 
 /** A call on its way: what the process was given, how to end it, and, once they are needed, configuration and log. */
@@ -25,93 +25,6 @@ interface Call {
   readonly exit: (status: number) => void;
   prepared: Prepared | null;
 }
-
-interface Verbs {
-  readonly [name: string]: CommandDef;
-}
-
-/** `lenient`: works on a configuration that cannot be read. */
-function verb(
-  name: string,
-  description: string,
-  load: () => Promise<Command>,
-  more: { readonly lenient?: boolean; readonly verbs?: Verbs } = {},
-): CommandDef {
-  return defineCommand({
-    meta: { name, description },
-    ...(more.verbs === undefined ? {} : { subCommands: more.verbs }),
-    run: async ({ rawArgs, data }) =>
-      runCommand(await load(), rawArgs, data as Call, more.lenient ?? false, listed(more.verbs ?? {})),
-  });
-}
-
-const configVerbs: Verbs = {
-  get: verb("get", "Show settings", async () => (await import("./config.ts")).configGet, { lenient: true }),
-  set: verb("set", "Change a setting in a file", async () => (await import("./config.ts")).configSet, {
-    lenient: true,
-  }),
-  which: verb("which", "Tell where a setting comes from", async () => (await import("./config.ts")).configWhich, {
-    lenient: true,
-  }),
-  edit: verb("edit", "Open a configuration file in your editor", async () => (await import("./config.ts")).configEdit, {
-    lenient: true,
-  }),
-};
-
-const verbs: Verbs = {
-  cluster: verb(
-    "cluster",
-    "Run each line of a file or of standard input as a command (hsx)",
-    async () => (await import("./cluster.ts")).command,
-  ),
-  server: verb("server", "Hand tasks to the clients that connect", async () => (await import("./server.ts")).command),
-  client: verb("client", "Run tasks of a server on this host", async () => (await import("./client.ts")).command),
-  submit: verb(
-    "submit",
-    "Add tasks to the database, or to a running server",
-    async () => (await import("./submit.ts")).command,
-  ),
-  initdb: verb(
-    "initdb",
-    "Create the database, bring an older one up to date",
-    async () => (await import("./initdb.ts")).command,
-  ),
-  info: verb(
-    "info",
-    "Show one task: what it was, how it went, what it printed",
-    async () => (await import("./info.ts")).command,
-  ),
-  wait: verb("wait", "Wait until a task has ended", async () => (await import("./wait.ts")).command),
-  run: verb(
-    "run",
-    "Submit one command, wait, and print what it printed",
-    async () => (await import("./run.ts")).command,
-  ),
-  list: verb("list", "Search tasks", async () => (await import("./list.ts")).command),
-  update: verb(
-    "update",
-    "Change tasks, cancel, revert or delete them",
-    async () => (await import("./update.ts")).command,
-  ),
-  config: verb("config", "Show and change settings", async () => (await import("./config.ts")).command, {
-    lenient: true,
-    verbs: configVerbs,
-  }),
-};
-
-/** The same commands under the names that they once had; not in the help. */
-const formerVerbs: Verbs = {
-  task: verb("task", "Former names of commands", async () => (await import("./task.ts")).command, {
-    verbs: {
-      submit: verb("submit", "Add one command, print its id", async () => (await import("./task.ts")).taskSubmit),
-      info: verbs["info"]!,
-      wait: verbs["wait"]!,
-      run: verbs["run"]!,
-      search: verbs["list"]!,
-      update: verbs["update"]!,
-    },
-  }),
-};
 
 const ownOptions: readonly Option[] = [
   helpOption,
@@ -218,8 +131,9 @@ function find(among: Verbs, name: string): CommandDef {
 
 async function run(command: CommandDef, words: readonly string[], call: Call): Promise<number> {
   const rawArgs = [...words];
+  const runner: Runner = (found, given, how) => runCommand(found, given, call, how);
   // Commands parse strictly by their own tables: what citty would make of the words is left empty.
-  const context: CommandContext = { rawArgs, args: {} as CommandContext["args"], cmd: command, data: call };
+  const context: CommandContext = { rawArgs, args: {} as CommandContext["args"], cmd: command, data: runner };
   const status: unknown = await command.run?.(context);
   return Number(status);
 }
@@ -228,8 +142,7 @@ async function runCommand(
   command: Command,
   words: readonly string[],
   call: Call,
-  lenient: boolean,
-  inner: readonly Verb[],
+  { lenient, inner }: How,
 ): Promise<number> {
   const { surroundings } = call;
   const { spec, bare } = command;
@@ -300,11 +213,4 @@ function page(surroundings: Surroundings): Page {
   // Less than 40 columns cannot be laid out; a file or a filter gets a row a line.
   const width = isTerminal || surroundings.env["COLUMNS"] ? Math.max(40, columns) : Infinity;
   return { program: surroundings.program, width, coloured };
-}
-
-function listed(among: Verbs): readonly Verb[] {
-  return Object.entries(among).map(([name, command]) => ({
-    name,
-    summary: (command.meta as { description: string }).description,
-  }));
 }
