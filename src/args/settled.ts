@@ -56,7 +56,10 @@ export function reader<const S extends CommandSpec>(spec: S, parsed: Parsed, con
 /** The values of a table of options, under their keys. */
 export type ValuesOf<T extends readonly Option[]> = { readonly [O in T[number] as O["key"]]: Settled<O> };
 
-/** What the options of `table` come to in a call of a command that has options of the same keys, perhaps with other settings. */
+/**
+ * What the options of `table` come to in a call of a command that has options of the same keys, perhaps with other
+ * settings.
+ */
 export function valuesOf<const T extends readonly Option[]>(
   table: T,
   read: (key: T[number]["key"]) => string | number | boolean | null,

@@ -65,6 +65,7 @@ export interface CapturePorts {
   readonly clock: Clock;
 }
 
+/** The files, the launchers and the log of this host. */
 export function capturePorts(context: Context, clock: Clock): CapturePorts {
   return {
     captureFolder: () => join(context.config().site.lib, "task"),

@@ -90,14 +90,18 @@ const spec = {
     "  hs client -H login07 -N16 -T60 --capture",
     "  hs client -H login07 -p 50002 -N0 -t 'singularity exec image.sif {}'",
     "",
-    "  In a pilot job of Slurm: warned five minutes before its time is up, it takes no more tasks and lets those that run end.",
+    "  In a pilot job of Slurm: warned five minutes before its time is up, it takes no more tasks and lets " +
+      "those that run end.",
     "    #SBATCH -c48 --signal=B:USR1@300",
     "    exec hs client -H login07 -N48 -T60 --capture 2>>client.log",
     "",
     "Connection:",
-    "  A server that is not there yet is tried for client.connect seconds (15). When the connection breaks tasks go on, and the server (or the one",
-    "  that was started in its place) is tried for client.reconnect seconds (600); it then hears what has finished meanwhile. Of several servers",
-    "  (-H A -H B) the next is asked when one is gone, or sends its clients away; with tasks in hand after half of server.grace (15). Give several",
+    "  A server that is not there yet is tried for client.connect seconds (15). When the connection breaks " +
+      "tasks go on, and the server (or the one",
+    "  that was started in its place) is tried for client.reconnect seconds (600); it then hears what has " +
+      "finished meanwhile. Of several servers",
+    "  (-H A -H B) the next is asked when one is gone, or sends its clients away; with tasks in hand after " +
+      "half of server.grace (15). Give several",
     "  only if they share a database, or are to be served one after the other.",
     "",
     "Signals:",
@@ -105,7 +109,8 @@ const spec = {
     "  USR1           take nothing more, let running tasks end, go",
     "  USR2           take nothing more, stop running tasks, return their outcomes, go",
     "",
-    "Exit status: 0 left in order, 4 interrupted (Ctrl-C), 143 terminated, 2 bad argument, 3 bad configuration, 5 server not reached or other errors.",
+    "Exit status: 0 left in order, 4 interrupted (Ctrl-C), 143 terminated, 2 bad argument, 3 bad " +
+      "configuration, 5 server not reached or other errors.",
   ].join("\n"),
 } as const satisfies CommandSpec;
 

@@ -242,10 +242,13 @@ const spec = {
     "  hsx tasks.in -N16 --ssh 'a[00-32].cluster' --capture",
     "",
     "Clients elsewhere:",
-    "  They find this host by its name, and know a key made for this run: it is in the environment of a launcher and comes to ssh on standard",
-    "  input, never on a command line. ssh must get in without asking. What a launcher prints is passed on; when it fails, or ends before",
+    "  They find this host by its name, and know a key made for this run: it is in the environment of a " +
+      "launcher and comes to ssh on standard",
+    "  input, never on a command line. ssh must get in without asking. What a launcher prints is passed on; " +
+      "when it fails, or ends before",
     "  the tasks do and no client is left, the run ends with status 5 and what did not finish stays in the database.",
-    "  Tasks run in the directory in which their client was started: with srun and mpirun this one, with ssh your home over there;",
+    "  Tasks run in the directory in which their client was started: with srun and mpirun this one, with ssh " +
+      "your home over there;",
     "  HYPERSHELL_TASK_CWD=$PWD (task.cwd) names another.",
     "",
     "Templates:",
@@ -266,7 +269,8 @@ const spec = {
     "  USR1           start nothing more, let running tasks end",
     "  USR2           start nothing more, stop running tasks; their outcomes count",
     "",
-    "Exit status: 0 all tasks succeeded, 7 some failed or were not run, 4 interrupted (Ctrl-C), 143 terminated, 2 bad argument, 3 bad configuration, 5 other errors.",
+    "Exit status: 0 all tasks succeeded, 7 some failed or were not run, 4 interrupted (Ctrl-C), 143 " +
+      "terminated, 2 bad argument, 3 bad configuration, 5 other errors.",
   ].join("\n"),
 } as const satisfies CommandSpec;
 
@@ -316,7 +320,8 @@ function checkPlace(parsed: Words): void {
   for (const [key, names] of outputs.slice(1))
     conflict(
       mode !== undefined && parsed.given(key),
-      `argument ${names}: not allowed with argument ${mode} (the tasks run on other hosts, --capture keeps their output there)`,
+      `argument ${names}: not allowed with argument ${mode} (the tasks run on other hosts, --capture keeps ` +
+        "their output there)",
     );
   conflict(parsed.given("sshArgs") && !parsed.given("ssh"), "argument --ssh-args: only allowed with argument --ssh");
   conflict(

@@ -81,8 +81,8 @@ const pathSpec: CommandSpec = {
   sections: [{ title: "Options", options: siteOptions(null) }],
   exclusive: [siteNames],
   epilog: [
-    "Settings come, from the lowest to the highest precedence, from: built-in values, the system's file, your own file, the file of " +
-      "the folder, HYPERSHELL_* variables, command-line options.",
+    "Settings come, from the lowest to the highest precedence, from: built-in values, the system's file, your own " +
+      "file, the file of the folder, HYPERSHELL_* variables, command-line options.",
     "",
     "  HYPERSHELL_SERVER_PORT=50100       server.port",
     "  HYPERSHELL_SITE=PATH               folder for data, logs and the local file",

@@ -82,6 +82,7 @@ function isClosedOutput(thrown: unknown): boolean {
   return error !== null && error.code === "EPIPE" && error.syscall === "write";
 }
 
+/** What a thrown value means for the end of the program: the exit status, and what is said on which logger. */
 export function endingOf(thrown: unknown): Ending {
   if (isClosedOutput(thrown)) return { status: exitStatus.success, logger: "", text: "", kind: "silent" };
   if (thrown instanceof UserError) {
@@ -139,7 +140,8 @@ const fileTime = compileDate("%Y%m%d-%H%M%S");
  */
 function writeTraceback(thrown: unknown, logFolder: () => string, now: number): string {
   const file = `exception-${fileTime(now)}-${process.pid}.log`;
-  const text = `${versionLine} on ${process.platform} ${process.arch}, ${new Date(now).toISOString()}\n\n${stackOf(thrown)}\n`;
+  const where = `${versionLine} on ${process.platform} ${process.arch}, ${new Date(now).toISOString()}`;
+  const text = `${where}\n\n${stackOf(thrown)}\n`;
   let failure = "";
   for (const folder of [logFolder, tmpdir]) {
     try {

@@ -6,6 +6,7 @@ import { databaseSettings } from "../cluster/database.ts";
 import type { RecordStore } from "../history/history.ts";
 import type { Context } from "./command.ts";
 
+/** The tasks of the configured database, to be searched. `ignorePartitions`: only those in the main file. */
 export async function openHistory(context: Context, ignorePartitions = false): Promise<RecordStore> {
   const log = context.loggers("task");
   const settings = databaseSettings(context.config(), context.loggers("data"));

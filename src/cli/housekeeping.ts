@@ -54,7 +54,7 @@ export type Confirm = (question: string) => Promise<boolean>;
 /** The only statement that is made of a database without tables. */
 const uninitialized = /^DatabaseUninitialized:/;
 
-/** Makes what is missing, and tunes searches; the exit status. */
+/** Makes what is missing, and tunes searches; the exit status. Throws UserError when the database cannot be used. */
 export async function initialize(
   { provider, place }: Pick<UpkeepStore, "provider" | "place">,
   confirm: Confirm,

@@ -94,7 +94,8 @@ function expectText(words: readonly string[], { bytesOfWords }: Surroundings): v
   const bad = words.findIndex((word, i) => word.includes("\uFFFD") && !isUtf8(bytes[i] ?? new Uint8Array()));
   if (bad >= 0)
     throw argumentError(
-      `${quoted(words[bad]!)} is not UTF-8, so it would not be passed on as it is - iconv can convert it (rename a file of such a name)`,
+      `${quoted(words[bad]!)} is not UTF-8, so it would not be passed on as it is - iconv can convert it ` +
+        "(rename a file of such a name)",
     );
 }
 

@@ -60,9 +60,12 @@ const spec: CommandSpec = {
     ["format", "json", "yaml"],
   ],
   epilog: [
-    "What a task printed is kept by its client, if that was started with --capture (metrics: --monitor), on the host where it ran. From another host it",
-    "is fetched with sftp, or ssh, by the name in client_host, and kept here in lib/task of the site. Your ssh configuration, keys, agent and known",
-    "hosts count, as do ssh.config and ssh.args of this program's configuration; nothing is asked, and no unknown host is trusted.",
+    "What a task printed is kept by its client, if that was started with --capture (metrics: --monitor), on " +
+      "the host where it ran. From another host it",
+    "is fetched with sftp, or ssh, by the name in client_host, and kept here in lib/task of the site. Your " +
+      "ssh configuration, keys, agent and known",
+    "hosts count, as do ssh.config and ssh.args of this program's configuration; nothing is asked, and no " +
+      "unknown host is trusted.",
     "",
     "Examples:",
     "  hs info ID -x exit_status          how it ended",
@@ -95,6 +98,7 @@ export const command: Command = {
     }),
 };
 
+/** Prints a task, a field of it, or what it printed; the exit status. Throws UserError when there is no such task. */
 export async function info(parsed: Parsed, ports: InfoPorts): Promise<number> {
   const task = await find(expectId(parsed), ports);
   const file = Object.values(capturedFiles).find(({ option }) => parsed.flag(option));

@@ -34,7 +34,9 @@ const spec: CommandSpec = {
           key: "rotate",
           names: ["-r", "--rotate"],
           kind: "flag",
-          help: "Move tasks that have ended to the next partition: main.1, main.2, ... beside main.db (PostgreSQL: a table).",
+          help:
+            "Move tasks that have ended to the next partition: main.1, main.2, ... beside main.db (PostgreSQL: " +
+            "a table).",
         },
         { key: "truncate", names: ["-t", "--truncate"], kind: "flag", help: "Remove all tasks; partitions stay." },
       ],
@@ -46,12 +48,16 @@ const spec: CommandSpec = {
   ],
   exclusive: [["vacuum", "backup", "rotate", "truncate"]],
   epilog: [
-    "Without an action, tables are made where they are missing, and existing tasks are never changed. An SQLite database is also made when it is first used.",
+    "Without an action, tables are made where they are missing, and existing tasks are never changed. An " +
+      "SQLite database is also made when it is first used.",
     "",
-    "hs list and hs info look into partitions too. A failed task stays while it may still be tried again (server.attempts), or keeps tasks",
-    "of a higher group from running. Servers may run while tasks are moved; before a database is truncated they have to be stopped.",
+    "hs list and hs info look into partitions too. A failed task stays while it may still be tried again " +
+      "(server.attempts), or keeps tasks",
+    "of a higher group from running. Servers may run while tasks are moved; before a database is truncated " +
+      "they have to be stopped.",
     "",
-    "Exit status: 0 success, or the answer was no; 2 bad argument, 3 no database, 4 Ctrl-C, 5 an error, or nobody there to answer (see --yes).",
+    "Exit status: 0 success, or the answer was no; 2 bad argument, 3 no database, 4 Ctrl-C, 5 an error, or " +
+      "nobody there to answer (see --yes).",
   ].join("\n"),
 };
 

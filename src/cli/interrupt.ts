@@ -10,6 +10,7 @@ export interface InterruptPorts {
   readonly sayInterrupted: () => void;
 }
 
+/** Ctrl-C of this process, and the last words after it. */
 export function interruptPorts(context: Context): InterruptPorts {
   return {
     onInterrupt(interrupted) {

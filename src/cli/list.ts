@@ -116,6 +116,7 @@ export const command: Command = {
     }),
 };
 
+/** Searches tasks and prints them as they are found; the exit status. Throws UserError for a bad condition. */
 export async function list(parsed: Parsed, ports: ListPorts): Promise<number> {
   const wish = wishOf(parsed);
   const output = ports.output();

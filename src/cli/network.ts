@@ -25,7 +25,9 @@ export const keyOption = {
   names: ["-k", "--auth"],
   kind: "text",
   metavar: "KEY",
-  help: "Key that server and clients share; others see it in the list of processes, so better: HYPERSHELL_SERVER_AUTH or server.auth.",
+  help:
+    "Key that server and clients share; others see it in the list of processes, so better: " +
+    "HYPERSHELL_SERVER_AUTH or server.auth.",
 } as const satisfies Option;
 
 /** For the side that connects. */
@@ -50,7 +52,9 @@ const noTlsOption = {
   key: "noTls",
   names: ["--no-tls"],
   kind: "flag",
-  help: "Do not encrypt; server and clients alike. What is sent can be read, but neither changed nor made up without the key.",
+  help:
+    "Do not encrypt; server and clients alike. What is sent can be read, but neither changed nor made up " +
+    "without the key.",
 } as const satisfies Option;
 
 export const serverTlsOptions = [
@@ -119,6 +123,7 @@ export interface NetworkWords extends TlsWords {
   readonly key: string | null;
 }
 
+/** What a command with the options of TLS was told about it. */
 export function tlsWords(parsed: Parsed): TlsWords {
   return {
     noTls: parsed.flag("noTls"),
@@ -128,11 +133,12 @@ export function tlsWords(parsed: Parsed): TlsWords {
   };
 }
 
+/** The same with the key. */
 export function networkWords(parsed: Parsed): NetworkWords {
   return { ...tlsWords(parsed), key: parsed.text("auth") ?? null };
 }
 
-/** `lowest`: 0 where any free port will do, 1 for a port to connect to. */
+/** The port. `lowest`: 0 where any free one will do, 1 for one to connect to. Throws argumentError out of range. */
 export function portOf(parsed: Parsed, config: Config, lowest: 0 | 1): number {
   const port = settled(portOption, parsed, config);
   if (port > 65535 || port < lowest) {
@@ -176,8 +182,8 @@ function parseAddress(word: string, usualPort: number): Endpoint {
 }
 
 /**
- * A key that is handed over where no list of processes and no environment shows it; the rest of standard input is left
- * alone.
+ * A key that is handed over where no list of processes and no environment shows it: the first line of standard input,
+ * at most 4096 characters; the rest is left alone. Throws UserError when there is none.
  */
 export async function keyFromStdin(): Promise<string> {
   const reader = Bun.stdin.stream().getReader();

@@ -5,7 +5,10 @@
 import { fstatSync, statSync } from "node:fs";
 import { argumentError } from "../base/errors.ts";
 
-/** `input`: a path, `-` for standard input. Of `outputs` the names of the option, and where it leads. */
+/**
+ * Throws argumentError when an output is the input. `input` is a path, or `-` for standard input; `outputs` has the
+ * names of each option, and where it leads.
+ */
 export function refuseOverwriting(
   input: string,
   outputs: readonly (readonly [names: string, path: string | undefined])[],

@@ -46,7 +46,8 @@ const spec: CommandSpec = {
   ],
   exclusive: [],
   epilog: [
-    "A server has to run that takes what others submit (hs server --forever), with a client that captures output (hs client --capture). If the task fails",
+    "A server has to run that takes what others submit (hs server --forever), with a client that captures " +
+      "output (hs client --capture). If the task fails",
     "and is tried again, this waits for its last attempt. Ctrl-C ends the waiting, not the task.",
     "",
     "Examples:",
@@ -54,7 +55,8 @@ const spec: CommandSpec = {
     "  hs run -t site:b memory:2GB -- ./simulate --steps 100",
     "  hs run 'sort big.txt | uniq -c'",
     "",
-    "Exit status: that of the task, modulo 256 (cancelled: 255); 2 bad argument, 3 no database, 4 interrupted, 5 the task or its output is not to be had.",
+    "Exit status: that of the task, modulo 256 (cancelled: 255); 2 bad argument, 3 no database, 4 " +
+      "interrupted, 5 the task or its output is not to be had.",
   ].join("\n"),
 };
 
@@ -85,6 +87,7 @@ export const command: Command = {
     }),
 };
 
+/** Submits the command, waits for its end and prints what it printed; the exit status of the task. */
 export async function run(parsed: Parsed, ports: RunPorts): Promise<number> {
   const { log } = ports.capture;
   const stored: { id: string | null } = { id: null };

@@ -166,17 +166,21 @@ const spec = {
     "  hs server --no-db --forever --print                      (in memory, fed by hs submit --queue)",
     "",
     "Clients:",
-    "  They need the address, the port and the key; nothing has to be copied to them. A client that is lost gives its tasks to others after",
-    "  server.grace seconds (30), or server.evict (600) if its connection stays open. A server that was killed is started again with --restart or",
+    "  They need the address, the port and the key; nothing has to be copied to them. A client that is lost " +
+      "gives its tasks to others after",
+    "  server.grace seconds (30), or server.evict (600) if its connection stays open. A server that was " +
+      "killed is started again with --restart or",
     "  --forever on the same port: its clients go on meanwhile, come back, and deliver what they have finished.",
     "",
     "Signals:",
     "  Ctrl-C, TERM   clients stop every task and leave; what did not finish stays unfinished",
-    "                 (a second Ctrl-C waits for no client: what one may still run is left to it for server.grace, as after a crash)",
+    "                 (a second Ctrl-C waits for no client: what one may still run is left to it for " +
+      "server.grace, as after a crash)",
     "  USR1           hand out nothing more, let running tasks end",
     "  USR2           hand out nothing more, stop running tasks; their outcomes count",
     "",
-    "Exit status: 0 all tasks succeeded (or --forever was stopped), 7 some failed or were not run, 4 interrupted (Ctrl-C), 143 terminated, 2 bad argument, 3 bad configuration, 5 other errors.",
+    "Exit status: 0 all tasks succeeded (or --forever was stopped), 7 some failed or were not run, 4 " +
+      "interrupted (Ctrl-C), 143 terminated, 2 bad argument, 3 bad configuration, 5 other errors.",
   ].join("\n"),
 } as const satisfies CommandSpec;
 

@@ -18,7 +18,8 @@ import { begin, openDatabase, type Submit, submitLines, submitOne, submitTemplat
 const spec: CommandSpec = {
   name: "hs submit",
   summary:
-    "Adds tasks to the database, or to that of a running server: one command, or each line of a file or of standard input.",
+    "Adds tasks to the database, or to that of a running server: one command, or each line of a file or of " +
+    "standard input.",
   usage: [
     "hs submit [ARGS... | -f FILE] [-t TAG...] [options]",
     "hs submit [ARGS... | -f FILE] [-t TAG...] --queue [-H ADDR] [-p PORT] [-k KEY] [options]",
@@ -29,7 +30,9 @@ const spec: CommandSpec = {
       metavar: "ARGS",
       min: 0,
       max: Infinity,
-      help: "A command (after -- if it has options), or the name of a file with one command a line ('-' or nothing: standard input).",
+      help:
+        "A command (after -- if it has options), or the name of a file with one command a line ('-' or " +
+        "nothing: standard input).",
     },
   ],
   sections: [
@@ -157,10 +160,12 @@ const spec: CommandSpec = {
     "  hs submit <(seq 100) --template 'echo {}'",
     "  hs submit -f tasks.in --queue -H login07    (key: -k, HYPERSHELL_SERVER_AUTH or server.auth)",
     "",
-    "In a file, a line may end with '# HYPERSHELL: site:b cores:4 timeout:10m'; on a line of its own that holds for the lines after it.",
+    "In a file, a line may end with '# HYPERSHELL: site:b cores:4 timeout:10m'; on a line of its own that " +
+      "holds for the lines after it.",
     "A file with a line that cannot be a task is not stored at all; of a stream, the good lines are.",
     "",
-    "Exit status: 0 all tasks are stored (with --queue: the server said so), 2 bad argument or bad lines, 3 no database, 5 failure.",
+    "Exit status: 0 all tasks are stored (with --queue: the server said so), 2 bad argument or bad lines, 3 " +
+      "no database, 5 failure.",
   ].join("\n"),
 };
 

@@ -118,7 +118,7 @@ export interface Begun {
   readonly factory: TaskFactory;
 }
 
-/** The id of the task, once it is stored. */
+/** The id of the task, once it is stored. Throws argumentError when the text is no command. */
 export async function submitOne(text: string, { template, open }: Submit): Promise<string> {
   const { parseLine } = await import("../task/line.ts");
   const { expanded, stamper } = await import("../submit/loader.ts");

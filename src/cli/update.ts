@@ -38,7 +38,9 @@ const spec: CommandSpec = {
       metavar: "ARG",
       min: 0,
       max: Infinity,
-      help: "FIELD=VALUE sets a field (memory=2GB, timeout=10m, args='echo 1'), KEY:VALUE a tag. Before -w, -t and --remove-tag, or after --.",
+      help:
+        "FIELD=VALUE sets a field (memory=2GB, timeout=10m, args='echo 1'), KEY:VALUE a tag. Before -w, -t and " +
+        "--remove-tag, or after --.",
     },
   ],
   sections: [
@@ -87,15 +89,18 @@ const spec: CommandSpec = {
   ],
   exclusive: [actions, statusFilters],
   epilog: [
-    "Only what is named is written: results of tasks that end meanwhile stay. Tasks in rotated partitions are not changed. A task that waits is run as it is",
-    "then; one that runs is not run again because of a change. Each attempt is a task of its own (retried: there is a later one).",
+    "Only what is named is written: results of tasks that end meanwhile stay. Tasks in rotated partitions " +
+      "are not changed. A task that waits is run as it is",
+    "then; one that runs is not run again because of a change. Each attempt is a task of its own (retried: " +
+      "there is a later one).",
     "",
     "Examples:",
     "  hs update --cancel --remaining -t site:b     stop a part of the work",
     "  hs update phase:1 --completed                tag what is done",
     "  hs update timeout=2h memory=4GB -R -g 1      give the rest of group 1 more",
     "  hs update --revert -F -w retried==false exit_status!=-1",
-    "                                               run failures again: each once, however often it was tried, none that was cancelled",
+    "                                               run failures again: each once, however often it was " +
+      "tried, none that was cancelled",
     "  hs update --delete -s submit_time --desc -l1 remove the latest task",
   ].join("\n"),
 };
@@ -135,6 +140,7 @@ function portsOf(context: Context): UpdatePorts {
   };
 }
 
+/** Changes, cancels, reverts or deletes tasks; the exit status. Throws UserError for a bad change or condition. */
 export async function update(parsed: Parsed, ports: UpdatePorts): Promise<number> {
   const words = parsed.words("args");
   const id = words.length === 3 ? parseId(words[0]!) : null;
@@ -238,7 +244,8 @@ function changeOf(parsed: Parsed): Change {
   const removed = parsed.words("removeTag").map(requireTagKey);
   if (action === null && words.length === 0 && removed.length === 0)
     throw argumentError(
-      "there is nothing to do: name FIELD=VALUE, KEY:VALUE, --remove-tag, --cancel, --revert or --delete (words after -w and -t are filters)",
+      "there is nothing to do: name FIELD=VALUE, KEY:VALUE, --remove-tag, --cancel, --revert or --delete " +
+        "(words after -w and -t are filters)",
     );
   return combine(words.map(parseEdit), removed, action);
 }

@@ -37,10 +37,13 @@ const spec: CommandSpec = {
     ["format", "json", "yaml"],
   ],
   epilog: [
-    "A task that fails and is tried again has not ended: this waits for its last attempt (each attempt has an id of its own, named in the log), and",
-    "the last attempt is what -i, -s and -r tell of. What was cancelled has ended, with status -1. There is no time limit.",
+    "A task that fails and is tried again has not ended: this waits for its last attempt (each attempt has " +
+      "an id of its own, named in the log), and",
+    "the last attempt is what -i, -s and -r tell of. What was cancelled has ended, with status -1. There is " +
+      "no time limit.",
     "",
-    "Exit status: 0 the task has ended, in whatever way (with -r: its own, modulo 256; cancelled is 255), 2 bad argument, 3 no database,",
+    "Exit status: 0 the task has ended, in whatever way (with -r: its own, modulo 256; cancelled is 255), 2 " +
+      "bad argument, 3 no database,",
     "4 interrupted, 5 there is no such task, or it was deleted meanwhile.",
   ].join("\n"),
 };
@@ -72,6 +75,7 @@ export const command: Command = {
     }),
 };
 
+/** Waits until a task has ended and says how; the exit status. */
 export async function wait(parsed: Parsed, ports: WaitPorts): Promise<number> {
   const id = expectId(parsed);
   const records = await ports.records();

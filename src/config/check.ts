@@ -124,7 +124,10 @@ function unknownKey(key: string, value: Value, near: string | null, layer: Layer
   const meantValue = near === null ? value : hideSecrets(near, value);
   const shown = isTable(value) ? "" : `:${showValue(hideSecrets(key, meantValue))}`;
   const meant = near === null ? "" : `; did you mean '${near}'?`;
-  return `Ignoring unknown configuration parameter '${key}': found ${kindOf(value)}${shown} (${labelOf(layer, key)})${meant}`;
+  return (
+    `Ignoring unknown configuration parameter '${key}': found ${kindOf(value)}${shown} ` +
+    `(${labelOf(layer, key)})${meant}`
+  );
 }
 
 /**

@@ -220,7 +220,10 @@ export type SettingKey = Rows["key"];
 type Holding<K extends Kind, R = Rows> =
   R extends Row<string, infer Kinds, boolean> ? (K extends Kinds ? R : never) : never;
 
-/** The keys among `R` of rows that always have a value: null says nothing there, and no other kind is allowed beside `K`. */
+/**
+ * The keys among `R` of rows that always have a value: null says nothing there, and no other kind is allowed beside
+ * `K`.
+ */
 type Certain<K extends Kind, R = Rows> =
   R extends Row<infer Key, infer Kinds, infer Nullable> ? ([Kinds, Nullable] extends [K, false] ? Key : never) : never;
 
@@ -246,6 +249,7 @@ function parents(key: string): string[] {
 
 export const sectionNames: Iterable<string> = sections;
 
+/** The setting of a key; undefined when there is none. */
 export function findSetting(key: string): Setting | undefined {
   return byKey.get(key);
 }
@@ -257,6 +261,7 @@ export function builtIn<K extends CertainTextKey | CertainNumberKey>(
   return byKey.get(key)!.fallback as never;
 }
 
+/** Whether there are settings below this key. */
 export function isSection(key: string): boolean {
   return sections.has(key);
 }

@@ -39,6 +39,7 @@ export interface Host {
   readonly home: string;
 }
 
+/** What sites depend on, of the machine and the user of this process. */
 export function thisHost(env: Environment): Host {
   return { platform: process.platform, isRoot: isRoot(env), home: homeFolder(env) };
 }
@@ -115,8 +116,8 @@ export function databaseFile(sites: Sites, platform: string): string {
 
 /**
  * Creates the folders of the site in use. Not being able to is no error, since a run may need none of them; the reason
- * comes back for those who do (null: all is there). Only a folder named by HYPERSHELL_SITE has to be there: UserError,
- * status 3.
+ * comes back for those who do (null: all is there). Throws UserError (status 3) when a folder named by HYPERSHELL_SITE
+ * cannot be created.
  */
 export function createFolders(sites: Sites): string | null {
   const { lib, log } = sites[sites.chosen];

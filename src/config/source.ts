@@ -30,10 +30,12 @@ function layer(source: Origin, file: string, tree: Table): Layer {
   return { source, file, tree, names: new Map(), warnings: [] };
 }
 
+/** The lowest layer: the built-in values. */
 export function defaultLayer(): Layer {
   return layer("default", "", defaults());
 }
 
+/** The layer above the built-in values: what the program finds out by itself. */
 export function preloadLayer(tree: Table): Layer {
   return layer("preload", "", tree);
 }
@@ -59,7 +61,7 @@ function fileLayers(sites: Sites): Layer[] {
   return layers;
 }
 
-/** null when there is no such file. */
+/** The layer of a file; null when there is none. Throws UserError (status 3) when it cannot be read. */
 export function fileLayer(name: SiteName, file: string): Layer | null {
   let text: string | null;
   try {
@@ -92,6 +94,7 @@ export function environmentExports(env: Environment): Map<string, string> {
   return found;
 }
 
+/** The layer of the HYPERSHELL_* variables. */
 export function environmentLayer(env: Environment): Layer {
   const tree: Table = Object.create(null) as Table;
   const names = new Map<string, string>();

@@ -77,6 +77,7 @@ function writeBlocks(table: Table, head: readonly string[], blocks: string[]): v
   for (const [key, value] of tables) writeBlocks(value as Table, [...head, key], blocks);
 }
 
+/** A key as TOML has it: bare if it can be, else in quotes. */
 export function writeKey(key: string): string {
   return /^[A-Za-z0-9_-]+$/.test(key) ? key : writeText(key);
 }

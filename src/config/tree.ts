@@ -33,7 +33,7 @@ export function labelOf(layer: Layer, key: string): string {
 
 /**
  * Where a key has its value from: the highest layer (they are given lowest first) that has it in any form. A table is
- * found where its highest part is.
+ * found where its highest part is. Throws UserError (status 3) when a layer has more than one form of it.
  */
 export function find(layers: readonly Layer[], key: string): Found | null {
   const path = key.split(".");

@@ -9,6 +9,7 @@ export interface Table {
   [key: string]: Value;
 }
 
+/** Whether a value is a table: neither a list nor a date. */
 export function isTable(value: unknown): value is Table {
   return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Date);
 }

@@ -157,6 +157,7 @@ export function jsonOf(value: ShownValue, isFloat: boolean, theme: Theme | null)
   return `${jsonValue(value, isFloat, "", theme)}\n`;
 }
 
+/** A task as YAML. */
 export function yamlRecord(row: ShownRow, theme: Theme | null): string {
   const members = taskFields.map((key, index) => ({ key, value: row[index]!, isFloat: holdsFloats(key) }));
   return yamlMapping(members, theme);

@@ -26,6 +26,7 @@ const sampleLength = 1 << 20;
 /** A column narrower than this (and than its content) cannot be read. */
 const readableWidth = 10;
 
+/** A table of these columns, `width` columns of the terminal wide. */
 export function table(columns: readonly Column[], width: number, coloured: boolean): Table {
   const sample: (readonly string[])[] = [];
   let length = 0;
@@ -137,6 +138,7 @@ function stacked(names: readonly string[], width: number, coloured: boolean): Ta
 
 const asciiOnly = /^[ -~]*$/;
 
+/** Columns of a terminal that a text takes. */
 export function displayWidth(text: string): number {
   return asciiOnly.test(text) ? text.length : Bun.stringWidth(text);
 }

@@ -58,10 +58,12 @@ export function themeFor(output: Pick<Output, "coloured">, name?: () => string |
   return output.coloured ? themeOf(name?.() ?? "terminal") : null;
 }
 
+/** How a value is coloured. */
 export function partOf(value: TagValue): Part {
   return typeof value === "string" ? "text" : typeof value === "number" ? "number" : "word";
 }
 
+/** The text in the colour of its part; as it is without a theme. */
 export function tint(text: string, part: Part, theme: Theme | null): string {
   const sequence = theme === null ? "" : theme[part];
   return sequence === "" || text === "" ? text : `${sequence}${text}\u001b[0m`;

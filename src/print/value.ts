@@ -12,6 +12,7 @@ export function holdsFloats(field: TaskField): boolean {
   return kind === "float" || kind === "size";
 }
 
+/** Whether a value is the tags of a task. */
 export function isTags(value: ShownValue): value is Tags {
   return typeof value === "object" && value !== null;
 }

@@ -20,6 +20,7 @@ export interface Member {
   readonly isFloat: boolean;
 }
 
+/** Keys and values as a mapping, a line each. */
 export function yamlMapping(members: readonly Member[], theme: Theme | null): string {
   return members
     .map(({ key, value, isFloat }) => {
@@ -67,6 +68,7 @@ const badStart = /^(?:[\s,[\]{}#&*!|>'"%@`]|[-?:](?:\s|$)|---|\.\.\.)/;
 const badInside = /:(?:\s|$)|\s#|\s$/;
 const printableAscii = /^[ -~]*$/;
 
+/** A text as a scalar: plain where no reader could take it for something else, else in quotes. */
 export function yamlText(text: string): string {
   if (!printableAscii.test(text)) return doubleQuoted(text);
   const plain =
