@@ -166,7 +166,9 @@ const bans: readonly Ban[] = [
     rule: "decisions are made without waiting",
     pattern: /\bawait\b|\basync\b|\bPromise\b/,
     among: src.filter(({ path }) =>
-      /\/(?:reactor|state|event|effects)\.ts$|^src\/client\/(?:connection|leaving|report|stopping)\.ts$/.test(path),
+      /\/(?:reactor|state|event|effects)\.ts$|^src\/server\/(?:dispatch|outcomes|recalls|registration|roster|succession)\.ts$|^src\/client\/(?:connection|leaving|report|stopping)\.ts$/.test(
+        path,
+      ),
     ),
     except: nowhere,
     remedy: "return an effect, and let the door do it",

@@ -5,8 +5,9 @@
  */
 import { assert, unreachable } from "../base/assert.ts";
 import type { Claim } from "../store/store.ts";
-import type { Assignment, ClaimedTask } from "../task/task.ts";
+import type { ClaimedTask } from "../task/task.ts";
 import type { LeaveKind } from "../wire/message.ts";
+import { dispatch, leaveToNeighbours, shortage } from "./dispatch.ts";
 import { note, type ServerEffect, tell } from "./effects.ts";
 import type { ServerEvent } from "./event.ts";
 import { commit, dispatchesDueAt, settle } from "./outcomes.ts";
@@ -15,10 +16,8 @@ import { askForRegistrations, beginRegistration, completeRegistration } from "./
 import { abandonAll, checkClients, disconnect, excuse, leave, receive, takeBuried } from "./roster.ts";
 import {
   type ClaimState,
-  type ClientEntry,
   disregard,
   giveBack,
-  hold,
   isAwaitingEstates,
   isBurying,
   letGo,
@@ -27,12 +26,6 @@ import {
   type ServerState,
 } from "./state.ts";
 
-/**
- * Ready tasks are topped up to about the number of executors, within these bounds: enough not to starve, and little to
- * give back.
- */
-const readyFloor = 64;
-const readyCeiling = 4096;
 /** First pause of an idle server between two looks at the store, milliseconds; it doubles up to `pollMs`. */
 const firstPollMs = 1000;
 
@@ -117,55 +110,6 @@ function take(state: ServerState, event: ServerEvent, now: number, effects: Serv
   }
 }
 
-// ---- handing out
-
-/** Hands ready tasks out to the clients that want some, the same number to each. */
-function dispatch(state: ServerState, now: number, effects: ServerEffect[]): void {
-  if (state.phase.at !== "running") return;
-  const { bundleSize } = state.settings;
-  if (state.willing.size === 0) return;
-  const share = Math.max(1, Math.ceil(state.ready.length / state.willing.size));
-  // `assign` puts a client with credit left at the end of the set, so this goes round and round while there are tasks.
-  for (const client of state.willing) {
-    const count = Math.min(client.credit, share, bundleSize ?? share, state.ready.length);
-    if (count === 0) return;
-    assign(state, client, count, now, effects);
-  }
-}
-
-/** Gives back what no client here can start now: the clients of other servers may. */
-function leaveToNeighbours(state: ServerState): void {
-  if (state.neighbours === 0 || state.willing.size > 0 || state.ready.length === 0) return;
-  for (const task of state.ready.drain()) giveBack(state, task);
-}
-
-/** Sends a client the next ready tasks. */
-function assign(state: ServerState, client: ClientEntry, count: number, now: number, effects: ServerEffect[]): void {
-  const tasks: Assignment[] = [];
-  const { assigned } = state.outbox;
-  for (let i = 0; i < count; i++) {
-    const task = state.ready.shift();
-    assert(task !== undefined, "as many tasks are ready as were counted");
-    const lease = state.nextLease++;
-    if (!client.known.has(task.submitId)) {
-      client.known.add(task.submitId);
-      const template = state.templates.get(task.submitId) ?? null;
-      effects.push({ kind: "send", clientId: client.id, message: { kind: "submission", id: task.submitId, template } });
-    }
-    hold(state, client, task, lease);
-    tasks.push({ ...task, lease });
-    assigned.set(task.id, { id: task.id, clientId: client.id, clientHost: client.host, at: now });
-    note(effects, "trace", () => `Scheduled task (${task.id})`);
-  }
-  client.credit -= count;
-  state.present.credit -= count;
-  // Clients with credit take turns: this one is the last to be served next.
-  state.willing.delete(client);
-  if (client.credit > 0) state.willing.add(client);
-  effects.push({ kind: "send", clientId: client.id, message: { kind: "assign", tasks } });
-  note(effects, "debug", () => `Scheduled ${count} tasks`);
-}
-
 // ---- asking for more
 
 /** Asks the store for tasks, if that is worth it. */
@@ -173,12 +117,8 @@ function askForTasks(state: ServerState, now: number, effects: ServerEffect[]): 
   if (state.phase.at !== "running" || state.claim.at === "asked") return;
   if (state.claim.at !== "due" && now < pollAt(state)) return;
   if (isReturning(state) || areRecallsOpen(state)) return;
-  const { executors, credit } = state.present;
-  // Clients of another server might run at once what is kept ready here.
-  const target = state.neighbours > 0 ? 0 : Math.min(Math.max(executors, readyFloor), readyCeiling);
-  // Without a client nothing is taken, but the answer tells whether there is anything to do at all.
-  const limit = executors === 0 ? 0 : target + credit - state.ready.length;
-  if (executors > 0 && limit <= target / 2) {
+  const limit = shortage(state);
+  if (limit === null) {
     // There is enough. The store is asked as soon as there is less; that need not wait for a poll.
     state.claim = { at: "due" };
     return;
@@ -188,7 +128,7 @@ function askForTasks(state: ServerState, now: number, effects: ServerEffect[]): 
   state.claim = { at: "asked", stale: false, withheld: new Map() };
   effects.push({
     kind: "claim",
-    request: { scope, group: state.group, limit: Math.min(limit, readyCeiling * 4), attempts, eager },
+    request: { scope, group: state.group, limit, attempts, eager },
   });
 }
 

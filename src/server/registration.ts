@@ -19,6 +19,7 @@ import { note, type ServerEffect, tell } from "./effects.ts";
 import type { ServerEvent } from "./event.ts";
 import { cancelAgain } from "./recalls.ts";
 import { bury, leave, receive } from "./roster.ts";
+import { seat, unseat } from "./dispatch.ts";
 import {
   type ClientEntry,
   giveBack,
@@ -30,9 +31,7 @@ import {
   lookAgain,
   nameOf,
   type Registration,
-  seat,
   type ServerState,
-  unseat,
   withdraw,
   withhold,
 } from "./state.ts";

@@ -11,7 +11,8 @@ import type { ClientMessage, LeaveKind } from "../wire/message.ts";
 import { note, type ServerEffect } from "./effects.ts";
 import type { ServerEvent } from "./event.ts";
 import { takeOutcomes } from "./outcomes.ts";
-import { type ClientEntry, giveBack, leaseKey, letGo, lookAgain, nameOf, type ServerState, unseat } from "./state.ts";
+import { grant, unseat } from "./dispatch.ts";
+import { type ClientEntry, giveBack, leaseKey, letGo, lookAgain, nameOf, type ServerState } from "./state.ts";
 
 /** A server that is woken this much too late did not run meanwhile, milliseconds. */
 const sleptMs = 1000;
@@ -66,13 +67,6 @@ export function receive(
     default:
       unreachable(message);
   }
-}
-
-function grant(state: ServerState, client: ClientEntry, credit: number): void {
-  client.credit += credit;
-  if (client.standing.at !== "present") return;
-  state.present.credit += credit;
-  if (client.credit > 0) state.willing.add(client);
 }
 
 // ---- being gone

@@ -432,22 +432,6 @@ export function leaseKey({ id, lease }: Lease): string {
   return `${id} ${lease}`;
 }
 
-/** The client takes tasks from now on. */
-export function seat(state: ServerState, client: ClientEntry): void {
-  client.standing = { at: "present" };
-  state.present.executors += client.executors;
-  state.present.credit += client.credit;
-  if (client.credit > 0) state.willing.add(client);
-}
-
-/** The client takes no tasks any more; where it stands instead is the caller's affair. */
-export function unseat(state: ServerState, client: ClientEntry): void {
-  if (client.standing.at !== "present") return;
-  state.present.executors -= client.executors;
-  state.present.credit -= client.credit;
-  state.willing.delete(client);
-}
-
 /** Whether the store is at work on what a dead server left. */
 export function isBurying({ estates }: ServerState): boolean {
   for (const missing of estates.values()) if (missing.size === 0) return true;

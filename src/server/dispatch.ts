@@ -1,0 +1,107 @@
+/*
+ * What clients can still take, and handing it out. Here alone is known what credit is: a number of tasks. A resource
+ * that a task needs and a client has goes here, into `ClientEntry.credit`, and into the messages that grant it (`hello`
+ * and `results`).
+ *
+ * Ready tasks are one queue, and clients take turns. Knows nothing of the store, of outcomes, or of who the clients
+ * are.
+ */
+import { assert } from "../base/assert.ts";
+import type { Assignment } from "../task/task.ts";
+import { note, type ServerEffect } from "./effects.ts";
+import { type ClientEntry, giveBack, hold, type ServerState } from "./state.ts";
+
+/**
+ * Ready tasks are topped up to about the number of executors, within these bounds: enough not to starve, and little to
+ * give back.
+ */
+const readyFloor = 64;
+const readyCeiling = 4096;
+
+// ---- what clients can take
+
+/** The client takes tasks from now on. */
+export function seat(state: ServerState, client: ClientEntry): void {
+  client.standing = { at: "present" };
+  state.present.executors += client.executors;
+  state.present.credit += client.credit;
+  if (client.credit > 0) state.willing.add(client);
+}
+
+/** The client takes no tasks any more. Where it stands instead is for the caller to say. */
+export function unseat(state: ServerState, client: ClientEntry): void {
+  if (client.standing.at !== "present") return;
+  state.present.executors -= client.executors;
+  state.present.credit -= client.credit;
+  state.willing.delete(client);
+}
+
+/** The client will take so many tasks more. */
+export function grant(state: ServerState, client: ClientEntry, credit: number): void {
+  client.credit += credit;
+  if (client.standing.at !== "present") return;
+  state.present.credit += credit;
+  if (client.credit > 0) state.willing.add(client);
+}
+
+/**
+ * How many tasks to ask the store for; null: enough are ready. Without a client it is 0: nothing is taken then, but the
+ * answer tells whether there is anything to do at all.
+ */
+export function shortage({ present, neighbours, ready }: ServerState): number | null {
+  const { executors, credit } = present;
+  if (executors === 0) return 0;
+  // Clients of another server might run at once what is kept ready here.
+  const target = neighbours > 0 ? 0 : Math.min(Math.max(executors, readyFloor), readyCeiling);
+  const limit = target + credit - ready.length;
+  return limit <= target / 2 ? null : Math.min(limit, readyCeiling * 4);
+}
+
+// ---- handing out
+
+/** Hands ready tasks out to the clients that want some, the same number to each. */
+export function dispatch(state: ServerState, now: number, effects: ServerEffect[]): void {
+  if (state.phase.at !== "running") return;
+  const { bundleSize } = state.settings;
+  if (state.willing.size === 0) return;
+  const share = Math.max(1, Math.ceil(state.ready.length / state.willing.size));
+  // `assign` puts a client with credit left at the end of the set, so this goes round and round while there are tasks.
+  for (const client of state.willing) {
+    const count = Math.min(client.credit, share, bundleSize ?? share, state.ready.length);
+    if (count === 0) return;
+    assign(state, client, count, now, effects);
+  }
+}
+
+/** Gives back what no client here can start now: the clients of other servers may. */
+export function leaveToNeighbours(state: ServerState): void {
+  if (state.neighbours === 0 || state.willing.size > 0 || state.ready.length === 0) return;
+  for (const task of state.ready.drain()) giveBack(state, task);
+}
+
+/** Sends a client the next ready tasks. */
+function assign(state: ServerState, client: ClientEntry, count: number, now: number, effects: ServerEffect[]): void {
+  const tasks: Assignment[] = [];
+  const { assigned } = state.outbox;
+  for (let i = 0; i < count; i++) {
+    const task = state.ready.shift();
+    assert(task !== undefined, "as many tasks are ready as were counted");
+    const lease = state.nextLease++;
+    if (!client.known.has(task.submitId)) {
+      client.known.add(task.submitId);
+      const template = state.templates.get(task.submitId) ?? null;
+      effects.push({ kind: "send", clientId: client.id, message: { kind: "submission", id: task.submitId, template } });
+    }
+    hold(state, client, task, lease);
+    tasks.push({ ...task, lease });
+    assigned.set(task.id, { id: task.id, clientId: client.id, clientHost: client.host, at: now });
+    note(effects, "trace", () => `Scheduled task (${task.id})`);
+  }
+  client.credit -= count;
+  state.present.credit -= count;
+  // Clients with credit take turns: this one is the last to be served next.
+  state.willing.delete(client);
+  if (client.credit > 0) state.willing.add(client);
+  effects.push({ kind: "send", clientId: client.id, message: { kind: "assign", tasks } });
+  note(effects, "debug", () => `Scheduled ${count} tasks`);
+}
