@@ -1,11 +1,12 @@
 /*
- * Several histories searched as one: what is current, then what was archived, part by part. Does not know what a part is (a file, a table) nor
- * how it is found. A part is opened when its turn comes and closed after, so that their number has no limit; only a search in order
- * and without a small limit holds all of them open.
+ * Several histories searched as one: what is current comes first, then what was archived, part by part. Does not know
+ * what a part is (a file, a table), nor how it is found. A part is opened when its turn comes and closed after, so that
+ * there can be any number of them. Only a search in order and without a small limit holds all of them open.
  */
-import type { RecordQuery, Records, Selection } from "./history.ts";
 import type { TaskField } from "../task/field.ts";
-import type { ShownRow, ShownValue } from "../task/task.ts";
+import type { ShownRow } from "../task/task.ts";
+import { compareValues } from "./compare.ts";
+import type { RecordQuery, Records, Selection, TaskRecord } from "./history.ts";
 
 export interface OpenPart extends Records {
   close(): Promise<void>;
@@ -16,161 +17,122 @@ export type PartOpener = () => Promise<OpenPart | null>;
 
 export interface UnionOptions {
   /**
-   * Whether nothing was archived since those parts were listed, as far as it would show: asked by a search in order when it has all it needs and has not
-   * said anything yet. Else it begins again.
+   * Whether the list of parts still holds: nothing was archived since, as far as it would show. A search in order asks
+   * when it has all it needs and has not answered any row yet. If the answer is no, it begins again.
    */
   readonly isStill?: (parts: Iterable<PartOpener>) => Promise<boolean>;
 }
 
-/** `parts` in their order; asked anew by each search, before it begins. */
-export function unionRecords(
-  main: Records,
-  parts: () => Iterable<PartOpener> | Promise<Iterable<PartOpener>>,
-  { isStill = async () => true }: UnionOptions = {},
-): Records {
-  async function* opened(from: Iterable<PartOpener>): AsyncGenerator<Records> {
-    for (const open of from) {
-      const part = await open();
-      if (part === null) continue;
-      try {
-        yield part;
-      } finally {
-        await part.close();
-      }
-    }
-  }
+interface Union {
+  readonly main: Records;
+  readonly parts: () => Iterable<PartOpener> | Promise<Iterable<PartOpener>>;
+  readonly isStill: NonNullable<UnionOptions["isStill"]>;
+}
 
-  async function* everywhere(): AsyncGenerator<Records> {
-    // First, so that what is archived in the meantime does not come twice.
-    yield* mainAnd(await parts());
-  }
+/** A search in order with a limit of at most this many rows holds the first rows of each part in memory. */
+export const fewRows = 10_000;
 
-  async function* mainAnd(found: Iterable<PartOpener>): AsyncGenerator<Records> {
-    yield main;
-    yield* opened(found);
-  }
-
-  async function* inTurn(query: RecordQuery): AsyncGenerator<ShownRow> {
-    let left = query.limit ?? Number.POSITIVE_INFINITY;
-    if (left <= 0) return;
-    for await (const records of everywhere()) {
-      for await (const row of records.search({ ...query, limit: left === Number.POSITIVE_INFINITY ? null : left })) {
-        yield row;
-        left -= 1;
-        if (left <= 0) return;
-      }
-    }
-  }
-
-  /** Each part's first rows, held in memory while the next part is asked. */
-  async function* firstFew(query: RecordQuery, limit: number, before: Order): AsyncGenerator<ShownRow> {
-    for (;;) {
-      const found = await parts();
-      let best: ShownRow[] = [];
-      for await (const records of mainAnd(found)) {
-        const rows: ShownRow[] = [];
-        for await (const row of records.search(query)) rows.push(row);
-        best = [...mergeLists(best, rows, before)].slice(0, limit);
-      }
-      if (!(await isStill(found))) continue;
-      yield* best;
-      return;
-    }
-  }
-
-  async function* merged(query: RecordQuery, before: Order): AsyncGenerator<ShownRow> {
-    for (let isOver = false; !isOver;) isOver = yield* mergedOnce(query, before);
-  }
-
-  /** false: it has to begin again. */
-  async function* mergedOnce(query: RecordQuery, before: Order): AsyncGenerator<ShownRow, boolean> {
-    const found = await parts();
-    const open: OpenPart[] = [];
-    const ways: AsyncIterator<ShownRow>[] = [main.search(query)[Symbol.asyncIterator]()];
-    try {
-      for (const part of found) {
-        const records = await part();
-        if (records === null) continue;
-        open.push(records);
-        ways.push(records.search(query)[Symbol.asyncIterator]());
-      }
-      const heads = await Promise.all(ways.map(headOf));
-      if (!(await isStill(found))) return false;
-      let left = query.limit ?? Number.POSITIVE_INFINITY;
-      for (; left > 0; left -= 1) {
-        let least: Head | null = null;
-        // The earlier of equals wins.
-        for (const head of heads) {
-          if (head.row !== null && (least === null || before(head.row, least.row!))) least = head;
-        }
-        if (least === null) return true;
-        yield least.row!;
-        least.row = (await headOf(least.way)).row;
-      }
-      return true;
-    } finally {
-      for (const way of ways) await way.return?.();
-      for (const part of open) await part.close();
-    }
-  }
-
-  async function* inOrder(query: RecordQuery, field: TaskField): AsyncGenerator<ShownRow> {
-    const { fields, limit, descending } = query;
-    // What rows are ordered by goes along at the end.
-    const wider: RecordQuery = { ...query, fields: [...fields, field] };
-    const key = fields.length;
-    const before: Order = (one, other) => {
-      const order = compare(one[key] ?? null, other[key] ?? null);
-      return descending ? order > 0 : order < 0;
-    };
-    const rows = limit !== null && limit <= fewRows ? firstFew(wider, limit, before) : merged(wider, before);
-    for await (const row of rows) yield row.slice(0, key);
-  }
-
+/** All of `main`, then of `parts` in their order. The parts are asked for anew by each search, before it begins. */
+export function unionRecords(main: Records, parts: Union["parts"], options: UnionOptions = {}): Records {
+  const union: Union = { main, parts, isStill: options.isStill ?? (async () => true) };
   return {
-    search: (query) => (query.orderBy === null ? inTurn(query) : inOrder(query, query.orderBy)),
-
-    async count(selection: Selection) {
-      const most = selection.limit ?? Number.POSITIVE_INFINITY;
-      let count = 0;
-      for await (const records of everywhere()) {
-        if (count >= most) break;
-        count += await records.count({ ...selection, limit: selection.limit === null ? null : most - count });
-      }
-      return count;
-    },
-
-    async find(id) {
-      const current = await main.find(id);
-      if (current !== null) return current;
-      // Only now, so that what has just been archived is found where it is.
-      for await (const part of opened(await parts())) {
-        const archived = await part.find(id);
-        if (archived !== null) return archived;
-      }
-      return null;
-    },
-
+    search: (query) => (query.orderBy === null ? inTurn(union, query) : inOrder(union, query, query.orderBy)),
+    count: async (selection) => count(union, selection),
+    find: async (id) => find(union, id),
     async *tagSets() {
-      for await (const records of everywhere()) yield* records.tagSets();
+      for await (const records of everywhere(union)) yield* records.tagSets();
     },
   };
 }
 
-/** At most so many rows of each part are held to find the first ones of all. */
-export const fewRows = 10_000;
-
-/** Whether the one comes before the other; equals do not. */
-type Order = (one: ShownRow, other: ShownRow) => boolean;
-
-interface Head {
-  readonly way: AsyncIterator<ShownRow>;
-  row: ShownRow | null;
+/** The parts one by one, each open until the next is asked for. */
+async function* opened(parts: Iterable<PartOpener>): AsyncGenerator<Records> {
+  for (const open of parts) {
+    const part = await open();
+    if (part === null) continue;
+    try {
+      yield part;
+    } finally {
+      await part.close();
+    }
+  }
 }
 
-async function headOf(way: AsyncIterator<ShownRow>): Promise<Head> {
-  const next = await way.next();
-  return { way, row: next.done === true ? null : next.value };
+async function* everywhere({ main, parts }: Union): AsyncGenerator<Records> {
+  // The parts are listed first, so that what is archived in the meantime does not come twice.
+  const found = await parts();
+  yield main;
+  yield* opened(found);
+}
+
+async function count(union: Union, selection: Selection): Promise<number> {
+  const most = selection.limit ?? Number.POSITIVE_INFINITY;
+  let sum = 0;
+  for await (const records of everywhere(union)) {
+    if (sum >= most) break;
+    sum += await records.count({ ...selection, limit: selection.limit === null ? null : most - sum });
+  }
+  return sum;
+}
+
+async function find({ main, parts }: Union, id: string): Promise<TaskRecord | null> {
+  const current = await main.find(id);
+  if (current !== null) return current;
+  // The parts are listed only now, so that a task that has just been archived is found where it is.
+  for await (const part of opened(await parts())) {
+    const archived = await part.find(id);
+    if (archived !== null) return archived;
+  }
+  return null;
+}
+
+async function* inTurn(union: Union, query: RecordQuery): AsyncGenerator<ShownRow> {
+  let left = query.limit ?? Number.POSITIVE_INFINITY;
+  if (left <= 0) return;
+  for await (const records of everywhere(union)) {
+    for await (const row of records.search({ ...query, limit: left === Number.POSITIVE_INFINITY ? null : left })) {
+      yield row;
+      left -= 1;
+      if (left <= 0) return;
+    }
+  }
+}
+
+/** Whether the one row comes before the other; of equals neither does. */
+type Order = (one: ShownRow, other: ShownRow) => boolean;
+
+async function* inOrder(union: Union, query: RecordQuery, field: TaskField): AsyncGenerator<ShownRow> {
+  const { fields, limit, descending } = query;
+  // The value that rows are ordered by goes along at the end of each row.
+  const wider: RecordQuery = { ...query, fields: [...fields, field] };
+  const key = fields.length;
+  const before: Order = (one, other) => {
+    const order = compareValues(one[key] ?? null, other[key] ?? null);
+    return descending ? order > 0 : order < 0;
+  };
+  const rows =
+    limit !== null && limit <= fewRows ? firstFew(union, wider, limit, before) : merged(union, wider, before);
+  for await (const row of rows) yield row.slice(0, key);
+}
+
+/** Holds the first rows of what was asked so far in memory while the next part is asked. */
+async function* firstFew(
+  { main, parts, isStill }: Union,
+  query: RecordQuery,
+  limit: number,
+  before: Order,
+): AsyncGenerator<ShownRow> {
+  for (;;) {
+    const found = await parts();
+    let best: ShownRow[] = await Array.fromAsync(main.search(query));
+    for await (const part of opened(found)) {
+      const rows = await Array.fromAsync(part.search(query));
+      best = mergeLists(best, rows, before).slice(0, limit);
+    }
+    if (!(await isStill(found))) continue;
+    yield* best;
+    return;
+  }
 }
 
 function mergeLists(first: readonly ShownRow[], second: readonly ShownRow[], before: Order): ShownRow[] {
@@ -184,31 +146,58 @@ function mergeLists(first: readonly ShownRow[], second: readonly ShownRow[], bef
   return rows;
 }
 
-/** As databases order: null before numbers before texts. */
-function compare(one: ShownValue, other: ShownValue): number {
-  const rank = rankOf(one) - rankOf(other);
-  if (rank !== 0 || one === null || other === null) return rank;
-  if (typeof one === "object" || typeof other === "object")
-    return compareTexts(JSON.stringify(one), JSON.stringify(other));
-  if (typeof one === "string" || typeof other === "string") return compareTexts(String(one), String(other));
-  return Number(one) - Number(other);
+/** The rows of a search of one history, and the next of them. */
+interface Head {
+  readonly rows: AsyncIterator<ShownRow>;
+  /** null: there are no more. */
+  row: ShownRow | null;
 }
 
-function rankOf(value: ShownValue): number {
-  return value === null ? 0 : typeof value === "number" || typeof value === "boolean" ? 1 : 2;
+async function headOf(rows: AsyncIterator<ShownRow>): Promise<Head> {
+  const next = await rows.next();
+  return { rows, row: next.done === true ? null : next.value };
 }
 
-/** By code points, as the bytes of UTF-8 are ordered; JavaScript's own order has the halves of surrogate pairs before U+E000. */
-function compareTexts(one: string, other: string): number {
-  const length = Math.min(one.length, other.length);
-  for (let i = 0; i < length; i++) {
-    if (one.charCodeAt(i) !== other.charCodeAt(i)) return pointAt(one, i) - pointAt(other, i);
+async function* merged(union: Union, query: RecordQuery, before: Order): AsyncGenerator<ShownRow> {
+  for (let isOver = false; !isOver;) isOver = yield* mergedOnce(union, query, before);
+}
+
+/** Searches all histories side by side. Returns false when it has to begin again; no row has been answered then. */
+async function* mergedOnce(
+  { main, parts, isStill }: Union,
+  query: RecordQuery,
+  before: Order,
+): AsyncGenerator<ShownRow, boolean> {
+  const found = await parts();
+  const open: OpenPart[] = [];
+  const searches: AsyncIterator<ShownRow>[] = [main.search(query)[Symbol.asyncIterator]()];
+  try {
+    for (const part of found) {
+      const records = await part();
+      if (records === null) continue;
+      open.push(records);
+      searches.push(records.search(query)[Symbol.asyncIterator]());
+    }
+    const heads = await Promise.all(searches.map(headOf));
+    if (!(await isStill(found))) return false;
+    for (let left = query.limit ?? Number.POSITIVE_INFINITY; left > 0; left -= 1) {
+      const least = leastOf(heads, before);
+      if (least === null) return true;
+      yield least.row!;
+      least.row = (await headOf(least.rows)).row;
+    }
+    return true;
+  } finally {
+    for (const search of searches) await search.return?.();
+    for (const part of open) await part.close();
   }
-  return one.length - other.length;
 }
 
-function pointAt(text: string, at: number): number {
-  const unit = text.charCodeAt(at);
-  // The second half of a pair whose first halves are equal decides by itself.
-  return unit >= 0xd800 && unit < 0xdc00 ? (text.codePointAt(at) ?? unit) : unit;
+/** The head whose row comes next, the earlier of equals; null: there are no more rows. */
+function leastOf(heads: readonly Head[], before: Order): Head | null {
+  let least: Head | null = null;
+  for (const head of heads) {
+    if (head.row !== null && (least === null || before(head.row, least.row!))) least = head;
+  }
+  return least;
 }
