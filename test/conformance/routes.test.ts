@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { systemClock } from "../../src/base/clock.ts";
 import { Connection } from "../../src/store/sqlite/connection.ts";
 import { openSqliteRecords, prepareRecords, type SqliteRecords } from "../../src/history/sqlite/records.ts";
-import { prepareRoutes, type Routes } from "../../src/history/sqlite/route.ts";
+import { findRoute } from "../../src/history/sqlite/route.ts";
+import { tableOf, type TaskTable } from "../../src/history/sqlite/table.ts";
 import { openSqlite } from "../../src/store/sqlite/sqlite.ts";
 import { parseCondition, parseTagFilter } from "../../src/task/filter.ts";
 import { makeTask, t0 } from "./store.ts";
@@ -13,7 +14,7 @@ import { makeTask, t0 } from "./store.ts";
 let folder: string;
 let indexed: Connection;
 let bare: Connection;
-let routes: Routes;
+let table: TaskTable;
 const tags = [{ part: 0 }, { site: "a", part: 0 }, { site: "b", n: 1, part: 0 }, { n: 1, part: 0 }];
 const statuses = [0, 0, 1, null, -1, 0, 70, null];
 
@@ -38,7 +39,7 @@ beforeAll(async () => {
   indexed.db.run(`vacuum into '${copy}'`);
   bare = new Connection({ file: copy, pragmas: {}, readOnly: false });
   for (const name of ["task_status", "task_tag", "task_submit_time"]) bare.db.run(`drop index ${name}`);
-  routes = prepareRoutes(indexed);
+  table = tableOf(indexed, 20_000);
 });
 afterAll(() => {
   indexed.close();
@@ -53,7 +54,7 @@ const conditions = (text: string) =>
 
 describe("a search begins", () => {
   const begins = (text: string): unknown => {
-    const route = routes.find(conditions(text));
+    const route = findRoute(table, conditions(text));
     if (route.kind !== "entries") return route.kind;
     return [route.index.name, route.values, route.rest.sql];
   };
@@ -89,12 +90,16 @@ describe("a search begins", () => {
 
   test("at the one row with an id, and nowhere if nothing can match", () => {
     expect(begins(`id == ${nobody} & exit_status == 1`)).toBe("one");
-    expect(routes.find([{ kind: "tagKey", key: "no$key" }, ...conditions("site:a")]).kind).toBe("none");
+    expect(findRoute(table, [{ kind: "tagKey", key: "no$key" }, ...conditions("site:a")]).kind).toBe("none");
   });
 
   test("in the part of the table with times in question", () => {
-    expect(routes.find(conditions("submit_time > 2026-11-22 07:40:57"))).toEqual({ kind: "table", from: 1, to: 4 });
-    expect(routes.find(conditions("submit_time > 2030-11-22 07:40"))).toEqual({ kind: "table", from: 0, to: -1 });
+    expect(findRoute(table, conditions("submit_time > 2026-11-22 07:40:57"))).toEqual({
+      kind: "table",
+      from: 1,
+      to: 4,
+    });
+    expect(findRoute(table, conditions("submit_time > 2030-11-22 07:40"))).toEqual({ kind: "table", from: 0, to: -1 });
   });
 });
 

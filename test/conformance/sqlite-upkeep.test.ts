@@ -5,7 +5,8 @@ import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, statSync, writ
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../src/base/clock.ts";
-import { openSqliteHistory, partitionPath } from "../../src/history/sqlite/partitions.ts";
+import { partitionPath } from "../../src/history/sqlite/partition-files.ts";
+import { openSqliteHistory } from "../../src/history/sqlite/partitions.ts";
 import { openSqlite } from "../../src/store/sqlite/sqlite.ts";
 import { openSqliteUpkeep, type UpkeepOptions } from "../../src/history/sqlite/upkeep.ts";
 import type { UpkeepStore } from "../../src/history/history.ts";

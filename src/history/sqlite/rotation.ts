@@ -21,7 +21,14 @@ import { uniqueName } from "../../base/ids.ts";
 import { addColumns, type Connection } from "../../store/sqlite/connection.ts";
 import { createDraft, isThere, publishDraft, removeDraft } from "./draft.ts";
 import { databaseError, openFailure, runFailure } from "../../store/sqlite/failure.ts";
-import { freePart, isPartition, partitionPath, rotationUnderWay, type UnderWay } from "./partitions.ts";
+import {
+  freePart,
+  isFilledBy,
+  isPartition,
+  partitionPath,
+  rotationUnderWay,
+  type UnderWay,
+} from "./partition-files.ts";
 import { additions } from "../../store/sqlite/schema.ts";
 
 export interface RotationOptions {
@@ -253,7 +260,7 @@ function canGoOn(file: string, underWay: UnderWay): boolean {
   return isOurs(path, underWay);
 }
 
-function isOurs(path: string, { token }: UnderWay): boolean {
+function isOurs(path: string, underWay: UnderWay): boolean {
   try {
     if (!isPartition(path)) return false;
   } catch (error) {
@@ -261,8 +268,7 @@ function isOurs(path: string, { token }: UnderWay): boolean {
   }
   const db = new Database(path, { readwrite: true, create: false });
   try {
-    if (db.query("select 1 from sqlite_master where name = 'rotation'").get() === null) return false;
-    return db.query("select 1 from rotation where token = ?").get(token) !== null;
+    return isFilledBy(db, underWay);
   } finally {
     db.close();
   }
