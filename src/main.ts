@@ -1,6 +1,6 @@
 /*
- * The process: finds out whether it was called as hs or as hsx, hands over to cli/, and ends with the status that comes back.
- * The only process.exit.
+ * The process: finds out whether it was called as hs or as hsx, hands over to cli/, and ends with the status that comes
+ * back. The only process.exit is here.
  */
 import { fstatSync, readFileSync } from "node:fs";
 import { isatty } from "node:tty";

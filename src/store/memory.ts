@@ -1,7 +1,7 @@
 /*
- * The store of a run without a database. It promises what every store promises, for as long as the process lives, and
- * in bounded memory: `insert` waits while too many tasks are unscheduled, and a task that has ended is forgotten, but
- * for counts and the little that another attempt needs.
+ * The store of a run without a database. It keeps the promises of every store for as long as the process lives, in
+ * bounded memory. `insert` waits while too many tasks are unscheduled. A task that has ended is forgotten, except for
+ * counts and the little that another attempt needs.
  */
 import { deque, type Deque } from "../base/deque.ts";
 import { type ClaimedTask, isFailure, type NewTask, type Submission } from "../task/task.ts";
@@ -22,11 +22,11 @@ import type {
 /** An unfinished task. */
 interface Entry {
   readonly task: NewTask;
-  /** Order of insertion. */
+  /** Number in order of insertion. */
   readonly place: number;
-  /** Who holds it; null: it waits. */
+  /** The server that holds the task; null while the task waits. */
   serverId: string | null;
-  /** Of the claim that holds it; 0 while it waits. */
+  /** When the claim that holds the task was made (milliseconds since 1970); 0 while the task waits. */
   scheduleTime: number;
 }
 
@@ -34,12 +34,12 @@ interface Entry {
 interface Lane {
   readonly first: Deque<Entry>;
   readonly retries: Deque<Entry>;
-  /** Given back; sorted when next needed, last place first. */
+  /** Tasks that were given back. They are sorted when next needed, with the last place first. */
   returned: Entry[];
   sorted: boolean;
 }
 
-/** What is left of failures in a group. */
+/** Failures of one group, submission and attempt: how many, and the id of one. */
 interface Failures {
   count: number;
   example: string;
@@ -51,15 +51,15 @@ export class MemoryStore implements Store {
   readonly #capacity: number;
   readonly #entries = new Map<string, Entry>();
   readonly #lanes = new Map<number, Lane>();
-  /** Unfinished tasks of each group. */
+  /** The number of unfinished tasks of each group. */
   readonly #open = new Map<number, number>();
-  /** By group, submission and attempt. */
+  /** Final failures by group, submission and attempt. */
   readonly #failures = new Map<number, Map<string, Map<number, Failures>>>();
   /** Failed tasks that were not tried again, oldest first, for retryFailures: the last `capacity` of them. */
   readonly #failed: Deque<NewTask> = deque<NewTask>();
   readonly #submissions = new Map<string, Submission>();
   readonly #servers = new Map<string, ServerRow>();
-  /** Connected clients, and the server of each. */
+  /** The server of each connected client. */
   readonly #clients = new Map<string, string>();
   readonly #listeners: (() => void)[] = [];
   #room: PromiseWithResolvers<void> | null = null;
@@ -67,7 +67,7 @@ export class MemoryStore implements Store {
   #total = 0;
   #place = 0;
   #latest: { readonly group: number; readonly id: string } | null = null;
-  /** The submission of all tasks so far; null: there are several. */
+  /** The submission of all tasks so far; undefined before the first, null once there are several. */
   #onlySubmission: string | null | undefined = undefined;
   #closed = false;
 
@@ -100,7 +100,7 @@ export class MemoryStore implements Store {
   }
 
   onRecall(): void {
-    // Nobody else gets at this memory.
+    // No other process can change this memory.
   }
 
   async recalls(): Promise<readonly Recall[]> {
@@ -133,7 +133,7 @@ export class MemoryStore implements Store {
   async buryServer(id: string): Promise<number> {
     this.#servers.delete(id);
     const count = this.#releaseHeld((holder) => holder === id);
-    // What it reserved is free now.
+    // What the dead server reserved is free now.
     for (const wake of this.#listeners) wake();
     return count;
   }
@@ -204,7 +204,7 @@ export class MemoryStore implements Store {
   }
 
   async total(scope: Scope): Promise<number> {
-    // Of ended tasks only the number is known, not whose they were.
+    // Ended tasks are forgotten: only their number is known, not whose they were.
     return this.#total - (this.#entries.size - this.#count(this.#filter(scope, null)));
   }
 
@@ -256,7 +256,7 @@ export class MemoryStore implements Store {
     this.#room = null;
   }
 
-  /** `serverId`: who holds it from `at` on; null: it waits. */
+  /** Adds a task. `serverId` holds it from `at` on; null: it waits. */
   #add(task: NewTask, serverId: string | null, at: number): void {
     const entry: Entry = { task, place: this.#place++, serverId, scheduleTime: at };
     this.#entries.set(task.id, entry);
@@ -294,7 +294,7 @@ export class MemoryStore implements Store {
     return true;
   }
 
-  /** Tasks that waited have ended, or run already: they must not be claimed any more. */
+  /** Removes tasks from their lanes, because they have ended or already run: they must not be claimed any more. */
   #withdraw(entries: ReadonlySet<Entry>): void {
     if (entries.size === 0) return;
     const groups = new Set<number>();
@@ -338,7 +338,10 @@ export class MemoryStore implements Store {
     return { failed, example };
   }
 
-  /** At most `limit` tasks that wait, in order; eager: next attempts first. Those of others stay where they are. */
+  /**
+   * Takes at most `limit` waiting tasks that match, in order; with `eager`, next attempts first. Other tasks stay where
+   * they are.
+   */
   #take(lane: Lane, limit: number, eager: boolean, mine: (entry: Entry) => boolean): Entry[] {
     if (!lane.sorted) {
       lane.returned.sort((left, right) => right.place - left.place);
@@ -359,7 +362,7 @@ export class MemoryStore implements Store {
     return taken;
   }
 
-  /** The lowest group with a matching task that waits; `held`: or is under way. */
+  /** The lowest group with a matching task that waits or, with `held`, that a server holds. */
   #lowest(mine: (entry: Entry) => boolean, held: boolean): number | null {
     let lowest = Number.POSITIVE_INFINITY;
     if (mine !== anyone) {
@@ -409,7 +412,7 @@ export class MemoryStore implements Store {
     this.#room = null;
   }
 
-  /** `gone`: servers whose reservations count no more. */
+  /** A filter for the tasks in scope. Reservations of the servers `gone` no longer count. */
   #filter(scope: Scope, serverId: string | null, gone?: ReadonlySet<string>): (entry: Entry) => boolean {
     const mine = this.#filterSubmissions(scope, serverId, gone);
     return mine === anyone ? anyone : (entry) => mine(entry.task.submitId);
@@ -428,7 +431,7 @@ export class MemoryStore implements Store {
   }
 }
 
-/** The filter that lets everything pass; recognised by identity, because then nothing has to be looked through. */
+/** The filter that lets everything pass. It is recognised by identity, because then no list has to be searched. */
 function anyone(): boolean {
   return true;
 }
@@ -437,7 +440,7 @@ function isEmpty(lane: Lane): boolean {
   return lane.first.length === 0 && lane.retries.length === 0 && lane.returned.length === 0;
 }
 
-/** Moves next attempts that were given back to their like. */
+/** Moves next attempts that were given back to the list of next attempts. */
 function collectRetries(lane: Lane): void {
   const again = lane.returned.filter((entry) => entry.task.attempt > 1);
   if (again.length === 0) return;
@@ -447,7 +450,7 @@ function collectRetries(lane: Lane): void {
   for (const entry of again) lane.retries.push(entry);
 }
 
-/** The next in order of insertion; eager: a next attempt if there is one. */
+/** Removes the next task in order of insertion; with `eager`, a next attempt if there is one. */
 function shiftNext(lane: Lane, eager: boolean): Entry | undefined {
   const retry = lane.retries.shift();
   if (eager && retry !== undefined) return retry;

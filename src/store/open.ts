@@ -1,6 +1,6 @@
 /*
  * The way to a database: which one the settings name, and opening it for servers and submitters. The driver is loaded
- * only when a database is opened. For people the same database is opened by history/open.ts.
+ * only when a database is opened. history/open.ts opens the same database for people.
  */
 import { resolve } from "node:path";
 import type { Clock } from "../base/clock.ts";
@@ -10,26 +10,29 @@ import type { Echo } from "./sqlite/connection.ts";
 import type { Environment, PostgresSettings, PostgresTarget } from "./postgres/settings.ts";
 import type { Store } from "./store.ts";
 
-/** The settings of section `database` that name it, as they stand; null: not set. */
+/** The settings of section `database` that say where it is, as the user wrote them; null: not set. */
 export interface DatabaseSettings {
   readonly provider: string | null;
   readonly file: string | null;
-  /** For SQLite another word for `file`. */
+  /** For SQLite this is another word for `file`. */
   readonly database: string | null;
   readonly url: string | null;
-  /** What only a PostgreSQL database has. Read when it is one: a password may be asked of a program. */
+  /**
+   * The settings that only PostgreSQL has. They are read only when the database is one, because a password may be asked
+   * of a program.
+   */
   readonly postgres?: () => Omit<PostgresSettings, "url" | "database">;
-  /** What stands in for settings of PostgreSQL that are not given (PGHOST, PGPASSWORD, HOME for ~/.pgpass, ...). */
+  /** Variables that stand in for missing settings of PostgreSQL (PGHOST, PGPASSWORD, HOME for ~/.pgpass, ...). */
   readonly environment?: Environment;
 }
 
 /** What every way to open a database takes. */
 export interface OpenOptions extends DatabaseSettings {
-  /** Name and value of each, from `database.pragmas`. */
+  /** Values by name, from section `database.pragmas`. */
   readonly pragmas: Readonly<Record<string, unknown>>;
-  /** Told each statement as it runs. */
+  /** Called with each statement as it runs. */
   readonly echo?: Echo | null;
-  /** Told what will take a while, before it begins. */
+  /** Called with a text before something begins that will take a while. */
   readonly notice?: ((text: string) => void) | null;
 }
 
@@ -44,8 +47,8 @@ const postgresSchemes = ["postgresql+psycopg", "postgresql", "postgres"];
 const postgresProviders = ["postgres", "postgresql"];
 
 /**
- * What the settings name; null: no database. Throws UserError for settings that make no sense or name what is not
- * supported.
+ * Which database the settings name; null: none. Throws UserError for settings that make no sense or that name an
+ * unsupported database.
  */
 export function databaseOf(
   settings: DatabaseSettings,
@@ -67,7 +70,7 @@ export function databaseOf(
   return file === "" || file === ":memory:" ? null : { kind: "sqlite", file };
 }
 
-/** Whether the settings name a database. Throws as the opening functions do. */
+/** Whether the settings name a database. Throws UserError as databaseOf does. */
 export function hasDatabase(settings: DatabaseSettings): boolean {
   return databaseOf(settings) !== null;
 }
@@ -87,7 +90,7 @@ function unsupported(what: string, name: string): Error {
   return configurationError("data", `Unsupported ${what} '${name}': ${known}`);
 }
 
-/** The database that the settings name, wherever it is. */
+/** The database that the settings name: a file, or a server with all that is needed to get in. */
 export type DatabaseTarget =
   { readonly kind: "sqlite"; readonly file: string } | { readonly kind: "postgres"; readonly target: PostgresTarget };
 
@@ -97,7 +100,8 @@ export async function targetOf(settings: DatabaseSettings): Promise<DatabaseTarg
   if (found === null)
     throw configurationError(
       "data",
-      "Missing database configuration - set database.file (or HYPERSHELL_DATABASE_FILE) to a path, or database.provider",
+      "Missing database configuration - " +
+        "set database.file (or HYPERSHELL_DATABASE_FILE) to a path, or database.provider",
     );
   if (found.kind === "sqlite") return found;
   const { postgresTarget } = await import("./postgres/settings.ts");
@@ -114,7 +118,7 @@ export interface DatabasePlace {
   readonly place: string;
 }
 
-/** What the settings name, without opening it. Throws UserError as targetOf does. */
+/** Where the database is that the settings name, for people; does not open it. Throws UserError as targetOf does. */
 export async function placeOf(settings: DatabaseSettings): Promise<DatabasePlace> {
   const found = await targetOf(settings);
   if (found.kind === "sqlite") return { provider: "sqlite", place: resolve(found.file) };
@@ -123,8 +127,8 @@ export async function placeOf(settings: DatabaseSettings): Promise<DatabasePlace
 }
 
 /**
- * Opens the database for servers and submitters, and makes its file where it is missing. Throws UserError for what
- * stands in the way.
+ * Opens the database for servers and submitters. The file of an SQLite database is made if it is missing. Throws
+ * UserError when the database cannot be opened.
  */
 export async function openStore(options: StoreOptions): Promise<Store> {
   const { pragmas, clock, echo = null, notice = null, create = false } = options;

@@ -1,5 +1,5 @@
 /*
- * The next attempt of a task that failed, whichever store it is in. Does not know which failures are tried again.
+ * Makes the next attempt of a failed task, for every store. Does not know which failures are tried again.
  */
 import type { NewTask } from "../task/task.ts";
 import { readTags } from "./tags.ts";
@@ -12,7 +12,7 @@ export function nextAttempt(task: NewTask, at: number, id: string): NewTask {
   return { ...task, id, submitTime: at, attempt: task.attempt + 1, previousId: task.id };
 }
 
-/** As nextAttempt, from a row of `failureColumns`. */
+/** The next attempt of the task in a row of `failureColumns`, submitted `at` (milliseconds since 1970). */
 export function retryOf(row: readonly unknown[], at: number, id: string): NewTask {
   const [previousId, group, args, submitId, submitHost, cores, memory, timeout, attempt, tag] = row;
   const number = (cell: unknown): number | null => (typeof cell === "number" ? cell : null);

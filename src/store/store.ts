@@ -1,29 +1,38 @@
 /*
- * The contract of a store: where tasks rest between submission and record. Memory, SQLite and PostgreSQL promise the same;
- * test/conformance/store.ts says what, and runs against each. The server never asks which one it has.
+ * The contract of a store. A store keeps tasks from their submission until their outcome is recorded. The stores in
+ * memory, SQLite and PostgreSQL keep the same promises: test/conformance/store.ts spells them out and runs against
+ * each. The server never asks which store it has.
  *
  * Deliberately unknown here: clients, templates, what a retry policy is, which processes are alive (callers say).
- * Invariants: a task is claimed by at most one server at a time; an outcome is recorded at most once per row; a row that
- * has ended (completion_time set) is never changed by claim, commit or revert.
+ *
+ * Invariants: a task is claimed by at most one server at a time; an outcome is recorded at most once per row; a row
+ * that has ended (completion_time set) is never changed by claim, commit or revert.
  */
 import type { ClaimedTask, NewTask, Outcome, Submission } from "../task/task.ts";
 
-/** Which tasks a run may schedule: its own submission, or everything that no live server reserves or holds. */
+/** The tasks that a run may schedule: its own submission, or everything that no live server reserves or holds. */
 export type Scope = { readonly kind: "submission"; readonly id: string } | { readonly kind: "all" };
 
-/** A server process: its heartbeat row. Other servers leave alone what a live server holds or reserves. */
+/** The row of a server process, with its heartbeat. Other servers leave alone what a live server holds or reserves. */
 export interface ServerRow {
   readonly id: string;
   readonly host: string;
   readonly pid: number;
-  /** Start time of the process as the system tells it (guards against reuse of the pid); null where it cannot be known. */
+  /**
+   * Start time of the process as its system tells it, so that another process with the same pid is not mistaken for
+   * this one. It is null where the system does not tell.
+   */
   readonly pidStart: string | null;
-  /** A finite run that reserves its own submission (submission id = server id); false: takes whatever is free. */
+  /**
+   * True for a finite run: it reserves its own submission, whose id is that of the server. False: it takes any free
+   * task.
+   */
   readonly reserves: boolean;
   readonly startedAt: number;
   /**
-   * The last heartbeat. A database that has a clock goes by that, whatever is given, and tells it by the clock of the one who asks; in a file stands what
-   * the clock of the server's host told.
+   * The last heartbeat, in milliseconds since 1970. A shared database (PostgreSQL) measures it by its own clock,
+   * ignores the value that it is given, and answers in terms of the reader's clock. An SQLite file keeps what the clock
+   * of the server's host told.
    */
   readonly beatAt: number;
 }
@@ -33,36 +42,46 @@ export interface ClaimRequest {
   readonly serverHost: string;
   readonly at: number;
   readonly scope: Scope;
-  /** The group that is being run; null before the first. */
+  /** The group that the run is working on; null before the first. */
   readonly group: number | null;
   readonly limit: number;
-  /** Allowed attempts: a failed row with fewer is not a final failure. */
+  /** Attempts that a task may have: a failed row with fewer is not a final failure. */
   readonly attempts: number;
-  /** Attempts above 1 first. */
+  /** Whether next attempts (attempt > 1) are claimed before first ones. */
   readonly eager: boolean;
 }
 
 /**
- * Tasks come in order of submission from the lowest group with unscheduled tasks, and from one group at a time. A higher group than
- * `group` is never entered by a claim itself: the answer is `advance`, and the caller claims again with `group` = `to`.
+ * The answer to a claim. Its tasks are all of one group, the lowest with unscheduled tasks, in order of submission. A
+ * claim never enters a higher group than `group` by itself: it answers `advance`, and the caller claims again with
+ * `group` set to `to`.
  */
 export type Claim =
   | { readonly kind: "claimed"; readonly group: number; readonly tasks: readonly ClaimedTask[] }
-  /** Nothing in scope is unscheduled. `unfinished` rows in scope are still held by some server (ours included). */
+  /** Nothing in scope is unscheduled. Servers (ours included) still hold `unfinished` rows in scope. */
   | { readonly kind: "none"; readonly unfinished: number }
   /** The next unscheduled task is in a higher group than `busyGroup`, which still has `unfinished` rows in scope. */
   | { readonly kind: "waiting"; readonly busyGroup: number; readonly unfinished: number }
-  /** A person changed tasks that this server holds: it has to see to its recalls first, or it might get a task that it still runs. */
+  /**
+   * Somebody changed tasks that this server holds. It must deal with its recalls first: otherwise it might claim a task
+   * that it still runs.
+   */
   | { readonly kind: "recalled" }
-  /** Everything below `to` has ended. `failed` final failures are in group `group` (0 when `group` is null), for example `example`. */
+  /**
+   * All tasks in groups below `to` have ended. `failed` tasks of the request's `group` are final failures; one of
+   * them is `example`. If that group is null, `failed` is 0.
+   */
   | { readonly kind: "advance"; readonly to: number; readonly failed: number; readonly example: string | null };
 
 /**
- * News of a task that a server held when somebody else changed its row. `cancelled`, `deleted`: stop it. `reverted`: stop it, its row waits
- * to be run again. `adopted`: its client has taken it to another server. `changed`: run it as it is now, if it has not been handed out.
+ * News for a server: somebody else changed the row of a task that it held. What the server has to do:
+ * `cancelled`, `deleted`: stop the task.
+ * `reverted`: stop it; its row waits to be run again.
+ * `adopted`: forget it; its client has taken it to another server.
+ * `changed`: run it as its row is now, unless it has been handed out.
  */
 export interface Recall {
-  /** Grows with each recall of a store; names it in Commit.recalled. */
+  /** The number grows with each recall of a store. Commit.recalled names recalls by it. */
   readonly number: number;
   readonly id: string;
   readonly kind: "cancelled" | "reverted" | "deleted" | "changed" | "adopted";
@@ -70,7 +89,7 @@ export interface Recall {
 
 export interface AdoptRequest {
   readonly ids: readonly string[];
-  /** Those of them that have ended at the client: nobody else needs to run them, whoever holds them. */
+  /** The tasks among `ids` that have ended at the client: nobody else needs to run them, whoever holds them. */
   readonly finished: readonly string[];
   readonly from: readonly string[];
   readonly scope: Scope;
@@ -81,34 +100,43 @@ export interface AdoptRequest {
   readonly at: number;
 }
 
-/** An outcome on its way into the row of its task; only result fields and the client are written. */
+/** An outcome on its way into the row of its task. Only result fields and the client are written. */
 export interface Completion extends Omit<Outcome, "lease"> {
   readonly clientId: string;
   readonly clientHost: string;
-  /** Seconds, milliseconds kept. */
+  /** Seconds, as a fraction to the millisecond; so is `duration`. */
   readonly waited: number | null;
   readonly duration: number | null;
   /**
-   * The next attempt: stored, and linked both ways, only if this outcome is recorded. `claimed` true: it belongs to the committing
-   * server at once (eager retries); else it waits its turn.
+   * The next attempt. It is stored, and both rows are linked, only if this outcome is recorded. If `claimed` is true,
+   * the committing server holds it at once (eager retries); otherwise it waits its turn.
    */
   readonly retry: { readonly task: NewTask; readonly claimed: boolean } | null;
 }
 
-/** One transaction of a server. Done wholly or not at all. */
+/** What a server writes in one transaction: all of it or nothing. */
 export interface Commit {
   readonly serverId: string;
   readonly serverHost: string;
   readonly at: number;
   readonly assigned: readonly { readonly id: string; readonly clientId: string; readonly clientHost: string }[];
   readonly completed: readonly Completion[];
-  /** Ids given back unfinished: schedulable again by anyone in whose scope they are. Ended rows are left alone. */
+  /**
+   * Ids of tasks that are given back unfinished: every run that has them in scope may claim them again. Ended rows are
+   * left alone.
+   */
   readonly reverted: readonly string[];
-  /** Numbers of recalls that are dealt with. Until then outcomes of tasks that were reverted, deleted or adopted are refused. */
+  /**
+   * Numbers of recalls that are dealt with. Until a recall is dealt with, an outcome of a task that was reverted,
+   * deleted or adopted is refused.
+   */
   readonly recalled: readonly number[];
 }
 
-/** What became of the outcomes of a Commit: `refused` rows had already ended (or were cancelled, or deleted); an id for each such outcome. */
+/**
+ * What became of the outcomes of a Commit. `refused` has an id for each outcome that was not recorded, because its task
+ * had already ended, or was cancelled, deleted or taken away.
+ */
 export interface CommitReport {
   readonly refused: readonly string[];
 }
@@ -116,49 +144,70 @@ export interface CommitReport {
 export interface Store {
   /** Whether tasks outlive this process (a database). */
   readonly durable: boolean;
-  /** For log lines: `sqlite (/path/main.db)` or `memory`. */
+  /** The store as log lines name it: `sqlite (/path/main.db)` or `memory`. */
   readonly title: string;
 
-  /** One row for a submitting process, before its first task. */
+  /** Adds the row of a submitting process; called before its first task is inserted. */
   addSubmission(submission: Submission): Promise<void>;
-  /** The submission, or null for tasks of older programs. */
+  /** Finds a submission; null for tasks of older programs, which have none. */
   submission(id: string): Promise<Submission | null>;
-  /** All or none; resolved when they are stored (durable) or when there is room (memory: this is the back-pressure). */
+  /**
+   * Adds all of the tasks or none. A durable store answers when they are stored, memory when it has room: this is the
+   * back-pressure.
+   */
   insert(tasks: readonly NewTask[]): Promise<void>;
-  /** Calls back when tasks may have been added, by this process or (durable) by another; coarse, may call too often. */
+  /** Calls `wake` when tasks may have been added: by this process, or (durable) by another. It may call too often. */
   onInsert(wake: () => void): void;
 
-  /** Calls back when there may be recalls; coarse, may call too often. */
+  /** Calls `wake` when there may be recalls. It may call too often. */
   onRecall(wake: () => void): void;
-  /** Of tasks of this server, oldest first; the same again until a commit says that they are dealt with. */
+  /**
+   * The recalls of this server, oldest first. A recall is answered again and again until a commit says that it is dealt
+   * with.
+   */
   recalls(serverId: string): Promise<readonly Recall[]>;
 
-  /** A new server. Returns its start by the clock that all servers of this store share, which is ours where the store has none: leases go by it. */
+  /**
+   * Adds a server. Answers its start (milliseconds since 1970) by the clock that all servers of this store share; where
+   * the store has no clock, that is ours. Leases are counted from it.
+   */
   addServer(server: ServerRow): Promise<number>;
-  /** What it reserves is free for others; what it holds stays its own. */
+  /** Frees what a server reserves, for others to claim. What it holds stays its own. */
   unreserve(id: string): Promise<void>;
   beatServer(id: string, at: number): Promise<void>;
-  /** Orderly end: nothing is held or reserved any more. */
+  /** Removes a server that ends in good order: nothing is held or reserved by it any more. */
   endServer(id: string): Promise<void>;
   /** Rows of servers that have not ended. */
   servers(): Promise<readonly ServerRow[]>;
-  /** A dead server's row is removed, what it held is reverted (see Commit.reverted), what it reserved is free. Returns the number reverted. */
+  /**
+   * Removes the row of a dead server, reverts what it held (see Commit.reverted), and frees what it reserved. Answers
+   * how many tasks were reverted.
+   */
   buryServer(id: string): Promise<number>;
-  /** Reverts scheduled, unended rows whose server has no row here (written by older programs). Returns their number. */
+  /** Reverts scheduled, unended rows whose server has no row here, as older programs leave them. Answers how many. */
   revertOrphans(): Promise<number>;
 
   claim(request: ClaimRequest): Promise<Claim>;
   commit(commit: Commit): Promise<CommitReport>;
-  /** Creates next attempts for final failures in scope that have fewer than `attempts`. Returns their number. */
+  /**
+   * Creates next attempts for final failures in scope that have had fewer than `attempts`. Answers how many. `at` is in
+   * milliseconds since 1970.
+   */
   retryFailures(scope: Scope, attempts: number, at: number, newId: () => string): Promise<number>;
   /** How many rows in scope have no completion_time. Scope `all` leaves out what live servers reserve. */
   survey(scope: Scope): Promise<{ readonly unfinished: number }>;
-  /** How many rows are in scope, ended ones too. Reads them all: for ten million rows it takes a second or so. */
+  /** How many rows are in scope, ended ones included. This reads them all: about a second for ten million rows. */
   total(scope: Scope): Promise<number>;
-  /** The group of the row with the latest schedule_time; else 0 without rows; else the lowest group. Reason as for the log line. */
+  /**
+   * The group of the row with the latest schedule_time. Without such a row it is the lowest group, and without any row
+   * 0. `reason` explains the answer in words for the log.
+   */
   activeGroup(): Promise<{ readonly group: number; readonly reason: string }>;
 
-  /** A client of this server, new or back again (also from another server): it is connected from `connectedAt` on. */
+  /**
+   * Adds a client of this server, or updates one that is back, perhaps from another server. It is connected from
+   * `connectedAt` on.
+   */
   addClient(client: {
     id: string;
     host: string;
@@ -166,21 +215,26 @@ export interface Store {
     serverHost: string;
     connectedAt: number;
   }): Promise<void>;
-  /** A client of this server left, or was given up. If another server has it by now, that one's word counts. */
+  /**
+   * Notes that a client of this server left or was given up. If the client belongs to another server by now, nothing
+   * changes: that server decides.
+   */
   endClient(id: string, serverId: string, at: number, evicted: boolean): Promise<void>;
-  /** Clients of that server that did not leave and were not evicted: they may still run tasks when it is dead. */
+  /** Clients of that server that neither left nor were evicted. When the server is dead, they may still run tasks. */
   clientsOf(serverId: string): Promise<readonly string[]>;
   /**
-   * A client is back, and names the tasks that it has. Those that are in scope and have not ended are held by `serverId` and `clientId` from now
-   * on, and answered, if one of these is true of them:
+   * Takes over the tasks that a returning client names. Tasks that are in scope and have not ended are held by
+   * `serverId` and `clientId` from now on, if one of these is true of them:
    *
    * (a) they are free;
-   * (b) one of the servers `from` holds them, or one that has no row any more;
+   * (b) they are held by one of the servers `from`, or by one that has no row any more;
    * (c) this client is on record as running them, for whichever server;
    * (d) they are `finished`: nobody else needs to run them, whoever holds them.
    *
-   * In cases (c) and (d) a former server that is alive gets a recall. In the same transaction the client becomes that of `serverId`, as by
-   * addClient: if they were apart, a crash in between would leave the client to one dead server and its tasks to another.
+   * In cases (c) and (d) the former server gets a recall if it is alive. Answers the tasks that were taken over.
+   *
+   * The same transaction makes the client one of `serverId`, as addClient does. In two transactions, a crash in between
+   * would leave the client to one dead server and its tasks to another.
    */
   adopt(request: AdoptRequest): Promise<readonly ClaimedTask[]>;
 

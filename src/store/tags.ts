@@ -1,7 +1,7 @@
 /*
- * Tags as the database keeps them: one JSON text per row, written `{"site": "a", "part": 0}` (blanks after colon and
- * comma), because existing scripts compare that text. Read in any spacing, and with the NaN and Infinity that older
- * programs wrote.
+ * Tags as the database keeps them: one JSON text per row. It is written like `{"site": "a", "part": 0}`, with blanks
+ * after colon and comma, because existing scripts compare that text. Any spacing can be read, and so can the NaN and
+ * Infinity that older programs wrote.
  */
 import type { TagValue, Tags } from "../task/task.ts";
 
@@ -9,9 +9,9 @@ const plain = '{"part": 0}';
 let lastTags: Tags | null = null;
 let lastText = plain;
 
-/** `part` is written last and as 0: a row that is yet to run is in the main file. */
+/** The text of tags for a new row. `part` is written last and as 0: a row that is yet to run is in the main file. */
 export function writeTags(tags: Tags): string {
-  // Tasks of one submission mostly share the object.
+  // Tasks of one submission mostly share the object of their tags.
   if (tags === lastTags) return lastText;
   let text = "{";
   for (const key in tags) {
@@ -22,10 +22,14 @@ export function writeTags(tags: Tags): string {
   return lastText;
 }
 
-/** Tags read last, by text: neighbouring rows mostly have the same. Emptied when full, so that it stays small. */
+/**
+ * The tags of texts read lately, because neighbouring rows mostly have the same. The map is emptied when it is full, so
+ * that it stays small.
+ */
 const read = new Map<string, Tags>();
 const readLimit = 256;
 
+/** The tags of a stored text. A value that is no such text has none. */
 export function readTags(text: unknown): Tags {
   if (typeof text !== "string") return {};
   const known = read.get(text);
@@ -42,7 +46,7 @@ function parseTags(text: string): Tags {
     parsed = JSON.parse(text);
   } catch {
     try {
-      // Outside quotes these can only be numbers that JSON does not have; they are shown as text.
+      // Outside quotes, NaN and Infinity can only be numbers that JSON does not have. They are shown as text.
       parsed = JSON.parse(
         text.replace(/"(?:[^"\\]|\\.)*"|-?\b(?:NaN|Infinity)\b/g, (word) => (word[0] === '"' ? word : `"${word}"`)),
       );
@@ -51,7 +55,7 @@ function parseTags(text: string): Tags {
     }
   }
   if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) return {};
-  // Through entries, so that a tag named __proto__ is a tag like any other.
+  // Object.fromEntries makes a tag named __proto__ a tag like any other.
   return Object.fromEntries(Object.entries(parsed).map(([key, value]) => [key, scalar(value)]));
 }
 
@@ -65,9 +69,10 @@ function scalar(value: unknown): TagValue {
 type Pair = readonly [key: string, value: string];
 
 /**
- * The text with some tags set, where they stand or behind all others, and some removed. Everything else stays as it is
- * written, numbers that JSON or JavaScript does not have (NaN, 1.0, more than 53 bits) included; only the blanks
- * between are made the usual ones. What is no map of tags gives way to the first that is set.
+ * The text with some tags set and some removed. A tag that is there already keeps its place; a new one comes last. The
+ * text of all other tags stays as it is, because JavaScript cannot keep every number in it (NaN, 1.0, more than 53
+ * bits); only the blanks between tags become the usual ones. A text that is no map of tags is replaced as soon as a tag
+ * is set.
  */
 export function editTags(text: unknown, set: Tags, removed: readonly string[]): string {
   const old = typeof text === "string" ? pairsOf(text) : null;
@@ -81,10 +86,10 @@ export function editTags(text: unknown, set: Tags, removed: readonly string[]): 
 
 const blanks = /[ \t\r\n]*/y;
 const quotedText = /"(?:[^"\\]|\\.)*"/y;
-/** Numbers and names, NaN included. */
+/** A number or a name such as NaN. */
 const bareWord = /[^\s",:[\]{}]+/y;
 
-/** pairs = "{" [ text ":" value { "," text ":" value } ] "}"; null for what is none. */
+/** pairs = "{" [ text ":" value { "," text ":" value } ] "}"; null for a text that does not match. */
 function pairsOf(text: string): Pair[] | null {
   let at = 0;
   const take = (pattern: RegExp): string | null => {
@@ -99,7 +104,7 @@ function pairsOf(text: string): Pair[] | null {
     at += 1;
     return true;
   };
-  /** A list or a map within is taken as it is. */
+  /** Takes a value as text. Lists and maps are not looked into. */
   const takeValue = (): string | null => {
     take(blanks);
     const start = at;

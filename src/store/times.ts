@@ -1,9 +1,9 @@
 /*
  * Times as the database keeps them: text `YYYY-MM-DD HH:MM:SS.ffffff` in the local time of the host that writes,
- * without an offset, as existing databases have it. Everything else in the program counts milliseconds since 1970; this
- * is the only place that translates.
+ * without an offset, as existing databases have it. Everything else in the program counts milliseconds since 1970. Only
+ * this file translates between the two.
  *
- * Text without an offset is ambiguous in the hour that is repeated when summer time ends: it is read as the first of
+ * Text without an offset is ambiguous in the hour that is repeated when summer time ends. It is read as the first of
  * the two.
  */
 
@@ -15,9 +15,9 @@ let writtenMinute = Number.NaN;
 let writtenPrefix = "";
 
 /**
- * Text of a time in milliseconds since 1970, to the microsecond. The part up to the minute is kept from the last call:
- * offsets from UTC change only at whole minutes, so a kept prefix is right across a change of summer time too. 0.1 µs a
- * call, `Date` alone takes 1.
+ * The text of a time in milliseconds since 1970, to the microsecond. The part up to the minute is kept from the last
+ * call. Offsets from UTC change only at whole minutes, so a kept prefix is right across a change of summer time too. A
+ * call takes 0.1 µs; `Date` alone takes 1 µs.
  */
 export function formatTime(ms: number): string {
   const micros = Math.round(ms * 1000);
@@ -25,7 +25,8 @@ export function formatTime(ms: number): string {
   if (minute !== writtenMinute) {
     const date = new Date(minute * 60_000);
     const year = String(date.getFullYear()).padStart(4, "0");
-    writtenPrefix = `${year}-${pad2[date.getMonth() + 1]}-${pad2[date.getDate()]} ${pad2[date.getHours()]}:${pad2[date.getMinutes()]}:`;
+    const day = `${year}-${pad2[date.getMonth() + 1]}-${pad2[date.getDate()]}`;
+    writtenPrefix = `${day} ${pad2[date.getHours()]}:${pad2[date.getMinutes()]}:`;
     writtenMinute = minute;
   }
   const rest = micros - minute * microsPerMinute;
@@ -39,7 +40,7 @@ const timeShape = /^\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}/;
 let readPrefix = "";
 let readMinuteMs = 0;
 
-/** Milliseconds since 1970 of a stored time, or null for what is no time. */
+/** Milliseconds since 1970 of a stored time; null for a text that is no time. */
 export function parseTime(text: unknown): number | null {
   if (typeof text !== "string") return null;
   const prefix = text.slice(0, 16);
@@ -57,10 +58,7 @@ export function parseTime(text: unknown): number | null {
 
 const shapeWithOffset = /^(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:\.(\d{0,6}))?(Z|[+-]\d\d(?::?\d\d)?)$/;
 
-/**
- * Microseconds since 1970 of a time that says its offset from UTC, as times of PostgreSQL are shown; null for anything
- * else.
- */
+/** Microseconds since 1970 of a time with its offset from UTC, as PostgreSQL shows times; null for anything else. */
 export function momentOf(text: string): number | null {
   const parts = shapeWithOffset.exec(text);
   if (parts === null) return null;
@@ -75,7 +73,7 @@ export function momentOf(text: string): number | null {
   return Number.isNaN(ms) ? null : ms * 1000 + Number(fraction.padEnd(6, "0"));
 }
 
-/** As people see it: a fraction that is exactly zero is left out. */
+/** A stored time as people see it: a fraction that is exactly zero is left out. */
 export function displayTime(text: string): string {
   return text.endsWith(".000000") ? text.slice(0, -7) : text;
 }

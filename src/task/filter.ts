@@ -214,7 +214,10 @@ function expectPattern(text: string, word: string): string {
   return pattern;
 }
 
-/** The regular expression of a condition with `~`. Throws UserError where its field is no text, or its value no pattern. */
+/**
+ * The regular expression of a condition with `~`. Throws UserError if its field is no text, or if its value is not a
+ * valid pattern.
+ */
 export function patternOf({ field, value }: FieldCondition): RegExp {
   const comparison = comparisonOf(field);
   if (comparison === "number" || comparison === "boolean")

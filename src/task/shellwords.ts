@@ -1,6 +1,6 @@
 /*
- * Words of a command line made into one task line, so that the shell sees the same words again. Words are quoted as people type
- * them (base/shell.ts), except tags behind a tag marker.
+ * Makes the words of a command line into one task line, so that the shell sees the same words again. Words are quoted
+ * as people type them (base/shell.ts), except tags behind a tag marker.
  */
 import { quoteAsTyped } from "../base/shell.ts";
 

@@ -1,9 +1,9 @@
 /*
- * Statements put together from parts, each of which binds the values that it needs: no value ever becomes part of the
- * text. Does not know what the statements are about.
+ * Statements that are put together from parts. Each part binds the values that it needs, so no value ever becomes part
+ * of the text. Does not know what the statements are about.
  */
 
-/** Takes a value, answers how the statement names it: `$1`, `$2`, ... */
+/** Binds a value, and answers how the statement names it: `$1`, `$2`, ... */
 export type Bind = (value: unknown) => string;
 
 export interface Statement {
@@ -11,10 +11,12 @@ export interface Statement {
   readonly values: readonly unknown[];
 }
 
+/** A Bind that adds each value to `values`; its place there is the number of the parameter. */
 export function bindTo(values: unknown[]): Bind {
   return (value) => `$${values.push(value)}`;
 }
 
+/** A statement whose text `write` makes. The parameters `first` come before those that it binds. */
 export function statementOf(write: (bind: Bind) => string, first: readonly unknown[] = []): Statement {
   const values = [...first];
   return { sql: write(bindTo(values)), values };

@@ -1,29 +1,29 @@
 /*
- * What the catalog of PostgreSQL says of our tables: columns, indices, partitions. It is asked in one question, since
- * each takes a millisecond. Changes nothing.
+ * What the catalog of PostgreSQL says of our tables: columns, indices, partitions. One question asks for all of it,
+ * since each takes a millisecond. Changes nothing.
  */
 import { laterFields, requiredFields, type TaskField } from "../../task/field.ts";
 import type { Bind } from "./bind.ts";
 import type { Query, Row } from "./connection.ts";
 
-/** The tables `task`, `task_1`, `task_2`, ... of the schema that statements look into first. */
+/** The tables `task`, `task_1`, `task_2`, ... in the schema where statements look first. */
 export interface Catalog {
   /** Columns of `task`; null: there is no such table. */
   readonly columns: ReadonlySet<string> | null;
   /** For each table the columns that it lacks, because it is older than they are. */
   readonly absent: ReadonlyMap<string, ReadonlySet<TaskField>>;
-  /** Tables like `task` with what was archived, in the order of their numbers; see history/postgres/upkeep.ts. */
+  /** Tables like `task` that hold archived tasks, in the order of their numbers; see history/postgres/upkeep.ts. */
   readonly partitions: readonly string[];
   /** The indices of each table. */
   readonly indices: ReadonlyMap<string, ReadonlySet<string>>;
-  /** Whether `task` is counted as it is written, see schema.ts. */
+  /** Whether triggers count the tasks, see schema.ts. */
   readonly tallied: boolean;
 }
 
 const schemaId = "(select oid from pg_namespace where nspname = current_schema())";
 const isPartition = "relkind = 'r' and relname ~ '^task_[1-9][0-9]{0,8}$'";
 
-/** The question for `catalogOf`. Put to information_schema it would take 5 ms. */
+/** The question that `catalogOf` needs answered. Asking information_schema instead would take 5 ms. */
 export const catalogQuestion = `select relname,
     (select json_agg(attname) from pg_attribute where attrelid = held.oid and attnum > 0 and not attisdropped),
     (select json_agg(each.relname) from pg_index join pg_class as each on indexrelid = each.oid
@@ -31,7 +31,7 @@ export const catalogQuestion = `select relname,
     (select json_agg(tgname) from pg_trigger where tgrelid = held.oid and tgenabled = 'O')
   from pg_class as held where relnamespace = ${schemaId} and (relname = 'task' and relkind <> 'i' or ${isPartition})`;
 
-/** What the answer to `catalogQuestion` says. */
+/** Reads the answer to `catalogQuestion`. */
 export function catalogOf(answer: readonly Row[]): Catalog {
   const found = answer.map(([name, columns, indices, triggers]) => ({
     name: String(name),
@@ -54,21 +54,21 @@ export function catalogOf(answer: readonly Row[]): Catalog {
   };
 }
 
-/** The columns that a table lacks: none for a table that is not in the catalog. */
+/** The columns that a table lacks. A table that is not in the catalog lacks none. */
 export function absentIn({ absent }: Pick<Catalog, "absent">, table: string): ReadonlySet<TaskField> {
   return absent.get(table) ?? new Set();
 }
 
-/** Asks for the catalog, where no answer is at hand yet. Throws as Query does. */
+/** Reads the catalog, for callers that do not have the answer yet. Throws as Query does. */
 export async function readCatalog(query: Query): Promise<Catalog> {
   return catalogOf(await query(catalogQuestion));
 }
 
-/** Whether a table has all columns of 2.8; `fields`: how the statement names their list. */
+/** A condition: the table has all columns of 2.8. `fields` is the parameter with their names. */
 const hasFields = (fields: string): string => `(select count(*) from pg_attribute where attrelid = pg_class.oid
   and attnum > 0 and not attisdropped and attname = any (${fields}::text[])) = ${requiredFields.length}`;
 
-/** The partitions of a catalog, for whoever asks again and again. */
+/** The partitions alone, for callers that ask again and again. */
 export async function partitionsOf(query: Query): Promise<readonly string[]> {
   const rows = await query(
     `select relname from pg_class where relnamespace = ${schemaId} and ${isPartition} and ${hasFields("$1")}
@@ -78,7 +78,7 @@ export async function partitionsOf(query: Query): Promise<readonly string[]> {
   return rows.map(([name]) => String(name));
 }
 
-/** A query that finds a partition beside those that are known. */
+/** A query that finds a partition which is not among those that are known. */
 export function otherPartition(known: readonly string[], bind: Bind): string {
   return `select 1 from pg_class where relnamespace = ${schemaId} and ${isPartition}
     and relname <> all (${bind(known)}::text[]) and ${hasFields(bind(requiredFields))}`;

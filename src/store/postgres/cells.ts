@@ -1,18 +1,18 @@
 /*
- * The cells of rows: how values become the text of parameters, and text becomes values. Knows no column.
+ * How values become the text of parameters, and how the text of cells becomes values. Knows no column.
  */
 
 /**
- * The text of a parameter: arrays as PostgreSQL writes them. Everything else is left to the driver, which writes it by
- * the type that the server asks for.
+ * A value as the driver takes it. An array becomes text as PostgreSQL writes arrays. Every other value is left to the
+ * driver, which writes it by the type that the server asks for.
  */
 export function cell(value: unknown): unknown {
   return Array.isArray(value) ? arrayText(value) : value;
 }
 
 /**
- * Source: https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO. Takes 0.1 µs for a number, 0.2 µs for a short
- * text.
+ * The text of an array. Source: https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO. It takes 0.1 µs for a
+ * number, 0.2 µs for a short text.
  */
 function arrayText(values: readonly unknown[]): string {
   let text = "{";
@@ -42,7 +42,7 @@ export const cellTypes = {
   },
 };
 
-/** The text of a time in milliseconds since 1970, to the microsecond, as a parameter has it, also within an array. */
+/** The text of a time in milliseconds since 1970, to the microsecond. It serves as a parameter and within an array. */
 export function instantText(ms: number): string {
   const whole = Math.floor(ms);
   const micros = Math.min(999, Math.round((ms - whole) * 1000));
@@ -50,8 +50,8 @@ export function instantText(ms: number): string {
 }
 
 /**
- * The time, in milliseconds since 1970, of a text such as `2026-11-22 07:07:22.761974+00`; null for what has no place
- * on a calendar (`infinity`).
+ * The time, in milliseconds since 1970, of a text such as `2026-11-22 07:07:22.761974+00`; null for a value without a
+ * place on a calendar (`infinity`).
  */
 export function parseInstant(text: string): number | null {
   const parts = /^(\d{4,})-(\d\d)-(\d\d)(?: (\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?(?:([+-])(\d\d)(?::?(\d\d))?)?)?$/.exec(

@@ -1,8 +1,8 @@
 /*
- * Which tasks a server gets next, in SQL for PostgreSQL: the lowest group with waiting tasks, who still holds tasks
- * below it, and the claim itself. All of it reads partial indices on unfinished tasks, so its cost follows what it
- * takes, not the size of the table. Servers that claim at the same time skip each other's rows (`skip locked`) and
- * never wait.
+ * Which tasks a server gets next, in SQL for PostgreSQL: the lowest group with waiting tasks, the groups below it with
+ * tasks that servers hold, and the claim itself. All statements read partial indices on unfinished tasks, so their cost
+ * follows what they take, not the size of the table. Servers that claim at the same time skip each other's rows (`skip
+ * locked`) and never wait.
  *
  * `reserved` are the submissions that finite runs keep for themselves; scope `all` leaves them out. Mostly there are
  * none. If there are, the waiting submissions are looked at one by one, so that a million reserved tasks at the front
@@ -15,7 +15,10 @@ import type { Query } from "./connection.ts";
 import { claimColumns, claimedTask } from "./row.ts";
 import { finalFailure, held, waiting } from "./indices.ts";
 
-/** Submissions with waiting tasks, from one to the next; $1: those that are left out. */
+/**
+ * The submissions with waiting tasks, found by going from one id to the next higher one. $1: the submissions to leave
+ * out.
+ */
 const freeSubmissions = `with recursive hop as (
     (select submit_id from task where ${waiting.ofSubmission} order by submit_id limit 1)
     union all
@@ -24,7 +27,7 @@ const freeSubmissions = `with recursive hop as (
     from hop where hop.submit_id is not null
   ), free as materialized (select submit_id from hop where submit_id is not null and submit_id <> all ($1::uuid[]))`;
 
-/** A scope as SQL: what it says of `submit_id`, with its value as parameter $1. */
+/** A scope as a condition on `submit_id` in SQL; its value is parameter $1. */
 function within(scope: Scope, reserved: readonly string[]): { readonly sql: string; readonly value: unknown } {
   if (scope.kind === "submission") return { sql: "submit_id = $1::uuid", value: scope.id };
   if (reserved.length === 0) return { sql: "$1::uuid is null", value: null };
@@ -35,7 +38,7 @@ function waitingIn(scope: Scope): string {
   return scope.kind === "submission" ? waiting.ofSubmission : waiting.ofAll;
 }
 
-/** Submissions of live servers other than `except` that keep them for themselves. */
+/** Submissions that live servers other than `except` keep for themselves. */
 export async function reservedIds(query: Query, except: string | null): Promise<string[]> {
   const rows = await query("select id from server where reserves and id is distinct from $1::uuid order by id", [
     except,
@@ -43,7 +46,7 @@ export async function reservedIds(query: Query, except: string | null): Promise<
   return rows.map(([id]) => String(id));
 }
 
-/** The lowest group with waiting tasks in scope, and whether a person has changed tasks of this server. */
+/** The lowest group with waiting tasks in scope, and whether there are recalls for this server. */
 async function nextGroup(
   query: Query,
   { scope, serverId }: ClaimRequest,
@@ -67,14 +70,14 @@ async function nextGroup(
   return ask(`select (select "group" from task where ${waits} and ${sql} order by "group" limit 1), ${news}`, value);
 }
 
-/** The lowest group in scope that has tasks which a server holds; null: there is none. */
+/** The lowest group in scope with tasks that a server holds; null: there is none. */
 async function heldGroup(query: Query, scope: Scope, reserved: readonly string[]): Promise<number | null> {
   const { sql, value } = within(scope, reserved);
   const [row] = await query(`select "group" from task where ${held} and ${sql} order by "group" limit 1`, [value]);
   return typeof row?.[0] === "number" ? row[0] : null;
 }
 
-/** How many tasks in scope servers hold, of one group; `group` null: of all groups. */
+/** How many tasks of `group` in scope are held by servers; `group` null: of all groups. */
 async function countHeld(
   query: Query,
   scope: Scope,
@@ -115,7 +118,7 @@ async function failuresIn(
   return { failed: Number(row?.[0]), example: typeof row?.[1] === "string" ? row[1] : null };
 }
 
-/** What a claim would find; `open`: tasks wait in this group, and the run is there already. */
+/** What a claim would find. `open` means that tasks wait in this group, and that the run may take them. */
 export async function look(
   query: Query,
   request: ClaimRequest,
@@ -135,7 +138,7 @@ export async function look(
   return { kind: "advance", to: next, ...(await failuresIn(query, request, reserved, group)) };
 }
 
-/** Takes at most `request.limit` tasks of `group`, in order; none that another server is just taking. */
+/** Takes at most `request.limit` tasks of `group`, in order. Tasks that another server is just taking are skipped. */
 export async function take(
   query: Query,
   request: ClaimRequest,
@@ -143,14 +146,15 @@ export async function take(
   group: number,
 ): Promise<readonly ClaimedTask[]> {
   const { scope, limit, eager, serverId, serverHost, at } = request;
-  // Recalls are looked for at the moment at which tasks are found: a task that was just reverted may still run here.
+  // The statement that finds tasks also looks for recalls, at the same moment: a task that was just reverted may still
+  // run here.
   const settled = "not exists (select 1 from recall where recall.server_id = $3::uuid)";
   const holding = `update task set server_id = $3::uuid, server_host = $4, schedule_time = $5::timestamptz
     from picked where task.id = picked.id returning ${claimColumns}`;
   const { sql, value } = within(scope, reserved);
   const claimOf = async (pick: string, count: number): Promise<ClaimedTask[]> => {
     const rows = await query(
-      // Rows that came out of a sort by the way of an update are in no order.
+      // An update does not keep the order in which its rows were picked, so they are sorted again.
       `with ${pick}, taken as (${holding}) select * from taken order by submit_time, id`,
       [value, group, serverId, serverHost, instantText(at), count],
     );
@@ -182,7 +186,7 @@ export async function take(
   return found;
 }
 
-/** Tasks that this server's claims of these times took, and that no client is on record for. */
+/** Tasks that claims of this server at these times took, and that are not on record for any client. */
 export async function takenAt(
   query: Query,
   serverId: string,
@@ -197,7 +201,10 @@ export async function takenAt(
   return rows.map(claimedTask);
 }
 
-/** Inside a transaction, see Store.adopt; `reserved` without what the dead servers `from` reserved. */
+/**
+ * Takes over the tasks of a returning client, inside a transaction; see Store.adopt. `reserved` must not contain what
+ * the dead servers `from` reserved.
+ */
 export async function adopt(
   query: Query,
   request: AdoptRequest,
@@ -207,14 +214,14 @@ export async function adopt(
   if (ids.length === 0) return [];
   const { sql, value } = within(scope, reserved);
   const moves = "(client_id = $2::uuid or task.id = any ($3::uuid[]))";
-  // Who held it is told; who left nothing behind is not there to be told.
+  // The former server of each task is told by a recall. A server without a row is not there to be told.
   await query(
     `insert into recall (server_id, task_id, kind) select server_id, id, 'adopted' from task
      where id = any ($5::uuid[]) and ${held} and ${sql} and ${moves}
        and server_id <> $4::uuid and server_id in (select id from server)`,
     [value, clientId, finished, serverId, ids],
   );
-  // What this server was told of the same tasks before counts no more.
+  // Recalls for this server from an earlier move of the same tasks no longer count.
   await query("delete from recall where server_id = $1::uuid and kind = 'adopted' and task_id = any ($2::uuid[])", [
     serverId,
     ids,

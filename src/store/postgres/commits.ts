@@ -1,10 +1,10 @@
 /*
- * What becomes of tasks, in SQL for PostgreSQL: one statement each for what ended, what was handed out and what is
- * given back, however many tasks there are. Every statement guards itself: a row that has ended is not touched, nor one
- * that a person took away from this server.
+ * What becomes of tasks, in SQL for PostgreSQL. Ended tasks, assigned tasks and tasks that are given back take one
+ * statement each, however many they are. Every statement guards itself: it touches no row that has ended, and none that
+ * a person took away from this server.
  *
  * A commit whose answer was lost may have been done. When it is tried again, outcomes that are recorded exactly so
- * count as recorded. Rows are locked in the order of their ids, as everybody does who locks several.
+ * count as recorded. Rows are locked in the order of their ids, as by every statement that locks several.
  */
 import { clearedFields, propertyOf, resultFields, type TaskField } from "../../task/field.ts";
 import type { Commit, Completion } from "../store.ts";
@@ -13,16 +13,19 @@ import type { PostgresConnection, Query } from "./connection.ts";
 import type { Attempt } from "./doubts.ts";
 import { arraysOf, type Holder, insertRows, insertValues, namesOf, valuesOf } from "./row.ts";
 
-/** Takes back what a dispatch and an outcome write; attempt, links and tags stay. */
+/** Sets to null what a dispatch and an outcome write. Attempt, links and tags stay. */
 export const clear = clearedFields.map((field) => `${field} = null`).join(", ");
 
 const columns: readonly TaskField[] = ["id", "client_id", "client_host", ...resultFields, "next_id"];
 
-/** Parameters from `$first` on are arrays, one for each column. */
+/** The values of a commit as rows: parameters from `$first` on are arrays, one for each column. */
 const doneFrom = (first: number): string => `unnest(${arraysOf(columns, first)}) as done (${namesOf(columns)})`;
 const results = ["client_id", "client_host", ...resultFields].map((field) => `${field} = done.${field}`).join(", ");
 
-/** $1: the server, $2: its host, $3: when; then an array for each column. Leaves alone what a person took away. */
+/**
+ * Records outcomes. $1: the server, $2: its host, $3: when; then an array for each column. Leaves alone what a person
+ * took away.
+ */
 const complete = `update task set ${results}, schedule_time = coalesce(schedule_time, $3::timestamptz),
     server_id = coalesce(server_id, $1::uuid), server_host = coalesce(server_host, $2),
     retried = retried or done.next_id is not null, next_id = coalesce(done.next_id, task.next_id)
@@ -31,7 +34,7 @@ const complete = `update task set ${results}, schedule_time = coalesce(schedule_
       and recall.kind in ('reverted', 'deleted', 'adopted'))
   returning task.id`;
 
-/** What a person or another server has taken away from a server, which may not know yet. */
+/** The tasks that a person or another server has taken away from a server, which may not know it yet. */
 const taken = `select task_id from recall where server_id = $1::uuid and kind in ('reverted', 'deleted', 'adopted')`;
 
 const recorded = `select task.id from ${doneFrom(1)}
@@ -48,12 +51,12 @@ const giveBack = `update task set ${clear}
 
 export interface Committed {
   readonly refused: readonly string[];
-  /** Whether tasks wait that did not before. */
+  /** Whether the commit made tasks available that could not be claimed before. */
   readonly freed: boolean;
 }
 
 /**
- * Does a commit, in one transaction; see Store.commit. Begins anew when a task is taken away while its outcome is being
+ * Runs a commit in one transaction; see Store.commit. Begins anew when a task is taken away while its outcome is being
  * written. Throws what the connection throws.
  */
 export async function runCommit(connection: PostgresConnection, commit: Commit, attempt: Attempt): Promise<Committed> {
@@ -80,7 +83,7 @@ export async function runCommit(connection: PostgresConnection, commit: Commit, 
       // A single statement is a transaction by itself, which saves two round trips.
       const done = outcomes.length > 0 || kinds > 1 ? await connection.transaction(work) : await work(connection.query);
       const left = new Set(done);
-      // Of two outcomes of one task the first was tried.
+      // If a commit has two outcomes of one task, the first was recorded and the second is refused.
       const refused = completed.filter(({ id }) => !left.delete(id)).map(({ id }) => id);
       const waits = outcomes.some(({ id, retry }) => retry !== null && !retry.claimed && done.has(id));
       return { refused, freed: reverted.length > 0 || waits };
@@ -90,7 +93,7 @@ export async function runCommit(connection: PostgresConnection, commit: Commit, 
   }
 }
 
-/** A task was taken away while its outcome was being written. */
+/** Thrown when a task was taken away while its outcome was being written. */
 class Overtaken extends Error {}
 
 function byId<T extends { readonly id: string }>(list: readonly T[]): readonly T[] {
@@ -102,7 +105,7 @@ function firstOfEach(completed: readonly Completion[]): readonly Completion[] {
   return completed.filter(({ id }) => !seen.has(id) && seen.add(id));
 }
 
-/** Ids of the tasks whose outcome is recorded. Inside a transaction. */
+/** Records outcomes, inside a transaction. Answers the ids of the tasks whose outcome is recorded. */
 async function completeAll(
   query: Query,
   commit: Commit,
@@ -115,7 +118,8 @@ async function completeAll(
   const values = resultValues(outcomes);
   const retries = outcomes.some(({ retry }) => retry !== null);
   if (retries) {
-    // A row that was reverted by hand may have a next attempt already: that one begins a chain of its own.
+    // A row that was reverted by hand may have a next attempt already. That attempt is unlinked and begins a chain of
+    // its own.
     const again = outcomes.flatMap(({ id, retry }) => (retry === null ? [] : [id]));
     const next = outcomes.flatMap(({ retry }) => retry?.task.id ?? []);
     await query("update task set previous_id = null where previous_id = any ($1::uuid[]) and id <> all ($2::uuid[])", [

@@ -1,6 +1,6 @@
 /*
- * A connection to PostgreSQL as everybody else here uses it: statements and transactions over a few connections of the
- * driver's, with errors of ours. Knows no statement about tasks.
+ * Statements and transactions on a PostgreSQL database, over a few connections of the driver, with errors of ours.
+ * Knows no statement about tasks.
  */
 import postgres from "postgres";
 import { assert } from "../../base/assert.ts";
@@ -12,36 +12,36 @@ import { type Client, type Driver, isBreach, newPool, onlyConnection, type Pool,
 import type { PostgresTarget } from "./settings.ts";
 
 /**
- * The cells of one row, in the order of its columns. Times are milliseconds since 1970 (fraction: microseconds),
+ * The cells of one row, in the order of its columns. Times are milliseconds since 1970 (the fraction has microseconds),
  * bigints are numbers, JSON is text.
  */
 export type Row = readonly unknown[];
 
 /**
- * Runs one statement. Values are always parameters ($1, $2, ...), and arrays are those of PostgreSQL. Throws
- * TransientError for what may pass, else UserError or FatalError.
+ * Runs one statement. Values are always parameters ($1, $2, ...); an array becomes one of PostgreSQL. Throws
+ * TransientError for a failure that may pass, else UserError or FatalError.
  */
 export type Query = (sql: string, values?: readonly unknown[]) => Promise<readonly Row[]>;
 
 export interface PostgresConnection {
-  /** For log lines: `postgresql (host:5432/name)`. */
+  /** The database as log lines name it: `postgresql (host:5432/name)`. */
   readonly title: string;
-  /** `host:5432/name`. */
+  /** The database as messages name it: `host:5432/name`. */
   readonly place: string;
   /**
-   * The schema of the tables, part of channel names. Every connection looks there first, so statements name tables
-   * alone.
+   * The schema of the tables; null: the usual one. Channel names contain it. Every connection looks there first, so
+   * statements name tables without it.
    */
   readonly schema: string | null;
-  /** Answer to `question` of the options. */
+  /** The rows that answered `question` of the options. */
   readonly answer: readonly Row[];
-  /** One statement, prepared once per connection. */
+  /** Runs one statement, which each connection prepares once. */
   readonly query: Query;
-  /** Several statements in one text, or one that cannot be prepared (`vacuum`); without values. */
+  /** Runs several statements in one text, or one that cannot be prepared (`vacuum`); without values. */
   readonly script: (sql: string) => Promise<void>;
-  /** Runs `work` in a transaction: wholly or not at all. */
+  /** Runs `work` in a transaction: all of it or nothing. */
   transaction<T>(work: (query: Query) => Promise<T>): Promise<T>;
-  /** The rows of one statement, in portions, without holding more than one in memory. */
+  /** The rows of one statement in portions, of which only one is in memory at a time. */
   stream(sql: string, values: readonly unknown[], portion: number): AsyncIterable<readonly Row[]>;
   /**
    * Listens until the connection is closed. `heard` gets the payload of each notification. `ready` is called whenever
@@ -54,45 +54,48 @@ export interface PostgresConnection {
 export interface PostgresOptions {
   readonly target: PostgresTarget;
   readonly clock: Clock;
-  /** Told each statement as it runs. */
+  /** Called with each statement as it runs. */
   readonly echo: ((sql: string) => void) | null;
-  /** Statements are planned for tables of any size, whatever is known of the tables when they are prepared. */
+  /**
+   * For tables that grow: statements are planned for large tables, whatever the size of a table when they are prepared.
+   */
   readonly steady?: boolean;
-  /** A statement ends as soon as whoever asked has gone (Ctrl-C), not when it has something to say. */
+  /** For searches: a statement ends soon after the program that asked has gone (Ctrl-C). */
   readonly watched?: boolean;
-  /** A statement without values that is asked on the way in, which saves a millisecond. */
+  /** A statement without values that runs while the first connection is opened, which saves a millisecond. */
   readonly question?: string;
 }
 
-/** Claims, commits, insertions and heartbeats of a server, side by side. */
-const poolSize = 4;
 /**
- * A connection that is not used for this long is given back, seconds: an idle server needs only the one that listens.
+ * The largest number of connections: a server has claims, commits, insertions and heartbeats under way side by side.
  */
+const poolSize = 4;
+/** A connection that is not used for this long is closed, seconds. An idle server needs only the one that listens. */
 const idleSeconds = 60;
 
 /**
- * What is said first on each connection. It does not stand among the parameters of the connection, because poolers
- * refuse it there. The timeout frees what a connection has locked that went silent. Compiling (jit) takes longer than
- * any statement of ours.
+ * The statements that every connection runs first. They do not stand among the parameters of the connection, because
+ * poolers refuse them there. The timeout frees the locks of a connection that went silent. Compiling (jit) is off
+ * because it takes longer than any statement of ours.
  */
 const greeting = "set idle_in_transaction_session_timeout = '60s'; set jit = off";
 /**
  * For servers, whose tables grow. A server that began with an empty table would otherwise read all of it for each
- * claim, until PostgreSQL has counted again.
+ * claim, until PostgreSQL has new statistics.
  */
 const steadily =
   "set enable_seqscan = off; set enable_bitmapscan = off; set enable_hashjoin = off; set enable_mergejoin = off";
 /**
- * For searches that somebody waits for. PostgreSQL 14 and later notice, where the system can tell, that nobody waits
- * any more. With the usual 4 MB of memory two indices of a hundred thousand rows each are put together page by page,
- * not row by row. Counting failures with a tag reads a third of a large table then (1.3 s in place of 45 ms).
+ * For searches that a person waits for. On Linux, PostgreSQL 14 and later can notice that nobody waits any more. The
+ * memory is for joining two indices: with the usual 4 MB, two indices of a hundred thousand rows each are joined page
+ * by page, not row by row, and counting failures with a tag then reads a third of a large table (1.3 s in place of 45
+ * ms).
  */
 const watching = `select set_config('client_connection_check_interval', '1000', false)
   where current_setting('server_version_num')::int >= 140000 and version() ~ 'linux';
   select set_config('work_mem', '64MB', false) where pg_size_bytes(current_setting('work_mem')) < 67108864`;
 
-/** What a database is called in messages: `host:5432/name`. */
+/** The database as messages name it: `host:5432/name`. */
 export function placeOf({ host, port, database }: PostgresTarget): string {
   return `${host.includes(":") ? `[${host}]` : host}:${port}/${database}`;
 }
@@ -104,20 +107,21 @@ export function channelOf(schema: string | null): string {
 
 type Options = postgres.Options<Record<string, postgres.PostgresType>>;
 
-/** The way to one database. */
+/** The state of an open connection. */
 interface Way {
   readonly target: PostgresTarget;
   readonly clock: Clock;
   readonly echo: ((sql: string) => void) | null;
   readonly place: string;
-  /** What is said first on each connection. */
+  /** The statements that every connection runs first. */
   readonly hello: string;
   readonly pool: Pool;
-  /** Connections on which it has been said. */
+  /** The connections that have run them. */
   readonly greeted: WeakSet<Client>;
   /**
-   * Whether statements are prepared. A pooler in between gives everybody keys of its own, and may give each transaction
-   * another connection, which knows nothing of what was prepared on the one before. Each statement is told anew then.
+   * Whether statements are prepared. Behind a pooler they are not: it may give each transaction another connection,
+   * which does not know what was prepared on the one before. A pooler is recognised because it hands out keys of its
+   * own.
    */
   prepare: boolean;
 }
@@ -130,7 +134,7 @@ function driversOf(target: PostgresTarget, clock: Clock): (more: object) => Driv
     port,
     database,
     user,
-    // Without a password the driver looks for one by itself.
+    // If it were left out, the driver would look for a password by itself.
     password: password ?? "",
     ssl: tls as boolean | "prefer",
     max: 1,
@@ -138,7 +142,7 @@ function driversOf(target: PostgresTarget, clock: Clock): (more: object) => Driv
     max_lifetime: null,
     connect_timeout: target.connectSeconds,
     prepare: true,
-    // Fetching types would cost a question at each connection. Only arrays need it, and those are written here.
+    // Fetching types would cost a round trip for each connection. Only arrays need it, and cells.ts writes those.
     fetch_types: false,
     connection: {
       application_name: "hypershell",
@@ -166,7 +170,7 @@ async function say({ place }: Way, client: Client, sql: string): Promise<{ reado
   }
 }
 
-/** Runs one statement on a connection that is lent. */
+/** Runs one statement on a connection that is lent to the caller. */
 async function ask(way: Way, client: Client, sql: string, values: readonly unknown[] = []): Promise<readonly Row[]> {
   if (client.broken !== null) throw runFailure(client.broken, way.place);
   way.echo?.(sql);
@@ -179,7 +183,8 @@ async function ask(way: Way, client: Client, sql: string, values: readonly unkno
 }
 
 /**
- * Lends a connection on which the greeting has been said. Makes do with fewer when the server has no room for another.
+ * Lends a connection that has run the greeting. Makes do with fewer connections when the server has no room for
+ * another.
  */
 async function use<T>(way: Way, work: (client: Client) => Promise<T>): Promise<T> {
   const { pool, greeted } = way;
@@ -198,7 +203,10 @@ async function use<T>(way: Way, work: (client: Client) => Promise<T>): Promise<T
   }
 }
 
-/** The first use: whatever is wrong with the way in shows here. Answers the rows of `question`. */
+/**
+ * Opens the first connection, so that anything wrong with the way to the database shows here. Answers the rows of
+ * `question`.
+ */
 async function enter(way: Way, question: string | undefined): Promise<readonly Row[]> {
   try {
     return await way.pool.use(async (client) => {
@@ -206,7 +214,7 @@ async function enter(way: Way, question: string | undefined): Promise<readonly R
       const first = `select pg_backend_pid(); ${way.hello}; ${question ?? "select 1"}`;
       const said = await client.driver.unsafe(first).values();
       way.greeted.add(client);
-      // The driver has one answer for each statement that has rows.
+      // The driver gives one answer for each statement that has rows.
       const answers = said as unknown as (readonly Row[] & { readonly state: { readonly pid: number } })[];
       way.prepare = answers[0]?.[0]?.[0] === answers[0]?.state.pid;
       return answers.at(-1) ?? [];
@@ -224,7 +232,8 @@ async function transact<T>(way: Way, work: (query: Query) => Promise<T>): Promis
     try {
       answer = await work((sql, values) => ask(way, client, sql, values));
     } catch (error) {
-      // What broke the transaction is known. A connection that is gone undoes everything by itself.
+      // The error that broke the transaction matters, not that of the rollback. A connection that is gone undoes
+      // everything by itself.
       if (client.broken === null) await say(way, client, "rollback").catch(() => undefined);
       throw error;
     }
@@ -244,12 +253,12 @@ async function* stream(
   const over = Promise.withResolvers<void>();
   const lent = Promise.withResolvers<Client>();
   const using = use(way, (client) => {
-    // Readers may rest.
+    // A reader may pause for as long as they like.
     client.turn = null;
     lent.resolve(client);
     return over.promise;
   });
-  // There may be no way in.
+  // The database may be out of reach.
   using.catch(lent.reject);
   const client = await lent.promise;
   way.echo?.(sql);
@@ -265,7 +274,7 @@ async function* stream(
   }
 }
 
-/** Opens the way to a database. Throws UserError when there is none. */
+/** Opens a database. Throws UserError when it cannot be reached. */
 export async function openPostgres(options: PostgresOptions): Promise<PostgresConnection> {
   const { target, clock, echo } = options;
   const place = placeOf(target);
@@ -305,7 +314,7 @@ export async function openPostgres(options: PostgresOptions): Promise<PostgresCo
   };
 }
 
-/** A name as SQL has it where it may hold any character. */
+/** Quotes a name for SQL, whatever its characters. */
 export function quoteIdentifier(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }

@@ -1,41 +1,47 @@
 /*
- * What a server must remember while it cannot know whether a call was done: its answer was lost with the connection. So
- * that a call which is tried again does nothing twice, and what an unanswered one did is not forgotten. Asks nothing
- * itself.
+ * What a server must remember while it cannot know whether a call was done, because its answer was lost with the
+ * connection. With that, a call that is tried again does nothing twice, and what an unanswered call did is not
+ * forgotten. Asks the database nothing itself.
  */
 import type { ClaimedTask } from "../../task/task.ts";
 import type { Commit } from "../store.ts";
 
 /** A commit, from its first try to its answer. */
 export interface Attempt {
-  /** It was tried before, and may have been done. */
+  /** Whether it was tried before, and may have been done. */
   doubtful: boolean;
   /**
-   * Tasks that a person, or another server, had taken away when it was tried: their outcomes stay refused when the
-   * recalls are gone.
+   * Tasks that a person or another server had taken away when the commit was tried. Their outcomes stay refused even
+   * after the recalls are gone.
    */
   readonly away: Set<string>;
-  /** Tasks that came to the server since the first try: if they are among those given back, that was before. */
+  /**
+   * Tasks that came to the server since the first try. If the commit gives one of them back, that was before it came.
+   */
   readonly come: Set<string>;
 }
 
 export interface Doubts {
-  /** The answer of a claim was lost. */
+  /** Notes that the answer of a claim was lost; `at` is the time of the claim. */
   claimLost(serverId: string, at: number): void;
-  /** Whether that was since `looked`. */
+  /** Whether an answer was lost since `looked` was called. */
   readonly fresh: boolean;
   looked(): void;
-  /** Times of all claims without an answer. What they took may show at any time: the database may still be at it. */
+  /**
+   * The times of all claims without an answer. What they took may show up at any time, because the database may still
+   * be at work on them.
+   */
   unanswered(serverId: string): readonly number[];
-  /** Of what was found, what was not found before. */
+  /** The tasks among these that have not been handed out yet: at most `most`, and all of one group. */
   found(tasks: readonly ClaimedTask[], most: number): readonly ClaimedTask[];
-  /** These tasks are the server's from now on. */
+  /** Notes that these tasks are the server's from now on. */
   came(tasks: readonly ClaimedTask[]): void;
-  /** A try of this commit begins. */
+  /** Notes that a try of this commit begins. */
   attempt(commit: Commit): Attempt;
   committed(commit: Commit): void;
 }
 
+/** Doubts of a server that has not called anything yet. */
 export function newDoubts(): Doubts {
   const claims: { readonly serverId: string; readonly at: number }[] = [];
   const handed = new Set<string>();

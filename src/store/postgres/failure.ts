@@ -1,12 +1,12 @@
 /*
- * The one table from what PostgreSQL and the way to it say went wrong to what it means for us: while opening, something
- * the user can put right; during a run, something that may pass (the server tries again) or something that no retry
- * mends (the run ends). Passwords are in none of the texts.
+ * The table of errors of PostgreSQL, and of the connection to it, with what they mean for us. An error while opening is
+ * something that the user can put right. An error during a run may pass (the server tries again), or no retry helps
+ * (the run ends). No text contains a password.
  */
 import { FatalError, runtimeError, TransientError, UserError } from "../../base/errors.ts";
 
 interface Trouble {
-  /** What is wrong, `PLACE` standing for the database. */
+  /** A description of what is wrong, in which `PLACE` stands for the database. */
   readonly what: string;
   readonly remedy: string;
   readonly mayPass: boolean;
@@ -18,7 +18,7 @@ const gone: Trouble = {
   mayPass: true,
 };
 
-/** Before it said a word. */
+/** The connection ended before the server said a word. */
 const hungUp: Trouble = {
   what: "PLACE ended the connection at once",
   remedy: "check that it is a PostgreSQL (database.host, database.port), and its log",
@@ -31,7 +31,7 @@ const noTls: Trouble = {
   mayPass: false,
 };
 
-/** Of the network and of the driver. */
+/** Errors of the network and of the driver, by their code. */
 const byName: Readonly<Record<string, Trouble>> = {
   ECONNREFUSED: {
     what: "nobody listens at PLACE",
@@ -88,7 +88,10 @@ const byName: Readonly<Record<string, Trouble>> = {
   },
 };
 
-/** By SQLSTATE, or its first two characters; https://www.postgresql.org/docs/current/errcodes-appendix.html */
+/**
+ * Errors of the server by SQLSTATE, or by its first two characters. Source:
+ * https://www.postgresql.org/docs/current/errcodes-appendix.html
+ */
 const byState: Readonly<Record<string, Trouble>> = {
   "22": {
     what: "PLACE cannot keep a value",
@@ -157,7 +160,7 @@ function troubleOf(error: unknown): Trouble | null {
   if (code === null) return null;
   const known = byName[code] ?? byState[code] ?? byState[code.slice(0, 2)];
   if (known !== undefined) return known;
-  // Bun's own names for what goes wrong with TLS.
+  // Bun has names of its own for what goes wrong with TLS.
   if (/CERT|SSL|TLS|SELF_SIGNED|UNABLE_TO/.test(code))
     return {
       what: `PLACE cannot be trusted (${code})`,
@@ -167,7 +170,10 @@ function troubleOf(error: unknown): Trouble | null {
   return null;
 }
 
-/** Whether the server itself said it. By what it brings along: in the compiled program classes have other names. */
+/**
+ * Whether the error came from the server itself. It is recognised by its fields, because classes have other names in
+ * the compiled program.
+ */
 export function isAnswer(error: unknown): error is Error & { readonly severity: unknown } {
   return error instanceof Error && "severity" in error;
 }
@@ -188,6 +194,7 @@ function say(trouble: Trouble, error: unknown, place: string): string {
   return `${trouble.what.replace("PLACE", () => `'${place}'`)}${detail(error)} - ${trouble.remedy}`;
 }
 
+/** A UserError about the database; `text` is what the user reads. */
 export function databaseError(text: string): UserError {
   return runtimeError("data", "DatabaseError", text);
 }

@@ -1,5 +1,5 @@
 /*
- * Which group of tasks was scheduled last. One row of its own remembers it, so that nobody has to look through all
+ * Which group of tasks was scheduled last. A table with a single row remembers it, so that nobody has to search all
  * ended tasks.
  */
 import { TransientError } from "../../base/errors.ts";
@@ -7,8 +7,8 @@ import type { Query, Row } from "./connection.ts";
 import { held, waiting } from "./indices.ts";
 
 /**
- * Notes the group of a task that was just claimed. Tasks that are claimed are not kept waiting for it: trouble that may
- * pass is ignored.
+ * Notes the group of a task that was just claimed. Answers whether it was noted: trouble that may pass is ignored, so
+ * that tasks which are claimed already need not wait. Throws any other error of the query.
  */
 export async function noteGroup(query: Query, group: number, taskId: string): Promise<boolean> {
   try {
@@ -36,7 +36,7 @@ export async function activeGroup(query: Query): Promise<{ group: number; reason
   if (any === undefined) return { group: 0, reason: "no tasks submitted" };
   let [known] = await query('select "group", task_id from schedule where one = 1');
   if (known === undefined) {
-    // Only a database that another program began has to be looked through, once.
+    // Only a database that another program began has to be searched, and only once.
     [known] = await query(
       'select "group", id from task where schedule_time is not null order by schedule_time desc limit 1',
     );

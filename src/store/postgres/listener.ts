@@ -1,12 +1,12 @@
 /*
- * One connection that listens for notifications, for as long as it is wanted: it is made again when it is lost, and
- * asked for a sign now and then. Knows nothing of what notifications mean.
+ * A connection that listens for notifications for as long as somebody wants them. It is made again when it is lost, and
+ * it is checked at intervals. Knows nothing of what notifications mean.
  */
 import type { Clock, Timer } from "../../base/clock.ts";
 import type { Driver } from "./pool.ts";
 
 export interface Listener {
-  /** Stops listening, whatever is under way. */
+  /** Stops listening, even if a connection is just being made. */
   close(): void;
 }
 
@@ -18,27 +18,27 @@ export interface ListenerOptions {
   readonly heard: (payload: string) => void;
   /** Called whenever listening begins. */
   readonly ready: () => void;
-  /** Makes a driver with these options besides its own. */
+  /** Makes a driver; `more` is added to its usual options. */
   readonly driver: (more: object) => Driver;
   readonly clock: Clock;
-  /** An answer is waited for this long, milliseconds. */
+  /** How long an answer may take before the connection counts as lost, milliseconds. */
   readonly answerMs: number;
 }
 
-/** The pause before listening is tried again, milliseconds. */
+/** The pause before another attempt to listen, milliseconds. */
 const againMs = 1000;
 /**
- * A connection that listens hears nothing for days, and networks forget such connections without a word. It is asked
- * for a sign this often, milliseconds.
+ * The pause between two checks of the connection, milliseconds. A connection that listens may carry nothing for days,
+ * and networks forget such connections without a word.
  */
 const checkMs = 30_000;
 
-/** One that listens, while it does. */
+/** The state of one listener. */
 interface Listening {
   readonly options: ListenerOptions;
   /** The connection in use; null while there is none. */
   current: Driver | null;
-  /** What happens next: a look whether the connection still answers, or another attempt. */
+  /** What happens next: a check whether the connection still answers, or another attempt to listen. */
   next: Timer | null;
 }
 
@@ -56,14 +56,14 @@ function attempt(its: Listening): void {
     onnotify: (from: string, payload: string) => {
       if (from === channel && its.current === own) heard(payload);
     },
-    // The driver calls this after an attempt that failed, too.
+    // The driver also calls this after an attempt that failed.
     onclose: () => lose(its, own),
   });
   its.current = own;
   ask(its, own, statement, ready);
 }
 
-/** Runs a statement; when it is answered, the next one follows after a while. */
+/** Runs a statement. When it is answered, the next check follows after a while. */
 function ask(its: Listening, own: Driver, sql: string, answered: () => void): void {
   const { clock, answerMs } = its.options;
   its.next = clock.after(answerMs, () => lose(its, own));

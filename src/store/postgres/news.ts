@@ -1,33 +1,33 @@
 /*
- * The channel on which stores tell each other that tasks wait, or that somebody was recalled (LISTEN/NOTIFY). News say
- * that there is something, not what: everybody who listens looks for himself.
+ * The channel on which stores tell each other that tasks wait or that there are recalls (LISTEN/NOTIFY). A notification
+ * says that there is something, not what: everybody who listens looks for themselves.
  */
 import type { Clock } from "../../base/clock.ts";
 import { FatalError, TransientError } from "../../base/errors.ts";
 import { channelOf, type PostgresConnection, type Query } from "./connection.ts";
 
-/** The last notification gets this long, milliseconds. */
+/** How long closing waits for the last notification, milliseconds. */
 const lastNewsMs = 2000;
 
 export interface News {
-  /** Calls back when tasks may wait that did not before. */
+  /** Calls `wake` when tasks may be available that were not before. */
   onTasks(wake: () => void): void;
-  /** Calls back when there may be recalls. */
+  /** Calls `wake` when there may be recalls. */
   onRecalls(wake: () => void): void;
   /**
-   * Tasks wait that did not before. Others are told after the transaction, not in it: transactions that notify are
-   * committed one after the other in all of PostgreSQL, each waiting for the disk in its turn. At most one notification
-   * is under way, and nobody waits for it. One that is lost with the connection is made up for, because listeners look
-   * for themselves at intervals, and whenever listening begins.
+   * Tells that tasks are available that were not before. Others are told after the transaction, not in it: PostgreSQL
+   * commits transactions that notify one after the other, and each waits for the disk in its turn. At most one
+   * notification is under way, and nobody waits for it. One that is lost with the connection does no harm, because
+   * listeners look for themselves at intervals and whenever listening begins.
    */
   announce(): void;
-  /** Tells, within a transaction, that there are recalls. */
+  /** Tells others, within a transaction, that there are recalls. */
   tellRecall(within: Query): Promise<void>;
-  /** Waits until everything has been told, but not for a database that has gone silent. */
+  /** Waits until everything has been told, but not longer than `lastNewsMs`. */
   told(): Promise<void>;
 }
 
-/** The news of one store. */
+/** The state of the news of one store. */
 interface State {
   readonly connection: PostgresConnection;
   readonly channel: string;
@@ -77,7 +77,7 @@ function listen(state: State): void {
   if (state.listening) return;
   state.listening = true;
   const heard = (news: string): void => wake(news === "recall" ? state.recalls : state.tasks);
-  // While nobody listened anything may have come.
+  // Anything may have happened while nobody listened.
   const ready = (): void => {
     wake(state.recalls);
     wake(state.tasks);
@@ -92,7 +92,7 @@ async function tellOthers(state: State): Promise<void> {
       await notify(state.connection.query, state.channel, "tasks");
     }
   } catch (error) {
-    // The next call of the store is told what is the matter.
+    // The failure is not lost: the next call of the store meets it again and reports it.
     if (!(error instanceof TransientError || error instanceof FatalError)) throw error;
   } finally {
     state.telling = null;

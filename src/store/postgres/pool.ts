@@ -1,9 +1,10 @@
 /*
- * Connections to PostgreSQL, each used by one at a time and opened when it is needed. Each is a driver of its own, with
- * one connection in all its life. The driver's own pool goes on with what it kept of a connection that broke in the
- * middle of something: a transaction writes its rollback into a socket that is gone, which ends the program; closing
- * waits for answers that never come; a connection that was let in and then turned away is tried again at once, for
- * ever.
+ * Connections to PostgreSQL. Each is used by one caller at a time and opened when it is needed. Each is a driver of its
+ * own that has only one connection in all its life.
+ *
+ * The driver's own pool is not used, because it keeps the state of a connection that broke in the middle of something.
+ * It writes the rollback of a transaction into a socket that is gone, which ends the program. Its closing waits for
+ * answers that never come. It tries a connection that was let in and then turned away again at once, for ever.
  */
 import { connect as dial, type Socket } from "node:net";
 import type postgres from "postgres";
@@ -15,62 +16,64 @@ export type Driver = postgres.Sql<Record<string, never>>;
 
 export interface Client {
   readonly driver: Driver;
-  /** What broke it; null: it works. */
+  /** The error that broke the connection; null: it works. */
   broken: unknown;
-  /** Which use of the pool has it; null: it may take as long as it likes. */
+  /** The number of the use that has the connection now; null: this use may take as long as it likes. */
   turn: number | null;
 }
 
 export interface Pool {
   /**
-   * Waits for a connection that nobody uses, lends it to `work`, and takes it back. If that takes long and the server
-   * says nothing to others either, the connection is broken off.
+   * Waits for a free connection, lends it to `work`, and takes it back. If `work` takes long and the server does not
+   * answer others either, the connection is broken off.
    */
   use<T>(work: (client: Client) => Promise<T>): Promise<T>;
   /**
-   * The server has no room for the last of these connections: the others have to do for a while. False: none of them
-   * comes free.
+   * Notes that the server has no room for another connection: the pool makes do with those it has for a while. Answers
+   * false if there is no other to wait for.
    */
   narrow(): boolean;
-  /** What is under way gets some time to end. */
+  /** Closes all connections, after waiting a limited time for those in use. */
   close(): Promise<void>;
 }
 
-/** What is still under way when all is closed gets this long to end, milliseconds. */
+/** How long closing waits for what is under way, milliseconds. */
 const closeMs = 5000;
 /**
- * A network may lose a connection without a word, and TCP notices after a quarter of an hour. This long, milliseconds,
- * is waited.
+ * How long an answer may take before the connection is checked, milliseconds. A network may lose a connection without a
+ * word, and TCP notices only after a quarter of an hour.
  */
 export const silentMs = 20_000;
-/** A server that is full is not asked for another connection for this long, milliseconds. */
+/** How long a full server is not asked for another connection, milliseconds. */
 const fullMs = 60_000;
-/** Saying good-bye to the server, seconds. */
+/** How long the driver may take to say good-bye to the server, seconds. */
 const endSeconds = 1;
 
-/** The connections of one pool, and who waits for one. */
+/** The connections of one pool, and the callers that wait for one. */
 interface State {
-  /** Most connections, while the server has room for them. */
+  /** The largest number of connections, while the server has room for them. */
   readonly size: number;
   readonly open: (onClose: () => void) => Driver;
   readonly clock: Clock;
   readonly free: Client[];
   readonly lent: Set<Client>;
   readonly queue: ((client: Client) => void)[];
-  /** Called when no connection is lent any more. */
+  /** Called when no connection is lent any more; null: nobody waits for that. */
   settled: (() => void) | null;
-  /** Uses so far. */
+  /** The number of uses so far. */
   turns: number;
-  /** Most connections until `fullUntil`. */
+  /** The largest number of connections until `fullUntil`. */
   most: number;
   fullUntil: number;
-  /** The next look for uses that get no answer. */
+  /** The next check for uses that get no answer. */
   watch: Timer | null;
-  /** Whether such a look is under way. */
+  /** Whether such a check is under way. */
   asking: boolean;
 }
 
-/** A pool of at most `size` connections. `open` makes a driver, which calls back when its connection is closed. */
+/**
+ * Makes a pool; `size` is the largest number of connections. `open` makes a driver, which calls back when its connection is closed.
+ */
 export function newPool(size: number, open: (onClose: () => void) => Driver, clock: Clock): Pool {
   const state: State = {
     size,
@@ -99,7 +102,7 @@ export function newPool(size: number, open: (onClose: () => void) => Driver, clo
     },
     narrow() {
       const { lent } = state;
-      // The reader of a stream may wait for others itself.
+      // Somebody who reads a stream may be waiting for a connection themselves.
       if (lent.size < 2 || [...lent].some(({ turn }) => turn === null)) return false;
       state.most = lent.size - 1;
       state.fullUntil = clock.now() + fullMs;
@@ -141,7 +144,7 @@ function watchOver(state: State): void {
   });
 }
 
-/** Uses up to turn `last` have taken long. Breaks them off if the server says nothing to others either. */
+/** Breaks off the uses up to number `last`, which have taken long, if the server does not answer others either. */
 async function breakSilence(state: State, last: number): Promise<void> {
   const waiting = [...state.lent].filter(({ turn }) => turn !== null && turn <= last);
   if (waiting.length === 0) return;
@@ -156,7 +159,7 @@ async function breakSilence(state: State, last: number): Promise<void> {
   }
 }
 
-/** Whether a new connection gets an answer; a refusal is one. */
+/** Whether the server answers on a new connection; a refusal is an answer, too. */
 async function answers(state: State): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const probe = opened(state);
@@ -203,12 +206,11 @@ async function close(state: State): Promise<void> {
   }
   for (const client of free) void end(client, endSeconds);
   for (const client of lent) void end(client, 0);
-  // The good-bye is sent, and its answer is not waited for: that would take 4 ms, and there is nothing to learn from
-  // it.
+  // The good-bye is sent, but its answer is not waited for: that would take 4 ms and tell nothing.
   await new Promise((resolve) => setImmediate(resolve));
 }
 
-/** Whether the connection is of no use any more, after this error of the driver's. */
+/** Whether a connection is of no use any more after this error from the driver. */
 export function isBreach(error: unknown): boolean {
   return !isAnswer(error) || error.severity === "FATAL" || error.severity === "PANIC";
 }
@@ -217,16 +219,16 @@ function lostError(text: string, code = "CONNECTION_CLOSED"): Error {
   return Object.assign(new Error(text), { code });
 }
 
-/** Where a server is reached. */
+/** Where a PostgreSQL server is reached. */
 export interface Endpoint {
   readonly host: string;
   readonly port: number;
-  /** The path of its socket; null: by host and port. */
+  /** The path of its Unix socket; null: it is reached by host and port. */
   readonly path: string | null;
   readonly connectSeconds: number;
 }
 
-/** What makes the only connection of a driver; a second one is refused. */
+/** Makes the function by which a driver opens its only connection; a second one is refused. */
 export function onlyConnection({ host, port, path, connectSeconds }: Endpoint, clock: Clock): () => Promise<Socket> {
   let used = false;
   return () =>
@@ -234,7 +236,7 @@ export function onlyConnection({ host, port, path, connectSeconds }: Endpoint, c
       if (used) return reject(lostError("the connection was closed"));
       used = true;
       const socket = dial(path === null ? { host, port } : { path });
-      // The driver checks that the certificate is for this name.
+      // The driver checks that the certificate is for this host.
       Object.assign(socket, { host });
       const late = clock.after(connectSeconds * 1000, () => {
         socket.destroy();

@@ -1,10 +1,10 @@
 /*
- * The store in PostgreSQL, which several servers and submitters on several hosts may share. Which statement serves what
- * is in claims.ts, commits.ts, servers.ts and groups.ts; the shape of tables and indices in schema.ts. A store that
- * adds or frees tasks says so on a channel (news.ts), so that nobody has to ask again and again.
+ * The store in PostgreSQL, which several servers and submitters on several hosts may share. The statements are in
+ * claims.ts, commits.ts, servers.ts and groups.ts; the tables and indices are in schema.ts. A store that adds or frees
+ * tasks says so on a channel (news.ts), so that nobody has to ask again and again.
  *
- * A call whose answer is lost with the connection throws TransientError, and may have been done all the same. Tried
- * again it does nothing twice, see doubts.ts.
+ * A call whose answer is lost with the connection throws TransientError, although it may have been done. When it is
+ * tried again, it does nothing twice: see doubts.ts.
  */
 import { assert } from "../../base/assert.ts";
 import type { Clock } from "../../base/clock.ts";
@@ -33,29 +33,30 @@ export interface PostgresStoreOptions {
   readonly create: boolean;
 }
 
-/** Rows of one statement when many are changed: others get their turn in between. */
+/** How many rows one statement changes at most, so that others get their turn in between. */
 const chunk = 1000;
 /**
- * Pause when everything that waits is just being taken by others, milliseconds: doubles from the first to the longest.
+ * The pause while other servers are just taking all waiting tasks, milliseconds. It doubles from the first to the
+ * longest.
  */
 const firstCrowdedMs = 5;
 const longestCrowdedMs = 200;
-/** A transaction that stood in the way of another is tried again this often, without a word. */
+/** How often a transaction is tried again if another one stood in its way. */
 const turns = 5;
 
-/** An open store. */
+/** The parts of an open store. */
 interface Opened {
   readonly connection: PostgresConnection;
   readonly query: Query;
   readonly clock: Clock;
   readonly news: News;
   readonly doubts: Doubts;
-  /** The group that stands in the row of groups.ts; null: not known. */
+  /** The group in the row of groups.ts; null: not known. */
   notedGroup: number | null;
   closed: boolean;
 }
 
-/** Opens the store. Throws UserError when there is no way in, or there are no tables. */
+/** Opens the store. Throws UserError when the database cannot be reached or has no tables. */
 export async function openPostgresStore(options: PostgresStoreOptions): Promise<Store> {
   const { clock } = options;
   const connection = await openPostgres({ ...options, steady: true });
@@ -115,7 +116,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
   };
 }
 
-/** Submissions that other servers than `except` keep for themselves, as far as they matter to the scope. */
+/** Submissions that servers other than `except` keep for themselves. Only scope `all` has to know them. */
 async function reservedIn(query: Query, scope: Scope, except: string | null): Promise<readonly string[]> {
   return scope.kind === "all" ? reservedIds(query, except) : [];
 }
@@ -143,7 +144,7 @@ async function claim(opened: Opened, request: ClaimRequest): Promise<Claim> {
       throw error;
     }
     if (tasks.length === 0) {
-      // Another server is just taking them.
+      // Another server is just taking the tasks that were found.
       const { promise, resolve } = Promise.withResolvers<void>();
       clock.after(crowdedMs, resolve);
       await promise;
@@ -155,7 +156,7 @@ async function claim(opened: Opened, request: ClaimRequest): Promise<Claim> {
   }
 }
 
-/** What claims took whose answers were lost; null: nothing. */
+/** The tasks that earlier claims took whose answers were lost; null: there are none. */
 async function claimAgain({ query, doubts }: Opened, { serverId, limit }: ClaimRequest): Promise<Claim | null> {
   const times = doubts.unanswered(serverId);
   if (times.length === 0) return null;
@@ -166,8 +167,8 @@ async function claimAgain({ query, doubts }: Opened, { serverId, limit }: ClaimR
 }
 
 /**
- * Runs a transaction, again if another one stood in its way: servers and people may lock the same rows in another
- * order.
+ * Runs a transaction, and tries it again if another one stood in its way: servers and people may lock the same rows in
+ * different orders.
  */
 async function inTurn<T>(work: () => Promise<T>): Promise<T> {
   for (let left = turns; ; left--) {
@@ -179,12 +180,12 @@ async function inTurn<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Gives back held rows that match, a transaction for each chunk; their number. */
+/** Gives back the held rows that match, a transaction for each chunk. Answers how many. */
 async function release({ query, news }: Opened, condition: string, values: readonly unknown[]): Promise<number> {
   const chosen = `${held} and ${condition}`;
   let count = 0;
   for (;;) {
-    // The condition is there twice: it must still hold when a row that others changed comes free.
+    // The condition is there twice: it must still hold when a row that others were changing comes free.
     const rows = await inTurn(() =>
       query(
         `with few as materialized (select id from task where ${chosen} limit ${chunk}),
@@ -201,7 +202,7 @@ async function release({ query, news }: Opened, condition: string, values: reado
 }
 
 async function buryServer(opened: Opened, id: string): Promise<number> {
-  // The row goes last: when this dies half-way, the next to bury the server does the rest.
+  // The row of the server goes last: if this process dies half-way, the next one to bury the server does the rest.
   const count = await release(opened, "server_id = $1::uuid", [id]);
   await endServer(opened.query, id);
   // What the server reserved is free now.
@@ -210,7 +211,7 @@ async function buryServer(opened: Opened, id: string): Promise<number> {
 }
 
 async function revertOrphans(opened: Opened): Promise<number> {
-  // Nobody will ask for these recalls.
+  // The servers of these recalls are gone and will not ask for them.
   await opened.query("delete from recall where not exists (select 1 from server where server.id = recall.server_id)");
   const orphaned = "(server_id is null or not exists (select 1 from server where server.id = task.server_id))";
   return release(opened, orphaned, []);
@@ -262,7 +263,7 @@ async function retryFailures(
   }
 }
 
-/** Makes next attempts for some of the failures that have one left; their number. */
+/** Makes next attempts for some of the failures that may be tried again. Answers how many. */
 async function retrySome(
   query: Query,
   scope: Scope,
@@ -290,7 +291,7 @@ async function retrySome(
   return rows.length;
 }
 
-/** Stores tasks that nobody holds. */
+/** Stores tasks that no server holds yet. */
 async function insertFree(query: Query, tasks: readonly NewTask[]): Promise<void> {
   await query(
     insertRows,

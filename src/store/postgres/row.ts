@@ -1,5 +1,5 @@
 /*
- * Rows of table `task` in bulk: the values of each column as an array, and how a claimed row becomes a task again.
+ * Rows of table `task` in bulk: the values of each column as one array, and how a claimed row becomes a task again.
  */
 import { type FieldKind, inputFields, kindOf, propertyOf, type TaskField } from "../../task/field.ts";
 import type { ClaimedTask, NewTask } from "../../task/task.ts";
@@ -7,7 +7,7 @@ import { readTags, writeTags } from "../tags.ts";
 import { instantText } from "./cells.ts";
 import type { Row } from "./connection.ts";
 
-/** Types of parameters; a table of another program may have types of its own. */
+/** The types of parameters. A table that another program made may have other types. */
 const types: Readonly<Record<FieldKind, string>> = {
   text: "text",
   host: "text",
@@ -25,22 +25,22 @@ const types: Readonly<Record<FieldKind, string>> = {
   tags: "jsonb",
 };
 
-/** The type of the column in tables of ours. */
+/** The type that a column has in tables of ours. */
 export function typeOf(field: TaskField): string {
   return types[kindOf(field)];
 }
 
-/** Arrays with the values of these columns, one parameter each, from `$first` on; to be read with `unnest`. */
+/** Arrays with the values of these columns, one parameter each, from `$first` on. `unnest` makes rows of them. */
 export function arraysOf(fields: readonly TaskField[], first: number): string {
   return fields.map((field, i) => `$${first + i}::${typeOf(field)}[]`).join(", ");
 }
 
-/** Columns as they stand in a statement. */
+/** The list of these columns as a statement has it. */
 export function namesOf(fields: readonly TaskField[]): string {
   return fields.map((field) => `"${field}"`).join(", ");
 }
 
-/** The value of a column of each of the objects. */
+/** The values of a column, one of each object. */
 export function valuesOf<Property extends string>(
   field: TaskField,
   property: Property,
@@ -59,23 +59,24 @@ const encoders: Readonly<Partial<Record<FieldKind, (value: never) => unknown>>> 
   tags: writeTags,
 };
 
-/** What a new row has; `retried` is false, all other columns are null. */
+/** The columns that an insert writes. `retried` is false, all others are null. */
 const inserted: readonly TaskField[] = [...inputFields, "server_id", "server_host", "schedule_time"];
 
 /**
- * Takes the arrays of `insertValues`. Leaves alone what is there already, from an earlier try of the same insertion.
+ * Inserts the arrays of `insertValues`. Rows that are there already, from an earlier try of the same insertion, stay as
+ * they are.
  */
 export const insertRows = `insert into task (${namesOf(inserted)}, retried) select ${namesOf(inserted)}, false
   from unnest(${arraysOf(inserted, 1)}) as new (${namesOf(inserted)}) on conflict (id) do nothing`;
 
-/** A retry that belongs to a server at once. */
+/** The server that holds a next attempt from the beginning. */
 export interface Holder {
   readonly serverId: string;
   readonly serverHost: string;
   readonly at: string;
 }
 
-/** The parameters of `insertRows`. `holderOf`: who holds the task of this index; null: it waits. */
+/** The parameters of `insertRows`. `holderOf` says who holds the task of this index; null: it waits. */
 export function insertValues(tasks: readonly NewTask[], holderOf: (index: number) => Holder | null): unknown[][] {
   const holders = tasks.map((_, i) => holderOf(i));
   return [
@@ -86,7 +87,7 @@ export function insertValues(tasks: readonly NewTask[], holderOf: (index: number
   ];
 }
 
-/** PostgreSQL has no place for the character NUL in a text; no shell would take it either. */
+/** Removes the character NUL, which PostgreSQL cannot store in a text. No shell would take it either. */
 function storable(text: string): string {
   return text.includes("\0") ? text.replaceAll("\0", "") : text;
 }

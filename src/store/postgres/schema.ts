@@ -1,11 +1,11 @@
 /*
  * The PostgreSQL schema, in whole statements. `task` and `client` are those of version 2.8, column for column, with
- * types that hold what they must (memory beyond 2 GB, fractions of seconds). Tables that another program made are used
- * as they are. Everything else is an addition, made when a database without it is opened for writing.
+ * types that are large enough (memory beyond 2 GB, fractions of seconds). Tables that another program made are used as
+ * they are. Everything else is an addition, which is made when a database without it is opened for writing.
  *
  * To change it: add, never alter. A new table or index goes into `additions`, by name. A new column of `task` goes into
- * task/field.ts and nowhere else: new and old tables get it by `addColumn`. A database that is only looked at stays as
- * it is, and is searched without.
+ * task/field.ts and nowhere else: new and old tables get it by `addColumn`. A database that is opened only for reading
+ * stays as it is, and is searched without the additions.
  */
 import { runtimeError } from "../../base/errors.ts";
 import { requiredFields, type TaskField } from "../../task/field.ts";
@@ -49,8 +49,8 @@ const taskTable = `create table task (
 )`;
 
 /**
- * Adds to the counts of tasks what they are off by, if anything. Rows and counts are of one moment, so others may write
- * meanwhile.
+ * Corrects the counts of tasks if they are wrong, by adding the differences. Rows and counts are read at one moment, so
+ * others may write meanwhile.
  */
 export const recount = `insert into tally
   select * from (
@@ -62,13 +62,13 @@ export const recount = `insert into tally
   where (open, succeeded, total, plain) <> (0, 0, 0, 0)`;
 
 /**
- * Counts of tasks, because counting a million entries of an index takes 60 ms at best. A trigger leaves one row for
- * each statement that writes tasks, of whatever program, with the differences. The sum of these rows is exact in every
- * snapshot, and nobody waits for anybody. Now and then a writer puts rows together that are not locked. Costs 0.5 to 1
- * µs for each task (inserts take 6 µs, claims 10, outcomes 9) and 30 µs for each statement; summing takes 1 ms.
+ * Counts of tasks, because counting a million entries of an index takes 60 ms at best. A trigger adds one row of
+ * differences for each statement that writes tasks, whichever program runs it. The sum of these rows is exact in every
+ * snapshot, and nobody waits for anybody. Now and then a writer merges rows that are not locked. Counting costs 0.5 to
+ * 1 µs for each task (inserts take 6 µs, claims 10, outcomes 9) and 30 µs for each statement; the sum takes 1 ms.
  *
- * The function runs as the owner of the tables, so that other users need no rights for it. That is why it looks nowhere
- * but in its own schema.
+ * The function runs with the rights of the tables' owner, so that other users need none for it. For that reason it
+ * looks only in its own schema.
  */
 const tally = `do $do$
 begin
@@ -125,7 +125,7 @@ begin
 end
 $do$`;
 
-/** Name, and the statement that makes it. */
+/** The name of each addition, and the statement that makes it. */
 const additions: readonly (readonly [name: string, statement: string])[] = [
   [
     "client",
@@ -140,7 +140,7 @@ const additions: readonly (readonly [name: string, statement: string])[] = [
     )`,
   ],
   ["client_disconnected_at", "create index client_disconnected_at on client (disconnected_at)"],
-  // One row for each submitting process; its template holds for its tasks.
+  // One row for each submitting process. Its template applies to its tasks.
   [
     "submission",
     `create table submission (
@@ -166,12 +166,12 @@ const additions: readonly (readonly [name: string, statement: string])[] = [
       beat_at DOUBLE PRECISION NOT NULL
     )`,
   ],
-  // The group scheduled last, so that nobody has to look through all ended tasks for it.
+  // The group that was scheduled last, so that nobody has to search all ended tasks for it.
   [
     "schedule",
     `create table schedule (one INTEGER NOT NULL PRIMARY KEY CHECK (one = 1), "group" INTEGER, task_id UUID)`,
   ],
-  // News of tasks that a server held when somebody else changed them, see Recall in store.ts.
+  // News of tasks that a server held when somebody else changed them; see Recall in store.ts.
   [
     "recall",
     `create table recall (
@@ -183,31 +183,32 @@ const additions: readonly (readonly [name: string, statement: string])[] = [
   ],
   ["recall_server", "create index recall_server on recall (server_id)"],
   // Unfinished tasks. These indices are partial, so their size follows the tasks to do, not the tasks done. Waiting
-  // tasks stand in the order in which they are claimed.
+  // tasks are in the order in which they are claimed.
   [
     "task_waiting_submission",
     `create index task_waiting_submission on task (submit_id, "group", submit_time, id) where ${waiting.ofSubmission}`,
   ],
   ["task_waiting_group", `create index task_waiting_group on task ("group", submit_time, id) where ${waiting.ofAll}`],
-  // What servers hold: few rows, so one index serves the questions by group, by submission and by server.
+  // Tasks that servers hold. They are few, so one index serves the questions by group, by submission and by server.
   ["task_held", `create index task_held on task ("group", submit_id, server_id) where ${held}`],
-  // Failures that were not tried again: what decides whether the next group may start. Costs successful tasks nothing.
+  // Failures that were not tried again: they decide whether the next group may start. A successful task costs this
+  // index nothing.
   ["task_failed", `create index task_failed on task ("group", submit_id, attempt) where ${finalFailure}`],
-  // Next attempts that wait, for servers that take them first. Costs first attempts nothing.
+  // Next attempts that wait, for servers that take them first. A first attempt costs this index nothing.
   ["task_waiting_retry", `create index task_waiting_retry on task ("group", submit_time, id) where ${waiting.again}`],
   // For people who search: tasks in the order in which they are listed, by how they ended; the tags of tasks that have
-  // any; how many tasks there are.
+  // any; the number of tasks.
   ...searchIndices("task"),
   ["tally", tally],
 ];
 
-/** Adds a column that came after 2.8. Rows that are there already have null in it. */
+/** Adds a column that came after 2.8. It is null in rows that are there already. */
 const addColumn = (field: TaskField): string => `alter table task add column if not exists "${field}" ${typeOf(field)}`;
 
-/** Two that create at once take turns; the number is nobody else's. */
+/** Takes a lock, so that two programs do not make the tables at the same time. The number has no other use. */
 const creating = "select pg_advisory_xact_lock(4850183214)";
 
-/** What stands in the schema that statements look into first. */
+/** The names of everything in the schema where statements look first. */
 async function present(query: Query): Promise<Set<string>> {
   const rows = await query(
     "select relname from pg_class where relnamespace = (select oid from pg_namespace where nspname = current_schema())",
@@ -215,7 +216,7 @@ async function present(query: Query): Promise<Set<string>> {
   return new Set(rows.map(([name]) => String(name)));
 }
 
-/** Whether there is a table of tasks; throws UserError for one that is not ours. */
+/** Whether there is a table of tasks. Throws UserError for one that is not ours. */
 function isTaskTable({ columns }: Catalog, place: string): boolean {
   if (columns === null) return false;
   const missing = requiredFields.find((name) => !columns.has(name));
@@ -227,8 +228,8 @@ function isTaskTable({ columns }: Catalog, place: string): boolean {
 }
 
 /**
- * Makes the tables, or adds what they lack; answers whether they had to be made. Throws UserError when they are another
- * program's or can only be read, and, with `create` false, when there are none.
+ * Makes the tables, or adds what they lack. Answers whether they were made. Throws UserError when they belong to
+ * another program, when the database can only be read, and when there are none and `create` is false.
  */
 export async function prepareTables(connection: PostgresConnection, create: boolean): Promise<boolean> {
   const { query, place, schema } = connection;
@@ -256,12 +257,12 @@ export async function prepareTables(connection: PostgresConnection, create: bool
   });
 }
 
-/** For who only looks: throws UserError when there is nothing to look at. */
+/** Throws UserError when there are no tables of tasks to read, or when they belong to another program. */
 export function requireTables(catalog: Catalog, place: string): void {
   if (!isTaskTable(catalog, place)) throw uninitialized();
 }
 
-/** Drops all tasks and clients; what else there is stays. */
+/** Removes all tasks and clients. Everything else stays. */
 export const truncateTables = "truncate task, client, submission, schedule, recall";
 
 function uninitialized(): Error {

@@ -1,6 +1,6 @@
 /*
- * The rows of servers, of their clients, and of submissions in PostgreSQL. Servers go by the clock of the database:
- * clocks of hosts differ, and a server whose clock is behind is not dead.
+ * The rows of servers, of their clients, and of submissions in PostgreSQL. Heartbeats go by the clock of the database:
+ * the clocks of hosts differ, and a server whose clock is behind must not count as dead.
  */
 import type { Clock } from "../../base/clock.ts";
 import type { Submission } from "../../task/task.ts";
@@ -8,7 +8,7 @@ import type { Recall, ServerRow, Store } from "../store.ts";
 import { instantText } from "./cells.ts";
 import type { Query, Row } from "./connection.ts";
 
-/** The part of the contract that needs no task. */
+/** The part of the contract that does not touch tasks. */
 type ServerRows = Pick<
   Store,
   | "addSubmission"
@@ -103,7 +103,9 @@ export async function endServer(query: Query, id: string): Promise<void> {
   ]);
 }
 
-/** `values`: id and host of the client, id and host of its server, and since when, as text. */
+/**
+ * Adds or updates a client. `values`: its id and host, the id and host of its server, and the time since when, as text.
+ */
 export async function addClient(query: Query, values: readonly unknown[]): Promise<void> {
   await query(
     `insert into client (id, host, server_id, server_host, connected_at, disconnected_at, evicted)
@@ -128,7 +130,7 @@ function submissionOf(row: Row): Submission {
   return { id, time, host, user, cwd, template, version };
 }
 
-/** `now`: on our clock; the row has how long ago its server gave a sign. */
+/** The server of a row that says how long ago its last heartbeat was. `now` is the time on our clock. */
 function serverOf(row: Row, now: number): ServerRow {
   const [id, host, pid, pidStart, reserves, startedAt, silentMs] = row;
   return {

@@ -1,8 +1,10 @@
 /*
- * From what a user says about a PostgreSQL database (separate settings, or a URL) to where it is and how to get in.
- * Pure, but for the files that libpq and its family read too: ~/.pgpass for the password, sslrootcert for certificates.
+ * Turns what a user says about a PostgreSQL database (separate settings, or a URL) into where it is and how to get in.
+ * Reads nothing but the files that libpq and its family read too: ~/.pgpass for the password, sslrootcert and the like
+ * for certificates.
  *
- *   url = scheme "://" [ user [ ":" password ] "@" ] [ host [ ":" port ] ] "/" database [ "?" key "=" value { "&" key "=" value } ]
+ *   url = scheme "://" [ user [ ":" password ] "@" ] [ host [ ":" port ] ] "/" database [ "?" keys ]
+ *   keys = key "=" value { "&" key "=" value }
  *   scheme = "postgresql" [ "+psycopg" ] | "postgres"
  *
  * User, password, host and database of a URL are percent-encoded where needed. Keys:
@@ -17,7 +19,7 @@ import { configurationError, messageOf } from "../../base/errors.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** The settings as they stand; null: not set. */
+/** The settings as the user wrote them; null: not set. */
 export interface PostgresSettings {
   readonly url: string | null;
   readonly database: string | null;
@@ -26,14 +28,14 @@ export interface PostgresSettings {
   readonly user: string | null;
   readonly password: string | null;
   readonly schema: string | null;
-  /** Every further key of [database], and of its `connect_args`. */
+  /** All further keys of [database], and those of its `connect_args`. */
   readonly parameters: Readonly<Record<string, string>>;
 }
 
 export type Tls = false | "prefer" | ConnectionOptions;
 
 export interface PostgresTarget {
-  /** A name, an address, or the folder of a socket. */
+  /** A name, an address, or the folder of a Unix socket. */
   readonly host: string;
   readonly port: number;
   readonly database: string;
@@ -41,9 +43,9 @@ export interface PostgresTarget {
   readonly password: string | null;
   readonly schema: string | null;
   readonly tls: Tls;
-  /** Of one attempt, seconds. */
+  /** How long one attempt to connect may take, seconds. */
   readonly connectSeconds: number;
-  /** For the server, such as `application_name`. */
+  /** Parameters of the session, such as `application_name`. */
   readonly parameters: Readonly<Record<string, string>>;
 }
 
@@ -51,7 +53,10 @@ const usualPort = 5432;
 const usualConnectSeconds = 10;
 const longestConnectSeconds = 3600;
 
-/** Throws UserError for what cannot be meant. */
+/**
+ * Where the database is, and how to get in. `osUser` is the name of the user in the operating system. Throws UserError
+ * for settings that make no sense.
+ */
 export function postgresTarget(settings: PostgresSettings, env: Environment, osUser: string): PostgresTarget {
   const { url } = settings;
   const given = url === null || url === "" ? separate(settings) : parseUrl(url);
@@ -89,21 +94,25 @@ export function postgresTarget(settings: PostgresSettings, env: Environment, osU
 }
 
 /**
- * What means something to libpq alone. It has no place in a first message to the server, and nothing is lost without
- * it: a connection that is gone is noticed and replaced in any case, and what can only be read is said to be so.
+ * Keys that only libpq understands. The server would refuse them. Leaving them out loses nothing: a connection that is
+ * gone is noticed and replaced in any case, and a server that can only be read is reported.
  */
 const ofLibpq: ReadonlySet<string> = new Set(
-  `keepalives keepalives_idle keepalives_interval keepalives_count tcp_user_timeout target_session_attrs load_balance_hosts
-   gssencmode channel_binding sslsni sslcompression fallback_application_name`.split(/\s+/),
+  `keepalives keepalives_idle keepalives_interval keepalives_count tcp_user_timeout target_session_attrs
+   load_balance_hosts gssencmode channel_binding sslsni sslcompression fallback_application_name`.split(/\s+/),
 );
 
-/** Parameters of the session. Throws UserError for what libpq would insist on, and cannot be had here. */
+/**
+ * The parameters that the server is to get. Throws UserError for a key that libpq would insist on and that is not
+ * supported here.
+ */
 function forServer(parameters: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   for (const key of ["gssencmode", "channel_binding"])
     if (parameters[key] === "require")
       throw configurationError(
         "data",
-        `${key} = require cannot be had - leave ${key} out of [database] or its URL, and let sslmode = verify-full tell whose server it is`,
+        `${key} = require cannot be had - leave ${key} out of [database] or its URL, ` +
+          "and let sslmode = verify-full tell whose server it is",
       );
   return Object.fromEntries(Object.entries(parameters).filter(([key]) => !ofLibpq.has(key)));
 }
@@ -127,14 +136,14 @@ const strict = /^[^:]+:\/\/(?:([^@/?#]*)@)?(\[[^\]]*\]|[^:/?#]*)(?::(\d*))?(?:\/
 const loose = /^[^:]+:\/\/(?:(.*)@)?(\[[^\]]*\]|[^:/?#@]*)(?::(\d*))?(?:\/([^?#@]*))?(?:\?([^#@]*))?$/;
 
 function parseUrl(url: string): Given {
-  // An @ or a slash in a password that was not encoded: the last @ before the host counts.
+  // A password may have an @ or a slash that was not encoded: the last @ before the host counts.
   const parts = loose.exec(url) ?? strict.exec(url);
   if (parts === null)
     throw configurationError("data", "database.url is no URL: write postgresql://user:password@host:port/database");
   const [, login, host = "", port = "", path = "", query = ""] = parts;
   const [user, ...rest] = (login ?? "").split(":");
   const asked = Object.fromEntries(new URLSearchParams(query)) as Readonly<Record<string, string>>;
-  // Each part may stand among the keys as well; the name of a host is looked for by postgresTarget.
+  // The keys may name each part of the URL as well. Their `host` is left to postgresTarget.
   const { port: askedPort, dbname, user: askedUser, password, ...parameters } = asked;
   return {
     host: filled(decoded(host).replace(/^\[(.*)\]$/, "$1")),
@@ -169,11 +178,11 @@ function secondsOf(text: string | undefined): number {
   if (text === undefined || text === "") return usualConnectSeconds;
   const seconds = Number(text);
   if (!(seconds >= 0)) throw configurationError("data", `connect_timeout must be a number of seconds, not '${text}'`);
-  // 0 means no limit to libpq.
+  // To libpq, 0 means no limit.
   return seconds === 0 ? longestConnectSeconds : Math.min(seconds, longestConnectSeconds);
 }
 
-/** Where Debian and Red Hat have it, and where PostgreSQL itself has it. */
+/** The folder of the server's socket: Debian and Red Hat use the first two, PostgreSQL itself the last. */
 function socketFolder(port: number): string | null {
   return (
     ["/var/run/postgresql", "/run/postgresql", "/tmp"].find((folder) => existsSync(join(folder, `.s.PGSQL.${port}`))) ??
@@ -187,9 +196,12 @@ interface Files {
   readonly sslkey: string | undefined;
 }
 
-/** As libpq: `require` encrypts, `verify-ca` also asks who signed, `verify-full` also whose name it is. */
+/**
+ * TLS by `sslmode`, as in libpq: `require` encrypts, `verify-ca` also checks who signed the certificate, `verify-full`
+ * also whose name it has.
+ */
 function tlsOf(host: string, mode: string | null, files: Files): Tls {
-  // A socket is not encrypted.
+  // The path of a socket.
   if (host.startsWith("/")) return false;
   const { sslrootcert, sslcert, sslkey } = files;
   const own = {
@@ -198,7 +210,7 @@ function tlsOf(host: string, mode: string | null, files: Files): Tls {
     ...(sslkey === undefined ? {} : { key: read("sslkey", sslkey) }),
   };
   try {
-    // One of nothing reads the certificates of the system: 3 to 5 ms.
+    // An empty context would read the certificates of the system, which takes 3 to 5 ms.
     if (Object.keys(own).length > 0) createSecureContext(own);
   } catch (error) {
     throw configurationError(
@@ -214,14 +226,14 @@ function tlsOf(host: string, mode: string | null, files: Files): Tls {
     case "prefer":
       return "prefer";
     case "require":
-      // With a certificate to compare with it is compared, as libpq does.
+      // If a root certificate is given, the server's is checked against it, as in libpq.
       return sslrootcert === undefined
         ? { ...own, rejectUnauthorized: false }
         : { ...own, rejectUnauthorized: true, checkServerIdentity: () => undefined };
     case "verify-ca":
       return { ...own, rejectUnauthorized: true, checkServerIdentity: () => undefined };
     case "verify-full":
-      // An address is no name that could be asked for, but a certificate may be for one.
+      // An IP address cannot be sent as the name of the server, but a certificate may be for one.
       return isIP(host) === 0
         ? { ...own, rejectUnauthorized: true, servername: host }
         : { ...own, rejectUnauthorized: true, checkServerIdentity: (_, found) => checkServerIdentity(host, found) };
@@ -248,7 +260,7 @@ interface Login {
   readonly user: string;
 }
 
-/** https://www.postgresql.org/docs/current/libpq-pgpass.html */
+/** The password for a login from ~/.pgpass. Source: https://www.postgresql.org/docs/current/libpq-pgpass.html */
 function fromPassFile({ host, port, database, user }: Login, env: Environment): string | null {
   const file = env["PGPASSFILE"] ?? join(env["HOME"] ?? homedir(), ".pgpass");
   let text: string;
@@ -260,7 +272,7 @@ function fromPassFile({ host, port, database, user }: Login, env: Environment): 
   const wanted = [host.startsWith("/") ? "localhost" : host, String(port), database, user];
   for (const line of text.split("\n")) {
     if (line.startsWith("#")) continue;
-    // A backslash before a colon or a backslash takes its meaning away.
+    // A backslash before a colon or a backslash takes away its special meaning.
     const fields = [...line.matchAll(/((?:\\.|[^:\\])*)(?::|$)/g)].map(([, field = ""]) =>
       field.replace(/\\(.)/g, "$1"),
     );

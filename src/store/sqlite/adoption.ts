@@ -1,5 +1,5 @@
 /*
- * Tasks that a client brings along to this server, in SQL. See Store.adopt for what is promised.
+ * Adopts the tasks that a client brings along to this server, in SQL. Store.adopt says what is promised.
  */
 import type { ClaimedTask } from "../../task/task.ts";
 import type { AdoptRequest } from "../store.ts";
@@ -7,21 +7,24 @@ import { formatTime, parseTime } from "../times.ts";
 import type { Connection } from "./connection.ts";
 import { claimColumns, type HeldRows, heldTask } from "./row.ts";
 
-/** The ids of one statement. */
+/** The number of ids in one statement. */
 const adoptChunk = 1000;
 
-/** Within a transaction, see Store.adopt; `reserved` is without what the dead servers `from` reserved. */
+/**
+ * Adopts tasks within a transaction, see Store.adopt. `reserved` must not contain what the dead servers `from`
+ * reserved.
+ */
 export type Adopt = (request: AdoptRequest, reserved: readonly string[]) => readonly ClaimedTask[];
 
 /** Prepares adoptions. `held` is told the row of each task that is adopted. */
 export function prepareAdoption(db: Connection, held: HeldRows): Adopt {
-  // The join fixes the order: each id is looked up once, however large the table.
+  // A cross join fixes the order of the tables: each id is looked up once, however large the table of tasks.
   const wanted = `json_each($ids) as wanted cross join task on task.id = wanted.value
     where completion_time is null and ($submission is null or submit_id = $submission)
     and submit_id not in (select value from json_each($reserved))`;
   const isAtClient = "(client_id = $clientId or task.id in (select value from json_each($finished)))";
-  // A client that is on record as the runner has the task, whichever server handed it out; that server, if alive, is
-  // told.
+  // A client that is on record as the runner has the task, whichever server handed it out. If that server is alive, it
+  // is told by a recall.
   const tellFormer = db.prepare(
     `insert into recall (server_id, task_id, kind) select task.server_id, task.id, 'adopted' from ${wanted}
      and schedule_time is not null and ${isAtClient} and server_id <> $serverId
@@ -36,7 +39,7 @@ export function prepareAdoption(db: Connection, held: HeldRows): Adopt {
          or server_id not in (select id from server) or (server_id <> $serverId and ${isAtClient}))
      ) returning ${claimColumns}, schedule_time`,
   );
-  // What was said of an earlier move of the same tasks counts no more.
+  // Recalls for this server from an earlier move of the same tasks no longer count.
   const forgetMoves = db.prepare(
     "delete from recall where server_id = ? and kind = 'adopted' and task_id in (select value from json_each(?))",
   );

@@ -12,14 +12,14 @@ const waiting = "completion_time is null and schedule_time is null";
 const failed = "retried = 0 and exit_status is not null and exit_status <> 0 and exit_status <> -1";
 const notReserved = "submit_id not in (select value from json_each(?))";
 
-/** A value of the first row; null: there is no row. */
+/** The value of the first row; null: there is no row. */
 type One = (...cells: (string | number)[]) => unknown;
-/** The first cells of all rows. */
+/** The first cell of each row. */
 type Column = (...cells: (string | number)[]) => number[];
 
 export type ClaimStatements = ReturnType<typeof prepareClaimStatements>;
 
-/** Prepares what `look` and `take` of claims.ts ask. */
+/** Prepares the statements that `look` and `take` of claims.ts run. */
 export function prepareClaimStatements(db: Connection) {
   const one = (sql: string): One => {
     const statement = db.prepare(sql);
@@ -39,7 +39,7 @@ export function prepareClaimStatements(db: Connection) {
   };
 }
 
-/** The groups with unfinished or waiting tasks. */
+/** Statements for the groups with unfinished or waiting tasks. */
 function prepareGroupStatements(one: (sql: string) => One) {
   return {
     groupOf: one(
@@ -49,7 +49,7 @@ function prepareGroupStatements(one: (sql: string) => One) {
     groupOfAll: one(`select "group" from ${byGroup} where ${unfinished} and "group" > ? order by "group" limit 1`),
     waits: one(`select 1 from ${bySubmission} where ${waiting} and submit_id = ? and "group" = ? limit 1`),
     waitsInAll: one(`select 1 from ${byGroup} where ${waiting} and "group" = ? limit 1`),
-    // Through the table only while somebody reserves more submissions than are looked at one by one.
+    // A search through the table, used only while the waiting submissions are too many to look at one by one.
     groupOfFree: one(
       `select "group" from ${byGroup} where ${unfinished} and "group" > ? and ${notReserved} order by "group" limit 1`,
     ),
@@ -60,7 +60,7 @@ function prepareGroupStatements(one: (sql: string) => One) {
   };
 }
 
-/** How many tasks are unfinished, and which failures nobody tries again. */
+/** Statements that count unfinished tasks, and the failures that nobody tries again. */
 function prepareCountStatements(one: (sql: string) => One) {
   const failures = `from task indexed by task_failed where ${failed} and "group" = ? and attempt >= ?`;
   return {
@@ -76,7 +76,7 @@ function prepareCountStatements(one: (sql: string) => One) {
   };
 }
 
-/** The rows of waiting tasks, in order of submission. */
+/** Statements for the rows of waiting tasks, in order of submission. */
 function preparePickStatements(column: (sql: string) => Column) {
   const retries = `from task indexed by task_waiting_retry where ${waiting} and attempt > 1 and "group" = ?`;
   return {
@@ -93,9 +93,9 @@ function preparePickStatements(column: (sql: string) => Column) {
 }
 
 /**
- * Reading the rows that were picked, and noting who holds them. One statement with `returning` takes 1 µs a row more,
- * because it keeps the rows in a table of its own in between. Mostly rows follow each other without a gap: a range
- * takes 0.6 µs a row less than a list.
+ * Statements that read the rows that were picked, and note who holds them. A single statement with `returning` would
+ * take 1 µs a row more, because it keeps the rows in a temporary table. Rows mostly follow each other without a gap: a
+ * range takes 0.6 µs a row less than a list.
  */
 function prepareHoldStatements(db: Connection) {
   const holding = "update task set server_id = ?, server_host = ?, schedule_time = ?";

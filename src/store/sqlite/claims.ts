@@ -1,6 +1,6 @@
 /*
- * Which tasks a server gets next, in SQL: the lowest group with waiting tasks, who still holds tasks below it, and the
- * claim itself.
+ * Which tasks a server gets next, in SQL: the lowest group with waiting tasks, the groups below it with tasks that
+ * servers hold, and the claim itself.
  *
  * `reserved` are the submissions that finite runs keep for themselves; scope `all` leaves them out. Mostly there are
  * none. If there are, the waiting submissions are looked at one by one, so that a million reserved tasks at the front
@@ -15,32 +15,37 @@ import { formatTime } from "../times.ts";
 
 /** A number below every group. */
 const lowest = Number.MIN_SAFE_INTEGER;
-/** At most so many submissions are looked at one by one; with more of them, reserved tasks are skipped over instead. */
+/**
+ * The largest number of submissions that are looked at one by one. If there are more, reserved tasks are skipped over
+ * instead.
+ */
 const pairLimit = 512;
-/** At most so many tasks are looked at when several submissions wait side by side. */
+/** The largest number of tasks that are looked at when several submissions wait side by side. */
 const mergeLimit = 20_000;
 
 export interface Claims {
-  /** Whether others changed tasks of this server, of which it has yet to hear. */
+  /** Whether there are recalls for this server. */
   recalled(serverId: string): boolean;
-  /** Submissions of live servers other than `except` that keep them for themselves. */
+  /** Submissions that live servers other than `except` keep for themselves. */
   reserved(except: string | null): readonly string[];
-  /** What a claim would find; `open`: tasks wait in this group, and the run is there already. */
+  /** What a claim would find. `open` means that tasks wait in this group, and that the run may take them. */
   look(request: ClaimRequest, reserved: readonly string[]): Claim | { readonly kind: "open"; readonly group: number };
-  /** Inside a transaction: takes at most `request.limit` tasks of `group`, in order. */
+  /** Takes at most `request.limit` tasks of `group`, in order. It must be called inside a transaction. */
   take(request: ClaimRequest, reserved: readonly string[], group: number): readonly ClaimedTask[];
   countUnfinished(scope: Scope, reserved: readonly string[]): number;
-  /** The groups with unfinished tasks of whomever, from the lowest up. Each is looked for when it is asked for. */
+  /**
+   * The groups with unfinished tasks of any submission, from the lowest up. Each is looked for when it is asked for.
+   */
   unfinishedGroups(): Iterable<number>;
 }
 
-/** A submission and a group of it with unfinished tasks. */
+/** A submission, and one of its groups with unfinished tasks. */
 interface Pair {
   readonly submitId: string;
   readonly group: number;
 }
 
-/** Prepares what a claim asks. `held` is told the row of each task that is claimed. */
+/** Prepares what a claim asks. The row of each claimed task is noted in `held`. */
 export function prepareClaims(db: Connection, held: HeldRows): Claims {
   const its = prepareClaimStatements(db);
   return {
@@ -94,7 +99,10 @@ function take(
   return rows.map((row) => heldTask(held, byRow.get(row)!, request.at));
 }
 
-/** Pairs of submissions that are free, in order; null when there are too many to look at one by one. */
+/**
+ * All submissions that are not reserved, each with its groups, in order. Null when there are too many to look at one by
+ * one.
+ */
 function freePairs(its: ClaimStatements, reserved: readonly string[]): Pair[] | null {
   const taken = new Set(reserved);
   const pairs: Pair[] = [];
@@ -122,7 +130,7 @@ function groups(
   const walk = (above: (group: number) => unknown, isWaiting: (group: number) => unknown) => {
     const busy = number(above(lowest));
     let next = busy;
-    // Groups run one after the other: few have tasks under way and none waiting.
+    // Groups run one after the other, so few of them have tasks under way and none waiting.
     while (next !== null && isWaiting(next) === null) next = number(above(next));
     return { busy, next };
   };
@@ -158,7 +166,7 @@ function countIn(its: ClaimStatements, scope: Scope, reserved: readonly string[]
   return number(its.countFreeInGroup(group, JSON.stringify(reserved))) ?? 0;
 }
 
-/** How many failures in the group nobody tries again, and one of them. */
+/** How many failures in the group nobody tries again, and the id of one. */
 function failuresIn(
   its: ClaimStatements,
   request: ClaimRequest,
@@ -191,7 +199,7 @@ function pick(
   return rows.sort((left, right) => left - right).slice(0, limit);
 }
 
-/** The same, later attempts first. */
+/** The rows of waiting tasks of the group, later attempts first. */
 function pickEagerly(
   its: ClaimStatements,
   request: ClaimRequest,

@@ -1,6 +1,6 @@
 /*
- * What becomes of tasks, in SQL: inserted, assigned, completed (with a next attempt), given back. Every statement
- * guards itself: a row that has ended is not touched. To be called inside a transaction.
+ * What becomes of tasks, in SQL: they are inserted, assigned, completed (perhaps with a next attempt) or given back.
+ * Every statement guards itself: it touches no row that has ended. All of it must be called inside a transaction.
  */
 import { clearedFields, kindOf, propertyOf, resultFields } from "../../task/field.ts";
 import type { NewTask } from "../../task/task.ts";
@@ -11,24 +11,24 @@ import { formatTime } from "../times.ts";
 
 export interface Commits {
   insert(tasks: readonly NewTask[]): void;
-  /** The ids of outcomes that were refused. */
+  /** Writes a commit. Answers the ids of the outcomes that were refused. */
   commit(commit: Commit): readonly string[];
-  /** Gives back unended rows by rowid, whoever holds them. */
+  /** Gives back unended rows by rowid, whoever holds them. Answers how many. */
   release(rows: readonly number[]): number;
-  /** Stores a next attempt of an ended row and links both. */
+  /** Stores the next attempt of an ended row, and links both rows. */
   insertRetry(task: NewTask): void;
 }
 
 /**
- * Rows of one insert statement: 290,000 rows a second, while one row a statement makes 240,000 (all indices,
- * transactions of 4,096).
+ * The number of rows in one insert statement. With 16, 290,000 rows a second are inserted; with one, 240,000 (all
+ * indices, transactions of 4,096).
  */
 const insertBatch = 16;
 
-/** Takes back what a dispatch and an outcome write; attempt, links and tags stay. */
+/** Sets to null what a dispatch and an outcome write. Attempt, links and tags stay. */
 const clear = clearedFields.map((field) => `${field} = null`).join(", ");
 
-/** Takes the cells of `resultCells`. */
+/** Writes an outcome; its values are the cells of `resultCells`. */
 const writeResult = `client_id = ?, client_host = ?, ${resultFields.map((field) => `${field} = ?`).join(", ")},
   schedule_time = coalesce(schedule_time, ?), server_id = coalesce(server_id, ?),
   server_host = coalesce(server_host, ?)`;
@@ -38,7 +38,7 @@ const results = resultFields.map((field) => ({ property: propertyOf(field), isTi
 type Statements = ReturnType<typeof prepareStatements>;
 
 function prepareStatements(db: Connection) {
-  // The plus keeps the planner from the index of ids.
+  // The plus keeps the planner from using the index of ids.
   const [byId, byRow] = ["where id = ?", "where rowid = ? and +id = ?"];
   const assigning = "update task set client_id = ?, client_host = ?";
   return {
@@ -64,7 +64,7 @@ function prepareStatements(db: Connection) {
   };
 }
 
-/** Prepares insertions, many rows a statement; the cells of one call are those of the next. */
+/** Prepares insertions, many rows a statement. Each call reuses the array of cells. */
 function prepareInsert(db: Connection): (tasks: readonly NewTask[]) => void {
   const marks = `(${Array(insertWidth).fill("?").join(", ")})`;
   const insertOne = db.prepare(`insert into task (${insertColumns}) values ${marks}`);
@@ -86,14 +86,14 @@ function prepareInsert(db: Connection): (tasks: readonly NewTask[]) => void {
   };
 }
 
-/** What commits work with. */
+/** The state of commits. */
 interface State {
   readonly statements: Statements;
   readonly insert: (tasks: readonly NewTask[]) => void;
   readonly held: HeldRows;
 }
 
-/** Prepares commits. A task that has ended or is given back leaves `held`. */
+/** Prepares commits. A task that has ended or is given back is removed from `held`. */
 export function prepareCommits(db: Connection, held: HeldRows): Commits {
   const state: State = { statements: prepareStatements(db), insert: prepareInsert(db), held };
   const { releaseRows, link } = state.statements;
@@ -108,18 +108,18 @@ export function prepareCommits(db: Connection, held: HeldRows): Commits {
   };
 }
 
-/** Does the whole of a commit; the ids of outcomes that were refused. */
+/** Writes a commit. Answers the ids of the outcomes that were refused. */
 function runCommit(state: State, commit: Commit): readonly string[] {
   const { statements, held } = state;
   const { assigned, completed, reverted, recalled, serverId } = commit;
   const refused: string[] = [];
   const at = formatTime(commit.at);
-  // This takes 1 µs; mostly nobody has changed anything.
+  // This question takes 1 µs. Mostly nobody has changed anything.
   const gone = completed.length === 0 ? [] : statements.takenAway.values(serverId);
   const away = gone.length === 0 ? null : new Set(gone.map(([id]) => id));
   for (const done of completed)
     if (away?.has(done.id) === true || !record(state, commit, at, done)) refused.push(done.id);
-  // Assignments come after the outcomes, which name the client themselves: a row that has ended is left alone.
+  // Assignments come after the outcomes, which name the client themselves. A row that has ended is left alone.
   const ended = assigned.length > 0 && completed.length > 0 ? new Set(completed.map((done) => done.id)) : null;
   for (const { id, clientId, clientHost } of assigned) {
     if (ended?.has(id) !== true) noteClient(state, id, clientId, clientHost, serverId);
@@ -132,7 +132,7 @@ function runCommit(state: State, commit: Commit): readonly string[] {
   return refused;
 }
 
-/** Whether the outcome was taken. */
+/** Records an outcome. Answers whether it was taken. */
 function record(state: State, commit: Commit, at: string, done: Completion): boolean {
   const { statements, held } = state;
   const row = held.get(done.id);
@@ -150,7 +150,7 @@ function record(state: State, commit: Commit, at: string, done: Completion): boo
 }
 
 /**
- * Stores a next attempt. A row that was reverted by hand may have one already, which becomes the beginning of a chain of its own.
+ * Stores a next attempt. A row that was reverted by hand may have one already, which then begins a chain of its own.
  */
 function insertRetry({ statements, insert }: State, task: NewTask): void {
   const { previousId } = task;

@@ -1,6 +1,6 @@
 /*
- * One open SQLite file: how it is opened (journal by file system, settings of the user, missing tables added), how
- * transactions begin and end, and how errors of the library turn into ours. Knows no statement about tasks.
+ * One open SQLite file: how it is opened (a journal that suits the file system, settings of the user, missing tables
+ * added), how transactions begin and end, and how errors of the library turn into ours. Knows no statement about tasks.
  */
 import { Database, type Statement } from "bun:sqlite";
 import { existsSync, mkdirSync, statSync } from "node:fs";
@@ -14,20 +14,20 @@ import { addColumn, additions, taskTable } from "./schema.ts";
 /** What every way to open a file takes. */
 export interface SqliteOptions {
   readonly file: string;
-  /** Set after ours, and instead of ours where they name the same. */
+  /** Pragmas of the user. They are set after ours, and replace ours of the same name. */
   readonly pragmas: Readonly<Record<string, unknown>>;
-  /** Told each statement as it runs. */
+  /** Called with each statement as it runs. */
   readonly echo?: Echo | null;
-  /** Told what will take a while, before it begins. */
+  /** Called with a text before something begins that will take a while. */
   readonly notice?: ((text: string) => void) | null;
 }
 
 export interface ConnectionOptions extends SqliteOptions {
-  /** Only to look at: a database that cannot be written will do. */
+  /** The caller only reads: a database that cannot be written is opened all the same. */
   readonly readOnly: boolean;
   /**
-   * Taken as it is, to look at: no setting and no table is changed, and what another process left half-done is only
-   * taken back.
+   * The caller only reads, and the file must stay as it is: no setting and no table is changed. Only a transaction that
+   * another process left half-done is rolled back.
    */
   readonly untouched?: boolean;
 }
@@ -36,12 +36,12 @@ export type Echo = (sql: string) => void;
 
 export class Connection {
   readonly file: string;
-  /** False: opened for reading because writing was impossible. */
+  /** False if the file was opened only for reading. */
   readonly writable: boolean;
   readonly db: Database;
-  /** Whether the tables were made by this opening. */
+  /** Whether this opening made the tables. */
   readonly created: boolean;
-  /** Columns that the tasks of this file do not have yet: a file that is only looked at gets none. */
+  /** Columns that the table of tasks lacks. Only a file that is opened for reading can lack some. */
   readonly absent: ReadonlySet<TaskField>;
   readonly #statements: Statement[] = [];
   readonly #inode: number | undefined;
@@ -62,14 +62,14 @@ export class Connection {
     this.#commit = this.prepare("commit");
   }
 
-  /** A statement for as long as the file is open. */
+  /** Prepares a statement, which stays prepared as long as the file is open. */
   prepare(sql: string): Statement {
     const statement = this.db.prepare(sql);
     this.#statements.push(statement);
     return statement;
   }
 
-  /** Runs `work` in a transaction of its own: wholly or not at all. */
+  /** Runs `work` in a transaction of its own: all of it or nothing. */
   write<T>(work: () => T): T {
     try {
       this.#begin.run();
@@ -84,7 +84,7 @@ export class Connection {
   }
 
   /**
-   * Throws FatalError once the file is no longer where it was opened: what is written then goes nowhere, without a word
+   * Throws FatalError if the file is no longer where it was opened. Writing to it would lose everything, without a word
    * from SQLite.
    */
   expectInPlace(): void {
@@ -95,7 +95,7 @@ export class Connection {
     );
   }
 
-  /** Runs `work`, which only reads. */
+  /** Runs `work`, which only reads, and translates errors. */
   read<T>(work: () => T): T {
     try {
       return work();
@@ -105,7 +105,7 @@ export class Connection {
   }
 
   close(): void {
-    // A statement that is left keeps the file open, its locks and its log included.
+    // A statement that is not finalized keeps the file open, with its locks and its log.
     for (const statement of this.#statements) statement.finalize();
     this.db.close();
   }
@@ -113,7 +113,10 @@ export class Connection {
 
 const running: ReadonlySet<unknown> = new Set(["run", "get", "all", "values"]);
 
-/** The same, but tells each statement; made only when somebody listens, so that nobody else pays. */
+/**
+ * A database that calls `echo` with each statement. It is made only when somebody listens, so that nobody else pays for
+ * it.
+ */
 function echoing(db: Database, echo: Echo): Database {
   const wrap = <T extends object>(
     target: T,
@@ -143,8 +146,10 @@ function checkPath(file: string): void {
     if (found === undefined) mkdirSync(dirname(file), { recursive: true });
   } catch (error) {
     const reason = error instanceof Error && "code" in error ? String(error.code) : "unknown error";
-    const text = `the folder of '${file}' cannot be used (${reason}) - check its path and permissions, or set database.file to another`;
-    throw databaseError(text);
+    throw databaseError(
+      `the folder of '${file}' cannot be used (${reason}) - check its path and permissions, ` +
+        "or set database.file to another",
+    );
   }
   if (found?.isDirectory() !== true) return;
   throw databaseError(
@@ -175,7 +180,7 @@ function openForWriting(file: string, options: ConnectionOptions): Opened {
   const db = new Database(file, { readwrite: true, create: true });
   try {
     setPatience(db, options);
-    // Before anything is changed: a file of another program stays as it is.
+    // The check comes before any change: a file of another program must stay as it is.
     const known = checkTaskTable(db, file);
     setUp(db, file, options);
     const created = upgrade(db, file, known, options);
@@ -186,7 +191,7 @@ function openForWriting(file: string, options: ConnectionOptions): Opened {
   }
 }
 
-/** For reading, but able to take back what a process left behind that died in a transaction. */
+/** Opens for reading, in a way that can roll back what a process left behind that died in a transaction. */
 function openUntouched(file: string, options: ConnectionOptions): Opened {
   const db = new Database(file, { readwrite: true, create: false });
   try {
@@ -204,8 +209,8 @@ function openUntouched(file: string, options: ConnectionOptions): Opened {
 const readOnlyUri = 0x01 | 0x40;
 
 function openForReading(file: string, options: ConnectionOptions): Opened {
-  // Without a log beside it nobody writes, so it may be read without the locks that a folder we cannot write to does
-  // not allow.
+  // Without a log or a journal beside the file nobody writes to it. It can then be read without locks, which a folder
+  // that we cannot write to does not allow.
   const still = existsSync(`${file}-wal`) || existsSync(`${file}-journal`) ? "" : "?immutable=1";
   const db = new Database(`file:${file.split("/").map(encodeURIComponent).join("/")}${still}`, readOnlyUri);
   try {
@@ -220,7 +225,7 @@ function openForReading(file: string, options: ConnectionOptions): Opened {
   }
 }
 
-/** Before all else: whoever finds the file locked by others who open it too waits, and does not fail. */
+/** Sets busy_timeout before anything else: opening a locked file must wait, not fail. */
 function setPatience(db: Database, { pragmas }: ConnectionOptions): void {
   db.run("pragma busy_timeout = 5000");
   setPragmas(db, pragmas, (name) => name === "busy_timeout");
@@ -233,15 +238,15 @@ function setUp(db: Database, file: string, options: ConnectionOptions): void {
   };
   if (!own.has("journal_mode")) setJournal(db, isLocalFileSystem(dirname(file)) ? "wal" : "delete");
   else unlessInUse(() => setPragmas(db, options.pragmas, (name) => name === "journal_mode"));
-  // With a log every commit survives the death of the process; a power cut may take the last ones back, never damage
+  // With a log every commit survives the death of the process. A power cut may lose the last commits, but never damages
   // the file.
   set("synchronous", journalOf(db) === "wal" ? "normal" : "full");
   // 24 MB at most: bulk inserts need the ends of all indices at hand, not more. A million lines submitted into an empty
   // table, and a second million after them, peak at 135 and 145 MB in 3.6 s; with 64 MB of cache it was 182 and 187 MB,
   // and no faster.
   set("cache_size", "-24576");
-  // The log is folded back every 16 MB, and cut to that size: with the default of 4 MB, inserts in bulk took a tenth
-  // longer.
+  // The log is written back to the file every 16 MB, and cut to that size: with the default of 4 MB, inserts in bulk
+  // took a tenth longer.
   set("wal_autocheckpoint", "4096");
   set("journal_size_limit", "16777216");
   setPragmas(db, options.pragmas, (name) => name !== "journal_mode" && name !== "busy_timeout");
@@ -257,7 +262,10 @@ function setJournal(db: Database, mode: "wal" | "delete"): void {
   unlessInUse(() => db.run(`pragma journal_mode = ${mode}`));
 }
 
-/** The journal can change only while nobody else has the file open. As it is, it works for them, so it works for us. */
+/**
+ * Changes the journal. That is possible only while nobody else has the file open; otherwise the journal stays as it is,
+ * since it works for the others and so works for us.
+ */
 function unlessInUse(change: () => unknown): void {
   try {
     change();
@@ -284,7 +292,10 @@ function setPragmas(db: Database, pragmas: ConnectionOptions["pragmas"], wanted:
   }
 }
 
-/** Of a name that is one. */
+/**
+ * The statement that sets a pragma. `name` must be a valid name of one. Throws UserError for a value that is no number,
+ * text or boolean.
+ */
 export function pragmaText(name: string, value: unknown): string {
   return `pragma ${name} = ${pragmaLiteral(name, value)}`;
 }
@@ -296,13 +307,13 @@ function pragmaLiteral(name: string, value: unknown): string {
   throw configurationError("data", `'${name}' needs a number, a text or true/false (in [database.pragmas])`);
 }
 
-/** From this many rows on, indices take seconds: with ten million about a minute. */
+/** The number of rows from which indices take seconds: with ten million about a minute. */
 const manyRows = 1_000_000;
 
-/** Whether the tables had to be made. Makes what is missing; looks first, because mostly nothing is. */
+/** Makes the tables, or the additions that are missing. Answers whether the tables were made. */
 function upgrade(db: Database, file: string, known: boolean, { readOnly, notice }: ConnectionOptions): boolean {
   if (!known) return create(db, file);
-  // Looking works without, and must not wait until ten million rows are in an index.
+  // Reading works without the additions, and must not wait until ten million rows are in an index.
   if (readOnly) return false;
   addColumns(db);
   const present = namesIn(db);
@@ -310,20 +321,20 @@ function upgrade(db: Database, file: string, known: boolean, { readOnly, notice 
   const rows = missing.length === 0 ? 0 : Number(db.query("select max(rowid) from task").values()[0]?.[0]);
   if (rows >= manyRows && missing.some(([, statement]) => / on task /.test(statement)))
     notice?.(`Adding indices to '${file}' (${rows} rows) - this takes a while, once`);
-  // One by one: others who use the file get their turn in between.
+  // Each statement is a transaction of its own, so that others who use the file get their turn in between.
   for (const [, statement] of missing) db.run(statement);
   return false;
 }
 
 /**
- * Adds the columns that came after this file was made; quick, whatever the number of rows. Throws what the library
- * says.
+ * Adds the columns that are newer than this file. This is quick, whatever the number of rows. Throws the errors of the
+ * library.
  */
 export function addColumns(db: Database): void {
   if (absentFrom(db).length === 0) return;
   db.run("begin immediate");
   try {
-    // Another process may have been faster.
+    // Another process may have added them meanwhile.
     for (const field of absentFrom(db)) db.run(addColumn(field));
     db.run("commit");
   } catch (error) {
@@ -332,7 +343,7 @@ export function addColumns(db: Database): void {
   }
 }
 
-/** Columns of today that the table of tasks lacks. */
+/** The columns added since 2.8 that the table of tasks lacks. */
 function absentFrom(db: Database): readonly TaskField[] {
   if (laterFields.length === 0) return [];
   const columns = taskColumns(db);
@@ -343,7 +354,7 @@ function absentFrom(db: Database): readonly TaskField[] {
 function create(db: Database, file: string): boolean {
   db.run("begin immediate");
   try {
-    // Another process may have been faster.
+    // Another process may have made the table meanwhile.
     const created = !checkTaskTable(db, file);
     if (created) db.run(taskTable);
     for (const field of absentFrom(db)) db.run(addColumn(field));
@@ -366,7 +377,7 @@ function namesIn(db: Database): Set<string> {
   );
 }
 
-/** Whether this file is a database with tasks in it; asks without changing it. Throws what the library says. */
+/** Whether this file is a database with tasks in it. Asks without changing it. Throws the errors of the library. */
 export function holdsTasks(file: string): boolean {
   const db = new Database(file, { readwrite: true, create: false });
   try {
@@ -387,22 +398,24 @@ function taskColumns(db: Database): ReadonlySet<string> {
   );
 }
 
-/** Whether the table is there. Throws for a database of another program. */
+/** Whether the table of tasks is there. Throws UserError for a database of another program. */
 function checkTaskTable(db: Database, file: string): boolean {
-  // One look: between two of them another process may make all the tables.
+  // One query, not two: between two of them another process may make all the tables.
   const tables = db.query("select name from sqlite_master where type = 'table'").values().flat().map(String);
   if (!tables.includes("task")) {
     const ours = new Set(additions.map(([name]) => name));
     const theirs = tables.find((name) => !ours.has(name) && !name.startsWith("sqlite_"));
     if (theirs === undefined) return false;
     throw databaseError(
-      `'${file}' belongs to another program (it has a table ${theirs} and none of tasks) - set database.file to another path`,
+      `'${file}' belongs to another program (it has a table ${theirs} and none of tasks) - ` +
+        "set database.file to another path",
     );
   }
   const columns = taskColumns(db);
   const missing = requiredFields.filter((name) => !columns.has(name));
   if (missing.length === 0) return true;
   throw databaseError(
-    `'${file}' belongs to another program (its table task has no column ${missing[0]}) - set database.file to another path`,
+    `'${file}' belongs to another program (its table task has no column ${missing[0]}) - ` +
+      "set database.file to another path",
   );
 }

@@ -1,18 +1,17 @@
 /*
- * The one table from what SQLite says went wrong to what it means for us: while opening, something the user can put
- * right; during a run, something that may pass (the server tries again) or something that no retry mends (the run
- * ends).
+ * The table of errors of SQLite with what they mean for us. An error while opening is something that the user can put
+ * right. An error during a run may pass (the server tries again), or no retry helps (the run ends).
  */
 import { FatalError, runtimeError, TransientError, type UserError } from "../../base/errors.ts";
 
 interface Trouble {
-  /** What is wrong, `FILE` standing for the file. */
+  /** A description of what is wrong, in which `FILE` stands for the file. */
   readonly what: string;
   readonly remedy: string;
   readonly mayPass: boolean;
 }
 
-/** By primary result code; https://www.sqlite.org/rescode.html */
+/** Errors by primary result code. Source: https://www.sqlite.org/rescode.html */
 const troubles: Readonly<Record<string, Trouble>> = {
   BUSY: {
     what: "FILE is locked by another program",
@@ -70,7 +69,7 @@ const troubles: Readonly<Record<string, Trouble>> = {
   NOMEM: { what: "out of memory while using FILE", remedy: "free memory", mayPass: false },
 };
 
-/** Its result code without `SQLITE_` and the extension, or null for what SQLite did not say. */
+/** The result code of an error, without `SQLITE_` and the extension; null for an error that SQLite did not raise. */
 function codeOf(error: unknown): string | null {
   const code = error instanceof Error ? (error as { code?: unknown }).code : undefined;
   if (typeof code !== "string" || !code.startsWith("SQLITE_")) return null;
@@ -90,24 +89,28 @@ function say(trouble: Trouble, file: string): string {
   return `${trouble.what.replace("FILE", () => `'${file}'`)} - ${trouble.remedy}`;
 }
 
+/** A UserError about the database; `text` is what the user reads. */
 export function databaseError(text: string): UserError {
   return runtimeError("data", "DatabaseError", text);
 }
 
-/** For what went wrong on the way to an open database. What is no fault of the surroundings comes back as it is. */
+/**
+ * The error to throw for what went wrong while a database was opened. An error that SQLite did not raise comes back as
+ * it is.
+ */
 export function openFailure(error: unknown, file: string): unknown {
   const trouble = troubleOf(error);
   return trouble === null ? error : databaseError(say(trouble, file));
 }
 
-/** For what went wrong with an open database. */
+/** The error to throw for what went wrong with an open database. */
 export function runFailure(error: unknown, file: string): unknown {
   const trouble = troubleOf(error);
   if (trouble === null) return error;
   return trouble.mayPass ? new TransientError(say(trouble, file)) : new FatalError(say(trouble, file));
 }
 
-/** Whether the file is there and can be read, but not written. */
+/** Whether the file is there and can be read, but not written, by this error. */
 export function isReadOnly(error: unknown): boolean {
   const code = codeOf(error);
   return code === "READONLY" || code === "CANTOPEN";

@@ -5,9 +5,9 @@
 import { statfsSync } from "node:fs";
 
 /**
- * Linux file systems known to be local, by f_type of statfs(2) (linux/magic.h). Everything else counts as network, also
- * what is not known here, FUSE (sshfs and ntfs-3g look alike) and folders shared with a virtual machine's host: slower
- * at worst, never damaged.
+ * Linux file systems known to be local, by f_type of statfs(2) (linux/magic.h). Everything else counts as a network:
+ * unknown types, FUSE (sshfs and ntfs-3g look alike) and folders that a virtual machine shares with its host. A wrong
+ * guess makes a database slower, but never damages it.
  */
 const localTypes: ReadonlySet<number> = new Set([
   0xef53, // ext2, ext3, ext4
@@ -28,11 +28,15 @@ const localTypes: ReadonlySet<number> = new Set([
   0xf15f, // ecryptfs
 ]);
 
+/** Whether the type of a file system, f_type of statfs(2), is known to be local. */
 export function isLocalType(type: number): boolean {
   return localTypes.has(type >>> 0);
 }
 
-/** `folder` must exist. Where the system does not tell (macOS, Windows drives), it counts as local. */
+/**
+ * Whether a folder is on a local file system. `folder` must exist. Where the system does not tell (macOS, Windows
+ * drives), it counts as local.
+ */
 export function isLocalFileSystem(folder: string): boolean {
   if (process.platform === "win32") return !/^[\\/]{2}/.test(folder);
   if (process.platform !== "linux") return true;

@@ -1,12 +1,12 @@
 /*
- * Which group of tasks was scheduled last. One row of its own remembers it, so that nobody has to look through all
+ * Which group of tasks was scheduled last. A table with a single row remembers it, so that nobody has to search all
  * ended tasks.
  */
 import type { Claims } from "./claims.ts";
 import type { Connection } from "./connection.ts";
 
 export interface Groups {
-  /** Within a transaction: notes the group of a task that was just claimed. */
+  /** Notes the group of a task that was just claimed. It must be called within a transaction. */
   note(group: number, taskId: string): void;
   /** See Store.activeGroup. */
   active(): { group: number; reason: string };
@@ -46,7 +46,7 @@ export function prepareGroups(connection: Connection, claims: Claims): Groups {
       const held = latest();
       if (held !== null) return { group: held.group, reason: `most recently scheduled task: ${held.id}` };
       const known = noted.values()[0];
-      // Only a database that another program began has to be looked through, once.
+      // Only a database that another program began has to be searched, and only once.
       const [group, id] = known ?? connection.db.query(latestOfAll).values()[0] ?? [null, null];
       if (known === undefined) connection.write(() => note.run(group as number | null, id as string | null));
       if (typeof group === "number") return { group, reason: `most recently scheduled task: ${String(id)}` };

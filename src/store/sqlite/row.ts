@@ -1,6 +1,6 @@
 /*
  * Rows of table `task`: which columns an insert writes, and how a claimed row becomes a task again. Reading does not
- * rely on column types: databases of older programs have text in number columns.
+ * rely on column types, because databases of older programs have text in number columns.
  */
 import { comparisonOf, inputFields, type TaskField } from "../../task/field.ts";
 import type { ClaimedTask, NewTask } from "../../task/task.ts";
@@ -10,21 +10,21 @@ import { formatTime, parseTime } from "../times.ts";
 export type Cell = string | number | boolean | null;
 
 /**
- * The rowid of each task that this process holds, by id: an update through it costs 0.5 µs less than through the index
- * of ids. It is only a hint, since a vacuum by another program may number rows anew: whoever uses it compares the id
- * too.
+ * The rowid of each task that this process holds, by id. An update through it costs 0.5 µs less than through the index
+ * of ids. It is only a hint, since a vacuum by another program may number rows anew: whoever uses it must compare the
+ * id too.
  */
 export type HeldRows = Map<string, number>;
 
 const inputColumns = inputFields.map((field) => `"${field}"`).join(", ");
 
-/** What a new row has; all other columns are null (`retried` is 0). */
+/** The columns that an insert writes. `retried` is 0, all others are null. */
 export const insertColumns = `${inputColumns}, retried`;
 export const insertWidth = inputFields.length + 1;
 
 /**
- * Writes the cells of `insertColumns` from index `at` on. It is written out, as is `claimedTask`, because a loop over
- * the fields takes twice as long: 140 ns instead of 70.
+ * Writes the cells of `insertColumns` from index `at` on. This function and `claimedTask` name each field, because a
+ * loop over the fields takes twice as long: 140 ns instead of 70.
  */
 export function putNewTask(cells: Cell[], at: number, task: NewTask): void {
   cells[at] = task.id;
@@ -45,7 +45,7 @@ export function putNewTask(cells: Cell[], at: number, task: NewTask): void {
 /** The columns of a claim, in the order that `claimedTask` expects. */
 export const claimColumns = `rowid, ${inputColumns}`;
 
-/** The task of a row of `claimColumns`. `scheduleTime`: milliseconds since 1970. */
+/** The task of a row of `claimColumns`. `scheduleTime` is in milliseconds since 1970. */
 function claimedTask(row: readonly unknown[], scheduleTime: number): ClaimedTask {
   return {
     id: text(row[1]),
@@ -64,14 +64,14 @@ function claimedTask(row: readonly unknown[], scheduleTime: number): ClaimedTask
   };
 }
 
-/** The same for a task that this process holds from now on. */
+/** The task of a row of `claimColumns`, which this process holds from now on: its rowid is noted in `held`. */
 export function heldTask(held: HeldRows, row: readonly unknown[], scheduleTime: number): ClaimedTask {
   const task = claimedTask(row, scheduleTime);
   held.set(task.id, row[0] as number);
   return task;
 }
 
-/** The value of a column other than `tag` as it is stored. Times are milliseconds since 1970. */
+/** The value of a column other than `tag`, as it is stored. Times are given in milliseconds since 1970. */
 export function cellOf(field: TaskField, value: Cell): Cell {
   if (typeof value === "number") return comparisonOf(field) === "time" ? formatTime(value) : value;
   return typeof value === "boolean" ? Number(value) : value;

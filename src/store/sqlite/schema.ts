@@ -1,15 +1,15 @@
 /*
  * The SQLite schema, in whole statements. `task` and `client` are those of version 2.8, column for column, and stay so.
- * Everything else is an addition, made when a database without it is opened for writing. Older programs go on reading
- * and writing such a file.
+ * Everything else is an addition, which is made when a database without it is opened for writing. Older programs go on
+ * reading and writing such a file.
  *
  * To change it: add, never alter. A new table or index goes into `additions`, by name. A new column of `task` goes into
- * task/field.ts and nowhere else: new and old files get it by `addColumn`. A file that is only looked at stays as it
- * is, and is searched without.
+ * task/field.ts and nowhere else: new and old files get it by `addColumn`. A file that is opened only for reading stays
+ * as it is, and is searched without the additions.
  */
 import { type FieldKind, kindOf, type TaskField } from "../../task/field.ts";
 
-/** The words that a table of 2.8 has for its types. */
+/** The names that a table of 2.8 has for its types. */
 const columnTypes: Readonly<Record<FieldKind, string>> = {
   text: "TEXT",
   host: "TEXT",
@@ -28,8 +28,8 @@ const columnTypes: Readonly<Record<FieldKind, string>> = {
 };
 
 /**
- * The statement that adds a column which came after 2.8. Rows that are there already, and those that older programs
- * add, have null in it.
+ * The statement that adds a column which came after 2.8. It is null in rows that are there already, and in those that
+ * older programs add.
  */
 export function addColumn(field: TaskField): string {
   return `alter table task add column "${field}" ${columnTypes[kindOf(field)]}`;
@@ -82,15 +82,18 @@ const clientTable = `create table if not exists client (
   PRIMARY KEY (id)
 )`;
 
-/** What the partial indices for searching hold: a query that names the same condition, word for word, may use them. */
+/**
+ * The conditions of the partial indices for searching. A query may use one of them if it names the same condition, word
+ * for word.
+ */
 export const unusualStatus = "exit_status is not 0";
 export const unusualTag = `tag <> '{"part": 0}'`;
 
-/** Name in sqlite_master, and the statement that makes it. */
+/** The name of each addition in sqlite_master, and the statement that makes it. */
 export const additions: readonly (readonly [name: string, statement: string])[] = [
   ["client", clientTable],
   ["client_disconnected_at", "create index if not exists client_disconnected_at on client (disconnected_at)"],
-  // One row for each submitting process; its template holds for its tasks.
+  // One row for each submitting process. Its template applies to its tasks.
   [
     "submission",
     `create table if not exists submission (
@@ -103,7 +106,8 @@ export const additions: readonly (readonly [name: string, statement: string])[] 
       version TEXT NOT NULL
     )`,
   ],
-  // Servers that have not ended. Times in milliseconds since 1970 (UTC): hosts in different zones compare them.
+  // Servers that have not ended. Times are in milliseconds since 1970 (UTC), because hosts in different zones compare
+  // them.
   [
     "server",
     `create table if not exists server (
@@ -116,7 +120,8 @@ export const additions: readonly (readonly [name: string, statement: string])[] 
       beat_at REAL NOT NULL
     )`,
   ],
-  // The group scheduled last, so that nobody has to look through all ended tasks for it. Without a row: not known yet.
+  // The group that was scheduled last, so that nobody has to search all ended tasks for it. Without a row it is not
+  // known yet.
   [
     "schedule",
     `create table if not exists schedule (
@@ -125,7 +130,7 @@ export const additions: readonly (readonly [name: string, statement: string])[] 
       task_id TEXT
     )`,
   ],
-  // News of tasks that a server held when somebody else changed them, see Recall in store.ts.
+  // News of tasks that a server held when somebody else changed them; see Recall in store.ts.
   [
     "recall",
     `create table if not exists recall (
@@ -135,8 +140,8 @@ export const additions: readonly (readonly [name: string, statement: string])[] 
       kind TEXT NOT NULL
     )`,
   ],
-  // A rotation under way, see rotation.ts. Of its partition, known by the token, only rows up to `upto` count; all
-  // other rows are still here.
+  // The rotation that is under way, see rotation.ts. In its partition, which is known by the token, only rows up to
+  // `upto` count; all other rows are still here.
   [
     "rotation",
     `create table if not exists rotation (
@@ -146,36 +151,37 @@ export const additions: readonly (readonly [name: string, statement: string])[] 
     )`,
   ],
   ["recall_server", "create index if not exists recall_server on recall (server_id)"],
-  // Unfinished tasks of a submission, by group: waiting ones first (schedule_time null, then in order of insertion),
-  // then held ones. The index is partial, so its size follows the tasks to do, not the tasks done: a claim costs the
-  // same in a table of ten million. The last column is always null, but without it SQLite would look it up in the
+  // Unfinished tasks of a submission, by group: first those that wait (schedule_time null, in order of insertion), then
+  // those that are held. The index is partial, so its size follows the tasks to do, not the tasks done: a claim costs
+  // the same in a table of ten million. The last column is always null, but without it SQLite would look it up in the
   // table.
   [
     "task_unfinished_submission",
     `create index if not exists task_unfinished_submission
       on task (submit_id, "group", schedule_time, completion_time) where completion_time is null`,
   ],
-  // The same for servers that take whatever is free.
+  // The same without the submission, for servers that take any free task.
   [
     "task_unfinished_group",
     `create index if not exists task_unfinished_group
       on task ("group", schedule_time, completion_time) where completion_time is null`,
   ],
-  // Failures that were not tried again: what decides whether the next group may start. Costs successful tasks nothing.
+  // Failures that were not tried again: they decide whether the next group may start. A successful task costs this
+  // index nothing.
   [
     "task_failed",
     `create index if not exists task_failed on task ("group", submit_id, attempt, retried, exit_status)
       where retried = 0 and exit_status is not null and exit_status <> 0 and exit_status <> -1`,
   ],
-  // Next attempts that wait, for servers that take them first. Costs first attempts nothing.
+  // Next attempts that wait, for servers that take them first. A first attempt costs this index nothing.
   [
     "task_waiting_retry",
     `create index if not exists task_waiting_retry on task ("group", submit_id)
       where attempt > 1 and schedule_time is null and completion_time is null`,
   ],
   // For people who search, see history/sqlite/where.ts. Together these three cost an insert 1 µs of 4, and an outcome
-  // nothing that can be measured. This one has what is open and what did not end well, and leaves out the many that
-  // did.
+  // nothing that can be measured. This index has tasks that have not ended and those that did not succeed. It leaves
+  // out the many that succeeded.
   ["task_status", `create index if not exists task_status on task (exit_status) where ${unusualStatus}`],
   // The tags of tasks that have any.
   ["task_tag", `create index if not exists task_tag on task (tag) where ${unusualTag}`],

@@ -1,13 +1,13 @@
 /*
- * The rows of servers, of their clients, and of submissions in an SQLite file. Heartbeats go by the clocks of the
- * servers' hosts: a file has no clock.
+ * The rows of servers, of their clients, and of submissions in an SQLite file. A file has no clock, so heartbeats go by
+ * the clocks of the servers' hosts.
  */
 import type { Submission } from "../../task/task.ts";
 import type { Recall, ServerRow, Store } from "../store.ts";
 import { formatTime, parseTime } from "../times.ts";
 import type { Connection } from "./connection.ts";
 
-/** The part of the contract that needs no task. */
+/** The part of the contract that does not touch tasks. */
 type ServerRows = Pick<
   Store,
   | "addSubmission"
@@ -22,7 +22,9 @@ type ServerRows = Pick<
 >;
 
 interface Servers extends ServerRows {
-  /** Within a transaction: a client is that server's from `at` on, milliseconds since 1970. */
+  /**
+   * Makes a client one of this server from `at` on, in milliseconds since 1970. It must be called within a transaction.
+   */
   connectClient(id: string, host: string, serverId: string, serverHost: string, at: number): void;
 }
 

@@ -1,13 +1,13 @@
 /*
- * The store in an SQLite file. Every call is one transaction and is done when it returns; the promises are for the
- * contract's sake. Which statement serves what is in claims.ts, adoption.ts, commits.ts, servers.ts and groups.ts; the
- * shape of tables and indices in schema.ts.
+ * The store in an SQLite file. Every call is one transaction, which is done when the call returns; it answers a promise
+ * only because the contract wants one. The statements are in claims.ts, adoption.ts, commits.ts, servers.ts and
+ * groups.ts; the tables and indices are in schema.ts.
  *
  * Measured in processor time, with 200,000 tasks waiting in the same table: 230,000 inserts a second in batches of
- * 4,096; a claim of one task 48 µs, a commit of one outcome 23 µs, of one dispatch 14 µs (BEGIN to COMMIT, write-ahead
- * log); in bundles of 64 some 7, 6 and 3 µs a task, in bundles of 1,000 to 4,000 some 4.5, 4.5 and 2: from insert to
- * record a task costs 15 µs. More than half of that keeps indices. In a table of ten million the rates are the same,
- * but for a tenth (scripts/bench records).
+ * 4,096. A claim of one task takes 48 µs, a commit of one outcome 23 µs, of one dispatch 14 µs (BEGIN to COMMIT,
+ * write-ahead log). In bundles of 64 they take some 7, 6 and 3 µs a task, in bundles of 1,000 to 4,000 some 4.5, 4.5
+ * and 2. From insert to record a task costs 15 µs, and more than half of that keeps indices. In a table of ten million
+ * the rates are lower by less than a tenth (scripts/bench records).
  */
 import { assert } from "../../base/assert.ts";
 import type { Clock } from "../../base/clock.ts";
@@ -23,7 +23,7 @@ import type { HeldRows } from "./row.ts";
 import { prepareServers } from "./servers.ts";
 import { newWatch } from "./watch.ts";
 
-/** Rows of one transaction when many are changed: others get their turn in between. */
+/** How many rows one transaction changes at most, so that others get their turn in between. */
 const chunk = 1000;
 
 export interface SqliteStoreOptions extends SqliteOptions {
@@ -32,7 +32,7 @@ export interface SqliteStoreOptions extends SqliteOptions {
 
 type Opened = ReturnType<typeof prepare>;
 
-/** All statements of one open file, and what is remembered of it. */
+/** Prepares all statements of one open file, and what is remembered of it. */
 function prepare(connection: Connection, clock: Clock) {
   const held: HeldRows = new Map();
   const claims = connection.read(() => prepareClaims(connection, held));
@@ -61,13 +61,15 @@ function prepare(connection: Connection, clock: Clock) {
          and attempt < ?1 and (?2 is null or submit_id = ?2)
          and submit_id not in (select value from json_each(?3)) limit ${chunk}`,
     ),
-    /** The group that stands in the row of groups.ts; null: not known. */
+    /** The group in the row of groups.ts; null: not known. */
     notedGroup: null as number | null,
     closed: false,
   };
 }
 
-/** Opens the store; makes the file and its tables where they are missing. Throws UserError when it cannot be had. */
+/**
+ * Opens the store. Makes the file and its tables if they are missing. Throws UserError when the file cannot be opened.
+ */
 export function openSqlite(options: SqliteStoreOptions): Store {
   const connection = new Connection({ ...options, readOnly: false });
   const its = prepare(connection, options.clock);
@@ -94,13 +96,13 @@ export function openSqlite(options: SqliteStoreOptions): Store {
     },
     buryServer: (id) => buryServer(its, id),
     async revertOrphans() {
-      // Nobody will ask for these recalls.
+      // The servers of these recalls are gone and will not ask for them.
       if (watch.anyRecall() !== false) connection.write(() => its.forgetStray.run());
       return releaseHeld(its, (group) => its.orphans.values(group));
     },
     claim: async (request) => claim(its, request),
     async commit(commit) {
-      // A look costs 2 µs.
+      // This check costs 2 µs.
       connection.expectInPlace();
       return { refused: connection.write(() => commits.commit(commit)) };
     },
@@ -124,7 +126,7 @@ export function openSqlite(options: SqliteStoreOptions): Store {
   };
 }
 
-/** Submissions that other servers than `except` keep for themselves, as far as they matter to the scope. */
+/** Submissions that servers other than `except` keep for themselves. Only scope `all` has to know them. */
 function reservedIn({ claims }: Opened, scope: Scope, except: string | null): readonly string[] {
   return scope.kind === "all" ? claims.reserved(except) : [];
 }
@@ -154,7 +156,7 @@ function claim(its: Opened, request: ClaimRequest): Claim {
   }
 }
 
-/** Gives back what `pick` finds among the held rows of each group, a transaction for each chunk; their number. */
+/** Gives back what `pick` finds among the held rows of each group, a transaction for each chunk. Answers how many. */
 function releaseHeld(
   { connection, claims, commits, watch }: Opened,
   pick: (group: number) => readonly (readonly unknown[])[],
@@ -169,7 +171,7 @@ function releaseHeld(
 }
 
 async function buryServer(its: Opened, id: string): Promise<number> {
-  // The row goes last: when this dies half-way, the next to bury the server does the rest.
+  // The row of the server goes last: if this process dies half-way, the next one to bury the server does the rest.
   const count = releaseHeld(its, (group) => its.heldBy.values(group, id));
   await its.servers.endServer(id);
   // What the server reserved is free now.

@@ -1,19 +1,19 @@
 /*
- * Looking for what other processes have committed to the file, while somebody listens. What a look finds is that there
- * is something, not what: everybody who listens looks for himself.
+ * Notices what other processes have committed to the file, while somebody listens. It finds out that there is
+ * something, not what: everybody who listens looks for themselves.
  */
 import type { Clock, Timer } from "../../base/clock.ts";
 import type { Connection } from "./connection.ts";
 
-/** The pause between two looks, milliseconds; a look costs 2 µs. */
+/** The pause between two looks, milliseconds. A look costs 2 µs. */
 const watchMs = 100;
 
 export interface Watch {
-  /** Calls back when tasks may wait that did not before. */
+  /** Calls `wake` when tasks may be available that were not before. */
   onTasks(wake: () => void): void;
-  /** Calls back when there may be recalls. */
+  /** Calls `wake` when there may be recalls. */
   onRecalls(wake: () => void): void;
-  /** Tasks wait that did not before; other processes see that by themselves. */
+  /** Tells that tasks are available that were not before. Other processes notice that by themselves. */
   announce(): void;
   /** Whether there is any recall; null when that cannot be told just now. */
   anyRecall(): boolean | null;
@@ -51,7 +51,7 @@ export function newWatch(connection: Connection, clock: Clock): Watch {
     if (closed) return;
     timer = clock.after(watchMs, look);
     const now = version();
-    // A look that failed says nothing: the next one will.
+    // A look that failed says nothing; the next one will.
     if (now === null || now === last) return;
     last = now;
     if (anyRecall() !== false) for (const wake of recalls) wake();
