@@ -4,7 +4,9 @@
  */
 import type { ShownValue } from "../task/task.ts";
 
-/** Below zero: `one` comes first. Null comes before numbers, numbers before texts; booleans are numbers, tags are texts. */
+/**
+ * Below zero: `one` comes first. Null comes before numbers, numbers before texts; booleans are numbers, tags are texts.
+ */
 export function compareValues(one: ShownValue, other: ShownValue): number {
   const rank = rankOf(one) - rankOf(other);
   if (rank !== 0 || one === null || other === null) return rank;

@@ -1,17 +1,18 @@
 /*
- * A statement that lasts (compacting, copying) in a thread of its own, with a connection of its own: SQLite gives nothing else its turn while it works, and
- * a program that hears no signal cannot end as it should. Whoever ends the program ends the thread; the file is then as it was.
+ * Runs a statement that takes long (compacting, copying) in a thread of its own, with a connection of its own. While
+ * SQLite works, nothing else of its thread gets a turn, and a program that hears no signal cannot end as it should.
+ * Whoever ends the program ends the thread; the file is then as it was.
  */
 
 interface Work {
   readonly file: string;
-  /** Said first. */
+  /** Statements that set these come first. */
   readonly pragmas: readonly string[];
   readonly sql: string;
   readonly values: readonly string[];
 }
 
-/** What went wrong, as much of it as gets through; null: nothing. */
+/** What went wrong, as much of it as gets from thread to thread; null: nothing. */
 type Ended = { readonly message: string; readonly code: unknown } | null;
 
 /** The whole program of the thread: a text, so that it needs no file beside the executable. */
@@ -29,7 +30,7 @@ self.onmessage = ({ data: { file, pragmas, sql, values } }) => {
   postMessage(ended);
 };`;
 
-/** Throws what SQLite says, with its code. */
+/** Ends when the statement has ended. Throws what SQLite says, with its code. */
 export async function runApart(work: Work): Promise<void> {
   const url = URL.createObjectURL(new Blob([program], { type: "text/javascript" }));
   const thread = new Worker(url);

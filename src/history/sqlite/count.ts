@@ -1,6 +1,6 @@
 /*
- * How many tasks match. An index alone is read where it can tell; otherwise rows are counted along their route, and only
- * conditions that SQL cannot tell need the rows themselves.
+ * How many tasks match. An index alone is read where it can tell; otherwise rows are counted along their route, and
+ * only conditions that SQL cannot tell need the rows themselves.
  */
 import { type Condition, withoutFields } from "../../task/filter.ts";
 import type { Selection } from "../history.ts";

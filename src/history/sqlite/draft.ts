@@ -1,6 +1,6 @@
 /*
- * Files that are made under another name, and get their own when they are whole: who sees a file by its name never sees half of it, and what
- * already has that name is never overwritten.
+ * Files that are made under another name, and get their own when they are whole. Whoever sees a file by its name never
+ * sees half of it, and what already has that name is never overwritten. Does not know what is in them.
  */
 import {
   chmodSync,
@@ -15,7 +15,7 @@ import {
   statSync,
 } from "node:fs";
 
-/** An empty file for those who may use `model`. */
+/** Makes an empty file, for those who may use the file `model`. */
 export function createDraft(draft: string, model: string): void {
   const { mode, uid, gid } = statSync(model);
   closeSync(openSync(draft, "wx", 0o600));
@@ -24,11 +24,14 @@ export function createDraft(draft: string, model: string): void {
   try {
     chownSync(draft, uid, gid);
   } catch {
-    // A file system without owners, or one where root is nobody.
+    // The file system has no owners, or root is nobody there.
   }
 }
 
-/** Gives it its name, on the disk too; false: something else has that name. */
+/**
+ * Gives the file its name, on the disk too; false: something else has that name. Throws what the file system says where
+ * it can do neither by a link nor by renaming.
+ */
 export function publishDraft(draft: string, path: string): boolean {
   const descriptor = openSync(draft, "r+");
   try {
@@ -48,7 +51,7 @@ export function publishDraft(draft: string, path: string): boolean {
   return true;
 }
 
-/** What file systems say that have no links. */
+/** Codes of errors of file systems that have no links. */
 const withoutLinks: ReadonlySet<string> = new Set([
   "EPERM",
   "ENOTSUP",
@@ -59,12 +62,13 @@ const withoutLinks: ReadonlySet<string> = new Set([
   "EXDEV",
 ]);
 
+/** Removes the file, if it is still there under this name, and the journal that SQLite keeps beside it. */
 export function removeDraft(draft: string): void {
   rmSync(draft, { force: true });
   rmSync(`${draft}-journal`, { force: true });
 }
 
-/** Whether anything has that name, be it a link to nowhere. */
+/** Whether anything has that name; a link to nowhere counts too. */
 export function isThere(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 }

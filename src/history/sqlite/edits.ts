@@ -1,9 +1,9 @@
 /*
- * Changing tasks of an SQLite file by hand. Which tasks are meant is laid down first, by id, in a temporary table; then they are changed in
- * transactions of some thousand rows, each of which tests the conditions again: what has ended in the meantime is not cancelled. A server is
- * told of each task that it held, in the transaction that changes the task.
+ * Changing tasks of an SQLite file by hand. Which tasks are meant is laid down first, by id, in a temporary table. Then
+ * they are changed in transactions of some thousand rows, each of which tests the conditions again: what has ended in
+ * the meantime is not cancelled. A server is told of each task that it held, in the transaction that changes the task.
  *
- * Tags are edited as text, so that all that is not named stays as it was written, numbers that JSON does not have included.
+ * Tags are edited as text, so that all that is not named stays as it was written, even numbers that JSON does not have.
  */
 import { systemClock } from "../../base/clock.ts";
 import { argumentError, TransientError } from "../../base/errors.ts";
@@ -19,12 +19,12 @@ import { guardsOf, isTagged, recallOf, revertedFields, selectionOf } from "../ch
 import { column } from "../condition.ts";
 import { whereOf } from "./where.ts";
 
-/** Rows of one transaction: 20 ms. */
+/** Rows of one transaction, which takes 20 ms. */
 const chunk = 2000;
-/** Each has waited for the lock as long as the busy timeout says, mostly 5 s. */
+/** Times that a transaction is tried. Each waits for the lock as long as the busy timeout says, mostly 5 s. */
 const attempts = 6;
 
-/** For looking and changing. */
+/** For looking and changing. Throws UserError for what stands in the way. */
 export function openSqliteEdits(options: SqliteOptions): EditStore {
   const connection = new Connection({ ...options, readOnly: false });
   const records = prepareRecords(connection);
@@ -42,7 +42,7 @@ function prepareEdits(connection: Connection, records: SqliteRecords): Edits {
   const { db } = connection;
   let laid = 0;
 
-  /** The ids of the tasks that are meant, in order, in a temporary table; answers how many. */
+  /** Lays down the ids of the tasks that are meant, in order, in a temporary table; answers how many there are. */
   async function layDown(name: string, selection: Selection): Promise<number> {
     connection.read(() => db.run(`create temp table ${name} (place integer primary key, task text not null)`));
     const add = connection.read(() => db.prepare(`insert into temp.${name} (task) select value from json_each(?)`));
@@ -94,7 +94,7 @@ function prepareEdits(connection: Connection, records: SqliteRecords): Edits {
             changed += report.changed;
             held += report.held;
             progress?.(changed);
-            // Who waits for the lock looks again only now and then: as long as it was ours it is theirs.
+            // Whoever waits for the lock looks only now and then, so it stays free for as long as we had it.
             await (anyServer() ? pause(systemClock.now() - startedAt) : turn());
           }
         } finally {
@@ -127,7 +127,8 @@ function prepareEditor(
   const columns = ["task.rowid", "id", "tag", ...tests.map(({ field }) => column(field))].join(", ");
   const find = db.prepare(
     `select case when schedule_time is not null and completion_time is null then server_id end, ${columns}
-     from temp.${list} as list cross join task on task.id = list.task where place between ? and ? and ${sql} order by place`,
+     from temp.${list} as list cross join task on task.id = list.task
+     where place between ? and ? and ${sql} order by place`,
   );
   const sets = setsOf(change, at);
   const assignments = [...sets.keys()].map((name) => `${column(name)} = ?`);
@@ -141,7 +142,7 @@ function prepareEditor(
   const kind = recallOf(change);
   const edited = new Map<Cell, string>();
 
-  /** Few texts are many tasks'. */
+  /** Many tasks have the same text, so texts are edited once. */
   function tagOf(text: Cell): string {
     let found = edited.get(text);
     if (found === undefined) {
@@ -179,7 +180,7 @@ function prepareEditor(
   };
 }
 
-/** Columns and their new values, tags aside. */
+/** Columns and their new values, but for tags. */
 function setsOf({ action, fields }: Change, at: number): ReadonlyMap<TaskField, Cell> {
   const sets = new Map<TaskField, Cell>();
   if (action === "cancel") {
@@ -195,7 +196,7 @@ function setsOf({ action, fields }: Change, at: number): ReadonlyMap<TaskField, 
   return sets;
 }
 
-/** What a column does not take. */
+/** Says which column does not take its new value; every other error stays as it is. */
 function constraintOf(error: unknown): unknown {
   if (!(error instanceof Error) || !("code" in error)) return error;
   const name = /task\.(\w+)/.exec(error.message)?.[1] ?? "a field";
@@ -204,7 +205,7 @@ function constraintOf(error: unknown): unknown {
   return error;
 }
 
-/** Signals come in between: Ctrl-C. */
+/** Gives everything else its turn, so that signals are heard: Ctrl-C. */
 const turn = (): Promise<void> => new Promise((resume) => setImmediate(resume));
 
 function pause(ms: number): Promise<void> {

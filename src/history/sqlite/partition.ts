@@ -2,8 +2,8 @@
  * One partition, opened to be searched. It is taken as it is: one of an older program too, and a file that is none not
  * at all.
  *
- * While a rotation is under way, or after one that was killed, the last rows of the partition that it fills are still in
- * the main file as well. They count there, not here.
+ * While a rotation is under way, or after one that was killed, the last rows of the partition that it fills are still
+ * in the main file as well. They count there, not here.
  */
 import { messageOf, UserError } from "../../base/errors.ts";
 import { Connection, type SqliteOptions } from "../../store/sqlite/connection.ts";
@@ -77,8 +77,8 @@ function recordsUpTo(last: number, records: SqliteRecords, connection: Connectio
     },
     /**
      * All rows that match are counted, by an index where there is one, and those beyond `last` are taken off. For
-     * example: the partition has rows 1 to 12,000, and only those up to 10,000 count; 300 rows are failures, and reading
-     * the 2,000 rows from 10,001 on finds that 40 of the failures are among them. So 260 failures count.
+     * example: the partition has rows 1 to 12,000, and only those up to 10,000 count; 300 rows are failures, and
+     * reading the 2,000 rows from 10,001 on finds that 40 of the failures are among them. So 260 failures count.
      */
     async count(selection) {
       const all = { ...selection, limit: null };

@@ -1,16 +1,18 @@
 /*
  * Moves tasks that have ended for good out of an SQLite file into its next partition, while others use the file.
  *
- * Which tasks: those that were successful or cancelled, and failures with a next attempt. A failure without one may still be tried again by a
- * run that allows more attempts, and holds up higher groups, so it moves only if all of this is true: it has had the attempts of the
- * present settings; it does not belong to a server's own submission (a finite run may yet reach a group that its failure forbids);
- * and no task of a higher group is unfinished. What is unfinished stays, and keeps `part: 0`. PostgreSQL follows the same rule.
+ * Which tasks: those that were successful or cancelled, and failures with a next attempt. A failure without one may
+ * still be tried again by a run that allows more attempts, and it holds up higher groups. So it moves only if all of
+ * this is true: it has had the attempts of the present settings; it does not belong to a server's own submission (a
+ * finite run may yet reach a group that its failure forbids); and no task of a higher group is unfinished. What is
+ * unfinished stays, and keeps `part: 0`. PostgreSQL follows the same rule.
  *
- * How nothing gets lost or doubled, whenever the process dies: tasks go in the order of their rows, and keep the numbers of these. Table
- * `rotation` of the main file says up to which row number the partition counts, and changes in the transactions that take rows away here. Rows
- * are written there, to the disk, before they go here; what is beyond that number is ignored by readers (partitions.ts) and removed by the
- * next rotation, which goes on where this one ended. The write lock is held for one batch at a time, and no row can change between its copy
- * and its removal.
+ * How nothing gets lost or doubled, whenever the process dies: tasks go in the order of their rows, and keep the
+ * numbers of these. Table `rotation` of the main file says up to which row number the partition counts, and changes in
+ * the transactions that take rows away from the main file. Rows are written to the partition, and to the disk, before
+ * they go from the main file. Readers ignore what is beyond that number (partition.ts); the next rotation removes it,
+ * and goes on where this one ended. The write lock is held for one batch at a time, and no row can change between its
+ * copy and its removal.
  */
 import { Database } from "bun:sqlite";
 import { readdirSync, rmSync } from "node:fs";
@@ -18,9 +20,10 @@ import { basename, dirname, join } from "node:path";
 import { assert } from "../../base/assert.ts";
 import type { Clock } from "../../base/clock.ts";
 import { uniqueName } from "../../base/ids.ts";
-import { addColumns, type Connection } from "../../store/sqlite/connection.ts";
+import type { Connection } from "../../store/sqlite/connection.ts";
+import { type Archive, openArchive } from "./archive.ts";
 import { createDraft, isThere, publishDraft, removeDraft } from "./draft.ts";
-import { databaseError, openFailure, runFailure } from "../../store/sqlite/failure.ts";
+import { databaseError, openFailure } from "../../store/sqlite/failure.ts";
 import {
   freePart,
   isFilledBy,
@@ -40,23 +43,26 @@ export interface RotationOptions {
   readonly step?: ((name: string) => void) | undefined;
 }
 
-/** Rows that the write lock is held for: some 40 ms, of which others see about half as waiting. */
+/** Rows of one transaction. It holds the write lock for some 40 ms, of which others wait about half. */
 const batchRows = 2000;
-/** Rows looked at for those that can go, without any lock. */
+/** Rows that one query without any lock looks at, for those that may go. */
 const stretch = 50_000;
 
-/** ?1: attempts, ?2: the highest group with unfinished tasks. */
+/** True for a task that may go. ?1: attempts, ?2: the highest group with unfinished tasks. */
 const final = `completion_time is not null and exit_status is not null and (exit_status in (0, -1) or retried = 1
   or (attempt >= ?1 and "group" >= ?2 and submit_id not in (select id from server where reserves = 1)))`;
 
-/** Where the next rotation goes: on with one that was begun, else to the next free name. */
+/** The partition that the next rotation fills: that of one that was begun, else the next free name. */
 export function nextPart(main: Connection): string {
   const underWay = rotationUnderWay(main);
   const part = underWay !== null && canGoOn(main.file, underWay) ? underWay.part : freePart(main.file);
   return partitionPath(main.file, part);
 }
 
-/** The number of tasks that were moved into `into`, which nextPart has told. */
+/**
+ * Moves tasks into `into`, which nextPart has told, and answers their number. Throws UserError when another rotation or
+ * another program gets in between.
+ */
 export async function rotate(main: Connection, into: string, options: RotationOptions): Promise<number> {
   const { clock, progress, step = () => undefined } = options;
   const abandoned = rotationUnderWay(main);
@@ -97,9 +103,12 @@ function pause(clock: Clock, ms: number): Promise<void> {
 interface Candidates {
   /** The last row of all. */
   last(): number;
-  /** At most a batch of rows from `from` to `to` that may go, in order; null: there are none. Without a lock, so only a guess. */
+  /**
+   * At most a batch of rows from `from` to `to` that may go, in order; null: there are none. Only a guess, because
+   * nothing is locked.
+   */
   next(from: number, to: number): readonly number[] | null;
-  /** Those of the rows that may go indeed; to be asked within the transaction that takes them. */
+  /** Within the transaction that takes the rows: those of them that may go indeed. */
   recheck(rows: readonly number[]): readonly number[];
   /** Whether a server may be waiting. */
   hasServers(): boolean;
@@ -144,7 +153,7 @@ function prepareCandidates(main: Connection, attempts: number): Candidates {
   };
 }
 
-/** One transaction in each of the two files; that of the partition is on the disk before ours begins to matter. */
+/** One transaction in each of the two files; that of the partition is on the disk before that of the main file ends. */
 function move(
   main: Connection,
   archive: Archive,
@@ -159,7 +168,7 @@ function move(
       throw databaseError(
         `another rotation of '${main.file}' was faster - nothing is lost, start again for what is left`,
       );
-    // Two may rotate at once: each goes on from where the other is.
+    // When two processes rotate at once, each goes on from where the other is.
     const rows = recheck(found).filter((row) => row > state.upto);
     if (rows.length === 0) return 0;
     archive.copy(rows, part, state.upto);
@@ -171,7 +180,7 @@ function move(
   });
 }
 
-/** Notes the rotation, or goes on with one, and sees to it that its partition is there. */
+/** Notes a new rotation, or goes on with one that was begun, and sees to it that its partition is there. */
 function begin(main: Connection, into: string, begun: UnderWay | null, step: (name: string) => void): UnderWay {
   const part = partOf(main.file, into);
   if (begun === null) {
@@ -197,7 +206,7 @@ function partOf(file: string, into: string): number {
   return part;
 }
 
-/** A partition without rows, made under another name, so that it is whole from when it has its own. */
+/** Makes a partition without rows, under another name first, so that it is whole as soon as it has its own. */
 function build(main: Connection, into: string, underWay: UnderWay, step: (name: string) => void): void {
   const draft = `${draftPrefix(into, underWay)}${process.pid}`;
   try {
@@ -235,7 +244,7 @@ function makeTables(main: Connection, draft: string, underWay: UnderWay): void {
 
 const draftPrefix = (into: string, { token }: UnderWay): string => `${into}.new-${token}-`;
 
-/** What a process left behind that died while it made the partition. */
+/** Removes what processes left behind that died while they made the partition. */
 function removeDrafts(into: string, underWay: UnderWay): void {
   const prefix = basename(draftPrefix(into, underWay));
   for (const name of readdirSync(dirname(into))) {
@@ -253,7 +262,7 @@ function isRunning(pid: number): boolean {
   }
 }
 
-/** Whether its partition is there, or was never made. */
+/** Whether the partition of a rotation is there, or was never made. */
 function canGoOn(file: string, underWay: UnderWay): boolean {
   const path = partitionPath(file, underWay.part);
   if (!isThere(path)) return underWay.upto === 0;
@@ -278,87 +287,14 @@ function forget(main: Connection, { token }: UnderWay): void {
   main.write(() => main.db.query("delete from rotation where token = ?").run(token));
 }
 
-interface Archive {
-  /** Writes these rows of the main file, all of them beyond `upto`; whatever was there goes. */
-  copy(rows: readonly number[], part: number, upto: number): void;
-  copyClients(): void;
-  /** Only rows up to this one. */
-  keep(upto: number): void;
-  close(): void;
-}
-
-/** As the tags are written, if the part is at their end, as in every new task; rows of older programs are compact or have NaN in them. */
-const taggedWithPart = `case when substr(tag, -10) = '"part": 0}' then substr(tag, 1, length(tag) - 2) || ?2 || '}'
-  when json_valid(tag) and json_type(tag) = 'object' then json_set(tag, '$.part', ?2) else tag end`;
-
-/** A second connection, that of the partition, reads the main file: a statement with both in one would end both transactions in the wrong order. */
-function openArchive(main: Connection, path: string): Archive {
-  const db = new Database(path, { readwrite: true, create: false });
-  const listed = "(select value from json_each(?1))";
-  const inTransaction = (work: () => void): void => {
-    try {
-      // Not an immediate one: that would lock the main file for writing too.
-      db.run("begin");
-      work();
-      db.run("commit");
-    } catch (error) {
-      if (db.inTransaction) db.run("rollback");
-      throw runFailure(error, path);
-    }
-  };
-  try {
-    db.run("pragma busy_timeout = 5000");
-    // What is taken away from the main file has to be on the disk here, whatever happens to the power.
-    db.run("pragma synchronous = full");
-    // An older program may have begun this rotation.
-    addColumns(db);
-    db.query("attach database ? as source").run(main.file);
-  } catch (error) {
-    db.close();
-    throw openFailure(error, path);
-  }
-  // All there are: a later version may have more.
-  const names = db
-    .query("select name from pragma_table_info('task', 'main')")
-    .values()
-    .map(([name]) => `"${String(name).replaceAll('"', '""')}"`);
-  const values = names.map((name) => (name === '"tag"' ? taggedWithPart : name));
-  const keepRows = db.query("delete from main.task where rowid > ?");
-  return {
-    copy(rows, part, upto) {
-      const list = JSON.stringify(rows);
-      inTransaction(() => {
-        keepRows.run(upto);
-        db.query(
-          `insert into main.task (rowid, ${names.join(", ")})
-           select rowid, ${values.join(", ")} from source.task where rowid in ${listed} order by rowid`,
-        ).run(list, part);
-        db.query(
-          `insert or ignore into main.submission select id, time, host, user, cwd, template, version from source.submission
-           where id in (select distinct submit_id from source.task where rowid in ${listed})`,
-        ).run(list);
-      });
-    },
-    copyClients() {
-      const columns = "id, host, server_id, server_host, connected_at, disconnected_at, evicted";
-      inTransaction(() =>
-        db.run(`insert or replace into main.client (${columns}) select ${columns} from source.client`),
-      );
-    },
-    keep(upto) {
-      inTransaction(() => keepRows.run(upto));
-    },
-    close() {
-      db.close();
-    },
-  };
-}
-
-/** From now on all of the partition counts, so what does not must be gone. One without any task is not kept: somebody has changed those that were to go. */
+/**
+ * Ends the rotation. From now on all rows of the partition count, so those that did not are removed. A partition
+ * without any task is not kept: somebody has changed those that were to go.
+ */
 function finish(main: Connection, archive: Archive, into: string, { token }: UnderWay): void {
   main.write(() => {
     const state = rotationUnderWay(main);
-    // Somebody else has finished it.
+    // Another process has finished it.
     if (state?.token !== token) return;
     if (state.upto > 0) archive.keep(state.upto);
     else {

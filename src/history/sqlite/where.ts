@@ -1,7 +1,8 @@
 /*
- * Conditions as SQL. Every value is a parameter; names of fields come from a fixed list. What SQLite cannot say, or not for every text that
- * a row may hold, is handed back as tests for JavaScript, each with the field it looks at: regular expressions, of which SQLite brings
- * none, and tags, which older programs wrote in ways that its JSON functions refuse. For tags the SQL sorts out most rows beforehand.
+ * Conditions as SQL. Every value is a parameter; names of fields come from a fixed list. Some conditions SQLite cannot
+ * test, or not for every text that a row may hold; they become tests in JavaScript, each with the field it looks at:
+ * regular expressions, of which SQLite has none, and tags, which older programs wrote in ways that its JSON functions
+ * refuse. For tags the SQL sorts out most rows beforehand.
  */
 import { type Condition, type FieldCondition, patternOf, type TagCondition } from "../../task/filter.ts";
 import { comparisonOf, type TaskField } from "../../task/field.ts";
@@ -11,6 +12,7 @@ import { formatTime, momentOf } from "../../store/times.ts";
 import type { Cell } from "../../store/sqlite/row.ts";
 import { column, type Sign, sqlOperator, tagKey } from "../condition.ts";
 
+/** A condition that JavaScript tests. */
 export interface Test {
   readonly field: TaskField;
   readonly passes: (cell: Cell) => boolean;
@@ -27,6 +29,10 @@ export interface Where {
 
 const never = "0";
 
+/**
+ * What rows must meet that match all conditions. Throws UserError for a regular expression that is none, or that is
+ * asked of a number.
+ */
 export function whereOf(conditions: readonly Condition[]): Where {
   const parts: string[] = [];
   const cells: Cell[] = [];
@@ -46,21 +52,22 @@ export function whereOf(conditions: readonly Condition[]): Where {
 
 const ranges: readonly string[] = ["==", "<", "<=", ">", ">="];
 
-/** Whether an index of a time has what matches in one stretch. */
+/** Whether an index of the time in `field` has the rows that match in one stretch. */
 export function isTimeRange(condition: Condition, field: TaskField): condition is FieldCondition {
   if (condition.kind !== "field" || condition.field !== field || condition.value === null) return false;
   return ranges.includes(condition.operator) && !numberShape.test(String(condition.value));
 }
 
+/** Whether tags match a condition. */
 export function hasTag(condition: TagCondition, tags: Tags): boolean {
   if (!Object.hasOwn(tags, condition.key)) return false;
   return condition.kind === "tagKey" || tags[condition.key] === condition.value;
 }
 
-/** What SQLite takes for a number. */
+/** A text that SQLite takes for a number. */
 const numberShape = /^\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*$/i;
 
-/** A null field matches nothing but `== null`. */
+/** A field that is null matches nothing but `== null`. */
 function compare(field: TaskField, operator: Sign, value: TagValue, cells: Cell[]): string {
   const name = column(field);
   if (value === null) {
@@ -78,12 +85,12 @@ function compare(field: TaskField, operator: Sign, value: TagValue, cells: Cell[
   const text = moment === null ? String(value) : formatTime(moment / 1000);
   cells.push(text);
   const isText = comparison === "text" || comparison === "id";
-  // Columns of times and tags have the affinity of numbers: `2026` would be one, and less than every text. The plus takes it away, and the
-  // index with it.
+  // Columns of times and tags have the affinity of numbers (SQLite, "Datatypes", 3): `2026` would be one, and less than
+  // every text. The plus takes the affinity away, and the index with it.
   return `${isText || !numberShape.test(text) ? "" : "+"}${name} ${sqlOperator[operator]} ?`;
 }
 
-/** What every row with the tag has, and few others. */
+/** SQL that is true for every row with the tag, and for few others. */
 function mayHave(condition: TagCondition, cells: Cell[]): string {
   if (!tagKey.test(condition.key)) return never;
   const path = `$."${condition.key}"`;
