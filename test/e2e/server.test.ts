@@ -175,11 +175,11 @@ test("SIGUSR2 to a client stops its tasks, and their outcomes count; SIGTERM giv
     stdin: "echo >> a; test -e done || sleep 100\necho >> b; test -e done || sleep 100\n",
   });
   const first = startClient(site, port, ["--no-tls"]);
-  await until(() => site.exists("a"), "nothing started");
+  await until(() => site.lines("a").length === 1, "nothing started");
   first.kill("SIGUSR2");
   expect((await first.ended).status).toBe(0);
   const second = startClient(site, port, ["--no-tls"]);
-  await until(() => site.exists("b"), "nothing started");
+  await until(() => site.lines("b").length === 1, "nothing started");
   second.kill("SIGTERM");
   expect((await second.ended).status).toBe(143);
   site.write("done", "");
@@ -229,7 +229,7 @@ test("SIGUSR2 and SIGINT to a server stop the tasks of its clients", async () =>
     await using site = openSite();
     const { server, port } = await startServer(site, ["-", "--no-tls"], { stdin: "echo >> a; sleep 100\n" });
     const client = startClient(site, port, ["--no-tls"]);
-    await until(() => site.exists("a"), "nothing started");
+    await until(() => site.lines("a").length === 1, "nothing started");
     server.kill(signal);
     expect([signal, (await server.ended).status, (await client.ended).status]).toEqual([signal, status, 0]);
     expect(rows(site).map((row) => row.exit_status)).toEqual([outcome]);
@@ -243,7 +243,7 @@ test("Ctrl-C on a client gives its tasks back, and they run elsewhere", async ()
     stdin: "echo >> a; test -e done || sleep 100\n",
   });
   const first = startClient(site, port, ["--no-tls"]);
-  await until(() => site.exists("a"), "nothing started");
+  await until(() => site.lines("a").length === 1, "nothing started");
   first.kill("SIGINT");
   expect((await first.ended).status).toBe(4);
   expect(first.stderr()).toContain("CRITICAL [hypershell] keyboard-interrupt: going down now!");

@@ -253,7 +253,7 @@ describe("tasks that run", () => {
     const { port } = await startServer(site, ["--forever"]);
     await submitted(site, ["echo x >> ran; test $(wc -l < ran) = 2 || sleep 1000", "echo old"]);
     const client = startClient(site, port, ["-N1"]);
-    await until(() => site.exists("ran"), "it to happen");
+    await until(() => site.lines("ran").length === 1, "it to happen");
     await site.hs(["update", "args=echo new", "-w", "args == echo old", "-f"]);
     await site.hs(["update", "kept:yes", "-w", "args ~ ran", "-f"]);
     await site.hs(["update", "--revert", "-w", "args ~ ran", "-f"]);

@@ -64,7 +64,7 @@ describe.each(places)("two servers on one database: $name", ({ name, tasks: [sha
 });
 
 /** Ends when it runs for the second time; the first time it must be killed. Tells if both are there at once. */
-const stubborn = `if [ -e pid ]; then if kill -0 $(cat pid); then echo >> twice; fi; else echo $$ > pid; trap '' INT TERM; while :; do sleep 0.1; done; fi`;
+const stubborn = `if [ -e pid ]; then if kill -0 $(cat pid); then echo >> twice; fi; else trap '' INT TERM; echo $$ > pid; while :; do sleep 0.1; done; fi`;
 
 test("what a server leaves to its client by Ctrl-C twice is started by nobody while it still runs there", async () => {
   await using site = openSite();
@@ -72,7 +72,7 @@ test("what a server leaves to its client by Ctrl-C twice is started by nobody wh
   const first = await startServer(site, ["--forever", "--no-tls"], { env });
   const client = startClient(site, first.port, ["--no-tls", "-S1"], { env });
   await site.hs(["submit", "--", stubborn]);
-  await until(() => site.exists("pid"), "nothing started");
+  await until(() => site.lines("pid").length === 1, "nothing started");
   first.server.kill("SIGINT");
   await until(() => first.server.stderr().includes("going down"), "the signal has come");
   first.server.kill("SIGINT");
