@@ -49,67 +49,77 @@ function outcomeOf(task: Assignment, now: number): Outcome {
   };
 }
 
+/** A client that runs nothing, but says that it did. */
+interface Peer {
+  readonly index: number;
+  readonly running: Map<string, Assignment>;
+  readonly finished: Map<string, Outcome>;
+  met: boolean;
+  link: Duplex<PeerMessage, HostMessage> | null;
+}
+
+function finish(peer: Peer, tasks: readonly Assignment[]): void {
+  const now = systemClock.now();
+  const outcomes = tasks.map((task) => outcomeOf(task, now));
+  for (const outcome of outcomes) {
+    peer.running.delete(outcome.id);
+    peer.finished.set(outcome.id, outcome);
+  }
+  peer.link?.send({ kind: "results", outcomes, credit: outcomes.length });
+}
+
+function take(peer: Peer, tasks: readonly Assignment[]): void {
+  if (firstAssignAt === 0) firstAssignAt = systemClock.now();
+  started += tasks.length;
+  spread[peer.index]! += tasks.length;
+  if (tasks.length === 1 && tasks[0]!.args.startsWith("ping"))
+    say({ kind: "started", args: tasks[0]!.args, at: systemClock.now() });
+  for (const task of tasks) peer.running.set(task.id, task);
+  if (taskMs === 0) finish(peer, tasks);
+  else systemClock.after(taskMs, () => finish(peer, tasks));
+}
+
+function receive(peer: Peer, message: HostMessage): void {
+  switch (message.kind) {
+    case "welcome":
+      if (peer.met) return;
+      peer.met = true;
+      if (++registered === count) say({ kind: "registered", seconds: (systemClock.now() - startedAt) / 1000 });
+      return;
+    case "assign":
+      return take(peer, message.tasks);
+    case "ack":
+      for (const { id } of message.tasks) peer.finished.delete(id);
+      acknowledged += message.tasks.length;
+      lastAckAt = systemClock.now();
+      return;
+    case "leave":
+      peer.link?.send({ kind: "bye", reason: "told to leave" });
+      return;
+    default:
+  }
+}
+
+const leaseOf = ({ id, lease }: Lease): Lease => ({ id, lease });
+
 async function client(index: number): Promise<void> {
   const clientId = newId();
-  const running = new Map<string, Assignment>();
-  const finished = new Map<string, Outcome>();
-  let met = false;
-  let link: Duplex<PeerMessage, HostMessage> | null = null;
-
-  function finish(tasks: readonly Assignment[]): void {
-    const now = systemClock.now();
-    const outcomes = tasks.map((task) => outcomeOf(task, now));
-    for (const outcome of outcomes) {
-      running.delete(outcome.id);
-      finished.set(outcome.id, outcome);
-    }
-    link?.send({ kind: "results", outcomes, credit: outcomes.length });
-  }
-
-  function receive(message: HostMessage): void {
-    switch (message.kind) {
-      case "welcome":
-        if (met) return;
-        met = true;
-        if (++registered === count) say({ kind: "registered", seconds: (systemClock.now() - startedAt) / 1000 });
-        return;
-      case "assign": {
-        const { tasks } = message;
-        if (firstAssignAt === 0) firstAssignAt = systemClock.now();
-        started += tasks.length;
-        spread[index]! += tasks.length;
-        if (tasks.length === 1 && tasks[0]!.args.startsWith("ping"))
-          say({ kind: "started", args: tasks[0]!.args, at: systemClock.now() });
-        for (const task of tasks) running.set(task.id, task);
-        if (taskMs === 0) finish(tasks);
-        else systemClock.after(taskMs, () => finish(tasks));
-        return;
-      }
-      case "ack":
-        for (const { id } of message.tasks) finished.delete(id);
-        acknowledged += message.tasks.length;
-        lastAckAt = systemClock.now();
-        return;
-      case "leave":
-        link?.send({ kind: "bye", reason: "told to leave" });
-        return;
-      default:
-    }
-  }
-
-  const leaseOf = ({ id, lease }: Lease): Lease => ({ id, lease });
+  const peer: Peer = { index, running: new Map(), finished: new Map(), met: false, link: null };
+  const { running, finished } = peer;
   for (;;) {
     const ended = Promise.withResolvers<Error | null>();
+    let link: Duplex<PeerMessage, HostMessage>;
     try {
       const options = { host: "127.0.0.1", port: plan.port, key: plan.key, tls: plan.tls ? anyCertificate : null };
       link = await connect({ ...options, clock: systemClock, handshakeMs: 60_000, connectMs: 60_000 });
     } catch (error) {
       // As a real client: a server that is busy, or down, is tried again.
-      if ((met && !plan.reconnect) || systemClock.now() - startedAt > 60_000) throw error;
+      if ((peer.met && !plan.reconnect) || systemClock.now() - startedAt > 60_000) throw error;
       await new Promise<void>((resolve) => systemClock.after(50 + Math.random() * 100, resolve));
       continue;
     }
-    link.open({ message: receive, drain: () => undefined, close: ended.resolve });
+    peer.link = link;
+    link.open({ message: (message) => receive(peer, message), drain: () => undefined, close: ended.resolve });
     link.send({
       kind: "hello",
       clientId,
@@ -121,7 +131,7 @@ async function client(index: number): Promise<void> {
     });
     if (finished.size > 0) link.send({ kind: "results", outcomes: [...finished.values()], credit: 0 });
     const error = await ended.promise;
-    link = null;
+    peer.link = null;
     if (error === null || !plan.reconnect) return;
   }
 }

@@ -77,62 +77,68 @@ async function fetchReference(): Promise<boolean> {
   return installed && existsSync(referenceHsx);
 }
 
+/** What needs nothing but this machine: loops in C, as `program`, and xargs. */
+const plainTools = (program: string): Tool[] => [
+  {
+    name: yardstick,
+    slow: false,
+    call: ({ kind, line, tasks, executors }) => ({
+      command: [program, String(executors), String(tasks), "shell", kind === "shell" ? line : "/bin/echo %d"],
+    }),
+  },
+  {
+    name: "C loop, no shell",
+    slow: false,
+    call: ({ kind, tasks, executors }) =>
+      kind === "shell" ? null : { command: [program, String(executors), String(tasks), "direct", "/bin/echo"] },
+  },
+  {
+    name: "xargs -P, sh -c",
+    slow: false,
+    call: ({ kind, input, executors }) => ({
+      command: [
+        "xargs",
+        "-P",
+        String(executors),
+        "-n1",
+        "-d",
+        "\\n",
+        "sh",
+        "-c",
+        ...(kind === "shell" ? [] : ['/bin/echo "$0"']),
+      ],
+      stdin: input,
+    }),
+  },
+  {
+    name: "xargs -P, no shell",
+    slow: false,
+    call: ({ kind, input, executors }) =>
+      kind === "shell"
+        ? null
+        : { command: ["xargs", "-P", String(executors), "-n1", "-d", "\\n", "/bin/echo"], stdin: input },
+  },
+];
+
+/** hsx, or its reference. */
+const own = (name: string, file: string, slow: boolean, words: readonly string[], env = {}): Tool => ({
+  name,
+  slow,
+  call: ({ kind, input, executors }) => ({
+    command: [file, input, "-N", String(executors), ...words, ...(kind === "shell" ? [] : ["-t", "/bin/echo {}"])],
+    env,
+  }),
+});
+
 /**
- * The tools that are here, the yardstick first. What is compiled is put into `folder`. Throws an Error without a C compiler.
+ * The tools that are here, the yardstick first. What is compiled is put into `folder`. Throws an Error without a C
+ * compiler.
  */
 export async function findTools(folder: string): Promise<Tools> {
   const program = await compileLoop(folder);
   if (program === null) throw new Error("the yardstick is a C program, and there is no C compiler: install cc");
-  const tools: Tool[] = [
-    {
-      name: yardstick,
-      slow: false,
-      call: ({ kind, line, tasks, executors }) => ({
-        command: [program, String(executors), String(tasks), "shell", kind === "shell" ? line : "/bin/echo %d"],
-      }),
-    },
-    {
-      name: "C loop, no shell",
-      slow: false,
-      call: ({ kind, tasks, executors }) =>
-        kind === "shell" ? null : { command: [program, String(executors), String(tasks), "direct", "/bin/echo"] },
-    },
-    {
-      name: "xargs -P, sh -c",
-      slow: false,
-      call: ({ kind, input, executors }) => ({
-        command: [
-          "xargs",
-          "-P",
-          String(executors),
-          "-n1",
-          "-d",
-          "\\n",
-          "sh",
-          "-c",
-          ...(kind === "shell" ? [] : ['/bin/echo "$0"']),
-        ],
-        stdin: input,
-      }),
-    },
-    {
-      name: "xargs -P, no shell",
-      slow: false,
-      call: ({ kind, input, executors }) =>
-        kind === "shell"
-          ? null
-          : { command: ["xargs", "-P", String(executors), "-n1", "-d", "\\n", "/bin/echo"], stdin: input },
-    },
-  ];
+  const tools = plainTools(program);
   const leftOut: string[] = [];
-  const own = (name: string, file: string, slow: boolean, words: readonly string[], env = {}): Tool => ({
-    name,
-    slow,
-    call: ({ kind, input, executors }) => ({
-      command: [file, input, "-N", String(executors), ...words, ...(kind === "shell" ? [] : ["-t", "/bin/echo {}"])],
-      env,
-    }),
-  });
   if (await fetchDebian("parallel", "parallel")) {
     tools.push({
       name: "GNU Parallel",
