@@ -1,6 +1,6 @@
 /*
- * The rules of the house that no general checker knows: who may import whom, and what may stand where. A rule that is broken names
- * the place and the remedy. Comments do not count; everything else in a file does.
+ * The rules of the house that no general checker knows: who may import whom, and what may stand where. A rule that is
+ * broken names the place and the remedy. Comments do not count; everything else in a file does.
  */
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";

@@ -1,4 +1,6 @@
-/* An SQLite store together with the records of its file: what a test writes through the one it reads through the other. */
+/*
+ * An SQLite store together with the records of its file: what a test writes through the one it reads through the other.
+ */
 import { systemClock } from "../src/base/clock.ts";
 import { openSqliteRecords } from "../src/history/sqlite/records.ts";
 import { openSqlite } from "../src/store/sqlite/sqlite.ts";

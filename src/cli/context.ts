@@ -54,12 +54,12 @@ export function makeContext(surroundings: Surroundings, load: () => Config, leni
     for (const warning of settings.warnings) loggers("core.config").warning(warning);
     return loggers;
   });
-  const builtIn = once(() => consoleLoggers(options(surroundings, null)));
+  const preset = once(() => consoleLoggers(options(surroundings, null)));
   const lastLoggers = (): Loggers => {
     try {
       return configured();
     } catch {
-      return builtIn();
+      return preset();
     }
   };
   const loggers: Loggers = (name): Logger => (lenient ? lastLoggers() : configured())(name);

@@ -204,7 +204,7 @@ function launch(state: State, task: Task, command: string, attempt: number): voi
   task.startTime = startTime;
   state.starting = task;
   try {
-    if (options.capture) capture(state, task);
+    if (options.capture) nameCaptured(state, task);
     let child = spawnDirect(spawner, assignment, command, startTime);
     if (child === null) child = spawnShell(spawner, assignment, command, startTime);
     else task.direct = true;
@@ -221,7 +221,7 @@ function launch(state: State, task: Task, command: string, attempt: number): voi
   state.guard?.taskStarted();
 }
 
-function capture({ taskFolder, spawner }: State, task: Task): void {
+function nameCaptured({ taskFolder, spawner }: State, task: Task): void {
   task.outpath = `${taskFolder}/${task.assignment.id}.out`;
   task.errpath = `${taskFolder}/${task.assignment.id}.err`;
   openCaptured(spawner, task.outpath, task.errpath);

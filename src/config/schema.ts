@@ -267,8 +267,8 @@ export function isSection(key: string): boolean {
 }
 
 /** Whether the setting is a table of the user's own keys. */
-export function isOpenTable(setting: Setting | undefined): boolean {
-  return setting !== undefined && setting.kinds.includes("table");
+export function isOpenTable(row: Setting | undefined): boolean {
+  return row !== undefined && row.kinds.includes("table");
 }
 
 /** Any further key below it is passed on (to the URL of the database). */

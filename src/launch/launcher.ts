@@ -79,13 +79,13 @@ const mpiPrograms = new Set(["mpirun", "mpiexec", "orterun", "prterun", "oshrun"
 
 /**
  * The words of a launcher, so that the variables `names` reach the clients. srun hands everything on unless it was told
- * otherwise; Open MPI hands on what `-x` names; the descendants of Hydra (MPICH, Intel MPI) everything. `isOpenMpi`
+ * otherwise; Open MPI hands on what `-x` names; the descendants of Hydra (MPICH, Intel MPI) everything. `asksOpenMpi`
  * asks the program who it is.
  */
 export function handOn(
   words: readonly string[],
   names: readonly string[],
-  isOpenMpi: (program: string) => boolean,
+  asksOpenMpi: (program: string) => boolean,
 ): string[] {
   const at = words.findIndex((word) => mpiPrograms.has(baseName(word)) || baseName(word) === "srun");
   const program = words[at];
@@ -93,7 +93,7 @@ export function handOn(
   const before = words.slice(0, at + 1);
   const after = words.slice(at + 1);
   if (baseName(program) === "srun") return [...before, ...widened(after)];
-  if (!isOpenMpi(program)) return [...words];
+  if (!asksOpenMpi(program)) return [...words];
   return [...before, ...names.flatMap((name) => ["-x", name]), ...after];
 }
 

@@ -172,7 +172,7 @@ const peerReaders: Readers<PeerMessage> = {
   }),
   results: (fields, kind) => ({
     kind,
-    outcomes: list(fields["outcomes"], kind, "outcomes").map(outcome),
+    outcomes: list(fields["outcomes"], kind, "outcomes").map(readOutcome),
     credit: count(fields, "credit", kind, mostCredit),
   }),
   returned: (fields, kind) => ({ kind, tasks: leases(fields, "tasks", kind) }),
@@ -347,7 +347,7 @@ function leases(from: Fields, field: string, kind: string): Lease[] {
   });
 }
 
-function outcome(item: unknown): Outcome {
+function readOutcome(item: unknown): Outcome {
   const kind = "results";
   const fields = record(item, kind, "an outcome");
   return {

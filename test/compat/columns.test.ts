@@ -1,6 +1,7 @@
 /*
- * The recipe for a new column, followed: one line in src/task/field.ts makes a program that knows a column `pinned`. It has to get on with
- * databases that the program without it made, and the other way round. Copies the sources, so that it is the real table that gets the line.
+ * The recipe for a new column, followed: one line in src/task/field.ts makes a program that knows a column `pinned`. It
+ * has to get on with databases that the program without it made, and the other way round. Copies the sources, so that
+ * it is the real table that gets the line.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";

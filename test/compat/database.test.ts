@@ -1,5 +1,6 @@
 /*
- * A database that the reference wrote opens, is only added to, runs, retries, and stays readable and writable for the reference.
+ * A database that the reference wrote opens, is only added to, runs, retries, and stays readable and writable for the
+ * reference.
  */
 import { Database } from "bun:sqlite";
 import { afterEach, beforeEach, expect, test } from "bun:test";

@@ -1,6 +1,6 @@
 /*
- * The rows of the reference's database (a main file and one partition) as a store hands them out, read without any of our own code; and
- * what the reference printed for them.
+ * The rows of the reference's database (a main file and one partition) as a store hands them out, read without any of
+ * our own code; and what the reference printed for them.
  */
 import { Database } from "bun:sqlite";
 import { readFileSync } from "node:fs";

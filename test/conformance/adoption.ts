@@ -1,6 +1,6 @@
 /*
- * What every Store promises about clients, and about the tasks that they bring back to another server. Run against each implementation,
- * beside store.ts, which has the rest.
+ * What every Store promises about clients, and about the tasks that they bring back to another server. Run against each
+ * implementation, beside store.ts, which has the rest.
  */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { newId } from "../../src/base/ids.ts";

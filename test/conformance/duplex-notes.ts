@@ -1,5 +1,6 @@
 /*
- * The ends of a session as the suite of duplex.ts wants them: its notes travel as messages that both sides may say at any time.
+ * The ends of a session as the suite of duplex.ts wants them: its notes travel as messages that both sides may say at
+ * any time.
  */
 import type { Duplex } from "../../src/wire/duplex.ts";
 import type { HostMessage, PeerMessage } from "../../src/wire/message.ts";

@@ -1,5 +1,6 @@
 /*
- * What every Duplex promises, stated once. Each implementation runs this suite; new behaviour is added here, never to one driver's tests.
+ * What every Duplex promises, stated once. Each implementation runs this suite; new behaviour is added here, never to
+ * one driver's tests.
  */
 import { describe, expect, test } from "bun:test";
 import type { Duplex } from "../../src/wire/duplex.ts";

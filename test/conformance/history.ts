@@ -1,6 +1,6 @@
 /*
- * A history of tasks for tests, and what searching and changing it should give: a naive model in plain JavaScript, slow and obvious. Knows no
- * database.
+ * A history of tasks for tests, and what searching and changing it should give: a naive model in plain JavaScript, slow
+ * and obvious. Knows no database.
  */
 import { type Condition, type Operator, parseCondition, parseTagFilter } from "../../src/task/filter.ts";
 import { type TaskField, taskFields } from "../../src/task/field.ts";
@@ -46,7 +46,7 @@ export function uuid(n: number): string {
 }
 
 /** A task that has ended well, a second after the one before; every field set but the links. */
-export function row(fields: Partial<HistoryRow> = {}): HistoryRow {
+export function endedRow(fields: Partial<HistoryRow> = {}): HistoryRow {
   const n = ++made;
   const submitted = noon + n * 1000 + 0.25;
   return {
@@ -100,16 +100,17 @@ const noResult = {
   duration: null,
 } as const;
 
-const unscheduled = { ...noResult, server_id: null, server_host: null, schedule_time: null } as const;
+/** What a task has not that was never handed out. */
+export const unscheduled = { ...noResult, server_id: null, server_host: null, schedule_time: null } as const;
 
 /** A task that nobody has taken yet. */
 export function newRow(fields: Partial<HistoryRow> = {}): HistoryRow {
-  return row({ ...unscheduled, ...fields });
+  return endedRow({ ...unscheduled, ...fields });
 }
 
 /** A task that a server holds, with a client or not. */
 export function heldRow(fields: Partial<HistoryRow> = {}): HistoryRow {
-  return row({ ...noResult, client_id: uuid(3_000_000), client_host: "node01", ...fields });
+  return endedRow({ ...noResult, client_id: uuid(3_000_000), client_host: "node01", ...fields });
 }
 
 export function select(fields: Partial<Selection> = {}): Selection {

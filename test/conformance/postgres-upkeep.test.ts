@@ -1,5 +1,6 @@
 /*
- * What housekeeping and the way to rows do in PostgreSQL alone: tables of archived tasks, counts that are kept by triggers, nothing left running.
+ * What housekeeping and the way to rows do in PostgreSQL alone: tables of archived tasks, counts that are kept by
+ * triggers, nothing left running.
  */
 import { afterAll, beforeAll, describe, expect } from "bun:test";
 import { UserError } from "../../src/base/errors.ts";
@@ -16,13 +17,13 @@ import { type PostgresHistories, startPostgresHistories } from "./histories.ts";
 import {
   change,
   collect,
+  endedRow,
   heldRow,
   type HistoryRow,
   newRow,
   noon,
   type OpenedHistory,
   query,
-  row,
   select,
   selected,
   uuid,
@@ -65,11 +66,11 @@ describe("upkeep: postgresql", () => {
       const history = await fresh();
       const upkeep = postgresUpkeep(postgres.connection);
       const first = [
-        row(),
-        row({ exit_status: -1, tag: { site: "a", part: 0 } }),
-        row({ exit_status: 3, retried: true }),
+        endedRow(),
+        endedRow({ exit_status: -1, tag: { site: "a", part: 0 } }),
+        endedRow({ exit_status: 3, retried: true }),
       ];
-      const open = [newRow(), heldRow(), row({ exit_status: 4, attempt: 1 })];
+      const open = [newRow(), heldRow(), endedRow({ exit_status: 4, attempt: 1 })];
       await history.add([...first, ...open]);
       expect(await upkeep.nextPartition()).toBe("task_1");
       const told: number[] = [];
@@ -79,7 +80,7 @@ describe("upkeep: postgresql", () => {
       expect(await find(["id"])).toEqual([...ids(open), ...ids(first)]);
       expect((await find(["tag"])).map((tag) => (tag as Tags)["part"])).toEqual([0, 0, 0, 1, 1, 1]);
 
-      const second = Array.from({ length: 12 }, (_, i) => row({ args: `later ${i}` }));
+      const second = Array.from({ length: 12 }, (_, i) => endedRow({ args: `later ${i}` }));
       for (let i = 0; i < second.length; i++) {
         await history.add([second[i]!]);
         expect(await upkeep.nextPartition()).toBe(`task_${i + 2}`);
@@ -112,12 +113,12 @@ describe("upkeep: postgresql", () => {
     );
     const failed = { exit_status: 1, retried: false };
     const rows = {
-      again: row({ ...failed, attempt: 1, group: 5 }),
-      final: row({ ...failed, attempt: 2, group: 5 }),
-      below: row({ ...failed, attempt: 2, group: 4 }),
-      reserved: row({ ...failed, attempt: 2, group: 5, submit_id: finite }),
-      shared: row({ ...failed, attempt: 2, group: 5, submit_id: live }),
-      byHand: row({ exit_status: null }),
+      again: endedRow({ ...failed, attempt: 1, group: 5 }),
+      final: endedRow({ ...failed, attempt: 2, group: 5 }),
+      below: endedRow({ ...failed, attempt: 2, group: 4 }),
+      reserved: endedRow({ ...failed, attempt: 2, group: 5, submit_id: finite }),
+      shared: endedRow({ ...failed, attempt: 2, group: 5, submit_id: live }),
+      byHand: endedRow({ exit_status: null }),
       waiting: newRow({ group: 5 }),
     };
     await history.add(Object.values(rows));
@@ -138,7 +139,7 @@ describe("upkeep: postgresql", () => {
     await script("create table task_foo (like task)");
     await script("create table task_02 (like task)");
     await script("insert into task_1 values (gen_random_uuid(), 'not ours')");
-    const rows = [row(), row()];
+    const rows = [endedRow(), endedRow()];
     await history.add(rows);
     expect(await upkeep.nextPartition()).toBe("task_2");
     expect(await upkeep.rotate("task_2", 1)).toBe(2);
@@ -153,7 +154,7 @@ describe("upkeep: postgresql", () => {
 
   withPostgres("a rotation is seen wholly or not at all", async () => {
     const history = await fresh();
-    const rows = Array.from({ length: 500 }, (_, i) => row({ exit_status: i % 2 }));
+    const rows = Array.from({ length: 500 }, (_, i) => endedRow({ exit_status: i % 2 }));
     await history.add(rows);
     const upkeep = postgresUpkeep(postgres.connection);
     const counts: number[] = [];
@@ -177,7 +178,7 @@ describe("upkeep: postgresql", () => {
       const upkeep = postgresUpkeep(connection);
       const added: HistoryRow[] = [];
       const addMore = async (): Promise<void> => {
-        const more = Array.from({ length: 40 }, (_, i) => row({ args: `${(i * 7) % 40}`, exit_status: i % 2 }));
+        const more = Array.from({ length: 40 }, (_, i) => endedRow({ args: `${(i * 7) % 40}`, exit_status: i % 2 }));
         added.push(...more);
         await history.add(more);
       };
@@ -242,7 +243,9 @@ describe("upkeep: postgresql", () => {
       }
       return wrong;
     };
-    await history.add(Array.from({ length: 300 }, (_, i) => (i % 3 === 0 ? newRow() : row({ exit_status: i % 5 }))));
+    await history.add(
+      Array.from({ length: 300 }, (_, i) => (i % 3 === 0 ? newRow() : endedRow({ exit_status: i % 5 }))),
+    );
     expect(await bad()).toEqual([]);
     // Enough statements for the rows of the counts to be put together.
     const statuses = Array.from({ length: 120 }, (_, i) => i % 4);
@@ -265,7 +268,7 @@ describe("upkeep: postgresql", () => {
 
   withPostgres("space is counted, and backups are named as what they are", async () => {
     const history = await fresh();
-    await history.add(Array.from({ length: 2000 }, () => row()));
+    await history.add(Array.from({ length: 2000 }, () => endedRow()));
     const upkeep = postgresUpkeep(postgres.connection);
     expect(await upkeep.vacuum()).toBe(0);
     await history.records.change(select(), change({ action: "delete" }), noon);
@@ -278,7 +281,7 @@ describe("upkeep: postgresql", () => {
 
   withPostgres("a value that a column cannot hold is refused before anything is changed", async () => {
     const history = await fresh();
-    const rows = [row(), row()];
+    const rows = [endedRow(), endedRow()];
     await history.add(rows);
     const bad: readonly (readonly [TaskField, string | number | boolean | null])[] = [
       ["client_id", "not an id"],
@@ -312,7 +315,7 @@ describe("upkeep: postgresql", () => {
       const history = await fresh();
       const { connection } = postgres;
       const rows = Array.from({ length: 2500 }, (_, i) =>
-        i % 2 === 0 ? newRow({ group: i % 5 }) : row({ tag: { i: i % 3, part: 0 } }),
+        i % 2 === 0 ? newRow({ group: i % 5 }) : endedRow({ tag: { i: i % 3, part: 0 } }),
       );
       await history.add(rows);
       const names = await connection.query(
@@ -351,7 +354,7 @@ describe("upkeep: postgresql", () => {
 
   withPostgres("a search that is left leaves nothing running, whatever its order", async () => {
     const history = await fresh();
-    await history.add(Array.from({ length: 3000 }, (_, i) => row({ args: `echo ${i % 7}` })));
+    await history.add(Array.from({ length: 3000 }, (_, i) => endedRow({ args: `echo ${i % 7}` })));
     for (const orderBy of [null, "submit_time", "args"] as const) {
       for await (const cells of history.records.search(query(["id", "args"], { orderBy }))) {
         expect(cells.length).toBe(2);

@@ -1,4 +1,7 @@
-/* What databases promise about tasks that are changed by hand, kept by an SQLite file and by a real PostgreSQL with a schema for each test. */
+/*
+ * What databases promise about tasks that are changed by hand, kept by an SQLite file and by a real PostgreSQL with a
+ * schema for each test.
+ */
 import { afterAll, beforeAll } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

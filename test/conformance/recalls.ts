@@ -1,6 +1,7 @@
 /*
- * What every database promises when tasks are changed by hand while a server holds them: the server hears of it, what it still says of them does not
- * undo it, and it gets nothing anew that it still runs. Beside store.ts, which has the rest of Store, and records.ts, which has the rest of Edits.
+ * What every database promises when tasks are changed by hand while a server holds them: the server hears of it, what
+ * it still says of them does not undo it, and it gets nothing anew that it still runs. Beside store.ts, which has the
+ * rest of Store, and records.ts, which has the rest of Edits.
  */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { newId } from "../../src/base/ids.ts";

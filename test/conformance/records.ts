@@ -1,6 +1,6 @@
 /*
- * What every database promises to people who search and change the history of tasks, stated once. Each implementation runs this suite; what is
- * expected comes from the model in history.ts, or stands in the test.
+ * What every database promises to people who search and change the history of tasks, stated once. Each implementation
+ * runs this suite; what is expected comes from the model in history.ts, or stands in the test.
  */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { parseCondition, parseTagFilter } from "../../src/task/filter.ts";
@@ -13,6 +13,7 @@ import {
   changed,
   collect,
   conditionOf,
+  endedRow,
   everyRow,
   heldRow,
   type HistoryRow,
@@ -20,11 +21,11 @@ import {
   noon,
   type OpenedHistory,
   query,
-  row,
   select,
   selected,
   shown,
   tagFilterOf,
+  unscheduled,
   uuid,
   zone,
 } from "./history.ts";
@@ -35,17 +36,23 @@ const at = noon + 3_600_000 + 0.5;
 /** Rows of every kind: null and set, equal and different, awkward texts. */
 function mixed(): HistoryRow[] {
   return [
-    row({ args: "echo a", exit_status: 0, tag: { site: "a", part: 0 } }),
-    row({ args: "echo 'it''s' \"q\" \\ %_ ü 漢 🦊", exit_status: 3, group: 1, tag: { site: "b", n: 1, part: 0 } }),
-    row({ args: "Echo a", exit_status: -1, cores: null, memory: 8 * 2 ** 30, tag: { site: "b", n: 1.5, part: 0 } }),
+    endedRow({ args: "echo a", exit_status: 0, tag: { site: "a", part: 0 } }),
+    endedRow({ args: "echo 'it''s' \"q\" \\ %_ ü 漢 🦊", exit_status: 3, group: 1, tag: { site: "b", n: 1, part: 0 } }),
+    endedRow({
+      args: "Echo a",
+      exit_status: -1,
+      cores: null,
+      memory: 8 * 2 ** 30,
+      tag: { site: "b", n: 1.5, part: 0 },
+    }),
     newRow({ args: "10", cores: 0, memory: null, timeout: null, submit_host: null, tag: { f: true, part: 0 } }),
     heldRow({ args: "9", server_id: serverA, attempt: 2, tag: { f: false, nul: null, part: 0 } }),
-    row({ args: "null", exit_status: 137, retried: true, client_host: null, waited: 0, duration: 90.5 }),
-    row({ args: "tab\there\nand there", exit_status: 0, group: 2, outpath: null, errpath: null, csvpath: null }),
-    row({ args: "true", exit_status: 1, cores_max: null, memory_max: 0, tag: { site: "1", naked: "", part: 0 } }),
+    endedRow({ args: "null", exit_status: 137, retried: true, client_host: null, waited: 0, duration: 90.5 }),
+    endedRow({ args: "tab\there\nand there", exit_status: 0, group: 2, outpath: null, errpath: null, csvpath: null }),
+    endedRow({ args: "true", exit_status: 1, cores_max: null, memory_max: 0, tag: { site: "1", naked: "", part: 0 } }),
     newRow({ args: "", group: -1, tag: { "x.y": "v", flag: "true", part: 0 } }),
-    row({ args: "Z", command: null, exit_status: -2, start_time: null, waited: null, duration: null }),
-    row({ args: "a", submit_time: noon, exit_status: 0, attempt: 3, cores: 2 }),
+    endedRow({ args: "Z", command: null, exit_status: -2, start_time: null, waited: null, duration: null }),
+    endedRow({ args: "a", submit_time: noon, exit_status: 0, attempt: 3, cores: 2 }),
   ].toSorted((one, other) => Number(one.submit_time) - Number(other.submit_time));
 }
 
@@ -188,8 +195,8 @@ export function recordsConformance(title: string, open: () => Promise<OpenedHist
         for (const limit of [0, 1, 3, 1000]) {
           for (const orderBy of [null, "args", "submit_time", "exit_status"] as const) {
             for (const descending of [false, orderBy !== null]) {
-              for (const conditions of [[], where, where.slice(1)]) {
-                const selection = select({ where: conditions, orderBy, descending, limit });
+              for (const some of [[], where, where.slice(1)]) {
+                const selection = select({ where: some, orderBy, descending, limit });
                 const expected = selected(rows, selection);
                 expect(await idsOf(selection)).toEqual(ids(expected));
                 expect(await history.records.count(selection)).toBe(expected.length);
@@ -241,9 +248,9 @@ export function recordsConformance(title: string, open: () => Promise<OpenedHist
 
     test("a status without an end, and an end without a status, as hands can make them, are found as what they are", async () => {
       const rows = [
-        row(),
-        row({ exit_status: 7, completion_time: null }),
-        row({ exit_status: null }),
+        endedRow(),
+        endedRow({ exit_status: 7, completion_time: null }),
+        endedRow({ exit_status: null }),
         newRow(),
         heldRow(),
       ];
@@ -282,7 +289,7 @@ export function recordsConformance(title: string, open: () => Promise<OpenedHist
         rows = Array.from({ length: count }, (_, i) =>
           i % 3 === 2
             ? newRow({ group: i % 7, tag: { site: `s${i % 5}`, part: 0 } })
-            : row({ group: i % 7, exit_status: i % 11 === 0 ? 1 : 0 }),
+            : endedRow({ group: i % 7, exit_status: i % 11 === 0 ? 1 : 0 }),
         );
         await history.add(rows);
       });
@@ -320,7 +327,7 @@ export function recordsConformance(title: string, open: () => Promise<OpenedHist
 
       test("is read while others write: what stays is found once, what comes and goes at most once", async () => {
         const seen: unknown[] = [];
-        const added = [newRow(), row()];
+        const added = [newRow(), endedRow()];
         const gone = rows.slice(2000, 2010);
         for await (const [id] of history.records.search(query(["id"]))) {
           seen.push(id);
@@ -355,8 +362,8 @@ export function recordsConformance(title: string, open: () => Promise<OpenedHist
       let chain: readonly HistoryRow[];
       beforeEach(async () => {
         const [one, two, three] = [
-          row({ exit_status: 2, retried: true }),
-          row({ exit_status: 3, retried: true }),
+          endedRow({ exit_status: 2, retried: true }),
+          endedRow({ exit_status: 3, retried: true }),
           heldRow(),
         ];
         chain = [
@@ -402,23 +409,7 @@ export function recordsConformance(title: string, open: () => Promise<OpenedHist
       test("revert makes a task as if it had never been scheduled, and its next attempt a chain of its own", async () => {
         await expectChange(where(`id == ${String(chain[0]!.id)}`), change({ action: "revert" }));
         expect(await history.records.find(String(chain[0]!.id))).toMatchObject({
-          schedule_time: null,
-          server_id: null,
-          server_host: null,
-          client_id: null,
-          client_host: null,
-
-          command: null,
-          start_time: null,
-          completion_time: null,
-          exit_status: null,
-          outpath: null,
-          errpath: null,
-          csvpath: null,
-          cores_max: null,
-          memory_max: null,
-          waited: null,
-          duration: null,
+          ...unscheduled,
           retried: false,
           next_id: null,
           previous_id: null,

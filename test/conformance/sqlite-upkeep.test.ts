@@ -1,4 +1,7 @@
-/* What a rotation takes along and how it is written, and what becomes of one whose partition is in the way. The way there is test/fault/rotation.test.ts. */
+/*
+ * What a rotation takes along and how it is written, and what becomes of one whose partition is in the way. The way
+ * there is test/fault/rotation.test.ts.
+ */
 import { Database } from "bun:sqlite";
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";

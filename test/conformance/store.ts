@@ -1,5 +1,6 @@
 /*
- * What every Store promises, stated once. Each implementation runs this suite; new behaviour is added here, never to one store's tests.
+ * What every Store promises, stated once. Each implementation runs this suite; new behaviour is added here, never to
+ * one store's tests.
  */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { newId } from "../../src/base/ids.ts";

@@ -1,6 +1,6 @@
 /*
- * Bad input gets one clear line (what, where, what to do) and the documented exit status; nothing is lost, nothing half done, and
- * nobody sees a stack trace.
+ * Bad input gets one clear line (what, where, what to do) and the documented exit status; nothing is lost, nothing half
+ * done, and nobody sees a stack trace.
  */
 import { expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";

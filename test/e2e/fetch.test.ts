@@ -1,6 +1,7 @@
 /*
- * What tasks printed on another host, fetched with a real sshd. The other host is this machine under another name, with a site of its own in a folder
- * whose name would mean something to a shell and to sftp; on this host that folder is empty (both by namespaces of Linux).
+ * What tasks printed on another host, fetched with a real sshd. The other host is this machine under another name, with
+ * a site of its own in a folder whose name would mean something to a shell and to sftp; on this host that folder is
+ * empty (both by namespaces of Linux).
  */
 import { afterAll, beforeAll, expect } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";

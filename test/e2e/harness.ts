@@ -1,7 +1,7 @@
 /*
- * Sentences for tests of the compiled programs, dist/hs and dist/hsx, as a user meets them: a place with files and an environment of
- * its own, a command line, and what came out. Knows nothing of src/. Whatever a place started, and is still there when the place
- * is disposed of, is killed; the place is removed with everything in it.
+ * Sentences for tests of the compiled programs, dist/hs and dist/hsx, as a user meets them: a place with files and an
+ * environment of its own, a command line, and what came out. Knows nothing of src/. Whatever a place started, and is
+ * still there when the place is disposed of, is killed; the place is removed with everything in it.
  *
  *     await using site = openSite();
  *     site.write("tasks.in", "echo 1\necho 2\n");
@@ -269,9 +269,12 @@ function collect(stream: ReadableStream<Uint8Array>): Collected {
   return { text: () => text, done: read() };
 }
 
-const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+const wait = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
 
-/** Waits until the condition holds, looking again every few milliseconds; fails after half a minute with what `otherwise` says. */
+/**
+ * Waits until the condition holds, looking again every few milliseconds; fails after half a minute with what
+ * `otherwise` says.
+ */
 export async function until(
   condition: () => boolean | Promise<boolean>,
   otherwise: string | (() => string),
@@ -322,8 +325,8 @@ export function sorted(text: string): readonly string[] {
 }
 
 /**
- * `test` for what not every machine has: without one of the programs (or with `also` saying why not) the test is skipped, the reason
- * stands in its name, and scripts/test counts it.
+ * `test` for what not every machine has: without one of the programs (or with `also` saying why not) the test is
+ * skipped, the reason stands in its name, and scripts/test counts it.
  *
  *     needs(["psql"])("a database that goes away is waited for", async () => { ... });
  */

@@ -1,6 +1,6 @@
 /*
- * hs initdb as users type it: tables made, questions asked and answered, copies, and what has ended moved to partitions, which hs list and hs info
- * read like the rest.
+ * hs initdb as users type it: tables made, questions asked and answered, copies, and what has ended moved to
+ * partitions, which hs list and hs info read like the rest.
  */
 import { expect, test } from "bun:test";
 import {

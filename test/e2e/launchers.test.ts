@@ -1,6 +1,6 @@
 /*
- * Clients that launchers bring up, with scripts in place of srun, mpirun and ssh: what they are called with, what becomes of a run when they fail,
- * end early or do not end, and that nothing secret stands on a command line.
+ * Clients that launchers bring up, with scripts in place of srun, mpirun and ssh: what they are called with, what
+ * becomes of a run when they fail, end early or do not end, and that nothing secret stands on a command line.
  */
 import { expect, test } from "bun:test";
 import { chmodSync, readdirSync, readFileSync } from "node:fs";

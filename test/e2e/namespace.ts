@@ -1,6 +1,7 @@
 /*
- * A second host on this machine: a network namespace that a pair of virtual interfaces connects with this one. It shares no address with us, so
- * a client there reaches a server here only over the network. Needs root and iproute2 on Linux.
+ * A second host on this machine: a network namespace that a pair of virtual interfaces connects with this one. It
+ * shares no address with us, so a client there reaches a server here only over the network. Needs root and iproute2 on
+ * Linux.
  */
 import { type Site } from "./harness.ts";
 

@@ -1,4 +1,7 @@
-/* TLS between hs and PostgreSQL, with certificates of an authority of our own: who is trusted, and what is said of who is not. */
+/*
+ * TLS between hs and PostgreSQL, with certificates of an authority of our own: who is trusted, and what is said of who
+ * is not.
+ */
 import { afterAll, beforeAll, expect } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

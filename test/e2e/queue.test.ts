@@ -1,4 +1,7 @@
-/* `hs submit --queue`: tasks go to a running server, with or without a database, and nothing is needed where they come from. */
+/*
+ * `hs submit --queue`: tasks go to a running server, with or without a database, and nothing is needed where they come
+ * from.
+ */
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { linesOf, openSite, type Site, sorted, until } from "./harness.ts";

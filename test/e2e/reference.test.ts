@@ -1,6 +1,6 @@
 /*
- * A database that the reference wrote, in the hands of the executable: it is listed, its unfinished tasks are run, its failures are
- * tried again, and the reference could read it afterwards.
+ * A database that the reference wrote, in the hands of the executable: it is listed, its unfinished tasks are run, its
+ * failures are tried again, and the reference could read it afterwards.
  */
 import { describe, expect, test } from "bun:test";
 import { copyFileSync, mkdirSync, readFileSync } from "node:fs";

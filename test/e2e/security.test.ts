@@ -1,6 +1,6 @@
 /*
- * How server and client recognise each other, as users meet it: with nothing but a key in common, and with certificates for those who want
- * them. What happens to those who should not be let in is in test/fault/intruders.test.ts.
+ * How server and client recognise each other, as users meet it: with nothing but a key in common, and with certificates
+ * for those who want them. What happens to those who should not be let in is in test/fault/intruders.test.ts.
  */
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";

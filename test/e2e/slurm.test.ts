@@ -1,4 +1,7 @@
-/* hsx and hs client inside a real Slurm of two nodes: as job steps, with srun as launcher, and as pilot jobs that are warned before their end. */
+/*
+ * hsx and hs client inside a real Slurm of two nodes: as job steps, with srun as launcher, and as pilot jobs that are
+ * warned before their end.
+ */
 import { afterAll, beforeAll, expect } from "bun:test";
 import { type Slurm, slurmPrograms, startSlurm } from "../systems/slurm.ts";
 import { linesOf, needs, openSite, type Site, sorted, until } from "./harness.ts";

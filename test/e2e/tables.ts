@@ -1,6 +1,6 @@
 /*
- * A database file as it is, past hs, for tests of what is on record. Whoever reads while hs opens, closes or folds its file together finds it locked for a
- * moment: everybody here waits.
+ * A database file as it is, past hs, for tests of what is on record. Whoever reads while hs opens, closes or folds its
+ * file together finds it locked for a moment: everybody here waits.
  */
 import { Database } from "bun:sqlite";
 

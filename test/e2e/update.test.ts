@@ -46,7 +46,8 @@ describe("changes by hand", () => {
     await using site = openSite();
     let said: RegExpExecArray | null = null;
     let [tasks, key] = [0, ""];
-    // Who is interrupted too late has changed everything, and says nothing of this rule: with more to do it is asked again.
+    // Who is interrupted too late has changed everything, and says nothing of this rule: with more to do it is asked
+    // again.
     for (let times = 0; said === null && times < 6; times++) {
       await submitted(site, Array<string>(150_000).fill("true"));
       tasks += 150_000;

@@ -1,6 +1,7 @@
 /*
- * A server's whole day in a few calls, and the connection to PostgreSQL cut in each exchange of it in turn: the call is made again, as the server does, and
- * in the end the database holds what it holds after a day without trouble, and no task was handed out twice.
+ * A server's whole day in a few calls, and the connection to PostgreSQL cut in each exchange of it in turn: the call is
+ * made again, as the server does, and in the end the database holds what it holds after a day without trouble, and no
+ * task was handed out twice.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { systemClock } from "../../src/base/clock.ts";
@@ -27,7 +28,10 @@ import {
 import { noPostgres, type Postgres, startPostgres } from "../systems/postgres.ts";
 import { type Answers, type Cut, startAnswers } from "./answers.ts";
 
-/** A place for days: tables of its own, and a way to them that is cut. Most of a day is waiting, so several are lived side by side. */
+/**
+ * A place for days: tables of its own, and a way to them that is cut. Most of a day is waiting, so several are lived
+ * side by side.
+ */
 interface Lane {
   readonly open: () => ReturnType<typeof openPostgresStore>;
   readonly proxy: Answers;

@@ -1,7 +1,8 @@
 /*
- * A proxy before a PostgreSQL server that cuts a connection at one exchange, the nth of all: when it is asked, so that the server never hears of it, or
- * when it is answered, so that what was asked is done and nobody knows. Knows where an exchange ends (message `Z`, ReadyForQuery:
- * https://www.postgresql.org/docs/current/protocol-message-formats.html), and nothing else of what it carries.
+ * A proxy before a PostgreSQL server that cuts a connection at one exchange, the nth of all: when it is asked, so that
+ * the server never hears of it, or when it is answered, so that what was asked is done and nobody knows. Knows where an
+ * exchange ends (message `Z`, ReadyForQuery: https://www.postgresql.org/docs/current/protocol-message-formats.html),
+ * and nothing else of what it carries.
  */
 import type { Socket } from "bun";
 
@@ -46,7 +47,10 @@ const preliminary = Array.from("1tTn", (letter) => letter.charCodeAt(0));
 const backendKeyData = "K".charCodeAt(0);
 const headBytes = 5;
 
-/** No connection may be encrypted. `pooler`: everybody gets a key (BackendKeyData) that is not the server's, as from those who share connections. */
+/**
+ * No connection may be encrypted. `pooler`: everybody gets a key (BackendKeyData) that is not the server's, as from
+ * those who share connections.
+ */
 export function startAnswers(target: number, pooler = false): Answers {
   let order: Cut | null = null;
   let ended = 0;

@@ -1,6 +1,6 @@
 /*
- * hsx is killed (kill -9) in the middle of its work and started again with --restart: every task ends with exactly one recorded
- * success, and only tasks that were under way at the moment of the kill run twice.
+ * hsx is killed (kill -9) in the middle of its work and started again with --restart: every task ends with exactly one
+ * recorded success, and only tasks that were under way at the moment of the kill run twice.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";

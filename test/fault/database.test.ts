@@ -1,4 +1,7 @@
-/* A process is killed (kill -9) while it writes to the database: whatever the store had acknowledged is there, and nothing is half-done. */
+/*
+ * A process is killed (kill -9) while it writes to the database: whatever the store had acknowledged is there, and
+ * nothing is half-done.
+ */
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -8,7 +11,9 @@ import { systemClock } from "../../src/base/clock.ts";
 import { openSqlite } from "../../src/store/sqlite/sqlite.ts";
 import { claimed, request } from "../conformance/store.ts";
 
-/** Lines of the writer after which it is killed: early in the life of the log, and after it was folded back a few times. */
+/**
+ * Lines of the writer after which it is killed: early in the life of the log, and after it was folded back a few times.
+ */
 const scenes = [
   { pragmas: {}, rounds: [1, 2, 3, 50, 200, 1200] },
   // Each transaction waits for the disk.

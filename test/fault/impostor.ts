@@ -1,6 +1,7 @@
 /*
- * Those who stand between a server and its clients, or in the place of one of them: relays that end TLS with a certificate of their own, servers
- * that answer with nothing, with noise or with what they hear, and connections that are no clients. None of them knows the key.
+ * Those who stand between a server and its clients, or in the place of one of them: relays that end TLS with a
+ * certificate of their own, servers that answer with nothing, with noise or with what they hear, and connections that
+ * are no clients. None of them knows the key.
  */
 import { readFileSync } from "node:fs";
 import { connect as connectPlain, createServer, type Server, type Socket } from "node:net";
@@ -81,7 +82,10 @@ export interface Caller extends Disposable {
   readonly gone: () => boolean;
   readonly heard: () => string;
   readonly say: (bytes: string | Uint8Array) => void;
-  /** Says it over and over, as fast as it is taken, until `bytes` are said or the other side hangs up; answers how many were taken. */
+  /**
+   * Says it over and over, as fast as it is taken, until `bytes` are said or the other side hangs up; answers how many
+   * were taken.
+   */
   readonly flood: (chunk: Uint8Array, bytes: number) => Promise<number>;
 }
 

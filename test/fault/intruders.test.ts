@@ -1,6 +1,7 @@
 /*
- * Those who should not be let in, and what is no client or server at all. Each gets one clear line with whose fault it is, the documented status
- * where it is a program of ours, and nothing else: the server goes on with honest clients, and its memory stays small.
+ * Those who should not be let in, and what is no client or server at all. Each gets one clear line with whose fault it
+ * is, the documented status where it is a program of ours, and nothing else: the server goes on with honest clients,
+ * and its memory stays small.
  */
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";

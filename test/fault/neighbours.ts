@@ -1,7 +1,7 @@
 /*
- * Two servers on one database, each with four clients that know both, and what must be true of what they do together. The database is a
- * parameter: what a server needs in its environment to find it. Each task writes a line when it starts: its id, its server's id, and the name of
- * its client.
+ * Two servers on one database, each with four clients that know both, and what must be true of what they do together.
+ * The database is a parameter: what a server needs in its environment to find it. Each task writes a line when it
+ * starts: its id, its server's id, and the name of its client.
  */
 import { statSync } from "node:fs";
 import { join } from "node:path";

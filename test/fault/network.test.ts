@@ -1,6 +1,6 @@
 /*
- * A server and two clients with a bad network between them: whatever the proxy does, every task is recorded once, none runs twice (no client is
- * gone for longer than the grace period), and the run ends by itself.
+ * A server and two clients with a bad network between them: whatever the proxy does, every task is recorded once, none
+ * runs twice (no client is gone for longer than the grace period), and the run ends by itself.
  */
 import { expect, test } from "bun:test";
 import { openSite, type Site, until } from "../e2e/harness.ts";

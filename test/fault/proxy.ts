@@ -1,6 +1,7 @@
 /*
- * A TCP proxy that does what networks do: delays, throttles, stops forwarding, resets in the middle of a frame, flips bits, or is not there for a
- * while. What happens to a connection is said before it is made, by its number. Knows nothing of what it carries.
+ * A TCP proxy that does what networks do: delays, throttles, stops forwarding, resets in the middle of a frame, flips
+ * bits, or is not there for a while. What happens to a connection is said before it is made, by its number. Knows
+ * nothing of what it carries.
  */
 import type { Socket, TCPSocketListener } from "bun";
 import { systemClock } from "../../src/base/clock.ts";

@@ -1,6 +1,6 @@
 /*
- * A rotation is killed (kill -9) after each of its steps: every task is there once, wherever it is by then, and the next rotation goes on
- * where this one ended.
+ * A rotation is killed (kill -9) after each of its steps: every task is there once, wherever it is by then, and the
+ * next rotation goes on where this one ended.
  */
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";

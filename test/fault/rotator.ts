@@ -1,6 +1,7 @@
 /*
- * A process to be killed: rotates the database named on its command line, says each step on stdout, and dies at the one whose number comes
- * second (0: at none). With a third word it rather dies in the middle of a transaction of that partition, some pages of which are written.
+ * A process to be killed: rotates the database named on its command line, says each step on stdout, and dies at the one
+ * whose number comes second (0: at none). With a third word it rather dies in the middle of a transaction of that
+ * partition, some pages of which are written.
  */
 import { Database } from "bun:sqlite";
 import { writeSync } from "node:fs";

@@ -1,10 +1,11 @@
 /*
- * What is done to a server and four clients on real connections, and what must be true afterwards. The suite runs each scenario twice
- * (lost.test.ts, restart.test.ts), `scripts/soak faults` as often as wished. A scenario answers how many tasks ran twice and how many were on
- * clients declared lost, and throws when something was lost, recorded twice, or run again without need.
+ * What is done to a server and four clients on real connections, and what must be true afterwards. The suite runs each
+ * scenario twice (lost.test.ts, restart.test.ts), `scripts/soak faults` as often as wished. A scenario answers how many
+ * tasks ran twice and how many were on clients declared lost, and throws when something was lost, recorded twice, or
+ * run again without need.
  *
- * Each task writes a line when it starts: its id, the client's id, and which of the four it is. All lines are of one length, so that
- * the size of the file tells how many tasks have started.
+ * Each task writes a line when it starts: its id, the client's id, and which of the four it is. All lines are of one
+ * length, so that the size of the file tells how many tasks have started.
  */
 import { statSync } from "node:fs";
 import { join } from "node:path";
@@ -42,7 +43,7 @@ interface Plan {
   readonly env: Readonly<Record<string, string>>;
 }
 
-const plan: Plan = { tasks: 5000, longEvery: 50, database: true, env: {} };
+const usualPlan: Plan = { tasks: 5000, longEvery: 50, database: true, env: {} };
 
 interface Cluster extends AsyncDisposable {
   readonly plan: Plan;
@@ -162,7 +163,9 @@ function recorded(cluster: Cluster, client: string, log: string): string[] {
   return linesOf(log).flatMap((line) => /Completed task \((\S+)\)/.exec(line)?.[1] ?? []);
 }
 
-/** What a client that is dead had begun and could not report; to be asked when the server has given up on it, or later. */
+/**
+ * What a client that is dead had begun and could not report; to be asked when the server has given up on it, or later.
+ */
 function lossOf(cluster: Cluster, client: string): Loss {
   const log = cluster.server.stderr();
   // Without a database the log is the record: up to the line that says that the client is lost.
@@ -266,7 +269,7 @@ async function evicted(cluster: Cluster, client: string, look: () => void = () =
 // ---- the scenarios
 
 async function serverKilled(seed: number): Promise<Tally> {
-  await using cluster = await openCluster(plan);
+  await using cluster = await openCluster(usualPlan);
   await someOf(cluster, seed);
   cluster.server.kill("SIGKILL");
   await cluster.server.ended;
@@ -286,7 +289,7 @@ async function clientKilled(seed: number, wanted: Plan): Promise<Tally> {
 }
 
 async function bothKilled(seed: number): Promise<Tally> {
-  await using cluster = await openCluster({ ...plan, env: { HYPERSHELL_SERVER_GRACE: "5" } });
+  await using cluster = await openCluster({ ...usualPlan, env: { HYPERSHELL_SERVER_GRACE: "5" } });
   await someOf(cluster, seed);
   const victim = cluster.clients[seed % clientCount]!;
   const id = clientIdOf(cluster, seed % clientCount);
@@ -298,18 +301,19 @@ async function bothKilled(seed: number): Promise<Tally> {
 }
 
 /**
- * Stopped, a client says nothing and its connection stays; its tasks run on. With an odd seed it goes on as soon as it is evicted, and its
- * outcomes may be the first; with an even one when all it had has begun elsewhere.
+ * Stopped, a client says nothing and its connection stays; its tasks run on. With an odd seed it goes on as soon as it
+ * is evicted, and its outcomes may be the first; with an even one when all it had has begun elsewhere.
  */
 async function clientStopped(seed: number): Promise<Tally> {
   // Work for longer than it takes to be evicted: ten seconds are the least that can be set.
-  const wanted = { ...plan, tasks: 1200, longEvery: 2, env: { HYPERSHELL_SERVER_EVICT: "10" } };
+  const wanted = { ...usualPlan, tasks: 1200, longEvery: 2, env: { HYPERSHELL_SERVER_EVICT: "10" } };
   await using cluster = await openCluster(wanted);
   await someOf(cluster, seed, 0.05, 0.2);
   const victim = cluster.clients[seed % clientCount]!;
   const id = clientIdOf(cluster, seed % clientCount);
   victim.kill("SIGSTOP");
-  // Until it is evicted the rows say what it has, also what it has not begun: it may do so before it hears that it is lost.
+  // Until it is evicted the rows say what it has, also what it has not begun: it may do so before it hears that it is
+  // lost.
   let held: readonly string[] = [];
   const look = (): void => {
     const sql = "select id from task where client_id = ? and completion_time is null";
@@ -332,7 +336,7 @@ function areElsewhere(cluster: Cluster, tasks: readonly string[], client: string
   return tasks.every((task) => others.has(task));
 }
 
-const inMemory: Plan = { ...plan, database: false, env: { HYPERSHELL_LOGGING_LEVEL: "debug" } };
+const inMemory: Plan = { ...usualPlan, database: false, env: { HYPERSHELL_LOGGING_LEVEL: "debug" } };
 
 export const scenarios = {
   serverKilled: {
@@ -343,7 +347,7 @@ export const scenarios = {
   clientKilled: {
     name: "client",
     rule: "of a client that is killed only what it was at runs again, elsewhere",
-    run: (seed) => clientKilled(seed, plan),
+    run: (seed) => clientKilled(seed, usualPlan),
   },
   bothKilled: {
     name: "both",

@@ -1,6 +1,6 @@
 /*
- * The database of a run is in trouble while tasks run: it fills its disk, another program locks it. Nothing that ended is lost when the
- * trouble passes, and who does not want to wait can leave.
+ * The database of a run is in trouble while tasks run: it fills its disk, another program locks it. Nothing that ended
+ * is lost when the trouble passes, and who does not want to wait can leave.
  */
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";

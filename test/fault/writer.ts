@@ -1,6 +1,6 @@
 /*
- * A process to be killed: inserts, claims and records tasks in the database named on its command line, and says on stdout what the store
- * has acknowledged, a line for each transaction.
+ * A process to be killed: inserts, claims and records tasks in the database named on its command line, and says on
+ * stdout what the store has acknowledged, a line for each transaction.
  */
 import { writeSync } from "node:fs";
 import { systemClock } from "../../src/base/clock.ts";

@@ -1,7 +1,7 @@
 /*
- * No text that a person writes becomes SQL: conditions, tags, orders, delimiters, new values, the name of the schema. Each is tried with texts
- * that would be SQL if they could, on every kind of database. Whatever they are, the answer is that of a model in plain JavaScript, or
- * one clear line; never an error of the database, and never another row.
+ * No text that a person writes becomes SQL: conditions, tags, orders, delimiters, new values, the name of the schema.
+ * Each is tried with texts that would be SQL if they could, on every kind of database. Whatever they are, the answer is
+ * that of a model in plain JavaScript, or one clear line; never an error of the database, and never another row.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import fc from "fast-check";
@@ -22,6 +22,7 @@ import {
   change,
   changed,
   collect,
+  endedRow,
   everyRow,
   heldRow,
   type HistoryRow,
@@ -29,7 +30,6 @@ import {
   noon,
   type OpenedHistory,
   query,
-  row,
   select,
   selected,
   uuid,
@@ -161,7 +161,7 @@ function mixed(): HistoryRow[] {
       submit_host: kept[(i * 7) % kept.length]!,
       tag: { [each]: each, site: each, n: i % 3, part: 0 },
     };
-    return i % 5 === 0 ? newRow(fields) : i % 5 === 1 ? heldRow(fields) : row({ ...fields, exit_status: i % 4 });
+    return i % 5 === 0 ? newRow(fields) : i % 5 === 1 ? heldRow(fields) : endedRow({ ...fields, exit_status: i % 4 });
   });
 }
 

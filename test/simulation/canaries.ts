@@ -1,6 +1,6 @@
 /*
- * Reactors with a mistake in each, such as somebody might make: the simulation is worth something only if it finds them all. Each is the right reactor
- * with one thing done wrongly.
+ * Reactors with a mistake in each, such as somebody might make: the simulation is worth something only if it finds them
+ * all. Each is the right reactor with one thing done wrongly.
  */
 import { step as clientStep } from "../../src/client/reactor.ts";
 import type { ServerEffect } from "../../src/server/effects.ts";

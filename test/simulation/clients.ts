@@ -1,4 +1,7 @@
-/* Clients of the simulation: the real door and reactor in a process that may die, stop and go on, on streams that may break. */
+/*
+ * Clients of the simulation: the real door and reactor in a process that may die, stop and go on, on streams that may
+ * break.
+ */
 import { assert } from "../../src/base/assert.ts";
 import { runClient } from "../../src/client/client.ts";
 import { check, type ClientFailure, type ClientSettings, type ClientState } from "../../src/client/state.ts";

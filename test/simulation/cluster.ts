@@ -1,4 +1,7 @@
-/* What the parts of a simulated cluster share, and where a canary sits: a wrong reactor in place of the right one, which must be found. */
+/*
+ * What the parts of a simulated cluster share, and where a canary sits: a wrong reactor in place of the right one,
+ * which must be found.
+ */
 import type { step as clientStep } from "../../src/client/reactor.ts";
 import type { step as serverStep } from "../../src/server/reactor.ts";
 import type { NewTask } from "../../src/task/task.ts";

@@ -1,6 +1,6 @@
 /*
- * Runs tasks without running anything, for the simulation: each takes its time, ends as it likes, and heeds signals more or less. Its processes are
- * beside the client's: they go on while that is stopped, and die with it.
+ * Runs tasks without running anything, for the simulation: each takes its time, ends as it likes, and heeds signals
+ * more or less. Its processes are beside the client's: they go on while that is stopped, and die with it.
  */
 import { assert } from "../../src/base/assert.ts";
 import type { Executor, Running } from "../../src/client/executor.ts";
@@ -23,7 +23,10 @@ export interface Habits {
 
 /** A limit is kept by a timer, and a signal takes its time. */
 const slackMs = 1000;
-/** Where nothing goes wrong a client hears within this time that a task is to stop, milliseconds; each message and each question takes its own. */
+/**
+ * Where nothing goes wrong a client hears within this time that a task is to stop, milliseconds; each message and each
+ * question takes its own.
+ */
 const heardMs = 1000;
 const messages = 6;
 const numbers = { SIGINT: 2, SIGTERM: 15, SIGKILL: 9 } as const;

@@ -1,6 +1,6 @@
 /*
- * The judge of the simulation: who was given which task, where it runs, who was declared lost and whether rightly. It sees what servers and
- * clients do, not why, and throws at the moment a promise is broken.
+ * The judge of the simulation: who was given which task, where it runs, who was declared lost and whether rightly. It
+ * sees what servers and clients do, not why, and throws at the moment a promise is broken.
  */
 import { assert } from "../../src/base/assert.ts";
 import type { ServerEffect } from "../../src/server/effects.ts";

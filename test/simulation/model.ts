@@ -1,6 +1,6 @@
 /*
- * The database of the simulation: the contract of src/store/store.ts in its plainest form, a list of rows, each call at once and for good.
- * What an honest store refuses silently is refused here too; what no server may ask is blamed.
+ * The database of the simulation: the contract of src/store/store.ts in its plainest form, a list of rows, each call at
+ * once and for good. What an honest store refuses silently is refused here too; what no server may ask is blamed.
  */
 import { assert } from "../../src/base/assert.ts";
 import type {
@@ -293,7 +293,7 @@ function newTables(): Tables {
   };
 }
 
-export function model(): Model {
+export function newModel(): Model {
   const its = newTables();
   const { rows, byId, deleted, submissions, servers, clients } = its;
   return {

@@ -1,6 +1,6 @@
 /*
- * A network with a few addresses, for the simulation: byte streams that take their time, arrive in pieces, and break in every way that real ones do.
- * What is sent arrives in order or not at all. Knows nothing of what the bytes mean.
+ * A network with a few addresses, for the simulation: byte streams that take their time, arrive in pieces, and break in
+ * every way that real ones do. What is sent arrives in order or not at all. Knows nothing of what the bytes mean.
  */
 import type { ByteHandlers, ByteStream } from "../../src/wire/bytes.ts";
 import { WireProblem } from "../../src/wire/problem.ts";

@@ -1,10 +1,13 @@
-/* What a seed stands for: the settings of a cluster, its work, and what will go wrong with it. Everything is drawn here, before anything happens. */
+/*
+ * What a seed stands for: the settings of a cluster, its work, and what will go wrong with it. Everything is drawn
+ * here, before anything happens.
+ */
 import type { Random } from "./random.ts";
 import { epoch } from "./world.ts";
 
 /**
- * `finite`: a run of its own input. `restart`, `forever`: everything in the database. `local`: server and client in one process, as hsx on one
- * machine. A successor of a server that died always runs everything.
+ * `finite`: a run of its own input. `restart`, `forever`: everything in the database. `local`: server and client in one
+ * process, as hsx on one machine. A successor of a server that died always runs everything.
  */
 export type Mode = "finite" | "restart" | "forever" | "local";
 

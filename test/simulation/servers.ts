@@ -1,6 +1,6 @@
 /*
- * Servers of the simulation: the real door, reactor and recovery in a process that may die, stop and go on. What src/cluster/serve.ts puts around
- * a server is here in short.
+ * Servers of the simulation: the real door, reactor and recovery in a process that may die, stop and go on. What
+ * src/cluster/serve.ts puts around a server is here in short.
  */
 import { assert } from "../../src/base/assert.ts";
 import type { Clock } from "../../src/base/clock.ts";
@@ -39,7 +39,10 @@ export interface ServerRun {
   readonly told: boolean;
 }
 
-/** How a server came to its end by itself: in order, or because the database failed when it started or when it was in a hurry. */
+/**
+ * How a server came to its end by itself: in order, or because the database failed when it started or when it was in a
+ * hurry.
+ */
 export type ServerEnd = { readonly kind: "report"; readonly report: ServerReport } | { readonly kind: "failed" };
 
 export interface ServerOrder {

@@ -1,7 +1,8 @@
 /*
- * A whole cluster under a virtual clock: the real doors, reactors, recovery and sessions, on a network, a database and processes that fail as
- * the seed says. What may never happen is judged while it goes on (ledger.ts, model.ts, the reactors' own checks); at the end every task must
- * have come to its end, everybody must have gone home by himself, and in time.
+ * A whole cluster under a virtual clock: the real doors, reactors, recovery and sessions, on a network, a database and
+ * processes that fail as the seed says. What may never happen is judged while it goes on (ledger.ts, model.ts, the
+ * reactors' own checks); at the end every task must have come to its end, everybody must have gone home by himself, and
+ * in time.
  */
 import { assert } from "../../src/base/assert.ts";
 import { step as clientStep } from "../../src/client/reactor.ts";
@@ -9,14 +10,14 @@ import { step as serverStep } from "../../src/server/reactor.ts";
 import { type ClientRun, startClient } from "./clients.ts";
 import { type Cluster, counter, type Reactors } from "./cluster.ts";
 import { ledger, type Sight } from "./ledger.ts";
-import { isFinalFailure, model } from "./model.ts";
+import { isFinalFailure, newModel } from "./model.ts";
 import { network } from "./network.ts";
 import { type Death, draw, type Fault, type Mode, type Plan } from "./plan.ts";
 import { random } from "./random.ts";
 import { type ServerEnd, type ServerRun, startServer } from "./servers.ts";
 import { submit, submitByQueue } from "./submitters.ts";
 import { editSome } from "./users.ts";
-import { epoch, world } from "./world.ts";
+import { epoch, newWorld } from "./world.ts";
 
 export interface Summary {
   readonly seed: number;
@@ -38,17 +39,20 @@ export interface SimulationOptions {
 }
 
 const stepLimit = 400_000;
-/** An attempt that nobody answers, and the pause after it; and the longest pauses of a server between two calls of a database in trouble. */
+/**
+ * An attempt that nobody answers, and the pause after it; and the longest pauses of a server between two calls of a
+ * database in trouble.
+ */
 const connectSlackMs = 20_000;
 const storeSlackMs = 60_000;
 /** How often the operator looks at what goes on. */
 const tickMs = 500;
 
 export function simulate(seed: number, options: SimulationOptions = {}): Summary {
-  const its = world(seed, options.trace ?? null);
+  const its = newWorld(seed, options.trace ?? null);
   const plan = draw(random(seed ^ 0x5eed));
   its.trace(() => `plan ${JSON.stringify({ ...plan, failingCalls: [...plan.failingCalls] })}`);
-  const rows = model();
+  const rows = newModel();
   const storedAt = new Map<string, number>();
   let storedLast = epoch;
   const judge = ledger(rows);
@@ -390,7 +394,8 @@ function limitOf(plan: Plan, disturbedAt: number, closedAt: number | null): numb
   // A task to its end, however hard that is to reach, and what follows from it.
   const usualMs = longMs + 5 * signalWaitMs + 20 * (latencyMs + slowMs) + 2 * tickMs;
   const last = Math.max(disturbedAt, closedAt ?? 0);
-  // Of outcomes that another server records one hears at a poll. Else nobody waits for one, for the end of a grace, or for anything else when nothing went wrong; but a client may come too late.
+  // Of outcomes that another server records one hears at a poll. Else nobody waits for one, for the end of a grace, or
+  // for anything else when nothing went wrong; but a client may come too late.
   if (plan.faults.length === 0 && plan.failingCalls.size === 0)
     return last + usualMs + (plan.servers > 1 ? plan.pollMs : 0) + (closedAt === null ? 0 : plan.connectMs);
   if (closedAt !== null) return last + usualMs + reconnectMs + 3 * heartMs + connectSlackMs;

@@ -1,6 +1,6 @@
 /*
- * The database as one process sees it: a Store whose calls take their time, overtake each other, and fail in passing when the seed says so. What a
- * process that died had asked for may still be done.
+ * The database as one process sees it: a Store whose calls take their time, overtake each other, and fail in passing
+ * when the seed says so. What a process that died had asked for may still be done.
  */
 import { TransientError } from "../../src/base/errors.ts";
 import type { Store } from "../../src/store/store.ts";

@@ -1,4 +1,7 @@
-/* Submitters of the simulation: processes that store tasks in the database, or send them to the server and believe what it answers. */
+/*
+ * Submitters of the simulation: processes that store tasks in the database, or send them to the server and believe what
+ * it answers.
+ */
 import { assert } from "../../src/base/assert.ts";
 import type { Submission } from "../../src/task/task.ts";
 import type { HostMessage, PeerMessage } from "../../src/wire/message.ts";

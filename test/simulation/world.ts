@@ -1,6 +1,7 @@
 /*
- * Time, processes and their deaths, for the simulation: one queue of things to happen, in the order of a virtual clock. Between two of them every
- * promise that can go on does so, so that what happens follows from the seed alone. Knows neither servers nor clients.
+ * Time, processes and their deaths, for the simulation: one queue of things to happen, in the order of a virtual clock.
+ * Between two of them every promise that can go on does so, so that what happens follows from the seed alone. Knows
+ * neither servers nor clients.
  */
 import { drainMicrotasks } from "bun:jsc";
 import type { Clock } from "../../src/base/clock.ts";
@@ -14,7 +15,10 @@ export const epoch = 1_000_000_000;
 export interface World {
   readonly rng: Random;
   now(): number;
-  /** `action` happens at `time`, or now if that is over, after what was to happen then already. The answer takes it back. */
+  /**
+   * `action` happens at `time`, or now if that is over, after what was to happen then already. The answer takes it
+   * back.
+   */
   at(time: number, action: () => void): () => void;
   process(name: string): Process;
   /** Part of what a replay must repeat. */
@@ -23,13 +27,19 @@ export interface World {
   trace(line: () => string): void;
   /** Something is wrong: the run ends with this error. */
   blame(error: unknown): void;
-  /** Lets everything happen until nothing is left. Throws what was blamed; `limit` may look at each moment before it comes. */
+  /**
+   * Lets everything happen until nothing is left. Throws what was blamed; `limit` may look at each moment before it
+   * comes.
+   */
   run(limit: (now: number, steps: number) => void): void;
   /** Of all marks so far. */
   digest(): string;
 }
 
-/** A process of the operating system. What it has set going happens to it only while it is alive, and not while it is stopped. */
+/**
+ * A process of the operating system. What it has set going happens to it only while it is alive, and not while it is
+ * stopped.
+ */
 export interface Process {
   readonly name: string;
   readonly clock: Clock;
@@ -55,7 +65,7 @@ interface Entry {
   action: (() => void) | null;
 }
 
-export function world(seed: number, trace: ((line: string) => void) | null): World {
+export function newWorld(seed: number, trace: ((line: string) => void) | null): World {
   const heap: Entry[] = [];
   let now = epoch;
   let order = 0;

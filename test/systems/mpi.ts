@@ -1,4 +1,7 @@
-/* Open MPI on this machine: what its mpirun needs to run as root, and more processes than there are cores. Knows nothing of hs. */
+/*
+ * Open MPI on this machine: what its mpirun needs to run as root, and more processes than there are cores. Knows
+ * nothing of hs.
+ */
 
 export const mpiPrograms = ["mpirun"] as const;
 

@@ -1,6 +1,7 @@
 /*
- * A PostgreSQL of its own for tests and benches: on loopback, with port, socket, data and folder of its own, nothing of which touches one that may be
- * installed here. As root it runs as the user `postgres`, who comes with Debian's package. Knows nothing of hs.
+ * A PostgreSQL of its own for tests and benches: on loopback, with port, socket, data and folder of its own, nothing of
+ * which touches one that may be installed here. As root it runs as the user `postgres`, who comes with Debian's
+ * package. Knows nothing of hs.
  *
  *     await using postgres = await startPostgres();
  *     const name = await postgres.create();

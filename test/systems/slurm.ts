@@ -1,6 +1,7 @@
 /*
- * A Slurm of two nodes on this machine, for tests: munged, slurmctld and two slurmd with ports, key and folders of their own, nothing of
- * which touches a Slurm that may be installed here. Needs root and Debian's slurm-wlm and munge. Knows nothing of hs.
+ * A Slurm of two nodes on this machine, for tests: munged, slurmctld and two slurmd with ports, key and folders of
+ * their own, nothing of which touches a Slurm that may be installed here. Needs root and Debian's slurm-wlm and munge.
+ * Knows nothing of hs.
  *
  *     await using slurm = await startSlurm();
  *     site.shell("srun -N2 hostname", { env: slurm.env });

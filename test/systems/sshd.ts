@@ -1,6 +1,7 @@
 /*
- * An sshd of our own for tests: its own port, host key, user key and settings, nothing of the user's. It listens on 127.0.0.1 to 127.0.0.3, so
- * that there are three hosts. Needs root and Debian's openssh-server and openssh-client. Knows nothing of hs.
+ * An sshd of our own for tests: its own port, host key, user key and settings, nothing of the user's. It listens on
+ * 127.0.0.1 to 127.0.0.3, so that there are three hosts. Needs root and Debian's openssh-server and openssh-client.
+ * Knows nothing of hs.
  */
 import { mkdirSync, mkdtempSync, readFileSync, readdirSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -18,7 +19,10 @@ export interface Sshd extends AsyncDisposable {
   readonly identity: string;
   /** The host's own key, as a file of known hosts has it behind the names. */
   readonly hostKey: string;
-  /** Ids of the processes that were started over it and still run; they stay when their connection ends, unless they are ended here. */
+  /**
+   * Ids of the processes that were started over it and still run; they stay when their connection ends, unless they are
+   * ended here.
+   */
   readonly left: () => readonly number[];
 }
 

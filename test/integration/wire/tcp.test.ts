@@ -115,7 +115,7 @@ for (const [title, { port, next }, tls] of [
   });
 }
 
-const said = { message: () => undefined, drain: () => undefined, close: () => undefined };
+const deaf = { message: () => undefined, drain: () => undefined, close: () => undefined };
 const soon = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
 
 describe("what was sent before the end arrives", () => {
@@ -130,14 +130,14 @@ describe("what was sent before the end arrives", () => {
         const ended = Promise.withResolvers<Error | null>();
         let over = false;
         client.open({
-          ...said,
+          ...deaf,
           message: (message) => void (message.kind === "leave" && reasons.push(message.reason)),
           close(error) {
             over = true;
             ended.resolve(error);
           },
         });
-        server.open(said);
+        server.open(deaf);
         client.send(hello);
         const long = "x".repeat(30_000);
         for (let n = 0; n < 100; n++) server.send({ kind: "leave", how: "finish", reason: `${n} ${long}` });
@@ -170,7 +170,7 @@ describe("a server's certificate", () => {
         visit(secure.port, { tls: { ...anyCertificate, ...tls } }),
         secure.next(),
       ]);
-      server.open(said);
+      server.open(deaf);
       client.close();
     });
   }
@@ -356,7 +356,7 @@ describe("a connection that comes to nothing", () => {
 test("a client tries each address of a name, until somebody answers", async () => {
   const resolve = (): Promise<readonly string[]> => Promise.resolve(["::1", "127.0.0.2", "127.0.0.1"]);
   const [client, server] = await Promise.all([visit(plain.port, { host: "n1", resolve }), plain.next()]);
-  server.open(said);
+  server.open(deaf);
   client.close();
   // Whoever answers and is wrong is not passed by.
   const [kind] = await failure(visit(plain.port, { host: "n1", key: "another-key-than-that", resolve }));
@@ -370,7 +370,7 @@ const noIPv6 = Object.values(networkInterfaces()).some((each) => each?.some(({ a
 needs([], noIPv6)("IPv6 works as IPv4 does", async () => {
   const met = await open({ host: "::1" });
   const [client, server] = await Promise.all([visit(met.port, { host: "::1" }), met.next()]);
-  server.open(said);
+  server.open(deaf);
   client.close();
   expect(met.host).toBe("::1");
 });

@@ -20,7 +20,8 @@ const time: CalendarTime = {
 };
 
 describe("what a format makes of a time", () => {
-  // As `date -u -d '2021-01-02 15:04:05'` of the GNU C library prints them, but for %f, which is Python's, and the zone.
+  // As `date -u -d '2021-01-02 15:04:05'` of the GNU C library prints them, but for %f, which is Python's, and the
+  // zone.
   test.each([
     ["%a %A %b %B %h", "Sat Saturday Jan January Jan"],
     ["%C %d %e %g %G", "20 02  2 20 2020"],

@@ -1,4 +1,7 @@
-/* Stand-ins for getting at captured files: a site in a folder, this host as node01, another that hands out files, and a log that remembers. */
+/*
+ * Stand-ins for getting at captured files: a site in a folder, this host as node01, another that hands out files, and a
+ * log that remembers.
+ */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "../../../src/base/clock.ts";

@@ -29,7 +29,10 @@ let count = 0;
 beforeAll(() => void (top = mkdtempSync(join(tmpdir(), "hs-captured-"))));
 afterAll(() => rmSync(top, { recursive: true, force: true }));
 
-/** A site of its own, with these files in `own` (lib/task of the site) and `recorded`, written `ageMs` before the task started. */
+/**
+ * A site of its own, with these files in `own` (lib/task of the site) and `recorded`, written `ageMs` before the task
+ * started.
+ */
 function place(files: Readonly<Record<string, readonly [text: string, ageMs: number]>> = {}): string {
   const folder = join(top, String((count += 1)));
   for (const name of ["own", "recorded"]) mkdirSync(join(folder, name), { recursive: true });

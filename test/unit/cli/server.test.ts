@@ -1,4 +1,7 @@
-/* Which calls of `hs server` and `hs client` are refused, before anything is opened. What they do is in test/e2e/server.test.ts. */
+/*
+ * Which calls of `hs server` and `hs client` are refused, before anything is opened. What they do is in
+ * test/e2e/server.test.ts.
+ */
 import { expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,4 +1,7 @@
-/* Waiting for tasks, and running one, against a database that is a list of what each look finds, and a clock that only jumps. */
+/*
+ * Waiting for tasks, and running one, against a database that is a list of what each look finds, and a clock that only
+ * jumps.
+ */
 import { describe, expect, test } from "bun:test";
 import { TransientError, UserError, runtimeError } from "../../../src/base/errors.ts";
 import type { Clock } from "../../../src/base/clock.ts";

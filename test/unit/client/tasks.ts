@@ -1,6 +1,6 @@
 /*
- * Real tasks in a temporary folder, for tests of what runs them. Whatever a task of the place left running is killed when the place is
- * disposed of, found by the client id in its environment.
+ * Real tasks in a temporary folder, for tests of what runs them. Whatever a task of the place left running is killed
+ * when the place is disposed of, found by the client id in its environment.
  */
 import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -288,7 +288,8 @@ describe("looking only", () => {
 describe("file systems", () => {
   test("only those known as local may have a write-ahead log", () => {
     for (const local of [0xef53, 0x58465342, 0x9123683e, 0x01021994]) expect(isLocalType(local)).toBe(true);
-    // NFS, Lustre, GPFS, BeeGFS, CIFS, SMB2 (negative where it is taken for signed), FUSE, AFS, Ceph, 9p, and one nobody knows.
+    // NFS, Lustre, GPFS, BeeGFS, CIFS, SMB2 (negative where it is taken for signed), FUSE, AFS, Ceph, 9p, and one
+    // nobody knows.
     for (const remote of [
       0x6969,
       0x0bd00bd0,

@@ -1,6 +1,7 @@
 /*
- * Every message that the template parser and the expression language have for a user, word for word; the last test reads the
- * sources and names what has no row here. What the cases are about otherwise: parse.test.ts and expression.test.ts.
+ * Every message that the template parser and the expression language have for a user, word for word; the last test
+ * reads the sources and names what has no row here. What the cases are about otherwise: parse.test.ts and
+ * expression.test.ts.
  */
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";

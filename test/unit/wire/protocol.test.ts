@@ -1,5 +1,6 @@
 /*
- * PROTOCOL.md taken at its word: a client written from that page alone, with nothing of src/wire in it, talks to the real server's side.
+ * PROTOCOL.md taken at its word: a client written from that page alone, with nothing of src/wire in it, talks to the
+ * real server's side.
  */
 import { expect, test } from "bun:test";
 import { createHmac } from "node:crypto";
