@@ -1,12 +1,13 @@
 /*
- * What both databases say of conditions in the same words. How a condition becomes SQL is in where.ts of each.
+ * The words of SQL for conditions that both databases share. How a condition becomes SQL is in where.ts of each.
  */
 import type { TaskField } from "../task/field.ts";
 import type { Condition, Operator, TagCondition } from "../task/filter.ts";
 
-/** An operator that SQL has too. */
+/** An operator that SQL has too. It has no regular expressions like ours (`~`). */
 export type Sign = Exclude<Operator, "~">;
 
+/** What SQL calls an operator. */
 export const sqlOperator: Readonly<Record<Sign, string>> = {
   "==": "=",
   "!=": "<>",
@@ -21,9 +22,10 @@ export function column(field: TaskField): string {
   return `"${field}"`;
 }
 
-/** Keys that a tag can have; anything else finds nothing, and must not become part of a statement. */
+/** The shape of tag keys. Anything else finds nothing, and must not become part of a statement. */
 export const tagKey = /^[A-Za-z0-9_.+-]+$/;
 
+/** Whether a condition is about tags. */
 export function isTag(condition: Condition): condition is TagCondition {
   return condition.kind !== "field";
 }

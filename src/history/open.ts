@@ -1,6 +1,6 @@
 /*
- * Opens the history of tasks in the database that the settings name: to look, to change, to keep house. The driver is loaded only when a
- * database is opened. Which database the settings name is known by store/open.ts.
+ * Opens the history of tasks in the database that the settings name: to look, to change, to keep house. The driver is
+ * loaded only when a database is opened. store/open.ts knows which database the settings name.
  */
 import { systemClock } from "../base/clock.ts";
 import { type OpenOptions, type StoreOptions, targetOf } from "../store/open.ts";
@@ -11,7 +11,7 @@ export interface RecordOptions extends OpenOptions {
   readonly ignorePartitions?: boolean;
   /** Told each place that archived tasks are read from. */
   readonly debug?: ((text: string) => void) | null;
-  /** Told where tasks are that cannot be shown. */
+  /** Told each place whose tasks cannot be shown. */
   readonly warn?: ((text: string) => void) | null;
 }
 

@@ -9,7 +9,7 @@ import { systemClock } from "../../src/base/clock.ts";
 import { instantText } from "../../src/store/postgres/cells.ts";
 import { openPostgres, type PostgresConnection } from "../../src/store/postgres/connection.ts";
 import { postgresEdits } from "../../src/history/postgres/edits.ts";
-import { postgresRecords } from "../../src/history/postgres/records.ts";
+import { postgresRecords } from "../../src/history/postgres/partitions.ts";
 import { prepareTables } from "../../src/store/postgres/schema.ts";
 import { openSqliteEdits } from "../../src/history/sqlite/edits.ts";
 import { displayTime, formatTime } from "../../src/store/times.ts";

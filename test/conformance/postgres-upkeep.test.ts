@@ -5,7 +5,8 @@
 import { afterAll, beforeAll, describe, expect } from "bun:test";
 import { UserError } from "../../src/base/errors.ts";
 import { postgresEdits } from "../../src/history/postgres/edits.ts";
-import { postgresRecords, recordsOf } from "../../src/history/postgres/records.ts";
+import { postgresRecords } from "../../src/history/postgres/partitions.ts";
+import { recordsOf } from "../../src/history/postgres/records.ts";
 import { prepareTables } from "../../src/store/postgres/schema.ts";
 import { postgresUpkeep } from "../../src/history/postgres/upkeep.ts";
 import { parseCondition, parseTagFilter } from "../../src/task/filter.ts";

@@ -1,7 +1,8 @@
 /*
- * Changing tasks in PostgreSQL by hand. Tasks are searched for as they are changed, so their number takes no memory; they are changed in transactions of
- * some thousand rows, each of which locks its rows and tests the conditions again: what has ended in the meantime is not cancelled. A server is
- * told of each task that it held, in the transaction that changes the task.
+ * Changing tasks in PostgreSQL by hand. Tasks are searched for as they are changed, so their number takes no memory.
+ * They are changed in transactions of some thousand rows, each of which locks its rows and tests the conditions again:
+ * what has ended in the meantime is not cancelled. A server is told of each task that it held, in the transaction that
+ * changes the task.
  */
 import { argumentError, TransientError } from "../../base/errors.ts";
 import { parseId } from "../../base/ids.ts";
@@ -10,40 +11,34 @@ import { comparisonOf, kindOf, type TaskField } from "../../task/field.ts";
 import { bindTo } from "../../store/postgres/bind.ts";
 import { instantText } from "../../store/postgres/cells.ts";
 import { channelOf, type PostgresConnection, type Query, type Row } from "../../store/postgres/connection.ts";
-import { recordsOf } from "./records.ts";
 import { guardsOf, isLink, isTagged, recallOf, revertedFields, selectionOf } from "../change.ts";
 import { column } from "../condition.ts";
-import { testsOf, whereOf } from "./where.ts";
 import type { Change, ChangeReport, Edits, Selection } from "../history.ts";
+import { matchingRows } from "./search.ts";
+import { tableOf } from "./table.ts";
+import { testsOf, whereOf } from "./where.ts";
 
 /** Rows of one transaction: 50 ms. */
 const chunk = 2000;
-/** Servers lock the same rows in another order; PostgreSQL takes one of the two back at once. */
+/**
+ * How often a transaction is tried. Servers lock the same rows in another order, and of two that wait for each other
+ * PostgreSQL takes one back at once.
+ */
 const attempts = 6;
 
+/** Changes over a connection. `change` throws UserError for what a column cannot hold, else as Query does. */
 export function postgresEdits(connection: PostgresConnection): Edits {
-  const records = recordsOf(connection, "task");
+  const table = tableOf(connection, "task");
   const channel = channelOf(connection.schema);
-
-  async function persist<T>(work: (query: Query) => Promise<T>): Promise<T> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await connection.transaction(work);
-      } catch (error) {
-        if (!(error instanceof TransientError) || attempt === attempts) throw constraintOf(error);
-      }
-    }
-  }
-
   return {
     async change(selection, change, at, progress) {
       const chosen = selectionOf(selection, change);
       const sets = setsOf(change, at, await columnsIn(connection.query));
       let [changed, held] = [0, 0];
-      for await (const ids of chunksOf(records.portions(chosen, []), isStill(chosen, change) ? chunk : Infinity)) {
+      for await (const ids of chunksOf(matchingRows(table, chosen, []), isStill(chosen, change) ? chunk : Infinity)) {
         for (let from = 0; from < ids.length; from += chunk) {
           const part = ids.slice(from, from + chunk);
-          const report = await persist(async (query) => {
+          const report = await persist(connection, async (query) => {
             const done = await edit(query, part, chosen.where, change, sets);
             // Reverted tasks wait to be run again.
             if (change.action === "revert") await query("select pg_notify($1, 'tasks')", [channel]);
@@ -60,15 +55,27 @@ export function postgresEdits(connection: PostgresConnection): Edits {
   };
 }
 
+/** Runs `work` in a transaction, and tries again after what may pass. */
+async function persist<T>(connection: PostgresConnection, work: (query: Query) => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await connection.transaction(work);
+    } catch (error) {
+      if (!(error instanceof TransientError) || attempt === attempts) throw constraintOf(error);
+    }
+  }
+}
+
 /**
- * Whether the change leaves alone what has yet to be selected, so that tasks can be changed while others are still searched for: rows come in an order in
- * which those that are changed stay behind. Else all are found before the first is changed.
+ * Whether tasks can be changed while others are still searched for. They can when the search gives rows in an order in
+ * which those that are changed stay behind, and the change does not touch what is yet to be selected. Otherwise all are
+ * found before the first is changed.
  */
 function isStill({ where, orderBy }: Selection, { fields }: Change): boolean {
   return (orderBy === null || orderBy === "submit_time") && !fields.has("submit_time") && !where.some(isLink);
 }
 
-/** Ids of rows, at least so many at a time. */
+/** The ids of all rows, at least `least` at a time, but for the last. */
 async function* chunksOf(portions: AsyncIterable<readonly Row[]>, least: number): AsyncGenerator<readonly string[]> {
   let ids: string[] = [];
   for await (const rows of portions) {
@@ -80,7 +87,7 @@ async function* chunksOf(portions: AsyncIterable<readonly Row[]>, least: number)
   yield ids;
 }
 
-/** Inside a transaction: changes those of the tasks that are still meant. */
+/** Inside a transaction: changes the tasks that still match, and leaves recalls for the servers that hold some. */
 async function edit(
   query: Query,
   ids: readonly string[],
@@ -96,7 +103,8 @@ async function edit(
       ? []
       : await query(
           `insert into recall (server_id, task_id, kind) select server_id, id, $2 from task
-           where id = any ($1::uuid[]) and schedule_time is not null and completion_time is null and server_id is not null
+           where id = any ($1::uuid[]) and schedule_time is not null and completion_time is null
+             and server_id is not null
            order by submit_time, id returning 1`,
           [locked, kind],
         );
@@ -123,6 +131,7 @@ async function lock(
   return rows.filter((row) => tests.every((test, i) => test.passes(row[i + 1] ?? null))).map(([id]) => String(id));
 }
 
+/** Writes the change to these tasks, which are locked. */
 async function write(
   query: Query,
   ids: readonly string[],
@@ -153,25 +162,27 @@ async function write(
     await query("update task set previous_id = null where previous_id = any ($1::uuid[])", [ids]);
 }
 
+/** A column and its new value, as a parameter of this type has it. */
 interface ColumnValue {
   readonly field: TaskField;
   readonly type: string;
   readonly value: unknown;
 }
 
-/** Type and whether null is allowed, by column: tables that other programs made have types of their own. */
+/** The type of each column, and whether it may be null: tables that other programs made have types of their own. */
 type Columns = ReadonlyMap<string, { readonly type: string; readonly nullable: boolean }>;
 
 async function columnsIn(query: Query): Promise<Columns> {
   const rows = await query(
-    "select attname, atttypid::regtype::text, not attnotnull from pg_attribute where attrelid = 'task'::regclass and attnum > 0 and not attisdropped",
+    `select attname, atttypid::regtype::text, not attnotnull from pg_attribute
+     where attrelid = 'task'::regclass and attnum > 0 and not attisdropped`,
   );
   return new Map(
     rows.map(([name, type, nullable]) => [String(name), { type: String(type), nullable: nullable === true }]),
   );
 }
 
-/** Columns and their new values, tags and `revertedFields` aside. Throws UserError for what a column cannot hold. */
+/** The columns that get values, tags and `revertedFields` aside. Throws UserError for what a column cannot hold. */
 function setsOf({ action, fields }: Change, at: number, columns: Columns): readonly ColumnValue[] {
   const values = new Map<TaskField, string | number | boolean | null>();
   if (action === "cancel") {
@@ -188,12 +199,14 @@ function setsOf({ action, fields }: Change, at: number, columns: Columns): reado
   });
 }
 
+/** The first number above those that fit. For bigints: that JavaScript counts exactly. */
 const integerLimits: Readonly<Record<string, number>> = {
   smallint: 2 ** 15,
   integer: 2 ** 31,
   bigint: Number.MAX_SAFE_INTEGER + 1,
 };
 
+/** A value as the column takes it. Throws UserError where it does not fit. */
 function cellOf(field: TaskField, type: string, value: string | number | boolean): unknown {
   const limit = integerLimits[type];
   if (limit !== undefined) {
@@ -225,7 +238,9 @@ function cellOf(field: TaskField, type: string, value: string | number | boolean
   }
 }
 
-/** What a column does not take. */
+/**
+ * What was broken, in words for people, where it is the rule that a field has no value twice; else the error itself.
+ */
 function constraintOf(error: unknown): unknown {
   if (!(error instanceof Error) || !("code" in error)) return error;
   if (error.code !== "23505") return error;

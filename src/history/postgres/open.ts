@@ -1,12 +1,16 @@
-/* Opens the history in a PostgreSQL database: to look, to change, to keep house. What is only looked at is left as it is. */
-import type { EditStore, RecordStore, UpkeepStore } from "../history.ts";
-import { openPostgres, type PostgresConnection, type PostgresOptions } from "../../store/postgres/connection.ts";
-import { postgresEdits } from "./edits.ts";
-import { postgresRecords, type RecordsOptions } from "./records.ts";
-import { prepareTables, requireTables } from "../../store/postgres/schema.ts";
+/*
+ * Opens the history in a PostgreSQL database: to look, to change, to keep house. A database that is only looked at is
+ * left as it is.
+ */
 import { catalogOf, catalogQuestion } from "../../store/postgres/catalog.ts";
+import { openPostgres, type PostgresConnection, type PostgresOptions } from "../../store/postgres/connection.ts";
+import { prepareTables, requireTables } from "../../store/postgres/schema.ts";
+import type { EditStore, RecordStore, UpkeepStore } from "../history.ts";
+import { postgresEdits } from "./edits.ts";
+import { postgresRecords, type RecordsOptions } from "./partitions.ts";
 import { postgresUpkeep } from "./upkeep.ts";
 
+/** For looking only: nothing is made or changed. Throws UserError for what stands in the way. */
 export async function openPostgresRecords(options: PostgresOptions & RecordsOptions): Promise<RecordStore> {
   const connection = await openPostgres({ ...options, watched: true, question: catalogQuestion });
   const { title, place, answer, close } = connection;
@@ -17,6 +21,10 @@ export async function openPostgresRecords(options: PostgresOptions & RecordsOpti
   });
 }
 
+/**
+ * For looking and changing, archived tasks left out. Brings older tables up to date, but makes none. Throws UserError
+ * for what stands in the way.
+ */
 export async function openPostgresEdits(options: PostgresOptions): Promise<EditStore> {
   const connection = await openPostgres({ ...options, watched: true });
   await prepared(connection, () => prepareTables(connection, false));
@@ -24,6 +32,7 @@ export async function openPostgresEdits(options: PostgresOptions): Promise<EditS
   return { title: connection.title, ...records, ...postgresEdits(connection), close: connection.close };
 }
 
+/** For housekeeping. `create`: makes the tables where there are none. Throws UserError for what stands in the way. */
 export async function openPostgresUpkeep(
   options: PostgresOptions & { readonly create: boolean },
 ): Promise<UpkeepStore> {
@@ -33,6 +42,7 @@ export async function openPostgresUpkeep(
   return { title, provider: "postgresql", place, created, ...postgresUpkeep(connection), close };
 }
 
+/** Does what comes before the first use. The connection is closed when that fails. */
 async function prepared<T>(connection: PostgresConnection, work: () => Promise<T>): Promise<T> {
   try {
     return await work();

@@ -1,20 +1,23 @@
 /*
- * Rows in an order of their own, in one statement, over the table of tasks and all that was archived from it. One statement sees one moment: what a rotation
- * moves meanwhile comes once, and one cursor is enough for any number of partitions. Does not know what is done with rows.
+ * The statements of a search whose order needs a sort, over one table or over table `task` and its partitions. One
+ * statement sees one moment: what a rotation moves meanwhile comes once, and one cursor is enough for any number of
+ * partitions. Does not know what is done with rows.
  */
 import { type Condition, withoutFields } from "../../task/filter.ts";
 import { comparisonOf, type TaskField } from "../../task/field.ts";
 import type { Selection } from "../history.ts";
 import { type Statement, statementOf } from "../../store/postgres/bind.ts";
 import { absentIn, otherPartition, type Catalog } from "../../store/postgres/catalog.ts";
-import { beyond, columnOf, type Columns, columnsOf, type Place } from "./path.ts";
+import { columnOf, type Columns, columnsOf } from "./columns.ts";
+import { beyond, type Place } from "./path.ts";
 import { whereOf } from "./where.ts";
 
+/** What rows must meet, and the columns that are read of them. */
 export interface Shape extends Columns {
   readonly conditions: readonly Condition[];
 }
 
-/** Text in the order of its bytes, whatever the database sorts by. */
+/** What rows are sorted by. Texts are in the order of their bytes, whatever the database sorts by. */
 function orderOf(field: TaskField, absent: ReadonlySet<TaskField>): string {
   const name = columnOf(field, absent);
   return comparisonOf(field) === "text" ? `${name} collate "C"` : name;
@@ -22,11 +25,11 @@ function orderOf(field: TaskField, absent: ReadonlySet<TaskField>): string {
 
 const directionOf = ({ descending }: Selection): string => (descending ? "desc nulls last" : "asc nulls first");
 
-/** With conditions that are tested elsewhere nobody knows how many rows it takes. */
+/** How many rows to ask for. Null: no limit, as nobody knows how many rows it takes where some are tested elsewhere. */
 const mostOf = ({ tested }: Pick<Shape, "tested">, { limit }: Selection): number | null =>
   tested.length === 0 ? limit : null;
 
-/** Of one table. */
+/** Rows of one table in the order of the selection. `after`: only those behind that place in order of insertion. */
 export function sortedOf(table: string, shape: Shape, selection: Selection, after: Place | null): Statement {
   const { orderBy } = selection;
   const most = mostOf(shape, selection);
@@ -39,8 +42,8 @@ export function sortedOf(table: string, shape: Shape, selection: Selection, afte
 }
 
 /**
- * Of the table of tasks and these partitions, in their order among equals; `by`: the order that is asked for. No row if there is another partition by then,
- * which would have to be asked too.
+ * Rows of table `task` and of these partitions, sorted by the field `by`; equals stand in the order of their tables. It
+ * answers no row if there is another partition by then, which would have to be asked too.
  */
 export function sortedOfAll(
   partitions: readonly string[],

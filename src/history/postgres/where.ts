@@ -1,7 +1,8 @@
 /*
- * Conditions as SQL for PostgreSQL. Every value is a parameter; names of fields come from a fixed list. Regular expressions are JavaScript's, so
- * they are handed back as tests, each with the field it looks at. Nothing that a person may write makes an error of PostgreSQL: what no
- * row can hold (a text with NUL, a number in a text, an id that is none) matches no row.
+ * Conditions as SQL for PostgreSQL. Every value is a parameter; names of fields come from a fixed list. Regular
+ * expressions are JavaScript's, so they are handed back as tests, each with the field it looks at. Nothing that a
+ * person may write makes PostgreSQL fail: a value that no row can hold (a text with NUL, a text for a number, an id
+ * that is none) matches no row.
  */
 import { parseId } from "../../base/ids.ts";
 import { type Condition, type FieldCondition, type Operator, patternOf, type TagCondition } from "../../task/filter.ts";
@@ -13,6 +14,7 @@ import type { Bind } from "../../store/postgres/bind.ts";
 import { instantText } from "../../store/postgres/cells.ts";
 import { statusClasses, tagHash, unusualTag } from "../../store/postgres/indices.ts";
 
+/** A condition that is tested here and not by the database. */
 export interface Test {
   readonly field: TaskField;
   /** Gets the cell as the driver gives it. */
@@ -30,12 +32,12 @@ export function whereOf(conditions: readonly Condition[], bind: Bind): string {
   return parts.length === 0 ? "true" : parts.join(" and ");
 }
 
-/** What is left of conditions to be tested here. Throws UserError as patternOf does. */
+/** The conditions that `whereOf` leaves out. Throws UserError as patternOf does. */
 export function testsOf(conditions: readonly Condition[]): readonly Test[] {
   return conditions.flatMap((each) => (each.kind === "field" && each.operator === "~" ? [matcher(each)] : []));
 }
 
-/** Where matching rows can be; empty: no row can match, whatever it holds. */
+/** The classes in which there can be rows that match; none: no row can match, whatever it holds. */
 export function classesOf(conditions: readonly Condition[]): readonly StatusClass[] {
   if (conditions.some(isImpossible)) return [];
   const statuses = conditions.filter(isStatus);
@@ -43,21 +45,27 @@ export function classesOf(conditions: readonly Condition[]): readonly StatusClas
   return all.filter((each) => statuses.every((condition) => holdsFor(condition, each) !== false));
 }
 
+/** A range of times is a stretch of the order of insertion. */
+export function isTime(condition: Condition): boolean {
+  return condition.kind === "field" && condition.field === "submit_time" && condition.operator !== "~";
+}
+
 function isImpossible(condition: Condition): boolean {
   return sqlOf(condition, () => "") === never;
 }
 
-/** null: SQL cannot say it. */
+/** One condition as SQL; null: SQL cannot say it. */
 function sqlOf(condition: Condition, bind: Bind): string | null {
   if (condition.kind !== "field") return tagTest("tag", condition, bind);
   return condition.operator === "~" ? null : compare(condition, condition.operator, bind);
 }
 
+/** Whether a condition is about how tasks ended. */
 export function isStatus(condition: Condition): condition is FieldCondition {
   return condition.kind === "field" && condition.field === "exit_status";
 }
 
-/** Whether a condition on `exit_status` holds for all rows of a class, for none, or for some. */
+/** Whether a condition on `exit_status` holds for all rows of a class, for none (false), or maybe for some (null). */
 export function holdsFor(condition: FieldCondition, each: StatusClass): boolean | null {
   const { operator, value } = condition;
   if (each === "open") return operator === "==" && value === null;
@@ -86,7 +94,7 @@ function acceptsZero(operator: Operator, value: number): boolean | null {
   }
 }
 
-/** A null field matches nothing but `== null`. */
+/** One comparison as SQL. A field that is null matches nothing but `== null`. */
 function compare({ field, value }: FieldCondition, operator: Sign, bind: Bind): string {
   const name = column(field);
   if (value === null) {
@@ -107,7 +115,7 @@ function compare({ field, value }: FieldCondition, operator: Sign, bind: Bind): 
   }
 }
 
-/** For what equals no row: all rows are different from it, and neither above nor below. */
+/** The comparison with a value that equals no row: all rows differ from it, and are neither above nor below. */
 function unlike(name: string, operator: Sign): string {
   return operator === "!=" ? `${name} is not null` : never;
 }
@@ -122,13 +130,13 @@ function compareNumber(name: string, operator: Sign, value: TagValue, bind: Bind
   return `${name} ${sqlOperator[operator]} ${bind(number)}::${type}`;
 }
 
-/** In the order of bytes, whatever the database sorts by. */
+/** Texts compare by their bytes, whatever the database sorts by. */
 function compareText(name: string, operator: Sign, text: string, bind: Bind): string {
   if (operator === "==" || operator === "!=") {
     if (text.includes("\0")) return unlike(name, operator);
     return `${name} ${sqlOperator[operator]} ${bind(text)}::text`;
   }
-  // No row holds a NUL, so what is before it stands just below.
+  // No row holds a NUL, so the text before it stands just below the whole, with no row between the two.
   const cut = text.indexOf("\0");
   const [bound, sign] =
     cut < 0 ? [text, sqlOperator[operator]] : [text.slice(0, cut), operator[0] === "<" ? "<=" : ">"];
@@ -143,7 +151,10 @@ function compareId(name: string, operator: Sign, text: string, bind: Bind): stri
   return compareText(`${name}::text`, operator, text, bind);
 }
 
-/** Times compare as their text in the local zone, `YYYY-MM-DD HH:MM:SS.ffffff`, or as the moment where the text has an offset. */
+/**
+ * Times compare as moments where the text names its offset from UTC. Otherwise they compare as their own text in the
+ * local zone, `YYYY-MM-DD HH:MM:SS.ffffff`.
+ */
 function compareTime(name: string, operator: Sign, text: string, bind: Bind): string {
   const moment = momentOf(text);
   // The first microsecond whose text is not below, and the first whose text is above.
@@ -165,13 +176,17 @@ function compareTime(name: string, operator: Sign, text: string, bind: Bind): st
   }
 }
 
-/** From 1684 to 2255: beyond, numbers do not tell microseconds apart, and no task was or will be there. */
+/**
+ * Microseconds since 1970, from 1684 to 2255. Beyond, numbers do not tell microseconds apart, and no task was or will
+ * be there.
+ */
 const earliest = -Number.MAX_SAFE_INTEGER;
 const latest = Number.MAX_SAFE_INTEGER;
 
 /**
- * The first microsecond whose text in the local zone is at least `text` (`above`: greater than it), by halves. Texts grow with time, but for the hour that
- * comes twice when summer time ends: there it is a moment of one of the two.
+ * The first microsecond whose text in the local zone is at least `text` (`above`: greater than it), found by halves.
+ * Texts grow with time, except in the hour that comes twice when summer time ends: there the answer is a moment of one
+ * of the two.
  */
 function firstFrom(text: string, above: boolean): number {
   const reached = (micros: number): boolean => {
@@ -193,7 +208,7 @@ function timeText(micros: number): string {
   return Number.isFinite(micros) ? instantText(micros / 1000) : micros > 0 ? "infinity" : "-infinity";
 }
 
-/** Whether the tags named `tags` pass. */
+/** A condition on tags as SQL; `tags` is how the statement names the tags that are tested. */
 export function tagTest(tags: string, condition: TagCondition, bind: Bind): string {
   if (!tagKey.test(condition.key)) return never;
   if (condition.kind === "tagKey") return `${tags} ? ${bind(condition.key)}::text`;
@@ -207,7 +222,7 @@ export function holdsForPlain(condition: TagCondition): boolean {
   return condition.key === "part" && (condition.kind === "tagKey" || condition.value === 0);
 }
 
-/** Rows with these tags; each has an index entry in order of insertion. */
+/** The condition of rows whose tag map has this hash. The index of tags has them in order of insertion. */
 export function hasHash(hash: string): string {
   return `${tagHash} = ${hash} and ${unusualTag}`;
 }

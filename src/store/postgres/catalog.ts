@@ -12,7 +12,7 @@ export interface Catalog {
   readonly columns: ReadonlySet<string> | null;
   /** For each table the columns that it lacks, because it is older than they are. */
   readonly absent: ReadonlyMap<string, ReadonlySet<TaskField>>;
-  /** Tables like `task` that hold archived tasks, in the order of their numbers; see history/postgres/upkeep.ts. */
+  /** Tables like `task` that hold archived tasks, in the order of their numbers; see history/postgres/rotation.ts. */
   readonly partitions: readonly string[];
   /** The indices of each table. */
   readonly indices: ReadonlyMap<string, ReadonlySet<string>>;
