@@ -185,18 +185,17 @@ export class MemoryStore implements Store {
 
   async retryFailures(scope: Scope, attempts: number, at: number, newId: () => string): Promise<number> {
     const mine = this.#filterSubmissions(scope, null);
-    let count = 0;
+    const again: NewTask[] = [];
     for (const task of this.#failed.drain()) {
-      if (task.attempt >= attempts || !mine(task.submitId)) {
-        this.#failed.push(task);
-        continue;
-      }
+      if (task.attempt < attempts && mine(task.submitId)) again.push(task);
+      else this.#failed.push(task);
+    }
+    for (const task of again.toSorted((one, other) => one.submitTime - other.submitTime)) {
       this.#noteFailure(task, -1);
       this.#add(nextAttempt(task, at, newId()), null, 0);
-      count++;
     }
-    if (count > 0) for (const wake of this.#listeners) wake();
-    return count;
+    if (again.length > 0) for (const wake of this.#listeners) wake();
+    return again.length;
   }
 
   async survey(scope: Scope): Promise<{ readonly unfinished: number }> {

@@ -190,8 +190,8 @@ export interface Store {
   claim(request: ClaimRequest): Promise<Claim>;
   commit(commit: Commit): Promise<CommitReport>;
   /**
-   * Creates next attempts for final failures in scope that have had fewer than `attempts`. Answers how many. `at` is in
-   * milliseconds since 1970.
+   * Creates next attempts for final failures in scope that have had fewer than `attempts`, in the order in which those
+   * were submitted. Answers how many. `at` is in milliseconds since 1970.
    */
   retryFailures(scope: Scope, attempts: number, at: number, newId: () => string): Promise<number>;
   /** How many rows in scope have no completion_time. Scope `all` leaves out what live servers reserve. */

@@ -98,8 +98,10 @@ export function claimed(claim: Claim): readonly ClaimedTask[] {
   return claim.tasks;
 }
 
+/** The next attempt, submitted after every task that was made with it, however many were made before them. */
 export function next(task: NewTask, fields: Partial<NewTask> = {}): NewTask {
-  return { ...task, id: newId(), attempt: task.attempt + 1, previousId: task.id, submitTime: t0 + 9000, ...fields };
+  const submitTime = task.submitTime + 9000;
+  return { ...task, id: newId(), attempt: task.attempt + 1, previousId: task.id, submitTime, ...fields };
 }
 
 export const ids = (tasks: readonly { readonly id: string }[]): string[] => tasks.map(({ id }) => id);
@@ -501,6 +503,19 @@ export function storeConformance(title: string, open: () => Promise<OpenedStore>
         expect(claimed(await store.claim(request({ attempts: 2 })))).toEqual([
           { ...task, id, attempt: 2, previousId: task.id, submitTime: t0 + 4000, scheduleTime: t0 + 5000 },
         ]);
+      });
+
+      test("failures are tried again in the order in which they were submitted, whichever failed first", async () => {
+        const tasks = makeTasks(6);
+        await store.insert(tasks);
+        await store.claim(request());
+        for (const which of [3, 1, 5, 0, 4, 2]) {
+          const exitStatus = 1 + (which % 3);
+          await store.commit(makeCommit({ completed: [completion(tasks[which]!, { exitStatus })] }));
+        }
+        expect(await store.retryFailures(mine, 2, t0 + 8500, newId)).toBe(6);
+        const again = claimed(await store.claim(request({ attempts: 2 })));
+        expect(again.map(({ previousId }) => previousId)).toEqual(ids(tasks));
       });
 
       test("a failure that is tried again no longer counts against its group", async () => {

@@ -39,7 +39,11 @@ export function searchIndices(table: string): readonly (readonly [name: string, 
   ];
 }
 
+/** Failures that nobody has tried again yet, by the index of them. */
 export const finalFailure = "not retried and exit_status is not null and exit_status <> 0 and exit_status <> -1";
+
+/** The same for who knows the rows by their ids, in words of its own (see `waiting`). */
+export const finalFailureAsIs = "not retried and coalesce(exit_status, 0) not in (0, -1)";
 
 /**
  * The tasks that wait, in different words for each index. All conditions mean the same, but PostgreSQL uses an index

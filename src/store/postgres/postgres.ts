@@ -10,7 +10,7 @@ import { assert } from "../../base/assert.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { ClaimedTask, NewTask } from "../../task/task.ts";
 import type { AdoptRequest, Claim, ClaimRequest, Scope, Store } from "../store.ts";
-import { failureColumns, retryOf } from "../retry.ts";
+import { failureColumns, mostSorted, retryOf } from "../retry.ts";
 import { instantText } from "./cells.ts";
 import { adopt, countUnfinished, look, reservedIds, take, takenAt } from "./claims.ts";
 import { clear, runCommit } from "./commits.ts";
@@ -18,7 +18,7 @@ import { openPostgres, type PostgresConnection, type Query } from "./connection.
 import { type Doubts, newDoubts } from "./doubts.ts";
 import { wasInTheWay } from "./failure.ts";
 import { activeGroup, noteGroup } from "./groups.ts";
-import { finalFailure, held } from "./indices.ts";
+import { finalFailure, finalFailureAsIs, held } from "./indices.ts";
 import { newNews, type News } from "./news.ts";
 import { insertRows, insertValues } from "./row.ts";
 import { prepareTables } from "./schema.ts";
@@ -252,34 +252,34 @@ async function retryFailures(
   newId: () => string,
 ): Promise<number> {
   const reserved = await reservedIn(query, scope, null);
+  const whose = scope.kind === "submission" ? "submit_id = any ($1::uuid[])" : "submit_id <> all ($1::uuid[])";
+  const values = [scope.kind === "submission" ? [scope.id] : reserved, attempts];
+  const left = `attempt < $2::int and ${whose}`;
+  const toTask = (row: readonly unknown[]): NewTask => retryOf(row, at, newId());
   let count = 0;
   for (;;) {
-    const retried = await inTurn(() =>
-      connection.transaction((within) => retrySome(within, scope, reserved, attempts, at, newId)),
+    const rows = await query(
+      `select id from task where ${finalFailure} and ${left} order by submit_time, id limit ${mostSorted}`,
+      values,
     );
-    count += retried;
-    if (retried === 0) return count;
-    news.announce();
+    for (let from = 0; from < rows.length; from += chunk) {
+      const ids = rows.slice(from, from + chunk).map(([id]) => id);
+      // The condition is there twice: others may have changed the row meanwhile.
+      const some = `select ${failureColumns} from task
+        where id = any ($3::uuid[]) and ${finalFailureAsIs} and ${left} order by submit_time, id for update`;
+      const retried = await inTurn(() =>
+        connection.transaction(async (within) => retry(within, (await within(some, [...values, ids])).map(toTask))),
+      );
+      count += retried;
+      if (retried > 0) news.announce();
+    }
+    if (rows.length < mostSorted) return count;
   }
 }
 
-/** Makes next attempts for some of the failures that may be tried again. Answers how many. */
-async function retrySome(
-  query: Query,
-  scope: Scope,
-  reserved: readonly string[],
-  attempts: number,
-  at: number,
-  newId: () => string,
-): Promise<number> {
-  const whose = scope.kind === "submission" ? "submit_id = any ($1::uuid[])" : "submit_id <> all ($1::uuid[])";
-  const rows = await query(
-    `select ${failureColumns} from task
-     where ${finalFailure} and attempt < $2::int and ${whose} limit ${chunk} for update`,
-    [scope.kind === "submission" ? [scope.id] : reserved, attempts],
-  );
-  if (rows.length === 0) return 0;
-  const tasks = rows.map((row) => retryOf(row, at, newId()));
+/** Stores next attempts of rows that this transaction has locked. Answers how many. */
+async function retry(query: Query, tasks: readonly NewTask[]): Promise<number> {
+  if (tasks.length === 0) return 0;
   const previous = tasks.map(({ previousId }) => previousId);
   await query("update task set previous_id = null where previous_id = any ($1::uuid[])", [previous]);
   await insertFree(query, tasks);
@@ -288,7 +288,7 @@ async function retrySome(
      where task.id = pair.id`,
     [previous, tasks.map(({ id }) => id)],
   );
-  return rows.length;
+  return tasks.length;
 }
 
 /** Stores tasks that no server holds yet. */

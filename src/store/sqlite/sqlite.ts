@@ -12,7 +12,7 @@
 import { assert } from "../../base/assert.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { ClaimedTask } from "../../task/task.ts";
-import { failureColumns, retryOf } from "../retry.ts";
+import { failureColumns, mostSorted, retryOf } from "../retry.ts";
 import type { AdoptRequest, Claim, ClaimRequest, Scope, Store } from "../store.ts";
 import { prepareAdoption } from "./adoption.ts";
 import { prepareClaims } from "./claims.ts";
@@ -29,6 +29,10 @@ const chunk = 1000;
 export interface SqliteStoreOptions extends SqliteOptions {
   readonly clock: Clock;
 }
+
+/** Failures that get a next attempt; ?1: the attempts of a task, ?2: a submission or null, ?3: what is reserved. */
+const triedAgain = `retried = 0 and exit_status is not null and exit_status <> 0 and exit_status <> -1
+  and attempt < ?1 and (?2 is null or submit_id = ?2) and submit_id not in (select value from json_each(?3))`;
 
 type Opened = ReturnType<typeof prepare>;
 
@@ -56,10 +60,12 @@ function prepare(connection: Connection, clock: Clock) {
          and (server_id is null or server_id not in (select id from server)) limit ${chunk}`,
     ),
     failures: connection.prepare(
-      `select ${failureColumns} from task indexed by task_failed
-       where retried = 0 and exit_status is not null and exit_status <> 0 and exit_status <> -1
-         and attempt < ?1 and (?2 is null or submit_id = ?2)
-         and submit_id not in (select value from json_each(?3)) limit ${chunk}`,
+      `select rowid from task indexed by task_failed where ${triedAgain} order by rowid limit ${mostSorted}`,
+    ),
+    // Said once more of each: somebody may have changed the row meanwhile, or given its place to another.
+    failuresAt: connection.prepare(
+      `select ${failureColumns} from task not indexed
+       where rowid in (select value from json_each(?4)) and ${triedAgain} order by rowid`,
     ),
     /** The group in the row of groups.ts; null: not known. */
     notedGroup: null as number | null,
@@ -182,15 +188,19 @@ async function buryServer(its: Opened, id: string): Promise<number> {
 function retryFailures(its: Opened, scope: Scope, attempts: number, at: number, newId: () => string): number {
   const { connection, commits, watch } = its;
   const only = scope.kind === "submission" ? scope.id : null;
+  const reserved = (): string => JSON.stringify(reservedIn(its, scope, null));
   let count = 0;
   for (;;) {
-    const retried = connection.write(() => {
-      const rows = its.failures.values(attempts, only, JSON.stringify(reservedIn(its, scope, null)));
-      for (const row of rows) commits.insertRetry(retryOf(row, at, newId()));
-      return rows.length;
-    });
-    count += retried;
-    if (retried < chunk) break;
+    const places = connection.read(() => its.failures.values(attempts, only, reserved())).map(([rowid]) => rowid);
+    for (let from = 0; from < places.length; from += chunk) {
+      const some = JSON.stringify(places.slice(from, from + chunk));
+      count += connection.write(() => {
+        const rows = its.failuresAt.values(attempts, only, reserved(), some);
+        for (const row of rows) commits.insertRetry(retryOf(row, at, newId()));
+        return rows.length;
+      });
+    }
+    if (places.length < mostSorted) break;
   }
   if (count > 0) watch.announce();
   return count;
