@@ -148,13 +148,13 @@ async function step(name: string, command: readonly string[]): Promise<Tally> {
 async function suite(name: string): Promise<Tally> {
   const folder = mkdtempSync(join(tmpdir(), "hs-report-"));
   const report = join(folder, "report.xml");
-  const limits = name === "unit" ? [] : ["--timeout=60000"];
   const reporting = ["--reporter=junit", `--reporter-outfile=${report}`];
   try {
     const { status, seconds, failures } = await timed([
       process.execPath,
       "test",
-      ...limits,
+      // As in scripts/bun.
+      "--timeout=60000",
       ...reporting,
       `./test/${name}/`,
     ]);
