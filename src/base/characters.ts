@@ -7,14 +7,12 @@ import type { Slice } from "./slice.ts";
 
 const surrogate = /[\ud800-\udfff]/;
 
-/** The characters of a text: the text itself where each is one UTF-16 unit, else an array of its code points. */
-/** The code points of a text, by number: the text itself when it has no surrogates. */
+/** The characters (code points) of a text, by number: the text itself when it has no surrogates, else an array. */
 export function charsOf(text: string): ArrayLike<string> & { readonly length: number } {
   return surrogate.test(text) ? Array.from(text) : text;
 }
 
-/** How many code points a text has; Python's `len(str)`. */
-/** The number of code points, as Python's `len`. */
+/** The number of characters (code points) of a text, as Python's `len` counts them. */
 export function charCount(text: string): number {
   return charsOf(text).length;
 }

@@ -1,5 +1,5 @@
 /*
- * The door of a client: it carries out what the reactor wants (processes, the connection, log) and tells it what
+ * The door of a client: it carries out what the reactor wants (processes, the connection, log), and tells it what
  * happened. It knows neither the store nor what the executor does with a task.
  */
 import { assert, unreachable } from "../base/assert.ts";
@@ -21,13 +21,13 @@ import { type ClientFailure, type ClientSettings, type ClientState, newState } f
 type StartEffect = Extract<ClientEffect, { kind: "start" }>;
 
 export interface ClientOptions {
-  /** Makes a new connection to that server (counted from 0) each time it is called. Rejects with a WireProblem. */
+  /** Makes a new connection to that server (counted from 0) with each call. Rejects with a WireProblem. */
   readonly connect: (server: number) => Promise<HostLink>;
   readonly settings: ClientSettings;
   readonly executor: Executor;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Takes the place of the reactor's; simulations look over its shoulder. */
+  /** Takes the place of the reactor's `step`, so that simulations can watch it. */
   readonly step?: typeof step;
 }
 
@@ -37,20 +37,20 @@ export interface Client {
    * back.
    */
   stop(how: LeaveKind, reason: string): void;
-  /** Sends SIGKILL to all that is left. */
+  /** Sends SIGKILL to everything that is left. */
   kill(): void;
-  /** The server that the client is with, or asked last (counted from 0). */
+  /** The server that the client is connected to or asked last, counted from 0. */
   server(): number;
   /** Whether the server sent the client away. */
   dismissed(): boolean;
   /**
-   * Resolves when everything is reported and the connection closed (null), or when the server is out of reach (why).
-   * Rejects on a bug.
+   * Resolves with null when everything is reported and the connection is closed, and with the failure when the server
+   * is out of reach. Rejects on a bug.
    */
   readonly finished: Promise<ClientFailure | null>;
 }
 
-/** A client at work. */
+/** The state of a client at work. */
 interface Door {
   readonly options: ClientOptions;
   readonly state: ClientState;
@@ -63,10 +63,10 @@ interface Door {
   link: HostLink | null;
   /** The timer of the last `wake` effect that was heeded; null: none runs. */
   wake: { readonly timer: Timer; readonly at: number } | null;
-  /** It is finished or has failed: whatever happens now happens to nobody. */
+  /** Whether the client has finished or failed: events are ignored from then on. */
   over: boolean;
   readonly finished: PromiseWithResolvers<ClientFailure | null>;
-  /** The three below are made once, because they are needed for every task. */
+  /** The three functions below are made once, because they are needed for every task. */
   readonly ended: (outcome: Outcome) => void;
   readonly startNow: () => void;
   readonly startLater: () => void;
@@ -174,7 +174,7 @@ async function connect(door: Door, server: number): Promise<void> {
   listenTo(door, link);
 }
 
-/** Passes on what a connection brings, as long as it is the latest: what an earlier one still brings is ignored. */
+/** Passes on what a connection brings, as long as it is the latest. What an earlier one still brings is ignored. */
 function listenTo(door: Door, link: HostLink): void {
   const { box } = door;
   link.open({
@@ -183,7 +183,7 @@ function listenTo(door: Door, link: HostLink): void {
       if (door.link === link) box.push({ kind: "received", message });
     },
     drain() {
-      // What a client has to say is bounded by what it runs.
+      // What a client has to say is bounded by the tasks that it runs, so there is nothing to resume.
     },
     close(error) {
       if (door.link !== link) return;
@@ -195,7 +195,7 @@ function listenTo(door: Door, link: HostLink): void {
 
 function hangUp(door: Door): void {
   const { link } = door;
-  // First, so that its end is not taken for a loss.
+  // The link is removed first, so that its end is not taken for a loss.
   door.link = null;
   link?.close();
 }

@@ -1,6 +1,6 @@
 /*
- * The connection of a client to its server: connecting, saying what it still has, noticing that the server is silent or
- * gone, trying again, choosing another server, giving up. As pure as reactor.ts, which calls it.
+ * The connection of a client to its server: how it connects, says what it still has, notices that the server is silent
+ * or gone, tries again, chooses another server, and gives up. As pure as reactor.ts, which calls it.
  */
 import { formatDuration } from "../base/units.ts";
 import type { Lease, ServerMessage } from "../wire/message.ts";
@@ -11,7 +11,7 @@ import { longestPauseMs, pauseMs } from "./pause.ts";
 import { wanted } from "./report.ts";
 import type { ClientState } from "./state.ts";
 
-/** A server that answers no beat for this many beats is not there any more. */
+/** A server that left this many beats unanswered counts as gone. */
 const missedBeats = 3;
 /** A client that is woken this much too late (ms) did not run meanwhile. */
 const sleptMs = 1000;
@@ -25,7 +25,7 @@ export function sayHello(state: ClientState, now: number, effects: ClientEffect[
   state.nextBeat = now + state.settings.heartMs;
   const leaseOf = ({ id, lease }: Lease): Lease => ({ id, lease });
   const waiting = [...state.inbox.values()];
-  // A task may wait for the end of an earlier run of itself. Then only the later of the two is named.
+  // A task may wait for the end of an earlier run of itself. In that case only the later run is named.
   const again = new Set(waiting.map(({ id }) => id));
   const started = Array.from(state.running.values(), ({ task }) => task).filter(({ id }) => !again.has(id));
   const running = [...started, ...waiting].map(leaseOf);
@@ -50,13 +50,13 @@ export function loseConnection(state: ClientState, error: string | null, now: nu
   note(effects, "warning", `Lost connection to server${error === null ? "" : `: ${error}`}`);
   state.granted = 0;
   if (connection.welcomedAt !== null) {
-    // A connection that breaks soon after its welcome is tried again after a pause, as one that cannot be made.
+    // A connection that breaks soon after its welcome is tried again after a pause, like one that could not be made.
     const steady = now - connection.welcomedAt >= longestPauseMs;
     const retryAt = steady ? now : now + pauseMs(state.settings.clientId, connection.tries);
     state.connection = { at: "down", since: now, tries: steady ? 0 : connection.tries + 1, retryAt };
     return;
   }
-  // A server that is about to end, or in trouble, takes connections and drops them.
+  // A server that is about to end, or in trouble, accepts connections and drops them.
   const text = error ?? "it ended the connection";
   tryAgain(state, connection, { problem: "lost", text, permanent: false }, now, effects);
 }
@@ -91,7 +91,7 @@ function tryAgain(
   // somebody else, or its own one started with the wrong settings) may be gone before the work of hours has ended.
   const hopeless = state.hopeless.size === settings.servers && !state.met;
   if (hopeless || retryAt - connection.since > limitMs) {
-    // After the first welcome users are told of a server that went away. How the last attempt failed is a detail.
+    // After the first welcome, users are told that a server went away. How the last attempt failed is a detail.
     const gone = { kind: "lost", text: `server disconnected, and could not be reached again (${text})` } as const;
     state.failure = state.met ? gone : { kind: problem, text };
     state.connection = { at: "down", since: connection.since, tries, retryAt: Number.POSITIVE_INFINITY };
@@ -129,8 +129,8 @@ export function keepConnection(state: ClientState, now: number, effects: ClientE
 }
 
 /**
- * Notices that the client did not run for a while (it was stopped, or slept with its machine). It could hear nobody
- * then, so that time is held against no server.
+ * Notices that the client did not run for a while (it was stopped, or slept with its machine). It could hear nobody in
+ * that time, so the silence does not count against any server.
  */
 export function excuse(state: ClientState, now: number): void {
   const lateMs = now - state.wakeAt;
@@ -151,13 +151,13 @@ export function silenceMs(state: ClientState): number {
 
 type Welcome = Extract<ServerMessage, { kind: "welcome" }>;
 
-/** The server has taken up the client. */
+/** Notes that the server has welcomed the client. */
 export function takeWelcome(state: ClientState, message: Welcome, now: number, effects: ClientEffect[]): void {
   const { serverId, serverHost, companyMs } = message;
   state.sleptUntil = null;
   state.companyMs = Math.min(companyMs, state.settings.bundleWaitMs ?? Number.POSITIVE_INFINITY);
   state.serverName = `${serverHost}: ${serverId}`;
-  // At one and the same address users take a successor for the same server.
+  // A successor at the same address counts as the same server for users.
   const other = state.settings.servers > 1 && state.serverId !== serverId;
   if (state.met)
     note(effects, "warning", `Connected to ${other ? `another server (${state.serverName})` : "server again"}`);
@@ -175,7 +175,7 @@ export function takeWelcome(state: ClientState, message: Welcome, now: number, e
   }
 }
 
-/** Says now and then that the client lives. */
+/** Tells the server at intervals that the client lives. */
 export function beat(state: ClientState, now: number, effects: ClientEffect[]): void {
   if (now < state.nextBeat || state.phase.at === "gone" || state.connection.at !== "up") return;
   state.nextBeat = now + state.settings.heartMs;
@@ -184,7 +184,7 @@ export function beat(state: ClientState, now: number, effects: ClientEffect[]): 
   note(effects, "trace", () => `Heartbeat - running (${state.settings.host}: ${state.settings.clientId})`);
 }
 
-/** The server has answered a beat. */
+/** Notes that the server has answered a beat. */
 export function takeBeat(state: ClientState): void {
   state.beats.heard++;
   if (state.sleptUntil !== null && state.beats.heard >= state.sleptUntil) state.sleptUntil = null;

@@ -18,15 +18,15 @@ import { basename } from "node:path";
 import type { Variables } from "./environment.ts";
 
 export interface Direct {
-  /** The environment that the shell hands on, of the one that it was given. */
+  /** The part of a given environment that the shell hands on. */
   readonly base: Variables;
-  /** Whether the shell hands on variables whose names are none in POSIX. */
+  /** Whether the shell hands on variables with names that POSIX does not allow. */
   readonly anyName: boolean;
   /** Whether the shell puts the path of the program into `_`. */
   readonly setsUnderscore: boolean;
   /** Whether the shell waits for the program, and writes a line when that dies by a signal. */
   readonly reportsSignals: boolean;
-  /** The file that the shell would execute, or null: ask the shell. */
+  /** The file that the shell would execute. Null: only the shell can tell. */
   find(program: string): string | null;
 }
 
@@ -37,21 +37,21 @@ export interface Direct {
 const plain = /^[ \t]*[A-Za-z0-9_./][A-Za-z0-9_./+-]*(?:[ \t]+[A-Za-z0-9_./,:+@%=-]+)*[ \t]*$/;
 
 /**
- * The built-in commands and reserved words of dash, bash and ksh together, whichever shell this is; and setsid(1),
- * which goes to the background when it is itself the leader of a session.
+ * The built-in commands and reserved words of dash, bash and ksh together, whichever shell this is. setsid(1) is among
+ * them, because it goes to the background when it is the leader of a session.
  */
 const builtins = new Set(
   (
     ". .. : alias autoload bg bind break builtin caller case cd chdir command compgen complete compopt continue " +
-    "coproc declare dirs disown do done echo elif else enable end esac eval exec exit export false fc fg fi float " +
-    "for foreach function functions getconf getopts hash hist history if in integer jobs kill let local logout mapfile " +
-    "nameref newgrp nocorrect popd printf print pushd pwd read readarray readonly repeat return select set setopt " +
-    "setsid shift shopt source stop suspend test then time times trap true type typeset ulimit umask unalias unhash " +
-    "unset until wait whence while"
+    "coproc declare dirs disown do done echo elif else enable end esac eval exec exit export false fc fg fi " +
+    "float for foreach function functions getconf getopts hash hist history if in integer jobs kill let local " +
+    "logout mapfile nameref newgrp nocorrect popd printf print pushd pwd read readarray readonly repeat return " +
+    "select set setopt setsid shift shopt source stop suspend test then time times trap true type typeset " +
+    "ulimit umask unalias unhash unset until wait whence while"
   ).split(" "),
 );
 
-/** The words of a command that can do without the shell, else null. */
+/** The words of a command that can do without the shell; null: it needs the shell. */
 export function plainWords(command: string): string[] | null {
   // Most commands that are not plain begin with a built-in. One look at the first word spares the whole pattern (2.5
   // microseconds).
@@ -61,7 +61,7 @@ export function plainWords(command: string): string[] | null {
   return builtins.has(words[0]!) ? null : words;
 }
 
-/** Variables by which a user changes what the shell does with plain words, or that change by themselves. */
+/** Variables by which a user changes what the shell does with plain words, and variables that change by themselves. */
 const meddling = [
   "BASHOPTS",
   "BASHPID",
@@ -79,25 +79,24 @@ const meddling = [
   "SRANDOM",
 ] as const;
 
-/** A name that is none for a shell, to see what becomes of it. */
+/** A name that is not valid for a shell. The probe shows what becomes of it. */
 const oddName = "HS.PROBE";
 
 /**
- * Asks the shell, once, what it does to an environment, by having it run a program that shows its own. Null when the
- * shell is not known to look up programs as `find` does, when it has something to say, or when anything is too unusual
- * to be sure.
+ * Asks the shell once what it does to an environment, by having it run a program that shows its own. Null: the shell is
+ * not known to look up programs as `find` does, it has printed something, or anything is too unusual to be sure.
  */
 export async function openDirect(shell: string, cwd: string, given: Variables): Promise<Direct | null> {
   try {
     return await probe(shell, cwd, given);
   } catch {
-    // There is no such file, or no more processes: the shell goes on doing what it can.
+    // There is no such file, or there are no more processes: the shell goes on doing what it can.
     return null;
   }
 }
 
 async function probe(shell: string, cwd: string, given: Variables): Promise<Direct | null> {
-  // bash keeps to POSIX only under the name sh.
+  // bash follows POSIX only under the name sh.
   if (process.platform !== "linux" || basename(shell) !== "sh") return null;
   const kind = basename(realpathSync(shell));
   if (kind !== "dash" && kind !== "bash") return null;
@@ -120,7 +119,8 @@ async function probe(shell: string, cwd: string, given: Variables): Promise<Dire
   });
   const [answer, complaint] = await Promise.all([child.stdout.text(), child.stderr.text()]);
   if ((await child.exited) !== 0 || complaint !== "") return null;
-  // `PID (cat) STATE PARENT ...` and a line feed, then the environment, each variable with a zero byte behind it.
+  // The answer is `PID (cat) STATE PARENT ...` and a line feed, then the environment, with a zero byte after each
+  // variable.
   const [, pid, parent] = /^(\d+) \(cat\) \S (\d+) /.exec(answer) ?? [];
   const reportsSignals = pid !== `${child.pid}`;
   if (reportsSignals && (parent !== `${child.pid}` || mayDumpCore())) return null;
@@ -139,13 +139,13 @@ async function probe(shell: string, cwd: string, given: Variables): Promise<Dire
 }
 
 /**
- * Whether a program that dies may leave a core file. The line of the shell says whether it did; only the shell knows.
+ * Whether a program that dies may leave a core file. The shell's line says whether it did, and only the shell knows.
  */
 function mayDumpCore(): boolean {
   return !/^Max core file size +0 /m.test(readFileSync("/proc/self/limits", "latin1"));
 }
 
-/** The folders of PATH. Null when one of them is special to a shell or depends on the working directory. */
+/** The folders of PATH. Null: one of them is special to a shell or depends on the working directory. */
 function searchPath(path: string | undefined, plainSlash: boolean): readonly string[] | null {
   if (path === undefined || path.includes("%")) return null;
   const folders = path.split(":");
@@ -155,9 +155,9 @@ function searchPath(path: string | undefined, plainSlash: boolean): readonly str
 }
 
 /**
- * Looks at every folder for every task (a look takes 0.6 microseconds): a file may come and go at any time, and an
- * answer kept from before would run the wrong program. The first file of that name is taken as it is. When it is no
- * program, starting it fails, and the shell finds out what is to be done.
+ * Finds a program. Looks at every folder for every task (a look takes 0.6 microseconds): a file may come and go at any
+ * time, and an answer kept from before would run the wrong program. The first file of that name counts. If it is no
+ * program, starting it fails, and the shell finds out what to do.
  */
 function findProgram(program: string, folders: readonly string[]): string | null {
   if (program.includes("/")) return program;

@@ -1,4 +1,6 @@
-/* What a client wants done, in the imperative. The reactor says it, the door does it. */
+/*
+ * What a client wants done, in the imperative. The reactor makes these; the door carries them out.
+ */
 import type { Text } from "../log/logger.ts";
 import type { Assignment } from "../task/task.ts";
 import type { ClientMessage } from "../wire/message.ts";
@@ -9,31 +11,31 @@ export type ClientEffect =
   | { readonly kind: "connect"; readonly server: number }
   /** Close the connection, and ignore what it still brings. */
   | { readonly kind: "hangUp" }
-  /** Tell the executor whose tasks run here from now on. */
+  /** Tell the executor which server's tasks run here from now on. */
   | { readonly kind: "served"; readonly serverId: string; readonly serverHost: string }
   | { readonly kind: "send"; readonly message: ClientMessage }
   /** Start a task. Answered by exactly one `ended`. */
   | { readonly kind: "start"; readonly task: Assignment; readonly template: string | null }
   | { readonly kind: "signal"; readonly id: string; readonly signal: StopSignal }
-  /** Look whether processes of the group of a task are left. Answered by a `groupSeen`. */
+  /** Check whether processes of a task's group are left. Answered by a `groupSeen`. */
   | { readonly kind: "lookAtGroup"; readonly id: string }
   /** Log that not even SIGKILL ended this task. */
   | { readonly kind: "gaveUp"; readonly id: string }
-  /** Forget a task of which nothing is of interest any more. */
+  /** Forget a task that is over in every respect. */
   | { readonly kind: "forget"; readonly id: string }
   | {
       readonly kind: "note";
       readonly level: "trace" | "debug" | "info" | "warning" | "error" | "critical";
       readonly text: Text;
     }
-  /** Send `woken` at this time; replaces an earlier wish. Infinity: none. */
+  /** Send `woken` at this time; replaces an earlier wish. Infinity: never. */
   | { readonly kind: "wake"; readonly at: number }
   /**
-   * End the client: everything is reported and said, or cannot be (see `failure` of the state). Comes once, last.
+   * End the client: everything is reported and said, or cannot be (see `failure` of the state). It comes once, last.
    */
   | { readonly kind: "finish" };
 
-/** Adds a line for the log. */
+/** Adds a line to the log. */
 export function note(
   effects: ClientEffect[],
   level: Extract<ClientEffect, { kind: "note" }>["level"],

@@ -1,21 +1,21 @@
 /*
  * The environment of a task: what the client inherited, the exports of the configuration, and TASK_* for every column
- * of the task as far as it is known at its start. Knows no processes.
+ * of the task that is known at its start. Knows no processes.
  *
  * Invariant: between two calls of `fill` the variables are those of exactly one task; nothing of an earlier task is
  * left.
  *
  * There is one object for all tasks, and only what changes is assigned: Bun.spawn reads it before it returns. Measured
  * with 35 inherited variables: a copy for each task costs 25 microseconds more than this object, whose 70 entries Bun
- * reads in 16. A shaped object, one without prototype and one in dictionary mode do not differ, so the one that is safe
- * with a variable named `__proto__` is used.
+ * reads in 16. A shaped object, one without prototype and one in dictionary mode are equally fast, so the kind is used
+ * that is safe with a variable named `__proto__`.
  */
 import { taskFields } from "../task/field.ts";
 import type { Assignment, TagValue, Tags } from "../task/task.ts";
 
-/** What every task of a client has in common. */
+/** What the environments of all tasks of a client have in common. */
 export interface EnvironmentOptions {
-  /** The inherited environment. */
+  /** The environment that the client inherited. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** The variables for tasks from the configuration, with lists joined. They win over inherited ones. */
   readonly exports: Readonly<Record<string, string>>;
@@ -25,7 +25,7 @@ export interface EnvironmentOptions {
   /** Null: not known yet. */
   readonly serverId: string | null;
   readonly serverHost: string | null;
-  /** The folder of captured output. Tasks are told their paths in it also when nothing is captured. */
+  /** The folder of captured output. Tasks get their paths in it even when nothing is captured. */
   readonly taskFolder: string;
 }
 
@@ -45,13 +45,16 @@ export function inherited(options: Pick<EnvironmentOptions, "environment" | "exp
   return Object.assign(Object.create(null) as Variables, options.environment, options.exports);
 }
 
-/** Names that POSIX shells take for variables; some shells drop the others. */
+/** Names that POSIX shells accept for variables. Some shells drop others. */
 const plainName = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
-/** Entries of the table of tag names. Users choose the keys, so there may be any number: then it starts anew. */
+/**
+ * The largest number of entries in the table of tag names. Users choose the keys, so there may be any number; a full
+ * table starts anew.
+ */
 const mostNames = 1024;
 
-/** The one environment of all tasks, and what the last of them set in it. */
+/** The one environment of all tasks, and what the last task set in it. */
 interface State {
   readonly variables: Variables;
   /** What tasks inherit. */
@@ -59,7 +62,7 @@ interface State {
   readonly taskFolder: string;
   /** Whether tags may have a key that makes no POSIX variable name. */
   readonly anyName: boolean;
-  /** The variable of each tag key; null: it has none. */
+  /** The variable for each tag key; null: it has none. */
   readonly tagNames: Map<string, string | null>;
   readonly submitTime: TimeText;
   readonly scheduleTime: TimeText;
@@ -75,7 +78,7 @@ interface State {
  */
 export function taskEnvironment(options: EnvironmentOptions, base: Variables, anyName: boolean): TaskEnvironment {
   const variables: Variables = Object.assign(Object.create(null) as Variables, base);
-  // What is known of a task overwrites these.
+  // Later, what is known of a task overwrites these.
   for (const field of taskFields) variables[`TASK_${field.toUpperCase()}`] = "null";
   variables["TASK_CWD"] = options.cwd;
   variables["TASK_CLIENT_ID"] = options.clientId;
@@ -107,12 +110,12 @@ function fill(state: State, task: Assignment, command: string | null, startTime:
   variables["TASK_SUBMIT_TIME"] = state.submitTime(task.submitTime);
   variables["TASK_SCHEDULE_TIME"] = state.scheduleTime(task.scheduleTime);
   variables["TASK_START_TIME"] = state.startTime(startTime);
-  // The clocks of two hosts may disagree, but nobody waits less than nothing.
+  // The clocks of two hosts may disagree, but no task waits less than nothing.
   variables["TASK_WAITED"] = `${Math.max(0, Math.round(startTime - task.submitTime)) / 1000}`;
   variables["TASK_OUTPATH"] = `${taskFolder}/${id}.out`;
   variables["TASK_ERRPATH"] = `${taskFolder}/${id}.err`;
   variables["TASK_CSVPATH"] = `${taskFolder}/${id}.csv`;
-  // The others are mostly those of the last task.
+  // The other values are mostly those of the last task.
   if (task.submitId !== last.submitId) variables["TASK_SUBMIT_ID"] = task.submitId;
   if (task.submitHost !== last.submitHost) variables["TASK_SUBMIT_HOST"] = task.submitHost;
   if (task.group !== last.group) variables["TASK_GROUP"] = `${task.group}`;
@@ -151,7 +154,7 @@ function setTags(state: State, tags: Tags): void {
   if (at !== present.length) replaceTags(state, tags);
 }
 
-/** Sets tags whose set of keys is another one than the last task's. */
+/** Sets tags whose keys differ from those of the last task. */
 function replaceTags(state: State, tags: Tags): void {
   const { variables, base } = state;
   for (const name of state.present) {
@@ -187,9 +190,9 @@ function tagsText(tags: Tags): string {
 type TimeText = (atMs: number) => string;
 
 /**
- * Makes a function that tells a time (milliseconds since 1970) as local time, `YYYY-MM-DD HH:MM:SS.ffffff`, without the
- * fraction when it is zero. It keeps everything up to the second from the call before: what comes in follows a clock,
- * and a change of the time zone's offset falls between two minutes.
+ * Makes a function that formats a time (milliseconds since 1970) as local time, `YYYY-MM-DD HH:MM:SS.ffffff`, without
+ * the fraction when it is zero. The function keeps everything up to the second from the call before: its times follow a
+ * clock, and the offset of a time zone changes only between two minutes.
  */
 export function timeText(): TimeText {
   let keptMinute = Number.NaN;
@@ -211,7 +214,7 @@ export function timeText(): TimeText {
       keptSecond = second;
     }
     const fraction = micros - second * 1_000_000;
-    // The number has seven digits, of which the first is a 1 that keeps the zeros.
+    // The sum has seven digits; the leading 1 keeps the zeros behind it.
     return fraction === 0 ? whole : `${whole}.${`${1_000_000 + fraction}`.slice(1)}`;
   };
 }

@@ -1,4 +1,6 @@
-/* What can happen to a client, in the past tense. The door tells it, the reactor takes it in. */
+/*
+ * What can happen to a client, in the past tense. The door makes these; the reactor reads them.
+ */
 import type { Outcome } from "../task/task.ts";
 import type { LeaveKind, ServerMessage } from "../wire/message.ts";
 import type { ProblemKind } from "../wire/problem.ts";
@@ -7,7 +9,7 @@ export type ClientEvent =
   | { readonly kind: "received"; readonly message: ServerMessage }
   /** A connection was made, after `connect`. */
   | { readonly kind: "connected" }
-  /** A connection could not be made, after `connect`. `permanent`: trying again is of no use. */
+  /** A connection could not be made, after `connect`. `permanent`: trying again does not help. */
   | {
       readonly kind: "connectFailed";
       readonly problem: ProblemKind;
@@ -16,13 +18,13 @@ export type ClientEvent =
     }
   /** The connection ended. `error` is null for an orderly end. */
   | { readonly kind: "disconnected"; readonly error: string | null }
-  /** A started task came to its end. */
+  /** A started task has ended. */
   | { readonly kind: "ended"; readonly outcome: Outcome }
-  /** Somebody looked whether processes are left of the group of a task that has ended while being stopped. */
+  /** Somebody checked whether processes are left in the group of a task that ended while it was being stopped. */
   | { readonly kind: "groupSeen"; readonly id: string; readonly alive: boolean }
   /** The time of a `wake` effect has come. */
   | { readonly kind: "woken" }
-  /** A signal to this process, or whoever runs it, wants it to leave. */
+  /** A signal to this process, or the code that runs it, asks it to leave. */
   | { readonly kind: "stopRequested"; readonly how: LeaveKind; readonly reason: string }
-  /** The user has no more patience (a second Ctrl-C). */
+  /** The user does not want to wait any longer (a second Ctrl-C). */
   | { readonly kind: "killRequested" };

@@ -1,5 +1,5 @@
 /*
- * The contract of what runs a task. The reactor decides when. An executor does it, and never throws for what a program
+ * The contract of an executor, which runs tasks. The reactor decides when. An executor never throws for what a program
  * does.
  */
 import type { Assignment, Outcome } from "../task/task.ts";
@@ -15,15 +15,15 @@ export interface Running {
    * number of the signal. Does nothing when nobody of the group is left.
    */
   signal(signal: StopSignal): void;
-  /** Whether any process of the group is left. May be true after the outcome (children of children). */
+  /** Whether any process of the group is left. It may be true even after the outcome (children of children). */
   groupAlive(): boolean;
 }
 
 export interface Executor {
-  /** Tells whose tasks these are from now on, for their environment. */
+  /** Tells which server's tasks run from now on; their environment names it. */
   servedBy(serverId: string, serverHost: string): void;
   /** Starts a task. `template` null: the client's own. `done` is called exactly once, never from within `start`. */
   start(task: Assignment, template: string | null, done: (outcome: Outcome) => void): Running;
-  /** Releases files. Tasks must have ended. */
+  /** Releases files. It must not be called before all tasks have ended. */
   close(): void;
 }

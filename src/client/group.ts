@@ -1,28 +1,30 @@
 /*
- * Process groups of tasks: signals, and whether anybody is left. A group outlives its leader as long as it has a
- * member, and the kernel gives its number to nobody else until then. Knows nothing of tasks.
+ * Process groups of tasks: signals to a group, and whether any process of it is left. A group outlives its leader as
+ * long as it has a member, and until then the kernel gives its number to nobody else. Knows nothing of tasks.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { constants } from "node:os";
 import type { StopSignal } from "./executor.ts";
 
 export interface Group {
-  /** Sends a signal to all members. Does nothing when the leader has ended and nobody else is left. */
+  /** Sends a signal to all members. Does nothing when the leader has ended and no other member is left. */
   signal(signal: StopSignal): void;
-  /** Whether a process of the group other than the leader is left. To be asked after the leader has ended. */
+  /**
+   * Whether a process of the group other than the leader is left. It should be asked only after the leader has ended.
+   */
   alive(): boolean;
 }
 
-/** The number of a signal as Bun reports it: by name, or by number if it is a real-time signal. */
+/** The number of a signal. Bun reports signals by name, and real-time signals by number. */
 export function signalNumber(signal: NodeJS.Signals | number): number {
   return typeof signal === "number" ? signal : constants.signals[signal];
 }
 
 /** The group of which the process `leader` is the leader; `ended` tells whether the leader has ended. */
 export function groupOf(leader: number, ended: () => boolean): Group {
-  /** Nobody is left, and the number may belong to somebody else by now. */
+  /** True once no process is left: the number may belong to somebody else by now. */
   let gone = false;
-  /** A member that was alive at the last look. Looking at one process is cheaper than looking at all. */
+  /** A member that was alive at the last look. Looking at one process is cheaper than looking at all of them. */
   let member: number | null = null;
 
   function kill(signal: StopSignal | 0): boolean {
@@ -30,7 +32,7 @@ export function groupOf(leader: number, ended: () => boolean): Group {
     try {
       process.kill(-leader, signal);
     } catch (error) {
-      // EPERM: somebody is there but runs as another user by now (sudo). A signal does not reach it, and the reactor
+      // EPERM: a process is there but runs as another user by now (sudo). A signal does not reach it, and the reactor
       // will say so.
       if ((error as NodeJS.ErrnoException).code !== "ESRCH") return true;
       gone = ended();
@@ -45,8 +47,8 @@ export function groupOf(leader: number, ended: () => boolean): Group {
     alive() {
       if (!kill(0)) return false;
       if (process.platform !== "linux") return true;
-      // Where nobody collects dead processes (a container whose first process does not), they keep their number, but
-      // they are not alive.
+      // In a container whose first process does not collect dead processes, these keep their number, but they are not
+      // alive.
       if (member !== null && isMember(member, leader)) return true;
       member = findMember(leader);
       return member !== null;
@@ -62,21 +64,21 @@ function findMember(group: number): number | null {
   return null;
 }
 
-/** Whether a process is of this group and not dead. In proc(5), the fields behind the name are state, parent, group. */
+/** Whether a process is alive and in this group. In proc(5), the fields after the name are state, parent, group. */
 function isMember(pid: number, group: number): boolean {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
     const [state, , processGroup] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     return processGroup === `${group}` && state !== "Z" && state !== "X";
   } catch {
-    // It has ended meanwhile.
+    // The process has ended meanwhile.
     return false;
   }
 }
 
 /**
- * Stands for a group on Windows, which has neither groups nor signals: the process is ended with all that it started,
- * and what survives it cannot be found.
+ * A stand-in for a group on Windows, which has neither groups nor signals: the process is ended with everything that it
+ * started. What survives that cannot be found.
  */
 function tree(leader: number, ended: () => boolean): Group {
   return {

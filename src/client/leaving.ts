@@ -1,6 +1,6 @@
 /*
- * How a client leaves: it gives back what has not started, sees to what runs, waits until the server has recorded what
- * has ended, and says bye. As pure as reactor.ts, which calls it.
+ * How a client leaves: it gives back what has not started, waits for or stops what runs, waits until the server has
+ * recorded what has ended, and says bye. As pure as reactor.ts, which calls it.
  */
 import { formatDuration } from "../base/units.ts";
 import type { Assignment } from "../task/task.ts";
@@ -11,7 +11,7 @@ import { interrupt } from "./stopping.ts";
 
 const urgency: Record<LeaveKind, number> = { finish: 0, interrupt: 1, abort: 2 };
 
-/** Begins to leave. A client that leaves already can only be made to leave in a more urgent way. */
+/** Begins to leave. A client that is leaving already can only be told to leave in a more urgent way. */
 export function leave(state: ClientState, how: LeaveKind, reason: string, now: number, effects: ClientEffect[]): void {
   const { phase } = state;
   if (phase.at === "gone" || phase.at === "done") return;
@@ -39,7 +39,7 @@ export function idle(state: ClientState, now: number, effects: ClientEffect[]): 
   leave(state, "finish", "idle timeout", now, effects);
 }
 
-/** Says bye when all is reported, or finishes when there is nobody to say it to. */
+/** Says bye when everything is reported, or finishes when there is no server to say it to. */
 export function conclude(state: ClientState, now: number, effects: ClientEffect[]): void {
   const { phase } = state;
   if (!isEmpty(state)) return;
@@ -51,7 +51,7 @@ export function conclude(state: ClientState, now: number, effects: ClientEffect[
     if (inHand && state.failure === null) return;
     return finish(state, effects);
   }
-  // `report` ran before tasks were given back in this very step, so they go out here.
+  // `report` ran before tasks were given back in this very step, so these go out here.
   if (state.outboxReturned.length > 0) {
     effects.push({ kind: "send", message: { kind: "returned", tasks: state.outboxReturned } });
     state.outboxReturned = [];
@@ -62,7 +62,7 @@ export function conclude(state: ClientState, now: number, effects: ClientEffect[
   state.phase = { at: "gone" };
 }
 
-/** Whether the client leaves and nothing runs any more. */
+/** Whether the client leaves and no process of a task is left. */
 export function isEmpty({ phase, running, lingering }: ClientState): boolean {
   return (phase.at === "leaving" || phase.at === "gone") && running.size === 0 && lingering.size === 0;
 }

@@ -15,21 +15,21 @@
 import type { Clock, Timer } from "../base/clock.ts";
 
 export interface OrphanGuard {
-  /** To be called at the start of each task. It costs something only the first time. */
+  /** Must be called at the start of each task. Only the first call costs anything. */
   taskStarted(): void;
-  /** Tells the guard at once of all that runs now, because it is going to last. */
+  /** Tells the guard at once of all sessions that run now, because they are going to last. */
   lasting(): void;
-  /** Dismisses the guard, because the client ends in order: what runs now may go on. */
+  /** Dismisses the guard, because the client ends in order. What runs now may go on. */
   close(): void;
 }
 
-/** Tasks that end within this time (ms) need no guard: starting it takes as long as a short task. */
+/** Tasks that end within this time need no guard, milliseconds: starting it takes as long as a short task. */
 const firstLookMs = 100;
-/** Milliseconds between two looks. */
+/** The pause between two looks, milliseconds. */
 const lookMs = 1000;
 /**
- * So many times a guard that has died is replaced at once. A signal to the client's process group also reaches a guard
- * that has no session yet, and the client may be the next to end.
+ * A guard that has died is replaced at once this many times. A signal to the client's process group also reaches a
+ * guard that has no session yet, and the client may be the next to end.
  */
 const hastyStarts = 3;
 
@@ -99,7 +99,7 @@ while [ $looks -lt 150 ] && [ $quiet -lt 2 ]; do
 done
 `;
 
-/** A guard, its looks and what it knows. */
+/** The state of a guard. */
 interface State {
   readonly clientId: string;
   readonly path: string | undefined;
@@ -111,11 +111,11 @@ interface State {
   /** The next look; null: none is due. */
   timer: Timer | null;
   closed: boolean;
-  /** How often the shell ended before its time. */
+  /** How often the shell has ended before its time. */
   deaths: number;
   /** The sessions at the last look. */
   seen: ReadonlySet<number>;
-  /** The sessions that the shell was told of last. */
+  /** The sessions that the shell was told of last, as text. */
   told: string;
 }
 
@@ -153,10 +153,10 @@ export function guardOrphans(
 function look(state: State): void {
   state.timer = null;
   const now = state.sessions();
-  // All tasks are over. The next start sets the timer again.
+  // All tasks are over. The next start of a task sets the timer again.
   if (now.length === 0 && state.told === "") return;
   if (state.guard === null) start(state);
-  // Only a task that ran at the last look too is worth a line. The many short ones are found by their environment.
+  // The guard is told only of tasks that also ran at the last look. The many short ones are found by their environment.
   tell(state, now.filter((id) => state.seen.has(id)).join(" "));
   state.seen = new Set(now);
   state.timer = state.clock.after(lookMs, () => look(state));
@@ -185,15 +185,15 @@ function start(state: State): void {
         if (state.guard === ended) replace(state);
       },
     });
-    // The client can end although the guard runs.
+    // The guard must not keep the client from ending.
     state.guard.unref();
   } catch {
-    // There are no more processes or memory just now: the next look tries again.
+    // There are no more processes, or no more memory, just now. The next look tries again.
     state.guard = null;
   }
 }
 
-/** A guard has ended before its time: another one starts at once, or at the next look if that happens often. */
+/** Replaces a guard that has ended before its time: at once, or at the next look if that happens often. */
 function replace(state: State): void {
   state.guard = null;
   if (++state.deaths > hastyStarts) return;
@@ -211,7 +211,7 @@ function send(state: State, text: string): void {
   if (state.guard === null) return;
   try {
     void state.guard.stdin.write(text);
-    // A guard that has gone is started anew at the next look.
+    // If the guard has gone, the next look starts another.
     Promise.resolve(state.guard.stdin.flush()).catch(() => {});
   } catch {
     state.guard = null;
@@ -227,7 +227,7 @@ function close(state: State): void {
   try {
     Promise.resolve(state.guard?.stdin.end()).catch(() => {});
   } catch {
-    // It has gone already.
+    // The guard has gone already.
   }
   state.guard = null;
 }

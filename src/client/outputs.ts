@@ -1,7 +1,7 @@
 /*
  * Where the output of tasks goes: files for all tasks, files for each task, or the client's own output. Bytes of tasks
- * never pass through this program: files are opened here and handed to the processes. Everything is opened for
- * appending, so that several processes write one behind the other. Knows no processes.
+ * never pass through this program: it opens files and hands them to the processes. Files are opened for appending, so
+ * that several processes can write to one. Knows no processes.
  */
 import { accessSync, closeSync, constants, mkdirSync, openSync } from "node:fs";
 import { runtimeError } from "../base/errors.ts";
@@ -31,7 +31,7 @@ export function openShared(outputPath: string | null, errorsPath: string | null)
   const output = outputPath === null ? null : openOrBlame(outputPath, "output");
   let errors: number | null = null;
   try {
-    // A file for both is opened, and so truncated, only once.
+    // If both names are the same, the file is opened, and so truncated, only once.
     if (errorsPath !== null) errors = errorsPath === outputPath ? output : openOrBlame(errorsPath, "errors");
   } catch (error) {
     if (output !== null) closeSync(output);
@@ -55,7 +55,7 @@ function openOrBlame(path: string, what: string): number {
   }
 }
 
-/** Makes sure that files can be made in the folder of captured output. Throws a UserError when they cannot. */
+/** Makes sure that files can be created in the folder of captured output. Throws a UserError when they cannot. */
 export function prepareFolder(folder: string): void {
   try {
     mkdirSync(folder, { recursive: true });

@@ -1,4 +1,6 @@
-/* How long a client waits between two attempts to connect. Depends on the client and the number of attempts alone. */
+/*
+ * How long a client waits between two attempts to connect. That depends only on the client and the number of attempts.
+ */
 
 /** First and longest pause, milliseconds. */
 const firstPauseMs = 100;

@@ -16,7 +16,7 @@ export interface Printing {
   stop(signal: StopSignal): void;
 }
 
-/** Most that may be printed, bytes. */
+/** The largest number of bytes that may be printed. */
 const mostPrinted = 1 << 20;
 
 export interface PrintingOptions {
@@ -53,8 +53,8 @@ async function read(
   stopped: () => boolean,
 ): Promise<ShellOutput> {
   const output = child.stdout.getReader();
-  // A process that left the group may hold the pipe open for ever, so a command that was stopped is not read to its
-  // end.
+  // A process that left the group may hold the pipe open for ever, so the rest of a stopped command's output is not
+  // waited for.
   const exited = child.exited.then(async (status) => {
     if (stopped()) await output.cancel();
     return status;

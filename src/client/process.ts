@@ -1,7 +1,6 @@
 /*
- * Runs tasks as processes: expands the command, has it started (spawn.ts), and tells how it ended. Whatever a program
- * does or a system refuses is an Outcome. It decides nothing: when a task starts and when it is stopped is the
- * reactor's business.
+ * Runs tasks as processes: expands the command, has it started (spawn.ts), and reports how it ended. Whatever a program
+ * does or a system refuses is an Outcome. The reactor decides when a task starts and when it is stopped.
  *
  * Invariant: every start is answered by exactly one outcome, never from within `start`.
  */
@@ -23,9 +22,9 @@ import { closeCaptured, newSpawner, openCaptured, setServer, spawnDirect, type S
 import { wordsFor } from "./spawn.ts";
 import { type Expansion, expansion, fileFacts } from "./templates.ts";
 
-/** What a user may wish of tasks. An option in the table of a client (args/options.ts) arrives here by itself. */
+/** What a user may wish for all tasks. An option in the table of a client (args/options.ts) arrives here by itself. */
 export interface TaskWishes {
-  /** Whether each task's output goes to files in `taskFolder`. Not together with `outputPath` or `errorsPath`. */
+  /** Whether the output of each task goes to files in `taskFolder`. It excludes `outputPath` and `errorsPath`. */
   readonly capture: boolean;
   /** The client's own template, for tasks whose submission has none; null: `{}`. */
   readonly template: string | null;
@@ -39,18 +38,18 @@ export interface ExecutorOptions extends EnvironmentOptions, TaskWishes {
   /** File for the standard error of all tasks; null: the client's own. */
   readonly errorsPath: string | null;
   readonly clock: Clock;
-  /** Told why a task could not be run. */
+  /** Logs why a task could not be run. */
   readonly log: Pick<Logger, "error" | "debug">;
 }
 
 export interface ProcessExecutor extends Executor {
-  /** Tasks that were executed without a shell so far. */
+  /** How many tasks were executed without a shell so far. */
   readonly directStarts: number;
 }
 
-/** The exit status of what is there but cannot be executed, as shells have it. */
+/** The exit status of a file that exists but cannot be executed, as in shells. */
 const notExecutable = 126;
-/** The exit status of a process whose end the system did not tell. */
+/** The exit status of a process if the system did not tell how it ended. */
 const unknownStatus = 255;
 /** Pauses (ms) between attempts to start while the system is out of processes, files or memory; 2.5 s in all. */
 const pausesMs = [10, 20, 40, 80, 160, 320, 640, 1280] as const;
@@ -66,19 +65,19 @@ interface Task extends Running {
   startTime: number | null;
   outpath: string | null;
   errpath: string | null;
-  /** It was executed without a shell. */
+  /** Whether it was executed without a shell. */
   direct: boolean;
   /** The signal that was sent last. */
   signalled: StopSignal | null;
-  /** Its outcome is told, or about to be. */
+  /** Whether its outcome has been reported, or is about to be. */
   over: boolean;
-  /** The signal that came before there was a process. */
+  /** A signal that came before there was a process; null: none did. */
   stopped: StopSignal | null;
-  /** Ends what goes on before there is a process: commands of the template, a pause. */
+  /** Stops what goes on before there is a process: a command of the template, or a pause. */
   interrupt: ((signal: StopSignal) => void) | null;
 }
 
-/** An executor at work. */
+/** The state of an executor. */
 interface State {
   readonly options: ExecutorOptions;
   readonly taskFolder: string;
@@ -86,7 +85,7 @@ interface State {
   readonly outputs: Outputs;
   readonly spawner: Spawner;
   readonly alive: Map<Bun.Subprocess, Task>;
-  /** Leaders of the sessions of commands inside templates. */
+  /** The process ids of commands inside templates, which lead sessions of their own. */
   readonly asked: Set<number>;
   /** Null on Windows. */
   readonly guard: OrphanGuard | null;
@@ -162,7 +161,7 @@ function begin(state: State, task: Task, template: string | null, attempt: numbe
   }
 }
 
-/** What a command inside the template prints. It has the task's environment, as far as that is known yet. */
+/** What a command inside the template prints. Its environment has what is known of the task so far. */
 async function printed(state: State, task: Task, command: string): Promise<ShellOutput> {
   const { options, spawner, asked, guard } = state;
   if (task.stopped !== null) throw new Error("stopped");
@@ -236,7 +235,7 @@ function notStarted(state: State, task: Task, command: string, attempt: number, 
   endLater(state, task, notExecutable);
 }
 
-/** Whether another attempt is worth while. It then comes after a pause. */
+/** Whether another attempt may help. If so, it comes after a pause. */
 function pause(state: State, task: Task, attempt: number, error: unknown, again: () => void): boolean {
   const { clock, log } = state.options;
   const delayMs = pausesMs[attempt];
@@ -283,7 +282,7 @@ function processEnded(
 }
 
 /**
- * Has the shell say on the task's standard error what it says of a program that dies by a signal, because only the
+ * Has the shell write on the task's standard error what it writes when a program dies by a signal, because only the
  * shell has the words. This takes two processes, but few programs die so.
  */
 function reportSignal(state: State, task: Task, status: number): void {
@@ -302,7 +301,7 @@ function reportSignal(state: State, task: Task, status: number): void {
       onExit: () => end(state, task, status, completionTime),
     });
   } catch {
-    // The line is lost, the outcome is not.
+    // Only the line is lost, not the outcome.
     queueMicrotask(() => end(state, task, status, completionTime));
   } finally {
     if (captured !== null) closeSync(captured);
@@ -326,13 +325,13 @@ function end(state: State, task: Task, exitStatus: number, completionTime = stat
   });
 }
 
-/** Ends a task of which the end may be found out within `start`. */
+/** Ends a task later in this turn, because its end may be noticed within `start`. */
 function endLater(state: State, task: Task, exitStatus: number): void {
   task.over = true;
   queueMicrotask(() => end(state, task, exitStatus));
 }
 
-/** Ends a task that was stopped before there was a process. */
+/** Ends a task that was stopped before it had a process. */
 function endStopped(state: State, task: Task, signal: StopSignal): void {
   task.interrupt = null;
   task.command = task.startTime = null;

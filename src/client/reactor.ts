@@ -17,18 +17,18 @@ import { report } from "./report.ts";
 import { type ClientState, deliver, isHere } from "./state.ts";
 import { interrupt, pushStopping, send } from "./stopping.ts";
 
-/** Pause (ms) between two looks at the group of a stopped task, until nothing of it is left. */
+/** The pause between two looks at the group of a stopped task, milliseconds. They go on until nothing of it is left. */
 const lingerMs = 20;
-/** A client that is told to go at once gives the server this long (ms) to hear what is given back. */
+/** A client that is told to go at once gives the server this long to hear what is given back, milliseconds. */
 const partingMs = 1000;
-/** Takes in what has happened, and answers what is to be done. `now`: milliseconds, of the clock of the state. */
+/** Takes in what has happened, and answers what is to be done. `now` is in milliseconds of the state's clock. */
 export function step(state: ClientState, events: readonly ClientEvent[], now: number): ClientEffect[] {
   const effects: ClientEffect[] = [];
   if (isDone(state)) return effects;
   excuse(state, now);
   for (const event of events) take(state, event, now, effects);
   keepConnection(state, now, effects);
-  // Outcomes go out before anything new starts: a start takes the processor for a while.
+  // Outcomes are reported before anything new starts, because a start takes the processor for a while.
   report(state, now, effects);
   startTasks(state, now, effects);
   pushStopping(state, now, effects);
@@ -100,7 +100,7 @@ function receive(state: ClientState, message: ServerMessage, now: number, effect
       assert(state.granted >= 0, "the session refuses assignments beyond the credit");
       note(effects, "debug", () => `Received ${message.tasks.length} tasks (${state.serverName})`);
       if (state.phase.at !== "working") return giveBack(state, message.tasks);
-      // The time without any task does not count: the pace is that of work.
+      // The time without any task does not count: the pace is measured while there is work.
       if (state.running.size === 0 && state.inbox.length === 0) {
         state.rateAt = now;
         state.finished = 0;
@@ -131,12 +131,14 @@ function forgetOutcome(state: ClientState, id: string): void {
   if (state.unacked.delete(id)) state.outbox = state.outbox.filter((outcome) => outcome.id !== id);
 }
 
-/** Cancels tasks: those that have not begun are given back, those that run are stopped and their outcomes reported. */
+/**
+ * Cancels tasks. Those that have not begun are given back. Those that run are stopped, and their outcomes are reported.
+ */
 function cancel(state: ClientState, tasks: readonly Lease[], now: number, effects: ClientEffect[]): void {
   const waiting = new Set<string>();
   for (const { id, lease } of tasks) {
     const entry = state.running.get(id);
-    // A task with another lease runs, and this one may wait for its end.
+    // A task with another lease runs here, and this one may be waiting for its end.
     if (entry?.task.lease !== lease) waiting.add(`${id} ${lease}`);
     else {
       note(effects, "warning", `Stopping task that was cancelled (${id})`);
@@ -154,7 +156,7 @@ function cancel(state: ClientState, tasks: readonly Lease[], now: number, effect
   }
 }
 
-/** Drops tasks that are somebody else's by now: those that run are stopped and given back. */
+/** Drops tasks that belong to somebody else by now. Those that run are stopped and given back. */
 function drop(state: ClientState, tasks: readonly Lease[], now: number, effects: ClientEffect[]): void {
   const waiting = new Set<string>();
   for (const { id, lease } of tasks) {
@@ -208,7 +210,7 @@ function end(state: ClientState, outcome: Outcome, now: number, effects: ClientE
   const entry = state.running.get(outcome.id);
   if (entry === undefined) {
     assert(state.abandoned.delete(outcome.id), "a task that ends was running");
-    // Its outcome was reported long ago without credit for another task, because its executor was lost.
+    // Its outcome was reported long ago, without credit for another task, because its executor was lost.
     state.owesCredit = true;
     effects.push({ kind: "forget", id: outcome.id });
     return;

@@ -6,12 +6,12 @@ import type { ClientEffect } from "./effects.ts";
 import type { ClientState } from "./state.ts";
 
 /**
- * Tasks are fetched ahead for this long (ms) at the present rate: it covers the way to the server and back. Of tasks
- * that take longer than that, none is kept from clients that could start it at once.
+ * Tasks are fetched ahead for this long at the present rate, milliseconds: it covers the way to the server and back. A
+ * client does not keep longer tasks from others that could start them at once.
  */
 const aheadMs = 100;
 
-/** Measures how fast tasks end. Done once a step, so that tasks that ended together count together. */
+/** Measures how fast tasks end. It is done once a step, so that tasks that ended together count together. */
 function measurePace(state: ClientState, now: number): void {
   const span = now - state.rateAt;
   // The first round of short tasks already tells their pace, although it is over sooner.
@@ -22,7 +22,7 @@ function measurePace(state: ClientState, now: number): void {
   state.rateAt = now;
 }
 
-/** How many tasks this client wants to have in all: on the way, waiting or running. */
+/** How many tasks this client wants in all: those on the way, those that wait, and those that run. */
 export function wanted(state: ClientState): number {
   const free = Math.max(0, state.settings.executors - state.abandoned.size);
   const ahead = Math.min(Math.floor(state.rate * aheadMs), 4 * free + 2);

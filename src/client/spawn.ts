@@ -23,16 +23,16 @@ export interface SpawnOptions {
   /** `/bin/sh`; on Windows the path of cmd.exe. */
   readonly shell: string;
   readonly environment: EnvironmentOptions;
-  /** What tasks inherit. */
+  /** The environment that tasks inherit. */
   readonly base: Variables;
-  /** Where the output of all tasks goes: number of an open file, or the client's own. */
+  /** Where the output of all tasks goes: to an open file of this number, or to the client's own output. */
   readonly stdout: number | "inherit";
   readonly stderr: number | "inherit";
   readonly onExit: OnExit;
   readonly log: Pick<Logger, "debug">;
 }
 
-/** What Bun.spawn is told at every start. */
+/** The options that Bun.spawn gets at every start. */
 interface Start {
   readonly cwd?: string;
   readonly stdin: "ignore";
@@ -52,27 +52,30 @@ interface WithoutShell {
 
 export interface Spawner {
   readonly options: SpawnOptions;
-  /** Changes with the server. */
+  /** What the environments of tasks are made from. It changes with the server. */
   environment: EnvironmentOptions;
   readonly viaShell: TaskEnvironment;
   readonly shellStart: Start & { readonly windowsVerbatimArguments: boolean };
-  /** The argument lists of the shell; their last word is the command. */
+  /** The argument lists of the shell. Their last word is the command. */
   readonly shellWords: string[];
-  /** The list for a command that begins with a sign: without the two dashes the shell would take it for options. */
+  /**
+   * The list for a command that begins with a sign. Without the two dashes the shell would take the command for
+   * options.
+   */
   readonly signWords: string[];
-  /** Null: the shell is not asked yet, has not answered, or does not behave as known. */
+  /** Null: the shell was not asked yet, has not answered, or does not behave in a known way. */
   withoutShell: WithoutShell | null;
-  /** Plain commands so far, until the shell is asked about them. */
+  /** The number of plain commands so far. It counts until the shell is asked about them. */
   plainSeen: number;
-  /** Tasks that were executed without a shell so far. */
+  /** The number of tasks that were executed without a shell so far. */
   directStarts: number;
 }
 
 const windows = process.platform === "win32";
-/** The shell is asked what it does to plain commands (which takes a process) when this many of them have come by. */
+/** After this many plain commands, the shell is asked what it does to them, which takes a process. */
 const plainBeforeAsking = 8;
 
-/** Makes what starts processes. Starts none yet. */
+/** Makes a spawner, which starts no process yet. */
 export function newSpawner(options: SpawnOptions): Spawner {
   const { shell, environment, base } = options;
   const viaShell = taskEnvironment(environment, base, true);
@@ -103,7 +106,7 @@ function startOf({ environment, stdout, stderr, onExit }: SpawnOptions, env: Var
   };
 }
 
-/** Whose tasks these are from now on. */
+/** Sets the server whose tasks run from now on. */
 export function setServer(spawner: Spawner, serverId: string, serverHost: string): void {
   spawner.environment = { ...spawner.environment, serverId, serverHost };
   for (const environment of [spawner.viaShell, spawner.withoutShell?.environment]) {
@@ -120,8 +123,9 @@ export function spawnShell(spawner: Spawner, task: Assignment, command: string, 
 }
 
 /**
- * Runs a plain command without a shell. `startTime`: milliseconds since 1970. Null: the shell has to run it, because
- * the command is not plain, its program cannot be started, or what the shell does to plain commands is not known (yet).
+ * Runs a plain command without a shell. `startTime`: milliseconds since 1970. Answers null if the shell has to run it:
+ * the command is not plain, its program cannot be started, or it is not known (yet) what the shell does to plain
+ * commands.
  */
 export function spawnDirect(
   spawner: Spawner,
@@ -152,14 +156,15 @@ export function spawnDirect(
     spawner.directStarts++;
     return child;
   } catch {
-    // No such file any more, no program, a script without `#!`, too long, too many: the shell knows what to do or say.
+    // There is no such file any more, it is no program, it is a script without `#!`, or a limit is exceeded. The shell
+    // knows what to do or say.
     return null;
   }
 }
 
 function askShell(spawner: Spawner): void {
   const { shell, base, log } = spawner.options;
-  // Not awaited: until the answer comes the shell does the work. It never rejects.
+  // The answer is not awaited: the shell does the work until it comes. The promise never rejects.
   void openDirect(shell, spawner.environment.cwd, base).then((answer) => {
     if (answer === null) return;
     const environment = taskEnvironment(spawner.environment, answer.base, answer.anyName);
@@ -178,14 +183,15 @@ export function wordsFor({ shellWords, signWords }: Spawner, command: string): s
 }
 
 /**
- * Has the next process write to these files. Throws the errors of the file system; `closeCaptured` is due even then.
+ * Has the next process write to these files. Throws the errors of the file system; `closeCaptured` must be called even
+ * then.
  */
 export function openCaptured({ shellStart }: Spawner, outpath: string, errpath: string): void {
   shellStart.stdout = openTruncated(outpath);
   shellStart.stderr = openTruncated(errpath);
 }
 
-/** Closes the files of `openCaptured`: the process has its own numbers for them. */
+/** Closes the files of `openCaptured`. The process has descriptors of its own for them. */
 export function closeCaptured({ shellStart }: Spawner): void {
   if (typeof shellStart.stdout === "number") closeSync(shellStart.stdout);
   if (typeof shellStart.stderr === "number") closeSync(shellStart.stderr);

@@ -31,51 +31,51 @@ export interface ClientSettings {
   readonly idleMs: number | null;
   /** Pause between two beats, milliseconds. */
   readonly heartMs: number;
-  /** Most outcomes in one message. Null: as many as there are. */
+  /** The largest number of outcomes in one message. Null: no limit. */
   readonly bundleSize: number | null;
   /**
-   * An outcome waits at most this long (ms) for others to share its frame, whatever the server allows. Null: as long as
-   * the server says.
+   * An outcome waits at most this long for others to share its frame, whatever the server allows, milliseconds. Null:
+   * as long as the server says.
    */
   readonly bundleWaitMs: number | null;
-  /** How long the first connection is tried, milliseconds. */
+  /** How long the client tries to make its first connection, milliseconds. */
   readonly connectMs: number;
-  /** How many servers there are to choose from. The first that answers is taken. */
+  /** The number of servers to choose from. The first that answers is taken. */
   readonly servers: number;
-  /** A client that has tasks of a server waits this long (ms) for that server alone before it asks others. */
+  /** A client that has tasks of a server waits this long for that server alone before it asks others, milliseconds. */
   readonly loyalMs: number;
-  /** How long a lost connection is tried again, milliseconds; what runs goes on meanwhile. */
+  /** How long the client tries to make a lost connection again, milliseconds. What runs goes on meanwhile. */
   readonly reconnectMs: number;
   /**
-   * The same when the port of the server is closed, or somebody else answers there. Shorter where no successor can
-   * come.
+   * How long it tries if the port of the server is closed, or somebody else answers there, milliseconds. This is
+   * shorter where no successor can come.
    */
   readonly forsakenMs: number;
   /** Whether each started task gets a line of level INFO. */
   readonly announce: boolean;
 }
 
-/** How far a task that must end has been pushed. */
+/** The last signal that was sent to a task that must end. */
 export type Stopping = "SIGINT" | "SIGTERM" | "SIGKILL";
 
 export interface RunningTask {
   readonly task: Assignment;
   readonly startedAt: number;
-  /** When it is over its walltime limit; Infinity: never. */
+  /** When the task reaches its walltime limit; Infinity: never. */
   readonly deadline: number;
-  /** When it is interrupted because somebody wants it to stop; Infinity: nobody does. */
+  /** When the task is interrupted because somebody wants it to stop; Infinity: nobody does. */
   interruptAt: number;
-  /** Null: it is not being stopped. */
+  /** How far stopping it has come; null: it is not being stopped. */
   stopping: Stopping | null;
   /** When the first signal was sent; Infinity: none. */
   stoppedAt: number;
   /** When the next, harder signal is due. */
   nextAt: number;
-  /** Given back unfinished when it ends, instead of reported. */
+  /** Whether the task is given back unfinished when it ends, instead of reported. */
   returned: boolean;
 }
 
-/** What may be left of a task that ended while it was being stopped. */
+/** What may be left of a task that ended while it was being stopped: processes of its group. */
 export interface Lingering {
   stopping: Stopping;
   /** When the next, harder signal is due. */
@@ -90,32 +90,38 @@ export type Connection =
   | { readonly at: "connecting"; readonly since: number; readonly tries: number }
   /** The next attempt is due at `retryAt`. */
   | { readonly at: "down"; readonly since: number; readonly tries: number; readonly retryAt: number }
-  /** It is made. Until the server has said welcome it counts as one more attempt, so `since` and `tries` go on. */
+  /**
+   * The connection is made. Until the server has said welcome it counts as one more attempt, so `since` and `tries` go
+   * on.
+   */
   | { readonly at: "up"; readonly welcomedAt: number | null; readonly since: number; readonly tries: number };
 
 export interface ClientState {
   readonly settings: ClientSettings;
   connection: Connection;
-  /** The server that is asked, or was asked last. */
+  /** The server that is asked, or that was asked last, counted from 0. */
   server: number;
-  /** Servers of which no better answer is to be expected. */
+  /** Servers that will not give a better answer. */
   readonly hopeless: Set<number>;
-  /** The server wants no clients any more. */
+  /** Whether the server wants no clients any more. */
   dismissed: boolean;
-  /** A server has said welcome already. */
+  /** Whether a server has ever said welcome. */
   met: boolean;
-  /** What kept the client from its server since the connection was lost, or first tried. Each kind is told once. */
+  /**
+   * The kinds of trouble that kept the client from its server since the connection was lost, or first tried. Each kind
+   * is logged once.
+   */
   readonly troubles: Set<ProblemKind>;
-  /** When the server was last heard, or the connection made. */
+  /** When the server was last heard, or else when the connection was made. */
   heardAt: number;
   phase:
     | { readonly at: "joining" }
     | { readonly at: "working" }
     | { readonly at: "leaving"; readonly how: LeaveKind; readonly reason: string }
-    /** Said bye, waits for the end of the connection. */
+    /** The client has said bye and waits for the end of the connection. */
     | { readonly at: "gone" }
     | { readonly at: "done" };
-  /** When the client goes, whatever the server has not heard by then; Infinity: in its own time. */
+  /** When the client goes, whatever the server has not heard by then; Infinity: it takes its time. */
   leaveBy: number;
   readonly inbox: Deque<Assignment>;
   readonly running: Map<string, RunningTask>;
@@ -123,43 +129,43 @@ export interface ClientState {
   readonly unacked: Map<string, Outcome>;
   /** Why this client ends badly; null: it does not. */
   failure: ClientFailure | null;
-  /** Credit is due although no outcome is: tasks were given back, or dropped. */
+  /** Whether credit is due although no outcome is: tasks were given back, or dropped. */
   owesCredit: boolean;
   /** Null until the first welcome. */
   serverId: string | null;
-  /** For log lines. */
+  /** The server's name for log lines. */
   serverName: string;
   /** Tasks whose process could not even be killed; each keeps an executor busy. */
   readonly abandoned: Set<string>;
   /** Outcomes not yet sent. Credit is granted again with them. */
   outbox: Outcome[];
-  /** When the first of them came. */
+  /** When the first of them was added. */
   outboxSince: number;
-  /** How long an outcome may wait for company, milliseconds; the server says. */
+  /** How long the server lets an outcome wait for company, milliseconds. */
   companyMs: number;
-  /** Tasks to give back with the next `returned`. */
+  /** Tasks that the next `returned` gives back. */
   outboxReturned: Lease[];
-  /** Credit that the server holds: it may send this many tasks without asking. */
+  /** Credit that the server has: the number of tasks that it may send without being asked. */
   granted: number;
   /** The templates of submissions, by id. */
   readonly templates: Map<string, string | null>;
   /** When the last task ended, or work began. */
   idleSince: number;
   nextBeat: number;
-  /** When the client wished to be woken at the latest. If it is much later now, it did not run meanwhile. */
+  /** The latest time for which the client asked to be woken. If it is woken much later, it did not run meanwhile. */
   wakeAt: number;
-  /** Beats sent and answered on this connection. */
+  /** The numbers of beats sent and answered on this connection. */
   beats: { sent: number; heard: number };
   /**
-   * The client did not run for a while: it starts nothing before the server has answered this beat (counted from 1), or
-   * said welcome. Null: it is awake.
+   * After a time in which the client did not run, it starts nothing before the server has answered this beat (counted
+   * from 1), or has said welcome. Null: it is awake.
    */
   sleptUntil: number | null;
-  /** Tasks finished per millisecond when it was last measured. It sets how many tasks are fetched ahead. */
+  /** The number of tasks that end per millisecond, as last measured. It sets how many tasks are fetched ahead. */
   rate: number;
   /** When the present measurement began. */
   rateAt: number;
-  /** Tasks finished since `rateAt`. */
+  /** The number of tasks that ended since `rateAt`. */
   finished: number;
 }
 
@@ -208,12 +214,12 @@ export function newState(settings: ClientSettings, now: number): ClientState {
   };
 }
 
-/** Whether something is left here of an earlier run of this task, for whose end the next one waits. */
+/** Whether something of an earlier run of this task is left here. The next run waits for its end. */
 export function isHere(state: ClientState, id: string): boolean {
   return state.running.has(id) || state.lingering.has(id) || state.abandoned.has(id);
 }
 
-/** Cross-checks the maps, for tests and simulations. Throws when they disagree. */
+/** Cross-checks the maps, for tests and simulations. Throws a bug when they disagree. */
 export function check(state: ClientState): void {
   const free = state.settings.executors - state.abandoned.size;
   assert(

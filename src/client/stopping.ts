@@ -34,7 +34,7 @@ export function send(
   effects.push({ kind: "signal", id: entry.task.id, signal });
 }
 
-/** Stops tasks whose time has come, and sends the next signal to those that did not heed the last. */
+/** Stops tasks whose time has come, and sends the next signal to those that did not end by the last. */
 export function pushStopping(state: ClientState, now: number, effects: ClientEffect[]): void {
   for (const [id, entry] of state.running) {
     if (entry.stopping === null) {
@@ -75,7 +75,10 @@ export function pushStopping(state: ClientState, now: number, effects: ClientEff
   }
 }
 
-/** Gives up a task that not even SIGKILL ends (it hangs in the kernel): it is reported as killed, its executor lost. */
+/**
+ * Gives up a task that not even SIGKILL ends (it hangs in the kernel). It is reported as killed, and its executor is
+ * lost.
+ */
 function giveUp(state: ClientState, entry: RunningTask, now: number, effects: ClientEffect[]): void {
   const { id, lease } = entry.task;
   effects.push({ kind: "gaveUp", id });

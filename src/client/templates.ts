@@ -16,7 +16,7 @@ type Shell = (command: string) => Promise<ShellOutput>;
  */
 export type Expansion = (template: string | null, args: string, shell: Shell) => string | Promise<string>;
 
-/** Templates that are kept parsed; beyond this number the table starts anew. */
+/** The largest number of templates that are kept parsed. A full table starts anew. */
 const mostTemplates = 256;
 
 /**
@@ -42,7 +42,7 @@ export function expansion(own: string | null, system: System): Expansion {
   };
 }
 
-/** What a template sees of files, relative to the folder in which tasks run. */
+/** What a template can ask about files. Names are relative to the folder in which tasks run. */
 export function fileFacts(cwd: string): System["file"] {
   return (path) => {
     try {
@@ -50,7 +50,7 @@ export function fileFacts(cwd: string): System["file"] {
       const type = facts.isFile() ? "file" : facts.isDirectory() ? "folder" : "other";
       return { type, bytes: facts.size, modifiedAt: facts.mtimeMs };
     } catch {
-      // To a template a file that may not be seen is the same as one that is not there.
+      // For a template, a file that may not be seen is the same as one that is not there.
       return null;
     }
   };

@@ -1,9 +1,11 @@
-/* From the configuration to the settings of a database: the one place that knows the keys of section `database`. */
+/*
+ * Makes the settings of a database from the configuration. No other file knows the keys of section `database`.
+ */
 import type { Config } from "../config/load.ts";
 import type { Logger } from "../log/logger.ts";
 import type { OpenOptions } from "../store/open.ts";
 
-/** Keys with a meaning of ours. Every other key is a parameter for the driver. */
+/** The keys that have a meaning of ours. Every other key is a parameter for the driver. */
 const own = [
   "provider",
   "file",

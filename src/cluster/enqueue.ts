@@ -1,6 +1,6 @@
 /*
- * The submitter's end of `submit --queue`: a Queue stands in the place of a Store, and its tasks are stored by a
- * running server. Knows the window and the answers; what a task is and where lines come from is the loader's affair.
+ * The submitter's end of `submit --queue`: a Queue takes the place of a Store, and a running server stores its tasks.
+ * Knows the window and the answers of the server. The loader knows what a task is and where lines come from.
  *
  * Nothing counts as stored before the server has said so: `close` resolves when everything is (ARCHITECTURE.md, rule
  * 4), and every error tells how much is.
@@ -23,21 +23,22 @@ export interface QueueOptions {
   readonly clock: Clock;
 }
 
-/** What `hs submit` uses of a Store. */
+/** The part of a Store that `hs submit` uses. */
 export interface Queue extends Pick<Store, "insert" | "addSubmission" | "activeGroup" | "close"> {
   readonly durable: false;
-  /** Aborted when the connection is gone or the server takes no more; `insert` and `close` then say why. */
+  /** Aborted when the connection is gone or the server takes no more. `insert` and `close` then throw the reason. */
   readonly broken: AbortSignal;
   /** Resolves when all that was inserted is stored. */
   close(): Promise<void>;
 }
 
-/** Longest wait for the connection, and for the proofs of the key on it, milliseconds. There is one attempt. */
+/** The longest wait for the connection, and for the proofs of the key on it, milliseconds. There is one attempt. */
 const connectMs = 10_000;
 const handshakeMs = 10_000;
 
 /**
- * Resolves when the server has accepted the submission. Throws a UserError when it cannot be reached, or takes none.
+ * Connects to a server, and resolves when it has accepted the submission. Throws a UserError when the server cannot be
+ * reached or accepts none.
  */
 export async function openQueue(options: QueueOptions): Promise<Queue> {
   const { host, port, security, clock } = options;
@@ -52,7 +53,10 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
   return enqueue(link, host, options.submission);
 }
 
-/** The same on a connection that is there. Throws a UserError when the server takes nothing. */
+/**
+ * Offers a submission on a connection that is open, as openQueue does. Throws a UserError when the server does not
+ * accept it.
+ */
 export async function enqueue(link: HostLink, host: string, submission: Submission): Promise<Queue> {
   const sending = newSending(link, host);
   link.open({
@@ -69,7 +73,7 @@ export async function enqueue(link: HostLink, host: string, submission: Submissi
     durable: false,
     broken: sending.broken.signal,
     async addSubmission() {
-      // It was the first message.
+      // The submission is the first message, so the server has said nothing yet.
     },
     async activeGroup() {
       return { group, reason: groupReason };
@@ -91,16 +95,16 @@ interface Sending {
   /** Resolves when everything is stored; rejects with `failure`. */
   readonly ended: PromiseWithResolvers<void>;
   readonly broken: AbortController;
-  /** Numbers of tasks. */
+  /** Numbers of tasks that were sent, and that the server has stored. */
   sent: number;
   stored: number;
-  /** Why no more is taken. */
+  /** The reason why the server takes no more; null: it does. */
   failure: UserError | null;
-  /** Nothing more will be inserted. */
+  /** Whether the caller will insert nothing more. */
   isClosing: boolean;
-  /** The connection has ended. */
+  /** Whether the connection has ended. */
   isOver: boolean;
-  /** The connection takes more at once. */
+  /** Whether the connection takes more without waiting. */
   isWritable: boolean;
   /** Wakes an `insert` that waits for room. */
   wake: (() => void) | null;
@@ -111,7 +115,7 @@ type Accepted = Extract<IntakeMessage, { kind: "accepted" }>;
 function newSending(link: HostLink, host: string): Sending {
   const accepted = Promise.withResolvers<Accepted>();
   const ended = Promise.withResolvers<void>();
-  // Awaited in `enqueue` and by who calls `close`; this only silences an early rejection.
+  // Awaited in `enqueue` and by the caller of `close`; this only silences an early rejection.
   accepted.promise.catch(() => undefined);
   ended.promise.catch(() => undefined);
   return {
@@ -162,11 +166,11 @@ function heed(sending: Sending, message: HostMessage): void {
         runtimeError("submit", "RuntimeError", `server refused: ${message.reason} (${soFar(sending)})`),
       );
     default:
-    // What clients are told is nothing to a submitter.
+    // The other messages are for clients, not for submitters.
   }
 }
 
-/** The connection is gone: in order when everything is stored, otherwise the submission has failed. */
+/** Ends the submission when the connection is gone: in order if everything is stored, as a failure otherwise. */
 function lose(sending: Sending, error: Error | null): void {
   sending.isOver = true;
   if (sending.isClosing && sending.stored >= sending.sent) return sending.ended.resolve();
@@ -177,7 +181,7 @@ function lose(sending: Sending, error: Error | null): void {
   fail(sending, runtimeError("submit", message.slice(0, colon), `${message.slice(colon + 2)} - ${soFar(sending)}`));
 }
 
-/** Resolves when the tasks are on their way; throws the failure. */
+/** Sends tasks, and resolves when they are on their way. Throws the failure if there is one. */
 async function insert(sending: Sending, tasks: readonly NewTask[]): Promise<void> {
   for (let from = 0; from < tasks.length;) {
     await room(sending);

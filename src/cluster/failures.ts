@@ -1,6 +1,6 @@
 /*
- * The failure file: the input lines of tasks that failed for good, one a line, ready to be input again. Truncated at
- * the start.
+ * The failure file. It has the input lines of tasks that failed for good, one a line, ready to be input again. It is
+ * emptied at the start of a run.
  */
 import { closeSync, openSync } from "node:fs";
 import { messageOf, runtimeError } from "../base/errors.ts";
@@ -12,8 +12,8 @@ export interface FailureFile {
 }
 
 /**
- * Empties the failure file; `-` is standard output. Throws a UserError when it cannot be written. `logger`: who speaks
- * then.
+ * Empties the failure file; `-` is standard output. `logger` names the logger of errors. Throws a UserError when it
+ * cannot be written.
  */
 export function openFailures(path: string, logger: string): FailureFile {
   let descriptor: number;

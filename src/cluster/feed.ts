@@ -1,6 +1,6 @@
 /*
- * The input of a run: it is opened before the run begins, and its lines become stored tasks while the run goes on.
- * Knows the loader and how far it may be ahead; nothing of clients, and nothing of how a run ends.
+ * The input of a run. It is opened before the run begins, and its lines become stored tasks while the run goes on.
+ * Knows the loader and how far it may be ahead, but nothing of clients and nothing of how a run ends.
  */
 import { systemClock } from "../base/clock.ts";
 import { newId } from "../base/ids.ts";
@@ -15,11 +15,11 @@ import { isAllThere } from "./salvage.ts";
 import { paced } from "./pace.ts";
 
 export interface InputOptions {
-  /** Of the submission that the tasks belong to. */
+  /** The id of the submission that the tasks belong to. */
   readonly instanceId: string;
   /** Task file, `-` for standard input, null for none. */
   readonly file: string | null;
-  /** Of tasks that do not say so themselves: cores, bytes, seconds; null or 0: none. */
+  /** What a task gets if its line does not say so itself: cores, bytes, seconds; null or 0: none. */
   readonly taskCores: number | null;
   readonly taskMemory: number | null;
   readonly taskTimeout: number | null;
@@ -28,7 +28,7 @@ export interface InputOptions {
 export interface Input {
   readonly source: LineSource;
   readonly factory: TaskFactory;
-  /** All of it can be read at once. Otherwise a program may still be writing it, and may never end. */
+  /** Whether all of it can be read at once. Otherwise a program may still be writing it, and may never end. */
   readonly isAllThere: boolean;
 }
 
@@ -55,30 +55,29 @@ export async function openInput(options: InputOptions, host: string): Promise<In
 export interface FeedOptions {
   readonly store: Store;
   readonly server: Pick<Server, "inputResumed" | "inputEnded" | "stop" | "finished">;
-  /** Nothing was read for a while. */
+  /** Called when nothing was read for a while. */
   readonly onQuiet: () => void;
-  /** A line that is no task, where it can be written down again. */
+  /** Called with each line that is no task, if it can be written down again. */
   readonly onBad: (text: string) => void;
   readonly scope: Scope;
   readonly bundleSize: number | null;
   readonly log: Logger;
-  /** Shared with whoever else in this process uses the store. */
+  /** Patience that is shared with everybody else in this process who uses the store. */
   readonly patience: Patience;
-  /** Ends the reading. */
+  /** Ends the reading when aborted. */
   readonly signal: AbortSignal;
 }
 
 /**
- * Loads the input, and tells the server when it ends. Resolves when the input has ended or reading was stopped. When
- * the input cannot be read to its end, or the store refuses, what was read so far is run first; only then is the error
- * thrown.
+ * Loads the input, and tells the server when it ends. Resolves when the input has ended or reading was stopped. If the
+ * input cannot be read to its end, or the store refuses, what was read so far is run first. Throws the error only then.
  */
 export async function feed(input: Input, options: FeedOptions): Promise<Loaded> {
   const { store, server, onQuiet, onBad, scope, bundleSize, log, patience, signal } = options;
   const { load } = await import("../submit/loader.ts");
   const { source, factory } = input;
   const pace = { unfinished: async () => (await store.survey(scope)).unfinished, clock: systemClock, signal };
-  // In memory the store itself makes the input wait.
+  // A store in memory makes the input wait by itself.
   const bounded = store.durable && !source.regular;
   const lines = (): ReturnType<LineSource["read"]> => noticed(source, server.inputResumed);
   try {

@@ -14,7 +14,7 @@ import { quoteForLoginShell } from "../base/shell.ts";
 /** How hosts are reached from here. */
 export interface Reach {
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** A configuration file for ssh instead of the user's and the system's; null: those. */
+  /** A configuration file for ssh that takes the place of the user's and the system's; null: those count. */
   readonly config: string | null;
   /** More words for the command line of ssh. */
   readonly args: readonly string[];
@@ -24,27 +24,27 @@ export interface Wanted {
   readonly host: string;
   /** The path on that host. */
   readonly path: string;
-  /** A folder on this host, and the name of the file to be made in it (plain letters, digits, dots). */
+  /** A folder on this host, and the name of the file to make in it (plain letters, digits, dots). */
   readonly folder: string;
   readonly name: string;
 }
 
-/** Why there is no file. `gone`: the host answered that it has no such file. */
+/** Why the file could not be fetched. `gone` means that the host answered that it has no such file. */
 export interface FetchFailure {
   readonly kind: "gone" | "failed";
   /** The problem, and what to do about it. */
   readonly reason: string;
 }
 
-/** Fetches a file; null: it is there. */
+/** Fetches a file. Answers null when it is there. */
 export async function fetchFile(wanted: Wanted, reach: Reach): Promise<FetchFailure | null> {
   const { host } = wanted;
-  // A name of a host comes from a database, and must not become an option, or a command, of ssh.
+  // The name of a host comes from a database, and must not become an option or a command of ssh.
   if (!/^[A-Za-z0-9_][\w.:%@-]*$/.test(host)) return failed(`'${host}' is no name of a host`);
   if (/[\r\n\0]/.test(wanted.path)) return failed("the name of the file has an end of line in it");
   const find = (program: string): string | null => Bun.which(program, { PATH: reach.env["PATH"] ?? "" });
   if (find("ssh") === null) return failed("there is no ssh on this host - install an OpenSSH client");
-  // sftp reads some options differently (-p), so with words of the user's own for ssh only ssh is used.
+  // sftp reads some options differently (-p), so words of the user's own go to ssh only.
   if (find("sftp") !== null && reach.args.length === 0) {
     const { status, said } = await run(sftpWords(host, reach), sftpBatch(wanted), null, wanted.folder, reach);
     if (status === 0) return null;
@@ -59,7 +59,10 @@ export async function fetchFile(wanted: Wanted, reach: Reach): Promise<FetchFail
   }
 }
 
-/** Nobody is there to answer a question; whether an unknown key is accepted is for the user's configuration to say. */
+/**
+ * Options for a run in which nobody can answer a question. The user's configuration decides whether an unknown key is
+ * accepted.
+ */
 const batch = ["-o", "BatchMode=yes"];
 
 function configWords({ config }: Reach): readonly string[] {
@@ -67,18 +70,21 @@ function configWords({ config }: Reach): readonly string[] {
 }
 
 function sftpWords(host: string, reach: Reach): string[] {
-  // A colon would be taken for the start of a path.
+  // After the first colon sftp would expect a path.
   const destination = host.includes(":") ? `[${host}]` : host;
-  // Not -q: it would keep the reason of a failure too.
+  // The option -q is not used: it would hide the reason of a failure.
   return ["sftp", ...configWords(reach), ...batch, "-b", "-", destination];
 }
 
-/** Between double quotes these two have a meaning for sftp, and nothing else has: no blank, no `*`. */
+/**
+ * The command for sftp. Only these two characters have a meaning for sftp between double quotes: blanks and `*` have
+ * none.
+ */
 function sftpBatch({ path, name }: Wanted): string {
   return `get "${absolute(path).replace(/["\\]/g, "\\$&")}" ${name}\n`;
 }
 
-/** A path that begins with a dash would be an option. Windows' paths have a slash in front there. */
+/** A path that cannot be taken for an option by its dash. Windows' paths get a slash in front. */
 function absolute(path: string): string {
   if (/^[A-Za-z]:[\\/]/.test(path)) return `/${path.replaceAll("\\", "/")}`;
   return path.startsWith("/") ? path : `./${path}`;
@@ -126,7 +132,7 @@ function failed(reason: string): FetchFailure {
   return { kind: "failed", reason };
 }
 
-/** The meanings of what ssh, sftp and cat say; the first that matches counts. */
+/** What the messages of ssh, sftp and cat mean. The first that matches counts. */
 const meanings: readonly (readonly [said: RegExp, meaning: (host: string) => string])[] = [
   [
     /HOST IDENTIFICATION HAS CHANGED/i,

@@ -1,7 +1,7 @@
 /*
- * The story of `hsx` with clients elsewhere: a server here that listens, and launchers (srun, mpirun, ssh) that bring
- * up its clients. Knows how they start and end together, and what it means when a launcher ends early; what a server
- * needs besides is in serve.ts.
+ * The story of `hsx` with clients on other hosts: a server here that listens, and launchers (srun, mpirun, ssh) that
+ * bring up its clients. Knows how they start and end together, and what it means when a launcher ends early. What every
+ * server needs is in serve.ts.
  */
 import { systemClock } from "../base/clock.ts";
 import { runtimeError, UserError } from "../base/errors.ts";
@@ -18,11 +18,13 @@ import { type ClusterReport, serve, type ServeOptions, type Serving } from "./se
 import { moreUrgent, onSignals, type StopName } from "./signals.ts";
 import { type Gate, openGate, type ServerAccess } from "./standalone.ts";
 
-/** How each client is started, but for the way to the server, and what the run itself has to know of that. */
+/**
+ * How each client is started, without the way to the server, and the settings of clients that the run itself must know.
+ */
 export interface LaunchedClient extends Omit<ClientPlan, "host" | "port" | "tls"> {
-  /** Seconds before it connects; negative: a random time up to that. */
+  /** Seconds before a client connects; negative: a random time up to that. */
   readonly delay: number;
-  /** It leaves after so many seconds without tasks; null: never. */
+  /** A client leaves after this many seconds without tasks; null: never. */
   readonly idle: number | null;
 }
 
@@ -31,13 +33,13 @@ export interface LaunchedOptions extends Omit<ServeOptions, "logger" | "remote">
   readonly launch: Launch;
   readonly client: LaunchedClient;
   readonly bind: string;
-  /** The server listens on the first that is free. */
+  /** The server listens on the first of these that is free. */
   readonly ports: readonly number[];
-  /** Makes the key of this run alone; `bind` is where the server listens. */
+  /** Makes a key for this run alone; `bind` is the address where the server listens. */
   readonly security: (bind: string) => Promise<ServerAccess>;
 }
 
-/** A run whose clients are launched, and how far it is. */
+/** The state of a run whose clients are launched. */
 interface LaunchedRun {
   readonly options: LaunchedOptions;
   readonly log: Logger;
@@ -45,18 +47,18 @@ interface LaunchedRun {
   readonly listening: Listening;
   readonly serving: Serving;
   readonly clients: Arrivals;
-  /** null: none is launched yet. */
+  /** The launchers; null: none is started yet. */
   crew: Crew | null;
-  /** Nobody was left to run tasks. */
+  /** Whether the run ended because nobody was left to run tasks. */
   isDeserted: boolean;
-  /** The server has ended. */
+  /** Whether the server has ended. */
   isOver: boolean;
-  /** The server has ended, and its report is what the run answers. */
+  /** Whether the server has ended with a report, which is then the answer of the run. */
   isConcluded: boolean;
   stoppedBy: StopName | null;
 }
 
-/** Where the server listens, and what its clients need to know of that. */
+/** Where the server listens, and what its clients need to know to connect. */
 interface Listening {
   readonly gate: Gate;
   readonly announce: string;
@@ -66,8 +68,8 @@ interface Listening {
 const clock = systemClock;
 
 /**
- * Runs a server here, and clients elsewhere until all is done. Throws a UserError when something is wrong with the
- * template, the launcher, the address or the files, and when all clients are gone before their tasks have ended.
+ * Runs a server here, and clients elsewhere, until everything is done. Throws a UserError when something is wrong with
+ * the template, the launcher, the address or the files, and when all clients are gone before their tasks have ended.
  */
 export async function runLaunched(options: LaunchedOptions): Promise<ClusterReport> {
   const run = await prepare(options);
@@ -94,7 +96,7 @@ async function prepare(options: LaunchedOptions): Promise<LaunchedRun> {
   const log = loggers("cluster");
   const host = hostName();
   const graceMs = config.integer("server.grace") * 1000;
-  // What is wrong with a template is found here, and not by each client; with a launcher before tasks are stored.
+  // A bad template is found here once, not by each client; a bad launcher is found before tasks are stored.
   if (options.template !== null) parseTemplate(options.template);
   checkProgram(launch.kind === "ssh" ? "ssh" : (launch.words[0] ?? ""), options.env, options.cwd);
   const address = await serverAddress(options.bind, thisHost(host));
@@ -134,7 +136,7 @@ async function openFirst(options: LaunchedOptions, bind: string, security: Serve
   throw runtimeError("cluster", "OSError", "there is no port to listen on");
 }
 
-/** Starts listening to signals; the answer stops it. */
+/** Starts listening to signals. Answers a function that stops it. */
 function obeySignals(run: LaunchedRun): () => void {
   const { serving, options } = run;
   return onSignals(
@@ -155,8 +157,8 @@ function obeySignals(run: LaunchedRun): () => void {
 }
 
 /**
- * Starts the launchers, none if there is nothing to do. If one cannot be started the run ends first, and then the error
- * is thrown.
+ * Starts the launchers; none if there is nothing to do. If one cannot be started, the run ends first. Throws the error
+ * only then.
  */
 async function launchClients(run: LaunchedRun): Promise<Crew> {
   const { options, log, listening, serving } = run;
@@ -181,14 +183,14 @@ async function launchClients(run: LaunchedRun): Promise<Crew> {
   }
 }
 
-/** When nobody brings up clients any more, and there are none, nobody is left to run the tasks. */
+/** Ends the run when no launcher and no client is left: nobody would run the tasks. */
 function look(run: LaunchedRun): void {
   const { options, graceMs, serving, clients, crew } = run;
   const { launch, client } = options;
   if (crew === null || serving.nothingToDo || !crew.ended) return;
   if (run.isOver || run.isDeserted || run.stoppedBy !== null) return;
   if (clients.count > 0 || clients.leaving) return;
-  // A client whose ssh broke off may still be there, and come back by itself.
+  // A client whose ssh lost its connection may still run, and come back by itself.
   const broken = crew.ends.filter(({ status }) => launch.kind === "ssh" && status === sshFailure);
   const until = clients.ever ? Math.max(0, ...broken.map(({ at }) => at + graceMs)) : 0;
   if (clock.now() < until) {
@@ -203,14 +205,14 @@ function look(run: LaunchedRun): void {
 /** The exit status of `ssh` itself, when the connection could not be made or broke. */
 const sshFailure = 255;
 
-/** A launcher has ended. */
+/** Notes that a launcher has ended, and warns if something was wrong with it. */
 function noteEnd(run: LaunchedRun, end: Ended): void {
   const { options, log } = run;
   look(run);
-  // Who interrupts a run, or reads why it failed, knows enough. Otherwise it may be a host that was down and took no
-  // part.
+  // A user who interrupted the run, or who reads why it failed, needs no more warnings. Otherwise the launcher may
+  // belong to a host that was down and took no part.
   if (end.dismissed && run.isOver && !isHasty(run)) log.warning(overstaying(end, options.launch));
-  // The failure of the run tells of the end of the last one.
+  // If nobody is left, the failure of the run tells of the last launcher's end.
   if (end.status !== 0 && !end.dismissed && !run.isDeserted) log.warning(ending(end, options.launch));
 }
 
@@ -220,28 +222,28 @@ function isHasty({ isConcluded, stoppedBy }: LaunchedRun): boolean {
 }
 
 /**
- * Time for clients to leave and launchers to end by themselves, milliseconds, beyond the delay with which clients may
- * start.
+ * Time for clients to leave and launchers to end by themselves, milliseconds. The delay with which clients may start is
+ * added to it.
  */
 const patienceMs = 10_000;
-/** The same for a run that was interrupted, or has failed. */
+/** The same time for a run that was interrupted or has failed. */
 const shortPatienceMs = 3000;
 
-/** Sends clients away that still come, and waits for the launchers to end; makes them after a while. */
+/** Sends away clients that still come, and waits for the launchers to end. After a while it makes them end. */
 async function sendHome(run: LaunchedRun): Promise<void> {
   const { options, listening, clients, crew } = run;
   listening.gate.open(clients.dismiss);
-  // A launcher that has brought up no client yet has nothing to bring to an end.
+  // A launcher that has not brought up a client yet has nothing to finish.
   const shortMs = clients.ever ? shortPatienceMs : 0;
   await crew?.disband(isHasty(run) ? shortMs : patienceMs + Math.abs(options.client.delay) * 1000);
 }
 
-/** Settings that have no option of `hs client`, and that a client on another host may have no file of. */
+/** Settings that `hs client` has no option for, and that a client on another host may not find in a file. */
 const clientSettings = ["client.heartrate", "client.connect", "client.reconnect", "task.cwd"] as const;
 
 /**
- * Seconds. Nobody else knows the key of this run: when it is gone for longer than a break of the network, it does not
- * come back.
+ * The least time for which a client tries to reconnect, seconds. Nobody else knows the key of this run: if the server
+ * is gone for longer than a break of the network, it does not come back.
  */
 const leastReconnect = 60;
 
@@ -257,7 +259,7 @@ function settingsOfClients(config: Config): Record<string, string> {
   return found;
 }
 
-/** The clients left because they had been idle for as long as they were told to wait. */
+/** Whether the clients left in good order: they had been idle for as long as they were told to wait. */
 function isOrderly(crew: Crew, client: LaunchedClient): boolean {
   return client.idle !== null && crew.ends.every(({ status }) => status === 0);
 }
@@ -278,7 +280,7 @@ function quoted(lines: readonly string[]): string {
   return lines.length === 0 ? "" : `: ${lines.join(" - ")}`;
 }
 
-/** Why a run ends before its tasks did, and what becomes of them. */
+/** The error for a run that ended before its tasks did, with what became of them. */
 function desertion(crew: Crew, { launch, noDatabase, failures }: LaunchedOptions): UserError {
   const bad = crew.ends.filter(({ status }) => status !== 0);
   const last = bad.at(-1);

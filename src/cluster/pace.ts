@@ -1,15 +1,15 @@
 /*
  * How far the input of a run with a database may be ahead of its work. A file is read to its end: then all of it is
- * safe, whatever becomes of this process. What a program writes may never end (`yes`), and would fill the disk: it is
- * read on when there is less to do.
+ * safe, whatever becomes of this process. What a program writes may never end (`yes`) and would fill the disk, so it is
+ * read only while the number of waiting tasks is limited.
  */
 import type { Clock } from "../base/clock.ts";
 import { TransientError } from "../base/errors.ts";
 import type { LineBatch } from "../submit/lines.ts";
 
 /**
- * Tasks that wait or run: some 300 MB of database. A thousand clients of 200 executors are busy with them for five
- * rounds.
+ * The largest number of tasks that wait or run: they take some 300 MB of database. A thousand clients of 200 executors
+ * are busy with them for five rounds.
  */
 const usualLimit = 1_000_000;
 /** Pause between two questions whether there is room again, milliseconds. */
@@ -23,7 +23,7 @@ export interface Pace {
   readonly limit?: number;
 }
 
-/** The same batches, each when there is room for it. Ends early when the signal is aborted. */
+/** The batches of `batches`, each when there is room for it. Ends early when the signal is aborted. */
 export async function* paced(batches: AsyncIterable<LineBatch>, pace: Pace): AsyncGenerator<LineBatch, void, void> {
   const { limit = usualLimit, signal } = pace;
   let room = limit;

@@ -1,4 +1,7 @@
-/* Ports that nobody listens on, found by listening there for a moment. Somebody else may take one before it is used. */
+/*
+ * Ports that nobody listens on, found by listening on them for a moment. Another program may take one before it is
+ * used.
+ */
 import { createServer } from "node:net";
 
 const highest = 65535;

@@ -1,17 +1,17 @@
 /*
- * The one table from what can be wrong with a connection to the CRITICAL line of the side that connected, `hs client`
- * or `hs submit --queue`, and its status. What to do about it stands in the line, where that is known.
+ * The table of what can be wrong with a connection, with the CRITICAL line of the side that connected (`hs client` or
+ * `hs submit --queue`) and its exit status. The line also says what to do, where that is known.
  */
 import { runtimeError, type UserError } from "../base/errors.ts";
 import type { ProblemKind } from "../wire/problem.ts";
 
 export interface ConnectionProblem {
   readonly kind: ProblemKind;
-  /** The words of the wire for it. */
+  /** The description of the problem by wire/. */
   readonly text: string;
 }
 
-/** The error that the user reads. `logger`: who speaks, `client` or `submit`. */
+/** The error that the user reads. `logger` names the side that connected: `client` or `submit`. */
 export function problemError(logger: string, host: string, { kind, text }: ConnectionProblem): UserError {
   const [name, said] = line(kind, text, host);
   // The text of the wire may begin with the name already.

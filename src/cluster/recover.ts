@@ -77,14 +77,15 @@ export interface WatchOptions {
   readonly log: Logger;
 }
 
-/**
- * Gives back what servers held that die beside this run, which takes whatever is free. The answer ends the watch.
- */
+/** Gives back what servers held that die while this run takes any free task. Answers a function that ends the watch. */
 export function watchServers(options: WatchOptions): () => void {
   const { store, isAlive, clock, everyMs, graceMs, log } = options;
   let ended = false;
   const missedAt = new Map<string, number>();
-  /** Spares a server for the grace period: it may be started again, and its clients go on meanwhile. */
+  /**
+   * Whether a server died only just now. It is spared for the grace period: it may be started again, and its clients go
+   * on meanwhile.
+   */
   const justDied = async ({ id }: ServerRow): Promise<boolean> => {
     const since = missedAt.get(id) ?? clock.now();
     missedAt.set(id, since);
@@ -92,7 +93,7 @@ export function watchServers(options: WatchOptions): () => void {
   };
   let timer = clock.after(everyMs, look);
   function look(): void {
-    // If this look fails a later one may succeed; what is wrong for good the server's own calls tell.
+    // If this look fails, a later one may succeed. A failure that stays is reported by the server's own calls.
     void buryDead(store, isAlive, justDied, log)
       .then((reverted) => {
         if (reverted > 0) log.info(`Reverted ${reverted} tasks of servers that are gone`);
@@ -113,7 +114,7 @@ async function takeOver(options: RecoverOptions): Promise<Recovery> {
   const estates: Estate[] = [];
   const inherit = async (server: ServerRow, clients: readonly string[]): Promise<boolean> => {
     if (!remote) return false;
-    // Its reserved tasks are free at once; those that its clients hold wait for them.
+    // The tasks that it reserved are free at once. Those that its clients hold wait for the clients.
     await store.unreserve(server.id);
     estates.push({ serverId: server.id, clients });
     return true;

@@ -1,21 +1,21 @@
 /*
- * What the log of a server tells of connections that came to nothing. Anybody who reaches the port can make as many of
- * them as he likes (a scanner, a probe of a load balancer, somebody who tries keys), and they shall not fill it: of
- * each minute the first lines are warnings, the rest is a number.
+ * What the log of a server says of connections that came to nothing. Anybody who reaches the port can make as many of
+ * them as they like (a scanner, a probe of a load balancer, somebody who tries keys), and must not fill the log. In
+ * each minute the first lines are warnings; of the rest, only the number is logged.
  */
 import type { Clock, Timer } from "../base/clock.ts";
 import type { Logger } from "../log/logger.ts";
 
 export interface Refusals {
   readonly tell: (peer: string, reason: string) => void;
-  /** Tells the number of those that were not told yet. */
+  /** Logs the number of those that were not logged yet. */
   readonly close: () => void;
 }
 
 const warningsAMinute = 20;
 const minuteMs = 60_000;
 
-/** A teller of refused connections. */
+/** Makes a logger of refused connections. */
 export function tellRefusals(log: Logger, clock: Pick<Clock, "after">): Refusals {
   let count = 0;
   let minute: Timer | null = null;

@@ -1,6 +1,6 @@
 /*
- * The story of `hs client`: connects to a server, runs its tasks, comes back when the connection breaks, and leaves
- * when it is told to, has been idle for too long, or its server is out of reach for good.
+ * The story of `hs client`: it connects to a server, runs its tasks, and comes back when the connection breaks. It
+ * leaves when it is told to, when it was idle for too long, and when its server is out of reach for good.
  */
 import { systemClock } from "../base/clock.ts";
 import { hostName } from "../base/process.ts";
@@ -10,10 +10,10 @@ import { problemError } from "./problems.ts";
 import { moreUrgent, onSignals, type StopName } from "./signals.ts";
 import { clientSettings, makeExecutor, type TaskOptions } from "./tasks.ts";
 
-/** The key that both sides show, and the TLS by which the server is recognised. */
+/** The key that both sides must know, and the TLS settings by which the server is recognised. */
 export interface ClientAccess {
   readonly key: string;
-  /** null: no TLS. */
+  /** Null: connections have no TLS. */
   readonly tls: ClientTls | null;
 }
 
@@ -27,12 +27,12 @@ export interface ClientRunOptions extends TaskOptions {
   /** At least one; they are tried in this order. */
   readonly servers: readonly Endpoint[];
   readonly security: ClientAccess;
-  /** Most outcomes in one frame; null: all that wait. */
+  /** The largest number of outcomes in one frame; null: all that wait. */
   readonly bundleSize: number | null;
-  /** Longest that an outcome waits for others, milliseconds; null: as the server says. */
+  /** The longest time that an outcome waits for others, milliseconds; null: the server decides. */
   readonly bundleWaitMs: number | null;
   /**
-   * Whether the run that it serves has started it. Such a run has a key of its own, so no other server can take its
+   * Whether a run of `hsx` launched this client. Such a run has a key of its own, so no other server can take its
    * place.
    */
   readonly launched: boolean;
@@ -45,8 +45,8 @@ export interface ClientReport {
 }
 
 /**
- * Runs tasks until it is sent away, is idle for too long or is stopped. Throws a UserError when no server can be
- * reached, or all were lost for too long.
+ * Runs tasks until the client is sent away, is idle for too long, or is stopped. Throws a UserError when no server can
+ * be reached, or when all were lost for too long.
  */
 export async function runClientAlone(options: ClientRunOptions): Promise<ClientReport> {
   const { config, loggers, delayMs } = options;
@@ -79,7 +79,8 @@ export async function runClientAlone(options: ClientRunOptions): Promise<ClientR
         bundleWaitMs: options.bundleWaitMs,
         servers: servers.length,
         connectMs: config.integer("client.connect") * 1000,
-        // After the whole grace period the server gives the tasks to others; half of it is its chance to come back.
+        // After the whole grace period the server gives the tasks to others. The server has half of that time to come
+        // back.
         loyalMs: (config.integer("server.grace") * 1000) / 2,
         reconnectMs,
         forsakenMs: options.launched ? Math.min(forsakenMs, reconnectMs) : reconnectMs,
@@ -102,7 +103,7 @@ export async function runClientAlone(options: ClientRunOptions): Promise<ClientR
       client = start(servers);
       const failure = await client.finished;
       const last = servers[client.server()]!;
-      // A client that one server sent away has served in order: that no other can be reached is no failure then.
+      // A client that one server sent away has done its work: if it finds no other server then, that is no failure.
       if (failure !== null && stoppedBy === null && round === 1) throw problemError("client", last.host, failure);
       servers = servers.filter((each) => each !== last);
       if (stoppedBy !== null || failure !== null || !client.dismissed() || servers.length === 0) return { stoppedBy };
@@ -114,11 +115,11 @@ export async function runClientAlone(options: ClientRunOptions): Promise<ClientR
   }
 }
 
-/** Longest wait of one attempt for the connection, and for the proofs of the key on it; milliseconds. */
+/** The longest wait of one attempt for the connection, and for the proofs of the key on it, milliseconds. */
 const connectMs = 10_000;
 const handshakeMs = 10_000;
 /**
- * A host answers for a server that was killed: its port is closed. Long enough for what a network says by mistake while
- * it is mended, milliseconds.
+ * How long a client of a server that was killed tries again, milliseconds: its host answers that the port is closed.
+ * The time covers wrong answers of a network that is being repaired.
  */
 const forsakenMs = 3000;

@@ -1,6 +1,6 @@
 /*
  * The story of `hsx` on one machine: a server, and one client in the same process, joined by a pipe. Knows how the two
- * start and end together; what a server needs besides is in serve.ts.
+ * start and end together. What every server needs is in serve.ts.
  */
 import { systemClock } from "../base/clock.ts";
 import { hostName } from "../base/process.ts";
@@ -13,7 +13,7 @@ import { type ClusterReport, serve, type ServeOptions } from "./serve.ts";
 import { onSignals } from "./signals.ts";
 
 export interface ClusterOptions extends Omit<ServeOptions, "logger" | "remote">, TaskOptions {
-  /** Time before the first task starts, milliseconds. */
+  /** How long to wait before the first task starts, milliseconds. */
   readonly delayMs: number;
 }
 
@@ -31,7 +31,7 @@ export async function runCluster(options: ClusterOptions): Promise<ClusterReport
     const { server } = serving;
     const [serverEnd, clientEnd] = pipe<HostMessage, PeerMessage>();
     server.attach(serverEnd);
-    // There is only this one connection.
+    // The pipe is the only connection: a client that asks for another gets none.
     const ends = [clientEnd];
     let client: Client | null = null;
     let stopped = false;
@@ -54,7 +54,7 @@ export async function runCluster(options: ClusterOptions): Promise<ClusterReport
         clock,
         log: loggers("client"),
       });
-      // This client leaves only when it is asked to, or when it was idle for long: then nobody is left to run tasks.
+      // The client leaves only when it is asked to, or after a long idle time. Then nobody is left to run tasks.
       client.finished.then(() => server.stop("finish"), clientFailure.reject);
     }
     if (options.delayMs > 0) clock.after(options.delayMs, start);
@@ -74,7 +74,7 @@ export async function runCluster(options: ClusterOptions): Promise<ClusterReport
       loggers,
       "server",
     );
-    // A store beyond help ends the server at once; all the same the tasks are stopped before the run is over.
+    // A store that fails for good ends the server at once, but the tasks must still be stopped before the run is over.
     const served = serving.finished.catch(async (error: unknown) => {
       await client?.finished;
       throw error;

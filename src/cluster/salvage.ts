@@ -1,13 +1,13 @@
 /*
- * A run that nobody is left to run: with a database its tasks wait there, without one they are written down, ready to
- * be input again. Knows the contract of a store, and nothing of clients.
+ * What becomes of a run when nobody is left to run its tasks. With a database the tasks wait there; without one they
+ * are written down, ready to be input again. Knows the contract of a store, and nothing of clients.
  */
 import { fstatSync } from "node:fs";
 import type { Clock } from "../base/clock.ts";
 import type { Scope, Store } from "../store/store.ts";
 
 /**
- * Whether all of an input can be read at once: what a program is still writing may never end. `file`: a path, or `-`
+ * Whether all of an input can be read at once: a program that is still writing may never end. `file`: a path, or `-`
  * for standard input; `regular`: whether that path is a regular file.
  */
 export function isAllThere(file: string, regular: boolean): boolean {
@@ -19,7 +19,7 @@ export function isAllThere(file: string, regular: boolean): boolean {
   }
 }
 
-/** The server that claims what is written down. */
+/** The server in whose name the tasks are claimed that are written down. */
 export interface Owner {
   readonly serverId: string;
   readonly serverHost: string;
@@ -27,23 +27,23 @@ export interface Owner {
   readonly at: number;
 }
 
-/** What a run leaves behind that nobody is left to run. */
+/** What a run leaves behind when nobody is left to run it. */
 export interface Rest {
   readonly store: Pick<Store, "durable" | "claim" | "onInsert">;
   readonly owner: Owner;
   /** The input on its way to the store. */
   readonly loading: Promise<unknown>;
-  /** Ends the reading of an input that may never end; null: it ends by itself. */
+  /** Ends the reading of an input that may never end; null: the input ends by itself. */
   readonly stopReading: (() => void) | null;
   readonly write: (args: string) => void;
   readonly clock: Pick<Clock, "after">;
 }
 
-/** A pipe that has more to say than this, milliseconds, is left to who writes to it. */
+/** How long the rest of a pipe is read, milliseconds. What comes later is left to its writer. */
 const restMs = 5000;
 
 /**
- * Reads the rest of the input into the database, or writes everything down. Returns the number of tasks that were
+ * Reads the rest of the input into the database, or writes everything down. Answers the number of tasks that were
  * written down.
  */
 export async function keepRest({ store, owner, loading, stopReading, write, clock }: Rest): Promise<number> {
@@ -57,11 +57,11 @@ export async function keepRest({ store, owner, loading, stopReading, write, cloc
   }
 }
 
-/** Most tasks of one claim. */
+/** The largest number of tasks in one claim. */
 const perClaim = 1000;
 
 /**
- * Writes down every task of the store, and those that are still being loaded, in order. Returns the number of tasks.
+ * Writes down every task of the store, and those that are still being loaded, in order. Answers the number of tasks.
  */
 export async function salvage(
   store: Pick<Store, "claim" | "onInsert">,
@@ -72,7 +72,7 @@ export async function salvage(
   let count = 0;
   let loaded = false;
   let wake = (): void => {
-    // Nobody waits yet.
+    // Until somebody waits, waking does nothing.
   };
   store.onInsert(() => wake());
   const end = (): void => {
@@ -82,7 +82,7 @@ export async function salvage(
   loading.then(end, end);
   for (;;) {
     const last = loaded;
-    // From any group: whether an earlier one has ended does not matter any more.
+    // Tasks of any group are claimed: it does not matter any more whether an earlier group has ended.
     const claim = await store.claim({
       ...owner,
       group: Number.MAX_SAFE_INTEGER,

@@ -1,7 +1,6 @@
 /*
- * What makes connections safe, out of settings and options: which key, TLS or not, which certificate a server shows and
- * which ones a client takes. The one place that knows the policy; wire/ carries it out. Secrets are never part of a
- * message.
+ * What makes connections safe, from settings and options: which key, TLS or not, which certificate a server shows, and
+ * which ones a client accepts. Only this file knows the policy; wire/ carries it out. No message contains a secret.
  */
 import { hostname } from "node:os";
 import { join } from "node:path";
@@ -20,7 +19,7 @@ import type { ServerTls } from "../wire/listen.ts";
 import type { ClientAccess } from "./remote.ts";
 import type { ServerAccess } from "./standalone.ts";
 
-/** Options of the command line; null: not given, the configuration counts. */
+/** Options of the command line; null: not given, so the configuration counts. */
 interface Words {
   readonly noTls: boolean;
   readonly key: string | null;
@@ -32,19 +31,19 @@ interface Words {
 }
 
 export interface ServerSecurityOptions extends Words {
-  /** Where it listens. */
+  /** The address where the server listens. */
   readonly bind: string;
 }
 
 export interface ClientSecurityOptions extends Words {
   readonly host: string;
-  /** Who speaks in warnings. */
+  /** The logger of warnings. */
   readonly role: "client" | "submit";
 }
 
 /**
- * Throws a UserError for what is not safe, not there, or contradicts itself. Makes the certificate of this site if
- * there is none.
+ * The key and the TLS of a server. Makes the certificate of this site if there is none. Throws a UserError for settings
+ * that are unsafe, missing, or contradict each other.
  */
 export async function serverSecurity(options: ServerSecurityOptions): Promise<ServerAccess> {
   const { config, loggers, bind } = options;
@@ -67,7 +66,10 @@ export async function serverSecurity(options: ServerSecurityOptions): Promise<Se
   return { key, tls };
 }
 
-/** Throws a UserError. Makes nothing: a client needs no certificate. */
+/**
+ * The key and the TLS of a client, which needs no certificate. Throws a UserError for settings that are unsafe,
+ * missing, or contradict each other.
+ */
 export async function clientSecurity(options: ClientSecurityOptions): Promise<ClientAccess> {
   const { config, loggers, host, role } = options;
   const log = loggers(role);
@@ -96,7 +98,7 @@ export async function clientSecurity(options: ClientSecurityOptions): Promise<Cl
   return { key, tls };
 }
 
-/** A key for one run: 512 bits of chance, in hexadecimal. */
+/** A random key for one run: 512 bits in hexadecimal. */
 export function freshKey(): string {
   return secretDigits(128);
 }
@@ -105,7 +107,10 @@ const placeholder = "<not-secure>";
 const tlsIsOff = "TLS is disabled - this is not recommended for production!";
 const safeLength = 16;
 
-/** What is wrong with a key. `exposed`: whoever can listen on the way can try guesses at leisure. */
+/**
+ * What is wrong with a key; null: nothing. `exposed` means that anybody on the way of the connection can try guesses at
+ * leisure.
+ */
 export function keyProblem(key: string, exposed: boolean): { readonly text: string; readonly refused: boolean } | null {
   if (!/^[\w.+/=-]+$/.test(key))
     return { text: 'Authentication key must contain only "[A-Za-z0-9._+/=-]"', refused: true };
@@ -131,7 +136,7 @@ function usesTls({ noTls, config }: Words): boolean {
   return !noTls && config.boolean("server.tls.enabled");
 }
 
-/** A setting that may be switched off by a word. */
+/** The value of a setting that may be switched off by a word; null: it is off. */
 function given(text: string | null): string | null {
   return text === null || /^(?:|<none>|none)$/i.test(text.trim()) ? null : text.trim();
 }
@@ -141,9 +146,9 @@ function minVersionOf(config: Config): "TLSv1.2" | "TLSv1.3" {
 }
 
 /**
- * Of TLS 1.2, whose key exchange must be an ephemeral one. With that of RSA somebody in the middle could give two
+ * The ciphers for TLS 1.2, all with an ephemeral key exchange. With that of RSA somebody in the middle could give two
  * connections the same secrets, and relay the proof of the key from one to the other (RFC 9266, section 4.2; the triple
- * handshake attack). TLS 1.3 has no other ciphers.
+ * handshake attack). TLS 1.3 has only such ciphers.
  */
 const safeCiphers = "ECDHE+AESGCM:ECDHE+CHACHA20";
 const unsafeCiphers = ":!kRSA:!kPSK";
@@ -166,7 +171,7 @@ function refusal(config: Config, key: string, problem: string): UserError {
   return configurationError("core.tls", `${key} ${problem} (${config.origin(key).label})`);
 }
 
-/** Which certificates count. The first that is set: insecure, fingerprint, cafile. */
+/** Which certificates a client accepts. The first of these that is set counts: insecure, fingerprint, cafile. */
 async function trustOf({ ca, config }: Words): Promise<Pick<ClientTls, "ca" | "trust" | "fingerprint">> {
   const nothing = { ca: null, fingerprint: null } as const;
   if (config.boolean("server.tls.insecure")) return { ...nothing, trust: "none" };
@@ -202,7 +207,7 @@ async function serverCertificate(options: ServerSecurityOptions): Promise<Certif
   return certificate;
 }
 
-/** The files of a certificate of the user's own, both or none. */
+/** The files of the user's own certificate and its key: both or none. */
 function userFiles({ cert, certKey, config }: ServerSecurityOptions): { cert: string; key: string } | null {
   const certPath = cert ?? config.text("server.tls.cert");
   const keyPath = certKey ?? config.text("server.tls.key");
@@ -216,8 +221,8 @@ function userFiles({ cert, certKey, config }: ServerSecurityOptions): { cert: st
 }
 
 /**
- * That of this site. Where none can be kept the run has one of its own: clients that go by the proof of the key do not
- * mind, and those that go by the certificate are told by the warning why theirs is refused.
+ * The certificate of this site. Where no file can be kept, the run makes one of its own. Clients that go by the proof
+ * of the key do not mind. The warning tells those that go by the certificate why it is refused.
  */
 async function ownCertificate({ config, loggers }: Words): Promise<Certificate> {
   const log = loggers("core.tls");
@@ -243,10 +248,10 @@ async function ownCertificate({ config, loggers }: Words): Promise<Certificate> 
   return certificate;
 }
 
-/** Longest that a resolver may take to tell the domain of this host, milliseconds. It is asked once in ten years. */
+/** How long a resolver may take to tell the domain of this host, milliseconds. It is asked once in ten years. */
 const resolverMs = 1000;
 
-/** Without a domain in the name of the host, the resolver may know one. */
+/** The names of this host. If its own name has no domain, the resolver may know one. */
 async function hostNames(clock: Clock): Promise<HostNames> {
   const name = hostname();
   const short = shortHost(name);
@@ -263,7 +268,7 @@ async function domainName(name: string): Promise<string | null> {
   try {
     const { address } = await lookup(name);
     const found = (await lookupService(address, 0)).hostname;
-    // Many hosts call themselves `localhost` when asked for the name of their own address.
+    // Many hosts answer `localhost` when asked for the name of their own address.
     return found.includes(".") && !/^localhost\b/i.test(found) ? found : null;
   } catch {
     return null;

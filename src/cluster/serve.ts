@@ -42,12 +42,12 @@ export interface ServeOptions extends InputOptions {
   readonly loggers: Loggers;
   /** The logger of errors about files, and of the report at the end: `cluster` or `server`. */
   readonly logger: string;
-  /** The template of this input's tasks; null: none. */
+  /** The template for the tasks of this input; null: none. */
   readonly template: string | null;
   readonly attempts: number;
   readonly eager: boolean;
   readonly noDatabase: boolean;
-  /** Whether missing tables are made in a database server; in a file they are made anyway. */
+  /** Whether missing tables are made in a database server. In a file they are always made. */
   readonly createTables: boolean;
   readonly restart: boolean;
   readonly forever: boolean;
@@ -55,33 +55,30 @@ export interface ServeOptions extends InputOptions {
   readonly pollMs: number;
   /** The failure file; `-`: standard output. */
   readonly failures: string | null;
-  /** Whether clients are other processes, which may outlive this one and may have outlived one before. */
+  /** Whether clients are other processes, which may outlive this one, and may have outlived an earlier one. */
   readonly remote: boolean;
 }
 
 export interface ClusterReport {
-  /** Whether everything that was asked for was done, and succeeded. */
+  /** Whether everything that was asked for was done and succeeded. */
   readonly complete: boolean;
   readonly stoppedBy: StopName | null;
 }
 
 export interface Serving {
-  /** Connections go to its `attach`. */
+  /** The server; connections go to its `attach`. */
   readonly server: Server;
-  /** Whether the run ends by itself without any client. */
+  /** Whether the run ends by itself, even without a client. */
   readonly nothingToDo: boolean;
-  /**
-   * Hands out nothing more. `signal`: why; null when it was no signal but something that went wrong. A second call may
-   * be more urgent.
-   */
+  /** Hands out nothing more. `signal` is the reason; null: something went wrong. A second call may be more urgent. */
   stop(how: LeaveKind, signal: StopName | null): void;
-  /** Waits no longer for a database in trouble. */
+  /** Stops waiting for a database in trouble. */
   hurry(): void;
-  /** After the last outcome is recorded and the last client has left; everything is closed by then. */
+  /** Resolves after the last outcome is recorded and the last client has left. Everything is closed by then. */
   readonly finished: Promise<ClusterReport>;
 }
 
-/** A run under way: what it works with, found or made while it was prepared, and how far it is. */
+/** A run under way: what it works with, and how far it is. */
 interface Run {
   readonly options: ServeOptions;
   readonly host: string;
@@ -94,7 +91,7 @@ interface Run {
   readonly patience: Patience;
   /** When the server's row was made, milliseconds since 1970 by the clock that all servers of the store share. */
   readonly startedAt: number;
-  /** That clock is ahead of ours by so many milliseconds. */
+  /** By how much that clock is ahead of ours, milliseconds. */
   readonly aheadMs: number;
   readonly isAlive: (server: ServerRow) => boolean;
   readonly recovery: Recovery;
@@ -102,10 +99,11 @@ interface Run {
   readonly stopReading: AbortController;
   stoppedBy: StopName | null;
   /**
-   * Nobody is left to run tasks: they are kept in the database or written down, also those that are still to be read.
+   * Whether nobody is left to run tasks. They are kept in the database or written down, including those that are still
+   * to be read.
    */
   isSalvaging: boolean;
-  /** A database in trouble is not waited for. */
+  /** Whether a database in trouble is not waited for. */
   isHurried: boolean;
 }
 
@@ -113,7 +111,7 @@ const clock = systemClock;
 
 /**
  * Starts a run. Everything that can be wrong with files is found before the first task runs: throws a UserError then.
- * The server starts at once; its clients may be attached as soon as this resolves.
+ * The server starts at once, and clients may be attached as soon as this resolves.
  */
 export async function serve(options: ServeOptions): Promise<Serving> {
   const run = await prepare(options);
@@ -140,7 +138,10 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   };
 }
 
-/** Longest wait for a database in trouble when a run begins, and when only its end is to be written; milliseconds. */
+/**
+ * How long a database in trouble is waited for, milliseconds: when a run begins, and when only its end is to be
+ * written.
+ */
 const startMs = 60_000;
 const endMs = 10_000;
 
@@ -182,7 +183,7 @@ async function prepare(options: ServeOptions): Promise<Run> {
   };
 }
 
-/** Makes a call that comes before the first task. */
+/** Makes a call to the store that comes before the first task. */
 function begin<T>(patience: Patience, call: () => Promise<T>): Promise<T> {
   const since = clock.now();
   return patience.persist("start", call, (error) => (clock.now() - since < startMs ? null : error));
@@ -219,9 +220,10 @@ async function addSubmission(
 }
 
 /**
- * Outcomes wait for others for so long, milliseconds: with tasks that take a millisecond, a turn of the server for each
- * outcome costs more than the tasks' own bookkeeping. In one process with a database each outcome is recorded at once,
- * so that a crash repeats nothing that had ended; remote clients keep their outcomes over a crash of the server.
+ * How long outcomes wait for others, milliseconds: with tasks that take a millisecond, a turn of the server for each
+ * outcome costs more than the tasks' own bookkeeping. In one process with a database, outcomes do not wait but are
+ * recorded at once, so that a crash repeats nothing that had ended. Remote clients keep their outcomes over a crash of
+ * the server.
  */
 const localCompanyMs = 3;
 const remoteCompanyMs = 10;
@@ -252,14 +254,14 @@ function startServer(run: Run): Server {
       graceMs,
       durable: store.durable,
       companyMs: remote ? remoteCompanyMs : store.durable ? 0 : localCompanyMs,
-      // Microseconds since 1970: above every lease of an earlier server.
+      // The first lease is the time of the start in microseconds since 1970, above every lease of an earlier server.
       firstLease: firstLeaseOf(startedAt),
       newId,
     },
   });
 }
 
-/** Watches the servers beside this one if the run takes whatever is free. The answer ends the watch. */
+/** Watches the servers beside this one, if the run takes any free task. Answers a function that ends the watch. */
 function watchOthers({ scope, store, graceMs, log, isAlive: alive }: Run): () => void {
   if (scope.kind !== "all") return () => undefined;
   return watchServers({ store, isAlive: alive, clock, everyMs: serverBeatMs, graceMs, log });
@@ -279,7 +281,7 @@ async function loadInput(run: Run, server: Server): Promise<Fed> {
       server.inputQuiet();
       if (run.isSalvaging && !input.isAllThere) stopReading.abort();
     },
-    // A line that can be written down again can be mended there.
+    // The user can correct a line that can be written down again.
     onBad: (text) => failures?.write(text),
     scope: { kind: "submission", id: options.instanceId },
     bundleSize: options.bundleSize,
@@ -291,7 +293,10 @@ async function loadInput(run: Run, server: Server): Promise<Fed> {
 
 type Fed = Pick<Loaded, "bad">;
 
-/** Waits for the end of the server and of the input, sees to what is left, closes everything, and says how it went. */
+/**
+ * Waits for the end of the server and of the input, deals with what is left, closes everything, and reports how it
+ * went.
+ */
 async function conclude(run: Run, server: Server, loading: Promise<Fed>, unwatch: () => void): Promise<ClusterReport> {
   const { scope, store, failures, stopReading } = run;
   try {
@@ -301,7 +306,8 @@ async function conclude(run: Run, server: Server, loading: Promise<Fed>, unwatch
     const salvaged = run.isSalvaging ? await keepRest(restOf(run, loading)) : 0;
     const loaded = await loading;
     unwatch();
-    // After a signal what is left waits in the database; of what others may be at work on nothing can be said.
+    // After a signal, the tasks that are left wait in the database. In scope `all` other servers may be at work on the
+    // rest, so nothing can be said of it.
     const isExpected = store.durable && (run.stoppedBy !== null || scope.kind === "all");
     if (!report.abandoned) await endRow(run, isExpected ? endMs : Number.POSITIVE_INFINITY);
     const left = isExpected ? 0 : await unfinishedOf(run);
@@ -331,8 +337,8 @@ function restOf({ options, host, scope, input, failures, store, stopReading }: R
 }
 
 /**
- * Writes the end of the server's row. A database in trouble is waited for `patientMs`; the row may stay after that,
- * because the process is gone and the next run buries it.
+ * Writes the end of the server's row. A database in trouble is waited for `patientMs`. If the row stays, the next run
+ * buries it, because the process is gone.
  */
 async function endRow(run: Run, patientMs: number): Promise<void> {
   const { options, store, patience, log } = run;
@@ -356,7 +362,7 @@ async function unfinishedOf(run: Run): Promise<number> {
   return unfinished;
 }
 
-/** Tells whoever had a run drained whether there is something to go on with. */
+/** Tells a user who drained the run whether there is something to go on with. */
 async function tellKept({ store, scope, log }: Run): Promise<void> {
   try {
     const { unfinished } = await store.survey(scope);
@@ -386,6 +392,6 @@ async function chooseStore(options: ServeOptions): Promise<Store> {
     options.loggers("server").warning("No database configured - automatically disabled");
   }
   const { MemoryStore } = await import("../store/memory.ts");
-  // A thousand clients want some tasks each; one is content with less memory.
+  // With a thousand clients many tasks must be at hand; with one client less memory will do.
   return new MemoryStore(options.remote ? 32_768 : undefined);
 }

@@ -1,6 +1,7 @@
 /*
- * Signals to a run, told in its terms. SIGINT and SIGTERM stop everything at once (a second SIGINT without patience),
- * SIGUSR1 drains, SIGUSR2 drains and stops what runs. SIGHUP is left to log files and otherwise ignored.
+ * Signals to a run, in its own terms. SIGINT and SIGTERM stop everything at once (after a second SIGINT nothing is
+ * waited for). SIGUSR1 drains. SIGUSR2 drains and stops what runs. SIGHUP makes log files start anew and is otherwise
+ * ignored.
  */
 import { constants } from "node:os";
 import type { Logger, Loggers } from "../log/logger.ts";
@@ -9,20 +10,20 @@ import type { LeaveKind } from "../wire/message.ts";
 export type StopName = "SIGINT" | "SIGTERM" | "SIGUSR1" | "SIGUSR2";
 
 export interface SignalActions {
-  /** Stops the run: for the first time, or more urgently than before. */
+  /** Stops the run, for the first time or more urgently than before. */
   stop(how: LeaveKind, signal: StopName): void;
-  /** Ctrl-C was pressed again: nothing is waited for any more. */
+  /** Called when Ctrl-C was pressed again: nothing is waited for any more. */
   kill(): void;
 }
 
 const urgency: Record<StopName, number> = { SIGUSR1: 0, SIGUSR2: 1, SIGINT: 2, SIGTERM: 2 };
 
-/** The signal that ends a run which `earlier` has stopped when `signal` comes: a milder one changes nothing. */
+/** The signal that counts when `signal` comes after `earlier`: a milder one changes nothing. */
 export function moreUrgent(earlier: StopName | null, signal: StopName): StopName {
   return earlier !== null && urgency[earlier] > urgency[signal] ? earlier : signal;
 }
 
-/** Starts listening to signals; the answer stops it. `role`: who logs them. */
+/** Starts listening to signals. Answers a function that stops it. `role` names the logger. */
 export function onSignals(actions: SignalActions, loggers: Loggers, role: "server" | "client"): () => void {
   let interrupts = 0;
   const core = loggers("core.signal");
@@ -48,13 +49,13 @@ export function onSignals(actions: SignalActions, loggers: Loggers, role: "serve
       actions.stop("interrupt", "SIGUSR2");
     },
     SIGHUP() {
-      // Nothing to rotate.
+      // This listener only keeps the signal from ending the process.
     },
   };
 
   const listeners: [NodeJS.Signals, () => void][] = [];
   for (const [name, action] of Object.entries(heard) as [StopName | "SIGHUP", () => void][]) {
-    // Windows knows only some of them.
+    // Windows knows only some signals.
     if (constants.signals[name] === undefined) continue;
     const listener = () => {
       core.debug(() => `Received signal ${constants.signals[name]}: ${name}`);

@@ -1,6 +1,6 @@
 /*
- * The story of `hs server`: listens, serves the store's tasks to whoever connects and knows the key, and ends when its
- * input is done (or never).
+ * The story of `hs server`: it listens, serves the store's tasks to everybody who connects and knows the key, and ends
+ * when its input is done (or never).
  */
 import { systemClock } from "../base/clock.ts";
 import type { PeerLink } from "../wire/link.ts";
@@ -12,7 +12,7 @@ import { onSignals } from "./signals.ts";
 /** The key that a peer must show, and the TLS of the connection. */
 export interface ServerAccess {
   readonly key: string;
-  /** null: no TLS. */
+  /** The TLS of connections; null: they have none. */
   readonly tls: ServerTls | null;
 }
 
@@ -23,12 +23,12 @@ export interface ServerRunOptions extends Omit<ServeOptions, "logger" | "remote"
 }
 
 /**
- * Listens and serves until its input is done, or until it is stopped. Throws a UserError when the port cannot be had or
- * something is wrong with the files.
+ * Listens and serves until the input is done, or until it is stopped. Throws a UserError when the port is not available
+ * or something is wrong with the files.
  */
 export async function runServerAlone(options: ServerRunOptions): Promise<ClusterReport> {
   const { loggers } = options;
-  // A port that cannot be had is found out before files are emptied and rows written.
+  // A port that is not available is noticed before files are emptied and rows are written.
   const gate = await openGate(options);
   try {
     const serving = await serve({ ...options, logger: "server", template: null, remote: true });
@@ -44,7 +44,7 @@ export async function runServerAlone(options: ServerRunOptions): Promise<Cluster
 export interface Gate {
   readonly host: string;
   readonly port: number;
-  /** Connections that came before wait for this. A second call attaches later ones elsewhere. */
+  /** Passes connections to `attach`, including those that came before. A second call passes later ones elsewhere. */
   open(attach: (link: PeerLink) => void): void;
   close(): void;
 }
@@ -52,7 +52,8 @@ export interface Gate {
 export type GateOptions = Pick<ServerRunOptions, "bind" | "port" | "security" | "loggers">;
 
 /**
- * Listens, and says so in the log when the gate is opened. Throws a UserError when the address or port cannot be had.
+ * Listens, and says so in the log when the gate is opened. Throws a UserError when the address or port is not
+ * available.
  */
 export async function openGate(options: GateOptions): Promise<Gate> {
   const { bind, port, security, loggers } = options;
@@ -78,8 +79,8 @@ export async function openGate(options: GateOptions): Promise<Gate> {
     host: listener.host,
     port: listener.port,
     open(to) {
-      // This is logged only now that the database is open; the port was taken before, so that nothing is done there in
-      // vain.
+      // This is logged only now that the database is open. The port was taken before, so that a run without a port does
+      // nothing there.
       if (attach === null) log.info(`Server listening on ${host}:${listener.port}`);
       attach = to;
       for (const link of early.splice(0)) to(link);
@@ -91,5 +92,5 @@ export async function openGate(options: GateOptions): Promise<Gate> {
   };
 }
 
-/** A peer that has not shown the key by then, milliseconds, is sent away. */
+/** How long a peer may take to show that it knows the key, milliseconds. */
 const handshakeMs = 10_000;

@@ -1,5 +1,5 @@
 /*
- * How a client runs tasks, from options and configuration: the executor and the settings that a local run and `hs
+ * How a client runs tasks, from options and configuration: the executor, and the settings that a local run and `hs
  * client` have in common.
  */
 import { join } from "node:path";
@@ -18,11 +18,11 @@ export interface TaskOptions {
   readonly config: Config;
   readonly loggers: Loggers;
   readonly wishes: TaskWishes;
-  /** Number of tasks at once; 0: as many as there are cores. */
+  /** The number of tasks that run at once; 0: as many as there are cores. */
   readonly executors: number;
   /** The client leaves after this long without tasks, milliseconds; null: never. */
   readonly idleMs: number | null;
-  /** Time limit of every task that runs here, seconds; null or 0: none. */
+  /** The time limit of every task that runs here, seconds; null or 0: none. */
   readonly taskTimeout: number | null;
   readonly signalWaitMs: number;
   readonly output: string | null;
@@ -74,7 +74,10 @@ export function makeExecutor(options: TaskOptions, serverId: string | null): Exe
   });
 }
 
-/** Whether each started task gets its INFO line: as `logging.tasks` says, else only when somebody asked for a level. */
+/**
+ * Whether each started task gets an INFO line: as `logging.tasks` says; without it, only when somebody asked for a
+ * level.
+ */
 function announces(config: Config): boolean {
   const wish = config.text("logging.tasks");
   if (wish === "true" || wish === "false") return wish === "true";

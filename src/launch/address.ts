@@ -6,27 +6,27 @@ import { lookup } from "node:dns/promises";
 import { networkInterfaces } from "node:os";
 import { isLoopback } from "../base/loopback.ts";
 
-/** The address of a server, as it uses it itself and as clients do. */
+/** The address of a server, as the server itself uses it and as clients are told. */
 export interface ServerAddress {
   readonly listen: string;
   /** The name or address that clients are told. */
   readonly announce: string;
-  /** Why clients are not told the name of this host; null: nothing is wrong. */
+  /** Why clients are told something else than the name of this host; null: they are told its name. */
   readonly warning: string | null;
 }
 
-/** Facts about a host. Tests give those of other hosts. */
+/** What is known of a host. Tests describe other hosts by it. */
 export interface Host {
   readonly name: string;
-  /** The addresses of a name; empty if it has none. */
+  /** The addresses of a name; empty if the name has none. */
   readonly resolve: (name: string) => Promise<readonly string[]>;
   /** The addresses of the interfaces, best first; `internal` ones lead only to this host. */
   readonly addresses: readonly { readonly address: string; readonly internal: boolean }[];
 }
 
 /**
- * This host, which calls itself `name`. Link-local addresses of IPv6 are left out: they mean nothing without an
- * interface.
+ * The host that this process runs on; `name` is what it calls itself. Link-local addresses of IPv6 are left out,
+ * because they mean nothing without an interface.
  */
 export function thisHost(name: string): Host {
   const addresses = Object.values(networkInterfaces())
@@ -48,8 +48,8 @@ export function thisHost(name: string): Host {
 }
 
 /**
- * Where to listen and what to tell clients. `bind` is the value as it was given: `localhost` is the default, and means
- * every interface.
+ * Where to listen and what to tell clients. `bind` is the setting as it was given: its default `localhost` means every
+ * interface.
  */
 export async function serverAddress(bind: string, host: Host): Promise<ServerAddress> {
   const everywhere = bind === "" || bind === "localhost";

@@ -1,25 +1,25 @@
 /*
- * The connections of a run that starts its own clients: how many there are, whether the server has begun to send them
- * away, and what is said to those who come when everything is over. It reads what the server says and decides nothing
- * about tasks.
+ * The connections of a run that starts its own clients: how many there are, whether the server has begun to send
+ * clients away, and what late clients are told when everything is over. It reads what the server says and decides
+ * nothing about tasks.
  */
 import type { PeerLink } from "../wire/link.ts";
 import type { PeerMessage } from "../wire/message.ts";
 
 export interface Arrivals {
   /**
-   * Counts the link while it is open, and answers one to use in its place. If the server ends it before the client has
-   * said anything, the client is dismissed instead.
+   * Counts a connection while it is open, and answers one to use in its place. If the server ends it before the client
+   * has said anything, the client is dismissed.
    */
   watch(link: PeerLink): PeerLink;
   /**
-   * Sends away a client that comes after the end of the run, because it started late or lost its way. What it still has
-   * is dropped.
+   * Sends away a client that comes after the end of the run, because it started late or had lost its connection. It
+   * drops the tasks that it still has.
    */
   dismiss(link: PeerLink): void;
   /** The number of connections that are open. */
   readonly count: number;
-  /** Whether there ever was one. */
+  /** Whether there has ever been a connection. */
   readonly ever: boolean;
   /** Whether the server has told a client to leave, which it does when it ends. */
   readonly leaving: boolean;
@@ -32,7 +32,10 @@ export interface ArrivalsOptions {
   readonly onClose: () => void;
 }
 
-/** Nobody has arrived yet. The server is named to clients that are dismissed. */
+/**
+ * Arrivals of a run to which nobody has come yet. `serverId` and `serverHost` name the server to clients that are
+ * dismissed.
+ */
 export function arrivals({ serverId, serverHost, onClose }: ArrivalsOptions): Arrivals {
   const open = new Set<PeerLink>();
   let ever = false;

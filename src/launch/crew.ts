@@ -1,5 +1,5 @@
 /*
- * The launchers of one run, from the first start to the last process of theirs on this machine. Knows nothing of
+ * The launchers of one run, from their start until none of their processes is left on this machine. Knows nothing of
  * servers and tasks.
  */
 import type { Clock } from "../base/clock.ts";
@@ -10,7 +10,7 @@ import { type Launcher, type LauncherEnd, type Order, startLauncher } from "./la
 /** How a launcher ended. */
 export interface Ended extends LauncherEnd {
   readonly name: string;
-  /** When, in milliseconds since 1970. */
+  /** When it ended, in milliseconds since 1970. */
   readonly at: number;
   /** Whether we made it end. */
   readonly dismissed: boolean;
@@ -21,9 +21,11 @@ export interface Crew {
   readonly ends: readonly Ended[];
   /** Whether all have ended, so that nobody is left to bring up clients. */
   readonly ended: boolean;
-  /** Waits until all are gone. Those that are left after `patienceMs` milliseconds get SIGTERM, and later SIGKILL. */
+  /**
+   * Waits until all are gone. Those that are left after `patienceMs` milliseconds get SIGTERM, and SIGKILL after that.
+   */
   disband(patienceMs: number): Promise<void>;
-  /** Ends the patience of `disband`, also if that is called later. */
+  /** Ends the patience of `disband`, also of a later call. */
   hurry(): void;
 }
 
@@ -34,23 +36,27 @@ export interface CrewOptions {
   readonly cwd: string;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Called at the end of each, but never from within `musterCrew`. */
+  /** Called when a launcher ends, but never from within `musterCrew`. */
   readonly onEnd: (end: Ended) => void;
 }
 
-/** Time between SIGTERM and SIGKILL, milliseconds: srun and mpirun pass SIGTERM on, and wait for those who heed it. */
+/**
+ * Time between SIGTERM and SIGKILL, milliseconds. srun and mpirun pass SIGTERM on and wait for the processes that end
+ * by it.
+ */
 const mercyMs = 5000;
-/** The same after `hurry`. */
+/** Time between SIGTERM and SIGKILL after `hurry`, milliseconds. */
 const shortMercyMs = 500;
-/** Longest wait after SIGKILL, milliseconds: it ends every process but one that the kernel itself holds. */
+/** The longest wait after SIGKILL, milliseconds: it ends every process except one that hangs in the kernel. */
 const lastMs = 2000;
-/** Pause between two looks at who is left, milliseconds. */
+/** Pause between two checks which processes are left, milliseconds. */
 const lookMs = 20;
 /** Number of launchers that are started in one turn of the event loop: each start takes about a millisecond. */
 const perTurn = 16;
 
 /**
- * Starts all of them. Throws a UserError if one cannot be started; the crew that was made so far is disbanded by then.
+ * Starts all launchers. Throws a UserError if one cannot be started; those that were started before it are gone by
+ * then.
  */
 export async function musterCrew(orders: readonly Order[], options: CrewOptions): Promise<Crew> {
   const { id, env, cwd, clock, log, onEnd } = options;
@@ -62,7 +68,7 @@ export async function musterCrew(orders: readonly Order[], options: CrewOptions)
   function start(order: Order): void {
     const launcher = startLauncher({ ...order, env, cwd, clock, log });
     launchers.push(launcher);
-    // The promise does not reject: however a launcher ends, it is an end.
+    // This promise never rejects: a launcher that fails has ended, too.
     void launcher.ended.then((end) => {
       const known = { ...end, name: order.name, at: clock.now(), dismissed };
       ends.push(known);
@@ -72,7 +78,8 @@ export async function musterCrew(orders: readonly Order[], options: CrewOptions)
 
   const left = (): readonly Launcher[] => launchers.filter((launcher) => launcher.alive());
 
-  // Nobody else knows the key of this run: when the run is killed, its clients would work for nothing.
+  // A guard ends the clients if this process is killed: nobody else knows the key of the run, so they would work for
+  // nothing.
   const guard = guardOrphans(id, env["PATH"], clock, () => left().map(({ pid }) => pid));
 
   async function gone(limitMs: number, patient: boolean): Promise<boolean> {

@@ -9,12 +9,12 @@
  */
 import { argumentError, configurationError } from "../base/errors.ts";
 
-/** Most hosts of a pattern: nobody means more. */
+/** The largest number of hosts in a pattern: nobody means more. */
 const mostHosts = 100_000;
 
 const items = /^\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*$/;
 
-/** The hosts of a pattern, in order, repeats kept. null when they are more than anybody can mean. */
+/** The hosts of a pattern, in order and with repeats. Null when they are more than `mostHosts`. */
 export function expandHosts(pattern: string): string[] | null {
   const hosts: string[] = [];
   for (const name of splitNames(pattern)) {
@@ -44,7 +44,7 @@ function splitNames(pattern: string): string[] {
 
 function expandName(name: string): string[] | null {
   let names = [""];
-  // A split by an expression with a group has what the group matched at odd places.
+  // The expression has a group, so what the group matched is at odd places of the result.
   for (const [index, part] of name.split(/\[([^[\]]*)\]/).entries()) {
     const choices = index % 2 === 0 ? [part] : items.test(part) ? expandItems(part) : [`[${part}]`];
     if (choices === null || names.length * choices.length > mostHosts) return null;
@@ -71,7 +71,10 @@ function expandItems(text: string): string[] | null {
   return found;
 }
 
-/** The hosts that `--ssh HOST` names. Throws an argument error when they are none, too many or no names of hosts. */
+/**
+ * The hosts that `--ssh HOST` names. Throws a UserError for the argument when it names no host, too many, or something
+ * that is no name.
+ */
 export function hostsOfOption(pattern: string): string[] {
   const hosts = expandHosts(pattern);
   if (hosts === null) throw argumentError(`argument --ssh: '${pattern}' names more than ${mostHosts} hosts`);
@@ -81,7 +84,7 @@ export function hostsOfOption(pattern: string): string[] {
   return hosts;
 }
 
-/** Whether ssh would take it for an option, or for several words. */
+/** Whether ssh would take the name for an option or for several words. */
 function isOdd(host: string): boolean {
   return host.startsWith("-") || /[\s\0]/.test(host);
 }
@@ -94,8 +97,8 @@ export interface NodeList {
 }
 
 /**
- * The hosts that a bare `--ssh` names, with `--ssh-group` or without. A list is taken as it stands. Throws a
- * configuration error when `ssh.nodelist` names none, or names no group or host of that kind.
+ * The hosts that a bare `--ssh` names, with `--ssh-group` or without. A list of names is not taken for patterns. Throws
+ * a UserError for the configuration when `ssh.nodelist` names none, or has no group or host of that kind.
  */
 export function hostsOfNodeList(nodes: NodeList, group: string | null): string[] {
   const { label } = nodes;

@@ -1,23 +1,24 @@
 /*
- * Programs that bring up clients: which words they are called with, and how one is started, watched and ended. Knows
- * nothing of servers and tasks. The key is never among the words: launchers get it in their environment, ssh on its
- * standard input.
+ * Programs that bring up clients: the words of their command line, and how one is started, watched and ended. Knows
+ * nothing of servers and tasks. The key never stands on a command line: launchers get it in their environment, ssh on
+ * its standard input.
  */
 import { accessSync, constants, statSync } from "node:fs";
 import { constants as system } from "node:os";
 import { resolve } from "node:path";
 import { messageOf, runtimeError } from "../base/errors.ts";
-import { writeAll } from "../base/write.ts";
-import type { Clock, Timer } from "../base/clock.ts";
+import type { Clock } from "../base/clock.ts";
 import { groupOf } from "../client/group.ts";
 import type { Logger } from "../log/logger.ts";
 import { quoteForSh } from "../base/shell.ts";
+import { relay } from "./relay.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * The key of the run, for the clients alone: it is not among what tasks inherit, whose output often tells their
- * environment. That is why it does not stand where users have keys of their own, which their tasks may need.
+ * The variable with the key of the run, for clients only. Tasks must not inherit it, because their output often shows
+ * their environment. Therefore it is not the variable in which users have keys of their own, which their tasks may
+ * need.
  */
 export const keyVariable = "HYPERSHELL_RUN_KEY";
 
@@ -27,7 +28,7 @@ export interface ClientPlan {
   readonly program: string;
   readonly host: string;
   readonly port: number;
-  /** Words of its command line that say what it is to do. */
+  /** Words of its command line, after those for the connection. */
   readonly options: readonly string[];
   readonly tls: boolean;
   /** Certificates that the clients trust; null: as their configuration says. */
@@ -35,8 +36,8 @@ export interface ClientPlan {
 }
 
 /**
- * The words that start a client, without any key. A path that begins with `-` could be taken for an option, so it is
- * joined to one.
+ * The words that start a client, without any key. A path that begins with `-` is joined to its option, so that it is
+ * not taken for one.
  */
 export function clientWords({ program, host, port, options, tls, cafile }: ClientPlan): string[] {
   const words = [program, "client", "-H", host, "-p", `${port}`, ...options];
@@ -45,9 +46,7 @@ export function clientWords({ program, host, port, options, tls, cafile }: Clien
   return words;
 }
 
-/**
- * The program that runs on client hosts when nothing else is said: this one, by the name under which it has commands.
- */
+/** The program to run on client hosts by default: the path of this one, under the name that has commands (`hs`). */
 export function remoteProgram(execPath: string): string {
   return execPath.replace(/(^|[/\\])hsx(\.exe)?$/i, "$1hs$2");
 }
@@ -72,15 +71,14 @@ export function launcherEnvironment(
 }
 
 /**
- * Programs that start the words after them on other hosts; those of Open MPI hand their environment on only as they are
- * told.
+ * Programs that start the words after them on other hosts. Open MPI passes on only those variables that it is told to.
  */
 const mpiPrograms = new Set(["mpirun", "mpiexec", "orterun", "prterun", "oshrun"]);
 
 /**
- * The words of a launcher, so that the variables `names` reach the clients. srun hands everything on unless it was told
- * otherwise; Open MPI hands on what `-x` names; the descendants of Hydra (MPICH, Intel MPI) everything. `asksOpenMpi`
- * asks the program who it is.
+ * The words of a launcher, changed so that the variables `names` reach the clients. srun passes everything on unless it
+ * was told otherwise; Open MPI passes on the variables after `-x`; the descendants of Hydra (MPICH, Intel MPI) pass on
+ * everything. `asksOpenMpi` tells whether a program is Open MPI.
  */
 export function handOn(
   words: readonly string[],
@@ -101,7 +99,10 @@ function baseName(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1);
 }
 
-/** Lets `srun --export=NONE`, which keeps this environment from tasks, pass on the key: the client needs it. */
+/**
+ * Changes `srun --export=NONE`, which keeps this environment from tasks, so that it passes on the key: the client needs
+ * it.
+ */
 function widened(words: readonly string[]): string[] {
   return words.map((word, index) => {
     if (word.startsWith("--export=")) return `--export=${exportWith(word.slice("--export=".length))}`;
@@ -116,7 +117,8 @@ function exportWith(list: string): string {
 }
 
 /**
- * Adds the key to what `#SBATCH --export=NONE` leaves behind for each srun of the job (sbatch(1), SLURM_EXPORT_ENV).
+ * Adds the key to the variables that each srun of a job with `#SBATCH --export=NONE` passes on. Source: sbatch(1),
+ * SLURM_EXPORT_ENV.
  */
 export function slurmEnvironment(env: Record<string, string>): Record<string, string> {
   const list = env["SLURM_EXPORT_ENV"];
@@ -140,9 +142,9 @@ export function isOpenMpi(program: string): boolean {
 
 /** How a launcher ended. */
 export interface LauncherEnd {
-  /** As a shell tells it: 128 plus the number of the signal, if one ended it. */
+  /** Its exit status as a shell tells it: 128 plus the number of the signal, if a signal ended it. */
   readonly status: number;
-  /** The last lines that it, or what it started, wrote on stderr. */
+  /** The last lines on its stderr, written by it or by what it started. */
   readonly lastLines: readonly string[];
 }
 
@@ -151,7 +153,7 @@ export interface Launcher {
   readonly name: string;
   readonly pid: number;
   readonly ended: Promise<LauncherEnd>;
-  /** Whether it, or something that it started and that stayed in its process group, is left. */
+  /** Whether any process of its group is left: it, or something that it started. */
   alive(): boolean;
   signal(signal: "SIGTERM" | "SIGKILL"): void;
 }
@@ -173,9 +175,9 @@ export interface LaunchOptions extends Order {
 }
 
 /**
- * Starts a launcher in a session of its own: Ctrl-C at the terminal reaches only us, and the clients hear of it over
- * the wire. What it writes is passed on: stdout is ours, stderr comes through here so that its last lines are known.
- * Throws a UserError if it cannot be started.
+ * Starts a launcher in a session of its own: Ctrl-C at the terminal reaches only us, and clients learn of it over the
+ * wire. Its stdout is ours. Its stderr is passed on by us, so that its last lines are known. Throws a UserError if it
+ * cannot be started.
  */
 export function startLauncher(options: LaunchOptions): Launcher {
   const { name, words, env, cwd, input, clock, log } = options;
@@ -201,8 +203,8 @@ export function startLauncher(options: LaunchOptions): Launcher {
   async function end(): Promise<LauncherEnd> {
     await child.exited;
     over = true;
-    // What it left running may hold stderr open for as long as it likes: the last words of the launcher itself are
-    // there by now.
+    // Processes that it left running may hold stderr open for as long as they like. What the launcher itself wrote has
+    // arrived by now.
     const late = Promise.withResolvers<void>();
     const timer = clock.after(lastWordsMs, late.resolve);
     await Promise.race([errors.done, late.promise]);
@@ -225,7 +227,7 @@ export function startLauncher(options: LaunchOptions): Launcher {
   };
 }
 
-/** Throws the UserError of a launcher that could not be started, without starting it. */
+/** Throws the UserError of a launcher that cannot be started, without starting it. */
 export function checkProgram(program: string, env: Environment, cwd: string): void {
   if (!program.includes("/")) {
     if (Bun.which(program, { PATH: env["PATH"] ?? "", cwd }) === null) throw notStarted(program, { code: "ENOENT" });
@@ -241,7 +243,7 @@ export function checkProgram(program: string, env: Environment, cwd: string): vo
   throw notStarted(program, { code: "EACCES" });
 }
 
-/** Longest wait for the last lines of a launcher that has ended, milliseconds. */
+/** How long the last lines of a launcher that has ended are waited for, milliseconds. */
 const lastWordsMs = 500;
 
 function notStarted(program: string, thrown: unknown): Error {
@@ -255,68 +257,4 @@ function notStarted(program: string, thrown: unknown): Error {
   if (code === "EACCES")
     return runtimeError("cluster", "PermissionError", `the launcher '${program}' may not be executed`);
   return runtimeError("cluster", "OSError", `the launcher '${program}' cannot be started: ${messageOf(thrown)}`);
-}
-
-/** Number of last lines that are remembered, and the bytes of each that are worth it. */
-const rememberedLines = 5;
-const rememberedBytes = 400;
-/** An unfinished line is passed on after this long, milliseconds. Whole lines keep those of several writers apart. */
-const unfinishedMs = 50;
-/** Most bytes of an unfinished line that are held. */
-const longestHeld = 65_536;
-const newline = 0x0a;
-
-/** Passes a stream on to our stderr, whole lines at a time, and remembers its end. */
-function relay(
-  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
-  clock: Clock,
-): { readonly done: Promise<void>; readonly lastLines: () => readonly string[] } {
-  let held: Uint8Array = new Uint8Array(0);
-  let tail = "";
-  let open = true;
-  let timer: Timer | null = null;
-  const decoder = new TextDecoder();
-
-  function pass(bytes: Uint8Array): void {
-    if (!open || bytes.length === 0) return;
-    try {
-      writeAll(2, bytes);
-    } catch (thrown) {
-      // When nobody reads our stderr any more the launcher must go on all the same. A full disk may have room again.
-      const code = (thrown as { code?: unknown }).code;
-      open = code === "ENOSPC" || code === "EDQUOT";
-    }
-  }
-
-  function flush(): void {
-    timer?.cancel();
-    timer = null;
-    pass(held);
-    held = new Uint8Array(0);
-  }
-
-  async function read(): Promise<void> {
-    for await (const chunk of stream) {
-      tail = (tail + decoder.decode(chunk, { stream: true })).slice(-rememberedLines * rememberedBytes);
-      const whole = chunk.lastIndexOf(newline) + 1;
-      if (whole > 0) {
-        flush();
-        pass(chunk.subarray(0, whole));
-      }
-      if (whole === chunk.length) continue;
-      held = Buffer.concat([held, chunk.subarray(whole)]);
-      if (held.length >= longestHeld) flush();
-      else timer ??= clock.after(unfinishedMs, flush);
-    }
-  }
-
-  return {
-    done: read().finally(flush),
-    lastLines: () =>
-      tail
-        .split(/[\r\n]+/)
-        .map((line) => line.trim())
-        .filter((line) => line !== "")
-        .slice(-rememberedLines),
-  };
 }

@@ -1,6 +1,6 @@
 /*
- * From what a run is to launch to the launchers to be started, with their environment. Knows the words of each kind of
- * launcher; the settings come from the caller.
+ * Makes the launchers to be started, with their environment, from what a run is to launch. Knows the command lines of
+ * each kind of launcher; the settings come from the caller.
  */
 import type { Logger } from "../log/logger.ts";
 import {
@@ -23,18 +23,18 @@ export type Launch =
       readonly kind: "ssh";
       readonly hosts: readonly string[];
       readonly args: readonly string[];
-      /** Whether the settings in our environment are those of the clients too. */
+      /** Whether clients get the settings in our environment. */
       readonly passEnvironment: boolean;
     };
 
-/** Facts that all orders of a run have in common. */
+/** What all orders of a run have in common. */
 export interface OrderOptions {
   readonly plan: ClientPlan;
   /** The key of the run. */
   readonly key: string;
   /** The environment of this program. */
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Variables with the settings of the clients, which may have no file of them. */
+  /** Variables that hold the settings of the clients, which may have no configuration file with them. */
   readonly settings: Readonly<Record<string, string>>;
   /** Variables for tasks. */
   readonly exports: Readonly<Record<string, string>>;
@@ -47,8 +47,7 @@ export interface Orders {
 }
 
 /**
- * The launchers to be started, and their environment. Warns of settings that cannot be passed on because they are
- * secret.
+ * The launchers to be started, and their environment. Warns of settings that are not passed on because they are secret.
  */
 export function makeOrders(launch: Launch, options: OrderOptions): Orders {
   return launch.kind === "command" ? commandOrder(launch.words, options) : sshOrders(launch, options);

@@ -1,6 +1,6 @@
 /*
- * One client a host over ssh: the words that ssh gets. What runs over there is one line for the user's login shell, so
- * every word is quoted. The key goes over standard input (`--auth-stdin`), never on a command line, ours or theirs.
+ * The words of ssh, which starts one client on each host. What runs there is one line for the user's login shell, so
+ * every word is quoted. The key goes over standard input (`--auth-stdin`), never on a command line, here or there.
  */
 import { quoteForLoginShell } from "../base/shell.ts";
 import { clientWords, type ClientPlan, keyVariable } from "./launcher.ts";
@@ -8,13 +8,16 @@ import { clientWords, type ClientPlan, keyVariable } from "./launcher.ts";
 type Environment = Readonly<Record<string, string | undefined>>;
 
 export interface RemoteVariables {
-  /** `NAME=value`. */
+  /** Variables to set there, each as `NAME=value`. */
   readonly passed: readonly string[];
-  /** The names of those that hold secrets, which everybody could read on a command line. */
+  /**
+   * The names of variables that hold secrets. They are not set there, because everybody could read them on a command
+   * line.
+   */
   readonly withheld: readonly string[];
 }
 
-/** The settings in this environment that a remote client is to have too (`-E`). */
+/** The settings in this environment that a remote client gets too (`-E`). */
 export function remoteVariables(env: Environment): RemoteVariables {
   const passed: string[] = [];
   const withheld: string[] = [];

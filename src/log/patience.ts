@@ -23,7 +23,10 @@ export interface Patience {
 const firstPauseMs = 250;
 const longestPauseMs = 30_000;
 
-/** The patience of one process with one database. Pauses grow from 250 ms to 30 s. */
+/**
+ * The patience of one process with one database. Pauses grow from 250 ms to 30 s. Its `persist` throws every
+ * error of the call that will not pass, and what `giveUp` answers.
+ */
 export function newPatience(clock: Clock, log: Logger): Patience {
   /** The number of calls that have failed and are not over. */
   let failing = 0;

@@ -1,6 +1,6 @@
 /*
- * The connections of a server: whose each is, and which one of a client counts. What clients say goes to the reactor,
- * what submitters say to their intake. What a message means is not known here.
+ * The connections of a server: whose each is, and which connection of a client counts. What clients say goes to the
+ * reactor, what submitters say to their intake. What a message means is not known here.
  */
 import { assert } from "../base/assert.ts";
 import type { Logger } from "../log/logger.ts";
@@ -11,7 +11,7 @@ import { type Intake, type IntakeOptions, takeSubmitter } from "./intake.ts";
 
 export interface Connections {
   readonly log: Logger;
-  /** Takes what clients say, and that they came and went. */
+  /** Called with what clients say, and when they come and go. */
   readonly push: (event: ServerEvent) => void;
   readonly intakeOptions: IntakeOptions;
   /** The latest connection of each client. */
@@ -49,7 +49,7 @@ export function listenTo(connections: Connections, link: PeerLink): void {
       }
     },
     drain() {
-      // Credit bounds what is under way to a client; there is nothing to hold back.
+      // Credit bounds what is under way to a client, so there is nothing to hold back.
     },
     close: (error) => close(connections, link, clientId, error),
   });
@@ -62,7 +62,7 @@ function close(connections: Connections, link: PeerLink, clientId: string | null
     log.warning(`Connection to ${clientId ?? "a stranger"} given up: ${error.message}`);
   intakes.get(link)?.closed();
   intakes.delete(link);
-  // A connection that a newer one of the same client has replaced is nobody's loss.
+  // If a newer connection of the same client has replaced this one, its end is no loss.
   if (clientId === null || ofClients.get(clientId) !== link) return;
   ofClients.delete(clientId);
   push({ kind: "disconnected", clientId, error: error?.message ?? null });

@@ -1,7 +1,7 @@
 /*
- * What clients can still take, and handing it out. Here alone is known what credit is: a number of tasks. A resource
- * that a task needs and a client has goes here, into `ClientEntry.credit`, and into the messages that grant it (`hello`
- * and `results`).
+ * What clients can still take, and how it is handed out. Only this file knows what credit is: a number of tasks. A
+ * resource that tasks need and clients have would be added here, to `ClientEntry.credit`, and to the messages that
+ * grant it (`hello` and `results`).
  *
  * Ready tasks are one queue, and clients take turns. Knows nothing of the store, of outcomes, or of who the clients
  * are.
@@ -12,15 +12,15 @@ import { note, type ServerEffect } from "./effects.ts";
 import { type ClientEntry, giveBack, hold, type ServerState } from "./state.ts";
 
 /**
- * Ready tasks are topped up to about the number of executors, within these bounds: enough not to starve, and little to
- * give back.
+ * Ready tasks are topped up to about the number of executors, within these bounds: enough that no client waits, and few
+ * to give back.
  */
 const readyFloor = 64;
 const readyCeiling = 4096;
 
 // ---- what clients can take
 
-/** The client takes tasks from now on. */
+/** Lets the client take tasks from now on. */
 export function seat(state: ServerState, client: ClientEntry): void {
   client.standing = { at: "present" };
   state.present.executors += client.executors;
@@ -28,7 +28,7 @@ export function seat(state: ServerState, client: ClientEntry): void {
   if (client.credit > 0) state.willing.add(client);
 }
 
-/** The client takes no tasks any more. Where it stands instead is for the caller to say. */
+/** Lets the client take no more tasks. The caller decides where it stands instead. */
 export function unseat(state: ServerState, client: ClientEntry): void {
   if (client.standing.at !== "present") return;
   state.present.executors -= client.executors;
@@ -36,7 +36,7 @@ export function unseat(state: ServerState, client: ClientEntry): void {
   state.willing.delete(client);
 }
 
-/** The client will take so many tasks more. */
+/** Notes that the client will take this many tasks more. */
 export function grant(state: ServerState, client: ClientEntry, credit: number): void {
   client.credit += credit;
   if (client.standing.at !== "present") return;
@@ -51,7 +51,7 @@ export function grant(state: ServerState, client: ClientEntry, credit: number): 
 export function shortage({ present, neighbours, ready }: ServerState): number | null {
   const { executors, credit } = present;
   if (executors === 0) return 0;
-  // Clients of another server might run at once what is kept ready here.
+  // With neighbours, no tasks are kept ready here: the clients of another server might run them at once.
   const target = neighbours > 0 ? 0 : Math.min(Math.max(executors, readyFloor), readyCeiling);
   const limit = target + credit - ready.length;
   return limit <= target / 2 ? null : Math.min(limit, readyCeiling * 4);
@@ -73,7 +73,7 @@ export function dispatch(state: ServerState, now: number, effects: ServerEffect[
   }
 }
 
-/** Gives back what no client here can start now: the clients of other servers may. */
+/** Gives back the tasks that no client here can start now: the clients of other servers may. */
 export function leaveToNeighbours(state: ServerState): void {
   if (state.neighbours === 0 || state.willing.size > 0 || state.ready.length === 0) return;
   for (const task of state.ready.drain()) giveBack(state, task);
@@ -99,7 +99,7 @@ function assign(state: ServerState, client: ClientEntry, count: number, now: num
   }
   client.credit -= count;
   state.present.credit -= count;
-  // Clients with credit take turns: this one is the last to be served next.
+  // Clients with credit take turns: this one is now the last to be served.
   state.willing.delete(client);
   if (client.credit > 0) state.willing.add(client);
   effects.push({ kind: "send", clientId: client.id, message: { kind: "assign", tasks } });

@@ -1,6 +1,6 @@
 /*
- * The door of a server: it carries out what the reactor wants and tells it what happened. What it decides itself is
- * only how I/O is done; the store calls are in persistence.ts, the connections in connections.ts.
+ * The door of a server: it carries out what the reactor wants, and tells it what happened. Its own decisions are only
+ * how I/O is done. The store calls are in persistence.ts, the connections in connections.ts.
  */
 import { unreachable } from "../base/assert.ts";
 import type { Clock, Timer } from "../base/clock.ts";
@@ -26,56 +26,65 @@ export interface ServerOptions {
   /** Dead servers whose clients may come back to this one. */
   readonly estates?: readonly Estate[];
   readonly store: Store;
-  /** Says whether a server of that store still runs. */
+  /** Tells whether a server of the store still runs. */
   readonly isAlive: IsAlive;
   readonly clock: Clock;
-  /** The time on the clock that all servers of this store share, see Store.addServer; missing: that of `clock`. */
+  /**
+   * The time on the clock that all servers of this store share (see Store.addServer), milliseconds since 1970. If it is
+   * missing, `clock` takes its place.
+   */
   readonly sharedNow?: () => number;
   readonly log: Logger;
-  /** The patience of all that use the store in this process; missing: its own. */
+  /**
+   * Patience that is shared with everybody else in this process who uses the store. If it is missing, the server has
+   * its own.
+   */
   readonly patience?: Patience;
-  /** Takes the input line of each task that failed for good. */
+  /** Called with the input line of each task that failed for good. */
   readonly onFailed: (args: string) => void;
-  /** Steps in for the reactor, so that simulations can look over its shoulder. */
+  /** Takes the place of the reactor's `step`, so that simulations can watch it. */
   readonly step?: typeof step;
 }
 
 export interface ServerReport extends Counts {
   /** The group whose failures ended the run before the groups above it. */
   readonly haltedBy: number | null;
-  /** Clients that were not waited for have tasks on record: the server's row must stay until somebody sees to them. */
+  /**
+   * Whether clients that were not waited for have tasks on record. The server's row must stay then, until another
+   * server deals with them.
+   */
   readonly abandoned: boolean;
 }
 
 export interface Server {
-  /** Takes a new connection; its first message tells whether it is a client or a submitter. */
+  /** Takes a new connection. Its first message tells whether a client or a submitter is at the other end. */
   attach(link: PeerLink): void;
-  /** Lines are read again after `inputQuiet`. */
+  /** Tells that lines are read again after `inputQuiet`. */
   inputResumed(): void;
-  /** No line came for a while; more may. */
+  /** Tells that no line came for a while, although more may come. */
   inputQuiet(): void;
-  /** The last line was read. */
+  /** Tells that the last line was read. */
   inputEnded(): void;
-  /** Hands out nothing more; a second call may be more urgent. */
+  /** Hands out nothing more. A second call may be more urgent. */
   stop(how: LeaveKind): void;
   /**
-   * A database in trouble is not waited for any longer: `finished` rejects if the next try fails. Neither are clients
-   * in other processes: they count as lost.
+   * Stops waiting for a database in trouble: `finished` rejects if the next try fails. Clients in other processes are
+   * not waited for either: they count as lost.
    */
   hurry(): void;
   /**
-   * Tells how it went, after the last outcome is recorded and the last client has left. Rejects when the store is
-   * beyond help.
+   * Resolves with a report after the last outcome is recorded and the last client has left. Rejects when a call to the
+   * store has failed for good.
    */
   readonly finished: Promise<ServerReport>;
 }
 
-/** What a server does at the same time, as log lines name it. */
+/** The names that log lines use for what a server does at the same time. */
 const parts = [" (scheduler)", " (confirm)", " (receiver)", " (heartbeat)"];
 /** The heartbeat row is renewed this often, milliseconds. */
 export const serverBeatMs = 10_000;
 
-/** A server at work. */
+/** The state of a server at work. */
 interface Door {
   readonly options: ServerOptions;
   readonly state: ServerState;
@@ -88,7 +97,7 @@ interface Door {
   wake: { readonly timer: Timer; readonly at: number } | null;
   /** The timer of the next heartbeat. */
   beat: Timer | null;
-  /** It is finished or has failed: whatever happens now happens to nobody. */
+  /** Whether the server has finished or failed: events are ignored from then on. */
   over: boolean;
 }
 
@@ -208,8 +217,8 @@ function carryOut(door: Door, effect: ServerEffect): void {
 
 function setWake(door: Door, at: number): void {
   const { clock } = door.options;
-  // Timers are cheap but not free, and most steps move the time by little. A timer that fires too early only looks
-  // again.
+  // A timer for each step would cost too much, and most steps move the time by little. A timer that fires too early
+  // only looks again.
   if (door.wake !== null && door.wake.at <= at) return;
   door.wake?.timer.cancel();
   const timer = clock.after(Math.max(0, at - clock.now()), () => {
@@ -232,7 +241,7 @@ function scheduleBeat(door: Door): void {
   });
 }
 
-/** The last outcome is recorded and the last client has left. */
+/** Ends the server after the last outcome is recorded and the last client has left. */
 function finish(door: Door): void {
   shut(door);
   for (const part of [...parts, ""]) door.options.log.debug(`Done${part}`);
@@ -240,7 +249,7 @@ function finish(door: Door): void {
   persistence.rows.then(() => finished.resolve(reportOf(state)), finished.reject);
 }
 
-/** The store is beyond help, or there is a mistake in this program. */
+/** Ends the server when a call to the store has failed for good, or when this program has a bug. */
 function fail(door: Door, error: unknown): void {
   if (door.over) return;
   shut(door);

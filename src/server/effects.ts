@@ -26,9 +26,9 @@ export type ServerEffect =
       readonly host: string;
       readonly number: number;
       readonly adopt: readonly string[];
-      /** The client has tasks, known to this server or not. */
+      /** Whether the client has any tasks, known to this server or not. */
       readonly brings: boolean;
-      /** Those of the tasks `adopt` that have ended at the client. */
+      /** The tasks among `adopt` that have ended at the client. */
       readonly finished: readonly string[];
       /** Dead servers that may be on record as holding them. */
       readonly from: readonly string[];

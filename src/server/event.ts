@@ -7,8 +7,8 @@ import type { ClientMessage, LeaveKind } from "../wire/message.ts";
 export type Templates = readonly { readonly id: string; readonly template: string | null }[];
 
 /**
- * A task that somebody took back from a server, to be run anew, to be gone or to be cancelled. What comes of its
- * dispatches with leases from `from` on and below `below` does not count any more.
+ * A task that somebody took back from a server: reverted, deleted or cancelled. What comes of its dispatches with
+ * leases from `from` on and below `below` does not count any more.
  */
 export interface Revoked {
   readonly id: string;
@@ -25,7 +25,7 @@ export type ServerEvent =
       readonly clientId: string;
       readonly message: Exclude<ClientMessage, { kind: "hello" }>;
     }
-  /** The connection of a client ended, with or without a bye before. `error` null: in order. */
+  /** The connection of a client ended, after a bye or without one. `error` null: it ended in order. */
   | { readonly kind: "disconnected"; readonly clientId: string; readonly error: string | null }
   /** The store answered a claim. */
   | { readonly kind: "claimed"; readonly claim: Claim; readonly templates: Templates }
@@ -40,8 +40,8 @@ export type ServerEvent =
       readonly revoked: readonly Revoked[];
     }
   /**
-   * A dead server's row is gone. The tasks that its clients did not come back with are free; there were `reverted` of
-   * them.
+   * The row of a dead server is removed. The tasks that its clients did not come back with are free; there were
+   * `reverted` of them.
    */
   | {
       readonly kind: "buried";
@@ -61,7 +61,7 @@ export type ServerEvent =
   | { readonly kind: "recallsNoticed" }
   /** The store's answer to `recalls`. */
   | { readonly kind: "recalled"; readonly recalls: readonly Recall[] }
-  /** So many other servers take from the same store whatever is free. */
+  /** There are `count` other servers that take any free task from the same store. */
   | { readonly kind: "neighbours"; readonly count: number }
   /** Lines were read that will be added to the store. */
   | { readonly kind: "inputResumed" }
@@ -71,7 +71,7 @@ export type ServerEvent =
   | { readonly kind: "inputEnded" }
   /** The time that a `wake` effect named has come. */
   | { readonly kind: "woken" }
-  /** Somebody asked the server to end, in this way. */
+  /** Somebody asked the server to end in this way. */
   | { readonly kind: "stopRequested"; readonly how: LeaveKind }
-  /** Whoever asked for a stop is out of patience: clients that do not answer are not waited for. */
+  /** Whoever asked for a stop does not want to wait any longer: clients that do not answer are not waited for. */
   | { readonly kind: "hurried" };

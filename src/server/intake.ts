@@ -1,7 +1,7 @@
 /*
- * The server's end of `hs submit --queue`: tasks that come over the wire are stored, and answered when they are. The
- * store sets the pace: while it is busy nothing is answered, and a submitter stops at its window. The schedule is not
- * known here; it hears of new tasks from the store.
+ * The server's end of `hs submit --queue`: it stores tasks that come over the wire, and answers when they are stored.
+ * The store sets the pace: while it is busy nothing is answered, and a submitter stops at its window. The schedule is
+ * not known here; it hears of new tasks from the store.
  *
  * A server with a submission of its own (a finite run) takes the tasks into that one, so that they are among those it
  * runs to the end.
@@ -24,19 +24,22 @@ export interface IntakeOptions {
   readonly log: Logger;
   /** Whether the server is about to end and takes nothing more. */
   readonly closing: () => boolean;
-  /** Called once when the submitter is there. */
+  /** Called once, when the submitter is connected. */
   readonly onOpen: () => void;
-  /** Called once when it is gone. */
+  /** Called once, when its connection has ended. */
   readonly onClose: () => void;
 }
 
-/** What the owner of the connection tells of it. */
+/** What the owner of the connection passes on. */
 export interface Intake {
   receive(message: Exclude<SubmitterMessage, { kind: "submitter" }>): void;
   closed(): void;
 }
 
-/** Tasks in one transaction: some 15 ms; more would keep the server from its other duties. */
+/**
+ * The largest number of tasks in one transaction: it takes some 15 ms. More would keep the server from its other
+ * duties.
+ */
 const largestBatch = 4096;
 
 /** A submitter that is connected. */
@@ -45,22 +48,22 @@ interface Submitter {
   readonly options: IntakeOptions;
   /** The submission that its tasks go into. */
   readonly submission: Submission;
-  /** For log lines. */
+  /** The submitter as log lines name it. */
   readonly name: string;
-  /** What has come and is not stored yet, in order. */
+  /** Tasks that have come and are not stored yet, in order. */
   readonly waiting: (readonly NewTask[])[];
-  /** The store is at work for it: what comes meanwhile waits. */
+  /** Whether the store is at work for this submitter. What comes meanwhile waits. */
   storing: boolean;
-  /** It has sent all its tasks. */
+  /** Whether it has sent all its tasks. */
   complete: boolean;
-  /** Its connection has ended, or was ended: nothing more is said to it. */
+  /** Whether its connection has ended, by either side. Nothing more is sent to it. */
   over: boolean;
-  /** Tasks that are stored. */
+  /** The number of tasks that are stored. */
   total: number;
 }
 
 /**
- * Serves a submitter that has said who it is, until its connection ends. Never throws: what goes wrong is told to the
+ * Serves a submitter that has said who it is, until its connection ends. Never throws: failures are reported to the
  * submitter and the log.
  */
 export function takeSubmitter(
@@ -97,7 +100,7 @@ export function takeSubmitter(
     closed() {
       submitter.over = true;
       waiting.length = 0;
-      // Nobody is left to wait for.
+      // The submitter is gone, so a pause before another try need not last: the next try ends the call.
       patience.goOn();
       if (!submitter.complete) log.debug(() => `Submitter gone (${name}): ${submitter.total} tasks`);
       options.onClose();
@@ -130,7 +133,7 @@ async function storeWaiting(submitter: Submitter): Promise<void> {
     const tasks = nextBatch(waiting).map((task) => taken(task, submitter.submission.id));
     if (new Set(tasks.map(({ id }) => id)).size < tasks.length) throw new Refusal(sameId);
     await persist(submitter, () => store.insert(tasks));
-    // In memory they go with the server, which may have stopped while there was no room.
+    // Tasks in memory end with the server, which may have begun to end while there was no room.
     if (!store.durable && closing()) throw new Refusal(endsSoon);
     if (submitter.over) break;
     submitter.total += tasks.length;
@@ -144,25 +147,25 @@ async function storeWaiting(submitter: Submitter): Promise<void> {
   }
 }
 
-/** Takes what came in several messages while the store was busy, to be stored at once. */
+/** Takes the next tasks to store: all that came while the store was busy, up to the largest number. */
 function nextBatch(waiting: (readonly NewTask[])[]): readonly NewTask[] {
   const batch = [...waiting.shift()!];
   while (waiting.length > 0 && batch.length + waiting[0]!.length <= largestBatch) batch.push(...waiting.shift()!);
   return batch;
 }
 
-/** The task as it is stored. Throws Refusal when no store or schedule could do with it. */
+/** A task as it is stored. Throws Refusal when a store or a schedule could not handle it. */
 function taken(task: NewTask, submitId: string): NewTask {
   const fault = faultOf(task);
   if (fault !== null) throw new Refusal(`a task that cannot be (${task.id}): ${fault}`);
   return task.submitId === submitId ? task : { ...task, submitId };
 }
 
-/** A call that may pass is made again for as long as the submitter waits. */
+/** Makes a call to the store. One that may pass is tried again for as long as the submitter waits. */
 function persist<T>(submitter: Submitter, call: () => Promise<T>): Promise<T> {
   const { patience, closing } = submitter.options;
   const unlessOver = (): Promise<T> => {
-    // Nobody would hear of what is stored from now on.
+    // The submitter is gone, so nobody would learn that the tasks are stored.
     if (submitter.over) throw new Refusal("it is gone");
     return call();
   };
@@ -183,15 +186,15 @@ function refuse(submitter: Submitter, error: unknown): void {
   link.close();
 }
 
-/** Why a submitter's tasks are not taken, in words for the submitter. */
+/** Thrown with the reason why a submitter's tasks are not taken, in words for the submitter. */
 class Refusal extends Error {}
 
 const endsSoon = "it is about to end";
 const sameId = "a task with the same id is there already";
 
 /**
- * What to say of an error of the store. Tasks can be at fault in one way only, by being there already; with any other
- * error the store itself is beyond help.
+ * The reason that a submitter reads for an error of the store. Tasks can be at fault in one way only: they are there
+ * already. Any other error is one of the store.
  */
 function describe(error: unknown): string {
   const text = messageOf(error);
@@ -200,8 +203,8 @@ function describe(error: unknown): string {
 }
 
 /**
- * What is wrong with a task that came over the wire, or null. The codec has looked at its shape; this looks at what a
- * store or a schedule relies on. Measured: both ends of a pipe take 0.25 microseconds a task, the store not counted.
+ * What is wrong with a task that came over the wire; null: nothing. The codec has checked its shape; this checks what a
+ * store or a schedule relies on. Measured: both ends of a pipe take 0.25 microseconds a task, without the store.
  */
 function faultOf(task: NewTask): string | null {
   if (parseId(task.id) !== task.id) return "its id is no UUID";

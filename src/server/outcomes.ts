@@ -1,7 +1,7 @@
 /*
  * The second half of the schedule: outcomes on their way into the store. What comes back from clients is turned into
- * completions with their next attempts, committed one batch at a time, and acknowledged when the store has it. As pure
- * as reactor.ts, which calls it.
+ * completions with their next attempts. Completions are committed one batch at a time, and acknowledged when the store
+ * has them. As pure as reactor.ts, which calls it.
  */
 import { assert } from "../base/assert.ts";
 import type { Commit, Completion } from "../store/store.ts";
@@ -26,12 +26,15 @@ import {
 } from "./state.ts";
 
 /**
- * The store is told of a dispatch only after this long, milliseconds, for nothing but `hs list` waits for it: tasks
- * that are over by then are spared the update (a third of what a short task costs the database).
+ * How long the store is not told of a dispatch, milliseconds. Only `hs list` needs to know of it, and a task that is
+ * over by then is spared the update (a third of what a short task costs the database).
  */
 const assignedDelayMs = 500;
 
-/** Outcomes have come from a client: those that count wait for the next commit, the others are acknowledged at once. */
+/**
+ * Takes outcomes that have come from a client. Those that count wait for the next commit; the others are acknowledged
+ * at once.
+ */
 export function takeOutcomes(
   state: ServerState,
   client: ClientEntry,
@@ -42,8 +45,8 @@ export function takeOutcomes(
   for (const outcome of outcomes) {
     const { id, lease } = outcome;
     if (isRevoked(state, outcome) || isDisregarded(client, outcome)) {
-      // The task ended before its client heard that nobody wants it. The client may say so again, if it does not hear
-      // this answer.
+      // The task ended before its client heard that nobody wants it. If the client does not hear this answer, it may
+      // send the outcome again.
       unwanted.push({ id, lease });
       continue;
     }
@@ -52,12 +55,12 @@ export function takeOutcomes(
     state.outbox.assigned.delete(id);
     if (current) letGo(state, client, id);
     if (current && held.cancelled) {
-      // The task's row has ended, or waits to be run again: this is the end of a run that nobody wants.
+      // The task's row has ended, or waits to be run again: nobody wants the outcome of this run.
       disregard(client, outcome);
       unwanted.push({ id, lease });
       continue;
     }
-    // The outcome of a lease that was given up counts if the task has none yet.
+    // The outcome of a lease that was given up still counts if the task has no other yet.
     const task = current ? held.task : withdrawAnywhere(state, id, effects);
     if (task === null) withhold(state, id, "recalled");
     state.outbox.completed.push({
@@ -71,8 +74,8 @@ export function takeOutcomes(
 }
 
 /**
- * Takes a task from the client that runs it by now, or from those that wait, so that it does not run again; null: it is
- * not here.
+ * Takes a task from the client that runs it now, or from those that wait, so that it does not run again. Null: this
+ * server does not have it.
  */
 function withdrawAnywhere(state: ServerState, id: string, effects: ServerEffect[]): ClaimedTask | null {
   const run = runOf(state, id);
@@ -96,6 +99,10 @@ function completionOf(state: ServerState, client: ClientEntry, task: ClaimedTask
   };
 }
 
+/**
+ * The next attempt of a task that failed, submitted by this server; null: there is none. The fields are named one by
+ * one, because a copy of the task would take its schedule time along.
+ */
 function retryOf(state: ServerState, task: ClaimedTask, outcome: Outcome): Completion["retry"] {
   const { attempts, eager, newId, serverHost } = state.settings;
   if (!isFailure(outcome.exitStatus) || task.attempt >= attempts) return null;
@@ -116,7 +123,7 @@ function retryOf(state: ServerState, task: ClaimedTask, outcome: Outcome): Compl
   return { task: next, claimed: eager && state.phase.at === "running" };
 }
 
-/** Tells the store what has happened, unless it is still at work on the commit before. */
+/** Tells the store what has happened, unless a commit is still under way. */
 export function commit(state: ServerState, now: number, effects: ServerEffect[]): void {
   if (state.settling !== null) return;
   const { outbox } = state;
@@ -148,7 +155,7 @@ function noteConfirmed(assigned: readonly Dispatch[], effects: ServerEffect[]): 
   for (const [client, count] of counts) note(effects, "debug", () => `Confirmed ${count} tasks (${client})`);
 }
 
-/** Takes the dispatches out of the outbox that the store is to be told of by now. */
+/** Takes those dispatches out of the outbox of which the store must be told by now. */
 function dueDispatches(state: ServerState, now: number): Dispatch[] {
   const { assigned } = state.outbox;
   const due: Dispatch[] = [];
@@ -161,7 +168,7 @@ function dueDispatches(state: ServerState, now: number): Dispatch[] {
 }
 
 /**
- * When the store is to be told of the oldest dispatch that it does not know: milliseconds since 1970, infinity when
+ * When the store must be told of the oldest dispatch that it does not know, milliseconds since 1970; infinity when
  * there is none.
  */
 export function dispatchesDueAt(state: ServerState): number {
@@ -170,15 +177,15 @@ export function dispatchesDueAt(state: ServerState): number {
 }
 
 /**
- * The commit under way is done: its outcomes are acknowledged, and those that were taken are counted. `refused`: the id
- * of each outcome that the store has turned down. Throws a bug when no commit is under way.
+ * Ends the commit under way: its outcomes are acknowledged, and those that were recorded are counted. `refused` has an
+ * id for each outcome that the store has turned down. Throws a bug when no commit is under way.
  */
 export function settle(state: ServerState, refused: readonly string[], now: number, effects: ServerEffect[]): void {
   const { settling } = state;
   assert(settling !== null, "one commit at a time");
   state.settling = null;
   settleRecalls(state);
-  // Most refusals mean that there is news. If it were not read first, a run might end as if nothing was left.
+  // Most refusals mean that there are recalls. If they were not read first, a run might end as if nothing was left.
   if (refused.length > 0) noticeRecalls(state);
   const turnedDown = refused.length === 0 ? null : turnedDownOf(settling.outcomes, refused);
   const acks = new Map<string, Lease[]>();
@@ -190,7 +197,7 @@ export function settle(state: ServerState, refused: readonly string[], now: numb
     if (list === undefined) acks.set(entry.clientId, [ack]);
     else list.push(ack);
     if (turnedDown?.has(entry)) {
-      // If the answer is lost with the connection, the outcome comes again, and the row may be free by then.
+      // If the answer is lost with the connection, the client sends the outcome again, and the row may be free by then.
       const client = state.clients.get(entry.clientId);
       if (client !== undefined) disregard(client, outcome);
       note(effects, "debug", () => `Outcome dropped: task had already ended, or was taken back (${outcome.id})`);
@@ -203,8 +210,8 @@ export function settle(state: ServerState, refused: readonly string[], now: numb
 }
 
 /**
- * The outcomes that the store has turned down. Where two clients brought one of the same task, it has taken the first,
- * or none.
+ * The outcomes that the store has turned down. If two clients brought an outcome of the same task, the store has
+ * recorded the first or none.
  */
 function turnedDownOf(settled: readonly Settling[], refused: readonly string[]): Set<Settling> {
   const left = new Map<string, number>();
@@ -220,7 +227,8 @@ function turnedDownOf(settled: readonly Settling[], refused: readonly string[]):
 }
 
 /**
- * Counts an outcome that is in the store, and goes on with its next attempt. True: the next attempt waits in the store.
+ * Counts an outcome that is recorded, and goes on with its next attempt. Answers whether that attempt waits in the
+ * store.
  */
 function record(state: ServerState, entry: Settling, now: number, effects: ServerEffect[]): boolean {
   const { outcome, completion } = entry;

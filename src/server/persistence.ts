@@ -1,7 +1,7 @@
 /*
- * The store calls of a server: each effect that is for the store is carried out here, and answered with its event.
- * Calls that may pass are made again until somebody is in a hurry. What is asked when is the reactor's affair; what
- * rows of servers mean is told by succession.ts.
+ * The store calls of a server: each effect for the store is carried out here, and answered with its event. Calls that
+ * may pass are made again, until somebody is in a hurry. The reactor decides what is asked when; succession.ts tells
+ * what rows of servers mean.
  */
 import { unreachable } from "../base/assert.ts";
 import type { Clock } from "../base/clock.ts";
@@ -37,15 +37,15 @@ export interface Persistence {
   readonly patience: Patience;
   /** The templates that the reactor knows, by submission. */
   readonly templates: ReadonlyMap<string, string | null>;
-  /** Takes the answers of the store. */
+  /** Called with the answers of the store. */
   readonly push: (event: ServerEvent) => void;
-  /** Takes the error of a call that is beyond help, or of one that failed when somebody was in a hurry. */
+  /** Called with the error of a call that has failed for good, or that failed when somebody was in a hurry. */
   readonly fail: (error: unknown) => void;
-  /** Somebody is in a hurry: a call that fails is not made again. */
+  /** Whether somebody is in a hurry: a call that fails is not made again. */
   hurried: boolean;
   /**
-   * The last of the calls that change rows of clients and servers. They go one after the other: an end never overtakes
-   * its beginning.
+   * The last of the calls that change rows of clients and servers. They are made one after the other, so that the end
+   * of a client is never written before its beginning.
    */
   rows: Promise<void>;
 }
@@ -85,13 +85,13 @@ export function carryOutInStore(its: Persistence, effect: StoreEffect): void {
 }
 
 /**
- * Tells the reactor how many other servers take from the store: then nothing is taken ahead. Rejects when the store
- * does not answer.
+ * Tells the reactor how many other servers take from the store: if there are any, nothing is taken ahead. Rejects when
+ * the store does not answer.
  */
 export async function lookAround(its: Persistence): Promise<void> {
   const { store, isAlive, push } = its;
   const { serverId, scope } = its.settings;
-  // What is reserved for this run nobody else takes, and a store in memory nobody else has.
+  // Nobody else takes what is reserved for this run, and nobody else has a store in memory.
   if (!store.durable || scope.kind !== "all") return;
   const neighbours = neighboursOf(await store.servers(), serverId, isAlive);
   push({ kind: "neighbours", count: countTakers(neighbours) });
@@ -118,7 +118,7 @@ async function claim(its: Persistence, { request }: Effect<"claim">): Promise<vo
   its.push({ kind: "claimed", claim: answer, templates });
 }
 
-/** The templates of the submissions of these tasks that the reactor does not know. */
+/** Those templates of the tasks' submissions that the reactor does not know yet. */
 async function newTemplates(its: Persistence, tasks: readonly ClaimedTask[]): Promise<Templates> {
   const found: { id: string; template: string | null }[] = [];
   let last = "";
@@ -137,7 +137,7 @@ async function register(its: Persistence, effect: Effect<"register">): Promise<v
   const { serverId, serverHost, scope } = its.settings;
   const { clientId, host: clientHost, number, adopt: ids, brings, finished, from } = effect;
   const at = clock.now();
-  // Clients of a server that has died beside this one need not wait for its burial.
+  // The client of a server that has died beside this one does not have to wait until that server is buried.
   const dead = brings ? deadOf(await persist(its, "server", () => store.servers()), isAlive) : [];
   if (ids.length === 0) {
     const client = { id: clientId, host: clientHost, serverId, serverHost, connectedAt: at };
@@ -157,7 +157,8 @@ async function register(its: Persistence, effect: Effect<"register">): Promise<v
     at,
   };
   const adopted = await persist(its, "adopt", () => store.adopt(request));
-  // What is taken back after this is taken back from this server.
+  // The recalls of the dead are read only now: whatever is taken back after the adoption is taken back from this
+  // server, which is told of it.
   const revoked = await revokedOf(its, dead);
   push({ kind: "registered", clientId, number, adopted, templates: await newTemplates(its, adopted), revoked });
 }
@@ -173,7 +174,7 @@ async function bury(its: Persistence, deadId: string): Promise<void> {
   push({ kind: "buried", serverId: deadId, reverted, revoked });
 }
 
-/** What was taken back from servers that could not hear of it any more. */
+/** The tasks that were taken back from servers that could not be told any more. */
 async function revokedOf(its: Persistence, dead: readonly ServerRow[]): Promise<readonly Revoked[]> {
   if (dead.length === 0) return [];
   const { store, isAlive, sharedNow } = its;

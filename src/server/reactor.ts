@@ -1,7 +1,7 @@
 /*
  * The schedule: `step(state, events, now)` changes the state and answers what is to be done. It knows neither sockets
- * nor databases nor time; the door does what the effects say and reports back. Whatever is done about one client is in
- * registration.ts and roster.ts, what comes back in outcomes.ts, what others did to tasks in recalls.ts.
+ * nor databases nor time; the door does what the effects say and reports back. What is done about a single client is in
+ * registration.ts and roster.ts; outcomes are in outcomes.ts; what others did to tasks is in recalls.ts.
  */
 import { assert, unreachable } from "../base/assert.ts";
 import type { Claim } from "../store/store.ts";
@@ -26,13 +26,13 @@ import {
   type ServerState,
 } from "./state.ts";
 
-/** First pause of an idle server between two looks at the store, milliseconds; it doubles up to `pollMs`. */
+/** The first pause of an idle server between two looks at the store, milliseconds. It doubles up to `pollMs`. */
 const firstPollMs = 1000;
 
 /**
  * Takes in events, oldest first, and answers what is to be done, in this order. `now` is milliseconds since 1970 and
- * never goes back. In one step: the events, clients that are late, questions to the store, ready tasks to clients, a
- * claim, a commit, and whether the run is over. Throws a bug when an event answers nothing that was asked.
+ * never goes back. One step handles the events, then clients that are late, questions to the store, ready tasks for
+ * clients, a claim, a commit, and whether the run is over. Throws a bug when an event answers nothing that was asked.
  */
 export function step(state: ServerState, events: readonly ServerEvent[], now: number): ServerEffect[] {
   const effects: ServerEffect[] = [];
@@ -59,7 +59,8 @@ function take(state: ServerState, event: ServerEvent, now: number, effects: Serv
       return beginRegistration(state, event.hello, now, effects);
     case "received": {
       const client = state.clients.get(event.clientId);
-      // A client that was evicted may still be heard: its connection is closed, and this is the rest of it.
+      // A client that was evicted may still be heard: what its connection had under way still arrives after it was
+      // closed.
       if (client !== undefined) receive(state, client, event.message, now, effects);
       return;
     }
@@ -112,7 +113,7 @@ function take(state: ServerState, event: ServerEvent, now: number, effects: Serv
 
 // ---- asking for more
 
-/** Asks the store for tasks, if that is worth it. */
+/** Asks the store for tasks, if that is of use. */
 function askForTasks(state: ServerState, now: number, effects: ServerEffect[]): void {
   if (state.phase.at !== "running" || state.claim.at === "asked") return;
   if (state.claim.at !== "due" && now < pollAt(state)) return;
@@ -133,8 +134,8 @@ function askForTasks(state: ServerState, now: number, effects: ServerEffect[]): 
 }
 
 /**
- * Whether tasks are being given back. A claim beside that might take one of them, and lose it again if it was given
- * back twice.
+ * Whether tasks are being given back. A claim at the same time might take one of them, and the server would lose it
+ * again if it was given back twice.
  */
 function isReturning({ settling, outbox }: ServerState): boolean {
   return outbox.reverted.length > 0 || settling?.frees === true;
@@ -195,9 +196,9 @@ function takeClaimed(
 ): void {
   const why = withheld.size === 0 ? undefined : withheld.get(task.id);
   if (why !== undefined) {
-    // A client has adopted the task, or is gone again. In the latter case, whichever came first, only the store is left
-    // with the task. And a task that was recalled was this server's for a moment; a store where it is no longer takes
-    // no notice.
+    // A client may have adopted the task, and may be gone again. If it is gone, only the store has the task, whichever
+    // event came first. A recalled task was this server's for a moment; giving it back does nothing if it belongs
+    // elsewhere by now.
     if (why === "recalled" || !state.holders.has(task.id)) giveBack(state, task);
     return;
   }
@@ -207,7 +208,7 @@ function takeClaimed(
 }
 
 /**
- * Drops the old run of a task that is claimed anew: somebody cancelled and reverted it in a moment, and its client is
+ * Drops the old run of a task that is claimed anew: somebody cancelled and reverted it shortly after, and its client is
  * still stopping it.
  */
 function forgetOld(state: ServerState, id: string, effects: ServerEffect[]): void {
@@ -233,8 +234,8 @@ function noteIdle(state: ServerState, reason: string, effects: ServerEffect[]): 
 }
 
 /**
- * Everything below group `answer.to` has ended: goes on with that group, unless lines may follow or too much has
- * failed.
+ * Goes on with group `answer.to`, because everything below it has ended. It stays with the present group if lines may
+ * follow or too much has failed.
  */
 function advance(
   state: ServerState,
@@ -243,7 +244,7 @@ function advance(
   effects: ServerEffect[],
 ): void {
   const from = state.group;
-  // While input is coming in, lines of the present group may follow.
+  // While input is coming in, more lines of the present group may follow.
   if (state.input === "open" && from !== null) {
     state.claim = { at: "blocked", since: now };
     return;
@@ -269,7 +270,7 @@ function advance(
 
 // ---- the end
 
-/** A run that is to end in one way may be told to end in a more urgent one. */
+/** How urgent each way to end is. A run that ends in one way may be told to end in a more urgent one. */
 const urgency: Record<LeaveKind, number> = { finish: 0, interrupt: 1, abort: 2 };
 
 /** Begins the end, or makes it more urgent: nothing is handed out any more, and clients are told to leave. */
@@ -280,11 +281,11 @@ function close(state: ServerState, how: LeaveKind, reason: string, now: number, 
   state.phase = { at: "closing", how: again && urgency[phase.how] > urgency[how] ? phase.how : how };
   for (const task of state.ready.drain()) giveBack(state, task);
   if (!again) note(effects, "debug", () => `Signaling clients (${state.clients.size} connected)`);
-  // A second, more urgent call reaches the clients that are leaving already, too.
+  // A second, more urgent call also reaches the clients that are leaving already.
   for (const client of state.clients.values()) leave(state, client, how, reason, now, effects);
 }
 
-/** Ends a finite run of which nothing is left to do, and the server when all clients are gone. */
+/** Ends a finite run when nothing is left to do, and the server when all clients are gone. */
 function conclude(state: ServerState, now: number, effects: ServerEffect[]): void {
   const { outbox } = state;
   const idle =
@@ -321,7 +322,7 @@ function pollAt(state: ServerState): number {
   return claim.since + pauseMs(state);
 }
 
-/** The pause between two looks at the store. */
+/** The pause between two looks at the store, milliseconds. */
 function pauseMs({ settings, idlePolls }: ServerState): number {
   return Math.min(settings.pollMs, firstPollMs * 2 ** Math.min(idlePolls, 16));
 }

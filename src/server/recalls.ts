@@ -25,7 +25,7 @@ import {
   withhold,
 } from "./state.ts";
 
-/** The store may have recalls. */
+/** Notes that the store may have recalls. */
 export function noticeRecalls(state: ServerState): void {
   state.recalls.due = true;
 }
@@ -50,25 +50,25 @@ export function handledRecalls({ recalls }: ServerState): readonly number[] {
   return recalls.state.at === "handled" ? recalls.state.numbers : [];
 }
 
-/** A commit is done: the store knows of the recalls that it named. */
+/** Notes that a commit is done: the store knows of the recalls that it named. */
 export function settleRecalls(state: ServerState): void {
   if (state.recalls.state.at !== "settling") return;
   state.recalls.state = { at: "idle" };
   lookAgain(state);
 }
 
-/** What clients are told about their tasks, in one message of a kind to each. */
+/** What clients are told about their tasks: for each client, one message of each kind. */
 type Notices = Map<ClientEntry, { readonly cancel: Lease[]; readonly drop: Lease[] }>;
 
 /** Where a recalled task is found; both are null when it is neither ready nor with a client. */
 interface Whereabouts {
-  /** The task waited for a client. It does no more. */
+  /** The task that waited for a client, and now waits no more; null: it did not wait. */
   readonly waiting: ClaimedTask | null;
-  /** A client has it. */
+  /** The run of the task at a client; null: no client has it. */
   readonly run: Run | null;
 }
 
-/** The store's answer. Deals with all of it; the next commit tells the store so. */
+/** Deals with the store's answer. The next commit tells the store so. */
 export function takeRecalls(state: ServerState, list: readonly Recall[], effects: ServerEffect[]): void {
   const { recalls } = state;
   if (list.length === 0) {
@@ -76,7 +76,7 @@ export function takeRecalls(state: ServerState, list: readonly Recall[], effects
     return lookAgain(state);
   }
   recalls.state = { at: "handled", numbers: list.map(({ number }) => number) };
-  // Of several recalls of one task the last tells how its row is now.
+  // If a task has several recalls, the last one tells what its row is now.
   const kinds = new Map(list.map(({ id, kind }) => [id, kind]));
   const waiting = withdraw(state, kinds);
   const notices: Notices = new Map();
@@ -100,7 +100,7 @@ export function takeRecalls(state: ServerState, list: readonly Recall[], effects
   if (stopped > 0) note(effects, "debug", () => `Stopping ${stopped} tasks`);
 }
 
-/** Whether nobody wants what comes of a run that began before this recall. */
+/** Whether the outcome of a run that began before this recall is unwanted. */
 function isTakenBack(kind: Recall["kind"] | undefined): boolean {
   return kind === "cancelled" || kind === "reverted" || kind === "deleted";
 }
@@ -114,7 +114,7 @@ function deal(
 ): void {
   switch (kind) {
     case "cancelled":
-      // The task's row was this server's and had not ended. That happens once, wherever the task is just now.
+      // The task was cancelled while it was this server's, which counts once, wherever the task is just now.
       state.counts.cancelled++;
       if (run === null) return;
       // The task stays with its client until that has stopped it. Its row has ended, so whatever comes of it is
@@ -125,16 +125,16 @@ function deal(
     case "reverted":
     case "deleted":
       revoke(state, id);
-      // Its client may have brought the task back in between, and the store have handed over the row once more: nobody
-      // else would free it.
+      // Its client may have brought the task back in between, and the store may have handed the row over again. Nobody
+      // else would free it then.
       if (kind === "reverted") state.outbox.reverted.push(id);
       if (run === null) return;
       state.outbox.assigned.delete(id);
       disregard(run.holder, { id, lease: run.held.lease });
       return dropRun(state, id, run, notices);
     case "adopted":
-      // The row is another server's, unless this one has come by it again meanwhile: giving it back does no harm then
-      // either. What the client says of this run still counts, for it may well bring it back.
+      // The row is another server's, unless this server has got it again meanwhile. Giving it back does no harm in
+      // either case. What the client says of this run still counts, because it may bring the task back.
       if (waiting !== null) giveBack(state, waiting);
       if (run === null) return;
       giveBack(state, run.held.task);
@@ -148,10 +148,10 @@ function deal(
   }
 }
 
-/** From now on nothing counts of the dispatches of this task that were made so far. */
+/** From now on, no dispatch of this task that was made so far counts. */
 function revoke(state: ServerState, id: string): void {
   const { neighbours, settings, nextLease } = state;
-  // A neighbour that started earlier, with smaller leases, may be the next to hand the task out.
+  // A neighbour that started earlier, and so has smaller leases, may be the next to hand the task out.
   state.revoked.set(id, { id, from: neighbours > 0 ? settings.firstLease : 0, below: nextLease });
 }
 
@@ -167,9 +167,9 @@ function noticesFor(notices: Notices, client: ClientEntry): { readonly cancel: L
 }
 
 /**
- * Disregards runs of tasks that were taken back and that no client is on record with just now. A client that is
- * registering brings some, which the store may have handed over, or will. The outcome of others is on its way to the
- * store, and comes once more if its client does not hear that.
+ * Disregards runs of tasks that were taken back and that no client has on record at present. A client that is
+ * registering may bring such a task, and the store may have handed it over, or will do so. Another outcome may be on
+ * its way to the store; it comes once more if its client does not hear the answer.
  */
 function disregardBrought(state: ServerState, kinds: ReadonlyMap<string, Recall["kind"]>): void {
   for (const client of state.clients.values()) {

@@ -41,7 +41,7 @@ type Registered = Extract<ServerEvent, { kind: "registered" }>;
 
 // ---- the hello
 
-/** A client has said hello, for the first time or again. */
+/** Begins the registration of a client that has said hello, for the first time or again. */
 export function beginRegistration(state: ServerState, hello: Hello, now: number, effects: ServerEffect[]): void {
   const known = state.clients.get(hello.clientId);
   const client = newClient(known, hello, now);
@@ -59,7 +59,7 @@ export function beginRegistration(state: ServerState, hello: Hello, now: number,
     backlog: [],
   };
   client.registration = registration;
-  // The client of a run on one machine dies with its server: no successor will look for it.
+  // The client of a run on one machine ends with its server, so no successor will look for it.
   if (client.id === state.settings.serverId) {
     ask(state, client, registration, effects);
     welcome(state, client, now, effects);
@@ -81,7 +81,7 @@ function newClient(known: ClientEntry | undefined, hello: Hello, now: number): C
   };
 }
 
-/** Of the dispatches that did not count on the connection before: those that the client still has. */
+/** The dispatches that did not count on the connection before, and that the client still has. */
 function stillDisregarded(known: ClientEntry | undefined, { running, finished }: Hello): Set<string> {
   const brought = [...running, ...finished].map(leaseKey);
   return new Set(brought.filter((key) => known?.disregarded.has(key) === true));
@@ -93,14 +93,17 @@ function replace(state: ServerState, known: ClientEntry, client: ClientEntry): v
   for (const id of client.held.keys()) state.holders.set(id, client);
 }
 
-/** Sorts what a client brings: files under its name what this server knows, and answers what is left to the store. */
+/**
+ * Sorts the tasks that a client brings. What this server knows is filed under the client's name. Answers the rest,
+ * which the store is asked for.
+ */
 function sortBrought(
   state: ServerState,
   client: ClientEntry,
   hello: Hello,
   effects: ServerEffect[],
 ): Pick<Registration, "running" | "finished"> {
-  // The row of a task that was reverted is free: if the store were asked, it would come back to the run that nobody
+  // The row of a reverted task is free. If the store were asked for it, the task would come back to a run that nobody
   // wants.
   const isWanted = (lease: Lease): boolean => !isDisregarded(client, lease) && !isRevoked(state, lease);
   const dropped = hello.running.filter((lease) => !isWanted(lease));
@@ -123,8 +126,8 @@ function sortBrought(
     }
     return state.holders.has(id) || settling.has(id) ? "another's" : "unknown";
   };
-  // What is its own is asked for too beside neighbours: the client may have been at one of them meanwhile, with the
-  // task. The store knows.
+  // Beside neighbours the store is asked even for what is on record here: the client may have been at a neighbour
+  // meanwhile, with the task. Only the store knows.
   const isForStore = (place: ReturnType<typeof sort>): boolean =>
     place === "unknown" || (place === "own" && state.neighbours > 0);
   const runningForStore = running.filter((lease) => {
@@ -132,7 +135,7 @@ function sortBrought(
     if (place === "another's") dropped.push(lease);
     return isForStore(place);
   });
-  // An outcome of what is another's counts if it is the first, but nobody waits for it.
+  // An outcome of another client's task counts if it is the first, but nobody waits for it.
   const finishedForStore = finished.filter((lease) => isForStore(sort(lease)));
   tell(effects, client.id, "drop", dropped);
   return { running: runningForStore, finished: finishedForStore };
@@ -146,7 +149,7 @@ function settlingAmong({ settling, outbox }: ServerState, ids: ReadonlySet<strin
   return found;
 }
 
-/** What a client held and does not bring back was lost on the way: it is run again. */
+/** Gives back what a client held and does not bring back: it was lost on the way and has to run again. */
 function giveBackMissing(
   state: ServerState,
   client: ClientEntry,
@@ -172,7 +175,7 @@ export function askForRegistrations(state: ServerState, effects: ServerEffect[])
     const { registration } = client;
     assert(registration !== null, "who waits to be registered has a registration");
     const asksForTasks = registration.running.length + registration.finished.length > 0;
-    // The commit under way might free a task after the store has handed it over.
+    // The commit under way might free a task just after the store has handed it over.
     if (asksForTasks && state.settling !== null) continue;
     ask(state, client, registration, effects);
   }
@@ -181,7 +184,7 @@ export function askForRegistrations(state: ServerState, effects: ServerEffect[])
 function ask(state: ServerState, client: ClientEntry, registration: Registration, effects: ServerEffect[]): void {
   const { registrations, outbox, estates } = state;
   registrations.waiting.delete(client);
-  // Some may have been taken back since the hello.
+  // Some tasks may have been taken back since the hello.
   const wantedOf = (leases: readonly Lease[]): string[] =>
     leases.flatMap((lease) => (isDisregarded(client, lease) ? [] : [lease.id]));
   const finished = wantedOf(registration.finished);
@@ -204,8 +207,8 @@ function ask(state: ServerState, client: ClientEntry, registration: Registration
 // ---- the answer
 
 /**
- * The store has answered. If the client has said hello once more since, only what the store has handed over counts: a
- * later answer completes it.
+ * Takes the store's answer. If the client has said hello again since, only the tasks that the store has handed over
+ * count, and a later answer completes the registration.
  */
 export function completeRegistration(
   state: ServerState,
@@ -232,7 +235,7 @@ export function completeRegistration(
     leave(state, client, state.phase.how, "no more tasks", now, effects);
 }
 
-/** The store has handed over a task because a client has it. */
+/** Takes a task that the store has handed over because a client has it. */
 function takeAdopted(
   state: ServerState,
   client: ClientEntry | null,
@@ -242,7 +245,7 @@ function takeAdopted(
   const { id } = task;
   const ids = new Set([id]);
   withhold(state, id, "adopted");
-  // A claim or an earlier connection was faster.
+  // A claim or an earlier connection has brought the task already.
   if (state.holders.has(id) || settlingAmong(state, ids).size > 0) return;
   withdraw(state, ids);
   // The client came when nobody was waited for, and has gone on with the task.
@@ -254,7 +257,7 @@ function takeAdopted(
   else hold(state, client, task, lease.lease);
 }
 
-/** Of what a client brings: what was taken back from a dead server is stopped, and waits to be run anew. */
+/** Stops those of the client's tasks that were taken back from a dead server. Their rows wait to be run again. */
 function dropRevoked(
   state: ServerState,
   client: ClientEntry,
@@ -268,11 +271,11 @@ function dropRevoked(
     letGo(state, client, id);
     giveBack(state, held.task);
   }
-  // A task that has ended at the client is named as well: there is nothing to stop, so that does no harm.
+  // A task that has ended at the client is named as well. There is nothing to stop, so that does no harm.
   tell(effects, client.id, "drop", revoked);
 }
 
-/** Of what the store was asked for: what it did not hand over is somebody else's. */
+/** Drops those tasks that the store was asked for and did not hand over: they belong to somebody else. */
 function dropRefused(
   state: ServerState,
   client: ClientEntry,
@@ -292,7 +295,7 @@ function dropRefused(
     );
 }
 
-/** The client gets tasks from now on, or is sent away if the server is about to end. */
+/** Welcomes the client, which gets tasks from now on, or sends it away if the server is about to end. */
 function welcome(state: ServerState, client: ClientEntry, now: number, effects: ServerEffect[]): void {
   const { serverId, serverHost, companyMs } = state.settings;
   effects.push({ kind: "send", clientId: client.id, message: { kind: "welcome", serverId, serverHost, companyMs } });

@@ -14,7 +14,10 @@ import { takeOutcomes } from "./outcomes.ts";
 import { grant, unseat } from "./dispatch.ts";
 import { type ClientEntry, giveBack, leaseKey, letGo, lookAgain, nameOf, type ServerState } from "./state.ts";
 
-/** A server that is woken this much too late did not run meanwhile, milliseconds. */
+/**
+ * A server that is woken this much too late did not run meanwhile (it was stopped, or asleep with its machine),
+ * milliseconds.
+ */
 const sleptMs = 1000;
 /**
  * A client without tasks has at least this long to say goodbye, milliseconds: three of its heartbeats at their usual
@@ -23,13 +26,16 @@ const sleptMs = 1000;
 const goodbyeMs = 30_000;
 /**
  * A closing server waits this long for an idle client whose connection just broke, so that it can tell it to leave,
- * milliseconds. Otherwise the client retries for minutes.
+ * milliseconds. Otherwise the client would retry for minutes.
  */
 const partingMs = 2000;
 
 // ---- what clients say
 
-/** A client has said something after its hello. While it registers, all but beats wait until the store has answered. */
+/**
+ * Takes what a client says after its hello. While the client registers, everything except beats waits until the store
+ * has answered.
+ */
 export function receive(
   state: ServerState,
   client: ClientEntry,
@@ -72,8 +78,8 @@ export function receive(
 // ---- being gone
 
 /**
- * The connection of a client ended. Its tasks stay its own for the grace period. `error` null: the connection ended in
- * order.
+ * Notes that the connection of a client ended. Its tasks stay its own for the grace period. `error` null: the
+ * connection ended in order.
  */
 export function disconnect(
   state: ServerState,
@@ -85,7 +91,7 @@ export function disconnect(
   const client = state.clients.get(clientId);
   if (client === undefined) return;
   unseat(state, client);
-  // A client that was told to leave and had nothing left to do may go without a word.
+  // A client that was told to leave and has nothing left to do may go without saying bye.
   const level = client.standing.at === "leaving" && !isAwaited(client) ? "debug" : "warning";
   client.standing = { at: "away", since: now };
   if (state.phase.at === "closing" && state.phase.how === "abort" && !isAwaited(client))
@@ -95,8 +101,8 @@ export function disconnect(
 }
 
 /**
- * Excuses everybody's silence while this server did not run itself: stopped, or asleep with its machine, it could hear
- * nobody. The mailbox does not tell, for what is on its way may be newer than what is in it.
+ * Excuses the silence of all clients while this server itself did not run: it was stopped, or asleep with its machine,
+ * and could hear nobody. What is in the mailbox does not tell, because newer messages may be on their way.
  */
 export function excuse(state: ServerState, now: number): void {
   const lateMs = now - state.wakeAt;
@@ -112,7 +118,7 @@ export function excuse(state: ServerState, now: number): void {
   state.estatesUntil += lateMs;
 }
 
-/** Gives up clients that were silent for too long or did not come back in time: they lose their tasks to others. */
+/** Gives up clients that were silent for too long or did not come back in time: their tasks go to others. */
 export function checkClients(state: ServerState, now: number, effects: ServerEffect[]): void {
   const { evictMs } = state.settings;
   if (now >= state.estatesUntil) giveUpEstates(state, effects);
@@ -139,8 +145,8 @@ export function checkClients(state: ServerState, now: number, effects: ServerEff
 }
 
 /**
- * Until when a client is waited for that is away, or that has nothing left to do but say goodbye: milliseconds since
- * 1970, infinity for all others.
+ * Until when the server waits for a client that is away, or that has nothing left to do except say goodbye:
+ * milliseconds since 1970, infinity for all others.
  */
 function graceEnd(state: ServerState, client: ClientEntry): number {
   const { standing, lastHeard } = client;
@@ -151,17 +157,20 @@ function graceEnd(state: ServerState, client: ClientEntry): number {
   return Math.max(standing.since, lastHeard) + Math.max(graceMs, goodbyeMs);
 }
 
-/** Whether the client has, or may have, something that is worth waiting for. */
+/** Whether the client has, or may have, tasks that are worth waiting for. */
 function isAwaited({ held, registration }: ClientEntry): boolean {
   return held.size > 0 || registration !== null;
 }
 
-/** Whether nothing is left to do for a client that is away but to tell it to leave. */
+/** Whether the only thing left to do for a client that is away is to tell it to leave. */
 function isParting({ phase }: ServerState, client: ClientEntry): boolean {
   return phase.at === "closing" && client.standing.at === "away" && !isAwaited(client);
 }
 
-/** Until when a client may be silent, milliseconds since 1970. The one in this process cannot be gone. */
+/**
+ * Until when a client may be silent, milliseconds since 1970; infinity for the one in this process, which cannot be
+ * gone.
+ */
 function silenceEnd(state: ServerState, client: ClientEntry, evictMs: number): number {
   return client.id === state.settings.serverId ? Number.POSITIVE_INFINITY : client.lastHeard + evictMs;
 }
@@ -187,8 +196,8 @@ function forget(state: ServerState, client: ClientEntry, effects: ServerEffect[]
 }
 
 /**
- * Tells a client to leave in this way, now or when it is back; one that is not worth waiting for is forgotten. `reason`
- * is for people.
+ * Tells a client to leave in this way, at once or when it is back. A client that is not worth waiting for is forgotten.
+ * `reason` is for people.
  */
 export function leave(
   state: ServerState,
@@ -200,7 +209,7 @@ export function leave(
 ): void {
   const { standing } = client;
   if (standing.at === "registering" || standing.at === "away") {
-    // The client is told when it is here, if it is worth waiting for and there is patience to do so.
+    // A client that is away is told when it is back, if it is worth waiting for and the end is not urgent.
     if (how === "abort") {
       effects.push({ kind: "send", clientId: client.id, message: { kind: "leave", how, reason } });
       abandon(state, client, effects);
@@ -215,7 +224,7 @@ export function leave(
   effects.push({ kind: "send", clientId: client.id, message: { kind: "leave", how, reason } });
 }
 
-/** Nobody is waited for any longer but the client in the same process, which answers. */
+/** Stops waiting for all clients except the one in the same process, which answers. */
 export function abandonAll(state: ServerState, effects: ServerEffect[]): void {
   for (const client of state.clients.values()) {
     if (client.id !== state.settings.serverId) abandon(state, client, effects);
@@ -223,9 +232,9 @@ export function abandonAll(state: ServerState, effects: ServerEffect[]): void {
 }
 
 /**
- * Forgets a client without waiting for it. It may go on with what it has, or take its time to stop it. In a database
- * all that stays on record as its own, and the client as this server's: other servers take the tasks when the client
- * has not come to them in time, as after a crash.
+ * Forgets a client without waiting for it. The client may go on with what it has, or take its time to stop it. In a
+ * database its tasks stay on record as its own, and it stays on record as this server's client. If it does not come to
+ * another server in time, other servers take its tasks, as after a crash.
  */
 function abandon(state: ServerState, client: ClientEntry, effects: ServerEffect[]): void {
   const count = Math.max(client.held.size, client.registration?.brought.length ?? 0);
@@ -241,12 +250,12 @@ function abandon(state: ServerState, client: ClientEntry, effects: ServerEffect[
 
 // ---- a dead predecessor
 
-/** All clients of a dead server are back, or given up: what is left of its tasks is to be freed. */
+/** Asks the store to free what is left of a dead server's tasks: all its clients are back, or given up. */
 export function bury(serverId: string, effects: ServerEffect[]): void {
   effects.push({ kind: "bury", serverId });
 }
 
-/** The clients of dead servers that have not come back are waited for no longer. */
+/** Stops waiting for the clients of dead servers that have not come back. */
 function giveUpEstates(state: ServerState, effects: ServerEffect[]): void {
   for (const [serverId, missing] of state.estates) {
     if (missing.size === 0) continue;
@@ -256,7 +265,7 @@ function giveUpEstates(state: ServerState, effects: ServerEffect[]): void {
   }
 }
 
-/** A dead server is buried: what it left is free. Throws a bug when that was not asked for. */
+/** Notes that a dead server is buried: what it left is free. Throws a bug when that was not asked for. */
 export function takeBuried(
   state: ServerState,
   { serverId, reverted, revoked }: Extract<ServerEvent, { kind: "buried" }>,

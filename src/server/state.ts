@@ -41,30 +41,30 @@ export interface ServerSettings {
   readonly serverId: string;
   readonly serverHost: string;
   readonly scope: Scope;
-  /** Attempts that a task has in all; 1: no retries. */
+  /** The number of attempts that a task has in all; 1: no retries. */
   readonly attempts: number;
-  /** The next attempt of a task goes before everything else. */
+  /** Whether the next attempt of a task goes before everything else. */
   readonly eager: boolean;
-  /** The server never ends by itself. */
+  /** Whether the server goes on when nothing is left to do. */
   readonly forever: boolean;
-  /** Most tasks in one frame to a client; null: as many as there are. */
+  /** The largest number of tasks in one frame to a client; null: no limit. */
   readonly bundleSize: number | null;
-  /** Longest pause between two looks at the store when nothing wakes the server, milliseconds. */
+  /** The longest pause between two looks at the store when nothing wakes the server, milliseconds. */
   readonly pollMs: number;
-  /** A client unheard of for this long is evicted, milliseconds. */
+  /** A client that was not heard for this long is evicted, milliseconds. */
   readonly evictMs: number;
   /** A client whose connection broke keeps its tasks for this long, milliseconds. */
   readonly graceMs: number;
-  /** The store outlives this server, and others may go on with it. */
+  /** Whether the store outlives this server, so that others may go on with it. */
   readonly durable: boolean;
-  /** Clients may keep an outcome for this long to send it with others, milliseconds. */
+  /** For how long clients may keep an outcome to send it together with others, milliseconds. */
   readonly companyMs: number;
   /** The first lease; later ones grow. It must be above every lease of earlier servers. */
   readonly firstLease: number;
   readonly newId: () => string;
 }
 
-/** A dead server of which this one is the successor: its clients, at least one, may still be at work. */
+/** What a dead server left to this one, its successor: clients, at least one, that may still be at work. */
 export interface Estate {
   readonly serverId: string;
   readonly clients: readonly string[];
@@ -81,7 +81,7 @@ export interface Dispatch {
 export interface Held {
   readonly task: ClaimedTask;
   readonly lease: number;
-  /** Somebody cancelled the task: its client is to stop it. */
+  /** Whether somebody cancelled the task: its client is to stop it. */
   cancelled: boolean;
 }
 
@@ -110,12 +110,12 @@ export interface ClientEntry {
   readonly id: string;
   readonly host: string;
   readonly executors: number;
-  /** Tasks that the client will still take. */
+  /** How many more tasks the client will take. */
   credit: number;
   readonly held: Map<string, Held>;
   /**
-   * Dispatches, by `leaseKey`, that the client was told to drop or whose outcome was turned down. What it still says of
-   * them does not count, and neither does what it says again when it is back.
+   * Dispatches, by `leaseKey`, that the client was told to drop, or whose outcome was turned down. What the client
+   * still says of them does not count, not even when it says it again on a new connection.
    */
   readonly disregarded: Set<string>;
   /** Submissions whose template the client was sent. */
@@ -124,7 +124,7 @@ export interface ClientEntry {
   lastHeard: number;
   standing: Standing;
   /**
-   * The registration under way, which goes on when the connection breaks; null: the store knows the client and has
+   * The registration under way, which goes on when the connection breaks. Null: the store knows the client and has
    * answered for what it brought.
    */
   registration: Registration | null;
@@ -156,7 +156,9 @@ export interface Counts {
 export type ClaimState =
   | {
       readonly at: "asked";
-      /** Something has changed since the store was asked: an answer that nothing is there does not count. */
+      /**
+       * Whether something has changed since the store was asked: if so, an answer that there is nothing does not count.
+       */
       stale: boolean;
       /**
        * Tasks that this claim must not hand out although it may bring them. `adopted`: a client came with the task
@@ -174,7 +176,7 @@ export type ClaimState =
   /** There are tasks, but not now: no client is there to run them, or a higher group waits for a lower one. */
   | { readonly at: "blocked"; readonly since: number };
 
-/** The way of one answer to `recalls`; see recalls.ts. */
+/** How far one answer to `recalls` has come; see recalls.ts. */
 export type RecallState =
   | { readonly at: "idle" }
   | { readonly at: "asked" }
@@ -186,28 +188,28 @@ export type RecallState =
 /** The commit under way. */
 export interface CommitInFlight {
   readonly outcomes: readonly Settling[];
-  /** It gives tasks back. */
+  /** Whether the commit gives tasks back. */
   readonly frees: boolean;
 }
 
 export interface ServerState {
   readonly settings: ServerSettings;
-  /** `closing`: nothing new is handed out, and clients are leaving in this way. */
+  /** `closing`: nothing new is handed out, and clients are told to leave in this way. */
   phase: { readonly at: "running" } | { readonly at: "closing"; readonly how: LeaveKind } | { readonly at: "done" };
   /** `open`: lines are coming in. `quiet`: none came for a while. `ended`: none will come. */
   input: "open" | "quiet" | "ended";
   /** The group being run; null before the first task. */
   group: number | null;
-  /** The group whose final failures ended a finite run before the groups above it; null: none did. */
+  /** The group with so many final failures that a finite run ended before the groups above it; null: there is none. */
   haltedBy: number | null;
-  /** The group whose failure a server that runs forever last told, and with how many failures. */
+  /** The last group of which a server that runs forever has logged failures, with how many there were. */
   toldFailure: { readonly group: number; readonly failed: number } | null;
   /** Tasks that wait for a client, the next one in front. */
   readonly ready: Deque<ClaimedTask>;
   claim: ClaimState;
-  /** Other servers that take whatever is free. */
+  /** The number of other servers that take any free task. */
   neighbours: number;
-  /** Polls in a row that found nothing; the pause between two doubles with each. */
+  /** The number of polls in a row that found nothing. The pause before the next doubles with each. */
   idlePolls: number;
   /** Templates of the submissions that this server has met; null: the submission has none. */
   readonly templates: Map<string, string | null>;
@@ -215,41 +217,38 @@ export interface ServerState {
   /** Clients that are present and have credit, in the order in which they are served next. */
   readonly willing: Set<ClientEntry>;
   /**
-   * What all clients that are present run at once, and what they will still take: sums, kept because every step needs
-   * them.
+   * How many tasks all present clients run at once, and how many more they will take. The sums are kept because every
+   * step needs them.
    */
   readonly present: { executors: number; credit: number };
   /**
-   * Clients that were not waited for may still be at work: what they have is theirs until this server is found to be
-   * gone.
+   * Whether clients that were not waited for may still be at work. Their tasks are theirs until this server is found to
+   * be gone.
    */
   abandoned: boolean;
-  /** The client that holds a task, by task. */
+  /** The client that holds each task, by the id of the task. */
   readonly holders: Map<string, ClientEntry>;
   nextLease: number;
   readonly registrations: {
     nextNumber: number;
-    /** Clients whose registration the store was not asked for yet. */
+    /** Clients whose registration the store has yet to be asked for. */
     readonly waiting: Set<ClientEntry>;
-    /** Questions that the store has not answered; more than there are clients if some came twice. */
+    /** The number of registrations that the store has not answered. A client that came twice counts twice. */
     asked: number;
   };
-  /**
-   * Dead servers, and which of their clients have not come back yet. One that nobody is left to come back from is being
-   * buried.
-   */
+  /** Dead servers, each with the clients that have not come back yet. A server without such clients is being buried. */
   readonly estates: Map<string, Set<string>>;
   /** When the clients that have not come back are given up, milliseconds since 1970. */
   estatesUntil: number;
   /**
-   * Tasks that somebody took back while a client had them. The client may be gone for now, and come back with them when
-   * nobody else remembers. There is one for each task that ran when it was taken back, which people do not do without
+   * Tasks that somebody took back while a client had them. The client may be away and come back with them when nobody
+   * else remembers. There is one entry for each task that ran when it was taken back; people do not do that without
    * end.
    */
   readonly revoked: Map<string, Revoked>;
-  /** Submitters that are connected. */
+  /** The number of submitters that are connected. */
   intakes: number;
-  /** News of tasks that others changed. `due`: the store may have some that no question has covered. */
+  /** What others did to tasks of this server. `due`: the store may have recalls that no question has covered. */
   readonly recalls: { due: boolean; state: RecallState };
   /** What the next commit tells the store. */
   readonly outbox: {
@@ -258,13 +257,13 @@ export interface ServerState {
     completed: Settling[];
     reverted: string[];
   };
-  /** null: no commit is under way. */
+  /** The commit under way; null: there is none. */
   settling: CommitInFlight | null;
-  /** When all clients were last looked at, milliseconds since 1970. */
+  /** When the server last checked all clients, milliseconds since 1970. */
   lastCheck: number;
-  /** When this server wished to be woken at the latest. If it is woken later by much, it did not run meanwhile. */
+  /** The latest time for which the server asked to be woken. If it is woken much later, it did not run meanwhile. */
   wakeAt: number;
-  /** When the grace of a client that is away ends, at the earliest. */
+  /** The earliest end of the grace of a client that is away. */
   graceAt: number;
   readonly counts: Counts;
 }
@@ -356,14 +355,15 @@ export function check(state: ServerState): void {
 }
 
 /**
- * A task that will not be run by whoever had it: schedulable again, by this server or (when closing) by a later one.
+ * Gives up a task that will not be run by the client that had it. This server, or (when closing) a later one, may claim
+ * it again.
  */
 export function giveBack(state: ServerState, task: ClaimedTask): void {
   state.outbox.assigned.delete(task.id);
   state.outbox.reverted.push(task.id);
 }
 
-/** Takes those of these tasks that wait for a client out of `ready`; answers them by id. */
+/** Takes those of the tasks that wait for a client out of `ready`. Answers them by id. */
 export function withdraw(
   { ready }: ServerState,
   ids: { readonly has: (id: string) => boolean },
@@ -374,25 +374,25 @@ export function withdraw(
   return found;
 }
 
-/** Something has changed: the store is worth asking again. */
+/** Notes that something has changed: the store is worth asking again. */
 export function lookAgain(state: ServerState): void {
   if (state.claim.at === "asked") state.claim.stale = true;
   else state.claim = { at: "due" };
   state.idlePolls = 0;
 }
 
-/** If a claim is under way that brings this task, it is not handed out; see ClaimState. */
+/** Makes sure that a task which the claim under way may bring is not handed out; see ClaimState. */
 export function withhold({ claim }: ServerState, id: string, why: "adopted" | "recalled"): void {
   if (claim.at === "asked" && claim.withheld.get(id) !== "adopted") claim.withheld.set(id, why);
 }
 
-/** The client has the task from now on. */
+/** Notes that the client has the task from now on. */
 export function hold(state: ServerState, client: ClientEntry, task: ClaimedTask, lease: number): void {
   client.held.set(task.id, { task, lease, cancelled: client.held.get(task.id)?.cancelled ?? false });
   state.holders.set(task.id, client);
 }
 
-/** The client no longer has the task; where it goes is the caller's affair. */
+/** Notes that the client no longer has the task. The caller decides where it goes. */
 export function letGo(state: ServerState, client: ClientEntry, id: string): void {
   client.held.delete(id);
   state.holders.delete(id);
@@ -404,7 +404,7 @@ export interface Run {
   readonly held: Held;
 }
 
-/** Which client has the task; null: none has it. */
+/** The run of a task at a client; null: no client has it. */
 export function runOf({ holders }: ServerState, id: string): Run | null {
   const holder = holders.get(id);
   const held = holder?.held.get(id);
@@ -417,7 +417,7 @@ export function isRevoked({ revoked }: ServerState, { id, lease }: Lease): boole
   return entry !== undefined && lease >= entry.from && lease < entry.below;
 }
 
-/** What the client says of this dispatch does not count from now on. */
+/** Makes this dispatch one that does not count: what the client says of it is ignored from now on. */
 export function disregard({ disregarded }: ClientEntry, lease: Lease): void {
   disregarded.add(leaseKey(lease));
 }
@@ -432,7 +432,7 @@ export function leaseKey({ id, lease }: Lease): string {
   return `${id} ${lease}`;
 }
 
-/** Whether the store is at work on what a dead server left. */
+/** Whether the store is at work on what a dead server left behind. */
 export function isBurying({ estates }: ServerState): boolean {
   for (const missing of estates.values()) if (missing.size === 0) return true;
   return false;
@@ -444,7 +444,7 @@ export function isAwaitingEstates({ estates }: ServerState): boolean {
   return false;
 }
 
-/** A client, for log lines. */
+/** The name of a client in log lines. */
 export function nameOf(client: ClientEntry): string {
   return `${client.host}: ${client.id}`;
 }

@@ -1,10 +1,10 @@
 /*
- * What a server concludes from the rows of all servers of its store: which have died, who takes from the store beside
- * it, and which dispatches of a dead server count no more. Rows go in, numbers and ranges of leases come out. It reads
- * nothing itself; the caller says who is alive.
+ * What a server concludes from the rows of all servers of its store: which have died, which take from the store beside
+ * it, and which dispatches of a dead server no longer count. Rows go in; numbers and ranges of leases come out. It
+ * reads nothing itself; the caller says who is alive.
  *
- * Leases grow with the time at which servers start. Those of a server that started later are above all that an earlier
- * one can have handed out.
+ * Leases grow with the time at which servers start: the leases of a server are above all that an earlier server can
+ * have handed out.
  */
 import type { Recall, ServerRow } from "../store/store.ts";
 import type { Revoked } from "./event.ts";
@@ -12,8 +12,8 @@ import type { Revoked } from "./event.ts";
 export type IsAlive = (server: ServerRow) => boolean;
 
 /**
- * The first lease of a server that started at `time` (milliseconds since 1970 by the clock that all servers of its
- * store share): a thousand leases a millisecond, more than any server hands out.
+ * The first lease of a server that started at `time` (milliseconds since 1970, by the clock that all servers of its
+ * store share). It leaves room for a thousand leases a millisecond, more than any server hands out.
  */
 export function firstLeaseOf(time: number): number {
   return Math.floor(time * 1000);
@@ -24,19 +24,19 @@ export function deadOf(servers: readonly ServerRow[], isAlive: IsAlive): readonl
   return servers.filter((row) => !isAlive(row));
 }
 
-/** The other servers that are alive. */
+/** The servers that are alive, without this one. */
 export function neighboursOf(servers: readonly ServerRow[], serverId: string, isAlive: IsAlive): readonly ServerRow[] {
   return servers.filter((row) => row.id !== serverId && isAlive(row));
 }
 
-/** How many of these servers take whatever is free: a finite run takes only its own submission. */
+/** How many of these servers take any free task: a finite run takes only its own submission. */
 export function countTakers(servers: readonly ServerRow[]): number {
   return servers.filter((row) => !row.reserves).length;
 }
 
 /**
  * The servers that may be on record as holding what a client brings: predecessors, servers that died beside this one,
- * and itself.
+ * and this one itself.
  */
 export function formerHolders(
   predecessors: readonly string[],
@@ -47,11 +47,11 @@ export function formerHolders(
 }
 
 /**
- * The leases that count no more of a task that was taken back from this dead server.
+ * For a task that was taken back from this dead server: which of its leases no longer count.
  *
- * `below`: leases from here on are those of a server that started after it, and `now` (milliseconds since 1970 by the
- * shared clock) where there is none. `from`: leases below this may be those of a neighbour that started before it and
- * is still at work; without one, none is spared.
+ * `below`: leases from here on are those of a server that started after it. If there is none, `below` is the first
+ * lease of a server that would start `now` (milliseconds since 1970 by the shared clock). `from`: leases below this may
+ * be those of a neighbour that started before it and is still at work. Without such a neighbour it is 0.
  */
 export function revokedLeasesOf(
   dead: ServerRow,
@@ -65,7 +65,7 @@ export function revokedLeasesOf(
   return { from, below };
 }
 
-/** The tasks that were taken back from a dead server, each with those of its leases that count no more. */
+/** The tasks that were taken back from a dead server, each with the leases that no longer count. */
 export function revokedBy(recalls: readonly Recall[], leases: Omit<Revoked, "id">): readonly Revoked[] {
   return recalls
     .filter(({ kind }) => kind === "reverted" || kind === "deleted" || kind === "cancelled")

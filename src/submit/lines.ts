@@ -1,35 +1,41 @@
 /*
- * A file, a pipe or standard input as lines, in constant memory. Pulled: nothing is read while the consumer is busy.
- * How bytes become lines is told by splitter.ts. Knows nothing of what lines mean.
+ * A file, a pipe or standard input as lines, in constant memory. Nothing is read while the consumer is busy.
+ * splitter.ts makes lines of bytes. Knows nothing of what lines mean.
  */
 import { accessSync, constants, fstatSync, read as readDescriptor, statSync } from "node:fs";
 import type { Stats } from "node:fs";
 import { messageOf, runtimeError } from "../base/errors.ts";
 import { type BadLine, newSplitter, splitChunk, splitRest } from "./splitter.ts";
 
-/** Lines `first`, `first + 1`, ... */
+/** A batch of consecutive lines: `first` is the number of its first line. */
 export interface LineBatch {
   readonly first: number;
   readonly lines: readonly (string | BadLine)[];
 }
 
 export interface LineSource {
-  /** `<stdin>`, or the path as given. */
+  /** The name for messages: `<stdin>`, or the path as it was given. */
   readonly name: string;
-  /** A regular file that can be read again from its start. */
+  /** Whether it is a regular file, which can be read again from its start. */
   readonly regular: boolean;
-  /** Batches without end lines; never an empty one. One reading at a time. */
+  /** The batches of lines, without their line ends; no batch is empty. Only one reading at a time is allowed. */
   read(): AsyncGenerator<LineBatch, void, void>;
-  /** A reading that waits for input ends. */
+  /** Ends a reading, even one that waits for input. */
   close(): Promise<void>;
 }
 
-/** The first batches are small, so that the first task does not wait for thousands of others to be parsed. */
+/**
+ * The size of the first batches, in lines. They are small, so that the first task does not wait for thousands of others
+ * to be parsed.
+ */
 const firstBatch = 64;
-/** Some 15 ms of parsing and inserting; more would keep the event loop from its other duties. */
+/**
+ * The size of the largest batch, in lines: it takes some 15 ms to parse and insert. More would keep the event loop from
+ * its other duties.
+ */
 const largestBatch = 4096;
 
-/** `-` is standard input. Throws UserError for what cannot be read. */
+/** Opens a source of lines; the path `-` is standard input. Throws UserError when it cannot be read. */
 export function openLines(path: string): LineSource {
   if (path === "-") {
     const stats = attempt("<stdin>", () => fstatSync(0));
@@ -78,8 +84,8 @@ export interface ByteReader {
 }
 
 /**
- * A source of lines; `open` starts from the beginning each time. The reading throws a UserError when the bytes cannot
- * be read.
+ * Makes a source of lines; `open` starts from the beginning each time. Reading it throws a UserError when the bytes
+ * cannot be read.
  */
 export function lineSource(name: string, regular: boolean, open: () => ByteReader): LineSource {
   let reader: ByteReader | null = null;
@@ -128,7 +134,7 @@ export function lineSource(name: string, regular: boolean, open: () => ByteReade
   };
 }
 
-/** Reads on from where the descriptor stands. */
+/** A reader that goes on from where the descriptor stands. */
 function descriptorReader(descriptor: number): ByteReader {
   return {
     read: () =>

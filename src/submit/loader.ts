@@ -1,10 +1,10 @@
 /*
- * From lines to stored tasks: reads, builds, stores, and counts, one batch after the other. The store's pace is the
- * pace of all: while it is busy nothing is read. Bad lines are reported and left out; what they mean for the run is the
- * caller's affair.
+ * From lines to stored tasks: reads, builds, stores and counts, one batch after the other. The store sets the pace:
+ * while it is busy, nothing is read. Bad lines are reported and left out; the caller decides what they mean for the
+ * run.
  *
- * Tasks are stored as soon as they are read, many at once only when many came at once. So `bundlewait` is always kept,
- * and `bundleSize` is an upper bound for one transaction.
+ * Tasks are stored as soon as they are read, and many at once only if many came at once. So `bundlewait` is always
+ * kept, and `bundleSize` is an upper bound for one transaction.
  */
 import { escapeByNumber } from "../base/escape.ts";
 import type { Clock } from "../base/clock.ts";
@@ -21,8 +21,8 @@ import type { LineBatch, LineSource } from "./lines.ts";
 import type { BadLine } from "./splitter.ts";
 
 /**
- * The submit-time template: the command for a line. Throws an Error whose message tells the user what is wrong with
- * this line.
+ * Expands the submit-time template for a line. Throws an Error whose message tells the user what is wrong with this
+ * line.
  */
 export type Expand = (args: string) => string | Promise<string>;
 
@@ -32,31 +32,35 @@ export interface LoadOptions {
   readonly store: Pick<Store, "insert" | "durable">;
   /** The submit-time template; null: lines are stored as they are. */
   readonly expand: Expand | null;
-  /** Most tasks in one transaction; null: as it comes. */
+  /** The largest number of tasks in one transaction; null: as many as were read together. */
   readonly bundleSize: number | null;
   readonly clock: Clock;
   readonly log: Logger;
-  /** After the ERROR line was logged. */
+  /** Called with each bad line, after its ERROR line was logged. */
   readonly onBad?: (bad: BadLine) => void;
-  /** Nothing more was read for `quietMs`: none came, or the store has no room. Called once per pause. */
+  /**
+   * Called when nothing more was read for `quietMs`, because no line came or the store has no room. It is called once
+   * per pause.
+   */
   readonly onQuiet?: () => void;
-  /** A store in passing trouble (locked, disk full, gone) is asked again for this long, milliseconds. */
+  /** For how long a store in passing trouble (locked, disk full, gone) is asked again, milliseconds. */
   readonly patientMs: number;
-  /** Shared with whoever else in this process uses the store. */
+  /** Patience that is shared with everybody else in this process who uses the store. */
   readonly patience?: Patience;
-  /** Ends the loading; what is not stored by then is left out. */
+  /** Ends the loading when aborted. Tasks that are not stored by then are left out. */
   readonly signal?: AbortSignal;
 }
 
 export interface Loaded {
   readonly stored: number;
   readonly bad: number;
-  /** Stopped by the signal before the end of the input. */
+  /** Whether the signal ended the loading before the end of the input. */
   readonly stopped: boolean;
 }
 
 /**
- * Input that sends nothing for this long is called quiet: long enough for a program that writes its lines one by one.
+ * An input counts as quiet when it sends nothing for this long, milliseconds. A program that writes its lines one by
+ * one is faster than that.
  */
 const quietMs = 1000;
 
@@ -65,9 +69,9 @@ interface Loading {
   readonly options: LoadOptions;
   readonly patience: Patience;
   readonly stamp: Stamper;
-  /** Whether each line is told of. */
+  /** Whether each line is logged. */
   readonly isTraced: boolean;
-  /** null: nobody can stop it. */
+  /** The signal that may end the loading; null: nothing can end it. */
   readonly stopping: Abortion | null;
   /** Numbers of tasks and of lines. */
   stored: number;
@@ -75,8 +79,8 @@ interface Loading {
 }
 
 /**
- * Reads the source to its end, and stores its tasks. Rejects when the source cannot be read, or the store refuses or is
- * in trouble for too long.
+ * Reads the source to its end and stores its tasks. Rejects when the source cannot be read, when the store refuses, and
+ * when the store is in trouble for too long.
  */
 export async function load(options: LoadOptions): Promise<Loaded> {
   const { source, store, clock, log, onQuiet } = options;
@@ -91,7 +95,7 @@ export async function load(options: LoadOptions): Promise<Loaded> {
       if (onQuiet !== undefined) quiet = clock.after(quietMs, onQuiet);
       await insert(loading, tasks);
       if (isAborted(loading)) break;
-      // A store may answer without a turn of the event loop, and others have to live in this process too.
+      // A store may answer without a turn of the event loop, but everything else in this process needs its turns.
       await new Promise<void>((resume) => setImmediate(resume));
     }
   } finally {
@@ -120,7 +124,7 @@ function isAborted({ options }: Loading): boolean {
   return options.signal?.aborted ?? false;
 }
 
-/** The tasks of a batch of lines. Tells of lines that are none. */
+/** The tasks of a batch of lines. Reports the lines that are none. */
 async function tasksOf(loading: Loading, { first, lines }: LineBatch): Promise<NewTask[]> {
   const { options, stamp, isTraced } = loading;
   const { factory, expand, log } = options;
@@ -142,7 +146,7 @@ async function tasksOf(loading: Loading, { first, lines }: LineBatch): Promise<N
   return tasks;
 }
 
-/** `text` has the number `number`, and is no task. */
+/** Reports a line that is no task; `number` is its number, `text` its text. */
 function tellOf(loading: Loading, line: Exclude<Line, { kind: "task" }>, number: number, text: string): void {
   const { log } = loading.options;
   if (line.kind === "bad") refuse(loading, { number, reason: line.reason, text: writable(text) });
@@ -173,7 +177,7 @@ async function insert(loading: Loading, tasks: readonly NewTask[]): Promise<void
   }
 }
 
-/** Nobody waits for the database any more. */
+/** Thrown when the loading was ended: nobody waits for the database any more. */
 class Stopped extends Error {}
 
 function insertPatiently(loading: Loading, tasks: readonly NewTask[]): Promise<void> {
@@ -195,8 +199,8 @@ function insertPatiently(loading: Loading, tasks: readonly NewTask[]): Promise<v
 }
 
 /**
- * The number of bad lines of a source, and the first `most` of them; nothing is stored. For sources that can be read
- * twice.
+ * Counts the bad lines of a source, and collects the first `most` of them. Stores nothing. It is for sources that can
+ * be read twice.
  */
 export async function check(
   source: LineSource,
@@ -225,8 +229,8 @@ export async function check(
 
 /**
  * A task with its command expanded. The template may bring a comment and tags too (`--template 'run {} # HYPERSHELL:
- * n:{}'`); the line's own tags come after them and win. An error of the template for this line makes it a bad line;
- * throws a UserError that concerns more than the line.
+ * n:{}'`); the line's own tags come after them and win. If the template fails for this line, it is a bad line. Throws a
+ * UserError for a failure that concerns more than this line.
  */
 export async function expanded(expand: Expand, args: string, settings: readonly TaskSetting[]): Promise<Line> {
   let command: string;
@@ -242,7 +246,7 @@ export async function expanded(expand: Expand, args: string, settings: readonly 
   return line.settings.length === 0 ? { ...line, settings } : { ...line, settings: [...line.settings, ...settings] };
 }
 
-/** `tasks.in, line 7: bad tag "k:a/b": ... (echo 1 # HYPERSHELL: k:a/b)`. */
+/** A bad line for people: `tasks.in, line 7: bad tag "k:a/b": ... (echo 1 # HYPERSHELL: k:a/b)`. */
 export function describeBad(name: string, { number, reason, text }: BadLine): string {
   const place = `${name}, line ${number}: ${reason}`;
   const shown = text?.trim() ?? "";
@@ -253,24 +257,24 @@ export function describeBad(name: string, { number, reason, text }: BadLine): st
   );
 }
 
-/** A line as it can stand in a file of lines. */
+/** The text of a line if it can stand in a file of lines. */
 function writable(text: string): string {
   return text.endsWith("\r") ? text.slice(0, -1) : text;
 }
 
 /**
- * Times for tasks: those of one batch count up in microseconds from the time it was read, and never fall behind earlier
- * ones, so that they sort as the lines did.
+ * Makes submit times. Those of one batch count up in microseconds from the time when it was read, and are never below
+ * earlier ones, so that tasks sort as their lines did.
  */
 export interface Stamper {
   newBatch(): void;
-  /** Milliseconds since 1970. */
+  /** The next time, in milliseconds since 1970 with microseconds as its fraction. */
   next(): number;
 }
 
 /** A stamper that goes by this clock. */
 export function stamper(clock: Clock): Stamper {
-  // Counted in whole microseconds: parts of them would not survive being written with six decimals.
+  // It counts whole microseconds: parts of them would be lost when times are written with six decimals.
   let last = 0;
   return {
     newBatch() {

@@ -1,28 +1,29 @@
 /*
- * From chunks of bytes to lines. Bytes are split at 0x0A and only whole lines are decoded, many at once: no character
- * is cut in two. A line that cannot be text (bytes that are not UTF-8, far too long) is a value with its number, not an
- * exception. White space at the ends of a line, the CR of CR LF included, is left to who reads the line. Reads no file.
+ * From chunks of bytes to lines. Bytes are split at 0x0A, and only whole lines are decoded, many at once, so no
+ * character is cut in two. A line that cannot be text (bytes that are not UTF-8, far too long) is a value with its
+ * number, not an exception. White space at the ends of a line, including the CR of CR LF, is left to the reader of the
+ * line. Reads no file.
  *
- * Measured with lines of 30 bytes: 40 million a second where all is UTF-8; 2 million a second in chunks that hold a
- * byte that is not, where each line is decoded by itself.
+ * Measured with lines of 30 bytes: 40 million a second where everything is UTF-8. In a chunk with a byte that is not,
+ * each line is decoded by itself: 2 million a second.
  */
 
 /** A line that cannot be a task. */
 export interface BadLine {
-  /** 1 for the first. */
+  /** The number of the line; 1 for the first. */
   readonly number: number;
   readonly reason: string;
-  /** The whole line; null when it cannot be written down again as it was. */
+  /** The whole line; null when it cannot be written down again exactly. */
   readonly text: string | null;
 }
 
 /**
- * Most bytes of a line that is held in memory. What can be run is far less (task/line.ts); this bounds what a file
- * without line ends can do.
+ * The largest number of bytes of a line that is held in memory. Lines that can be run are far shorter (task/line.ts);
+ * this limit is for files without line ends.
  */
 export const longestLine = 2 ** 20;
 
-/** Where the splitting of one input stands. */
+/** The state of splitting one input. */
 export interface LineSplitter {
   readonly decoder: TextDecoder;
   /** The number of the next line. */
@@ -30,11 +31,11 @@ export interface LineSplitter {
   /** The beginning of a line whose end has not come yet. */
   held: Uint8Array[];
   heldBytes: number;
-  /** The line is longer than may be held: its bytes are only counted. */
+  /** Whether the line is longer than may be held, so that its bytes are only counted. */
   isDropping: boolean;
 }
 
-/** Starts at line 1. */
+/** A splitter that is at line 1. */
 export function newSplitter(): LineSplitter {
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   return { decoder, number: 1, held: [], heldBytes: 0, isDropping: false };
@@ -86,7 +87,7 @@ function hold(splitter: LineSplitter, bytes: Uint8Array): void {
   if (!splitter.isDropping && bytes.length > 0) splitter.held.push(bytes.slice());
 }
 
-/** The bytes held so far and these. */
+/** Joins the bytes held so far with these. */
 function release(splitter: LineSplitter, rest: Uint8Array): Uint8Array {
   const bytes = splitter.held.length === 0 ? rest : Buffer.concat([...splitter.held, rest]);
   splitter.held = [];
@@ -94,7 +95,7 @@ function release(splitter: LineSplitter, rest: Uint8Array): Uint8Array {
   return bytes;
 }
 
-/** The end of a line that was too long. */
+/** The bad line that stands for one that was too long. */
 function dropped(splitter: LineSplitter): BadLine {
   const { number, heldBytes } = splitter;
   splitter.number += 1;
@@ -118,7 +119,7 @@ function decodeText({ decoder }: LineSplitter, bytes: Uint8Array): string | null
   }
 }
 
-/** Some of the bytes are not UTF-8: finds the lines that are. */
+/** Decodes bytes of which some are not UTF-8, each line by itself. */
 function eachLine(splitter: LineSplitter, bytes: Uint8Array): (string | BadLine)[] {
   const lines: (string | BadLine)[] = [];
   for (let from = 0; from <= bytes.length;) {

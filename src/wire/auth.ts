@@ -7,8 +7,8 @@ import { createHmac, timingSafeEqual } from "node:crypto";
 export type Side = "client" | "server";
 
 /**
- * What both sides have said before the proofs. Each part has a fixed length or is hex, so no two transcripts read the
- * same.
+ * What both sides have said before the proofs. Each part has a fixed length or is hex, so that no two transcripts read
+ * the same.
  */
 export interface Transcript {
   readonly version: number;
@@ -29,7 +29,7 @@ export function proof(key: string, side: Side, transcript: Transcript): string {
     .digest("hex");
 }
 
-/** The key (32 bytes) of the MACs on the frames that `side` sends. */
+/** The key (32 bytes) for the MACs of the frames that `side` sends. */
 export function frameKey(key: string, side: Side, transcript: Transcript): Uint8Array {
   return createHmac("sha256", key)
     .update(`frames of ${side}: ${describe(transcript)}`)
@@ -41,7 +41,7 @@ export function frameMac(key: Uint8Array, number: number, frame: Uint8Array): st
   return createHmac("sha256", key).update(`${number} `).update(frame).digest("base64url");
 }
 
-/** Whether two texts of Latin-1 are equal, found in a time that does not depend on where they differ. */
+/** Whether two texts of Latin-1 are equal. The time does not depend on where they differ. */
 export function same(left: string, right: string): boolean {
   const one = Buffer.from(left, "latin1");
   const other = Buffer.from(right, "latin1");

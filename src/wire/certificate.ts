@@ -1,10 +1,10 @@
 /*
- * The certificate of a server and its private key: makes them, keeps them in a folder, reads them, and tells
+ * The certificate (X.509) of a server and its private key: makes them, keeps them in a folder, reads them, and tells
  * certificates apart by fingerprint. Knows neither settings nor sockets, and writes no log.
  *
- * In the folder the key is the truth. It is put there whole and only where none is (a hard link fails if the name is
- * taken), and the certificate is made of the key that is there. So servers that start together, or one that follows
- * another killed half-way, end up with one pair, and nobody waits for a lock.
+ * The key in the folder decides which pair is valid. A key is put there whole, and only if there is none (a hard link
+ * fails if the name is taken). The certificate is made for the key that is there. So servers that start together, or
+ * one that follows another killed half-way, end up with one pair, and nobody waits for a lock.
  */
 import { createPrivateKey, createPublicKey, type KeyObject, X509Certificate } from "node:crypto";
 import {
@@ -28,17 +28,17 @@ import { secretDigits, uniqueName } from "../base/ids.ts";
 import { failureCode, failureReason } from "../base/paths.ts";
 import { writeAll } from "../base/write.ts";
 
-/** A pair of PEM texts. What follows the first certificate in `cert` is its chain. */
+/** A certificate and its key, in PEM. `cert` may have its chain behind the first certificate. */
 export interface Certificate {
   readonly cert: string;
   readonly key: string;
   /** SHA-256 of the first certificate: 64 lower-case hex digits. */
   readonly fingerprint: string;
-  /** Milliseconds since 1970. */
+  /** The end of its validity, milliseconds since 1970. */
   readonly expiresAt: number;
 }
 
-/** What a host is called, with its domain (if that is known) and without. */
+/** The names of a host, with its domain (if that is known) and without. */
 export interface HostNames {
   readonly full: string;
   readonly short: string;
@@ -52,12 +52,12 @@ const algorithm = {
 } as const;
 const daysValid = 3650;
 const dayMs = 86_400_000;
-/** A certificate is valid from this long (ms) before its making, for hosts whose clocks differ. */
+/** A certificate is valid from this long before it is made, milliseconds, because the clocks of hosts differ. */
 const leadMs = 5 * 60_000;
 
 /**
- * Makes a key, PEM (PKCS 8, not encrypted). WebCrypto looks for the primes off the main thread, which takes 60 to 700
- * ms, mostly 150.
+ * Makes a private key, in PEM (PKCS 8, not encrypted). WebCrypto looks for the primes off the main thread, which takes
+ * 60 to 700 ms, mostly 150.
  */
 export async function makeKey(): Promise<string> {
   const { privateKey } = await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
@@ -71,8 +71,8 @@ export async function makeKey(): Promise<string> {
 export async function makeCertificate(key: string, names: HostNames, now: number): Promise<string> {
   const privateKey = createPrivateKey(key);
   if (privateKey.asymmetricKeyType !== "rsa") throw tlsError("a certificate can only be made for an RSA key");
-  // The library finds its parts by decorators, which need this first. Loading both takes 60 ms, so only this function
-  // does.
+  // The library finds its parts by decorators, which need this import first. Loading both takes 60 ms, so only this
+  // function loads them.
   await import("reflect-metadata");
   const x509 = await import("@peculiar/x509");
   const san = subjectNames(names).map((value) => ({
@@ -80,7 +80,7 @@ export async function makeCertificate(key: string, names: HostNames, now: number
     value,
   }));
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
-    // The leading digit makes the number positive and always of the same length.
+    // With a digit in front the number is positive, and its length is always the same.
     serialNumber: `4${secretDigits(31)}`,
     name: [{ O: ["HyperShell"] }, { CN: [commonName(names)] }],
     notBefore: new Date(now - leadMs),
@@ -110,7 +110,10 @@ function pemOf(label: string, der: ArrayBuffer): string {
   return [`-----BEGIN ${label}-----`, ...lines, `-----END ${label}-----`, ""].join("\n");
 }
 
-/** The name of a host. Some resolvers answer with the name under which they looked (`.arpa`), which nobody uses. */
+/**
+ * The name of a host, but not one that ends in `.arpa`: some resolvers answer with the name under which they looked,
+ * which nobody uses.
+ */
 function withoutArpa({ full, short }: HostNames): string {
   return /\.arpa\.?$/i.test(full) ? short : full;
 }
@@ -120,7 +123,7 @@ function subjectNames(names: HostNames): readonly string[] {
   return [...new Set([...own, "localhost", "127.0.0.1", "::1"])];
 }
 
-/** X.520 has room for 64 characters. */
+/** X.520 has room for 64 characters in a common name. */
 const longestCommonName = 64;
 
 function commonName(names: HostNames): string {
@@ -138,8 +141,9 @@ export interface Kept {
 }
 
 /**
- * The pair in a folder, made if it or a part of it is missing. `now`: milliseconds since 1970. Throws the errors of the
- * file system where the folder cannot be read or written, and a UserError for files that are there and no pair.
+ * The pair in a folder. It is made if it, or a part of it, is missing. `now`: milliseconds since 1970. Throws the
+ * errors of the file system if the folder cannot be read or written, and a UserError if the files are there but are no
+ * pair.
  */
 export async function keepCertificate(
   folder: string,
@@ -156,7 +160,7 @@ export async function keepCertificate(
       ? await attempt(remedy, async () => makeCertificate(parseable(key, keyPath), await names(), now()))
       : null;
   const made = own !== null && publish(certPath, own, 0o644);
-  // Another may have been quicker.
+  // Another server may have made the certificate meanwhile.
   const cert = found ?? readIfThere(certPath) ?? own ?? "";
   return { certificate: await attempt(remedy, async () => pairOf(cert, key, certPath, keyPath)), made };
 }
@@ -170,7 +174,7 @@ async function attempt<Result>(remedy: string, act: () => Promise<Result>): Prom
 }
 
 /**
- * Puts a new key into the folder, unless another server is quicker. A certificate without a key is of no use and is
+ * Puts a new key into the folder, unless another server is quicker. A certificate without a key is of no use, so it is
  * moved aside first. It comes back if it belongs to a key that another server has just put there.
  */
 async function placeKey(keyPath: string, certPath: string): Promise<string> {
@@ -205,12 +209,12 @@ function isPair(cert: string, key: string): boolean {
   }
 }
 
-/** A name next to the file, so that what is written there can be moved to it in one step. */
+/** A name next to the file. What is written under it can be moved to the file in one step. */
 function freshName(path: string): string {
   return join(dirname(path), `.${uniqueName()}.tmp`);
 }
 
-/** Writes a file, of which nobody ever sees a part. False: there was one already, and it stays. */
+/** Writes a file so that nobody ever sees a part of it. Answers false if there was one already, which stays. */
 function publish(path: string, text: string, mode: number): boolean {
   const fresh = freshName(path);
   try {
@@ -228,7 +232,7 @@ function publish(path: string, text: string, mode: number): boolean {
   }
 }
 
-/** The errors of file systems that know no hard links (FAT, some of FUSE and CIFS). */
+/** The errors of file systems without hard links (FAT, some of FUSE and CIFS). */
 const noLinks = ["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK", "EINVAL"];
 
 function place(fresh: string, path: string): boolean {
@@ -311,7 +315,7 @@ function parsed<Result>(parse: () => Result, problem: string): Result {
   try {
     return parse();
   } catch {
-    // The words of the library help nobody.
+    // The library's own words would not help the user.
     throw tlsError(problem);
   }
 }
@@ -326,14 +330,14 @@ export function isOpenToAll(path: string): boolean {
   try {
     return (statSync(path).mode & 0o007) !== 0;
   } catch {
-    // A file that is not there, or out of reach, is read by nobody.
+    // A file that is missing or out of reach is read by nobody.
     return false;
   }
 }
 
 /**
- * The 64 lower-case hex digits of a SHA-256 fingerprint, which may be written as `SHA256:AB:CD:...`, `AB:CD:...`, plain
- * digits, or what openssl prints (`sha256 Fingerprint=AB:...`), in any case. Null: the text is none.
+ * The 64 lower-case hex digits of a SHA-256 fingerprint; null if the text is none. It may be written as
+ * `SHA256:AB:CD:...`, `AB:CD:...`, plain digits, or what openssl prints (`sha256 Fingerprint=AB:...`), in any case.
  */
 export function parseFingerprint(text: string): string | null {
   const digits = text

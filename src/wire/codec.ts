@@ -11,15 +11,18 @@ import type { Assignment, ClaimedTask, NewTask, Outcome, Submission, Tags } from
 import type { HostMessage, Lease, LeaveKind, PeerMessage } from "./message.ts";
 import { WireProblem } from "./problem.ts";
 
-/** Bytes that a frame should have, about. A message with more is sent in parts. */
+/** The number of bytes that a frame should have, roughly. A longer message is sent in parts. */
 const frameGoal = 256 * 1024;
-/** Most executors of a client, and most tasks that it may ask for at once: a thousand times what hosts have. */
+/**
+ * The largest number of executors of a client, and of tasks that it may ask for at once. It is a thousand times what
+ * hosts have.
+ */
 export const mostCredit = 1_000_000;
 const longestCompanyMs = 3_600_000;
 
 type Message = PeerMessage | HostMessage;
 
-/** The frames of a message, without line ends. There is mostly one; a message with a long list is sent in parts. */
+/** The frames of a message, without line ends: mostly one, several for a message with a long list. */
 export function encode(message: Message): string[] {
   switch (message.kind) {
     case "assign":
@@ -73,7 +76,10 @@ function inParts<T>(items: readonly T[], sizeOf: (item: T) => number, write: (pa
   return frames;
 }
 
-/** The sizes are rough and in characters; the bytes are mostly as many, and six times as many at most. */
+/**
+ * The sizes of a message's parts, roughly and in characters. The bytes are mostly as many, and at most six times as
+ * many.
+ */
 const taskSize = (task: NewTask): number => 160 + task.args.length + tagSize(task.tag);
 const outcomeSize = (outcome: Outcome): number => 200 + (outcome.command?.length ?? 0);
 const leaseSize = (): number => 80;
@@ -87,7 +93,7 @@ function tagSize(tag: Tags): number {
   return size;
 }
 
-/** The fields that the tasks of one bundle mostly share. */
+/** The fields that mostly are the same in all tasks of one bundle. */
 const shared = [
   "group",
   "submitId",
@@ -126,10 +132,16 @@ function compact(tasks: readonly AnyTask[]): { same: Record<string, unknown>; ta
   };
 }
 
-/** Characters of the longest command that is sent. No system starts a longer one, and one frame must hold it. */
+/**
+ * The largest number of characters in a command that is sent. No system starts a longer one, and one frame must hold
+ * it.
+ */
 const longestCommand = 1024 * 1024;
 
-/** JSON leaves out what is undefined. Naming the fields is three times as fast as copying and deleting. */
+/**
+ * The fields of an outcome that are not null: JSON leaves out what is undefined. Naming each field is three times as
+ * fast as copying and deleting.
+ */
 function withoutNulls(outcome: Outcome): Record<keyof Outcome, unknown> {
   return {
     id: outcome.id,
@@ -244,7 +256,7 @@ function parse(text: string): Fields {
   return record(value, "frame", "the frame");
 }
 
-/** Any value for a line of a log: it may be long, deep, or full of control characters. */
+/** Any value as text for a line of a log. The value may be long, deep, or full of control characters. */
 function brief(value: unknown): string {
   if (Array.isArray(value)) return "a list";
   if (typeof value === "object" && value !== null) return "an object";
@@ -286,7 +298,7 @@ function isName(value: string): boolean {
   if (value.length === 0 || value.length > 255) return false;
   for (let i = 0; i < value.length; i++) {
     const code = value.charCodeAt(i);
-    // These are control characters and blanks, slash and backslash; below, lone halves of a character.
+    // These are control characters, blanks, slash and backslash; below, lone halves of a character.
     if (code <= 0x20 || code === 0x2f || code === 0x5c || (code >= 0x7f && code <= 0xa0)) return false;
     if (code >= 0xd800 && !value.isWellFormed()) return false;
   }
@@ -327,7 +339,7 @@ function companyMs(fields: Fields, kind: string): number {
   return value;
 }
 
-/** An exit status. Those of Windows are unsigned numbers of 32 bits. */
+/** An exit status. On Windows it is an unsigned number of 32 bits. */
 function exitStatus(fields: Fields, kind: string): number {
   const value = integer(fields, "exitStatus", kind);
   if (Math.abs(value) >= 2 ** 32) throw bad(kind, "exitStatus", value, "a status");
@@ -378,7 +390,7 @@ function submission(fields: Fields): Submission {
   };
 }
 
-/** The fields that the tasks of a frame have in common. Null: each task has its own. */
+/** The fields that all tasks of a frame have in common. Null: each task has its own value. */
 interface Same {
   readonly group: number | null;
   readonly submitId: string | null;
@@ -392,7 +404,9 @@ interface Same {
   readonly scheduleTime: number | null;
 }
 
-/** Reads `same` once a frame: what tasks share costs each of them nothing, and their tags are one object. */
+/**
+ * Reads `same`, once for each frame: what tasks share then costs each of them nothing, and their tags are one object.
+ */
 function sameOf(value: unknown, kind: string): Same {
   const fields = record(value, kind, "same");
   const has = (field: string): boolean => fields[field] !== undefined;

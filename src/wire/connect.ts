@@ -1,6 +1,6 @@
 /*
- * Connects to a server over TCP, with TLS or without, and shows it the key. The only user of Bun.connect. Knows nothing
- * of messages.
+ * Connects to a server over TCP, with TLS or without, and proves that it knows the key. The only user of Bun.connect.
+ * Knows nothing of messages.
  */
 import { randomBytes } from "node:crypto";
 import { checkServerIdentity } from "node:tls";
@@ -15,44 +15,42 @@ import { bindingOf, passOn, placeOf, secureOptions, setUp, type Socket, streamOf
 import type { SocketStream, TlsVersion } from "./socket.ts";
 
 export interface ClientTls {
-  /**
-   * The certificates to trust, PEM; null: the system's. Only looked at when `trust` is "chain".
-   */
+  /** The certificates to trust, PEM; null: the system's. It is used only when `trust` is "chain". */
   readonly ca: string | null;
   /**
    * Which certificate of the server is accepted:
    * `proof`: any, because the proof of the key is bound to this very channel;
    * `chain`: one signed by `ca` (and with the right name, if `servername` is set or `ca` is null);
-   * `fingerprint`: this very one;
+   * `fingerprint`: the one with this fingerprint;
    * `none`: any, as with `proof`, but the user is told that this is insecure.
    */
   readonly trust: "proof" | "chain" | "fingerprint" | "none";
   /** SHA-256 of the certificate: 64 lower-case hex digits; null unless `trust` is "fingerprint". */
   readonly fingerprint: string | null;
   /**
-   * The name that the certificate must have, and that is sent (SNI). Null: the name of the host, which is only checked
-   * when the system's authorities are trusted.
+   * The name that the certificate must have, which is also sent (SNI). Null: the name of the host, which is only
+   * checked when the system's authorities are trusted.
    */
   readonly servername: string | null;
   readonly minVersion: TlsVersion;
-  /** In the notation of OpenSSL; null: its own choice. */
+  /** The ciphers in the notation of OpenSSL; null: its own choice. */
   readonly ciphers: string | null;
 }
 
 export interface ConnectOptions extends Omit<SessionOptions, "nonce"> {
   readonly host: string;
   readonly port: number;
-  /** Null: no TLS, every frame has a MAC. */
+  /** Null: no TLS, and every frame has a MAC. */
   readonly tls: ClientTls | null;
   /** The connection must be made within this time, milliseconds. */
   readonly connectMs: number;
-  /** Finds the addresses of a name, which are tried in turn; missing: the system's resolver. */
+  /** Finds the addresses of a name, which are tried in turn. If it is missing, the system's resolver does. */
   readonly resolve?: (host: string) => Promise<readonly string[]>;
 }
 
 const unanswered: ReadonlySet<ProblemKind> = new Set(["refused", "unreachable", "silent"]);
 
-/** Connects to a server and shows it the key. Rejects with a WireProblem. */
+/** Connects to a server and proves that it knows the key. Throws a WireProblem when that fails. */
 export async function connect(options: ConnectOptions): Promise<HostLink> {
   const { host } = options;
   const addresses = await resolved(options);
@@ -62,7 +60,7 @@ export async function connect(options: ConnectOptions): Promise<HostLink> {
       return await connectTo(address, options);
     } catch (error) {
       last = error;
-      // Another address may lead to the same server, so it is only asked when nobody answered at this one.
+      // Another address may lead to the same server, so it is tried only if nobody answered at this one.
       if (!(error instanceof WireProblem) || !unanswered.has(error.kind)) throw error;
     }
   }
@@ -98,7 +96,7 @@ interface Attempt {
   readonly made: PromiseWithResolvers<HostLink>;
   /** Null until the connection is open. */
   socket: Socket | null;
-  /** It has failed, or is taking too long. */
+  /** Whether it has failed or has taken too long. */
   over: boolean;
   /** Ends it when nobody answers in time. */
   timer: Timer | null;
@@ -123,7 +121,7 @@ function connectTo(address: string, options: ConnectOptions): Promise<HostLink> 
 
 function tlsOptions({ trust, ca, servername, minVersion, ciphers }: ClientTls): Bun.TLSOptions {
   return {
-    // `mistrust` decides whom to trust, before anything is sent.
+    // The certificate is checked by `mistrust`, before anything is sent.
     rejectUnauthorized: false,
     ...(trust === "chain" && ca !== null ? { ca } : {}),
     ...(servername === null ? {} : { serverName: servername }),
@@ -144,14 +142,14 @@ function handlersOf(attempt: Attempt): Bun.SocketHandler<SocketStream> {
     },
     handshake(socket, _success, error) {
       if (tls === null || attempt.over) return;
-      // `success` is not asked: it is also false when only the name does not fit.
+      // The argument `success` says too little: it is also false when only the name does not fit.
       if (!hasTls(socket)) return fail(attempt, "tls", noTlsThere(host, port));
       const wrong = mistrust(socket, tls, host, error);
       if (wrong !== null) return fail(attempt, "certificate", wrong);
       enterSession(attempt, socket, bindingOf(socket));
     },
     close(socket, error) {
-      // A listener that is just dying resets connections too, so whether it speaks TLS is not known.
+      // A listener that is just ending resets connections too, so it is not known whether it speaks TLS.
       if (socket.data === undefined) fail(attempt, "lost", `${host}:${port} hung up`);
       socket.data?.closed(error ?? null);
     },
@@ -199,7 +197,7 @@ function notConnected(error: unknown, host: string, port: number): [ProblemKind,
   }
 }
 
-/** Why the server's certificate is not accepted; null: it is, or the proof of the key makes up for it. */
+/** Why the server's certificate is not accepted. Null: it is accepted, or the proof of the key makes up for it. */
 function mistrust(socket: Socket, tls: ClientTls, host: string, error: Error | null): string | null {
   if (tls.trust === "proof" || tls.trust === "none") return null;
   const certificate = socket.getPeerCertificate();
@@ -209,7 +207,7 @@ function mistrust(socket: Socket, tls: ClientTls, host: string, error: Error | n
     const expected = showFingerprint(tls.fingerprint ?? "");
     return `Peer certificate fingerprint mismatch (expected ${expected}, got ${showFingerprint(shown)})`;
   }
-  // Names are looked at below, where one was asked for.
+  // An error about the name is left out here: names are checked below, if that was asked for.
   if (error !== null && !("code" in error && error.code === "ERR_TLS_CERT_ALTNAME_INVALID"))
     return `certificate verify failed: ${error.message}`;
   const name = tls.servername ?? (tls.ca === null ? host : null);

@@ -1,6 +1,6 @@
 /*
- * The handshake of a session (PROTOCOL.md, section 2), line by line: what each line of the peer is answered with, when
- * the peer has shown that it knows the key, and why it is refused. Sends nothing and sets no timer; session.ts does.
+ * The handshake of a session (PROTOCOL.md, section 2), line by line: the answer to each line of the peer, when the peer
+ * has proved that it knows the key, and why it is refused. Sends nothing and sets no timer; session.ts does.
  */
 import { proof, same, type Side, type Transcript } from "./auth.ts";
 import { type ProblemKind, WireProblem } from "./problem.ts";
@@ -12,7 +12,7 @@ export interface Handshake {
   readonly side: Side;
   readonly peerSide: Side;
   readonly key: string;
-  /** Hex. */
+  /** 32 random bytes of this side, hex. */
   readonly ownNonce: string;
   /** The channel binding, hex; null without TLS. */
   readonly binding: string | null;
@@ -20,7 +20,7 @@ export interface Handshake {
   transcript: Transcript | null;
 }
 
-/** The end of an attempt. `word` is told to the peer; null: it is told nothing. */
+/** Why a handshake has failed. `word` is told to the peer; null: it is told nothing. */
 export interface Refusal {
   readonly kind: "refuse";
   readonly problem: WireProblem;
@@ -30,7 +30,7 @@ export interface Refusal {
 export type Answer =
   /** The handshake goes on with this line. */
   | { readonly kind: "say"; readonly line: object }
-  /** The peer knows the key. `line`, if there is one, is sent before anything else. */
+  /** The peer has proved that it knows the key. `line`, if there is one, is sent before anything else. */
   | { readonly kind: "shown"; readonly line: object | null; readonly transcript: Transcript }
   | Refusal;
 
@@ -50,17 +50,17 @@ function hex(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString("hex");
 }
 
-/** The line with which the client begins, and with which the server answers it. */
+/** The first line of the client, and the first answer of the server. */
 export function greeting({ ownNonce }: Handshake): object {
   return { hypershell: protocolVersion, nonce: ownNonce };
 }
 
-/** The last line to a peer that is refused. */
+/** The last line for a peer that is refused. */
 export function farewell(word: string): object {
   return { hypershell: protocolVersion, error: word };
 }
 
-/** What a line of the peer leads to. Notes the peer's nonce. */
+/** The answer to a line of the peer. Notes the peer's nonce. */
 export function answerTo(handshake: Handshake, line: string): Answer {
   const { peerSide, transcript } = handshake;
   const fields = fieldsOf(line);
@@ -83,7 +83,7 @@ function exchange(handshake: Handshake, nonce: unknown, shown: unknown): Answer 
   const serverNonce = side === "client" ? nonce : ownNonce;
   const transcript: Transcript = { version: protocolVersion, clientNonce, serverNonce, binding };
   handshake.transcript = transcript;
-  // The client shows the key first, so that a scanner gets nothing to try keys on.
+  // The client proves the key first, so that a scanner gets nothing to try keys on.
   return { kind: "say", line: side === "server" ? greeting(handshake) : proofLine(key, "client", transcript) };
 }
 
@@ -122,14 +122,14 @@ function strange(peerSide: Side, line: string): string {
   return `the ${peerSide} does not speak the protocol of hs: ${JSON.stringify(line.slice(0, 40))}`;
 }
 
-/** Why a peer is refused whose very first bytes are TLS, where none is spoken; null: they are not. */
+/** Why a peer is refused if its first bytes are TLS and this side speaks none. Null: they are not TLS. */
 export function refusedTls({ side, peerSide }: Handshake, chunk: Uint8Array): Refusal | null {
   if (!looksLikeTls(chunk)) return null;
   const text = `the ${peerSide} speaks TLS, this ${side} does not - use --no-tls on both sides or on neither`;
   return refuse("tls", text, side === "server" ? "tls" : null);
 }
 
-/** A TLS record: handshake (0x16) or alert (0x15), version 3.x. */
+/** Whether bytes begin a TLS record: handshake (0x16) or alert (0x15), version 3.x. */
 function looksLikeTls(chunk: Uint8Array): boolean {
   return (chunk[0] === 0x16 || chunk[0] === 0x15) && (chunk.length < 2 || chunk[1] === 0x03);
 }

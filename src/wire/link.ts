@@ -1,9 +1,11 @@
-/* The two ends of a connection, as who holds one sees it. What a connection promises is told by duplex.ts. */
+/*
+ * The two ends of a connection, as their owners see them. duplex.ts says what a connection promises.
+ */
 import type { Duplex } from "./duplex.ts";
 import type { HostMessage, PeerMessage } from "./message.ts";
 
-/** A server's way to a client or submitter. */
+/** A server's end of a connection to a client or submitter. */
 export type PeerLink = Duplex<HostMessage, PeerMessage>;
 
-/** The way of a client or submitter to its server. */
+/** A client's or submitter's end of the connection to its server. */
 export type HostLink = Duplex<PeerMessage, HostMessage>;

@@ -1,6 +1,6 @@
 /*
- * Listens for connections over TCP, with TLS or without, and lets those in that show the key. The only user of
- * Bun.listen. Knows nothing of messages.
+ * Listens for connections over TCP, with TLS or without, and admits peers that prove that they know the key. The only
+ * user of Bun.listen. Knows nothing of messages.
  */
 import { randomBytes } from "node:crypto";
 import { isIP } from "node:net";
@@ -13,12 +13,12 @@ import { admit, type GiveUp, type SessionOptions } from "./session.ts";
 import { bindingOf, passOn, placeOf, secureOptions, setUp, type Socket, streamOf } from "./socket.ts";
 import type { SocketStream, TlsVersion } from "./socket.ts";
 
-/** PEM texts, and the rules of TLS. */
+/** The certificate and key of the server (PEM), and the rules of TLS. */
 export interface ServerTls {
   readonly cert: string;
   readonly key: string;
   readonly minVersion: TlsVersion;
-  /** In the notation of OpenSSL; null: its own choice. */
+  /** The ciphers in the notation of OpenSSL; null: its own choice. */
   readonly ciphers: string | null;
 }
 
@@ -27,28 +27,28 @@ export interface ListenOptions extends Omit<SessionOptions, "nonce"> {
   readonly host: string;
   /** 0: any free one. */
   readonly port: number;
-  /** Null: no TLS, every frame has a MAC. */
+  /** Null: no TLS, and every frame has a MAC. */
   readonly tls: ServerTls | null;
-  /** Takes a peer that has shown the key. */
+  /** Called with the connection of a peer that has proved that it knows the key. */
   readonly onSession: (link: PeerLink, peer: string) => void;
-  /** Told of a connection that came to nothing; `peer` is for the log. */
+  /** Called when a connection came to nothing; `peer` is for the log. */
   readonly onProblem: (problem: WireProblem, peer: string) => void;
 }
 
 export interface Listener {
   readonly host: string;
   readonly port: number;
-  /** Takes no new connections. Those that are open stay. */
+  /** Accepts no new connections. Those that are open stay. */
   close(): void;
 }
 
 /**
- * Connections that have not shown the key. Beyond this number the oldest of them makes room: honest ones are through in
- * milliseconds.
+ * The largest number of connections whose peer has not proved the key yet. Beyond it the oldest makes room: honest
+ * peers need milliseconds.
  */
 const mostUnknown = 1024;
 
-/** A connection that has not shown the key. */
+/** A connection whose peer has not proved the key yet. */
 interface Unknown {
   readonly peer: string;
   /** Gives up its session; null: it has none, because its TLS handshake is not over. */
@@ -59,13 +59,13 @@ interface Unknown {
 
 interface Listening {
   readonly options: ListenOptions;
-  /** Oldest first. */
+  /** These connections, oldest first. */
   readonly unknown: Map<Socket, Unknown>;
 }
 
 /**
- * Listens until `close` is called. Rejects with a UserError (`OSError: ...`, status 5) when the port is taken or the
- * address is not one of this host.
+ * Listens until `close` is called. Throws a UserError (`OSError: ...`, status 5) when the port is taken or the address
+ * is not one of this host.
  */
 export async function listen(options: ListenOptions): Promise<Listener> {
   const { host, port, tls } = options;
@@ -98,8 +98,8 @@ function handlersOf(listening: Listening): Bun.SocketHandler<SocketStream> {
       else give(listening, socket, "tls", noTls);
     },
     close(socket, error) {
-      // A stream tells its session, which says itself why it came to nothing, also when it ends the connection in the
-      // midst of its own turn.
+      // If there is a stream, its session is told. The session says itself why it came to nothing, even when it ends
+      // the connection in the middle of its own turn.
       if (socket.data === undefined) give(listening, socket, tls === null ? "lost" : "tls", noTls);
       else socket.data.closed(error ?? null);
     },
@@ -111,7 +111,7 @@ function accept(listening: Listening, socket: Socket): void {
   const { tls, clock, handshakeMs } = options;
   setUp(socket);
   const { remoteAddress, remotePort } = socket;
-  // A peer that never ends the TLS handshake has no session whose clock would end it.
+  // A peer that never ends the TLS handshake gets no session, so no clock of a session would end it.
   const late = (): void => give(listening, socket, "silent", `no TLS handshake within ${handshakeMs / 1000} seconds`);
   const timer = tls === null ? null : clock.after(handshakeMs, late);
   unknown.set(socket, { giveUp: null, peer: placeOf(remoteAddress, remotePort), timer });
@@ -144,7 +144,7 @@ function enterSession({ options, unknown }: Listening, socket: Socket, binding: 
   );
 }
 
-/** Gives up a connection that has not shown the key. If it has a session, that one tells of the problem. */
+/** Gives up a connection whose peer has not proved the key. If it has a session, the session tells of the problem. */
 function give({ options, unknown }: Listening, socket: Socket, kind: ProblemKind, text: string): void {
   const entry = unknown.get(socket);
   if (entry === undefined) return;

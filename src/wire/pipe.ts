@@ -1,24 +1,24 @@
 /*
- * The Duplex within one process: two ends that hand messages over as objects, without socket, port and JSON. Messages
+ * The Duplex within one process. Its two ends hand over messages as objects, without socket, port and JSON. Messages
  * are delivered in a microtask after the sender's turn, never from within `send`, so that no side is called while it is
  * at work.
  */
 import type { Duplex, DuplexHandlers } from "./duplex.ts";
 
-/** Messages that a side may have under way before `send` asks it to wait. */
+/** The number of messages that a side may have under way before `send` asks it to wait. */
 const highWater = 1024;
 
 interface End<In> {
   /** Null until the end is opened. */
   handlers: DuplexHandlers<In> | null;
   arriving: In[];
-  /** A delivery is due. */
+  /** Whether a delivery is due. */
   scheduled: boolean;
-  /** No message comes after those in `arriving`. */
+  /** Whether no message comes after those in `arriving`. */
   ended: boolean;
-  /** The handlers know of the end. */
+  /** Whether the handlers know of the end. */
   closed: boolean;
-  /** The peer was asked to wait, and is told when there is room. */
+  /** Whether the peer was asked to wait, and must be told when there is room. */
   peerWaits: boolean;
 }
 
@@ -26,7 +26,7 @@ function end<In>(): End<In> {
   return { handlers: null, arriving: [], scheduled: false, ended: false, closed: false, peerWaits: false };
 }
 
-/** Makes two ends. What one sends the other receives. */
+/** Makes the two ends of a pipe. What one sends, the other receives. */
 export function pipe<A, B>(): [Duplex<A, B>, Duplex<B, A>] {
   const left = end<B>();
   const right = end<A>();

@@ -1,7 +1,7 @@
 /*
  * What either side may say when: who speaks first, how many tasks were asked for, how many outcomes can come. A peer
  * that breaks a rule is cut off, so that nothing it says can fill memory or confuse a reactor. Each connection has an
- * object of its own. Knows no fields but those that count something.
+ * object of its own. Knows only those fields of messages that count something.
  */
 import { mostCredit } from "./codec.ts";
 import {
@@ -23,7 +23,7 @@ export interface Rules<Out, In> {
 
 type PeerRole = "client" | "submitter";
 
-/** Who says a message, and whether it is the first of a connection. */
+/** Which kind of peer says each message, and whether it may be the first of a connection. */
 const ofPeers: Readonly<
   Record<ClientMessage["kind"], { readonly role: "client"; readonly first: boolean }> &
     Record<SubmitterMessage["kind"], { readonly role: "submitter"; readonly first: boolean }>
@@ -38,7 +38,7 @@ const ofPeers: Readonly<
   done: { role: "submitter", first: false },
 };
 
-/** To whom a server says a message. */
+/** Which kind of peer a server says each message to. */
 const ofHosts: Readonly<Record<ServerMessage["kind"], "client"> & Record<IntakeMessage["kind"], "submitter">> = {
   welcome: "client",
   submission: "client",
@@ -62,15 +62,18 @@ function outOfPlace(text: string): WireProblem {
   return new WireProblem("malformed", text);
 }
 
-/** The rules at a server: what clients and submitters may say. */
+/**
+ * The rules at a server: what clients and submitters may say. Its `received` throws a WireProblem when a rule is
+ * broken.
+ */
 export function peerRules(): Rules<HostMessage, PeerMessage> {
-  /** Null until the first message. */
+  /** The kind of peer; null until its first message. */
   let role: PeerRole | null = null;
-  /** Tasks that the client has or had on this connection and has not reported. */
+  /** The number of tasks that the client got on this connection and has not reported. */
   let open = 0;
-  /** Tasks that the client has asked for and not got. */
+  /** The number of tasks that the client has asked for and not got. */
   let credit = 0;
-  /** Tasks that are not yet said to be stored. */
+  /** The number of tasks of which the submitter does not know yet that they are stored. */
   let unanswered = 0;
   let done = false;
 
@@ -115,7 +118,9 @@ export function peerRules(): Rules<HostMessage, PeerMessage> {
   };
 }
 
-/** The rules at a client or submitter: what a server may say. */
+/**
+ * The rules at a client or submitter: what a server may say. Its `received` throws a WireProblem when a rule is broken.
+ */
 export function hostRules(): Rules<PeerMessage, HostMessage> {
   let credit = 0;
   let role: PeerRole = "client";

@@ -2,8 +2,8 @@
  * From bytes to messages: a handshake, then frames. The same code runs over TCP, TLS and memory. It has no timers but
  * those of the Clock and no randomness but `nonce`, so a simulation can drive it.
  *
- * Invariant: nothing of a peer that has not shown the key gets beyond this file and handshake.ts, and they never hold
- * more than `mostBefore` bytes of it. PROTOCOL.md describes what is on the wire.
+ * Invariant: nothing from a peer that has not proved the key gets beyond this file and handshake.ts, and they never
+ * hold more than `mostBefore` bytes of it. PROTOCOL.md describes what is on the wire.
  */
 import type { Clock, Timer } from "../base/clock.ts";
 import { frameKey, frameMac, same, type Side, type Transcript } from "./auth.ts";
@@ -21,28 +21,31 @@ export interface SessionOptions {
   readonly clock: Pick<Clock, "after" | "defer">;
   /** Makes 32 random bytes. */
   readonly nonce: () => Uint8Array;
-  /** The handshake must be over within this time, milliseconds. */
+  /** The longest time for the handshake, milliseconds. */
   readonly handshakeMs: number;
 }
 
-/** Exactly one of the two is called, once. After `failed` the stream is closed. */
+/**
+ * Where a session reports how its handshake ended: exactly one of the two is called, once. After `failed` the stream is
+ * closed.
+ */
 export interface SessionAnswer<End> {
-  /** Gets this side's end of the session. */
+  /** Called with this side's end of the session. */
   readonly ready: (end: End) => void;
   readonly failed: (problem: WireProblem) => void;
 }
 
 /**
- * Gives up, from outside, a peer that has not shown the key yet: `failed` is called with the problem. Does nothing once
- * `ready` or `failed` was called.
+ * Ends the session of a peer that has not proved the key yet: `failed` is called with the problem. Does nothing after
+ * `ready` or `failed`.
  */
 export type GiveUp = (problem: WireProblem) => void;
 
-/** Bytes that a peer may send before it has shown the key. */
+/** The largest number of bytes that a peer may send before it has proved the key. */
 const mostBefore = 4096;
-/** Bytes that one frame of a peer may have that has shown the key. */
+/** The largest number of bytes in one frame of a peer that has proved the key. */
 const mostInFrame = 16 * 1024 * 1024;
-/** Characters of the MAC of a frame. */
+/** The number of characters in the MAC of a frame. */
 const macLength = 43;
 /** The frame after which a connection ends in order. */
 const endFrame = '{"kind":"end"}';
@@ -59,10 +62,10 @@ export function admit(stream: ByteStream, options: SessionOptions, answer: Sessi
   return open(stream, options, answer, "server", decodePeer, peerRules());
 }
 
-/** The MACs of one direction of a session without TLS. */
+/** The state of the MACs in one direction of a session without TLS. */
 interface Macs {
   readonly key: Uint8Array;
-  /** Frames so far. */
+  /** The number of frames so far. */
   frames: number;
 }
 
@@ -70,17 +73,17 @@ interface Macs {
 interface Session<In> {
   readonly stream: ByteStream;
   readonly handshake: Handshake;
-  /** Makes a message of a frame, and looks whether the peer may say it now. Throws a WireProblem. */
+  /** Makes a message of a frame, and checks whether the peer may say it now. Throws a WireProblem if not. */
   readonly read: (frame: string) => In;
   readonly ready: () => void;
   readonly failed: (problem: WireProblem) => void;
-  /** Calls back later in this turn of the event loop, or in the next. */
+  /** Calls `action` later in this turn of the event loop, or in the next one. */
   readonly soon: (action: () => void) => void;
   /** Ends the handshake when it takes too long. */
   timer: Timer | null;
   /** `over`: the handshake has failed, or the session has ended. */
   stage: "handshake" | "open" | "over";
-  /** Bytes that came before the handshake was over. */
+  /** The number of bytes that came before the handshake was over. */
   received: number;
   /** The beginning of a line whose end has not come yet. */
   held: Uint8Array[];
@@ -92,7 +95,7 @@ interface Session<In> {
   handlers: DuplexHandlers<In> | null;
   /** Messages that came before `handlers`, in order. */
   early: In[];
-  /** This side has closed the session. */
+  /** Whether this side has closed the session. */
   closing: boolean;
   /** How the open session ended; null: it has not, or the handlers have been told. */
   untold: { readonly error: Error | null } | null;
@@ -167,7 +170,7 @@ function endOf<Out extends PeerMessage | HostMessage, In>(
       session.closing = true;
       writeFrame(session, endFrame);
       session.stream.end();
-      // The stream sees to it that this arrives. Whatever happens to the connection now counts as an orderly end.
+      // The stream makes sure that this arrives. Whatever happens to the connection now counts as an orderly end.
       session.soon(() => end(session, null));
     },
   };
@@ -175,7 +178,7 @@ function endOf<Out extends PeerMessage | HostMessage, In>(
 
 function deliverEarly<In>(session: Session<In>, handlers: DuplexHandlers<In>): void {
   const { early } = session;
-  // What comes while these are delivered is added at the end.
+  // Messages that come while these are delivered are added at the end.
   for (let next = early[0], at = 0; next !== undefined; next = early[++at]) handlers.message(next);
   session.early = [];
   tell(session);
@@ -187,7 +190,10 @@ function writeLine<In>({ stream }: Session<In>, fields: object): void {
   stream.write(Buffer.from(`${JSON.stringify(fields)}\n`));
 }
 
-/** Ends a handshake, or a session that is already open. The `word`, if there is one, is told to a stranger. */
+/**
+ * Ends a handshake, or a session that is open already. A peer that has not proved the key is told `word`; null: it is
+ * told nothing.
+ */
 function giveUp<In>(session: Session<In>, problem: WireProblem, word: string | null): void {
   if (session.stage === "open") return fail(session, problem);
   if (session.stage === "over") return;
@@ -251,7 +257,7 @@ function takeBytes<In>(session: Session<In>, chunk: Uint8Array): void {
   }
 }
 
-/** A call, because the type checker would take the stage of a moment ago for that of now. */
+/** This is a function because the type checker would otherwise assume that the stage has not changed. */
 function isOver<In>({ stage }: Session<In>): boolean {
   return stage === "over";
 }
@@ -302,7 +308,7 @@ function takeFrame<In>(session: Session<In>, bytes: Uint8Array): void {
   else session.handlers.message(message);
 }
 
-/** The text of a line; null: it is not UTF-8, and the peer was given up. */
+/** The text of a line. Null: it is not UTF-8, and the peer was given up. */
 function textOf<In>(session: Session<In>, bytes: Uint8Array): string | null {
   try {
     return utf8.decode(bytes);
@@ -313,8 +319,8 @@ function textOf<In>(session: Session<In>, bytes: Uint8Array): string | null {
 }
 
 /**
- * The frame without its MAC. Throws a WireProblem when the MAC is wrong. Works on bytes: as text a frame of 60 KB costs
- * ten times as much (flattening, and UTF-8 once more).
+ * The frame without its MAC. Throws a WireProblem when the MAC is wrong. It works on bytes: as text, a frame of 60 KB
+ * costs ten times as much (flattening, and UTF-8 once more).
  */
 function verified(macs: Macs, peerSide: Side, bytes: Uint8Array): Uint8Array {
   const frame = bytes.subarray(macLength + 1);
@@ -343,7 +349,7 @@ function streamEnded<In>(session: Session<In>, error: Error | null): void {
   session.failed(error instanceof WireProblem ? error : new WireProblem("lost", text));
 }
 
-/** Ends an open session with a peer that breaks the rules. The peer is told nothing more. */
+/** Ends an open session with a peer that breaks the rules. The peer is not told why. */
 function fail<In>(session: Session<In>, problem: WireProblem): void {
   finish(session, problem);
   session.stream.destroy();
@@ -367,7 +373,7 @@ function finish<In>(session: Session<In>, error: Error | null): void {
   forget(session);
 }
 
-/** Tells of the end, after the last message. */
+/** Tells the handlers of the end, after the last message. */
 function tell<In>(session: Session<In>): void {
   const { handlers, untold, early } = session;
   if (handlers === null || untold === null || early.length > 0) return;

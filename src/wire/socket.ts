@@ -11,11 +11,11 @@ import type { ByteHandlers, ByteStream } from "./bytes.ts";
 
 export type TlsVersion = "TLSv1.2" | "TLSv1.3";
 
-/** Bytes that may wait in memory for a slow reader before the writer is asked to wait. */
+/** The number of bytes that may wait in memory for a slow reader before the writer is asked to wait. */
 const highWater = 1024 * 1024;
 /**
- * A connection that was ended here waits this long (ms) for the other side to take what is left and to end it too. The
- * time starts anew whenever the other side takes something.
+ * After this side has ended a connection, it waits this long (ms) for the other side to take what is left and to end it
+ * too. The time starts anew whenever the other side takes something.
  */
 const lingerMs = 10_000;
 /** Pause (ms) after which the system probes an idle connection. */
@@ -23,7 +23,7 @@ const keepAliveMs = 60_000;
 
 export type Socket = Bun.Socket<SocketStream>;
 
-/** A socket as a ByteStream, and what the callbacks of the socket tell it. */
+/** A socket as a ByteStream, with the functions that its callbacks call. */
 export interface SocketStream extends ByteStream {
   readonly received: (bytes: Uint8Array) => void;
   readonly writable: () => void;
@@ -37,28 +37,26 @@ interface State {
   handlers: ByteHandlers | null;
   /** Bytes that came before `open`. */
   readonly early: Uint8Array[];
-  /** The socket is closed; null: it is not. */
+  /** How the socket was closed; null: it is open. */
   ended: { readonly error: Error | null } | null;
-  /** `close` of the handlers was called. */
+  /** Whether `close` of the handlers was called. */
   told: boolean;
   pending: Uint8Array[];
   pendingBytes: number;
-  /** A `flush` is due at the end of this turn. */
+  /** Whether a `flush` is due at the end of this turn. */
   scheduled: boolean;
-  /** The writer waits for `drain`. */
+  /** Whether the writer waits for `drain`. */
   asked: boolean;
-  /** Nothing more may be written. */
+  /** Whether nothing more may be written. */
   ending: boolean;
-  /** The system has no room for more bytes; flushing goes on when the socket is writable again. */
+  /** Whether the system has no room for more bytes. Flushing goes on when the socket is writable again. */
   full: boolean;
-  /** Ends the wait for a peer that does not end the connection in its turn. */
+  /** The timer that ends a connection whose other side does not end it in its turn. */
   lingering: Timer | null;
   readonly flush: () => void;
 }
 
-/**
- * Makes a ByteStream of an open socket. The callbacks of the socket have to call `received`, `writable` and `closed`.
- */
+/** Makes a ByteStream of an open socket. The callbacks of the socket must call `received`, `writable` and `closed`. */
 export function streamOf(
   socket: Socket,
   peer: string,
@@ -159,7 +157,7 @@ function flush(state: State): void {
     state.full = state.pendingBytes > 0;
   }
   if (state.pendingBytes > 0) return;
-  // Ends this direction only. A socket that is closed while bytes come in resets the connection (RST), and the other
+  // Only this direction ends. A socket that is closed while bytes come in resets the connection (RST), and the other
   // side loses what it was sent last.
   if (state.ending) socket.shutdown();
   else if (state.asked) {
@@ -175,7 +173,7 @@ function tell(state: State): void {
   handlers.close(ended.error);
 }
 
-/** Sets the options that every connection has: small frames go out at once, and a dead peer is noticed some day. */
+/** Sets the options that every connection has: small frames go out at once, and a dead peer is noticed eventually. */
 export function setUp(socket: Socket): void {
   socket.setNoDelay(true);
   socket.setKeepAlive(true, keepAliveMs);
@@ -194,7 +192,7 @@ export const passOn = {
   error: (socket: Socket, error: Error) => socket.data?.closed(error),
 };
 
-/** The options of OpenSSL that leave out the versions older than `minVersion`. */
+/** The options of OpenSSL that exclude versions of TLS older than `minVersion`. */
 export function secureOptions(minVersion: TlsVersion): number {
   const older = constants.SSL_OP_NO_TLSv1 | constants.SSL_OP_NO_TLSv1_1;
   return minVersion === "TLSv1.3" ? older | constants.SSL_OP_NO_TLSv1_2 : older;
@@ -207,7 +205,7 @@ export function bindingOf(socket: Socket): Uint8Array {
   return socket.exportKeyingMaterial(32, bindingLabel, Buffer.alloc(0));
 }
 
-/** `10.0.0.7:40112`, or `[::1]:40112`. */
+/** A host and port as messages name them: `10.0.0.7:40112`, or `[::1]:40112`. */
 export function placeOf(host: string, port: number): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }

@@ -72,7 +72,8 @@ interface State {
 }
 
 /**
- * Makes a pool; `size` is the largest number of connections. `open` makes a driver, which calls back when its connection is closed.
+ * Makes a pool; `size` is the largest number of connections. `open` makes a driver, which calls back when its
+ * connection is closed.
  */
 export function newPool(size: number, open: (onClose: () => void) => Driver, clock: Clock): Pool {
   const state: State = {
