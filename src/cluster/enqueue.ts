@@ -193,7 +193,7 @@ async function insert(sending: Sending, tasks: readonly NewTask[]): Promise<void
   if (sending.failure !== null) throw sending.failure;
 }
 
-/** Waits until the window and the connection have room. Throws the failure. */
+/** Waits until the window and the connection have room. Throws the failure if there is one. */
 async function room(sending: Sending): Promise<void> {
   while (sending.failure === null && (sending.sent - sending.stored >= submitWindow || !sending.isWritable)) {
     const { promise, resolve } = Promise.withResolvers<void>();

@@ -238,7 +238,10 @@ async function sendHome(run: LaunchedRun): Promise<void> {
   await crew?.disband(isHasty(run) ? shortMs : patienceMs + Math.abs(options.client.delay) * 1000);
 }
 
-/** Settings that `hs client` has no option for, and that a client on another host may not find in a file. */
+/**
+ * Settings without an option of `hs client`. They are passed on because a client on another host may have no file with
+ * them.
+ */
 const clientSettings = ["client.heartrate", "client.connect", "client.reconnect", "task.cwd"] as const;
 
 /**

@@ -32,7 +32,7 @@ export interface Recovery {
   readonly unfinished: number;
 }
 
-/** Takes over what the scope of this run lets it, and tells of the rest. Throws what the store throws. */
+/** Takes over what the scope of this run allows, and reports the rest. Throws what the store throws. */
 export async function recover(options: RecoverOptions): Promise<Recovery> {
   const { store, scope, log } = options;
   if (!store.durable) return { group: null, estates: [], unfinished: 0 };
@@ -46,8 +46,8 @@ export async function recover(options: RecoverOptions): Promise<Recovery> {
 }
 
 /**
- * Gives back what dead servers held or reserved. `spare` may keep a server for later: its clients are alive perhaps.
- * The number of tasks that were under way there.
+ * Gives back what dead servers held or reserved. `spare` may keep a server for later, because its clients may be alive.
+ * Answers how many tasks were under way there.
  */
 async function buryDead(
   store: Store,

@@ -9,8 +9,8 @@
  *    recover: what the dead left   loadInput: input -> store           endRow, what is left, the report
  *    addSubmission, if any         stop(how, signal), hurry()          everything is closed
  *
- * A UserError while it is prepared means that no task has run. `serve` resolves when the run begins, `finished` when
- * everything is closed.
+ * A UserError while a run is prepared means that none of its tasks has run. `serve` resolves when the run begins,
+ * `finished` when everything is closed.
  */
 import { systemClock } from "../base/clock.ts";
 import { exitStatus, messageOf, TransientError, UserError } from "../base/errors.ts";
@@ -33,7 +33,7 @@ import { recover, type Recovery, watchServers } from "./recover.ts";
 import { keepRest, type Rest } from "./salvage.ts";
 import { moreUrgent, type StopName } from "./signals.ts";
 
-/** What a run with a server is asked for. */
+/** What a caller asks of a run with a server. */
 export interface ServeOptions extends InputOptions {
   /** The version of this program, for the submission's row. */
   readonly version: string;

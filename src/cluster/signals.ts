@@ -1,7 +1,6 @@
 /*
  * Signals to a run, in its own terms. SIGINT and SIGTERM stop everything at once (after a second SIGINT nothing is
- * waited for). SIGUSR1 drains. SIGUSR2 drains and stops what runs. SIGHUP makes log files start anew and is otherwise
- * ignored.
+ * waited for). SIGUSR1 drains. SIGUSR2 drains and stops what runs. SIGHUP is ignored.
  */
 import { constants } from "node:os";
 import type { Logger, Loggers } from "../log/logger.ts";

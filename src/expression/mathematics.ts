@@ -204,7 +204,7 @@ define("isclose(a!, b!, *none, rel_tol=, abs_tol=)", ([x, y, relative, absolute]
   return distance <= Math.abs(rel * b) || distance <= Math.abs(rel * a) || distance <= abs;
 });
 
-// Of several numbers.
+// Functions of several numbers.
 
 /** The exact sum, rounded once. */
 function exactSum(values: readonly number[]): number {

@@ -142,7 +142,7 @@ function isReturning({ settling, outbox }: ServerState): boolean {
 }
 
 /**
- * The store has answered a claim. What the answer makes of `state.claim`:
+ * Takes the store's answer to a claim. What each answer makes of `state.claim`:
  *
  *     answer                       claim.at    if something has changed since the store was asked (stale)
  *     claimed, with tasks          due         due
@@ -158,7 +158,7 @@ function isReturning({ settling, outbox }: ServerState): boolean {
 function takeClaim(state: ServerState, answer: Claim, now: number, effects: ServerEffect[]): void {
   const asked = state.claim;
   assert(asked.at === "asked", "one claim at a time");
-  // Tasks may have come after the store had looked: an answer that finds nothing is then not taken at its word.
+  // Tasks may have come after the store had looked. An answer that finds nothing does not count then.
   const otherwise = (at: "empty" | "blocked"): ClaimState => (asked.stale ? { at: "due" } : { at, since: now });
   switch (answer.kind) {
     case "claimed":

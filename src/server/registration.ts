@@ -2,12 +2,13 @@
  * The registration of clients, new and returning. As pure as reactor.ts, which calls it. A registration has three
  * steps:
  *
- * 1. `beginRegistration`: the hello has come. What the client brings is sorted: what this server knows is filed under
- *    the client's name, what is nobody's business here any more is dropped, the rest is left to the store.
- * 2. `askForRegistrations`: the store is to know the client, and to hand over the tasks of that rest (effect
+ * 1. `beginRegistration`: the hello has come. The tasks that the client brings are sorted. Those that this server knows
+ *    are filed under the client's name, those that belong to somebody else are dropped, and the rest is left to the
+ *    store.
+ * 2. `askForRegistrations`: the store is asked to register the client and to hand over the tasks of that rest (effect
  *    `register`).
- * 3. `completeRegistration`: the store has answered (event `registered`). The client is welcome, and drops what it did
- *    not get.
+ * 3. `completeRegistration`: the store has answered (event `registered`). The client is welcomed, and drops the tasks
+ *    that the store did not hand over.
  *
  * A task goes to a second client only when the first is known lost (roster.ts), so a client that comes back keeps what
  * it still has.

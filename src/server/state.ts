@@ -26,9 +26,10 @@
  *        hello |       v                  v   its connection breaks   |
  *              +----- away <--------------+---------------------------+
  *
- * From each of them it may be forgotten: it says bye, is silent for too long, is away for longer than its grace, or
+ * A client in any standing may be forgotten: it says bye, is silent for too long, is away for longer than its grace, or
  * nobody waits for it any more. It gets no task while it registers: a successor of this server must find out from the
- * store whom to wait for. Only the client in the same process is present at once, for it ends with its server.
+ * store which clients to wait for. Only the client in the same process is present at once, because it ends with its
+ * server.
  */
 import { assert } from "../base/assert.ts";
 import { type Deque, deque } from "../base/deque.ts";
@@ -70,7 +71,7 @@ export interface Estate {
   readonly clients: readonly string[];
 }
 
-/** A task that was handed out at a time, for the store. */
+/** A task that was handed out, and when, as the store is told. */
 export interface Dispatch {
   readonly id: string;
   readonly clientId: string;
@@ -87,7 +88,7 @@ export interface Held {
 
 /** A registration that the store has not answered. */
 export interface Registration {
-  /** The number tells this connection of the client from an earlier one. */
+  /** A number that tells this connection of the client from an earlier one. */
   readonly number: number;
   /** Tasks that the client runs and this server knows nothing of: the store is asked for them. */
   readonly running: readonly Lease[];
@@ -309,8 +310,8 @@ export function newState(
 }
 
 /**
- * Cross-checks every map and count. Throws a bug (see base/assert.ts) when they disagree. It visits everything, so it
- * is for tests and simulations.
+ * Cross-checks every map and count. Throws a bug (see base/assert.ts) when they disagree. It visits everything, so only
+ * tests and simulations call it.
  */
 export function check(state: ServerState): void {
   const { clients, holders, ready, phase, recalls, settling, registrations } = state;

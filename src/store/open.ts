@@ -90,11 +90,11 @@ function unsupported(what: string, name: string): Error {
   return configurationError("data", `Unsupported ${what} '${name}': ${known}`);
 }
 
-/** The database that the settings name: a file, or a server with all that is needed to get in. */
+/** A database that settings name: a file, or a server with all that is needed to get in. */
 export type DatabaseTarget =
   { readonly kind: "sqlite"; readonly file: string } | { readonly kind: "postgres"; readonly target: PostgresTarget };
 
-/** Where the database is that the settings name. Throws UserError when they name none, or make no sense. */
+/** The database that the settings name. Throws UserError when they name none, or make no sense. */
 export async function targetOf(settings: DatabaseSettings): Promise<DatabaseTarget> {
   const found = databaseOf(settings);
   if (found === null)
@@ -118,7 +118,7 @@ export interface DatabasePlace {
   readonly place: string;
 }
 
-/** Where the database is that the settings name, for people; does not open it. Throws UserError as targetOf does. */
+/** The place of the database that the settings name. Does not open it. Throws UserError as targetOf does. */
 export async function placeOf(settings: DatabaseSettings): Promise<DatabasePlace> {
   const found = await targetOf(settings);
   if (found.kind === "sqlite") return { provider: "sqlite", place: resolve(found.file) };

@@ -183,7 +183,7 @@ export function isFull(error: unknown): boolean {
   return codeOf(error) === "53300";
 }
 
-/** What the server itself says, for troubles that have more than one cause. */
+/** What the server itself says of its trouble. It is shown because a code may have more than one cause. */
 function detail(error: unknown): string {
   const code = codeOf(error);
   const said = isAnswer(error) ? error.message : "";
@@ -199,15 +199,18 @@ export function databaseError(text: string): UserError {
   return runtimeError("data", "DatabaseError", text);
 }
 
-/** For what went wrong on the way to an open database. What is no fault of the surroundings comes back as it is. */
+/**
+ * The error to throw for what went wrong while a database was opened. An error that is no trouble of the database comes
+ * back as it is.
+ */
 export function openFailure(error: unknown, place: string, tlsRequired: boolean): unknown {
   const found = troubleOf(error);
-  // A server without TLS says so in a word, which the driver keeps to itself.
+  // A server without TLS answers so, but the driver only tells that the connection ended.
   const trouble = found !== gone ? found : tlsRequired ? noTls : hungUp;
   return trouble === null ? error : databaseError(say(trouble, error, place));
 }
 
-/** For what went wrong with an open database. */
+/** The error to throw for what went wrong with an open database. */
 export function runFailure(error: unknown, place: string): unknown {
   if (error instanceof UserError || error instanceof TransientError || error instanceof FatalError) return error;
   const trouble = troubleOf(error);
@@ -217,8 +220,8 @@ export function runFailure(error: unknown, place: string): unknown {
 }
 
 /**
- * Whether a transaction was undone only because another one stood in its way (a deadlock): tried again, it goes
- * through.
+ * Whether a transaction was undone only because another one stood in its way (a deadlock). If it is tried again, it
+ * will succeed.
  */
 export function wasInTheWay(error: unknown): boolean {
   return error instanceof TransientError && codeOf(error.cause)?.startsWith("40") === true;

@@ -21,7 +21,9 @@ export const unusualTag = `tag <> ${plainTag}`;
  */
 export const tagHash = "(md5(tag::text)::uuid)";
 
-/** Rows in a state that only hands can make. Their index is empty, so a query sees at once that there are none. */
+/**
+ * Rows in a state that only manual changes can make. Their index is empty, so a query sees at once that there are none.
+ */
 export const irregular = "completion_time is null and exit_status is not null";
 
 /**
@@ -39,10 +41,10 @@ export function searchIndices(table: string): readonly (readonly [name: string, 
   ];
 }
 
-/** Failures that nobody has tried again yet, by the index of them. */
+/** Failures that were not tried again, in the words of their index. */
 export const finalFailure = "not retried and exit_status is not null and exit_status <> 0 and exit_status <> -1";
 
-/** The same for who knows the rows by their ids, in words of its own (see `waiting`). */
+/** The same failures, for queries that know the rows by their ids and need no index (see `waiting`). */
 export const finalFailureAsIs = "not retried and coalesce(exit_status, 0) not in (0, -1)";
 
 /**

@@ -45,7 +45,7 @@ interface Pair {
   readonly group: number;
 }
 
-/** Prepares what a claim asks. The row of each claimed task is noted in `held`. */
+/** Prepares the queries behind a claim. The row of each claimed task is noted in `held`. */
 export function prepareClaims(db: Connection, held: HeldRows): Claims {
   const its = prepareClaimStatements(db);
   return {

@@ -293,7 +293,7 @@ function setPragmas(db: Database, pragmas: ConnectionOptions["pragmas"], wanted:
 }
 
 /**
- * The statement that sets a pragma. `name` must be a valid name of one. Throws UserError for a value that is no number,
+ * The statement that sets a pragma. `name` must be a valid pragma name. Throws UserError for a value that is no number,
  * text or boolean.
  */
 export function pragmaText(name: string, value: unknown): string {
