@@ -39,7 +39,8 @@ const chunk = 100_000;
 export const shares = { a: 0, b: 50, failed: 7 } as const;
 
 const columns = `id, "group", args, submit_id, submit_time, submit_host, server_id, server_host,
-  schedule_time, client_id, client_host, command, start_time, completion_time, exit_status, attempt, retried, waited, duration, tag`;
+  schedule_time, client_id, client_host, command, start_time, completion_time, exit_status,
+  attempt, retried, waited, duration, tag`;
 const [submission, server, client] = [1, 2, 3].map((n) => `019a0000-0000-7000-8000-00000000000${n}`);
 
 /** What a row of number `i` holds, in the words of both databases: `id` and `time` are theirs. */

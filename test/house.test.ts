@@ -83,7 +83,8 @@ function wrongImports({ path, code }: Source): readonly string[] {
     .filter((to) => to.startsWith("src/") && ![room, "base", ...allowed].includes(roomOf(to)))
     .map(
       (to) =>
-        `${path}: imports ${to}: ${room} may know ${["base", ...allowed].join(", ")}; pass it in as a value or a function`,
+        `${path}: imports ${to}: ${room} may know ${["base", ...allowed].join(", ")}; ` +
+        "pass it in as a value or a function",
     );
 }
 
@@ -118,6 +119,24 @@ interface Ban {
 
 const nowhere = /^$/;
 
+const anyOf = (patterns: readonly RegExp[]): RegExp => new RegExp(patterns.map(({ source }) => source).join("|"));
+
+const sqlStatements = [
+  /\bSELECT\s[^"'`]*\sFROM\b/,
+  /\bINSERT\s+(?:OR\s+\w+\s+)?INTO/,
+  /\bUPDATE\s+\w+\s+SET/,
+  /\bDELETE\s+FROM/,
+  /\bCREATE\s+(?:TABLE|INDEX)/,
+  /\bPRAGMA\s+\w+\s*[=(;]/,
+  /from "bun:sqlite"/,
+];
+
+const decisions = [
+  /\/(?:reactor|state|event|effects)\.ts$/,
+  /^src\/server\/(?:dispatch|outcomes|recalls|registration|roster|succession)\.ts$/,
+  /^src\/client\/(?:connection|leaving|report|stopping)\.ts$/,
+];
+
 const bans: readonly Ban[] = [
   {
     rule: "only base/clock.ts sets timers and reads the time",
@@ -135,8 +154,7 @@ const bans: readonly Ban[] = [
   },
   {
     rule: "SQL lives in store/ and history/",
-    pattern:
-      /\b(?:SELECT\s[^"'`]*\sFROM\b|INSERT\s+(?:OR\s+\w+\s+)?INTO|UPDATE\s+\w+\s+SET|DELETE\s+FROM|CREATE\s+(?:TABLE|INDEX)|PRAGMA\s+\w+\s*[=(;])|from "bun:sqlite"/,
+    pattern: anyOf(sqlStatements),
     among: src,
     except: /^src\/(?:store|history)\//,
     remedy: "add a function to the contract in store/store.ts or history/history.ts",
@@ -165,11 +183,7 @@ const bans: readonly Ban[] = [
   {
     rule: "decisions are made without waiting",
     pattern: /\bawait\b|\basync\b|\bPromise\b/,
-    among: src.filter(({ path }) =>
-      /\/(?:reactor|state|event|effects)\.ts$|^src\/server\/(?:dispatch|outcomes|recalls|registration|roster|succession)\.ts$|^src\/client\/(?:connection|leaving|report|stopping)\.ts$/.test(
-        path,
-      ),
-    ),
+    among: src.filter(({ path }) => anyOf(decisions).test(path)),
     except: nowhere,
     remedy: "return an effect, and let the door do it",
   },
@@ -228,6 +242,20 @@ test("a source file says first what it owns", () => {
     .filter(({ text }) => !text.startsWith("/*"))
     .map(({ path }) => `${path}: open it with a comment: what it owns, what it does not know`);
   expect(silent).toEqual([]);
+});
+
+test("no file holds marks of a merge conflict", () => {
+  // Spelled with counts, so that the pattern does not find itself. A line of `=` alone may underline a title.
+  const mark = /^(?:<{7}|>{7}|\|{7})(?: .*)?$/gm;
+  const outside = /^(?:\.git|\.hypershell|dist|node_modules)(?:\/|$)|\.(?:db|png|ico)$/;
+  const found = [...new Bun.Glob("**/*").scanSync({ cwd: root, dot: true })]
+    .filter((path) => !outside.test(path))
+    .toSorted()
+    .flatMap((path) => {
+      const text = readFileSync(join(root, path), "utf8");
+      return [...text.matchAll(mark)].map(({ index }) => `${path}:${text.slice(0, index).split("\n").length}`);
+    });
+  expect(found.map((place) => `${place}: decide which side stays, and remove the marks`)).toEqual([]);
 });
 
 test("the lock file is complete for every platform", () => {

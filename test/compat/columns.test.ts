@@ -109,7 +109,7 @@ async function walk(database: Database): Promise<void> {
 }
 
 describe("a program with one more column, and a database that lacks it", () => {
-  test("in SQLite", async () => {
+  test("work together in SQLite", async () => {
     await walk(await olderDatabase("sqlite", {}));
   }, 60_000);
 

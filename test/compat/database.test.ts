@@ -104,7 +104,8 @@ test("unfinished tasks of the reference are claimed in groups, and their outcome
 test("interrupted tasks of the reference are given back", async () => {
   inFile("main.db", (db) =>
     db.run(
-      "update task set schedule_time = submit_time, server_id = 'gone', client_id = 'gone' where completion_time is null",
+      "update task set schedule_time = submit_time, server_id = 'gone', client_id = 'gone' " +
+        "where completion_time is null",
     ),
   );
   const store = open("main.db");
@@ -139,7 +140,7 @@ test("text in number columns, as older programs stored it, stops nothing", async
   await store.close();
 });
 
-test("the reference can go on: statements as the reference writes them work beside an open store, and are seen", async () => {
+test("statements as the reference writes them work beside an open store, and are seen there", async () => {
   const store = open("main.db");
   await store.addSubmission({
     id: newId(),

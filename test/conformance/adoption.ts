@@ -70,7 +70,7 @@ export function adoptionConformance(title: string, open: () => Promise<OpenedSto
         expect(await store.clientsOf(newId())).toEqual([]);
       });
 
-      test("a client that goes over to another server is that one's", async () => {
+      test("a client that goes over to another server belongs to the other one", async () => {
         await store.addClient({ ...client, serverId: other });
         await store.addClient(client);
         expect([await store.clientsOf(other), await store.clientsOf(serverId)]).toEqual([[], [client1]]);
@@ -92,7 +92,7 @@ export function adoptionConformance(title: string, open: () => Promise<OpenedSto
       const theirs = (fields: Partial<ClaimRequest> = {}): ClaimRequest => request({ serverId: dead, ...fields });
       beforeEach(() => store.addServer(makeServer(serverId)));
 
-      test("a client takes what it is on record as running, and what it has finished, along, also from a live server, which is told", async () => {
+      test("a client takes along what it runs and has finished, also from a live server, which is told", async () => {
         if (!store.durable) return;
         await store.addServer(makeServer(other));
         const tasks = makeTasks(4);
@@ -118,7 +118,7 @@ export function adoptionConformance(title: string, open: () => Promise<OpenedSto
         expect(await store.commit(makeCommit({ completed: [completion(one)] }))).toEqual({ refused: [] });
       });
 
-      test("a server that was told nothing yet of what it lost claims nothing, until it says that it has dealt with it", async () => {
+      test("a server that does not yet know what it lost claims nothing until it has dealt with that", async () => {
         if (!store.durable) return;
         await store.addServer(makeServer(other));
         const [lost, waiting] = makeTasks(2) as [NewTask, NewTask];

@@ -38,9 +38,8 @@ export async function openSqliteHistory(): Promise<OpenedHistory> {
   const file = join(folder, "main.db");
   const records = openSqliteEdits({ file, pragmas: { synchronous: "off" }, echo: null });
   const db = new Database(file);
-  const insert = db.prepare(
-    `insert into task (${taskFields.map((field) => `"${field}"`).join(", ")}) values (${taskFields.map(() => "?").join(", ")})`,
-  );
+  const [names, marks] = [taskFields.map((field) => `"${field}"`), taskFields.map(() => "?")];
+  const insert = db.prepare(`insert into task (${names.join(", ")}) values (${marks.join(", ")})`);
   return {
     records,
     add: async (rows) => db.transaction(() => rows.forEach((row) => insert.run(...cellsOf(row))))(),

@@ -42,7 +42,9 @@ describe("upkeep: postgresql", () => {
   const tables = async (): Promise<unknown[]> =>
     (
       await postgres.connection.query(
-        "select relname from pg_class where relnamespace = (select oid from pg_namespace where nspname = current_schema()) and relkind = 'r' and relname like 'task%' order by 1",
+        `select relname from pg_class
+         where relnamespace = (select oid from pg_namespace where nspname = current_schema())
+           and relkind = 'r' and relname like 'task%' order by 1`,
       )
     ).flat();
 
@@ -109,7 +111,8 @@ describe("upkeep: postgresql", () => {
     const upkeep = postgresUpkeep(postgres.connection);
     const [finite, live] = [uuid(5_000_000), uuid(6_000_000)];
     await postgres.connection.query(
-      "insert into server (id, host, pid, pid_start, reserves, started_at, beat_at) values ($1::uuid, 'h', 1, null, true, 0, 0), ($2::uuid, 'h', 1, null, false, 0, 0)",
+      `insert into server (id, host, pid, pid_start, reserves, started_at, beat_at)
+       values ($1::uuid, 'h', 1, null, true, 0, 0), ($2::uuid, 'h', 1, null, false, 0, 0)`,
       [finite, live],
     );
     const failed = { exit_status: 1, retried: false };
@@ -320,7 +323,8 @@ describe("upkeep: postgresql", () => {
       );
       await history.add(rows);
       const names = await connection.query(
-        "select indexname from pg_indexes where tablename = 'task' and schemaname = current_schema() and indexname like 'task\\_%' and indexname !~ 'key$'",
+        "select indexname from pg_indexes where tablename = 'task' and schemaname = current_schema() " +
+          "and indexname like 'task\\_%' and indexname !~ 'key$'",
       );
       for (const [name] of names) if (name !== "task_pkey") await connection.script(`drop index ${String(name)}`);
       await connection.script("drop table tally cascade; drop function tally_tasks cascade");

@@ -226,7 +226,8 @@ function neighbourConformance(): void {
     await until(() => heard.tasks > before, "the insertion is heard");
     const lost = { ...heard };
     await direct.query(
-      "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and query like 'listen%'",
+      "select pg_terminate_backend(pid) from pg_stat_activity " +
+        "where datname = current_database() and query like 'listen%'",
     );
     await until(() => heard.tasks > lost.tasks && heard.recalls > lost.recalls, "it listens again");
     const later = { ...heard };

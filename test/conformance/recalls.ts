@@ -78,7 +78,7 @@ export function recallsConformance(title: string, open: () => Promise<EditedStor
     }
 
     describe("recalls", () => {
-      test("whoever holds a task hears what was done to it, oldest first, until it says that it has seen to that", async () => {
+      test("who holds a task hears what was done to it, oldest first, until it has seen to that", async () => {
         const [one, two, three] = await held(3);
         await edit(three, { action: "delete" });
         await edit(one, { action: "cancel" });
@@ -226,7 +226,7 @@ export function recallsConformance(title: string, open: () => Promise<EditedStor
         }
       });
 
-      test("an outcome of the run before a revert is refused, also together with the news that it is seen to", async () => {
+      test("an outcome of a run before a revert is refused, also if its commit says that this is seen to", async () => {
         const [one, two, three] = await held(3);
         for (const task of [one, two]) await edit(task, { action: "revert" });
         const retry = next(one);

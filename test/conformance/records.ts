@@ -78,7 +78,8 @@ const conditions = [
   `submit_time > 2027-01-10 | submit_time < 2027-01-10 | submit_time >= 2027 | submit_time < 2027-01-1`,
   `submit_time == 2027-01-10 | submit_time != 2027-01-10 | submit_time >= 2027-01-10 12:00:0`,
   `submit_time < z | submit_time > 2027-01-10 12:00:00.00 | submit_time == 2027-01-10 12:00:00.000000`,
-  `submit_time < 9 | submit_time > 3000-01-01 | submit_time < 2300 | submit_time > 1500-06-06 | submit_time > yesterday | submit_time <= 2027-01-10 12:00:00.000000`,
+  `submit_time < 9 | submit_time > 3000-01-01 | submit_time < 2300 | submit_time > 1500-06-06`,
+  `submit_time > yesterday | submit_time <= 2027-01-10 12:00:00.000000`,
   `submit_time > 2027-01-10 12:00:00.000000 | submit_time > 0 | submit_time ~ ^2027-01-10 12:00:00`,
   `submit_time < 2027-01-10 12:00:00.000000x | submit_time > 2027-13-45 | schedule_time == null`,
   `schedule_time != null | schedule_time > 2027 | start_time == null | start_time < 2028`,
@@ -246,7 +247,7 @@ export function recordsConformance(title: string, open: () => Promise<OpenedHist
       });
     });
 
-    test("a status without an end, and an end without a status, as hands can make them, are found as what they are", async () => {
+    test("a status without an end, and an end without a status, are found as what they are", async () => {
       const rows = [
         endedRow(),
         endedRow({ exit_status: 7, completion_time: null }),
@@ -406,7 +407,7 @@ export function recordsConformance(title: string, open: () => Promise<OpenedHist
         );
       });
 
-      test("revert makes a task as if it had never been scheduled, and its next attempt a chain of its own", async () => {
+      test("revert makes a task look never scheduled, and its next attempt a chain of its own", async () => {
         await expectChange(where(`id == ${String(chain[0]!.id)}`), change({ action: "revert" }));
         expect(await history.records.find(String(chain[0]!.id))).toMatchObject({
           ...unscheduled,

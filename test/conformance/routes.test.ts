@@ -232,7 +232,8 @@ test("who only looks adds nothing to a database, who writes is told before it ta
   const first = new Connection({ file, pragmas: {}, readOnly: false });
   first.db.run("drop index task_tag");
   first.db.run(
-    `insert into task (rowid, id, "group", args, submit_id, submit_time, attempt, retried, tag) values (1500000, 'i', 0, 'a', 's', 't', 1, 0, '{}')`,
+    `insert into task (rowid, id, "group", args, submit_id, submit_time, attempt, retried, tag)
+     values (1500000, 'i', 0, 'a', 's', 't', 1, 0, '{}')`,
   );
   first.close();
   await openSqliteRecords({ file, pragmas: {} }).close();

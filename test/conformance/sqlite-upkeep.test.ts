@@ -92,7 +92,7 @@ test("a moved task keeps everything but the part, and tags their spelling", asyn
   ]);
 });
 
-test("what is needed to understand tasks goes along: their submissions, all clients, and the table as it is", async () => {
+test("what is needed to understand tasks moves along: submissions, all clients, and the table as it is", async () => {
   await withTasks(2, [ended, "alter table task add column later TEXT", "update task set later = 'x'"]);
   chmodSync(file, 0o640);
   await rotate();

@@ -201,7 +201,7 @@ export function storeConformance(title: string, open: () => Promise<OpenedStore>
         });
       });
 
-      test("an advance counts the final failures of the group: not cancelled, tried again, or with attempts left", async () => {
+      test("an advance counts final failures of the group: none cancelled, tried again, or to be tried", async () => {
         const tasks = makeTasks(5, { group: 1 });
         await store.insert([...tasks, makeTask({ group: 2 })]);
         await store.claim(request());

@@ -143,7 +143,7 @@ test("unknown options, missing and wrong values: one line, status 2", async () =
   }
 });
 
-test("a wrong value, a wrong type and a broken file in the configuration: one line with the origin, status 3", async () => {
+test("a configuration with a wrong value, type or syntax gets one line with its origin, and status 3", async () => {
   await using site = openSite();
   const file = join(site.path, "site", "config.toml");
   const cases: [string, RegExp][] = [

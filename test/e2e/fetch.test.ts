@@ -187,7 +187,8 @@ withSshd("what keeps a file from being fetched is told in one line, with what to
   const gone = await here(site, ["info", id, "--stdout"], configured(site));
   expect([gone.status, gone.stderr]).toEqual([
     5,
-    `CRITICAL [hypershell.task] FileNotFoundError: standard output of task (${id}) is gone from host node77: '${recorded}'\n`,
+    `CRITICAL [hypershell.task] FileNotFoundError: standard output of task (${id}) ` +
+      `is gone from host node77: '${recorded}'\n`,
   ]);
   const args = { env: { HYPERSHELL_SSH_ARGS: `${sshd!.args} -o "HostName=127.0.0.1"` } };
   expect((await here(site, ["info", id, "--stdout"], args)).stderr).toBe(gone.stderr);

@@ -21,7 +21,7 @@ test("the environment of the one who runs the tests stays outside", async () => 
   expect(stdout).toBe("HOME\nHS_TEST_PLACE\nHYPERSHELL_SITE\nLANG\nPATH\nTMPDIR\nTZ\n");
 });
 
-test("a program that does not end is killed, and the test told what it said, also one that asks for no end", async () => {
+test("a program that does not end is killed, whether the test awaits its end, and what it said is told", async () => {
   const told = /did not end within 300 ms[\s\S]*so far/;
   {
     await using site = openSite();

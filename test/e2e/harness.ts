@@ -211,7 +211,8 @@ function launch(command: readonly string[], options: Launch): Running {
     over = true;
     if (finished === "late") {
       child.kill("SIGKILL");
-      const what = `did not end within ${timeoutMs} ms: ${command.join(" ")}\nstdout: ${out.text()}\nstderr: ${err.text()}`;
+      const said = `stdout: ${out.text()}\nstderr: ${err.text()}`;
+      const what = `did not end within ${timeoutMs} ms: ${command.join(" ")}\n${said}`;
       options.onLate({ what, isTold: () => asked });
       throw new Error(what);
     }

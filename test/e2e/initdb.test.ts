@@ -231,7 +231,7 @@ test("where nothing has ended, no partition is made", async () => {
   expect(files(site)).toEqual(["main.db"]);
 });
 
-test("a failure moves only when it is final: not while more attempts are allowed, nor while a higher group waits for it", async () => {
+test("a failure moves only when it is final: no attempt is left, and no higher group waits for it", async () => {
   await using site = openSite();
   await site.shell("printf 'exit 1\\nexit 0\\nexit 9\\n' | hsx");
   inFile(site.database, (db) => db.run("update task set exit_status = -1 where exit_status = 9"));
@@ -282,7 +282,7 @@ test("a partition of the reference is read after its main file, as the reference
   expect(columns("main.2")).toEqual(columns("main.1"));
 });
 
-test("there may be more partitions than SQLite attaches, in the order of their numbers; other files are left alone", async () => {
+test("more partitions than SQLite attaches are read, by their numbers; other files are left alone", async () => {
   await using site = openSite();
   for (let part = 1; part <= 12; part++) {
     expect((await site.hsx(["-t", "true {}"], { stdin: `${part}\n` })).status).toBe(0);
@@ -492,7 +492,7 @@ needs(["script"], noPostgres)(
   },
 );
 
-test("Ctrl-C ends it with status 4 while SQLite works, and leaves no half copy behind", async () => {
+test("Ctrl-C ends a backup with status 4 while SQLite works, and leaves no half copy behind", async () => {
   await using site = openSite();
   await site.hs(["submit", "true"]);
   const copying = (): boolean => readdirSync(site.work).some((name) => name.startsWith("copy.db"));

@@ -43,7 +43,7 @@ test("W19: spans are hours, minutes and seconds, with milliseconds where they ar
   expect(record).toContain("        tags: part:0\n");
 });
 
-test("W19: hs list args exit_status -f table", async () => {
+test("W19: hs list args exit_status -f table prints a table of two columns", async () => {
   await using site = siteOfReference();
   expect(await quiet(site, "hs list args exit_status -f table")).toBe(`┏━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━┓
 ┃ args               ┃ exit_status ┃
@@ -78,7 +78,7 @@ test("W19: fields stand anywhere, and rows are sorted and filtered as asked", as
   expect(await quiet(site, "hs list --tag-values batch")).toBe("2\n");
 });
 
-test("what the reference printed for its database is printed again, byte for byte but for what it did wrong", async () => {
+test("what the reference printed for its database is printed again, but for what it did wrong", async () => {
   await using site = siteOfReference("main.1");
   const printed = (name: string): string => readFileSync(join(reference, name), "utf8");
   expect(await quiet(site, "hs list --csv")).toBe(printed("list.csv"));
@@ -107,7 +107,7 @@ test("what the reference printed for its database is printed again, byte for byt
   expect(await quiet(site, "hs list --tag-values site")).toBe("a\nb\n");
 });
 
-test("nothing in a table is markup, lines have one width whatever they hold, and all fields can be read in 80 columns", async () => {
+test("a table knows no markup, its lines have one width, and all fields can be read in 80 columns", async () => {
   await using site = openSite();
   const lines = ["echo [red]x[/red] [/foo]", "echo 日本語テキスト日本語テキスト日本語", "printf 'a\\tb\u001b[31m\tc'"];
   site.write("tasks.in", lines.map((line) => `${line}\n`).join(""));

@@ -22,10 +22,13 @@ async function filled(site: Site, rows: number): Promise<Filled> {
   expect((await site.hs(["initdb", "--yes"], { env })).status).toBe(0);
   await postgres().sql(
     name,
-    `insert into task (id, "group", args, submit_id, submit_time, schedule_time, start_time, completion_time, exit_status, attempt, retried, tag)
-     select gen_random_uuid(), 0, 'echo ' || n, '01900000-0000-7000-8000-000000000001', at, at, at, at, n % 2, 1, n % 2 = 1,
+    `insert into task (id, "group", args, submit_id, submit_time, schedule_time, start_time, completion_time,
+       exit_status, attempt, retried, tag)
+     select gen_random_uuid(), 0, 'echo ' || n, '01900000-0000-7000-8000-000000000001', at, at, at, at, n % 2,
+       1, n % 2 = 1,
        jsonb_build_object('site', 's' || n % 3, 'part', 0)
-     from generate_series(1, ${rows}) n, lateral (select '2026-11-22 07:00:00+00'::timestamptz + n * interval '1 s' as at) as time`,
+     from generate_series(1, ${rows}) n,
+       lateral (select '2026-11-22 07:00:00+00'::timestamptz + n * interval '1 s' as at) as time`,
   );
   return { name, env };
 }
@@ -34,7 +37,8 @@ async function nothingRuns(name: string): Promise<void> {
   await until(async () => {
     const rows = await postgres().sql(
       name,
-      "select pid from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'",
+      "select pid from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() " +
+        "and backend_type = 'client backend'",
     );
     return rows.length === 0;
   }, "a statement of a program that has ended still runs");
@@ -83,7 +87,8 @@ withPostgres("Ctrl-C ends a search, and the statement that it waits for", async 
     } finally {
       await postgres().sql(
         name,
-        "select pg_terminate_backend(pid) from pg_stat_activity where query like '%pg_sleep(600)%' and pid <> pg_backend_pid()",
+        "select pg_terminate_backend(pid) from pg_stat_activity " +
+          "where query like '%pg_sleep(600)%' and pid <> pg_backend_pid()",
       );
       await holder.exited;
     }

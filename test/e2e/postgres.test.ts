@@ -213,7 +213,8 @@ describe("tables", () => {
     expect((await site.hs(["initdb", "-y"], { env })).status).toBe(0);
     expect((await site.hs(["list", "args", "exit_status"], { env })).stdout).toBe("1\t0\n2\t0\n");
     const types =
-      "select column_name || ' ' || data_type from information_schema.columns where table_name = 'task' and column_name";
+      "select column_name || ' ' || data_type from information_schema.columns " +
+      "where table_name = 'task' and column_name";
     expect(await db.sql(name, `${types} in ('memory', 'exit_status', 'waited') order by 1`)).toEqual([
       "exit_status integer",
       "memory bigint",
@@ -231,7 +232,8 @@ describe("tables", () => {
     await db.sql(
       name,
       `insert into task (id, "group", args, submit_id, submit_time, attempt, retried, tag)
-       values ('${id}', 0, 'echo from before', '${id}', '2026-11-22 07:00:00+00', 1, false, '{"part": 0, "site": "b"}')`,
+       values ('${id}', 0, 'echo from before', '${id}', '2026-11-22 07:00:00+00', 1, false,
+         '{"part": 0, "site": "b"}')`,
     );
     expect((await site.hs(["list", "args", "submit_time"], { env })).stdout).toBe(
       "echo from before\t2026-11-22 07:00:00+00:00\n",
@@ -310,10 +312,11 @@ describe("work", () => {
 
 /** As programs before this one made them. */
 const olderTables = `create table task (
-  id UUID PRIMARY KEY, "group" INTEGER NOT NULL, args TEXT NOT NULL, submit_id UUID NOT NULL, submit_time TIMESTAMPTZ NOT NULL,
-  submit_host TEXT, cores SMALLINT, memory INTEGER, cores_max FLOAT, memory_max FLOAT, timeout INTEGER, server_id UUID, server_host TEXT,
-  schedule_time TIMESTAMPTZ, client_id UUID, client_host TEXT, command TEXT, start_time TIMESTAMPTZ, completion_time TIMESTAMPTZ,
-  exit_status SMALLINT, outpath TEXT, errpath TEXT, csvpath TEXT, attempt SMALLINT NOT NULL, retried BOOLEAN NOT NULL, waited INTEGER,
+  id UUID PRIMARY KEY, "group" INTEGER NOT NULL, args TEXT NOT NULL, submit_id UUID NOT NULL,
+  submit_time TIMESTAMPTZ NOT NULL, submit_host TEXT, cores SMALLINT, memory INTEGER, cores_max FLOAT,
+  memory_max FLOAT, timeout INTEGER, server_id UUID, server_host TEXT, schedule_time TIMESTAMPTZ, client_id UUID,
+  client_host TEXT, command TEXT, start_time TIMESTAMPTZ, completion_time TIMESTAMPTZ, exit_status SMALLINT,
+  outpath TEXT, errpath TEXT, csvpath TEXT, attempt SMALLINT NOT NULL, retried BOOLEAN NOT NULL, waited INTEGER,
   duration INTEGER, previous_id UUID UNIQUE, next_id UUID UNIQUE, tag JSONB NOT NULL);
 create index index_tasks_unscheduled on task ("group", schedule_time);
 create index index_tasks_retries on task (exit_status, retried);

@@ -82,7 +82,7 @@ test("a server with a database stores what is sent, and lists it with tags, grou
 });
 
 for (const database of [true, false]) {
-  test(`a finite server runs what is sent to it with what it reads (${database ? "with" : "without"} a database)`, async () => {
+  test(`a finite server runs its input and what is sent (${database ? "with" : "without"} a database)`, async () => {
     await using site = openSite();
     const words = ["-", "--no-tls", ...(database ? [] : ["--no-db"])];
     const { server, port } = await startServer(site, words, { keepOpen: true });

@@ -22,7 +22,7 @@ function columnsOf(site: Site): string[] {
   return ask<{ name: string }>(site.database, "select name from pragma_table_info('task')").map(({ name }) => name);
 }
 
-test("what the reference left unfinished is run by --restart, once, and what it cancelled stays cancelled", async () => {
+test("--restart runs once what the reference left unfinished, and what it cancelled stays cancelled", async () => {
   await using site = siteOf("main.db");
   const before = columnsOf(site);
   const { status, stdout, stderr } = await site.hsx(["--restart", "-N2"]);
@@ -38,7 +38,7 @@ test("what the reference left unfinished is run by --restart, once, and what it 
   expect(columnsOf(site)).toEqual(before);
 });
 
-test("failures of the reference are tried again by --restart -r 2, linked to what they were, and told of when they fail again", async () => {
+test("--restart -r 2 tries failures of the reference again, linked, and tells of those that fail again", async () => {
   await using site = siteOf("main.1");
   const run = await site.hsx(["--restart", "-r", "2"]);
   expect(run.status).toBe(7);

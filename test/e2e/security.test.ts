@@ -245,7 +245,8 @@ needs([], process.platform === "linux" ? null : "needs /proc")(
     // Asked for in the middle of the run: all that a user of this host could see. Between it and the client is a shell.
     site.write(
       "look",
-      `cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' > lines; client=$(cut -d' ' -f4 /proc/$PPID/stat); tr '\\0' '\\n' < /proc/$client/environ | grep RUN_KEY= > key`,
+      `cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' > lines; client=$(cut -d' ' -f4 /proc/$PPID/stat); ` +
+        `tr '\\0' '\\n' < /proc/$client/environ | grep RUN_KEY= > key`,
     );
     const env = { HYPERSHELL_LOGGING_LEVEL: "trace" };
     const end = await site.hsx(["--launcher=nice", "--no-db", "-"], { stdin: "sh look\n", env });

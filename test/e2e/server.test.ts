@@ -190,7 +190,7 @@ test("SIGUSR2 to a client stops its tasks, and their outcomes count; SIGTERM giv
   await site.deserted();
 });
 
-test("SIGUSR1 to a server lets what runs end, sends its clients away, and leaves the rest in the database", async () => {
+test("SIGUSR1 to a server lets what runs end, sends clients away, and leaves the rest in the database", async () => {
   await using site = openSite();
   const { server, port } = await startServer(site, ["--forever", "--no-tls"]);
   site.write("tasks.in", "echo >> started; sleep 1\n".repeat(9));
@@ -264,7 +264,7 @@ test("a client that comes before its server waits for it", async () => {
   expect(client.stderr()).toMatch(new RegExp(`INFO \\[hypershell.client\\] Connected to server \\(.*: ${uuid}\\)\n`));
 });
 
-test("a stranger at the address of a dead server ends no client, and the successor says for whom it waits", async () => {
+test("a stranger at a dead server's address ends no client, and the successor says for whom it waits", async () => {
   await using site = openSite();
   site.write("tasks.in", "while [ ! -e over ]; do sleep 0.05; done; echo kept\n");
   expect((await site.hs(["submit", "-f", "tasks.in"])).status).toBe(0);
@@ -313,7 +313,7 @@ test("server and clients meet on IPv6", async () => {
   expect([(await server.ended).status, (await client.ended).status, client.stdout()]).toEqual([0, 0, "six\n"]);
 });
 
-test("the settings of the configuration hold for both, and options win", async () => {
+test("settings of the configuration hold for server and client, and options win", async () => {
   await using site = openSite();
   const port = linesOf((await site.hs(["server", "--available-ports"])).stdout)[7]!;
   const env = { HYPERSHELL_SERVER_PORT: port, HYPERSHELL_SERVER_TLS_ENABLED: "false", HYPERSHELL_SERVER_ATTEMPTS: "2" };
@@ -324,7 +324,7 @@ test("the settings of the configuration hold for both, and options win", async (
   expect(rows(site)).toHaveLength(2);
 });
 
-test("the template of a client is for tasks without one of their own; what they print goes where its options say", async () => {
+test("a client's template is for tasks without one, and its options say where output goes", async () => {
   await using site = openSite();
   const { server, port } = await startServer(site, ["-", "--no-tls"], { stdin: "1\n2\n" });
   const template = `echo "out {}" '$HOME'; echo err {} >&2`;
@@ -395,7 +395,7 @@ test("what shells complete options with is printed", async () => {
   expect((await site.hs(["client", "--available-ssh-groups"])).stdout).toBe("");
 });
 
-test("called without arguments both show how they are called", async () => {
+test("hs server and hs client without arguments show how they are called", async () => {
   await using site = openSite();
   for (const verb of ["server", "client"]) {
     const { status, stdout } = await site.hs([verb]);

@@ -65,7 +65,7 @@ describe("changes by hand", () => {
     expect(await list(site, "--count", "-t", `${key}:1`)).toEqual([said![1]!]);
   });
 
-  test("failures run again as the help says: each once, however often it was tried, and none that was cancelled", async () => {
+  test("failures run again as the help says: each once, however often tried, and none that was cancelled", async () => {
     await using site = openSite();
     await submitted(site, ["exit 3", "true", "echo never"]);
     await site.hs(["update", "--cancel", "-f", "-w", "args ~ never"]);
@@ -126,7 +126,7 @@ describe("changes by hand", () => {
     }
   });
 
-  test("all kinds of changes are done in one call, to as many tasks as were asked for", async () => {
+  test("one call makes all kinds of changes, to as many tasks as were asked for", async () => {
     await using site = openSite();
     await submitted(site, ["a", "b", "c"]);
     await site.hs(["update", "old:1", "x.y:true", "-f"]);
@@ -165,7 +165,7 @@ describe("changes by hand", () => {
     expect(site.read(outpath)).toBe("out\n");
   });
 
-  test("the former names still work", async () => {
+  test("the former names of hs update still work", async () => {
     await using site = openSite();
     const added = await site.hs(["task", "submit", "-t", "a:1", "--", "echo", "two words"]);
     const id = added.stdout.trim();
@@ -222,7 +222,7 @@ describe("changes by hand", () => {
 });
 
 describe("tasks that run", () => {
-  test("one that is cancelled is stopped within two seconds at its client, and stays cancelled", async () => {
+  test("a cancelled task is stopped within two seconds at its client, and stays cancelled", async () => {
     await using site = openSite();
     const { server, port } = await startServer(site, ["--forever"]);
     const client = startClient(site, port, ["-N4"]);
@@ -249,7 +249,7 @@ describe("tasks that run", () => {
     expect((await site.hs(["list", "-c"], { env: secured })).stdout).toBe("3\n");
   });
 
-  test("one that is reverted is stopped and run again; what waits is run as it is now; tags survive the end", async () => {
+  test("a reverted task is stopped and run again, one that waits is run as it is now, and tags survive", async () => {
     await using site = openSite();
     const { port } = await startServer(site, ["--forever"]);
     await submitted(site, ["echo x >> ran; test $(wc -l < ran) = 2 || sleep 1000", "echo old"]);

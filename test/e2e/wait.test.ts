@@ -242,14 +242,15 @@ test("hs info shows the task as a record, as JSON and as YAML", async () => {
   expect(await info("--perf")).toBe("time,cores,memory\n");
 });
 
-test("what a task printed is printed byte by byte, in little memory, and a reader that has seen enough ends it quietly", async () => {
+test("what a task printed is printed byte by byte, in little memory, until its reader has seen enough", async () => {
   await using other = openSite();
   await other.hsx(["-t", "printf '\\0\\377\\r\\n'", "--capture"], { stdin: "1\n" });
   const id = (await other.hs(["list", "id"])).stdout.trim();
   await other.shell(`hs info ${id} --stdout > copy`);
   expect(readFileSync(join(other.work, "copy"))).toEqual(Buffer.from([0, 255, 13, 10]));
   truncateSync(join(other.path, "site", "lib", "task", `${id}.out`), 300_000_000);
-  const watched = `sh -c 'echo $$ > pid; exec hs info ${id} --stdout' | (head -c 250000000 | wc -c; grep VmHWM /proc/$(cat pid)/status; wc -c)`;
+  const reader = "head -c 250000000 | wc -c; grep VmHWM /proc/$(cat pid)/status; wc -c";
+  const watched = `sh -c 'echo $$ > pid; exec hs info ${id} --stdout' | (${reader})`;
   const [first = "", peak = "", rest = ""] = linesOf((await other.shell(watched)).stdout);
   expect(Number(first) + Number(rest)).toBe(300_000_000);
   expect(Number(/(\d+) kB/.exec(peak)?.[1])).toBeLessThan(150_000);

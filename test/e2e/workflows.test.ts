@@ -29,7 +29,7 @@ test("W2: twelve tasks of a second, four at a time, take three seconds and come 
   expect(seconds).toBeGreaterThanOrEqual(3);
 });
 
-test("W3: one output file per input file, named after it", async () => {
+test("W3: each input file gets an output file named after it", async () => {
   await using site = openSite();
   for (const name of ["a", "b", "c"]) site.write(`in/${name}.txt`, `hay\nNEEDLE ${name}\nhay\n`);
   site.write("out/.keep", "");
@@ -118,7 +118,7 @@ test("W11: one command of several words is stored quoted as needed", async () =>
   expect(query<{ args: string }>(site, "select args from task")).toEqual([{ args: 'echo "hello world"' }]);
 });
 
-test("W12, W13, W14: submitted from a substitution and from a file, finished by --restart, which then ends at once", async () => {
+test("W12, W13, W14: --restart runs tasks submitted from a substitution and a file, then ends at once", async () => {
   await using site = openSite();
   const env = { HYPERSHELL_LOGGING_LEVEL: "DEBUG" };
   const piped = await site.shell("hs submit <(seq 100) --template 'echo {}'", { env });
@@ -142,7 +142,7 @@ test("W12, W13, W14: submitted from a substitution and from a file, finished by 
   expect(again.stderr).toContain("All previous tasks completed (101) - stopping");
 });
 
-test("W21: a thousand tasks in group 1 with a naked tag", async () => {
+test("W21: a thousand tasks are stored in group 1 with a naked tag", async () => {
   await using site = openSite();
   const { status } = await site.shell("seq 1000 | hs submit -t group:1 demo");
   expect(status).toBe(0);

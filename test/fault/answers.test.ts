@@ -175,8 +175,9 @@ async function day(store: Store, direct: PostgresConnection): Promise<Day> {
 async function evening(direct: PostgresConnection, { tasks, handed, refused, unfinished }: Day): Promise<unknown> {
   const names = new Map(tasks.map(({ id }, i) => [id, `task ${i}`]));
   const rows = await direct.query(
-    `select task.id, task.attempt, before.id, task.next_id is not null, task.retried, task.server_id, task.client_id, task.exit_status,
-       task.completion_time is not null from task left join task as before on before.id = task.previous_id
+    `select task.id, task.attempt, before.id, task.next_id is not null, task.retried, task.server_id, task.client_id,
+       task.exit_status, task.completion_time is not null
+     from task left join task as before on before.id = task.previous_id
      where coalesce(before.id, task.id) = any ($1::uuid[]) order by task.attempt`,
     [ids(tasks)],
   );
@@ -211,7 +212,7 @@ async function live({ open, proxy, direct }: Lane, cut: Cut): Promise<Lived> {
 const reason = noPostgres === null ? "" : ` (${noPostgres})`;
 describe.skipIf(noPostgres !== null)(`each exchange with PostgreSQL is lost in turn${reason}`, () => {
   for (const what of ["question", "answer"] as const) {
-    test(`the ${what}: what is in the database is the same, and nothing was handed out twice`, async () => {
+    test(`the ${what}: the database holds the same, and nothing was handed out twice`, async () => {
       const { outcome: undisturbed } = await live(lanes[0]!, { exchange: Infinity, what });
       let exchange = 0;
       for (let allCut = true; allCut;) {

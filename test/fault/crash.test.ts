@@ -43,7 +43,7 @@ async function until(what: string, condition: () => boolean): Promise<void> {
 }
 
 for (let round = 1; round <= rounds; round++) {
-  test(`kill -9 in the middle of ${tasks} tasks, then --restart: all done once, round ${round}`, async () => {
+  test(`all ${tasks} tasks are done once by --restart after kill -9 in their middle, round ${round}`, async () => {
     const site = join(folder, String(round));
     await Bun.$`mkdir -p ${site}`;
     const log = join(site, "ran");

@@ -50,7 +50,7 @@ async function killAfter(lines: number, file: string, pragmas: object): Promise<
 
 for (const { pragmas, rounds } of scenes) {
   for (const lines of rounds) {
-    test(`killed after ${lines} transactions, with ${JSON.stringify(pragmas)}`, async () => {
+    test(`what was acknowledged survives a kill after ${lines} lines, with ${JSON.stringify(pragmas)}`, async () => {
       const folder = mkdtempSync(join(tmpdir(), "hs-kill-"));
       try {
         const file = join(folder, "main.db");
@@ -68,7 +68,8 @@ for (const { pragmas, rounds } of scenes) {
         expect(count("where retried = 1")).toBe(count("where attempt > 1"));
         expect(
           count(
-            "a where next_id is not null and not exists (select 1 from task b where b.id = a.next_id and b.previous_id = a.id)",
+            "a where next_id is not null and not exists " +
+              "(select 1 from task b where b.id = a.next_id and b.previous_id = a.id)",
           ),
         ).toBe(0);
         expect(count("where exit_status is not null and completion_time is null")).toBe(0);

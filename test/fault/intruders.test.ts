@@ -83,7 +83,7 @@ async function gone(caller: Caller): Promise<void> {
 /** The client gives up after its first attempt that fails. */
 const impatient = { HYPERSHELL_CLIENT_CONNECT: "1" };
 
-test("one in the middle with a certificate of its own and no key gets neither tasks nor clients", async () => {
+test("a man in the middle with a certificate of his own and no key gets neither tasks nor clients", async () => {
   await using honest = await openHonest();
   await using foreign = openSite();
   // It has a key, just not this one: everything it says is well-formed.
@@ -98,7 +98,7 @@ test("one in the middle with a certificate of its own and no key gets neither ta
   await honest.ends();
 });
 
-test("one in the middle that relays the proofs over TLS of its own is refused by both sides", async () => {
+test("a man in the middle who relays the proofs over TLS of his own is refused by both sides", async () => {
   await using honest = await openHonest();
   await using impostor = await impersonate(certificateOf(honest.site), relayTo(honest.port, true));
   const end = await startClient(honest.site, impostor.port, [], { env: impatient }).ended;
@@ -122,7 +122,7 @@ function bluff(socket: Socket): void {
   });
 }
 
-test("one that takes any proof, and makes up its own, is not taken for a server", async () => {
+test("an impostor that takes any proof, and makes up its own, is not taken for a server", async () => {
   await using honest = await openHonest();
   for (const tls of [true, false]) {
     await using impostor = await impersonate(tls ? certificateOf(honest.site) : null, bluff);
@@ -132,7 +132,7 @@ test("one that takes any proof, and makes up its own, is not taken for a server"
   }
 });
 
-test("one that says what it hears is not taken for a server", async () => {
+test("an impostor that says what it hears is not taken for a server", async () => {
   await using honest = await openHonest();
   for (const tls of [true, false]) {
     await using impostor = await impersonate(
@@ -145,7 +145,7 @@ test("one that says what it hears is not taken for a server", async () => {
   }
 });
 
-test("without TLS one in the middle can change nothing: what was changed is no frame", async () => {
+test("without TLS a man in the middle can change nothing: what was changed is no frame", async () => {
   await using honest = await openHonest(["--no-tls"]);
   await using impostor = await impersonate(
     null,
@@ -181,7 +181,7 @@ const strangers: readonly (readonly [who: string, words: readonly string[], line
 ];
 
 for (const tls of [true, false]) {
-  test(`strangers ${tls ? "over TLS" : "without TLS"} are told off in one line each, and the server goes on`, async () => {
+  test(`strangers ${tls ? "over" : "without"} TLS are told off in one line each, and the server goes on`, async () => {
     await using honest = await openHonest(tls ? [] : ["--no-tls"]);
     for (const [who, words, line] of strangers) {
       const before = honest.warnings().length;

@@ -64,7 +64,9 @@ describe.each(places)("two servers on one database: $name", ({ name, tasks: [sha
 });
 
 /** Ends when it runs for the second time; the first time it must be killed. Tells if both are there at once. */
-const stubborn = `if [ -e pid ]; then if kill -0 $(cat pid); then echo >> twice; fi; else trap '' INT TERM; echo $$ > pid; while :; do sleep 0.1; done; fi`;
+const stubborn =
+  "if [ -e pid ]; then if kill -0 $(cat pid); then echo >> twice; fi; " +
+  "else trap '' INT TERM; echo $$ > pid; while :; do sleep 0.1; done; fi";
 
 test("what a server leaves to its client by Ctrl-C twice is started by nobody while it still runs there", async () => {
   await using site = openSite();

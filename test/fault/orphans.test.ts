@@ -79,7 +79,7 @@ function guardsOf(id: string): number[] {
 
 const numbers = (text: string): number[] => text.trim().split(/\s+/).map(Number);
 
-test("the tasks of a client that is killed end, with children and children that made sessions of their own", async () => {
+test("the tasks of a killed client end, with their children and those that made sessions of their own", async () => {
   await using client = await openClient([
     "sh -c 'sleep 100 & echo $! $$ >&2; wait'; true",
     "setsid sh -c 'sleep 101 & echo $! $$ >&2; wait' & wait",
@@ -114,7 +114,7 @@ test("a session is still known when its leader has no environment and nothing el
   await until(() => !isRunning(pid!), "the task ends");
 });
 
-test("nobody else's process is touched", async () => {
+test("the guard touches nobody else's process", async () => {
   await using client = await openClient(["sleep 100"]);
   await using other = await openClient(["echo $$ >&2; exec sleep 100"]);
   const mentions = Bun.spawn(["sleep", "100"], { env: { ...process.env, NOTE: `x TASK_CLIENT_ID=${client.id}` } });

@@ -48,7 +48,8 @@ const started = ({ site }: Place, many: number, run: Running): Promise<void> =>
 async function outcome({ site, database }: Place): Promise<unknown> {
   const [recorded] = await postgres().sql(
     database,
-    "select count(*), count(distinct args), count(*) filter (where exit_status = 0 and completion_time is not null) from task",
+    "select count(*), count(distinct args), " +
+      "count(*) filter (where exit_status = 0 and completion_time is not null) from task",
   );
   const ran = site.lines("ran");
   return { recorded, ran: new Set(ran).size, again: ran.length - new Set(ran).size };
@@ -79,7 +80,7 @@ const once = { recorded: all, ran: tasks, again: 0 };
 
 describe.skipIf(noPostgres !== null)(`PostgreSQL in trouble${noPostgres === null ? "" : ` (${noPostgres})`}`, () => {
   test(
-    "it is restarted in the middle of a run on one machine",
+    "a run on one machine goes on when it is restarted in the middle",
     async () => {
       await using place = await openPlace();
       await using run = place.site.start(["hsx", "tasks.in", "-N4", "--initdb"], { env: place.env, timeoutMs });
@@ -95,7 +96,7 @@ describe.skipIf(noPostgres !== null)(`PostgreSQL in trouble${noPostgres === null
   );
 
   test(
-    "hs submit goes on when it is back, and each line is stored once; Ctrl-C ends one that waits",
+    "hs submit goes on when PostgreSQL is back, and stores each line once; Ctrl-C ends one that waits",
     async () => {
       await using place = await openPlace();
       const { site, env, database } = place;
@@ -125,7 +126,7 @@ describe.skipIf(noPostgres !== null)(`PostgreSQL in trouble${noPostgres === null
   );
 
   test(
-    "a server that it leaves as it starts goes on when it is back, and so does one that it leaves as it ends",
+    "a server whose database goes as it starts, or as it ends, goes on when that is back",
     async () => {
       await using place = await openPlace();
       const { site, env, database } = place;
@@ -149,7 +150,7 @@ describe.skipIf(noPostgres !== null)(`PostgreSQL in trouble${noPostgres === null
   );
 
   test(
-    "it is gone for longer than a client waits for tasks: that one leaves when its outcomes are recorded, the other goes on",
+    "a client that waited in vain for tasks while it was gone leaves when its outcomes are recorded",
     async () => {
       await using place = await openPlace({ HYPERSHELL_CLIENT_HEARTRATE: "1", HYPERSHELL_LOGGING_LEVEL: "debug" });
       const { site, env } = place;
@@ -174,7 +175,7 @@ describe.skipIf(noPostgres !== null)(`PostgreSQL in trouble${noPostgres === null
   );
 
   test(
-    "a server is killed while it is gone, and its clients go on with the next one",
+    "clients of a server that was killed while PostgreSQL was gone go on with the next server",
     async () => {
       await using place = await openPlace({ HYPERSHELL_CLIENT_HEARTRATE: "1" });
       const { site, env } = place;
@@ -199,7 +200,7 @@ describe.skipIf(noPostgres !== null)(`PostgreSQL in trouble${noPostgres === null
   );
 
   test(
-    "a run on one machine is killed, and goes on when it is started again",
+    "a killed run on one machine goes on when it is started again",
     async () => {
       await using place = await openPlace();
       const { site, env } = place;

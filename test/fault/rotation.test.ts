@@ -30,7 +30,8 @@ beforeEach(async () => {
   await store.close();
   inFile(file, (db) =>
     db.run(
-      `update task set completion_time = submit_time, exit_status = rowid % 3 - 1, schedule_time = submit_time where rowid > ${unfinished}`,
+      "update task set completion_time = submit_time, exit_status = rowid % 3 - 1, schedule_time = submit_time " +
+        `where rowid > ${unfinished}`,
     ),
   );
 });

@@ -34,7 +34,7 @@ const uses: Readonly<Record<string, (connection: PostgresConnection) => Promise<
 
 describe.skipIf(noPostgres !== null)(`PostgreSQL says nothing${noPostgres === null ? "" : ` (${noPostgres})`}`, () => {
   for (const [name, use] of Object.entries(uses))
-    test(`a ${name} that is never answered fails in a way that may pass, and the next is answered when the way is back`, async () => {
+    test(`a ${name} that is never answered fails as passing trouble, and the next is answered`, async () => {
       let silent = true;
       await using proxy = startProxy(postgres().port, (number) =>
         number === 0 ? { stallAfter: 6000 } : silent ? { stallAfter: 0 } : {},
@@ -46,7 +46,7 @@ describe.skipIf(noPostgres !== null)(`PostgreSQL says nothing${noPostgres === nu
       await use(connection);
     });
 
-  test("who listens hears again when the database was restarted, and when the network has forgotten the connection", async () => {
+  test("a listener hears again after the database was restarted, or the network forgot the connection", async () => {
     // The first connection opens, the second listens.
     await using proxy = startProxy(postgres().port, (number) => (number === 1 ? { stallAfter: 6000 } : {}));
     await using connection = await connect(proxy.port);

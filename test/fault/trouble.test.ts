@@ -42,7 +42,7 @@ test("a database that is locked in the middle of a run loses nothing", async () 
   database.close();
 });
 
-test("a database that is deleted in the middle of a run ends it with a line that says so, and its tasks with it", async () => {
+test("a database that is deleted in the middle of a run ends it, tasks and all, with a line that says so", async () => {
   await using site = openSite();
   site.write("t.in", "echo ready; while [ ! -e go ]; do sleep 0.01; done\nsleep 100\nsleep 100\n");
   await using run = site.start(["hsx", "t.in", "-N2"]);

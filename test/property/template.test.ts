@@ -43,7 +43,7 @@ test("slices of words are Python's, whatever start, stop and step", () => {
   );
 });
 
-test("slices of texts and lists in expressions are the same", () => {
+test("slices of texts and lists in expressions are Python's, whatever start, stop and step", () => {
   fc.assert(
     fc.property(fc.stringMatching(/^[a-z]{0,7}$/), bound, bound, step, (all, start, stop, stride) => {
       const wanted = slicedByHand(Array.from(all), start, stop, stride).join("");

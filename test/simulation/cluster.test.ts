@@ -14,7 +14,8 @@ test(`whatever happens, every task has one outcome and everybody goes home in ti
     try {
       for (const [sight, times] of simulate(seed, { trace }).seen) seen.set(sight, (seen.get(sight) ?? 0) + times);
     } catch (error) {
-      const replay = `SIMULATION_TRACE=1 SIMULATION_FIRST_SEED=${seed} SIMULATION_SEEDS=1 scripts/bun test test/simulation`;
+      const settings = `SIMULATION_TRACE=1 SIMULATION_FIRST_SEED=${seed} SIMULATION_SEEDS=1`;
+      const replay = `${settings} scripts/bun test test/simulation`;
       throw new Error(`seed ${seed}: ${(error as Error).message} (replay: ${replay})`, { cause: error });
     }
   }

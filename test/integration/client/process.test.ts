@@ -48,7 +48,7 @@ test("death by a signal is 128 and its number, real-time signals too", async () 
   expect((await place.run("kill -35 $$")).exitStatus).toBe(163);
 });
 
-test("a program that is not there gives 127, one that cannot be executed 126, both in the words of the shell", async () => {
+test("a missing program gives 127, one that cannot be executed 126, both in the words of the shell", async () => {
   using place = taskPlace();
   expect((await place.run("no-such-program-here")).exitStatus).toBe(127);
   expect((await place.run("./no/such/program")).exitStatus).toBe(127);
@@ -129,7 +129,8 @@ test("a working folder that has gone is an outcome that names it", async () => {
   rmSync(place.folder, { recursive: true });
   expect((await place.run("true")).exitStatus).toBe(126);
   expect(place.notes).toEqual([
-    `error Cannot start task (${/\((.*?)\)/.exec(place.notes[0]!)![1]}): the working directory "${place.folder}" does not exist`,
+    `error Cannot start task (${/\((.*?)\)/.exec(place.notes[0]!)![1]}): ` +
+      `the working directory "${place.folder}" does not exist`,
   ]);
 });
 
@@ -160,7 +161,8 @@ test("starting is tried again while there are no file numbers left", async () =>
     `
     using place = taskPlace();
     const outcomes = await Promise.all(Array.from({ length: 60 }, () => place.run("sleep 0.01")));
-    console.log(outcomes.filter(({ exitStatus }) => exitStatus === 0).length, place.notes.some((note) => note.includes("again")));
+    const good = outcomes.filter(({ exitStatus }) => exitStatus === 0);
+    console.log(good.length, place.notes.some((note) => note.includes("again")));
   `,
   );
   expect(printed).toBe("60 true\n");
@@ -173,7 +175,8 @@ test("a command of a template, too, is started again while there are no file num
     using place = taskPlace();
     const template = "echo {% sleep 0.01; echo @ %}";
     const outcomes = await Promise.all(Array.from({ length: 40 }, () => place.run("x", {}, template)));
-    console.log(outcomes.filter(({ command }) => command === "echo x").length, place.notes.some((note) => note.includes("again")));
+    const expanded = outcomes.filter(({ command }) => command === "echo x");
+    console.log(expanded.length, place.notes.some((note) => note.includes("again")));
   `,
   );
   expect(printed).toBe("40 true\n");
@@ -314,7 +317,7 @@ test("a template that cannot be expanded is status -2, with times and without a 
   ]);
 });
 
-test("a command in a template runs in the tasks' folder, with their environment, and its errors are passed through", async () => {
+test("a command in a template runs in the tasks' folder and environment, and its errors are passed on", async () => {
   using place = taskPlace({ exports: { GREETING: "hi" } });
   const outcome = await place.run("x", {}, "echo {% pwd; echo $GREETING $TASK_ARGS; echo seen >&2 %}");
   expect(outcome.command).toBe(`echo ${place.folder}\nhi x`);

@@ -172,7 +172,7 @@ test("a copy of PostgreSQL is refused before anybody is asked", async () => {
   });
 });
 
-test("servers that use the database are in the way of truncating it, also when they come while somebody thinks", async () => {
+test("servers that use a database keep it from being truncated, also if they come while somebody thinks", async () => {
   for (const servers of [[[server]], [[], [server]]]) {
     const { status, done } = await run(["-t"], { servers });
     expect([status, done.includes("truncate"), done.at(-1)]).toEqual([

@@ -156,9 +156,9 @@ describe("listing names", () => {
     };
     expect(await list(parse(["--fields"]), { records, output: () => output, clock: systemClock })).toBe(0);
     expect(output.text()).toBe(
-      "id group args submit_id submit_time submit_host cores memory cores_max memory_max timeout server_id server_host schedule_time " +
-        "client_id client_host command start_time completion_time exit_status outpath errpath csvpath attempt retried waited duration " +
-        "previous_id next_id tag\n",
+      "id group args submit_id submit_time submit_host cores memory cores_max memory_max timeout server_id " +
+        "server_host schedule_time client_id client_host command start_time completion_time exit_status outpath " +
+        "errpath csvpath attempt retried waited duration previous_id next_id tag\n",
     );
   });
 

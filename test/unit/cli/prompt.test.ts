@@ -25,7 +25,7 @@ test("yes and no may be short, in any case, and have blanks around them", async 
   for (const line of ["n", "NO", "\tno"]) expect((await answer(line, "yes")).answer).toEqual({ kind: "no" });
 });
 
-test("anything else comes back as it was given", async () => {
+test("an answer other than yes and no comes back as it was given", async () => {
   expect((await answer(" Maybe? ", "yes")).answer).toEqual({ kind: "other", text: "Maybe?" });
   expect((await answer("yess", "yes")).answer).toEqual({ kind: "other", text: "yess" });
 });

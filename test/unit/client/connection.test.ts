@@ -83,7 +83,7 @@ describe("the connection", () => {
     expect(other.now).toBeLessThanOrEqual(3000);
   });
 
-  test("what breaks again and again is tried again ever more slowly, until it holds", () => {
+  test("a connection that breaks again and again is tried ever more slowly, until it holds", () => {
     const bench = new Bench().welcome();
     const pauses: number[] = [];
     for (let n = 0; n < 6; n++) {
@@ -101,7 +101,7 @@ describe("the connection", () => {
     expect(bench.now).toBe(lostAt);
   });
 
-  test("what will not change is not tried again", () => {
+  test("a refusal that will not change ends the attempts", () => {
     const bench = new Bench();
     bench.on(lost);
     attempt(bench, { kind: "connectFailed", problem: "version", text: "another version", permanent: true });
@@ -130,7 +130,7 @@ describe("the connection", () => {
     expect(bench.state.failure).toEqual({ kind: "lost", text });
   });
 
-  test("who was told that the server is out of reach is told when it is there", () => {
+  test("the client that said that its server is out of reach says when it is there", () => {
     const bench = new Bench().welcome();
     expect([bench.notes("debug"), bench.notes("info")]).toEqual([["Connected to server (h: s)"], []]);
     const late = new Bench();
@@ -156,7 +156,7 @@ describe("the connection", () => {
     expect(bench.state.connection.at).not.toBe("up");
   });
 
-  test("a server that takes the connection and drops it before its welcome is tried again ever more slowly, up to the limit", () => {
+  test("a server that drops connections before its welcome is tried ever more slowly, up to the limit", () => {
     const bench = new Bench({ connectMs: 2000 });
     const triedAt: number[] = [];
     for (;;) {
@@ -188,7 +188,7 @@ describe("the connection", () => {
     expect(bench.state.unacked.get("a")?.lease).toBe(77);
   });
 
-  test("of a task that waits for the end of its own earlier run a new connection hears only the later, and no credit for the earlier", () => {
+  test("a new connection hears only the later run of a task that waits for the end of its earlier one", () => {
     const bench = new Bench({ executors: 2 }, 0).welcome();
     const [a, again] = [task("a"), task("a")];
     bench.assign(a);

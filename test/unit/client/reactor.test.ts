@@ -258,7 +258,7 @@ describe("leaving", () => {
     expect(bench.sent()[0]).toEqual({ kind: "returned", tasks: [{ id: "a", lease: a.lease }] });
   });
 
-  test("what ended before the signal of an abort is reported, what ended after it is given back whatever its status", () => {
+  test("what ended before the signal of an abort is reported, what ended after it is given back", () => {
     const bench = new Bench().welcome();
     const [a, b] = [task("a"), task("b")];
     bench.assign(a);

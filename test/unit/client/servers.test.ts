@@ -17,7 +17,7 @@ function attempt(bench: Bench, answer: ClientEvent): number {
 }
 
 describe("several servers", () => {
-  test("the first that answers is taken", () => {
+  test("the first server that answers is taken", () => {
     const bench = new Bench({ servers: 3 });
     bench.on(lost);
     expect([attempt(bench, refused), attempt(bench, refused), attempt(bench, refused)]).toEqual([1, 2, 0]);
@@ -26,7 +26,7 @@ describe("several servers", () => {
     expect([bench.state.server, bench.state.phase.at]).toEqual([1, "working"]);
   });
 
-  test("who has nothing of a server goes to the next when it is gone", () => {
+  test("a client that has nothing of a server goes to the next when it is gone", () => {
     const bench = new Bench({ servers: 2 }).welcome();
     bench.now = 60_000;
     bench.on({ kind: "received", message: { kind: "beat" } });
@@ -34,7 +34,7 @@ describe("several servers", () => {
     expect([attempt(bench, refused), attempt(bench, refused)]).toEqual([0, 1]);
   });
 
-  test("who has tasks of a server waits for it for a while", () => {
+  test("a client that has tasks of a server waits for it for a while", () => {
     const bench = new Bench({ servers: 2, loyalMs: 15_000 }).welcome();
     bench.assign(task("a"));
     bench.on(lost);
@@ -46,7 +46,7 @@ describe("several servers", () => {
     expect(attempt(bench, refused) !== attempt(bench, refused)).toBe(true);
   });
 
-  test("one whose answer will not change does not keep it from the others, but all of them do", () => {
+  test("a server whose answer will not change does not keep a client from the others, but all of them do", () => {
     const bench = new Bench({ servers: 2 });
     const wrong: ClientEvent = { kind: "connectFailed", problem: "key", text: "wrong key", permanent: true };
     bench.on(lost);
@@ -62,7 +62,7 @@ describe("several servers", () => {
     expect([bench.state.dismissed, bench.sent().at(-1)?.kind]).toEqual([true, "bye"]);
   });
 
-  test("another server is told from the same one again", () => {
+  test("a client tells another server from the same one again", () => {
     const bench = new Bench({ servers: 2 }).welcome();
     bench.on(lost);
     attempt(bench, { kind: "connected" });

@@ -21,7 +21,9 @@ test("each problem of a connection has a name that people know, in one line, and
     [
       "certificate",
       "self-signed certificate",
-      "SSLCertVerificationError: self-signed certificate - server.tls.fingerprint pins the certificate that the server logs when it starts; without server.tls.cafile the proof of the key is enough",
+      "SSLCertVerificationError: self-signed certificate - " +
+        "server.tls.fingerprint pins the certificate that the server logs when it starts; " +
+        "without server.tls.cafile the proof of the key is enough",
     ],
     ["key", "AuthenticationError: digest sent was rejected", "AuthenticationError: digest sent was rejected"],
     ["version", "the server speaks version 2", "ProtocolError: the server speaks version 2"],

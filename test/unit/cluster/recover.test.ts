@@ -5,7 +5,7 @@ import { claimed, makeServer, makeTask, request } from "../../conformance/store.
 import { silentLog } from "../../make.ts";
 
 const nothing = (): void => {};
-test("what a server leaves behind that dies beside a run is free at the next look, what the living hold is not", async () => {
+test("tasks of a server that dies beside a run are free at the next look, those of the living are not", async () => {
   const store = new MemoryStore();
   const dead = "22222222-2222-7222-8222-222222222222";
   const living = "44444444-4444-7444-8444-444444444444";

@@ -139,7 +139,8 @@ describe("_env and _eval", () => {
     const file = folder.write(userFile, "[database]\npassword = 'a'\npassword_env = 'b'\n");
     const config = folder.load();
     expect(refusalOf(() => config.text("database.password"))).toBe(
-      `3 core.config ConfigurationError: 'database.password' has more than one variant (from: ${file}): keep one of them`,
+      `3 core.config ConfigurationError: 'database.password' has more than one variant (from: ${file}): ` +
+        "keep one of them",
     );
   });
   test("a variable that is not set leaves the key unset", () => {
@@ -151,14 +152,16 @@ describe("_env and _eval", () => {
     using folder = temporaryFolder();
     const config = folder.load({ HYPERSHELL_SERVER_AUTH_EVAL: "echo secret; exit 3" });
     expect(refusalOf(() => config.text("server.auth"))).toBe(
-      "3 core.config ConfigurationError: server.auth_eval: the command ended with status 3 (from: HYPERSHELL_SERVER_AUTH_EVAL)",
+      "3 core.config ConfigurationError: server.auth_eval: the command ended with status 3 " +
+        "(from: HYPERSHELL_SERVER_AUTH_EVAL)",
     );
   });
   test("what they say has to fit the setting", () => {
     using folder = temporaryFolder();
     const config = folder.load({ HYPERSHELL_SERVER_PORT_ENV: "P", P: "many" });
     expect(refusalOf(() => config.integer("server.port"))).toBe(
-      "3 core.config ConfigurationError: server.port must be an integer, not string 'many' (from: HYPERSHELL_SERVER_PORT_ENV)",
+      "3 core.config ConfigurationError: server.port must be an integer, not string 'many' " +
+        "(from: HYPERSHELL_SERVER_PORT_ENV)",
     );
   });
   test("in [export] are only names", () => {
@@ -211,7 +214,8 @@ describe("a value of the wrong type ends the program with status 3 and its origi
   test("which may be the variable that holds it", () => {
     using folder = temporaryFolder();
     expect(refusalOf(() => folder.load({ HYPERSHELL_TASK_MEMORY: "4GB" }))).toBe(
-      "3 core.config ConfigurationError: task.memory must be an integer, not string '4GB' (from: HYPERSHELL_TASK_MEMORY)",
+      "3 core.config ConfigurationError: task.memory must be an integer, not string '4GB' " +
+        "(from: HYPERSHELL_TASK_MEMORY)",
     );
   });
 });
@@ -256,17 +260,20 @@ describe("warnings", () => {
   };
   test("name an unknown key, what it holds, where it is, and what may be meant", () => {
     expect(warnings("[server]\nprot = 5\n")).toEqual([
-      "Ignoring unknown configuration parameter 'server.prot': found integer:5 (from: /home/.hypershell/config.toml); did you mean 'server.port'?",
+      "Ignoring unknown configuration parameter 'server.prot': found integer:5 " +
+        "(from: /home/.hypershell/config.toml); did you mean 'server.port'?",
     ]);
   });
   test("name an unknown section", () => {
     expect(warnings("[sevrer]\nport = 5\n")).toEqual([
-      "Ignoring unknown configuration parameter 'sevrer': found table (from: /home/.hypershell/config.toml); did you mean 'server'?",
+      "Ignoring unknown configuration parameter 'sevrer': found table (from: /home/.hypershell/config.toml); " +
+        "did you mean 'server'?",
     ]);
   });
   test("name an unknown variable", () => {
     expect(warnings("", { HYPERSHELL_LOGING_LEVEL: "debug" })).toEqual([
-      "Ignoring unknown configuration parameter 'loging.level': found string:debug (from: HYPERSHELL_LOGING_LEVEL); did you mean 'logging.level'?",
+      "Ignoring unknown configuration parameter 'loging.level': found string:debug (from: HYPERSHELL_LOGING_LEVEL); " +
+        "did you mean 'logging.level'?",
     ]);
   });
   test("do not give a misspelt secret away", () => {
@@ -286,7 +293,8 @@ describe("warnings", () => {
   test("spare what is free: exports, groups of hosts, pragmas, arguments of the driver", () => {
     expect(
       warnings(
-        "[export]\na = 1\nb.c = 2\n[ssh.nodelist]\nx = 'y'\n[database.pragmas]\nz = 1\n[database.connect_args]\nq = {r = 1}\n",
+        "[export]\na = 1\nb.c = 2\n[ssh.nodelist]\nx = 'y'\n[database.pragmas]\nz = 1\n" +
+          "[database.connect_args]\nq = {r = 1}\n",
       ),
     ).toEqual([]);
   });

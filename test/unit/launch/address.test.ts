@@ -32,7 +32,8 @@ test("a name that leads nowhere, or elsewhere, is replaced by an address, and th
     const { listen, announce, warning } = await serverAddress("localhost", host(names));
     expect([listen, announce]).toEqual(["0.0.0.0", "10.0.0.5"]);
     expect(warning).toBe(
-      "The name of this host, 'login', does not lead here: clients are sent to 10.0.0.5 (-H ADDR names another address)",
+      "The name of this host, 'login', does not lead here: clients are sent to 10.0.0.5 " +
+        "(-H ADDR names another address)",
     );
   }
 });

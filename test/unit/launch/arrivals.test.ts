@@ -30,7 +30,7 @@ function visit(): { readonly link: PeerLink; readonly say: () => void; readonly 
 
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-test("a client that comes when the run is over, or had said nothing when the server ended, is sent away in order", async () => {
+test("a client that comes after the run, or was silent when the server ended, is sent away in order", async () => {
   const clients = arrivals({ serverId, serverHost, onClose: () => undefined });
   const [after, during, before] = [visit(), visit(), visit()];
   clients.dismiss(after.link);

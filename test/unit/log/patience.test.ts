@@ -60,7 +60,7 @@ test("a call that works is made once, and nothing is said", async () => {
   expect([said, patience.inTrouble]).toEqual([[], false]);
 });
 
-test("pauses double, up to half a minute", async () => {
+test("pauses between attempts double, up to half a minute", async () => {
   const { patience, pauses, pass } = bench();
   const { make, mend } = call();
   const made = patience.persist("claim", make);
@@ -75,7 +75,7 @@ test("pauses double, up to half a minute", async () => {
   expect(await made).toBe("done");
 });
 
-test("of several calls that fail the first is told, and the last that gets through; one that does lets all try again", async () => {
+test("of several failing calls the first is told, and the last success; each success lets all try again", async () => {
   const { patience, said, pass } = bench();
   const [claim, commit, late] = [call(), call(), call()];
   const made = [patience.persist("claim", claim.make), patience.persist("commit", commit.make)];
@@ -103,7 +103,7 @@ test("what still fails when something else got through is the same trouble", asy
   expect([await made[1], said.at(-1)]).toEqual(["done", "Database is back (commit)"]);
 });
 
-test("who gives up ends with his own error, also in the middle of a pause, and the trouble is not over by that", async () => {
+test("a caller that gives up ends with its own error, also amid a pause, and ends no trouble", async () => {
   const { patience, said } = bench();
   let enough = false;
   const made = patience.persist("commit", call().make, ({ message }) =>
@@ -116,7 +116,7 @@ test("who gives up ends with his own error, also in the middle of a pause, and t
   expect([said, patience.inTrouble]).toEqual([["Database trouble, trying again (commit): gone"], false]);
 });
 
-test("what no waiting mends is thrown at once", async () => {
+test("an error that no waiting mends is thrown at once", async () => {
   const { patience, said } = bench();
   const made = patience.persist("commit", () => Promise.reject(new Error("broken")));
   expect(String(await made.catch((error: unknown) => error))).toBe("Error: broken");

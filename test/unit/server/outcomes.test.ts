@@ -33,7 +33,7 @@ describe("recording", () => {
     expect(bench.find("commit")?.commit.assigned.map(({ id, clientId }) => [id, clientId])).toEqual([["long", "a"]]);
   });
 
-  test("one commit at a time: what comes meanwhile goes into the next one", () => {
+  test("a commit under way is the only one, and what comes meanwhile goes into the next", () => {
     const bench = new Bench();
     bench.register("a", 4);
     bench.give(task("1"), task("2"));

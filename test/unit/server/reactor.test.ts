@@ -98,7 +98,7 @@ describe("groups", () => {
     expect(bench.state.group).toBe(1);
   });
 
-  test("once it is quiet, only lines that are read keep a group from being left, not what others store", () => {
+  test("a quiet group is kept open only by lines that are read, not by what others store", () => {
     const bench = new Bench({}, { group: 0 });
     bench.register("a", 4);
     bench.on({ kind: "inputQuiet" });

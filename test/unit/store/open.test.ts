@@ -155,7 +155,8 @@ describe("opening", () => {
     other.close();
     const before = readFileSync(file);
     expect((await refusal(open())).message).toBe(
-      `DatabaseError: '${file}' belongs to another program (it has a table notes and none of tasks) - set database.file to another path`,
+      `DatabaseError: '${file}' belongs to another program (it has a table notes and none of tasks) ` +
+        `- set database.file to another path`,
     );
     expect(readFileSync(file).equals(before)).toBe(true);
   });
@@ -196,7 +197,7 @@ describe("opening", () => {
 });
 
 describe("during a run", () => {
-  test("a lock that stays too long is trouble that may pass, and what was to be written can be written then", async () => {
+  test("a lock that stays too long is trouble that may pass, and the write succeeds when it is gone", async () => {
     const store = await open(file, { busy_timeout: 20 });
     const db = new Database(file);
     db.run("begin immediate");
@@ -267,7 +268,7 @@ describe("looking only", () => {
     });
   });
 
-  test.if(posix)("so will one that somebody else is writing to", async () => {
+  test.if(posix)("a database that somebody else is writing to will do", async () => {
     const store = await open();
     await store.insert(makeTasks(3));
     await withoutPermission(async () => {

@@ -102,7 +102,8 @@ describe("loading", () => {
       "DEBUG Started (in.txt)",
       "DEBUG Started (loader)",
       "DEBUG Started (committer: database)",
-      'ERROR in.txt, line 4: bad tag "case:1,": a value may only hold A-Z a-z 0-9 _ . + - (# HYPERSHELL: case:1, site:b)',
+      'ERROR in.txt, line 4: bad tag "case:1,": a value may only hold A-Z a-z 0-9 _ . + - ' +
+        "(# HYPERSHELL: case:1, site:b)",
       "DEBUG Setting global attribute or tag: case:1, site:b",
       "DEBUG Submitted 1 tasks",
       "DEBUG Submitted 1 tasks",

@@ -90,7 +90,7 @@ describe("comments", () => {
   test("of a command of several lines only the last one is cut off", () => {
     expect(read("echo a # b\necho c # HYPERSHELL: x:1")).toEqual(["echo a # b\necho c", { x: 1 }]);
   });
-  test("there is none after the tags", () => {
+  test("a comment cannot follow the tags", () => {
     expect(fault("echo 1 # HYPERSHELL: x:1 # note")).toStartWith('bad tag "#": a key may only hold');
   });
   test("a line of nothing but tags is a setting line", () => {

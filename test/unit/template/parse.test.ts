@@ -124,7 +124,7 @@ describe("a malformed pattern is an error with its place", () => {
     });
   }
 
-  test("it is a user error with status 2 and one line that says the column", () => {
+  test("is a user error with status 2 and one line that says the column", () => {
     const error = blame("echo {[1:x]}");
     expect(error).toBeInstanceOf(UserError);
     expect(error.status).toBe(2);

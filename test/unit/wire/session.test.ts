@@ -101,7 +101,7 @@ describe("the handshake", () => {
     expect(problemOf(await server).kind).toBe("key");
   });
 
-  test("one that says what it hears is no server", async () => {
+  test("a peer that says what it hears is no server", async () => {
     const [near, far] = memoryBytes();
     far.open({
       data: (bytes) => void far.write(bytes),
@@ -133,7 +133,9 @@ describe("the handshake", () => {
     newer.say(greeting.replace(":1,", ":2,"));
     expect(problemOf(await server)).toEqual({
       kind: "version",
-      text: "the client speaks version 2 of the protocol, this program version 1 - use the same version of hs on both sides",
+      text:
+        "the client speaks version 2 of the protocol, this program version 1 " +
+        "- use the same version of hs on both sides",
     });
     await newer.gone;
     expect(newer.heard()).toBe('{"hypershell":1,"error":"version"}\n');
@@ -144,7 +146,9 @@ describe("the handshake", () => {
     older.say('{"hypershell":0,"error":"version"}\n');
     expect(problemOf(await client)).toEqual({
       kind: "version",
-      text: "the server speaks version 0 of the protocol, this program version 1 - use the same version of hs on both sides",
+      text:
+        "the server speaks version 0 of the protocol, this program version 1 " +
+        "- use the same version of hs on both sides",
     });
   });
 

@@ -38,10 +38,11 @@ afterEach(async () => {
 /** Tasks named by a letter each, in order. */
 function add(letters: string, more: Readonly<Record<string, string | number | null>> = {}): void {
   const names = Object.keys(more).map((name) => `, ${name}`);
+  const marks = names.map((_, i) => `, ?${i + 2}`);
   for (const letter of letters) {
     db.run(
       `insert into task (id, "group", args, submit_id, submit_time, attempt, retried, tag${names.join("")})
-       values (?1, 0, ?1, 's', '2027-01-10 11:00:00.000000', 1, 0, '{"part": 0}'${names.map((_, i) => `, ?${i + 2}`).join("")})`,
+       values (?1, 0, ?1, 's', '2027-01-10 11:00:00.000000', 1, 0, '{"part": 0}'${marks.join("")})`,
       [letter, ...Object.values(more)],
     );
   }

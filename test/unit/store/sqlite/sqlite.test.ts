@@ -386,7 +386,8 @@ describe("plans", () => {
       (db.query(`explain query plan ${sql}`).all() as { detail: string }[]).map(({ detail }) => detail).join("; ");
     const fresh = `completion_time is null and schedule_time is null`;
     const own = plan(
-      `select rowid from task indexed by task_unfinished_submission where ${fresh} and submit_id = 'x' and "group" = 1 order by rowid limit 5`,
+      "select rowid from task indexed by task_unfinished_submission " +
+        `where ${fresh} and submit_id = 'x' and "group" = 1 order by rowid limit 5`,
     );
     const all = plan(
       `select rowid from task indexed by task_unfinished_group where ${fresh} and "group" = 1 order by rowid limit 5`,
