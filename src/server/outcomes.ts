@@ -39,6 +39,7 @@ export function takeOutcomes(
   state: ServerState,
   client: ClientEntry,
   outcomes: readonly Outcome[],
+  now: number,
   effects: ServerEffect[],
 ): void {
   const unwanted: Lease[] = [];
@@ -67,7 +68,7 @@ export function takeOutcomes(
       clientId: client.id,
       task,
       outcome,
-      completion: completionOf(state, client, task, outcome),
+      completion: completionOf(state, client, task, outcome, now),
     });
   }
   tell(effects, client.id, "ack", unwanted);
@@ -86,7 +87,13 @@ function withdrawAnywhere(state: ServerState, id: string, effects: ServerEffect[
   return held.task;
 }
 
-function completionOf(state: ServerState, client: ClientEntry, task: ClaimedTask | null, outcome: Outcome): Completion {
+function completionOf(
+  state: ServerState,
+  client: ClientEntry,
+  task: ClaimedTask | null,
+  outcome: Outcome,
+  now: number,
+): Completion {
   const started = outcome.command === null ? null : outcome.startTime;
   const seconds = (ms: number) => Math.max(0, Math.round(ms) / 1000);
   return {
@@ -95,15 +102,16 @@ function completionOf(state: ServerState, client: ClientEntry, task: ClaimedTask
     clientHost: client.host,
     waited: started === null || task === null ? null : seconds(started - task.submitTime),
     duration: started === null ? null : seconds(outcome.completionTime - started),
-    retry: task === null ? null : retryOf(state, task, outcome),
+    retry: task === null ? null : retryOf(state, task, outcome, now),
   };
 }
 
 /**
- * The next attempt of a task that failed, submitted by this server; null: there is none. The fields are named one by
- * one, because a copy of the task would take its schedule time along.
+ * The next attempt of a task that failed; null: there is none. This server submits it, by its own clock (`now`): tasks
+ * are claimed in the order of their submission, and the clock of a client may be late. The fields are named one by one,
+ * because a copy of the task would take its schedule time along.
  */
-function retryOf(state: ServerState, task: ClaimedTask, outcome: Outcome): Completion["retry"] {
+function retryOf(state: ServerState, task: ClaimedTask, outcome: Outcome, now: number): Completion["retry"] {
   const { attempts, eager, newId, serverHost } = state.settings;
   if (!isFailure(outcome.exitStatus) || task.attempt >= attempts) return null;
   const next: NewTask = {
@@ -111,7 +119,7 @@ function retryOf(state: ServerState, task: ClaimedTask, outcome: Outcome): Compl
     group: task.group,
     args: task.args,
     submitId: task.submitId,
-    submitTime: outcome.completionTime,
+    submitTime: now,
     submitHost: serverHost,
     cores: task.cores,
     memory: task.memory,

@@ -55,7 +55,7 @@ export function receive(
   }
   switch (message.kind) {
     case "results":
-      takeOutcomes(state, client, message.outcomes, effects);
+      takeOutcomes(state, client, message.outcomes, now, effects);
       return grant(state, client, message.credit);
     case "returned":
       for (const each of message.tasks) {

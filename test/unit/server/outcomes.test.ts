@@ -127,6 +127,16 @@ describe("retries", () => {
     expect(bench.find("claim")).toBeDefined();
   });
 
+  test("a next attempt is submitted by the clock of the server, whatever that of the client says", () => {
+    const bench = new Bench({ attempts: 2 });
+    bench.now = 70_000;
+    bench.register("a", 4);
+    bench.give(task("1", { submitTime: 60_000 }));
+    const late = { ...outcome(bench.assigned("a")[0]!, 1), startTime: 10, completionTime: 20 };
+    bench.results("a", [late]);
+    expect(bench.find("commit")?.commit.completed[0]?.retry?.task.submitTime).toBe(70_000);
+  });
+
   test("an eager retry goes out before everything else, without another claim", () => {
     const bench = new Bench({ attempts: 2, eager: true });
     bench.register("a", 1);
