@@ -17,7 +17,7 @@ export interface Shape extends Columns {
   readonly conditions: readonly Condition[];
 }
 
-/** What rows are sorted by. Texts are in the order of their bytes, whatever the database sorts by. */
+/** What rows are sorted by in SQL. Texts stand in the order of their bytes, whatever order the database is set to. */
 function orderOf(field: TaskField, absent: ReadonlySet<TaskField>): string {
   const name = columnOf(field, absent);
   return comparisonOf(field) === "text" ? `${name} collate "C"` : name;

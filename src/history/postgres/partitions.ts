@@ -14,7 +14,7 @@ import { type PartOpener, unionRecords } from "../union.ts";
 import { shownRows } from "./display.ts";
 import { sortedOfAll } from "./order.ts";
 import { type Place, placeOf } from "./path.ts";
-import { cursorOf, passing, matchingRows } from "./search.ts";
+import { cursorOf, matchingRows, passing } from "./search.ts";
 import { recordsIn } from "./records.ts";
 import { tableOf, type TaskTable, withImplied } from "./table.ts";
 import { testsOf } from "./where.ts";
@@ -34,8 +34,8 @@ interface History {
   /** Table `task`. */
   readonly main: TaskTable;
   readonly records: Records;
-  /** The partitions of the catalog that was given; null once they have been used: they may have become more. */
-  fresh: readonly string[] | null;
+  /** The partitions that the given catalog lists. Null once they were used: there may be more by then. */
+  listed: readonly string[] | null;
   /** Partitions that `debug` was told. */
   readonly told: Set<string>;
 }
@@ -46,8 +46,8 @@ export function postgresRecords(connection: PostgresConnection, options: Records
   const main = tableOf(connection, "task", catalog);
   const records = recordsIn(main);
   if (ignorePartitions) return records;
-  const fresh = catalog?.partitions ?? null;
-  const history: History = { connection, options, main, records, fresh, told: new Set() };
+  const listed = catalog?.partitions ?? null;
+  const history: History = { connection, options, main, records, listed, told: new Set() };
   return {
     search: (query) => search(history, query),
     count: (selection) => count(history, selection),
@@ -59,8 +59,8 @@ export function postgresRecords(connection: PostgresConnection, options: Records
 /** The partitions that there are now, in the order of their numbers. */
 async function partitionsNow(history: History): Promise<readonly string[]> {
   const { connection, options, told } = history;
-  const names = history.fresh ?? (await partitionsOf(connection.query));
-  history.fresh = null;
+  const names = history.listed ?? (await partitionsOf(connection.query));
+  history.listed = null;
   for (const name of names) {
     if (!told.has(name)) options.debug?.(`Attached database partition (${name} in ${connection.place})`);
     told.add(name);
@@ -68,15 +68,16 @@ async function partitionsNow(history: History): Promise<readonly string[]> {
   return names;
 }
 
-/** Whether there are still as many partitions. They only become more. */
-async function isStill(history: History, count: number): Promise<boolean> {
-  return (await partitionsNow(history)).length === count;
+/** Whether the partitions are still these. No program of ours takes one away, so their number tells. */
+async function isStill(history: History, { length }: readonly unknown[]): Promise<boolean> {
+  return (await partitionsNow(history)).length === length;
 }
 
 function partitionOf({ connection, options }: History, name: string): TaskTable {
   return tableOf(connection, name, options.catalog);
 }
 
+/** The way to search depends on the order: only some orders have an index. */
 function search(history: History, query: RecordQuery): AsyncIterable<ShownRow> {
   const { orderBy, fields } = query;
   if (orderBy === null) return shownRows(inTurn(history, query, fields), fields);
@@ -184,7 +185,7 @@ async function* inOrder(
       left -= passed.length;
       if (left <= 0) return;
     }
-    if (isNone && (await isStill(history, names.length))) return;
+    if (isNone && (await isStill(history, names))) return;
   }
 }
 
@@ -205,7 +206,7 @@ function bySubmission(history: History, query: RecordQuery): AsyncIterable<Shown
     (name: string): PartOpener =>
     async () => ({ ...recordsIn(partitionOf(history, name)), close });
   const parts = async (): Promise<readonly PartOpener[]> => (await partitionsNow(history)).map(open);
-  const union = unionRecords(history.records, parts, { isStill: (asked) => isStill(history, [...asked].length) });
+  const union = unionRecords(history.records, parts, { isStill: (asked) => isStill(history, [...asked]) });
   return union.search(query);
 }
 
@@ -215,7 +216,7 @@ async function count(history: History, selection: Selection): Promise<number> {
     const names = await partitionsNow(history);
     let sum = await history.records.count(selection);
     for (const name of names) sum += await recordsIn(partitionOf(history, name)).count(selection);
-    if (await isStill(history, names.length)) return selection.limit === null ? sum : Math.min(sum, selection.limit);
+    if (await isStill(history, names)) return selection.limit === null ? sum : Math.min(sum, selection.limit);
   }
 }
 

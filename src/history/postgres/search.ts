@@ -44,7 +44,7 @@ export async function* matchingRows(
   }
 }
 
-/** Whether pages along an index give the order. One task by its name is found at once, without. */
+/** Whether to walk along an index. A search for a single task is not worth it, and other orders have no index. */
 async function isWalked(
   table: TaskTable,
   conditions: readonly Condition[],

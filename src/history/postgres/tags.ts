@@ -9,7 +9,7 @@ import { matchingRows } from "./search.ts";
 import { hasIndex, isTallied, type TaskTable } from "./table.ts";
 import { mapLimit, tagMaps } from "./tag-maps.ts";
 
-/** Every tag map once, in order of first appearance. With more than `mapLimit` of them, those beyond are in no order. */
+/** Every tag map once, in order of first appearance. Beyond the first `mapLimit` maps they are in no order. */
 export async function* tagSets(table: TaskTable): AsyncGenerator<Tags> {
   yield* (await hasIndex(table, "tags")) ? byIndex(table) : byRows(table);
 }

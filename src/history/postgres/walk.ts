@@ -19,7 +19,7 @@ import { classesOf, holdsFor, holdsForPlain, isStatus, isTime } from "./where.ts
 /** Rows of the first page: few, so that the first row comes at once. */
 export const firstPage = 100;
 const largestPage = 2000;
-/** Rows that a page may pass by: 100 ms. */
+/** Rows that one page may pass by, from the first page to the largest stretch, which takes 100 ms. */
 const firstStretch = 2000;
 const largestStretch = 100_000;
 /** Tag maps whose rows are read side by side, at most. With more of them the whole table is walked along. */
