@@ -10,6 +10,7 @@ import { newId } from "../../../src/base/ids.ts";
 import type { Running } from "../../../src/client/executor.ts";
 import { createExecutor, type ExecutorOptions, type ProcessExecutor } from "../../../src/client/process.ts";
 import type { Assignment, Outcome } from "../../../src/task/task.ts";
+import { makeAssignment } from "../../make.ts";
 
 export interface Started {
   readonly running: Running;
@@ -77,23 +78,9 @@ export function taskPlace(changes: Partial<ExecutorOptions> = {}): TaskPlace {
 }
 
 export function newAssignment(changes: Partial<Assignment>): Assignment {
-  return {
-    id: newId(),
-    group: 0,
-    args: "true",
-    submitId: newId(),
-    submitTime: systemClock.now(),
-    submitHost: "there",
-    cores: null,
-    memory: null,
-    timeout: null,
-    attempt: 1,
-    previousId: null,
-    tag: { part: 0 },
-    scheduleTime: systemClock.now(),
-    lease: 1,
-    ...changes,
-  };
+  const now = systemClock.now();
+  const usual = { args: "true", submitId: newId(), submitTime: now, submitHost: "there", scheduleTime: now };
+  return makeAssignment({ id: newId(), lease: 1 }, { ...usual, ...changes });
 }
 
 /** Living processes with this client's id in their environment. */

@@ -423,8 +423,8 @@ for (const [group, rows] of [...Object.entries(malformed), ...Object.entries(fai
 /** What can stand behind a call that ends with a message, as a pattern that the finished message fits. */
 function patternsIn(code: string): readonly RegExp[] {
   const callee = /\b(?:fail|blame|unexpected|TemplateSyntaxError|TemplateError)\((?:[\w.]+, )*\s*/;
-  const text = /"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`/;
-  const call = new RegExp(`${callee.source}(${text.source})`, "g");
+  const literalText = /"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`/;
+  const call = new RegExp(`${callee.source}(${literalText.source})`, "g");
   return [...code.matchAll(call)].map(([, literal = ""]) => {
     const texts = literal.slice(1, -1).split(literal.startsWith("`") ? /\$\{(?:[^{}]|\{[^{}]*\})*\}/ : /(?!)/);
     return new RegExp(`^${texts.map((text) => RegExp.escape(text.replace(/\\(.)/g, "$1"))).join(".*")}$`);

@@ -8,6 +8,7 @@ import { type HostMessage, type PeerMessage, submitWindow } from "../../../src/w
 import { WireProblem } from "../../../src/wire/problem.ts";
 import { admit } from "../../../src/wire/session.ts";
 import { hello } from "../../conformance/duplex-notes.ts";
+import { makeAssignment, makeOutcome } from "../../make.ts";
 import { admitOn, enterOn, key, linkOf, problemOf, sessionPair } from "./ends.ts";
 import { between, type Change, rawOn } from "./raw.ts";
 
@@ -419,35 +420,13 @@ describe("the end", () => {
 
 describe("whoever knows the key", () => {
   const id = (n: number): string => `0b7c2b3e-0000-4000-8000-${`${n}`.padStart(12, "0")}`;
-  const outcome = (n: number): Outcome => ({
-    id: id(n),
-    lease: 1,
-    command: "true",
-    startTime: 1,
-    completionTime: 2,
-    exitStatus: 0,
-    outpath: null,
-    errpath: null,
-    csvpath: null,
-    coresMax: null,
-    memoryMax: null,
-  });
-  const task = (n: number): Assignment => ({
-    id: id(n),
-    group: 0,
-    args: "true",
-    submitId: id(0),
-    submitTime: 1,
-    submitHost: "n1",
-    cores: null,
-    memory: null,
-    timeout: null,
-    attempt: 1,
-    previousId: null,
-    tag: { part: 0 },
-    scheduleTime: 2,
-    lease: 1,
-  });
+  const outcome = (n: number): Outcome =>
+    makeOutcome({ id: id(n), lease: 1 }, { command: "true", startTime: 1, completionTime: 2 });
+  const task = (n: number): Assignment =>
+    makeAssignment(
+      { id: id(n), lease: 1 },
+      { args: "true", submitId: id(0), submitTime: 1, submitHost: "n1", scheduleTime: 2 },
+    );
   const submitter: PeerMessage = {
     kind: "submitter",
     submission: { id: id(0), time: 1, host: "n1", user: "me", cwd: "/", template: null, version: "1" },
