@@ -109,6 +109,44 @@ test("no verb imports a verb", () => {
   expect(found).toEqual([]);
 });
 
+/** What `hs --version` may load: it should take no longer than Bun itself. Everything else is imported when it is needed. */
+const loadedAtOnce = [
+  "src/args/flags.ts",
+  "src/base/assert.ts",
+  "src/base/clock.ts",
+  "src/base/errors.ts",
+  "src/base/escape.ts",
+  "src/base/process.ts",
+  "src/base/units.ts",
+  "src/base/write.ts",
+  "src/cli/hs.ts",
+  "src/cli/program.ts",
+  "src/cli/version.ts",
+  "src/log/colour.ts",
+  "src/log/descriptor.ts",
+  "src/main.ts",
+  "src/print/output.ts",
+];
+
+/** What a file loads as it is loaded itself: files of ours, and packages. Types, Node and Bun are left out. */
+function loadedBy({ path, code }: Source): readonly string[] {
+  return [...code.matchAll(/^import (?!type\b)(?:[^;"]*\bfrom )?"([^"]+)"/gm)]
+    .map(([, to]) => (to!.startsWith(".") ? join(dirname(path), to!) : to!))
+    .filter((to) => !/^(?:node|bun):|\.json$/.test(to));
+}
+
+test("what --version does not need is loaded later", () => {
+  const loaded = new Set(["src/main.ts"]);
+  for (const path of loaded)
+    src
+      .filter((source) => source.path === path)
+      .flatMap(loadedBy)
+      .forEach((to) => loaded.add(to));
+  const extra = [...loaded].filter((path) => !loadedAtOnce.includes(path));
+  expect(extra.map((path) => `${path}: let what needs it import it with await import()`)).toEqual([]);
+  expect(loadedAtOnce.filter((path) => !loaded.has(path))).toEqual([]);
+});
+
 interface Ban {
   readonly rule: string;
   readonly pattern: RegExp;

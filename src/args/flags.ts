@@ -2,7 +2,7 @@
  * The option grammar: words of a command line, checked strictly against a CommandSpec. Knows no command and prints
  * nothing; every complaint is an argumentError.
  *
- *   line      = { word } [ "--" { operand } ]          only the first "--" is dropped; all words after it are positional
+ *   line      = { word } [ "--" { operand } ]          only the first "--" is dropped; words after it are positional
  *   word      = "--" name [ "=" value ]                any unambiguous prefix of a long name
  *             | "-" letter [ [ "=" ] value ]           value attached: -N4, -N=4
  *             | "-" letter { letter } [ [ "=" ] value ]  flags in a cluster, the last may take a value: -cRl5

@@ -1,50 +1,11 @@
 /*
- * Help texts, laid out from the same CommandSpec that the parser goes by, so that the two cannot disagree. Pure: width
- * and colour are given, text comes back.
+ * The help of a command, made from the same CommandSpec that the parser goes by, so that the two cannot disagree. Pure:
+ * width and colour are given, text comes back. How it is laid out is layout.ts's business.
  */
 import { findSetting } from "../config/schema.ts";
-import { paint } from "../log/colour.ts";
 import type { CommandSpec, Option, Positional } from "./spec.ts";
 import { helpOption } from "./flags.ts";
-
-export interface Page {
-  /** `hs` or `hsx`: what the usage lines call the program. */
-  readonly program: string;
-  /** Columns to fill. Infinity: a row a line however long, as a reader like grep wants it. */
-  readonly width: number;
-  readonly coloured: boolean;
-}
-
-interface Row {
-  readonly label: string;
-  readonly text: string;
-}
-
-export interface Verb {
-  readonly name: string;
-  readonly summary: string;
-}
-
-const indent = "  ";
-/** Paragraphs are not filled beyond this: longer lines are hard to read. */
-const paragraphMax = 90;
-
-/**
- * Labels longer than this stand on a line of their own, so that one long option does not push all the others to the
- * right.
- */
-const labelMax = (width: number): number => (width < 100 ? 28 : 36);
-
-/** The usage block, ending with a newline. */
-export function usage(spec: Pick<CommandSpec, "usage">, page: Page): string {
-  const lines = spec.usage.map((line) => indent + asTyped(line, page.program));
-  return [heading("Usage", page), ...lines, ""].join("\n");
-}
-
-/** `hsx` is `hs cluster`, and its help should say what the user types. */
-function asTyped(line: string, program: string): string {
-  return program === "hsx" ? line.replace(/^hs cluster(?=\s|$)/, "hsx") : line;
-}
+import { closing, fill, optionRow, type Page, table, usage, type Verb } from "./layout.ts";
 
 /** The whole help of a command; `inner` are the commands below it. */
 export function help(spec: CommandSpec, page: Page, inner: readonly Verb[] = []): string {
@@ -65,7 +26,10 @@ export function help(spec: CommandSpec, page: Page, inner: readonly Verb[] = [])
   }
   const optionRows = sections
     .filter((section) => section.options.length > 0)
-    .map((section) => ({ title: section.title, rows: section.options.map(optionRow) }));
+    .map((section) => ({
+      title: section.title,
+      rows: section.options.map((option) => optionRow(option, fallbackOf(option))),
+    }));
   const blocks = [
     usage(spec, page),
     `${fill(spec.summary, page).join("\n")}\n`,
@@ -73,48 +37,6 @@ export function help(spec: CommandSpec, page: Page, inner: readonly Verb[] = [])
     ...(spec.epilog === undefined ? [] : [closing(spec.epilog, page)]),
   ];
   return blocks.join("\n");
-}
-
-/** The help of the program itself: its commands and its own few options. */
-export function overview(
-  about: {
-    usage: readonly string[];
-    summary: string;
-    verbs: readonly Verb[];
-    options: readonly Option[];
-    epilog: string;
-  },
-  page: Page,
-): string {
-  const verbRows = about.verbs.map((verb) => ({ label: verb.name, text: verb.summary }));
-  const blocks = [
-    usage(about, page),
-    `${fill(about.summary, page).join("\n")}\n`,
-    ...table(
-      [
-        { title: "Commands", rows: verbRows },
-        { title: "Options", rows: about.options.map(optionRow) },
-      ],
-      page,
-    ),
-    closing(about.epilog, page),
-  ];
-  return blocks.join("\n");
-}
-
-function heading(title: string, page: Page): string {
-  return paint(`${title.replace(/:$/, "")}:`, "bold", page.coloured);
-}
-
-/** Short forms first, long ones aligned under each other, then the value. */
-function optionRow(option: Option): Row {
-  const short = option.names.filter((name) => !name.startsWith("--"));
-  const long = option.names.filter((name) => name.startsWith("--"));
-  const names = short.length === 0 ? `    ${long.join(", ")}` : [...short, ...long].join(", ");
-  const value = valueLabel(option);
-  const fallback = fallbackOf(option);
-  const text = fallback === null ? option.help : `${option.help} (default: ${fallback})`;
-  return { label: value === "" ? names : `${names} ${value}`, text };
 }
 
 /** What the value is when nothing is said; null: nothing that is worth saying. */
@@ -126,93 +48,6 @@ function fallbackOf({ kind, fallback, preset, setting }: Option): string | null 
   return builtIn === null ? null : String(builtIn);
 }
 
-function valueLabel(option: Option): string {
-  if (option.kind === "flag") return "";
-  const metavar = (option.metavar ?? defaultMetavar(option)).replace(/\.\.\.$|^\[|\]$/g, "");
-  if (option.kind === "words") return `${metavar}...`;
-  return option.kind === "optional" ? `[${metavar}]` : metavar;
-}
-
-function defaultMetavar(option: Option): string {
-  switch (option.kind) {
-    case "integer":
-      return "NUM";
-    case "float":
-      return "VALUE";
-    case "size":
-      return "SIZE";
-    case "seconds":
-      return "SEC";
-    default:
-      return (option.names.find((name) => name.startsWith("--"))?.slice(2) ?? option.key).toUpperCase();
-  }
-}
-
 function positionalLabel(positional: Positional): string {
   return positional.max > 1 ? `${positional.metavar.replace(/\.\.\.$/, "")}...` : positional.metavar;
-}
-
-/** Blocks of rows under their titles, all with one label column. */
-function table(blocks: readonly { title: string; rows: readonly Row[] }[], page: Page): string[] {
-  const shown = blocks.filter((block) => block.rows.length > 0);
-  const lengths = shown
-    .flatMap((block) => block.rows.map((row) => row.label.length))
-    .filter((length) => length <= labelMax(page.width));
-  const labelWidth = Math.max(0, ...lengths);
-  const margin = " ".repeat(indent.length + labelWidth + 2);
-  return shown.map((block) => {
-    const lines = block.rows.flatMap((row) => {
-      const label = paint(row.label, "cyan", page.coloured);
-      const text = wrap(row.text, page.width, margin);
-      if (text.length === 0) return [indent + label];
-      if (row.label.length > labelWidth && page.width !== Infinity) return [indent + label, ...text];
-      const gap = " ".repeat(Math.max(0, labelWidth - row.label.length) + 2);
-      return [indent + label + gap + text[0]!.slice(margin.length), ...text.slice(1)];
-    });
-    return [heading(block.title, page), ...lines, ""].join("\n");
-  });
-}
-
-/**
- * Paragraphs are filled; a line that starts with a blank (an example) stays as it is, and a line that ends with a colon
- * alone is a heading.
- */
-function closing(text: string, page: Page): string {
-  const lines: string[] = [];
-  let paragraph: string[] = [];
-  const flush = (): void => {
-    if (paragraph.length > 0) lines.push(...fill(paragraph.join(" "), page));
-    paragraph = [];
-  };
-  for (const line of text.trimEnd().split("\n")) {
-    if (line.trim() === "" || line.startsWith(" ") || /^[A-Z][A-Za-z ]*:$/.test(line)) {
-      flush();
-      lines.push(line.endsWith(":") && !line.startsWith(" ") ? heading(line, page) : line.trimEnd());
-    } else {
-      paragraph.push(line.trim());
-    }
-  }
-  flush();
-  return `${lines.join("\n")}\n`;
-}
-
-function fill(text: string, page: Page): string[] {
-  return wrap(text, Math.min(page.width, paragraphMax), "");
-}
-
-/** Fills lines up to `width`, each with `margin` in front. A word longer than a line is not broken. */
-export function wrap(text: string, width: number, margin: string): string[] {
-  const lines: string[] = [];
-  let line = "";
-  for (const word of text.split(/\s+/)) {
-    if (word === "") continue;
-    if (line !== "" && margin.length + line.length + 1 + word.length > width) {
-      lines.push(margin + line);
-      line = word;
-    } else {
-      line = line === "" ? word : `${line} ${word}`;
-    }
-  }
-  if (line !== "") lines.push(margin + line);
-  return lines;
 }

@@ -1,16 +1,21 @@
 /*
- * The tree of commands: names, summaries, and what is below what. It is citty's (`CommandDef`). A command's file is
- * imported when the command is called, so that help and version load none. Knows nothing of words and exit statuses.
+ * The tree of commands: names, second names, summaries, and which command is below which. It is citty's tree, with `hs`
+ * at its root. The file of a command is imported when the command is called, so that help loads none. Knows nothing of
+ * the words behind a name, and of exit statuses.
  *
- * hs.ts goes down the tree itself. citty's `runCommand` (0.2.2) skips options before a name (`hs --x list` would run
- * list), runs the command above after the one that was meant, and gives neither its answer nor `data` on.
+ * dispatch.ts goes down the tree and calls `run` of the command at its end. citty (0.2.2) cannot do that for us:
+ * - It skips options before a name, so `hs --x list` would run list.
+ * - It takes `toString` for a command, because it also looks at what every object inherits.
+ * - It suggests no name for a misspelt one.
+ * - It runs the command above after the one below, and hands neither the answer nor `data` through.
+ * - Its `runCommand` parses the words of the command too, and takes 0.5 to 1 ms to load.
  */
 import { defineCommand } from "citty";
-import type { CommandDef } from "citty";
-import type { Verb } from "../args/help.ts";
+import type { CommandDef, CommandMeta } from "citty";
+import type { Verb } from "../args/layout.ts";
 import type { Command } from "./command.ts";
 
-/** What hs.ts hands to the command that was called, as `data`: it parses the words and runs the command. */
+/** What dispatch.ts hands to the command that was called, as `data`: it parses the words and runs the command. */
 export type Runner = (command: Command, words: readonly string[], how: How) => Promise<number>;
 
 export interface How {
@@ -20,22 +25,28 @@ export interface How {
   readonly inner: readonly Verb[];
 }
 
-export interface Verbs {
+interface Verbs {
   readonly [name: string]: CommandDef;
 }
 
-function verb(
-  name: string,
-  description: string,
-  load: () => Promise<Command>,
-  more: { readonly lenient?: boolean; readonly verbs?: Verbs } = {},
-): CommandDef {
-  return defineCommand({
-    meta: { name, description },
-    ...(more.verbs === undefined ? {} : { subCommands: more.verbs }),
-    run: async ({ rawArgs, data }) =>
-      (data as Runner)(await load(), rawArgs, { lenient: more.lenient ?? false, inner: listed(more.verbs ?? {}) }),
+interface More {
+  /** As in `How`. */
+  readonly lenient?: boolean;
+  /** The name of a program that is this command. */
+  readonly alias?: string;
+  /** Works, but stays out of the help. */
+  readonly hidden?: boolean;
+  readonly verbs?: Verbs;
+}
+
+function verb(name: string, description: string, load: () => Promise<Command>, more: More = {}): CommandDef {
+  const { lenient = false, alias, hidden = false, verbs } = more;
+  const command: CommandDef = defineCommand({
+    meta: { name, description, hidden, ...(alias === undefined ? {} : { alias }) },
+    ...(verbs === undefined ? {} : { subCommands: verbs }),
+    run: async ({ rawArgs, data }) => (data as Runner)(await load(), rawArgs, { lenient, inner: listed(command) }),
   });
+  return command;
 }
 
 const configVerbs: Verbs = {
@@ -51,11 +62,12 @@ const configVerbs: Verbs = {
   }),
 };
 
-export const verbs: Verbs = {
+const verbs: Verbs = {
   cluster: verb(
     "cluster",
     "Run each line of a file or of standard input as a command (hsx)",
     async () => (await import("./cluster.ts")).command,
+    { alias: "hsx" },
   ),
   server: verb("server", "Hand tasks to the clients that connect", async () => (await import("./server.ts")).command),
   client: verb("client", "Run tasks of a server on this host", async () => (await import("./client.ts")).command),
@@ -92,9 +104,10 @@ export const verbs: Verbs = {
   }),
 };
 
-/** The same commands under the names that they once had; not in the help. */
-export const formerVerbs: Verbs = {
+/** The same commands under the names that they once had. */
+const formerVerbs: Verbs = {
   task: verb("task", "Former names of commands", async () => (await import("./task.ts")).command, {
+    hidden: true,
     verbs: {
       submit: verb("submit", "Add one command, print its id", async () => (await import("./task.ts")).taskSubmit),
       info: verbs["info"]!,
@@ -106,10 +119,35 @@ export const formerVerbs: Verbs = {
   }),
 };
 
-/** Names and summaries, as help texts list them. */
-export function listed(among: Verbs): readonly Verb[] {
-  return Object.entries(among).map(([name, command]) => ({
-    name,
-    summary: (command.meta as { description: string }).description,
-  }));
+/** `hs` itself. Called without the name of a command it does nothing here: hs.ts has its own few options. */
+export const root: CommandDef = defineCommand({
+  meta: { name: "hs" },
+  subCommands: { ...verbs, ...formerVerbs },
+});
+
+/** The commands below a command, by name; null: it has none. */
+export function subCommandsOf(command: CommandDef): Verbs | null {
+  return (command.subCommands as Verbs | undefined) ?? null;
+}
+
+/** Whether help texts list the command. */
+export function isShown(command: CommandDef): boolean {
+  return metaOf(command).hidden !== true;
+}
+
+/** The command that a program of this name is: `cluster` for `hsx`. null for `hs`, and for every other name. */
+export function calledAs(program: string): CommandDef | null {
+  return Object.values(verbs).find((each) => metaOf(each).alias === program) ?? null;
+}
+
+/** The commands below a command, as help texts list them. */
+export function listed(command: CommandDef): readonly Verb[] {
+  return Object.entries(subCommandsOf(command) ?? {})
+    .filter(([, each]) => isShown(each))
+    .map(([name, each]) => ({ name, summary: metaOf(each).description ?? "" }));
+}
+
+/** `meta` could be a promise or a function; in this tree it is a value. */
+function metaOf(command: CommandDef): CommandMeta {
+  return (command.meta as CommandMeta | undefined) ?? {};
 }

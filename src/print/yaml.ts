@@ -57,7 +57,8 @@ function yamlNumber(value: number, isFloat: boolean): string {
 /** What a plain scalar must not be: another type in one of the two versions of YAML. */
 const otherTypes: readonly RegExp[] = [
   /^(?:~|null|true|false|yes|no|on|off|=|<<)$/i,
-  /^[-+]?(?:0b[01_]+|0x[0-9a-f_]+|0o?[0-7_]+|\d[\d_]*(?::[0-5]?\d)*(?:\.[\d_]*)?(?:e[-+]?\d+)?|\.[\d_]+(?:e[-+]?\d+)?|\.inf)$/i,
+  /^[-+]?(?:0b[01_]+|0x[0-9a-f_]+|0o?[0-7_]+)$/i,
+  /^[-+]?(?:\d[\d_]*(?::[0-5]?\d)*(?:\.[\d_]*)?(?:e[-+]?\d+)?|\.[\d_]+(?:e[-+]?\d+)?|\.inf)$/i,
   /^\.nan$/i,
   // Dates and times, also where only part of one follows.
   /^\d{4}-\d\d?-\d\d?(?:[Tt \t]|$)/,

@@ -1,7 +1,7 @@
-import { describe, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import type { CommandSpec } from "../../../src/args/spec.ts";
-import { help, usage, wrap } from "../../../src/args/help.ts";
-import type { Page } from "../../../src/args/help.ts";
+import { help } from "../../../src/args/help.ts";
+import type { Page } from "../../../src/args/layout.ts";
 
 const spec: CommandSpec = {
   name: "hs cluster",
@@ -70,10 +70,6 @@ test("with room without end every option is one line", () => {
   expect(lines).toContain("  -N, --num-threads, --num-tasks NUM  Tasks at once. (default: 1)");
 });
 
-test("hsx speaks of hsx", () => {
-  expect(usage(spec, { ...plain, program: "hsx" })).toBe("Usage:\n  hsx [FILE] [options]\n");
-});
-
 test("commands below are listed", () => {
   expect(help(spec, plain, [{ name: "get", summary: "Show." }])).toContain("\nCommands:\n  get               Show.\n");
 });
@@ -88,20 +84,15 @@ test("a command that declares its own help option keeps it", () => {
   expect(help(own, plain).match(/--help/g)).toHaveLength(1);
 });
 
-describe("lines", () => {
-  test("fit the width where words allow it", () => {
-    const long = { ...spec, positionals: [{ ...spec.positionals[0]!, help: "word ".repeat(60) }] };
-    for (const width of [40, 60, 100]) {
-      const lines = help(long, { ...plain, width })
-        .split("\n")
-        .filter((line) => line.includes("word"));
-      expect(lines.length).toBeGreaterThan(1);
-      for (const line of lines) expect(line.length).toBeLessThanOrEqual(width);
-    }
-  });
-  test("a word longer than the line is left whole", () => {
-    expect(wrap("a bbbbbbbb c", 5, "  ")).toEqual(["  a", "  bbbbbbbb", "  c"]);
-  });
+test("lines fit the width where words allow it", () => {
+  const long = { ...spec, positionals: [{ ...spec.positionals[0]!, help: "word ".repeat(60) }] };
+  for (const width of [40, 60, 100]) {
+    const lines = help(long, { ...plain, width })
+      .split("\n")
+      .filter((line) => line.includes("word"));
+    expect(lines.length).toBeGreaterThan(1);
+    for (const line of lines) expect(line.length).toBeLessThanOrEqual(width);
+  }
 });
 
 test("colour changes nothing but colour", () => {
