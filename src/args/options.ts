@@ -3,7 +3,7 @@
  * command.
  */
 import type { Config } from "../config/load.ts";
-import type { Option, Parsed } from "./spec.ts";
+import type { Option, ParsedWith } from "./spec.ts";
 import type { ValuesOf } from "./settled.ts";
 
 export const noConfirmOption = {
@@ -62,7 +62,7 @@ export const retryOptions = [
 ] as const satisfies readonly Option[];
 
 /** How often a task is tried: once more than it is tried again. */
-export function attemptsOf(parsed: Parsed, config: Config): number {
+export function attemptsOf(parsed: ParsedWith<(typeof retryOptions)[number]>, config: Config): number {
   const retries = parsed.number("retries");
   return retries === undefined ? config.integer("server.attempts") : retries + 1;
 }

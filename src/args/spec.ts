@@ -77,6 +77,17 @@ type Among<O, Kinds> = O extends Option ? (O["kind"] & Kinds extends never ? nev
 type PositionalKey<S extends CommandSpec> = S["positionals"][number]["key"];
 
 /**
+ * The words of any command that has these options and positionals, whatever others it has. By `Pick` the type checker
+ * compares the keys, not the specs.
+ */
+export type ParsedWith<O extends Option, P extends Positional = never> = Pick<Parsed<CommandWith<O, P>>, keyof Parsed>;
+
+interface CommandWith<O extends Option, P extends Positional> extends CommandSpec {
+  readonly positionals: readonly P[];
+  readonly sections: readonly { readonly title: string; readonly options: readonly O[] }[];
+}
+
+/**
  * The words of one call, checked against a CommandSpec. With the type of a constant spec the type checker knows the
  * keys; asking for another one, or for a value of another kind, is our bug (assertion).
  */

@@ -5,7 +5,7 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { isatty } from "node:tty";
-import type { CommandSpec, Option, Parsed } from "../args/spec.ts";
+import type { CommandSpec, Option, Parsed, ParsedWith } from "../args/spec.ts";
 import { systemClock } from "../base/clock.ts";
 import { argumentError, configurationError, exitStatus, messageOf, runtimeError } from "../base/errors.ts";
 import { failureReason, readTextIfThere } from "../base/paths.ts";
@@ -40,13 +40,17 @@ export interface Output {
 
 const siteNames = ["system", "user", "local"] as const satisfies readonly SiteName[];
 
+type SiteOption = Option & { readonly key: SiteName; readonly kind: "flag" };
+type SiteWords = ParsedWith<SiteOption>;
+
 const siteHelp: Readonly<Record<SiteName, string>> = {
   system: "The file of the whole system.",
   user: "Your own file.",
   local: "The file of this folder, or of HYPERSHELL_SITE.",
 };
 
-function siteOptions(fallback: SiteName | null): Option[] {
+/** An option of this kind for each site; `fallback` is the site that counts without any of them. */
+function siteOptions(fallback: SiteName | null): SiteOption[] {
   return siteNames.map((name) => ({
     key: name,
     names: [`--${name}`],
@@ -55,11 +59,16 @@ function siteOptions(fallback: SiteName | null): Option[] {
   }));
 }
 
-function chosenSite(parsed: Parsed): SiteName | null {
+function chosenSite(parsed: SiteWords): SiteName | null {
   return siteNames.find((name) => parsed.flag(name)) ?? null;
 }
 
-const revealOption: Option = { key: "reveal", names: ["--reveal"], kind: "flag", help: "Show keys and passwords too." };
+const revealOption = {
+  key: "reveal",
+  names: ["--reveal"],
+  kind: "flag",
+  help: "Show keys and passwords too.",
+} as const satisfies Option;
 
 function formatOf(style: string): string | null {
   const name = parseStyle(style);
@@ -73,7 +82,7 @@ function layersOf(context: Context): Layer[] {
 
 // hs config
 
-const pathSpec: CommandSpec = {
+const pathSpec = {
   name: "hs config",
   summary: "Shows and changes settings. With the name of a site alone, prints where its configuration file is.",
   usage: ["hs config [--system | --user | --local]", "hs config get | set | which | edit [ARGS...]"],
@@ -88,9 +97,9 @@ const pathSpec: CommandSpec = {
     "  HYPERSHELL_SITE=PATH               folder for data, logs and the local file",
     "  HYPERSHELL_CONFIG_FILE=PATH        the only file to read (empty: none)",
   ].join("\n"),
-};
+} as const satisfies CommandSpec;
 
-function printPath(output: Output, parsed: Parsed, context: Context): number {
+function printPath(output: Output, parsed: SiteWords, context: Context): number {
   const site = chosenSite(parsed) ?? "user";
   output.write(`${findSites(context.env, context.cwd)[site].config}\n`);
   return exitStatus.success;
@@ -98,7 +107,7 @@ function printPath(output: Output, parsed: Parsed, context: Context): number {
 
 // hs config get
 
-const getSpec: CommandSpec = {
+const getSpec = {
   name: "hs config get",
   summary: "Shows one setting, a section, or everything.",
   usage: ["hs config get [SECTION[...].VAR] [--system | --user | --local | --default] [-x] [-r] [--reveal]"],
@@ -137,9 +146,11 @@ const getSpec: CommandSpec = {
     },
   ],
   exclusive: [[...siteNames, "default"]],
-};
+} as const satisfies CommandSpec;
 
-function viewOf(parsed: Parsed, context: Context): View {
+type GetWords = Parsed<typeof getSpec>;
+
+function viewOf(parsed: GetWords, context: Context): View {
   if (parsed.flag("default")) return { layers: [defaultLayer()], name: "default" };
   const site = chosenSite(parsed);
   if (site === null) return { layers: layersOf(context), name: "configuration" };
@@ -149,7 +160,7 @@ function viewOf(parsed: Parsed, context: Context): View {
   return { layers: [layer], name: file };
 }
 
-function get(output: Output, parsed: Parsed, context: Context): number {
+function get(output: Output, parsed: GetWords, context: Context): number {
   if (parsed.flag("available") || parsed.flag("themes")) {
     const names = parsed.flag("available") ? settings.map((each) => each.key) : themeNames;
     output.write(`${names.join(" ")}\n`);
@@ -193,7 +204,7 @@ function tomlPart(value: string): Part {
 
 // hs config which
 
-const whichSpec: CommandSpec = {
+const whichSpec = {
   name: "hs config which",
   summary: "Shows a setting, where it comes from, and what it would be otherwise.",
   usage: ["hs config which SECTION[...].VAR [--site] [--reveal]"],
@@ -213,9 +224,11 @@ const whichSpec: CommandSpec = {
     },
   ],
   exclusive: [],
-};
+} as const satisfies CommandSpec;
 
-function which(output: Output, parsed: Parsed, context: Context): number {
+type WhichWords = Parsed<typeof whichSpec>;
+
+function which(output: Output, parsed: WhichWords, context: Context): number {
   const key = parsed.text("variable") ?? "";
   const layers = layersOf(context);
   const found = find(layers, key);
@@ -249,7 +262,7 @@ function which(output: Output, parsed: Parsed, context: Context): number {
 
 // hs config set
 
-const setSpec: CommandSpec = {
+const setSpec = {
   name: "hs config set",
   summary:
     "Changes a setting in a configuration file. Comments and layout stay, and the former file is kept beside it.",
@@ -272,9 +285,11 @@ const setSpec: CommandSpec = {
   ],
   sections: [{ title: "Options", options: siteOptions("user") }],
   exclusive: [siteNames],
-};
+} as const satisfies CommandSpec;
 
-async function set(parsed: Parsed, context: Context): Promise<number> {
+type SetWords = Parsed<typeof setSpec>;
+
+async function set(parsed: SetWords, context: Context): Promise<number> {
   const key = parsed.text("variable") ?? "";
   const path = key.split(".");
   if (path.length < 2) throw argumentError("Missing section in variable path");
@@ -291,16 +306,16 @@ async function set(parsed: Parsed, context: Context): Promise<number> {
 
 // hs config edit
 
-const editSpec: CommandSpec = {
+const editSpec = {
   name: "hs config edit",
   summary: "Opens a configuration file in the editor that EDITOR, else VISUAL, names.",
   usage: ["hs config edit [--system | --user | --local]"],
   positionals: [],
   sections: [{ title: "Options", options: siteOptions("user") }],
   exclusive: [siteNames],
-};
+} as const satisfies CommandSpec;
 
-async function edit(parsed: Parsed, context: Context): Promise<number> {
+async function edit(parsed: SiteWords, context: Context): Promise<number> {
   const { env, cwd } = context;
   const logger = context.loggers("config");
   const editor = env["EDITOR"] || env["VISUAL"];
@@ -336,10 +351,18 @@ export function configCommands(
   output: Output,
 ): Record<"command" | "configGet" | "configSet" | "configWhich" | "configEdit", Command> {
   return {
-    command: { spec: pathSpec, bare: "usage", run: async (parsed, context) => printPath(output, parsed, context) },
-    configGet: { spec: getSpec, bare: "usage", run: async (parsed, context) => get(output, parsed, context) },
+    command: {
+      spec: pathSpec,
+      bare: "usage",
+      run: async (parsed: SiteWords, context) => printPath(output, parsed, context),
+    },
+    configGet: { spec: getSpec, bare: "usage", run: async (parsed: GetWords, context) => get(output, parsed, context) },
     configSet: { spec: setSpec, bare: "usage", run: set },
-    configWhich: { spec: whichSpec, bare: "usage", run: async (parsed, context) => which(output, parsed, context) },
+    configWhich: {
+      spec: whichSpec,
+      bare: "usage",
+      run: async (parsed: WhichWords, context) => which(output, parsed, context),
+    },
     configEdit: { spec: editSpec, bare: "run", run: edit },
   };
 }

@@ -11,7 +11,7 @@ import type { CapturePorts } from "./captured.ts";
 import type { Command } from "./command.ts";
 import type { CommandSpec, Parsed } from "../args/spec.ts";
 import { openHistory } from "./history.ts";
-import { expectId, formatOf, formatOptions, notFound, taskText } from "./one-task.ts";
+import { expectId, formatOf, formatOptions, idPositional, notFound, taskText } from "./one-task.ts";
 import { openOutput } from "../print/output.ts";
 import type { Output } from "../print/output.ts";
 import { jsonOf } from "../print/render.ts";
@@ -20,11 +20,11 @@ import type { Theme } from "../print/theme.ts";
 import { holdsFloats, isTags, raw } from "../print/value.ts";
 import { yamlTags } from "../print/yaml.ts";
 
-const spec: CommandSpec = {
+const spec = {
   name: "hs info",
   summary: "Show one task: what was submitted, how it went, and what it printed.",
   usage: ["hs info ID [-f FORMAT | --json | --yaml]", "hs info ID (-x FIELD | --stdout | --stderr | --perf)"],
-  positionals: [{ key: "id", metavar: "ID", min: 1, max: 1, help: "Id of the task (a UUID)." }],
+  positionals: [idPositional],
   sections: [
     {
       title: "Options",
@@ -73,7 +73,9 @@ const spec: CommandSpec = {
     "",
     "Exit status: 0 success, 2 bad argument, 3 no database, 5 there is no such task, or the file cannot be had.",
   ].join("\n"),
-};
+} as const satisfies CommandSpec;
+
+type Words = Parsed<typeof spec>;
 
 /** What `hs info` needs of its surroundings, so that tests can hand it other ones. */
 export interface InfoPorts {
@@ -88,7 +90,7 @@ export interface InfoPorts {
 export const command: Command = {
   spec,
   bare: "usage",
-  run: (parsed, context) =>
+  run: (parsed: Words, context) =>
     info(parsed, {
       records: () => openHistory(context, parsed.flag("ignorePartitions")),
       stdout: () => openOutput(1, context.env),
@@ -99,7 +101,7 @@ export const command: Command = {
 };
 
 /** Prints a task, a field of it, or what it printed; the exit status. Throws UserError when there is no such task. */
-export async function info(parsed: Parsed, ports: InfoPorts): Promise<number> {
+export async function info(parsed: Words, ports: InfoPorts): Promise<number> {
   const task = await find(expectId(parsed), ports);
   const file = Object.values(capturedFiles).find(({ option }) => parsed.flag(option));
   const field = parsed.text("extract") as TaskField | undefined;

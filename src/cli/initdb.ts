@@ -13,7 +13,7 @@ import type { Command, Context } from "./command.ts";
 import { actions, acts, confirmed, expectTerminal, initialize, type InitdbPorts } from "./housekeeping.ts";
 import { openPrompt } from "./prompt.ts";
 
-const spec: CommandSpec = {
+const spec = {
   name: "hs initdb",
   summary: "Create the database if it is missing and tune its searches, or keep house in it.",
   usage: ["hs initdb [-v | -b PATH | -r | -t] [-y]"],
@@ -59,12 +59,14 @@ const spec: CommandSpec = {
     "Exit status: 0 success, or the answer was no; 2 bad argument, 3 no database, 4 Ctrl-C, 5 an error, or " +
       "nobody there to answer (see --yes).",
   ].join("\n"),
-};
+} as const satisfies CommandSpec;
+
+type Words = Parsed<typeof spec>;
 
 export const command: Command = {
   spec,
   bare: "run",
-  run: (parsed, context) => initdb(parsed, portsOf(context)),
+  run: (parsed: Words, context) => initdb(parsed, portsOf(context)),
 };
 
 function portsOf(context: Context): InitdbPorts {
@@ -102,7 +104,7 @@ function portsOf(context: Context): InitdbPorts {
 /**
  * Does what the options say; the exit status. Throws UserError for what stands in the way, before anything is changed.
  */
-export async function initdb(parsed: Parsed, ports: InitdbPorts): Promise<number> {
+export async function initdb(parsed: Words, ports: InitdbPorts): Promise<number> {
   const action = actions.find((each) => parsed.given(each)) ?? null;
   const path = parsed.text("backup") ?? "";
   if (action === "backup" && path === "") throw argumentError("argument -b/--backup: expected the path of a new file");

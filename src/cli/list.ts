@@ -18,7 +18,7 @@ import { conditionsOf, filterOptions, finishedOption, statusFilters } from "./se
 import { themeFor, themeSetting } from "../print/theme.ts";
 import { json } from "../print/value.ts";
 
-const spec: CommandSpec = {
+const spec = {
   name: "hs list",
   summary: "Search tasks in the database and print them, all of them or those that pass every filter.",
   usage: [
@@ -93,7 +93,9 @@ const spec: CommandSpec = {
     "  hs list -w 'submit_time > 2026-11'   since the first of November",
     "  hs list --csv > tasks.csv            everything, for a spreadsheet",
   ].join("\n"),
-};
+} as const satisfies CommandSpec;
+
+type Words = Parsed<typeof spec>;
 
 /** What `hs list` needs of its surroundings, so that tests can hand it other ones. */
 export interface ListPorts {
@@ -107,7 +109,7 @@ export interface ListPorts {
 export const command: Command = {
   spec,
   bare: "usage",
-  run: (parsed, context) =>
+  run: (parsed: Words, context) =>
     list(parsed, {
       records: () => openHistory(context, parsed.flag("ignorePartitions")),
       output: () => openOutput(1, context.env),
@@ -117,7 +119,7 @@ export const command: Command = {
 };
 
 /** Searches tasks and prints them as they are found; the exit status. Throws UserError for a bad condition. */
-export async function list(parsed: Parsed, ports: ListPorts): Promise<number> {
+export async function list(parsed: Words, ports: ListPorts): Promise<number> {
   const wish = wishOf(parsed);
   const output = ports.output();
   if (wish.kind === "fields") {
@@ -151,7 +153,7 @@ type Wish =
   | { readonly kind: "rows"; readonly query: RecordQuery; readonly format: Format; readonly delimiter: string };
 
 /** Everything that can be wrong with the words is found here, before the database is opened. */
-function wishOf(parsed: Parsed): Wish {
+function wishOf(parsed: Words): Wish {
   if (parsed.flag("listFields")) return { kind: "fields" };
   const words = parsed.words("fields");
   if (parsed.flag("tagValues")) {

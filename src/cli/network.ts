@@ -6,7 +6,7 @@
 import { argumentError, runtimeError } from "../base/errors.ts";
 import type { Endpoint } from "../cluster/remote.ts";
 import type { Config } from "../config/load.ts";
-import type { Option, Parsed } from "../args/spec.ts";
+import type { Option, ParsedWith } from "../args/spec.ts";
 import { settled } from "../args/settled.ts";
 
 export const portOption = {
@@ -110,6 +110,8 @@ export const clientTlsOptions = [
   },
 ] as const satisfies readonly Option[];
 
+type TlsOption = (typeof serverTlsOptions)[number];
+
 /** What the command line says about TLS; null: nothing. */
 export interface TlsWords {
   readonly noTls: boolean;
@@ -124,7 +126,7 @@ export interface NetworkWords extends TlsWords {
 }
 
 /** What a command with the options of TLS was told about it. */
-export function tlsWords(parsed: Parsed): TlsWords {
+export function tlsWords(parsed: ParsedWith<TlsOption>): TlsWords {
   return {
     noTls: parsed.flag("noTls"),
     cert: parsed.text("tlsCert") ?? null,
@@ -133,13 +135,13 @@ export function tlsWords(parsed: Parsed): TlsWords {
   };
 }
 
-/** The same with the key. */
-export function networkWords(parsed: Parsed): NetworkWords {
+/** What a command with the options of TLS and the key was told about them. */
+export function networkWords(parsed: ParsedWith<TlsOption | typeof keyOption>): NetworkWords {
   return { ...tlsWords(parsed), key: parsed.text("auth") ?? null };
 }
 
 /** The port. `lowest`: 0 where any free one will do, 1 for one to connect to. Throws argumentError out of range. */
-export function portOf(parsed: Parsed, config: Config, lowest: 0 | 1): number {
+export function portOf(parsed: ParsedWith<typeof portOption>, config: Config, lowest: 0 | 1): number {
   const port = settled(portOption, parsed, config);
   if (port > 65535 || port < lowest) {
     throw argumentError(`argument -p/--port: must be a number from ${lowest} to 65535, not ${port}`);
@@ -147,14 +149,20 @@ export function portOf(parsed: Parsed, config: Config, lowest: 0 | 1): number {
   return port;
 }
 
-/** The server to connect to. */
-export function addressOf(parsed: Parsed, config: Config): Endpoint {
+/** The server to connect to. Throws an argument error for what is no address or no port. */
+export function addressOf(parsed: ParsedWith<typeof hostOption | typeof portOption>, config: Config): Endpoint {
   const port = portOf(parsed, config, 1);
   return parseAddress(settled(hostOption, parsed, config), port);
 }
 
-/** Servers to choose from, in the order in which they are asked; each once. */
-export function addressesOf(parsed: Parsed, config: Config): readonly Endpoint[] {
+/**
+ * The servers to choose from, in the order in which they are asked, each of them once. Throws an argument error for
+ * what is no address or no port.
+ */
+export function addressesOf(
+  parsed: ParsedWith<typeof hostsOption | typeof portOption>,
+  config: Config,
+): readonly Endpoint[] {
   const port = portOf(parsed, config, 1);
   const given = parsed.words("host");
   const words = given.length > 0 ? given : [config.text("server.host")];

@@ -2,7 +2,7 @@
  * What commands about one task have in common: its id on the command line, the formats it can be shown in, and its
  * text.
  */
-import type { Option, Parsed } from "../args/spec.ts";
+import type { Option, ParsedWith, Positional } from "../args/spec.ts";
 import { quoted } from "../args/flags.ts";
 import { argumentError, runtimeError } from "../base/errors.ts";
 import { parseId } from "../base/ids.ts";
@@ -13,7 +13,7 @@ import type { TaskRecord } from "../history/history.ts";
 import { taskFields } from "../task/field.ts";
 
 /** The formats of a task, for `formatOf`. */
-export const formatOptions: readonly Option[] = [
+export const formatOptions = [
   {
     key: "format",
     names: ["-f", "--format"],
@@ -25,10 +25,19 @@ export const formatOptions: readonly Option[] = [
   },
   { key: "json", names: ["--json"], kind: "flag", help: "The same as -f json." },
   { key: "yaml", names: ["--yaml"], kind: "flag", help: "The same as -f yaml." },
-];
+] as const satisfies readonly Option[];
 
-/** The positional `id`. Throws an argument error for what is no UUID. */
-export function expectId(parsed: Parsed): string {
+/** The id of the task that a command is about. */
+export const idPositional = {
+  key: "id",
+  metavar: "ID",
+  min: 1,
+  max: 1,
+  help: "Id of the task (a UUID).",
+} as const satisfies Positional;
+
+/** The word for `idPositional`, in lower case and with hyphens. Throws an argument error for what is no UUID. */
+export function expectId(parsed: ParsedWith<never, typeof idPositional>): string {
   const word = parsed.words("id")[0] ?? "";
   const id = parseId(word);
   if (id === null) throw argumentError(`Bad UUID: ${quoted(word)}`);
@@ -36,7 +45,7 @@ export function expectId(parsed: Parsed): string {
 }
 
 /** The format that `formatOptions` say: `normal`, `json` or `yaml`. */
-export function formatOf(parsed: Parsed): string {
+export function formatOf(parsed: ParsedWith<(typeof formatOptions)[number]>): string {
   return parsed.flag("json") ? "json" : parsed.flag("yaml") ? "yaml" : (parsed.text("format") ?? "normal");
 }
 

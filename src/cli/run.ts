@@ -16,7 +16,7 @@ import { openOutput } from "../print/output.ts";
 import type { Output } from "../print/output.ts";
 import { intervalOf, intervalOption, statusOf, untilEnded } from "./waiting.ts";
 
-const spec: CommandSpec = {
+const spec = {
   name: "hs run",
   summary: "Submit one command, wait until it has ended, print what it printed, and end with its status.",
   usage: ["hs run [-n SEC] [-t TAG...] -- ARGS..."],
@@ -58,7 +58,9 @@ const spec: CommandSpec = {
     "Exit status: that of the task, modulo 256 (cancelled: 255); 2 bad argument, 3 no database, 4 " +
       "interrupted, 5 the task or its output is not to be had.",
   ].join("\n"),
-};
+} as const satisfies CommandSpec;
+
+type Words = Parsed<typeof spec>;
 
 /** What `hs run` needs of its surroundings, so that tests can hand it other ones. */
 export interface RunPorts extends InterruptPorts {
@@ -73,7 +75,7 @@ export interface RunPorts extends InterruptPorts {
 export const command: Command = {
   spec,
   bare: "usage",
-  run: (parsed, context) =>
+  run: (parsed: Words, context) =>
     run(parsed, {
       submit: async (words, tags) => {
         const { submitCommand } = await import("./submitting.ts");
@@ -88,7 +90,7 @@ export const command: Command = {
 };
 
 /** Submits the command, waits for its end and prints what it printed; the exit status of the task. */
-export async function run(parsed: Parsed, ports: RunPorts): Promise<number> {
+export async function run(parsed: Words, ports: RunPorts): Promise<number> {
   const { log } = ports.capture;
   const stored: { id: string | null } = { id: null };
   const work = async (): Promise<TaskRecord> => {

@@ -6,9 +6,9 @@ import { parseCondition, parseTagFilter } from "../task/filter.ts";
 import type { Condition } from "../task/filter.ts";
 import { type TaskField, taskFields } from "../task/field.ts";
 import type { TagValue } from "../task/task.ts";
-import type { Option, Parsed } from "../args/spec.ts";
+import type { Option, ParsedWith } from "../args/spec.ts";
 
-export const filterOptions: readonly Option[] = [
+export const filterOptions = [
   {
     key: "where",
     names: ["-w", "--where"],
@@ -29,21 +29,22 @@ export const filterOptions: readonly Option[] = [
   { key: "completed", names: ["-C", "--completed"], kind: "flag", help: "Only tasks that have ended." },
   { key: "remaining", names: ["-R", "--remaining"], kind: "flag", help: "Only tasks that have not ended." },
   { key: "retries", names: ["--retries"], kind: "flag", help: "Only second and later attempts." },
-];
+] as const satisfies readonly Option[];
 
 /** Former name of --completed, for scripts. */
-export const finishedOption: Option = {
+export const finishedOption = {
   key: "completed",
   names: ["--finished"],
   kind: "flag",
   hidden: true,
   help: "The same as --completed.",
-};
+} as const satisfies Option;
 
-export const statusFilters: readonly string[] = ["failed", "succeeded", "completed", "remaining"];
+/** Keys of the filters that exclude each other. */
+export const statusFilters = ["failed", "succeeded", "completed", "remaining"] as const;
 
-/** Throws an argumentError for a condition that cannot be one. */
-export function conditionsOf(parsed: Parsed): readonly Condition[] {
+/** The conditions that the filters mean. Throws an argument error for a word after -w or -t that is none. */
+export function conditionsOf(parsed: ParsedWith<(typeof filterOptions)[number]>): readonly Condition[] {
   const is = (field: TaskField, operator: "==" | "!=" | ">", value: TagValue): Condition => ({
     kind: "field",
     field,

@@ -9,13 +9,14 @@ import type { Config } from "../config/load.ts";
 import type { Logger } from "../log/logger.ts";
 import { largestNumber, requireTags } from "../task/tag.ts";
 import type { Submission } from "../task/task.ts";
+import { reader } from "../args/settled.ts";
 import type { CommandSpec, Parsed } from "../args/spec.ts";
 import type { Command, Context } from "./command.ts";
 import { clientTlsOptions, addressOf, hostOption, keyOption, networkWords, portOption } from "./network.ts";
 import { chooseInput } from "./submit-input.ts";
 import { begin, openDatabase, type Submit, submitLines, submitOne, submitTemplate, type Target } from "./submitting.ts";
 
-const spec: CommandSpec = {
+const spec = {
   name: "hs submit",
   summary:
     "Adds tasks to the database, or to that of a running server: one command, or each line of a file or of " +
@@ -83,6 +84,7 @@ const spec: CommandSpec = {
           metavar: "NUM",
           min: 0,
           max: largestNumber,
+          setting: "task.cores",
           help: "Cores; 0 is none.",
           fallback: "none",
         },
@@ -91,6 +93,7 @@ const spec: CommandSpec = {
           names: ["-m", "--memory"],
           kind: "size",
           metavar: "MEM",
+          setting: "task.memory",
           help: "Memory, as in 512MB or 1.5GB; 0 is none.",
           fallback: "none",
         },
@@ -101,6 +104,7 @@ const spec: CommandSpec = {
           metavar: "SEC",
           min: 0,
           max: largestNumber,
+          setting: "task.timeout",
           help: "Walltime limit; also 90s 10m 2h 1d; 0 is none.",
           fallback: "none",
         },
@@ -167,14 +171,17 @@ const spec: CommandSpec = {
     "Exit status: 0 all tasks are stored (with --queue: the server said so), 2 bad argument or bad lines, 3 " +
       "no database, 5 failure.",
   ].join("\n"),
-};
+} as const satisfies CommandSpec;
 
-async function run(parsed: Parsed, context: Context): Promise<number> {
+type Words = Parsed<typeof spec>;
+
+async function run(parsed: Words, context: Context): Promise<number> {
   const input = chooseInput(parsed.words("args"), parsed.text("file"));
   const tags = requireTags(parsed.words("tag"));
   const config = context.config();
   const log = context.loggers("submit");
   log.debug(`Submitted ${input.note}`);
+  const read = reader(spec, parsed, config);
   const template = await submitTemplate(parsed.text("template"), context);
   const toSubmit: Submit = {
     log,
@@ -184,9 +191,9 @@ async function run(parsed: Parsed, context: Context): Promise<number> {
       begin(context, {
         tags,
         limits: {
-          cores: parsed.number("cores"),
-          memory: parsed.number("memory"),
-          timeout: parsed.number("timeout"),
+          cores: read("cores"),
+          memory: read("memory"),
+          timeout: read("timeout"),
         },
         group: parsed.number("group"),
         connect: (submission) =>
@@ -204,14 +211,14 @@ async function run(parsed: Parsed, context: Context): Promise<number> {
 }
 
 /** Somebody who names a server means one. */
-function warnOfIdle(parsed: Parsed, log: Logger): void {
+function warnOfIdle(parsed: Words, log: Logger): void {
   for (const option of [hostOption, portOption, keyOption]) {
     if (parsed.given(option.key))
       log.warning(`argument ${option.names.join("/")}: has no effect without -q/--queue, tasks go to the database`);
   }
 }
 
-async function openServer(parsed: Parsed, context: Context, config: Config, submission: Submission): Promise<Target> {
+async function openServer(parsed: Words, context: Context, config: Config, submission: Submission): Promise<Target> {
   const { loggers } = context;
   const { host, port } = addressOf(parsed, config);
   const { clientSecurity } = await import("../cluster/security.ts");

@@ -45,7 +45,11 @@ export async function submitCommand(
     open: () =>
       begin(context, {
         tags,
-        limits: {},
+        limits: {
+          cores: config.integer("task.cores"),
+          memory: config.integer("task.memory"),
+          timeout: config.integer("task.timeout"),
+        },
         group: undefined,
         connect: () => openDatabase(config, context.loggers("data"), false),
         patientMs: 0,
@@ -56,10 +60,13 @@ export async function submitCommand(
   return id;
 }
 
+type Limits = Readonly<Record<"cores" | "memory" | "timeout", number | null>>;
+
+/** What is stored about a submission, and where. */
 export interface Beginning {
   readonly tags: readonly TaskSetting[];
-  /** What is missing is as configured. */
-  readonly limits: Readonly<Partial<Record<"cores" | "memory" | "timeout", number | undefined>>>;
+  /** For tasks that say nothing themselves: cores, bytes and seconds. null and 0: no limit. */
+  readonly limits: Limits;
   /** Missing: the one that runs. */
   readonly group: number | undefined;
   readonly connect: (submission: Submission) => Promise<Target>;
@@ -71,15 +78,13 @@ export interface Beginning {
 
 /** The place where tasks go, told who submits, and what makes tasks of lines for it. */
 export async function begin(context: Context, wish: Beginning): Promise<Begun> {
-  const config = context.config();
-  const limit = (key: "cores" | "memory" | "timeout"): number | null =>
-    (wish.limits[key] ?? config.integer(`task.${key}`)) || null;
+  const { cores, memory, timeout } = wish.limits;
   const defaults: Omit<TaskDefaults, "group"> = {
     submitId: instanceId,
     submitHost: hostName(),
-    cores: limit("cores"),
-    memory: limit("memory"),
-    timeout: limit("timeout"),
+    cores: cores || null,
+    memory: memory || null,
+    timeout: timeout || null,
     settings: wish.tags,
   };
   const submission: Submission = {

@@ -5,10 +5,10 @@
 import { exitStatus } from "../base/errors.ts";
 import { taskFields } from "../task/field.ts";
 import type { Command } from "./command.ts";
-import type { CommandSpec } from "../args/spec.ts";
+import type { CommandSpec, Parsed } from "../args/spec.ts";
 import { openOutput } from "../print/output.ts";
 
-const spec: CommandSpec = {
+const spec = {
   name: "hs task",
   summary: "Former names of commands: submit, info, wait, run, search (now hs list), update.",
   usage: ["hs task COMMAND [ARGS...]", "hs task --list-columns"],
@@ -27,18 +27,20 @@ const spec: CommandSpec = {
     },
   ],
   exclusive: [],
-};
+} as const satisfies CommandSpec;
+
+type Words = Parsed<typeof spec>;
 
 export const command: Command = {
   spec,
   bare: "usage",
-  async run(parsed, context) {
+  async run(parsed: Words, context) {
     if (parsed.flag("listColumns")) openOutput(1, context.env).write(`${taskFields.join(" ")}\n`);
     return exitStatus.success;
   },
 };
 
-const submitSpec: CommandSpec = {
+const submitSpec = {
   name: "hs task submit",
   summary: "Add one command to the database, and print the id of the task.",
   usage: ["hs task submit [-t TAG...] -- ARGS..."],
@@ -60,12 +62,14 @@ const submitSpec: CommandSpec = {
     },
   ],
   exclusive: [],
-};
+} as const satisfies CommandSpec;
+
+type SubmitWords = Parsed<typeof submitSpec>;
 
 export const taskSubmit: Command = {
   spec: submitSpec,
   bare: "usage",
-  async run(parsed, context) {
+  async run(parsed: SubmitWords, context) {
     const { submitCommand } = await import("./submitting.ts");
     const id = await submitCommand(parsed.words("args"), parsed.words("tag"), context);
     openOutput(1, context.env).write(`${id}\n`);

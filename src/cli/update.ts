@@ -23,7 +23,7 @@ import { conditionsOf, filterOptions, statusFilters } from "./search.ts";
 const actions = ["cancel", "revert", "delete"] as const;
 type Action = (typeof actions)[number];
 
-const spec: CommandSpec = {
+const spec = {
   name: "hs update",
   summary:
     "Change tasks: their fields and tags, or cancel, revert or delete them. Without a filter it means all of them.",
@@ -103,7 +103,9 @@ const spec: CommandSpec = {
       "tried, none that was cancelled",
     "  hs update --delete -s submit_time --desc -l1 remove the latest task",
   ].join("\n"),
-};
+} as const satisfies CommandSpec;
+
+type Words = Parsed<typeof spec>;
 
 /** What `hs update` needs of its surroundings, so that tests can hand it other ones. */
 export interface UpdatePorts extends InterruptPorts {
@@ -115,7 +117,11 @@ export interface UpdatePorts extends InterruptPorts {
   readonly clock: Clock;
 }
 
-export const command: Command = { spec, bare: "usage", run: (parsed, context) => update(parsed, portsOf(context)) };
+export const command: Command = {
+  spec,
+  bare: "usage",
+  run: (parsed: Words, context) => update(parsed, portsOf(context)),
+};
 
 function portsOf(context: Context): UpdatePorts {
   const log = context.loggers("task");
@@ -141,7 +147,7 @@ function portsOf(context: Context): UpdatePorts {
 }
 
 /** Changes, cancels, reverts or deletes tasks; the exit status. Throws UserError for a bad change or condition. */
-export async function update(parsed: Parsed, ports: UpdatePorts): Promise<number> {
+export async function update(parsed: Words, ports: UpdatePorts): Promise<number> {
   const words = parsed.words("args");
   const id = words.length === 3 ? parseId(words[0]!) : null;
   if (id !== null) return updateOne(id, words[1]!, words[2]!, ports);
@@ -238,7 +244,7 @@ function requireTag(value: string): string {
   return value.includes(":") ? value : `${value}:`;
 }
 
-function changeOf(parsed: Parsed): Change {
+function changeOf(parsed: Words): Change {
   const action = actions.find((each) => parsed.flag(each)) ?? null;
   const words = parsed.words("args");
   const removed = parsed.words("removeTag").map(requireTagKey);
@@ -260,7 +266,7 @@ function combine(edits: readonly Edit[], removedTags: readonly string[], action:
   return { action, fields, tags, removedTags };
 }
 
-function selectionOf(parsed: Parsed, action: Action | null): Selection {
+function selectionOf(parsed: Words, action: Action | null): Selection {
   const orderBy = parsed.text("orderBy") as TaskField | undefined;
   const limit = parsed.number("limit");
   if (parsed.flag("desc") && orderBy === undefined)

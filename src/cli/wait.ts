@@ -9,17 +9,17 @@ import type { Records, TaskRecord } from "../history/history.ts";
 import type { Command } from "./command.ts";
 import type { CommandSpec, Parsed } from "../args/spec.ts";
 import { openHistory } from "./history.ts";
-import { expectId, formatOf, formatOptions, taskText } from "./one-task.ts";
+import { expectId, formatOf, formatOptions, idPositional, taskText } from "./one-task.ts";
 import { intervalOf, intervalOption, statusOf, untilEnded } from "./waiting.ts";
 import { openOutput } from "../print/output.ts";
 import type { Output } from "../print/output.ts";
 import { themeFor, themeSetting } from "../print/theme.ts";
 
-const spec: CommandSpec = {
+const spec = {
   name: "hs wait",
   summary: "Wait until a task has ended.",
   usage: ["hs wait ID [-n SEC] [-s | -r | -i [-f FORMAT | --json | --yaml]]"],
-  positionals: [{ key: "id", metavar: "ID", min: 1, max: 1, help: "Id of the task (a UUID)." }],
+  positionals: [idPositional],
   sections: [
     {
       title: "Options",
@@ -46,7 +46,9 @@ const spec: CommandSpec = {
       "bad argument, 3 no database,",
     "4 interrupted, 5 there is no such task, or it was deleted meanwhile.",
   ].join("\n"),
-};
+} as const satisfies CommandSpec;
+
+type Words = Parsed<typeof spec>;
 
 function lowerFirst(text: string): string {
   return text.slice(0, 1).toLowerCase() + text.slice(1);
@@ -65,7 +67,7 @@ export interface WaitPorts {
 export const command: Command = {
   spec,
   bare: "usage",
-  run: (parsed, context) =>
+  run: (parsed: Words, context) =>
     wait(parsed, {
       records: () => openHistory(context),
       stdout: () => openOutput(1, context.env),
@@ -76,7 +78,7 @@ export const command: Command = {
 };
 
 /** Waits until a task has ended and says how; the exit status. */
-export async function wait(parsed: Parsed, ports: WaitPorts): Promise<number> {
+export async function wait(parsed: Words, ports: WaitPorts): Promise<number> {
   const id = expectId(parsed);
   const records = await ports.records();
   let task: TaskRecord;

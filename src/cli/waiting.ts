@@ -10,24 +10,22 @@ import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Records, TaskRecord } from "../history/history.ts";
 import { sentinel } from "../task/task.ts";
-import type { Option, Parsed } from "../args/spec.ts";
+import type { Option, ParsedWith } from "../args/spec.ts";
 import { notFound } from "./one-task.ts";
 
-export const intervalOption: Option = {
+export const intervalOption = {
   key: "interval",
   names: ["-n", "--interval"],
   kind: "seconds",
   metavar: "SEC",
   min: 0,
   help: "Longest pause between two looks at the database; the first ones are shorter.",
-  fallback: "5",
-};
+  preset: 5,
+} as const satisfies Option;
 
-const defaultIntervalSeconds = 5;
-
-/** In milliseconds. */
-export function intervalOf(parsed: Parsed): number {
-  return (parsed.number(intervalOption.key) ?? defaultIntervalSeconds) * 1000;
+/** The longest pause between two looks at the database, in milliseconds. */
+export function intervalOf(parsed: ParsedWith<typeof intervalOption>): number {
+  return (parsed.number("interval") ?? intervalOption.preset) * 1000;
 }
 
 /** The exit status of a task as one of a process: modulo 256, but never 0 for what is not a success. */
@@ -131,7 +129,7 @@ function lookout({ records, log, clock }: Waiting): Look {
         if (!(error instanceof TransientError)) throw error;
         if (goneAt === null) log.warning(`Waiting for the database: ${error.message}`);
         goneAt ??= clock.now();
-        await pause(pauseAfter(clock.now() - goneAt, defaultIntervalSeconds * 1000), clock);
+        await pause(pauseAfter(clock.now() - goneAt, intervalOption.preset * 1000), clock);
       }
     }
   };
