@@ -30,7 +30,7 @@ export function openOutput(fd: 1 | 2, env: Env): Output {
   };
 }
 
-/** Columns to lay out for: those of the variable COLUMNS, else those that the terminal was `measured` to have, else 80. */
+/** Columns to lay out for: those of the variable COLUMNS, else those `measured` of the terminal, else 80. */
 export function columnsOf(setting: string | undefined, measured: number | undefined): number {
   const chosen = Number(setting);
   if (Number.isSafeInteger(chosen) && chosen > 0) return chosen;
