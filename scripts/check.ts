@@ -1,6 +1,7 @@
 /*
  * Runs the checkers side by side, prints what the unhappy ones say, and ends with a line for each. What they look for
- * is in their own settings: .oxlintrc.json, tsconfig.json, package.json (prettier, knip), test/house.test.ts.
+ * is in their own settings: .oxlintrc.json, tsconfig.json, package.json (prettier, knip), test/house.test.ts,
+ * test/readable.test.ts.
  */
 import { resolve } from "node:path";
 import { say } from "./say.ts";
@@ -22,7 +23,11 @@ const checks: readonly Check[] = [
   { name: "lint", command: oxlint, remedy: "change the code; scripts/check fix does the simple cases" },
   { name: "types", command: ["node_modules/.bin/tsc", "-p", "."], remedy: "change the code" },
   { name: "unused", command: tool("knip/bin/knip.js"), remedy: "remove it, or drop the word 'export'" },
-  { name: "house", command: [process.execPath, "test", "./test/house.test.ts"], remedy: "each failure names its own" },
+  {
+    name: "house",
+    command: [process.execPath, "test", "./test/house.test.ts", "./test/readable.test.ts"],
+    remedy: "each failure names its own",
+  },
 ];
 
 interface Finding {
