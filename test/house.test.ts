@@ -109,7 +109,10 @@ test("no verb imports a verb", () => {
   expect(found).toEqual([]);
 });
 
-/** What `hs --version` may load: it should take no longer than Bun itself. Everything else is imported when it is needed. */
+/**
+ * What `hs --version` may load: it should take no longer than Bun itself. Everything else is imported when it is
+ * needed.
+ */
 const loadedAtOnce = [
   "src/args/flags.ts",
   "src/base/assert.ts",
