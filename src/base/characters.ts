@@ -76,7 +76,7 @@ export function wordsOf(text: string): string[] {
  * At most `count` cuts from the left, as Python's `str.split(None, count)` makes them: the last word keeps its inner
  * white space and what stands at its end.
  */
-export function splitWords(text: string, count: number): string[] {
+export function splitAtBlanks(text: string, count: number): string[] {
   const words: string[] = [];
   let rest = stripStart(text);
   while (rest !== "" && words.length < count) {
@@ -93,7 +93,7 @@ export function splitWords(text: string, count: number): string[] {
  * white space.
  */
 /** `str.rsplit(None, count)` of Python: at most `count` cuts from the right. */
-export function splitWordsFromEnd(text: string, count: number): string[] {
+export function splitAtBlanksFromEnd(text: string, count: number): string[] {
   const words: string[] = [];
   let rest = stripEnd(text);
   while (rest !== "" && words.length < count) {

@@ -152,7 +152,7 @@ export async function update(parsed: Words, ports: UpdatePorts): Promise<number>
   const id = words.length === 3 ? parseId(words[0]!) : null;
   if (id !== null) return updateOne(id, words[1]!, words[2]!, ports);
   const change = changeOf(parsed);
-  const selection = selectionOf(parsed, change.action);
+  const selection = selectedBy(parsed, change.action);
   const progress: Progress = { meant: 0, changed: 0 };
   const left = (): void => {
     const { meant, changed } = progress;
@@ -266,7 +266,7 @@ function combine(edits: readonly Edit[], removedTags: readonly string[], action:
   return { action, fields, tags, removedTags };
 }
 
-function selectionOf(parsed: Words, action: Action | null): Selection {
+function selectedBy(parsed: Words, action: Action | null): Selection {
   const orderBy = parsed.text("orderBy") as TaskField | undefined;
   const limit = parsed.number("limit");
   if (parsed.flag("desc") && orderBy === undefined)

@@ -99,7 +99,7 @@ while [ $looks -lt 150 ] && [ $quiet -lt 2 ]; do
 done
 `;
 
-/** The state of a guard. */
+/** The process that ends tasks when this one is killed, and what it was told. */
 interface State {
   readonly clientId: string;
   readonly path: string | undefined;

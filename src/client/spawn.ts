@@ -63,7 +63,10 @@ export interface Spawner {
    * options.
    */
   readonly signWords: string[];
-  /** Null: the shell was not asked yet, has not answered, or does not behave in a known way. */
+  /**
+   * What it takes to execute a plain command without the shell; null: the shell was not asked yet, has not answered, or
+   * does not behave in a known way.
+   */
   withoutShell: WithoutShell | null;
   /** The number of plain commands so far. It counts until the shell is asked about them. */
   plainSeen: number;

@@ -13,7 +13,7 @@ import { clientSettings, makeExecutor, type TaskOptions } from "./tasks.ts";
 /** The key that both sides must know, and the TLS settings by which the server is recognised. */
 export interface ClientAccess {
   readonly key: string;
-  /** Null: connections have no TLS. */
+  /** The settings of TLS; null: connections have none. */
   readonly tls: ClientTls | null;
 }
 
@@ -24,7 +24,7 @@ export interface Endpoint {
 }
 
 export interface ClientRunOptions extends TaskOptions {
-  /** At least one; they are tried in this order. */
+  /** The servers, in the order in which they are tried; at least one. */
   readonly servers: readonly Endpoint[];
   readonly security: ClientAccess;
   /** The largest number of outcomes in one frame; null: all that wait. */

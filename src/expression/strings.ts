@@ -15,8 +15,8 @@ import {
   charsOf,
   offsetOf,
   placeOfOffset,
-  splitWords,
-  splitWordsFromEnd,
+  splitAtBlanks,
+  splitAtBlanksFromEnd,
   strip,
   stripEnd,
   stripStart,
@@ -211,7 +211,7 @@ method("split(text, sep=, maxsplit=)", ([text, sep, maxsplit]) => {
   const whole = String(text);
   const most = expectCount(maxsplit, "maxsplit", -1);
   spend(whole.length * 10);
-  if (sep === undefined || sep === null) return listOfTexts(most < 0 ? wordsOf(whole) : splitWords(whole, most));
+  if (sep === undefined || sep === null) return listOfTexts(most < 0 ? wordsOf(whole) : splitAtBlanks(whole, most));
   const separator = expectSeparator(sep, "split");
   const parts = whole.split(separator);
   if (most < 0 || parts.length <= most + 1) return listOfTexts(parts);
@@ -221,7 +221,8 @@ method("rsplit(text, sep=, maxsplit=)", ([text, sep, maxsplit]) => {
   const whole = String(text);
   const most = expectCount(maxsplit, "maxsplit", -1);
   spend(whole.length * 10);
-  if (sep === undefined || sep === null) return listOfTexts(most < 0 ? wordsOf(whole) : splitWordsFromEnd(whole, most));
+  if (sep === undefined || sep === null)
+    return listOfTexts(most < 0 ? wordsOf(whole) : splitAtBlanksFromEnd(whole, most));
   const separator = expectSeparator(sep, "rsplit");
   const parts: string[] = [];
   let end = whole.length;

@@ -12,7 +12,7 @@ import { hasHash, whereOf } from "./where.ts";
 
 /** A row's place in the order. A walk goes on behind it, in its direction. */
 export interface Place {
-  /** Its time of submission, as a parameter has it. */
+  /** The time of submission as the text of a parameter. */
   readonly time: string;
   readonly id: string;
 }

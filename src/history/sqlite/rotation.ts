@@ -101,7 +101,7 @@ function pause(clock: Clock, ms: number): Promise<void> {
 }
 
 interface Candidates {
-  /** The last row of all. */
+  /** The rowid of the last row of the table; nothing that comes later is moved. */
   last(): number;
   /**
    * At most a batch of rows from `from` to `to` that may go, in order; null: there are none. Only a guess, because
@@ -110,7 +110,7 @@ interface Candidates {
   next(from: number, to: number): readonly number[] | null;
   /** Within the transaction that takes the rows: those of them that may go indeed. */
   recheck(rows: readonly number[]): readonly number[];
-  /** Whether a server may be waiting. */
+  /** Whether there is a server, which may be waiting for the lock of the file. */
   hasServers(): boolean;
 }
 
@@ -206,7 +206,9 @@ function partOf(file: string, into: string): number {
   return part;
 }
 
-/** Makes a partition without rows, under another name first, so that it is whole as soon as it has its own. */
+/**
+ * Makes a partition without rows. It is made under another name and then renamed, so that nobody finds it half made.
+ */
 function build(main: Connection, into: string, underWay: UnderWay, step: (name: string) => void): void {
   const draft = `${draftPrefix(into, underWay)}${process.pid}`;
   try {

@@ -221,7 +221,7 @@ function lostError(text: string, code = "CONNECTION_CLOSED"): Error {
 }
 
 /** Where a PostgreSQL server is reached. */
-export interface Endpoint {
+export interface ServerSocket {
   readonly host: string;
   readonly port: number;
   /** The path of its Unix socket; null: it is reached by host and port. */
@@ -230,7 +230,10 @@ export interface Endpoint {
 }
 
 /** Makes the function by which a driver opens its only connection; a second one is refused. */
-export function onlyConnection({ host, port, path, connectSeconds }: Endpoint, clock: Clock): () => Promise<Socket> {
+export function onlyConnection(
+  { host, port, path, connectSeconds }: ServerSocket,
+  clock: Clock,
+): () => Promise<Socket> {
   let used = false;
   return () =>
     new Promise((resolve, reject) => {

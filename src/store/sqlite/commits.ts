@@ -86,7 +86,7 @@ function prepareInsert(db: Connection): (tasks: readonly NewTask[]) => void {
   };
 }
 
-/** The state of commits. */
+/** What a commit works with: the statements, and the rows that are held. */
 interface State {
   readonly statements: Statements;
   readonly insert: (tasks: readonly NewTask[]) => void;
