@@ -50,7 +50,7 @@ const spec = {
           help: "Sort by this field, upwards.",
           fallback: "order of submission",
         },
-        { key: "desc", names: ["--desc"], kind: "flag", help: "Sort downwards." },
+        { key: "desc", names: ["--desc"], kind: "flag", help: "Sort downwards; without -s: the latest first." },
         { key: "limit", names: ["-l", "--limit"], kind: "integer", help: "Print at most NUM tasks.", fallback: "all" },
         { key: "count", names: ["-c", "--count"], kind: "flag", help: "Print only how many there are." },
         {
@@ -88,6 +88,7 @@ const spec = {
   epilog: [
     "Examples:",
     "  hs list args exit_status -f table    what ran, and how it ended",
+    "  hs list -l2 --desc                   the latest two",
     "  hs list --count --remaining          how much is left to do",
     "  hs list id -F -w 'duration >= 1h'    failures that took an hour or more",
     "  hs list -w 'submit_time > 2026-11'   since the first of November",
@@ -182,7 +183,7 @@ function wishOf(parsed: Words): Wish {
   const query: RecordQuery = {
     fields: fields.length === 0 ? taskFields : fields,
     where,
-    orderBy: (parsed.text("orderBy") as TaskField | undefined) ?? null,
+    orderBy: (parsed.text("orderBy") as TaskField | undefined) ?? (parsed.flag("desc") ? "submit_time" : null),
     descending: parsed.flag("desc"),
     limit: limit < 0 ? null : limit,
   };

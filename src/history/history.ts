@@ -23,6 +23,14 @@ export interface Selection {
   readonly limit: number | null;
 }
 
+/**
+ * Whether tasks come by time of submission downwards. Then those of one time come backwards too: tasks that were
+ * submitted together have one time, and the latest of them is the last.
+ */
+export function isLatestFirst({ orderBy, descending }: Pick<Selection, "orderBy" | "descending">): boolean {
+  return descending && orderBy === "submit_time";
+}
+
 export interface RecordQuery extends Selection {
   /** Fields wanted, in this order. A field may come twice. */
   readonly fields: readonly TaskField[];
@@ -32,8 +40,8 @@ export interface RecordQuery extends Selection {
 export interface Records {
   /**
    * The tasks that match. Without an order they come in order of insertion, and so do equals within an order; nulls
-   * come first in it, or last where it is descending. The first row comes at once, and memory does not grow with the
-   * number of rows.
+   * come first in it, or last where it is descending. Only the latest first (see `isLatestFirst`) is the order of
+   * insertion backwards. The first row comes at once, and memory does not grow with the number of rows.
    */
   search(query: RecordQuery): AsyncIterable<ShownRow>;
   /** The number of tasks that `search` would find. */

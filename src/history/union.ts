@@ -6,7 +6,7 @@
 import type { TaskField } from "../task/field.ts";
 import type { ShownRow } from "../task/task.ts";
 import { compareValues } from "./compare.ts";
-import type { RecordQuery, Records, Selection, TaskRecord } from "./history.ts";
+import { isLatestFirst, type RecordQuery, type Records, type Selection, type TaskRecord } from "./history.ts";
 
 export interface OpenPart extends Records {
   close(): Promise<void>;
@@ -103,11 +103,13 @@ type Order = (one: ShownRow, other: ShownRow) => boolean;
 
 async function* inOrder(union: Union, query: RecordQuery, field: TaskField): AsyncGenerator<ShownRow> {
   const { fields, limit, descending } = query;
-  // The value that rows are ordered by goes along at the end of each row.
-  const wider: RecordQuery = { ...query, fields: [...fields, field] };
+  // What rows are ordered by goes along at the end of each row. Ids grow with the time at which they are made.
+  const latestFirst = isLatestFirst(query);
+  const wider: RecordQuery = { ...query, fields: latestFirst ? [...fields, field, "id"] : [...fields, field] };
   const key = fields.length;
   const before: Order = (one, other) => {
-    const order = compareValues(one[key] ?? null, other[key] ?? null);
+    const byField = compareValues(one[key] ?? null, other[key] ?? null);
+    const order = byField === 0 && latestFirst ? compareValues(one[key + 1] ?? null, other[key + 1] ?? null) : byField;
     return descending ? order > 0 : order < 0;
   };
   const rows =

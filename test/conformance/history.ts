@@ -5,6 +5,7 @@
 import { type Condition, type Operator, parseCondition, parseTagFilter } from "../../src/task/filter.ts";
 import { type TaskField, taskFields } from "../../src/task/field.ts";
 import type { Tags, TagValue } from "../../src/task/task.ts";
+import { isLatestFirst } from "../../src/history/history.ts";
 import type { Change, Edits, RecordQuery, Records, Selection } from "../../src/history/history.ts";
 import { formatTime } from "../../src/store/times.ts";
 
@@ -170,6 +171,8 @@ function holds(row: HistoryRow, condition: Condition): boolean {
 /** The rows, which stand in order of insertion, that a selection means. */
 export function selected(rows: readonly HistoryRow[], { where, orderBy, descending, limit }: Selection): HistoryRow[] {
   const found = rows.filter((row) => where.every((condition) => holds(row, condition)));
+  // Of tasks that were submitted at one time the last is the latest.
+  if (isLatestFirst({ orderBy, descending })) found.reverse();
   if (orderBy !== null) {
     const sign = descending ? -1 : 1;
     found.sort((a, b) => {

@@ -177,7 +177,7 @@ export function recordsConformance(title: string, open: () => Promise<OpenedHist
         expect(await idsOf({ where: [parseCondition("exit_status == 3"), parseTagFilter("site:a")] })).toEqual([]);
       });
 
-      test("nulls come first upwards and last downwards, and equals in order of insertion", async () => {
+      test("nulls come first upwards and last downwards, equals in order of insertion, or latest first", async () => {
         for (const orderBy of taskFields.filter((field) => field !== "tag")) {
           for (const descending of [false, true]) {
             const expected = ids(selected(rows, select({ orderBy, descending })));

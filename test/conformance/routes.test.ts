@@ -172,7 +172,7 @@ test("an order by time goes along the index when much is to be put in order, and
     const sign = descending ? -1 : 1;
     return Array.from({ length: 21000 }, (_, i) => i + 1)
       .filter((row) => minute(row) >= from && minute(row) <= to)
-      .toSorted((one, other) => sign * (minute(one) - minute(other)) || one - other);
+      .toSorted((one, other) => sign * (minute(one) - minute(other) || one - other));
   };
   for (const descending of [false, true]) {
     expect(found("group == 0", descending)).toEqual(expected(0, 59, descending));

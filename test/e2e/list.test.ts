@@ -277,3 +277,13 @@ test("hs info shows what a run captured", async () => {
   expect(await site.hs(["info", id, "--stderr"])).toEqual({ status: 0, stdout: "", stderr: "err\n" });
   expect(await quiet(site, `hs info ${id} -x exit_status`)).toBe("3\n");
 });
+
+test("hs list -l2 --desc prints the latest two, also of those that were submitted together", async () => {
+  await using site = openSite();
+  site.write("tasks.in", "true 1\ntrue 2\ntrue 3\n");
+  await site.shell("hsx tasks.in; hs initdb --rotate --yes; hsx tasks.in; seq 4 6 | hs submit --template 'true {}'");
+  expect(await quiet(site, "hs list args -l2 --desc")).toBe("true 6\ntrue 5\n");
+  expect(await quiet(site, "hs list args -l2 -s submit_time --desc")).toBe("true 6\ntrue 5\n");
+  const all = await quiet(site, "hs list id");
+  expect(await quiet(site, "hs list id --desc -i")).toBe(`${linesOf(all).slice(0, 6).toReversed().join("\n")}\n`);
+});

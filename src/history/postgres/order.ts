@@ -5,7 +5,7 @@
  */
 import { type Condition, withoutFields } from "../../task/filter.ts";
 import { comparisonOf, type TaskField } from "../../task/field.ts";
-import type { Selection } from "../history.ts";
+import { isLatestFirst, type Selection } from "../history.ts";
 import { type Statement, statementOf } from "../../store/postgres/bind.ts";
 import { absentIn, otherPartition, type Catalog } from "../../store/postgres/catalog.ts";
 import { columnOf, type Columns, columnsOf } from "./columns.ts";
@@ -25,6 +25,10 @@ function orderOf(field: TaskField, absent: ReadonlySet<TaskField>): string {
 
 const directionOf = ({ descending }: Selection): string => (descending ? "desc nulls last" : "asc nulls first");
 
+/** The order of rows whose values are equal. */
+const equalsOf = (selection: Selection): string =>
+  isLatestFirst(selection) ? "submit_time desc, id desc" : "submit_time, id";
+
 /** How many rows to ask for. Null: no limit, as nobody knows how many rows it takes where some are tested elsewhere. */
 const mostOf = ({ tested }: Pick<Shape, "tested">, { limit }: Selection): number | null =>
   tested.length === 0 ? limit : null;
@@ -37,7 +41,7 @@ export function sortedOf(table: string, shape: Shape, selection: Selection, afte
     const inside = `${beyond(after, false, bind)} and ${whereOf(shape.conditions, bind)}`;
     const order = orderBy === null ? "" : `${orderOf(orderBy, shape.absent)} ${directionOf(selection)}, `;
     const end = most === null ? "" : ` limit ${bind(most)}::bigint`;
-    return `select ${columnsOf(shape)} from ${table} where ${inside} order by ${order}submit_time, id${end}`;
+    return `select ${columnsOf(shape)} from ${table} where ${inside} order by ${order}${equalsOf(selection)}${end}`;
   });
 }
 
@@ -65,7 +69,7 @@ export function sortedOfAll(
       return `select ${columns} from ${table} where ${inside(absent)}`;
     });
     const whole = `not exists (${otherPartition(partitions, bind)})`;
-    const order = `order by key ${directionOf(selection)}, part, submit_time, id`;
+    const order = `order by key ${directionOf(selection)}, part, ${equalsOf(selection)}`;
     const columns = ["submit_time", "id", ...[...shape.fields, ...shape.tested].map((_, i) => `c${i}`)].join(", ");
     const end = most === null ? "" : ` limit ${bind(most)}::bigint`;
     return `select ${columns} from (${rows.join(" union all ")}) as rows where ${whole} ${order}${end}`;

@@ -1,7 +1,7 @@
 /*
- * The statements of a walk along the tasks of a table, in order of insertion (submit_time, id) or by time of submission
- * downwards: where it goes on, how far a page may look, and how parts of the table, each with an index of its own in
- * that order, become one. Asks nothing itself: the walk is in walk.ts.
+ * The statements of a walk along the tasks of a table, in order of insertion (submit_time, id) or backwards: where it
+ * goes on, how far a page may look, and how parts of the table, each with an index of its own in that order, become
+ * one. Asks nothing itself: the walk is in walk.ts.
  */
 import type { Condition } from "../../task/filter.ts";
 import { type Bind, type Statement, statementOf } from "../../store/postgres/bind.ts";
@@ -76,7 +76,7 @@ export function pageOf(
 }
 
 function walkOrder(descending: boolean): string {
-  return descending ? "order by submit_time desc, id" : "order by submit_time, id";
+  return descending ? "order by submit_time desc, id desc" : "order by submit_time, id";
 }
 
 /**
@@ -87,7 +87,7 @@ export function beyond(place: Place | null, descending: boolean, bind: Bind): st
   if (place === null) return "true";
   const [time, id] = [`${bind(place.time)}::timestamptz`, `${bind(place.id)}::uuid`];
   if (!descending) return `submit_time >= ${time} and (submit_time, id) > (${time}, ${id})`;
-  return `submit_time <= ${time} and (submit_time < ${time} or id > ${id})`;
+  return `submit_time <= ${time} and (submit_time, id) < (${time}, ${id})`;
 }
 
 /**
@@ -97,7 +97,7 @@ export function upTo(place: Place | null, descending: boolean, bind: Bind): stri
   if (place === null) return "true";
   const [time, id] = [`${bind(place.time)}::timestamptz`, `${bind(place.id)}::uuid`];
   if (!descending) return `submit_time <= ${time} and (submit_time, id) <= (${time}, ${id})`;
-  return `submit_time >= ${time} and (submit_time > ${time} or id <= ${id})`;
+  return `submit_time >= ${time} and (submit_time, id) >= (${time}, ${id})`;
 }
 
 /** The place of a row that begins with submit_time and id. */

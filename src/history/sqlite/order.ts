@@ -3,7 +3,7 @@
  * that SQLite may put on disk. The order of submission has an index; it is gone along where that is quicker.
  */
 import type { Condition } from "../../task/filter.ts";
-import type { Selection } from "../history.ts";
+import { isLatestFirst, type Selection } from "../history.ts";
 import type { Cell } from "../../store/sqlite/row.ts";
 import { column } from "../condition.ts";
 import { hasIndex, through, timeIndex } from "./indices.ts";
@@ -56,7 +56,8 @@ export function* laidDown(table: TaskTable, columns: string, select: string, cel
 function sorted(table: TaskTable, columns: string, route: WalkedRoute, selection: Selection): Generator<Row> {
   const where = whereOf(selection.where);
   const key = column(selection.orderBy!);
-  const order = `order by key ${selection.descending ? "desc" : "asc"}, row limit ?`;
+  const equals = isLatestFirst(selection) ? "desc" : "asc";
+  const order = `order by key ${selection.descending ? "desc" : "asc"}, row ${equals} limit ?`;
   // With tests in JavaScript nobody knows how many rows it takes.
   const limit = where.tests.length === 0 ? (selection.limit ?? -1) : -1;
   const select = (from: string, { sql }: Where): string => `select rowid as row, ${key} as key from ${from} and ${sql}`;
@@ -118,8 +119,8 @@ function boundsOf({ where: conditions, descending }: Selection): TimeBounds {
 }
 
 /**
- * Along the index of times. Rows of equal times go upwards, also when times go downwards, and no index has that order.
- * So the rows of one time are read by row, then a stretch of the index up to another time is sorted, and so on.
+ * Along the index of times. Rows of equal times go the same way as the times: upwards, or downwards. The rows of one
+ * time are read by row, then a stretch of the index up to another time, and so on.
  * `stop` is told of how many entries were looked at and how many rows were found. Returns null at the end; when it was
  * stopped before, the number of rows found.
  */
@@ -133,9 +134,11 @@ function* byTime(
   const { begin, end, rest } = boundsOf(selection);
   const task = `task indexed by ${timeIndex}`;
   const byOrder = `order by submit_time ${order}`;
+  const outermost = selection.descending ? Number.MAX_SAFE_INTEGER : Number.MIN_SAFE_INTEGER;
   const equal = query(
     table,
-    `select ${columns} from ${task} where submit_time = ? and rowid > ? and ${rest.sql} order by rowid limit ?`,
+    `select ${columns} from ${task} where submit_time = ? and rowid ${beyond} ? and ${rest.sql}
+     order by rowid ${order} limit ?`,
   );
   const nextTime = query(
     table,
@@ -144,13 +147,13 @@ function* byTime(
   const between = query(
     table,
     `select ${columns} from ${task} where submit_time ${beyond} ? and submit_time ${before} ? and ${rest.sql}
-     ${byOrder}, rowid`,
+     ${byOrder}, rowid ${order}`,
   );
   try {
     let [size, looked, seen] = [firstPage, 0, 0];
     const first = `select submit_time from ${task} where ${begin.sql} ${byOrder} limit 1`;
     for (let at = rowsOf(table, first, ...begin.cells)[0]?.[0]; at !== undefined;) {
-      for (let last = Number.MIN_SAFE_INTEGER; ;) {
+      for (let last = outermost; ;) {
         const found = equal.all(at, last, ...rest.cells, size);
         yield* found;
         seen += found.length;
@@ -159,7 +162,7 @@ function* byTime(
       }
       const next: Cell | undefined = nextTime.all(at, ...end.cells, size - 1)[0]?.[0];
       if (next === undefined) {
-        const remaining = `submit_time ${beyond} ? and ${end.sql} and ${rest.sql} ${byOrder}, rowid`;
+        const remaining = `submit_time ${beyond} ? and ${end.sql} and ${rest.sql} ${byOrder}, rowid ${order}`;
         yield* rowsOf(table, `select ${columns} from ${task} where ${remaining}`, at, ...end.cells, ...rest.cells);
         return null;
       }

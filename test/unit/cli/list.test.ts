@@ -109,10 +109,11 @@ describe("what is asked of the store", () => {
     expect((await run(["-l0", "args"])).out).toBe("");
   });
 
-  test("--desc goes with --order-by, and means nothing without it", async () => {
+  test("--desc goes with --order-by, and without it has the latest first", async () => {
     const sorted = (await run(["-s", "duration", "--desc", "-c"])).query;
     expect([sorted.orderBy, sorted.descending]).toEqual(["duration", true]);
-    expect((await run(["--desc", "-c"])).query.orderBy).toBeNull();
+    const latest = (await run(["--desc", "-c"])).query;
+    expect([latest.orderBy, latest.descending]).toEqual(["submit_time", true]);
   });
 });
 

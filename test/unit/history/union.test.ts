@@ -123,6 +123,17 @@ test("an order holds across all: nulls first upwards and last downwards, equals 
   }
 });
 
+test("the latest come first across all, also of those that were submitted at one time", async () => {
+  const at = (id: string, time: number): Task => ({ id, submit_time: `2026-11-22 07:00:0${time}` });
+  // A history has them in that order itself.
+  const [main, one, other] = [[at("g", 5), at("d", 4), at("a", 1)], [at("f", 4), at("b", 2)], [at("e", 4)]];
+  for (const limit of [null, 3]) {
+    const union = unionRecords(historyOf(main), () => partsOf(one, other).list);
+    const latest = await search(union, { orderBy: "submit_time", descending: true, limit });
+    expect(latest).toEqual(["g", "f", "e", "d", "b", "a"].slice(0, limit ?? 6));
+  }
+});
+
 test("what rows are ordered by is not shown unless asked for", async () => {
   const parts = partsOf(mixed[1]!);
   const union = unionRecords(historyOf(mixed[0]!), () => parts.list);
