@@ -58,6 +58,8 @@ interface Line {
   /** The word to look at next. */
   at: number;
   asksForHelp: boolean;
+  /** Whether `--` was met. */
+  verbatim: boolean;
 }
 
 function parse(spec: CommandSpec, names: ReadonlyMap<string, Option>, words: readonly string[]): Parsed | "help" {
@@ -71,6 +73,7 @@ function parse(spec: CommandSpec, names: ReadonlyMap<string, Option>, words: rea
     unrecognized: [],
     at: 0,
     asksForHelp: false,
+    verbatim: false,
   };
   while (line.at < words.length) readWord(line, words[line.at++]!);
   if (line.asksForHelp) return "help";
@@ -79,12 +82,13 @@ function parse(spec: CommandSpec, names: ReadonlyMap<string, Option>, words: rea
   if (line.unrecognized.length > 0 || surplus.length > 0) {
     throw argumentError(`unrecognized arguments: ${[...line.unrecognized, ...surplus].join(" ")}`);
   }
-  return answers(spec, names, line.values);
+  return { ...answers(spec, names, line.values), verbatim: line.verbatim };
 }
 
 function readWord(line: Line, word: string): void {
   const { names, words, positional, unrecognized } = line;
   if (word === "--") {
+    line.verbatim = true;
     // Not push(...): a long list of words must not become arguments on the stack.
     for (; line.at < words.length; line.at += 1) positional.push(words[line.at]!);
     return;
@@ -310,7 +314,7 @@ function answers(
   spec: CommandSpec,
   names: ReadonlyMap<string, Option>,
   values: ReadonlyMap<string, OptionValue[]>,
-): Parsed {
+): Omit<Parsed, "verbatim"> {
   const kinds = new Map<string, Option["kind"] | "positional">();
   for (const option of names.values()) kinds.set(option.key, option.kind);
   for (const positional of spec.positionals) kinds.set(positional.key, "positional");

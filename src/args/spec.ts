@@ -101,4 +101,6 @@ export interface Parsed<S extends CommandSpec = CommandSpec> {
   number(key: KeyOf<S, "integer" | "float" | "size" | "seconds">): number | undefined;
   /** words, repeatable text, and positionals. */
   words(key: KeyOf<S, "words" | "text" | "optional"> | PositionalKey<S>): readonly string[];
+  /** Whether there was a `--`, so that the words behind it are meant as they stand. */
+  readonly verbatim: boolean;
 }

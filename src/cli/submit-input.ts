@@ -3,6 +3,7 @@
  * none.
  */
 import { accessSync, constants, statSync } from "node:fs";
+import { quoted } from "../args/flags.ts";
 import { argumentError } from "../base/errors.ts";
 import { quoteAsTyped } from "../base/shell.ts";
 import { joinWords } from "../task/shellwords.ts";
@@ -34,6 +35,7 @@ export function chooseInput(words: readonly string[], file: string | undefined):
     case "file":
       return { kind: "lines", path: word, note: `from ${word} (implicit - not executable)` };
     case "nothing":
+      // Whether it can be a command, expectCommand says.
       return { kind: "single", line: commandLine(words), note: "single task (implicit)" };
   }
 }
@@ -52,6 +54,26 @@ export function commandLine(words: readonly string[]): string {
       // One word may be a whole command line, so it is not quoted.
       return word;
   }
+}
+
+/** What a shell runs without a file of that name. */
+const builtins: ReadonlySet<string> = new Set(
+  (
+    ". : [ alias bg break cd command continue echo eval exec exit export false fc fg getopts hash jobs kill printf " +
+    "pwd read readonly return set shift test times trap true type ulimit umask unalias unset wait"
+  ).split(" "),
+);
+
+/**
+ * Refuses one word that a shell could only fail to find: no file and no program, such as the mistyped name of a file of
+ * commands. `path` is the value of PATH. A word with blanks or with signs of the shell may be a whole command line.
+ * Throws an argument error.
+ */
+export function expectCommand(words: readonly string[], path: string | undefined): void {
+  const [word = ""] = words;
+  if (words.length !== 1 || !/^[\w@%+:,./-]+$/.test(word) || builtins.has(word) || whatIs(word) !== "nothing") return;
+  if (!word.includes("/") && Bun.which(word, { PATH: path ?? "" }) !== null) return;
+  throw argumentError(`${quoted(word)} is neither a file nor a command (after -- it is taken as it stands)`);
 }
 
 function whatIs(path: string): "nothing" | "folder" | "program" | "file" {

@@ -13,7 +13,7 @@ import { reader } from "../args/settled.ts";
 import type { CommandSpec, Parsed } from "../args/spec.ts";
 import type { Command, Context } from "./command.ts";
 import { clientTlsOptions, addressOf, hostOption, keyOption, networkWords, portOption } from "./network.ts";
-import { chooseInput } from "./submit-input.ts";
+import { chooseInput, expectCommand } from "./submit-input.ts";
 import { begin, openDatabase, type Submit, submitLines, submitOne, submitTemplate, type Target } from "./submitting.ts";
 
 const spec = {
@@ -33,7 +33,7 @@ const spec = {
       max: Infinity,
       help:
         "A command (after -- if it has options), or the name of a file with one command a line ('-' or " +
-        "nothing: standard input).",
+        "nothing: standard input). A single word must be a file or a program, unless it is after --.",
     },
   ],
   sections: [
@@ -178,6 +178,9 @@ type Words = Parsed<typeof spec>;
 async function run(parsed: Words, context: Context): Promise<number> {
   const input = chooseInput(parsed.words("args"), parsed.text("file"));
   const tags = requireTags(parsed.words("tag"));
+  // A template makes a command of what is none.
+  if (input.kind === "single" && !parsed.verbatim && !parsed.given("template"))
+    expectCommand(parsed.words("args"), context.env["PATH"]);
   const config = context.config();
   const log = context.loggers("submit");
   log.debug(`Submitted ${input.note}`);

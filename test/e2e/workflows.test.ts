@@ -317,7 +317,7 @@ test("a stored task keeps its template: --restart needs no -t, and a -t does not
   site.write("go", "");
   const again = await site.hsx(["--restart", "-t", "echo other {}"]);
   expect([again.status, sorted(again.stdout)]).toEqual([0, ["mine 0", "mine 1", "mine 2", "mine 3"]]);
-  await site.hs(["submit", "bare"]);
+  await site.hs(["submit", "--", "bare"]);
   const bare = await site.hsx(["--restart", "-t", "echo other {}"]);
   expect(bare.stdout).toBe("other bare\n");
 });

@@ -111,6 +111,21 @@ describe("a single command", () => {
     expect(said).toHaveLength(2);
     expect(await site.rows("args", "group")).toEqual([["echo hi   there", 2]]);
   });
+  test("of one word is a file or a command, unless it is after --", async () => {
+    using site = new Site();
+    for (const word of ["taks.in", "./nowhere/tasks.in", "sed5"]) {
+      const { status, said } = await site.submit(word);
+      expect([status, said.at(-1)]).toEqual([
+        2,
+        `CRITICAL [] '${word}' is neither a file nor a command (after -- it is taken as it stands)`,
+      ]);
+    }
+    expect(await site.args()).toEqual([]);
+    const commands = [["true"], [":"], ["env"], ["exit"], ["A=1"], ["$X"], ["true>x"], ["--", "taks.in"]];
+    for (const words of commands) expect((await site.submit(...words)).status).toBe(0);
+    expect((await site.submit("x", "--template", "echo {}")).status).toBe(0);
+    expect(await site.args()).toEqual([...commands.map((words) => words.at(-1)!), "echo x"]);
+  });
   test("may be an executable file", async () => {
     using site = new Site();
     const path = site.write("my run", "echo 1\n");
