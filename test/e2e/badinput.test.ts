@@ -4,7 +4,7 @@
  */
 import { expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { type Ended, linesOf, needs, openSite, type Site } from "./harness.ts";
 import { ask } from "./tables.ts";
 
@@ -189,6 +189,18 @@ test("a corrupt database, and a file that is none: one line, status not 0, the f
   const ended = await site.hsx(["-t", "echo {}"], { stdin: "1\n" });
   expect([ended.status === 0, ended.stdout, complaint(ended).length]).toEqual([false, "", 1]);
   expect(await Bun.file(site.database).text()).toStartWith("this is no database");
+});
+
+test("a command that reads makes no database in a folder that is not there", async () => {
+  await using site = openSite();
+  const file = join(site.path, "nowhere", "x.db");
+  const id = "01900000-0000-7000-8000-000000000000";
+  for (const words of [["list", "-c"], ["list"], ["info", id], ["wait", id], ["update", "--cancel", "-f"]]) {
+    const ended = await site.hs(words, { env: { HYPERSHELL_DATABASE_FILE: file } });
+    expect([words, ended.status, complaint(ended).length]).toEqual([words, 3, 1]);
+    expect(ended.stderr).toContain(`There is no database '${file}': its folder does not exist`);
+  }
+  expect(existsSync(dirname(file))).toBe(false);
 });
 
 test("a failure file, or an output file, that cannot be written is found before anything runs", async () => {

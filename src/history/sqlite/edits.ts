@@ -9,7 +9,7 @@ import { systemClock } from "../../base/clock.ts";
 import { argumentError, TransientError } from "../../base/errors.ts";
 import type { Condition } from "../../task/filter.ts";
 import type { TaskField } from "../../task/field.ts";
-import { Connection, type SqliteOptions } from "../../store/sqlite/connection.ts";
+import { Connection, expectFolder, type SqliteOptions } from "../../store/sqlite/connection.ts";
 import type { Change, ChangeReport, EditStore, Edits, Selection } from "../history.ts";
 import { prepareRecords, type SqliteRecords } from "./records.ts";
 import { type Cell, cellOf } from "../../store/sqlite/row.ts";
@@ -26,6 +26,7 @@ const attempts = 6;
 
 /** For looking and changing. Throws UserError for what stands in the way. */
 export function openSqliteEdits(options: SqliteOptions): EditStore {
+  expectFolder(options.file);
   const connection = new Connection({ ...options, readOnly: false });
   const records = prepareRecords(connection);
   return {

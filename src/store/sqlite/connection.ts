@@ -23,7 +23,10 @@ export interface SqliteOptions {
 }
 
 export interface ConnectionOptions extends SqliteOptions {
-  /** The caller only reads: a database that cannot be written is opened all the same. */
+  /**
+   * The caller only reads: a database that cannot be written is opened all the same, and none is made in a folder that
+   * is not there.
+   */
   readonly readOnly: boolean;
   /**
    * The caller only reads, and the file must stay as it is: no setting and no table is changed. Only a transaction that
@@ -50,6 +53,7 @@ export class Connection {
 
   constructor(options: ConnectionOptions) {
     this.file = resolve(options.file);
+    if (options.readOnly) expectFolder(this.file);
     checkPath(this.file);
     const opened = openFile(this.file, options);
     const { echo } = options;
@@ -137,6 +141,27 @@ function echoing(db: Database, echo: Echo): Database {
       return rows();
     });
   });
+}
+
+/**
+ * For whoever has no use for a new database. Throws UserError for the file of one whose folder is not there: its path
+ * was mistyped, or its disk is away.
+ */
+export function expectFolder(file: string): void {
+  const folder = dirname(resolve(file));
+  let found;
+  try {
+    found = statSync(folder, { throwIfNoEntry: false });
+  } catch {
+    // What is wrong with the path is told by checkPath.
+    return;
+  }
+  if (found !== undefined) return;
+  throw configurationError(
+    "data",
+    `There is no database '${resolve(file)}': its folder does not exist - ` +
+      "check database.file (HYPERSHELL_DATABASE_FILE), or make it with 'hs initdb'",
+  );
 }
 
 function checkPath(file: string): void {

@@ -9,7 +9,7 @@ import { Connection } from "../../../src/store/sqlite/connection.ts";
 import { isLocalFileSystem, isLocalType } from "../../../src/store/sqlite/filesystem.ts";
 import { databaseOf, type DatabaseSettings, hasDatabase, openStore } from "../../../src/store/open.ts";
 import { makeTask, makeTasks, request } from "../../conformance/store.ts";
-import { openRecords } from "../../../src/history/open.ts";
+import { openEdits, openRecords } from "../../../src/history/open.ts";
 
 let folder: string;
 let file: string;
@@ -277,6 +277,18 @@ describe("looking only", () => {
       await records.close();
     });
     await store.close();
+  });
+
+  test("a database whose folder is not there is not made", async () => {
+    const nowhere = join(file, "..", "no", "such", "main.db");
+    const options = { ...none, file: nowhere, pragmas: {} };
+    const message = `There is no database '${nowhere}': its folder does not exist`;
+    const ways = [() => openRecords(options), () => openRecords({ ...options, ignorePartitions: true })];
+    for (const way of [...ways, () => openEdits(options)]) {
+      const refused = await refusal(way());
+      expect([refused.status, refused.message.includes(message)]).toEqual([3, true]);
+    }
+    expect(existsSync(join(file, "..", "no"))).toBe(false);
   });
 
   test("a missing database is made, as by every command", async () => {
