@@ -356,7 +356,7 @@ export function configCommands(
       bare: "usage",
       run: async (parsed: SiteWords, context) => printPath(output, parsed, context),
     },
-    configGet: { spec: getSpec, bare: "usage", run: async (parsed: GetWords, context) => get(output, parsed, context) },
+    configGet: { spec: getSpec, bare: "run", run: async (parsed: GetWords, context) => get(output, parsed, context) },
     configSet: { spec: setSpec, bare: "usage", run: set },
     configWhich: {
       spec: whichSpec,

@@ -109,7 +109,7 @@ export interface ListPorts {
 
 export const command: Command = {
   spec,
-  bare: "usage",
+  bare: "run",
   run: (parsed: Words, context) =>
     list(parsed, {
       records: () => openHistory(context, parsed.flag("ignorePartitions")),

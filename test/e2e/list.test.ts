@@ -224,13 +224,6 @@ test("what cannot be searched is refused in one line, and makes no database", as
   expect(site.exists(site.database)).toBe(false);
 });
 
-test("hs list without a word shows its usage", async () => {
-  await using site = openSite();
-  const { status, stdout, stderr } = await site.hs(["list"]);
-  expect([status, stderr]).toEqual([1, ""]);
-  expect(stdout).toStartWith("Usage:\n  hs list [FIELD...] ");
-});
-
 test("hs info shows a task, a field of it, and a task that is not there", async () => {
   await using site = siteOfReference();
   const record = readFileSync(join(reference, "list.normal"), "utf8").split("---\n")[2];
@@ -286,4 +279,13 @@ test("hs list -l2 --desc prints the latest two, also of those that were submitte
   expect(await quiet(site, "hs list args -l2 -s submit_time --desc")).toBe("true 6\ntrue 5\n");
   const all = await quiet(site, "hs list id");
   expect(await quiet(site, "hs list id --desc -i")).toBe(`${linesOf(all).slice(0, 6).toReversed().join("\n")}\n`);
+});
+
+test("hs list and hs config get without arguments show everything", async () => {
+  await using site = openSite();
+  await site.shell("seq 2 | hs submit --template 'echo {}'");
+  const records = await quiet(site, "hs list");
+  expect(records.match(/^---\n {10}id: /gm)).toHaveLength(2);
+  expect(records).toBe(await quiet(site, "hs list -f normal"));
+  expect(await quiet(site, "hs config get --raw")).toBe(await quiet(site, "hs config get . --raw"));
 });

@@ -152,11 +152,14 @@ describe("every command", () => {
 });
 
 describe("a command without any word", () => {
-  test.each([["submit"], ["list"], ["info"], ["config"]])("hs %s prints its usage with status 1", async (verb) => {
+  test.each([["submit"], ["update"], ["info"], ["config"]])("hs %s prints its usage with status 1", async (verb) => {
     const { status, out, err } = await call([verb]);
     expect([status, err]).toEqual([1, ""]);
     expect(out).toStartWith(`Usage:\n  hs ${verb}`);
     expect(out).not.toContain("Options:");
+  });
+  test("hs list lists", async () => {
+    expect(await call(["list"])).toEqual({ status: 0, out: "", err: "" });
   });
   test("hs config lists what is below it", async () => {
     expect((await call(["config", "--help"])).out).toMatch(/\nCommands:\n  get .*\n  set .*\n  which .*\n  edit /);
