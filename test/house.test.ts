@@ -119,6 +119,7 @@ const loadedAtOnce = [
   "src/base/clock.ts",
   "src/base/errors.ts",
   "src/base/escape.ts",
+  "src/base/nearest.ts",
   "src/base/process.ts",
   "src/base/units.ts",
   "src/base/write.ts",

@@ -15,6 +15,7 @@
 import { escapeCharacter } from "../base/escape.ts";
 import { assert } from "../base/assert.ts";
 import { argumentError } from "../base/errors.ts";
+import { nearest } from "../base/nearest.ts";
 import { parseSeconds, parseSize } from "../base/units.ts";
 import type { CommandSpec, Option, Parsed, Positional } from "./spec.ts";
 
@@ -80,9 +81,22 @@ function parse(spec: CommandSpec, names: ReadonlyMap<string, Option>, words: rea
 
   const surplus = assign(spec.positionals, line.positional, line.values);
   if (line.unrecognized.length > 0 || surplus.length > 0) {
-    throw argumentError(`unrecognized arguments: ${[...line.unrecognized, ...surplus].join(" ")}`);
+    const hint = meant(names, line.unrecognized);
+    throw argumentError(`unrecognized arguments: ${[...line.unrecognized, ...surplus].join(" ")}${hint}`);
   }
   return { ...answers(spec, names, line.values), verbatim: line.verbatim };
+}
+
+/** The long option that one of these words was meant to be, as the end of a message; empty where there is none. */
+function meant(names: ReadonlyMap<string, Option>, unrecognized: readonly string[]): string {
+  const known = [...names].filter(([name, { hidden }]) => name.startsWith("--") && hidden !== true);
+  const letters = known.map(([name]) => name.slice(2));
+  for (const word of unrecognized) {
+    if (!word.startsWith("--")) continue;
+    const close = nearest(word.slice(2).replace(/=.*$/s, ""), letters);
+    if (close !== null) return ` (did you mean '--${close}'?)`;
+  }
+  return "";
 }
 
 function readWord(line: Line, word: string): void {

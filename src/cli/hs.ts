@@ -38,7 +38,7 @@ const about = {
     "  2  bad argument                   6  internal error",
     "  3  bad configuration              7  finished, but some tasks failed",
     "",
-    "Say 'hs COMMAND --help' for the options of a command.",
+    "Say 'hs COMMAND --help' or 'hs help COMMAND' for the options of a command.",
   ].join("\n"),
 } as const;
 
@@ -63,17 +63,28 @@ export async function hs(
   const call: Call = { surroundings, exit, prepared: null };
   try {
     expectText(words, surroundings);
+    const [first, ...rest] = words;
     if (surroundings.program !== "hsx") {
-      const [first] = words;
       if (first === undefined) return await printUsage(surroundings);
       if (first.startsWith("-") && first !== "-") return await ownOption(first, surroundings);
-    }
+      if (first === "help" && namesNothing(rest)) return await ownOption("--help", surroundings);
+    } else if (first === "--version") return await ownOption(first, surroundings);
     const { dispatch } = await import("./dispatch.ts");
-    return await dispatch(words, call);
+    return await dispatch(first === "help" && surroundings.program !== "hsx" ? helpOf(rest) : words, call);
   } catch (thrown) {
     const { endWith } = await import("./dispatch.ts");
     return endWith(thrown, call);
   }
+}
+
+/** Whether these words behind `hs help` name no command. */
+function namesNothing([name]: readonly string[]): boolean {
+  return name === undefined || name === "help" || name.startsWith("-");
+}
+
+/** The words that `hs help COMMAND` stands for. */
+function helpOf([name = "", ...below]: readonly string[]): readonly string[] {
+  return [name === "hsx" ? "cluster" : name, ...below, "--help"];
 }
 
 /**

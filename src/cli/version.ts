@@ -5,7 +5,7 @@ import { version } from "../../package.json";
 export const programVersion: string = version;
 
 /** What `--version` prints. */
-export const versionLine = `HyperShell v${version} (Bun ${Bun.version})`;
+export const versionLine = `hs ${version} (compatible with HyperShell 2.8, Bun ${Bun.version})`;
 
 /** A BibTeX entry for this program. */
 export const citation = `@software{hs_hypershell,

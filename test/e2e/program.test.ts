@@ -5,12 +5,23 @@ import { join } from "node:path";
 import pkg from "../../package.json";
 import { dist, openSite } from "./harness.ts";
 
-const version = { status: 0, stdout: `HyperShell v${pkg.version} (Bun ${Bun.version})\n`, stderr: "" };
+const line = `hs ${pkg.version} (compatible with HyperShell 2.8, Bun ${Bun.version})\n`;
+const version = { status: 0, stdout: line, stderr: "" };
 
 test("the version is that of package.json", async () => {
   await using site = openSite();
   expect(await site.hs(["--version"])).toEqual(version);
   expect(await site.hs(["-v"])).toEqual(version);
+  expect(await site.hsx(["--version"])).toEqual(version);
+});
+
+test("help is a word too, and a misspelt option gets a hint", async () => {
+  await using site = openSite();
+  expect(await site.hs(["help"])).toEqual(await site.hs(["--help"]));
+  expect(await site.hs(["help", "list"])).toEqual(await site.hs(["list", "--help"]));
+  const misspelt = "CRITICAL [hypershell] unrecognized arguments: --hlep (did you mean '--help'?)\n";
+  for (const words of [["--hlep"], ["list", "--hlep"]])
+    expect(await site.hs(words)).toEqual({ status: 2, stdout: "", stderr: misspelt });
 });
 
 test("the program knows by its name whether it is hs or hsx", async () => {

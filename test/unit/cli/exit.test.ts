@@ -81,7 +81,7 @@ describe("a bug", () => {
     });
     expect(readdirSync(join(folder, "log"))).toEqual([`exception-20261122-070958-${process.pid}.log`]);
     const text = readFileSync(path, "utf8");
-    expect(text).toContain("HyperShell v");
+    expect(text).toContain("compatible with HyperShell 2.8");
     expect(text).toContain("exit.test.ts");
     expect(text).toContain("Caused by: Error: deeper");
     if (process.platform !== "win32") expect(statSync(path).mode & 0o777).toBe(0o600);

@@ -52,7 +52,7 @@ describe("hs itself", () => {
   test.each([["-v"], ["--version"], ["--vers"]])("%s prints the version", async (word) => {
     expect(await call([word])).toEqual({
       status: 0,
-      out: `HyperShell v${pkg.version} (Bun ${Bun.version})\n`,
+      out: `hs ${pkg.version} (compatible with HyperShell 2.8, Bun ${Bun.version})\n`,
       err: "",
     });
   });
@@ -82,6 +82,22 @@ describe("hs itself", () => {
     expect([status, err]).toEqual([1, ""]);
     expect(out).toStartWith("Usage:\n");
     expect(out).not.toContain("Options:");
+  });
+  test("help is a word too, alone and with the name of a command", async () => {
+    for (const words of [["help"], ["help", "--help"], ["help", "help"]])
+      expect(await call(words)).toEqual(await call(["--help"]));
+    expect(await call(["help", "list"])).toEqual(await call(["list", "--help"]));
+    expect(await call(["help", "config", "get"])).toEqual(await call(["config", "get", "--help"]));
+    expect(await call(["help", "hsx"])).toEqual(await call(["cluster", "--help"]));
+    expect(await call(["help", "lsit"])).toEqual(await call(["lsit"]));
+  });
+  test("a misspelt option gets a hint", async () => {
+    const complaint = async (...words: string[]): Promise<string> => (await call(words)).err.trim();
+    const hint = "CRITICAL [hypershell] unrecognized arguments:";
+    expect(await complaint("--hlep")).toBe(`${hint} --hlep (did you mean '--help'?)`);
+    expect(await complaint("list", "--limt=3", "args")).toBe(`${hint} --limt=3 args (did you mean '--limit'?)`);
+    expect(await complaint("submit", "--tempalte", "echo")).toContain("(did you mean '--template'?)");
+    expect(await complaint("list", "-Q")).toBe(`${hint} -Q`);
   });
   test("an option it does not have is an error", async () => {
     expect(await call(["--frobnicate", "list"])).toEqual({
@@ -181,6 +197,9 @@ describe("hsx", () => {
     const { status, out } = await call([], { program: "hsx" });
     expect(status).toBe(1);
     expect(out).toStartWith("Usage:\n  hsx ");
+  });
+  test("tells its version", async () => {
+    expect(await call(["--version"], { program: "hsx" })).toEqual(await call(["--version"]));
   });
   test("has no -v", async () => {
     expect((await call(["-v"], { program: "hsx" })).err).toBe("CRITICAL [hypershell] unrecognized arguments: -v\n");

@@ -36,7 +36,7 @@ describe.skipIf(process.platform === "win32")("the process", () => {
   test("prints its version", async () => {
     expect(await shell("$HS --version")).toEqual({
       status: 0,
-      out: `HyperShell v${pkg.version} (Bun ${Bun.version})\n`,
+      out: `hs ${pkg.version} (compatible with HyperShell 2.8, Bun ${Bun.version})\n`,
       err: "",
     });
   });
