@@ -28,8 +28,8 @@ const surroundings: Surroundings = {
   isTerminal: () => isatty(2),
   hasInput: () => {
     try {
-      const stdin = fstatSync(0);
-      return stdin.isFIFO() || stdin.isSocket() || stdin.isFile();
+      fstatSync(0);
+      return !isatty(0);
     } catch {
       // Closed: nothing to read.
       return false;

@@ -24,8 +24,8 @@ export interface Context {
 export interface Command {
   readonly spec: CommandSpec;
   /**
-   * Called without any word: usage on stdout and status 1, unless this says there is input to read (a pipe or file on
-   * stdin) or nothing is needed.
+   * Called without any word: usage on stdout and status 1, unless this says there is input to read (stdin is open and
+   * no terminal) or nothing is needed.
    */
   readonly bare: "usage" | "stdin" | "run";
   /** The exit status. Throws UserError for what the user can mend. */

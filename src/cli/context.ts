@@ -30,7 +30,7 @@ export interface Surroundings {
   readonly stderr: (text: string) => void;
   /** Whether stderr is a terminal. */
   readonly isTerminal: () => boolean;
-  /** Whether stdin is a pipe, a socket or a regular file (rather than a terminal or /dev/null). */
+  /** Whether stdin is something to read to its end (a pipe, a file, /dev/null) rather than a terminal or closed. */
   readonly hasInput: () => boolean;
   /** The words of the command line as they were given, where the system can tell; else null. */
   readonly bytesOfWords?: () => readonly Uint8Array[] | null;

@@ -2,7 +2,7 @@
  * A file, a pipe or standard input as lines, in constant memory. Nothing is read while the consumer is busy.
  * splitter.ts makes lines of bytes. Knows nothing of what lines mean.
  */
-import { accessSync, constants, fstatSync, read as readDescriptor, statSync } from "node:fs";
+import { accessSync, closeSync, constants, fstatSync, openSync, read as readDescriptor, statSync } from "node:fs";
 import type { Stats } from "node:fs";
 import { messageOf, runtimeError } from "../base/errors.ts";
 import { type BadLine, newSplitter, splitChunk, splitRest } from "./splitter.ts";
@@ -48,6 +48,7 @@ export function openLines(path: string): LineSource {
     return statSync(path);
   });
   refuseFolder(path, stats);
+  if (stats.isCharacterDevice()) return lineSource(path, false, () => deviceReader(path));
   return lineSource(path, stats.isFile(), () => Bun.file(path).stream().getReader());
 }
 
@@ -130,6 +131,19 @@ export function lineSource(name: string, regular: boolean, open: () => ByteReade
     async close() {
       closed = true;
       await reader?.cancel().catch(() => undefined);
+    },
+  };
+}
+
+/** A reader of a device such as /dev/null, which Bun.file refuses. */
+function deviceReader(path: string): ByteReader {
+  const descriptor = openSync(path, "r");
+  let open = true;
+  return {
+    ...descriptorReader(descriptor),
+    async cancel() {
+      if (open) closeSync(descriptor);
+      open = false;
     },
   };
 }

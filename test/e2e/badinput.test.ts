@@ -212,11 +212,16 @@ test("a failure file, or an output file, that cannot be written is found before 
   }
 });
 
-test("called without anything: usage and status 1 on a terminal or /dev/null, input when there is a pipe", async () => {
+test("called without anything: usage and status 1 on a terminal, input when there is some, be it empty", async () => {
   await using site = openSite();
-  const bare = await site.hsx([]);
+  const bare = await site.shell("NO_COLOR=1 script -qec hsx /dev/null");
   expect([bare.status, bare.stderr]).toEqual([1, ""]);
   expect(bare.stdout).toStartWith("Usage:");
+  const nothing = { status: 0, stdout: "", stderr: "" };
+  for (const line of ["hsx </dev/null", "hsx /dev/null", "hsx --no-db /dev/null", ": | hsx"])
+    expect([line, await site.shell(line)]).toEqual([line, nothing]);
+  for (const line of ["hs submit </dev/null", "hs submit -f /dev/null", "hs submit /dev/null"])
+    expect([line, (await site.shell(line)).status]).toEqual([line, 0]);
   expect(await site.shell("echo 'echo hi' | hsx")).toEqual({ status: 0, stdout: "hi\n", stderr: "" });
   expect((await site.shell("echo 'echo hi' | hs submit")).status).toBe(0);
 });

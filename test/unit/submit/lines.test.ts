@@ -131,6 +131,12 @@ describe("a source", () => {
       expect(batches).toEqual([{ first: 1, lines: ["a", "b"] }]);
     }
   });
+  test("may be a device, which is read like a stream", async () => {
+    const source = openLines("/dev/null");
+    expect(source.regular).toBe(false);
+    expect(await Array.fromAsync(source.read())).toEqual([]);
+    await source.close();
+  });
   test("that does not exist is named as the operating system would", () => {
     expect(() => openLines(join(folder, "none"))).toThrow(
       `FileNotFoundError: [Errno 2] No such file or directory: '${folder}/none'`,
