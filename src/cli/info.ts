@@ -5,7 +5,7 @@
 import { systemClock } from "../base/clock.ts";
 import { exitStatus } from "../base/errors.ts";
 import type { Records, TaskRecord } from "../history/history.ts";
-import { type TaskField, taskFields } from "../task/field.ts";
+import { fieldNamed, fieldNames, type TaskField } from "../task/field.ts";
 import { capturedFiles, capturePorts, printCaptured } from "./captured.ts";
 import type { CapturePorts } from "./captured.ts";
 import type { Command } from "./command.ts";
@@ -35,7 +35,7 @@ const spec = {
           names: ["-x", "--extract"],
           kind: "text",
           metavar: "FIELD",
-          choices: taskFields,
+          choices: fieldNames,
           help: "Print this field alone.",
         },
         { key: "stdout", names: ["--stdout"], kind: "flag", help: "Print the captured output of the task." },
@@ -104,7 +104,7 @@ export const command: Command = {
 export async function info(parsed: Words, ports: InfoPorts): Promise<number> {
   const task = await find(expectId(parsed), ports);
   const file = Object.values(capturedFiles).find(({ option }) => parsed.flag(option));
-  const field = parsed.text("extract") as TaskField | undefined;
+  const field = fieldNamed(parsed.text("extract") ?? "");
   const format = formatOf(parsed);
   if (file !== undefined) {
     await printCaptured(task, file, file.option === "stderr" ? ports.stderr() : ports.stdout(), ports.capture);

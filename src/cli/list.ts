@@ -5,7 +5,7 @@ import { systemClock } from "../base/clock.ts";
 import type { Clock } from "../base/clock.ts";
 import { argumentError, exitStatus } from "../base/errors.ts";
 import type { RecordQuery, Records } from "../history/history.ts";
-import { type TaskField, taskFields } from "../task/field.ts";
+import { describeNoField, fieldNamed, fieldNames, type TaskField, taskFields } from "../task/field.ts";
 import type { Command } from "./command.ts";
 import type { CommandSpec, Parsed } from "../args/spec.ts";
 import { quoted } from "../args/flags.ts";
@@ -17,6 +17,9 @@ import type { Format } from "../print/render.ts";
 import { conditionsOf, filterOptions, finishedOption, statusFilters } from "./search.ts";
 import { themeFor, themeSetting } from "../print/theme.ts";
 import { json } from "../print/value.ts";
+
+/** Another name of the format `normal`, as older documents have it. */
+const formerFormat = "list";
 
 const spec = {
   name: "hs list",
@@ -46,7 +49,7 @@ const spec = {
           names: ["-s", "--order-by"],
           kind: "text",
           metavar: "FIELD",
-          choices: taskFields,
+          choices: fieldNames,
           help: "Sort by this field, upwards.",
           fallback: "order of submission",
         },
@@ -58,7 +61,7 @@ const spec = {
           names: ["-f", "--format"],
           kind: "text",
           metavar: "FORMAT",
-          choices: formats,
+          choices: [...formats, formerFormat],
           help: `One of ${formats.join(", ")}.`,
           fallback: "normal, or plain with FIELD",
         },
@@ -166,12 +169,7 @@ function wishOf(parsed: Words): Wish {
   }
   const fields = words.map(expectField);
   const where = conditionsOf(parsed);
-  const chosen = parsed.flag("json")
-    ? "json"
-    : parsed.flag("csv")
-      ? "csv"
-      : (parsed.text("format") as Format | undefined);
-  const format = chosen ?? (fields.length === 0 ? "normal" : "plain");
+  const format = formatOf(parsed) ?? (fields.length === 0 ? "normal" : "plain");
   if (format === "normal" && fields.length > 0) {
     throw argumentError(
       "argument -f/--format: 'normal' always shows all fields: leave out FIELD, or choose another format",
@@ -183,16 +181,23 @@ function wishOf(parsed: Words): Wish {
   const query: RecordQuery = {
     fields: fields.length === 0 ? taskFields : fields,
     where,
-    orderBy: (parsed.text("orderBy") as TaskField | undefined) ?? (parsed.flag("desc") ? "submit_time" : null),
+    orderBy: fieldNamed(parsed.text("orderBy") ?? "") ?? (parsed.flag("desc") ? "submit_time" : null),
     descending: parsed.flag("desc"),
     limit: limit < 0 ? null : limit,
   };
   return parsed.flag("count") ? { kind: "count", query } : { kind: "rows", query, format, delimiter };
 }
 
+function formatOf(parsed: Words): Format | null {
+  if (parsed.flag("json")) return "json";
+  if (parsed.flag("csv")) return "csv";
+  const name = parsed.text("format");
+  return name === formerFormat ? "normal" : ((name as Format | undefined) ?? null);
+}
+
 function expectField(word: string): TaskField {
-  const field = taskFields.find((each) => each === word);
-  if (field === undefined) throw argumentError(`there is no field ${quoted(word)} (see: hs list --fields)`);
+  const field = fieldNamed(word);
+  if (field === undefined) throw argumentError(describeNoField(word));
   return field;
 }
 

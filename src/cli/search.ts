@@ -4,7 +4,7 @@
 import { argumentError } from "../base/errors.ts";
 import { parseCondition, parseTagFilter } from "../task/filter.ts";
 import type { Condition } from "../task/filter.ts";
-import { type TaskField, taskFields } from "../task/field.ts";
+import { fieldNamed, type TaskField } from "../task/field.ts";
 import type { TagValue } from "../task/task.ts";
 import type { Option, ParsedWith } from "../args/spec.ts";
 
@@ -66,7 +66,7 @@ export function conditionsOf(parsed: ParsedWith<(typeof filterOptions)[number]>)
 
 /** -w takes all words up to the next option, so it swallows a field that was meant to be printed. */
 function expectCondition(word: string): Condition {
-  if (taskFields.some((field) => field === word)) {
+  if (fieldNamed(word) !== undefined) {
     throw argumentError(
       `argument -w/--where: '${word}' is a field without a condition (to print it, name it before -w, or after --)`,
     );

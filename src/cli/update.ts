@@ -11,7 +11,7 @@ import type { Logger } from "../log/logger.ts";
 import type { Change, EditStore, Selection } from "../history/history.ts";
 import { type Edit, type FieldValue, parseEdit, parseFieldValue, requireTagKey } from "../task/edit.ts";
 import type { Condition } from "../task/filter.ts";
-import { type TaskField, taskFields } from "../task/field.ts";
+import { fieldNamed, fieldNames, type TaskField } from "../task/field.ts";
 import type { TagValue } from "../task/task.ts";
 import type { Command, Context } from "./command.ts";
 import type { CommandSpec, Parsed } from "../args/spec.ts";
@@ -78,7 +78,7 @@ const spec = {
           names: ["-s", "--order-by"],
           kind: "text",
           metavar: "FIELD",
-          choices: taskFields,
+          choices: fieldNames,
           help: "With -l: the first ones in this order, upwards.",
           fallback: "order of submission",
         },
@@ -212,7 +212,8 @@ const doneTo = ({ action }: Change): string => (action === "delete" ? "Deleted" 
 
 /** The former way to say it: at once, and without a word. */
 async function updateOne(id: string, field: string, value: string, ports: UpdatePorts): Promise<number> {
-  const change = combine([field === "tag" ? parseEdit(requireTag(value)) : parseFieldValue(field, value)], [], null);
+  const isTag = fieldNamed(field) === "tag";
+  const change = combine([isTag ? parseEdit(requireTag(value)) : parseFieldValue(field, value)], [], null);
   const store = await ports.open();
   try {
     const where: Condition[] = [{ kind: "field", field: "id", operator: "==", value: id }];
@@ -267,7 +268,7 @@ function combine(edits: readonly Edit[], removedTags: readonly string[], action:
 }
 
 function selectedBy(parsed: Words, action: Action | null): Selection {
-  const orderBy = parsed.text("orderBy") as TaskField | undefined;
+  const orderBy = fieldNamed(parsed.text("orderBy") ?? "");
   const limit = parsed.number("limit");
   if (parsed.flag("desc") && orderBy === undefined)
     throw argumentError("argument --desc: only together with argument -s/--order-by");

@@ -13,7 +13,7 @@ import { parseId } from "../base/ids.ts";
 import { parseSeconds, parseSize } from "../base/units.ts";
 import { coerce } from "./coerce.ts";
 import { describeBadTag, largestNumber, parseTag, whyNoKey } from "./tag.ts";
-import { type FieldKind, isNullable, kindOf, type TaskField, taskFields } from "./field.ts";
+import { describeNoField, type FieldKind, fieldNamed, isNullable, kindOf, type TaskField } from "./field.ts";
 import type { TagValue } from "./task.ts";
 
 /** What a field is set to. Times are milliseconds since 1970. */
@@ -92,8 +92,8 @@ function parseField(
   text: string,
   word: string,
 ): { readonly field: TaskField; readonly value: FieldValue } {
-  const field = taskFields.find((each) => each === name);
-  if (field === undefined) throw argumentError(`there is no field '${name}' (see: hs list --fields)`);
+  const field = fieldNamed(name);
+  if (field === undefined) throw argumentError(describeNoField(name));
   if (field === "id") throw argumentError(`'${word}': the id of a task cannot be changed`);
   const kind = kindOf(field);
   if (kind === "tags") throw argumentError(`'${word}': tags are set with KEY:VALUE, and removed with --remove-tag KEY`);

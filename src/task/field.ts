@@ -10,6 +10,7 @@
  *      on the type checker names every place that has to fill it. PROTOCOL.md tells what is sent.
  *   3. If people are to see it in a record, add it to print/record.ts.
  */
+import { nearest } from "../base/nearest.ts";
 
 /**
  * What a column holds. The kind decides how values are parsed, compared, stored and shown.
@@ -106,6 +107,30 @@ export const clearedFields: readonly TaskField[] = taskFields.filter((name) =>
 export const requiredFields: readonly TaskField[] = taskFields.filter((name) => fieldOf(name).later !== true);
 /** The columns that a table of tasks may lack. */
 export const laterFields: readonly TaskField[] = taskFields.filter((name) => fieldOf(name).later === true);
+
+/** What records for people call some fields. */
+const shownNames = {
+  tags: "tag",
+  submitted: "submit_time",
+  scheduled: "schedule_time",
+  started: "start_time",
+  completed: "completion_time",
+} as const satisfies Readonly<Record<string, TaskField>>;
+
+/** Every name by which people may call a field: its own, or that of a record. */
+export const fieldNames: readonly string[] = [...taskFields, ...Object.keys(shownNames)];
+
+/** The field that people call by this name; undefined: there is none. */
+export function fieldNamed(name: string): TaskField | undefined {
+  if (Object.hasOwn(shownNames, name)) return shownNames[name as keyof typeof shownNames];
+  return taskFields.find((each) => each === name);
+}
+
+/** Says that no field has this name, and which one may have been meant. */
+export function describeNoField(name: string): string {
+  const close = nearest(name.toLowerCase(), fieldNames);
+  return `there is no field '${name}' (${close === null ? "see: hs list --fields" : `did you mean '${close}'?`})`;
+}
 
 /** The column's kind. */
 export function kindOf(name: TaskField): FieldKind {

@@ -19,7 +19,8 @@ import { parseId } from "../base/ids.ts";
 import { parseSeconds, parseSize } from "../base/units.ts";
 import { coerce } from "./coerce.ts";
 import { describeBadTag, whyNoKey } from "./tag.ts";
-import { comparisonOf, type FieldKind, isUnique, kindOf, type TaskField, taskFields } from "./field.ts";
+import { comparisonOf, describeNoField, fieldNamed, type FieldKind } from "./field.ts";
+import { isUnique, kindOf, type TaskField } from "./field.ts";
 import type { TagValue } from "./task.ts";
 
 export type Operator = "==" | "!=" | ">" | ">=" | "<" | "<=" | "~";
@@ -113,8 +114,8 @@ function expectField(text: string): readonly [field: TaskField, end: number] {
   while (end < text.length && /[A-Za-z0-9_]/.test(text[end]!)) end += 1;
   const name = text.slice(0, end);
   if (name === "") throw blame(text, "it must start with the name of a field");
-  const field = taskFields.find((each) => each === name);
-  if (field === undefined) throw blame(text, `there is no field '${name}' (see: hs list --fields)`);
+  const field = fieldNamed(name);
+  if (field === undefined) throw blame(text, describeNoField(name));
   if (field === "tag") throw blame(text, "tags are searched with -t/--with-tag");
   return [field, end];
 }

@@ -289,3 +289,17 @@ test("hs list and hs config get without arguments show everything", async () => 
   expect(records).toBe(await quiet(site, "hs list -f normal"));
   expect(await quiet(site, "hs config get --raw")).toBe(await quiet(site, "hs config get . --raw"));
 });
+
+test("fields may be called as records call them, and -f list is the format normal", async () => {
+  await using site = openSite();
+  await site.shell("hs submit -t site:b -- echo 1");
+  expect(await quiet(site, "hs list -f list")).toBe(await quiet(site, "hs list -f normal"));
+  expect(await quiet(site, "hs list args tags submitted started -w 'submitted > 2020' -s submitted")).toBe(
+    await quiet(site, "hs list args tag submit_time start_time"),
+  );
+  const misspelt = await site.shell("hs list agrs");
+  expect([misspelt.status, misspelt.stderr]).toEqual([
+    2,
+    "CRITICAL [hypershell] there is no field 'agrs' (did you mean 'args'?)\n",
+  ]);
+});

@@ -94,6 +94,12 @@ describe("what is asked of the store", () => {
     expect(query).toEqual({ fields: ["args", "id", "args"], where: [], orderBy: null, descending: false, limit: 1 });
   });
 
+  test("fields may be called as records call them", async () => {
+    const { query } = await run(["tags", "started", "-w", "submitted > 2026", "-s", "completed"]);
+    expect([query.fields, query.orderBy]).toEqual([["tag", "start_time"], "completion_time"]);
+    expect(query.where).toEqual([{ kind: "field", field: "submit_time", operator: ">", value: "2026" }]);
+  });
+
   test("-- ends the conditions, so that fields can follow", async () => {
     expect((await run(["-w", "attempt >= 1", "--", "args"])).query.fields).toEqual(["args"]);
   });
@@ -195,7 +201,7 @@ describe("listing names", () => {
 
 describe("refused before anything is searched", () => {
   test.each([
-    [["argz"], "there is no field 'argz' (see: hs list --fields)"],
+    [["argz"], "there is no field 'argz' (did you mean 'args'?)"],
     [["args", "-f", "normal"], "argument -f/--format: 'normal' always shows all fields"],
     [["-d", ","], "argument -d/--delimiter: only for the formats plain and csv, not normal"],
     [["-c", "-d", ","], "argument -d/--delimiter: only for the formats plain and csv, not normal"],
@@ -218,7 +224,7 @@ describe("refused before anything is searched", () => {
     [["--json", "--csv"], "argument --csv: not allowed with argument --json"],
     [
       ["-f", "xml"],
-      "argument -f/--format: invalid choice: 'xml' (choose from 'normal', 'plain', 'table', 'json', 'csv')",
+      "argument -f/--format: invalid choice: 'xml' (choose from 'normal', 'plain', 'table', 'json', 'csv', 'list')",
     ],
     [["-s", "size"], "argument -s/--order-by: invalid choice: 'size'"],
     [["--tag-keys", "--tag-values", "k"], "argument --tag-values: not allowed with argument --tag-keys"],
