@@ -30,7 +30,7 @@ import { parseStyle, styles } from "../log/styles.ts";
 import { themeFor, themeNames, themeSetting, tint } from "../print/theme.ts";
 import type { Part, Theme } from "../print/theme.ts";
 import type { Command, Context } from "./command.ts";
-import { editorWords, runEditor } from "./editor.ts";
+import { editorWords, runEditor, usualEditor } from "./editor.ts";
 
 /** Where the commands write; tests give their own. */
 export interface Output {
@@ -262,11 +262,18 @@ function which(output: Output, parsed: WhichWords, context: Context): number {
 
 // hs config set
 
+const forceOption = {
+  key: "force",
+  names: ["--force"],
+  kind: "flag",
+  help: "Also a setting that this program does not know.",
+} as const satisfies Option;
+
 const setSpec = {
   name: "hs config set",
   summary:
     "Changes a setting in a configuration file. Comments and layout stay, and the former file is kept beside it.",
-  usage: ["hs config set SECTION[...].VAR VALUE [--system | --user | --local]"],
+  usage: ["hs config set SECTION[...].VAR VALUE [--system | --user | --local] [--force]"],
   positionals: [
     {
       key: "variable",
@@ -283,7 +290,7 @@ const setSpec = {
       help: 'true, false, a number, a text, a list as \'["a", "b"]\'; null removes the setting.',
     },
   ],
-  sections: [{ title: "Options", options: siteOptions("user") }],
+  sections: [{ title: "Options", options: [...siteOptions("user"), forceOption] }],
   exclusive: [siteNames],
 } as const satisfies CommandSpec;
 
@@ -294,8 +301,11 @@ async function set(parsed: SetWords, context: Context): Promise<number> {
   const path = key.split(".");
   if (path.length < 2) throw argumentError("Missing section in variable path");
   if (path.includes("")) throw argumentError(`argument VAR: there is an empty name in '${key}'`);
-  const warn = (text: string): void => context.loggers("config").warning(text);
-  const { value, source } = parseGiven(key, parsed.text("value") ?? "", warn);
+  const onUnknown = (text: string): void => {
+    if (!parsed.flag("force")) throw argumentError(`${text} (--force sets it all the same)`);
+    context.loggers("config").warning(text);
+  };
+  const { value, source } = parseGiven(key, parsed.text("value") ?? "", onUnknown);
   const site = chosenSite(parsed) ?? "user";
   const file = findSites(context.env, context.cwd)[site].config;
   const change = { path, value, ...(source === undefined ? {} : { source }) };
@@ -308,7 +318,7 @@ async function set(parsed: SetWords, context: Context): Promise<number> {
 
 const editSpec = {
   name: "hs config edit",
-  summary: "Opens a configuration file in the editor that EDITOR, else VISUAL, names.",
+  summary: "Opens a configuration file in the editor that EDITOR, else VISUAL, names; without them in vi, or nano.",
   usage: ["hs config edit [--system | --user | --local]"],
   positionals: [],
   sections: [{ title: "Options", options: siteOptions("user") }],
@@ -318,8 +328,9 @@ const editSpec = {
 async function edit(parsed: SiteWords, context: Context): Promise<number> {
   const { env, cwd } = context;
   const logger = context.loggers("config");
-  const editor = env["EDITOR"] || env["VISUAL"];
-  if (!editor) throw runtimeError("config", "RuntimeError", "EDITOR or VISUAL environment variable not defined");
+  const editor = env["EDITOR"] || env["VISUAL"] || usualEditor(env["PATH"]);
+  if (editor === null)
+    throw runtimeError("config", "RuntimeError", "There is no editor: set EDITOR (neither vi nor nano is installed)");
   const site = chosenSite(parsed) ?? "user";
   const file = findSites(env, cwd)[site].config;
   const words = editorWords(editor);

@@ -15,6 +15,14 @@ export function editorWords(editor: string): string[] {
   return splitWordsAnyway(editor, process.platform !== "win32");
 }
 
+/** The editor of who has chosen none: vi, or nano. `path` is the value of PATH; null: there is neither. */
+export function usualEditor(path: string | undefined): string | null {
+  // Without a path Bun would look along its own.
+  if (path === undefined || path === "") return null;
+  const options = { PATH: path };
+  return Bun.which("vi", options) ?? Bun.which("nano", options);
+}
+
 /** Runs it and waits; why it failed, or null. */
 export async function runEditor(
   words: readonly string[],

@@ -18,20 +18,18 @@ export interface Given {
 }
 
 /**
- * What `text` means for this key; `warn` is told of a key that nobody knows. Throws an argument error where it cannot
- * mean anything.
+ * What `text` means for this key; `onUnknown` is told of a key that nobody knows, and may throw. Throws an argument
+ * error where the text cannot mean anything.
  */
-export function parseGiven(key: string, text: string, warn: (text: string) => void): Given {
+export function parseGiven(key: string, text: string, onUnknown: (text: string) => void): Given {
   if (/^(null|none)$/i.test(text)) return { value: null };
   const { base, variant } = splitVariant(key);
   const setting = findSetting(base);
-  if (variant !== "") return { value: text };
-  if (setting === undefined && isSection(key))
+  if (setting === undefined && variant === "" && isSection(key))
     throw argumentError(`argument VAR: ${key} is a section: name a setting in it`);
-  if (setting === undefined) {
-    if (!isFree(key)) warn(unknown(key));
-    return untyped(text);
-  }
+  if (setting === undefined && !isFree(base)) onUnknown(unknown(base));
+  if (variant !== "") return { value: text };
+  if (setting === undefined) return untyped(text);
   const given = typed(setting, text);
   const problem = problemOf(setting, given.value);
   if (problem !== null) throw argumentError(`argument value: ${key} ${problem}`);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readFileSync, readdirSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync } from "node:fs";
 import { UserError } from "../../../src/base/errors.ts";
 import { configCommands } from "../../../src/cli/config.ts";
 import { editorWords } from "../../../src/cli/editor.ts";
@@ -353,13 +353,20 @@ describe("hs config set", () => {
     expect([status, log[0]]).toEqual([2, expect.stringContaining(`CRITICAL [] ${message}`)]);
     expect(existsSync(folder.at("home"))).toBe(false);
   });
-  test("of an unknown key is done with a warning", async () => {
+  test("of an unknown key is refused, and done with a warning when it is forced", async () => {
     using folder = temporaryFolder();
-    const { status, log } = await set(folder, "server.prot", "1");
-    expect([status, log]).toEqual([
-      0,
-      ["WARNING [config] There is no setting 'server.prot'; did you mean 'server.port'?"],
-    ]);
+    const text = "There is no setting 'server.prot'; did you mean 'server.port'?";
+    for (const words of [
+      ["server.prot", "1"],
+      ["server.prot_env", "X"],
+    ]) {
+      const { status, log } = await set(folder, ...words);
+      expect([status, log]).toEqual([2, [`CRITICAL [] ${text} (--force sets it all the same)`]]);
+    }
+    expect(existsSync(folder.at("home"))).toBe(false);
+    const { status, log } = await set(folder, "server.prot", "1", "--force");
+    expect([status, log]).toEqual([0, [`WARNING [config] ${text}`]]);
+    expect(tree(folder)).toEqual({ server: { prot: 1 } });
   });
   test("mends a file that no other command would start with", async () => {
     using folder = temporaryFolder();
@@ -389,12 +396,20 @@ describe("hs config edit", () => {
     const { status } = await edit(folder, { EDITOR: `sh -c 'echo "# edited" > "$1"' "an editor"`, VISUAL: "false" });
     expect([status, readFileSync(folder.at(userFile), "utf8")]).toEqual([0, "# edited\n"]);
   });
+  test("takes vi where none is chosen, and nano where there is no vi", async () => {
+    using folder = temporaryFolder();
+    for (const name of ["nano", "vi"]) {
+      chmodSync(folder.write(`bin/${name}`, `#!/bin/sh\necho "# ${name}" > "$1"\n`), 0o755);
+      expect((await edit(folder, { EDITOR: "", PATH: folder.at("bin") })).status).toBe(0);
+      expect(readFileSync(folder.at(userFile), "utf8")).toBe(`# ${name}\n`);
+    }
+  });
   test("without an editor ends with status 5", async () => {
     using folder = temporaryFolder();
-    const { status, log } = await edit(folder, { EDITOR: "" });
+    const { status, log } = await edit(folder, { EDITOR: "", PATH: folder.at("nothing") });
     expect([status, log]).toEqual([
       5,
-      ["CRITICAL [config] RuntimeError: EDITOR or VISUAL environment variable not defined"],
+      ["CRITICAL [config] RuntimeError: There is no editor: set EDITOR (neither vi nor nano is installed)"],
     ]);
     expect(readdirSync(folder.path)).toEqual(["work"]);
   });
