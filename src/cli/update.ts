@@ -4,14 +4,14 @@
  */
 import { systemClock } from "../base/clock.ts";
 import type { Clock } from "../base/clock.ts";
-import { argumentError, exitStatus, runtimeError } from "../base/errors.ts";
+import { argumentError, exitStatus, runtimeError, UserError } from "../base/errors.ts";
 import { parseId } from "../base/ids.ts";
 import { databaseSettings } from "../cluster/database.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Change, EditStore, Selection } from "../history/history.ts";
 import { type Edit, type FieldValue, parseEdit, parseFieldValue, requireTagKey } from "../task/edit.ts";
 import type { Condition } from "../task/filter.ts";
-import { fieldNamed, fieldNames, type TaskField } from "../task/field.ts";
+import { fieldNamed, fieldNames, isWrittenByRun, type TaskField } from "../task/field.ts";
 import type { TagValue } from "../task/task.ts";
 import type { Command, Context } from "./command.ts";
 import type { CommandSpec, Parsed } from "../args/spec.ts";
@@ -89,7 +89,8 @@ const spec = {
   ],
   exclusive: [actions, statusFilters],
   epilog: [
-    "Only what is named is written: results of tasks that end meanwhile stay. Tasks in rotated partitions " +
+    "Only what is named is written: results of tasks that end meanwhile stay. What a run writes (exit_status, " +
+      "start_time, ...) can be changed only where a task has ended. Tasks in rotated partitions " +
       "are not changed. A task that waits is run as it is",
     "then; one that runs is not run again because of a change. Each attempt is a task of its own (retried: " +
       "there is a later one).",
@@ -152,7 +153,7 @@ export async function update(parsed: Words, ports: UpdatePorts): Promise<number>
   const id = words.length === 3 ? parseId(words[0]!) : null;
   if (id !== null) return updateOne(id, words[1]!, words[2]!, ports);
   const change = changeOf(parsed);
-  const selection = selectedBy(parsed, change.action);
+  const selection = selectedBy(parsed, change);
   const progress: Progress = { meant: 0, changed: 0 };
   const left = (): void => {
     const { meant, changed } = progress;
@@ -193,20 +194,24 @@ async function apply(
       const id = idOf(selection);
       if (id !== null && (await store.find(id)) === null && (await ports.isArchived(id)))
         ports.log.warning(archived(id));
-      ports.log.info("0 tasks are affected - nothing to do");
+      const [written] = writtenByRun(change.fields);
+      const reason = written === undefined ? "" : ` (${written} can be changed only where a task has ended)`;
+      ports.log.info(`0 tasks are affected - nothing to do${reason}`);
       return exitStatus.success;
     }
     if (!unasked && !(await isSure(count, change.action, ports.prompt))) return exitStatus.success;
     progress.meant = count;
     const report = await store.change(selection, change, ports.clock.now(), (changed) => (progress.changed = changed));
     if (change.action === "cancel" && report.held > 0)
-      ports.log.warning(`${report.held} cancelled tasks already scheduled`);
-    ports.log.info(`${doneTo(change)} ${report.changed} tasks`);
+      ports.log.warning(`${report.held} cancelled ${report.held === 1 ? "task" : "tasks"} already scheduled`);
+    ports.log.info(`${doneTo(change)} ${tasks(report.changed)}`);
     return exitStatus.success;
   } finally {
     await store.close();
   }
 }
+
+const tasks = (count: number): string => `${count} ${count === 1 ? "task" : "tasks"}`;
 
 const doneTo = ({ action }: Change): string => (action === "delete" ? "Deleted" : "Updated");
 
@@ -222,7 +227,14 @@ async function updateOne(id: string, field: string, value: string, ports: Update
       throw (await ports.isArchived(id))
         ? runtimeError("task", "RuntimeError", archived(id))
         : runtimeError("task", "NotFound", `No task with id=${id}`);
-    await store.change(selection, change, ports.clock.now());
+    const ended = { ...selection, where: [...where, ...possibleFor(change)] };
+    if (ended.where.length > where.length && (await store.count(ended)) === 0)
+      throw new UserError(
+        exitStatus.runtimeError,
+        "task",
+        `Task (${id}) has not ended: ${field} can be changed only where a task has ended`,
+      );
+    await store.change(ended, change, ports.clock.now());
     return exitStatus.success;
   } finally {
     await store.close();
@@ -254,7 +266,11 @@ function changeOf(parsed: Words): Change {
       "there is nothing to do: name FIELD=VALUE, KEY:VALUE, --remove-tag, --cancel, --revert or --delete " +
         "(words after -w and -t are filters)",
     );
-  return combine(words.map(parseEdit), removed, action);
+  const change = combine(words.map(parseEdit), removed, action);
+  const [written] = writtenByRun(change.fields);
+  if (action !== null && written !== undefined)
+    throw argumentError(`argument --${action}: not allowed with ${written}=, which is written when a task has run`);
+  return change;
 }
 
 function combine(edits: readonly Edit[], removedTags: readonly string[], action: Action | null): Change {
@@ -267,18 +283,28 @@ function combine(edits: readonly Edit[], removedTags: readonly string[], action:
   return { action, fields, tags, removedTags };
 }
 
-function selectedBy(parsed: Words, action: Action | null): Selection {
+/** Which tasks a change can be made to at all. */
+function possibleFor({ action, fields }: Change): readonly Condition[] {
+  const ended: Condition = { kind: "field", field: "exit_status", operator: "!=", value: null };
+  // What has ended cannot be cancelled, and does not count.
+  if (action === "cancel") return [{ ...ended, operator: "==" }];
+  // What has not ended has no result yet: it would count as ended without ever having run.
+  return action === null && writtenByRun(fields).length > 0 ? [ended] : [];
+}
+
+function writtenByRun(fields: Change["fields"]): readonly TaskField[] {
+  return [...fields.keys()].filter(isWrittenByRun);
+}
+
+function selectedBy(parsed: Words, change: Change): Selection {
   const orderBy = fieldNamed(parsed.text("orderBy") ?? "");
   const limit = parsed.number("limit");
   if (parsed.flag("desc") && orderBy === undefined)
     throw argumentError("argument --desc: only together with argument -s/--order-by");
   if (orderBy !== undefined && limit === undefined)
     throw argumentError("argument -s/--order-by: only together with argument -l/--limit");
-  // What has ended cannot be cancelled, and does not count.
-  const open: readonly Condition[] =
-    action === "cancel" ? [{ kind: "field", field: "exit_status", operator: "==", value: null }] : [];
   return {
-    where: [...conditionsOf(parsed), ...open],
+    where: [...conditionsOf(parsed), ...possibleFor(change)],
     orderBy: orderBy ?? null,
     descending: parsed.flag("desc"),
     limit: limit === undefined || limit < 0 ? null : limit,
@@ -288,7 +314,7 @@ function selectedBy(parsed: Words, action: Action | null): Selection {
 const verbs: Readonly<Record<Action, string>> = { cancel: "Cancel", revert: "Revert", delete: "Delete" };
 
 async function isSure(count: number, action: Action | null, prompt: PromptPorts): Promise<boolean> {
-  const question = `${action === null ? "Update" : verbs[action]} ${count} ${count === 1 ? "task" : "tasks"}`;
+  const question = `${action === null ? "Update" : verbs[action]} ${tasks(count)}`;
   const answer = await ask(question, "no", prompt);
   if (answer.kind === "yes") return true;
   prompt.write(answer.kind === "other" ? `Stopping (neither yes nor no: '${answer.text}')\n` : "Stopping\n");

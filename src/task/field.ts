@@ -103,6 +103,11 @@ export const clearedFields: readonly TaskField[] = taskFields.filter((name) =>
   ["dispatch", "result"].includes(fieldOf(name).role),
 );
 
+/** Whether a run writes the column when it takes or ends a task, so that before the end there is nothing to mend. */
+export function isWrittenByRun(name: TaskField): boolean {
+  return clearedFields.includes(name);
+}
+
 /** The columns of version 2.8, for ever. A table of tasks without one of them belongs to another program. */
 export const requiredFields: readonly TaskField[] = taskFields.filter((name) => fieldOf(name).later !== true);
 /** The columns that a table of tasks may lack. */

@@ -42,6 +42,21 @@ describe("changes by hand", () => {
     ]);
   });
 
+  test("what a run writes is changed only where the task has ended", async () => {
+    await using site = openSite();
+    await submitted(site, ["false"]);
+    await site.hsx(["--restart"]);
+    await submitted(site, ["late"]);
+    const all = await site.hs(["update", "exit_status=0", "-f"], quiet);
+    expect([all.status, linesOf(all.stderr).at(-1)]).toEqual([0, "    INFO [hypershell.task] Updated 1 task"]);
+    expect(await list(site, "args", "exit_status")).toEqual(["false\t0", "late\tnull"]);
+    const none = await site.hs(["update", "duration=5", "-R", "-f"], quiet);
+    expect(none.stderr).toContain("0 tasks are affected - nothing to do (duration can be changed only where a task");
+    const [id = ""] = await list(site, "id", "-R");
+    const one = await site.hs(["update", id, "exit_status", "0"]);
+    expect([one.status, one.stderr]).toEqual([5, expect.stringContaining(`Task (${id}) has not ended`)]);
+  });
+
   test("Ctrl-C ends a long change, which says how far it came", async () => {
     await using site = openSite();
     let said: RegExpExecArray | null = null;
@@ -100,7 +115,7 @@ describe("changes by hand", () => {
     await site.hsx(["--restart"]);
     await submitted(site, ["echo late"]);
     const cancelled = await site.hs(["update", "--cancel", "-f"], quiet);
-    expect(cancelled.stderr).toContain("Updated 1 tasks");
+    expect(cancelled.stderr).toContain("Updated 1 task");
     expect(await list(site, "args", "exit_status")).toEqual(["true\t0", "false\t1", "echo late\t-1"]);
     expect((await site.hsx(["--restart"])).stdout).toBe("");
     await site.hs(["update", "--revert", "-w", "exit_status == -1", "-f"]);
@@ -134,7 +149,7 @@ describe("changes by hand", () => {
     const { stderr } = await site.hs(["update", ...words, "-s", "args", "--desc", "-l", "1", "-f"], quiet);
     expect(linesOf(stderr)).toEqual([
       `    INFO [hypershell.task] Updating sqlite (${site.database})`,
-      "    INFO [hypershell.task] Updated 1 tasks",
+      "    INFO [hypershell.task] Updated 1 task",
     ]);
     const before = '{"part": 0, "old": 1, "x.y": true}';
     expect(await list(site, "args", "group", "exit_status", "tag")).toEqual([
@@ -160,7 +175,7 @@ describe("changes by hand", () => {
     const cleared = `${fields} ${more}`.split(" ");
     expect(await list(site, ...cleared)).toEqual([cleared.map(() => "null").join("\t")]);
     const { stderr } = await site.hs(["update", "--delete", "-f"], quiet);
-    expect(stderr).toEndWith("INFO [hypershell.task] Deleted 1 tasks\n");
+    expect(stderr).toEndWith("INFO [hypershell.task] Deleted 1 task\n");
     expect(await list(site, "--count")).toEqual(["0"]);
     expect(site.read(outpath)).toBe("out\n");
   });

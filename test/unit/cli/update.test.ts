@@ -79,7 +79,7 @@ describe("hs update", () => {
   test("does everything that is named, to what is selected, after a yes", async () => {
     const told = await tell(["x:1", "args=zz", "--remove-tag", "y", "z", "-l", "1", "-w", "exit_status != 0"], "yes");
     expect(told).toMatchObject({ status: 0, out: "Update 1 task? yes/[no]: " });
-    expect(told.log).toEqual(["INFO Updating sqlite (/x/main.db)", "INFO Updated 1 tasks"]);
+    expect(told.log).toEqual(["INFO Updating sqlite (/x/main.db)", "INFO Updated 1 task"]);
     const { selection, change } = told.changes[0]!;
     expect([...change.fields]).toEqual([["args", "zz"]]);
     expect({ ...change.tags }).toEqual({ x: 1 });
@@ -117,6 +117,19 @@ describe("hs update", () => {
     expect(told.log.slice(1)).toEqual(["WARNING 2 cancelled tasks already scheduled", "INFO Updated 3 tasks"]);
   });
 
+  test("what a run writes is changed only where the task has ended", async () => {
+    const ended = { kind: "field", field: "exit_status", operator: "!=", value: null } as const;
+    for (const word of ["exit_status=0", "started=2026-01-01", "client_host=x", "duration=5"])
+      expect((await tell([word, "-f"])).changes[0]!.selection.where).toEqual([ended]);
+    for (const word of ["args=x", "submit_time=2026-01-01", "x:1"])
+      expect((await tell([word, "-f"])).changes[0]!.selection.where).toEqual([]);
+    expect((await tell(["exit_status=0", "-f"], null, 0)).log.at(-1)).toBe(
+      "INFO 0 tasks are affected - nothing to do (exit_status can be changed only where a task has ended)",
+    );
+    const one = await tell([id, "exit_status", "0"]);
+    expect(one.changes[0]!.selection.where).toEqual([{ kind: "field", field: "id", operator: "==", value: id }, ended]);
+  });
+
   test("in its old form changes one task without a word", async () => {
     const told = await tell([id.toUpperCase(), "tag", "site:c"]);
     expect([told.status, told.out, told.log]).toEqual([0, "", []]);
@@ -151,6 +164,7 @@ describe("hs update", () => {
     for (const [words, part] of [
       [["-f"], "nothing to do"],
       [["x:1", "--desc"], "--order-by"],
+      [["exit_status=0", "--revert"], "argument --revert: not allowed with exit_status="],
       [["x:1", "-s", "id"], "--limit"],
       [["exit_status==0"], "condition"],
       [["word"], "no change"],
