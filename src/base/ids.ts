@@ -18,6 +18,23 @@ export function parseId(text: string): string | null {
   return uuidShape.test(folded) ? folded : null;
 }
 
+/** Positions of the hyphens of a UUID. */
+const hyphens: ReadonlySet<number> = new Set([8, 13, 18, 23]);
+
+/** The beginning of an id, in lower case: 8 characters or more; null when no UUID begins like that. */
+export function parseIdPrefix(text: string): string | null {
+  const folded = text.toLowerCase();
+  if (folded.length < 8 || folded.length > 36) return null;
+  const fits = Array.from(folded).every((each, at) => (hyphens.has(at) ? each === "-" : /[0-9a-f]/.test(each)));
+  return fits ? folded : null;
+}
+
+/** The first and the last UUID that begin with what parseIdPrefix answers. */
+export function idsFrom(prefix: string): readonly [first: string, last: string] {
+  const rest = Array.from({ length: 36 - prefix.length }, (_, i) => (hyphens.has(prefix.length + i) ? "-" : "0"));
+  return [prefix + rest.join(""), prefix + rest.join("").replaceAll("0", "f")];
+}
+
 /** A name that nobody else has: 21 characters of `A-Za-z0-9_-`, 126 random bits. It may begin with `-`. */
 export function uniqueName(): string {
   return nanoid();

@@ -11,7 +11,7 @@ import type { CapturePorts } from "./captured.ts";
 import type { Command } from "./command.ts";
 import type { CommandSpec, Parsed } from "../args/spec.ts";
 import { openHistory } from "./history.ts";
-import { expectId, formatOf, formatOptions, idPositional, notFound, taskText } from "./one-task.ts";
+import { expectId, fullId, formatOf, formatOptions, idPositional, notFound, taskText } from "./one-task.ts";
 import { openOutput } from "../print/output.ts";
 import type { Output } from "../print/output.ts";
 import { jsonOf } from "../print/render.ts";
@@ -116,9 +116,10 @@ export async function info(parsed: Words, ports: InfoPorts): Promise<number> {
   return exitStatus.success;
 }
 
-async function find(id: string, ports: InfoPorts): Promise<TaskRecord> {
+async function find(word: string, ports: InfoPorts): Promise<TaskRecord> {
   const records = await ports.records();
   try {
+    const id = await fullId(word, records);
     const task = await records.find(id);
     if (task === null) throw notFound(id);
     return task;

@@ -5,11 +5,11 @@
 import type { Option, ParsedWith, Positional } from "../args/spec.ts";
 import { quoted } from "../args/flags.ts";
 import { argumentError, runtimeError } from "../base/errors.ts";
-import { parseId } from "../base/ids.ts";
+import { parseId, parseIdPrefix } from "../base/ids.ts";
 import { record } from "../print/record.ts";
 import { jsonRecord, yamlRecord } from "../print/render.ts";
 import type { Theme } from "../print/theme.ts";
-import type { TaskRecord } from "../history/history.ts";
+import type { Records, TaskRecord } from "../history/history.ts";
 import { taskFields } from "../task/field.ts";
 
 /** The formats of a task, for `formatOf`. */
@@ -33,15 +33,27 @@ export const idPositional = {
   metavar: "ID",
   min: 1,
   max: 1,
-  help: "Id of the task (a UUID).",
+  help: "Id of the task, or its beginning: 8 characters or more.",
 } as const satisfies Positional;
 
-/** The word for `idPositional`, in lower case and with hyphens. Throws an argument error for what is no UUID. */
+/** The word for `idPositional`, in lower case: for fullId. Throws an argument error for what no UUID begins with. */
 export function expectId(parsed: ParsedWith<never, typeof idPositional>): string {
   const word = parsed.words("id")[0] ?? "";
-  const id = parseId(word);
+  const id = parseIdPrefix(word);
   if (id === null) throw argumentError(`Bad UUID: ${quoted(word)}`);
   return id;
+}
+
+/**
+ * The id of the task that `id` names, which may be the beginning of one. Throws UserError when several tasks have such
+ * an id, or none has.
+ */
+export async function fullId(id: string, { idsWith }: Pick<Records, "idsWith">): Promise<string> {
+  if (parseId(id) !== null) return id;
+  const [found, other] = await idsWith(id);
+  if (found === undefined) throw notFound(id);
+  if (other !== undefined) throw argumentError(`Several tasks have an id that begins with ${id}: name more of it`);
+  return found;
 }
 
 /** The format that `formatOptions` say: `normal`, `json` or `yaml`. */

@@ -5,7 +5,7 @@
 import { systemClock } from "../base/clock.ts";
 import type { Clock } from "../base/clock.ts";
 import { argumentError, exitStatus, runtimeError, UserError } from "../base/errors.ts";
-import { parseId } from "../base/ids.ts";
+import { parseIdPrefix } from "../base/ids.ts";
 import { databaseSettings } from "../cluster/database.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Change, EditStore, Selection } from "../history/history.ts";
@@ -16,6 +16,7 @@ import type { TagValue } from "../task/task.ts";
 import type { Command, Context } from "./command.ts";
 import type { CommandSpec, Parsed } from "../args/spec.ts";
 import { type InterruptPorts, interruptPorts, untilInterrupt } from "./interrupt.ts";
+import { fullId } from "./one-task.ts";
 import { ask, openPrompt } from "./prompt.ts";
 import type { PromptPorts } from "./prompt.ts";
 import { conditionsOf, filterOptions, statusFilters } from "./search.ts";
@@ -150,7 +151,7 @@ function portsOf(context: Context): UpdatePorts {
 /** Changes, cancels, reverts or deletes tasks; the exit status. Throws UserError for a bad change or condition. */
 export async function update(parsed: Words, ports: UpdatePorts): Promise<number> {
   const words = parsed.words("args");
-  const id = words.length === 3 ? parseId(words[0]!) : null;
+  const id = words.length === 3 ? parseIdPrefix(words[0]!) : null;
   if (id !== null) return updateOne(id, words[1]!, words[2]!, ports);
   const change = changeOf(parsed);
   const selection = selectedBy(parsed, change);
@@ -216,11 +217,12 @@ const tasks = (count: number): string => `${count} ${count === 1 ? "task" : "tas
 const doneTo = ({ action }: Change): string => (action === "delete" ? "Deleted" : "Updated");
 
 /** The former way to say it: at once, and without a word. */
-async function updateOne(id: string, field: string, value: string, ports: UpdatePorts): Promise<number> {
+async function updateOne(word: string, field: string, value: string, ports: UpdatePorts): Promise<number> {
   const isTag = fieldNamed(field) === "tag";
   const change = combine([isTag ? parseEdit(requireTag(value)) : parseFieldValue(field, value)], [], null);
   const store = await ports.open();
   try {
+    const id = await fullId(word, store);
     const where: Condition[] = [{ kind: "field", field: "id", operator: "==", value: id }];
     const selection = { where, orderBy: null, descending: false, limit: null };
     if ((await store.count(selection)) === 0)

@@ -9,7 +9,7 @@ import type { Records, TaskRecord } from "../history/history.ts";
 import type { Command } from "./command.ts";
 import type { CommandSpec, Parsed } from "../args/spec.ts";
 import { openHistory } from "./history.ts";
-import { expectId, formatOf, formatOptions, idPositional, taskText } from "./one-task.ts";
+import { expectId, fullId, formatOf, formatOptions, idPositional, taskText } from "./one-task.ts";
 import { intervalOf, intervalOption, statusOf, untilEnded } from "./waiting.ts";
 import { openOutput } from "../print/output.ts";
 import type { Output } from "../print/output.ts";
@@ -56,7 +56,7 @@ function lowerFirst(text: string): string {
 
 /** What `hs wait` needs of its surroundings, so that tests can hand it other ones. */
 export interface WaitPorts {
-  readonly records: () => Promise<Pick<Records, "find"> & { close(): Promise<void> }>;
+  readonly records: () => Promise<Pick<Records, "find" | "idsWith"> & { close(): Promise<void> }>;
   readonly stdout: () => Output;
   /** The value of console.theme; asked for only where there are colours. */
   readonly theme?: () => string | null;
@@ -79,10 +79,11 @@ export const command: Command = {
 
 /** Waits until a task has ended and says how; the exit status. */
 export async function wait(parsed: Words, ports: WaitPorts): Promise<number> {
-  const id = expectId(parsed);
+  const word = expectId(parsed);
   const records = await ports.records();
   let task: TaskRecord;
   try {
+    const id = await fullId(word, records);
     task = await untilEnded(id, { records, log: ports.log, clock: ports.clock, intervalMs: intervalOf(parsed) });
   } finally {
     await records.close();

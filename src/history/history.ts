@@ -48,6 +48,8 @@ export interface Records {
   count(selection: Selection): Promise<number>;
   /** The task with this id; null: there is none. */
   find(id: string): Promise<TaskRecord | null>;
+  /** Ids that begin with `prefix` (see parseIdPrefix): all of them where there is one at most, else two. */
+  idsWith(prefix: string): Promise<readonly string[]>;
   /** Every tag map that is in use, at least once each, in order of first appearance. Does not read every row. */
   tagSets(): AsyncIterable<Tags>;
 }

@@ -39,6 +39,7 @@ export function unionRecords(main: Records, parts: Union["parts"], options: Unio
     search: (query) => (query.orderBy === null ? inTurn(union, query) : inOrder(union, query, query.orderBy)),
     count: async (selection) => count(union, selection),
     find: async (id) => find(union, id),
+    idsWith: async (prefix) => idsWith(union, prefix),
     async *tagSets() {
       for await (const records of everywhere(union)) yield* records.tagSets();
     },
@@ -84,6 +85,16 @@ async function find({ main, parts }: Union, id: string): Promise<TaskRecord | nu
     if (archived !== null) return archived;
   }
   return null;
+}
+
+async function idsWith(union: Union, prefix: string): Promise<readonly string[]> {
+  // A task that is moved meanwhile may be met twice.
+  const ids = new Set<string>();
+  for await (const records of everywhere(union)) {
+    for (const id of await records.idsWith(prefix)) ids.add(id);
+    if (ids.size > 1) break;
+  }
+  return [...ids];
 }
 
 async function* inTurn(union: Union, query: RecordQuery): AsyncGenerator<ShownRow> {

@@ -229,6 +229,15 @@ export function recordsConformance(title: string, open: () => Promise<OpenedHist
         }
       });
 
+      test("a task is found by the beginning of its id where only one begins so", async () => {
+        const all = ids(rows).map(String);
+        for (const prefix of all.flatMap((id) => [8, 9, 13, 34, 36].map((length) => id.slice(0, length)))) {
+          const [found, same] = [await history.records.idsWith(prefix), all.filter((id) => id.startsWith(prefix))];
+          expect([found.length, found.every((id) => same.includes(id))]).toEqual([Math.min(2, same.length), true]);
+        }
+        expect(await history.records.idsWith("77777777-7777-7")).toEqual([]);
+      });
+
       test("tag maps are listed in order of first appearance, with none missing", async () => {
         const seen = new Set<string>();
         const text = (tags: Tags): string =>

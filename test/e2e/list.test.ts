@@ -303,3 +303,27 @@ test("fields may be called as records call them, and -f list is the format norma
     "CRITICAL [hypershell] there is no field 'agrs' (did you mean 'args'?)\n",
   ]);
 });
+
+test("the beginning of an id names a task where only one begins so, also one that was rotated out", async () => {
+  await using site = siteOfReference("main.1");
+  const ids = linesOf(await quiet(site, "hs list id"));
+  for (const id of ids) expect(await quiet(site, `hs info ${id.slice(0, 8)} -x id`)).toBe(`${id}\n`);
+  const [ended = ""] = linesOf(await quiet(site, "hs list id -w 'exit_status == -1'"));
+  const waited = await site.shell(`hs wait ${ended.slice(0, 12).toUpperCase()} --status`);
+  expect([waited.status, waited.stdout]).toEqual([0, "-1\n"]);
+  await site.hs(["update", later.slice(0, 8), "args", "x"]);
+  expect(await quiet(site, `hs info ${later} -x args`)).toBe("x\n");
+  const none = await site.shell("hs info 00000000 -x id");
+  expect([none.status, none.stderr]).toEqual([5, expect.stringContaining("No task with id=00000000")]);
+});
+
+test("a beginning that several ids have is refused", async () => {
+  await using site = openSite();
+  await site.shell("seq 2 | hs submit --template 'echo {}'");
+  const [id = ""] = linesOf(await quiet(site, "hs list id"));
+  const several = await site.hs(["info", id.slice(0, 8)]);
+  expect([several.status, several.stderr]).toEqual([
+    2,
+    `CRITICAL [hypershell] Several tasks have an id that begins with ${id.slice(0, 8)}: name more of it\n`,
+  ]);
+});

@@ -52,6 +52,7 @@ export function postgresRecords(connection: PostgresConnection, options: Records
     search: (query) => search(history, query),
     count: (selection) => count(history, selection),
     find: (id) => find(history, id),
+    idsWith: (prefix) => idsWith(history, prefix),
     tagSets: () => tagSets(history),
   };
 }
@@ -229,6 +230,16 @@ async function find(history: History, id: string): Promise<TaskRecord | null> {
     if (archived !== null) return archived;
   }
   return null;
+}
+
+/** As in `find`. */
+async function idsWith(history: History, prefix: string): Promise<readonly string[]> {
+  const ids = new Set(await history.records.idsWith(prefix));
+  for (const name of await partitionsNow(history)) {
+    if (ids.size > 1) break;
+    for (const id of await recordsIn(partitionOf(history, name)).idsWith(prefix)) ids.add(id);
+  }
+  return [...ids];
 }
 
 /** As in `find`. Tags that several tables have come once for each. */

@@ -2,7 +2,7 @@
  * Looking through the tasks of one PostgreSQL table, for people. Rows come from search.ts, numbers from count.ts and
  * tags from tags.ts. Does not know that there are other tables: that is partitions.ts.
  */
-import { parseId } from "../../base/ids.ts";
+import { idsFrom, parseId } from "../../base/ids.ts";
 import { taskFields } from "../../task/field.ts";
 import type { Catalog } from "../../store/postgres/catalog.ts";
 import type { PostgresConnection } from "../../store/postgres/connection.ts";
@@ -27,8 +27,14 @@ export function recordsIn(table: TaskTable): Records {
     search: (query) => shownRows(matchingRows(table, query, query.fields), query.fields),
     count: (selection) => countOf(table, selection),
     find: (id) => find(table, id),
+    idsWith: (prefix) => idsWith(table, prefix),
     tagSets: () => tagSets(table),
   };
+}
+
+async function idsWith(table: TaskTable, prefix: string): Promise<readonly string[]> {
+  const sql = `select id from ${table.name} where id between $1::uuid and $2::uuid limit 2`;
+  return (await ask(table, { sql, values: [...idsFrom(prefix)] })).map(([id]) => String(id));
 }
 
 async function find(table: TaskTable, id: string): Promise<TaskRecord | null> {

@@ -2,13 +2,14 @@
  * Looking through the tasks of one SQLite file, for people. How rows are found is in search.ts; what was archived into
  * other files is in partitions.ts.
  */
+import { idsFrom } from "../../base/ids.ts";
 import { type TaskField, taskFields } from "../../task/field.ts";
 import { Connection, type SqliteOptions } from "../../store/sqlite/connection.ts";
 import type { RecordStore, Records, Selection, TaskRecord } from "../history.ts";
 import { countOf } from "./count.ts";
 import { displayOf } from "./display.ts";
 import { matchingRows, matchingRowsFrom } from "./search.ts";
-import { tableOf, type Row, taskRow } from "./table.ts";
+import { type Row, rowsOf, tableOf, taskRow } from "./table.ts";
 import { tagSets } from "./tags.ts";
 
 export interface SqliteRecords extends Records {
@@ -50,6 +51,10 @@ export function prepareRecords(connection: Connection, fewRows = 20_000): Sqlite
     count: async (selection) => countOf(table, selection),
     async *tagSets() {
       yield* tagSets(table);
+    },
+    async idsWith(prefix) {
+      const ids = "select id from task where id between ? and ? limit 2";
+      return rowsOf(table, ids, ...idsFrom(prefix)).map(([id]) => String(id));
     },
     async find(id) {
       const row = taskRow(table, id);

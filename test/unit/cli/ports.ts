@@ -31,6 +31,8 @@ export function fakeRecords(tasks: readonly Task[]): FakeRecords {
     async *tagSets() {
       for (const { tag } of tasks) if (isTags(tag)) yield tag;
     },
+    idsWith: async (prefix) =>
+      tasks.flatMap(({ id }) => (String(id).startsWith(prefix) ? [String(id)] : [])).slice(0, 2),
     find: (id) => Promise.resolve(tasks.find((task) => task.id === id) ?? null),
     close: () => {
       closed = true;

@@ -24,6 +24,7 @@ function database(looks: Readonly<Record<string, readonly Seen[]>>) {
   const left = new Map(Object.entries(looks).map(([key, list]) => [key, [...list]]));
   let closed = 0;
   return {
+    idsWith: async (prefix: string) => [prefix],
     closed: () => closed,
     find(key: string): Promise<TaskRecord | null> {
       const list = left.get(key) ?? [null];

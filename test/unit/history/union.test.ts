@@ -23,6 +23,7 @@ function historyOf(tasks: readonly Task[], asked: string[] = [], name = ""): Rec
     },
     count: async (selection) => chosen(selection).length,
     find: async (id) => (tasks.find((task) => task.id === id) ?? null) as never,
+    idsWith: async (prefix) => tasks.map(({ id }) => id).filter((id) => id.startsWith(prefix)),
     async *tagSets() {
       for (const { tag } of tasks) if (typeof tag === "object" && tag !== null) yield tag;
     },
