@@ -205,7 +205,9 @@ async function apply(
     const report = await store.change(selection, change, ports.clock.now(), (changed) => (progress.changed = changed));
     if (change.action === "cancel" && report.held > 0)
       ports.log.warning(`${report.held} cancelled ${report.held === 1 ? "task" : "tasks"} already scheduled`);
-    ports.log.info(`${doneTo(change)} ${tasks(report.changed)}`);
+    const done = report.changed === count ? tasks(count) : `${report.changed} of ${tasks(count)}`;
+    const others = report.changed === count ? "" : " - nothing changed for the others";
+    ports.log.info(`${doneTo(change)} ${done}${others}`);
     return exitStatus.success;
   } finally {
     await store.close();

@@ -70,7 +70,7 @@ export interface Change {
 }
 
 export interface ChangeReport {
-  /** Tasks that were changed. */
+  /** Tasks that are other than before. What was so already is not written, and does not count. */
   readonly changed: number;
   /** How many of them a server held. Each of these has a recall for its server. */
   readonly held: number;

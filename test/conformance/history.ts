@@ -221,7 +221,7 @@ export function changed(rows: readonly HistoryRow[], selection: Selection, what:
   const wanted = selected(among, selection);
   const ids = new Set(wanted.map(({ id }) => id));
   const kind = recallKind(what);
-  const recalled = kind === null ? [] : wanted.filter(held);
+  const byId = new Map<unknown, HistoryRow>();
   const after = rows.flatMap((row): HistoryRow[] => {
     const isWanted = ids.has(row.id);
     if (isWanted && what.action === "delete") return [];
@@ -234,12 +234,21 @@ export function changed(rows: readonly HistoryRow[], selection: Selection, what:
     if (what.action === "revert") next = { ...next, ...unscheduled, retried: false, next_id: null };
     const tag: Record<string, TagValue> = { ...(row.tag as Tags), ...what.tags };
     for (const key of what.removedTags) delete tag[key];
-    return [{ ...next, tag, ...Object.fromEntries(what.fields) }];
+    next = { ...next, tag, ...Object.fromEntries(what.fields) };
+    byId.set(row.id, next);
+    return [next];
   });
+  // What was so already does not count. That the next attempt loses its link is no change of its own.
+  const link = what.fields.has("previous_id") ? {} : { previous_id: null };
+  const others = wanted.filter((row) => {
+    const next = byId.get(row.id);
+    return next === undefined || !Bun.deepEquals({ ...row, ...link }, { ...next, ...link });
+  });
+  const recalled = kind === null ? [] : others.filter(held);
   return {
     rows: after,
     recalls: recalled.map((row) => ({ serverId: String(row.server_id), taskId: String(row.id), kind: String(kind) })),
-    report: { changed: wanted.length, held: recalled.length },
+    report: { changed: others.length, held: recalled.length },
   };
 }
 

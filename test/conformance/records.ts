@@ -505,8 +505,8 @@ export function recordsConformance(title: string, open: () => Promise<OpenedHist
           ...([
             ["outpath", "/x"],
             ["submit_host", "h"],
-            ["attempt", 2],
-            ["waited", 1],
+            ["attempt", 77],
+            ["waited", 77],
           ] as const),
         ];
         for (const [field, value] of untold) {
@@ -516,7 +516,7 @@ export function recordsConformance(title: string, open: () => Promise<OpenedHist
         expect(await history.recalls()).toEqual([]);
         const told: readonly Change[] = [
           ...(["args", "group", "cores", "memory", "timeout"] as const).map((field) =>
-            change({ fields: new Map([[field, field === "args" ? "x" : 1]]) }),
+            change({ fields: new Map([[field, field === "args" ? "x" : 77]]) }),
           ),
           change({ tags: { a: 1 } }),
           change({ removedTags: ["a"] }),

@@ -42,6 +42,20 @@ describe("changes by hand", () => {
     ]);
   });
 
+  test("the count tells what really changed", async () => {
+    await using site = openSite();
+    await submitted(site, ["a", "b # HYPERSHELL: x:1", "c"]);
+    const said = async (...words: string[]): Promise<string> =>
+      linesOf((await site.hs(["update", ...words, "-f"], quiet)).stderr)
+        .at(-1)!
+        .replace(/^.*task\] /, "");
+    expect(await said("--remove-tag", "nokey")).toBe("Updated 0 of 3 tasks - nothing changed for the others");
+    expect(await said("x:1")).toBe("Updated 2 of 3 tasks - nothing changed for the others");
+    expect(await said("x:1", "group=1")).toBe("Updated 3 tasks");
+    expect(await said("--revert")).toBe("Updated 0 of 3 tasks - nothing changed for the others");
+    expect(await said("--delete")).toBe("Deleted 3 tasks");
+  });
+
   test("what a run writes is changed only where the task has ended", async () => {
     await using site = openSite();
     await submitted(site, ["false"]);

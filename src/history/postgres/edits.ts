@@ -8,7 +8,7 @@ import { argumentError, TransientError } from "../../base/errors.ts";
 import { parseId } from "../../base/ids.ts";
 import type { Condition } from "../../task/filter.ts";
 import { comparisonOf, kindOf, type TaskField } from "../../task/field.ts";
-import { bindTo } from "../../store/postgres/bind.ts";
+import { type Bind, bindTo } from "../../store/postgres/bind.ts";
 import { instantText } from "../../store/postgres/cells.ts";
 import { channelOf, type PostgresConnection, type Query, type Row } from "../../store/postgres/connection.ts";
 import { guardsOf, isLink, isTagged, recallOf, revertedFields, selectionOf } from "../change.ts";
@@ -95,8 +95,11 @@ async function edit(
   change: Change,
   sets: readonly ColumnValue[],
 ): Promise<ChangeReport> {
-  const locked = await lock(query, ids, conditions, change);
-  if (locked.length === 0) return { changed: 0, held: 0 };
+  const { found, others } = await lock(query, ids, conditions, change, sets);
+  // The next attempt becomes the beginning of a chain of its own.
+  if (change.action === "revert" && found.length > 0)
+    await query("update task set previous_id = null where previous_id = any ($1::uuid[])", [found]);
+  if (others.length === 0) return { changed: 0, held: 0 };
   const kind = recallOf(change);
   const told =
     kind === null
@@ -106,29 +109,43 @@ async function edit(
            where id = any ($1::uuid[]) and schedule_time is not null and completion_time is null
              and server_id is not null
            order by submit_time, id returning 1`,
-          [locked, kind],
+          [others, kind],
         );
-  await write(query, locked, change, sets);
-  return { changed: locked.length, held: told.length };
+  await write(query, others, change, sets);
+  return { changed: others.length, held: told.length };
 }
 
-/** The ids of the tasks that still match, which nobody else can change until the transaction ends. */
+/** Tasks that nobody else can change until the transaction ends. */
+interface Locked {
+  /** The ids of the tasks that still match. */
+  readonly found: readonly string[];
+  /** The ids of those that the change makes other than they are. */
+  readonly others: readonly string[];
+}
+
 async function lock(
   query: Query,
   ids: readonly string[],
   conditions: readonly Condition[],
   change: Change,
-): Promise<readonly string[]> {
+  sets: readonly ColumnValue[],
+): Promise<Locked> {
   const guards = guardsOf(conditions, change);
   const tests = testsOf(guards);
   const values: unknown[] = [ids];
-  const sql = whereOf(guards, bindTo(values));
-  const columns = ["id", ...tests.map(({ field }) => column(field))].join(", ");
+  const bind = bindTo(values);
+  const sql = whereOf(guards, bind);
+  const assigned = change.action === "delete" ? [] : [...assignmentsOf(change, sets, bind)];
+  const differs = assigned.map(([name, value]) => `${name} is distinct from ${value}`).join(" or ");
+  const isOther = change.action === "delete" ? "true" : differs === "" ? "false" : differs;
+  const columns = ["id", `(${isOther})::int`, ...tests.map(({ field }) => column(field))].join(", ");
   const rows = await query(
     `select ${columns} from task where id = any ($1::uuid[]) and ${sql} order by id for update`,
     values,
   );
-  return rows.filter((row) => tests.every((test, i) => test.passes(row[i + 1] ?? null))).map(([id]) => String(id));
+  const passed = rows.filter((row) => tests.every((test, i) => test.passes(row[i + 2] ?? null)));
+  const idsOf = (some: readonly Row[]): readonly string[] => some.map(([id]) => String(id));
+  return { found: idsOf(passed), others: idsOf(passed.filter(([, other]) => Number(other) === 1)) };
 }
 
 /** Writes the change to these tasks, which are locked. */
@@ -138,13 +155,20 @@ async function write(
   change: Change,
   sets: readonly ColumnValue[],
 ): Promise<void> {
-  const { action, tags, removedTags } = change;
-  if (action === "delete") {
+  if (change.action === "delete") {
     await query("delete from task where id = any ($1::uuid[])", [ids]);
     return;
   }
   const values: unknown[] = [ids];
-  const bind = bindTo(values);
+  const assigned = assignmentsOf(change, sets, bindTo(values));
+  if (assigned.size === 0) return;
+  const list = [...assigned].map(([name, value]) => `${name} = ${value}`).join(", ");
+  await query(`update task set ${list} where id = any ($1::uuid[])`, values);
+}
+
+/** Columns, and their new values in SQL. */
+function assignmentsOf(change: Change, sets: readonly ColumnValue[], bind: Bind): ReadonlyMap<string, string> {
+  const { action, tags, removedTags } = change;
   const assigned = new Map<string, string>();
   if (action === "revert") for (const each of revertedFields) assigned.set(column(each), "null");
   for (const { field, type, value } of sets)
@@ -153,13 +177,7 @@ async function write(
     const added = Object.fromEntries(Object.entries(tags).filter(([key]) => !removedTags.includes(key)));
     assigned.set("tag", `(tag - ${bind(removedTags)}::text[]) || ${bind(JSON.stringify(added))}::text::jsonb`);
   }
-  if (assigned.size > 0) {
-    const list = [...assigned].map(([name, value]) => `${name} = ${value}`).join(", ");
-    await query(`update task set ${list} where id = any ($1::uuid[])`, values);
-  }
-  // The next attempt becomes the beginning of a chain of its own.
-  if (action === "revert")
-    await query("update task set previous_id = null where previous_id = any ($1::uuid[])", [ids]);
+  return assigned;
 }
 
 /** A column and its new value, as a parameter of this type has it. */

@@ -126,14 +126,15 @@ function prepareEditor(
   const { action, tags, removedTags } = change;
   const { sql, cells, tests } = whereOf(guardsOf(conditions, change));
   const columns = ["task.rowid", "id", "tag", ...tests.map(({ field }) => column(field))].join(", ");
-  const find = db.prepare(
-    `select case when schedule_time is not null and completion_time is null then server_id end, ${columns}
-     from temp.${list} as list cross join task on task.id = list.task
-     where place between ? and ? and ${sql} order by place`,
-  );
   const sets = setsOf(change, at);
   const assignments = [...sets.keys()].map((name) => `${column(name)} = ?`);
   const values = [...sets.values()];
+  const differs = [...sets.keys()].map((name) => `${column(name)} is not ?`).join(" or ") || "0";
+  const find = db.prepare(
+    `select ${differs}, case when schedule_time is not null and completion_time is null then server_id end, ${columns}
+     from temp.${list} as list cross join task on task.id = list.task
+     where place between ? and ? and ${sql} order by place`,
+  );
   const set = (names: readonly string[]) => db.prepare(`update task set ${names.join(", ")} where rowid = ?`);
   const write = action === "delete" || assignments.length === 0 ? null : set(assignments);
   const writeTagged = action === "delete" || !isTagged(change) ? null : set([...assignments, "tag = ?"]);
@@ -157,8 +158,11 @@ function prepareEditor(
   return {
     edit(from, to) {
       let [changed, held] = [0, 0];
-      for (const [server, row, id, tag, ...tested] of find.values(from, to, ...cells) as Cell[][]) {
+      for (const [isOther, server, row, id, tag, ...tested] of find.values(...values, from, to, ...cells) as Cell[][]) {
         if (!tests.every(({ passes }, i) => passes(tested[i] ?? null))) continue;
+        if (action === "revert") unlink.run(id!);
+        const text = writeTagged === null ? tag : tagOf(tag ?? null);
+        if (action !== "delete" && isOther !== 1 && text === tag) continue;
         changed += 1;
         if (kind !== null && server !== null) {
           tell.run(server!, id!, kind);
@@ -168,10 +172,8 @@ function prepareEditor(
           remove.run(row!);
           continue;
         }
-        const text = writeTagged === null ? tag : tagOf(tag ?? null);
         if (text !== tag) writeTagged?.run(...values, text!, row!);
         else write?.run(...values, row!);
-        if (action === "revert") unlink.run(id!);
       }
       return { changed, held };
     },

@@ -133,5 +133,5 @@ test("a value that a column does not take is a bad argument, and nothing is chan
     expect(refused).toMatchObject({ status: 2, message: expect.stringContaining(field) });
   }
   expect(column("select args from task")).toEqual(["a", "b"]);
-  expect(await change(select(), {})).toEqual({ changed: 2, held: 0 });
+  expect(await change(select(), {})).toEqual({ changed: 0, held: 0 });
 });
