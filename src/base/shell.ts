@@ -9,9 +9,12 @@ function singleQuoted(word: string): string {
   return `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
-/** Quoted, where it needs to be, for the shell that runs tasks: /bin/sh, cmd.exe on Windows. */
+/**
+ * Quoted, where it needs to be, for the shell that runs tasks: /bin/sh or the one that the user chose; cmd.exe on
+ * Windows.
+ */
 export function quoteForShell(word: string): string {
-  return process.platform === "win32" ? quoteForCmd(word) : quoteForSh(word);
+  return process.platform === "win32" ? quoteForCmd(word) : quoteForLoginShell(word);
 }
 
 /** Quoted, where it needs to be, as one word for /bin/sh (POSIX, Shell Command Language, 2.2). */

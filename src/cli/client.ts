@@ -88,7 +88,7 @@ const spec = {
     "Examples:",
     "  export HYPERSHELL_SERVER_AUTH=$(cat ~/key)               (as the server has it)",
     "  hs client -H login07 -N16 -T60 --capture",
-    "  hs client -H login07 -p 50002 -N0 -t 'singularity exec image.sif {}'",
+    "  hs client -H login07 -p 50002 -N0 -t 'singularity exec image.sif sh -c {Q}'",
     "",
     "  In a pilot job of Slurm: warned five minutes before its time is up, it takes no more tasks and lets " +
       "those that run end.",

@@ -235,7 +235,7 @@ const spec = {
   epilog: [
     "Examples:",
     "  seq 4 | hsx -t 'echo {}'",
-    "  find in -name '*.gz' | hsx -N8 -t 'zcat {} | wc -l > out/{/-}.n'",
+    "  find in -name '*.gz' | hsx -N8 -t 'zcat {Q} | wc -l > out/{/-Q}.n'",
     "  hsx tasks.in -N0 -r2 -W 10m -f tasks.failed",
     "  hsx --restart -N0                  (after a crash, or Ctrl-C)",
     "  hsx tasks.in -N0 --launcher=srun   (in a job of Slurm: on all of its nodes)",
@@ -258,6 +258,8 @@ const spec = {
     "  {[0]} {[-1]}       a word; {[1:]} {[:3]} {[::-1]} slices as in Python",
     "  {% basename @ %}   what a shell command prints; @ the line, @Q the line quoted, \\@ an at sign",
     "  {= x * 2 =}        the value of a Python expression; x is the line, as a number if it is one",
+    "  {Q} {/Q} {[0]Q}    any of these with Q before its last brace: quoted, so that the shell sees it as it is",
+    "                     (file names; words of a slice one by one); quote(x) in an expression does the same",
     "  \\{                 a brace; other {...} stay as they are: awk '{print $1}' needs no escape",
     "",
     "Task lines:",

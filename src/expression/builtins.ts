@@ -1,15 +1,16 @@
 /*
  * The functions of expressions that need no module, and the methods of lists, tuples, dicts, ranges and numbers.
  *
- *   abs all any bin bool chr dict divmod enumerate float format hex int len list map max min oct ord pow range repr
- *   reversed round sorted str sum tuple zip
+ *   abs all any bin bool chr dict divmod enumerate float format hex int len list map max min oct ord pow quote range
+ *   repr reversed round sorted str sum tuple zip
  *
- * What Python returns as an iterator is a list here.
+ * What Python returns as an iterator is a list here. `quote` is not Python's: it makes one word for the shell.
  */
 import { allowItems, clipped, spend } from "./bounds.ts";
 import { fail } from "./failure.ts";
 import { span } from "./calendar.ts";
 import { charCount, strip } from "../base/characters.ts";
+import { quoteForShell } from "../base/shell.ts";
 import { exactRatio, floorDivmod, parseFloatText, roundTo, roundToInteger, truncate } from "./float.ts";
 import { charOf, formatValue } from "./format.ts";
 import {
@@ -63,6 +64,7 @@ export function expectFloat(value: Value | undefined, what: string): number {
 
 define("bool(value?)", ([value]) => value !== undefined && truth(value), "bool");
 define("str(value?)", ([value]) => (value === undefined ? "" : text(value)), "str");
+define("quote(value)", ([value]) => quoteForShell(text(value ?? null)));
 define("repr(value)", ([value]) => repr(value ?? null));
 define("format(value, spec?)", ([value, spec]) => formatValue(value ?? null, expectText(spec ?? "", "format()")));
 define(

@@ -6,8 +6,8 @@ import { strip, wordsOf } from "../base/characters.ts";
 import { TemplateError } from "./errors.ts";
 import { ExpressionFailure } from "../expression/failure.ts";
 import { quoteForShell } from "../base/shell.ts";
-import type { CommandPiece, TemplatePart, Template } from "./parse.ts";
-import { placeOf, placesOf, take } from "../base/slice.ts";
+import type { CommandPiece, PatternPart, TemplatePart, Template } from "./parse.ts";
+import { placeOf, placesOf, type Slice, take } from "../base/slice.ts";
 import type { SystemWithShell } from "../base/system.ts";
 
 /** Whether expansion runs commands, and its result is a promise. */
@@ -33,16 +33,30 @@ function expandPure({ parts }: Template, input: string, system: SystemWithShell)
 async function expandWithShell({ parts }: Template, input: string, system: SystemWithShell): Promise<string> {
   let result = "";
   for (const part of parts) {
-    result +=
-      part.kind === "shell" ? await outputOf(part.pattern, part.pieces, input, system) : pureText(part, input, system);
+    if (part.kind !== "shell") result += pureText(part, input, system);
+    else {
+      const output = await outputOf(part.pattern, part.pieces, input, system);
+      result += part.isQuoted ? quoteForShell(output) : output;
+    }
   }
   return result;
 }
 
 function pureText(part: TemplatePart, input: string, system: SystemWithShell): string {
+  if (part.kind === "text") return part.text;
+  if (!part.isQuoted) return plainText(part, input, system);
+  // A slice gives several words, and each of them stays one.
+  if (part.kind === "words") return slicedWords(part.slice, input).map(quoteForShell).join(" ");
+  return quoteForShell(plainText(part, input, system));
+}
+
+function slicedWords(slice: Slice, input: string): readonly string[] {
+  const words = wordsOf(input);
+  return take(words, placesOf(slice, words.length));
+}
+
+function plainText(part: PatternPart, input: string, system: SystemWithShell): string {
   switch (part.kind) {
-    case "text":
-      return part.text;
     case "input":
       return input;
     case "path":
@@ -53,10 +67,8 @@ function pureText(part: TemplatePart, input: string, system: SystemWithShell): s
       if (place !== null) return words[place] as string;
       throw new TemplateError(part.pattern, input, `index out of range, the input has ${counted(words.length)}`);
     }
-    case "words": {
-      const words = wordsOf(input);
-      return take(words, placesOf(part.slice, words.length)).join(" ");
-    }
+    case "words":
+      return slicedWords(part.slice, input).join(" ");
     case "expression":
       return expectCommandText(part.pattern, input, valueText(part, input, system));
     case "shell":
@@ -69,7 +81,7 @@ function counted(words: number): string {
 }
 
 function valueText(
-  part: Extract<TemplatePart, { readonly kind: "expression" }>,
+  part: Extract<PatternPart, { readonly kind: "expression" }>,
   input: string,
   system: SystemWithShell,
 ): string {

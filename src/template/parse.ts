@@ -2,12 +2,14 @@
  * The text of a template, parsed once into parts. Knows nothing of inputs and runs nothing; expand.ts does.
  *
  *   template   = { "\{" | pattern | char }
- *   pattern    = "{" [ sign ] "}"                 sign: . .. / /- - + ++ (`pathPatterns`), or nothing: the input
- *              | "{" words "}"                    slice.ts
- *              | "{%" command "%}"                up to the first "%}"
- *              | "{=" expression "=}"             up to the first "=}"; expression.ts
+ *   pattern    = "{" [ sign ] [ "Q" ] "}"         sign: . .. / /- - + ++ (`pathPatterns`), or nothing: the input
+ *              | "{" words [ "Q" ] "}"            slice.ts
+ *              | "{%" command "%" [ "Q" ] "}"     up to the first "%}" or "%Q}"
+ *              | "{=" expression "=" [ "Q" ] "}"  up to the first "=}" or "=Q}"; expression.ts
  *   command    = { "\@" | "@Q" | "@" | char }     an at sign, the input quoted for the shell, the input
  *
+ * A "Q" before the closing brace quotes what the pattern gives, so that the shell sees one word: of a slice, one for
+ * each word of the input.
  * Blanks and TABs may stand inside the braces, at both ends. `\{` is a literal brace. Braces that are no pattern are
  * text, as in `awk '{print $1}'`, `${HOME}` or `{a,b}`, and a pattern inside them is still one. A pattern that is begun
  * with `{%` or `{=` and never ended, or that has brackets right inside its braces and something else than a slice
@@ -22,15 +24,22 @@ import type { Slice } from "../base/slice.ts";
 export type CommandPiece =
   { readonly kind: "text"; readonly text: string } | { readonly kind: "input" } | { readonly kind: "quoted" };
 
-/** `pattern` is the text of the pattern, braces and all. */
-export type TemplatePart =
-  | { readonly kind: "text"; readonly text: string }
-  | { readonly kind: "input" }
-  | { readonly kind: "path"; readonly pattern: string; readonly partOf: (input: string) => string }
-  | { readonly kind: "word"; readonly pattern: string; readonly index: number }
-  | { readonly kind: "words"; readonly pattern: string; readonly slice: Slice }
-  | { readonly kind: "shell"; readonly pattern: string; readonly pieces: readonly CommandPiece[] }
-  | { readonly kind: "expression"; readonly pattern: string; readonly textOf: Expression };
+export type TemplatePart = { readonly kind: "text"; readonly text: string } | PatternPart;
+
+export type PatternPart =
+  | (Pattern & { readonly kind: "input" })
+  | (Pattern & { readonly kind: "path"; readonly partOf: (input: string) => string })
+  | (Pattern & { readonly kind: "word"; readonly index: number })
+  | (Pattern & { readonly kind: "words"; readonly slice: Slice })
+  | (Pattern & { readonly kind: "shell"; readonly pieces: readonly CommandPiece[] })
+  | (Pattern & { readonly kind: "expression"; readonly textOf: Expression });
+
+interface Pattern {
+  /** The text of the pattern, braces and all. */
+  readonly pattern: string;
+  /** Whether what it gives is quoted for the shell. */
+  readonly isQuoted: boolean;
+}
 
 export interface Template {
   readonly text: string;
@@ -87,22 +96,30 @@ function patternAt(text: string, start: number): Found | null {
   }
 }
 
-/** The offset of the mark that ends a pattern. */
-function expectEnd(text: string, start: number, from: number, mark: string): number {
-  const end = text.indexOf(mark, from);
-  if (end !== -1) return end;
+/** Where a pattern with marks ends: what it holds ends at `inner`, the pattern itself at `end`. */
+interface Ending {
+  readonly inner: number;
+  readonly end: number;
+  readonly isQuoted: boolean;
+}
+
+function expectEnd(text: string, start: number, from: number, mark: "%" | "="): Ending {
+  const plain = text.indexOf(`${mark}}`, from);
+  const quoted = text.indexOf(`${mark}Q}`, from);
+  if (quoted !== -1 && (plain === -1 || quoted < plain)) return { inner: quoted, end: quoted + 3, isQuoted: true };
+  if (plain !== -1) return { inner: plain, end: plain + 2, isQuoted: false };
   throw new TemplateSyntaxError(
-    `the pattern has no '${mark}' at its end (a literal brace is written '\\{')`,
+    `the pattern has no '${mark}}' at its end (a literal brace is written '\\{')`,
     text,
     start,
   );
 }
 
 function shellPattern(text: string, start: number, from: number): Found {
-  const end = expectEnd(text, start, from, "%}");
-  const command = text.slice(from, end).trim();
+  const { inner, end, isQuoted } = expectEnd(text, start, from, "%");
+  const command = text.slice(from, inner).trim();
   if (command === "") throw new TemplateSyntaxError("a command is missing between '{%' and '%}'", text, from);
-  return { part: { kind: "shell", pattern: text.slice(start, end + 2), pieces: piecesOf(command) }, end: end + 2 };
+  return { part: { kind: "shell", pattern: text.slice(start, end), isQuoted, pieces: piecesOf(command) }, end };
 }
 
 function piecesOf(command: string): CommandPiece[] {
@@ -117,13 +134,13 @@ function piecesOf(command: string): CommandPiece[] {
 }
 
 function expressionPattern(text: string, start: number, from: number): Found {
-  const end = expectEnd(text, start, from, "=}");
+  const { inner, end, isQuoted } = expectEnd(text, start, from, "=");
   // Loaded on demand, but in one go: the expression language takes several milliseconds that most templates need not
   // wait for.
   const loaded = require("../expression/expression.ts") as { readonly parseExpression: typeof parseExpression };
   try {
-    const textOf = loaded.parseExpression(text, from, end);
-    return { part: { kind: "expression", pattern: text.slice(start, end + 2), textOf }, end: end + 2 };
+    const textOf = loaded.parseExpression(text, from, inner);
+    return { part: { kind: "expression", pattern: text.slice(start, end), isQuoted, textOf }, end };
   } catch (error) {
     if (error instanceof ExpressionSyntaxError) throw new TemplateSyntaxError(error.message, text, error.offset);
     throw error;
@@ -144,12 +161,13 @@ const pathPatterns: ReadonlyMap<string, (input: string) => string> = new Map([
 function pathPattern(text: string, start: number, inside: number): Found | null {
   const close = text.indexOf("}", inside);
   if (close === -1) return null;
-  const sign = text.slice(inside, close).replace(/[ \t]+$/, "");
-  if (sign === "") return { part: { kind: "input" }, end: close + 1 };
+  const inner = text.slice(inside, close).replace(/[ \t]+$/, "");
+  const isQuoted = inner.endsWith("Q");
+  const sign = isQuoted ? inner.slice(0, -1).trimEnd() : inner;
+  const pattern = text.slice(start, close + 1);
+  if (sign === "") return { part: { kind: "input", pattern, isQuoted }, end: close + 1 };
   const partOf = pathPatterns.get(sign);
-  return partOf === undefined
-    ? null
-    : { part: { kind: "path", pattern: text.slice(start, close + 1), partOf }, end: close + 1 };
+  return partOf === undefined ? null : { part: { kind: "path", pattern, isQuoted, partOf }, end: close + 1 };
 }
 
 /** From the bracket; braces that are not closed on the same line are text. */
@@ -193,8 +211,13 @@ function wordsPattern(text: string, start: number, bracket: number): Found | nul
   if (bounds.length === 1 && bounds[0] === null) blame("an index is missing between '[' and ']'", at);
   at++;
   skipBlanks();
-  if (at !== close) blame("nothing but '}' may follow the ']'", at);
+  const isQuoted = text[at] === "Q";
+  if (isQuoted) at++;
+  skipBlanks();
+  if (at !== close && isQuoted) blame("nothing but '}' may follow the 'Q'", at);
+  if (at !== close) blame("nothing but '}' or 'Q}' may follow the ']'", at);
   const [start0 = null, stop = null, step = null] = bounds;
-  if (bounds.length === 1 && start0 !== null) return { part: { kind: "word", pattern, index: start0 }, end: close + 1 };
-  return { part: { kind: "words", pattern, slice: { start: start0, stop, step } }, end: close + 1 };
+  if (bounds.length === 1 && start0 !== null)
+    return { part: { kind: "word", pattern, isQuoted, index: start0 }, end: close + 1 };
+  return { part: { kind: "words", pattern, isQuoted, slice: { start: start0, stop, step } }, end: close + 1 };
 }

@@ -298,6 +298,20 @@ test("@Q gives the shell exactly the input as one word", async () => {
   );
 });
 
+test("{Q} gives the shell exactly the input as one word", async () => {
+  const inputs = fc.array(
+    fc.string({ unit: fc.integer({ min: 1, max: 127 }).map((code) => String.fromCharCode(code)) }),
+  );
+  await fc.assert(
+    fc.asyncProperty(inputs, async (texts) => {
+      const quoted = texts.map((text) => expanded("{Q}", text)).join(" ");
+      const { output } = await realShell(`printf '<%s>' ${quoted}; printf .`);
+      expect(output).toBe(`${texts.length === 0 ? "<>" : texts.map((text) => `<${text}>`).join("")}.`);
+    }),
+    { numRuns: 25 },
+  );
+});
+
 test("a quoted text is quoted only where it has to be", () => {
   fc.assert(fc.property(fc.stringMatching(/^[A-Za-z0-9_./-]{1,9}$/), (text) => expect(quoteForSh(text)).toBe(text)));
 });

@@ -47,6 +47,30 @@ describe("paths", () => {
   test("two slashes at the root stay", () => expect(expanded("{.}", "//a")).toBe("//"));
 });
 
+describe("with Q before its last brace a pattern gives words for the shell", () => {
+  const cases: readonly (readonly [template: string, input: string, result: string])[] = [
+    ["{Q}", "plain/name-1.gz", "plain/name-1.gz"],
+    ["{Q}", "a;touch x;.gz", "'a;touch x;.gz'"],
+    ["{ Q }", "b$(touch x).gz", "'b$(touch x).gz'"],
+    ["{Q}", "it's", "'it'\\''s'"],
+    ["{Q}", "", "''"],
+    ["{Q}", "two\nlines", "'two\nlines'"],
+    ["{Q}", "=ls", "'=ls'"],
+    ["{/Q} {-Q}", "d d/a b.gz", "'a b.gz' 'd d/a b'"],
+    ["{/-Q}.n", "in/a b.gz", "'a b'.n"],
+    ["{.Q}|{..Q}|{+Q}|{++Q}", "/a a/b b/c.d d", "'/a a/b b'|'/a a'|'.d d'|'d d'"],
+    ["{[0]Q}", "a;b c", "'a;b'"],
+    ["{[0] Q }", "a;b c", "'a;b'"],
+    ["{[1:]Q}", "a b; $c d", "'b;' '$c' d"],
+    ["{= x =Q}", "a b", "'a b'"],
+    ["{= quote(x) =}", "a b", "'a b'"],
+    ["{= quote(x[:3] + '.out') =} {= quote(1) =}", "a b c", "'a b.out' 1"],
+  ];
+  for (const [template, input, result] of cases) {
+    test(`${template} of ${JSON.stringify(input)}`, () => expect(expanded(template, input)).toBe(result));
+  }
+});
+
 describe("words and slices", () => {
   const cases: readonly (readonly [template: string, result: string])[] = [
     ["{}", "a  b\tc"],
@@ -104,6 +128,7 @@ describe("commands", () => {
     ["$(echo hi)", "{% echo @Q %}", "$(echo hi)"],
     ["a;b", '{% echo "@" %}', "a;b"],
     ["it's", "{% echo @Q %}", "it's"],
+    ["it's", "{% echo @Q %Q} {% echo 1 %}", "'it'\\''s' 1"],
     ["a", '{% echo "a}" %}', "a}"],
     ["a", "{% printf '%s%%' 5 %}", "5%"],
     ["me", "{% echo @\\@host %}", "me@host"],

@@ -38,6 +38,9 @@ describe("braces that are no pattern are text", () => {
     "{a%}",
     "{x=}",
     "{0}",
+    "{QQ}",
+    "{/q}",
+    "{Q/}",
     "{ x }",
     "{\n}",
     "{[0]\n}",
@@ -78,10 +81,12 @@ describe("patterns", () => {
   test("neighbouring texts are one part", () =>
     expect(parseTemplate("a\\{b{c").parts).toEqual([{ kind: "text", text: "a{b{c" }]));
   test("only {} alone is the input as its one part", () => {
-    expect(parseTemplate("{}").parts).toEqual([{ kind: "input" }]);
-    expect(parseTemplate("{ }").parts).toEqual([{ kind: "input" }]);
-    expect(parseTemplate("echo {}").parts).toEqual([{ kind: "text", text: "echo " }, { kind: "input" }]);
-    expect(parseTemplate("{}{}").parts).toEqual([{ kind: "input" }, { kind: "input" }]);
+    const input = { kind: "input", pattern: "{}", isQuoted: false } as const;
+    expect(parseTemplate("{}").parts).toEqual([input]);
+    expect(parseTemplate("{ }").parts).toEqual([{ ...input, pattern: "{ }" }]);
+    expect(parseTemplate("{Q}").parts).toEqual([{ ...input, pattern: "{Q}", isQuoted: true }]);
+    expect(parseTemplate("echo {}").parts).toEqual([{ kind: "text", text: "echo " }, input]);
+    expect(parseTemplate("{}{}").parts).toEqual([input, input]);
     expect(parseTemplate("").parts).toEqual([]);
   });
   test("only commands need the shell", () => {
