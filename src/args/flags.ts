@@ -8,7 +8,8 @@
  *             | "-" letter { letter } [ [ "=" ] value ]  flags in a cluster, the last may take a value: -cRl5
  *             | positional                             anywhere among the options
  *
- * A word is an option when it starts with "-" and is neither "-" itself nor a number (no option is a digit). In the
+ * A word is an option when it starts with "-" and is neither "-" itself nor a number. The only digit that may be an
+ * option is 0, as in xargs: where a command has it, `-0` and `-0c` are options, and `-0.5` is still a number. In the
  * place of a value a word with a blank in it is a value too (`--template '-n {}'`), unless it is plainly an option with
  * its value attached.
  */
@@ -147,12 +148,12 @@ function readOption(line: Line, { options, attached }: Found): void {
 }
 
 function isOption(names: ReadonlyMap<string, Option>, word: string): boolean {
-  return looksLikeOption(word) && !(word.includes(" ") && find(names, word) === null);
+  return looksLikeOption(names, word) && !(word.includes(" ") && find(names, word) === null);
 }
 
 function isValue(names: ReadonlyMap<string, Option>, word: string | undefined): word is string {
   if (word === undefined || word === "--") return false;
-  return !looksLikeOption(word) || (word.includes(" ") && !hasAttachedValue(names, word));
+  return !looksLikeOption(names, word) || (word.includes(" ") && !hasAttachedValue(names, word));
 }
 
 /** Marks an option as given and answers the list for its values. Throws argumentError when another excludes it. */
@@ -183,8 +184,9 @@ function nameTable(spec: CommandSpec): ReadonlyMap<string, Option> {
   return table;
 }
 
-function looksLikeOption(word: string): boolean {
-  return word.length > 1 && word.startsWith("-") && word !== "--" && !/^-\.?\d/.test(word);
+function looksLikeOption(names: ReadonlyMap<string, Option>, word: string): boolean {
+  if (word.length < 2 || !word.startsWith("-") || word === "--") return false;
+  return !/^-\.?\d/.test(word) || (names.has("-0") && /^-0(?!\.?\d)/.test(word));
 }
 
 interface Found {

@@ -20,6 +20,34 @@ const captureOption = {
   help: "One .out and one .err file per task, under lib/task of the site.",
 } as const satisfies Option;
 
+/** How the input is taken apart; the same words in hsx, hs server and hs submit. */
+export const inputOptions = [
+  {
+    key: "null",
+    names: ["-0", "--null"],
+    kind: "flag",
+    help: "Input is separated by NUL, as by find -print0, and each item is taken as with --verbatim.",
+  },
+  {
+    key: "verbatim",
+    names: ["--verbatim"],
+    kind: "flag",
+    help: "Lines are taken exactly as they are: no comments, no settings, no trimming; empty ones are left out.",
+  },
+] as const satisfies readonly Option[];
+
+/** What ends an item of the input, and whether it is taken exactly as it is. */
+export interface InputForm {
+  readonly end: "\n" | "\0";
+  readonly isVerbatim: boolean;
+}
+
+/** The form of the input that a command line asks for. */
+export function inputFormOf(parsed: ParsedWith<(typeof inputOptions)[number]>): InputForm {
+  const isNull = parsed.flag("null");
+  return { end: isNull ? "\0" : "\n", isVerbatim: isNull || parsed.flag("verbatim") };
+}
+
 /** Where the output of tasks goes. */
 export const outputOptions = [
   captureOption,

@@ -7,7 +7,8 @@ import { largestNumber } from "../task/tag.ts";
 import type { Command, Context } from "./command.ts";
 import type { CommandSpec, Parsed } from "../args/spec.ts";
 import { instanceId } from "./instance.ts";
-import { attemptsOf, databaseOptions, noConfirmOption, pollOption, retryOptions } from "../args/options.ts";
+import { attemptsOf, databaseOptions, inputFormOf, inputOptions, noConfirmOption } from "../args/options.ts";
+import { pollOption, retryOptions } from "../args/options.ts";
 import { reader } from "../args/settled.ts";
 import { builtIn } from "../config/schema.ts";
 import { keyOption, networkWords, portOf, portOption, serverTlsOptions } from "./network.ts";
@@ -32,6 +33,7 @@ const spec = {
     {
       title: "Options",
       options: [
+        ...inputOptions,
         {
           key: "bind",
           names: ["-H", "--bind"],
@@ -219,6 +221,7 @@ async function run(parsed: Words, context: Context): Promise<number> {
     config,
     loggers: context.loggers,
     file: forever || restart ? null : (parsed.words("file")[0] ?? "-"),
+    inputForm: inputFormOf(parsed),
     attempts: attemptsOf(parsed, config),
     eager: read("eager"),
     noDatabase: parsed.flag("noDb"),

@@ -9,6 +9,7 @@ import type { Config } from "../config/load.ts";
 import type { Logger } from "../log/logger.ts";
 import { largestNumber, requireTags } from "../task/tag.ts";
 import type { Submission } from "../task/task.ts";
+import { inputFormOf, inputOptions } from "../args/options.ts";
 import { reader } from "../args/settled.ts";
 import type { CommandSpec, Parsed } from "../args/spec.ts";
 import type { Command, Context } from "./command.ts";
@@ -72,6 +73,7 @@ const spec = {
           help: "Command to make of each line, now, as it is stored; see hsx --help.",
           fallback: "{}",
         },
+        ...inputOptions,
       ],
     },
     {
@@ -162,6 +164,7 @@ const spec = {
     "  hs submit -f tasks.in -t site:b",
     "  seq 1000 | hs submit -t group:1 demo --template 'echo {}'",
     "  hs submit <(seq 100) --template 'echo {}'",
+    "  find in -type f -print0 | hs submit -0 --template 'gzip -k {Q}'     (names with any character)",
     "  hs submit -f tasks.in --queue -H login07    (key: -k, HYPERSHELL_SERVER_AUTH or server.auth)",
     "",
     "In a file, a line may end with '# HYPERSHELL: site:b cores:4 timeout:10m'; on a line of its own that " +
@@ -186,13 +189,16 @@ async function run(parsed: Words, context: Context): Promise<number> {
   log.debug(`Submitted ${input.note}`);
   const read = reader(spec, parsed, config);
   const template = await submitTemplate(parsed.text("template"), context);
+  const inputForm = inputFormOf(parsed);
   const toSubmit: Submit = {
     log,
+    inputForm,
     template,
     bundleSize: parsed.number("bundleSize") ?? configuredBundle(config),
     open: async () =>
       begin(context, {
         tags,
+        isVerbatim: inputForm.isVerbatim,
         limits: {
           cores: read("cores"),
           memory: read("memory"),

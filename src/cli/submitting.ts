@@ -16,9 +16,11 @@ import type { LineSource } from "../submit/lines.ts";
 import type { Expand, Loaded } from "../submit/loader.ts";
 import { taskFactory } from "../task/factory.ts";
 import type { TaskDefaults, TaskFactory } from "../task/factory.ts";
+import type { LineReader } from "../task/line.ts";
 import { requireTags } from "../task/tag.ts";
 import type { TaskSetting } from "../task/tag.ts";
 import type { Submission } from "../task/task.ts";
+import type { InputForm } from "../args/options.ts";
 import type { Context } from "./command.ts";
 import { instanceId } from "./instance.ts";
 import { commandLine } from "./submit-input.ts";
@@ -40,11 +42,13 @@ export async function submitCommand(
   const log = context.loggers("submit");
   const id = await submitOne(line, {
     log,
+    inputForm: { end: "\n", isVerbatim: false },
     template: { expand: null, pure: true },
     bundleSize: null,
     open: () =>
       begin(context, {
         tags,
+        isVerbatim: false,
         limits: {
           cores: config.integer("task.cores"),
           memory: config.integer("task.memory"),
@@ -64,6 +68,8 @@ type Limits = Readonly<Record<"cores" | "memory" | "timeout", number | null>>;
 
 /** What is stored about a submission, and where. */
 export interface Beginning {
+  /** Whether each line is a task exactly as it is. */
+  readonly isVerbatim: boolean;
   readonly tags: readonly TaskSetting[];
   /** For tasks that say nothing themselves: cores, bytes and seconds. null and 0: no limit. */
   readonly limits: Limits;
@@ -101,7 +107,8 @@ export async function begin(context: Context, wish: Beginning): Promise<Begun> {
   // A group by tag makes the question idle.
   const tagged = wish.tags.some(({ kind }) => kind === "group");
   const group = wish.group ?? (tagged ? 0 : await defaultGroup(target, wish.tell));
-  return { target, factory: taskFactory({ ...defaults, group }, newId), patientMs: wish.patientMs };
+  const factory = taskFactory({ ...defaults, group }, newId, await readerOf(wish));
+  return { target, factory, patientMs: wish.patientMs };
 }
 
 /** A database, or what stands for one at the other end of a connection. */
@@ -110,6 +117,7 @@ export type Target = Pick<Store, "durable" | "addSubmission" | "activeGroup" | "
 
 export interface Submit {
   readonly log: Logger;
+  readonly inputForm: InputForm;
   readonly template: SubmitTemplate;
   readonly bundleSize: number | null;
   /** Called when the input has been found good, so that a bad call leaves no trace. */
@@ -124,12 +132,12 @@ export interface Begun {
 }
 
 /** The id of the task, once it is stored. Throws argumentError when the text is no command. */
-export async function submitOne(text: string, { template, open }: Submit): Promise<string> {
-  const { parseLine } = await import("../task/line.ts");
+export async function submitOne(text: string, { inputForm, template, open }: Submit): Promise<string> {
+  const parse = await readerOf(inputForm);
   const { expanded, stamper } = await import("../submit/loader.ts");
-  let line = parseLine(text);
+  let line = parse(text);
   const { expand } = template;
-  if (expand !== null && line.kind === "task") line = await expanded(expand, line.args, line.settings);
+  if (expand !== null && line.kind === "task") line = await expanded(expand, line, parse);
   if (line.kind === "bad") throw argumentError(line.reason);
   if (line.kind !== "task") throw argumentError(`there is no command in '${text}'`);
   const { target, factory } = await open();
@@ -144,6 +152,11 @@ export async function submitOne(text: string, { template, open }: Submit): Promi
   return task.id;
 }
 
+async function readerOf({ isVerbatim }: Pick<InputForm, "isVerbatim">): Promise<LineReader> {
+  const { exactLine, parseLine } = await import("../task/line.ts");
+  return isVerbatim ? exactLine : parseLine;
+}
+
 /** Bad lines that are named; of the others the number must do. */
 const mostNamed = 10;
 
@@ -154,10 +167,10 @@ const mostNamed = 10;
 export async function submitLines(path: string, toSubmit: Submit): Promise<number> {
   const { openLines } = await import("../submit/lines.ts");
   const { load } = await import("../submit/loader.ts");
-  const { log, template, bundleSize, open } = toSubmit;
+  const { log, inputForm, template, bundleSize, open } = toSubmit;
   const { expand, pure } = template;
-  const source = openLines(path);
-  if (source.regular) await requireGood(source, pure ? expand : null, log);
+  const source = openLines(path, inputForm.end);
+  if (source.regular) await requireGood(source, pure ? expand : null, await readerOf(inputForm), log);
   const { target, factory, patientMs } = await open();
   const clock = systemClock;
   const { broken } = target;
@@ -180,9 +193,9 @@ export async function submitLines(path: string, toSubmit: Submit): Promise<numbe
 }
 
 /** All lines of a file are looked at before the first is stored. */
-async function requireGood(source: LineSource, expand: Expand | null, log: Logger): Promise<void> {
+async function requireGood(source: LineSource, expand: Expand | null, parse: LineReader, log: Logger): Promise<void> {
   const { check, describeBad } = await import("../submit/loader.ts");
-  const { bad, examples } = await check(source, expand, mostNamed);
+  const { bad, examples } = await check(source, expand, mostNamed, parse);
   if (bad === 0) return;
   for (const line of examples) log.error(describeBad(source.name, line));
   const rest = bad > examples.length ? `, the first ${examples.length} are named above` : "";

@@ -1,6 +1,6 @@
 /*
- * The failure file. It has the input lines of tasks that failed for good, one a line, ready to be input again. It is
- * emptied at the start of a run.
+ * The failure file. It has the input lines of tasks that failed for good, ready to be input again: they are separated
+ * as the input was. It is emptied at the start of a run.
  */
 import { closeSync, openSync } from "node:fs";
 import { messageOf, runtimeError } from "../base/errors.ts";
@@ -12,10 +12,10 @@ export interface FailureFile {
 }
 
 /**
- * Empties the failure file; `-` is standard output. `logger` names the logger of errors. Throws a UserError when it
- * cannot be written.
+ * Empties the failure file; `-` is standard output. `end` is written behind each line. `logger` names the logger of
+ * errors. Throws a UserError when it cannot be written.
  */
-export function openFailures(path: string, logger: string): FailureFile {
+export function openFailures(path: string, end: string, logger: string): FailureFile {
   let descriptor: number;
   try {
     descriptor = path === "-" ? 1 : openSync(path, "w");
@@ -24,7 +24,7 @@ export function openFailures(path: string, logger: string): FailureFile {
   }
   return {
     write(args) {
-      writeAll(descriptor, Buffer.from(`${args}\n`));
+      writeAll(descriptor, Buffer.from(args + end));
     },
     close() {
       if (path !== "-") closeSync(descriptor);

@@ -19,6 +19,8 @@ export interface InputOptions {
   readonly instanceId: string;
   /** Task file, `-` for standard input, null for none. */
   readonly file: string | null;
+  /** What ends an item of the file, and whether it is taken exactly as it is. */
+  readonly inputForm: { readonly end: "\n" | "\0"; readonly isVerbatim: boolean };
   /** What a task gets if its line does not say so itself: cores, bytes, seconds; null or 0: none. */
   readonly taskCores: number | null;
   readonly taskMemory: number | null;
@@ -34,10 +36,11 @@ export interface Input {
 
 /** Opens the input of a run on this host; null: it has none. Throws a UserError when it cannot be read. */
 export async function openInput(options: InputOptions, host: string): Promise<Input | null> {
-  const { file, instanceId } = options;
+  const { file, inputForm, instanceId } = options;
   if (file === null) return null;
   const { openLines } = await import("../submit/lines.ts");
   const { taskFactory } = await import("../task/factory.ts");
+  const { exactLine, parseLine } = await import("../task/line.ts");
   const none = (value: number | null) => (value === null || value === 0 ? null : value);
   const defaults = {
     submitId: instanceId,
@@ -48,8 +51,9 @@ export async function openInput(options: InputOptions, host: string): Promise<In
     timeout: none(options.taskTimeout),
     settings: [],
   };
-  const source = openLines(file);
-  return { source, factory: taskFactory(defaults, newId), isAllThere: isAllThere(file, source.regular) };
+  const source = openLines(file, inputForm.end);
+  const factory = taskFactory(defaults, newId, inputForm.isVerbatim ? exactLine : parseLine);
+  return { source, factory, isAllThere: isAllThere(file, source.regular) };
 }
 
 export interface FeedOptions {

@@ -153,7 +153,8 @@ async function prepare(options: ServeOptions): Promise<Run> {
   const graceMs = config.integer("server.grace") * 1000;
 
   const input = await openInput(options, host);
-  const failures = options.failures === null ? null : openFailures(options.failures, options.logger);
+  const failures =
+    options.failures === null ? null : openFailures(options.failures, options.inputForm.end, options.logger);
   const store = await chooseStore(options);
   const patience = newPatience(clock, log);
   const { startedAt, aheadMs } = await enter(options, { host, scope, store, patience });

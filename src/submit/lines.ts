@@ -5,7 +5,7 @@
 import { accessSync, closeSync, constants, fstatSync, openSync, read as readDescriptor, statSync } from "node:fs";
 import type { Stats } from "node:fs";
 import { messageOf, runtimeError } from "../base/errors.ts";
-import { type BadLine, newSplitter, splitChunk, splitRest } from "./splitter.ts";
+import { type BadLine, type LineEnd, newSplitter, splitChunk, splitRest } from "./splitter.ts";
 
 /** A batch of consecutive lines: `first` is the number of its first line. */
 export interface LineBatch {
@@ -35,21 +35,24 @@ const firstBatch = 64;
  */
 const largestBatch = 4096;
 
-/** Opens a source of lines; the path `-` is standard input. Throws UserError when it cannot be read. */
-export function openLines(path: string): LineSource {
+/**
+ * Opens a source of lines that end with `end`; the path `-` is standard input. Throws UserError when it cannot be read.
+ */
+export function openLines(path: string, end: LineEnd = "\n"): LineSource {
   if (path === "-") {
     const stats = attempt("<stdin>", () => fstatSync(0));
     refuseFolder("<stdin>", stats);
     // Bun.stdin would read a file from its start, even if a shell has read the first lines already.
-    return lineSource("<stdin>", false, () => (stats.isFile() ? descriptorReader(0) : Bun.stdin.stream().getReader()));
+    const open = () => (stats.isFile() ? descriptorReader(0) : Bun.stdin.stream().getReader());
+    return lineSource("<stdin>", false, open, end);
   }
   const stats = attempt(path, () => {
     accessSync(path, constants.R_OK);
     return statSync(path);
   });
   refuseFolder(path, stats);
-  if (stats.isCharacterDevice()) return lineSource(path, false, () => deviceReader(path));
-  return lineSource(path, stats.isFile(), () => Bun.file(path).stream().getReader());
+  if (stats.isCharacterDevice()) return lineSource(path, false, () => deviceReader(path), end);
+  return lineSource(path, stats.isFile(), () => Bun.file(path).stream().getReader(), end);
 }
 
 const knownErrors: Readonly<Record<string, readonly [name: string, number: number, text: string]>> = {
@@ -85,15 +88,15 @@ export interface ByteReader {
 }
 
 /**
- * Makes a source of lines; `open` starts from the beginning each time. Reading it throws a UserError when the bytes
- * cannot be read.
+ * Makes a source of lines that end with `end`; `open` starts from the beginning each time. Reading it throws a
+ * UserError when the bytes cannot be read.
  */
-export function lineSource(name: string, regular: boolean, open: () => ByteReader): LineSource {
+export function lineSource(name: string, regular: boolean, open: () => ByteReader, end: LineEnd = "\n"): LineSource {
   let reader: ByteReader | null = null;
   let closed = false;
 
   async function* read(): AsyncGenerator<LineBatch, void, void> {
-    const splitter = newSplitter();
+    const splitter = newSplitter(end);
     let size = firstBatch;
     const current: ByteReader = open();
     reader = current;

@@ -13,9 +13,7 @@ import type { Logger } from "../log/logger.ts";
 import { newPatience, type Patience } from "../log/patience.ts";
 import type { Store } from "../store/store.ts";
 import type { TaskFactory } from "../task/factory.ts";
-import { parseLine } from "../task/line.ts";
-import type { Line } from "../task/line.ts";
-import type { TaskSetting } from "../task/tag.ts";
+import type { Line, LineReader } from "../task/line.ts";
 import type { NewTask } from "../task/task.ts";
 import type { LineBatch, LineSource } from "./lines.ts";
 import type { BadLine } from "./splitter.ts";
@@ -137,7 +135,7 @@ async function tasksOf(loading: Loading, { first, lines }: LineBatch): Promise<N
       continue;
     }
     let line = factory.read(text);
-    if (expand !== null && line.kind === "task") line = await expanded(expand, line.args, line.settings);
+    if (expand !== null && line.kind === "task") line = await expanded(expand, line, factory.parse);
     if (line.kind === "task") {
       tasks.push(factory.build(line.args, line.settings, stamp.next()));
       if (isTraced) log.trace(`Loaded task (${line.args})`);
@@ -199,13 +197,14 @@ function insertPatiently(loading: Loading, tasks: readonly NewTask[]): Promise<v
 }
 
 /**
- * Counts the bad lines of a source, and collects the first `most` of them. Stores nothing. It is for sources that can
- * be read twice.
+ * Counts the bad lines of a source as `parse` reads them, and collects the first `most` of them. Stores nothing. It is
+ * for sources that can be read twice.
  */
 export async function check(
   source: LineSource,
   expand: Expand | null,
   most: number,
+  parse: LineReader,
 ): Promise<{ readonly bad: number; readonly examples: readonly BadLine[] }> {
   const examples: BadLine[] = [];
   let bad = 0;
@@ -219,8 +218,8 @@ export async function check(
         note(text);
         continue;
       }
-      let line = parseLine(text);
-      if (expand !== null && line.kind === "task") line = await expanded(expand, line.args, line.settings);
+      let line = parse(text);
+      if (expand !== null && line.kind === "task") line = await expanded(expand, line, parse);
       if (line.kind === "bad") note({ number: first + index, reason: line.reason, text });
     }
   }
@@ -228,11 +227,15 @@ export async function check(
 }
 
 /**
- * A task with its command expanded. The template may bring a comment and tags too (`--template 'run {} # HYPERSHELL:
- * n:{}'`); the line's own tags come after them and win. If the template fails for this line, it is a bad line. Throws a
- * UserError for a failure that concerns more than this line.
+ * A task with its command expanded, which `parse` reads again. The template may bring a comment and tags too
+ * (`--template 'run {} # HYPERSHELL: n:{}'`); the line's own tags come after them and win. If the template fails for
+ * this line, it is a bad line. Throws a UserError for a failure that concerns more than this line.
  */
-export async function expanded(expand: Expand, args: string, settings: readonly TaskSetting[]): Promise<Line> {
+export async function expanded(
+  expand: Expand,
+  { args, settings }: Extract<Line, { kind: "task" }>,
+  parse: LineReader,
+): Promise<Line> {
   let command: string;
   try {
     command = await expand(args);
@@ -240,7 +243,7 @@ export async function expanded(expand: Expand, args: string, settings: readonly 
     if (error instanceof UserError && error.status !== exitStatus.badArgument) throw error;
     return { kind: "bad", reason: `template: ${messageOf(error)}` };
   }
-  const line = parseLine(command);
+  const line = parse(command);
   if (line.kind === "bad") return { kind: "bad", reason: `template: ${line.reason}` };
   if (line.kind !== "task") return { kind: "bad", reason: "template: it leaves no command" };
   return line.settings.length === 0 ? { ...line, settings } : { ...line, settings: [...line.settings, ...settings] };

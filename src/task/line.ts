@@ -49,6 +49,14 @@ export function parseLine(text: string): Line {
   return args === "" ? { kind: "settings", settings, words } : task(args, settings);
 }
 
+/** Reads a line. */
+export type LineReader = (text: string) => Line;
+
+/** A line that is a task exactly as it stands; only an empty one is none. */
+export function exactLine(text: string): Line {
+  return text === "" ? blank : task(text, noSettings);
+}
+
 /** Cuts off the blanks before the comment, but not one that a backslash makes part of the last word. */
 function trimBeforeComment(text: string): string {
   const trimmed = text.trimEnd();

@@ -75,6 +75,17 @@ describe("values", () => {
   test("a number is a positional word where no value is due", () => {
     expect(parse("-1", "-c", "-2.5").words("args")).toEqual(["-1", "-2.5"]);
   });
+  test("0 is an option of a command that has it, and other numbers stay numbers there", () => {
+    const nul: Option = { key: "null", names: ["-0", "--null"], kind: "flag", help: "" };
+    const withNul = { ...spec, sections: [{ title: "Options", options: [...options, nul] }] };
+    const words = (...line: string[]): Parsed => parseFlags(withNul, line) as Parsed;
+    expect(words("-0", "-0.5", "-1").words("args")).toEqual(["-0.5", "-1"]);
+    expect(words("-0N4").number("threads")).toBe(4);
+    expect(words("--ssh", "-0").flag("null")).toBe(true);
+    expect(words("-c0").flag("null")).toBe(true);
+    expect(words("-d", "-0.5").number("delay")).toBe(-0.5);
+    expect(parse("-0").words("args")).toEqual(["-0"]);
+  });
   test("a word with a blank may start with a dash", () => {
     expect(parse("--template", "-n {}").text("template")).toBe("-n {}");
     expect(parse("--ssh-args", "-o BatchMode=yes").text("sshArgs")).toBe("-o BatchMode=yes");

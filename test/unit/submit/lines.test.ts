@@ -40,6 +40,11 @@ describe("lines", () => {
   test("end at LF", async () => {
     expect(await linesOf(["a\nb\n\nc\n"])).toEqual(["a", "b", "", "c"]);
   });
+  test("end at NUL where that was asked for, and only there", async () => {
+    const source = lineSource("x", true, () => chunked(["a\nb\0 c", " \0\0d"].map((text) => Buffer.from(text))), "\0");
+    const all = await Array.fromAsync(source.read());
+    expect(all.flatMap(({ lines }) => lines)).toEqual(["a\nb", " c ", "", "d"]);
+  });
   test("need no end at the end of the input", async () => {
     expect(await linesOf(["a\nb"])).toEqual(["a", "b"]);
     expect(await linesOf(["b"])).toEqual(["b"]);

@@ -7,6 +7,7 @@ import { lineSource } from "../../../src/submit/lines.ts";
 import { check, describeBad, load, stamper } from "../../../src/submit/loader.ts";
 import type { LoadOptions } from "../../../src/submit/loader.ts";
 import type { BadLine } from "../../../src/submit/splitter.ts";
+import { parseLine } from "../../../src/task/line.ts";
 import { taskFactory } from "../../../src/task/factory.ts";
 import type { NewTask } from "../../../src/task/task.ts";
 import { makeLog } from "../../make.ts";
@@ -306,7 +307,7 @@ describe("a submit-time template", () => {
 describe("a check", () => {
   test("counts the bad lines, names the first ones, and leaves the source to be read again", async () => {
     const { options } = bench(["a\nb # HYPERSHELL: :\nc\n\xff\nd # HYPERSHELL: /"]);
-    const { bad, examples } = await check(options.source, null, 2);
+    const { bad, examples } = await check(options.source, null, 2, parseLine);
     expect(bad).toBe(3);
     expect(examples.map((line) => line.number)).toEqual([2, 4]);
     expect((await load(options)).stored).toBe(2);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { longestArgs, parseLine } from "../../../src/task/line.ts";
+import { exactLine, longestArgs, parseLine } from "../../../src/task/line.ts";
 import type { Line } from "../../../src/task/line.ts";
 import type { TagValue } from "../../../src/task/task.ts";
 
@@ -154,5 +154,16 @@ describe("a line that no program could be given", () => {
   });
   test("has a NUL", () => {
     expect(fault("echo \0")).toBe("it has a NUL character");
+  });
+});
+
+describe("a line that is taken exactly as it is", () => {
+  for (const text of ["run #3.csv", "#start.csv", " a\t", "# HYPERSHELL: site:b", "a\nb", "a\r", " "]) {
+    test(JSON.stringify(text), () => expect(exactLine(text)).toEqual({ kind: "task", args: text, settings: [] }));
+  }
+  test("is no task when it is empty", () => expect(exactLine("")).toEqual({ kind: "blank" }));
+  test("is bad when no program can be given it", () => {
+    expect(exactLine("a\0b")).toEqual({ kind: "bad", reason: "it has a NUL character" });
+    expect(exactLine("x".repeat(longestArgs + 1)).kind).toBe("bad");
   });
 });
