@@ -206,6 +206,15 @@ export const taskOptions = [
     setting: "task.signalwait",
     help: "Pause between SIGINT, SIGTERM and SIGKILL for a task that must end.",
   },
+  {
+    key: "shell",
+    names: ["--shell"],
+    kind: "text",
+    metavar: "PATH",
+    setting: "task.shell",
+    help: "Shell that runs tasks, as PATH -c COMMAND: /bin/bash for {1..3}, [[ ]], &>.",
+    fallback: "/bin/sh",
+  },
 ] as const satisfies readonly Option[];
 
 /** Everything that hsx passes on to a client, in the order of its words (wordsOf). */

@@ -235,23 +235,25 @@ export interface SubmitTemplate {
 }
 
 /** The template of a submission, ready to be applied to lines. Throws UserError for a template that cannot be read. */
-export async function submitTemplate(text: string | undefined, { cwd, env }: Context): Promise<SubmitTemplate> {
+export async function submitTemplate(text: string | undefined, { cwd, env, config }: Context): Promise<SubmitTemplate> {
   if (text === undefined) return { expand: null, pure: true };
   const { expand, needsShell } = await import("../template/expand.ts");
   const { parseTemplate } = await import("../template/parse.ts");
   const { fileFacts } = await import("../client/templates.ts");
   const { printedBy } = await import("../client/printed.ts");
   const template = parseTemplate(text);
+  const chosen = config().text("task.shell");
   const system: SystemWithShell = {
     now: systemClock.now,
     environment: (name) => env[name] ?? null,
     file: fileFacts(cwd),
-    shell: (asked) => printedBy(shellWords(asked, env), { cwd, env, stderr: "inherit" }).ended,
+    shell: (asked) => printedBy(shellWords(asked, env, chosen), { cwd, env, stderr: "inherit" }).ended,
   };
   return { expand: (args) => expand(template, args, system), pure: !needsShell(template) };
 }
 
-function shellWords(asked: string, env: Context["env"]): string[] {
+function shellWords(asked: string, env: Context["env"], chosen: string | null): string[] {
+  if (chosen !== null) return [chosen, "-c", asked];
   if (process.platform === "win32") return [env["ComSpec"] ?? "cmd.exe", "/d", "/s", "/c", `"${asked}"`];
   return ["/bin/sh", "-c", "--", asked];
 }

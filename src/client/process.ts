@@ -28,10 +28,12 @@ export interface TaskWishes {
   readonly capture: boolean;
   /** The client's own template, for tasks whose submission has none; null: `{}`. */
   readonly template: string | null;
+  /** The shell that runs tasks, as SHELL -c COMMAND: a path, or a name that is looked up in PATH; null: the usual. */
+  readonly shell: string | null;
 }
 
 export interface ExecutorOptions extends EnvironmentOptions, TaskWishes {
-  /** `/bin/sh`; on Windows the path of cmd.exe. */
+  /** `/bin/sh`, or the one that the user chose; on Windows the path of cmd.exe. */
   readonly shell: string;
   /** File for the standard output of all tasks; null: the client's own. */
   readonly outputPath: string | null;

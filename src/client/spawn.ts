@@ -1,5 +1,5 @@
 /*
- * Starts processes for tasks: `/bin/sh -c COMMAND`, or the program itself (see direct.ts), in a session of its own and
+ * Starts processes for tasks: `SHELL -c COMMAND`, or the program itself (see direct.ts), in a session of its own and
  * with the task's environment. Throws what Bun.spawn throws; knows neither attempts nor outcomes.
  *
  * A start is the hottest path of a client. What keeps it short: options, argument lists and environments are made once
@@ -11,6 +11,7 @@
  * JIT, no concurrent JIT or collector.
  */
 import { closeSync } from "node:fs";
+import { basename } from "node:path";
 import type { Logger } from "../log/logger.ts";
 import type { Assignment } from "../task/task.ts";
 import { type Direct, openDirect, plainWords } from "./direct.ts";
@@ -20,7 +21,7 @@ import { openTruncated } from "./outputs.ts";
 export type OnExit = (child: Bun.Subprocess, code: number | null, signal: NodeJS.Signals | number | null) => void;
 
 export interface SpawnOptions {
-  /** `/bin/sh`; on Windows the path of cmd.exe. */
+  /** `/bin/sh`, or the one that the user chose; on Windows the path of cmd.exe. */
   readonly shell: string;
   readonly environment: EnvironmentOptions;
   /** The environment that tasks inherit. */
@@ -78,6 +79,9 @@ const windows = process.platform === "win32";
 /** After this many plain commands, the shell is asked what it does to them, which takes a process. */
 const plainBeforeAsking = 8;
 
+/** Shells that take `--` as the end of their options; to others, as fish, it would be the command. */
+const takesDashes = /^(?:ba|da|a|k|mk|z)?sh$/;
+
 /** Makes a spawner, which starts no process yet. */
 export function newSpawner(options: SpawnOptions): Spawner {
   const { shell, environment, base } = options;
@@ -88,7 +92,7 @@ export function newSpawner(options: SpawnOptions): Spawner {
     viaShell,
     shellStart: { ...startOf(options, viaShell.variables), windowsVerbatimArguments: windows },
     shellWords: windows ? [shell, "/d", "/s", "/c", ""] : [shell, "-c", ""],
-    signWords: [shell, "-c", "--", ""],
+    signWords: takesDashes.test(basename(shell)) ? [shell, "-c", "--", ""] : [shell, "-c", ""],
     withoutShell: null,
     plainSeen: 0,
     directStarts: 0,

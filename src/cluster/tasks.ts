@@ -2,8 +2,9 @@
  * How a client runs tasks, from options and configuration: the executor, and the settings that a local run and `hs
  * client` have in common.
  */
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { systemClock } from "../base/clock.ts";
+import { configurationError } from "../base/errors.ts";
 import { cpuCount, hostName } from "../base/process.ts";
 import type { Executor } from "../client/executor.ts";
 import { createExecutor, type TaskWishes } from "../client/process.ts";
@@ -50,8 +51,8 @@ export function clientSettings(
 }
 
 /**
- * The executor of a client. `serverId` is that of a server in the same process; null: the client learns it when it
- * connects.
+ * The executor of a client. Throws a UserError when the shell that was asked for is not there. `serverId` is that of a
+ * server in the same process; null: the client learns it when it connects.
  */
 export function makeExecutor(options: TaskOptions, serverId: string | null): Executor {
   const { config, env, cwd, instanceId } = options;
@@ -66,12 +67,26 @@ export function makeExecutor(options: TaskOptions, serverId: string | null): Exe
     serverId,
     serverHost: serverId === null ? null : host,
     taskFolder: join(config.site.lib, "task"),
-    shell: process.platform === "win32" ? (env["COMSPEC"] ?? "cmd.exe") : "/bin/sh",
+    shell: options.wishes.shell === null ? usualShell(env) : requireShell(options.wishes.shell, env, cwd),
     outputPath: options.output,
     errorsPath: options.errors,
     clock: systemClock,
     log: options.loggers("client"),
   });
+}
+
+function usualShell(env: TaskOptions["env"]): string {
+  return process.platform === "win32" ? (env["COMSPEC"] ?? "cmd.exe") : "/bin/sh";
+}
+
+/** The path of a shell that a user named. Throws a configuration error when there is no such program. */
+function requireShell(name: string, env: TaskOptions["env"], cwd: string): string {
+  const path = Bun.which(name, { PATH: env["PATH"] ?? "", cwd });
+  if (path !== null) return resolve(cwd, path);
+  throw configurationError(
+    "client",
+    `the shell '${name}' is not there, or is no program - give --shell (task.shell) the path of one, as /bin/bash`,
+  );
 }
 
 /**

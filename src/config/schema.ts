@@ -122,6 +122,10 @@ const rows = [
     ...off,
     path: true,
   }),
+  setting("task.shell", "text", null, "Shell that runs tasks, as SHELL -c COMMAND; unset: /bin/sh.", {
+    ...off,
+    path: true,
+  }),
   setting("task.cores", "integer", 0, "Cores that a task needs unless it says so itself; 0: not counted.", orOff),
   setting(
     "task.memory",

@@ -73,3 +73,25 @@ test("hs server takes items as they are too", async () => {
   );
   expect(args).toEqual(["echo a\nb", "echo 2 #2"]);
 });
+
+test("tasks run by the shell that --shell or task.shell names", async () => {
+  await using site = openSite();
+  const line = "echo {1..3} && [[ a < b ]] && echo $0\n";
+  expect(await site.hsx(["--shell", "/bin/bash"], { stdin: line })).toEqual({
+    status: 0,
+    stdout: "1 2 3\n/bin/bash\n",
+    stderr: "",
+  });
+  const env = { HYPERSHELL_TASK_SHELL: "bash" };
+  expect((await site.hsx([], { stdin: line, env })).stdout).toMatch(/^1 2 3\n\/.*\/bash\n$/);
+  expect((await site.hsx(["-t", "{% echo {1..@} %}"], { stdin: "3\n", env })).status).toBe(7);
+  const inner = await site.hsx(["-t", "echo {% echo {1..@} %}"], { stdin: "3\n", env });
+  expect(inner).toEqual({ status: 0, stdout: "1 2 3\n", stderr: "" });
+});
+
+test("a shell that is not there ends the run before a task is stored, status 3", async () => {
+  await using site = openSite();
+  const ended = await site.hsx(["--shell", "/bin/none"], { stdin: "echo 1\n" });
+  expect([ended.status, ended.stdout]).toEqual([3, ""]);
+  expect(ended.stderr).toContain("the shell '/bin/none' is not there, or is no program");
+});

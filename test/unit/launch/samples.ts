@@ -12,6 +12,7 @@ export function makePlan(told: Partial<Told> = {}, way: Partial<ClientPlan> = {}
     bundleSize: null,
     bundleWait: null,
     template: null,
+    shell: null,
     delay: null,
     signalWait: 10,
     capture: false,
