@@ -62,8 +62,8 @@ interface State {
   readonly taskFolder: string;
   /** Whether tags may have a key that makes no POSIX variable name. */
   readonly anyName: boolean;
-  /** The variable for each tag key; null: it has none. */
-  readonly tagNames: Map<string, string | null>;
+  /** The variables for each tag key. */
+  readonly tagNames: Map<string, TagNames>;
   readonly submitTime: TimeText;
   readonly scheduleTime: TimeText;
   readonly startTime: TimeText;
@@ -73,8 +73,8 @@ interface State {
 }
 
 /**
- * Makes the environment that tasks share. `base` is what they inherit. With `anyName` false, tags whose key makes no
- * POSIX variable name (`a.b`) are left out, as by those shells that drop such variables.
+ * Makes the environment that tasks share. `base` is what they inherit. With `anyName` false, names that are
+ * no POSIX variable names (`TASK_TAG_A.B`) are left out, as by those shells that drop such variables.
  */
 export function taskEnvironment(options: EnvironmentOptions, base: Variables, anyName: boolean): TaskEnvironment {
   const variables: Variables = Object.assign(Object.create(null) as Variables, base);
@@ -132,24 +132,47 @@ function fill(state: State, task: Assignment, command: string | null, startTime:
   state.last = task;
 }
 
-function nameOf({ tagNames, anyName }: State, key: string): string | null {
+/** The names of the variables of a tag: `TASK_TAG_SITE`. Both may be absent. */
+interface TagNames {
+  /** null: no shell would pass it on. */
+  readonly own: string | null;
+  /** For a key that makes no POSIX name, one that can be written in a shell: `TASK_TAG_SAMPLE_ID` of `sample-id`. */
+  readonly plain: string | null;
+}
+
+function namesOf({ tagNames, anyName }: State, key: string): TagNames {
   const known = tagNames.get(key);
   if (known !== undefined) return known;
   if (tagNames.size >= mostNames) tagNames.clear();
-  const name = anyName || plainName.test(`_${key}`) ? `TASK_TAG_${key.toUpperCase()}` : null;
-  tagNames.set(key, name);
-  return name;
+  const own = `TASK_TAG_${key.toUpperCase()}`;
+  const isPlain = plainName.test(own);
+  const plain = isPlain ? null : own.replace(/[^A-Za-z0-9_]/g, "_");
+  const names = { own: isPlain || anyName ? own : null, plain };
+  tagNames.set(key, names);
+  return names;
+}
+
+/** Whether one of the tags has this variable by itself. */
+function isTaken(state: State, name: string, tags: Tags): boolean {
+  for (const key in tags) if (namesOf(state, key).own === name) return true;
+  return false;
 }
 
 function setTags(state: State, tags: Tags): void {
   const { variables, present } = state;
   let at = 0;
   for (const key in tags) {
-    const name = nameOf(state, key);
-    if (name === null) continue;
-    if (present[at] !== name) return replaceTags(state, tags);
-    variables[name] = tagText(tags[key]!);
-    at++;
+    const { own, plain } = namesOf(state, key);
+    if (own !== null) {
+      if (present[at] !== own) return replaceTags(state, tags);
+      variables[own] = tagText(tags[key]!);
+      at++;
+    }
+    if (plain !== null && !isTaken(state, plain, tags)) {
+      if (present[at] !== plain) return replaceTags(state, tags);
+      variables[plain] = tagText(tags[key]!);
+      at++;
+    }
   }
   if (at !== present.length) replaceTags(state, tags);
 }
@@ -165,10 +188,12 @@ function replaceTags(state: State, tags: Tags): void {
   }
   state.present = [];
   for (const key in tags) {
-    const name = nameOf(state, key);
-    if (name === null) continue;
-    variables[name] = tagText(tags[key]!);
-    state.present.push(name);
+    const { own, plain } = namesOf(state, key);
+    for (const name of [own, plain]) {
+      if (name === null || (name === plain && isTaken(state, plain, tags))) continue;
+      variables[name] = tagText(tags[key]!);
+      state.present.push(name);
+    }
   }
 }
 

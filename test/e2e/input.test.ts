@@ -95,3 +95,11 @@ test("a shell that is not there ends the run before a task is stored, status 3",
   expect([ended.status, ended.stdout]).toEqual([3, ""]);
   expect(ended.stderr).toContain("the shell '/bin/none' is not there, or is no program");
 });
+
+test("a task reads every tag in its shell, also one with a dash in its key", async () => {
+  await using site = openSite();
+  const stdin = "/bin/echo 1\n".repeat(20) + 'echo "$TASK_TAG_SAMPLE_ID" # HYPERSHELL: sample-id:s7\n';
+  expect((await site.hsx([], { stdin })).stdout).toBe(`${"1\n".repeat(20)}s7\n`);
+  const plain = await site.hsx([], { stdin: `${"/bin/true\n".repeat(20)}/usr/bin/env # HYPERSHELL: sample-id:s8\n` });
+  expect(plain.stdout).toContain("TASK_TAG_SAMPLE_ID=s8\n");
+});

@@ -101,6 +101,21 @@ test("a tag's variable is its key in upper case; naked tags are empty, the rest 
   });
 });
 
+test("a tag whose key makes no name for a shell has a second variable, unless another tag has that name", () => {
+  const environment = taskEnvironment(options, base, true);
+  const tagsOf = (tag: Record<string, string | number>) => {
+    environment.fill(newAssignment({ tag }), "true", 0);
+    return Object.fromEntries(Object.entries(environment.variables).filter(([name]) => name.startsWith("TASK_TAG_")));
+  };
+  const both = { "TASK_TAG_SAMPLE-ID": "a", TASK_TAG_SAMPLE_ID: "a" };
+  expect(tagsOf({ "sample-id": "a" })).toEqual(both);
+  expect(tagsOf({ sample_id: "b", "sample-id": "a" })).toEqual({ ...both, TASK_TAG_SAMPLE_ID: "b" });
+  expect(tagsOf({ "sample-id": "a", sample_id: "b" })).toEqual({ ...both, TASK_TAG_SAMPLE_ID: "b" });
+  expect(tagsOf({ "sample-id": "a" })).toEqual(both);
+  expect(tagsOf({ "a.b+c": 1 })).toEqual({ "TASK_TAG_A.B+C": "1", TASK_TAG_A_B_C: "1" });
+  expect(tagsOf({})).toEqual({});
+});
+
 test("nothing of an earlier task's tags is left", () => {
   const environment = taskEnvironment(options, base, true);
   const tagsOf = (tag: Record<string, string | number>) => {
