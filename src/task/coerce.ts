@@ -27,3 +27,14 @@ export function coerce(text: string): TagValue {
   if (isInteger) return Number.isSafeInteger(number) ? number + 0 : text;
   return Number.isFinite(number) ? number : text;
 }
+
+/**
+ * The value of a tag, without white space at its ends. A number is one only if it prints as it was written; so `007`,
+ * `1.10`, `1_000` and `1e3` stay texts, and a version or a sample is found, shown and exported under its own name.
+ * `1.0` is the number that it is in older databases.
+ */
+export function coerceTag(text: string): TagValue {
+  const value = coerce(text);
+  if (typeof value !== "number" || `${value}` === text || `${value}.0` === text) return value;
+  return text;
+}

@@ -17,7 +17,7 @@
 import { argumentError, messageOf } from "../base/errors.ts";
 import { parseId } from "../base/ids.ts";
 import { parseSeconds, parseSize } from "../base/units.ts";
-import { coerce } from "./coerce.ts";
+import { coerce, coerceTag } from "./coerce.ts";
 import { describeBadTag, whyNoKey } from "./tag.ts";
 import { comparisonOf, describeNoField, fieldNamed, type FieldKind } from "./field.ts";
 import { isUnique, kindOf, type TaskField } from "./field.ts";
@@ -106,7 +106,7 @@ export function parseTagFilter(text: string): Condition {
   const reason = whyNoKey(key);
   if (reason !== null) throw argumentError(`argument -t/--with-tag: ${describeBadTag({ word: text, reason })}`);
   const value = colon < 0 ? "" : text.slice(colon + 1).trim();
-  return value === "" ? { kind: "tagKey", key } : { kind: "tagValue", key, value: coerce(value) };
+  return value === "" ? { kind: "tagKey", key } : { kind: "tagValue", key, value: coerceTag(value) };
 }
 
 function expectField(text: string): readonly [field: TaskField, end: number] {

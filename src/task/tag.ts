@@ -10,7 +10,7 @@
  */
 import { argumentError } from "../base/errors.ts";
 import { parseSeconds, parseSize } from "../base/units.ts";
-import { coerce } from "./coerce.ts";
+import { coerce, coerceTag } from "./coerce.ts";
 import type { TagValue } from "./task.ts";
 
 /** What one tag sets: a tag of the task, or one of its columns. */
@@ -75,7 +75,7 @@ export function parseTag(word: string): TaskSetting | BadTag {
   }
   const reason = whyNoKey(key);
   if (reason !== null) return bad(word, reason);
-  const value = coerce(text);
+  const value = coerceTag(text);
   if (typeof value === "string") {
     if (!shape.test(value)) return bad(word, `a value may only hold ${alphabet}`);
     if (value.length > longest)

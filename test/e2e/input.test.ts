@@ -103,3 +103,27 @@ test("a task reads every tag in its shell, also one with a dash in its key", asy
   const plain = await site.hsx([], { stdin: `${"/bin/true\n".repeat(20)}/usr/bin/env # HYPERSHELL: sample-id:s8\n` });
   expect(plain.stdout).toContain("TASK_TAG_SAMPLE_ID=s8\n");
 });
+
+test("a tag is stored, shown, searched and exported as it was written", async () => {
+  await using site = openSite();
+  const written = {
+    a: "007",
+    b: "1.10",
+    c: "1_000",
+    d: "123e45",
+    e: "12345678901234567890",
+    f: "1e3",
+    g: "1.5",
+    h: "7",
+  };
+  const words = Object.entries(written).map(([key, value]) => `${key}:${value}`);
+  const names = Object.keys(written).map((key) => `$TASK_TAG_${key.toUpperCase()}`);
+  site.write("t.in", `echo ${names.join(" ")}\n`);
+  expect((await site.hs(["submit", "-f", "t.in", "-t", ...words])).status).toBe(0);
+  expect((await site.hsx(["--restart"])).stdout).toBe(`${Object.values(written).join(" ")}\n`);
+  const [row] = ask<{ tag: string }>(site.database, "select tag from task");
+  expect(JSON.parse(row!.tag)).toEqual({ ...written, g: 1.5, h: 7, part: 0 });
+  for (const word of words) expect((await site.hs(["list", "--count", "-t", word])).stdout).toBe("1\n");
+  for (const word of ["a:7", "b:1.1", "b:1.100", "c:1000", "f:1000", "h:07"])
+    expect((await site.hs(["list", "--count", "-t", word])).stdout).toBe("0\n");
+});

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { coerce } from "../../../src/task/coerce.ts";
+import { coerce, coerceTag } from "../../../src/task/coerce.ts";
 import type { TagValue } from "../../../src/task/task.ts";
 
 describe("coercion", () => {
@@ -46,4 +46,33 @@ describe("coercion", () => {
     "-123456789012345678901234567890",
   ];
   for (const text of texts) test(`${JSON.stringify(text)} stays text`, () => expect(coerce(text)).toBe(text));
+});
+
+describe("the value of a tag is a number only if it prints as it was written", () => {
+  const texts = [
+    "007",
+    "1.10",
+    "1_000",
+    "123e45",
+    "1e3",
+    "12345678901234567890",
+    "+4",
+    "-0",
+    "-0.0",
+    ".5",
+    "5.",
+    "1e999",
+  ];
+  for (const text of texts) test(`${text} stays text`, () => expect(coerceTag(text)).toBe(text));
+  const numbers: readonly (readonly [text: string, value: TagValue])[] = [
+    ["0", 0],
+    ["-4", -4],
+    ["1.5", 1.5],
+    ["1.0", 1],
+    ["9007199254740991", 9007199254740991],
+    ["1e+21", 1e21],
+    ["true", true],
+    ["NONE", null],
+  ];
+  for (const [text, value] of numbers) test(`${text} is ${value}`, () => expect(coerceTag(text)).toBe(value));
 });

@@ -96,7 +96,7 @@ describe("a tag filter", () => {
     ["k:b", "b"],
     ["k:1", 1],
     ["k:1.0", 1],
-    ["k:01", 1],
+    ["k:01", "01"],
     ["k:true", true],
     ["k:null", null],
     ["k:a:b", "a:b"],

@@ -37,7 +37,8 @@ describe("a tag", () => {
     ["a.b-c+d_E9:x", "a.b-c+d_E9", "x"],
     ["f:true", "f", true],
     ["k:null", "k", null],
-    ["u:01", "u", 1],
+    ["u:01", "u", "01"],
+    ["u:7", "u", 7],
     ["x:nan", "x", "nan"],
   ])("%p is %s = %p", (word, key, value) => {
     expect(parseTag(word)).toEqual({ kind: "tag", key, value });
