@@ -32,7 +32,12 @@ export const actions: readonly Action[] = ["vacuum", "backup", "rotate", "trunca
 
 /** Throws UserError when there is nobody to see a question. */
 export function expectTerminal({ isTerminal }: InitdbPorts): void {
-  if (!isTerminal) throw runtimeError("data", "RuntimeError", "Non-interactive prompt cannot confirm (see --yes).");
+  if (!isTerminal)
+    throw new UserError(
+      exitStatus.runtimeError,
+      "data",
+      "This asks a question and there is no terminal: repeat with --yes",
+    );
 }
 
 /**

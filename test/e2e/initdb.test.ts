@@ -61,7 +61,7 @@ test("an action with nobody to answer needs --yes, and changes nothing without",
     expect(ended).toEqual({
       status: 5,
       stdout: "",
-      stderr: "CRITICAL [hypershell.data] RuntimeError: Non-interactive prompt cannot confirm (see --yes).\n",
+      stderr: "CRITICAL [hypershell.data] This asks a question and there is no terminal: repeat with --yes\n",
     });
   }
   expect([existsSync(site.database), site.exists("copy.db")]).toEqual([false, false]);
@@ -445,7 +445,7 @@ needs(["script"], noPostgres)(
     const away = await site.hs(["initdb"], { env });
     expect([away.status, said(away.stderr)]).toEqual([
       5,
-      ["CRITICAL RuntimeError: Non-interactive prompt cannot confirm (see --yes)."],
+      ["CRITICAL This asks a question and there is no terminal: repeat with --yes"],
     ]);
     const question = `Initialize postgresql (${place})? [Y]es/no: `;
     expect(await onTerminal(site, "hs initdb", "no\n", env)).toEqual([`${question}no`, "Stopping", "status 0"]);

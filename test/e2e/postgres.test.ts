@@ -206,7 +206,7 @@ describe("tables", () => {
     const asked = await site.hs(["initdb"], { env });
     expect([asked.status, linesOf(asked.stderr).at(-1)]).toEqual([
       5,
-      "CRITICAL [hypershell.data] RuntimeError: Non-interactive prompt cannot confirm (see --yes).",
+      "CRITICAL [hypershell.data] This asks a question and there is no terminal: repeat with --yes",
     ]);
     const run = await site.hsx(["--initdb", "-t", "echo {}"], { env, stdin: "1\n2\n" });
     expect([run.status, run.stdout]).toEqual([0, "1\n2\n"]);

@@ -138,7 +138,7 @@ test("nothing is opened where nobody can be asked, or where there is no database
     const away = await run([word], { isTerminal: false });
     expect([away.status, away.done]).toEqual([
       5,
-      ["error RuntimeError: Non-interactive prompt cannot confirm (see --yes)."],
+      ["error This asks a question and there is no terminal: repeat with --yes"],
     ]);
     const none = await run([word, "-y"], { provider: null });
     expect([none.status, none.done]).toEqual([3, [expect.stringContaining("No database configured")]]);
