@@ -1,8 +1,9 @@
 /*
- * Signals to a run, in its own terms. SIGINT and SIGTERM stop everything at once (after a second SIGINT nothing is
+ * Signals to a run, in its own terms. SIGINT and SIGTERM stop everything at once (after a second one of them nothing is
  * waited for). SIGUSR1 drains. SIGUSR2 drains and stops what runs. SIGHUP is ignored.
  */
 import { constants } from "node:os";
+import { systemClock } from "../base/clock.ts";
 import type { Logger, Loggers } from "../log/logger.ts";
 import type { LeaveKind } from "../wire/message.ts";
 
@@ -11,7 +12,7 @@ export type StopName = "SIGINT" | "SIGTERM" | "SIGUSR1" | "SIGUSR2";
 export interface SignalActions {
   /** Stops the run, for the first time or more urgently than before. */
   stop(how: LeaveKind, signal: StopName): void;
-  /** Called when Ctrl-C was pressed again: nothing is waited for any more. */
+  /** Called when a second SIGINT or SIGTERM came: nothing is waited for any more. */
   kill(): void;
 }
 
@@ -22,20 +23,38 @@ export function moreUrgent(earlier: StopName | null, signal: StopName): StopName
   return earlier !== null && urgency[earlier] > urgency[signal] ? earlier : signal;
 }
 
+/**
+ * A SIGTERM this soon after the first signal is the same wish told twice, milliseconds: `timeout` and schedulers send
+ * it to a process and then to its group.
+ */
+const echoMs = 250;
+
 /** Starts listening to signals. Answers a function that stops it. `role` names the logger. */
 export function onSignals(actions: SignalActions, loggers: Loggers, role: "server" | "client"): () => void {
-  let interrupts = 0;
+  /** When the first SIGINT or SIGTERM came, milliseconds since 1970; null: none has. */
+  let urgentSince: number | null = null;
   const core = loggers("core.signal");
   const own: Logger = loggers(role);
 
+  /** Whether a SIGINT or SIGTERM came before `signal`. Nothing is waited for then, unless `signal` is an echo. */
+  function isAgain(signal: StopName): boolean {
+    const now = systemClock.now();
+    if (urgentSince === null) {
+      urgentSince = now;
+      return false;
+    }
+    if (signal !== "SIGTERM" || now - urgentSince >= echoMs) actions.kill();
+    return true;
+  }
+
   const heard: Record<StopName | "SIGHUP", () => void> = {
     SIGINT() {
-      interrupts++;
-      if (interrupts > 1) return actions.kill();
+      if (isAgain("SIGINT")) return;
       loggers("").critical("keyboard-interrupt: going down now!");
       actions.stop("abort", "SIGINT");
     },
     SIGTERM() {
+      if (isAgain("SIGTERM")) return;
       loggers("").critical("terminated (SIGTERM): going down now!");
       actions.stop("abort", "SIGTERM");
     },

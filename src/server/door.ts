@@ -174,7 +174,7 @@ function serverOf(door: Door): Server {
     inputEnded: () => box.push({ kind: "inputEnded" }),
     stop(how) {
       if (how === "abort" && patience.inTrouble) {
-        const text = "The database must come back to record what has ended (Ctrl-C again leaves without)";
+        const text = "The database must come back to record what has ended (a second Ctrl-C or TERM leaves without)";
         options.log.warning(text);
       }
       box.push({ kind: "stopRequested", how });
