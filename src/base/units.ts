@@ -1,6 +1,6 @@
 /*
- * Sizes in bytes and spans in seconds, between text and number. Knows no options and phrases no errors: what cannot be
- * read is null.
+ * Sizes in bytes, spans in seconds and counts of things, between text and number. Knows no options and phrases no
+ * errors: what cannot be read is null.
  */
 
 const factors: Readonly<Record<string, number>> = { "": 1, b: 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
@@ -74,4 +74,9 @@ export function formatDuration(seconds: number): string {
 
 function two(value: number): string {
   return value < 10 ? `0${value}` : String(value);
+}
+
+/** `1 task`, `2 tasks`: a number and a noun whose plural ends in s. */
+export function counted(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? "" : "s"}`;
 }

@@ -2,7 +2,7 @@
  * `hs cluster` (hsx): a server and its clients, one in the same process or many that a launcher brings up elsewhere.
  * Here are the options and what they mean together; cluster/run.ts and cluster/launched.ts do the work.
  */
-import { argumentError, exitStatus } from "../base/errors.ts";
+import { argumentError } from "../base/errors.ts";
 import { splitWords } from "../base/shell.ts";
 import type { ClusterOptions } from "../cluster/run.ts";
 import type { Launch } from "../launch/orders.ts";
@@ -33,6 +33,7 @@ import {
 import { type Reader, reader, valuesOf, wordsOf } from "../args/settled.ts";
 import { builtIn } from "../config/schema.ts";
 import { tlsWords } from "./network.ts";
+import { statusOfRun } from "./outcome.ts";
 import { refuseOverwriting } from "./overwrite.ts";
 import { programVersion } from "./version.ts";
 
@@ -271,12 +272,13 @@ const spec = {
     "  # HYPERSHELL: group:2                       on a line of its own: of all lines after it",
     "",
     "Signals:",
-    "  Ctrl-C, TERM   stop every task and go (a second Ctrl-C: at once); what did not finish stays unfinished",
+    "  Ctrl-C, TERM   stop every task and go (either of them again: at once); what did not finish stays unfinished",
     "  USR1           start nothing more, let running tasks end",
     "  USR2           start nothing more, stop running tasks; their outcomes count",
+    "  With a database, the rest of FILE is stored first after any of them, so that --restart has all of it.",
     "",
-    "Exit status: 0 all tasks succeeded, 7 some failed or were not run, 4 interrupted (Ctrl-C), 143 " +
-      "terminated, 2 bad argument, 3 bad configuration, 5 other errors.",
+    "Exit status: 0 all tasks succeeded (or --forever was drained), 7 some failed or were not run, 4 " +
+      "interrupted (Ctrl-C), 143 terminated, 2 bad argument, 3 bad configuration, 5 other errors.",
   ].join("\n"),
 } as const satisfies CommandSpec;
 
@@ -490,9 +492,7 @@ async function run(parsed: Words, context: Context): Promise<number> {
   }
   const call = callOf(parsed, context);
   const report = await (isElsewhere(parsed) ? runElsewhere : runHere)(call);
-  if (report.stoppedBy === "SIGINT") return exitStatus.interrupted;
-  if (report.stoppedBy === "SIGTERM") return exitStatus.terminated;
-  return report.complete || call.config.boolean("server.exitzero") ? exitStatus.success : exitStatus.tasksFailed;
+  return statusOfRun(report, parsed.flag("forever"), call.config);
 }
 
 export const command: Command = { spec, bare: "stdin", run };

@@ -13,6 +13,7 @@ import { reader } from "../args/settled.ts";
 import { builtIn } from "../config/schema.ts";
 import { keyOption, networkWords, portOf, portOption, serverTlsOptions } from "./network.ts";
 import { openOutput } from "../print/output.ts";
+import { statusOfRun } from "./outcome.ts";
 import { refuseOverwriting } from "./overwrite.ts";
 import { programVersion } from "./version.ts";
 
@@ -176,12 +177,13 @@ const spec = {
     "",
     "Signals:",
     "  Ctrl-C, TERM   clients stop every task and leave; what did not finish stays unfinished",
-    "                 (a second Ctrl-C waits for no client: what one may still run is left to it for " +
+    "                 (either of them again waits for no client: what one may still run is left to it for " +
       "server.grace, as after a crash)",
     "  USR1           hand out nothing more, let running tasks end",
     "  USR2           hand out nothing more, stop running tasks; their outcomes count",
+    "  With a database, the rest of FILE is stored first after any of them, so that --restart has all of it.",
     "",
-    "Exit status: 0 all tasks succeeded (or --forever was stopped), 7 some failed or were not run, 4 " +
+    "Exit status: 0 all tasks succeeded (or --forever was drained), 7 some failed or were not run, 4 " +
       "interrupted (Ctrl-C), 143 terminated, 2 bad argument, 3 bad configuration, 5 other errors.",
   ].join("\n"),
 } as const satisfies CommandSpec;
@@ -238,11 +240,7 @@ async function run(parsed: Words, context: Context): Promise<number> {
     port,
     security,
   });
-  if (report.stoppedBy === "SIGINT") return exitStatus.interrupted;
-  if (report.stoppedBy === "SIGTERM") return exitStatus.terminated;
-  // Without an end there is no "all of it": what failed was told while it ran.
-  if (report.complete || forever || config.boolean("server.exitzero")) return exitStatus.success;
-  return exitStatus.tasksFailed;
+  return statusOfRun(report, forever, config);
 }
 
 const portsShown = 10;

@@ -2,7 +2,7 @@
  * How a client leaves: it gives back what has not started, waits for or stops what runs, waits until the server has
  * recorded what has ended, and says bye. As pure as reactor.ts, which calls it.
  */
-import { formatDuration } from "../base/units.ts";
+import { counted, formatDuration } from "../base/units.ts";
 import type { Assignment } from "../task/task.ts";
 import type { LeaveKind } from "../wire/message.ts";
 import { type ClientEffect, note } from "./effects.ts";
@@ -19,6 +19,8 @@ export function leave(state: ClientState, how: LeaveKind, reason: string, now: n
   state.phase = { at: "leaving", how, reason };
   giveBack(state, state.inbox.drain());
   if (how === "finish") return;
+  if (how === "abort" && state.running.size > 0)
+    note(effects, "info", () => `Stopping ${counted(state.running.size, "running task")} - to be run again`);
   for (const entry of state.running.values()) {
     if (how === "abort") entry.returned = true;
     interrupt(state, entry, now, effects);

@@ -16,7 +16,7 @@ import { systemClock } from "../base/clock.ts";
 import { exitStatus, messageOf, TransientError, UserError } from "../base/errors.ts";
 import { newId } from "../base/ids.ts";
 import { hostName, userName } from "../base/process.ts";
-import { formatDuration } from "../base/units.ts";
+import { counted, formatDuration } from "../base/units.ts";
 import type { Config } from "../config/load.ts";
 import type { Logger, Loggers } from "../log/logger.ts";
 import { newPatience, type Patience } from "../log/patience.ts";
@@ -98,11 +98,14 @@ interface Run {
   /** Ends the reading of the input. */
   readonly stopReading: AbortController;
   stoppedBy: StopName | null;
-  /**
-   * Whether nobody is left to run tasks. They are kept in the database or written down, including those that are still
-   * to be read.
-   */
-  isSalvaging: boolean;
+  /** Whether the run is to end before all its tasks have. */
+  isLeaving: boolean;
+  /** Whether nobody is left to run tasks: without a database those that are still to be read are written down too. */
+  isDeserted: boolean;
+  /** Whether no line has come for a while. */
+  isQuiet: boolean;
+  /** Whether the input was read to its end, or as far as it will be. */
+  isLoaded: boolean;
   /** Whether a database in trouble is not waited for. */
   isHurried: boolean;
 }
@@ -126,12 +129,14 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     nothingToDo: input === null && !options.forever && recovery.unfinished === 0,
     stop(how, signal) {
       if (signal !== null) run.stoppedBy = moreUrgent(run.stoppedBy, signal);
-      run.isSalvaging = run.stoppedBy === null && (run.store.durable || run.failures !== null);
-      if (!run.isSalvaging) run.stopReading.abort();
+      run.isDeserted = run.stoppedBy === null;
+      if (!run.isLeaving) tellOfReading(run);
+      leaveInput(run);
       server.stop(how);
     },
     hurry() {
       run.isHurried = true;
+      leaveInput(run);
       server.hurry();
     },
     finished: conclude(run, server, loading, unwatch),
@@ -179,7 +184,10 @@ async function prepare(options: ServeOptions): Promise<Run> {
     recovery,
     stopReading: new AbortController(),
     stoppedBy: null,
-    isSalvaging: false,
+    isLeaving: false,
+    isDeserted: false,
+    isQuiet: false,
+    isLoaded: input === null,
     isHurried: false,
   };
 }
@@ -273,14 +281,22 @@ async function loadInput(run: Run, server: Server): Promise<Fed> {
   const { options, input, failures, store, patience, stopReading } = run;
   if (input === null) {
     server.inputEnded();
-    return { bad: 0 };
+    return { bad: 0, stopped: false, lines: 0 };
   }
+  const heard = {
+    ...server,
+    inputResumed() {
+      run.isQuiet = false;
+      server.inputResumed();
+    },
+  };
   return feed(input, {
     store,
-    server,
+    server: heard,
     onQuiet() {
+      run.isQuiet = true;
       server.inputQuiet();
-      if (run.isSalvaging && !input.isAllThere) stopReading.abort();
+      if (run.isLeaving) leaveInput(run);
     },
     // The user can correct a line that can be written down again.
     onBad: (text) => failures?.write(text),
@@ -289,10 +305,35 @@ async function loadInput(run: Run, server: Server): Promise<Fed> {
     log: options.loggers("submit"),
     patience,
     signal: stopReading.signal,
-  });
+  }).finally(() => (run.isLoaded = true));
 }
 
-type Fed = Pick<Loaded, "bad">;
+type Fed = Pick<Loaded, "bad" | "stopped" | "lines">;
+
+/**
+ * Whether a run that leaves still reads its input. In a database the tasks are safe for a later run. Without one they
+ * can only be written down, which is done when nobody is left to run them, not for a user who ends the run.
+ */
+function isInputKept({ store, failures, stoppedBy, isDeserted, isHurried }: Run): boolean {
+  return !isHurried && (store.durable || (isDeserted && stoppedBy === null && failures !== null));
+}
+
+/** Lets a run leave its input: at once, when it falls silent, or at its end. */
+function leaveInput(run: Run): void {
+  run.isLeaving = true;
+  // A file is never silent: only the store makes it wait.
+  const hasMore = run.input?.isAllThere === true || !run.isQuiet;
+  if (!isInputKept(run) || !hasMore) run.stopReading.abort();
+}
+
+/** Tells a user who ends a run what it still waits for, if a file is not yet in the database. */
+function tellOfReading(run: Run): void {
+  const { input, log, stoppedBy } = run;
+  if (stoppedBy === null || run.isLoaded || input === null || !input.isAllThere || !isInputKept(run)) return;
+  log.warning(
+    `The rest of ${input.source.name} is stored before the run ends (a second Ctrl-C or TERM leaves without it)`,
+  );
+}
 
 /**
  * Waits for the end of the server and of the input, deals with what is left, closes everything, and reports how it
@@ -301,29 +342,24 @@ type Fed = Pick<Loaded, "bad">;
 async function conclude(run: Run, server: Server, loading: Promise<Fed>, unwatch: () => void): Promise<ClusterReport> {
   const { scope, store, failures, stopReading } = run;
   try {
-    const report = await server.finished.finally(() => {
-      if (!run.isSalvaging) stopReading.abort();
+    const report = await server.finished.catch((error: unknown) => {
+      stopReading.abort();
+      throw error;
     });
-    const salvaged = run.isSalvaging ? await keepRest(restOf(run, loading)) : 0;
+    if (!run.isLoaded) leaveInput(run);
+    const salvaged = isInputKept(run) ? await keepRest(restOf(run, loading)) : 0;
     const loaded = await loading;
     unwatch();
-    // After a signal, the tasks that are left wait in the database. In scope `all` other servers may be at work on the
-    // rest, so nothing can be said of it.
-    const isExpected = store.durable && (run.stoppedBy !== null || scope.kind === "all");
-    if (!report.abandoned) await endRow(run, isExpected ? endMs : Number.POSITIVE_INFINITY);
-    const left = isExpected ? 0 : await unfinishedOf(run);
-    const concluded = reportOf(run, report, loaded, Math.max(left, salvaged));
-    if (store.durable && isDraining(run.stoppedBy) && scope.kind === "submission") await tellKept(run);
-    return concluded;
+    // After a signal, the tasks that are left wait in the database.
+    const isBrief = store.durable && (run.stoppedBy !== null || scope.kind === "all");
+    if (!report.abandoned) await endRow(run, isBrief ? endMs : Number.POSITIVE_INFINITY);
+    const left = await leftOf(run);
+    return reportOf(run, report, loaded, left === null ? null : Math.max(left, salvaged));
   } finally {
     unwatch();
     failures?.close();
     await store.close();
   }
-}
-
-function isDraining(stoppedBy: StopName | null): boolean {
-  return stoppedBy === "SIGUSR1" || stoppedBy === "SIGUSR2";
 }
 
 function restOf({ options, host, scope, input, failures, store, stopReading }: Run, loading: Promise<Fed>): Rest {
@@ -354,35 +390,50 @@ async function endRow(run: Run, patientMs: number): Promise<void> {
   }
 }
 
-/** The number of tasks that have not ended. */
-async function unfinishedOf(run: Run): Promise<number> {
+/**
+ * The number of tasks that this run was to run and that have not ended; null: the database is in trouble, and is not
+ * waited for.
+ */
+async function leftOf(run: Run): Promise<number | null> {
   const { store, scope, patience } = run;
-  const giveUp = ({ message }: TransientError): Error | null =>
-    run.isHurried ? new UserError(exitStatus.interrupted, "server", `What is left is not known: ${message}`) : null;
-  const { unfinished } = await patience.persist("survey", () => store.survey(scope), giveUp);
-  return unfinished;
-}
-
-/** Tells a user who drained the run whether there is something to go on with. */
-async function tellKept({ store, scope, log }: Run): Promise<void> {
+  const isStopped = store.durable && run.stoppedBy !== null;
+  // In scope `all` other servers may be at work on the rest.
+  if (!isStopped && store.durable && scope.kind === "all") return 0;
+  const since = clock.now();
+  const enough = (error: TransientError): Error | null => {
+    if (isStopped) return run.isHurried || clock.now() - since >= endMs ? error : null;
+    const text = `What is left is not known: ${error.message}`;
+    return run.isHurried ? new UserError(exitStatus.interrupted, "server", text) : null;
+  };
   try {
-    const { unfinished } = await store.survey(scope);
-    if (unfinished === 0) return;
-    log.info(`${unfinished} tasks were not run - they are in the database (run them with --restart)`);
+    return (await patience.persist("survey", () => store.survey(scope), enough)).unfinished;
   } catch (error) {
-    if (!(error instanceof TransientError)) throw error;
+    if (isStopped && error instanceof TransientError) return null;
+    throw error;
   }
 }
 
-/** Warns of tasks that failed or were not run; `left` is the number of these. */
-function reportOf({ options, stoppedBy }: Run, report: ServerReport, fed: Fed, left: number): ClusterReport {
+/** Tells of tasks that failed or were not run, and of lines that were not read. `left`: see leftOf. */
+function reportOf(run: Run, report: ServerReport, fed: Fed, left: number | null): ClusterReport {
+  const { options, store, input, stoppedBy } = run;
   const log = options.loggers(options.logger);
   const { succeeded, failed, cancelled, haltedBy } = report;
   const bad = failed + fed.bad;
   const all = succeeded + cancelled + bad;
-  if (bad > 0) log.warning(`${bad} of ${all} tasks failed`);
-  if (left > 0) log.warning(`${left} tasks were not run`);
-  return { complete: bad === 0 && left === 0 && haltedBy === null, stoppedBy };
+  if (bad > 0) log.warning(`${bad} of ${counted(all, "task")} failed`);
+  if (fed.stopped && input !== null) {
+    const where = `after ${counted(fed.lines, "line")}`;
+    log.warning(
+      `Stopped reading ${input.source.name} ${where} - what follows is not ${store.durable ? "stored" : "run"}`,
+    );
+  }
+  if (left !== null && left > 0) {
+    const text = `${counted(left, "task")} ${left === 1 ? "was" : "were"} not run`;
+    const rest = left === 1 ? "it is in the database (run it" : "they are in the database (run them";
+    if (store.durable && stoppedBy !== null) run.log.info(`${text} - ${rest} with --restart)`);
+    else log.warning(text);
+  }
+  return { complete: bad === 0 && left === 0 && !fed.stopped && haltedBy === null, stoppedBy };
 }
 
 async function chooseStore(options: ServeOptions): Promise<Store> {

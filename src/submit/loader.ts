@@ -8,7 +8,7 @@
  */
 import { escapeByNumber } from "../base/escape.ts";
 import type { Clock } from "../base/clock.ts";
-import { UserError, exitStatus, messageOf, runtimeError } from "../base/errors.ts";
+import { TransientError, UserError, exitStatus, messageOf, runtimeError } from "../base/errors.ts";
 import type { Logger } from "../log/logger.ts";
 import { newPatience, type Patience } from "../log/patience.ts";
 import type { Store } from "../store/store.ts";
@@ -54,6 +54,8 @@ export interface Loaded {
   readonly bad: number;
   /** Whether the signal ended the loading before the end of the input. */
   readonly stopped: boolean;
+  /** The number of the last line up to which everything is stored or reported as bad; 0: none is. */
+  readonly lines: number;
 }
 
 /**
@@ -74,6 +76,8 @@ interface Loading {
   /** Numbers of tasks and of lines. */
   stored: number;
   bad: number;
+  /** The number of the last line that is dealt with. */
+  lines: number;
 }
 
 /**
@@ -91,7 +95,7 @@ export async function load(options: LoadOptions): Promise<Loaded> {
       quiet?.cancel();
       const tasks = await tasksOf(loading, batch);
       if (onQuiet !== undefined) quiet = clock.after(quietMs, onQuiet);
-      await insert(loading, tasks);
+      if (await insert(loading, tasks)) loading.lines = batch.first + batch.lines.length - 1;
       if (isAborted(loading)) break;
       // A store may answer without a turn of the event loop, but everything else in this process needs its turns.
       await new Promise<void>((resume) => setImmediate(resume));
@@ -105,7 +109,7 @@ export async function load(options: LoadOptions): Promise<Loaded> {
     if (stopped) log.warning(`Stopping${part}`);
     else log.debug(`Done${part}`);
   }
-  return { stored: loading.stored, bad: loading.bad, stopped };
+  return { stored: loading.stored, bad: loading.bad, stopped, lines: loading.lines };
 }
 
 function newLoading(options: LoadOptions): Loading {
@@ -115,7 +119,8 @@ function newLoading(options: LoadOptions): Loading {
     void source.close();
     patience.goOn();
   });
-  return { options, patience, stamp: stamper(clock), isTraced: log.enabled("TRACE"), stopping, stored: 0, bad: 0 };
+  const isTraced = log.enabled("TRACE");
+  return { options, patience, stamp: stamper(clock), isTraced, stopping, stored: 0, bad: 0, lines: 0 };
 }
 
 function isAborted({ options }: Loading): boolean {
@@ -161,17 +166,38 @@ function refuse(loading: Loading, line: BadLine): void {
   onBad?.(line);
 }
 
-/** Stores tasks, no more than `bundleSize` at once, unless the loading is stopped. */
-async function insert(loading: Loading, tasks: readonly NewTask[]): Promise<void> {
+/**
+ * Stores the tasks of a batch, no more than `bundleSize` at once, and answers whether all are stored. A loading that is
+ * stopped stores a batch that it has begun, unless the store makes it wait: the number of lines that is told then is
+ * exact.
+ */
+async function insert(loading: Loading, tasks: readonly NewTask[]): Promise<boolean> {
   const { options, stopping } = loading;
+  if (isAborted(loading)) return false;
   const largest = options.bundleSize ?? Infinity;
-  for (let from = 0; from < tasks.length && !isAborted(loading); from += largest) {
+  for (let from = 0; from < tasks.length; from += largest) {
+    if (isAborted(loading) && !options.store.durable) return false;
     const part = tasks.length <= largest ? tasks : tasks.slice(from, from + largest);
-    const inserted = insertPatiently(loading, part);
-    await (stopping === null ? inserted : stopping.race(inserted));
-    if (isAborted(loading)) break;
+    if (!(await insertPart(loading, part, stopping))) return false;
     loading.stored += part.length;
     options.log.debug(() => `Submitted ${part.length} tasks`);
+  }
+  return true;
+}
+
+/** Stores tasks in one transaction. Answers whether they are stored; no, if the loading was stopped meanwhile. */
+async function insertPart(loading: Loading, part: readonly NewTask[], stopping: Abortion | null): Promise<boolean> {
+  const inserted = insertPatiently(loading, part);
+  if (!loading.options.store.durable) {
+    await (stopping === null ? inserted : stopping.race(inserted));
+    return !isAborted(loading);
+  }
+  try {
+    await inserted;
+    return true;
+  } catch (error) {
+    if (isAborted(loading) && (error instanceof Stopped || error instanceof TransientError)) return false;
+    throw error;
   }
 }
 
@@ -184,7 +210,7 @@ function insertPatiently(loading: Loading, tasks: readonly NewTask[]): Promise<v
   return loading.patience.persist(
     "loader",
     () => {
-      if (isAborted(loading)) throw new Stopped();
+      if (isAborted(loading) && since !== null) throw new Stopped();
       return store.insert(tasks);
     },
     (error) => {

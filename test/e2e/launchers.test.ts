@@ -236,7 +236,7 @@ test("clients that leave because they are idle end the run, as on one machine", 
   const running = site.start(["hsx", "--launcher=run", "-T1"], { keepOpen: true, env: path(site) });
   running.type("echo 1\n");
   const ended = await running.ended;
-  expect([ended.status, ended.stdout]).toEqual([0, "1\n"]);
+  expect([ended.status, ended.stdout]).toEqual([7, "1\n"]);
   expect(ended.stderr).not.toContain("CRITICAL");
 });
 
@@ -370,7 +370,7 @@ test("SIGUSR1 lets running tasks end and starts no more", async () => {
   await running.line(/Signal interrupt \(SIGUSR1\)/);
   site.write("go", "");
   const ended = await running.ended;
-  expect([ended.status, ended.stdout]).toEqual([0, "1\n"]);
+  expect([ended.status, ended.stdout]).toEqual([7, "1\n"]);
   expect(unfinished(site)).toBe(1);
 });
 

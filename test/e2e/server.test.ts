@@ -213,7 +213,7 @@ test("a finite server that is drained says how much it leaves in the database", 
   const client = startClient(site, port, ["-N2", "--no-tls"]);
   await until(() => site.lines("started").length >= 2, "nothing started");
   server.kill("SIGUSR1");
-  expect([(await server.ended).status, (await client.ended).status]).toEqual([0, 0]);
+  expect([(await server.ended).status, (await client.ended).status]).toEqual([7, 0]);
   const left = 5 - finished(site);
   expect(left).toBeGreaterThan(0);
   expect(server.stderr()).toContain(

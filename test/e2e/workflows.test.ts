@@ -199,7 +199,11 @@ test("W33: Ctrl-C ends the run with one line and status 4, leaves no process, an
   const ended = await run.ended;
   expect([ended.status, linesOf(ended.stderr)]).toEqual([
     4,
-    ["CRITICAL [hypershell] keyboard-interrupt: going down now!"],
+    [
+      "CRITICAL [hypershell] keyboard-interrupt: going down now!",
+      "    INFO [hypershell.client] Stopping 4 running tasks - to be run again",
+      "    INFO [hypershell.server] 20 tasks were not run - they are in the database (run them with --restart)",
+    ],
   ]);
   await site.deserted();
   expect(
@@ -246,7 +250,8 @@ test("SIGUSR1 lets running tasks end, starts no others, and keeps those for a la
   await run.line(/Signal interrupt \(SIGUSR1\)/);
   site.write("go", "");
   const ended = await run.ended;
-  expect([ended.status, sorted(ended.stdout)]).toEqual([0, ["0", "1"]]);
+  expect([ended.status, sorted(ended.stdout)]).toEqual([7, ["0", "1"]]);
+  expect(ended.stderr).toContain("8 tasks were not run - they are in the database (run them with --restart)");
   expect(query<object>(site, "select count(exit_status) done, count(schedule_time) held from task")).toEqual([
     { done: 2, held: 2 },
   ]);

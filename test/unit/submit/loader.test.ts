@@ -94,7 +94,7 @@ describe("loading", () => {
       "# c\necho 1\n\n# HYPERSHELL: case:1, site:b\n# HYPERSHELL: case:1 site:b\necho",
       " 2\n",
     ]);
-    expect(await load(options)).toEqual({ stored: 2, bad: 1, stopped: false });
+    expect(await load(options)).toEqual({ stored: 2, bad: 1, stopped: false, lines: 6 });
     expect(tasks.map(({ id, args, tag }) => [id, args, tag])).toEqual([
       ["id-1", "echo 1", { part: 0 }],
       ["id-2", "echo 2", { case: 1, site: "b", part: 0 }],
@@ -141,7 +141,7 @@ describe("loading", () => {
   test("leaves out bad lines and hands them over", async () => {
     const long = "x".repeat(1_000_000);
     const { options, bad, tasks, log } = bench([`a\nb\0\n\xff\n${long}\n`, "c # HYPERSHELL: k:/\r\n d"]);
-    expect(await load(options)).toEqual({ stored: 2, bad: 4, stopped: false });
+    expect(await load(options)).toEqual({ stored: 2, bad: 4, stopped: false, lines: 6 });
     expect(tasks.map((task) => task.args)).toEqual(["a", "d"]);
     expect(bad.map(({ number, text }) => [number, text])).toEqual([
       [2, "b\0"],
@@ -253,7 +253,7 @@ describe("loading", () => {
     const loading = load(options);
     await inserted.promise;
     stop.abort();
-    expect(await loading).toEqual({ stored: 0, bad: 0, stopped: true });
+    expect(await loading).toEqual({ stored: 0, bad: 0, stopped: true, lines: 0 });
     expect(log.lines.slice(-3)).toEqual([
       "WARNING Stopping (loader)",
       "WARNING Stopping (committer: no database)",
@@ -262,7 +262,7 @@ describe("loading", () => {
   });
   test("stores nothing when it was told to stop before it began", async () => {
     const { options, tasks } = bench(["x\n"], { signal: AbortSignal.abort() });
-    expect(await load(options)).toEqual({ stored: 0, bad: 0, stopped: true });
+    expect(await load(options)).toEqual({ stored: 0, bad: 0, stopped: true, lines: 0 });
     expect(tasks).toEqual([]);
   });
 });

@@ -1,0 +1,114 @@
+/*
+ * Runs that are told to end before they are done: what is kept of their input, what they say, and with which status
+ * they end.
+ */
+import { expect, test } from "bun:test";
+import { linesOf, openSite, type Site, until } from "./harness.ts";
+import { ask } from "./tables.ts";
+
+const lines = 300_000;
+
+/** A file that takes seconds to store. Its first task tells that it runs. */
+function bigFile(site: Site): void {
+  const rest = Array.from({ length: lines - 2 }, (_, n) => `sleep 0.2; : ${n}`).join("\n");
+  site.write("big.in", `touch started; sleep 0.2\ntouch started; sleep 0.2\n${rest}\n`);
+}
+
+const unfinished = (site: Site): number =>
+  ask<{ n: number }>(site.database, "select count(*) n from task where exit_status is null")[0]!.n;
+const stored = (site: Site): number => ask<{ n: number }>(site.database, "select count(*) n from task")[0]!.n;
+
+test("a file is stored whole before a run leaves, whatever ends it, and what was not run makes status 7", async () => {
+  for (const [words, signal, status] of [
+    [["hsx", "big.in", "-N2"], "SIGUSR1", 7],
+    [["hsx", "big.in", "-N2"], "SIGUSR2", 7],
+    [["hsx", "big.in", "-N2"], "SIGINT", 4],
+    [["hsx", "big.in", "-N2"], "SIGTERM", 143],
+    [["sh", "-c", "exec hsx - -N2 <big.in"], "SIGINT", 4],
+  ] as const) {
+    await using site = openSite();
+    bigFile(site);
+    await using run = site.start(words);
+    await until(() => site.exists("started"), "a task starts");
+    run.kill(signal);
+    const ended = await run.ended;
+    expect([signal, ended.status, stored(site)]).toEqual([signal, status, lines]);
+    expect(ended.stderr).toContain("is stored before the run ends (a second Ctrl-C or TERM leaves without it)");
+    expect(ended.stderr).toContain(
+      `${unfinished(site)} tasks were not run - they are in the database (run them with --restart)`,
+    );
+  }
+}, 120_000);
+
+test("hs server stores its file whole too, and server.exitzero makes 0 of 7", async () => {
+  for (const [exitzero, status] of [
+    ["false", 7],
+    ["true", 0],
+  ] as const) {
+    await using site = openSite();
+    bigFile(site);
+    const env = { HYPERSHELL_SERVER_EXITZERO: exitzero, HYPERSHELL_SERVER_AUTH: "k".repeat(64) };
+    await using run = site.start(["hs", "server", "big.in", "--no-tls", "-p0"], { env });
+    await run.line(/Server listening/);
+    run.kill("SIGUSR1");
+    expect([(await run.ended).status, stored(site)]).toEqual([status, lines]);
+  }
+}, 60_000);
+
+test("a second signal leaves without the rest of a file, and tells how much of it was read", async () => {
+  for (const [first, second, status] of [
+    ["SIGINT", "SIGINT", 4],
+    ["SIGTERM", "SIGTERM", 143],
+    ["SIGTERM", "SIGINT", 143],
+  ] as const) {
+    await using site = openSite();
+    bigFile(site);
+    await using run = site.start(["hsx", "big.in", "-N2"]);
+    await until(() => site.exists("started"), "a task starts");
+    run.kill(first);
+    await run.line(/is stored before the run ends/);
+    // A SIGTERM that comes at once counts as the same wish, so it is sent until it is heeded.
+    await until(() => {
+      run.kill(second);
+      return run.stderr().includes("Stopped reading");
+    }, "the second signal is heeded");
+    const ended = await run.ended;
+    expect(ended.status).toBe(status);
+    expect(ended.stderr).toContain(`Stopped reading big.in after ${stored(site)} lines - what follows is not stored`);
+    expect(stored(site)).toBeLessThan(lines);
+  }
+}, 60_000);
+
+test("a stream that is cut is told of, with the number of lines that were taken in", async () => {
+  for (const [store, words] of [
+    [[], "stored"],
+    [["--no-db"], "run"],
+  ] as const) {
+    await using site = openSite();
+    await using run = site.start(["hsx", "-N1", ...store], { keepOpen: true });
+    run.type("echo one\necho two\n");
+    await run.line(/^two$/);
+    run.kill("SIGUSR1");
+    const { status, stderr } = await run.ended;
+    expect([status, linesOf(stderr).at(-1)]).toEqual([
+      7,
+      ` WARNING [hypershell.cluster] Stopped reading <stdin> after 2 lines - what follows is not ${words}`,
+    ]);
+  }
+});
+
+test("a drained run with --forever ends with 0, one with --restart and tasks left with 7", async () => {
+  for (const [option, status] of [
+    ["--forever", 0],
+    ["--restart", 7],
+  ] as const) {
+    await using site = openSite();
+    await site.hs(["submit", "touch started; sleep 0.5"]);
+    await site.hs(["submit", "--", "echo", "never"]);
+    await using run = site.start(["hsx", option, "-N1"]);
+    await until(() => site.exists("started"), "a task starts");
+    run.kill("SIGUSR1");
+    expect([option, (await run.ended).status]).toEqual([option, status]);
+    expect(unfinished(site)).toBe(1);
+  }
+});
