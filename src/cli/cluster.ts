@@ -33,7 +33,7 @@ import {
 import { type Reader, reader, valuesOf, wordsOf } from "../args/settled.ts";
 import { builtIn } from "../config/schema.ts";
 import { tlsWords } from "./network.ts";
-import { statusOfRun } from "./outcome.ts";
+import { needDatabase, statusOfRun } from "./outcome.ts";
 import { refuseOverwriting } from "./overwrite.ts";
 import { programVersion } from "./version.ts";
 
@@ -491,8 +491,11 @@ async function run(parsed: Words, context: Context): Promise<number> {
     refuseOverwriting(parsed.words("file")[0] ?? "-", paths);
   }
   const call = callOf(parsed, context);
+  const { config } = call;
+  if (parsed.flag("restart")) await needDatabase("--restart continues from a database", config, context.loggers);
+  if (parsed.flag("forever")) await needDatabase("--forever waits for a database to fill", config, context.loggers);
   const report = await (isElsewhere(parsed) ? runElsewhere : runHere)(call);
-  return statusOfRun(report, parsed.flag("forever"), call.config);
+  return statusOfRun(report, parsed.flag("forever"), config);
 }
 
 export const command: Command = { spec, bare: "stdin", run };

@@ -13,7 +13,7 @@ import { reader } from "../args/settled.ts";
 import { builtIn } from "../config/schema.ts";
 import { keyOption, networkWords, portOf, portOption, serverTlsOptions } from "./network.ts";
 import { openOutput } from "../print/output.ts";
-import { statusOfRun } from "./outcome.ts";
+import { needDatabase, statusOfRun } from "./outcome.ts";
 import { refuseOverwriting } from "./overwrite.ts";
 import { programVersion } from "./version.ts";
 
@@ -213,6 +213,11 @@ async function run(parsed: Words, context: Context): Promise<number> {
   const bind = read("bind").replace(/^\[(.*)\]$/, "$1");
   const port = portOf(parsed, config, 0);
   const [forever, restart] = [parsed.flag("forever"), parsed.flag("restart")];
+  const file = forever || restart ? null : (parsed.words("file")[0] ?? "-");
+  if (restart) await needDatabase("--restart continues from a database", config, context.loggers);
+  // A file that is not there is told of before a key is asked for and a certificate is made.
+  const { checkInput } = await import("../cluster/feed.ts");
+  await checkInput(file);
   const { serverSecurity } = await import("../cluster/security.ts");
   const security = await serverSecurity({ ...networkWords(parsed), config, loggers: context.loggers, bind });
   const { runServerAlone } = await import("../cluster/standalone.ts");
@@ -222,7 +227,7 @@ async function run(parsed: Words, context: Context): Promise<number> {
     cwd: context.cwd,
     config,
     loggers: context.loggers,
-    file: forever || restart ? null : (parsed.words("file")[0] ?? "-"),
+    file,
     inputForm: inputFormOf(parsed),
     attempts: attemptsOf(parsed, config),
     eager: read("eager"),

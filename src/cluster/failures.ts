@@ -7,6 +7,7 @@ import { messageOf, runtimeError } from "../base/errors.ts";
 import { writeAll } from "../base/write.ts";
 
 export interface FailureFile {
+  /** Throws a UserError when the file takes no more, and the error of the system when that is standard output. */
   write(args: string): void;
   close(): void;
 }
@@ -16,18 +17,21 @@ export interface FailureFile {
  * errors. Throws a UserError when it cannot be written.
  */
 export function openFailures(path: string, end: string, logger: string): FailureFile {
-  let descriptor: number;
-  try {
-    descriptor = path === "-" ? 1 : openSync(path, "w");
-  } catch (error) {
-    throw runtimeError(logger, "OSError", `cannot write the failure file '${path}': ${messageOf(error)}`);
-  }
-  return {
-    write(args) {
-      writeAll(descriptor, Buffer.from(args + end));
-    },
-    close() {
-      if (path !== "-") closeSync(descriptor);
-    },
+  if (path === "-") return { write: (args) => writeItem(1, args, end), close: () => undefined };
+  const attempt = <T>(action: () => T): T => {
+    try {
+      return action();
+    } catch (error) {
+      throw runtimeError(logger, "OSError", `cannot write the failure file '${path}': ${messageOf(error)}`);
+    }
   };
+  const descriptor = attempt(() => openSync(path, "w"));
+  return {
+    write: (args) => attempt(() => writeItem(descriptor, args, end)),
+    close: () => closeSync(descriptor),
+  };
+}
+
+function writeItem(descriptor: number, args: string, end: string): void {
+  writeAll(descriptor, Buffer.from(args + end));
 }

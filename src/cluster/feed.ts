@@ -56,6 +56,16 @@ export async function openInput(options: InputOptions, host: string): Promise<In
   return { source, factory, isAllThere: isAllThere(file, source.regular) };
 }
 
+/**
+ * Looks whether the input of a run can be read, before anything is made for the run. Throws a UserError when it cannot.
+ * `file`: a path, `-` for standard input, null for none.
+ */
+export async function checkInput(file: string | null): Promise<void> {
+  if (file === null) return;
+  const { openLines } = await import("../submit/lines.ts");
+  openLines(file);
+}
+
 export interface FeedOptions {
   readonly store: Store;
   readonly server: Pick<Server, "inputResumed" | "inputEnded" | "stop" | "finished">;

@@ -14,6 +14,7 @@ import { checkProgram, type ClientPlan } from "../launch/launcher.ts";
 import { type Launch, makeOrders } from "../launch/orders.ts";
 import type { Logger } from "../log/logger.ts";
 import { parseTemplate } from "../template/parse.ts";
+import { checkInput } from "./feed.ts";
 import { type ClusterReport, serve, type ServeOptions, type Serving } from "./serve.ts";
 import { moreUrgent, onSignals, type StopName } from "./signals.ts";
 import { type Gate, openGate, type ServerAccess } from "./standalone.ts";
@@ -96,6 +97,7 @@ async function prepare(options: LaunchedOptions): Promise<LaunchedRun> {
   const log = loggers("cluster");
   const host = hostName();
   const graceMs = config.integer("server.grace") * 1000;
+  await checkInput(options.file);
   // A bad template is found here once, not by each client; a bad launcher is found before tasks are stored.
   if (options.template !== null) parseTemplate(options.template);
   checkProgram(launch.kind === "ssh" ? "ssh" : (launch.words[0] ?? ""), options.env, options.cwd);
