@@ -63,7 +63,11 @@ const spec = {
         },
         { ...templateOption, help: "Command to make of each line, see Templates." },
         ...inputOptions,
-        { ...idleOption, min: 0, help: "A client leaves after this long without tasks; 0 is never." },
+        {
+          ...idleOption,
+          min: 0,
+          help: "A client leaves after this long without tasks (never with --forever); 0 is never.",
+        },
         {
           ...delayOption,
           help: "Wait before the first task of a client; negative: a random time up to that.",
@@ -433,7 +437,8 @@ function told({ parsed, client }: Call): Nullable<ClientValues> {
     ...client,
     delay: client.delay === 0 ? null : client.delay,
     bundleSize: parsed.number("bundleSize") ?? null,
-    timeout: atLeastOne(limit(client.timeout)),
+    // Who waits for whatever is submitted is never idle.
+    timeout: parsed.flag("forever") ? null : atLeastOne(limit(client.timeout)),
     taskTimeout: atLeastOne(limit(client.taskTimeout)),
   };
 }

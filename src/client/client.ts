@@ -32,6 +32,8 @@ export interface ClientOptions {
 }
 
 export interface Client {
+  /** Lets the client leave after this long without a task, counted from now, milliseconds; null: never. */
+  limitIdle(idleMs: number | null): void;
   /**
    * Leaves. `finish` lets running tasks end, `interrupt` stops and reports them, `abort` stops them and gives them
    * back.
@@ -81,6 +83,7 @@ export function runClient(options: ClientOptions): Client {
   return {
     finished: door.finished.promise,
     stop: (how, reason) => box.push({ kind: "stopRequested", how, reason }),
+    limitIdle: (idleMs) => box.push({ kind: "idleLimited", idleMs }),
     server: () => state.server,
     dismissed: () => state.dismissed,
     kill: () => box.push({ kind: "killRequested" }),

@@ -24,6 +24,8 @@ export type ClientEvent =
   | { readonly kind: "groupSeen"; readonly id: string; readonly alive: boolean }
   /** The time of a `wake` effect has come. */
   | { readonly kind: "woken" }
+  /** From now on the client leaves after this long without a task, milliseconds; null: never. */
+  | { readonly kind: "idleLimited"; readonly idleMs: number | null }
   /** A signal to this process, or the code that runs it, asks it to leave. */
   | { readonly kind: "stopRequested"; readonly how: LeaveKind; readonly reason: string }
   /** The user does not want to wait any longer (a second Ctrl-C). */

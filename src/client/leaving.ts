@@ -34,7 +34,7 @@ export function giveBack(state: ClientState, tasks: readonly Assignment[]): void
 
 /** Leaves after `idleMs` without a task. */
 export function idle(state: ClientState, now: number, effects: ClientEffect[]): void {
-  const { idleMs } = state.settings;
+  const { idleMs } = state;
   if (idleMs === null || state.phase.at !== "working") return;
   if (state.running.size > 0 || state.inbox.length > 0 || now - state.idleSince < idleMs) return;
   note(effects, "debug", () => `Timeout reached (${formatDuration((now - state.idleSince) / 1000)})`);

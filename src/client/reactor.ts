@@ -60,6 +60,10 @@ function take(state: ClientState, event: ClientEvent, now: number, effects: Clie
     }
     case "woken":
       return;
+    case "idleLimited":
+      state.idleMs = event.idleMs;
+      state.idleSince = now;
+      return;
     case "stopRequested":
       return leave(state, event.how, event.reason, now, effects);
     case "killRequested":
@@ -256,7 +260,7 @@ function nextWake(state: ClientState): number {
     at = Math.min(at, entry.stopping === null ? Math.min(entry.deadline, entry.interruptAt) : entry.nextAt);
   for (const entry of state.lingering.values()) at = Math.min(at, entry.nextAt, entry.lookAt);
   if (state.outbox.length > 0 && state.connection.at === "up") at = Math.min(at, state.outboxSince + state.companyMs);
-  const { idleMs } = state.settings;
+  const { idleMs } = state;
   const nothing = state.running.size === 0 && state.inbox.length === 0;
   if (idleMs !== null && state.phase.at === "working" && nothing) at = Math.min(at, state.idleSince + idleMs);
   return at;

@@ -151,6 +151,8 @@ export interface ClientState {
   readonly templates: Map<string, string | null>;
   /** When the last task ended, or work began. */
   idleSince: number;
+  /** The client leaves after this long without a task, milliseconds. Null: never. */
+  idleMs: number | null;
   nextBeat: number;
   /** The latest time for which the client asked to be woken. If it is woken much later, it did not run meanwhile. */
   wakeAt: number;
@@ -204,6 +206,7 @@ export function newState(settings: ClientSettings, now: number): ClientState {
     granted: 0,
     templates: new Map(),
     idleSince: now,
+    idleMs: settings.idleMs,
     nextBeat: now + settings.heartMs,
     wakeAt: Number.POSITIVE_INFINITY,
     beats: { sent: 0, heard: 0 },

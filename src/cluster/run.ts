@@ -43,6 +43,8 @@ export async function runCluster(options: ClusterOptions): Promise<ClusterReport
         connect: async () => ends.pop() ?? Promise.reject(new WireProblem("lost", "the server is gone")),
         settings: {
           ...clientSettings(options),
+          // While lines may come, a client without a task is not idle but waits for them.
+          idleMs: null,
           host: hostName(),
           servers: 1,
           connectMs: 0,
@@ -56,6 +58,10 @@ export async function runCluster(options: ClusterOptions): Promise<ClusterReport
       });
       // The client leaves only when it is asked to, or after a long idle time. Then nobody is left to run tasks.
       client.finished.then(() => server.stop("finish"), clientFailure.reject);
+      if (!options.forever && options.idleMs !== null) limitIdle(client, options.idleMs);
+    }
+    function limitIdle(of: Client, idleMs: number): void {
+      void serving.inputEnded.then(() => of.limitIdle(idleMs));
     }
     if (options.delayMs > 0) clock.after(options.delayMs, start);
     else start();

@@ -74,6 +74,8 @@ export interface Serving {
   stop(how: LeaveKind, signal: StopName | null): void;
   /** Stops waiting for a database in trouble. */
   hurry(): void;
+  /** Resolves when the input is read to its end, or as far as it will be. Never rejects. */
+  readonly inputEnded: Promise<void>;
   /** Resolves after the last outcome is recorded and the last client has left. Everything is closed by then. */
   readonly finished: Promise<ClusterReport>;
 }
@@ -123,7 +125,10 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const unwatch = watchOthers(run);
   const loading = loadInput(run, server);
   // Awaited in `conclude`; this only silences an early rejection.
-  loading.catch(() => undefined);
+  const inputEnded = loading.then(
+    () => undefined,
+    () => undefined,
+  );
   return {
     server,
     nothingToDo: input === null && !options.forever && recovery.unfinished === 0,
@@ -139,6 +144,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       leaveInput(run);
       server.hurry();
     },
+    inputEnded,
     finished: conclude(run, server, loading, unwatch),
   };
 }

@@ -112,3 +112,19 @@ test("a drained run with --forever ends with 0, one with --restart and tasks lef
     expect(unfinished(site)).toBe(1);
   }
 });
+
+test("an idle limit ends neither a run whose input is open nor one that waits for whatever is submitted", async () => {
+  for (const store of [[], ["--no-db"]]) {
+    await using site = openSite();
+    const line = "(seq 3; sleep 2.5; seq 4 10) | hsx -T1 -N2 -t 'echo {}'";
+    const { status, stdout } = await site.shell([line, ...store].join(" "));
+    expect([status, linesOf(stdout).length]).toEqual([0, 10]);
+  }
+  await using site = openSite();
+  await using run = site.start(["hsx", "--forever", "-T1"]);
+  await run.line(/Scheduler will run forever/);
+  await site.shell("sleep 2; hs submit echo late");
+  await run.line(/^late$/);
+  run.kill("SIGUSR1");
+  expect((await run.ended).status).toBe(0);
+});
