@@ -26,13 +26,14 @@ const surroundings: Surroundings = {
   stdout: () => openOutput(1, process.env),
   stderr: descriptor(2).write,
   isTerminal: () => isatty(2),
-  hasInput: () => {
+  input: () => {
     try {
-      fstatSync(0);
-      return !isatty(0);
+      const stdin = fstatSync(0);
+      if (stdin.isFIFO() || stdin.isSocket() || stdin.isFile()) return "stream";
+      return isatty(0) ? "none" : "device";
     } catch {
       // Closed: nothing to read.
-      return false;
+      return "none";
     }
   },
   bytesOfWords: () => {

@@ -24,10 +24,10 @@ export interface Context {
 export interface Command {
   readonly spec: CommandSpec;
   /**
-   * Called without any word: usage on stdout and status 1, unless this says there is input to read (stdin is open and
-   * no terminal) or nothing is needed.
+   * What becomes of a call without any word. `usage`: usage on stdout and status 1. `stdin`: the same where stdin is a
+   * terminal or closed. `stream`: the same also where it is /dev/null, as under a service manager. `run`: it is run.
    */
-  readonly bare: "usage" | "stdin" | "run";
+  readonly bare: "usage" | "stdin" | "stream" | "run";
   /** The exit status. Throws UserError for what the user can mend. */
   run(parsed: Parsed, context: Context): Promise<number>;
 }

@@ -30,8 +30,11 @@ export interface Surroundings {
   readonly stderr: (text: string) => void;
   /** Whether stderr is a terminal. */
   readonly isTerminal: () => boolean;
-  /** Whether stdin is something to read to its end (a pipe, a file, /dev/null) rather than a terminal or closed. */
-  readonly hasInput: () => boolean;
+  /**
+   * What stdin is: a pipe, socket or file (`stream`), another device such as /dev/null, or a terminal or closed
+   * (`none`).
+   */
+  readonly input: () => "none" | "device" | "stream";
   /** The words of the command line as they were given, where the system can tell; else null. */
   readonly bytesOfWords?: () => readonly Uint8Array[] | null;
 }

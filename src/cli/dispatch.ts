@@ -55,10 +55,17 @@ function find(above: CommandDef, name: string): CommandDef {
   throw argumentError(`unrecognized command: ${name}${close === null ? "" : ` (did you mean '${close}'?)`}`);
 }
 
+/** Whether a call without any word is only answered with the usage. */
+function lacksWords(bare: Command["bare"], { input }: Surroundings): boolean {
+  if (bare === "usage") return true;
+  if (bare === "run") return false;
+  return bare === "stdin" ? input() === "none" : input() !== "stream";
+}
+
 async function run(command: Command, words: readonly string[], call: Call, how: How): Promise<number> {
   const { surroundings } = call;
   const { spec, bare } = command;
-  if (words.length === 0 && (bare === "usage" || (bare === "stdin" && !surroundings.hasInput()))) {
+  if (words.length === 0 && lacksWords(bare, surroundings)) {
     const { usage } = await import("../args/layout.ts");
     surroundings.stdout().write(usage(spec, pageOf(surroundings)));
     return exitStatus.usage;

@@ -257,4 +257,4 @@ async function printPorts(context: Context): Promise<number> {
   return exitStatus.success;
 }
 
-export const command: Command = { spec, bare: "stdin", run };
+export const command: Command = { spec, bare: "stream", run };

@@ -14,7 +14,7 @@ function surroundings(lines: string[], env: Record<string, string> = {}): Surrou
     stdout: () => ({ write: () => {}, isTerminal: false, coloured: false, columns: 80 }),
     stderr: (text) => void lines.push(text),
     isTerminal: () => false,
-    hasInput: () => false,
+    input: () => "none",
   };
 }
 

@@ -41,7 +41,7 @@ async function call(words: readonly string[], of: Partial<Surroundings> = {}): P
       err += text;
     },
     isTerminal: () => false,
-    hasInput: () => false,
+    input: () => "none",
     ...of,
   };
   const status = await hs(words, surroundings, () => {});
