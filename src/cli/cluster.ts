@@ -258,7 +258,8 @@ const spec = {
     "  the tasks do and no client is left, the run ends with status 5 and what did not finish stays in the database.",
     "  Tasks run in the directory in which their client was started: with srun and mpirun this one, with ssh " +
       "your home over there;",
-    "  HYPERSHELL_TASK_CWD=$PWD (task.cwd) names another.",
+    "  HYPERSHELL_TASK_CWD=$PWD (task.cwd) names another. Tasks are no ranks of an MPI job and no processes of a step,",
+    "  so mpirun and srun work in them; the job itself, its nodes and its GPUs they know.",
     "",
     "Templates:",
     "  {}                 the line, without its comment",

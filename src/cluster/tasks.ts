@@ -10,6 +10,7 @@ import type { Executor } from "../client/executor.ts";
 import { createExecutor, type TaskWishes } from "../client/process.ts";
 import type { ClientSettings } from "../client/state.ts";
 import type { Config } from "../config/load.ts";
+import { withoutRank } from "../launch/rank.ts";
 import type { Loggers } from "../log/logger.ts";
 
 export interface TaskOptions {
@@ -59,7 +60,7 @@ export function makeExecutor(options: TaskOptions, serverId: string | null): Exe
   const host = hostName();
   return createExecutor({
     ...options.wishes,
-    environment: env,
+    environment: withoutRank(env),
     exports: config.exports(),
     cwd: config.text("task.cwd") ?? cwd,
     clientId: instanceId,

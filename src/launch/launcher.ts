@@ -11,6 +11,7 @@ import type { Clock } from "../base/clock.ts";
 import { groupOf } from "../client/group.ts";
 import type { Logger } from "../log/logger.ts";
 import { quoteForSh } from "../base/shell.ts";
+import { withoutRank } from "./rank.ts";
 import { relay } from "./relay.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -56,14 +57,17 @@ export function shownCommand(words: readonly string[]): string {
   return words.map(quoteForSh).join(" ");
 }
 
-/** The environment of a launcher: that of this program, the variables for tasks, and the key. */
+/**
+ * The environment of a launcher: that of this program, the variables for tasks, and the key. A launcher is no rank of
+ * the job in which this program may be one: mpirun refuses to start as such.
+ */
 export function launcherEnvironment(
   env: Environment,
   exports: Readonly<Record<string, string>>,
   key: string,
 ): Record<string, string> {
   const merged: Record<string, string> = {};
-  for (const [name, value] of Object.entries({ ...env, ...exports })) {
+  for (const [name, value] of Object.entries({ ...withoutRank(env), ...exports })) {
     if (value !== undefined) merged[name] = value;
   }
   merged[keyVariable] = key;

@@ -78,18 +78,29 @@ withSlurm("W8: clients start within a random time, and results that wait for com
 
 withSlurm("W15: a client per GPU, and its tasks see that GPU alone", async () => {
   await using site = openSite();
-  const meet = "touch gpu-$SLURM_PROCID; while [ $(ls gpu-* | wc -l) -lt 4 ]; do sleep 0.02; done";
+  const meet = "touch gpu-$TASK_CLIENT_ID; while [ $(ls gpu-* | wc -l) -lt 4 ]; do sleep 0.02; done";
   site.write(
     "task.in",
-    numbers(4, () => `${meet}; echo $SLURMD_NODENAME $SLURM_LOCALID $CUDA_VISIBLE_DEVICES`),
+    numbers(4, () => `${meet}; echo $SLURMD_NODENAME $CUDA_VISIBLE_DEVICES`),
   );
   const status = await job(site, "hsx task.in -N1 --launcher=srun", ["-N2", "--gpus=4", "--ntasks-per-gpu=1"]);
   const seen = sorted(site.read("job.out")).map((line) => line.split(" "));
   expect([status, seen.map(([node]) => node)]).toEqual([0, ["n1", "n1", "n2", "n2"]]);
   for (const node of ["n1", "n2"]) {
-    const devices = seen.filter(([name]) => name === node).map(([, , device]) => device);
+    const devices = seen.filter(([name]) => name === node).map(([, device]) => device);
     expect(new Set(devices)).toEqual(new Set(["0", "1"]));
   }
+});
+
+withSlurm("tasks know their job, and are no processes of a step, whoever started the client", async () => {
+  await using site = openSite();
+  const identity = "env | grep -E '^SLURM_(PROCID|LOCALID|NODEID|GTIDS|TASK_PID|STEP|SRUN_)'; echo job $SLURM_JOB_ID";
+  site.write("task.in", `${identity}\n`);
+  const lines = ["hsx task.in --no-db", "srun -n1 hsx task.in --no-db", "hsx task.in --no-db --launcher='srun -n1'"];
+  expect(await job(site, `echo job $SLURM_JOB_ID\n${lines.join("\n")}`, ["-N1"])).toBe(0);
+  const printed = site.lines("job.out");
+  expect(printed).toEqual(Array.from({ length: 4 }, () => printed[0]!));
+  expect(printed[0]).toMatch(/^job \d+$/);
 });
 
 withSlurm("a launcher that Slurm refuses is reported with its status and its words", async () => {
