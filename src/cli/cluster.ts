@@ -32,6 +32,7 @@ import {
 } from "../args/options.ts";
 import { type Reader, reader, valuesOf, wordsOf } from "../args/settled.ts";
 import { builtIn } from "../config/schema.ts";
+import { openOutput } from "../print/output.ts";
 import { tlsWords } from "./network.ts";
 import { needDatabase, statusOfRun } from "./outcome.ts";
 import { refuseOverwriting } from "./overwrite.ts";
@@ -217,7 +218,7 @@ const spec = {
           ...taskTimeoutOption,
           min: 0,
           max: largestNumber,
-          help: "Walltime limit of each task; also 90s 10m 2h 1d; 0 is none.",
+          help: "Walltime limit of each task; also 90s 10m 2h 1d; 0 is none. A task that reaches it has status -4.",
         },
         ...taskOptions,
       ],
@@ -399,6 +400,7 @@ function shared({ parsed, context, config, read }: Call): Shared {
     taskMemory: config.integer("task.memory"),
     taskTimeout: read("taskTimeout"),
     failures: read("failures"),
+    summary: openOutput(2, context.env).isTerminal,
   };
 }
 

@@ -241,6 +241,7 @@ async function run(parsed: Words, context: Context): Promise<number> {
     taskMemory: read("taskMemory"),
     taskTimeout: read("taskTimeout"),
     failures: parsed.flag("print") ? "-" : read("failures"),
+    summary: openOutput(2, context.env).isTerminal,
     bind,
     port,
     security,

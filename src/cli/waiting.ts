@@ -9,7 +9,7 @@ import { TransientError, runtimeError } from "../base/errors.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Records, TaskRecord } from "../history/history.ts";
-import { sentinel } from "../task/task.ts";
+import { statusMeanings } from "../task/failure.ts";
 import type { Option, ParsedWith } from "../args/spec.ts";
 import { notFound } from "./one-task.ts";
 
@@ -67,16 +67,10 @@ export async function untilEnded(id: string, waiting: Waiting): Promise<TaskReco
   return task;
 }
 
-const meanings: Readonly<Record<number, string>> = {
-  [sentinel.cancelled]: "it was cancelled",
-  [sentinel.templateFailed]: "its template could not be expanded",
-  [sentinel.insufficientResources]: "it needs more cores or memory than its client has",
-};
-
 function tellFailure(task: TaskRecord, log: Logger): void {
   const status = Number(task.exit_status);
   log.warning(`Non-zero exit status (${status}) for task (${String(task.id)})`);
-  const meaning = meanings[status];
+  const meaning = statusMeanings[status];
   if (meaning !== undefined) log.info(`Exit status ${status} of a task means: ${meaning}`);
 }
 

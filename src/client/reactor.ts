@@ -15,7 +15,7 @@ import type { ClientEvent } from "./event.ts";
 import { conclude, giveBack, idle, isEmpty, leave } from "./leaving.ts";
 import { report } from "./report.ts";
 import { type ClientState, deliver, isHere } from "./state.ts";
-import { interrupt, pushStopping, send } from "./stopping.ts";
+import { interrupt, limited, pushStopping, send } from "./stopping.ts";
 
 /** The pause between two looks at the group of a stopped task, milliseconds. They go on until nothing of it is left. */
 const lingerMs = 20;
@@ -200,6 +200,7 @@ function startTasks(state: ClientState, now: number, effects: ClientEffect[]): v
       deadline: now + limit,
       interruptAt: Number.POSITIVE_INFINITY,
       stopping: null,
+      overLimit: false,
       stoppedAt: Number.POSITIVE_INFINITY,
       nextAt: Number.POSITIVE_INFINITY,
       returned: false,
@@ -242,7 +243,7 @@ function end(state: ClientState, outcome: Outcome, now: number, effects: ClientE
   const { startTime, completionTime } = outcome;
   const elapsedMs = completionTime - (startTime ?? completionTime);
   note(effects, "debug", () => `Completed task (${outcome.id}) elapsed: ${formatDuration(elapsedMs / 1000)}`);
-  deliver(state, outcome, now);
+  deliver(state, entry.overLimit ? limited(outcome) : outcome, now);
 }
 
 // ---- time

@@ -67,6 +67,8 @@ export interface RunningTask {
   interruptAt: number;
   /** How far stopping it has come; null: it is not being stopped. */
   stopping: Stopping | null;
+  /** Whether it is being stopped because it reached its walltime limit. */
+  overLimit: boolean;
   /** When the first signal was sent; Infinity: none. */
   stoppedAt: number;
   /** When the next, harder signal is due. */

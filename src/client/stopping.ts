@@ -3,7 +3,7 @@
  * dropped, or all of them because the client leaves. As pure as reactor.ts, which calls it.
  */
 import { formatDuration } from "../base/units.ts";
-import type { Outcome } from "../task/task.ts";
+import { type Outcome, sentinel } from "../task/task.ts";
 import { type ClientEffect, note } from "./effects.ts";
 import { type ClientState, deliver, type RunningTask } from "./state.ts";
 
@@ -43,6 +43,7 @@ export function pushStopping(state: ClientState, now: number, effects: ClientEff
       const elapsed = formatDuration((now - entry.startedAt) / 1000);
       const limit = formatDuration((entry.deadline - entry.startedAt) / 1000);
       note(effects, "warning", `Walltime limit exceeded (${id}): ${elapsed} > ${limit}`);
+      entry.overLimit = true;
       interrupt(state, entry, now, effects);
       continue;
     }
@@ -102,5 +103,16 @@ function giveUp(state: ClientState, entry: RunningTask, now: number, effects: Cl
     coresMax: null,
     memoryMax: null,
   };
-  deliver(state, killed, now);
+  deliver(state, entry.overLimit ? limited(killed) : killed, now);
+}
+
+/** The statuses of a program that one of our signals has ended: SIGINT, SIGKILL, SIGTERM. */
+const bySignal: ReadonlySet<number> = new Set([130, 137, 143]);
+
+/**
+ * The outcome of a task that was stopped at its walltime limit, with a status that tells this from an interrupt. A
+ * program that caught the signal, and ended with a status of its own choice, is believed.
+ */
+export function limited(outcome: Outcome): Outcome {
+  return bySignal.has(outcome.exitStatus) ? { ...outcome, exitStatus: sentinel.overLimit } : outcome;
 }

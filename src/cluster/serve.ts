@@ -32,6 +32,7 @@ import { isAlive, processStart } from "./liveness.ts";
 import { recover, type Recovery, watchServers } from "./recover.ts";
 import { keepRest, type Rest } from "./salvage.ts";
 import { moreUrgent, type StopName } from "./signals.ts";
+import { describeFailures, describeRun } from "./summary.ts";
 
 /** What a caller asks of a run with a server. */
 export interface ServeOptions extends InputOptions {
@@ -55,6 +56,8 @@ export interface ServeOptions extends InputOptions {
   readonly pollMs: number;
   /** The failure file; `-`: standard output. */
   readonly failures: string | null;
+  /** Whether one line of the log tells how the whole run went: somebody looks on. */
+  readonly summary: boolean;
   /** Whether clients are other processes, which may outlive this one, and may have outlived an earlier one. */
   readonly remote: boolean;
 }
@@ -91,6 +94,8 @@ interface Run {
   readonly failures: FailureFile | null;
   readonly store: Store;
   readonly patience: Patience;
+  /** When the run began, milliseconds since 1970. */
+  readonly since: number;
   /** When the server's row was made, milliseconds since 1970 by the clock that all servers of the store share. */
   readonly startedAt: number;
   /** By how much that clock is ahead of ours, milliseconds. */
@@ -160,6 +165,7 @@ async function prepare(options: ServeOptions): Promise<Run> {
   const { instanceId, loggers, config, restart, forever, attempts, remote } = options;
   const log = loggers("server");
   const host = hostName();
+  const since = clock.now();
   const scope: Scope = restart || forever ? { kind: "all" } : { kind: "submission", id: instanceId };
   const graceMs = config.integer("server.grace") * 1000;
 
@@ -184,6 +190,7 @@ async function prepare(options: ServeOptions): Promise<Run> {
     failures,
     store,
     patience,
+    since,
     startedAt,
     aheadMs,
     isAlive: alive,
@@ -423,10 +430,10 @@ async function leftOf(run: Run): Promise<number | null> {
 function reportOf(run: Run, report: ServerReport, fed: Fed, left: number | null): ClusterReport {
   const { options, store, input, stoppedBy } = run;
   const log = options.loggers(options.logger);
-  const { succeeded, failed, cancelled, haltedBy } = report;
-  const bad = failed + fed.bad;
-  const all = succeeded + cancelled + bad;
-  if (bad > 0) log.warning(`${bad} of ${counted(all, "task")} failed`);
+  const tally = { ...report, bad: fed.bad };
+  const { instanceId: serverId, failures } = options;
+  const failed = describeFailures(tally, { scope: run.scope, serverId, durable: store.durable, failures });
+  if (failed !== null) log.warning(failed);
   if (fed.stopped && input !== null) {
     const where = `after ${counted(fed.lines, "line")}`;
     log.warning(
@@ -439,7 +446,10 @@ function reportOf(run: Run, report: ServerReport, fed: Fed, left: number | null)
     if (store.durable && stoppedBy !== null) run.log.info(`${text} - ${rest} with --restart)`);
     else log.warning(text);
   }
-  return { complete: bad === 0 && left === 0 && !fed.stopped && haltedBy === null, stoppedBy };
+  const summary = options.summary ? describeRun(tally, left, clock.now() - run.since) : null;
+  if (summary !== null) log.info(summary);
+  const complete = failed === null && left === 0 && !fed.stopped && report.haltedBy === null;
+  return { complete, stoppedBy };
 }
 
 async function chooseStore(options: ServeOptions): Promise<Store> {

@@ -5,6 +5,7 @@
  */
 import { assert } from "../base/assert.ts";
 import type { Commit, Completion } from "../store/store.ts";
+import { describeFailure } from "../task/failure.ts";
 import { type ClaimedTask, isFailure, type NewTask, type Outcome, sentinel } from "../task/task.ts";
 import type { Lease } from "../wire/message.ts";
 import { note, type ServerEffect, tell } from "./effects.ts";
@@ -234,6 +235,13 @@ function turnedDownOf(settled: readonly Settling[], refused: readonly string[]):
   return found;
 }
 
+function failureOf({ settings }: ServerState, { outcome, completion, task }: Settling): string {
+  const { id, exitStatus, command, errpath } = outcome;
+  const { clientHost } = completion;
+  const host = clientHost === settings.serverHost ? null : clientHost;
+  return describeFailure({ id, exitStatus, line: task?.args ?? command, errpath, host });
+}
+
 /**
  * Counts an outcome that is recorded, and goes on with its next attempt. Answers whether that attempt waits in the
  * store.
@@ -250,7 +258,7 @@ function record(state: ServerState, entry: Settling, now: number, effects: Serve
     state.counts.cancelled++;
     return false;
   }
-  note(effects, "warning", `Non-zero exit status (${status}) for task (${outcome.id})`);
+  note(effects, "warning", failureOf(state, entry));
   const { retry } = completion;
   if (retry === null) {
     state.counts.failed++;

@@ -169,7 +169,7 @@ test("what an option can say a setting can say", async () => {
   await run("TASK_MEMORY", "1024", "true\n");
   expect(await last("memory")).toBe("1024\n");
   expect((await run("TASK_TIMEOUT", "1", "sleep 30\n")).status).toBe(7);
-  expect(await last("timeout exit_status")).toBe("1\t130\n");
+  expect(await last("timeout exit_status")).toBe("1\t-4\n");
   expect((await run("EXPORT_a_B", "007", "echo $a_B\n")).stdout).toBe("007\n");
   expect((await run("LOGGING_TASKS", "true", "true\n")).stderr).toContain("INFO [hypershell.client] Running task (");
   expect((await run("DATABASE_FILE", "", "true\n")).stderr).toBe(

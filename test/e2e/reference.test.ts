@@ -43,7 +43,7 @@ test("--restart -r 2 tries failures of the reference again, linked, and tells of
   const run = await site.hsx(["--restart", "-r", "2"]);
   expect(run.status).toBe(7);
   expect(run.stderr).toContain("INFO [hypershell.server] Trying 2 previously failed tasks again\n");
-  expect(run.stderr).toContain(" WARNING [hypershell.cluster] 2 of 2 tasks failed\n");
+  expect(run.stderr).toContain(" WARNING [hypershell.cluster] 2 of 2 tasks failed (hs list -F -w server_id==");
   const rows = linesOf((await site.shell("hs list args attempt exit_status retried -w 'attempt >= 2'")).stdout);
   expect(rows).toEqual([
     "false\t2\t1\ttrue",

@@ -55,7 +55,9 @@ test("tasks come from standard input, and failures are printed once, when they a
   const client = startClient(site, port, ["-N2", "--no-tls"]);
   const { status, stdout, stderr } = await server.ended;
   expect([status, stdout]).toEqual([7, "exit 3\n"]);
-  expect(linesOf(stderr).at(-1)).toBe(" WARNING [hypershell.server] 1 of 3 tasks failed");
+  expect(linesOf(stderr).at(-1)).toMatch(
+    /^ WARNING \[hypershell.server\] 1 of 3 tasks failed \(hs list -F -w submit_id==[-0-9a-f]{36} retried==false\)$/,
+  );
   expect((await client.ended).status).toBe(0);
   expect(rows(site).map((row) => [row.args.slice(0, 6), row.attempt, row.exit_status])).toEqual([
     ["true", 1, 0],

@@ -109,6 +109,32 @@ describe("limits", () => {
     expect(bench.signals()).toEqual(["b SIGINT"]);
   });
 
+  test("a task that was stopped at its limit has a status of its own, unless the program chose one", () => {
+    for (const [ended, reported] of [
+      [130, -4],
+      [143, -4],
+      [137, -4],
+      [3, 3],
+      [0, 0],
+    ] as const) {
+      const bench = new Bench({ timeoutMs: 1000 }).welcome();
+      const a = task("a");
+      bench.assign(a);
+      bench.now = 1000;
+      bench.on({ kind: "woken" });
+      bench.ended(a, ended);
+      expect(bench.sent()[0]).toMatchObject({ kind: "results", outcomes: [{ exitStatus: reported }] });
+    }
+    const bench = new Bench({ timeoutMs: 1000 }).welcome();
+    const a = task("a");
+    bench.assign(a);
+    bench.on({ kind: "received", message: { kind: "cancel", tasks: [{ id: "a", lease: a.lease }] } });
+    bench.now = 1000;
+    bench.on({ kind: "woken" });
+    bench.ended(a, 130);
+    expect(bench.sent()[0]).toMatchObject({ kind: "results", outcomes: [{ exitStatus: 130 }] });
+  });
+
   test("the reactor wishes to be woken at the very moment a limit is reached", () => {
     const bench = new Bench({ timeoutMs: 1500 }).welcome();
     bench.assign(task("a"));
@@ -138,7 +164,7 @@ describe("limits", () => {
     }
     expect(bench.effects).toContainEqual({ kind: "gaveUp", id: "a" });
     bench.on({ kind: "woken" });
-    expect(bench.sent()[0]).toMatchObject({ kind: "results", outcomes: [{ id: "a", exitStatus: 137 }] });
+    expect(bench.sent()[0]).toMatchObject({ kind: "results", outcomes: [{ id: "a", exitStatus: -4 }] });
     expect(bench.started()).toEqual([]);
     bench.ended(a, 137);
     expect(bench.started()).toEqual(["b"]);

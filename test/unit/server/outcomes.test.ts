@@ -85,7 +85,7 @@ describe("recording", () => {
     bench.give(task("1"));
     bench.results("a", [outcome(bench.assigned("a")[0]!, 3)]);
     bench.committed();
-    expect(bench.notes("warning")).toEqual(["Non-zero exit status (3) for task (1)"]);
+    expect(bench.notes("warning")).toEqual(["Non-zero exit status (3) for task (1): echo 1"]);
     expect(bench.find("failed")).toEqual({ kind: "failed", args: "echo 1" });
   });
 
