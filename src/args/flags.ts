@@ -18,6 +18,7 @@ import { assert } from "../base/assert.ts";
 import { argumentError } from "../base/errors.ts";
 import { nearest } from "../base/nearest.ts";
 import { parseSeconds, parseSize } from "../base/units.ts";
+import type { InputWords } from "./inputs.ts";
 import type { CommandSpec, Option, Parsed, Positional } from "./spec.ts";
 
 /** Every command has it; a command that declares its own keeps it. */
@@ -28,11 +29,18 @@ export const helpOption: Option = {
   help: "Show this help and stop.",
 };
 
-/** What the words mean: a call for help (wherever it stands before `--`), or values. Throws argumentError. */
-export function parseFlags(spec: CommandSpec, words: readonly string[]): Parsed | "help" {
+/**
+ * What the words mean: a call for help (wherever it stands before `--`), or values. `inputs` came after them. Throws
+ * argumentError.
+ */
+export function parseFlags(
+  spec: CommandSpec,
+  words: readonly string[],
+  inputs: InputWords | null = null,
+): Parsed | "help" {
   const names = nameTable(spec);
   try {
-    return parse(spec, names, words);
+    return parse(spec, names, words, inputs);
   } catch (thrown) {
     if (asksForHelp(words)) return "help";
     throw thrown;
@@ -64,7 +72,12 @@ interface Line {
   verbatim: boolean;
 }
 
-function parse(spec: CommandSpec, names: ReadonlyMap<string, Option>, words: readonly string[]): Parsed | "help" {
+function parse(
+  spec: CommandSpec,
+  names: ReadonlyMap<string, Option>,
+  words: readonly string[],
+  inputs: InputWords | null,
+): Parsed | "help" {
   const line: Line = {
     spec,
     names,
@@ -85,7 +98,7 @@ function parse(spec: CommandSpec, names: ReadonlyMap<string, Option>, words: rea
     const hint = meant(names, line.unrecognized);
     throw argumentError(`unrecognized arguments: ${[...line.unrecognized, ...surplus].join(" ")}${hint}`);
   }
-  return { ...answers(spec, names, line.values), verbatim: line.verbatim };
+  return { ...answers(spec, names, line.values), verbatim: line.verbatim, inputs };
 }
 
 /** The long option that one of these words was meant to be, as the end of a message; empty where there is none. */
@@ -330,7 +343,7 @@ function answers(
   spec: CommandSpec,
   names: ReadonlyMap<string, Option>,
   values: ReadonlyMap<string, OptionValue[]>,
-): Omit<Parsed, "verbatim"> {
+): Omit<Parsed, "verbatim" | "inputs"> {
   const kinds = new Map<string, Option["kind"] | "positional">();
   for (const option of names.values()) kinds.set(option.key, option.kind);
   for (const positional of spec.positionals) kinds.set(positional.key, "positional");

@@ -3,6 +3,7 @@
  * them. Knows no command.
  */
 import type { SettingKey } from "../config/schema.ts";
+import type { InputWords } from "./inputs.ts";
 
 /**
  * How an option takes its value. `words`: one or more words up to the next that starts with `-`. `optional`: the next
@@ -61,6 +62,8 @@ export interface CommandSpec {
    * Keys of options that exclude each other: `argument B: not allowed with argument A` (the later one is named first).
    */
   readonly exclusive: readonly (readonly string[])[];
+  /** Whether words after `:::` are its input (args/inputs.ts). */
+  readonly takesInputs?: true;
   /** Closing paragraphs of the help: examples, notes. */
   readonly epilog?: string;
 }
@@ -103,4 +106,6 @@ export interface Parsed<S extends CommandSpec = CommandSpec> {
   words(key: KeyOf<S, "words" | "text" | "optional"> | PositionalKey<S>): readonly string[];
   /** Whether there was a `--`, so that the words behind it are meant as they stand. */
   readonly verbatim: boolean;
+  /** The input after `:::`; null: there is none. */
+  readonly inputs: InputWords | null;
 }

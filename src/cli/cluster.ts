@@ -11,6 +11,7 @@ import type { Config } from "../config/load.ts";
 import { largestNumber } from "../task/tag.ts";
 import type { Command, Context } from "./command.ts";
 import type { CommandSpec, Parsed } from "../args/spec.ts";
+import { type GivenInput, givenInput, refuseTwoInputs } from "./inputs.ts";
 import { instanceId } from "./instance.ts";
 import {
   attemptsOf,
@@ -44,6 +45,7 @@ const spec = {
   usage: [
     "hsx [FILE | --restart | --forever] [-N NUM] [-t CMD] [-f PATH] [options]",
     "hsx [FILE | --restart | --forever] --launcher=ARGS | --mpi | --ssh [HOST] [options]",
+    "hsx [options] -t CMD ::: WORD... [::: WORD... | :::+ WORD...]",
   ],
   positionals: [
     {
@@ -241,11 +243,14 @@ const spec = {
     ["noDb", "initdb"],
     ["ssh", "mpi", "launcher"],
   ],
+  takesInputs: true,
   epilog: [
     "Examples:",
     "  seq 4 | hsx -t 'echo {}'",
     "  find in -name '*.gz' | hsx -N8 -t 'zcat {Q} | wc -l > out/{/-Q}.n'",
     "  find in -type f -print0 | hsx -0 -t 'gzip -k {Q}'      (names with any character)",
+    "  hsx -t 'gzip -k {Q}' ::: *.csv",
+    "  hsx -t './sim -m {[0]} -s {[1]}' ::: a b ::: 1 2 3     (six tasks)",
     "  hsx tasks.in -N0 -r2 -W 10m -f tasks.failed",
     "  hsx --restart -N0                  (after a crash, or Ctrl-C)",
     "  hsx tasks.in -N0 --launcher=srun   (in a job of Slurm: on all of its nodes)",
@@ -272,6 +277,13 @@ const spec = {
     "  {Q} {/Q} {[0]Q}    any of these with Q before its last brace: quoted, so that the shell sees it as it is",
     "                     (file names; words of a slice one by one); quote(x) in an expression does the same",
     "  \\{                 a brace; other {...} stay as they are: awk '{print $1}' needs no escape",
+    "",
+    "Words as input:",
+    "  -t 'echo {}' ::: 1 2 3    each word is a line, exactly as it is; without -t each is a command",
+    "  ::: a b ::: 1 2           all combinations: 'a 1' 'a 2' 'b 1' 'b 2'. {} is the line; {[0]} {[1]}, or {1} {2},",
+    "                            are its words, whatever blanks are in them; with Q quoted: {[0]Q} {1Q}",
+    "  ::: a b :::+ 1 2          pairs: 'a 1' 'b 2'; the shorter list decides, and what is left over is told",
+    "  Everything after ::: is input, options stand before it. After --, ::: is a word like any other.",
     "",
     "Task lines:",
     "  echo 1  # HYPERSHELL: site:b timeout:10m    tags and settings of this task",
@@ -306,6 +318,12 @@ function checkTogether(parsed: Words): void {
     "--forever waits for a database to fill: not allowed with --no-db",
   );
   conflict(parsed.flag("forever") && parsed.flag("restart"), "argument --restart: not allowed with argument --forever");
+  refuseTwoInputs(
+    parsed.inputs,
+    file,
+    parsed.words("file")[0] === "-" ? "-, standard input" : "FILE (a template is given with -t)",
+  );
+  refuseTwoInputs(parsed.inputs, parsed.flag("restart"), "--restart");
   conflict(parsed.flag("restart") && file, "--restart takes no new input: not allowed with FILE");
   conflict(
     parsed.flag("capture") && parsed.given("output"),
@@ -368,16 +386,21 @@ interface Call {
   readonly read: Reader<typeof spec>;
   /** What each client is told. */
   readonly client: ClientValues;
+  /** The input on the command line and its template; null: there is none. */
+  readonly given: GivenInput | null;
 }
 
-function callOf(parsed: Words, context: Context): Call {
+async function callOf(parsed: Words, context: Context): Promise<Call> {
   const config = context.config();
   const read = reader(spec, parsed, config);
-  return { parsed, context, config, read, client: valuesOf(clientOptions, read) };
+  const given = await givenInput(parsed.inputs, read("template") ?? "{}", context.loggers("cluster"));
+  const client = valuesOf(clientOptions, read);
+  const template = client.template === null || given === null ? client.template : given.template;
+  return { parsed, context, config, read, client: { ...client, template }, given };
 }
 
 /** What a run is given wherever its clients are. */
-function shared({ parsed, context, config, read }: Call): Shared {
+function shared({ parsed, context, config, read, client, given }: Call): Shared {
   return {
     instanceId,
     version: programVersion,
@@ -385,9 +408,10 @@ function shared({ parsed, context, config, read }: Call): Shared {
     cwd: context.cwd,
     config,
     loggers: context.loggers,
-    file: parsed.flag("restart") ? null : (parsed.words("file")[0] ?? "-"),
+    file: parsed.flag("restart") || given !== null ? null : (parsed.words("file")[0] ?? "-"),
+    words: given?.words ?? null,
     inputForm: inputFormOf(parsed),
-    template: read("template"),
+    template: client.template,
     attempts: attemptsOf(parsed, config),
     eager: read("eager"),
     noDatabase: parsed.flag("noDb"),
@@ -494,11 +518,11 @@ async function launchOf({ parsed, config, read }: Call): Promise<Launch> {
 
 async function run(parsed: Words, context: Context): Promise<number> {
   checkTogether(parsed);
-  if (!parsed.flag("restart")) {
+  if (!parsed.flag("restart") && parsed.inputs === null) {
     const paths = outputs.map(([key, names]) => [names, parsed.text(key)] as const);
     refuseOverwriting(parsed.words("file")[0] ?? "-", paths);
   }
-  const call = callOf(parsed, context);
+  const call = await callOf(parsed, context);
   const { config } = call;
   if (parsed.flag("restart")) await needDatabase("--restart continues from a database", config, context.loggers);
   if (parsed.flag("forever")) await needDatabase("--forever waits for a database to fill", config, context.loggers);

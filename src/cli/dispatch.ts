@@ -70,7 +70,9 @@ async function run(command: Command, words: readonly string[], call: Call, how: 
     surroundings.stdout().write(usage(spec, pageOf(surroundings)));
     return exitStatus.usage;
   }
-  const parsed = parseFlags(spec, words);
+  const { own, inputs } =
+    spec.takesInputs === true ? (await import("../args/inputs.ts")).splitInputs(words) : { own: words, inputs: null };
+  const parsed = parseFlags(spec, own, inputs);
   if (parsed === "help") {
     const { help } = await import("../args/help.ts");
     surroundings.stdout().write(help(spec, pageOf(surroundings), how.inner));

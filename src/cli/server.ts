@@ -6,6 +6,7 @@ import { argumentError, exitStatus } from "../base/errors.ts";
 import { largestNumber } from "../task/tag.ts";
 import type { Command, Context } from "./command.ts";
 import type { CommandSpec, Parsed } from "../args/spec.ts";
+import { givenInput, refuseTwoInputs } from "./inputs.ts";
 import { instanceId } from "./instance.ts";
 import { attemptsOf, databaseOptions, inputFormOf, inputOptions, noConfirmOption } from "../args/options.ts";
 import { pollOption, retryOptions } from "../args/options.ts";
@@ -20,7 +21,10 @@ import { programVersion } from "./version.ts";
 const spec = {
   name: "hs server",
   summary: "Hands tasks to the clients that connect to it, and remembers how each one went.",
-  usage: ["hs server [FILE | --forever | --restart] [-H ADDR] [-p PORT] [-k KEY] [options]"],
+  usage: [
+    "hs server [FILE | --forever | --restart] [-H ADDR] [-p PORT] [-k KEY] [options]",
+    "hs server [options] ::: WORD... [::: WORD...]",
+  ],
   positionals: [
     {
       key: "file",
@@ -157,6 +161,7 @@ const spec = {
     ["noDb", "initdb"],
     ["print", "failures"],
   ],
+  takesInputs: true,
   epilog: [
     "Examples:",
     "  export HYPERSHELL_SERVER_AUTH=$(openssl rand -hex 32)    (the same on every host)",
@@ -167,6 +172,8 @@ const spec = {
     "",
     "  hs server tasks.in -f tasks.failed -H 0.0.0.0            (ends when all is done; clients leave by themselves)",
     "  hs server --no-db --forever --print                      (in memory, fed by hs submit --queue)",
+    "",
+    "  hs server -H 0.0.0.0 ::: a b ::: 1 2                     (lines 'a 1' 'a 2' 'b 1' 'b 2'; see hsx --help)",
     "",
     "Clients:",
     "  They need the address, the port and the key; nothing has to be copied to them. A client that is lost " +
@@ -200,8 +207,11 @@ function checkTogether(parsed: Words): void {
   refuse(forever && restart, "argument --restart: not allowed with argument --forever");
   refuse(file && forever, "--forever takes no input of its own (hs submit gives it tasks): not allowed with FILE");
   refuse(file && restart, "--restart takes no new input: not allowed with FILE");
+  refuseTwoInputs(parsed.inputs, file, "FILE");
+  refuseTwoInputs(parsed.inputs, forever, "--forever (hs submit gives it tasks)");
+  refuseTwoInputs(parsed.inputs, restart, "--restart");
   refuse(restart && parsed.flag("noDb"), "--restart continues from a database: not allowed with --no-db");
-  if (!forever && !restart)
+  if (!forever && !restart && parsed.inputs === null)
     refuseOverwriting(parsed.words("file")[0] ?? "-", [["-f/--failures", parsed.text("failures")]]);
 }
 
@@ -213,7 +223,8 @@ async function run(parsed: Words, context: Context): Promise<number> {
   const bind = read("bind").replace(/^\[(.*)\]$/, "$1");
   const port = portOf(parsed, config, 0);
   const [forever, restart] = [parsed.flag("forever"), parsed.flag("restart")];
-  const file = forever || restart ? null : (parsed.words("file")[0] ?? "-");
+  const given = await givenInput(parsed.inputs, null, context.loggers("server"));
+  const file = forever || restart || given !== null ? null : (parsed.words("file")[0] ?? "-");
   if (restart) await needDatabase("--restart continues from a database", config, context.loggers);
   // A file that is not there is told of before a key is asked for and a certificate is made.
   const { checkInput } = await import("../cluster/feed.ts");
@@ -228,6 +239,7 @@ async function run(parsed: Words, context: Context): Promise<number> {
     config,
     loggers: context.loggers,
     file,
+    words: given?.words ?? null,
     inputForm: inputFormOf(parsed),
     attempts: attemptsOf(parsed, config),
     eager: read("eager"),

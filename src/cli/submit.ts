@@ -13,6 +13,7 @@ import { inputFormOf, inputOptions } from "../args/options.ts";
 import { reader } from "../args/settled.ts";
 import type { CommandSpec, Parsed } from "../args/spec.ts";
 import type { Command, Context } from "./command.ts";
+import { givenInput, refuseTwoInputs } from "./inputs.ts";
 import { clientTlsOptions, addressOf, hostOption, keyOption, networkWords, portOption } from "./network.ts";
 import { chooseInput, expectCommand } from "./submit-input.ts";
 import { begin, openDatabase, type Submit, submitLines, submitOne, submitTemplate, type Target } from "./submitting.ts";
@@ -25,6 +26,7 @@ const spec = {
   usage: [
     "hs submit [ARGS... | -f FILE] [-t TAG...] [options]",
     "hs submit [ARGS... | -f FILE] [-t TAG...] --queue [-H ADDR] [-p PORT] [-k KEY] [options]",
+    "hs submit [options] --template CMD ::: WORD... [::: WORD... | :::+ WORD...]",
   ],
   positionals: [
     {
@@ -157,6 +159,7 @@ const spec = {
     },
   ],
   exclusive: [],
+  takesInputs: true,
   epilog: [
     "Examples:",
     '  hs submit echo "hello world"',
@@ -165,6 +168,7 @@ const spec = {
     "  seq 1000 | hs submit -t group:1 demo --template 'echo {}'",
     "  hs submit <(seq 100) --template 'echo {}'",
     "  find in -type f -print0 | hs submit -0 --template 'gzip -k {Q}'     (names with any character)",
+    "  hs submit -t site:b --template 'gzip -k {Q}' ::: *.csv     (words as input; see hsx --help)",
     "  hs submit -f tasks.in --queue -H login07    (key: -k, HYPERSHELL_SERVER_AUTH or server.auth)",
     "",
     "In a file, a line may end with '# HYPERSHELL: site:b cores:4 timeout:10m'; on a line of its own that " +
@@ -179,17 +183,24 @@ const spec = {
 type Words = Parsed<typeof spec>;
 
 async function run(parsed: Words, context: Context): Promise<number> {
-  const input = chooseInput(parsed.words("args"), parsed.text("file"));
+  refuseTwoInputs(parsed.inputs, parsed.given("args"), "ARGS (a command for them is given with --template)");
+  refuseTwoInputs(parsed.inputs, parsed.given("file"), "argument -f/--task-file");
+  const log = context.loggers("submit");
+  const given = await givenInput(parsed.inputs, parsed.text("template") ?? null, log);
+  const input =
+    given === null
+      ? chooseInput(parsed.words("args"), parsed.text("file"))
+      : ({ kind: "words", words: given.words, note: "from ::: (explicit)" } as const);
   const tags = requireTags(parsed.words("tag"));
   // A template makes a command of what is none.
   if (input.kind === "single" && !parsed.verbatim && !parsed.given("template"))
     expectCommand(parsed.words("args"), context.env["PATH"]);
   const config = context.config();
-  const log = context.loggers("submit");
   log.debug(`Submitted ${input.note}`);
   const read = reader(spec, parsed, config);
-  const template = await submitTemplate(parsed.text("template"), context);
-  const inputForm = inputFormOf(parsed);
+  const template = await submitTemplate(given?.template ?? parsed.text("template"), context);
+  const form = inputFormOf(parsed);
+  const inputForm = { ...form, isVerbatim: form.isVerbatim || given !== null };
   const toSubmit: Submit = {
     log,
     inputForm,
@@ -214,7 +225,7 @@ async function run(parsed: Words, context: Context): Promise<number> {
       }),
   };
   if (!parsed.flag("queue")) warnOfIdle(parsed, log);
-  if (input.kind === "lines") return submitLines(input.path, toSubmit);
+  if (input.kind !== "single") return submitLines(input, toSubmit);
   log.info(`Submitted task (${await submitOne(input.line, toSubmit)})`);
   return exitStatus.success;
 }

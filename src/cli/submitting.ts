@@ -12,6 +12,7 @@ import type { Queue } from "../cluster/enqueue.ts";
 import type { Config } from "../config/load.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Store } from "../store/store.ts";
+import type { WordInput } from "../submit/combinations.ts";
 import type { LineSource } from "../submit/lines.ts";
 import type { Expand, Loaded } from "../submit/loader.ts";
 import { taskFactory } from "../task/factory.ts";
@@ -160,16 +161,24 @@ async function readerOf({ isVerbatim }: Pick<InputForm, "isVerbatim">): Promise<
 /** Bad lines that are named; of the others the number must do. */
 const mostNamed = 10;
 
+/** Where lines come from: a file, `-` for standard input, or the command line. */
+export type LinesGiven =
+  { readonly kind: "lines"; readonly path: string } | { readonly kind: "words"; readonly words: WordInput };
+
+async function sourceOf(given: LinesGiven, end: InputForm["end"]): Promise<LineSource> {
+  if (given.kind === "words") return (await import("../submit/combinations.ts")).combinations(given.words);
+  return (await import("../submit/lines.ts")).openLines(given.path, end);
+}
+
 /**
- * Stores the lines of a file or stream; the exit status. Throws UserError when some of them cannot be tasks: of a file
- * nothing is stored then.
+ * Stores the lines of a file or stream, or those made of words; the exit status. Throws UserError when some of them
+ * cannot be tasks: of a file, and of words, nothing is stored then.
  */
-export async function submitLines(path: string, toSubmit: Submit): Promise<number> {
-  const { openLines } = await import("../submit/lines.ts");
+export async function submitLines(given: LinesGiven, toSubmit: Submit): Promise<number> {
   const { load } = await import("../submit/loader.ts");
   const { log, inputForm, template, bundleSize, open } = toSubmit;
   const { expand, pure } = template;
-  const source = openLines(path, inputForm.end);
+  const source = await sourceOf(given, inputForm.end);
   if (source.regular) await requireGood(source, pure ? expand : null, await readerOf(inputForm), log);
   const { target, factory, patientMs } = await open();
   const clock = systemClock;

@@ -11,6 +11,7 @@
  * that is safe with a variable named `__proto__`.
  */
 import { taskFields } from "../task/field.ts";
+import { lineText } from "../base/wordlist.ts";
 import type { Assignment, TagValue, Tags } from "../task/task.ts";
 
 /** What the environments of all tasks of a client have in common. */
@@ -105,7 +106,7 @@ function fill(state: State, task: Assignment, command: string | null, startTime:
   const { variables, taskFolder, last } = state;
   const { id } = task;
   variables["TASK_ID"] = id;
-  variables["TASK_ARGS"] = task.args;
+  variables["TASK_ARGS"] = lineText(task.args);
   variables["TASK_COMMAND"] = command ?? "null";
   variables["TASK_SUBMIT_TIME"] = state.submitTime(task.submitTime);
   variables["TASK_SCHEDULE_TIME"] = state.scheduleTime(task.scheduleTime);

@@ -3,6 +3,7 @@
  * dropped, or all of them because the client leaves. As pure as reactor.ts, which calls it.
  */
 import { formatDuration } from "../base/units.ts";
+import { lineText } from "../base/wordlist.ts";
 import { type Outcome, sentinel } from "../task/task.ts";
 import { type ClientEffect, note } from "./effects.ts";
 import { type ClientState, deliver, type RunningTask } from "./state.ts";
@@ -93,7 +94,7 @@ function giveUp(state: ClientState, entry: RunningTask, now: number, effects: Cl
   const killed: Outcome = {
     id,
     lease,
-    command: entry.task.args,
+    command: lineText(entry.task.args),
     startTime: entry.startedAt,
     completionTime: now,
     exitStatus: 137,

@@ -4,6 +4,7 @@
  */
 import { statSync } from "node:fs";
 import { resolve } from "node:path";
+import { lineText } from "../base/wordlist.ts";
 import { expand } from "../template/expand.ts";
 import { parseTemplate, type Template } from "../template/parse.ts";
 import type { ShellOutput, System } from "../base/system.ts";
@@ -38,7 +39,7 @@ export function expansion(own: string | null, system: System): Expansion {
 
   return (text, args, shell) => {
     const template = text === null ? ownParsed : parse(text);
-    return template === null ? args : expand(template, args, { ...system, shell });
+    return template === null ? lineText(args) : expand(template, args, { ...system, shell });
   };
 }
 

@@ -8,6 +8,7 @@ import type { Logger } from "../log/logger.ts";
 import type { Patience } from "../log/patience.ts";
 import type { Server } from "../server/door.ts";
 import type { Scope, Store } from "../store/store.ts";
+import type { WordInput } from "../submit/combinations.ts";
 import type { LineSource } from "../submit/lines.ts";
 import type { Loaded } from "../submit/loader.ts";
 import type { TaskFactory } from "../task/factory.ts";
@@ -19,6 +20,8 @@ export interface InputOptions {
   readonly instanceId: string;
   /** Task file, `-` for standard input, null for none. */
   readonly file: string | null;
+  /** Words of the command line that are the input instead; null: none. */
+  readonly words: WordInput | null;
   /** What ends an item of the file, and whether it is taken exactly as it is. */
   readonly inputForm: { readonly end: "\n" | "\0"; readonly isVerbatim: boolean };
   /** What a task gets if its line does not say so itself: cores, bytes, seconds; null or 0: none. */
@@ -36,9 +39,8 @@ export interface Input {
 
 /** Opens the input of a run on this host; null: it has none. Throws a UserError when it cannot be read. */
 export async function openInput(options: InputOptions, host: string): Promise<Input | null> {
-  const { file, inputForm, instanceId } = options;
-  if (file === null) return null;
-  const { openLines } = await import("../submit/lines.ts");
+  const { file, words, inputForm, instanceId } = options;
+  if (file === null && words === null) return null;
   const { taskFactory } = await import("../task/factory.ts");
   const { exactLine, parseLine } = await import("../task/line.ts");
   const none = (value: number | null) => (value === null || value === 0 ? null : value);
@@ -51,9 +53,16 @@ export async function openInput(options: InputOptions, host: string): Promise<In
     timeout: none(options.taskTimeout),
     settings: [],
   };
-  const source = openLines(file, inputForm.end);
-  const factory = taskFactory(defaults, newId, inputForm.isVerbatim ? exactLine : parseLine);
-  return { source, factory, isAllThere: isAllThere(file, source.regular) };
+  const isExact = words !== null || inputForm.isVerbatim;
+  const factory = taskFactory(defaults, newId, isExact ? exactLine : parseLine);
+  if (words !== null) {
+    const { combinations } = await import("../submit/combinations.ts");
+    return { source: combinations(words), factory, isAllThere: true };
+  }
+  const path = file ?? "-";
+  const { openLines } = await import("../submit/lines.ts");
+  const source = openLines(path, inputForm.end);
+  return { source, factory, isAllThere: isAllThere(path, source.regular) };
 }
 
 /**

@@ -28,12 +28,12 @@ export interface LineSource {
  * The size of the first batches, in lines. They are small, so that the first task does not wait for thousands of others
  * to be parsed.
  */
-const firstBatch = 64;
+export const firstBatch = 64;
 /**
  * The size of the largest batch, in lines: it takes some 15 ms to parse and insert. More would keep the event loop from
  * its other duties.
  */
-const largestBatch = 4096;
+export const largestBatch = 4096;
 
 /**
  * Opens a source of lines that end with `end`; the path `-` is standard input. Throws UserError when it cannot be read.

@@ -3,6 +3,7 @@
  * (base/system.ts), one after the other. Per-task code: the usual template costs no more than joining strings.
  */
 import { strip, wordsOf } from "../base/characters.ts";
+import { isList, lineText, listedWords } from "../base/wordlist.ts";
 import { TemplateError } from "./errors.ts";
 import { ExpressionFailure } from "../expression/failure.ts";
 import { quoteForShell } from "../base/shell.ts";
@@ -15,9 +16,15 @@ export function needsShell({ parts }: Template): boolean {
   return parts.some(({ kind }) => kind === "shell");
 }
 
+/** Whether a template asks for single words of its input. */
+export function takesWords({ parts }: Template): boolean {
+  return parts.some(({ kind }) => kind === "word" || kind === "words");
+}
+
 /**
- * The text that a template makes of an input; a promise only for a template that needs the shell. Throws, or rejects
- * with, a TemplateError when there is none.
+ * The text that a template makes of an input; a promise only for a template that needs the shell. An input that is a
+ * list of words (base/wordlist.ts) has those words, any other what blanks separate. Throws, or rejects with, a
+ * TemplateError when there is none.
  */
 export function expand(template: Template, input: string, system: SystemWithShell): string | Promise<string> {
   if (needsShell(template)) return expandWithShell(template, input, system);
@@ -25,52 +32,59 @@ export function expand(template: Template, input: string, system: SystemWithShel
 }
 
 function expandPure({ parts }: Template, input: string, system: SystemWithShell): string {
+  const text = lineText(input);
   let result = "";
-  for (const part of parts) result += pureText(part, input, system);
+  for (const part of parts) result += pureText(part, text, input, system);
   return result;
 }
 
 async function expandWithShell({ parts }: Template, input: string, system: SystemWithShell): Promise<string> {
+  const text = lineText(input);
   let result = "";
   for (const part of parts) {
-    if (part.kind !== "shell") result += pureText(part, input, system);
+    if (part.kind !== "shell") result += pureText(part, text, input, system);
     else {
-      const output = await outputOf(part.pattern, part.pieces, input, system);
+      const output = await outputOf(part.pattern, part.pieces, text, system);
       result += part.isQuoted ? quoteForShell(output) : output;
     }
   }
   return result;
 }
 
-function pureText(part: TemplatePart, input: string, system: SystemWithShell): string {
+/** The text of one part. `text` is the input as people see it, `input` as it came. */
+function pureText(part: TemplatePart, text: string, input: string, system: SystemWithShell): string {
   if (part.kind === "text") return part.text;
-  if (!part.isQuoted) return plainText(part, input, system);
+  if (!part.isQuoted) return plainText(part, text, input, system);
   // A slice gives several words, and each of them stays one.
   if (part.kind === "words") return slicedWords(part.slice, input).map(quoteForShell).join(" ");
-  return quoteForShell(plainText(part, input, system));
+  return quoteForShell(plainText(part, text, input, system));
+}
+
+function inputWords(input: string): readonly string[] {
+  return isList(input) ? listedWords(input) : wordsOf(input);
 }
 
 function slicedWords(slice: Slice, input: string): readonly string[] {
-  const words = wordsOf(input);
+  const words = inputWords(input);
   return take(words, placesOf(slice, words.length));
 }
 
-function plainText(part: PatternPart, input: string, system: SystemWithShell): string {
+function plainText(part: PatternPart, text: string, input: string, system: SystemWithShell): string {
   switch (part.kind) {
     case "input":
-      return input;
+      return text;
     case "path":
-      return part.partOf(input);
+      return part.partOf(text);
     case "word": {
-      const words = wordsOf(input);
+      const words = inputWords(input);
       const place = placeOf(part.index, words.length);
       if (place !== null) return words[place] as string;
-      throw new TemplateError(part.pattern, input, `index out of range, the input has ${counted(words.length)}`);
+      throw new TemplateError(part.pattern, text, `index out of range, the input has ${counted(words.length)}`);
     }
     case "words":
       return slicedWords(part.slice, input).join(" ");
     case "expression":
-      return expectCommandText(part.pattern, input, valueText(part, input, system));
+      return expectCommandText(part.pattern, text, valueText(part, text, system));
     case "shell":
       throw new Error("a template that needs the shell cannot be expanded without it");
   }

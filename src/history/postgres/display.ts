@@ -1,6 +1,7 @@
 /*
  * Cells of PostgreSQL as people see them. Does not know where rows come from.
  */
+import { lineText } from "../../base/wordlist.ts";
 import { comparisonOf, type TaskField } from "../../task/field.ts";
 import type { ShownRow, ShownValue, Tags } from "../../task/task.ts";
 import { instantText, parseInstant } from "../../store/postgres/cells.ts";
@@ -28,6 +29,7 @@ export async function* shownRows(
 
 /** How a cell of this field is shown. Times come as text. */
 function cellOf(field: TaskField): (cell: unknown) => ShownValue {
+  if (field === "args") return (cell) => lineText(String(cell));
   switch (comparisonOf(field)) {
     case "time":
       return (cell) => (cell === null ? null : displayTime(String(cell)));

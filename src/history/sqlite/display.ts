@@ -1,6 +1,7 @@
 /*
  * Cells as they are stored, made into the values that people see. Does not know how rows are found.
  */
+import { lineText } from "../../base/wordlist.ts";
 import { comparisonOf, type TaskField } from "../../task/field.ts";
 import type { ShownRow, ShownValue } from "../../task/task.ts";
 import type { Cell } from "../../store/sqlite/row.ts";
@@ -19,6 +20,7 @@ export function displayOf(fields: readonly TaskField[]): (row: Row) => ShownRow 
 }
 
 function valueOf(field: TaskField): (cell: Cell) => ShownValue {
+  if (field === "args") return (cell) => (typeof cell === "string" ? lineText(cell) : cell);
   switch (comparisonOf(field)) {
     case "time":
       return (cell) => (typeof cell === "string" ? displayTime(cell) : cell);

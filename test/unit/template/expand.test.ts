@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { listText } from "../../../src/base/wordlist.ts";
 import { TemplateError } from "../../../src/template/errors.ts";
 import { expand } from "../../../src/template/expand.ts";
 import { parseTemplate } from "../../../src/template/parse.ts";
@@ -245,4 +246,18 @@ describe("whole commands", () => {
     expect(failure("echo {[5]}", "1").message).toBe("{[5]} (1): index out of range, the input has 1 word");
     expect(expanded("echo {[5]}", "0 1 2 3 4 5")).toBe("echo 5");
   });
+});
+
+test("an input that is a list has its own words, whatever blanks are in them", () => {
+  const input = listText(["a  b", "", "it's"]);
+  const results = ["{[0]}", "{[0]Q} {[-1]Q}", "{[1]Q}", "{}", "{Q}", "{[::-1]Q}"].map((text) => expanded(text, input));
+  expect(results).toEqual([
+    "a  b",
+    `'a  b' 'it'\\''s'`,
+    "''",
+    "a  b  it's",
+    `'a  b  it'\\''s'`,
+    `'it'\\''s' '' 'a  b'`,
+  ]);
+  expect(() => expanded("{[3]}", input)).toThrow("the input has 3 words");
 });

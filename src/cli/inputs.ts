@@ -1,0 +1,52 @@
+/*
+ * Input on the command line, after ":::": what it means together with a template. How it is written is in
+ * args/inputs.ts, and submit/combinations.ts makes lines of it.
+ */
+import type { InputWords } from "../args/inputs.ts";
+import { argumentError } from "../base/errors.ts";
+import type { Logger } from "../log/logger.ts";
+import type { WordInput } from "../submit/combinations.ts";
+
+/** The input after ":::" and the template for it. */
+export interface GivenInput {
+  readonly words: WordInput;
+  /** The template, with each `{1}` as the pattern of a word; null: none was given here. */
+  readonly template: string | null;
+}
+
+/**
+ * What the words after ":::" mean; null: there are none. `template` is the one that makes commands of them; null where
+ * clients have their own, or where the words are commands. Tells what is left out. Throws a UserError for a template
+ * that is malformed.
+ */
+export async function givenInput(
+  inputs: InputWords | null,
+  template: string | null,
+  log: Logger,
+): Promise<GivenInput | null> {
+  if (inputs === null) return null;
+  const { sources, leftOut } = inputs;
+  for (const text of leftOut) log.warning(text);
+  const columns = sources.reduce((sum, rows) => sum + (rows[0]?.length ?? 1), 0);
+  if (template === null) return { words: { sources, keepsWords: columns > 1 }, template };
+  const { parseTemplate } = await import("../template/parse.ts");
+  const { takesWords } = await import("../template/expand.ts");
+  const text = numberedWords(template, columns);
+  return { words: { sources, keepsWords: takesWords(parseTemplate(text)) }, template: text };
+}
+
+/** Throws argumentError when there are words after ":::" and another input too. `other` says what that is. */
+export function refuseTwoInputs(inputs: InputWords | null, isGiven: boolean, other: string): void {
+  if (inputs !== null && isGiven) throw argumentError(`words after ::: are the input: not allowed with ${other}`);
+}
+
+/**
+ * A template in which `{1}` to `{9}` and so on, up to the number of words in a line, are written as `{[0]}`: people
+ * know them from GNU Parallel. Other numbers in braces stay text, as in `grep -E 'a{12}'`, and so does `\{1}`.
+ */
+function numberedWords(template: string, columns: number): string {
+  return template.replace(/\\\{|\{[ \t]*([1-9]\d*)[ \t]*(Q?)[ \t]*\}/g, (found, digits?: string, quote = "") => {
+    const number = Number(digits);
+    return number <= columns ? `{[${number - 1}]${quote}}` : found;
+  });
+}
