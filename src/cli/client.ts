@@ -94,6 +94,8 @@ const spec = {
       "those that run end.",
     "    #SBATCH -c48 --signal=B:USR1@300",
     "    exec hs client -H login07 -N48 -T60 --capture 2>>client.log",
+    "  On every node of a job; --overlap lets srun work in its tasks, too:",
+    "    srun --overlap hs client -H login07 -N0 -T60",
     "",
     "Connection:",
     "  A server that is not there yet is tried for client.connect seconds (15). When the connection breaks " +

@@ -265,7 +265,9 @@ const spec = {
     "  Tasks run in the directory in which their client was started: with srun and mpirun this one, with ssh " +
       "your home over there;",
     "  HYPERSHELL_TASK_CWD=$PWD (task.cwd) names another. Tasks are no ranks of an MPI job and no processes of a step,",
-    "  so mpirun and srun work in them; the job itself, its nodes and its GPUs they know.",
+    "  so mpirun and srun work in them; the job itself, its nodes and its GPUs they know. The step of the clients " +
+      "overlaps other steps of the job;",
+    "  'srun --exclusive' keeps it apart.",
     "",
     "Templates:",
     "  {}                 the line, without its comment",

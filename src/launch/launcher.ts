@@ -11,7 +11,7 @@ import type { Clock } from "../base/clock.ts";
 import { groupOf } from "../client/group.ts";
 import type { Logger } from "../log/logger.ts";
 import { quoteForSh } from "../base/shell.ts";
-import { withoutRank } from "./rank.ts";
+import { ownOverlap, withoutRank } from "./rank.ts";
 import { relay } from "./relay.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -121,12 +121,26 @@ function exportWith(list: string): string {
 }
 
 /**
- * Adds the key to the variables that each srun of a job with `#SBATCH --export=NONE` passes on. Source: sbatch(1),
- * SLURM_EXPORT_ENV.
+ * What Slurm is told by the environment of a launcher. Of a job with `#SBATCH --export=NONE` each srun passes on the
+ * key, too. The step of the clients shares what it has with other steps: without that, a srun in a task would wait for
+ * what the client holds, and so would clients for a step that the user has started before. It is a variable and no
+ * option because it reaches the srun of mpirun and of a script as well, and older versions ignore it; tasks do not
+ * inherit it. A user who has said how steps share, or wants the clients alone on their part of a job, is obeyed.
+ * Source: sbatch(1), SLURM_EXPORT_ENV; srun(1), SLURM_OVERLAP.
  */
-export function slurmEnvironment(env: Record<string, string>): Record<string, string> {
+export function slurmEnvironment(env: Record<string, string>, launcher: readonly string[]): Record<string, string> {
   const list = env["SLURM_EXPORT_ENV"];
-  return list === undefined ? env : { ...env, SLURM_EXPORT_ENV: exportWith(list) };
+  const exported: Record<string, string> = list === undefined ? {} : { SLURM_EXPORT_ENV: exportWith(list) };
+  return { ...(keepsApart(env, launcher) ? {} : { SLURM_OVERLAP: ownOverlap }), ...env, ...exported };
+}
+
+/** Whether the step of the clients must share nothing with other steps. */
+function keepsApart(env: Environment, launcher: readonly string[]): boolean {
+  if (env["SLURM_JOB_ID"] !== undefined && launcher.some((word) => /^--exclusive(?:=|$)/.test(word))) return true;
+  // Of GPUs that are counted for all nodes together (--gpus=4 on two nodes), a step that overlaps gets fewer: seen with
+  // Slurm 22.05.8, where two of its tasks had the same GPU.
+  const together = env["SLURM_GPUS"] !== undefined || launcher.some((word) => /^(?:-G|--gpus(?:=|$))/.test(word));
+  return together && env["SLURM_JOB_NUM_NODES"] !== "1";
 }
 
 /** Whether a program calls itself Open MPI. If it cannot be asked, its start will show what is wrong. */

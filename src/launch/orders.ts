@@ -55,7 +55,7 @@ export function makeOrders(launch: Launch, options: OrderOptions): Orders {
 
 function commandOrder(launcher: readonly string[], options: OrderOptions): Orders {
   const { plan, key, settings, exports, log } = options;
-  const env = slurmEnvironment(launcherEnvironment({ ...options.env, ...settings }, exports, key));
+  const env = slurmEnvironment(launcherEnvironment({ ...options.env, ...settings }, exports, key), launcher);
   const names = Object.keys(env).filter((name) => name.startsWith("HYPERSHELL_") || Object.hasOwn(exports, name));
   const words = [...handOn(launcher, names, isOpenMpi), ...clientWords(plan)];
   log.debug(() => `Launching clients: ${keyVariable}='***' ${shownCommand(words)}`);

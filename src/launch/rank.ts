@@ -50,10 +50,18 @@ const patterns = [
  */
 const ofStep = /^SLURM_(?:CPU|MEM)_BIND(?:_\w+)?$/;
 
+/**
+ * The value of SLURM_OVERLAP that we give to launchers. Slurm asks only whether the variable is there, so the value
+ * tells it from one that a user has set, which tasks do inherit.
+ */
+export const ownOverlap = "hypershell";
+
 /** An environment without the variables that make a process a rank of a parallel job. */
 export function withoutRank(environment: Environment): Environment {
   const inStep = environment["SLURM_STEP_ID"] !== undefined || environment["SLURM_STEPID"] !== undefined;
   const isOfRank = (name: string): boolean =>
-    patterns.some((pattern) => pattern.test(name)) || (inStep && ofStep.test(name));
+    patterns.some((pattern) => pattern.test(name)) ||
+    (inStep && ofStep.test(name)) ||
+    (name === "SLURM_OVERLAP" && environment[name] === ownOverlap);
   return Object.fromEntries(Object.entries(environment).filter(([name]) => !isOfRank(name)));
 }

@@ -3,6 +3,7 @@
  * warned before their end.
  */
 import { afterAll, beforeAll, expect } from "bun:test";
+import { mpiEnvironment, mpiPrograms } from "../systems/mpi.ts";
 import { type Slurm, slurmPrograms, startSlurm } from "../systems/slurm.ts";
 import { linesOf, needs, openSite, type Site, sorted, until } from "./harness.ts";
 import { secured, startClient, startServer } from "./serving.ts";
@@ -10,6 +11,7 @@ import { ask } from "./tables.ts";
 
 const root = process.getuid?.() === 0 ? null : "not root";
 const withSlurm = needs(slurmPrograms, root);
+const withSlurmAndMpi = needs([...slurmPrograms, ...mpiPrograms], root);
 const available = root === null && slurmPrograms.every((program) => Bun.which(program) !== null);
 let slurm: Slurm | null = null;
 
@@ -101,6 +103,39 @@ withSlurm("tasks know their job, and are no processes of a step, whoever started
   const printed = site.lines("job.out");
   expect(printed).toEqual(Array.from({ length: 4 }, () => printed[0]!));
   expect(printed[0]).toMatch(/^job \d+$/);
+});
+
+const ways = [
+  ["srun", "-N1 -n1", "--launcher=srun", "srun -n1"],
+  ["srun on each of two nodes", "-N2 -n2", "--launcher=srun -N2", "srun -N2 -n2"],
+  ["srun by a script", "-N1 -n1", "--launcher=./mine", "srun -n1"],
+  ["mpirun, which calls srun for the second node", "-N2 -n2", "--mpi", "srun -N2 -n2"],
+  ["srun, with all the GPUs that there are", "-N1 -n1 --gres=gpu:2", "--launcher=srun", "srun -n1 --gres=gpu:2"],
+] as const;
+
+for (const [way, allocation, launcher, inner] of ways) {
+  const test = launcher === "--mpi" ? withSlurmAndMpi : withSlurm;
+  test(`srun works in a task of a client that was launched by ${way}`, async () => {
+    await using site = openSite();
+    site.write("task.in", `timeout 20 ${inner} sh -c 'echo inner $SLURM_OVERLAP'; echo $?\n`);
+    site.write("mine", '#!/bin/sh\nexec srun "$@"\n');
+    const line = `chmod +x mine; salloc -Q ${allocation} hsx task.in --no-db "${launcher}" -N1 -H 127.0.0.1`;
+    const { status, stdout } = await site.shell(line, { env: environment(mpiEnvironment), timeoutMs: 60_000 });
+    const answers = Array.from({ length: allocation.includes("-N2") ? 2 : 1 }, () => "inner");
+    expect([status, linesOf(stdout)]).toEqual([0, [...answers, "0"]]);
+  });
+}
+
+withSlurm("clients wait for no step that runs already, and share nothing when they are to be alone", async () => {
+  await using site = openSite();
+  const hsx = "hsx --no-db -H 127.0.0.1";
+  const loop = "touch busy; while [ ! -e go ]; do sleep 0.05; done";
+  const busy = `srun sh -c '${loop}' & until [ -e busy ]; do sleep 0.05; done`;
+  const before = `${busy}; echo 'touch go; echo early' | ${hsx} --launcher=srun; wait`;
+  const alone = `echo 'timeout 1 srun -n1 echo inner; echo $?' | ${hsx} --launcher='srun --exclusive'`;
+  site.write("both.sh", `${before}\n${alone}\n`);
+  const { status, stdout } = await site.shell("salloc -Q -N1 -n1 bash both.sh", { env: environment() });
+  expect([status, linesOf(stdout)]).toEqual([0, ["early", "124"]]);
 });
 
 withSlurm("a launcher that Slurm refuses is reported with its status and its words", async () => {

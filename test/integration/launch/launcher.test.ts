@@ -15,6 +15,7 @@ import {
   slurmEnvironment,
   startLauncher,
 } from "../../../src/launch/launcher.ts";
+import { withoutRank } from "../../../src/launch/rank.ts";
 import { silentLog } from "../../make.ts";
 import { makePlan } from "../../unit/launch/samples.ts";
 
@@ -114,8 +115,27 @@ test("srun hands the key on even where it hands on nothing else", () => {
   expect(words("srun --export=NONE -n 2")).toBe("srun --export=HYPERSHELL_RUN_KEY -n 2");
   expect(words("srun --export A,B=1")).toBe("srun --export A,B=1,HYPERSHELL_RUN_KEY");
   expect(words("srun --export=ALL")).toBe("srun --export=ALL");
-  expect(slurmEnvironment({ SLURM_EXPORT_ENV: "NONE" })).toEqual({ SLURM_EXPORT_ENV: "HYPERSHELL_RUN_KEY" });
-  expect(slurmEnvironment({ A: "1" })).toEqual({ A: "1" });
+  expect(slurmEnvironment({ SLURM_EXPORT_ENV: "NONE" }, ["srun"])).toMatchObject({
+    SLURM_EXPORT_ENV: "HYPERSHELL_RUN_KEY",
+  });
+});
+
+test("the step of the clients shares its part of the job, unless the user has said how steps share", () => {
+  const overlap = (env: Record<string, string>, launcher: string) =>
+    slurmEnvironment(env, launcher.split(" "))["SLURM_OVERLAP"];
+  const job = { SLURM_JOB_ID: "1" };
+  for (const launcher of ["srun", "mpirun -n 2", "./mine", "srun --exact -n2", "srun --exclude=n1"])
+    expect(overlap(job, launcher)).toBe("hypershell");
+  expect(overlap({}, "srun --exclusive -n2")).toBe("hypershell");
+  for (const launcher of ["srun --exclusive", "srun -n2 --exclusive=user"])
+    expect(overlap(job, launcher)).toBeUndefined();
+  expect(overlap({ ...job, SLURM_GPUS: "4", SLURM_JOB_NUM_NODES: "2" }, "srun")).toBeUndefined();
+  expect(overlap({ ...job, SLURM_GPUS: "4", SLURM_JOB_NUM_NODES: "1" }, "srun")).toBe("hypershell");
+  expect(overlap({ ...job, SLURM_JOB_NUM_NODES: "2" }, "srun --gpus=4")).toBeUndefined();
+  expect(overlap({ ...job, SLURM_JOB_NUM_NODES: "2" }, "srun --gpus-per-node=2")).toBe("hypershell");
+  expect(overlap({ ...job, SLURM_OVERLAP: "1" }, "srun")).toBe("1");
+  expect(withoutRank(slurmEnvironment(job, ["srun"]))).toEqual(job);
+  expect(withoutRank({ ...job, SLURM_OVERLAP: "1" })).toEqual({ ...job, SLURM_OVERLAP: "1" });
 });
 
 const folder = mkdtempSync(join(tmpdir(), "hs-launcher-"));
