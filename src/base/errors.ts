@@ -15,6 +15,7 @@ export const exitStatus = {
   runtimeError: 5,
   internalError: 6,
   tasksFailed: 7,
+  unread: 141,
   terminated: 143,
 } as const;
 

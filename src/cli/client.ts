@@ -111,8 +111,8 @@ const spec = {
     "  USR1           take nothing more, let running tasks end, go",
     "  USR2           take nothing more, stop running tasks, return their outcomes, go",
     "",
-    "Exit status: 0 left in order, 4 interrupted (Ctrl-C), 143 terminated, 2 bad argument, 3 bad " +
-      "configuration, 5 server not reached or other errors.",
+    "Exit status: 0 left in order, 4 interrupted (Ctrl-C), 143 terminated, 141 nobody reads its tasks' output " +
+      "any more, 2 bad argument, 3 bad configuration, 5 server not reached or other errors.",
   ].join("\n"),
 } as const satisfies CommandSpec;
 
@@ -168,6 +168,7 @@ async function run(parsed: Words, context: Context): Promise<number> {
     signalWaitMs: read("signalWait") * 1000,
   });
   if (stoppedBy === "SIGINT") return exitStatus.interrupted;
+  if (stoppedBy === "SIGPIPE") return exitStatus.unread;
   return stoppedBy === "SIGTERM" ? exitStatus.terminated : exitStatus.success;
 }
 

@@ -298,7 +298,8 @@ const spec = {
     "  With a database, the rest of FILE is stored first after any of them, so that --restart has all of it.",
     "",
     "Exit status: 0 all tasks succeeded (or --forever was drained), 7 some failed or were not run, 4 " +
-      "interrupted (Ctrl-C), 143 terminated, 2 bad argument, 3 bad configuration, 5 other errors.",
+      "interrupted (Ctrl-C), 143 terminated, 141 nobody reads the output any more (hsx | head), " +
+      "2 bad argument, 3 bad configuration, 5 other errors.",
   ].join("\n"),
 } as const satisfies CommandSpec;
 
@@ -427,6 +428,7 @@ function shared({ parsed, context, config, read, client, given }: Call): Shared 
     taskTimeout: read("taskTimeout"),
     failures: read("failures"),
     summary: openOutput(2, context.env).isTerminal,
+    printsTasks: read("output") === null && !client.capture,
   };
 }
 

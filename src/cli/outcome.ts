@@ -9,11 +9,13 @@ import type { Loggers } from "../log/logger.ts";
 
 /**
  * The exit status that a run deserves. A run that was drained (USR1, USR2) has not done all that it was asked for if
- * tasks are left. A run with `--forever` has no "all of it": what failed was told while it ran.
+ * tasks are left. A run with `--forever` has no "all of it": what failed was told while it ran. A run whose output
+ * nobody reads ends as after SIGPIPE, unless all was done.
  */
 export function statusOfRun({ complete, stoppedBy }: ClusterReport, forever: boolean, config: Config): number {
   if (stoppedBy === "SIGINT") return exitStatus.interrupted;
   if (stoppedBy === "SIGTERM") return exitStatus.terminated;
+  if (stoppedBy === "SIGPIPE" && (forever || !complete)) return exitStatus.unread;
   return complete || forever || config.boolean("server.exitzero") ? exitStatus.success : exitStatus.tasksFailed;
 }
 

@@ -7,14 +7,13 @@ import type { Clock, Timer } from "../base/clock.ts";
 import { type Mailbox, mailbox } from "../base/mailbox.ts";
 import { formatDuration } from "../base/units.ts";
 import type { Logger } from "../log/logger.ts";
-import type { Outcome } from "../task/task.ts";
 import type { HostLink } from "../wire/link.ts";
 import type { LeaveKind } from "../wire/message.ts";
 import { WireProblem } from "../wire/problem.ts";
 import { isForClient } from "../wire/rules.ts";
 import type { ClientEffect } from "./effects.ts";
 import type { ClientEvent } from "./event.ts";
-import type { Executor, Running } from "./executor.ts";
+import type { Done, Executor, Running } from "./executor.ts";
 import { step } from "./reactor.ts";
 import { type ClientFailure, type ClientSettings, type ClientState, newState } from "./state.ts";
 
@@ -69,7 +68,7 @@ interface Door {
   over: boolean;
   readonly finished: PromiseWithResolvers<ClientFailure | null>;
   /** The three functions below are made once, because they are needed for every task. */
-  readonly ended: (outcome: Outcome) => void;
+  readonly ended: Done;
   readonly startNow: () => void;
   readonly startLater: () => void;
 }
@@ -114,7 +113,7 @@ function openDoor(options: ClientOptions): Door {
     wake: null,
     over: false,
     finished: Promise.withResolvers(),
-    ended: (outcome) => box.push({ kind: "ended", outcome }),
+    ended: (outcome, isUnread) => box.push({ kind: "ended", outcome, isUnread }),
     startNow: () => startTasks(door),
     startLater: () => defer(door.startNow),
   };

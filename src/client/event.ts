@@ -18,8 +18,8 @@ export type ClientEvent =
     }
   /** The connection ended. `error` is null for an orderly end. */
   | { readonly kind: "disconnected"; readonly error: string | null }
-  /** A started task has ended. */
-  | { readonly kind: "ended"; readonly outcome: Outcome }
+  /** A started task has ended. `isUnread`: by SIGPIPE, because nobody reads the output of this client any more. */
+  | { readonly kind: "ended"; readonly outcome: Outcome; readonly isUnread: boolean }
   /** Somebody checked whether processes are left in the group of a task that ended while it was being stopped. */
   | { readonly kind: "groupSeen"; readonly id: string; readonly alive: boolean }
   /** The time of a `wake` effect has come. */

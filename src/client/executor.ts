@@ -19,11 +19,17 @@ export interface Running {
   groupAlive(): boolean;
 }
 
+/**
+ * Takes the outcome of a task. `isUnread`: the task died of SIGPIPE, because nobody reads any more what this process
+ * and its tasks write. Such a death says nothing of the task.
+ */
+export type Done = (outcome: Outcome, isUnread: boolean) => void;
+
 export interface Executor {
   /** Tells which server's tasks run from now on; their environment names it. */
   servedBy(serverId: string, serverHost: string): void;
   /** Starts a task. `template` null: the client's own. `done` is called exactly once, never from within `start`. */
-  start(task: Assignment, template: string | null, done: (outcome: Outcome) => void): Running;
+  start(task: Assignment, template: string | null, done: Done): Running;
   /** Releases files. It must not be called before all tasks have ended. */
   close(): void;
 }

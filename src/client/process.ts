@@ -9,11 +9,12 @@ import { resolve } from "node:path";
 import type { Clock } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
 import { failureCode, failureReason } from "../base/paths.ts";
+import { isUnread } from "../base/unread.ts";
 import type { Logger } from "../log/logger.ts";
-import { type Assignment, type Outcome, sentinel } from "../task/task.ts";
+import { type Assignment, sentinel } from "../task/task.ts";
 import type { ShellOutput } from "../base/system.ts";
 import { type EnvironmentOptions, inherited } from "./environment.ts";
-import type { Executor, Running, StopSignal } from "./executor.ts";
+import type { Done, Executor, Running, StopSignal } from "./executor.ts";
 import { type Group, groupOf, signalNumber } from "./group.ts";
 import { guardOrphans, type OrphanGuard } from "./orphans.ts";
 import { openAppended, openShared, type Outputs, prepareFolder } from "./outputs.ts";
@@ -40,6 +41,8 @@ export interface ExecutorOptions extends EnvironmentOptions, TaskWishes {
   /** File for the standard error of all tasks; null: the client's own. */
   readonly errorsPath: string | null;
   readonly clock: Clock;
+  /** Called when a task died of SIGPIPE because nobody reads any more what this process and its tasks write. */
+  readonly onUnread: () => void;
   /** Logs why a task could not be run. */
   readonly log: Pick<Logger, "error" | "debug">;
 }
@@ -56,12 +59,14 @@ const unknownStatus = 255;
 /** Pauses (ms) between attempts to start while the system is out of processes, files or memory; 2.5 s in all. */
 const pausesMs = [10, 20, 40, 80, 160, 320, 640, 1280] as const;
 const passing = new Set(["EAGAIN", "ENOMEM", "EMFILE", "ENFILE"]);
+/** The exit status of a task that SIGPIPE ended. */
+const brokenPipe = 141;
 const windows = process.platform === "win32";
 
 /** A task from its start to its end. */
 interface Task extends Running {
   readonly assignment: Assignment;
-  readonly done: (outcome: Outcome) => void;
+  readonly done: Done;
   pid: number | null;
   command: string | null;
   startTime: number | null;
@@ -312,7 +317,9 @@ function reportSignal(state: State, task: Task, status: number): void {
 
 function end(state: State, task: Task, exitStatus: number, completionTime = state.options.clock.now()): void {
   task.over = true;
-  task.done({
+  const isCut = exitStatus === brokenPipe && isUnheard(state);
+  if (isCut) state.options.onUnread();
+  const outcome = {
     id: task.assignment.id,
     lease: task.assignment.lease,
     command: task.command,
@@ -324,7 +331,14 @@ function end(state: State, task: Task, exitStatus: number, completionTime = stat
     csvpath: null,
     coresMax: null,
     memoryMax: null,
-  });
+  };
+  task.done(outcome, isCut);
+}
+
+/** Whether tasks write where this process does, and nobody reads that any more. */
+function isUnheard({ options: { capture }, outputs }: State): boolean {
+  if (capture) return false;
+  return (outputs.output === null && isUnread(1)) || (outputs.errors === null && isUnread(2));
 }
 
 /** Ends a task later in this turn, because its end may be noticed within `start`. */
@@ -340,7 +354,7 @@ function endStopped(state: State, task: Task, signal: StopSignal): void {
   endLater(state, task, 128 + signalNumber(signal));
 }
 
-function newTask(assignment: Assignment, done: (outcome: Outcome) => void): Task {
+function newTask(assignment: Assignment, done: Done): Task {
   let group: Group | null = null;
   const task: Task = {
     assignment,

@@ -46,7 +46,7 @@ function take(state: ClientState, event: ClientEvent, now: number, effects: Clie
     case "received":
       return receive(state, event.message, now, effects);
     case "ended":
-      return end(state, event.outcome, now, effects);
+      return end(state, event, now, effects);
     case "groupSeen": {
       const lingering = state.lingering.get(event.id);
       if (lingering === undefined) return;
@@ -211,7 +211,12 @@ function startTasks(state: ClientState, now: number, effects: ClientEffect[]): v
   for (const task of waiting.toReversed()) state.inbox.unshift(task);
 }
 
-function end(state: ClientState, outcome: Outcome, now: number, effects: ClientEffect[]): void {
+function end(
+  state: ClientState,
+  { outcome, isUnread }: { readonly outcome: Outcome; readonly isUnread: boolean },
+  now: number,
+  effects: ClientEffect[],
+): void {
   const entry = state.running.get(outcome.id);
   if (entry === undefined) {
     assert(state.abandoned.delete(outcome.id), "a task that ends was running");
@@ -235,7 +240,8 @@ function end(state: ClientState, outcome: Outcome, now: number, effects: ClientE
   // A task that ended before its signal came was not cut off, so its outcome counts. After the signal even status 0 may
   // mean "stopped, as you wished".
   const again = entry.returned && [...state.inbox.values()].some(({ id }) => id === outcome.id);
-  if (again || (entry.returned && outcome.completionTime >= entry.stoppedAt)) {
+  // What nobody read is to be had only from another run.
+  if (again || isUnread || (entry.returned && outcome.completionTime >= entry.stoppedAt)) {
     state.outboxReturned.push({ id: outcome.id, lease: outcome.lease });
     state.owesCredit = true;
     return;

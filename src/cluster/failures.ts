@@ -4,6 +4,7 @@
  */
 import { closeSync, openSync } from "node:fs";
 import { messageOf, runtimeError } from "../base/errors.ts";
+import { failureCode } from "../base/paths.ts";
 import { writeAll } from "../base/write.ts";
 
 export interface FailureFile {
@@ -17,7 +18,7 @@ export interface FailureFile {
  * errors. Throws a UserError when it cannot be written.
  */
 export function openFailures(path: string, end: string, logger: string): FailureFile {
-  if (path === "-") return { write: (args) => writeItem(1, args, end), close: () => undefined };
+  if (path === "-") return { write: (args) => printItem(args, end), close: () => undefined };
   const attempt = <T>(action: () => T): T => {
     try {
       return action();
@@ -30,6 +31,15 @@ export function openFailures(path: string, end: string, logger: string): Failure
     write: (args) => attempt(() => writeItem(descriptor, args, end)),
     close: () => closeSync(descriptor),
   };
+}
+
+/** Writes to standard output. That nobody reads it any more is for others to notice: the outcome is recorded still. */
+function printItem(args: string, end: string): void {
+  try {
+    writeItem(1, args, end);
+  } catch (thrown) {
+    if (failureCode(thrown) !== "EPIPE") throw thrown;
+  }
 }
 
 function writeItem(descriptor: number, args: string, end: string): void {

@@ -83,7 +83,7 @@ export async function runLaunched(options: LaunchedOptions): Promise<ClusterRepo
     const report = await run.serving.finished;
     if (run.isDeserted && !isOrderly(run.crew, options.client)) throw desertion(run.crew, options);
     run.isConcluded = true;
-    return { ...report, stoppedBy: run.stoppedBy };
+    return { ...report, stoppedBy: run.stoppedBy ?? report.stoppedBy };
   } finally {
     run.isOver = true;
     await sendHome(run);
@@ -199,6 +199,8 @@ function look(run: LaunchedRun): void {
     clock.after(until - clock.now() + 1, () => look(run));
     return;
   }
+  // A launcher writes on our standard output what its clients print, and ends when nobody reads it.
+  if (serving.noticeUnread()) return;
   run.isDeserted = true;
   if (isOrderly(crew, client)) serving.server.stop("finish");
   else serving.stop("abort", null);
@@ -209,13 +211,15 @@ const sshFailure = 255;
 
 /** Notes that a launcher has ended, and warns if something was wrong with it. */
 function noteEnd(run: LaunchedRun, end: Ended): void {
-  const { options, log } = run;
+  const { options, log, serving } = run;
   look(run);
   // A user who interrupted the run, or who reads why it failed, needs no more warnings. Otherwise the launcher may
   // belong to a host that was down and took no part.
   if (end.dismissed && run.isOver && !isHasty(run)) log.warning(overstaying(end, options.launch));
-  // If nobody is left, the failure of the run tells of the last launcher's end.
-  if (end.status !== 0 && !end.dismissed && !run.isDeserted) log.warning(ending(end, options.launch));
+  // If nobody is left, the failure of the run tells of the last launcher's end. If nobody reads the output, that was
+  // told.
+  if (end.status !== 0 && !end.dismissed && !run.isDeserted && !serving.noticeUnread())
+    log.warning(ending(end, options.launch));
 }
 
 /** Whether the run was interrupted, or has failed. */

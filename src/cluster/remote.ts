@@ -7,7 +7,7 @@ import { hostName } from "../base/process.ts";
 import { type Client, runClient } from "../client/client.ts";
 import { type ClientTls, connect } from "../wire/connect.ts";
 import { problemError } from "./problems.ts";
-import { moreUrgent, onSignals, type StopName } from "./signals.ts";
+import { moreUrgent, onSignals, type StopName, unreadText } from "./signals.ts";
 import { clientSettings, makeExecutor, type TaskOptions } from "./tasks.ts";
 
 /** The key that both sides must know, and the TLS settings by which the server is recognised. */
@@ -50,7 +50,7 @@ export interface ClientReport {
  */
 export async function runClientAlone(options: ClientRunOptions): Promise<ClientReport> {
   const { config, loggers, delayMs } = options;
-  const executor = makeExecutor(options, null);
+  const executor = makeExecutor(options, null, leaveUnread);
   const clock = systemClock;
   const reconnectMs = config.integer("client.reconnect") * 1000;
   let stoppedBy: StopName | null = null;
@@ -68,6 +68,13 @@ export async function runClientAlone(options: ClientRunOptions): Promise<ClientR
     loggers,
     "client",
   );
+
+  function leaveUnread(): void {
+    if (stoppedBy === null) loggers("client").warning(unreadText);
+    stoppedBy = moreUrgent(stoppedBy, "SIGPIPE");
+    stopped.resolve();
+    client?.stop("finish", "SIGPIPE");
+  }
 
   function start(servers: readonly Endpoint[]): Client {
     return runClient({

@@ -25,7 +25,15 @@ export async function runCluster(options: ClusterOptions): Promise<ClusterReport
   const { loggers } = options;
   const clock = systemClock;
   // Everything that can be wrong with files is found before the first task runs.
-  const executor = makeExecutor(options, options.instanceId);
+  const executor = makeExecutor(options, options.instanceId, () => {
+    // The client gives back a task that died so. It must not get it again before the server knows.
+    client?.stop("finish", "SIGPIPE");
+    stopUnread();
+  });
+  let client: Client | null = null;
+  let stopUnread = (): void => {
+    // No task runs before there is a server.
+  };
   try {
     const serving = await serve({ ...options, logger: "cluster", remote: false });
     const { server } = serving;
@@ -33,7 +41,7 @@ export async function runCluster(options: ClusterOptions): Promise<ClusterReport
     server.attach(serverEnd);
     // The pipe is the only connection: a client that asks for another gets none.
     const ends = [clientEnd];
-    let client: Client | null = null;
+    stopUnread = serving.stopUnread;
     let stopped = false;
     const clientFailure = Promise.withResolvers<never>();
 

@@ -17,6 +17,7 @@ import { exitStatus, messageOf, TransientError, UserError } from "../base/errors
 import { newId } from "../base/ids.ts";
 import { hostName, userName } from "../base/process.ts";
 import { counted, formatDuration } from "../base/units.ts";
+import { isPiped, isUnread } from "../base/unread.ts";
 import type { Config } from "../config/load.ts";
 import type { Logger, Loggers } from "../log/logger.ts";
 import { newPatience, type Patience } from "../log/patience.ts";
@@ -31,8 +32,8 @@ import { feed, type Input, type InputOptions, openInput } from "./feed.ts";
 import { isAlive, processStart } from "./liveness.ts";
 import { recover, type Recovery, watchServers } from "./recover.ts";
 import { keepRest, type Rest } from "./salvage.ts";
-import { moreUrgent, type StopName } from "./signals.ts";
 import { describeFailures, describeRun } from "./summary.ts";
+import { moreUrgent, type StopName, unreadText } from "./signals.ts";
 
 /** What a caller asks of a run with a server. */
 export interface ServeOptions extends InputOptions {
@@ -58,6 +59,8 @@ export interface ServeOptions extends InputOptions {
   readonly failures: string | null;
   /** Whether one line of the log tells how the whole run went: somebody looks on. */
   readonly summary: boolean;
+  /** Whether tasks print to the standard output of this process. */
+  readonly printsTasks: boolean;
   /** Whether clients are other processes, which may outlive this one, and may have outlived an earlier one. */
   readonly remote: boolean;
 }
@@ -77,6 +80,10 @@ export interface Serving {
   stop(how: LeaveKind, signal: StopName | null): void;
   /** Stops waiting for a database in trouble. */
   hurry(): void;
+  /** Stops the run because nobody reads any more what it and its tasks write. Running tasks may end. */
+  stopUnread(): void;
+  /** Stops the run, and answers true, if tasks or failures are printed on standard output and nobody reads it. */
+  noticeUnread(): boolean;
   /** Resolves when the input is read to its end, or as far as it will be. Never rejects. */
   readonly inputEnded: Promise<void>;
   /** Resolves after the last outcome is recorded and the last client has left. Everything is closed by then. */
@@ -127,14 +134,14 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const run = await prepare(options);
   const { input, recovery } = run;
   const server = startServer(run);
-  const unwatch = watchOthers(run);
+  const unwatchOthers = watchOthers(run);
   const loading = loadInput(run, server);
   // Awaited in `conclude`; this only silences an early rejection.
   const inputEnded = loading.then(
     () => undefined,
     () => undefined,
   );
-  return {
+  const serving: Omit<Serving, "finished"> = {
     server,
     nothingToDo: input === null && !options.forever && recovery.unfinished === 0,
     stop(how, signal) {
@@ -144,14 +151,42 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       leaveInput(run);
       server.stop(how);
     },
+    stopUnread() {
+      if (run.stoppedBy !== null) return;
+      run.log.warning(unreadText);
+      serving.stop("finish", "SIGPIPE");
+    },
+    noticeUnread() {
+      const isGone = (options.printsTasks || options.failures === "-") && isUnread(1);
+      if (isGone) serving.stopUnread();
+      return isGone;
+    },
     hurry() {
       run.isHurried = true;
       leaveInput(run);
       server.hurry();
     },
     inputEnded,
-    finished: conclude(run, server, loading, unwatch),
   };
+  const unwatchReader = watchReader(serving, isPiped(1));
+  function unwatch(): void {
+    unwatchOthers();
+    unwatchReader();
+  }
+  return { ...serving, finished: conclude(run, server, loading, unwatch) };
+}
+
+/** The pause between two looks at the reader of standard output, milliseconds. */
+const readerMs = 250;
+
+/** Looks again and again whether standard output is still read. Answers a function that ends it. */
+function watchReader(serving: Pick<Serving, "noticeUnread">, isNeeded: boolean): () => void {
+  if (!isNeeded) return () => undefined;
+  function look(): void {
+    if (!serving.noticeUnread()) timer = clock.after(readerMs, look);
+  }
+  let timer = clock.after(readerMs, look);
+  return () => timer.cancel();
 }
 
 /**
@@ -327,7 +362,9 @@ type Fed = Pick<Loaded, "bad" | "stopped" | "lines">;
  * Whether a run that leaves still reads its input. In a database the tasks are safe for a later run. Without one they
  * can only be written down, which is done when nobody is left to run them, not for a user who ends the run.
  */
-function isInputKept({ store, failures, stoppedBy, isDeserted, isHurried }: Run): boolean {
+function isInputKept({ store, input, failures, stoppedBy, isDeserted, isHurried }: Run): boolean {
+  // A program that writes for ever ends by SIGPIPE itself, once nobody reads what it writes.
+  if (stoppedBy === "SIGPIPE" && input?.isAllThere !== true) return false;
   return !isHurried && (store.durable || (isDeserted && stoppedBy === null && failures !== null));
 }
 

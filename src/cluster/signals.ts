@@ -7,7 +7,13 @@ import { systemClock } from "../base/clock.ts";
 import type { Logger, Loggers } from "../log/logger.ts";
 import type { LeaveKind } from "../wire/message.ts";
 
-export type StopName = "SIGINT" | "SIGTERM" | "SIGUSR1" | "SIGUSR2";
+type Heard = "SIGINT" | "SIGTERM" | "SIGUSR1" | "SIGUSR2";
+
+/** Why a run stops. SIGPIPE stands for an output that nobody reads any more: the signal itself goes to tasks. */
+export type StopName = Heard | "SIGPIPE";
+
+/** What is said when nobody reads any more what a run or client and its tasks write. */
+export const unreadText = "Nobody reads the output any more: nothing more is started, what runs may end";
 
 export interface SignalActions {
   /** Stops the run, for the first time or more urgently than before. */
@@ -16,7 +22,7 @@ export interface SignalActions {
   kill(): void;
 }
 
-const urgency: Record<StopName, number> = { SIGUSR1: 0, SIGUSR2: 1, SIGINT: 2, SIGTERM: 2 };
+const urgency: Record<StopName, number> = { SIGUSR1: 0, SIGPIPE: 0, SIGUSR2: 1, SIGINT: 2, SIGTERM: 2 };
 
 /** The signal that counts when `signal` comes after `earlier`: a milder one changes nothing. */
 export function moreUrgent(earlier: StopName | null, signal: StopName): StopName {
@@ -37,7 +43,7 @@ export function onSignals(actions: SignalActions, loggers: Loggers, role: "serve
   const own: Logger = loggers(role);
 
   /** Whether a SIGINT or SIGTERM came before `signal`. Nothing is waited for then, unless `signal` is an echo. */
-  function isAgain(signal: StopName): boolean {
+  function isAgain(signal: Heard): boolean {
     const now = systemClock.now();
     if (urgentSince === null) {
       urgentSince = now;
@@ -47,7 +53,7 @@ export function onSignals(actions: SignalActions, loggers: Loggers, role: "serve
     return true;
   }
 
-  const heard: Record<StopName | "SIGHUP", () => void> = {
+  const heard: Record<Heard | "SIGHUP", () => void> = {
     SIGINT() {
       if (isAgain("SIGINT")) return;
       loggers("").critical("keyboard-interrupt: going down now!");
@@ -72,7 +78,7 @@ export function onSignals(actions: SignalActions, loggers: Loggers, role: "serve
   };
 
   const listeners: [NodeJS.Signals, () => void][] = [];
-  for (const [name, action] of Object.entries(heard) as [StopName | "SIGHUP", () => void][]) {
+  for (const [name, action] of Object.entries(heard) as [Heard | "SIGHUP", () => void][]) {
     // Windows knows only some signals.
     if (constants.signals[name] === undefined) continue;
     const listener = () => {

@@ -16,7 +16,7 @@ export interface ServerAccess {
   readonly tls: ServerTls | null;
 }
 
-export interface ServerRunOptions extends Omit<ServeOptions, "logger" | "remote" | "template"> {
+export interface ServerRunOptions extends Omit<ServeOptions, "logger" | "remote" | "template" | "printsTasks"> {
   readonly bind: string;
   readonly port: number;
   readonly security: ServerAccess;
@@ -31,7 +31,7 @@ export async function runServerAlone(options: ServerRunOptions): Promise<Cluster
   // A port that is not available is noticed before files are emptied and rows are written.
   const gate = await openGate(options);
   try {
-    const serving = await serve({ ...options, logger: "server", template: null, remote: true });
+    const serving = await serve({ ...options, logger: "server", template: null, remote: true, printsTasks: false });
     gate.open((link) => serving.server.attach(link));
     const release = onSignals({ stop: serving.stop, kill: serving.hurry }, loggers, "server");
     return await serving.finished.finally(release);

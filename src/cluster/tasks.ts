@@ -53,9 +53,10 @@ export function clientSettings(
 
 /**
  * The executor of a client. Throws a UserError when the shell that was asked for is not there. `serverId` is that of a
- * server in the same process; null: the client learns it when it connects.
+ * server in the same process; null: the client learns it when it connects. `onUnread` is called when a task died
+ * because nobody reads the output that it shares with this process.
  */
-export function makeExecutor(options: TaskOptions, serverId: string | null): Executor {
+export function makeExecutor(options: TaskOptions, serverId: string | null, onUnread: () => void): Executor {
   const { config, env, cwd, instanceId } = options;
   const host = hostName();
   return createExecutor({
@@ -72,6 +73,7 @@ export function makeExecutor(options: TaskOptions, serverId: string | null): Exe
     outputPath: options.output,
     errorsPath: options.errors,
     clock: systemClock,
+    onUnread,
     log: options.loggers("client"),
   });
 }

@@ -3,7 +3,7 @@
  * more or less. Its processes are beside the client's: they go on while that is stopped, and die with it.
  */
 import { assert } from "../../src/base/assert.ts";
-import type { Executor, Running } from "../../src/client/executor.ts";
+import type { Done, Executor, Running } from "../../src/client/executor.ts";
 import type { Assignment, Outcome } from "../../src/task/task.ts";
 import type { Execution, Ledger } from "./ledger.ts";
 import type { Process, World } from "./world.ts";
@@ -40,7 +40,7 @@ export function simulatedExecutor(
 ): Executor {
   const { rng } = world;
 
-  function start(task: Assignment, done: (outcome: Outcome) => void): Running {
+  function start(task: Assignment, done: Done): Running {
     const startTime = world.now();
     const { stops } = process;
     const execution: Execution = judge.start(clientId(), task, startTime);
@@ -74,7 +74,7 @@ export function simulatedExecutor(
         coresMax: null,
         memoryMax: null,
       };
-      process.enter(() => done(outcome));
+      process.enter(() => done(outcome, false));
     }
 
     const length = rng.chance(0.1) ? rng.between(1, habits.longMs) : rng.between(1, habits.usualMs);

@@ -57,7 +57,7 @@ export class Bench {
     return this.on({ kind: "received", message: { kind: "assign", tasks } });
   }
   ended(of: Assignment, exitStatus = 0): ClientEffect[] {
-    return this.on({ kind: "ended", outcome: outcome(of, exitStatus, this.now) });
+    return this.on({ kind: "ended", outcome: outcome(of, exitStatus, this.now), isUnread: false });
   }
   ack(...of: Assignment[]): ClientEffect[] {
     return this.on({ kind: "received", message: { kind: "ack", tasks: of.map(({ id, lease }) => ({ id, lease })) } });

@@ -9,12 +9,12 @@ describe("running", () => {
     expect(bench.state.granted).toBe(5);
     bench.assign(...tasks);
     bench.now = 2000;
-    bench.on(...tasks.map((each) => ({ kind: "ended", outcome: outcome(each) }) as const));
+    bench.on(...tasks.map((each) => ({ kind: "ended", outcome: outcome(each), isUnread: false }) as const));
     expect(bench.state.granted).toBe(5);
     const more = [6, 7, 8, 9, 10].map((n) => task(`${n}`));
     bench.assign(...more);
     bench.now = 2200;
-    bench.on(...more.map((each) => ({ kind: "ended", outcome: outcome(each) }) as const));
+    bench.on(...more.map((each) => ({ kind: "ended", outcome: outcome(each), isUnread: false }) as const));
     expect(bench.state.granted).toBeGreaterThan(5);
   });
 
@@ -90,7 +90,7 @@ describe("running", () => {
     const bench = new Bench({ executors: 4, bundleSize: 2 }).welcome();
     const tasks = ["a", "b", "c"].map((id) => task(id));
     bench.assign(...tasks);
-    bench.on(...tasks.map((of): ClientEvent => ({ kind: "ended", outcome: outcome(of) })));
+    bench.on(...tasks.map((of): ClientEvent => ({ kind: "ended", outcome: outcome(of), isUnread: false })));
     const sizes = bench.sent().flatMap((message) => (message.kind === "results" ? [message.outcomes.length] : []));
     expect(sizes).toEqual([2, 1]);
   });
@@ -293,11 +293,26 @@ describe("leaving", () => {
     bench.on({ kind: "stopRequested", how: "abort", reason: "Ctrl-C" });
     expect(bench.signals()).toEqual(["a SIGINT"]);
     const ended = (of: typeof a, status: number) =>
-      ({ kind: "ended", outcome: outcome(of, status, bench.now) }) as const;
+      ({ kind: "ended", outcome: outcome(of, status, bench.now), isUnread: false }) as const;
     bench.on(ended(a, 0), ended(b, 3));
     expect(bench.sent()).toMatchObject([
       { kind: "returned", tasks: [{ id: "a" }] },
       { kind: "results", outcomes: [{ id: "b" }] },
+    ]);
+  });
+
+  test("a task that died because nobody reads its output is given back, one that failed meanwhile is reported", () => {
+    const bench = new Bench().welcome();
+    const [a, b] = [task("a"), task("b")];
+    bench.assign(a, b);
+    bench.on(
+      { kind: "stopRequested", how: "finish", reason: "SIGPIPE" },
+      { kind: "ended", outcome: outcome(a, 141), isUnread: true },
+      { kind: "ended", outcome: outcome(b, 1), isUnread: false },
+    );
+    expect(bench.sent()).toMatchObject([
+      { kind: "returned", tasks: [{ id: "a" }] },
+      { kind: "results", outcomes: [{ id: "b" }], credit: 0 },
     ]);
   });
 

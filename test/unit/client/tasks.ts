@@ -52,6 +52,9 @@ export function taskPlace(changes: Partial<ExecutorOptions> = {}): TaskPlace {
     serverId: "11111111-1111-7111-8111-111111111111",
     serverHost: "there",
     clock: systemClock,
+    onUnread() {
+      notes.push("unread");
+    },
     log: { error: note("error"), debug: note("debug") },
     ...changes,
   });

@@ -1,0 +1,38 @@
+/*
+ * Whether anybody still reads what is written to a descriptor of this process. Tasks inherit standard output and
+ * standard error, so that others may write to them than this process, which then never learns of a reader that has
+ * gone.
+ */
+import { fstatSync } from "node:fs";
+import { openLibc } from "./libc.ts";
+
+/** Of `poll`: an error, and a connection that is closed in both directions. Linux and macOS agree on the numbers. */
+const pollErr = 0x8;
+const pollHup = 0x10;
+
+const openPoll = () => openLibc({ poll: { args: ["ptr", "u64", "i32"], returns: "i32" } });
+/** `library` null: there is none here. All of it null: it was not looked for yet. */
+let known: { readonly library: ReturnType<typeof openPoll> } | null = null;
+
+/** Whether a descriptor is a pipe or a socket, whose reader may go. False where it is closed, or on Windows. */
+export function isPiped(descriptor: number): boolean {
+  try {
+    const facts = fstatSync(descriptor);
+    return process.platform !== "win32" && (facts.isFIFO() || facts.isSocket());
+  } catch {
+    return false;
+  }
+}
+
+/** Whether a descriptor is a pipe or a socket that nobody reads any more: whoever writes to it gets SIGPIPE. */
+export function isUnread(descriptor: number): boolean {
+  if (!isPiped(descriptor)) return false;
+  known ??= { library: openPoll() };
+  if (known.library === null) return false;
+  // struct pollfd: int fd, short events, short revents
+  const asked = new DataView(new ArrayBuffer(8));
+  const isLittle = true;
+  asked.setInt32(0, descriptor, isLittle);
+  known.library.poll(new Uint8Array(asked.buffer), 1, 0);
+  return (asked.getInt16(6, isLittle) & (pollErr | pollHup)) !== 0;
+}
