@@ -1,7 +1,7 @@
 /*
  * Runs the checkers side by side, prints what the unhappy ones say, and ends with a line for each. What they look for
  * is in their own settings: .oxlintrc.json, tsconfig.json, package.json (prettier, knip), test/house.test.ts,
- * test/readable.test.ts.
+ * test/readable.test.ts, test/words.test.ts.
  */
 import { resolve } from "node:path";
 import { say } from "./say.ts";
@@ -25,7 +25,7 @@ const checks: readonly Check[] = [
   { name: "unused", command: tool("knip/bin/knip.js"), remedy: "remove it, or drop the word 'export'" },
   {
     name: "house",
-    command: [process.execPath, "test", "./test/house.test.ts", "./test/readable.test.ts"],
+    command: [process.execPath, "test", "./test/house.test.ts", "./test/readable.test.ts", "./test/words.test.ts"],
     remedy: "each failure names its own",
   },
 ];

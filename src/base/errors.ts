@@ -41,14 +41,29 @@ export function argumentError(text: string): UserError {
   return new UserError(exitStatus.badArgument, "", text);
 }
 
-/** A bad setting: `CRITICAL [hypershell.<logger>] ConfigurationError: <text>`, status 3. */
+/** A bad setting: `CRITICAL [hypershell.<logger>] <text>`, status 3. */
 export function configurationError(logger: string, text: string): UserError {
-  return new UserError(exitStatus.badConfiguration, logger, `ConfigurationError: ${text}`);
+  return new UserError(exitStatus.badConfiguration, logger, text);
 }
 
-/** A failure outside the program: `CRITICAL [hypershell.<logger>] <errorName>: <text>`, status 5. */
-export function runtimeError(logger: string, errorName: string, text: string): UserError {
-  return new UserError(exitStatus.runtimeError, logger, `${errorName}: ${text}`);
+/** A failure outside the program: `CRITICAL [hypershell.<logger>] <text>`, status 5. */
+export function runtimeError(logger: string, text: string): UserError {
+  return new UserError(exitStatus.runtimeError, logger, text);
+}
+
+/**
+ * The text with a capital at its start. The name of something at its start (`server.port`, `login07:50001`) stays as it
+ * is.
+ */
+export function sentence(text: string): string {
+  return /^[a-z-]+[ ,]/.test(text) ? `${text.slice(0, 1).toUpperCase()}${text.slice(1)}` : text;
+}
+
+/** A database has no tables yet, and only `hs initdb` may make them. */
+export class NoTables extends UserError {
+  constructor() {
+    super(exitStatus.runtimeError, "data", "The database has no tables yet. Run 'hs initdb' once to create the tables");
+  }
 }
 
 /**

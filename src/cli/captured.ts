@@ -49,9 +49,9 @@ export interface Captured {
 }
 
 export const capturedFiles = {
-  stdout: { option: "stdout", field: "outpath", suffix: "out", meaning: "standard output", needs: "--capture" },
-  stderr: { option: "stderr", field: "errpath", suffix: "err", meaning: "standard error", needs: "--capture" },
-  perf: { option: "perf", field: "csvpath", suffix: "csv", meaning: "metrics", needs: "--monitor" },
+  stdout: { option: "stdout", field: "outpath", suffix: "out", meaning: "Standard output", needs: "--capture" },
+  stderr: { option: "stderr", field: "errpath", suffix: "err", meaning: "Standard error", needs: "--capture" },
+  perf: { option: "perf", field: "csvpath", suffix: "csv", meaning: "Metrics", needs: "--monitor" },
 } as const satisfies Readonly<Record<Captured["option"], Captured>>;
 
 /** What it takes to get at captured files, so that tests can hand in others. */
@@ -229,7 +229,7 @@ function ownFolder({ captureFolder }: CapturePorts): { readonly folder: string; 
 }
 
 function missing(text: string): Error {
-  return runtimeError("task", "FileNotFoundError", text);
+  return runtimeError("task", text);
 }
 
 function neverMade(task: TaskRecord, file: Captured): Error {
@@ -239,7 +239,7 @@ function neverMade(task: TaskRecord, file: Captured): Error {
       : task.start_time === null
         ? "it never ran"
         : `its client ran without ${file.needs}`;
-  return runtimeError("task", "RuntimeError", `"${file.field}" unavailable for task (${String(task.id)}): ${reason}`);
+  return runtimeError("task", `"${file.field}" unavailable for task (${String(task.id)}): ${reason}`);
 }
 
 function unfetched(task: TaskRecord, file: Captured, host: string, failure: FetchFailure, ports: CapturePorts): Error {
@@ -250,7 +250,6 @@ function unfetched(task: TaskRecord, file: Captured, host: string, failure: Fetc
   const hint = older === undefined ? "" : ` (${older.path} is here, but older than the last run of the task)`;
   return runtimeError(
     "task",
-    "RuntimeError",
     `${what} is on host ${host}, not on this one (${ports.host}): ${path} - ${failure.reason}${hint}`,
   );
 }

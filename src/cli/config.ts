@@ -330,7 +330,7 @@ async function edit(parsed: SiteWords, context: Context): Promise<number> {
   const logger = context.loggers("config");
   const editor = env["EDITOR"] || env["VISUAL"] || usualEditor(env["PATH"]);
   if (editor === null)
-    throw runtimeError("config", "RuntimeError", "There is no editor: set EDITOR (neither vi nor nano is installed)");
+    throw runtimeError("config", "There is no editor: set EDITOR (neither vi nor nano is installed)");
   const site = chosenSite(parsed) ?? "user";
   const file = findSites(env, cwd)[site].config;
   const words = editorWords(editor);
@@ -339,10 +339,10 @@ async function edit(parsed: SiteWords, context: Context): Promise<number> {
   try {
     mkdirSync(dirname(file), { recursive: true });
   } catch (thrown) {
-    throw runtimeError("config", "OSError", `could not create ${dirname(file)}: ${failureReason(thrown)}`);
+    throw runtimeError("config", `Could not create ${dirname(file)}: ${failureReason(thrown)}`);
   }
   const failure = await runEditor(words, file, context);
-  if (failure !== null) throw runtimeError("config", "RuntimeError", `editor '${editor}' ${failure}`);
+  if (failure !== null) throw runtimeError("config", `The editor '${editor}' ${failure}`);
   warnIfBroken(file, context);
   return exitStatus.success;
 }

@@ -5,7 +5,7 @@ import { escapeByNumber } from "../base/escape.ts";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { FatalError, TransientError, UserError, exitStatus, messageOf } from "../base/errors.ts";
+import { FatalError, TransientError, UserError, exitStatus, messageOf, sentence } from "../base/errors.ts";
 import { compileDate } from "../log/dates.ts";
 import type { Loggers } from "../log/logger.ts";
 import { versionLine } from "./version.ts";
@@ -20,39 +20,38 @@ interface Ending {
   readonly kind: "error" | "bug" | "silent";
 }
 
-/** Operating system errors that are the surroundings' fault, by the names and texts that the documentation uses. */
-const systemErrors: Readonly<Record<string, readonly [name: string, text: string]>> = {
-  EACCES: ["PermissionError", "Permission denied"],
-  EADDRINUSE: ["OSError", "Address already in use"],
-  EADDRNOTAVAIL: ["OSError", "Cannot assign requested address"],
-  EBADF: ["OSError", "Bad file descriptor"],
-  ECONNREFUSED: ["ConnectionRefusedError", "Connection refused"],
-  ECONNRESET: ["ConnectionResetError", "Connection reset by peer"],
-  EDQUOT: ["OSError", "Disk quota exceeded"],
-  EEXIST: ["FileExistsError", "File exists"],
-  EHOSTUNREACH: ["OSError", "No route to host"],
-  EIO: ["OSError", "Input/output error"],
-  EISDIR: ["IsADirectoryError", "Is a directory"],
-  ELOOP: ["OSError", "Too many levels of symbolic links"],
-  EMFILE: ["OSError", "Too many open files"],
-  ENAMETOOLONG: ["OSError", "File name too long"],
-  ENETUNREACH: ["OSError", "Network is unreachable"],
-  ENFILE: ["OSError", "Too many open files in system"],
-  ENOENT: ["FileNotFoundError", "No such file or directory"],
-  ENOMEM: ["MemoryError", "Cannot allocate memory"],
-  ENOSPC: ["OSError", "No space left on device"],
-  ENOTDIR: ["NotADirectoryError", "Not a directory"],
-  EPERM: ["PermissionError", "Operation not permitted"],
-  EROFS: ["OSError", "Read-only file system"],
-  ESTALE: ["OSError", "Stale file handle"],
-  ETIMEDOUT: ["TimeoutError", "Connection timed out"],
-  ETXTBSY: ["OSError", "Text file busy"],
+/** Operating system errors that are the surroundings' fault, in the words of the system's manual. */
+const systemErrors: Readonly<Record<string, string>> = {
+  EACCES: "Permission denied",
+  EADDRINUSE: "Address already in use",
+  EADDRNOTAVAIL: "Cannot assign requested address",
+  EBADF: "Bad file descriptor",
+  ECONNREFUSED: "Connection refused",
+  ECONNRESET: "Connection reset by peer",
+  EDQUOT: "Disk quota exceeded",
+  EEXIST: "File exists",
+  EHOSTUNREACH: "No route to host",
+  EIO: "Input/output error",
+  EISDIR: "Is a directory",
+  ELOOP: "Too many levels of symbolic links",
+  EMFILE: "Too many open files",
+  ENAMETOOLONG: "File name too long",
+  ENETUNREACH: "Network is unreachable",
+  ENFILE: "Too many open files in system",
+  ENOENT: "No such file or directory",
+  ENOMEM: "Cannot allocate memory",
+  ENOSPC: "No space left on device",
+  ENOTDIR: "Not a directory",
+  EPERM: "Operation not permitted",
+  EROFS: "Read-only file system",
+  ESTALE: "Stale file handle",
+  ETIMEDOUT: "Connection timed out",
+  ETXTBSY: "Text file busy",
 };
 
 interface SystemError {
   readonly code: string;
   readonly syscall: string;
-  readonly errno?: number;
   readonly path?: string;
 }
 
@@ -62,18 +61,12 @@ function asSystemError(thrown: unknown): SystemError | null {
   return error as SystemError;
 }
 
-/**
- * `FileNotFoundError: [Errno 2] No such file or directory: 'x'`; null for what is no known error of the operating
- * system.
- */
+/** `No such file or directory: 'x'`; null for what is no known error of the operating system. */
 export function systemErrorText(thrown: unknown): string | null {
   const error = asSystemError(thrown);
   const known = error === null ? undefined : systemErrors[error.code];
   if (error === null || known === undefined) return null;
-  // Windows numbers its errors differently from what a user could look up.
-  const number =
-    error.errno === undefined || process.platform === "win32" ? error.code : `Errno ${Math.abs(error.errno)}`;
-  return `${known[0]}: [${number}] ${known[1]}${error.path === undefined ? "" : `: '${error.path}'`}`;
+  return `${known}${error.path === undefined ? "" : `: '${error.path}'`}`;
 }
 
 /** Whether a write failed because the reader of stdout has left (`hs list | head`). */
@@ -90,7 +83,7 @@ export function endingOf(thrown: unknown): Ending {
   }
   const status = exitStatus.runtimeError;
   if (thrown instanceof TransientError || thrown instanceof FatalError) {
-    return { status, logger: "data", text: `DatabaseError: ${thrown.message}`, kind: "error" };
+    return { status, logger: "data", text: sentence(thrown.message), kind: "error" };
   }
   const text = systemErrorText(thrown);
   if (text !== null) return { status, logger: "", text, kind: "error" };

@@ -2,7 +2,7 @@
  * What `hs initdb` does to a database: makes it, compacts it, copies it, moves what has ended to a partition, empties
  * it. What takes something away is asked about first; making tables in a file of our own is not.
  */
-import { exitStatus, runtimeError, UserError } from "../base/errors.ts";
+import { exitStatus, NoTables, runtimeError, UserError } from "../base/errors.ts";
 import { formatSize } from "../base/units.ts";
 import type { Logger } from "../log/logger.ts";
 import type { UpkeepStore } from "../history/history.ts";
@@ -48,16 +48,12 @@ export async function confirmed(question: string, yes: boolean, ports: InitdbPor
   if (yes) return true;
   expectTerminal(ports);
   const answer = await ask(question, "yes", ports.prompt);
-  if (answer.kind === "other")
-    throw runtimeError("data", "RuntimeError", `Stopping: '${answer.text}' is neither yes nor no`);
+  if (answer.kind === "other") throw runtimeError("data", `Stopping: '${answer.text}' is neither yes nor no`);
   ports.prompt.write(answer.kind === "yes" ? "Ok\n" : "Stopping\n");
   return answer.kind === "yes";
 }
 
 export type Confirm = (question: string) => Promise<boolean>;
-
-/** The only statement that is made of a database without tables. */
-const uninitialized = /^DatabaseUninitialized:/;
 
 /** Makes what is missing, and tunes searches; the exit status. Throws UserError when the database cannot be used. */
 export async function initialize(
@@ -67,7 +63,7 @@ export async function initialize(
 ): Promise<number> {
   const { log, open } = ports;
   const store = await open(false).catch(async (error: unknown) => {
-    if (!(error instanceof UserError) || !uninitialized.test(error.message)) throw error;
+    if (!(error instanceof NoTables)) throw error;
     return (await confirm(`Initialize ${provider} (${place})`)) ? open(true) : null;
   });
   if (store === null) return exitStatus.success;
@@ -139,5 +135,5 @@ function counted(tasks: number): string {
 function expectNoServers(servers: readonly ServerRow[]): void {
   if (servers.length === 0) return;
   const listed = servers.map(({ host, pid }) => `${host}, process ${pid}`).join("; ");
-  throw runtimeError("data", "RuntimeError", `The database is in use by a server (${listed}) - stop it first`);
+  throw runtimeError("data", `The database is in use by a server (${listed}) - stop it first`);
 }

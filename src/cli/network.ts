@@ -205,7 +205,7 @@ export async function keyFromStdin(): Promise<string> {
   await reader.cancel();
   const key = text.split(/\r?\n/, 1)[0]!.trim();
   if (key === "" || text.length > longestKeyLine)
-    throw runtimeError("client", "AuthenticationError", "standard input has no key in its first line (--auth-stdin)");
+    throw runtimeError("client", "Standard input has no key in its first line (--auth-stdin)");
   return key;
 }
 

@@ -63,7 +63,7 @@ export function formatOf(parsed: ParsedWith<(typeof formatOptions)[number]>): st
 
 /** The error of a task that is not there. */
 export function notFound(id: string): Error {
-  return runtimeError("task", "NotFound", `No task with id=${id}`);
+  return runtimeError("task", `No task with id=${id}`);
 }
 
 /** The text of a task in a format that `formatOf` answers. `theme` null: without colours. */

@@ -230,7 +230,7 @@ export async function openDatabase(config: Config, log: Logger, create: boolean)
   if (!hasDatabase(settings)) {
     throw configurationError(
       "submit",
-      "no database is configured, so there is no place for tasks to wait - set database.file",
+      "No database is configured, so there is no place for tasks to wait - set database.file",
     );
   }
   return openStore({ ...settings, clock: systemClock, create });

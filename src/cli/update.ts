@@ -229,8 +229,8 @@ async function updateOne(word: string, field: string, value: string, ports: Upda
     const selection = { where, orderBy: null, descending: false, limit: null };
     if ((await store.count(selection)) === 0)
       throw (await ports.isArchived(id))
-        ? runtimeError("task", "RuntimeError", archived(id))
-        : runtimeError("task", "NotFound", `No task with id=${id}`);
+        ? runtimeError("task", archived(id))
+        : runtimeError("task", `No task with id=${id}`);
     const ended = { ...selection, where: [...where, ...possibleFor(change)] };
     if (ended.where.length > where.length && (await store.count(ended)) === 0)
       throw new UserError(

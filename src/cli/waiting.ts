@@ -96,7 +96,7 @@ async function ended(first: TaskRecord, look: Look, { clock, log, intervalMs, on
     await pause(pauseMs, clock);
     const found = await look(id);
     if (found === null) {
-      throw runtimeError("task", "NotFound", `No task with id=${id} any more: it was deleted while this waited for it`);
+      throw runtimeError("task", `No task with id=${id} any more: it was deleted while this waited for it`);
     }
     task = found;
   }

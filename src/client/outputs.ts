@@ -51,7 +51,7 @@ function openOrBlame(path: string, what: string): number {
   try {
     return openTruncated(path);
   } catch (error) {
-    throw runtimeError("client", "OutputError", `Cannot write task ${what} to "${path}": ${failureReason(error)}`);
+    throw runtimeError("client", `Cannot write task ${what} to "${path}": ${failureReason(error)}`);
   }
 }
 
@@ -61,10 +61,6 @@ export function prepareFolder(folder: string): void {
     mkdirSync(folder, { recursive: true });
     accessSync(folder, constants.W_OK | constants.X_OK);
   } catch (error) {
-    throw runtimeError(
-      "client",
-      "OutputError",
-      `Cannot write captured output to folder "${folder}": ${failureReason(error)}`,
-    );
+    throw runtimeError("client", `Cannot write captured output to folder "${folder}": ${failureReason(error)}`);
   }
 }

@@ -7,6 +7,7 @@
  */
 import type { Clock } from "../base/clock.ts";
 import { runtimeError, type UserError } from "../base/errors.ts";
+import { counted } from "../base/units.ts";
 import type { Store } from "../store/store.ts";
 import type { NewTask, Submission } from "../task/task.ts";
 import type { HostLink } from "../wire/link.ts";
@@ -150,7 +151,7 @@ function fail(sending: Sending, error: UserError): void {
 }
 
 function soFar({ sent, stored }: Sending): string {
-  return sent === 0 ? "nothing was submitted" : `${stored} of ${sent} tasks are stored`;
+  return sent === 0 ? "nothing was submitted" : `${stored} of ${counted(sent, "task")} stored`;
 }
 
 function heed(sending: Sending, message: HostMessage): void {
@@ -161,10 +162,7 @@ function heed(sending: Sending, message: HostMessage): void {
       sending.stored += message.count;
       return goOn(sending);
     case "refused":
-      return fail(
-        sending,
-        runtimeError("submit", "RuntimeError", `server refused: ${message.reason} (${soFar(sending)})`),
-      );
+      return fail(sending, runtimeError("submit", `The server refused this: ${message.reason} (${soFar(sending)})`));
     default:
     // The other messages are for clients, not for submitters.
   }
@@ -177,8 +175,7 @@ function lose(sending: Sending, error: Error | null): void {
   const kind = error instanceof WireProblem ? error.kind : "lost";
   const text = error === null ? "" : error.message;
   const { message } = problemError("submit", sending.host, { kind, text });
-  const colon = message.indexOf(": ");
-  fail(sending, runtimeError("submit", message.slice(0, colon), `${message.slice(colon + 2)} - ${soFar(sending)}`));
+  fail(sending, runtimeError("submit", `${message} - ${soFar(sending)}`));
 }
 
 /** Sends tasks, and resolves when they are on their way. Throws the failure if there is one. */

@@ -23,7 +23,7 @@ export function openFailures(path: string, end: string, logger: string): Failure
     try {
       return action();
     } catch (error) {
-      throw runtimeError(logger, "OSError", `cannot write the failure file '${path}': ${messageOf(error)}`);
+      throw runtimeError(logger, `Cannot write the failure file '${path}': ${messageOf(error)}`);
     }
   };
   const descriptor = attempt(() => openSync(path, "w"));

@@ -135,7 +135,7 @@ async function openFirst(options: LaunchedOptions, bind: string, security: Serve
       if (!taken || index === ports.length - 1) throw error;
     }
   }
-  throw runtimeError("cluster", "OSError", "there is no port to listen on");
+  throw runtimeError("cluster", "There is no port to listen on");
 }
 
 /** Starts listening to signals. Answers a function that stops it. */
@@ -304,5 +304,5 @@ function desertion(crew: Crew, { launch, noDatabase, failures }: LaunchedOptions
     : failures === null
       ? "what did not finish is lost"
       : "what did not finish is in the failure file";
-  return runtimeError("cluster", "RuntimeError", `no client is left, ${left} - ${how}`);
+  return runtimeError("cluster", `No client is left, ${left} - ${how}`);
 }

@@ -2,7 +2,7 @@
  * The table of what can be wrong with a connection, with the CRITICAL line of the side that connected (`hs client` or
  * `hs submit --queue`) and its exit status. The line also says what to do, where that is known.
  */
-import { runtimeError, type UserError } from "../base/errors.ts";
+import { runtimeError, sentence, type UserError } from "../base/errors.ts";
 import type { ProblemKind } from "../wire/problem.ts";
 
 export interface ConnectionProblem {
@@ -13,34 +13,23 @@ export interface ConnectionProblem {
 
 /** The error that the user reads. `logger` names the side that connected: `client` or `submit`. */
 export function problemError(logger: string, host: string, { kind, text }: ConnectionProblem): UserError {
-  const [name, said] = line(kind, text, host);
-  // The text of the wire may begin with the name already.
-  return runtimeError(logger, name, said.startsWith(`${name}: `) ? said.slice(name.length + 2) : said);
+  return runtimeError(logger, sentence(line(kind, text, host)));
 }
 
-function line(kind: ProblemKind, text: string, host: string): readonly [name: string, text: string] {
+function line(kind: ProblemKind, text: string, host: string): string {
   switch (kind) {
     case "refused":
-      return ["ConnectionRefusedError", text.includes("refused") ? text : `[Errno 111] Connection refused: ${text}`];
+      return text.includes("refused") ? text : `Connection refused: ${text}`;
     case "unreachable":
-      if (/resolve/i.test(text)) return ["HostAddressInfo", `Could not resolve host '${host}'`];
-      return ["OSError", text];
-    case "silent":
-      return ["TimeoutError", text];
-    case "lost":
-      return [/\breset\b/i.test(text) ? "ConnectionResetError" : "EOFError", lost(text)];
-    case "tls":
-      return ["TLSError", text];
-    case "certificate":
-      if (/fingerprint/i.test(text)) return ["TLSError", text];
-      return ["SSLCertVerificationError", `${text} - ${otherWays}`];
+      return /resolve/i.test(text) ? `Could not resolve host '${host}'` : text;
     case "key":
-      return ["AuthenticationError", text];
-    case "version":
-    case "malformed":
-      return ["ProtocolError", text];
-    case "busy":
-      return ["ConnectionError", text];
+      return `${text} - give both sides the same key (-k, or HYPERSHELL_SERVER_AUTH)`;
+    case "lost":
+      return lost(text);
+    case "certificate":
+      return /fingerprint/i.test(text) ? text : `${text} - ${otherWays}`;
+    default:
+      return text;
   }
 }
 
@@ -50,5 +39,5 @@ const otherWays =
 const hungUp = "server disconnected";
 
 function lost(text: string): string {
-  return text === "" || text.includes(hungUp) ? text || hungUp : `${hungUp} (${text})`;
+  return text.includes(hungUp) ? text : `the ${hungUp}${text === "" ? "" : ` (${text})`}`;
 }

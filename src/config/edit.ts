@@ -86,7 +86,7 @@ export async function editFile(file: string, change: Change, isShared: boolean, 
     if (thrown instanceof TypeError)
       throw configurationError("core.config", `(from file: ${file}) the file is not UTF-8 text`);
     if (failureCode(thrown) === "") throw thrown;
-    throw runtimeError("config", "OSError", `could not change ${file}: ${failureReason(thrown)}`);
+    throw runtimeError("config", `Could not change ${file}: ${failureReason(thrown)}`);
   }
 }
 
@@ -136,11 +136,7 @@ export async function edited(text: string, change: Change, file: string): Promis
     if (result !== null && isRight(result, wanted, file)) return result;
   }
   const key = change.path.join(".");
-  throw runtimeError(
-    "config",
-    "RuntimeError",
-    `could not change ${key} in ${file} without touching the rest; use 'hs config edit'`,
-  );
+  throw runtimeError("config", `Could not change ${key} in ${file} without touching the rest; use 'hs config edit'`);
 }
 
 function isRight(text: string, wanted: Table, file: string): boolean {

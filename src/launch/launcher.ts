@@ -267,12 +267,7 @@ const lastWordsMs = 500;
 function notStarted(program: string, thrown: unknown): Error {
   const code = (thrown as { code?: unknown } | null)?.code;
   if (code === "ENOENT")
-    return runtimeError(
-      "cluster",
-      "FileNotFoundError",
-      `the launcher '${program}' cannot be found (is it on the PATH?)`,
-    );
-  if (code === "EACCES")
-    return runtimeError("cluster", "PermissionError", `the launcher '${program}' may not be executed`);
-  return runtimeError("cluster", "OSError", `the launcher '${program}' cannot be started: ${messageOf(thrown)}`);
+    return runtimeError("cluster", `The launcher '${program}' cannot be found (is it on the PATH?)`);
+  if (code === "EACCES") return runtimeError("cluster", `The launcher '${program}' may not be executed`);
+  return runtimeError("cluster", `The launcher '${program}' cannot be started: ${messageOf(thrown)}`);
 }

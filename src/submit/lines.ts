@@ -4,7 +4,8 @@
  */
 import { accessSync, closeSync, constants, fstatSync, openSync, read as readDescriptor, statSync } from "node:fs";
 import type { Stats } from "node:fs";
-import { messageOf, runtimeError } from "../base/errors.ts";
+import { runtimeError } from "../base/errors.ts";
+import { failureCode, failureReason } from "../base/paths.ts";
 import { type BadLine, type LineEnd, newSplitter, splitChunk, splitRest } from "./splitter.ts";
 
 /** A batch of consecutive lines: `first` is the number of its first line. */
@@ -55,14 +56,6 @@ export function openLines(path: string, end: LineEnd = "\n"): LineSource {
   return lineSource(path, stats.isFile(), () => Bun.file(path).stream().getReader(), end);
 }
 
-const knownErrors: Readonly<Record<string, readonly [name: string, number: number, text: string]>> = {
-  ENOENT: ["FileNotFoundError", 2, "No such file or directory"],
-  EACCES: ["PermissionError", 13, "Permission denied"],
-  EPERM: ["PermissionError", 1, "Operation not permitted"],
-  ENOTDIR: ["NotADirectoryError", 20, "Not a directory"],
-  EISDIR: ["IsADirectoryError", 21, "Is a directory"],
-};
-
 function attempt<T>(name: string, action: () => T): T {
   try {
     return action();
@@ -72,10 +65,8 @@ function attempt<T>(name: string, action: () => T): T {
 }
 
 function readError(name: string, error: unknown): Error {
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
-  const known = knownErrors[code];
-  if (known === undefined) return runtimeError("submit", "OSError", `cannot read '${name}': ${messageOf(error)}`);
-  return runtimeError("submit", known[0], `[Errno ${known[1]}] ${known[2]}: '${name}'`);
+  const reason = failureCode(error) === "EISDIR" ? "it is a directory" : failureReason(error);
+  return runtimeError("submit", `Cannot read '${name}': ${reason}`);
 }
 
 function refuseFolder(name: string, stats: Stats): void {

@@ -217,7 +217,7 @@ function insertPatiently(loading: Loading, tasks: readonly NewTask[]): Promise<v
       if (isAborted(loading)) return error;
       since ??= clock.now();
       if (clock.now() - since < patientMs) return null;
-      return runtimeError("submit", "DatabaseError", `${error.message} (stored so far: ${loading.stored} tasks)`);
+      return runtimeError("submit", `${error.message} (stored so far: ${loading.stored} tasks)`);
     },
   );
 }

@@ -169,7 +169,7 @@ async function attempt<Result>(remedy: string, act: () => Promise<Result>): Prom
   try {
     return await act();
   } catch (error) {
-    throw tlsError(`${messageOf(error).replace(/^TLSError: /, "")}: ${remedy}`);
+    throw tlsError(`${messageOf(error)}: ${remedy}`);
   }
 }
 
@@ -283,17 +283,9 @@ function readPem(path: string): string {
   try {
     return readFileSync(path, "latin1");
   } catch (error) {
-    const [name, number] = fileErrors[failureCode(error)] ?? ["OSError", failureCode(error)];
-    const reason = failureReason(error);
-    throw tlsError(`[${number}] ${reason[0]?.toUpperCase()}${reason.slice(1)}: '${path}'`, name);
+    throw tlsError(`Cannot read '${path}': ${failureReason(error)}`);
   }
 }
-
-const fileErrors: Readonly<Record<string, readonly [name: string, number: string]>> = {
-  ENOENT: ["FileNotFoundError", "Errno 2"],
-  EACCES: ["PermissionError", "Errno 13"],
-  EISDIR: ["IsADirectoryError", "Errno 21"],
-};
 
 /** Makes a pair of two PEM texts. Throws a UserError, which names the files, when they do not belong together. */
 export function pairOf(cert: string, key: string, certPath = "this text", keyPath = "that text"): Certificate {
@@ -320,8 +312,8 @@ function parsed<Result>(parse: () => Result, problem: string): Result {
   }
 }
 
-function tlsError(text: string, name = "TLSError"): UserError {
-  return runtimeError("core.tls", name, text);
+function tlsError(text: string): UserError {
+  return runtimeError("core.tls", text);
 }
 
 /** Whether a file that holds a key can be read by more than its owner and group. */

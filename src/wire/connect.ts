@@ -76,7 +76,7 @@ async function resolved({
   const { promise, reject } = Promise.withResolvers<never>();
   // The system may ask one name server after the other, half a minute each.
   const timer = clock.after(connectMs, () => {
-    const text = `no name server told the address of '${host}' within ${connectMs / 1000} seconds`;
+    const text = `No name server told the address of '${host}' within ${connectMs / 1000} seconds`;
     reject(new WireProblem("silent", text));
   });
   try {
@@ -179,15 +179,15 @@ function hasTls(socket: Socket): boolean {
 }
 
 function noTlsThere(host: string, port: number): string {
-  const why = "a server with --no-tls, or no version or cipher in common?";
-  return `no TLS handshake with ${host}:${port} came about - ${why}`;
+  const why = "the server may run with --no-tls, or there is no version or cipher of TLS in common";
+  return `no connection with TLS could be made to ${host}:${port}: ${why}`;
 }
 
 function notConnected(error: unknown, host: string, port: number): [ProblemKind, string] {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   switch (code) {
     case "ECONNREFUSED":
-      return ["refused", `[Errno 111] Connection refused: no server at ${host}:${port}`];
+      return ["refused", `Connection refused: there is no server at ${host}:${port}`];
     case "ENOTFOUND":
       return ["unreachable", `Could not resolve host '${host}'`];
     case "ETIMEDOUT":

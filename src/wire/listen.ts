@@ -64,7 +64,7 @@ interface Listening {
 }
 
 /**
- * Listens until `close` is called. Throws a UserError (`OSError: ...`, status 5) when the port is taken or the address
+ * Listens until `close` is called. Throws a UserError (status 5) when the port is taken or the address
  * is not one of this host.
  */
 export async function listen(options: ListenOptions): Promise<Listener> {
@@ -79,7 +79,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     });
     return { host: listener.hostname, port: listener.port, close: () => listener.stop(false) };
   } catch (error) {
-    throw runtimeError("server", "OSError", await cannotListen(error, host, port));
+    throw runtimeError("server", await cannotListen(error, host, port));
   }
 }
 
@@ -157,22 +157,22 @@ function give({ options, unknown }: Listening, socket: Socket, kind: ProblemKind
 }
 
 const noTls =
-  "no TLS handshake came about (a client with --no-tls, " +
-  "one that does not accept the certificate, or no version or cipher in common?)";
+  "no connection with TLS could be made: the client may run with --no-tls, may not accept the certificate, " +
+  "or there is no version or cipher of TLS in common";
 
 async function cannotListen(error: unknown, host: string, port: number): Promise<string> {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   const where = placeOf(host, port);
   switch (code) {
     case "EADDRINUSE":
-      return `[Errno 98] Address already in use: ${where} - another server is there, choose another port with -p`;
+      return `Address already in use: ${where} - another program listens there, choose another port with -p`;
     case "EADDRNOTAVAIL":
-      return `[Errno 99] Cannot assign requested address: ${where} - it is not an address of this host`;
+      return `Cannot assign requested address: ${where} - it is not an address of this host`;
     case "EACCES":
-      return `[Errno 13] Permission denied: ${where} - ports below 1024 need special rights`;
+      return `Permission denied: ${where} - ports below 1024 need special rights`;
     default:
       if (isIP(host) === 0 && !(await isKnown(host)))
         return `Could not resolve host '${host}' - bind to an address of this host, or to 0.0.0.0 for all of them`;
-      return `cannot listen on ${where}: ${messageOf(error)}`;
+      return `Cannot listen on ${where}: ${messageOf(error)}`;
   }
 }

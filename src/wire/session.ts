@@ -342,7 +342,7 @@ function writeFrame<In>({ stream, macsOut }: Session<In>, frame: string): boolea
 function streamEnded<In>(session: Session<In>, error: Error | null): void {
   const { peerSide } = session.handshake;
   if (session.stage === "open")
-    return end(session, new WireProblem("lost", error?.message ?? `${peerSide} disconnected`));
+    return end(session, new WireProblem("lost", error?.message ?? `the ${peerSide} disconnected`));
   if (session.stage === "over") return;
   leaveHandshake(session, "over");
   const text = error?.message ?? `the ${peerSide} hung up before it was known`;

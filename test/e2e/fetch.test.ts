@@ -176,7 +176,7 @@ withSshd("what keeps a file from being fetched is told in one line, with what to
     const { status, stdout, stderr } = await here(site, ["info", id, "--stdout"], options);
     expect([reason, status, stdout, linesOf(stderr).length]).toEqual([reason, 5, "", 1]);
     expect(stderr).toStartWith(
-      `CRITICAL [hypershell.task] RuntimeError: standard output of task (${id}) is on host node77, not on this one (`,
+      `CRITICAL [hypershell.task] Standard output of task (${id}) is on host node77, not on this one (`,
     );
     expect(stderr).toContain(`: '${recorded}' - ${reason}`);
   }
@@ -187,8 +187,7 @@ withSshd("what keeps a file from being fetched is told in one line, with what to
   const gone = await here(site, ["info", id, "--stdout"], configured(site));
   expect([gone.status, gone.stderr]).toEqual([
     5,
-    `CRITICAL [hypershell.task] FileNotFoundError: standard output of task (${id}) ` +
-      `is gone from host node77: '${recorded}'\n`,
+    `CRITICAL [hypershell.task] Standard output of task (${id}) is gone from host node77: '${recorded}'\n`,
   ]);
   const args = { env: { HYPERSHELL_SSH_ARGS: `${sshd!.args} -o "HostName=127.0.0.1"` } };
   expect((await here(site, ["info", id, "--stdout"], args)).stderr).toBe(gone.stderr);

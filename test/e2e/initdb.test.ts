@@ -119,7 +119,7 @@ terminal("yes goes on, no stops, and anything else is an error that quotes it", 
   }
   expect(await onTerminal(site, "hs initdb -t", "perhaps\n")).toEqual([
     `${question}perhaps`,
-    "CRITICAL [hypershell.data] RuntimeError: Stopping: 'perhaps' is neither yes nor no",
+    "CRITICAL [hypershell.data] Stopping: 'perhaps' is neither yes nor no",
     "status 5",
   ]);
   expect(await onTerminal(site, "hs initdb -t", "\u0003")).toEqual([
@@ -174,15 +174,12 @@ test("a backup is a compact copy that can be used, and overwrites nothing", asyn
     const again = await site.hs(["initdb", "-b", name, "-y"]);
     expect([again.status, linesOf(again.stderr).at(-1)]).toEqual([
       5,
-      expect.stringContaining(`CRITICAL [hypershell.data] DatabaseError: '${name}' exists already`),
+      expect.stringContaining(`CRITICAL [hypershell.data] '${name}' exists already`),
     ]);
   }
   expect(readFileSync(join(site.work, "copy.db")).equals(copy)).toBe(true);
   const nowhere = await site.hs(["initdb", "-b", "no/such/copy.db", "-y"]);
-  expect([nowhere.status, linesOf(nowhere.stderr).at(-1)]).toEqual([
-    5,
-    expect.stringContaining("DatabaseError: 'no/such/copy.db'"),
-  ]);
+  expect([nowhere.status, linesOf(nowhere.stderr).at(-1)]).toEqual([5, expect.stringContaining("'no/such/copy.db'")]);
   expect(readdirSync(site.work).toSorted()).toEqual(["copy.db", "link.db"]);
 });
 
@@ -211,10 +208,7 @@ test("what has ended moves to the next partition and is found there, what has no
   expect(await quiet(site, "hs list id -i")).toBe(`${third}\n`);
   expect(await quiet(site, `hs info ${second} -x exit_status`)).toBe("3\n");
   const missing = await site.hs(["info", second!, "--ignore-partitions"]);
-  expect([missing.status, missing.stderr]).toEqual([
-    5,
-    `CRITICAL [hypershell.task] NotFound: No task with id=${second}\n`,
-  ]);
+  expect([missing.status, missing.stderr]).toEqual([5, `CRITICAL [hypershell.task] No task with id=${second}\n`]);
   const { stderr: attached } = await site.shell("HYPERSHELL_LOGGING_LEVEL=debug hs list -c");
   expect(linesOf(attached)).toContain(
     `   DEBUG [hypershell.task] Attached database partition (${beside(site, "main.1")})`,
@@ -369,7 +363,7 @@ test("a database that a server uses is not truncated; a dead one's is, and parti
   expect([refused.status, refused.stdout, said(refused.stderr)]).toEqual([
     5,
     "",
-    [expect.stringMatching(/^CRITICAL RuntimeError: The database is in use by a server \(.*process \d+\)/)],
+    [expect.stringMatching(/^CRITICAL The database is in use by a server \(.*process \d+\)/)],
   ]);
   run.kill("SIGKILL");
   await run.ended;
@@ -401,9 +395,7 @@ asRoot(
       const full = await site.hs(["initdb", "-ry"]);
       expect([full.status, linesOf(full.stderr).at(-1)]).toEqual([
         5,
-        expect.stringMatching(
-          /^CRITICAL \[hypershell\.data\] DatabaseError: no space left to write to '.*main\.(?:1|db)'/,
-        ),
+        expect.stringMatching(/^CRITICAL \[hypershell\.data\] [Nn]o space left to write to '.*main\.(?:1|db)'/),
       ]);
       const ids = (): Promise<number> => quiet(site, "hs list id").then((text) => new Set(linesOf(text)).size);
       expect(await quiet(site, "hs list -c")).toBe("20000\n");
@@ -428,7 +420,11 @@ asRoot("partitions on a read-only file system are read, and a rotation there is 
     Bun.spawnSync(["mount", "-o", "remount,ro", lib]);
     expect(await quiet(site, "hs list args")).toBe("4\n5\n6\n1\n2\n3\n");
     const { status, stderr } = await site.hs(["initdb", "-ry"]);
-    expect([status, linesOf(stderr).length, stderr]).toEqual([5, 1, expect.stringContaining("DatabaseError: ")]);
+    expect([status, linesOf(stderr).length, stderr]).toEqual([
+      5,
+      1,
+      expect.stringMatching(/^CRITICAL \[hypershell\.data\] .*main/),
+    ]);
   } finally {
     Bun.spawnSync(["umount", "-l", lib]);
   }
@@ -452,7 +448,7 @@ needs(["script"], noPostgres)(
     const none = await site.hs(["initdb", "-v", "-y"], { env });
     expect([none.status, said(none.stderr)]).toEqual([
       5,
-      ["CRITICAL DatabaseUninitialized: Use 'initdb' to initialize the database"],
+      ["CRITICAL The database has no tables yet. Run 'hs initdb' once to create the tables"],
     ]);
     const tuned = `    INFO [hypershell.data] Optimizing database ${place}`;
     expect(await onTerminal(site, "hs initdb", "\n", env)).toEqual([

@@ -94,13 +94,13 @@ describe("settings", () => {
         "does not know a setting (unrecognized configuration",
       ],
       [{ HYPERSHELL_DATABASE_URL: `${db.url(name)}?work_mem=x` }, 5, "does not take a setting (invalid value"],
-      [{ HYPERSHELL_DATABASE_URL: `${db.url(name)}?keepalives=1` }, 5, "DatabaseUninitialized"],
+      [{ HYPERSHELL_DATABASE_URL: `${db.url(name)}?keepalives=1` }, 5, "Run 'hs initdb' once"],
       [{ HYPERSHELL_DATABASE_DATABASE: "" }, 3, "Must provide 'database' if not SQLite"],
       [{ HYPERSHELL_DATABASE_USER: "" }, 3, "Must provide 'user' if 'password' provided"],
       [{ HYPERSHELL_DATABASE_PASSWORD: "" }, 3, "Must provide 'password' if 'user' provided"],
       [{ HYPERSHELL_DATABASE_PROVIDER: "oracle" }, 3, "Unsupported database 'oracle'"],
       [{ HYPERSHELL_DATABASE_URL: "mysql://u:secret-word@h/d" }, 3, "Unsupported provider in URL 'mysql'"],
-      [{}, 5, "DatabaseUninitialized: Use 'initdb' to initialize the database"],
+      [{}, 5, "The database has no tables yet. Run 'hs initdb' once to create the tables"],
     ];
     for (const [change, status, part] of cases) {
       for (const words of [
@@ -186,7 +186,7 @@ describe("what is not as it should be", () => {
             5,
             expect.stringContaining(part),
           ]);
-          expect(linesOf(stderr).at(-1)).toStartWith("CRITICAL [hypershell.data] DatabaseError: ");
+          expect(linesOf(stderr).at(-1)).toStartWith("CRITICAL [hypershell.data] ");
         }
       const input = Array.from({ length: 200 }, (_, i) => `${i}\n`).join("");
       const run = await site.hsx(["-N4", "-t", "echo {}"], { env: as("writer"), stdin: input });

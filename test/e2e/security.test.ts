@@ -86,7 +86,7 @@ test("a client that is told the fingerprint takes no other certificate", async (
     connect("SHA256:AB:CD"),
   ]);
   expect([right.status, right.stderr, plain.status]).toEqual([0, "", 0]);
-  expectRefusal(wrong, /CRITICAL \[hypershell.client\] TLSError: .*fingerprint mismatch/);
+  expectRefusal(wrong, /CRITICAL \[hypershell.client\] .*fingerprint mismatch/);
   expect(lastLine(wrong)).toContain(`expected ${other}, got ${fingerprint}`);
   expect([none.status, lastLine(none)]).toEqual([3, expect.stringContaining("server.tls.fingerprint")]);
 });
@@ -98,7 +98,7 @@ test("a client that is given certificates takes only those, and only with the na
   const connect = (words: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ended> =>
     startClient(site, port, [...brief, ...words], { env }).ended;
   const ours = ["--tls-ca", certificateOf(site)];
-  const refusal = /CRITICAL \[hypershell.client\] SSLCertVerificationError: /;
+  const refusal = /CRITICAL \[hypershell.client\] Certificate verify failed: /;
   const [right, setting, named, misnamed, wrong, system, missing] = await Promise.all([
     connect(ours),
     connect([], { HYPERSHELL_SERVER_TLS_CAFILE: certificateOf(site) }),
@@ -117,7 +117,7 @@ test("a client that is given certificates takes only those, and only with the na
   expect(lastLine(misnamed)).toContain("elsewhere.example");
   expectRefusal(wrong, refusal);
   expectRefusal(system, refusal);
-  expectRefusal(missing, /CRITICAL \[hypershell.core.tls\] FileNotFoundError: \[Errno 2\] .*'nowhere.pem'/);
+  expectRefusal(missing, /CRITICAL \[hypershell.core.tls\] Cannot read 'nowhere.pem': no such file/);
 });
 
 test("a client that is told to be careless says so, and still asks for the key", async () => {
@@ -129,7 +129,7 @@ test("a client that is told to be careless says so, and still asks for the key",
   expect([taken.status, linesOf(taken.stderr)]).toEqual([0, [expect.stringMatching(warning)]]);
   const foreign = { ...env, HYPERSHELL_SERVER_AUTH: "another-key-than-the-server-has" };
   const refused = await startClient(site, port, brief, { env: foreign }).ended;
-  expectRefusal(refused, /AuthenticationError: /);
+  expectRefusal(refused, /give both sides the same key/);
 });
 
 test("a server shows the certificate that it is given, and a client on the newest TLS takes it", async () => {
@@ -176,8 +176,8 @@ test("a server with a bad certificate does not start, and says which file", asyn
   site.write("bad.pem", "hello\n");
   const serve = (words: readonly string[]): Promise<Ended> =>
     site.hs(["server", "-p", "0", ...forever, ...words], { env: secured });
-  expectRefusal(await serve(["--tls-cert", "bad.pem", "--tls-key", "bad.pem"]), /core.tls\] TLSError: .*bad.pem/);
-  expectRefusal(await serve(["--tls-cert", "no.pem", "--tls-key", "bad.pem"]), /FileNotFoundError: .*'no.pem'/);
+  expectRefusal(await serve(["--tls-cert", "bad.pem", "--tls-key", "bad.pem"]), /core.tls\] .*bad.pem/);
+  expectRefusal(await serve(["--tls-cert", "no.pem", "--tls-key", "bad.pem"]), /Cannot read 'no.pem'/);
   const half = await serve(["--tls-cert", "bad.pem"]);
   expect([half.status, lastLine(half)]).toEqual([2, expect.stringContaining("argument --tls-cert: needs --tls-key")]);
 });

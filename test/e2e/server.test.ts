@@ -297,13 +297,11 @@ test("a client says why it cannot reach its server, in one line, with status 5",
   const env = { ...secured, HYPERSHELL_CLIENT_CONNECT: "0" };
   const refused = await site.hs(["client", "-p", port], { env });
   expect(refused.status).toBe(5);
-  expect(linesOf(refused.stderr).at(-1)).toMatch(
-    /^CRITICAL \[hypershell.client\] ConnectionRefusedError: \[Errno 111\] Connection refused/,
-  );
+  expect(linesOf(refused.stderr).at(-1)).toMatch(/^CRITICAL \[hypershell.client\] Connection refused/);
   const unknown = await site.hs(["client", "-H", "no-such-host.invalid"], { env });
   expect([unknown.status, linesOf(unknown.stderr).at(-1)]).toEqual([
     5,
-    "CRITICAL [hypershell.client] HostAddressInfo: Could not resolve host 'no-such-host.invalid'",
+    "CRITICAL [hypershell.client] Could not resolve host 'no-such-host.invalid'",
   ]);
 });
 

@@ -209,7 +209,7 @@ describe("changes by hand", () => {
     const unknown = await site.hs(["update", "cd20208b-069b-45ae-9e4e-3f79f57bde6d", "args", "x"]);
     expect([unknown.status, unknown.stderr]).toEqual([
       5,
-      "CRITICAL [hypershell.task] NotFound: No task with id=cd20208b-069b-45ae-9e4e-3f79f57bde6d\n",
+      "CRITICAL [hypershell.task] No task with id=cd20208b-069b-45ae-9e4e-3f79f57bde6d\n",
     ]);
   });
 
@@ -223,7 +223,7 @@ describe("changes by hand", () => {
     const said = `Task (${id}) was moved to a partition (hs initdb --rotate)`;
     expect(asked.stderr).toContain(`WARNING [hypershell.task] ${said}`);
     const former = await site.hs(["update", id, "args", "x"]);
-    expect([former.status, former.stderr]).toEqual([5, expect.stringContaining(`RuntimeError: ${said}`)]);
+    expect([former.status, former.stderr]).toEqual([5, expect.stringContaining(said)]);
     expect(await list(site, "args", "tag")).toEqual(['true\t{"part": 1}']);
   });
 

@@ -150,14 +150,11 @@ test("hs wait ends when its task is deleted, and at once when there is none", as
   await running.line(/Waiting on task/);
   change(other.database, "delete from task");
   const { status, stderr } = await running.ended;
-  expect([status, linesOf(stderr).at(-1)]).toEqual([
-    5,
-    expect.stringContaining(`NotFound: No task with id=${id} any more`),
-  ]);
+  expect([status, linesOf(stderr).at(-1)]).toEqual([5, expect.stringContaining(`No task with id=${id} any more`)]);
   expect(await other.hs(["wait", id])).toEqual({
     status: 5,
     stdout: "",
-    stderr: `CRITICAL [hypershell.task] NotFound: No task with id=${id}\n`,
+    stderr: `CRITICAL [hypershell.task] No task with id=${id}\n`,
   });
 });
 

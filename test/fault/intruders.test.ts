@@ -91,7 +91,7 @@ test("a man in the middle with a certificate of his own and no key gets neither 
   foreign.write("tasks.in", "echo stolen\n");
   const impostor = await startServer(foreign, ["tasks.in", "--no-db"], { env });
   const end = await startClient(honest.site, impostor.port, [], { env: impatient }).ended;
-  expectFailure(end, /CRITICAL \[hypershell.client\] AuthenticationError: /);
+  expectFailure(end, /CRITICAL \[hypershell.client\] The server .*key/);
   expect(end.stdout).toBe("");
   await impostor.server.line(/WARNING \[hypershell.server\] Connection from .* refused: .*key/);
   await honest.works();
@@ -102,7 +102,7 @@ test("a man in the middle who relays the proofs over TLS of his own is refused b
   await using honest = await openHonest();
   await using impostor = await impersonate(certificateOf(honest.site), relayTo(honest.port, true));
   const end = await startClient(honest.site, impostor.port, [], { env: impatient }).ended;
-  expectFailure(end, /AuthenticationError: /);
+  expectFailure(end, /key/);
   expect(impostor.met()).toBe(1);
   await until(
     () => honest.warnings().length === 1,
@@ -128,7 +128,7 @@ test("an impostor that takes any proof, and makes up its own, is not taken for a
     await using impostor = await impersonate(tls ? certificateOf(honest.site) : null, bluff);
     const words = tls ? [] : ["--no-tls"];
     const end = await startClient(honest.site, impostor.port, words, { env: impatient }).ended;
-    expectFailure(end, /CRITICAL \[hypershell.client\] AuthenticationError: the server does not know the key/);
+    expectFailure(end, /CRITICAL \[hypershell.client\] The server does not know the key/);
   }
 });
 
@@ -141,7 +141,7 @@ test("an impostor that says what it hears is not taken for a server", async () =
     );
     const words = tls ? [] : ["--no-tls"];
     const end = await startClient(honest.site, impostor.port, words, { env: impatient }).ended;
-    expectFailure(end, /CRITICAL \[hypershell.client\] (?:AuthenticationError|ProtocolError): /);
+    expectFailure(end, /CRITICAL \[hypershell.client\] The server /);
   }
 });
 
@@ -273,9 +273,9 @@ test("a client with TLS and a server without, and the other way round: both side
     await using honest = await openHonest(serverWords);
     const words = serverWords.length === 0 ? ["--no-tls"] : [];
     const client = await startClient(honest.site, honest.port, words, { env: impatient }).ended;
-    expectFailure(client, /CRITICAL \[hypershell.client\] TLSError: .*TLS.*--no-tls/);
+    expectFailure(client, /CRITICAL \[hypershell.client\] .*TLS.*--no-tls/);
     const submit = await honest.site.hs(["submit", "-q", "-p", honest.port, ...words, "echo", "x"], { env: secured });
-    expectFailure(submit, /CRITICAL \[hypershell.submit\] TLSError: .*TLS.*--no-tls/);
+    expectFailure(submit, /CRITICAL \[hypershell.submit\] .*TLS.*--no-tls/);
     await until(
       () => honest.warnings().length === 2,
       () => `the server warns of both\n${honest.server.stderr()}`,
@@ -292,9 +292,9 @@ test("a wrong key is refused on both sides, for clients and submitters, with TLS
     const env = { HYPERSHELL_SERVER_AUTH: "not-the-key-of-this-server" };
     const startedAt = performance.now();
     const client = await startClient(honest.site, honest.port, words, { env }).ended;
-    expectFailure(client, /CRITICAL \[hypershell.client\] AuthenticationError: .*key/);
+    expectFailure(client, /CRITICAL \[hypershell.client\] .*key/);
     const submit = await honest.site.hs(["submit", "-q", "-p", honest.port, ...words, "echo", "x"], { env });
-    expectFailure(submit, /CRITICAL \[hypershell.submit\] AuthenticationError: .*key/);
+    expectFailure(submit, /CRITICAL \[hypershell.submit\] .*key/);
     // Nobody tries again with a key that is wrong.
     expect(performance.now() - startedAt).toBeLessThan(10_000);
     await until(
@@ -310,7 +310,7 @@ test("a wrong key is refused on both sides, for clients and submitters, with TLS
 test("a port that is in use ends a server at once, with one line", async () => {
   await using honest = await openHonest();
   const end = await honest.site.hs(["server", "-p", honest.port, "--forever", "--no-db"], { env: secured });
-  expectFailure(end, /CRITICAL \[hypershell.server\] OSError: \[Errno 98\] Address already in use/);
+  expectFailure(end, /CRITICAL \[hypershell.server\] Address already in use/);
   await honest.works();
   await honest.ends();
 });
@@ -323,16 +323,19 @@ test("a server that never answers does not hold a client for ever", async () => 
   await using muteOverTls = await impersonate(certificateOf(maker), () => undefined);
   await using rude = await impersonate(null, (socket) => void socket.end());
   await using noisy = await impersonate(null, (socket) => void socket.end("SSH-2.0-OpenSSH_9.2\r\n"));
-  const line = (names: string): RegExp => new RegExp(`CRITICAL \\[hypershell.client\\] (?:${names}): `);
+  const line = (texts: string): RegExp => new RegExp(`CRITICAL \\[hypershell.client\\] .*(?:${texts})`);
   const ends: readonly (readonly [Promise<Ended>, RegExp])[] = [
-    [startClient(site, mute.port, [], { env: impatient }).ended, line("TimeoutError")],
-    [startClient(site, mute.port, ["--no-tls"], { env: impatient }).ended, line("TimeoutError")],
-    [startClient(site, muteOverTls.port, [], { env: impatient }).ended, line("TimeoutError")],
-    [startClient(site, rude.port, [], { env: impatient }).ended, line("TLSError|EOFError|ConnectionResetError")],
-    [startClient(site, rude.port, ["--no-tls"], { env: impatient }).ended, line("EOFError|ConnectionResetError")],
-    [startClient(site, noisy.port, [], { env: impatient }).ended, line("TLSError")],
-    [startClient(site, noisy.port, ["--no-tls"], { env: impatient }).ended, line("ProtocolError")],
-    [site.hs(["submit", "-q", "-p", mute.port, "echo", "x"], { env: secured }), /\[hypershell.submit\] TimeoutError: /],
+    [startClient(site, mute.port, [], { env: impatient }).ended, line("did not answer within")],
+    [startClient(site, mute.port, ["--no-tls"], { env: impatient }).ended, line("did not answer within")],
+    [startClient(site, muteOverTls.port, [], { env: impatient }).ended, line("did not answer within")],
+    [startClient(site, rude.port, [], { env: impatient }).ended, line("hung up|--no-tls|disconnected")],
+    [startClient(site, rude.port, ["--no-tls"], { env: impatient }).ended, line("hung up|disconnected")],
+    [startClient(site, noisy.port, [], { env: impatient }).ended, line("--no-tls")],
+    [startClient(site, noisy.port, ["--no-tls"], { env: impatient }).ended, line("does not speak the protocol of hs")],
+    [
+      site.hs(["submit", "-q", "-p", mute.port, "echo", "x"], { env: secured }),
+      /\[hypershell.submit\] .*did not answer within/,
+    ],
   ];
   for (const [end, expected] of ends) expectFailure(await end, expected);
 });

@@ -196,7 +196,7 @@ function say(trouble: Trouble, error: unknown, place: string): string {
 
 /** A UserError about the database; `text` is what the user reads. */
 export function databaseError(text: string): UserError {
-  return runtimeError("data", "DatabaseError", text);
+  return runtimeError("data", text);
 }
 
 /**

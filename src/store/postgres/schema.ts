@@ -7,7 +7,7 @@
  * task/field.ts and nowhere else: new and old tables get it by `addColumn`. A database that is opened only for reading
  * stays as it is, and is searched without the additions.
  */
-import { runtimeError } from "../../base/errors.ts";
+import { NoTables } from "../../base/errors.ts";
 import { requiredFields, type TaskField } from "../../task/field.ts";
 import type { PostgresConnection, Query } from "./connection.ts";
 import { databaseError } from "./failure.ts";
@@ -238,7 +238,7 @@ export async function prepareTables(connection: PostgresConnection, create: bool
     throw databaseError(`'${place}' can only be read (by this user, or it is a standby) - use the primary server`);
   const catalog = await readCatalog(query);
   const exists = isTaskTable(catalog, place);
-  if (!exists && !create) throw uninitialized();
+  if (!exists && !create) throw new NoTables();
   if (exists) {
     const names = await present(query);
     if (additions.every(([name]) => names.has(name)) && absentIn(catalog, "task").size === 0) return false;
@@ -259,12 +259,8 @@ export async function prepareTables(connection: PostgresConnection, create: bool
 
 /** Throws UserError when there are no tables of tasks to read, or when they belong to another program. */
 export function requireTables(catalog: Catalog, place: string): void {
-  if (!isTaskTable(catalog, place)) throw uninitialized();
+  if (!isTaskTable(catalog, place)) throw new NoTables();
 }
 
 /** Removes all tasks and clients. Everything else stays. */
 export const truncateTables = "truncate task, client, submission, schedule, recall";
-
-function uninitialized(): Error {
-  return runtimeError("data", "DatabaseUninitialized", "Use 'initdb' to initialize the database");
-}

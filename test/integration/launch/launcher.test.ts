@@ -174,9 +174,9 @@ test("a launcher reads what it is given, and else nothing", async () => {
 
 test("a launcher that is not there is named", () => {
   expect(() => launch(["no-such-launcher", "-n", "1"])).toThrow(
-    "FileNotFoundError: the launcher 'no-such-launcher' cannot be found (is it on the PATH?)",
+    "The launcher 'no-such-launcher' cannot be found (is it on the PATH?)",
   );
-  expect(() => launch([folder])).toThrow(/the launcher '.*' (may not be executed|cannot be)/);
+  expect(() => launch([folder])).toThrow(/The launcher '.*' (may not be executed|cannot be)/);
 });
 
 test("what a launcher leaves running is in its group, and does not keep its end from being told", async () => {

@@ -251,7 +251,10 @@ describe("TLS", () => {
 
     const old = await foreign({ maxVersion: "TLSv1.2" });
     const [kind, text] = await failure(visit(old, { tls: { ...anyCertificate, minVersion: "TLSv1.3" } }));
-    expect([kind, text]).toEqual(["tls", expect.stringMatching(/no TLS handshake .*version or cipher in common/)]);
+    expect([kind, text]).toEqual([
+      "tls",
+      expect.stringMatching(/no connection with TLS .*version or cipher of TLS in common/),
+    ]);
   });
 
   test("has one of the ciphers that were asked for, on either side", async () => {
@@ -291,10 +294,7 @@ describe("a connection that comes to nothing", () => {
   test("is refused where nobody listens", async () => {
     for (const tls of [null, anyCertificate]) {
       const [kind, text] = await failure(visit(await closedPort(), { tls }));
-      expect([kind, text]).toEqual([
-        "refused",
-        expect.stringMatching(/^\[Errno 111\] Connection refused: no server at/),
-      ]);
+      expect([kind, text]).toEqual(["refused", expect.stringMatching(/^Connection refused: there is no server at/)]);
     }
   });
 
@@ -377,16 +377,12 @@ needs([], noIPv6)("IPv6 works as IPv4 does", async () => {
 
 describe("a server cannot listen", () => {
   const refused: readonly (readonly [why: string, options: () => Partial<ListenOptions>, text: RegExp])[] = [
-    [
-      "on a port in use",
-      () => ({ port: plain.port }),
-      /^OSError: \[Errno 98\] Address already in use: 127.0.0.1:\d+ - .*-p$/,
-    ],
-    ["on an address of another host", () => ({ host: "192.0.2.1" }), /^OSError: \[Errno 99\] .*192.0.2.1:0/],
+    ["on a port in use", () => ({ port: plain.port }), /^Address already in use: 127.0.0.1:\d+ - .*-p$/],
+    ["on an address of another host", () => ({ host: "192.0.2.1" }), /^Cannot assign requested address: .*192.0.2.1:0/],
     [
       "on a name that nobody knows",
       () => ({ host: "no-such-host.invalid" }),
-      /^OSError: Could not resolve host 'no-such-host.invalid'/,
+      /^Could not resolve host 'no-such-host.invalid'/,
     ],
   ];
   for (const [why, options, text] of refused) {

@@ -137,12 +137,12 @@ test("what cannot be fetched leaves nothing behind, and the reason is told with 
   const recorded = join(folder, `recorded/${id}.out`);
   const reason = "no address is known here for node77";
   expect(await failure(folder, elsewhere, { kind: "failed", reason })).toBe(
-    `RuntimeError: standard output of task (${id}) is on host node77, not on this one (node01): ` +
+    `Standard output of task (${id}) is on host node77, not on this one (node01): ` +
       `'${recorded}' - ${reason} (${recorded} is here, but older than the last run of the task)`,
   );
   expect(await failure(place(), { ...elsewhere, outpath: "/x" }, { kind: "failed", reason })).toEndWith(` - ${reason}`);
   expect(await failure(folder, elsewhere, { kind: "gone", reason: "" })).toBe(
-    `FileNotFoundError: standard output of task (${id}) is gone from host node77: '${recorded}'`,
+    `Standard output of task (${id}) is gone from host node77: '${recorded}'`,
   );
   expect(readdirSync(join(folder, "own"))).toEqual([]);
   expect(existsSync(recorded)).toBe(true);

@@ -43,19 +43,19 @@ const systemError = (code: string, syscall: string, more: object = {}): Error =>
 describe("what the user can mend is one line", () => {
   test.each([
     [2, "CRITICAL : unrecognized arguments: x", argumentError("unrecognized arguments: x")],
-    [3, "CRITICAL core.config: ConfigurationError: no", configurationError("core.config", "no")],
-    [5, "CRITICAL task: NotFound: No task with id=1", runtimeError("task", "NotFound", "No task with id=1")],
-    [5, "CRITICAL x: Odd: one - two - three", runtimeError("x", "Odd", "one\n  two\r\n\nthree\n")],
-    [5, "CRITICAL data: DatabaseError: database is locked", new TransientError("database is locked")],
-    [5, "CRITICAL data: DatabaseError: database is malformed", new FatalError("database is malformed")],
+    [3, "CRITICAL core.config: no", configurationError("core.config", "no")],
+    [5, "CRITICAL task: No task with id=1", runtimeError("task", "No task with id=1")],
+    [5, "CRITICAL x: one - two - three", runtimeError("x", "one\n  two\r\n\nthree\n")],
+    [5, "CRITICAL data: Database is locked", new TransientError("database is locked")],
+    [5, "CRITICAL data: Database is malformed", new FatalError("database is malformed")],
   ])("status %p: %s", (status, line, error) => {
     expect(reported(error)).toEqual({ status, lines: [line] });
   });
-  test("an error of the operating system is one line with its number, text and path", () => {
+  test("an error of the operating system is one line with its text and path", () => {
     const missing = systemError("ENOENT", "open", { errno: -2, path: "nonexist" });
     expect(reported(missing)).toEqual({
       status: 5,
-      lines: ["CRITICAL : FileNotFoundError: [Errno 2] No such file or directory: 'nonexist'"],
+      lines: ["CRITICAL : No such file or directory: 'nonexist'"],
     });
   });
   test("an error of the operating system that has no known name is a bug", () => {

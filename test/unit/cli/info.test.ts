@@ -73,7 +73,7 @@ describe("the task", () => {
 
   test("that is not there is an error that names it", async () => {
     const other = "00000000-0000-0000-0000-000000000000";
-    expect(await failure([other])).toEqual([5, "task", `NotFound: No task with id=${other}`]);
+    expect(await failure([other])).toEqual([5, "task", `No task with id=${other}`]);
   });
 
   test.each(["bad", "", `${id}x`, id.slice(1), id.replaceAll("-", "")])(

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { UserError } from "../../../src/base/errors.ts";
+import { NoTables, UserError } from "../../../src/base/errors.ts";
 import { parseFlags } from "../../../src/args/flags.ts";
 import { command, initdb } from "../../../src/cli/initdb.ts";
 import type { InitdbPorts } from "../../../src/cli/housekeeping.ts";
@@ -54,7 +54,7 @@ async function run(words: readonly string[], scene: Scene = {}): Promise<Told> {
     prompt: { write: (text) => void (shown += text), readLine: async () => answer, echoes: true },
     database: async () => (provider === null ? null : { provider, place }),
     async open(create) {
-      if (missing && !create) throw new UserError(5, "data", "DatabaseUninitialized: Use 'initdb'");
+      if (missing && !create) throw new NoTables();
       done.push(create ? "open, create" : "open");
       const store: UpkeepStore = {
         provider: provider!,
@@ -108,10 +108,7 @@ test("each action names provider and place, and is done only after a yes", async
       ]);
     }
     const other = await run([word], { answer: "what" });
-    expect([other.status, other.done]).toEqual([
-      5,
-      ["open", "close", "error RuntimeError: Stopping: 'what' is neither yes nor no"],
-    ]);
+    expect([other.status, other.done]).toEqual([5, ["open", "close", "error Stopping: 'what' is neither yes nor no"]]);
     expect((await run([word, "-y"], { isTerminal: false })).done).toEqual(yes.done);
   }
 });
@@ -178,7 +175,7 @@ test("servers that use a database keep it from being truncated, also if they com
     expect([status, done.includes("truncate"), done.at(-1)]).toEqual([
       5,
       false,
-      "error RuntimeError: The database is in use by a server (node01, process 7) - stop it first",
+      "error The database is in use by a server (node01, process 7) - stop it first",
     ]);
   }
   expect((await run(["-t"])).done).toContain("truncate");

@@ -270,7 +270,7 @@ describe("a file", () => {
       status: 5,
       said: [
         "DEBUG [submit] Submitted from nonexist (explicit)",
-        "CRITICAL [submit] FileNotFoundError: [Errno 2] No such file or directory: 'nonexist'",
+        "CRITICAL [submit] Cannot read 'nonexist': no such file or directory",
       ],
     });
   });
@@ -279,7 +279,7 @@ describe("a file", () => {
     mkdirSync(join(site.folder, "in"));
     const { status, said } = await site.submit("-f", join(site.folder, "in"));
     expect(status).toBe(5);
-    expect(said.at(-1)).toBe(`CRITICAL [submit] IsADirectoryError: [Errno 21] Is a directory: '${site.folder}/in'`);
+    expect(said.at(-1)).toBe(`CRITICAL [submit] Cannot read '${site.folder}/in': it is a directory`);
   });
 });
 
@@ -295,6 +295,6 @@ describe("defaults", () => {
     site.settings["database.file"] = "";
     const { status, said } = await site.submit("echo", "1");
     expect(status).toBe(3);
-    expect(said.at(-1)).toStartWith("CRITICAL [submit] ConfigurationError: no database is configured");
+    expect(said.at(-1)).toStartWith("CRITICAL [submit] No database is configured");
   });
 });

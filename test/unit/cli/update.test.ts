@@ -140,7 +140,7 @@ describe("hs update", () => {
     const text = await tell([id, "args", "==x: ~y"]);
     expect([...text.changes[0]!.change.fields]).toEqual([["args", "==x: ~y"]]);
     const thrown = await tell([id, "args", "x"], null, 0).catch((error: unknown) => error);
-    expect(thrown).toMatchObject({ status: 5, message: `NotFound: No task with id=${id}` });
+    expect(thrown).toMatchObject({ status: 5, message: `No task with id=${id}` });
   });
 
   test("what ends half-way says how far it came", async () => {

@@ -156,9 +156,9 @@ describe("hs wait", () => {
   });
 
   test("tells a task that never was from one that is deleted meanwhile", async () => {
-    expect((await waited([], {})).status).toBe(`NotFound: No task with id=${id}`);
+    expect((await waited([], {})).status).toBe(`No task with id=${id}`);
     expect((await waited([], { [id]: [{}, null] })).status).toStartWith(
-      `NotFound: No task with id=${id} any more: it was deleted`,
+      `No task with id=${id} any more: it was deleted`,
     );
   });
 
@@ -173,8 +173,8 @@ describe("hs wait", () => {
       0,
       [waiting, "WARNING Waiting for the database: it is restarting", "INFO The database is back", completed],
     ]);
-    const broken = runtimeError("data", "DatabaseError", "damaged");
-    expect((await waited([], { [id]: [{}, broken] })).status).toBe("DatabaseError: damaged");
+    const broken = runtimeError("data", "damaged");
+    expect((await waited([], { [id]: [{}, broken] })).status).toBe("damaged");
   });
 
   test("the pauses grow with the time waited, up to the interval", async () => {
@@ -263,7 +263,7 @@ describe("hs run", () => {
     const { status, said } = await ran(["true"], { looks: looks(0) });
     expect([status, said.at(-1)]).toEqual([
       5,
-      `ERROR FileNotFoundError: standard output of task (${id}) is gone from host node77: '/far/a.out'`,
+      `ERROR Standard output of task (${id}) is gone from host node77: '/far/a.out'`,
     ]);
     expect((await ran(["true"], { looks: looks(3) })).status).toBe(3);
   });

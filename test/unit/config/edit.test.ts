@@ -210,7 +210,7 @@ describe("a configuration file", () => {
     expect(editFile(file, change("server.port", 1), false, now)).rejects.toMatchObject({
       status: 5,
       logger: "config",
-      message: expect.stringContaining(`could not change ${file}: `),
+      message: expect.stringContaining(`Could not change ${file}: `),
     });
     mkdirSync(folder.at("folder.toml"));
     expect(editFile(folder.at("folder.toml"), change("server.port", 1), false, now)).rejects.toMatchObject({

@@ -41,7 +41,7 @@ export function temporaryFolder(): Folder {
   };
 }
 
-/** The message of the error that is thrown, with its status and logger: `3 core.config ConfigurationError: ...`. */
+/** The message of the error that is thrown, with its status and logger: `3 core.config ...`. */
 export function refusalOf(act: () => unknown): string {
   try {
     act();

@@ -68,13 +68,13 @@ describe("consoleLoggers", () => {
     const error = refusal({ level: "loud" });
     expect(error.status).toBe(3);
     expect(error.message).toBe(
-      "ConfigurationError: unrecognized logging.level 'loud', expected one of: " +
+      "unrecognized logging.level 'loud', expected one of: " +
         "notset, devel, trace, debug, info, warning, error, critical (from: HYPERSHELL_LOGGING_LEVEL)",
     );
   });
   test("an unknown style ends with status 3 and names value, origin and choices", () => {
     expect(refusal({ style: "fancy" }).message).toBe(
-      "ConfigurationError: unrecognized logging.style 'fancy', expected one of: " +
+      "unrecognized logging.style 'fancy', expected one of: " +
         "default, system, detailed, detailed-compact, short (from: HYPERSHELL_LOGGING_STYLE)",
     );
   });

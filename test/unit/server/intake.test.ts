@@ -125,7 +125,7 @@ for (const [kind, make] of [
       const second = await enqueue(meet(store).link, "login07", submission);
       await second.insert(again);
       expect(await failureOf(second.close())).toBe(
-        "RuntimeError: server refused: a task with the same id is there already (0 of 2 tasks are stored)",
+        "The server refused this: a task with the same id is there already (0 of 2 tasks stored)",
       );
     }
     const third = await enqueue(meet(store).link, "login07", submission);
@@ -223,7 +223,7 @@ test("a store beyond help refuses, with its reason", async () => {
   const queue = await enqueue(link, "login07", submission);
   await queue.insert(makeTasks(1));
   const text = "the tasks could not be stored: 'main.db' is damaged";
-  expect(await failureOf(queue.close())).toBe(`RuntimeError: server refused: ${text} (0 of 1 tasks are stored)`);
+  expect(await failureOf(queue.close())).toBe(`The server refused this: ${text} (0 of 1 task stored)`);
   expect(queue.broken.aborted).toBe(true);
   expect(await failureOf(queue.insert(makeTasks(1)))).toContain(text);
   expect(warnings).toEqual([`Submitter refused (laptop: ${submission.id}): ${text}`]);
@@ -233,7 +233,7 @@ test("a store beyond help refuses, with its reason", async () => {
 test("a server that is about to end takes nothing more", async () => {
   const early = meet(new MemoryStore(), { closing: () => true });
   expect(await failureOf(enqueue(early.link, "login07", submission))).toBe(
-    "RuntimeError: server refused: it is about to end (nothing was submitted)",
+    "The server refused this: it is about to end (nothing was submitted)",
   );
   let closing = false;
   const late = await enqueue(meet(new MemoryStore(), { closing: () => closing }).link, "login07", submission);
@@ -241,9 +241,7 @@ test("a server that is about to end takes nothing more", async () => {
   await turn();
   closing = true;
   await late.insert(makeTasks(1));
-  expect(await failureOf(late.close())).toBe(
-    "RuntimeError: server refused: it is about to end (1 of 2 tasks are stored)",
-  );
+  expect(await failureOf(late.close())).toBe("The server refused this: it is about to end (1 of 2 tasks stored)");
 });
 
 test("a server that goes away is told with what is stored", async () => {
@@ -263,7 +261,7 @@ test("a server that goes away is told with what is stored", async () => {
   const queue = await enqueue(link, "login07", submission);
   expect((await queue.activeGroup()).group).toBe(4);
   await queue.insert(makeTasks(3));
-  expect(await failureOf(queue.close())).toBe("EOFError: server disconnected - 1 of 3 tasks are stored");
+  expect(await failureOf(queue.close())).toBe("The server disconnected - 1 of 3 tasks stored");
 });
 
 test("tasks that cannot be are refused, each with what is wrong", async () => {

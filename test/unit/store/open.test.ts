@@ -139,7 +139,7 @@ describe("opening", () => {
     );
     const notOne = await refusal(open());
     expect(notOne.message).toBe(
-      `DatabaseError: '${file}' is not an SQLite database - set database.file to another path, or move this file away`,
+      `'${file}' is not an SQLite database - set database.file to another path, or move this file away`,
     );
     expect(notOne.status).toBe(5);
     rmSync(file);
@@ -155,7 +155,7 @@ describe("opening", () => {
     other.close();
     const before = readFileSync(file);
     expect((await refusal(open())).message).toBe(
-      `DatabaseError: '${file}' belongs to another program (it has a table notes and none of tasks) ` +
+      `'${file}' belongs to another program (it has a table notes and none of tasks) ` +
         `- set database.file to another path`,
     );
     expect(readFileSync(file).equals(before)).toBe(true);

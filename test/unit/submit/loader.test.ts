@@ -219,7 +219,7 @@ describe("loading", () => {
     const store = { durable: true, insert: () => Promise.reject(new TransientError("locked")) };
     const { options } = bench(["x\n"], { store, patientMs: 0 });
     const thrown: unknown = await load(options).catch((error: unknown) => error);
-    expect(String(thrown)).toBe("UserError: DatabaseError: locked (stored so far: 0 tasks)");
+    expect(String(thrown)).toBe("UserError: locked (stored so far: 0 tasks)");
   });
   test("tells when no input comes, until some does", async () => {
     const more = Promise.withResolvers<void>();

@@ -402,8 +402,8 @@ describe("the end", () => {
     linkOf(client).send(hello);
     while (far.got.length === 0) await Promise.resolve();
     middle.cut();
-    expect(await near.ended).toBe("lost: server disconnected");
-    expect(await far.ended).toBe("lost: client disconnected");
+    expect(await near.ended).toBe("lost: the server disconnected");
+    expect(await far.ended).toBe("lost: the client disconnected");
   });
 
   test("half a frame is never delivered", async () => {
@@ -413,7 +413,7 @@ describe("the end", () => {
     near.write(Buffer.from('{"kind":"beat"'));
     near.end();
     const listening = ear(linkOf(server));
-    expect(await listening.ended).toBe("lost: client disconnected");
+    expect(await listening.ended).toBe("lost: the client disconnected");
     expect(listening.got).toEqual([hello]);
   });
 });

@@ -1,0 +1,28 @@
+/*
+ * What can be said of the words of messages without running anything: no class names and error numbers of other
+ * languages, which tell a user nothing.
+ */
+import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+
+const root = resolve(import.meta.dir, "..");
+const sources = [...new Bun.Glob("src/**/*.ts").scanSync({ cwd: root })].toSorted();
+
+/** What begins the last line of a traceback, in the texts of a program. */
+const foreign = /\b(?:[A-Z]\w*(?:Error|Exception|Warning)|NotFound|HostAddressInfo|DatabaseUninitialized): |\[?Errno\b/;
+
+/** The lines of a source without comments, as `path:number: line`. */
+function codeOf(path: string): readonly string[] {
+  return readFileSync(join(root, path), "utf8")
+    .split("\n")
+    .map((line, index) => `${path}:${index + 1}: ${line.trim()}`)
+    .filter((line) => !/^\S+ (?:\/\/|\/?\*)/.test(line));
+}
+
+test("no message has a class name or an error number of another language: say it in a sentence", () => {
+  const found = sources.flatMap(codeOf).filter((line) => foreign.test(line));
+  expect(found).toEqual([]);
+  expect(foreign.test('runtimeError("submit", "FileNotFoundError: no such file")')).toBe(true);
+  expect(foreign.test("`[Errno ${number}] Permission denied`")).toBe(true);
+});
