@@ -264,10 +264,16 @@ const spec = {
     "  the tasks do and no client is left, the run ends with status 5 and what did not finish stays in the database.",
     "  Tasks run in the directory in which their client was started: with srun and mpirun this one, with ssh " +
       "your home over there;",
-    "  HYPERSHELL_TASK_CWD=$PWD (task.cwd) names another. Tasks are no ranks of an MPI job and no processes of a step,",
+    "  HYPERSHELL_TASK_CWD=$PWD (task.cwd) names another, '<submit>' for each task the one it was submitted from.",
+    "  Tasks are no ranks of an MPI job and no processes of a step,",
     "  so mpirun and srun work in them; the job itself, its nodes and its GPUs they know. The step of the clients " +
       "overlaps other steps of the job;",
     "  'srun --exclusive' keeps it apart.",
+    "",
+    "Directories:",
+    "  On one machine each task runs in the directory that it was submitted from, also with --restart; task.cwd " +
+      "names another. Where that",
+    "  directory is gone, its tasks stay unfinished, the others go on, and the exit status is 7.",
     "",
     "Templates:",
     "  {}                 the line, without its comment",

@@ -13,7 +13,7 @@ import { WireProblem } from "../wire/problem.ts";
 import { isForClient } from "../wire/rules.ts";
 import type { ClientEffect } from "./effects.ts";
 import type { ClientEvent } from "./event.ts";
-import type { Done, Executor, Running } from "./executor.ts";
+import type { Ends, Executor, Running } from "./executor.ts";
 import { step } from "./reactor.ts";
 import { type ClientFailure, type ClientSettings, type ClientState, newState } from "./state.ts";
 
@@ -67,8 +67,8 @@ interface Door {
   /** Whether the client has finished or failed: events are ignored from then on. */
   over: boolean;
   readonly finished: PromiseWithResolvers<ClientFailure | null>;
-  /** The three functions below are made once, because they are needed for every task. */
-  readonly ended: Done;
+  /** The functions below are made once, because they are needed for every task. */
+  readonly ends: Ends;
   readonly startNow: () => void;
   readonly startLater: () => void;
 }
@@ -113,7 +113,10 @@ function openDoor(options: ClientOptions): Door {
     wake: null,
     over: false,
     finished: Promise.withResolvers(),
-    ended: (outcome, isUnread) => box.push({ kind: "ended", outcome, isUnread }),
+    ends: {
+      ended: (outcome, isUnread) => box.push({ kind: "ended", outcome, isUnread }),
+      unplaced: (id, reason) => box.push({ kind: "unplaced", id, reason }),
+    },
     startNow: () => startTasks(door),
     startLater: () => defer(door.startNow),
   };
@@ -138,10 +141,10 @@ function afterReaction(door: Door): void {
 
 function startTasks(door: Door): void {
   if (door.toStart.length === 0) return;
-  const { tasks, ended, toStart } = door;
+  const { tasks, ends, toStart } = door;
   const { executor } = door.options;
   door.toStart = [];
-  for (const { task, template } of toStart) tasks.set(task.id, executor.start(task, template, ended));
+  for (const { task, origin } of toStart) tasks.set(task.id, executor.start(task, origin, ends));
 }
 
 /** Ends the client after a bug: nothing of it may be left running. */

@@ -4,7 +4,7 @@
 import type { Text } from "../log/logger.ts";
 import type { Assignment } from "../task/task.ts";
 import type { ClientMessage } from "../wire/message.ts";
-import type { StopSignal } from "./executor.ts";
+import type { Origin, StopSignal } from "./executor.ts";
 
 export type ClientEffect =
   /** Connect to this server, counted from 0. Answered by one `connected` or `connectFailed`. */
@@ -14,8 +14,8 @@ export type ClientEffect =
   /** Tell the executor which server's tasks run here from now on. */
   | { readonly kind: "served"; readonly serverId: string; readonly serverHost: string }
   | { readonly kind: "send"; readonly message: ClientMessage }
-  /** Start a task. Answered by exactly one `ended`. */
-  | { readonly kind: "start"; readonly task: Assignment; readonly template: string | null }
+  /** Start a task. Answered by exactly one `ended` or `unplaced`. */
+  | { readonly kind: "start"; readonly task: Assignment; readonly origin: Origin }
   | { readonly kind: "signal"; readonly id: string; readonly signal: StopSignal }
   /** Check whether processes of a task's group are left. Answered by a `groupSeen`. */
   | { readonly kind: "lookAtGroup"; readonly id: string }

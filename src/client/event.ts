@@ -20,6 +20,8 @@ export type ClientEvent =
   | { readonly kind: "disconnected"; readonly error: string | null }
   /** A started task has ended. `isUnread`: by SIGPIPE, because nobody reads the output of this client any more. */
   | { readonly kind: "ended"; readonly outcome: Outcome; readonly isUnread: boolean }
+  /** A task was not started, because the directory of its submission cannot be entered. */
+  | { readonly kind: "unplaced"; readonly id: string; readonly reason: string }
   /** Somebody checked whether processes are left in the group of a task that ended while it was being stopped. */
   | { readonly kind: "groupSeen"; readonly id: string; readonly alive: boolean }
   /** The time of a `wake` effect has come. */

@@ -19,17 +19,29 @@ export interface Running {
   groupAlive(): boolean;
 }
 
-/**
- * Takes the outcome of a task. `isUnread`: the task died of SIGPIPE, because nobody reads any more what this process
- * and its tasks write. Such a death says nothing of the task.
- */
-export type Done = (outcome: Outcome, isUnread: boolean) => void;
+/** What tasks have from their submission. */
+export interface Origin {
+  /** The template; null: there is none, so that the client's own holds. */
+  readonly template: string | null;
+  /** The directory that the submission came from; null: not known. */
+  readonly cwd: string | null;
+}
+
+/** Who is told how tasks end. One of the functions is called exactly once for each task, never from within `start`. */
+export interface Ends {
+  /**
+   * `isUnread`: the task died of SIGPIPE, because nobody reads any more what this process and its tasks write. Such a
+   * death says nothing of the task.
+   */
+  ended(outcome: Outcome, isUnread: boolean): void;
+  /** The task was not started, and has no outcome, because its submission's directory cannot be entered. */
+  unplaced(id: string, reason: string): void;
+}
 
 export interface Executor {
   /** Tells which server's tasks run from now on; their environment names it. */
   servedBy(serverId: string, serverHost: string): void;
-  /** Starts a task. `template` null: the client's own. `done` is called exactly once, never from within `start`. */
-  start(task: Assignment, template: string | null, done: Done): Running;
+  start(task: Assignment, origin: Origin, ends: Ends): Running;
   /** Releases files. It must not be called before all tasks have ended. */
   close(): void;
 }

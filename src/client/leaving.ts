@@ -6,6 +6,7 @@ import { counted, formatDuration } from "../base/units.ts";
 import type { Assignment } from "../task/task.ts";
 import type { LeaveKind } from "../wire/message.ts";
 import { type ClientEffect, note } from "./effects.ts";
+import { sendReturned } from "./report.ts";
 import type { ClientState } from "./state.ts";
 import { interrupt } from "./stopping.ts";
 
@@ -54,10 +55,7 @@ export function conclude(state: ClientState, now: number, effects: ClientEffect[
     return finish(state, effects);
   }
   // `report` ran before tasks were given back in this very step, so these go out here.
-  if (state.outboxReturned.length > 0) {
-    effects.push({ kind: "send", message: { kind: "returned", tasks: state.outboxReturned } });
-    state.outboxReturned = [];
-  }
+  sendReturned(state, effects);
   if (state.outbox.length > 0 || state.unacked.size > 0) return;
   effects.push({ kind: "send", message: { kind: "bye", reason: phase.reason } });
   note(effects, "trace", () => `Heartbeat - final (${state.settings.host}: ${state.settings.clientId})`);

@@ -2,9 +2,10 @@
  * Runs tasks as processes: expands the command, has it started (spawn.ts), and reports how it ended. Whatever a program
  * does or a system refuses is an Outcome. The reactor decides when a task starts and when it is stopped.
  *
- * Invariant: every start is answered by exactly one outcome, never from within `start`.
+ * Invariant: every start is answered exactly once, by an outcome or by the news that the task has no place to run in,
+ * and never from within `start`.
  */
-import { closeSync, existsSync } from "node:fs";
+import { accessSync, closeSync, constants, existsSync, rmSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Clock } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
@@ -13,8 +14,8 @@ import { isUnread } from "../base/unread.ts";
 import type { Logger } from "../log/logger.ts";
 import { type Assignment, sentinel } from "../task/task.ts";
 import type { ShellOutput } from "../base/system.ts";
-import { type EnvironmentOptions, inherited } from "./environment.ts";
-import type { Done, Executor, Running, StopSignal } from "./executor.ts";
+import { type EnvironmentOptions, inherited, type Variables } from "./environment.ts";
+import type { Ends, Executor, Origin, Running, StopSignal } from "./executor.ts";
 import { type Group, groupOf, signalNumber } from "./group.ts";
 import { guardOrphans, type OrphanGuard } from "./orphans.ts";
 import { openAppended, openShared, type Outputs, prepareFolder } from "./outputs.ts";
@@ -36,6 +37,11 @@ export interface TaskWishes {
 export interface ExecutorOptions extends EnvironmentOptions, TaskWishes {
   /** `/bin/sh`, or the one that the user chose; on Windows the path of cmd.exe. */
   readonly shell: string;
+  /**
+   * Whether tasks run in the directory that their submission came from, where it is known. The others run in `cwd`, as
+   * all do without.
+   */
+  readonly inOrigin: boolean;
   /** File for the standard output of all tasks; null: the client's own. */
   readonly outputPath: string | null;
   /** File for the standard error of all tasks; null: the client's own. */
@@ -63,10 +69,21 @@ const passing = new Set(["EAGAIN", "ENOMEM", "EMFILE", "ENFILE"]);
 const brokenPipe = 141;
 const windows = process.platform === "win32";
 
+/** A directory in which tasks run, and what depends on it. */
+interface Place {
+  readonly cwd: string;
+  readonly spawner: Spawner;
+  readonly expand: Expansion;
+}
+
+/** The largest number of places other than the client's own that are kept. A full table starts anew. */
+const mostPlaces = 64;
+
 /** A task from its start to its end. */
 interface Task extends Running {
   readonly assignment: Assignment;
-  readonly done: Done;
+  readonly place: Place;
+  readonly ends: Ends;
   pid: number | null;
   command: string | null;
   startTime: number | null;
@@ -88,9 +105,11 @@ interface Task extends Running {
 interface State {
   readonly options: ExecutorOptions;
   readonly taskFolder: string;
-  readonly expand: Expansion;
   readonly outputs: Outputs;
-  readonly spawner: Spawner;
+  /** Where tasks run, unless it is in the directory of their submission. */
+  readonly home: Place;
+  /** The directories of submissions, by path. */
+  readonly places: Map<string, Place>;
   readonly alive: Map<Bun.Subprocess, Task>;
   /** The process ids of commands inside templates, which lead sessions of their own. */
   readonly asked: Set<number>;
@@ -98,6 +117,8 @@ interface State {
   readonly guard: OrphanGuard | null;
   /** The task whose process is being started. */
   starting: Task | null;
+  /** The number of tasks that were executed without a shell so far. */
+  directStarts: number;
 }
 
 /**
@@ -106,15 +127,17 @@ interface State {
  */
 export function createExecutor(options: ExecutorOptions): ProcessExecutor {
   const state = openExecutor(options);
-  const { spawner, guard, outputs } = state;
+  const { guard, outputs, home, places } = state;
   return {
     get directStarts() {
-      return spawner.directStarts;
+      return state.directStarts;
     },
-    servedBy: (serverId, serverHost) => setServer(spawner, serverId, serverHost),
-    start(assignment, template, done) {
-      const task = newTask(assignment, done);
-      begin(state, task, template, 0);
+    servedBy(serverId, serverHost) {
+      for (const { spawner } of [home, ...places.values()]) setServer(spawner, serverId, serverHost);
+    },
+    start(assignment, origin, ends) {
+      const task = newTask(assignment, placeOf(state, origin), ends);
+      begin(state, task, origin.template, 0);
       return task;
     },
     close() {
@@ -129,11 +152,8 @@ function openExecutor(options: ExecutorOptions): State {
   const place = (path: string | null): string | null => (path === null ? null : resolve(cwd, path));
   const taskFolder = resolve(cwd, options.taskFolder);
   const base = inherited(options);
-  const expand = expansion(options.template, {
-    now: clock.now,
-    environment: (name) => base[name] ?? null,
-    file: fileFacts(cwd),
-  });
+  // A malformed template is told before anything is made.
+  const expand = expansionIn(options, base, cwd);
   if (capture) prepareFolder(taskFolder);
   const outputs = openShared(place(options.outputPath), place(options.errorsPath));
   const alive = new Map<Bun.Subprocess, Task>();
@@ -149,15 +169,38 @@ function openExecutor(options: ExecutorOptions): State {
     log,
   });
   const guard = windows ? null : guardOrphans(options.clientId, options.environment["PATH"], clock, sessions);
-  const state: State = { options, taskFolder, expand, outputs, spawner, alive, asked, guard, starting: null };
+  const home: Place = { cwd, spawner, expand };
+  const parts = { options, taskFolder, outputs, home, places: new Map(), alive, asked, guard };
+  const state: State = { ...parts, starting: null, directStarts: 0 };
   return state;
+}
+
+/** The expansion of templates whose patterns ask for files in `cwd`. */
+function expansionIn({ template, clock }: ExecutorOptions, base: Variables, cwd: string): Expansion {
+  return expansion(template, { now: clock.now, environment: (name) => base[name] ?? null, file: fileFacts(cwd) });
+}
+
+/** Where tasks of this origin run. */
+function placeOf({ options, home, places }: State, { cwd }: Origin): Place {
+  if (!options.inOrigin || cwd === null || cwd === home.cwd) return home;
+  const known = places.get(cwd);
+  if (known !== undefined) return known;
+  if (places.size >= mostPlaces) places.clear();
+  const { spawner } = home;
+  const place: Place = {
+    cwd,
+    spawner: newSpawner({ ...spawner.options, environment: { ...spawner.environment, cwd } }),
+    expand: expansionIn(options, spawner.options.base, cwd),
+  };
+  places.set(cwd, place);
+  return place;
 }
 
 // ---- from the command to the process
 
 function begin(state: State, task: Task, template: string | null, attempt: number): void {
   try {
-    const command = state.expand(template, task.assignment.args, (inner) => printed(state, task, inner));
+    const command = task.place.expand(template, task.assignment.args, (inner) => printed(state, task, inner));
     if (typeof command === "string") return launch(state, task, command, 0);
     command.then(
       (text) => (task.stopped === null ? launch(state, task, text, 0) : endStopped(state, task, task.stopped)),
@@ -170,11 +213,12 @@ function begin(state: State, task: Task, template: string | null, attempt: numbe
 
 /** What a command inside the template prints. Its environment has what is known of the task so far. */
 async function printed(state: State, task: Task, command: string): Promise<ShellOutput> {
-  const { options, spawner, asked, guard } = state;
+  const { options, asked, guard } = state;
+  const { cwd, spawner } = task.place;
   if (task.stopped !== null) throw new Error("stopped");
   spawner.viaShell.fill(task.assignment, null, options.clock.now());
   const env = spawner.viaShell.variables;
-  const printing = printedBy(wordsFor(spawner, command), { cwd: options.cwd, env, stderr: spawner.options.stderr });
+  const printing = printedBy(wordsFor(spawner, command), { cwd, env, stderr: spawner.options.stderr });
   const earlier = task.interrupt;
   task.interrupt = (signal) => {
     earlier?.(signal);
@@ -196,14 +240,16 @@ function expansionFailed(state: State, task: Task, template: string | null, atte
   task.interrupt?.("SIGKILL");
   task.interrupt = null;
   if (pause(state, task, attempt, error, () => begin(state, task, template, attempt + 1))) return;
+  if (isUnplaced(state, task)) return;
   log.error(`Template expansion failed for task (${task.assignment.id}): ${messageOf(error)} (cancelled)`);
   task.startTime = clock.now();
   endLater(state, task, sentinel.templateFailed);
 }
 
 function launch(state: State, task: Task, command: string, attempt: number): void {
-  const { spawner, options } = state;
+  const { options } = state;
   const { assignment } = task;
+  const { spawner } = task.place;
   const startTime = options.clock.now();
   task.interrupt = null;
   task.command = command;
@@ -213,7 +259,10 @@ function launch(state: State, task: Task, command: string, attempt: number): voi
     if (options.capture) nameCaptured(state, task);
     let child = spawnDirect(spawner, assignment, command, startTime);
     if (child === null) child = spawnShell(spawner, assignment, command, startTime);
-    else task.direct = true;
+    else {
+      task.direct = true;
+      state.directStarts++;
+    }
     const { pid } = child;
     task.pid = pid;
     if (!task.over) state.alive.set(child, task);
@@ -227,19 +276,46 @@ function launch(state: State, task: Task, command: string, attempt: number): voi
   state.guard?.taskStarted();
 }
 
-function nameCaptured({ taskFolder, spawner }: State, task: Task): void {
+function nameCaptured({ taskFolder }: State, task: Task): void {
   task.outpath = `${taskFolder}/${task.assignment.id}.out`;
   task.errpath = `${taskFolder}/${task.assignment.id}.err`;
-  openCaptured(spawner, task.outpath, task.errpath);
+  openCaptured(task.place.spawner, task.outpath, task.errpath);
 }
 
 // ---- what the system refuses
 
 function notStarted(state: State, task: Task, command: string, attempt: number, error: unknown): void {
   if (pause(state, task, attempt, error, () => launch(state, task, command, attempt + 1))) return;
+  if (isUnplaced(state, task)) return;
   state.options.log.error(`Cannot start task (${task.assignment.id}): ${refusal(state.options, error, command)}`);
   task.outpath = task.errpath = null;
   endLater(state, task, notExecutable);
+}
+
+/**
+ * Whether the task could not be started because its submission's directory cannot be entered. That is no outcome: the
+ * directory may be there again, or be there on another host.
+ */
+function isUnplaced(state: State, task: Task): boolean {
+  if (task.place === state.home) return false;
+  const reason = whyNotEntered(task.place.cwd);
+  if (reason === null) return false;
+  const { id } = task.assignment;
+  if (task.outpath !== null) for (const path of [task.outpath, task.errpath!]) rmSync(path, { force: true });
+  task.over = true;
+  queueMicrotask(() => task.ends.unplaced(id, `${task.place.cwd} (${reason})`));
+  return true;
+}
+
+/** What keeps a process from having this working directory; null: nothing. */
+function whyNotEntered(cwd: string): string | null {
+  try {
+    if (!statSync(cwd).isDirectory()) return "not a directory";
+    accessSync(cwd, constants.X_OK);
+    return null;
+  } catch (error) {
+    return failureReason(error);
+  }
 }
 
 /** Whether another attempt may help. If so, it comes after a pause. */
@@ -283,7 +359,8 @@ function processEnded(
   const status = code ?? (signal === null ? unknownStatus : 128 + signalNumber(signal));
   // A signal that this client sent went to the whole group, so it would have ended the shell too.
   const ownSignal = signal === null || signal === task.signalled;
-  if (task.direct && !ownSignal && state.spawner.withoutShell!.shell.reportsSignals) reportSignal(state, task, status);
+  if (task.direct && !ownSignal && task.place.spawner.withoutShell!.shell.reportsSignals)
+    reportSignal(state, task, status);
   else if (task === state.starting) endLater(state, task, status);
   else end(state, task, status);
 }
@@ -303,7 +380,7 @@ function reportSignal(state: State, task: Task, status: number): void {
     Bun.spawn(words, {
       stdin: "ignore",
       stdout: "ignore",
-      stderr: captured ?? state.spawner.options.stderr,
+      stderr: captured ?? state.home.spawner.options.stderr,
       detached: true,
       onExit: () => end(state, task, status, completionTime),
     });
@@ -332,7 +409,7 @@ function end(state: State, task: Task, exitStatus: number, completionTime = stat
     coresMax: null,
     memoryMax: null,
   };
-  task.done(outcome, isCut);
+  task.ends.ended(outcome, isCut);
 }
 
 /** Whether tasks write where this process does, and nobody reads that any more. */
@@ -354,11 +431,12 @@ function endStopped(state: State, task: Task, signal: StopSignal): void {
   endLater(state, task, 128 + signalNumber(signal));
 }
 
-function newTask(assignment: Assignment, done: Done): Task {
+function newTask(assignment: Assignment, place: Place, ends: Ends): Task {
   let group: Group | null = null;
   const task: Task = {
     assignment,
-    done,
+    place,
+    ends,
     pid: null,
     command: null,
     startTime: null,

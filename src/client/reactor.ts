@@ -12,6 +12,7 @@ import { beat, excuse, keepConnection, loseConnection, sayHello, silenceMs } fro
 import { takeBeat, takeConnectFailed, takeWelcome } from "./connection.ts";
 import { type ClientEffect, note } from "./effects.ts";
 import type { ClientEvent } from "./event.ts";
+import type { Origin } from "./executor.ts";
 import { conclude, giveBack, idle, isEmpty, leave } from "./leaving.ts";
 import { report } from "./report.ts";
 import { type ClientState, deliver, isHere } from "./state.ts";
@@ -47,6 +48,8 @@ function take(state: ClientState, event: ClientEvent, now: number, effects: Clie
       return receive(state, event.message, now, effects);
     case "ended":
       return end(state, event, now, effects);
+    case "unplaced":
+      return takeUnplaced(state, event, now, effects);
     case "groupSeen": {
       const lingering = state.lingering.get(event.id);
       if (lingering === undefined) return;
@@ -97,7 +100,7 @@ function receive(state: ClientState, message: ServerMessage, now: number, effect
     case "drop":
       return drop(state, message.tasks, now, effects);
     case "submission":
-      state.templates.set(message.id, message.template);
+      state.origins.set(message.id, { template: message.template, cwd: message.cwd });
       return;
     case "assign":
       state.granted -= message.tasks.length;
@@ -181,6 +184,9 @@ function drop(state: ClientState, tasks: readonly Lease[], now: number, effects:
 
 // ---- running
 
+/** What tasks have whose submission the server did not tell of. */
+const unknownOrigin: Origin = { template: null, cwd: null };
+
 function startTasks(state: ClientState, now: number, effects: ClientEffect[]): void {
   if (state.phase.at !== "working" || state.sleptUntil !== null) return;
   const { executors, timeoutMs, announce } = state.settings;
@@ -206,7 +212,7 @@ function startTasks(state: ClientState, now: number, effects: ClientEffect[]): v
       returned: false,
     });
     if (announce) note(effects, "info", () => `Running task (${task.id})`);
-    effects.push({ kind: "start", task, template: state.templates.get(task.submitId) ?? null });
+    effects.push({ kind: "start", task, origin: state.origins.get(task.submitId) ?? unknownOrigin });
   }
   for (const task of waiting.toReversed()) state.inbox.unshift(task);
 }
@@ -250,6 +256,39 @@ function end(
   const elapsedMs = completionTime - (startTime ?? completionTime);
   note(effects, "debug", () => `Completed task (${outcome.id}) elapsed: ${formatDuration(elapsedMs / 1000)}`);
   deliver(state, entry.overLimit ? limited(outcome) : outcome, now);
+}
+
+/**
+ * Gives back a task that was not started, because the directory of its submission cannot be entered, and all others of
+ * that submission: the server finds another client for them, or none.
+ */
+function takeUnplaced(
+  state: ClientState,
+  { id, reason }: Extract<ClientEvent, { kind: "unplaced" }>,
+  now: number,
+  effects: ClientEffect[],
+): void {
+  const entry = state.running.get(id);
+  effects.push({ kind: "forget", id });
+  state.owesCredit = true;
+  if (entry === undefined) {
+    assert(state.abandoned.delete(id), "a task that was not started was to be");
+    return;
+  }
+  const { submitId } = entry.task;
+  state.running.delete(id);
+  state.idleSince = now;
+  giveBack(state, [entry.task]);
+  if (!state.missing.includes(submitId)) {
+    state.missing.push(submitId);
+    // A server in the same process tells of it.
+    const level = state.serverId === state.settings.clientId ? "debug" : "info";
+    note(effects, level, `Giving back the tasks that were submitted from ${reason}`);
+  }
+  for (const task of state.inbox.drain()) {
+    if (task.submitId === submitId) giveBack(state, [task]);
+    else state.inbox.push(task);
+  }
 }
 
 // ---- time

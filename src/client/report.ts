@@ -33,10 +33,7 @@ export function wanted(state: ClientState): number {
 export function report(state: ClientState, now: number, effects: ClientEffect[]): void {
   measurePace(state, now);
   if (state.connection.at !== "up") return;
-  if (state.outboxReturned.length > 0) {
-    effects.push({ kind: "send", message: { kind: "returned", tasks: state.outboxReturned } });
-    state.outboxReturned = [];
-  }
+  sendReturned(state, effects);
   const owes = state.owesCredit && state.phase.at === "working";
   if (state.outbox.length === 0 ? !owes : awaitsCompany(state, now)) return;
   let credit = 0;
@@ -51,6 +48,17 @@ export function report(state: ClientState, now: number, effects: ClientEffect[])
     effects.push({ kind: "send", message: { kind: "results", outcomes, credit: from === 0 ? credit : 0 } });
   }
   state.outbox = [];
+}
+
+/** Sends what is given back. */
+export function sendReturned(state: ClientState, effects: ClientEffect[]): void {
+  const { outboxReturned: tasks, missing } = state;
+  if (tasks.length === 0) return;
+  const message =
+    missing.length === 0 ? ({ kind: "returned", tasks } as const) : { kind: "returned" as const, tasks, missing };
+  effects.push({ kind: "send", message });
+  state.outboxReturned = [];
+  state.missing = [];
 }
 
 /** Whether outcomes wait for others to share their frame. They may while there is enough to start without asking. */

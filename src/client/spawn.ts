@@ -71,8 +71,6 @@ export interface Spawner {
   withoutShell: WithoutShell | null;
   /** The number of plain commands so far. It counts until the shell is asked about them. */
   plainSeen: number;
-  /** The number of tasks that were executed without a shell so far. */
-  directStarts: number;
 }
 
 const windows = process.platform === "win32";
@@ -95,7 +93,6 @@ export function newSpawner(options: SpawnOptions): Spawner {
     signWords: takesDashes.test(basename(shell)) ? [shell, "-c", "--", ""] : [shell, "-c", ""],
     withoutShell: null,
     plainSeen: 0,
-    directStarts: 0,
   };
 }
 
@@ -159,9 +156,7 @@ export function spawnDirect(
   start.stderr = spawner.shellStart.stderr;
   words[0] = file;
   try {
-    const child = Bun.spawn(words, start);
-    spawner.directStarts++;
-    return child;
+    return Bun.spawn(words, start);
   } catch {
     // There is no such file any more, it is no program, it is a script without `#!`, or a limit is exceeded. The shell
     // knows what to do or say.

@@ -5,7 +5,7 @@
  *
  *   assign --> inbox --start--> running --end--> unacked --ack--> forgotten
  *                |                 |
- *                |                 +--stopped and given back--> outboxReturned
+ *                |                 +--stopped, or not started, and given back--> outboxReturned
  *                +--given back--> outboxReturned
  *
  * A task that ended while it was being stopped is also in `lingering`, until no process of its group is left. A task
@@ -18,6 +18,7 @@ import { type Deque, deque } from "../base/deque.ts";
 import type { Assignment, Outcome } from "../task/task.ts";
 import type { LeaveKind, Lease } from "../wire/message.ts";
 import type { ProblemKind } from "../wire/problem.ts";
+import type { Origin } from "./executor.ts";
 
 export interface ClientSettings {
   readonly clientId: string;
@@ -149,8 +150,10 @@ export interface ClientState {
   outboxReturned: Lease[];
   /** Credit that the server has: the number of tasks that it may send without being asked. */
   granted: number;
-  /** The templates of submissions, by id. */
-  readonly templates: Map<string, string | null>;
+  /** What the server told of submissions, by id. */
+  readonly origins: Map<string, Origin>;
+  /** Submissions that the next `returned` names: their directory cannot be entered here. */
+  missing: string[];
   /** When the last task ended, or work began. */
   idleSince: number;
   /** The client leaves after this long without a task, milliseconds. Null: never. */
@@ -206,7 +209,8 @@ export function newState(settings: ClientSettings, now: number): ClientState {
     companyMs: 0,
     outboxReturned: [],
     granted: 0,
-    templates: new Map(),
+    origins: new Map(),
+    missing: [],
     idleSince: now,
     idleMs: settings.idleMs,
     nextBeat: now + settings.heartMs,

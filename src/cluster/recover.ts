@@ -5,9 +5,11 @@
  */
 import type { Clock } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
+import { counted } from "../base/units.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Estate } from "../server/state.ts";
 import type { Scope, ServerRow, Store } from "../store/store.ts";
+import { tellOfContinued, tellOfLeft, unfinishedOf } from "./sources.ts";
 
 export interface RecoverOptions {
   readonly store: Store;
@@ -34,12 +36,14 @@ export interface Recovery {
 
 /** Takes over what the scope of this run allows, and reports the rest. Throws what the store throws. */
 export async function recover(options: RecoverOptions): Promise<Recovery> {
-  const { store, scope, log } = options;
+  const { store, scope, isAlive, now, log } = options;
   if (!store.durable) return { group: null, estates: [], unfinished: 0 };
   if (scope.kind === "submission") {
-    const { unfinished } = await store.survey({ kind: "all" });
-    if (unfinished > 0)
-      log.info(`Database has ${unfinished} unfinished tasks of earlier runs - left alone (run them with --restart)`);
+    const sources = await store.sources({ kind: "all" });
+    if (sources.length > 0) {
+      const living = (await store.servers()).filter(isAlive);
+      tellOfLeft(sources, now(), living.length <= 1, log);
+    }
     return { group: null, estates: [], unfinished: 0 };
   }
   return takeOver(options);
@@ -125,7 +129,8 @@ async function takeOver(options: RecoverOptions): Promise<Recovery> {
     const again = await store.retryFailures(scope, attempts, now(), newId);
     if (again > 0) log.info(`Trying ${again} previously failed tasks again`);
   }
-  const { unfinished } = await store.survey(scope);
+  const sources = await store.sources(scope);
+  const unfinished = unfinishedOf(sources);
   const total = unfinished > 0 ? unfinished : await store.total(scope);
   if (forever) log.info("Scheduler will run forever");
   if (total === 0) {
@@ -137,8 +142,9 @@ async function takeOver(options: RecoverOptions): Promise<Recovery> {
     log.info(`All previous tasks completed (${count}) - ${forever ? "waiting for new tasks" : "stopping"}`);
     return { group: await startGroup(store, log), estates, unfinished };
   }
-  log.info(`Found ${unfinished} unfinished tasks`);
-  log.info(`Reverted ${reverted} previously interrupted tasks`);
+  log.info(`Found ${counted(unfinished, "unfinished task")}`);
+  tellOfContinued(sources, log);
+  log.info(`Reverted ${counted(reverted, "previously interrupted task")}`);
   return { group: await startGroup(store, log), estates, unfinished };
 }
 

@@ -89,6 +89,7 @@ export async function salvage(
       limit: perClaim,
       attempts: Number.MAX_SAFE_INTEGER,
       eager: false,
+      aside: [],
     });
     if (claim.kind === "claimed") {
       for (const { args } of claim.tasks) write(args);

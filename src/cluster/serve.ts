@@ -485,7 +485,8 @@ function reportOf(run: Run, report: ServerReport, fed: Fed, left: number | null)
   }
   const summary = options.summary ? describeRun(tally, left, clock.now() - run.since) : null;
   if (summary !== null) log.info(summary);
-  const complete = failed === null && left === 0 && !fed.stopped && report.haltedBy === null;
+  const isWhole = left === 0 && !fed.stopped && report.haltedBy === null && report.missing.length === 0;
+  const complete = failed === null && isWhole;
   return { complete, stoppedBy };
 }
 

@@ -2,6 +2,7 @@
  * How a client runs tasks, from options and configuration: the executor, and the settings that a local run and `hs
  * client` have in common.
  */
+import { statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { systemClock } from "../base/clock.ts";
 import { configurationError } from "../base/errors.ts";
@@ -51,19 +52,26 @@ export function clientSettings(
   };
 }
 
+/** The value of task.cwd that asks for the directory which tasks were submitted from. */
+const ofSubmission = "<submit>";
+
 /**
- * The executor of a client. Throws a UserError when the shell that was asked for is not there. `serverId` is that of a
- * server in the same process; null: the client learns it when it connects. `onUnread` is called when a task died
- * because nobody reads the output that it shares with this process.
+ * The executor of a client. Throws a UserError when the shell or the directory that was asked for is not there.
+ * `serverId` is that of a server in the same process; null: the client learns it when it connects. With a server in
+ * the same process, tasks run in the directory that they were submitted from unless task.cwd says otherwise: it is on
+ * this machine, or was once. `onUnread` is called when a task died because nobody reads the output that it shares with
+ * this process.
  */
 export function makeExecutor(options: TaskOptions, serverId: string | null, onUnread: () => void): Executor {
   const { config, env, cwd, instanceId } = options;
+  const wish = config.text("task.cwd");
   const host = hostName();
   return createExecutor({
     ...options.wishes,
     environment: withoutRank(env),
     exports: config.exports(),
-    cwd: config.text("task.cwd") ?? cwd,
+    cwd: wish === null || wish === ofSubmission ? cwd : requireFolder(resolve(cwd, wish)),
+    inOrigin: wish === ofSubmission || (wish === null && serverId !== null),
     clientId: instanceId,
     clientHost: host,
     serverId,
@@ -80,6 +88,11 @@ export function makeExecutor(options: TaskOptions, serverId: string | null, onUn
 
 function usualShell(env: TaskOptions["env"]): string {
   return process.platform === "win32" ? (env["COMSPEC"] ?? "cmd.exe") : "/bin/sh";
+}
+
+function requireFolder(path: string): string {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return path;
+  throw configurationError("client", `the directory of task.cwd is not there: ${path}`);
 }
 
 /** The path of a shell that a user named. Throws a configuration error when there is no such program. */

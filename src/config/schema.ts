@@ -118,10 +118,16 @@ const rows = [
   }),
   setting("logging.file.keep", "integer", 0, "Full files to leave uncompressed.", orOff),
 
-  setting("task.cwd", "text", null, "Folder that tasks run in; unset: where the program was started.", {
-    ...off,
-    path: true,
-  }),
+  setting(
+    "task.cwd",
+    "text",
+    null,
+    "Folder that tasks run in; <submit>: where each was submitted; unset: that on one machine, elsewhere the client's.",
+    {
+      ...off,
+      path: true,
+    },
+  ),
   setting("task.shell", "text", null, "Shell that runs tasks, as SHELL -c COMMAND; unset: /bin/sh.", {
     ...off,
     path: true,

@@ -6,9 +6,10 @@
  * Ready tasks are one queue, and clients take turns. Knows nothing of the store, of outcomes, or of who the clients
  * are.
  */
-import { assert } from "../base/assert.ts";
-import type { Assignment } from "../task/task.ts";
+import type { Assignment, ClaimedTask } from "../task/task.ts";
 import { note, type ServerEffect } from "./effects.ts";
+import type { SubmissionFacts } from "./event.ts";
+import { isLacking } from "./places.ts";
 import { type ClientEntry, giveBack, hold, type ServerState } from "./state.ts";
 
 /**
@@ -69,8 +70,23 @@ export function dispatch(state: ServerState, now: number, effects: ServerEffect[
   for (const client of state.willing) {
     const count = Math.min(client.credit, share, bundleSize ?? share, state.ready.length);
     if (count === 0) return;
-    assign(state, client, count, now, effects);
+    const picked = pick(state, client, count);
+    if (picked.length > 0) assign(state, client, picked, now, effects);
   }
+}
+
+/** Takes at most `count` of the next ready tasks whose directory the client does not lack. */
+function pick(state: ServerState, client: ClientEntry, count: number): ClaimedTask[] {
+  const { ready, places } = state;
+  const picked: ClaimedTask[] = [];
+  const others: ClaimedTask[] = [];
+  while (picked.length < count) {
+    const task = ready.shift();
+    if (task === undefined) break;
+    (places.lacked.size > 0 && isLacking(state, client, task) ? others : picked).push(task);
+  }
+  for (const task of others.toReversed()) ready.unshift(task);
+  return picked;
 }
 
 /** Gives back the tasks that no client here can start now: the clients of other servers may. */
@@ -79,18 +95,27 @@ export function leaveToNeighbours(state: ServerState): void {
   for (const task of state.ready.drain()) giveBack(state, task);
 }
 
-/** Sends a client the next ready tasks. */
-function assign(state: ServerState, client: ClientEntry, count: number, now: number, effects: ServerEffect[]): void {
+/** What is known of a submission that has no row, as those of older programs. */
+const unknownFacts: SubmissionFacts = { template: null, cwd: null };
+
+/** Sends a client these tasks, which were ready. */
+function assign(
+  state: ServerState,
+  client: ClientEntry,
+  picked: readonly ClaimedTask[],
+  now: number,
+  effects: ServerEffect[],
+): void {
   const tasks: Assignment[] = [];
+  const count = picked.length;
   const { assigned } = state.outbox;
-  for (let i = 0; i < count; i++) {
-    const task = state.ready.shift();
-    assert(task !== undefined, "as many tasks are ready as were counted");
+  for (const task of picked) {
     const lease = state.nextLease++;
     if (!client.known.has(task.submitId)) {
       client.known.add(task.submitId);
-      const template = state.templates.get(task.submitId) ?? null;
-      effects.push({ kind: "send", clientId: client.id, message: { kind: "submission", id: task.submitId, template } });
+      const id = task.submitId;
+      const { template, cwd } = state.submissions.get(id) ?? unknownFacts;
+      effects.push({ kind: "send", clientId: client.id, message: { kind: "submission", id, template, cwd } });
     }
     hold(state, client, task, lease);
     tasks.push({ ...task, lease });

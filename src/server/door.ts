@@ -49,6 +49,8 @@ export interface ServerOptions {
 export interface ServerReport extends Counts {
   /** The group whose failures ended the run before the groups above it. */
   readonly haltedBy: number | null;
+  /** Directories of submissions that no client could enter. Their tasks are unfinished. */
+  readonly missing: readonly string[];
   /**
    * Whether clients that were not waited for have tasks on record. The server's row must stay then, until another
    * server deals with them.
@@ -138,7 +140,7 @@ function openDoor(options: ServerOptions): Door {
     sharedNow,
     isAlive,
     patience,
-    templates: state.templates,
+    submissions: state.submissions,
     push,
     fail: (error) => fail(door, error),
     hurried: false,
@@ -203,6 +205,7 @@ function carryOut(door: Door, effect: ServerEffect): void {
     case "register":
     case "endClient":
     case "bury":
+    case "countFrom":
       return carryOutInStore(persistence, effect);
     case "failed":
       return options.onFailed(effect.args);
@@ -264,6 +267,6 @@ function shut(door: Door): void {
   for (const link of door.connections.open) link.close();
 }
 
-function reportOf({ counts, haltedBy, abandoned }: ServerState): ServerReport {
-  return { ...counts, haltedBy, abandoned };
+function reportOf({ counts, haltedBy, abandoned, places }: ServerState): ServerReport {
+  return { ...counts, haltedBy, abandoned, missing: [...places.aside] };
 }

@@ -33,6 +33,8 @@ export type ServerEffect =
       /** Dead servers that may be on record as holding them. */
       readonly from: readonly string[];
     }
+  /** Ask the store how many unfinished tasks were submitted from this directory. Answered by one `counted`. */
+  | { readonly kind: "countFrom"; readonly cwd: string }
   /** Ask the store what others did to tasks of this server. Answered by one `recalled`. */
   | { readonly kind: "recalls" }
   /** Have the store free what a dead server still holds. Answered by one `buried`. */

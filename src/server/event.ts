@@ -3,8 +3,14 @@ import type { Claim, CommitReport, Recall } from "../store/store.ts";
 import type { ClaimedTask } from "../task/task.ts";
 import type { ClientMessage, LeaveKind } from "../wire/message.ts";
 
-/** Templates of submissions that this server meets for the first time. */
-export type Templates = readonly { readonly id: string; readonly template: string | null }[];
+/** What tasks have from their submission: its template, and the directory that it came from; null: there is none. */
+export interface SubmissionFacts {
+  readonly template: string | null;
+  readonly cwd: string | null;
+}
+
+/** Submissions that this server meets for the first time. */
+export type NewSubmissions = readonly (SubmissionFacts & { readonly id: string })[];
 
 /**
  * A task that somebody took back from a server: reverted, deleted or cancelled. What comes of its dispatches with
@@ -28,7 +34,7 @@ export type ServerEvent =
   /** The connection of a client ended, after a bye or without one. `error` null: it ended in order. */
   | { readonly kind: "disconnected"; readonly clientId: string; readonly error: string | null }
   /** The store answered a claim. */
-  | { readonly kind: "claimed"; readonly claim: Claim; readonly templates: Templates }
+  | { readonly kind: "claimed"; readonly claim: Claim; readonly submissions: NewSubmissions }
   /** The store knows the client. Of the tasks that the client brought, those in `adopted` are this server's now. */
   | {
       readonly kind: "registered";
@@ -36,7 +42,7 @@ export type ServerEvent =
       /** The number of the registration, see `register`. */
       readonly number: number;
       readonly adopted: readonly ClaimedTask[];
-      readonly templates: Templates;
+      readonly submissions: NewSubmissions;
       readonly revoked: readonly Revoked[];
     }
   /**
@@ -49,6 +55,8 @@ export type ServerEvent =
       readonly reverted: number;
       readonly revoked: readonly Revoked[];
     }
+  /** The number of unfinished tasks that were submitted from a directory. */
+  | { readonly kind: "counted"; readonly cwd: string; readonly unfinished: number }
   /** A submitter has connected. */
   | { readonly kind: "intakeOpened" }
   /** A submitter is gone. */

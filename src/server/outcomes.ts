@@ -9,6 +9,7 @@ import { describeFailure } from "../task/failure.ts";
 import { type ClaimedTask, isFailure, type NewTask, type Outcome, sentinel } from "../task/task.ts";
 import type { Lease } from "../wire/message.ts";
 import { note, type ServerEffect, tell } from "./effects.ts";
+import { isAside } from "./places.ts";
 import { handledRecalls, noticeRecalls, settleRecalls } from "./recalls.ts";
 import {
   type ClientEntry,
@@ -268,7 +269,7 @@ function record(state: ServerState, entry: Settling, now: number, effects: Serve
   state.counts.retried++;
   if (!retry.claimed) return true;
   const claimed: ClaimedTask = { ...retry.task, scheduleTime: now };
-  if (state.phase.at === "running") state.ready.unshift(claimed);
+  if (state.phase.at === "running" && !isAside(state, claimed)) state.ready.unshift(claimed);
   else giveBack(state, claimed);
   return false;
 }

@@ -10,7 +10,7 @@ import type { Patience } from "../log/patience.ts";
 import type { ServerRow, Store } from "../store/store.ts";
 import type { ClaimedTask } from "../task/task.ts";
 import type { ServerEffect } from "./effects.ts";
-import type { Revoked, ServerEvent, Templates } from "./event.ts";
+import type { NewSubmissions, Revoked, ServerEvent, SubmissionFacts } from "./event.ts";
 import type { ServerSettings } from "./state.ts";
 import {
   countTakers,
@@ -25,7 +25,7 @@ import {
 type Effect<K extends ServerEffect["kind"]> = Extract<ServerEffect, { kind: K }>;
 
 /** The effects that are for the store. */
-export type StoreEffect = Effect<"claim" | "commit" | "recalls" | "register" | "endClient" | "bury">;
+export type StoreEffect = Effect<"claim" | "commit" | "recalls" | "register" | "endClient" | "bury" | "countFrom">;
 
 export interface Persistence {
   readonly settings: Pick<ServerSettings, "serverId" | "serverHost" | "scope">;
@@ -35,8 +35,8 @@ export interface Persistence {
   readonly sharedNow: () => number;
   readonly isAlive: IsAlive;
   readonly patience: Patience;
-  /** The templates that the reactor knows, by submission. */
-  readonly templates: ReadonlyMap<string, string | null>;
+  /** The submissions that the reactor knows. */
+  readonly submissions: ReadonlyMap<string, SubmissionFacts>;
   /** Called with the answers of the store. */
   readonly push: (event: ServerEvent) => void;
   /** Called with the error of a call that has failed for good, or that failed when somebody was in a hurry. */
@@ -77,6 +77,9 @@ export function carryOutInStore(its: Persistence, effect: StoreEffect): void {
         persist(its, "client", () => store.endClient(clientId, serverId, clock.now(), evicted)),
       );
     }
+    case "countFrom":
+      countFrom(its, effect.cwd).catch(fail);
+      return;
     case "bury":
       return inOrder(its, () => bury(its, effect.serverId));
     default:
@@ -114,20 +117,27 @@ async function claim(its: Persistence, { request }: Effect<"claim">): Promise<vo
   const { store, clock } = its;
   const { serverId, serverHost } = its.settings;
   const answer = await persist(its, "claim", () => store.claim({ ...request, serverId, serverHost, at: clock.now() }));
-  const templates = await newTemplates(its, answer.kind === "claimed" ? answer.tasks : []);
-  its.push({ kind: "claimed", claim: answer, templates });
+  const submissions = await newSubmissions(its, answer.kind === "claimed" ? answer.tasks : []);
+  its.push({ kind: "claimed", claim: answer, submissions });
 }
 
-/** Those templates of the tasks' submissions that the reactor does not know yet. */
-async function newTemplates(its: Persistence, tasks: readonly ClaimedTask[]): Promise<Templates> {
-  const found: { id: string; template: string | null }[] = [];
+async function countFrom(its: Persistence, cwd: string): Promise<void> {
+  const { store, settings } = its;
+  const sources = await persist(its, "survey", () => store.sources(settings.scope));
+  const unfinished = sources.reduce((sum, source) => (source.cwd === cwd ? sum + source.unfinished : sum), 0);
+  its.push({ kind: "counted", cwd, unfinished });
+}
+
+/** Those of the tasks' submissions that the reactor does not know yet. */
+async function newSubmissions(its: Persistence, tasks: readonly ClaimedTask[]): Promise<NewSubmissions> {
+  const found: (SubmissionFacts & { readonly id: string })[] = [];
   let last = "";
   for (const { submitId } of tasks) {
     if (submitId === last) continue;
     last = submitId;
-    if (its.templates.has(submitId) || found.some((entry) => entry.id === submitId)) continue;
+    if (its.submissions.has(submitId) || found.some((entry) => entry.id === submitId)) continue;
     const submission = await persist(its, "submission", () => its.store.submission(submitId));
-    found.push({ id: submitId, template: submission?.template ?? null });
+    found.push({ id: submitId, template: submission?.template ?? null, cwd: submission?.cwd ?? null });
   }
   return found;
 }
@@ -143,7 +153,7 @@ async function register(its: Persistence, effect: Effect<"register">): Promise<v
     const client = { id: clientId, host: clientHost, serverId, serverHost, connectedAt: at };
     await persist(its, "client", () => store.addClient(client));
     const revoked = await revokedOf(its, dead);
-    return push({ kind: "registered", clientId, number, adopted: [], templates: [], revoked });
+    return push({ kind: "registered", clientId, number, adopted: [], submissions: [], revoked });
   }
   const request = {
     ids,
@@ -160,7 +170,7 @@ async function register(its: Persistence, effect: Effect<"register">): Promise<v
   // The recalls of the dead are read only now: whatever is taken back after the adoption is taken back from this
   // server, which is told of it.
   const revoked = await revokedOf(its, dead);
-  push({ kind: "registered", clientId, number, adopted, templates: await newTemplates(its, adopted), revoked });
+  push({ kind: "registered", clientId, number, adopted, submissions: await newSubmissions(its, adopted), revoked });
 }
 
 async function bury(its: Persistence, deadId: string): Promise<void> {

@@ -12,6 +12,7 @@ import { note, type ServerEffect, tell } from "./effects.ts";
 import type { ServerEvent } from "./event.ts";
 import { commit, dispatchesDueAt, settle } from "./outcomes.ts";
 import { areRecallsOpen, askForRecalls, noticeRecalls, takeRecalls } from "./recalls.ts";
+import { isAside, reviewPlaces, submissionsAside, tellOfPlace } from "./places.ts";
 import { askForRegistrations, beginRegistration, completeRegistration } from "./registration.ts";
 import { abandonAll, checkClients, disconnect, excuse, leave, receive, takeBuried } from "./roster.ts";
 import {
@@ -40,6 +41,7 @@ export function step(state: ServerState, events: readonly ServerEvent[], now: nu
   excuse(state, now);
   for (const event of events) take(state, event, now, effects);
   checkClients(state, now, effects);
+  reviewPlaces(state, now, effects);
   askForRegistrations(state, effects);
   askForRecalls(state, effects);
   dispatch(state, now, effects);
@@ -67,11 +69,13 @@ function take(state: ServerState, event: ServerEvent, now: number, effects: Serv
     case "disconnected":
       return disconnect(state, event.clientId, event.error, now, effects);
     case "claimed":
-      for (const { id, template } of event.templates) state.templates.set(id, template);
+      for (const { id, template, cwd } of event.submissions) state.submissions.set(id, { template, cwd });
       return takeClaim(state, event.claim, now, effects);
     case "registered":
-      for (const { id, template } of event.templates) state.templates.set(id, template);
+      for (const { id, template, cwd } of event.submissions) state.submissions.set(id, { template, cwd });
       return completeRegistration(state, event, now, effects);
+    case "counted":
+      return tellOfPlace(state, event, effects);
     case "buried":
       return takeBuried(state, event, effects);
     case "intakeOpened":
@@ -129,7 +133,7 @@ function askForTasks(state: ServerState, now: number, effects: ServerEffect[]): 
   state.claim = { at: "asked", stale: false, withheld: new Map() };
   effects.push({
     kind: "claim",
-    request: { scope, group: state.group, limit, attempts, eager },
+    request: { scope, group: state.group, limit, attempts, eager, aside: submissionsAside(state) },
   });
 }
 
@@ -203,7 +207,7 @@ function takeClaimed(
     return;
   }
   forgetOld(state, task.id, effects);
-  if (state.phase.at === "running") state.ready.push(task);
+  if (state.phase.at === "running" && !isAside(state, task)) state.ready.push(task);
   else giveBack(state, task);
 }
 

@@ -12,6 +12,7 @@ import { note, type ServerEffect } from "./effects.ts";
 import type { ServerEvent } from "./event.ts";
 import { takeOutcomes } from "./outcomes.ts";
 import { grant, unseat } from "./dispatch.ts";
+import { takeLack } from "./places.ts";
 import { type ClientEntry, giveBack, leaseKey, letGo, lookAgain, nameOf, type ServerState } from "./state.ts";
 
 /**
@@ -58,6 +59,7 @@ export function receive(
       takeOutcomes(state, client, message.outcomes, now, effects);
       return grant(state, client, message.credit);
     case "returned":
+      if (message.missing !== undefined) takeLack(state, client, message.missing, now);
       for (const each of message.tasks) {
         client.disregarded.delete(leaseKey(each));
         const held = client.held.get(each.id);

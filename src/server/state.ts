@@ -36,7 +36,7 @@ import { type Deque, deque } from "../base/deque.ts";
 import type { Completion, Scope } from "../store/store.ts";
 import type { ClaimedTask, Outcome } from "../task/task.ts";
 import type { ClientMessage, Lease, LeaveKind } from "../wire/message.ts";
-import type { Revoked } from "./event.ts";
+import type { Revoked, SubmissionFacts } from "./event.ts";
 
 export interface ServerSettings {
   readonly serverId: string;
@@ -119,7 +119,7 @@ export interface ClientEntry {
    * still says of them does not count, not even when it says it again on a new connection.
    */
   readonly disregarded: Set<string>;
-  /** Submissions whose template the client was sent. */
+  /** Submissions that the client was told of. */
   readonly known: Set<string>;
   /** When the client was last heard of, milliseconds since 1970. */
   lastHeard: number;
@@ -212,8 +212,19 @@ export interface ServerState {
   neighbours: number;
   /** The number of polls in a row that found nothing. The pause before the next doubles with each. */
   idlePolls: number;
-  /** Templates of the submissions that this server has met; null: the submission has none. */
-  readonly templates: Map<string, string | null>;
+  /** The submissions that this server has met. */
+  readonly submissions: Map<string, SubmissionFacts>;
+  /** The directories of submissions that clients could not enter; see places.ts. */
+  readonly places: {
+    /** The clients that lack each, and when they said so, milliseconds since 1970. */
+    readonly lacked: Map<string, Map<string, number>>;
+    /** Those that no client here can enter. Their tasks stay in the store. */
+    readonly aside: Set<string>;
+    /** Those that were told of when they were set aside. */
+    readonly warned: Set<string>;
+    /** What clients have said since the last look. */
+    readonly told: { readonly cwd: string; readonly client: ClientEntry }[];
+  };
   readonly clients: Map<string, ClientEntry>;
   /** Clients that are present and have credit, in the order in which they are served next. */
   readonly willing: Set<ClientEntry>;
@@ -287,7 +298,8 @@ export function newState(
     claim: { at: "due" },
     neighbours: 0,
     idlePolls: 0,
-    templates: new Map(),
+    submissions: new Map(),
+    places: { lacked: new Map(), aside: new Set(), warned: new Set(), told: [] },
     clients: new Map(),
     willing: new Set(),
     present: { executors: 0, credit: 0 },

@@ -16,6 +16,7 @@ import type {
   Completion,
   Scope,
   ServerRow,
+  Source,
   Store,
 } from "./store.ts";
 
@@ -144,7 +145,7 @@ export class MemoryStore implements Store {
 
   async claim(request: ClaimRequest): Promise<Claim> {
     const { scope, group, limit, eager } = request;
-    const mine = this.#filter(scope, request.serverId);
+    const mine = this.#filter(scope, request.serverId, undefined, request.aside);
     const next = this.#lowest(mine, false);
     if (next === null) return { kind: "none", unfinished: this.#count(mine) };
     if (group === null || next > group) {
@@ -200,6 +201,24 @@ export class MemoryStore implements Store {
 
   async survey(scope: Scope): Promise<{ readonly unfinished: number }> {
     return { unfinished: this.#count(this.#filter(scope, null)) };
+  }
+
+  async sources(scope: Scope): Promise<readonly Source[]> {
+    const mine = this.#filter(scope, null);
+    const open = new Map<string, number>();
+    for (const entry of this.#entries.values()) {
+      const { submitId } = entry.task;
+      if (mine(entry)) open.set(submitId, (open.get(submitId) ?? 0) + 1);
+    }
+    const found = new Map<string, Source>();
+    for (const [id, unfinished] of open) {
+      const { cwd = null, host = null, time = null } = this.#submissions.get(id) ?? {};
+      const key = JSON.stringify([cwd, host]);
+      const one = { cwd, host, submissions: 1, example: id, unfinished, first: time, last: time };
+      const sum = found.get(key);
+      found.set(key, sum === undefined ? one : joined(sum, one));
+    }
+    return [...found.values()].toSorted((one, other) => other.unfinished - one.unfinished);
   }
 
   async total(scope: Scope): Promise<number> {
@@ -323,7 +342,7 @@ export class MemoryStore implements Store {
   }
 
   #failuresIn(group: number, request: ClaimRequest): { failed: number; example: string | null } {
-    const mine = this.#filterSubmissions(request.scope, request.serverId);
+    const mine = this.#filterSubmissions(request.scope, request.serverId, undefined, request.aside);
     let failed = 0;
     let example: string | null = null;
     for (const [submitId, ofSubmission] of this.#failures.get(group) ?? []) {
@@ -411,16 +430,29 @@ export class MemoryStore implements Store {
     this.#room = null;
   }
 
-  /** A filter for the tasks in scope. Reservations of the servers `gone` no longer count. */
-  #filter(scope: Scope, serverId: string | null, gone?: ReadonlySet<string>): (entry: Entry) => boolean {
-    const mine = this.#filterSubmissions(scope, serverId, gone);
+  /**
+   * A filter for the tasks in scope. Reservations of the servers `gone` no longer count; those of `aside` count as if a
+   * server reserved them.
+   */
+  #filter(
+    scope: Scope,
+    serverId: string | null,
+    gone?: ReadonlySet<string>,
+    aside?: readonly string[],
+  ): (entry: Entry) => boolean {
+    const mine = this.#filterSubmissions(scope, serverId, gone, aside);
     return mine === anyone ? anyone : (entry) => mine(entry.task.submitId);
   }
 
-  #filterSubmissions(scope: Scope, serverId: string | null, gone?: ReadonlySet<string>): (submitId: string) => boolean {
+  #filterSubmissions(
+    scope: Scope,
+    serverId: string | null,
+    gone?: ReadonlySet<string>,
+    aside: readonly string[] = [],
+  ): (submitId: string) => boolean {
     if (scope.kind === "submission")
       return scope.id === this.#onlySubmission ? anyone : (submitId) => submitId === scope.id;
-    const reserved = new Set<string>();
+    const reserved = new Set<string>(aside);
     for (const { id, reserves } of this.#servers.values()) {
       if (reserves && id !== serverId && gone?.has(id) !== true) reserved.add(id);
     }
@@ -428,6 +460,18 @@ export class MemoryStore implements Store {
     if (reserved.size === 0 || (typeof only === "string" && !reserved.has(only))) return anyone;
     return (submitId) => !reserved.has(submitId);
   }
+}
+
+/** Two sources of one directory as one. */
+function joined(one: Source, other: Source): Source {
+  const times = [one.first, one.last, other.first, other.last].filter((time) => time !== null);
+  return {
+    ...one,
+    submissions: one.submissions + other.submissions,
+    unfinished: one.unfinished + other.unfinished,
+    first: times.length === 0 ? null : Math.min(...times),
+    last: times.length === 0 ? null : Math.max(...times),
+  };
 }
 
 /** The filter that lets everything pass. It is recognised by identity, because then no list has to be searched. */

@@ -49,6 +49,22 @@ export interface ClaimRequest {
   readonly attempts: number;
   /** Whether next attempts (attempt > 1) are claimed before first ones. */
   readonly eager: boolean;
+  /** Submissions that scope `all` leaves out of this claim, as if a live server reserved them. */
+  readonly aside: readonly string[];
+}
+
+/** Unfinished tasks that were submitted from one directory of one host. */
+export interface Source {
+  /** Null, as `host` and the times: tasks of older programs, of which this is not known. */
+  readonly cwd: string | null;
+  readonly host: string | null;
+  readonly submissions: number;
+  /** The id of one of the submissions. */
+  readonly example: string;
+  readonly unfinished: number;
+  /** When the first and the last of the submissions began, milliseconds since 1970. */
+  readonly first: number | null;
+  readonly last: number | null;
 }
 
 /**
@@ -196,6 +212,8 @@ export interface Store {
   retryFailures(scope: Scope, attempts: number, at: number, newId: () => string): Promise<number>;
   /** How many rows in scope have no completion_time. Scope `all` leaves out what live servers reserve. */
   survey(scope: Scope): Promise<{ readonly unfinished: number }>;
+  /** Where the unfinished rows in scope (see `survey`) came from, those with the most rows first. */
+  sources(scope: Scope): Promise<readonly Source[]>;
   /** How many rows are in scope, ended ones included. This reads them all: about a second for ten million rows. */
   total(scope: Scope): Promise<number>;
   /**

@@ -37,8 +37,11 @@ export function encode(message: Message): string[] {
         return text;
       });
     }
+    case "returned": {
+      const { kind, missing } = message;
+      return inParts(message.tasks, leaseSize, (tasks) => JSON.stringify({ kind, tasks, missing }));
+    }
     case "ack":
-    case "returned":
     case "cancel":
     case "drop":
       return inParts(message.tasks, leaseSize, (tasks) => JSON.stringify({ kind: message.kind, tasks }));
@@ -187,7 +190,10 @@ const peerReaders: Readers<PeerMessage> = {
     outcomes: list(fields["outcomes"], kind, "outcomes").map(readOutcome),
     credit: count(fields, "credit", kind, mostCredit),
   }),
-  returned: (fields, kind) => ({ kind, tasks: leases(fields, "tasks", kind) }),
+  returned: (fields, kind) => {
+    const tasks = leases(fields, "tasks", kind);
+    return fields["missing"] === undefined ? { kind, tasks } : { kind, tasks, missing: names(fields, "missing", kind) };
+  },
   beat: (_fields, kind) => ({ kind }),
   bye: (fields, kind) => ({ kind, reason: string(fields, "reason", kind) }),
   submitter: (fields, kind) => ({ kind, submission: submission(record(fields["submission"], kind, "submission")) }),
@@ -206,6 +212,7 @@ const hostReaders: Readers<HostMessage> = {
     kind,
     id: name(fields, "id", kind),
     template: optionalString(fields, "template", kind),
+    cwd: optionalString(fields, "cwd", kind),
   }),
   assign: (fields, kind) => ({ kind, tasks: assignments(fields, kind) }),
   ack: (fields, kind) => ({ kind, tasks: leases(fields, "tasks", kind) }),
@@ -357,6 +364,10 @@ function leases(from: Fields, field: string, kind: string): Lease[] {
     const fields = record(item, kind, "a task");
     return { id: name(fields, "id", kind), lease: count(fields, "lease", kind) };
   });
+}
+
+function names(from: Fields, field: string, kind: string): string[] {
+  return list(from[field], kind, field).map((item) => name({ [field]: item }, field, kind));
 }
 
 function readOutcome(item: unknown): Outcome {

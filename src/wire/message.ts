@@ -34,8 +34,11 @@ export type ClientMessage =
     }
   /** Outcomes of finished tasks, and how many more tasks the client will take. */
   | { readonly kind: "results"; readonly outcomes: readonly Outcome[]; readonly credit: number }
-  /** Tasks given back without an outcome, because they never started or were stopped unfinished. */
-  | { readonly kind: "returned"; readonly tasks: readonly Lease[] }
+  /**
+   * Tasks given back without an outcome, because they never started or were stopped unfinished. `missing`: submissions
+   * whose directory this client was to run tasks in and could not enter.
+   */
+  | { readonly kind: "returned"; readonly tasks: readonly Lease[]; readonly missing?: readonly string[] }
   /** The client lives. */
   | { readonly kind: "beat" }
   /** The client leaves. Everything it held was returned or reported before; `reason` is for people. */
@@ -47,8 +50,16 @@ export type ServerMessage =
    * recording at once.
    */
   | { readonly kind: "welcome"; readonly serverId: string; readonly serverHost: string; readonly companyMs: number }
-  /** The template of a submission, sent once a session before the first of its tasks. */
-  | { readonly kind: "submission"; readonly id: string; readonly template: string | null }
+  /**
+   * The template of a submission and the directory that it came from (null: not known), sent once a session before the
+   * first of its tasks.
+   */
+  | {
+      readonly kind: "submission";
+      readonly id: string;
+      readonly template: string | null;
+      readonly cwd: string | null;
+    }
   /** Tasks to run. Each uses up one credit. */
   | { readonly kind: "assign"; readonly tasks: readonly Assignment[] }
   /** These outcomes are recorded: the client may forget them. */

@@ -14,6 +14,7 @@ import { needs, until } from "../e2e/harness.ts";
 import { noPostgres, type Postgres, startPostgres } from "../systems/postgres.ts";
 import { startAnswers } from "../fault/answers.ts";
 import { adoptionConformance } from "./adoption.ts";
+import { sourcesConformance } from "./sources.ts";
 import {
   claimed,
   completion,
@@ -76,6 +77,7 @@ async function untilBlocked(direct: PostgresConnection): Promise<void> {
 if (noPostgres === null) {
   storeConformance("postgresql", () => open());
   adoptionConformance("postgresql", () => open());
+  sourcesConformance("postgresql", () => open());
   describe("several at one PostgreSQL", neighbourConformance);
 } else {
   needs([], noPostgres)("the store in PostgreSQL", async () => undefined);

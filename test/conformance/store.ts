@@ -51,6 +51,7 @@ export function request(fields: Partial<ClaimRequest> = {}): ClaimRequest {
     limit: 100,
     attempts: 1,
     eager: false,
+    aside: [],
     ...fields,
   };
 }

@@ -65,6 +65,7 @@ const peerMessage: fc.Arbitrary<PeerMessage> = fc.oneof(
   }),
   fc.record({ kind: fc.constant("results" as const), outcomes: fc.array(outcome), credit: count }),
   fc.record({ kind: fc.constant("returned" as const), tasks: leases }),
+  fc.record({ kind: fc.constant("returned" as const), tasks: leases, missing: fc.array(name) }),
   fc.constant({ kind: "beat" as const }),
   fc.record({ kind: fc.constant("bye" as const), reason: text }),
   fc.record({
@@ -90,7 +91,7 @@ const hostMessage: fc.Arbitrary<HostMessage> = fc.oneof(
     serverHost: name,
     companyMs: fc.double({ min: 0, max: 3_600_000, noNaN: true }).map((value) => value + 0),
   }),
-  fc.record({ kind: fc.constant("submission" as const), id: name, template: optional(text) }),
+  fc.record({ kind: fc.constant("submission" as const), id: name, template: optional(text), cwd: optional(text) }),
   fc.record({ kind: fc.constant("assign" as const), tasks: fc.array(assignment) }),
   fc.record({ kind: fc.constantFrom("ack" as const, "cancel" as const, "drop" as const), tasks: leases }),
   fc.constant({ kind: "beat" as const }),

@@ -3,7 +3,7 @@
  * more or less. Its processes are beside the client's: they go on while that is stopped, and die with it.
  */
 import { assert } from "../../src/base/assert.ts";
-import type { Done, Executor, Running } from "../../src/client/executor.ts";
+import type { Ends, Executor, Running } from "../../src/client/executor.ts";
 import type { Assignment, Outcome } from "../../src/task/task.ts";
 import type { Execution, Ledger } from "./ledger.ts";
 import type { Process, World } from "./world.ts";
@@ -40,7 +40,7 @@ export function simulatedExecutor(
 ): Executor {
   const { rng } = world;
 
-  function start(task: Assignment, done: Done): Running {
+  function start(task: Assignment, done: Ends["ended"]): Running {
     const startTime = world.now();
     const { stops } = process;
     const execution: Execution = judge.start(clientId(), task, startTime);
@@ -100,7 +100,7 @@ export function simulatedExecutor(
     servedBy() {
       // The environment of a task that does not exist is nobody's.
     },
-    start: (task, _template, done) => start(task, done),
+    start: (task, _origin, ends) => start(task, ends.ended),
     close() {
       // There is nothing to release.
     },

@@ -13,6 +13,7 @@ import type {
   Recall,
   Scope,
   ServerRow,
+  Source,
 } from "../../src/store/store.ts";
 import { type ClaimedTask, isFailure, type NewTask, sentinel, type Submission } from "../../src/task/task.ts";
 
@@ -57,6 +58,7 @@ export interface Model {
   commit(order: Commit): CommitReport;
   retryFailures(scope: Scope, attempts: number, at: number, newId: () => string): number;
   survey(scope: Scope): { readonly unfinished: number };
+  sources(scope: Scope): readonly Source[];
   total(scope: Scope): number;
   activeGroup(): { readonly group: number; readonly reason: string };
   addClient(client: { readonly id: string; readonly serverId: string }): void;
@@ -130,22 +132,24 @@ function freeAll(its: Tables, matches: (row: Row) => boolean): number {
   return found.length;
 }
 
-/** Whose rows a scope has. `gone`: servers whose reservations count no more. */
+/** Whose rows a scope has. `gone`: servers whose reservations count no more. `aside`: submissions that are left out. */
 function inScope(
   { servers }: Tables,
   scope: Scope,
   serverId: string | null,
   gone: readonly string[] = [],
+  aside: readonly string[] = [],
 ): (row: Row) => boolean {
   if (scope.kind === "submission") return ({ task }) => task.submitId === scope.id;
   return ({ task }) => {
+    if (aside.includes(task.submitId)) return false;
     const owner = servers.get(task.submitId);
     return owner === undefined || !owner.reserves || owner.id === serverId || gone.includes(owner.id);
   };
 }
 
 function failuresIn(its: Tables, group: number, request: ClaimRequest): { failed: number; example: string | null } {
-  const mine = inScope(its, request.scope, request.serverId);
+  const mine = inScope(its, request.scope, request.serverId, [], request.aside);
   const failed = its.rows.filter(
     (row) => row.task.group === group && isFinalFailure(row) && row.task.attempt >= request.attempts && mine(row),
   );
@@ -153,9 +157,9 @@ function failuresIn(its: Tables, group: number, request: ClaimRequest): { failed
 }
 
 function claim(its: Tables, request: ClaimRequest): Claim {
-  const { scope, serverId, group, limit, eager, at } = request;
+  const { scope, serverId, group, limit, eager, at, aside } = request;
   if (its.recalls.some((each) => each.serverId === serverId)) return { kind: "recalled" };
-  const open = its.rows.filter((row) => row.ended === null).filter(inScope(its, scope, serverId));
+  const open = its.rows.filter((row) => row.ended === null).filter(inScope(its, scope, serverId, [], aside));
   const waiting = open.filter((row) => row.serverId === null);
   if (waiting.length === 0) return { kind: "none", unfinished: open.length };
   const next = Math.min(...waiting.map((row) => row.task.group));
@@ -332,6 +336,10 @@ export function newModel(): Model {
     claim: (request) => claim(its, request),
     commit: (order) => commit(its, order),
     retryFailures: (scope, attempts, at, newId) => retryFailures(its, scope, attempts, at, newId),
+    sources(scope) {
+      const open = rows.filter((row) => row.ended === null).filter(inScope(its, scope, null));
+      return [{ cwd: "/", host: "host", submissions: 1, example: "", unfinished: open.length, first: 0, last: 0 }];
+    },
     survey(scope) {
       return { unfinished: rows.filter(inScope(its, scope, null)).filter((row) => row.ended === null).length };
     },

@@ -73,6 +73,7 @@ export function storage(world: World, process: Process, model: Model, weather: W
     retryFailures: (scope, attempts, at, newId) =>
       call("retryFailures", () => model.retryFailures(scope, attempts, at, newId)),
     survey: (scope) => call("survey", () => model.survey(scope)),
+    sources: (scope) => call("sources", () => model.sources(scope)),
     total: (scope) => call("total", () => model.total(scope)),
     activeGroup: () => call("activeGroup", model.activeGroup),
     addClient: (client) => call("addClient", () => model.addClient(client)),

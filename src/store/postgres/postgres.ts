@@ -9,7 +9,7 @@
 import { assert } from "../../base/assert.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { ClaimedTask, NewTask } from "../../task/task.ts";
-import type { AdoptRequest, Claim, ClaimRequest, Scope, Store } from "../store.ts";
+import type { AdoptRequest, Claim, ClaimRequest, Scope, Source, Store } from "../store.ts";
 import { failureColumns, mostSorted, retryOf } from "../retry.ts";
 import { instantText } from "./cells.ts";
 import { adopt, countUnfinished, look, reservedIds, take, takenAt } from "./claims.ts";
@@ -18,7 +18,7 @@ import { openPostgres, type PostgresConnection, type Query } from "./connection.
 import { type Doubts, newDoubts } from "./doubts.ts";
 import { wasInTheWay } from "./failure.ts";
 import { activeGroup, noteGroup } from "./groups.ts";
-import { finalFailure, finalFailureAsIs, held } from "./indices.ts";
+import { finalFailure, finalFailureAsIs, held, waiting } from "./indices.ts";
 import { newNews, type News } from "./news.ts";
 import { insertRows, insertValues } from "./row.ts";
 import { prepareTables } from "./schema.ts";
@@ -104,6 +104,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     async survey(scope) {
       return { unfinished: await countUnfinished(query, scope, await reservedIn(query, scope, null)) };
     },
+    sources: (scope) => sources(query, scope),
     total: (scope) => total(query, scope),
     activeGroup: () => activeGroup(query),
     adopt: (request) => adoptTasks(opened, request),
@@ -129,7 +130,8 @@ async function claim(opened: Opened, request: ClaimRequest): Promise<Claim> {
     if (found !== null) return found;
     doubts.looked();
   }
-  const reserved = await reservedIn(query, request.scope, serverId);
+  const aside = request.scope.kind === "all" ? request.aside : [];
+  const reserved = [...(await reservedIn(query, request.scope, serverId)), ...aside];
   for (let crowdedMs = firstCrowdedMs; ; crowdedMs = Math.min(crowdedMs * 2, longestCrowdedMs)) {
     const found = await look(query, request, reserved);
     if (found.kind === "none" || found.kind === "waiting") return (await claimAgain(opened, request)) ?? found;
@@ -224,6 +226,33 @@ async function total(query: Query, scope: Scope): Promise<number> {
       ? await query("select count(*) from task where submit_id = $1::uuid", [scope.id])
       : await query("select count(*) from task where submit_id <> all ($1::uuid[])", [reserved]);
   return Number(row?.[0]);
+}
+
+async function sources(query: Query, scope: Scope): Promise<readonly Source[]> {
+  const [sql, value] =
+    scope.kind === "submission"
+      ? ["submit_id = any ($1::uuid[])", [scope.id]]
+      : ["submit_id <> all ($1::uuid[])", await reservedIn(query, scope, null)];
+  // Waiting and held tasks are counted apart, because each has an index of its own.
+  const openIn = (condition: string): string =>
+    `select submit_id, count(*) as open from task where ${condition} and ${sql} group by submit_id`;
+  const rows = await query(
+    `select cwd, host, count(distinct submit_id)::int, sum(open)::float8, min(time), max(time),
+       min(submit_id::text)
+     from (${openIn(waiting.ofSubmission)} union all ${openIn(held)}) as tasks
+     left join submission on submission.id = submit_id
+     group by cwd, host order by 4 desc, 6 desc`,
+    [value],
+  );
+  return rows.map(([cwd, host, submissions, unfinished, first, last, example]) => ({
+    cwd: typeof cwd === "string" ? cwd : null,
+    host: typeof host === "string" ? host : null,
+    submissions: Number(submissions),
+    example: String(example),
+    unfinished: Number(unfinished),
+    first: typeof first === "number" ? first : null,
+    last: typeof last === "number" ? last : null,
+  }));
 }
 
 async function adoptTasks(

@@ -13,7 +13,8 @@ import { assert } from "../../base/assert.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { ClaimedTask } from "../../task/task.ts";
 import { failureColumns, mostSorted, retryOf } from "../retry.ts";
-import type { AdoptRequest, Claim, ClaimRequest, Scope, Store } from "../store.ts";
+import type { AdoptRequest, Claim, ClaimRequest, Scope, Source, Store } from "../store.ts";
+import { parseTime } from "../times.ts";
 import { prepareAdoption } from "./adoption.ts";
 import { prepareClaims } from "./claims.ts";
 import { prepareCommits } from "./commits.ts";
@@ -67,6 +68,16 @@ function prepare(connection: Connection, clock: Clock) {
       `select ${failureColumns} from task not indexed
        where rowid in (select value from json_each(?4)) and ${triedAgain} order by rowid`,
     ),
+    // ?1: a submission or null, ?2: what is reserved. Only the index of unfinished tasks is read.
+    sources: connection.prepare(
+      `select cwd, host, count(*), sum(open) as unfinished, min(time), max(time), min(submit_id) from (
+         select submit_id, count(*) as open from task indexed by task_unfinished_submission
+         where completion_time is null and (?1 is null or submit_id = ?1)
+           and submit_id not in (select value from json_each(?2))
+         group by submit_id
+       ) left join submission on submission.id = submit_id
+       group by cwd, host order by unfinished desc, max(time) desc`,
+    ),
     /** The group in the row of groups.ts; null: not known. */
     notedGroup: null as number | null,
     closed: false,
@@ -117,6 +128,7 @@ export function openSqlite(options: SqliteStoreOptions): Store {
       const reserved = connection.read(() => reservedIn(its, scope, null));
       return { unfinished: connection.read(() => claims.countUnfinished(scope, reserved)) };
     },
+    sources: async (scope) => connection.read(() => sources(its, scope)),
     total: async (scope) => connection.read(() => total(its, scope)),
     activeGroup: async () => connection.read(its.groups.active),
     async addClient({ id, host, serverId, serverHost, connectedAt }) {
@@ -137,10 +149,15 @@ function reservedIn({ claims }: Opened, scope: Scope, except: string | null): re
   return scope.kind === "all" ? claims.reserved(except) : [];
 }
 
+/** Submissions that the claim leaves out because its server asked for that. */
+function asideIn({ scope, aside }: ClaimRequest): readonly string[] {
+  return scope.kind === "all" ? aside : [];
+}
+
 function claim(its: Opened, request: ClaimRequest): Claim {
   const { connection, claims, groups } = its;
   for (;;) {
-    const reserved = connection.read(() => reservedIn(its, request.scope, request.serverId));
+    const reserved = [...connection.read(() => reservedIn(its, request.scope, request.serverId)), ...asideIn(request)];
     const found = connection.read(() => claims.look(request, reserved));
     if (found.kind !== "open") return found;
     const { group } = found;
@@ -213,6 +230,20 @@ function total(its: Opened, scope: Scope): number {
   const reserved = reservedIn(its, scope, null);
   if (reserved.length === 0) return count("");
   return count("where submit_id not in (select value from json_each(?))", JSON.stringify(reserved));
+}
+
+function sources(its: Opened, scope: Scope): readonly Source[] {
+  const only = scope.kind === "submission" ? scope.id : null;
+  const reserved = JSON.stringify(reservedIn(its, scope, null));
+  return its.sources.values(only, reserved).map(([cwd, host, submissions, unfinished, first, last, example]) => ({
+    cwd: typeof cwd === "string" ? cwd : null,
+    host: typeof host === "string" ? host : null,
+    submissions: Number(submissions),
+    example: String(example),
+    unfinished: Number(unfinished),
+    first: parseTime(first),
+    last: parseTime(last),
+  }));
 }
 
 function adoptTasks(its: Opened, request: AdoptRequest): readonly ClaimedTask[] {

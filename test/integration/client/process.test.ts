@@ -67,7 +67,8 @@ test("an outcome is never told from within start", async () => {
   ] as const) {
     let inside = true;
     const { promise, resolve } = Promise.withResolvers<boolean>();
-    place.executor.start(newAssignment({ args }), template, () => resolve(inside));
+    const told = (): void => resolve(inside);
+    place.executor.start(newAssignment({ args }), { template, cwd: null }, { ended: told, unplaced: told });
     inside = false;
     expect(await promise).toBe(false);
   }
@@ -132,6 +133,46 @@ test("a working folder that has gone is an outcome that names it", async () => {
     `error Cannot start task (${/\((.*?)\)/.exec(place.notes[0]!)![1]}): ` +
       `the working directory "${place.folder}" does not exist`,
   ]);
+});
+
+test("a task runs in the directory of its submission, and so does all that depends on the directory", async () => {
+  using place = taskPlace({ inOrigin: true });
+  using other = taskPlace();
+  writeFileSync(join(other.folder, "f"), "12345");
+  const template = "{}; echo $TASK_CWD {= path.getsize('f') =} {% cat f %}; cat f; env pwd";
+  expect((await place.run("pwd", {}, template, other.folder)).exitStatus).toBe(0);
+  expect(place.read("out")).toBe(`${other.folder}\n${other.folder} 5 12345\n12345${other.folder}\n`);
+});
+
+test("a task without a known origin, or of a client that minds none, runs in the client's own directory", async () => {
+  using place = taskPlace({ inOrigin: true });
+  using other = taskPlace();
+  await place.run("pwd", {}, null, null);
+  await place.run("pwd", {}, null, place.folder);
+  expect(place.read("out")).toBe(`${place.folder}\n`.repeat(2));
+  await other.run("pwd", {}, null, place.folder);
+  expect(other.read("out")).toBe(`${other.folder}\n`);
+});
+
+test("plain commands need no shell in another directory either", async () => {
+  using place = taskPlace({ inOrigin: true });
+  using other = taskPlace();
+  for (let i = 0; i < 40; i++) await place.run("/bin/pwd", {}, null, other.folder);
+  expect(place.read("out")).toBe(`${other.folder}\n`.repeat(40));
+});
+
+test("a submission's directory that cannot be entered is no outcome, and leaves no captured files", async () => {
+  using place = taskPlace({ inOrigin: true, capture: true });
+  const gone = join(place.folder, "gone");
+  writeFileSync(join(place.folder, "file"), "");
+  expect(place.run("true", {}, null, gone)).rejects.toThrow(`${gone} (no such file or directory)`);
+  expect(place.run("true", {}, "{% echo {} %}", gone)).rejects.toThrow(gone);
+  const file = join(place.folder, "file");
+  expect(place.run("true", {}, null, file)).rejects.toThrow(`${file} (not a directory)`);
+  await place.run("true", {}, null, null);
+  expect(readdirSync(join(place.folder, "task")).length).toBe(2);
+  mkdirSync(gone);
+  expect((await place.run("true", {}, null, gone)).exitStatus).toBe(0);
 });
 
 test("a file for output that cannot be written is said before anything runs", () => {

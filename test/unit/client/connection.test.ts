@@ -278,7 +278,7 @@ describe("the connection", () => {
     bench.assign(a, b);
     bench.now = bench.wake() + 60_000;
     // What had come before it was stopped is no answer.
-    bench.on({ kind: "received", message: { kind: "submission", id: "sub", template: null } });
+    bench.on({ kind: "received", message: { kind: "submission", id: "sub", template: null, cwd: null } });
     expect(bench.sent()).toEqual([{ kind: "beat" }]);
     bench.ended(a);
     expect(bench.started()).toEqual([]);

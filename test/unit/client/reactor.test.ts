@@ -70,11 +70,34 @@ describe("running", () => {
     expect(bench.state.unacked.size).toBe(0);
   });
 
-  test("the template of the submission goes with the task", () => {
+  test("the template and the directory of the submission go with the task", () => {
     const bench = new Bench().welcome();
-    bench.on({ kind: "received", message: { kind: "submission", id: "sub", template: "echo {}" } });
+    bench.on({ kind: "received", message: { kind: "submission", id: "sub", template: "echo {}", cwd: "/a" } });
     bench.assign(task("a"));
-    expect(bench.effects.find((effect) => effect.kind === "start")).toMatchObject({ template: "echo {}" });
+    expect(bench.effects.find((effect) => effect.kind === "start")).toMatchObject({
+      origin: { template: "echo {}", cwd: "/a" },
+    });
+  });
+
+  test("a task that has no place to run in is given back with all others of its submission, and is no outcome", () => {
+    const bench = new Bench({ executors: 2 }).welcome();
+    const [a, b, c, other] = [task("a"), task("b"), task("c"), task("d", { submitId: "other" })] as const;
+    bench.assign(a, b, c, other);
+    expect(bench.started()).toEqual(["a", "b"]);
+    bench.on({ kind: "unplaced", id: "a", reason: "/a (gone)" }, { kind: "unplaced", id: "b", reason: "/a (gone)" });
+    const [returned, results] = bench.sent();
+    expect(returned).toEqual({
+      kind: "returned",
+      tasks: [a, c, b].map(({ id, lease }) => ({ id, lease })),
+      missing: ["sub"],
+    });
+    expect(results).toMatchObject({ kind: "results", outcomes: [] });
+    expect(bench.started()).toEqual(["d"]);
+    expect(bench.state.unacked.size).toBe(0);
+    expect(bench.notes("info")).toContain("Giving back the tasks that were submitted from /a (gone)");
+    bench.assign(task("e"));
+    bench.on({ kind: "unplaced", id: "e", reason: "/a (gone)" });
+    expect(bench.sent()[0]).toMatchObject({ kind: "returned", missing: ["sub"] });
   });
 
   test("the INFO line of a started task can be left out", () => {

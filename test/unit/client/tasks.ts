@@ -23,8 +23,9 @@ export interface TaskPlace extends Disposable {
   /** What the executor had to say, as `level text`. */
   readonly notes: string[];
   readonly executor: ProcessExecutor;
-  start(args: string, changes?: Partial<Assignment>, template?: string | null): Started;
-  run(args: string, changes?: Partial<Assignment>, template?: string | null): Promise<Outcome>;
+  start(args: string, changes?: Partial<Assignment>, template?: string | null, cwd?: string | null): Started;
+  /** Rejects where the task has no place to run in. */
+  run(args: string, changes?: Partial<Assignment>, template?: string | null, cwd?: string | null): Promise<Outcome>;
   read(name: string): string;
 }
 
@@ -39,6 +40,7 @@ export function taskPlace(changes: Partial<ExecutorOptions> = {}): TaskPlace {
   const capture = changes.capture ?? false;
   const executor = createExecutor({
     cwd: folder,
+    inOrigin: false,
     shell: "/bin/sh",
     taskFolder: join(folder, "task"),
     capture,
@@ -59,9 +61,18 @@ export function taskPlace(changes: Partial<ExecutorOptions> = {}): TaskPlace {
     ...changes,
   });
 
-  function start(args: string, assignment: Partial<Assignment> = {}, template: string | null = null): Started {
-    const { promise, resolve } = Promise.withResolvers<Outcome>();
-    return { running: executor.start(newAssignment({ args, ...assignment }), template, resolve), outcome: promise };
+  function start(
+    args: string,
+    assignment: Partial<Assignment> = {},
+    template: string | null = null,
+    cwd: string | null = null,
+  ): Started {
+    const { promise, resolve, reject } = Promise.withResolvers<Outcome>();
+    const ends = { ended: resolve, unplaced: (id: string, reason: string) => reject(new Error(`${id}: ${reason}`)) };
+    return {
+      running: executor.start(newAssignment({ args, ...assignment }), { template, cwd }, ends),
+      outcome: promise,
+    };
   }
 
   return {

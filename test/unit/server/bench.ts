@@ -146,11 +146,11 @@ export class Bench {
     adopted: readonly ClaimedTask[] = [],
     revoked: readonly Revoked[] = [],
   ): readonly ServerEffect[] {
-    return this.on({ kind: "registered", clientId, number: number ?? -1, adopted, templates: [], revoked });
+    return this.on({ kind: "registered", clientId, number: number ?? -1, adopted, submissions: [], revoked });
   }
 
   claimed(claim: Claim): readonly ServerEffect[] {
-    return this.on({ kind: "claimed", claim, templates: [] });
+    return this.on({ kind: "claimed", claim, submissions: [] });
   }
 
   /** The store answers a claim with these tasks. */

@@ -41,7 +41,7 @@ function open(parts: Partial<Store> = {}) {
     sharedNow: () => 9,
     isAlive: ({ id }) => id !== "dead",
     patience: newPatience(systemClock, silentLog),
-    templates: new Map(),
+    submissions: new Map(),
     push: (event) => events.push(event),
     fail(error) {
       throw error;
@@ -66,7 +66,14 @@ function register(fields: Partial<Register> = {}): Register {
 
 test("a client that brings nothing is made known, and nothing else is asked", async () => {
   const { after, calls } = open();
-  const registered = { kind: "registered", clientId: "a", number: 4, adopted: [], templates: [], revoked: [] } as const;
+  const registered = {
+    kind: "registered",
+    clientId: "a",
+    number: 4,
+    adopted: [],
+    submissions: [],
+    revoked: [],
+  } as const;
   expect(await after(register())).toEqual([registered]);
   expect(calls).toEqual(["addClient"]);
 });
@@ -83,7 +90,7 @@ test("what a client brings is adopted from predecessors, servers that died since
   expect(froms).toEqual([["before", "dead", "self"]]);
   expect(event).toMatchObject({
     adopted: [{ id: "1" }],
-    templates: [{ id: "submission", template: null }],
+    submissions: [{ id: "submission", template: null, cwd: null }],
     revoked: [{ id: "1", from: 0, below: 5000 }],
   });
 });

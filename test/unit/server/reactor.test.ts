@@ -29,10 +29,10 @@ describe("handing out", () => {
     bench.on({
       kind: "claimed",
       claim: { kind: "claimed", group: 0, tasks: [task("1"), task("2"), task("3")] },
-      templates: [{ id: "server", template: "echo {}" }],
+      submissions: [{ id: "server", template: "echo {}", cwd: "/a" }],
     });
     const [first] = bench.told("a");
-    expect(first).toEqual({ kind: "submission", id: "server", template: "echo {}" });
+    expect(first).toEqual({ kind: "submission", id: "server", template: "echo {}", cwd: "/a" });
     expect(bench.assigned("a").map(({ id, lease }) => [id, lease])).toEqual([
       ["1", 1],
       ["2", 2],

@@ -125,6 +125,29 @@ describe("frames", () => {
   });
 });
 
+describe("peers that know less", () => {
+  test("a server that does not tell where a submission came from, and one that does", () => {
+    expect(decodeHost('{"kind":"submission","id":"s"}')).toEqual({
+      kind: "submission",
+      id: "s",
+      template: null,
+      cwd: null,
+    });
+    const told = { kind: "submission", id: "s", template: null, cwd: "/a b" } as const;
+    expect(decodeHost(encode(told)[0]!)).toEqual(told);
+  });
+
+  test("a client that lacks no directory says nothing of it; one that does says it in each part", () => {
+    const tasks = Array.from({ length: 8000 }, (_, n) => ({ id: id(n), lease: n }));
+    expect(encode({ kind: "returned", tasks: tasks.slice(0, 1) })).toEqual([
+      `{"kind":"returned","tasks":[{"id":"${id(0)}","lease":0}]}`,
+    ]);
+    const parts = encode({ kind: "returned", tasks, missing: ["s"] }).map(decodePeer);
+    expect(parts.length).toBeGreaterThan(1);
+    for (const part of parts) expect(part).toMatchObject({ kind: "returned", missing: ["s"] });
+  });
+});
+
 describe("a frame is refused, with message and field named, when", () => {
   const hello = { kind: "hello", clientId: id(1), host: "n1", executors: 1, credit: 1, running: [], finished: [] };
   const results = (own: object): object => ({ kind: "results", credit: 0, outcomes: [{ ...outcome(1), ...own }] });
@@ -136,6 +159,8 @@ describe("a frame is refused, with message and field named, when", () => {
   });
 
   const peers: readonly (readonly [what: string, frame: object, text: string])[] = [
+    ["missing is no list", { kind: "returned", tasks: [], missing: "s" }, "returned: missing"],
+    ["missing has no names", { kind: "returned", tasks: [], missing: ["a/b"] }, "returned: missing should be a name"],
     ["a field is missing", { ...hello, host: undefined }, "hello: host should be a name, and is missing"],
     [
       "a field is of another type",

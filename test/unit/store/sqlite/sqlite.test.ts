@@ -10,6 +10,7 @@ import { formatTime } from "../../../../src/store/times.ts";
 import type { NewTask } from "../../../../src/task/task.ts";
 import { adoption, adoptionConformance } from "../../../conformance/adoption.ts";
 import { openSqliteWithRecords } from "../../../sqlite.ts";
+import { sourcesConformance } from "../../../conformance/sources.ts";
 import {
   claimed,
   client1,
@@ -33,7 +34,7 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const open = (name = "main.db") => openSqliteWithRecords(join(folder, name));
 
-for (const conformance of [storeConformance, adoptionConformance]) {
+for (const conformance of [storeConformance, adoptionConformance, sourcesConformance]) {
   conformance("sqlite", async () => {
     const store = open();
     return { store, [Symbol.asyncDispose]: () => store.close() };
