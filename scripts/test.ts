@@ -49,6 +49,9 @@ const programs: Readonly<Record<string, string>> = {
   mpirun: "openmpi-bin",
   sshd: "openssh-server",
   ssh: "openssh-client",
+  tcsh: "tcsh",
+  fish: "fish",
+  zsh: "zsh",
   pg_ctlcluster: "postgresql",
   psql: "postgresql-client",
 };

@@ -30,8 +30,33 @@ export function quoteForCmd(word: string): string {
 /**
  * For a login shell, which may be csh, zsh or fish: these give `%`, `^` and a leading `=` a meaning that sh does not.
  */
-export function quoteForLoginShell(word: string): string {
+function quoteForLoginShell(word: string): string {
   return /^[A-Za-z0-9_+,./:@-][A-Za-z0-9_+,./:=@-]*$/.test(word) ? word : singleQuoted(word);
+}
+
+/** What starts a program on another host, whatever login shell the user has there. */
+export interface RemoteStart {
+  /** The line for the login shell. */
+  readonly line: string;
+  /** What the line reads from its standard input; the program finds there only what comes after it. */
+  readonly input: string;
+}
+
+/**
+ * Starts a program by a login shell of which nothing is known. Words that mean themselves in all shells are the line.
+ * No way to quote others is the same everywhere: between single quotes csh replaces `!` and refuses an end of line, and
+ * fish takes backslashes away. So the login shell is given a line that calls /bin/sh, which reads the words.
+ */
+export function startByLoginShell(words: readonly string[]): RemoteStart {
+  const bare = words.map(quoteForLoginShell);
+  if (bare.every((text, index) => text === words[index])) return { line: bare.join(" "), input: "" };
+  // `read` takes one line and not a byte more. The line end that words may have is the first parameter then.
+  const quoted = words.map((word) => quoteForSh(word).replaceAll("\n", `'"$1"'`)).join(" ");
+  const lineEnd = quoted.includes('"$1"') ? `set -- "$(printf '\\n.')"; set -- "\${1%.}"; ` : "";
+  return {
+    line: `/bin/sh -c 'IFS= read -r hs_words; eval "$hs_words"'`,
+    input: `unset hs_words; ${lineEnd}exec ${quoted}\n`,
+  };
 }
 
 /** Letters beyond ASCII mean nothing to a shell, unlike blanks beyond ASCII, which trimming could take away. */

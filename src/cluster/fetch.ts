@@ -9,7 +9,7 @@
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { quoteForLoginShell } from "../base/shell.ts";
+import { startByLoginShell } from "../base/shell.ts";
 
 /** How hosts are reached from here. */
 export interface Reach {
@@ -52,7 +52,9 @@ export async function fetchFile(wanted: Wanted, reach: Reach): Promise<FetchFail
   }
   const file = openSync(join(wanted.folder, wanted.name), "w", 0o666);
   try {
-    const { status, said } = await run(catWords(wanted, reach), null, file, wanted.folder, reach);
+    // The messages must be in English, because `meanings` reads them.
+    const { line, input } = startByLoginShell(["env", "LC_ALL=C", "cat", "--", wanted.path]);
+    const { status, said } = await run(catWords(line, wanted, reach), input, file, wanted.folder, reach);
     return status === 0 ? null : diagnose(said, status, wanted);
   } finally {
     closeSync(file);
@@ -90,10 +92,8 @@ function absolute(path: string): string {
   return path.startsWith("/") ? path : `./${path}`;
 }
 
-function catWords({ host, path }: Wanted, reach: Reach): string[] {
-  // The messages must be in English, because `meanings` reads them.
-  const remote = ["env", "LC_ALL=C", "cat", "--", path].map(quoteForLoginShell).join(" ");
-  return ["ssh", ...configWords(reach), ...reach.args, ...batch, "-T", host, remote];
+function catWords(line: string, { host }: Wanted, reach: Reach): string[] {
+  return ["ssh", ...configWords(reach), ...reach.args, ...batch, "-T", host, line];
 }
 
 interface Ended {
@@ -101,13 +101,7 @@ interface Ended {
   readonly said: string;
 }
 
-async function run(
-  words: string[],
-  input: string | null,
-  output: number | null,
-  cwd: string,
-  { env }: Reach,
-): Promise<Ended> {
+async function run(words: string[], input: string, output: number | null, cwd: string, { env }: Reach): Promise<Ended> {
   // Messages go to a file: a connection that ssh leaves open for later (ControlPersist) would keep a pipe open too.
   const folder = mkdtempSync(join(tmpdir(), "hs-fetch-"));
   const saidPath = join(folder, "said");
@@ -116,7 +110,7 @@ async function run(
     const child = Bun.spawn(words, {
       cwd,
       env: { ...env },
-      stdin: input === null ? "ignore" : Buffer.from(input),
+      stdin: Buffer.from(input),
       stdout: output ?? "ignore",
       stderr: said,
     });

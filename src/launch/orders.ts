@@ -14,7 +14,7 @@ import {
   shownCommand,
   slurmEnvironment,
 } from "./launcher.ts";
-import { remoteVariables, sshWords } from "./ssh.ts";
+import { remoteVariables, sshCall } from "./ssh.ts";
 
 /** What brings up the clients: one command for all of them, or ssh to each host. */
 export type Launch =
@@ -71,9 +71,9 @@ function sshOrders(launch: Extract<Launch, { kind: "ssh" }>, options: OrderOptio
   }
   const variables = [...Object.entries(settings).map(([name, value]) => `${name}=${value}`), ...given.passed];
   const orders = launch.hosts.map((name) => {
-    const words = sshWords(launch.args, name, variables, plan);
-    log.debug(() => `Launching client: ${shownCommand(words)}`);
-    return { name, words, input: `${key}\n` };
+    const { words, input, shown } = sshCall(launch.args, name, variables, plan);
+    log.debug(() => `Launching client: ${shownCommand(shown)}`);
+    return { name, words, input: `${input}${key}\n` };
   });
   return { orders, env: definedOf(options.env) };
 }

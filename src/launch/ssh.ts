@@ -1,8 +1,8 @@
 /*
- * The words of ssh, which starts one client on each host. What runs there is one line for the user's login shell, so
- * every word is quoted. The key goes over standard input (`--auth-stdin`), never on a command line, here or there.
+ * How ssh is called, which starts one client on each host by the user's login shell there. The key goes over standard
+ * input (`--auth-stdin`), never on a command line, here or there.
  */
-import { quoteForLoginShell } from "../base/shell.ts";
+import { startByLoginShell } from "../base/shell.ts";
 import { clientWords, type ClientPlan, keyVariable } from "./launcher.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -38,19 +38,31 @@ function isSecret(name: string, value: string): boolean {
   );
 }
 
-/** The words `ssh <args> <host> <one line>`. */
-export function sshWords(
+/** How ssh is called for one host. */
+export interface SshCall {
+  /** `ssh <args> <host> <one line>`. */
+  readonly words: readonly string[];
+  /** What its standard input begins with; the key follows. */
+  readonly input: string;
+  /** The words of ssh with those of the client, for the log. */
+  readonly shown: readonly string[];
+}
+
+/** How ssh is called to start the client of a plan on a host. `variables`: to be set there, each as `NAME=value`. */
+export function sshCall(
   args: readonly string[],
   host: string,
   variables: readonly string[],
   plan: ClientPlan,
-): string[] {
-  return ["ssh", ...args, host, remoteLine(variables, plan)];
+): SshCall {
+  const client = remoteWords(variables, plan);
+  const { line, input } = startByLoginShell(client);
+  const ssh = ["ssh", ...args, host];
+  return { words: [...ssh, line], input, shown: [...ssh, ...client] };
 }
 
-/** The line for the login shell of the host. Variables are set by env(1) in front, which works in every shell. */
-export function remoteLine(variables: readonly string[], plan: ClientPlan): string {
+/** The words of a client on another host. Its variables are set by env(1) in front, which needs no shell. */
+export function remoteWords(variables: readonly string[], plan: ClientPlan): string[] {
   const words = [...clientWords(plan), "--auth-stdin"];
-  if (variables.length > 0) words.unshift("env", ...variables);
-  return words.map(quoteForLoginShell).join(" ");
+  return variables.length > 0 ? ["env", ...variables, ...words] : words;
 }

@@ -57,7 +57,7 @@ function configured(site: Site, { sshd: server = sshd!, known = server.hostKey, 
   return { env: { HYPERSHELL_SSH_CONFIG: site.write(`ssh-${configurations}`, `${settings.join("\n")}\n`) } };
 }
 
-const far = `far "a" 'b' [c]* $d?`;
+const far = String.raw`far "a" 'b' [c]* $d?!e \\f\\`;
 
 function farSite(site: Site): string {
   const path = join(site.path, far);
@@ -131,6 +131,16 @@ withSshd("ssh alone does where there is no sftp, here or there, or where ssh.arg
     expect(await here(site, ["info", id, "--stdout"], options)).toEqual({ status: 0, stdout: "out\n", stderr: "" });
   }
 });
+
+for (const shell of ["tcsh", "fish"]) {
+  needs([...programs, shell], root)(`a path may have any character where ${shell} is the login shell`, async () => {
+    await using bare = await startSshd({}, false, shell);
+    await using site = openSite();
+    const id = await ranThere(site, "echo out");
+    const ended = await here(site, ["info", id, "--stdout"], configured(site, { sshd: bare }));
+    expect(ended).toEqual({ status: 0, stdout: "out\n", stderr: "" });
+  });
+}
 
 withSshd("after another run of the task its new output is shown, not the one that is kept", async () => {
   await using site = openSite();

@@ -1,5 +1,6 @@
 /* Clients that ssh brings up, with a real sshd. */
 import { afterAll, beforeAll, expect } from "bun:test";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Sshd, sshPrograms, startSshd } from "../systems/sshd.ts";
 import { dist, needs, openSite, type Site, sorted, until } from "./harness.ts";
@@ -58,6 +59,29 @@ withSshd("a template with every kind of quote arrives as it was typed, and so do
   });
   expect([ended.status, ended.stdout]).toEqual([0, `a b|it's|$HOME|back|two  words, "quoted" 'twice'|\n`]);
 });
+
+for (const shell of ["tcsh", "fish", "zsh"]) {
+  const withShell = needs([...sshPrograms, shell], root);
+  withShell(`words arrive unchanged where ${shell} is the login shell`, async () => {
+    await using own = await startSshd({ TMPDIR: join(site!.path, "tmp") }, true, shell);
+    const way = [`--ssh-args=${own.args}`, "--remote-exe", join(dist, "hs"), "-H", "127.0.0.1", "-p", "0", "--no-db"];
+    const odd = `!x !! \\ \\\\ "q" é日🙂 %d ^`;
+    const template = [
+      `printf '%s|' '${odd}' "it's $HYPERSHELL_EXPORT_WORDS"`,
+      `printf '%s\\n' {Q} \\`,
+      String.raw`"\$d" 'end\'`,
+    ].join("\n");
+    const words = `two\nlines! it's "quoted" \\`;
+    const ended = await site!.hsx(["--ssh", "127.0.0.1", "-E", "-t", template, ...way], {
+      stdin: "a !b\n",
+      env: { HYPERSHELL_EXPORT_WORDS: words },
+    });
+    expect([ended.status, ended.stdout]).toEqual([0, `${odd}|it's ${words}|a !b\n$d\nend\\\n`]);
+    const plain = ["-t", `sed -n "/x/!p" /etc/hostname`, "--ssh", "127.0.0.1"];
+    const host = await site!.hsx([...plain, ...way], { stdin: "5\n" });
+    expect([host.status, host.stdout]).toEqual([0, readFileSync("/etc/hostname", "utf8")]);
+  });
+}
 
 withSshd("a host that cannot be reached is told of, and the others do the work", async () => {
   const ended = await run(["--ssh", "127.0.0.1,127.0.0.9", "-t", "echo {}"], "1\n2\n");

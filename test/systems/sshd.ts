@@ -29,8 +29,15 @@ export interface Sshd extends AsyncDisposable {
 /** Set for everybody who logs in, and inherited by all that they start. */
 const marker = "HS_TEST_SSHD";
 
-/** `environment`: what who logs in finds set. `sftp`: whether files can be fetched with it. */
-export async function startSshd(environment: Readonly<Record<string, string>> = {}, sftp = true): Promise<Sshd> {
+/**
+ * `environment`: what who logs in finds set. `sftp`: whether files can be fetched with it. `shell`: the login shell in
+ * place of that of the user.
+ */
+export async function startSshd(
+  environment: Readonly<Record<string, string>> = {},
+  sftp = true,
+  shell: string | null = null,
+): Promise<Sshd> {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), "hs-sshd-")));
   const at = (name: string): string => join(folder, name);
   const [port] = freePorts(1);
@@ -54,6 +61,8 @@ export async function startSshd(environment: Readonly<Record<string, string>> = 
       "MaxStartups 100",
       `SetEnv ${setEnv.join(" ")}`,
       ...(sftp ? ["Subsystem sftp internal-sftp"] : []),
+      // As sshd itself calls a login shell.
+      ...(shell === null ? [] : [`ForceCommand exec ${shell} -c "$SSH_ORIGINAL_COMMAND"`]),
       "",
     ].join("\n"),
   );

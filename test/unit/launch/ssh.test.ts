@@ -1,51 +1,69 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { quoteForLoginShell } from "../../../src/base/shell.ts";
-import { remoteLine, remoteVariables, sshWords } from "../../../src/launch/ssh.ts";
+import { startByLoginShell } from "../../../src/base/shell.ts";
+import { remoteVariables, remoteWords, sshCall } from "../../../src/launch/ssh.ts";
 import { makePlan } from "./samples.ts";
 
 const program = "/opt/my tools/hs";
 const template = "echo '{}' \"$HOME\" \\\n{}";
 const plan = makePlan({ template }, { program });
 
-/** What /bin/sh makes of a line: its words. */
-function wordsOf(line: string): string[] {
-  const script = `set -- ${line}\nfor word do printf '%s\\0' "$word"; done`;
-  const { stdout } = Bun.spawnSync(["/bin/sh", "-c", script], { stdin: "ignore", stderr: "inherit" });
-  return stdout.toString().split("\0").slice(0, -1);
+/** What a shell with the line of a start has its program see: words, and what is left of standard input. */
+function seenBy(shell: readonly string[], words: readonly string[], rest: string): string[] {
+  const show = `for word do printf '%s\\0' "$word"; done; cat`;
+  const { line, input } = startByLoginShell(["/bin/sh", "-c", show, "show", ...words]);
+  const { stdout } = Bun.spawnSync([...shell, line], {
+    stdin: Buffer.from(input + rest),
+    stderr: "inherit",
+    env: { ...process.env, HOME: "/nonexistent" },
+  });
+  return stdout.toString().split("\0");
 }
 
-test("the remote shell sees the words of the client as they are, whatever the template holds", () => {
-  expect(wordsOf(remoteLine([], plan))).toEqual(
-    ["/opt/my tools/hs", "client", "-H", "login", "-p", "50001", "-N", "4", "-t", template].concat(
-      "-S 10 --auth-stdin".split(" "),
-    ),
+test("a client on another host gets its words as they are, whatever the template holds", () => {
+  const words = ["/opt/my tools/hs", "client", "-H", "login", "-p", "50001", "-N", "4", "-t", template].concat(
+    "-S 10 --auth-stdin".split(" "),
   );
+  expect(remoteWords([], plan)).toEqual(words);
+  expect(remoteWords(["A=b c"], plan)).toEqual(["env", "A=b c", ...words]);
 });
 
-test("any words pass through a shell unchanged", () => {
-  const nasty = fc.constantFrom("'", '"', "$", "`", "\\", "\n", "!", "*", "~", "=", "#", "{", ";", "&", " ", "\t", "é");
-  const word = fc.oneof(fc.string({ unit: nasty }), fc.string(), fc.string({ unit: "grapheme" })).map((text) =>
-    // No command line can hold it.
-    text.replaceAll("\0", ""),
-  );
-  fc.assert(
-    fc.property(fc.array(word, { minLength: 1, maxLength: 30 }), (words) => {
-      expect(wordsOf(words.map(quoteForLoginShell).join(" "))).toEqual(words);
-    }),
-    { numRuns: 25 },
-  );
+for (const shell of ["sh", "bash", "zsh", "tcsh", "fish"]) {
+  const isHere = Bun.which(shell) !== null;
+  test.skipIf(!isHere)(`any words pass through ${shell} unchanged, and leave what comes after them`, () => {
+    const nasty = fc.constantFrom(..."'\"$`\\\n!*~=#{;& \t\r%^é".split(""), "!!", "\\\n", "$(id)", "日本", "🙂");
+    const word = fc
+      .oneof(fc.string({ unit: nasty }), fc.string(), fc.string({ unit: "grapheme" }))
+      // No command line can hold a NUL, nor half a character.
+      .map((text) => text.replaceAll("\0", "").toWellFormed());
+    fc.assert(
+      fc.property(fc.array(word, { minLength: 1, maxLength: 30 }), (words) => {
+        expect(seenBy([shell, "-c"], words, "the key\n")).toEqual([...words, "the key\n"]);
+      }),
+      { numRuns: 15 },
+    );
+    expect(seenBy([shell, "-c"], ["x".repeat(50_000), ""], "")).toEqual(["x".repeat(50_000), "", ""]);
+  });
+}
+
+test("words that every shell takes as they stand are the line itself, for hosts without /bin/sh", () => {
+  expect(startByLoginShell(["hs", "client", "-H", "login-1.example", "-p", "50001"])).toEqual({
+    line: "hs client -H login-1.example -p 50001",
+    input: "",
+  });
 });
 
-test("ssh gets its arguments, the host and one line", () => {
-  const words = sshWords(["-p", "2222"], "node1", ["HYPERSHELL_SITE=/a b"], makePlan({}, { program }));
-  expect(words).toEqual([
-    "ssh",
-    "-p",
-    "2222",
-    "node1",
-    "env 'HYPERSHELL_SITE=/a b' '/opt/my tools/hs' client -H login -p 50001 -N 4 -S 10 --auth-stdin",
-  ]);
+test("ssh gets its arguments, the host and one line; the words of the client come before the key", () => {
+  const call = sshCall(["-p", "2222"], "node1", ["HYPERSHELL_SITE=/a b"], makePlan({}, { program }));
+  expect(call.words.slice(0, 4)).toEqual(["ssh", "-p", "2222", "node1"]);
+  expect(call.words).toHaveLength(5);
+  expect(call.input).toBe(
+    "unset hs_words; exec env 'HYPERSHELL_SITE=/a b' '/opt/my tools/hs' " +
+      "client -H login -p 50001 -N 4 -S 10 --auth-stdin\n",
+  );
+  expect(call.shown.join(" ")).toBe(
+    "ssh -p 2222 node1 env HYPERSHELL_SITE=/a b /opt/my tools/hs client -H login -p 50001 -N 4 -S 10 --auth-stdin",
+  );
 });
 
 test("settings in the environment are passed on, but no secrets", () => {
