@@ -5,6 +5,7 @@
  */
 import { systemClock } from "../base/clock.ts";
 import { runtimeError, UserError } from "../base/errors.ts";
+import { allowDescriptors } from "../base/limits.ts";
 import { hostName } from "../base/process.ts";
 import type { Config } from "../config/load.ts";
 import { serverAddress, thisHost } from "../launch/address.ts";
@@ -17,7 +18,7 @@ import { parseTemplate } from "../template/parse.ts";
 import { checkInput } from "./feed.ts";
 import { type ClusterReport, serve, type ServeOptions, type Serving } from "./serve.ts";
 import { moreUrgent, onSignals, type StopName } from "./signals.ts";
-import { type Gate, openGate, type ServerAccess } from "./standalone.ts";
+import { type Gate, mostDescriptors, openGate, type ServerAccess } from "./standalone.ts";
 
 /**
  * How each client is started, without the way to the server, and the settings of clients that the run itself must know.
@@ -169,6 +170,8 @@ async function launchClients(run: LaunchedRun): Promise<Crew> {
   const plan = { ...client, host: announce, port: gate.port, tls: security.tls !== null };
   const settings = settingsOfClients(config);
   const made = makeOrders(launch, { plan, key: security.key, env, settings, exports: config.exports(), log });
+  // A launcher is started with the limits that its tasks shall have: srun hands them on. What ssh starts has others.
+  if (launch.kind === "ssh") allowDescriptors(mostDescriptors);
   try {
     return await musterCrew(serving.nothingToDo ? [] : made.orders, {
       id: options.instanceId,
@@ -182,6 +185,8 @@ async function launchClients(run: LaunchedRun): Promise<Crew> {
     serving.stop("abort", null);
     await serving.finished;
     throw error;
+  } finally {
+    allowDescriptors(mostDescriptors);
   }
 }
 

@@ -3,6 +3,7 @@
  * when its input is done (or never).
  */
 import { systemClock } from "../base/clock.ts";
+import { allowDescriptors } from "../base/limits.ts";
 import type { PeerLink } from "../wire/link.ts";
 import { listen, type Listener, type ServerTls } from "../wire/listen.ts";
 import { tellRefusals } from "./refusals.ts";
@@ -28,6 +29,7 @@ export interface ServerRunOptions extends Omit<ServeOptions, "logger" | "remote"
  */
 export async function runServerAlone(options: ServerRunOptions): Promise<ClusterReport> {
   const { loggers } = options;
+  allowDescriptors(mostDescriptors);
   // A port that is not available is noticed before files are emptied and rows are written.
   const gate = await openGate(options);
   try {
@@ -39,6 +41,9 @@ export async function runServerAlone(options: ServerRunOptions): Promise<Cluster
     gate.close();
   }
 }
+
+/** As many descriptors as the system lets a server have: it needs one for each client and each who submits. */
+export const mostDescriptors = 1 << 20;
 
 /** A port that listens; peers wait there until it is opened. */
 export interface Gate {

@@ -6,6 +6,7 @@ import { statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { systemClock } from "../base/clock.ts";
 import { configurationError } from "../base/errors.ts";
+import { allowDescriptors } from "../base/limits.ts";
 import { cpuCount, hostName } from "../base/process.ts";
 import type { Executor } from "../client/executor.ts";
 import { createExecutor, type TaskWishes } from "../client/process.ts";
@@ -31,6 +32,13 @@ export interface TaskOptions {
   readonly output: string | null;
   readonly errors: string | null;
 }
+
+/**
+ * How many descriptors this process needs for itself, and for each task that runs: one, and two more while a command of
+ * its template runs. Tasks inherit the limit, so no more is asked for.
+ */
+const ownDescriptors = 128;
+const perTask = 3;
 
 /** The settings that both kinds of clients have in common. */
 export function clientSettings(
@@ -66,6 +74,7 @@ export function makeExecutor(options: TaskOptions, serverId: string | null, onUn
   const { config, env, cwd, instanceId } = options;
   const wish = config.text("task.cwd");
   const host = hostName();
+  allowDescriptors(ownDescriptors + perTask * (options.executors === 0 ? cpuCount() : options.executors));
   return createExecutor({
     ...options.wishes,
     environment: withoutRank(env),
