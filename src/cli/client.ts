@@ -110,6 +110,8 @@ const spec = {
     "  Ctrl-C, TERM   stop every task, give it back and go (a second Ctrl-C: at once)",
     "  USR1           take nothing more, let running tasks end, go",
     "  USR2           take nothing more, stop running tasks, return their outcomes, go",
+    "  A signal to the whole job (a time limit, scancel, systemd): a task that it ended within 2 seconds of the " +
+      "client is given back, not failed.",
     "",
     "Exit status: 0 left in order, 4 interrupted (Ctrl-C), 143 terminated, 141 nobody reads its tasks' output " +
       "any more, 2 bad argument, 3 bad configuration, 5 server not reached or other errors.",

@@ -302,6 +302,8 @@ const spec = {
     "  USR1           start nothing more, let running tasks end",
     "  USR2           start nothing more, stop running tasks; their outcomes count",
     "  With a database, the rest of FILE is stored first after any of them, so that --restart has all of it.",
+    "  A signal to the whole job (a time limit, scancel, systemd): a task that it ended within 2 seconds of hsx " +
+      "is run again, not failed.",
     "",
     "Exit status: 0 all tasks succeeded (or --forever was drained), 7 some failed or were not run, 4 " +
       "interrupted (Ctrl-C), 143 terminated, 141 nobody reads the output any more (hsx | head), " +

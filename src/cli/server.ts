@@ -189,6 +189,8 @@ const spec = {
     "  USR1           hand out nothing more, let running tasks end",
     "  USR2           hand out nothing more, stop running tasks; their outcomes count",
     "  With a database, the rest of FILE is stored first after any of them, so that --restart has all of it.",
+    "  A signal to the whole job (a time limit, scancel, systemd): a task that it ended within 2 seconds of its " +
+      "client is run again, not failed.",
     "",
     "Exit status: 0 all tasks succeeded (or --forever was drained), 7 some failed or were not run, 4 " +
       "interrupted (Ctrl-C), 143 terminated, 141 nobody reads what --print prints, 2 bad argument, " +

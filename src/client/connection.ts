@@ -28,7 +28,8 @@ export function sayHello(state: ClientState, now: number, effects: ClientEffect[
   // A task may wait for the end of an earlier run of itself. In that case only the later run is named.
   const again = new Set(waiting.map(({ id }) => id));
   const started = Array.from(state.running.values(), ({ task }) => task).filter(({ id }) => !again.has(id));
-  const running = [...started, ...waiting].map(leaseOf);
+  const heldBack = Array.from(state.heldBack.values(), ({ outcome }) => outcome);
+  const running = [...started, ...heldBack, ...waiting].map(leaseOf);
   const finished = [...state.unacked.values()].map(leaseOf);
   const working = state.phase.at === "joining" || state.phase.at === "working";
   const credit = working ? Math.max(0, wanted(state) - state.running.size - state.inbox.length) : 0;
@@ -111,8 +112,9 @@ function tryAgain(
  * database and the other is gone. So a client that has tasks first waits for their server to be started again.
  */
 function isFree(state: ClientState, awayMs: number): boolean {
-  const { running, inbox, unacked, settings } = state;
-  return running.size + inbox.length + unacked.size === 0 || awayMs >= settings.loyalMs;
+  const { running, inbox, heldBack, unacked, settings } = state;
+  const tasks = running.size + inbox.length + heldBack.size + unacked.size;
+  return tasks === 0 || awayMs >= settings.loyalMs;
 }
 
 /** Connects when it is time, and gives up a connection on which the server is silent. */

@@ -6,6 +6,7 @@ import { counted, formatDuration } from "../base/units.ts";
 import type { Assignment } from "../task/task.ts";
 import type { LeaveKind } from "../wire/message.ts";
 import { type ClientEffect, note } from "./effects.ts";
+import { giveBackHeld } from "./interruption.ts";
 import { sendReturned } from "./report.ts";
 import type { ClientState } from "./state.ts";
 import { interrupt } from "./stopping.ts";
@@ -17,8 +18,10 @@ export function leave(state: ClientState, how: LeaveKind, reason: string, now: n
   const { phase } = state;
   if (phase.at === "gone" || phase.at === "done") return;
   if (phase.at === "leaving" && urgency[how] <= urgency[phase.how]) return;
-  state.phase = { at: "leaving", how, reason };
+  state.phase = { at: "leaving", how, reason, since: now };
   giveBack(state, state.inbox.drain());
+  const cut = giveBackHeld(state, how);
+  if (cut > 0) note(effects, "info", () => `${counted(cut, "task")} ended by a signal just before - to be run again`);
   if (how === "finish") return;
   if (how === "abort" && state.running.size > 0)
     note(effects, "info", () => `Stopping ${counted(state.running.size, "running task")} - to be run again`);
@@ -37,9 +40,14 @@ export function giveBack(state: ClientState, tasks: readonly Assignment[]): void
 export function idle(state: ClientState, now: number, effects: ClientEffect[]): void {
   const { idleMs } = state;
   if (idleMs === null || state.phase.at !== "working") return;
-  if (state.running.size > 0 || state.inbox.length > 0 || now - state.idleSince < idleMs) return;
+  if (!isIdle(state) || now - state.idleSince < idleMs) return;
   note(effects, "debug", () => `Timeout reached (${formatDuration((now - state.idleSince) / 1000)})`);
   leave(state, "finish", "idle timeout", now, effects);
+}
+
+/** Whether the client has no task. */
+export function isIdle({ running, inbox, heldBack }: ClientState): boolean {
+  return running.size === 0 && inbox.length === 0 && heldBack.size === 0;
 }
 
 /** Says bye when everything is reported, or finishes when there is no server to say it to. */
@@ -62,9 +70,10 @@ export function conclude(state: ClientState, now: number, effects: ClientEffect[
   state.phase = { at: "gone" };
 }
 
-/** Whether the client leaves and no process of a task is left. */
-export function isEmpty({ phase, running, lingering }: ClientState): boolean {
-  return (phase.at === "leaving" || phase.at === "gone") && running.size === 0 && lingering.size === 0;
+/** Whether the client leaves, no process of a task is left, and no outcome is held back. */
+export function isEmpty({ phase, running, lingering, heldBack }: ClientState): boolean {
+  const isLeaving = phase.at === "leaving" || phase.at === "gone";
+  return isLeaving && running.size === 0 && lingering.size === 0 && heldBack.size === 0;
 }
 
 /** Ends the client. */

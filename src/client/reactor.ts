@@ -13,9 +13,10 @@ import { takeBeat, takeConnectFailed, takeWelcome } from "./connection.ts";
 import { type ClientEffect, note } from "./effects.ts";
 import type { ClientEvent } from "./event.ts";
 import type { Origin } from "./executor.ts";
-import { conclude, giveBack, idle, isEmpty, leave } from "./leaving.ts";
+import { forgetHeld, holdBack, isBySignal, isDrainedWith, nextRelease, releaseHeld } from "./interruption.ts";
+import { conclude, giveBack, idle, isEmpty, isIdle, leave } from "./leaving.ts";
 import { report } from "./report.ts";
-import { type ClientState, deliver, isHere } from "./state.ts";
+import { capacity, type ClientState, deliver, isHere, type RunningTask } from "./state.ts";
 import { interrupt, limited, pushStopping, send } from "./stopping.ts";
 
 /** The pause between two looks at the group of a stopped task, milliseconds. They go on until nothing of it is left. */
@@ -29,6 +30,7 @@ export function step(state: ClientState, events: readonly ClientEvent[], now: nu
   excuse(state, now);
   for (const event of events) take(state, event, now, effects);
   keepConnection(state, now, effects);
+  if (state.heldBack.size > 0) releaseHeld(state, now);
   // Outcomes are reported before anything new starts, because a start takes the processor for a while.
   report(state, now, effects);
   startTasks(state, now, effects);
@@ -135,6 +137,7 @@ function receive(state: ClientState, message: ServerMessage, now: number, effect
 
 /** Forgets the unacknowledged outcome of a task that is to be run anew. */
 function forgetOutcome(state: ClientState, id: string): void {
+  forgetHeld(state, id);
   if (state.unacked.delete(id)) state.outbox = state.outbox.filter((outcome) => outcome.id !== id);
 }
 
@@ -145,8 +148,11 @@ function cancel(state: ClientState, tasks: readonly Lease[], now: number, effect
   const waiting = new Set<string>();
   for (const { id, lease } of tasks) {
     const entry = state.running.get(id);
+    const held = state.heldBack.get(id)?.outcome;
+    // What somebody cancelled is not run again, whatever ended it.
+    if (held?.lease === lease && forgetHeld(state, id)) deliver(state, held, now);
     // A task with another lease runs here, and this one may be waiting for its end.
-    if (entry?.task.lease !== lease) waiting.add(`${id} ${lease}`);
+    else if (entry?.task.lease !== lease) waiting.add(`${id} ${lease}`);
     else {
       note(effects, "warning", `Stopping task that was cancelled (${id})`);
       interrupt(state, entry, now, effects);
@@ -168,7 +174,10 @@ function drop(state: ClientState, tasks: readonly Lease[], now: number, effects:
   const waiting = new Set<string>();
   for (const { id, lease } of tasks) {
     const entry = state.running.get(id);
-    if (entry?.task.lease !== lease) waiting.add(`${id} ${lease}`);
+    if (forgetHeld(state, id, lease)) {
+      state.outboxReturned.push({ id, lease });
+      state.owesCredit = true;
+    } else if (entry?.task.lease !== lease) waiting.add(`${id} ${lease}`);
     else {
       note(effects, "warning", `Stopping task that is not this client's any more (${id})`);
       entry.returned = true;
@@ -189,9 +198,9 @@ const unknownOrigin: Origin = { template: null, cwd: null };
 
 function startTasks(state: ClientState, now: number, effects: ClientEffect[]): void {
   if (state.phase.at !== "working" || state.sleptUntil !== null) return;
-  const { executors, timeoutMs, announce } = state.settings;
+  const { timeoutMs, announce } = state.settings;
   const waiting: Assignment[] = [];
-  while (state.running.size < executors - state.abandoned.size) {
+  while (state.running.size < capacity(state)) {
     const task = state.inbox.shift();
     if (task === undefined) break;
     if (isHere(state, task.id)) {
@@ -243,14 +252,15 @@ function end(
   } else {
     effects.push({ kind: "forget", id: outcome.id });
   }
-  // A task that ended before its signal came was not cut off, so its outcome counts. After the signal even status 0 may
-  // mean "stopped, as you wished".
-  const again = entry.returned && [...state.inbox.values()].some(({ id }) => id === outcome.id);
   // What nobody read is to be had only from another run.
-  if (again || isUnread || (entry.returned && outcome.completionTime >= entry.stoppedAt)) {
+  if (isUnread || isUnfinished(state, entry, outcome, now)) {
     state.outboxReturned.push({ id: outcome.id, lease: outcome.lease });
     state.owesCredit = true;
     return;
+  }
+  if (!linger && isBySignal(outcome)) {
+    note(effects, "debug", () => `Task was ended by a signal (${outcome.id}: status ${outcome.exitStatus})`);
+    return holdBack(state, outcome, now);
   }
   const { startTime, completionTime } = outcome;
   const elapsedMs = completionTime - (startTime ?? completionTime);
@@ -291,6 +301,15 @@ function takeUnplaced(
   }
 }
 
+/** Whether a task that has ended is to be run again: it was cut off by us, or by whoever stopped us too. */
+function isUnfinished(state: ClientState, entry: RunningTask, outcome: Outcome, now: number): boolean {
+  if (!entry.returned) return isDrainedWith(state, outcome, now);
+  // A task that ended before its signal came was not cut off, so its outcome counts, if it is none by another signal.
+  // After the signal even status 0 may mean "stopped, as you wished".
+  if (outcome.completionTime >= entry.stoppedAt || isBySignal(outcome)) return true;
+  return [...state.inbox.values()].some(({ id }) => id === outcome.id);
+}
+
 // ---- time
 
 function nextWake(state: ClientState): number {
@@ -307,9 +326,8 @@ function nextWake(state: ClientState): number {
   for (const entry of state.lingering.values()) at = Math.min(at, entry.nextAt, entry.lookAt);
   if (state.outbox.length > 0 && state.connection.at === "up") at = Math.min(at, state.outboxSince + state.companyMs);
   const { idleMs } = state;
-  const nothing = state.running.size === 0 && state.inbox.length === 0;
-  if (idleMs !== null && state.phase.at === "working" && nothing) at = Math.min(at, state.idleSince + idleMs);
-  return at;
+  if (idleMs !== null && state.phase.at === "working" && isIdle(state)) at = Math.min(at, state.idleSince + idleMs);
+  return Math.min(at, nextRelease(state));
 }
 
 function isDone(state: ClientState): boolean {

@@ -3,7 +3,7 @@
  * As pure as reactor.ts, which calls it.
  */
 import type { ClientEffect } from "./effects.ts";
-import type { ClientState } from "./state.ts";
+import { capacity, type ClientState } from "./state.ts";
 
 /**
  * Tasks are fetched ahead for this long at the present rate, milliseconds: it covers the way to the server and back. A
@@ -24,7 +24,7 @@ function measurePace(state: ClientState, now: number): void {
 
 /** How many tasks this client wants in all: those on the way, those that wait, and those that run. */
 export function wanted(state: ClientState): number {
-  const free = Math.max(0, state.settings.executors - state.abandoned.size);
+  const free = capacity(state);
   const ahead = Math.min(Math.floor(state.rate * aheadMs), 4 * free + 2);
   return free + ahead;
 }

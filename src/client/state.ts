@@ -5,6 +5,9 @@
  *
  *   assign --> inbox --start--> running --end--> unacked --ack--> forgotten
  *                |                 |
+ *                |                 +--ended by a signal--> heldBack --after a while--> unacked
+ *                |                 |                          |
+ *                |                 |                          +--the client stops--> outboxReturned
  *                |                 +--stopped, or not started, and given back--> outboxReturned
  *                +--given back--> outboxReturned
  *
@@ -78,6 +81,15 @@ export interface RunningTask {
   returned: boolean;
 }
 
+/** The outcome of a task that a signal of somebody else ended (see interruption.ts). */
+export interface HeldBack {
+  readonly outcome: Outcome;
+  /** When it was noticed. */
+  since: number;
+  /** Whether its executor waits before it starts another task. */
+  isResting: boolean;
+}
+
 /** What may be left of a task that ended while it was being stopped: processes of its group. */
 export interface Lingering {
   stopping: Stopping;
@@ -120,7 +132,7 @@ export interface ClientState {
   phase:
     | { readonly at: "joining" }
     | { readonly at: "working" }
-    | { readonly at: "leaving"; readonly how: LeaveKind; readonly reason: string }
+    | { readonly at: "leaving"; readonly how: LeaveKind; readonly reason: string; readonly since: number }
     /** The client has said bye and waits for the end of the connection. */
     | { readonly at: "gone" }
     | { readonly at: "done" };
@@ -129,6 +141,10 @@ export interface ClientState {
   readonly inbox: Deque<Assignment>;
   readonly running: Map<string, RunningTask>;
   readonly lingering: Map<string, Lingering>;
+  /** Outcomes that do not count yet, by task. */
+  readonly heldBack: Map<string, HeldBack>;
+  /** How many executors rest because of them. */
+  resting: number;
   readonly unacked: Map<string, Outcome>;
   /** Why this client ends badly; null: it does not. */
   failure: ClientFailure | null;
@@ -198,6 +214,8 @@ export function newState(settings: ClientSettings, now: number): ClientState {
     inbox: deque(),
     running: new Map(),
     lingering: new Map(),
+    heldBack: new Map(),
+    resting: 0,
     unacked: new Map(),
     failure: null,
     owesCredit: false,
@@ -228,16 +246,23 @@ export function isHere(state: ClientState, id: string): boolean {
   return state.running.has(id) || state.lingering.has(id) || state.abandoned.has(id);
 }
 
+/** How many tasks may run at once just now. */
+export function capacity({ settings, abandoned, resting }: ClientState): number {
+  return Math.max(0, settings.executors - abandoned.size - resting);
+}
+
 /** Cross-checks the maps, for tests and simulations. Throws a bug when they disagree. */
 export function check(state: ClientState): void {
-  const free = state.settings.executors - state.abandoned.size;
-  assert(
-    state.running.size <= Math.max(free, 0) || state.abandoned.size > 0,
-    "no more tasks run than there are executors",
-  );
+  const free = capacity(state);
+  assert(state.running.size <= free || state.abandoned.size > 0, "no more tasks run than there are executors");
+  const resting = [...state.heldBack.values()].filter(({ isResting }) => isResting);
+  assert(state.resting === resting.length, "an executor rests for each outcome that is held back since a moment ago");
+  for (const id of state.heldBack.keys())
+    assert(!state.unacked.has(id) && !state.running.has(id), "a task whose outcome is held back is nowhere else");
   assert(state.granted >= 0, "the server does not overdraw its credit");
   for (const id of state.running.keys()) assert(!state.unacked.has(id), "a running task has no outcome yet");
-  if (state.phase.at === "done") assert(state.running.size === 0, "nothing runs when done");
+  if (state.phase.at === "done")
+    assert(state.running.size + state.heldBack.size === 0, "nothing runs and nothing is held back when done");
   const working = state.phase.at === "working";
   const startable = [...state.inbox.values()].some(({ id }) => !isHere(state, id));
   if (working && state.sleptUntil === null && startable)

@@ -123,6 +123,13 @@ export const canaries: Readonly<Record<string, Partial<Reactors>>> = {
     client: (state, events, now) => clientStep(state, events, now).filter(({ kind }) => kind !== "signal"),
   },
 
+  "a client that reports at once what a signal to the whole job ended": {
+    client(state, events, now) {
+      for (const held of state.heldBack.values()) held.since = Number.NEGATIVE_INFINITY;
+      return clientStep(state, events, now);
+    },
+  },
+
   "a client that gives up when its connection breaks": {
     client(state, events, now) {
       const lost = events.some(({ kind }) => kind === "disconnected");

@@ -91,6 +91,7 @@ export function clientIn(
         if (event.kind !== "received") continue;
         const { message } = event;
         if (message.kind === "leave") hurried ||= message.how === "abort";
+        if (message.kind === "cancel") executor.cancelled(message.tasks);
         if (message.kind === "ack") judge.acknowledged(message.tasks);
       }
       const effects = reactors.client(state, events, now);
@@ -98,6 +99,9 @@ export function clientIn(
       for (const effect of effects) {
         if (effect.kind !== "note" && effect.kind !== "wake")
           world.trace(() => `${process.name} ---> ${JSON.stringify(effect)}`);
+        if (effect.kind !== "send" || effect.message.kind !== "results") continue;
+        for (const outcome of effect.message.outcomes)
+          assert(!executor.isInterrupted(outcome), `${outcome.id}, which was stopped with its client, has not failed`);
       }
       return effects;
     },

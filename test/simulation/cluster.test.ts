@@ -26,6 +26,7 @@ test(`whatever happens, every task has one outcome and everybody goes home in ti
     "client resumes with running tasks": 50,
     "client resumes with outcomes": 100,
     "task given back": 500,
+    "task signalled with its client": 40,
     "task adopted": 200,
     "task fenced": 20,
     "task repeated": 500,

@@ -5,6 +5,7 @@
 import { assert } from "../../src/base/assert.ts";
 import type { Ends, Executor, Running } from "../../src/client/executor.ts";
 import type { Assignment, Outcome } from "../../src/task/task.ts";
+import type { Lease } from "../../src/wire/message.ts";
 import type { Execution, Ledger } from "./ledger.ts";
 import type { Process, World } from "./world.ts";
 
@@ -29,7 +30,23 @@ const slackMs = 1000;
  */
 const heardMs = 1000;
 const messages = 6;
+/** Sends SIGTERM to all tasks of a process, as whoever stops a whole job. */
+export function signalTasks(process: Process): void {
+  for (const signal of tasksOf.get(process) ?? []) signal();
+}
+
+const tasksOf = new WeakMap<Process, Set<() => void>>();
+
 const numbers = { SIGINT: 2, SIGTERM: 15, SIGKILL: 9 } as const;
+
+export interface SimulatedExecutor extends Executor {
+  /** Whether this run was ended by SIGTERM together with its client, and by nothing else: it has no outcome. */
+  isInterrupted(run: Lease): boolean;
+  /** Somebody cancelled these: they have one all the same. */
+  cancelled(runs: readonly Lease[]): void;
+}
+
+const keyOf = ({ id, lease }: Lease): string => `${id} ${lease}`;
 
 export function simulatedExecutor(
   world: World,
@@ -37,8 +54,11 @@ export function simulatedExecutor(
   clientId: () => string,
   judge: Ledger,
   habits: Habits,
-): Executor {
+): SimulatedExecutor {
   const { rng } = world;
+  const signals = new Set<() => void>();
+  const interrupted = new Set<string>();
+  tasksOf.set(process, signals);
 
   function start(task: Assignment, done: Ends["ended"]): Running {
     const startTime = world.now();
@@ -50,6 +70,7 @@ export function simulatedExecutor(
 
     function end(exitStatus: number): void {
       if (execution.over) return;
+      signals.delete(signalled);
       judge.ended(execution);
       const overMs = task.timeout === null ? 0 : world.now() - startTime - task.timeout * 1000;
       if (overMs > slackMs && process.stops === stops)
@@ -77,9 +98,25 @@ export function simulatedExecutor(
       process.enter(() => done(outcome, false));
     }
 
+    function signalled(): void {
+      world.at(world.now() + rng.between(0, 50), () => {
+        if (execution.over) return;
+        judge.sees("task signalled with its client");
+        if (!execution.stopped) interrupted.add(keyOf(task));
+        execution.stopped = true;
+        end(128 + numbers.SIGTERM);
+      });
+    }
+    signals.add(signalled);
+
     const length = rng.chance(0.1) ? rng.between(1, habits.longMs) : rng.between(1, habits.usualMs);
-    const status = rng.chance(habits.failing) ? 1 : 0;
-    world.at(startTime + length, () => end(status));
+    // Some of those that fail run out of memory.
+    const status = rng.chance(habits.failing) ? (rng.chance(0.3) ? 128 + numbers.SIGKILL : 1) : 0;
+    world.at(startTime + length, () => {
+      // Such a task may be run again if its client is told to stop soon after.
+      execution.stopped ||= status > 128;
+      end(status);
+    });
     const heeds = { SIGINT: rng.chance(0.7), SIGTERM: rng.chance(0.9), SIGKILL: rng.chance(0.99) };
 
     return {
@@ -101,6 +138,10 @@ export function simulatedExecutor(
       // The environment of a task that does not exist is nobody's.
     },
     start: (task, _origin, ends) => start(task, ends.ended),
+    isInterrupted: (run) => interrupted.has(keyOf(run)),
+    cancelled(runs) {
+      for (const run of runs) interrupted.delete(keyOf(run));
+    },
     close() {
       // There is nothing to release.
     },

@@ -27,7 +27,7 @@ interface Grant {
 
 export interface Execution {
   readonly grant: Grant;
-  /** A signal was sent to it. */
+  /** A signal was sent to it, by its client or somebody else. */
   stopped: boolean;
   over: boolean;
   unwantedSince: number | null;
@@ -51,6 +51,7 @@ export interface Ledger {
   /** Since when nobody wants what it runs; null: somebody does, or it cannot know. */
   unwantedSince(execution: Execution): number | null;
   acknowledged(tasks: readonly Lease[]): void;
+  sees(sight: Sight): void;
   /** All that still run. */
   running(): number;
   /** When the last task was started. */
@@ -63,6 +64,7 @@ export interface Ledger {
 export type Sight =
   | "outcome refused"
   | "task given back"
+  | "task signalled with its client"
   | "client resumes with running tasks"
   | "client resumes with outcomes"
   | "task adopted"
@@ -397,6 +399,7 @@ export function ledger(model: Model): Ledger {
     acknowledged(tasks) {
       for (const lease of tasks) acknowledge(book, lease);
     },
+    sees: (sight) => see(book, sight),
     running: () => book.running,
     startedAt: () => book.startedAt,
     seen: book.seen,

@@ -63,6 +63,8 @@ export type Fault =
   | { readonly at: number; readonly kind: "client parted"; readonly forMs: number }
   | { readonly at: number; readonly kind: "database away"; readonly forMs: number }
   | { readonly at: number; readonly kind: "server told"; readonly how: "finish" | "interrupt" | "abort" | "hurry" }
+  /** The tasks of a client get SIGTERM, and so does the client itself, so many milliseconds later or earlier. */
+  | { readonly at: number; readonly kind: "job signalled"; readonly laterMs: number }
   | { readonly at: number; readonly kind: "client told"; readonly how: "finish" | "interrupt" | "abort" | "kill" };
 
 /** By kill -9, or with its host, of which nobody hears. */
@@ -158,7 +160,8 @@ function drawFault(
   if (dice < 35 && durable) return { at, kind: "server dies", how: death, pauses: drawPauses(rng) };
   if (dice < 45) return { at, kind: "client stops", forMs };
   if (dice < 50) return { at, kind: "server stops", forMs };
-  if (dice < 75) return { at, kind: "link breaks" };
+  if (dice < 68) return { at, kind: "link breaks" };
+  if (dice < 75) return { at, kind: "job signalled", laterMs: rng.between(-200, 1000) };
   if (dice < 85) return { at, kind: "client parted", forMs };
   if (dice < 90) return { at, kind: "database away", forMs: rng.between(1, 10_000) };
   if (dice < 94 && durable)

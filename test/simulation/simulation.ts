@@ -8,6 +8,7 @@ import { assert } from "../../src/base/assert.ts";
 import { step as clientStep } from "../../src/client/reactor.ts";
 import { step as serverStep } from "../../src/server/reactor.ts";
 import { type ClientRun, startClient } from "./clients.ts";
+import { signalTasks } from "./executor.ts";
 import { type Cluster, counter, type Reactors } from "./cluster.ts";
 import { ledger, type Sight } from "./ledger.ts";
 import { isFinalFailure, newModel } from "./model.ts";
@@ -191,7 +192,7 @@ function endForever(its: Operation): void {
 // ---- what goes wrong
 
 function strike(its: Operation, fault: Fault): void {
-  const { world, network: net, weather } = its.cluster;
+  const { world, plan, network: net, weather } = its.cluster;
   const { rng } = world;
   if (its.closedAt !== null && fault.kind.startsWith("server")) return;
   const all = alive(its);
@@ -221,11 +222,24 @@ function strike(its: Operation, fault: Fault): void {
     case "link breaks":
       if (victim !== undefined) net.breakOne(victim.process);
       return;
+    case "job signalled":
+      return signalJob(its, victim ?? (plan.durable && server?.mode === "local" ? server : undefined), fault.laterMs);
     case "client told":
       if (fault.how === "kill") victim?.kill();
       else victim?.stop(fault.how);
       return;
   }
+}
+
+/** Stops tasks and whoever runs them by the same signal, in either order. */
+function signalJob(its: Operation, run: ClientRun | ServerRun | undefined, laterMs: number): void {
+  const { world } = its.cluster;
+  if (run === undefined) return;
+  const at = world.now() + Math.max(0, -laterMs);
+  world.at(at, () => signalTasks(run.process));
+  world.at(at + laterMs, () => {
+    if (run.process.at !== "ended") run.stop("abort");
+  });
 }
 
 /** `follower`: another client comes after so many milliseconds; null: none does. */
