@@ -204,7 +204,7 @@ export const taskOptions = [
     metavar: "SEC",
     min: 0,
     setting: "task.signalwait",
-    help: "Pause between SIGINT, SIGTERM and SIGKILL for a task that must end.",
+    help: "Pause between SIGINT, SIGTERM and SIGKILL for a task that must end, and its children.",
   },
   {
     key: "shell",

@@ -7,8 +7,10 @@
  */
 import type { Outcome } from "../task/task.ts";
 import type { LeaveKind } from "../wire/message.ts";
+import type { ClientEffect } from "./effects.ts";
 import { signalNumber } from "./group.ts";
 import { type ClientState, deliver } from "./state.ts";
+import { stopRest } from "./stopping.ts";
 
 /** How long (ms) an outcome by a signal may turn out to be an interruption. */
 export const heldMs = 2000;
@@ -34,11 +36,15 @@ export function holdBack(state: ClientState, outcome: Outcome, now: number): voi
   state.resting++;
 }
 
-/** Forgets an outcome that is held back. Answers whether there was one, with this lease if one is given. */
-export function forgetHeld(state: ClientState, id: string, lease?: number): boolean {
-  const held = state.heldBack.get(id);
-  if (held === undefined || (lease !== undefined && held.outcome.lease !== lease)) return false;
-  if (held.isResting) state.resting--;
+/** Forgets a task whose outcome is held back. Answers whether there was one. */
+export function forgetHeld(state: ClientState, id: string, effects: ClientEffect[]): boolean {
+  if (!takeHeld(state, id)) return false;
+  effects.push({ kind: "forget", id });
+  return true;
+}
+
+function takeHeld(state: ClientState, id: string): boolean {
+  if (state.heldBack.get(id)?.isResting === true) state.resting--;
   return state.heldBack.delete(id);
 }
 
@@ -48,13 +54,17 @@ export function isDrainedWith({ phase }: ClientState, outcome: Outcome, now: num
   return outcome.exitStatus === drained && now - phase.since < heldMs;
 }
 
-/** Gives back what was interrupted together with this client, which begins to leave. Answers how many tasks that is. */
-export function giveBackHeld(state: ClientState, how: LeaveKind): number {
+/**
+ * Gives back what was interrupted together with this client, which begins to leave, and stops what is left of it.
+ * Answers how many tasks that is.
+ */
+export function giveBackHeld(state: ClientState, how: LeaveKind, now: number, effects: ClientEffect[]): number {
   let count = 0;
   for (const [id, { outcome }] of state.heldBack) {
     // Draining lets running tasks end: only the signal that asks for it was meant for this client too.
     if (how !== "abort" && !(how === "finish" && outcome.exitStatus === drained)) continue;
-    forgetHeld(state, id);
+    takeHeld(state, id);
+    stopRest(state, id, now, effects);
     state.outboxReturned.push({ id, lease: outcome.lease });
     count++;
   }
@@ -62,7 +72,7 @@ export function giveBackHeld(state: ClientState, how: LeaveKind): number {
 }
 
 /** Frees executors that have rested, and lets outcomes count that were held back for long enough. */
-export function releaseHeld(state: ClientState, now: number): void {
+export function releaseHeld(state: ClientState, now: number, effects: ClientEffect[]): void {
   for (const [id, held] of state.heldBack) {
     if (held.isResting && now - held.since >= restMs) {
       held.isResting = false;
@@ -70,7 +80,7 @@ export function releaseHeld(state: ClientState, now: number): void {
       state.owesCredit = true;
     }
     if (now - held.since < heldMs) continue;
-    forgetHeld(state, id);
+    forgetHeld(state, id, effects);
     state.idleSince = now;
     deliver(state, held.outcome, now);
   }

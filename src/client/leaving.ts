@@ -20,7 +20,7 @@ export function leave(state: ClientState, how: LeaveKind, reason: string, now: n
   if (phase.at === "leaving" && urgency[how] <= urgency[phase.how]) return;
   state.phase = { at: "leaving", how, reason, since: now };
   giveBack(state, state.inbox.drain());
-  const cut = giveBackHeld(state, how);
+  const cut = giveBackHeld(state, how, now, effects);
   if (cut > 0) note(effects, "info", () => `${counted(cut, "task")} ended by a signal just before - to be run again`);
   if (how === "finish") return;
   if (how === "abort" && state.running.size > 0)

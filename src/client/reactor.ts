@@ -17,7 +17,7 @@ import { forgetHeld, holdBack, isBySignal, isDrainedWith, nextRelease, releaseHe
 import { conclude, giveBack, idle, isEmpty, isIdle, leave } from "./leaving.ts";
 import { report } from "./report.ts";
 import { capacity, type ClientState, deliver, isHere, type RunningTask } from "./state.ts";
-import { interrupt, limited, pushStopping, send } from "./stopping.ts";
+import { interrupt, limited, linger, pushStopping, send, sendToRest, stopRest } from "./stopping.ts";
 
 /** The pause between two looks at the group of a stopped task, milliseconds. They go on until nothing of it is left. */
 const lingerMs = 20;
@@ -30,7 +30,7 @@ export function step(state: ClientState, events: readonly ClientEvent[], now: nu
   excuse(state, now);
   for (const event of events) take(state, event, now, effects);
   keepConnection(state, now, effects);
-  if (state.heldBack.size > 0) releaseHeld(state, now);
+  if (state.heldBack.size > 0) releaseHeld(state, now, effects);
   // Outcomes are reported before anything new starts, because a start takes the processor for a while.
   report(state, now, effects);
   startTasks(state, now, effects);
@@ -73,11 +73,7 @@ function take(state: ClientState, event: ClientEvent, now: number, effects: Clie
       return leave(state, event.how, event.reason, now, effects);
     case "killRequested":
       for (const entry of state.running.values()) send(entry, "SIGKILL", now, state, effects);
-      for (const [id, entry] of state.lingering) {
-        entry.stopping = "SIGKILL";
-        entry.nextAt = now + state.settings.signalWaitMs;
-        effects.push({ kind: "signal", id, signal: "SIGKILL" });
-      }
+      for (const [id, entry] of state.lingering) sendToRest(id, entry, "SIGKILL", now, state, effects);
       if (state.phase.at === "gone" || (state.phase.at === "leaving" && state.phase.how === "abort"))
         state.leaveBy = Math.min(state.leaveBy, now + partingMs);
       return;
@@ -115,7 +111,7 @@ function receive(state: ClientState, message: ServerMessage, now: number, effect
         state.finished = 0;
       }
       for (const task of message.tasks) {
-        forgetOutcome(state, task.id);
+        forgetOutcome(state, task.id, effects);
         state.inbox.push(task);
       }
       return;
@@ -136,8 +132,8 @@ function receive(state: ClientState, message: ServerMessage, now: number, effect
 }
 
 /** Forgets the unacknowledged outcome of a task that is to be run anew. */
-function forgetOutcome(state: ClientState, id: string): void {
-  forgetHeld(state, id);
+function forgetOutcome(state: ClientState, id: string, effects: ClientEffect[]): void {
+  forgetHeld(state, id, effects);
   if (state.unacked.delete(id)) state.outbox = state.outbox.filter((outcome) => outcome.id !== id);
 }
 
@@ -150,7 +146,7 @@ function cancel(state: ClientState, tasks: readonly Lease[], now: number, effect
     const entry = state.running.get(id);
     const held = state.heldBack.get(id)?.outcome;
     // What somebody cancelled is not run again, whatever ended it.
-    if (held?.lease === lease && forgetHeld(state, id)) deliver(state, held, now);
+    if (held?.lease === lease && forgetHeld(state, id, effects)) deliver(state, held, now);
     // A task with another lease runs here, and this one may be waiting for its end.
     else if (entry?.task.lease !== lease) waiting.add(`${id} ${lease}`);
     else {
@@ -174,7 +170,7 @@ function drop(state: ClientState, tasks: readonly Lease[], now: number, effects:
   const waiting = new Set<string>();
   for (const { id, lease } of tasks) {
     const entry = state.running.get(id);
-    if (forgetHeld(state, id, lease)) {
+    if (state.heldBack.get(id)?.outcome.lease === lease && forgetHeld(state, id, effects)) {
       state.outboxReturned.push({ id, lease });
       state.owesCredit = true;
     } else if (entry?.task.lease !== lease) waiting.add(`${id} ${lease}`);
@@ -240,27 +236,24 @@ function end(
     effects.push({ kind: "forget", id: outcome.id });
     return;
   }
-  // What is left of the group of a stopped task is stopped too. A task that ended by itself may leave a daemon behind,
-  // as in a shell.
-  const linger = entry.stopping !== null;
+  const { stopping } = entry;
   state.running.delete(outcome.id);
   state.idleSince = now;
-  if (linger) {
-    effects.push({ kind: "signal", id: outcome.id, signal: entry.stopping === "SIGKILL" ? "SIGKILL" : "SIGTERM" });
-    const stopping = entry.stopping === "SIGKILL" ? "SIGKILL" : "SIGTERM";
-    state.lingering.set(outcome.id, { stopping, nextAt: now + state.settings.signalWaitMs, lookAt: now });
-  } else {
-    effects.push({ kind: "forget", id: outcome.id });
-  }
   // What nobody read is to be had only from another run.
-  if (isUnread || isUnfinished(state, entry, outcome, now)) {
+  const isBack = isUnread || isUnfinished(state, entry, outcome, now);
+  if (stopping === null && !isBack && isBySignal(outcome)) {
+    note(effects, "debug", () => `Task was ended by a signal (${outcome.id}: status ${outcome.exitStatus})`);
+    return holdBack(state, outcome, now);
+  }
+  // What is left of the group of a stopped task is stopped too. A task that ended by itself may leave a daemon behind,
+  // as in a shell.
+  if (stopping !== null) linger(state, outcome.id, stopping, entry.nextAt, now, effects);
+  else if (isBack && !isUnread) stopRest(state, outcome.id, now, effects);
+  else effects.push({ kind: "forget", id: outcome.id });
+  if (isBack) {
     state.outboxReturned.push({ id: outcome.id, lease: outcome.lease });
     state.owesCredit = true;
     return;
-  }
-  if (!linger && isBySignal(outcome)) {
-    note(effects, "debug", () => `Task was ended by a signal (${outcome.id}: status ${outcome.exitStatus})`);
-    return holdBack(state, outcome, now);
   }
   const { startTime, completionTime } = outcome;
   const elapsedMs = completionTime - (startTime ?? completionTime);

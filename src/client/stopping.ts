@@ -6,7 +6,7 @@ import { formatDuration } from "../base/units.ts";
 import { lineText } from "../base/wordlist.ts";
 import { type Outcome, sentinel } from "../task/task.ts";
 import { type ClientEffect, note } from "./effects.ts";
-import { type ClientState, deliver, type RunningTask } from "./state.ts";
+import { type ClientState, deliver, type Lingering, type RunningTask, type Stopping } from "./state.ts";
 
 /**
  * A task gets no SIGINT this soon (ms) after its start: the shell catches it while it starts its first program, and
@@ -35,6 +35,43 @@ export function send(
   effects.push({ kind: "signal", id: entry.task.id, signal });
 }
 
+/**
+ * Goes on stopping what is left of the group of a task that has ended. Its children may need their time to save, so the
+ * next, harder signal comes when it was due for the task itself (`nextAt`).
+ */
+export function linger(
+  state: ClientState,
+  id: string,
+  stopping: Stopping,
+  nextAt: number,
+  now: number,
+  effects: ClientEffect[],
+): void {
+  state.lingering.set(id, { stopping, nextAt, lookAt: now });
+  // A process that was being made at that moment has escaped the signal, and no harder one follows.
+  if (stopping === "SIGKILL") effects.push({ kind: "signal", id, signal: "SIGKILL" });
+}
+
+/** Begins to stop what is left of the group of a task that has ended, and that is to be run again. */
+export function stopRest(state: ClientState, id: string, now: number, effects: ClientEffect[]): void {
+  effects.push({ kind: "signal", id, signal: "SIGINT" });
+  linger(state, id, "SIGINT", now + state.settings.signalWaitMs, now, effects);
+}
+
+/** Sends a signal to what is left of a group. The next, harder one is due after `signalWaitMs`. */
+export function sendToRest(
+  id: string,
+  rest: Lingering,
+  signal: Stopping,
+  now: number,
+  state: ClientState,
+  effects: ClientEffect[],
+): void {
+  rest.stopping = signal;
+  rest.nextAt = now + state.settings.signalWaitMs;
+  effects.push({ kind: "signal", id, signal });
+}
+
 /** Stops tasks whose time has come, and sends the next signal to those that did not end by the last. */
 export function pushStopping(state: ClientState, now: number, effects: ClientEffect[]): void {
   for (const [id, entry] of state.running) {
@@ -59,22 +96,26 @@ export function pushStopping(state: ClientState, now: number, effects: ClientEff
       giveUp(state, entry, now, effects);
     }
   }
-  for (const [id, entry] of state.lingering) {
-    if (now >= entry.nextAt) {
-      if (entry.stopping === "SIGKILL") {
-        note(effects, "critical", `Processes of task ignored SIGKILL (${id})`);
-        state.lingering.delete(id);
-        effects.push({ kind: "forget", id });
-        continue;
-      }
-      entry.stopping = "SIGKILL";
-      entry.nextAt = now + state.settings.signalWaitMs;
-      effects.push({ kind: "signal", id, signal: "SIGKILL" });
-    }
-    if (now < entry.lookAt) continue;
-    entry.lookAt = Number.POSITIVE_INFINITY;
+  for (const [id, rest] of state.lingering) {
+    if (now >= rest.nextAt && !pushRest(id, rest, now, state, effects)) continue;
+    if (now < rest.lookAt) continue;
+    rest.lookAt = Number.POSITIVE_INFINITY;
     effects.push({ kind: "lookAtGroup", id });
   }
+}
+
+/** Goes on to the next signal for what is left of a group. Answers false when there is none, and it is given up. */
+function pushRest(id: string, rest: Lingering, now: number, state: ClientState, effects: ClientEffect[]): boolean {
+  if (rest.stopping === "SIGKILL") {
+    note(effects, "critical", `Processes of task ignored SIGKILL (${id})`);
+    state.lingering.delete(id);
+    effects.push({ kind: "forget", id });
+    return false;
+  }
+  const isFirst = rest.stopping === "SIGINT";
+  note(effects, "error", `Processes of task ignored ${isFirst ? "interrupt" : "terminate"} (${id})`);
+  sendToRest(id, rest, isFirst ? "SIGTERM" : "SIGKILL", now, state, effects);
+  return true;
 }
 
 /**

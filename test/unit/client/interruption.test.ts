@@ -64,6 +64,27 @@ describe("a signal to a task and to its client", () => {
     expect(bench.notes("info")).toContain("1 task ended by a signal just before - to be run again");
   });
 
+  test("what is left of the group of such a task is stopped before the client leaves", () => {
+    for (const first of ["task", "client"] as const) {
+      const bench = new Bench({ signalWaitMs: 100 }).welcome();
+      const a = task("a");
+      bench.now = 1000;
+      bench.assign(a);
+      const effects = first === "client" ? bench.on(stop("abort")) : [];
+      effects.push(...bench.ended(a, 143));
+      if (first === "task") effects.push(...bench.on(stop("abort")));
+      expect(effects).toContainEqual({ kind: "signal", id: "a", signal: "SIGINT" });
+      expect(effects).not.toContainEqual({ kind: "forget", id: "a" });
+      bench.on({ kind: "groupSeen", id: "a", alive: true });
+      bench.now = 1100;
+      bench.on({ kind: "woken" });
+      expect(bench.signals()).toEqual(["a SIGTERM"]);
+      expect(bench.notes("error")).toEqual(["Processes of task ignored interrupt (a)"]);
+      bench.on({ kind: "groupSeen", id: "a", alive: false });
+      expect(bench.sent()).toEqual([{ kind: "bye", reason: "told to" }]);
+    }
+  });
+
   test("a drain gives back what SIGUSR1 ended, and lets everything else count", () => {
     for (const first of ["tasks", "client"] as const) {
       const bench = new Bench().welcome();
@@ -75,6 +96,7 @@ describe("a signal to a task and to its client", () => {
       if (first === "tasks") sent.push(...bench.on(stop("finish")));
       expect(sent).toContainEqual({ kind: "send", message: { kind: "returned", tasks: [lease(a)] } });
       expect(bench.state.phase.at).toBe("leaving");
+      bench.on({ kind: "groupSeen", id: "a", alive: false });
       bench.now = heldMs;
       bench.on({ kind: "woken" });
       expect(bench.sent()[0]).toMatchObject({ kind: "results", outcomes: [{ id: "b", exitStatus: 137 }] });
