@@ -1,59 +1,105 @@
 /*
- * Times as the database keeps them: text `YYYY-MM-DD HH:MM:SS.ffffff` in the local time of the host that writes,
- * without an offset, as existing databases have it. Everything else in the program counts milliseconds since 1970. Only
- * this file translates between the two.
+ * Times as an SQLite file keeps them: text `YYYY-MM-DD HH:MM:SS.ffffff` without an offset from UTC, as version 2.8 has
+ * it. Everything else in the program counts milliseconds since 1970. Only this file translates between the two.
  *
- * Text without an offset is ambiguous in the hour that is repeated when summer time ends. It is read as the first of
- * the two.
+ * Version 2.8 writes the local time of each host, so texts of hosts in other zones cannot be compared, nor those
+ * before and after the end of summer time. We write with one offset for ever: that of the host and the day when the
+ * file was made, or first written by us (`FileClock`). What was in the file before is read as local time, as it was
+ * written. People see, and ask for, local times of the host where they are.
+ *
+ * Local time is ambiguous in the hour that is repeated when summer time ends. It is read as the first of the two.
  */
 
 const microsPerMinute = 60_000_000;
 const pad2 = Array.from({ length: 100 }, (_, n) => String(n).padStart(2, "0"));
 const pad3 = Array.from({ length: 1000 }, (_, n) => String(n).padStart(3, "0"));
 
-let writtenMinute = Number.NaN;
-let writtenPrefix = "";
+/** How the calendar of a zone has a minute, in milliseconds since 1970: its text up to the colon before the seconds. */
+type MinuteText = (ms: number) => string;
+/** The milliseconds since 1970 of a minute; the month counts from 0. */
+type MinuteMs = (year: number, month: number, day: number, hour: number, minute: number) => number;
 
-/**
- * The text of a time in milliseconds since 1970, to the microsecond. The part up to the minute is kept from the last
- * call. Offsets from UTC change only at whole minutes, so a kept prefix is right across a change of summer time too. A
- * call takes 0.1 µs; `Date` alone takes 1 µs.
- */
-export function formatTime(ms: number): string {
-  const micros = Math.round(ms * 1000);
-  const minute = Math.floor(micros / microsPerMinute);
-  if (minute !== writtenMinute) {
-    const date = new Date(minute * 60_000);
-    const year = String(date.getFullYear()).padStart(4, "0");
-    const day = `${year}-${pad2[date.getMonth() + 1]}-${pad2[date.getDate()]}`;
-    writtenPrefix = `${day} ${pad2[date.getHours()]}:${pad2[date.getMinutes()]}:`;
-    writtenMinute = minute;
-  }
-  const rest = micros - minute * microsPerMinute;
-  const second = Math.floor(rest / 1_000_000);
-  const fraction = rest - second * 1_000_000;
-  const thousands = Math.floor(fraction / 1000);
-  return `${writtenPrefix}${pad2[second]}.${pad3[thousands]}${pad3[fraction - thousands * 1000]}`;
+interface Texts {
+  readonly format: (ms: number) => string;
+  readonly parse: (text: unknown) => number | null;
 }
 
 const timeShape = /^\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}/;
-let readPrefix = "";
-let readMinuteMs = 0;
 
-/** Milliseconds since 1970 of a stored time; null for a text that is no time. */
+/**
+ * Times of one calendar as texts. What comes before the seconds is kept from the last call. Offsets from UTC change
+ * only at whole minutes, so a kept minute is right across a change of summer time too. A call takes 0.1 µs; `Date`
+ * alone takes 1 µs.
+ */
+function textsOf(minuteText: MinuteText, minuteMs: MinuteMs): Texts {
+  let writtenMinute = Number.NaN;
+  let writtenPrefix = "";
+  let readPrefix = "";
+  let readMinuteMs = 0;
+  return {
+    format(ms) {
+      const micros = Math.round(ms * 1000);
+      const minute = Math.floor(micros / microsPerMinute);
+      if (minute !== writtenMinute) {
+        writtenPrefix = minuteText(minute * 60_000);
+        writtenMinute = minute;
+      }
+      const rest = micros - minute * microsPerMinute;
+      const second = Math.floor(rest / 1_000_000);
+      const fraction = rest - second * 1_000_000;
+      const thousands = Math.floor(fraction / 1000);
+      return `${writtenPrefix}${pad2[second]}.${pad3[thousands]}${pad3[fraction - thousands * 1000]}`;
+    },
+    parse(text) {
+      if (typeof text !== "string") return null;
+      const prefix = text.slice(0, 16);
+      if (prefix !== readPrefix) {
+        if (!timeShape.test(prefix)) return null;
+        const part = (from: number, to: number): number => Number(prefix.slice(from, to));
+        readMinuteMs = minuteMs(part(0, 4), part(5, 7) - 1, part(8, 10), part(11, 13), part(14, 16));
+        readPrefix = prefix;
+      }
+      const seconds = Number(text.slice(17, 19));
+      const fraction = text.length > 20 ? Number(`0${text.slice(19)}`) : 0;
+      if (!(seconds + fraction >= 0)) return null;
+      return readMinuteMs + seconds * 1000 + Math.round(fraction * 1_000_000) / 1000;
+    },
+  };
+}
+
+function dayText(year: number, month: number, day: number): string {
+  return `${String(year).padStart(4, "0")}-${pad2[month + 1]}-${pad2[day]}`;
+}
+
+const localTexts = textsOf(
+  (ms) => {
+    const date = new Date(ms);
+    const day = dayText(date.getFullYear(), date.getMonth(), date.getDate());
+    return `${day} ${pad2[date.getHours()]}:${pad2[date.getMinutes()]}:`;
+  },
+  (year, month, day, hour, minute) => new Date(year, month, day, hour, minute).getTime(),
+);
+
+/** Texts of UTC; each file has its own, because each keeps the minute that it was at. */
+function utcTexts(): Texts {
+  return textsOf(
+    (ms) => {
+      const date = new Date(ms);
+      const day = dayText(date.getUTCFullYear(), date.getUTCMonth(), date.getUTCDate());
+      return `${day} ${pad2[date.getUTCHours()]}:${pad2[date.getUTCMinutes()]}:`;
+    },
+    (year, month, day, hour, minute) => Date.UTC(year, month, day, hour, minute),
+  );
+}
+
+/** The local time of this host as text, of a time in milliseconds since 1970, to the microsecond. */
+export function formatTime(ms: number): string {
+  return localTexts.format(ms);
+}
+
+/** Milliseconds since 1970 of a text that is local time; null for a text that is no time. */
 export function parseTime(text: unknown): number | null {
-  if (typeof text !== "string") return null;
-  const prefix = text.slice(0, 16);
-  if (prefix !== readPrefix) {
-    if (!timeShape.test(prefix)) return null;
-    const part = (from: number, to: number): number => Number(prefix.slice(from, to));
-    readMinuteMs = new Date(part(0, 4), part(5, 7) - 1, part(8, 10), part(11, 13), part(14, 16)).getTime();
-    readPrefix = prefix;
-  }
-  const seconds = Number(text.slice(17, 19));
-  const fraction = text.length > 20 ? Number(`0${text.slice(19)}`) : 0;
-  if (!(seconds + fraction >= 0)) return null;
-  return readMinuteMs + seconds * 1000 + Math.round(fraction * 1_000_000) / 1000;
+  return localTexts.parse(text);
 }
 
 const shapeWithOffset = /^(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:\.(\d{0,6}))?(Z|[+-]\d\d(?::?\d\d)?)$/;
@@ -71,6 +117,86 @@ export function momentOf(text: string): number | null {
         : offset;
   const ms = Date.parse(`${date}T${time}${zone}`);
   return Number.isNaN(ms) ? null : ms * 1000 + Number(fraction.padEnd(6, "0"));
+}
+
+/** The clock by which a file is written: a row of its table `clock`. */
+export interface FileClock {
+  /** What the clock is ahead of UTC, minutes. */
+  readonly offset: number;
+  /** The first time by this clock, milliseconds since 1970 and as text; earlier ones are local. 0 and "": none are. */
+  readonly sinceMs: number;
+  readonly since: string;
+}
+
+/** A clock for a file that has no times yet, or only local ones from before `nowMs` (milliseconds since 1970). */
+export function newFileClock(nowMs: number, hasTimes: boolean): FileClock {
+  const offset = -new Date(nowMs).getTimezoneOffset();
+  return { offset, sinceMs: hasTimes ? nowMs : 0, since: hasTimes ? formatTime(nowMs) : "" };
+}
+
+/** The times of one file. */
+export interface FileTimes {
+  /** The text to store for a time in milliseconds since 1970, to the microsecond. */
+  readonly format: (ms: number) => string;
+  /** Milliseconds since 1970 of a stored text; null for a text that is no time. */
+  readonly parse: (text: unknown) => number | null;
+  /** The local time of a stored text, also with six digits; a text that is no time stays. */
+  readonly local: (text: string) => string;
+  /** The stored text of a local time that people have written, or of the beginning of one. Other texts stay. */
+  readonly asked: (text: string) => string;
+}
+
+const asItIs = (text: string): string => text;
+const localTimes: FileTimes = { format: formatTime, parse: parseTime, local: asItIs, asked: asItIs };
+
+/** The times of a file with this clock; null: a file that only version 2.8 has written, where all times are local. */
+export function fileTimes(clock: FileClock | null): FileTimes {
+  if (clock === null) return localTimes;
+  const { since } = clock;
+  const sinceMs = since === "" ? Number.NEGATIVE_INFINITY : clock.sinceMs;
+  const offsetMs = clock.offset * 60_000;
+  const { format, parse } = utcTexts();
+  const isOurs = (text: string): boolean => text >= since;
+  const times = {
+    format: (ms: number) => (ms < sinceMs ? formatTime(ms) : format(ms + offsetMs)),
+    parse(text: unknown) {
+      if (typeof text !== "string" || !isOurs(text)) return parseTime(text);
+      const ms = parse(text);
+      return ms === null ? null : ms - offsetMs;
+    },
+  };
+  if (isLocalOffset(clock.offset)) return { ...times, local: asItIs, asked: asItIs };
+  return {
+    ...times,
+    local(text) {
+      const ms = isOurs(text) ? times.parse(text) : null;
+      return ms === null ? text : formatTime(ms);
+    },
+    asked(text) {
+      const [, minute, rest] = splitMinute(text) ?? [];
+      const ms = minute === undefined ? null : parseTime(`${minute}:00`);
+      return ms === null || ms < sinceMs ? text : `${times.format(ms).slice(0, 16)}${rest}`;
+    },
+  };
+}
+
+/** Whether local time has this offset, minutes, all year round, in the years that zones are known of. */
+function isLocalOffset(offset: number): boolean {
+  for (let year = 2020; year <= 2037; year += 1) {
+    for (const month of [0, 3, 6, 9]) if (-new Date(year, month).getTimezoneOffset() !== offset) return false;
+  }
+  return true;
+}
+
+const beginningShape = /^(\d{4})(?:-(\d\d)(?:-(\d\d)(?: (\d\d)(?::(\d\d)(:.*)?)?)?)?)?$/s;
+
+/** The first minute of a time of which people have written the beginning, and what they wrote after the minute. */
+function splitMinute(text: string): readonly [text: string, minute: string, rest: string] | null {
+  const found = beginningShape.exec(text);
+  if (found === null) return null;
+  const [, year = "", month = "01", day = "01", hour = "00", minute = "00", rest = ""] = found;
+  const isTime = month >= "01" && month <= "12" && day >= "01" && day <= "31" && hour <= "23" && minute <= "59";
+  return isTime ? [text, `${year}-${month}-${day} ${hour}:${minute}`, rest] : null;
 }
 
 /** A stored time as people see it: a fraction that is exactly zero is left out. */

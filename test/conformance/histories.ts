@@ -12,7 +12,7 @@ import { postgresEdits } from "../../src/history/postgres/edits.ts";
 import { postgresRecords } from "../../src/history/postgres/partitions.ts";
 import { prepareTables } from "../../src/store/postgres/schema.ts";
 import { openSqliteEdits } from "../../src/history/sqlite/edits.ts";
-import { displayTime, formatTime } from "../../src/store/times.ts";
+import { displayTime, fileTimes, type FileTimes, formatTime } from "../../src/store/times.ts";
 import { taskFields } from "../../src/task/field.ts";
 import { type Postgres, startPostgres } from "../systems/postgres.ts";
 import { type HistoryRow, type OpenedHistory, timeFields } from "./history.ts";
@@ -23,13 +23,13 @@ function tagText(tags: object): string {
   return `{${pairs.join(", ")}}`;
 }
 
-function cellsOf(row: HistoryRow): (string | number | null)[] {
+function cellsOf(row: HistoryRow, times: FileTimes): (string | number | null)[] {
   return taskFields.map((field) => {
     const value = row[field];
     if (value === null) return null;
     if (typeof value === "object") return tagText(value);
     if (typeof value === "boolean") return Number(value);
-    return timeFields.includes(field) ? formatTime(Number(value)) : value;
+    return timeFields.includes(field) ? times.format(Number(value)) : value;
   });
 }
 
@@ -38,11 +38,13 @@ export async function openSqliteHistory(): Promise<OpenedHistory> {
   const file = join(folder, "main.db");
   const records = openSqliteEdits({ file, pragmas: { synchronous: "off" }, echo: null });
   const db = new Database(file);
+  const [offset, sinceMs, since] = db.query("select offset, since_ms, since from clock").values()[0]!;
+  const times = fileTimes({ offset: Number(offset), sinceMs: Number(sinceMs), since: String(since) });
   const [names, marks] = [taskFields.map((field) => `"${field}"`), taskFields.map(() => "?")];
   const insert = db.prepare(`insert into task (${names.join(", ")}) values (${marks.join(", ")})`);
   return {
     records,
-    add: async (rows) => db.transaction(() => rows.forEach((row) => insert.run(...cellsOf(row))))(),
+    add: async (rows) => db.transaction(() => rows.forEach((row) => insert.run(...cellsOf(row, times))))(),
     recalls: async () =>
       db
         .query("select server_id, task_id, kind from recall order by id")

@@ -4,6 +4,7 @@
  */
 import { Database } from "bun:sqlite";
 import { addColumns, type Connection } from "../../store/sqlite/connection.ts";
+import { clockColumns, clockTable } from "../../store/sqlite/schema.ts";
 import { openFailure, runFailure } from "../../store/sqlite/failure.ts";
 
 export interface Archive {
@@ -52,6 +53,9 @@ export function openArchive(main: Connection, path: string): Archive {
     // An older program may have begun this rotation.
     addColumns(db);
     db.query("attach database ? as source").run(main.file);
+    // The texts of times are copied as they are, so the clock they go by goes with them.
+    db.run(clockTable);
+    db.run(`insert or replace into main.clock (${clockColumns}) select ${clockColumns} from source.clock`);
   } catch (error) {
     db.close();
     throw openFailure(error, path);

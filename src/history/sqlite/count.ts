@@ -24,7 +24,7 @@ export function countOf(table: TaskTable, asked: Selection): number {
 function countOnRoute(table: TaskTable, selection: Selection, most: number): number {
   const route = findRoute(table, selection.where);
   if (route.kind === "entries" && route.rest.tests.length === 0) return countEntries(table, route);
-  const where = whereOf(selection.where);
+  const where = whereOf(selection.where, table.connection.times);
   if (route.kind === "table" && where.tests.length === 0) return countAlongTable(table, where, route, most);
   let count = 0;
   for (const _ of matchingRows(table, { ...selection, orderBy: null }, [])) count++;
@@ -34,7 +34,7 @@ function countOnRoute(table: TaskTable, selection: Selection, most: number): num
 /** The number of rows that match where only indices need to be read for it, else null. */
 function countByIndex(table: TaskTable, conditions: readonly Condition[]): number | null {
   if (conditions.length === 0) return numberOf(table, "select count(*) from task");
-  const where = whereOf(conditions);
+  const where = whereOf(conditions, table.connection.times);
   if (where.never) return 0;
   if (conditions.every(isStatus) && hasIndex(table, statusIndex.name)) {
     const sql = `select count(*) from ${through(statusIndex)} and ${where.sql}`;

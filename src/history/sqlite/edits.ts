@@ -14,7 +14,7 @@ import type { Change, ChangeReport, EditStore, Edits, Selection } from "../histo
 import { prepareRecords, type SqliteRecords } from "./records.ts";
 import { type Cell, cellOf } from "../../store/sqlite/row.ts";
 import { editTags } from "../../store/tags.ts";
-import { formatTime } from "../../store/times.ts";
+import type { FileTimes } from "../../store/times.ts";
 import { guardsOf, isTagged, recallOf, revertedFields, selectionOf } from "../change.ts";
 import { column } from "../condition.ts";
 import { whereOf } from "./where.ts";
@@ -124,9 +124,9 @@ function prepareEditor(
 ): Editor {
   const { db } = connection;
   const { action, tags, removedTags } = change;
-  const { sql, cells, tests } = whereOf(guardsOf(conditions, change));
+  const { sql, cells, tests } = whereOf(guardsOf(conditions, change), connection.times);
   const columns = ["task.rowid", "id", "tag", ...tests.map(({ field }) => column(field))].join(", ");
-  const sets = setsOf(change, at);
+  const sets = setsOf(change, at, connection.times);
   const assignments = [...sets.keys()].map((name) => `${column(name)} = ?`);
   const values = [...sets.values()];
   const differs = [...sets.keys()].map((name) => `${column(name)} is not ?`).join(" or ") || "0";
@@ -184,18 +184,18 @@ function prepareEditor(
 }
 
 /** Columns and their new values, but for tags. */
-function setsOf({ action, fields }: Change, at: number): ReadonlyMap<TaskField, Cell> {
+function setsOf({ action, fields }: Change, at: number, times: FileTimes): ReadonlyMap<TaskField, Cell> {
   const sets = new Map<TaskField, Cell>();
   if (action === "cancel") {
-    sets.set("schedule_time", formatTime(at));
-    sets.set("completion_time", formatTime(at));
+    sets.set("schedule_time", times.format(at));
+    sets.set("completion_time", times.format(at));
     sets.set("exit_status", -1);
   }
   if (action === "revert") {
     for (const field of revertedFields) sets.set(field, null);
     sets.set("retried", 0);
   }
-  for (const [field, value] of fields) sets.set(field, cellOf(field, value));
+  for (const [field, value] of fields) sets.set(field, cellOf(field, value, times));
   return sets;
 }
 

@@ -57,6 +57,6 @@ export function distinctValues(table: TaskTable, index: Index, where: Where, mos
 
 /** Every text of tags in the index; null: there are too many. */
 export function tagTexts(table: TaskTable): readonly Entry[] | null {
-  const all = distinctValues(table, tagIndex, whereOf([]), textLimit + 1);
+  const all = distinctValues(table, tagIndex, whereOf([], table.connection.times), textLimit + 1);
   return all.length > textLimit ? null : all;
 }

@@ -54,7 +54,7 @@ export function* laidDown(table: TaskTable, columns: string, select: string, cel
 
 /** Rows on a route that match, in the order of a field, laid down. */
 function sorted(table: TaskTable, columns: string, route: WalkedRoute, selection: Selection): Generator<Row> {
-  const where = whereOf(selection.where);
+  const where = whereOf(selection.where, table.connection.times);
   const key = column(selection.orderBy!);
   const equals = isLatestFirst(selection) ? "desc" : "asc";
   const order = `order by key ${selection.descending ? "desc" : "asc"}, row ${equals} limit ?`;
@@ -107,7 +107,7 @@ interface TimeBounds {
   readonly rest: Where;
 }
 
-function boundsOf({ where: conditions, descending }: Selection): TimeBounds {
+function boundsOf(table: TaskTable, { where: conditions, descending }: Selection): TimeBounds {
   const before = descending ? ">" : "<";
   const onTime = conditions.filter(isTime);
   const end = onTime.flatMap((each): Condition[] => {
@@ -115,7 +115,8 @@ function boundsOf({ where: conditions, descending }: Selection): TimeBounds {
     return each.operator.startsWith(before) ? [each] : [];
   });
   const rest = conditions.filter((each) => !isTime(each));
-  return { begin: whereOf(onTime), end: whereOf(end), rest: whereOf(rest) };
+  const { times } = table.connection;
+  return { begin: whereOf(onTime, times), end: whereOf(end, times), rest: whereOf(rest, times) };
 }
 
 /**
@@ -131,7 +132,7 @@ function* byTime(
   stop: (looked: number, found: number) => boolean,
 ): Generator<Row, number | null> {
   const [beyond, before, order] = selection.descending ? (["<", ">", "desc"] as const) : ([">", "<", "asc"] as const);
-  const { begin, end, rest } = boundsOf(selection);
+  const { begin, end, rest } = boundsOf(table, selection);
   const task = `task indexed by ${timeIndex}`;
   const byOrder = `order by submit_time ${order}`;
   const outermost = selection.descending ? Number.MAX_SAFE_INTEGER : Number.MIN_SAFE_INTEGER;

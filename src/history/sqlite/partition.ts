@@ -7,6 +7,7 @@
  */
 import { messageOf, UserError } from "../../base/errors.ts";
 import { Connection, type SqliteOptions } from "../../store/sqlite/connection.ts";
+import type { FileTimes } from "../../store/times.ts";
 import { openFailure } from "../../store/sqlite/failure.ts";
 import type { OpenPart } from "../union.ts";
 import { displayOf } from "./display.ts";
@@ -24,6 +25,7 @@ export interface HistoryOptions extends SqliteOptions {
 export interface Partition extends SqliteRecords, OpenPart {
   /** The number of the last row that counts. `rows` and `tagSets` have those after it too. */
   readonly upto: number;
+  readonly times: FileTimes;
 }
 
 /** null: the file is no partition, is gone, or cannot be read; `warn` is told of the last. */
@@ -43,8 +45,8 @@ export function openPartition(
     const records = prepareRecords(connection);
     const close = async (): Promise<void> => connection.close();
     if (part !== underWay?.part || !isFilledBy(connection.db, underWay))
-      return { ...records, upto: Number.POSITIVE_INFINITY, close };
-    return { ...recordsUpTo(underWay.upto, records, connection), upto: underWay.upto, close };
+      return { ...records, upto: Number.POSITIVE_INFINITY, times: connection.times, close };
+    return { ...recordsUpTo(underWay.upto, records, connection), upto: underWay.upto, times: connection.times, close };
   } catch (error) {
     // Gone since it was listed.
     if ((error as { code?: unknown }).code === "ENOENT") return null;
@@ -67,7 +69,7 @@ function recordsUpTo(last: number, records: SqliteRecords, connection: Connectio
     async *search({ fields, ...selection }) {
       let left = selection.limit ?? Number.POSITIVE_INFINITY;
       if (left <= 0) return;
-      const display = displayOf(fields);
+      const display = displayOf(fields, connection.times);
       for (const row of records.rows({ ...selection, limit: null }, fields)) {
         if (rowNumber(row) > last) continue;
         yield display(row);

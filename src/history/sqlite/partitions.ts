@@ -55,7 +55,7 @@ function openNow({ connection, options }: Whole, candidate: Candidate): Partitio
  */
 async function* inTurn(whole: Whole, { fields, ...selection }: RecordQuery): AsyncGenerator<ShownRow> {
   const { connection, main } = whole;
-  const display = displayOf(fields);
+  const display = displayOf(fields, connection.times);
   let left = selection.limit ?? Number.POSITIVE_INFINITY;
   if (left <= 0) return;
   const before = new Set(partitionCandidates(connection.file).map(({ part }) => part));
@@ -77,10 +77,11 @@ async function* inTurn(whole: Whole, { fields, ...selection }: RecordQuery): Asy
     // Unless all of its rows are shown, nobody knows how many it takes.
     const limit = isWhole && selection.limit !== null ? left : null;
     try {
+      const displayHere = displayOf(fields, partition.times);
       for (const row of partition.rows({ ...selection, limit }, fields)) {
         const number = rowNumber(row);
         if (number > partition.upto || (number > old && shown.has(number))) continue;
-        yield display(row);
+        yield displayHere(row);
         left -= 1;
         if (left <= 0) return;
       }

@@ -45,7 +45,7 @@ export function prepareRecords(connection: Connection, fewRows = 20_000): Sqlite
       return count;
     },
     async *search({ fields, ...selection }) {
-      const display = displayOf(fields);
+      const display = displayOf(fields, connection.times);
       for (const row of matchingRows(table, selection, fields)) yield display(row);
     },
     count: async (selection) => countOf(table, selection),
@@ -59,7 +59,7 @@ export function prepareRecords(connection: Connection, fewRows = 20_000): Sqlite
     async find(id) {
       const row = taskRow(table, id);
       if (row === null) return null;
-      const values = displayOf(taskFields)(row);
+      const values = displayOf(taskFields, connection.times)(row);
       return Object.fromEntries(taskFields.map((field, i) => [field, values[i]])) as TaskRecord;
     },
   };

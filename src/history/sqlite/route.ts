@@ -60,7 +60,7 @@ const ended: FieldCondition = { kind: "field", field: "exit_status", operator: "
 
 /** The way to all tasks that match. */
 export function findRoute(table: TaskTable, conditions: readonly Condition[]): Route {
-  if (whereOf(conditions).never) return { kind: "none" };
+  if (whereOf(conditions, table.connection.times).never) return { kind: "none" };
   if (conditions.some(namesOneTask)) return { kind: "one" };
   const [status, tag] = [byStatus(table, conditions), byTag(table, conditions)];
   if (status === null || tag === null) return status ?? tag ?? byTime(table, conditions);
@@ -86,12 +86,20 @@ export function lengthOf(table: TaskTable, route: Route, most: number): number {
 function byStatus(table: TaskTable, conditions: readonly Condition[]): Route | null {
   const own = conditions.filter(isStatus);
   if (own.length === 0 || !hasIndex(table, statusIndex.name)) return null;
-  const where = whereOf(own);
+  const where = whereOf(own, table.connection.times);
   // Tasks that have ended well are not in the index.
   if (statusMatches(table, 0, where)) return null;
   const values = statusesWith(table, own, where);
   if (values.length > valueLimit) return { kind: "index", index: statusIndex };
-  return { kind: "entries", index: statusIndex, values, rest: whereOf(conditions.filter((each) => !isStatus(each))) };
+  return {
+    kind: "entries",
+    index: statusIndex,
+    values,
+    rest: whereOf(
+      conditions.filter((each) => !isStatus(each)),
+      table.connection.times,
+    ),
+  };
 }
 
 /** Whether a task with this status matches conditions on the status. */
@@ -104,7 +112,7 @@ export function statusMatches(table: TaskTable, status: number | null, where: Wh
 function statusesWith(table: TaskTable, conditions: readonly FieldCondition[], where: Where): Cell[] {
   if (statusMatches(table, null, where)) {
     const others = [...conditions, ended];
-    return [null, ...statusesWith(table, others, whereOf(others))];
+    return [null, ...statusesWith(table, others, whereOf(others, table.connection.times))];
   }
   if (conditions.some(({ operator, value }) => operator === "==" && value === null)) return [];
   return distinctValues(table, statusIndex, where, valueLimit + 1).map(([value]) => value);
@@ -115,7 +123,12 @@ function byTag(table: TaskTable, conditions: readonly Condition[]): Route | null
   if (own.length === 0 || !hasIndex(table, tagIndex.name) || haveTags(own, plainTags)) return null;
   const values = textsWith(table, own);
   if (values === null || values.length > valueLimit) return { kind: "index", index: tagIndex };
-  return { kind: "entries", index: tagIndex, values, rest: whereOf(conditions.filter(isField)) };
+  return {
+    kind: "entries",
+    index: tagIndex,
+    values,
+    rest: whereOf(conditions.filter(isField), table.connection.times),
+  };
 }
 
 /** Whether these tags match every condition. */
@@ -137,7 +150,7 @@ function byTime(table: TaskTable, conditions: readonly Condition[]): Route {
   const all: Route = { kind: "table", from: 0, to: null };
   const own = conditions.filter(isTime);
   if (own.length === 0 || !hasIndex(table, timeIndex)) return all;
-  const { sql, cells } = whereOf(own);
+  const { sql, cells } = whereOf(own, table.connection.times);
   const inRange = `select rowid as row from task indexed by ${timeIndex} where ${sql} limit ?`;
   const [[count, first, last] = []] = rowsOf(
     table,

@@ -15,7 +15,7 @@ import { type Test, whereOf } from "./where.ts";
 /** Rows that match: the row number, then `fields`, as they are stored; what follows them is of no interest. */
 export function* matchingRows(table: TaskTable, asked: Selection, fields: readonly TaskField[]): Generator<Row> {
   const selection = withoutFields(asked, table.connection.absent);
-  const { tests } = whereOf(selection.where);
+  const { tests } = whereOf(selection.where, table.connection.times);
   let left = selection.limit ?? Number.POSITIVE_INFINITY;
   if (left <= 0) return;
   for (const row of rowsOnRoute(table, columnsWith(table, fields, tests), selection)) {
@@ -31,7 +31,7 @@ export function* matchingRows(table: TaskTable, asked: Selection, fields: readon
  * table is read to its end, so that no index has a say: for few rows.
  */
 export function* matchingRowsFrom(table: TaskTable, from: number, asked: Selection): Generator<Row> {
-  const where = whereOf(withoutFields(asked, table.connection.absent).where);
+  const where = whereOf(withoutFields(asked, table.connection.absent).where, table.connection.times);
   const route = { kind: "table", from, to: null } as const;
   for (const row of alongTable(table, columnsWith(table, [], where.tests), where, route)) {
     if (passes(row, where.tests, 0)) yield row;
@@ -49,7 +49,7 @@ function passes(row: Row, tests: readonly Test[], fields: number): boolean {
 }
 
 function rowsOnRoute(table: TaskTable, columns: string, selection: Selection): Generator<Row> {
-  const where = whereOf(selection.where);
+  const where = whereOf(selection.where, table.connection.times);
   const route = findRoute(table, selection.where);
   if (route.kind === "none") return nothing();
   if (route.kind === "one") return oneRow(table, columns, where);

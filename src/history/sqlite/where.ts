@@ -6,9 +6,9 @@
  */
 import { type Condition, type FieldCondition, patternOf, type TagCondition } from "../../task/filter.ts";
 import { comparisonOf, type TaskField } from "../../task/field.ts";
-import type { TagValue, Tags } from "../../task/task.ts";
+import type { Tags } from "../../task/task.ts";
 import { readTags } from "../../store/tags.ts";
-import { formatTime, momentOf } from "../../store/times.ts";
+import { type FileTimes, momentOf } from "../../store/times.ts";
 import type { Cell } from "../../store/sqlite/row.ts";
 import { column, type Sign, sqlOperator, tagKey } from "../condition.ts";
 
@@ -33,7 +33,7 @@ const never = "0";
  * What rows must meet that match all conditions. Throws UserError for a regular expression that is none, or that is
  * asked of a number.
  */
-export function whereOf(conditions: readonly Condition[]): Where {
+export function whereOf(conditions: readonly Condition[], times: FileTimes): Where {
   const parts: string[] = [];
   const cells: Cell[] = [];
   const tests: Test[] = [];
@@ -43,9 +43,9 @@ export function whereOf(conditions: readonly Condition[]): Where {
       tests.push({ field: "tag", passes: (cell) => hasTag(condition, readTags(cell)) });
       continue;
     }
-    const { field, operator, value } = condition;
-    if (operator === "~") tests.push({ field, passes: matcher(condition) });
-    else parts.push(compare(field, operator, value, cells));
+    const { field, operator } = condition;
+    if (operator === "~") tests.push({ field, passes: matcher(condition, times) });
+    else parts.push(compare({ ...condition, operator }, times, cells));
   }
   return { sql: parts.length === 0 ? "1" : parts.join(" and "), cells, tests, never: parts.includes(never) };
 }
@@ -67,8 +67,11 @@ export function hasTag(condition: TagCondition, tags: Tags): boolean {
 /** A text that SQLite takes for a number. */
 const numberShape = /^\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*$/i;
 
+/** A condition that SQLite can test. */
+type Comparison = FieldCondition & { readonly operator: Sign };
+
 /** A field that is null matches nothing but `== null`. */
-function compare(field: TaskField, operator: Sign, value: TagValue, cells: Cell[]): string {
+function compare({ field, operator, value }: Comparison, times: FileTimes, cells: Cell[]): string {
   const name = column(field);
   if (value === null) {
     if (operator === "==") return `${name} is null`;
@@ -81,8 +84,7 @@ function compare(field: TaskField, operator: Sign, value: TagValue, cells: Cell[
     cells.push(typeof value === "boolean" ? Number(value) : value);
     return `${name} ${sqlOperator[operator]} ?`;
   }
-  const moment = comparison === "time" ? momentOf(String(value)) : null;
-  const text = moment === null ? String(value) : formatTime(moment / 1000);
+  const text = comparison === "time" ? timeText(String(value), times) : String(value);
   cells.push(text);
   const isText = comparison === "text" || comparison === "id";
   // Columns of times and tags have the affinity of numbers (SQLite, "Datatypes", 3): `2026` would be one, and less than
@@ -109,7 +111,15 @@ function jsonTest(condition: TagCondition, path: string, cells: Cell[]): string 
   return `(json_type(tag, ?) in (${types}) and json_extract(tag, ?) = ?)`;
 }
 
-function matcher(condition: FieldCondition): Test["passes"] {
+/** A time with an offset from UTC, or a local time or the beginning of one, as it is stored. */
+function timeText(text: string, { format, asked }: FileTimes): string {
+  const moment = momentOf(text);
+  return moment === null ? asked(text) : format(moment / 1000);
+}
+
+function matcher(condition: FieldCondition, { local }: FileTimes): Test["passes"] {
   const pattern = patternOf(condition);
+  if (comparisonOf(condition.field) === "time")
+    return (cell) => cell !== null && pattern.test(typeof cell === "string" ? local(cell) : String(cell));
   return (cell) => cell !== null && pattern.test(String(cell));
 }

@@ -3,7 +3,6 @@
  */
 import type { ClaimedTask } from "../../task/task.ts";
 import type { AdoptRequest } from "../store.ts";
-import { formatTime, parseTime } from "../times.ts";
 import type { Connection } from "./connection.ts";
 import { claimColumns, type HeldRows, heldTask } from "./row.ts";
 
@@ -56,7 +55,7 @@ export function prepareAdoption(db: Connection, held: HeldRows): Adopt {
       ...told,
       $serverHost: serverHost,
       $clientHost: clientHost,
-      $at: formatTime(at),
+      $at: db.times.format(at),
       $from: JSON.stringify(request.from),
     };
     const tasks: ClaimedTask[] = [];
@@ -65,7 +64,7 @@ export function prepareAdoption(db: Connection, held: HeldRows): Adopt {
       tellFormer.run({ ...told, $ids });
       forgetMoves.run(serverId, $ids);
       for (const row of adoptRows.values({ ...adopted, $ids }))
-        tasks.push(heldTask(held, row, parseTime(row.at(-1)) ?? at));
+        tasks.push(heldTask(held, row, db.times.parse(row.at(-1)) ?? at, db.times));
     }
     return tasks;
   };

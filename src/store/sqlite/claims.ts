@@ -11,7 +11,7 @@ import type { Connection } from "./connection.ts";
 import { type ClaimStatements, prepareClaimStatements } from "./claim-statements.ts";
 import { heldTask, type HeldRows } from "./row.ts";
 import type { Claim, ClaimRequest, Scope } from "../store.ts";
-import { formatTime } from "../times.ts";
+import type { FileTimes } from "../times.ts";
 
 /** A number below every group. */
 const lowest = Number.MIN_SAFE_INTEGER;
@@ -52,7 +52,7 @@ export function prepareClaims(db: Connection, held: HeldRows): Claims {
     recalled: (serverId) => its.anyRecall.get(serverId) !== null,
     reserved: (except) => its.reservedIds.values(except).map(([id]) => String(id)),
     look: (request, reserved) => look(its, request, reserved),
-    take: (request, reserved, group) => take(its, held, request, reserved, group),
+    take: (request, reserved, group) => take(its, { held, times: db.times }, request, reserved, group),
     countUnfinished: (scope, reserved) => countUnfinished(its, scope, reserved),
     *unfinishedGroups() {
       for (let group = number(its.groupOfAll(lowest)); group !== null; group = number(its.groupOfAll(group)))
@@ -79,24 +79,24 @@ function look(its: ClaimStatements, request: ClaimRequest, reserved: readonly st
 
 function take(
   its: ClaimStatements,
-  held: HeldRows,
+  { held, times }: { readonly held: HeldRows; readonly times: FileTimes },
   request: ClaimRequest,
   reserved: readonly string[],
   group: number,
 ): readonly ClaimedTask[] {
   const rows = request.eager ? pickEagerly(its, request, reserved, group) : pick(its, request, reserved, group);
   if (rows.length === 0) return [];
-  const holder = [request.serverId, request.serverHost, formatTime(request.at)] as const;
+  const holder = [request.serverId, request.serverHost, times.format(request.at)] as const;
   if (isRange(rows)) {
     const [first, last] = [rows[0]!, rows.at(-1)!];
     const found = its.readRange.values(first, last);
     its.holdRange.run(...holder, first, last);
-    return found.map((row) => heldTask(held, row, request.at));
+    return found.map((row) => heldTask(held, row, request.at, times));
   }
   const list = JSON.stringify(rows);
   const byRow = new Map(its.readList.values(list).map((row) => [row[0] as number, row]));
   its.holdList.run(...holder, list);
-  return rows.map((row) => heldTask(held, byRow.get(row)!, request.at));
+  return rows.map((row) => heldTask(held, byRow.get(row)!, request.at, times));
 }
 
 /**

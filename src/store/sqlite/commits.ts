@@ -7,7 +7,7 @@ import type { NewTask } from "../../task/task.ts";
 import type { Connection } from "./connection.ts";
 import { type Cell, type HeldRows, insertColumns, insertWidth, putNewTask } from "./row.ts";
 import type { Commit, Completion } from "../store.ts";
-import { formatTime } from "../times.ts";
+import type { FileTimes } from "../times.ts";
 
 export interface Commits {
   insert(tasks: readonly NewTask[]): void;
@@ -76,11 +76,11 @@ function prepareInsert(db: Connection): (tasks: readonly NewTask[]) => void {
   return (tasks) => {
     let i = 0;
     for (; i + insertBatch <= tasks.length; i += insertBatch) {
-      for (let k = 0; k < insertBatch; k++) putNewTask(manyCells, k * insertWidth, tasks[i + k]!);
+      for (let k = 0; k < insertBatch; k++) putNewTask(manyCells, k * insertWidth, tasks[i + k]!, db.times);
       insertMany.run(...manyCells);
     }
     for (; i < tasks.length; i++) {
-      putNewTask(oneCells, 0, tasks[i]!);
+      putNewTask(oneCells, 0, tasks[i]!, db.times);
       insertOne.run(...oneCells);
     }
   };
@@ -91,11 +91,12 @@ interface State {
   readonly statements: Statements;
   readonly insert: (tasks: readonly NewTask[]) => void;
   readonly held: HeldRows;
+  readonly times: FileTimes;
 }
 
 /** Prepares commits. A task that has ended or is given back is removed from `held`. */
 export function prepareCommits(db: Connection, held: HeldRows): Commits {
-  const state: State = { statements: prepareStatements(db), insert: prepareInsert(db), held };
+  const state: State = { statements: prepareStatements(db), insert: prepareInsert(db), held, times: db.times };
   const { releaseRows, link } = state.statements;
   return {
     insert: state.insert,
@@ -113,7 +114,7 @@ function runCommit(state: State, commit: Commit): readonly string[] {
   const { statements, held } = state;
   const { assigned, completed, reverted, recalled, serverId } = commit;
   const refused: string[] = [];
-  const at = formatTime(commit.at);
+  const at = state.times.format(commit.at);
   // This question takes 1 µs. Mostly nobody has changed anything.
   const gone = completed.length === 0 ? [] : statements.takenAway.values(serverId);
   const away = gone.length === 0 ? null : new Set(gone.map(([id]) => id));
@@ -137,7 +138,7 @@ function record(state: State, commit: Commit, at: string, done: Completion): boo
   const { statements, held } = state;
   const row = held.get(done.id);
   if (row !== undefined) held.delete(done.id);
-  const cells = resultCells(commit, at, done);
+  const cells = resultCells(commit, at, done, state.times);
   if (done.retry === null) {
     if (row !== undefined && statements.completeRow.run(...cells, row, done.id).changes > 0) return true;
     return statements.complete.run(...cells, done.id).changes > 0;
@@ -170,11 +171,11 @@ function noteClient(
   statements.assign.run(clientId, clientHost, id, serverId);
 }
 
-function resultCells(commit: Commit, at: string, done: Completion): Cell[] {
+function resultCells(commit: Commit, at: string, done: Completion, { format }: FileTimes): Cell[] {
   const cells: Cell[] = [done.clientId, done.clientHost];
   for (const { property, isTime } of results) {
     const value = done[property];
-    cells.push(isTime && typeof value === "number" ? formatTime(value) : value);
+    cells.push(isTime && typeof value === "number" ? format(value) : value);
   }
   cells.push(at, commit.serverId, commit.serverHost);
   return cells;

@@ -5,11 +5,13 @@
 import { Database, type Statement } from "bun:sqlite";
 import { existsSync, mkdirSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
+import { systemClock } from "../../base/clock.ts";
 import { configurationError, FatalError } from "../../base/errors.ts";
 import { laterFields, requiredFields, type TaskField } from "../../task/field.ts";
 import { databaseError, isReadOnly, openFailure, runFailure } from "./failure.ts";
 import { isLocalFileSystem } from "./filesystem.ts";
-import { addColumn, additions, taskTable } from "./schema.ts";
+import { type FileClock, fileTimes, type FileTimes, newFileClock } from "../times.ts";
+import { addColumn, additions, clockColumns, taskTable } from "./schema.ts";
 
 /** What every way to open a file takes. */
 export interface SqliteOptions {
@@ -46,6 +48,8 @@ export class Connection {
   readonly created: boolean;
   /** Columns that the table of tasks lacks. Only a file that is opened for reading can lack some. */
   readonly absent: ReadonlySet<TaskField>;
+  /** The times in this file. */
+  readonly times: FileTimes;
   readonly #statements: Statement[] = [];
   readonly #inode: number | undefined;
   readonly #begin: Statement;
@@ -61,6 +65,7 @@ export class Connection {
     this.writable = opened.writable;
     this.created = opened.created;
     this.absent = new Set(absentFrom(opened.db));
+    this.times = fileTimes(this.read(() => clockOf(opened.db)));
     this.#inode = statSync(this.file, { throwIfNoEntry: false })?.ino;
     this.#begin = this.prepare("begin immediate");
     this.#commit = this.prepare("commit");
@@ -348,6 +353,7 @@ function upgrade(db: Database, file: string, known: boolean, { readOnly, notice 
     notice?.(`Adding indices to '${file}' (${rows} rows) - this takes a while, once`);
   // Each statement is a transaction of its own, so that others who use the file get their turn in between.
   for (const [, statement] of missing) db.run(statement);
+  if (missing.some(([name]) => name === "clock")) setClock(db);
   return false;
 }
 
@@ -385,12 +391,28 @@ function create(db: Database, file: string): boolean {
     for (const field of absentFrom(db)) db.run(addColumn(field));
     for (const [, statement] of additions) db.run(statement);
     if (created) db.run('insert into schedule (one, "group", task_id) values (1, null, null)');
+    setClock(db);
     db.run("commit");
     return created;
   } catch (error) {
     if (db.inTransaction) db.run("rollback");
     throw error;
   }
+}
+
+/** Sets the clock of a file that has none, and takes it as it is where another process was first. */
+function setClock(db: Database): void {
+  const hasTasks = db.query("select 1 from task limit 1").values().length > 0;
+  const { offset, sinceMs, since } = newFileClock(systemClock.now(), hasTasks);
+  db.query(`insert or ignore into clock (${clockColumns}) values (1, ?, ?, ?)`).run(offset, sinceMs, since);
+}
+
+/** null: only older programs have written this file. */
+function clockOf(db: Database): FileClock | null {
+  if (db.query("select 1 from sqlite_master where type = 'table' and name = 'clock'").values().length === 0)
+    return null;
+  const [row] = db.query("select offset, since_ms, since from clock where one = 1").values();
+  return row === undefined ? null : { offset: Number(row[0]), sinceMs: Number(row[1]), since: String(row[2]) };
 }
 
 function namesIn(db: Database): Set<string> {

@@ -82,6 +82,19 @@ const clientTable = `create table if not exists client (
   PRIMARY KEY (id)
 )`;
 
+export const clockColumns = "one, offset, since_ms, since";
+
+/**
+ * The clock by which all of our times in a file are written, see FileClock in times.ts: minutes ahead of UTC, and since
+ * when. What is older is local time of whoever wrote it. The row is made with the table, and never changed.
+ */
+export const clockTable = `create table if not exists clock (
+  one INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
+  offset INTEGER NOT NULL,
+  since_ms REAL NOT NULL,
+  since TEXT NOT NULL
+)`;
+
 /**
  * The conditions of the partial indices for searching. A query may use one of them if it names the same condition, word
  * for word.
@@ -151,6 +164,7 @@ export const additions: readonly (readonly [name: string, statement: string])[] 
     )`,
   ],
   ["recall_server", "create index if not exists recall_server on recall (server_id)"],
+  ["clock", clockTable],
   // Unfinished tasks of a submission, by group: first those that wait (schedule_time null, in order of insertion), then
   // those that are held. The index is partial, so its size follows the tasks to do, not the tasks done: a claim costs
   // the same in a table of ten million. The last column is always null, but without it SQLite would look it up in the

@@ -4,7 +4,6 @@
  */
 import type { Submission } from "../../task/task.ts";
 import type { Recall, ServerRow, Store } from "../store.ts";
-import { formatTime, parseTime } from "../times.ts";
 import type { Connection } from "./connection.ts";
 
 /** The part of the contract that does not touch tasks. */
@@ -76,11 +75,11 @@ function submissionRows(connection: Connection): Pick<Servers, "addSubmission" |
   const find = connection.prepare("select id, time, host, user, cwd, template, version from submission where id = ?");
   return {
     async addSubmission({ id, time, host, user, cwd, template, version }) {
-      connection.write(() => add.run(id, formatTime(time), host, user, cwd, template, version));
+      connection.write(() => add.run(id, connection.times.format(time), host, user, cwd, template, version));
     },
     async submission(id) {
       const row = connection.read(() => find.get(id)) as (Omit<Submission, "time"> & { time: string }) | null;
-      return row === null ? null : { ...row, time: parseTime(row.time) ?? 0 };
+      return row === null ? null : { ...row, time: connection.times.parse(row.time) ?? 0 };
     },
   };
 }
@@ -98,10 +97,10 @@ function clientRows(connection: Connection): Pick<Servers, "connectClient" | "en
   );
   return {
     connectClient: (id, host, serverId, serverHost, at) => {
-      add.run(id, host, serverId, serverHost, formatTime(at));
+      add.run(id, host, serverId, serverHost, connection.times.format(at));
     },
     async endClient(id, serverId, at, evicted) {
-      connection.write(() => end.run(formatTime(at), evicted ? 1 : 0, id, serverId));
+      connection.write(() => end.run(connection.times.format(at), evicted ? 1 : 0, id, serverId));
     },
     async clientsOf(serverId) {
       return connection.read(() => some.values(serverId)).map(([id]) => String(id));
