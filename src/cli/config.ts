@@ -46,7 +46,7 @@ type SiteWords = ParsedWith<SiteOption>;
 const siteHelp: Readonly<Record<SiteName, string>> = {
   system: "The file of the whole system.",
   user: "Your own file.",
-  local: "The file of this folder, or of HYPERSHELL_SITE.",
+  local: "The file of the project, else of this folder; or of HYPERSHELL_SITE.",
 };
 
 /** An option of this kind for each site; `fallback` is the site that counts without any of them. */
@@ -96,6 +96,16 @@ const pathSpec = {
     "  HYPERSHELL_SERVER_PORT=50100       server.port",
     "  HYPERSHELL_SITE=PATH               folder for data, logs and the local file",
     "  HYPERSHELL_CONFIG_FILE=PATH        the only file to read (empty: none)",
+    "",
+    "The database, captured output and logs are in HYPERSHELL_SITE, else in the .hypershell of the project that " +
+      "the folder is in (hs init),",
+    "else in ~/.hypershell; for root, also in a container, in /var/lib/hypershell and /var/log/hypershell. " +
+      "'hs config which database.file' tells.",
+    "A file in a .hypershell that others could have written does not count, and a line says so.",
+    "",
+    "Tasks run in the directory that they were submitted from on one machine, and elsewhere in the one where their " +
+      "client was started;",
+    "task.cwd names another: a path, or <submit> to have the former everywhere.",
   ].join("\n"),
 } as const satisfies CommandSpec;
 

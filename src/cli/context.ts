@@ -55,6 +55,7 @@ export function makeContext(surroundings: Surroundings, load: () => Config, leni
     const settings = config();
     const loggers = consoleLoggers(options(surroundings, settings));
     for (const warning of settings.warnings) loggers("core.config").warning(warning);
+    for (const notice of settings.notices) loggers("core.config").info(notice);
     return loggers;
   });
   const preset = once(() => consoleLoggers(options(surroundings, null)));

@@ -98,6 +98,14 @@ const verbs: Verbs = {
     "Change tasks, cancel, revert or delete them",
     async () => (await import("./update.ts")).command,
   ),
+  init: verb(
+    "init",
+    "Make a project: a folder with a database of its own",
+    async () => (await import("./init.ts")).command,
+    {
+      lenient: true,
+    },
+  ),
   config: verb("config", "Show and change settings", async () => (await import("./config.ts")).command, {
     lenient: true,
     verbs: configVerbs,

@@ -39,8 +39,19 @@ export function databaseSettings(config: Config, log: Logger): OpenOptions {
     environment: config.environment,
     echo: config.raw("database.echo") === true ? (sql) => log.info(sql) : null,
     notice: (text) => log.info(text),
+    made: isChosen(config) ? null : (file) => log.info(`Made the database ${file}${remedyOf(config)}`),
     pragmas: tableOf(config.raw("database.pragmas")),
   };
+}
+
+/** Whether somebody has said where the database is to be. */
+function isChosen(config: Config): boolean {
+  return config.origin("database.file").source !== "preload" || (config.environment["HYPERSHELL_SITE"] ?? "") !== "";
+}
+
+/** For root, who may not have expected the place. */
+function remedyOf({ site }: Config): string {
+  return site.name === "system" ? ", which is root's (another place: 'hs init' for a project, or HYPERSHELL_SITE)" : "";
 }
 
 function tableOf(value: unknown): Readonly<Record<string, unknown>> {

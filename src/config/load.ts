@@ -18,7 +18,7 @@ import type {
   TextKey,
 } from "./schema.ts";
 import { createFolders, databaseFile, findSites, thisHost } from "./site.ts";
-import type { Host, SiteName, Sites } from "./site.ts";
+import type { Host, Site, SiteName, Sites } from "./site.ts";
 import { defaultLayer, environmentExports, preloadLayer, readLayers } from "./source.ts";
 import type { Layer, Origin } from "./source.ts";
 import { find, labelOf, merge, resolve, resolveTree, valueAt } from "./tree.ts";
@@ -52,11 +52,13 @@ export interface Config {
   /** Variables for tasks: HYPERSHELL_EXPORT_* as they are, [export] keys upper-cased. */
   exports(): Readonly<Record<string, string>>;
   /** Folders of the default site. `problem`: why they could not be created, for those who need them. */
-  readonly site: { readonly lib: string; readonly log: string; readonly config: string; readonly problem?: string };
+  readonly site: Site & { readonly name: SiteName; readonly problem?: string };
   /** The variables that it was read with. */
   readonly environment: Environment;
-  /** Lines to log as WARNING (unknown keys). */
+  /** Lines to log as WARNING: unknown keys, files that do not count. */
   readonly warnings: readonly string[];
+  /** Lines to log as INFO: the project. */
+  readonly notices: readonly string[];
 }
 
 /** Layers as far as they can be read, lowest first. `formatOf` knows the layout behind a `logging.style`. */
@@ -85,8 +87,14 @@ export function loadConfig(env: Environment, cwd: string, host: Host = thisHost(
   const layers = allLayers(sites, env, host.platform);
   const warnings = checkLayers(layers);
   const problem = createFolders(sites);
-  const site = sites[sites.chosen];
-  return makeConfig(layers, warnings, problem === null ? site : { ...site, problem }, env, cwd);
+  const site = { ...sites[sites.chosen], name: sites.chosen };
+  // Clients that a launcher starts are many, and whoever has started it was told.
+  const isTold = sites.project !== null && env["HYPERSHELL_RUN_KEY"] === undefined;
+  const news = {
+    warnings: [...sites.refused, ...warnings],
+    notices: isTold ? [`Project ${sites.project}`] : [],
+  };
+  return makeConfig(layers, news, problem === null ? site : { ...site, problem }, env, cwd);
 }
 
 /** What the values of a configuration are read from, and what has been found out on the way. */
@@ -101,7 +109,7 @@ interface Reading {
 
 function makeConfig(
   layers: readonly Layer[],
-  warnings: readonly string[],
+  news: Pick<Config, "warnings" | "notices">,
   site: Config["site"],
   env: Environment,
   cwd: string,
@@ -123,7 +131,7 @@ function makeConfig(
     exports: () => taskVariables(layers, env),
     site,
     environment: env,
-    warnings,
+    ...news,
   };
   // That a certain key is never null is what `read` sees to.
   return access as Config;

@@ -1,12 +1,13 @@
 /*
- * Sites: where data, logs and the configuration file are for the system, the user and the working directory, and which
- * of them is the one to use.
+ * Sites: where data, logs and the configuration file are for the system, the user and the working directory or the
+ * project that it is in, and which of them is the one to use.
  */
 import { mkdirSync, statSync } from "node:fs";
 import { posix, win32 } from "node:path";
 import { UserError, exitStatus } from "../base/errors.ts";
 import { failureReason, homeFolder } from "../base/paths.ts";
 import { isRoot } from "../base/process.ts";
+import { findProject, projectFolder, whyNoConfiguration } from "./project.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -28,6 +29,12 @@ export interface Sites {
   readonly chosen: SiteName;
   /** HYPERSHELL_SITE, made absolute; null when not set. */
   readonly named: string | null;
+  /** The folder of the project that is in use; null: there is none, or HYPERSHELL_SITE comes first. */
+  readonly project: string | null;
+  /** Whether the file of the local site was written by somebody else, perhaps, so that it is not read. */
+  readonly isLocalIgnored: boolean;
+  /** What was found and does not count, for the log. */
+  readonly refused: readonly string[];
   /** HYPERSHELL_CONFIG_FILE: the only file to read; empty: read none; null: not set. */
   readonly onlyFile: string | null;
 }
@@ -53,12 +60,19 @@ export function findSites(env: Environment, cwd: string, host: Host = thisHost(e
   const named = given === undefined || given === "" ? null : resolve(cwd, given);
   const file = env["HYPERSHELL_CONFIG_FILE"];
   const onlyFile = file === undefined ? null : file === "" ? "" : resolve(cwd, file);
-  const places = placesOf(host, env, named ?? join(cwd, ".hypershell"), join);
+  const { project, refused } = named === null ? findProject(cwd) : { project: null, refused: null };
+  const places = placesOf(host, env, named ?? join(project ?? cwd, projectFolder), join);
+  // A user's own file is another matter, and what a variable names was chosen by hand.
+  const isFound = named === null && project === null && onlyFile === null && places.local.config !== places.user.config;
+  const ignored = isFound ? whyNoConfiguration(places.local.config) : null;
   return {
     ...places,
     local: onlyFile === null || onlyFile === "" ? places.local : { ...places.local, config: onlyFile },
-    chosen: named !== null ? "local" : host.isRoot ? "system" : "user",
+    chosen: named !== null || project !== null ? "local" : host.isRoot ? "system" : "user",
     named,
+    project,
+    isLocalIgnored: ignored !== null,
+    refused: [refused, ignored].filter((text) => text !== null),
     onlyFile,
   };
 }

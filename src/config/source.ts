@@ -48,6 +48,7 @@ export function readLayers(sites: Sites, env: Environment): Layer[] {
 function fileLayers(sites: Sites): Layer[] {
   if (sites.onlyFile === "") return [];
   const names: SiteName[] = sites.onlyFile === null ? ["system", "user", "local"] : ["local"];
+  if (sites.isLocalIgnored) names.pop();
   const layers: Layer[] = [];
   const seen = new Set<string>();
   for (const name of names) {
@@ -56,7 +57,10 @@ function fileLayers(sites: Sites): Layer[] {
     if (seen.has(file)) continue;
     seen.add(file);
     const found = fileLayer(name, file);
-    if (found !== null) layers.push(found);
+    if (found === null) continue;
+    // A project has a database of its own, whatever the others have.
+    if (sites.project !== null && name !== "local") delete found.tree["database"];
+    layers.push(found);
   }
   return layers;
 }

@@ -22,14 +22,14 @@ export interface UpkeepOptions extends StoreOptions {
 
 /** For looking only: a database that cannot be written will do. Throws UserError for what stands in the way. */
 export async function openRecords(options: RecordOptions): Promise<RecordStore> {
-  const { pragmas, echo = null, debug = null, warn = null } = options;
+  const { pragmas, echo = null, made = null, debug = null, warn = null } = options;
   const found = await targetOf(options);
   if (found.kind === "postgres") {
     const { openPostgresRecords } = await import("./postgres/open.ts");
     const { ignorePartitions = false } = options;
     return openPostgresRecords({ target: found.target, clock: systemClock, echo, ignorePartitions, debug });
   }
-  const file = { file: found.file, pragmas, echo };
+  const file = { file: found.file, pragmas, echo, made };
   if (options.ignorePartitions === true) {
     const { openSqliteRecords } = await import("./sqlite/records.ts");
     return openSqliteRecords(file);
@@ -40,14 +40,14 @@ export async function openRecords(options: RecordOptions): Promise<RecordStore> 
 
 /** For looking and changing; archived tasks are left out. Throws UserError for what stands in the way. */
 export async function openEdits(options: OpenOptions): Promise<EditStore> {
-  const { pragmas, echo = null, notice = null } = options;
+  const { pragmas, echo = null, notice = null, made = null } = options;
   const found = await targetOf(options);
   if (found.kind === "postgres") {
     const { openPostgresEdits } = await import("./postgres/open.ts");
     return openPostgresEdits({ target: found.target, clock: systemClock, echo });
   }
   const { openSqliteEdits } = await import("./sqlite/edits.ts");
-  return openSqliteEdits({ file: found.file, pragmas, echo, notice });
+  return openSqliteEdits({ file: found.file, pragmas, echo, notice, made });
 }
 
 /** For housekeeping. Throws UserError for what stands in the way. */

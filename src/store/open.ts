@@ -34,6 +34,8 @@ export interface OpenOptions extends DatabaseSettings {
   readonly echo?: Echo | null;
   /** Called with a text before something begins that will take a while. */
   readonly notice?: ((text: string) => void) | null;
+  /** Called with the path of an SQLite database that was made. */
+  readonly made?: ((file: string) => void) | null;
 }
 
 export interface StoreOptions extends OpenOptions {
@@ -131,12 +133,12 @@ export async function placeOf(settings: DatabaseSettings): Promise<DatabasePlace
  * UserError when the database cannot be opened.
  */
 export async function openStore(options: StoreOptions): Promise<Store> {
-  const { pragmas, clock, echo = null, notice = null, create = false } = options;
+  const { pragmas, clock, echo = null, notice = null, made = null, create = false } = options;
   const found = await targetOf(options);
   if (found.kind === "postgres") {
     const { openPostgresStore } = await import("./postgres/postgres.ts");
     return openPostgresStore({ target: found.target, clock, echo, create });
   }
   const { openSqlite } = await import("./sqlite/sqlite.ts");
-  return openSqlite({ file: found.file, pragmas, clock, echo, notice });
+  return openSqlite({ file: found.file, pragmas, clock, echo, notice, made });
 }

@@ -22,6 +22,8 @@ export interface SqliteOptions {
   readonly echo?: Echo | null;
   /** Called with a text before something begins that will take a while. */
   readonly notice?: ((text: string) => void) | null;
+  /** Called with the path of a database that was made. */
+  readonly made?: ((file: string) => void) | null;
 }
 
 export interface ConnectionOptions extends SqliteOptions {
@@ -64,6 +66,7 @@ export class Connection {
     this.db = echo === null || echo === undefined ? opened.db : echoing(opened.db, echo);
     this.writable = opened.writable;
     this.created = opened.created;
+    if (opened.created) options.made?.(this.file);
     this.absent = new Set(absentFrom(opened.db));
     this.times = fileTimes(this.read(() => clockOf(opened.db)));
     this.#inode = statSync(this.file, { throwIfNoEntry: false })?.ino;

@@ -36,9 +36,10 @@ function settings(values: Record<string, string | boolean> = {}, warnings: reado
     origin: (key) =>
       key in values ? { source: "env", label: `from: ${key}` } : { source: "preload", label: "from: <preload>" },
     exports: () => ({}),
-    site: { lib: "/lib", log: "/log", config: "/config" },
+    site: { lib: "/lib", log: "/log", config: "/config", name: "user" },
     environment: {},
     warnings,
+    notices: [],
   };
 }
 

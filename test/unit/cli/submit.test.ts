@@ -51,9 +51,10 @@ class Site implements Disposable {
       raw: (key) => this.settings[key] ?? null,
       origin: (key: string) => ({ source: key in this.settings ? "user" : "default", label: "" }),
       exports: () => ({}),
-      site: { lib: this.folder, log: this.folder, config: this.folder },
+      site: { lib: this.folder, log: this.folder, config: this.folder, name: "user" },
       environment: {},
       warnings: [],
+      notices: [],
     };
     const context: Context = {
       program: "hs",

@@ -59,6 +59,7 @@ describe("precedence", () => {
       lib: folder.at("site/lib"),
       log: folder.at("site/log"),
       config: folder.at("site/config.toml"),
+      name: "local",
     });
     expect(existsSync(folder.at("site/lib/task"))).toBe(true);
   });
