@@ -8,6 +8,7 @@
  * with GNU Parallel the shorter of the two decides how many pairs there are; what is left over is told. Whatever else
  * stands there is input: there are no options after ":::". Behind "--", ":::" is a word like any other.
  */
+import { counted } from "../base/units.ts";
 import { argumentError } from "../base/errors.ts";
 
 /**
@@ -58,6 +59,6 @@ function inputWords(words: readonly string[]): InputWords {
 }
 
 function describeRest(before: number, own: number, rest: number): string {
-  const counted = (words: number): string => (words === 1 ? "1 word" : `${words} words`);
-  return `:::+ pairs ${counted(own)} with ${counted(before)} before it: ${counted(rest)} left out`;
+  const pair = `${counted(own, "word")} with ${counted(before, "word")} before it`;
+  return `:::+ pairs ${pair}: ${counted(rest, "word")} left out`;
 }

@@ -2,6 +2,7 @@
  * `hs client`: connects to a server and runs its tasks on this host. Here are the options and what they mean together;
  * cluster/remote.ts does the work.
  */
+import { counted } from "../base/units.ts";
 import { isLoopback } from "../base/loopback.ts";
 import { argumentError, exitStatus } from "../base/errors.ts";
 import { cpuCount } from "../base/process.ts";
@@ -178,7 +179,7 @@ async function run(parsed: Words, context: Context): Promise<number> {
 function startDelay(wished: number, { loggers }: Context): number {
   const delay = wished < 0 ? Math.random() * -wished : wished;
   if (wished < 0) loggers("client").debug(`Waiting random (${delay.toFixed(1)} seconds)`);
-  if (wished > 0) loggers("client").debug(`Waiting (${delay} seconds)`);
+  if (wished > 0) loggers("client").debug(`Waiting (${counted(delay, "second")})`);
   return delay;
 }
 

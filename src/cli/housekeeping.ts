@@ -2,12 +2,12 @@
  * What `hs initdb` does to a database: makes it, compacts it, copies it, moves what has ended to a partition, empties
  * it. What takes something away is asked about first; making tables in a file of our own is not.
  */
-import { exitStatus, NoTables, runtimeError, UserError } from "../base/errors.ts";
-import { formatSize } from "../base/units.ts";
+import { exitStatus, NoTables, runtimeError, type UserError } from "../base/errors.ts";
+import { counted, formatSize } from "../base/units.ts";
 import type { Logger } from "../log/logger.ts";
 import type { UpkeepStore } from "../history/history.ts";
 import type { ServerRow } from "../store/store.ts";
-import { ask } from "./prompt.ts";
+import { ask, nobodyAnswers } from "./prompt.ts";
 import type { PromptPorts } from "./prompt.ts";
 
 /** What `hs initdb` needs of its surroundings, so that tests can hand it other ones. */
@@ -32,12 +32,7 @@ export const actions: readonly Action[] = ["vacuum", "backup", "rotate", "trunca
 
 /** Throws UserError when there is nobody to see a question. */
 export function expectTerminal({ isTerminal }: InitdbPorts): void {
-  if (!isTerminal)
-    throw new UserError(
-      exitStatus.runtimeError,
-      "data",
-      "This asks a question and there is no terminal: repeat with --yes",
-    );
+  if (!isTerminal) throw nobody();
 }
 
 /**
@@ -48,9 +43,14 @@ export async function confirmed(question: string, yes: boolean, ports: InitdbPor
   if (yes) return true;
   expectTerminal(ports);
   const answer = await ask(question, "yes", ports.prompt);
+  if (answer.kind === "absent") throw nobody();
   if (answer.kind === "other") throw runtimeError("data", `Stopping: '${answer.text}' is neither yes nor no`);
   ports.prompt.write(answer.kind === "yes" ? "Ok\n" : "Stopping\n");
   return answer.kind === "yes";
+}
+
+function nobody(): UserError {
+  return runtimeError("data", nobodyAnswers);
 }
 
 export type Confirm = (question: string) => Promise<boolean>;
@@ -108,13 +108,14 @@ export const acts: Readonly<Record<Action, (act: Act) => Promise<number>>> = {
     if (!(await confirm(`Rotate ${named(store)} to '${into}'`))) return exitStatus.success;
     log.info(`Rotating database ${store.place} into ${into}`);
     const moved = await store.rotate(into, attempts());
-    log.info(moved === 0 ? "There are no finished tasks to move" : `Moved ${counted(moved)} to ${into}`);
+    log.info(moved === 0 ? "There are no finished tasks to move" : `Moved ${counted(moved, "task")} to ${into}`);
     return exitStatus.success;
   },
 
   async truncate({ store, confirm, ports: { log, servers } }) {
     expectNoServers(await servers());
-    if (!(await confirm(`Truncate ${named(store)} with ${counted(await store.total())}`))) return exitStatus.success;
+    if (!(await confirm(`Truncate ${named(store)} with ${counted(await store.total(), "task")}`)))
+      return exitStatus.success;
     // Somebody may have thought about it for long.
     expectNoServers(await servers());
     await store.truncate();
@@ -125,10 +126,6 @@ export const acts: Readonly<Record<Action, (act: Act) => Promise<number>>> = {
 
 function named({ provider, place }: UpkeepStore): string {
   return `${provider} (${place})`;
-}
-
-function counted(tasks: number): string {
-  return `${tasks} ${tasks === 1 ? "task" : "tasks"}`;
 }
 
 /** The tasks that they hold would be gone, and their results with them. */

@@ -16,8 +16,12 @@ export interface PromptPorts {
   readonly echoes: boolean;
 }
 
-/** `end`: end of input, to be taken as no. `other`: neither yes nor no, trimmed. */
-export type Answer = { readonly kind: "yes" | "no" | "end" } | { readonly kind: "other"; readonly text: string };
+/**
+ * `end`: a terminal's end of input, to be taken as no. `absent`: the same where there is no terminal, so nobody was
+ * asked. `other`: neither yes nor no, trimmed.
+ */
+export type Answer =
+  { readonly kind: "yes" | "no" | "end" | "absent" } | { readonly kind: "other"; readonly text: string };
 
 /**
  * Asks `question` (without a question mark), which shows what an empty line means: `QUESTION? [Y]es/no: ` or `QUESTION?
@@ -27,13 +31,16 @@ export async function ask(question: string, fallback: "yes" | "no", ports: Promp
   ports.write(`${question}? ${fallback === "yes" ? "[Y]es/no" : "yes/[no]"}: `);
   const line = await ports.readLine();
   if (line === null || !ports.echoes) ports.write("\n");
-  if (line === null) return { kind: "end" };
+  if (line === null) return { kind: ports.echoes ? "end" : "absent" };
   const word = line.trim().toLowerCase();
   if (word === "") return { kind: fallback };
   if (word === "y" || word === "yes") return { kind: "yes" };
   if (word === "n" || word === "no") return { kind: "no" };
   return { kind: "other", text: line.trim() };
 }
+
+/** What is said where a question has to be asked and there is nobody to answer it. */
+export const nobodyAnswers = "This asks a question and there is no terminal: repeat with --yes";
 
 /** Standard input and output of this process. */
 export function openPrompt(env: Readonly<Record<string, string | undefined>>): PromptPorts {

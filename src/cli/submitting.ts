@@ -2,6 +2,7 @@
  * How tasks of a submitter get into a database, or into that of a running server: what is stored about the submission,
  * one task or many, and what happens with lines that cannot be tasks. The lines themselves are read by submit/.
  */
+import { counted } from "../base/units.ts";
 import { systemClock } from "../base/clock.ts";
 import { UserError, argumentError, configurationError, exitStatus } from "../base/errors.ts";
 import { newId } from "../base/ids.ts";
@@ -193,11 +194,9 @@ export async function submitLines(given: LinesGiven, toSubmit: Submit): Promise<
     await target.close();
   }
   const { stored, bad } = loaded;
-  log.info(`Submitted ${stored} tasks`);
+  log.info(`Submitted ${counted(stored, "task")}`);
   if (bad > 0)
-    throw badLines(
-      `${bad} ${bad === 1 ? "line" : "lines"} of ${source.name} left out - mend and submit what is named above`,
-    );
+    throw badLines(`${counted(bad, "line")} of ${source.name} left out - mend and submit what is named above`);
   return exitStatus.success;
 }
 
@@ -208,9 +207,7 @@ async function requireGood(source: LineSource, expand: Expand | null, parse: Lin
   if (bad === 0) return;
   for (const line of examples) log.error(describeBad(source.name, line));
   const rest = bad > examples.length ? `, the first ${examples.length} are named above` : "";
-  throw badLines(
-    `${bad} ${bad === 1 ? "line" : "lines"} of ${source.name} cannot be tasks${rest} - nothing was submitted`,
-  );
+  throw badLines(`${counted(bad, "line")} of ${source.name} cannot be tasks${rest} - nothing was submitted`);
 }
 
 function badLines(text: string): UserError {

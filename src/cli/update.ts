@@ -2,6 +2,7 @@
  * `hs update`: changes tasks in the database: fields, tags, or what is to become of them. What a word means is parsed
  * in task/edit.ts, what is written is decided in the store.
  */
+import { counted } from "../base/units.ts";
 import { systemClock } from "../base/clock.ts";
 import type { Clock } from "../base/clock.ts";
 import { argumentError, exitStatus, runtimeError, UserError } from "../base/errors.ts";
@@ -17,7 +18,7 @@ import type { Command, Context } from "./command.ts";
 import type { CommandSpec, Parsed } from "../args/spec.ts";
 import { type InterruptPorts, interruptPorts, untilInterrupt } from "./interrupt.ts";
 import { fullId } from "./one-task.ts";
-import { ask, openPrompt } from "./prompt.ts";
+import { ask, nobodyAnswers, openPrompt } from "./prompt.ts";
 import type { PromptPorts } from "./prompt.ts";
 import { conditionsOf, filterOptions, statusFilters } from "./search.ts";
 
@@ -84,7 +85,7 @@ const spec = {
           fallback: "order of submission",
         },
         { key: "desc", names: ["--desc"], kind: "flag", help: "With -s: downwards." },
-        { key: "noConfirm", names: ["-f", "--no-confirm"], kind: "flag", help: "Do not ask." },
+        { key: "noConfirm", names: ["-f", "--no-confirm", "-y", "--yes"], kind: "flag", help: "Do not ask." },
       ],
     },
   ],
@@ -159,7 +160,9 @@ export async function update(parsed: Words, ports: UpdatePorts): Promise<number>
   const left = (): void => {
     const { meant, changed } = progress;
     if (changed > 0)
-      ports.log.warning(`${doneTo(change)} ${changed} of ${meant} tasks before that - the others are as they were`);
+      ports.log.warning(
+        `${doneTo(change)} ${changed} of ${counted(meant, "task")} before that - the others are as they were`,
+      );
   };
   let status: number | "interrupted";
   try {
@@ -189,7 +192,7 @@ async function apply(
 ): Promise<number> {
   const store = await ports.open();
   try {
-    ports.log.info(`Updating ${store.title}`);
+    ports.log.info(`Searching database: ${store.title}`);
     const count = await store.count(selection);
     if (count === 0) {
       const id = idOf(selection);
@@ -197,14 +200,14 @@ async function apply(
         ports.log.warning(archived(id));
       const [written] = writtenByRun(change.fields);
       const reason = written === undefined ? "" : ` (${written} can be changed only where a task has ended)`;
-      ports.log.info(`0 tasks are affected - nothing to do${reason}`);
+      ports.log.info(`Update affects 0 tasks - stopping${reason}`);
       return exitStatus.success;
     }
     if (!unasked && !(await isSure(count, change.action, ports.prompt))) return exitStatus.success;
     progress.meant = count;
     const report = await store.change(selection, change, ports.clock.now(), (changed) => (progress.changed = changed));
     if (change.action === "cancel" && report.held > 0)
-      ports.log.warning(`${report.held} cancelled ${report.held === 1 ? "task" : "tasks"} already scheduled`);
+      ports.log.warning(`${counted(report.held, "cancelled task")} already scheduled`);
     const done = report.changed === count ? tasks(count) : `${report.changed} of ${tasks(count)}`;
     const others = report.changed === count ? "" : " - nothing changed for the others";
     ports.log.info(`${doneTo(change)} ${done}${others}`);
@@ -214,7 +217,7 @@ async function apply(
   }
 }
 
-const tasks = (count: number): string => `${count} ${count === 1 ? "task" : "tasks"}`;
+const tasks = (count: number): string => counted(count, "task");
 
 const doneTo = ({ action }: Change): string => (action === "delete" ? "Deleted" : "Updated");
 
@@ -321,6 +324,7 @@ async function isSure(count: number, action: Action | null, prompt: PromptPorts)
   const question = `${action === null ? "Update" : verbs[action]} ${tasks(count)}`;
   const answer = await ask(question, "no", prompt);
   if (answer.kind === "yes") return true;
+  if (answer.kind === "absent") throw runtimeError("task", nobodyAnswers);
   prompt.write(answer.kind === "other" ? `Stopping (neither yes nor no: '${answer.text}')\n` : "Stopping\n");
   return false;
 }

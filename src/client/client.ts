@@ -5,7 +5,7 @@
 import { assert, unreachable } from "../base/assert.ts";
 import type { Clock, Timer } from "../base/clock.ts";
 import { type Mailbox, mailbox } from "../base/mailbox.ts";
-import { formatDuration } from "../base/units.ts";
+import { counted, formatDuration } from "../base/units.ts";
 import type { Logger } from "../log/logger.ts";
 import type { HostLink } from "../wire/link.ts";
 import type { LeaveKind } from "../wire/message.ts";
@@ -279,7 +279,7 @@ function setWake(door: Door, at: number): void {
 function logStarted({ settings, log }: ClientOptions): void {
   const { executors, idleMs } = settings;
   const patience = idleMs === null ? "no timeout" : `${formatDuration(idleMs / 1000)} timeout`;
-  log.debug(`Started (${executors} executors)`);
+  log.debug(`Started (${counted(executors, "executor")})`);
   for (const part of [`scheduler: ${patience}`, "collector", "heartbeat"]) log.debug(`Started (${part})`);
   if (log.enabled("DEBUG")) for (let n = 1; n <= executors; n++) log.debug(`Started (executor-${n})`);
 }

@@ -80,7 +80,11 @@ export function isEmpty({ phase, running, lingering, heldBack }: ClientState): b
 export function finish(state: ClientState, effects: ClientEffect[]): void {
   const { size } = state.unacked;
   if (size > 0)
-    note(effects, "warning", `The server has not confirmed ${size} tasks that ended here, they may be run again`);
+    note(
+      effects,
+      "warning",
+      `The server has not confirmed ${counted(size, "task")} that ended here and may be run again`,
+    );
   state.phase = { at: "done" };
   effects.push({ kind: "finish" });
 }

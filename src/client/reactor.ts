@@ -5,7 +5,7 @@
  * (leaving.ts). No I/O, no clock.
  */
 import { assert, unreachable } from "../base/assert.ts";
-import { formatDuration } from "../base/units.ts";
+import { counted, formatDuration } from "../base/units.ts";
 import type { Assignment, Outcome } from "../task/task.ts";
 import type { Lease, ServerMessage } from "../wire/message.ts";
 import { beat, excuse, keepConnection, loseConnection, sayHello, silenceMs } from "./connection.ts";
@@ -103,7 +103,7 @@ function receive(state: ClientState, message: ServerMessage, now: number, effect
     case "assign":
       state.granted -= message.tasks.length;
       assert(state.granted >= 0, "the session refuses assignments beyond the credit");
-      note(effects, "debug", () => `Received ${message.tasks.length} tasks (${state.serverName})`);
+      note(effects, "debug", () => `Received ${counted(message.tasks.length, "task")} (${state.serverName})`);
       if (state.phase.at !== "working") return giveBack(state, message.tasks);
       // The time without any task does not count: the pace is measured while there is work.
       if (state.running.size === 0 && state.inbox.length === 0) {

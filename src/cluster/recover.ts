@@ -100,7 +100,7 @@ export function watchServers(options: WatchOptions): () => void {
     // If this look fails, a later one may succeed. A failure that stays is reported by the server's own calls.
     void buryDead(store, isAlive, justDied, log)
       .then((reverted) => {
-        if (reverted > 0) log.info(`Reverted ${reverted} tasks of servers that are gone`);
+        if (reverted > 0) log.info(`Reverted ${counted(reverted, "task")} of servers that are gone`);
       })
       .catch((error: unknown) => log.debug(() => `Servers not looked at: ${messageOf(error)}`))
       .finally(() => {

@@ -3,6 +3,7 @@
  * them as they like (a scanner, a probe of a load balancer, somebody who tries keys), and must not fill the log. In
  * each minute the first lines are warnings; of the rest, only the number is logged.
  */
+import { counted } from "../base/units.ts";
 import type { Clock, Timer } from "../base/clock.ts";
 import type { Logger } from "../log/logger.ts";
 
@@ -25,7 +26,8 @@ export function tellRefusals(log: Logger, clock: Pick<Clock, "after">): Refusals
     minute = null;
     const more = count - warningsAMinute;
     count = 0;
-    if (more > 0) log.warning(`${more} more connection${more === 1 ? " was" : "s were"} refused within a minute`);
+    if (more > 0)
+      log.warning(`${counted(more, "more connection")} ${more === 1 ? "was" : "were"} refused within a minute`);
   }
 
   return {

@@ -16,7 +16,7 @@ import { systemClock } from "../base/clock.ts";
 import { exitStatus, messageOf, TransientError, UserError } from "../base/errors.ts";
 import { newId } from "../base/ids.ts";
 import { hostName, userName } from "../base/process.ts";
-import { counted, formatDuration } from "../base/units.ts";
+import { counted } from "../base/units.ts";
 import { isPiped, isUnread } from "../base/unread.ts";
 import type { Config } from "../config/load.ts";
 import type { Logger, Loggers } from "../log/logger.ts";
@@ -263,8 +263,8 @@ async function enter(
 function tellOfEstates({ estates }: Recovery, graceMs: number, log: Logger): void {
   if (estates.length === 0) return;
   const clients = estates.reduce((sum, estate) => sum + estate.clients.length, 0);
-  const grace = formatDuration(graceMs / 1000);
-  log.info(`Tasks that ${clients} clients of the previous server may have wait for these to come back, for ${grace}`);
+  const who = `${counted(clients, "client")} of the previous server, which may still hold tasks`;
+  log.info(`Waiting up to ${graceMs / 1000} s for ${who}`);
 }
 
 /** Writes the row of the submission that the input becomes. */

@@ -6,6 +6,7 @@
  * Ready tasks are one queue, and clients take turns. Knows nothing of the store, of outcomes, or of who the clients
  * are.
  */
+import { counted } from "../base/units.ts";
 import type { Assignment, ClaimedTask } from "../task/task.ts";
 import { note, type ServerEffect } from "./effects.ts";
 import type { SubmissionFacts } from "./event.ts";
@@ -128,5 +129,5 @@ function assign(
   state.willing.delete(client);
   if (client.credit > 0) state.willing.add(client);
   effects.push({ kind: "send", clientId: client.id, message: { kind: "assign", tasks } });
-  note(effects, "debug", () => `Scheduled ${count} tasks`);
+  note(effects, "debug", () => `Scheduled ${counted(count, "task")}`);
 }

@@ -6,6 +6,7 @@
  * A server with a submission of its own (a finite run) takes the tasks into that one, so that they are among those it
  * runs to the end.
  */
+import { counted } from "../base/units.ts";
 import { messageOf } from "../base/errors.ts";
 import { parseId } from "../base/ids.ts";
 import type { Logger } from "../log/logger.ts";
@@ -102,7 +103,7 @@ export function takeSubmitter(
       waiting.length = 0;
       // The submitter is gone, so a pause before another try need not last: the next try ends the call.
       patience.goOn();
-      if (!submitter.complete) log.debug(() => `Submitter gone (${name}): ${submitter.total} tasks`);
+      if (!submitter.complete) log.debug(() => `Submitter gone (${name}): ${counted(submitter.total, "task")}`);
       options.onClose();
     },
   };
@@ -137,12 +138,12 @@ async function storeWaiting(submitter: Submitter): Promise<void> {
     if (!store.durable && closing()) throw new Refusal(endsSoon);
     if (submitter.over) break;
     submitter.total += tasks.length;
-    log.debug(() => `Submitted ${tasks.length} tasks`);
+    log.debug(() => `Submitted ${counted(tasks.length, "task")}`);
     link.send({ kind: "stored", count: tasks.length });
   }
   submitter.storing = false;
   if (submitter.complete && !submitter.over) {
-    log.debug(() => `Submitter done (${name}): ${submitter.total} tasks`);
+    log.debug(() => `Submitter done (${name}): ${counted(submitter.total, "task")}`);
     link.close();
   }
 }

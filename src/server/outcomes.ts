@@ -3,6 +3,7 @@
  * completions with their next attempts. Completions are committed one batch at a time, and acknowledged when the store
  * has them. As pure as reactor.ts, which calls it.
  */
+import { counted } from "../base/units.ts";
 import { assert } from "../base/assert.ts";
 import type { Commit, Completion } from "../store/store.ts";
 import { describeFailure } from "../task/failure.ts";
@@ -162,7 +163,7 @@ function noteConfirmed(assigned: readonly Dispatch[], effects: ServerEffect[]): 
     const client = `${clientHost}: ${clientId}`;
     counts.set(client, (counts.get(client) ?? 0) + 1);
   }
-  for (const [client, count] of counts) note(effects, "debug", () => `Confirmed ${count} tasks (${client})`);
+  for (const [client, count] of counts) note(effects, "debug", () => `Confirmed ${counted(count, "task")} (${client})`);
 }
 
 /** Takes those dispatches out of the outbox of which the store must be told by now. */

@@ -3,6 +3,7 @@
  * nor databases nor time; the door does what the effects say and reports back. What is done about a single client is in
  * registration.ts and roster.ts; outcomes are in outcomes.ts; what others did to tasks is in recalls.ts.
  */
+import { counted } from "../base/units.ts";
 import { assert, unreachable } from "../base/assert.ts";
 import type { Claim } from "../store/store.ts";
 import type { ClaimedTask } from "../task/task.ts";
@@ -226,14 +227,14 @@ function forgetOld(state: ServerState, id: string, effects: ServerEffect[]): voi
 }
 
 function waitingOn(unfinished: number): string {
-  return `waiting on ${unfinished} tasks to complete`;
+  return `waiting on ${counted(unfinished, "task")} to complete`;
 }
 
 function noteIdle(state: ServerState, reason: string, effects: ServerEffect[]): void {
   note(
     effects,
     "trace",
-    () => `No tasks available for group (${reason}) - backing off ${pauseMs(state) / 1000} seconds`,
+    () => `No tasks available for group (${reason}) - backing off ${counted(pauseMs(state) / 1000, "second")}`,
   );
 }
 
@@ -254,7 +255,7 @@ function advance(
     return;
   }
   if (from !== null && answer.failed > 0) {
-    const failures = `at least ${answer.failed} tasks exceeding allowed retries, example: ${answer.example}`;
+    const failures = `at least ${counted(answer.failed, "task")} exceeding allowed retries, example: ${answer.example}`;
     const text = `Failed task group ${from} (${failures})`;
     if (state.settings.forever) {
       state.claim = { at: "blocked", since: now };

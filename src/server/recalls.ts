@@ -7,6 +7,7 @@
  * knows what is dealt with, nothing new is asked and nothing is claimed. So no answer names a recall twice, and no task
  * is claimed anew that still runs here.
  */
+import { counted } from "../base/units.ts";
 import { unreachable } from "../base/assert.ts";
 import type { Recall } from "../store/store.ts";
 import type { ClaimedTask } from "../task/task.ts";
@@ -95,9 +96,11 @@ export function takeRecalls(state: ServerState, list: readonly Recall[], effects
     tell(effects, client.id, "drop", drop);
   }
   for (const kind of ["cancelled", "reverted", "deleted"] as const) {
-    if (counts[kind] > 0) note(effects, "info", `${counts[kind]} scheduled tasks were ${kind}`);
+    const count = counts[kind];
+    const were = count === 1 ? "was" : "were";
+    if (count > 0) note(effects, "info", `${counted(count, "scheduled task")} ${were} ${kind}`);
   }
-  if (stopped > 0) note(effects, "debug", () => `Stopping ${stopped} tasks`);
+  if (stopped > 0) note(effects, "debug", () => `Stopping ${counted(stopped, "task")}`);
 }
 
 /** Whether the outcome of a run that began before this recall is unwanted. */

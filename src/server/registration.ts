@@ -13,6 +13,7 @@
  * A task goes to a second client only when the first is known lost (roster.ts), so a client that comes back keeps what
  * it still has.
  */
+import { counted } from "../base/units.ts";
 import { assert } from "../base/assert.ts";
 import type { ClaimedTask } from "../task/task.ts";
 import type { ClientMessage, Lease } from "../wire/message.ts";
@@ -165,7 +166,11 @@ function giveBackMissing(
     missing++;
   }
   if (missing > 0)
-    note(effects, "warning", `Reverting ${missing} tasks that did not reach their client (${nameOf(client)})`);
+    note(
+      effects,
+      "warning",
+      `Reverting ${counted(missing, "task")} that did not reach their client (${nameOf(client)})`,
+    );
 }
 
 // ---- the question
@@ -292,7 +297,7 @@ function dropRefused(
     note(
       effects,
       "warning",
-      () => `Client runs ${refused.length} tasks that are no longer its own (${nameOf(client)})`,
+      () => `Client runs ${counted(refused.length, "task")} that it has lost to others (${nameOf(client)})`,
     );
 }
 

@@ -6,6 +6,7 @@
  * A task goes to a second client only when the first is known lost: its connection was gone for longer than the grace
  * period, it was silent for too long, or it said itself that it does not have the task.
  */
+import { counted } from "../base/units.ts";
 import { assert, unreachable } from "../base/assert.ts";
 import type { ClientMessage, LeaveKind } from "../wire/message.ts";
 import { note, type ServerEffect } from "./effects.ts";
@@ -241,7 +242,11 @@ export function abandonAll(state: ServerState, effects: ServerEffect[]): void {
 function abandon(state: ServerState, client: ClientEntry, effects: ServerEffect[]): void {
   const count = Math.max(client.held.size, client.registration?.brought.length ?? 0);
   if (!state.settings.durable || count === 0) return remove(state, client, false, effects);
-  note(effects, "warning", () => `Leaving ${count} tasks to a client that may still run them (${nameOf(client)})`);
+  note(
+    effects,
+    "warning",
+    () => `Leaving ${counted(count, "task")} to a client that may still run (${nameOf(client)})`,
+  );
   state.abandoned = true;
   for (const id of client.held.keys()) {
     letGo(state, client, id);
@@ -261,7 +266,7 @@ export function bury(serverId: string, effects: ServerEffect[]): void {
 function giveUpEstates(state: ServerState, effects: ServerEffect[]): void {
   for (const [serverId, missing] of state.estates) {
     if (missing.size === 0) continue;
-    note(effects, "warning", `${missing.size} clients of the previous server did not come back`);
+    note(effects, "warning", `${counted(missing.size, "client")} of the previous server did not come back`);
     missing.clear();
     bury(serverId, effects);
   }
@@ -275,6 +280,6 @@ export function takeBuried(
 ): void {
   for (const each of revoked) state.revoked.set(each.id, each);
   assert(state.estates.delete(serverId), "an estate is given up once");
-  if (reverted > 0) note(effects, "info", `Reverted ${reverted} tasks of a server that is gone`);
+  if (reverted > 0) note(effects, "info", `Reverted ${counted(reverted, "task")} of a server that is gone`);
   lookAgain(state);
 }

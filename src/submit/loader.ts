@@ -6,6 +6,7 @@
  * Tasks are stored as soon as they are read, and many at once only if many came at once. So `bundlewait` is always
  * kept, and `bundleSize` is an upper bound for one transaction.
  */
+import { counted } from "../base/units.ts";
 import { escapeByNumber } from "../base/escape.ts";
 import type { Clock } from "../base/clock.ts";
 import { TransientError, UserError, exitStatus, messageOf, runtimeError } from "../base/errors.ts";
@@ -180,7 +181,7 @@ async function insert(loading: Loading, tasks: readonly NewTask[]): Promise<bool
     const part = tasks.length <= largest ? tasks : tasks.slice(from, from + largest);
     if (!(await insertPart(loading, part, stopping))) return false;
     loading.stored += part.length;
-    options.log.debug(() => `Submitted ${part.length} tasks`);
+    options.log.debug(() => `Submitted ${counted(part.length, "task")}`);
   }
   return true;
 }
@@ -217,7 +218,7 @@ function insertPatiently(loading: Loading, tasks: readonly NewTask[]): Promise<v
       if (isAborted(loading)) return error;
       since ??= clock.now();
       if (clock.now() - since < patientMs) return null;
-      return runtimeError("submit", `${error.message} (stored so far: ${loading.stored} tasks)`);
+      return runtimeError("submit", `${error.message} (stored so far: ${counted(loading.stored, "task")})`);
     },
   );
 }

@@ -2,6 +2,7 @@
  * What a template makes of one input line. Pure and synchronous but for `{% %}`, whose commands the caller runs
  * (base/system.ts), one after the other. Per-task code: the usual template costs no more than joining strings.
  */
+import { counted } from "../base/units.ts";
 import { strip, wordsOf } from "../base/characters.ts";
 import { isList, lineText, listedWords } from "../base/wordlist.ts";
 import { TemplateError } from "./errors.ts";
@@ -79,7 +80,8 @@ function plainText(part: PatternPart, text: string, input: string, system: Syste
       const words = inputWords(input);
       const place = placeOf(part.index, words.length);
       if (place !== null) return words[place] as string;
-      throw new TemplateError(part.pattern, text, `index out of range, the input has ${counted(words.length)}`);
+      const has = words.length === 0 ? "no words" : counted(words.length, "word");
+      throw new TemplateError(part.pattern, text, `index out of range, the input has ${has}`);
     }
     case "words":
       return slicedWords(part.slice, input).join(" ");
@@ -88,10 +90,6 @@ function plainText(part: PatternPart, text: string, input: string, system: Syste
     case "shell":
       throw new Error("a template that needs the shell cannot be expanded without it");
   }
-}
-
-function counted(words: number): string {
-  return words === 0 ? "no words" : words === 1 ? "1 word" : `${words} words`;
 }
 
 function valueText(

@@ -2,6 +2,7 @@
  * Connects to a server over TCP, with TLS or without, and proves that it knows the key. The only user of Bun.connect.
  * Knows nothing of messages.
  */
+import { counted } from "../base/units.ts";
 import { randomBytes } from "node:crypto";
 import { checkServerIdentity } from "node:tls";
 import type { Timer } from "../base/clock.ts";
@@ -76,7 +77,7 @@ async function resolved({
   const { promise, reject } = Promise.withResolvers<never>();
   // The system may ask one name server after the other, half a minute each.
   const timer = clock.after(connectMs, () => {
-    const text = `No name server told the address of '${host}' within ${connectMs / 1000} seconds`;
+    const text = `No name server told the address of '${host}' within ${counted(connectMs / 1000, "second")}`;
     reject(new WireProblem("silent", text));
   });
   try {
@@ -107,7 +108,7 @@ function connectTo(address: string, options: ConnectOptions): Promise<HostLink> 
   const made = Promise.withResolvers<HostLink>();
   const attempt: Attempt = { address, options, made, socket: null, over: false, timer: null };
   attempt.timer = clock.after(connectMs, () => {
-    fail(attempt, "silent", `${host}:${port} did not answer within ${connectMs / 1000} seconds`);
+    fail(attempt, "silent", `${host}:${port} did not answer within ${counted(connectMs / 1000, "second")}`);
   });
   const socket = handlersOf(attempt);
   Bun.connect<SocketStream>({

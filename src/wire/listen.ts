@@ -2,6 +2,7 @@
  * Listens for connections over TCP, with TLS or without, and admits peers that prove that they know the key. The only
  * user of Bun.listen. Knows nothing of messages.
  */
+import { counted } from "../base/units.ts";
 import { randomBytes } from "node:crypto";
 import { isIP } from "node:net";
 import type { Timer } from "../base/clock.ts";
@@ -112,7 +113,8 @@ function accept(listening: Listening, socket: Socket): void {
   setUp(socket);
   const { remoteAddress, remotePort } = socket;
   // A peer that never ends the TLS handshake gets no session, so no clock of a session would end it.
-  const late = (): void => give(listening, socket, "silent", `no TLS handshake within ${handshakeMs / 1000} seconds`);
+  const late = (): void =>
+    give(listening, socket, "silent", `no TLS handshake within ${counted(handshakeMs / 1000, "second")}`);
   const timer = tls === null ? null : clock.after(handshakeMs, late);
   unknown.set(socket, { giveUp: null, peer: placeOf(remoteAddress, remotePort), timer });
   if (unknown.size > mostUnknown) {

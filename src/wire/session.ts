@@ -5,6 +5,7 @@
  * Invariant: nothing from a peer that has not proved the key gets beyond this file and handshake.ts, and they never
  * hold more than `mostBefore` bytes of it. PROTOCOL.md describes what is on the wire.
  */
+import { counted } from "../base/units.ts";
 import type { Clock, Timer } from "../base/clock.ts";
 import { frameKey, frameMac, same, type Side, type Transcript } from "./auth.ts";
 import type { ByteStream } from "./bytes.ts";
@@ -135,7 +136,7 @@ function open<Out extends PeerMessage | HostMessage, In extends PeerMessage | Ho
   };
   session.timer = clock.after(handshakeMs, () => {
     const what = side === "server" ? "the client did not show that it knows the key" : "the server did not answer";
-    giveUp(session, new WireProblem("silent", `${what} within ${handshakeMs / 1000} seconds`), null);
+    giveUp(session, new WireProblem("silent", `${what} within ${counted(handshakeMs / 1000, "second")}`), null);
   });
   if (side === "client") writeLine(session, greeting(session.handshake));
   stream.open({
@@ -272,7 +273,7 @@ function isFit<In>(session: Session<In>, chunk: Uint8Array): boolean {
   session.received += chunk.length;
   const line = chunk.indexOf(newline);
   if (session.received <= mostBefore || (line >= 0 && session.heldBytes + line <= mostBefore)) return true;
-  const text = `the ${session.handshake.peerSide} sent ${session.received} bytes that are no handshake`;
+  const text = `the ${session.handshake.peerSide} sent ${counted(session.received, "byte")} that are no handshake`;
   giveUp(session, malformed(text), null);
   return false;
 }

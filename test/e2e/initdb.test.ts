@@ -133,11 +133,15 @@ terminal("yes goes on, no stops, and anything else is an error that quotes it", 
   expect(await quiet(site, "hs list --count")).toBe("0\n");
 });
 
-terminal("an answer may come from a pipe, and no answer is no", async () => {
+terminal("an answer may come from a pipe, and no answer is an error that names --yes", async () => {
   await using site = openSite();
   await site.shell("seq 3 | hs submit");
   const question = `Rotate sqlite (${site.database}) to '${beside(site, "main.1")}'? [Y]es/no: `;
-  expect(await onTerminal(site, "hs initdb -r </dev/null", "")).toEqual([question, "Stopping", "status 0"]);
+  expect(await onTerminal(site, "hs initdb -r </dev/null", "")).toEqual([
+    question,
+    "CRITICAL [hypershell.data] This asks a question and there is no terminal: repeat with --yes",
+    "status 5",
+  ]);
   expect(await onTerminal(site, "yes | hs initdb -r", "")).toEqual([
     question,
     "Ok",

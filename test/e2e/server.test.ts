@@ -283,7 +283,7 @@ test("a stranger at a dead server's address ends no client, and the successor sa
   stranger.kill("SIGTERM");
   await stranger.ended;
   const successor = site.start(["hs", "server", "--restart", "-p", port], { env: secured });
-  await successor.line(/Tasks that 1 clients of the previous server may have wait for these to come back, for 0:00:30/);
+  await successor.line(/Waiting up to 30 s for 1 client of the previous server, which may still hold tasks/);
   await client.line(/Connected to server again/);
   site.write("over", "");
   expect([(await successor.ended).status, (await client.ended).status]).toEqual([0, 0]);

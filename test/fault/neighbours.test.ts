@@ -79,7 +79,7 @@ test("what a server leaves to its client by Ctrl-C twice is started by nobody wh
   await until(() => first.server.stderr().includes("going down"), "the signal has come");
   first.server.kill("SIGINT");
   expect((await first.server.ended).status).toBe(4);
-  expect(first.server.stderr()).toContain("Leaving 1 tasks to a client that may still run them");
+  expect(first.server.stderr()).toContain("Leaving 1 task to a client that may still run");
   const second = await startServer(site, ["--restart", "--no-tls"], { env });
   const other = startClient(site, second.port, ["--no-tls"], { env });
   expect([(await second.server.ended).status, (await other.ended).status]).toEqual([0, 0]);

@@ -6,6 +6,7 @@
 import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Clock } from "../../base/clock.ts";
+import { counted } from "../../base/units.ts";
 import { messageOf, TransientError, UserError } from "../../base/errors.ts";
 import type { UpkeepStore } from "../history.ts";
 import { runApart } from "./apart.ts";
@@ -55,7 +56,7 @@ export function openSqliteUpkeep(options: UpkeepOptions): UpkeepStore {
       const { clock, step } = options;
       const moved = await rotate(connection, into, { attempts, clock, progress, step });
       if (moved > 0) {
-        options.debug?.(`Dropped ${moved} completed tasks from main (${connection.file})`);
+        options.debug?.(`Dropped ${counted(moved, "completed task")} from main (${connection.file})`);
         await vacuumAfterRotation(kept);
       }
       return moved;

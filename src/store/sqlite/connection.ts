@@ -2,6 +2,7 @@
  * One open SQLite file: how it is opened (a journal that suits the file system, settings of the user, missing tables
  * added), how transactions begin and end, and how errors of the library turn into ours. Knows no statement about tasks.
  */
+import { counted } from "../../base/units.ts";
 import { Database, type Statement } from "bun:sqlite";
 import { existsSync, mkdirSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
@@ -353,7 +354,7 @@ function upgrade(db: Database, file: string, known: boolean, { readOnly, notice 
   const missing = additions.filter(([name]) => !present.has(name));
   const rows = missing.length === 0 ? 0 : Number(db.query("select max(rowid) from task").values()[0]?.[0]);
   if (rows >= manyRows && missing.some(([, statement]) => / on task /.test(statement)))
-    notice?.(`Adding indices to '${file}' (${rows} rows) - this takes a while, once`);
+    notice?.(`Adding indices to '${file}' (${counted(rows, "row")}) - this takes a while, once`);
   // Each statement is a transaction of its own, so that others who use the file get their turn in between.
   for (const [, statement] of missing) db.run(statement);
   if (missing.some(([name]) => name === "clock")) setClock(db);

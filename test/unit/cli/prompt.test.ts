@@ -30,8 +30,9 @@ test("an answer other than yes and no comes back as it was given", async () => {
   expect((await answer("yess", "yes")).answer).toEqual({ kind: "other", text: "yess" });
 });
 
-test("the end of input is no yes, whatever an empty line would be", async () => {
+test("the end of input is no yes, and no answer at all where there is no terminal", async () => {
   expect((await answer(null, "yes")).answer).toEqual({ kind: "end" });
+  expect((await answer(null, "yes", false)).answer).toEqual({ kind: "absent" });
 });
 
 test("what follows the answer begins on a line of its own", async () => {

@@ -210,7 +210,7 @@ describe("a file", () => {
     const path = site.write("tasks.in", "echo 1\r\necho 2\r\n");
     const { said } = await site.submit(path, "--template", "run '{}'", "-b", "1", "-t", "group:3");
     expect(said[0]).toBe(`DEBUG [submit] Submitted from ${path} (implicit - not executable)`);
-    expect(said.filter((line) => line.endsWith("Submitted 1 tasks"))).toHaveLength(2);
+    expect(said.filter((line) => line.endsWith("Submitted 1 task"))).toHaveLength(2);
     expect(await site.rows("args", "group")).toEqual([
       ["run 'echo 1'", 3],
       ["run 'echo 2'", 3],

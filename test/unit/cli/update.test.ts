@@ -79,7 +79,7 @@ describe("hs update", () => {
   test("does everything that is named, to what is selected, after a yes", async () => {
     const told = await tell(["x:1", "args=zz", "--remove-tag", "y", "z", "-l", "1", "-w", "exit_status != 0"], "yes");
     expect(told).toMatchObject({ status: 0, out: "Update 1 task? yes/[no]: " });
-    expect(told.log).toEqual(["INFO Updating sqlite (/x/main.db)", "INFO Updated 1 task"]);
+    expect(told.log).toEqual(["INFO Searching database: sqlite (/x/main.db)", "INFO Updated 1 task"]);
     const { selection, change } = told.changes[0]!;
     expect([...change.fields]).toEqual([["args", "zz"]]);
     expect({ ...change.tags }).toEqual({ x: 1 });
@@ -106,7 +106,7 @@ describe("hs update", () => {
   test("asks nothing with --no-confirm, nor when nothing is affected", async () => {
     expect(await tell(["--revert", "-f"])).toMatchObject({ out: "", changes: [{ change: { action: "revert" } }] });
     const none = await tell(["--revert"], null, 0);
-    expect([none.out, none.changes, none.log.at(-1)]).toEqual(["", [], "INFO 0 tasks are affected - nothing to do"]);
+    expect([none.out, none.changes, none.log.at(-1)]).toEqual(["", [], "INFO Update affects 0 tasks - stopping"]);
   });
 
   test("cancels only what has not ended, and tells how many of it were scheduled", async () => {
@@ -124,7 +124,7 @@ describe("hs update", () => {
     for (const word of ["args=x", "submit_time=2026-01-01", "x:1"])
       expect((await tell([word, "-f"])).changes[0]!.selection.where).toEqual([]);
     expect((await tell(["exit_status=0", "-f"], null, 0)).log.at(-1)).toBe(
-      "INFO 0 tasks are affected - nothing to do (exit_status can be changed only where a task has ended)",
+      "INFO Update affects 0 tasks - stopping (exit_status can be changed only where a task has ended)",
     );
     const one = await tell([id, "exit_status", "0"]);
     expect(one.changes[0]!.selection.where).toEqual([{ kind: "field", field: "id", operator: "==", value: id }, ended]);

@@ -253,7 +253,7 @@ describe("the connection", () => {
     bench.on({ kind: "groupSeen", id: "b", alive: false });
     expect(bench.state.phase.at).toBe("done");
     expect(bench.notes("warning")).toEqual([
-      "The server has not confirmed 1 tasks that ended here, they may be run again",
+      "The server has not confirmed 1 task that ended here and may be run again",
     ]);
   });
 

@@ -106,8 +106,8 @@ describe("loading", () => {
       'ERROR in.txt, line 4: bad tag "case:1,": a value may only hold A-Z a-z 0-9 _ . + - ' +
         "(# HYPERSHELL: case:1, site:b)",
       "DEBUG Setting global attribute or tag: case:1, site:b",
-      "DEBUG Submitted 1 tasks",
-      "DEBUG Submitted 1 tasks",
+      "DEBUG Submitted 1 task",
+      "DEBUG Submitted 1 task",
       "DEBUG Done (loader)",
       "DEBUG Done (committer: database)",
       "DEBUG Done",
