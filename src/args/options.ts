@@ -148,7 +148,7 @@ export const idleOption = {
   metavar: "SEC",
   min: 1,
   setting: "client.timeout",
-  help: "Leave after this long without tasks; also 90s 10m 2h 1d.",
+  help: "Leave after this long without tasks, whatever the server waits for; also 90s 10m 2h 1d.",
   fallback: "never",
 } as const satisfies Option;
 

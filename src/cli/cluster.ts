@@ -69,7 +69,7 @@ const spec = {
         {
           ...idleOption,
           min: 0,
-          help: "A client leaves after this long without tasks (never with --forever); 0 is never.",
+          help: "A client leaves after this long without tasks, once no more input can come; 0 is never.",
         },
         {
           ...delayOption,

@@ -3,6 +3,7 @@
  * TLS; and what they mean together with the configuration. What makes a connection safe is decided in
  * cluster/security.ts.
  */
+import { fstatSync, readSync } from "node:fs";
 import { argumentError, runtimeError } from "../base/errors.ts";
 import type { Endpoint } from "../cluster/remote.ts";
 import type { Config } from "../config/load.ts";
@@ -194,6 +195,21 @@ function parseAddress(word: string, usualPort: number): Endpoint {
  * at most 4096 characters; the rest is left alone. Throws UserError when there is none.
  */
 export async function keyFromStdin(): Promise<string> {
+  const text = fstatSync(0).isFile() ? fromFile() : await fromStream();
+  const key = text.split(/\r?\n/, 1)[0]!.trim();
+  if (key === "" || key.length > longestKeyLine)
+    throw runtimeError("client", "Standard input has no key in its first line (--auth-stdin)");
+  return key;
+}
+
+/** The line at which the file stands. Bun's stream would begin at its first one, which a shell may have read before. */
+function fromFile(): string {
+  const bytes = Buffer.alloc(longestKeyLine + 1);
+  const size = readSync(0, bytes, 0, bytes.length, null);
+  return bytes.toString("utf8", 0, size);
+}
+
+async function fromStream(): Promise<string> {
   const reader = Bun.stdin.stream().getReader();
   const decoder = new TextDecoder();
   let text = "";
@@ -203,10 +219,7 @@ export async function keyFromStdin(): Promise<string> {
     text += decoder.decode(value, { stream: true });
   }
   await reader.cancel();
-  const key = text.split(/\r?\n/, 1)[0]!.trim();
-  if (key === "" || text.length > longestKeyLine)
-    throw runtimeError("client", "Standard input has no key in its first line (--auth-stdin)");
-  return key;
+  return text;
 }
 
 const longestKeyLine = 4096;

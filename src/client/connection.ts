@@ -171,10 +171,17 @@ export function takeWelcome(state: ClientState, message: Welcome, now: number, e
   if (state.connection.at === "up") state.connection = { ...state.connection, welcomedAt: now };
   if (state.serverId !== serverId) effects.push({ kind: "served", serverId, serverHost });
   state.serverId = serverId;
+  keep(state, message.stay === true, now);
   if (state.phase.at === "joining") {
     state.phase = { at: "working" };
     state.idleSince = now;
   }
+}
+
+/** Notes whether more tasks may come. From the moment in which none may, a client without any is idle. */
+function keep(state: ClientState, isKept: boolean, now: number): void {
+  if (state.isKept && !isKept) state.idleSince = Math.max(state.idleSince, now);
+  state.isKept = isKept;
 }
 
 /** Tells the server at intervals that the client lives. */
@@ -187,7 +194,8 @@ export function beat(state: ClientState, now: number, effects: ClientEffect[]): 
 }
 
 /** Notes that the server has answered a beat. */
-export function takeBeat(state: ClientState): void {
+export function takeBeat(state: ClientState, { stay }: Extract<ServerMessage, { kind: "beat" }>, now: number): void {
+  keep(state, stay === true, now);
   state.beats.heard++;
   if (state.sleptUntil !== null && state.beats.heard >= state.sleptUntil) state.sleptUntil = null;
 }

@@ -36,17 +36,22 @@ export function giveBack(state: ClientState, tasks: readonly Assignment[]): void
   for (const { id, lease } of tasks) state.outboxReturned.push({ id, lease });
 }
 
+/** When a client without a task leaves, milliseconds of the state's clock; infinity: not while things are so. */
+export function idleUntil(state: ClientState): number {
+  const { idleMs, isKept, phase, idleSince } = state;
+  const isWaiting = idleMs !== null && !isKept && phase.at === "working" && isIdle(state);
+  return isWaiting ? idleSince + idleMs : Number.POSITIVE_INFINITY;
+}
+
 /** Leaves after `idleMs` without a task. */
 export function idle(state: ClientState, now: number, effects: ClientEffect[]): void {
-  const { idleMs } = state;
-  if (idleMs === null || state.phase.at !== "working") return;
-  if (!isIdle(state) || now - state.idleSince < idleMs) return;
+  if (now < idleUntil(state)) return;
   note(effects, "debug", () => `Timeout reached (${formatDuration((now - state.idleSince) / 1000)})`);
   leave(state, "finish", "idle timeout", now, effects);
 }
 
 /** Whether the client has no task. */
-export function isIdle({ running, inbox, heldBack }: ClientState): boolean {
+function isIdle({ running, inbox, heldBack }: ClientState): boolean {
   return running.size === 0 && inbox.length === 0 && heldBack.size === 0;
 }
 

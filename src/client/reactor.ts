@@ -14,7 +14,7 @@ import { type ClientEffect, note } from "./effects.ts";
 import type { ClientEvent } from "./event.ts";
 import type { Origin } from "./executor.ts";
 import { forgetHeld, holdBack, isBySignal, isDrainedWith, nextRelease, releaseHeld } from "./interruption.ts";
-import { conclude, giveBack, idle, isEmpty, isIdle, leave } from "./leaving.ts";
+import { conclude, giveBack, idle, idleUntil, isEmpty, leave } from "./leaving.ts";
 import { report } from "./report.ts";
 import { capacity, type ClientState, deliver, isHere, type RunningTask } from "./state.ts";
 import { interrupt, limited, linger, pushStopping, send, sendToRest, stopRest } from "./stopping.ts";
@@ -94,7 +94,7 @@ function receive(state: ClientState, message: ServerMessage, now: number, effect
     case "welcome":
       return takeWelcome(state, message, now, effects);
     case "beat":
-      return takeBeat(state);
+      return takeBeat(state, message, now);
     case "drop":
       return drop(state, message.tasks, now, effects);
     case "submission":
@@ -318,9 +318,7 @@ function nextWake(state: ClientState): number {
     at = Math.min(at, entry.stopping === null ? Math.min(entry.deadline, entry.interruptAt) : entry.nextAt);
   for (const entry of state.lingering.values()) at = Math.min(at, entry.nextAt, entry.lookAt);
   if (state.outbox.length > 0 && state.connection.at === "up") at = Math.min(at, state.outboxSince + state.companyMs);
-  const { idleMs } = state;
-  if (idleMs !== null && state.phase.at === "working" && isIdle(state)) at = Math.min(at, state.idleSince + idleMs);
-  return Math.min(at, nextRelease(state));
+  return Math.min(at, idleUntil(state), nextRelease(state));
 }
 
 function isDone(state: ClientState): boolean {

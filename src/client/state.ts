@@ -174,6 +174,8 @@ export interface ClientState {
   idleSince: number;
   /** The client leaves after this long without a task, milliseconds. Null: never. */
   idleMs: number | null;
+  /** Whether the server has said that more tasks may come: without any, the client is not idle then. */
+  isKept: boolean;
   nextBeat: number;
   /** The latest time for which the client asked to be woken. If it is woken much later, it did not run meanwhile. */
   wakeAt: number;
@@ -231,6 +233,7 @@ export function newState(settings: ClientSettings, now: number): ClientState {
     missing: [],
     idleSince: now,
     idleMs: settings.idleMs,
+    isKept: false,
     nextBeat: now + settings.heartMs,
     wakeAt: Number.POSITIVE_INFINITY,
     beats: { sent: 0, heard: 0 },

@@ -30,7 +30,7 @@ export interface LaunchedClient extends Omit<ClientPlan, "host" | "port" | "tls"
   readonly idle: number | null;
 }
 
-export interface LaunchedOptions extends Omit<ServeOptions, "logger" | "remote"> {
+export interface LaunchedOptions extends Omit<ServeOptions, "logger" | "remote" | "launchesClients"> {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly launch: Launch;
   readonly client: LaunchedClient;
@@ -106,10 +106,12 @@ async function prepare(options: LaunchedOptions): Promise<LaunchedRun> {
   if (address.warning !== null) log.warning(address.warning);
   const security = await options.security(address.listen);
   const gate = await openFirst(options, address.listen, security);
-  const serving = await serve({ ...options, logger: "cluster", remote: true }).catch((error: unknown) => {
-    gate.close();
-    throw error;
-  });
+  const serving = await serve({ ...options, logger: "cluster", remote: true, launchesClients: true }).catch(
+    (error: unknown) => {
+      gate.close();
+      throw error;
+    },
+  );
   const run: LaunchedRun = {
     options,
     log,

@@ -12,7 +12,7 @@ import { clientSettings, makeExecutor, type TaskOptions } from "./tasks.ts";
 import { type ClusterReport, serve, type ServeOptions } from "./serve.ts";
 import { onSignals } from "./signals.ts";
 
-export interface ClusterOptions extends Omit<ServeOptions, "logger" | "remote">, TaskOptions {
+export interface ClusterOptions extends Omit<ServeOptions, "logger" | "remote" | "launchesClients">, TaskOptions {
   /** How long to wait before the first task starts, milliseconds. */
   readonly delayMs: number;
 }
@@ -35,7 +35,7 @@ export async function runCluster(options: ClusterOptions): Promise<ClusterReport
     // No task runs before there is a server.
   };
   try {
-    const serving = await serve({ ...options, logger: "cluster", remote: false });
+    const serving = await serve({ ...options, logger: "cluster", remote: false, launchesClients: false });
     const { server } = serving;
     const [serverEnd, clientEnd] = pipe<HostMessage, PeerMessage>();
     server.attach(serverEnd);

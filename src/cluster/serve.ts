@@ -63,6 +63,8 @@ export interface ServeOptions extends InputOptions {
   readonly printsTasks: boolean;
   /** Whether clients are other processes, which may outlive this one, and may have outlived an earlier one. */
   readonly remote: boolean;
+  /** Whether this run launches its clients, all of them. */
+  readonly launchesClients: boolean;
 }
 
 export interface ClusterReport {
@@ -305,6 +307,7 @@ function startServer(run: Run): Server {
       attempts: options.attempts,
       eager: options.eager,
       forever: options.forever,
+      launchesClients: options.launchesClients,
       bundleSize: options.bundleSize,
       pollMs: options.pollMs,
       evictMs: config.number("server.evict") * 1000,

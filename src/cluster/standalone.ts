@@ -17,7 +17,10 @@ export interface ServerAccess {
   readonly tls: ServerTls | null;
 }
 
-export interface ServerRunOptions extends Omit<ServeOptions, "logger" | "remote" | "template" | "printsTasks"> {
+/** What is the same for every `hs server`. */
+type Decided = "logger" | "remote" | "launchesClients" | "template" | "printsTasks";
+
+export interface ServerRunOptions extends Omit<ServeOptions, Decided> {
   readonly bind: string;
   readonly port: number;
   readonly security: ServerAccess;
@@ -33,7 +36,14 @@ export async function runServerAlone(options: ServerRunOptions): Promise<Cluster
   // A port that is not available is noticed before files are emptied and rows are written.
   const gate = await openGate(options);
   try {
-    const serving = await serve({ ...options, logger: "server", template: null, remote: true, printsTasks: false });
+    const decided = {
+      logger: "server",
+      template: null,
+      remote: true,
+      launchesClients: false,
+      printsTasks: false,
+    } as const;
+    const serving = await serve({ ...options, ...decided });
     gate.open((link) => serving.server.attach(link));
     const release = onSignals({ stop: serving.stop, kill: serving.hurry }, loggers, "server");
     return await serving.finished.finally(release);

@@ -36,6 +36,7 @@ import {
   type ServerState,
   withdraw,
   withhold,
+  wantsToStay,
 } from "./state.ts";
 
 type Hello = Extract<ClientMessage, { kind: "hello" }>;
@@ -304,7 +305,9 @@ function dropRefused(
 /** Welcomes the client, which gets tasks from now on, or sends it away if the server is about to end. */
 function welcome(state: ServerState, client: ClientEntry, now: number, effects: ServerEffect[]): void {
   const { serverId, serverHost, companyMs } = state.settings;
-  effects.push({ kind: "send", clientId: client.id, message: { kind: "welcome", serverId, serverHost, companyMs } });
+  const stay = wantsToStay(state) ? { stay: true } : {};
+  const message = { kind: "welcome", serverId, serverHost, companyMs, ...stay } as const;
+  effects.push({ kind: "send", clientId: client.id, message });
   seat(state, client);
   client.lastHeard = now;
   cancelAgain(client, effects);

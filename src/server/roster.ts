@@ -14,7 +14,16 @@ import type { ServerEvent } from "./event.ts";
 import { takeOutcomes } from "./outcomes.ts";
 import { grant, unseat } from "./dispatch.ts";
 import { takeLack } from "./places.ts";
-import { type ClientEntry, giveBack, leaseKey, letGo, lookAgain, nameOf, type ServerState } from "./state.ts";
+import {
+  type ClientEntry,
+  giveBack,
+  leaseKey,
+  letGo,
+  lookAgain,
+  nameOf,
+  type ServerState,
+  wantsToStay,
+} from "./state.ts";
 
 /**
  * A server that is woken this much too late did not run meanwhile (it was stopped, or asleep with its machine),
@@ -34,6 +43,9 @@ const partingMs = 2000;
 
 // ---- what clients say
 
+const plainBeat = { kind: "beat" } as const;
+const stayingBeat = { kind: "beat", stay: true } as const;
+
 /**
  * Takes what a client says after its hello. While the client registers, everything except beats waits until the store
  * has answered.
@@ -48,7 +60,8 @@ export function receive(
   client.lastHeard = now;
   if (message.kind === "beat") {
     note(effects, "trace", () => `Heartbeat - running (${nameOf(client)})`);
-    effects.push({ kind: "send", clientId: client.id, message: { kind: "beat" } });
+    const answer = wantsToStay(state) ? stayingBeat : plainBeat;
+    effects.push({ kind: "send", clientId: client.id, message: answer });
     return;
   }
   if (client.standing.at === "registering") {

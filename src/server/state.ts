@@ -48,6 +48,8 @@ export interface ServerSettings {
   readonly eager: boolean;
   /** Whether the server goes on when nothing is left to do. */
   readonly forever: boolean;
+  /** Whether this run has launched its clients, all of them: they ask it whether they are idle. */
+  readonly launchesClients: boolean;
   /** The largest number of tasks in one frame to a client; null: no limit. */
   readonly bundleSize: number | null;
   /** The longest pause between two looks at the store when nothing wakes the server, milliseconds. */
@@ -455,6 +457,11 @@ export function isBurying({ estates }: ServerState): boolean {
 export function isAwaitingEstates({ estates }: ServerState): boolean {
   for (const missing of estates.values()) if (missing.size > 0) return true;
   return false;
+}
+
+/** Whether clients without tasks are to stay: this run has launched them, and more tasks may come. */
+export function wantsToStay({ settings, input, phase }: ServerState): boolean {
+  return settings.launchesClients && phase.at === "running" && (settings.forever || input !== "ended");
 }
 
 /** The name of a client in log lines. */

@@ -207,6 +207,7 @@ const hostReaders: Readers<HostMessage> = {
     serverId: name(fields, "serverId", kind),
     serverHost: name(fields, "serverHost", kind),
     companyMs: companyMs(fields, kind),
+    ...stay(fields, kind),
   }),
   submission: (fields, kind) => ({
     kind,
@@ -218,7 +219,7 @@ const hostReaders: Readers<HostMessage> = {
   ack: (fields, kind) => ({ kind, tasks: leases(fields, "tasks", kind) }),
   cancel: (fields, kind) => ({ kind, tasks: leases(fields, "tasks", kind) }),
   drop: (fields, kind) => ({ kind, tasks: leases(fields, "tasks", kind) }),
-  beat: (_fields, kind) => ({ kind }),
+  beat: (fields, kind) => ({ kind, ...stay(fields, kind) }),
   leave: (fields, kind) => ({ kind, how: leaveKind(fields["how"]), reason: string(fields, "reason", kind) }),
   accepted: (fields, kind) => ({
     kind,
@@ -344,6 +345,14 @@ function companyMs(fields: Fields, kind: string): number {
   const value = number(fields, "companyMs", kind);
   if (value < 0 || value > longestCompanyMs) throw bad(kind, "companyMs", value, `from 0 to ${longestCompanyMs}`);
   return value;
+}
+
+/** What servers say only to clients of their own; null counts as not said, as everywhere. */
+function stay(fields: Fields, kind: string): { readonly stay?: boolean } {
+  const { stay: value } = fields;
+  if (value === undefined || value === null) return {};
+  if (typeof value !== "boolean") throw bad(kind, "stay", value, "true or false");
+  return { stay: value };
 }
 
 /** An exit status. On Windows it is an unsigned number of 32 bits. */

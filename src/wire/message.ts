@@ -47,9 +47,15 @@ export type ClientMessage =
 export type ServerMessage =
   /**
    * Answers a hello. `companyMs`: how long (ms) an outcome may wait to share a frame with others; 0 where each is worth
-   * recording at once.
+   * recording at once. `stay`: see beat.
    */
-  | { readonly kind: "welcome"; readonly serverId: string; readonly serverHost: string; readonly companyMs: number }
+  | {
+      readonly kind: "welcome";
+      readonly serverId: string;
+      readonly serverHost: string;
+      readonly companyMs: number;
+      readonly stay?: boolean;
+    }
   /**
    * The template of a submission and the directory that it came from (null: not known), sent once a session before the
    * first of its tasks.
@@ -68,8 +74,11 @@ export type ServerMessage =
   | { readonly kind: "cancel"; readonly tasks: readonly Lease[] }
   /** These tasks belong to somebody else by now, or have ended: stop and return them, nobody wants their outcomes. */
   | { readonly kind: "drop"; readonly tasks: readonly Lease[] }
-  /** Answers a beat. */
-  | { readonly kind: "beat" }
+  /**
+   * Answers a beat. `stay`: more tasks may come, so a client without any is not idle, however long it waits. It holds
+   * until a beat comes without it.
+   */
+  | { readonly kind: "beat"; readonly stay?: boolean }
   /** There is no more work: return what was not started, deal with what runs as `how` says, say bye. */
   | { readonly kind: "leave"; readonly how: LeaveKind; readonly reason: string };
 

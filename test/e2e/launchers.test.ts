@@ -6,6 +6,7 @@ import { expect, test } from "bun:test";
 import { chmodSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { dist, type Ended, linesOf, openSite, type Site, sorted, until } from "./harness.ts";
+import { startClient, startServer } from "./serving.ts";
 import { ask } from "./tables.ts";
 
 /** A program of the place, found on the PATH of those who are given `env`. */
@@ -230,14 +231,44 @@ test("a launcher that fails after the last task is told of, and does not make th
   ]);
 });
 
-test("clients that leave because they are idle end the run, as on one machine", async () => {
+test("an idle limit sends no client away while the input is open, nor with --forever", async () => {
+  for (const store of ["", "--no-db"]) {
+    await using site = openSite();
+    const line = `(seq 3; sleep 3.5; seq 4 10) | hsx -T1 -N2 -t 'echo {}' --launcher=env -H 127.0.0.1 ${store}`;
+    const { status, stdout } = await site.shell(line);
+    expect([status, sorted(stdout)]).toEqual([0, Array.from({ length: 10 }, (_, n) => `${n + 1}`)]);
+  }
   await using site = openSite();
-  script(site, "run", 'exec "$@"');
-  const running = site.start(["hsx", "--launcher=run", "-T1"], { keepOpen: true, env: path(site) });
-  running.type("echo 1\n");
+  const run = site.start(["hsx", "--forever", "-T1", "--launcher=env", "-H", "127.0.0.1"]);
+  await run.line(/Scheduler will run forever/);
+  await site.shell("sleep 3; hs submit echo late");
+  await run.line(/^late$/);
+  run.kill("SIGUSR1");
+  expect((await run.ended).status).toBe(0);
+});
+
+test("when no more input can come, a client without tasks leaves while another works", async () => {
+  await using site = openSite();
+  script(site, "twice", both);
+  const running = site.start(["hsx", "--launcher=twice", "-T1", "-N1"], {
+    stdin: "until [ -e go ]; do sleep 0.05; done; echo done\n",
+    env: { ...path(site), HYPERSHELL_CLIENT_HEARTRATE: "1", HYPERSHELL_LOGGING_LEVEL: "debug" },
+  });
+  await running.line(/Client leaves: idle timeout/);
+  site.write("go", "");
   const ended = await running.ended;
-  expect([ended.status, ended.stdout]).toEqual([7, "1\n"]);
-  expect(ended.stderr).not.toContain("CRITICAL");
+  expect([ended.status, ended.stdout]).toEqual([0, "done\n"]);
+  expect(ended.stderr.match(/Client leaves: idle timeout/g)).toHaveLength(1);
+});
+
+test("a client that was started by hand leaves when it is idle, whatever its server still waits for", async () => {
+  await using site = openSite();
+  const { server, port } = await startServer(site, ["--no-db", "-"], { keepOpen: true });
+  server.type("echo 1\n");
+  const client = await startClient(site, port, ["-T1"]).ended;
+  expect([client.status, client.stdout]).toEqual([0, "1\n"]);
+  server.closeStdin();
+  expect((await server.ended).status).toBe(0);
 });
 
 test("tasks that fail make status 7 and are in the failure file", async () => {

@@ -91,10 +91,18 @@ const hostMessage: fc.Arbitrary<HostMessage> = fc.oneof(
     serverHost: name,
     companyMs: fc.double({ min: 0, max: 3_600_000, noNaN: true }).map((value) => value + 0),
   }),
+  fc.record({
+    kind: fc.constant("welcome" as const),
+    serverId: name,
+    serverHost: name,
+    companyMs: fc.nat(3_600_000),
+    stay: fc.boolean(),
+  }),
   fc.record({ kind: fc.constant("submission" as const), id: name, template: optional(text), cwd: optional(text) }),
   fc.record({ kind: fc.constant("assign" as const), tasks: fc.array(assignment) }),
   fc.record({ kind: fc.constantFrom("ack" as const, "cancel" as const, "drop" as const), tasks: leases }),
   fc.constant({ kind: "beat" as const }),
+  fc.record({ kind: fc.constant("beat" as const), stay: fc.boolean() }),
   fc.record({
     kind: fc.constant("leave" as const),
     how: fc.constantFrom("finish" as const, "interrupt" as const, "abort" as const),

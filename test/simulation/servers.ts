@@ -231,6 +231,7 @@ function settingsOf({ cluster, order, id, scope }: Life, startedAt: number): Ser
     attempts: plan.attempts,
     eager: plan.eager,
     forever: order.mode === "forever",
+    launchesClients: false,
     bundleSize: plan.bundleSize,
     pollMs: plan.pollMs,
     evictMs: plan.evictMs,

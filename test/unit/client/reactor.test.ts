@@ -377,6 +377,35 @@ describe("leaving", () => {
     expect(other.sent()).toContainEqual({ kind: "returned", tasks: [{ id: "late", lease: late.lease }] });
   });
 
+  test("a client is not idle while more tasks may come; its time counts from when none may", () => {
+    const bench = new Bench({ idleMs: 1000, heartMs: 500 });
+    const welcome = { kind: "welcome", serverId: "s", serverHost: "h", companyMs: 0, stay: true } as const;
+    bench.on({ kind: "received", message: welcome });
+    const wait = (stay: boolean): string[] => {
+      bench.now += 500;
+      bench.on({ kind: "woken" });
+      bench.on({ kind: "received", message: stay ? { kind: "beat", stay } : { kind: "beat" } });
+      return bench.notes("debug");
+    };
+    for (let i = 0; i < 10; i++) expect(wait(true)).toEqual([]);
+    expect([wait(false), wait(false)]).toEqual([[], []]);
+    bench.now += 500;
+    bench.on({ kind: "woken" });
+    expect(bench.sent().at(-1)).toEqual({ kind: "bye", reason: "idle timeout" });
+  });
+
+  test("a server that says nothing of that, as older ones, leaves it to the client", () => {
+    const bench = new Bench({ idleMs: 1000 });
+    const message = { kind: "welcome", serverId: "s", serverHost: "h", companyMs: 0, stay: true } as const;
+    bench.on({ kind: "received", message });
+    bench.on({ kind: "disconnected", error: "gone" });
+    bench.on({ kind: "connected" });
+    bench.welcome();
+    bench.now += 1000;
+    bench.on({ kind: "woken" });
+    expect(bench.sent().at(-1)).toEqual({ kind: "bye", reason: "idle timeout" });
+  });
+
   test("an idle client leaves after its timeout, not while anything runs", () => {
     const bench = new Bench({ idleMs: 1000 }).welcome();
     const a = task("a");

@@ -32,6 +32,7 @@ export function makeSettings(fields: Partial<ServerSettings> = {}): ServerSettin
     attempts: 1,
     eager: false,
     forever: false,
+    launchesClients: false,
     bundleSize: null,
     pollMs: 30_000,
     evictMs: 600_000,

@@ -10,6 +10,22 @@ describe("handing out", () => {
     expect(bench.find("claim")?.request.limit).toBeGreaterThanOrEqual(4);
   });
 
+  test("a run tells the clients that it has launched to stay while its input is open, others it never tells", () => {
+    const words = (bench: Bench, id: string): (boolean | undefined)[] =>
+      bench.told(id).flatMap((message) => ("stay" in message ? [message.stay] : []));
+    for (const launchesClients of [true, false]) {
+      const bench = new Bench({ launchesClients });
+      bench.register("a", 4);
+      expect(words(bench, "a")).toEqual(launchesClients ? [true] : []);
+      bench.say("a", { kind: "beat" });
+      expect(words(bench, "a")).toEqual(launchesClients ? [true] : []);
+      bench.claimed({ kind: "none", unfinished: 1 });
+      bench.on({ kind: "inputEnded" });
+      bench.say("a", { kind: "beat" });
+      expect(bench.told("a")).toContainEqual({ kind: "beat" });
+    }
+  });
+
   test("beside other servers nothing is taken ahead of its clients, and a free executor is asked for at once", () => {
     const bench = new Bench({ forever: true, scope: { kind: "all" } });
     bench.on({ kind: "neighbours", count: 1 });

@@ -215,6 +215,11 @@ describe("a frame is refused, with message and field named, when", () => {
       [{ kind: "hello" }, 'kind is not known: "hello"'],
       [{ kind: "leave", how: "now", reason: "" }, "leave: how should be a way to leave"],
       [{ kind: "welcome", serverId: id(1), serverHost: "n1", companyMs: -1 }, "welcome: companyMs"],
+      [
+        { kind: "welcome", serverId: id(1), serverHost: "n1", companyMs: 0, stay: 1 },
+        "welcome: stay should be true or",
+      ],
+      [{ kind: "beat", stay: "yes" }, "beat: stay should be true or false"],
       [{ kind: "assign", same, tasks: [{ id: id(1), args: "", submitTime: 1, lease: 1 }] }, "assign: scheduleTime"],
       [{ kind: "submission", id: id(1), template: 7 }, "submission: template"],
     ] as const) {
