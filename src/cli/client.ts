@@ -6,6 +6,7 @@ import { counted } from "../base/units.ts";
 import { isLoopback } from "../base/loopback.ts";
 import { argumentError, exitStatus } from "../base/errors.ts";
 import { cpuCount } from "../base/process.ts";
+import { saveThreads } from "../base/threads.ts";
 import type { Command, Context } from "./command.ts";
 import type { CommandSpec, Parsed } from "../args/spec.ts";
 import { instanceId } from "./instance.ts";
@@ -138,6 +139,7 @@ async function run(parsed: Words, context: Context): Promise<number> {
   const config = context.config();
   const servers = addressesOf(parsed, config);
   const read = reader(spec, parsed, config);
+  saveThreads(read("executors"));
   const delay = startDelay(read("delay"), context);
   const idle = read("timeout") ?? 0;
   const words = networkWords(parsed);

@@ -4,6 +4,7 @@
  */
 import { argumentError } from "../base/errors.ts";
 import { splitWords } from "../base/shell.ts";
+import { saveThreads } from "../base/threads.ts";
 import type { ClusterOptions } from "../cluster/run.ts";
 import type { Launch } from "../launch/orders.ts";
 import type { ClusterReport } from "../cluster/serve.ts";
@@ -536,6 +537,7 @@ async function run(parsed: Words, context: Context): Promise<number> {
   }
   const call = await callOf(parsed, context);
   const { config } = call;
+  saveThreads(call.client.executors);
   if (parsed.flag("restart")) await needDatabase("--restart continues from a database", config, context.loggers);
   if (parsed.flag("forever")) await needDatabase("--forever waits for a database to fill", config, context.loggers);
   const report = await (isElsewhere(parsed) ? runElsewhere : runHere)(call);

@@ -114,6 +114,7 @@ function openDoor(options: ClientOptions): Door {
     over: false,
     finished: Promise.withResolvers(),
     ends: {
+      held: (id, isWaiting) => box.push({ kind: "held", id, isWaiting }),
       ended: (outcome, isUnread) => box.push({ kind: "ended", outcome, isUnread }),
       unplaced: (id, reason) => box.push({ kind: "unplaced", id, reason }),
     },

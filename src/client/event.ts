@@ -18,6 +18,8 @@ export type ClientEvent =
     }
   /** The connection ended. `error` is null for an orderly end. */
   | { readonly kind: "disconnected"; readonly error: string | null }
+  /** A task waits until the system lets it start (`isWaiting`), or has started after it did. */
+  | { readonly kind: "held"; readonly id: string; readonly isWaiting: boolean }
   /** A started task has ended. `isUnread`: by SIGPIPE, because nobody reads the output of this client any more. */
   | { readonly kind: "ended"; readonly outcome: Outcome; readonly isUnread: boolean }
   /** A task was not started, because the directory of its submission cannot be entered. */

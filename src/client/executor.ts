@@ -27,13 +27,15 @@ export interface Origin {
   readonly cwd: string | null;
 }
 
-/** Who is told how tasks end. One of the functions is called exactly once for each task, never from within `start`. */
+/** Who is told how tasks end. `ended` or `unplaced` is called exactly once for each task, never from within `start`. */
 export interface Ends {
   /**
    * `isUnread`: the task died of SIGPIPE, because nobody reads any more what this process and its tasks write. Such a
    * death says nothing of the task.
    */
   ended(outcome: Outcome, isUnread: boolean): void;
+  /** The task waits for room to start (processes, memory, files), or has begun after it has. */
+  held(id: string, isWaiting: boolean): void;
   /** The task was not started, and has no outcome, because its submission's directory cannot be entered. */
   unplaced(id: string, reason: string): void;
 }

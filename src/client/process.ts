@@ -18,6 +18,7 @@ import { type EnvironmentOptions, inherited, type Variables } from "./environmen
 import type { Ends, Executor, Origin, Running, StopSignal } from "./executor.ts";
 import { type Group, groupOf, signalNumber } from "./group.ts";
 import { guardOrphans, type OrphanGuard } from "./orphans.ts";
+import { type Held, newScarcity, type Scarcity } from "./scarcity.ts";
 import { openAppended, openShared, type Outputs, prepareFolder } from "./outputs.ts";
 import { printedBy } from "./printed.ts";
 import { closeCaptured, newSpawner, openCaptured, setServer, spawnDirect, type Spawner, spawnShell } from "./spawn.ts";
@@ -50,7 +51,7 @@ export interface ExecutorOptions extends EnvironmentOptions, TaskWishes {
   /** Called when a task died of SIGPIPE because nobody reads any more what this process and its tasks write. */
   readonly onUnread: () => void;
   /** Logs why a task could not be run. */
-  readonly log: Pick<Logger, "error" | "debug">;
+  readonly log: Pick<Logger, "error" | "warning" | "debug">;
 }
 
 export interface ProcessExecutor extends Executor {
@@ -62,8 +63,7 @@ export interface ProcessExecutor extends Executor {
 const notExecutable = 126;
 /** The exit status of a process if the system did not tell how it ended. */
 const unknownStatus = 255;
-/** Pauses (ms) between attempts to start while the system is out of processes, files or memory; 2.5 s in all. */
-const pausesMs = [10, 20, 40, 80, 160, 320, 640, 1280] as const;
+/** What the system refuses while it is out of processes, files or memory. */
 const passing = new Set(["EAGAIN", "ENOMEM", "EMFILE", "ENFILE"]);
 /** The exit status of a task that SIGPIPE ended. */
 const brokenPipe = 141;
@@ -97,8 +97,10 @@ interface Task extends Running {
   over: boolean;
   /** A signal that came before there was a process; null: none did. */
   stopped: StopSignal | null;
-  /** Stops what goes on before there is a process: a command of the template, or a pause. */
+  /** Stops what goes on before there is a process: a command of the template, or the wait for room. */
   interrupt: ((signal: StopSignal) => void) | null;
+  /** Whether it had to wait for room to start. */
+  isHeld: boolean;
 }
 
 /** The state of an executor. */
@@ -119,6 +121,10 @@ interface State {
   starting: Task | null;
   /** The number of tasks that were executed without a shell so far. */
   directStarts: number;
+  /** The tasks that wait for room to start. */
+  readonly scarcity: Scarcity;
+  /** Why the system refused a start last; null: it never did. */
+  lastRefusal: unknown;
 }
 
 /**
@@ -137,7 +143,7 @@ export function createExecutor(options: ExecutorOptions): ProcessExecutor {
     },
     start(assignment, origin, ends) {
       const task = newTask(assignment, placeOf(state, origin), ends);
-      begin(state, task, origin.template, 0);
+      begin(state, task, origin.template);
       return task;
     },
     close() {
@@ -170,8 +176,9 @@ function openExecutor(options: ExecutorOptions): State {
   });
   const guard = windows ? null : guardOrphans(options.clientId, options.environment["PATH"], clock, sessions);
   const home: Place = { cwd, spawner, expand };
-  const parts = { options, taskFolder, outputs, home, places: new Map(), alive, asked, guard };
-  const state: State = { ...parts, starting: null, directStarts: 0 };
+  const scarcity = newScarcity({ clock, isAlone: () => alive.size + asked.size === 0 });
+  const parts = { options, taskFolder, outputs, home, places: new Map(), alive, asked, guard, scarcity };
+  const state: State = { ...parts, starting: null, directStarts: 0, lastRefusal: null };
   return state;
 }
 
@@ -198,16 +205,16 @@ function placeOf({ options, home, places }: State, { cwd }: Origin): Place {
 
 // ---- from the command to the process
 
-function begin(state: State, task: Task, template: string | null, attempt: number): void {
+function begin(state: State, task: Task, template: string | null): void {
   try {
     const command = task.place.expand(template, task.assignment.args, (inner) => printed(state, task, inner));
-    if (typeof command === "string") return launch(state, task, command, 0);
+    if (typeof command === "string") return launch(state, task, command);
     command.then(
-      (text) => (task.stopped === null ? launch(state, task, text, 0) : endStopped(state, task, task.stopped)),
-      (error: unknown) => expansionFailed(state, task, template, attempt, error),
+      (text) => (task.stopped === null ? launch(state, task, text) : endStopped(state, task, task.stopped)),
+      (error: unknown) => expansionFailed(state, task, template, error),
     );
   } catch (error) {
-    expansionFailed(state, task, template, attempt, error);
+    expansionFailed(state, task, template, error);
   }
 }
 
@@ -230,28 +237,33 @@ async function printed(state: State, task: Task, command: string): Promise<Shell
     return await printing.ended;
   } finally {
     asked.delete(printing.pid);
+    state.scarcity.freed();
   }
 }
 
-function expansionFailed(state: State, task: Task, template: string | null, attempt: number, error: unknown): void {
+function expansionFailed(state: State, task: Task, template: string | null, error: unknown): void {
   const { clock, log } = state.options;
   if (task.stopped !== null) return endStopped(state, task, task.stopped);
   // Another command of the same template may still run.
   task.interrupt?.("SIGKILL");
   task.interrupt = null;
-  if (pause(state, task, attempt, error, () => begin(state, task, template, attempt + 1))) return;
-  if (isUnplaced(state, task)) return;
-  log.error(`Template expansion failed for task (${task.assignment.id}): ${messageOf(error)} (cancelled)`);
-  task.startTime = clock.now();
-  endLater(state, task, sentinel.templateFailed);
+  const giveUp = (): void => {
+    if (isUnplaced(state, task)) return;
+    log.error(`Template expansion failed for task (${task.assignment.id}): ${messageOf(error)} (cancelled)`);
+    task.startTime = clock.now();
+    endLater(state, task, sentinel.templateFailed);
+  };
+  if (passing.has(failureCode(error))) hold(state, task, error, { again: () => begin(state, task, template), giveUp });
+  else giveUp();
 }
 
-function launch(state: State, task: Task, command: string, attempt: number): void {
+function launch(state: State, task: Task, command: string): void {
   const { options } = state;
   const { assignment } = task;
   const { spawner } = task.place;
   const startTime = options.clock.now();
   task.interrupt = null;
+  if (state.scarcity.isScarce()) return holdLaunch(state, task, command, null);
   task.command = command;
   task.startTime = startTime;
   state.starting = task;
@@ -266,9 +278,10 @@ function launch(state: State, task: Task, command: string, attempt: number): voi
     const { pid } = child;
     task.pid = pid;
     if (!task.over) state.alive.set(child, task);
+    if (task.isHeld) task.ends.held(assignment.id, false);
     options.log.debug(() => `Running task (${assignment.id})[${pid}]: ${command}`);
   } catch (error) {
-    notStarted(state, task, command, attempt, error);
+    notStarted(state, task, command, error);
   } finally {
     state.starting = null;
     if (options.capture) closeCaptured(spawner);
@@ -284,9 +297,15 @@ function nameCaptured({ taskFolder }: State, task: Task): void {
 
 // ---- what the system refuses
 
-function notStarted(state: State, task: Task, command: string, attempt: number, error: unknown): void {
-  if (pause(state, task, attempt, error, () => launch(state, task, command, attempt + 1))) return;
+function notStarted(state: State, task: Task, command: string, error: unknown): void {
+  if (passing.has(failureCode(error))) holdLaunch(state, task, command, error);
+  else giveUpStart(state, task, command, error);
+}
+
+function giveUpStart(state: State, task: Task, command: string, error: unknown): void {
   if (isUnplaced(state, task)) return;
+  task.command = command;
+  task.startTime ??= state.options.clock.now();
   state.options.log.error(`Cannot start task (${task.assignment.id}): ${refusal(state.options, error, command)}`);
   task.outpath = task.errpath = null;
   endLater(state, task, notExecutable);
@@ -318,21 +337,42 @@ function whyNotEntered(cwd: string): string | null {
   }
 }
 
-/** Whether another attempt may help. If so, it comes after a pause. */
-function pause(state: State, task: Task, attempt: number, error: unknown, again: () => void): boolean {
-  const { clock, log } = state.options;
-  const delayMs = pausesMs[attempt];
-  if (delayMs === undefined || !passing.has(failureCode(error))) return false;
-  log.debug(() => `Cannot start task (${task.assignment.id}): ${failureReason(error)}, trying again`);
-  const timer = clock.after(delayMs, () => {
-    task.interrupt = null;
-    again();
+/** Lets a task wait for room to start. `error`: why there is none; null: others wait already. */
+function holdLaunch(state: State, task: Task, command: string, error: unknown): void {
+  hold(state, task, error, {
+    again: () => launch(state, task, command),
+    giveUp: () => giveUpStart(state, task, command, error ?? state.lastRefusal),
   });
+}
+
+function hold(state: State, task: Task, error: unknown, { again, giveUp }: Held): void {
+  const { options, scarcity } = state;
+  const running = state.alive.size + state.asked.size;
+  const held = {
+    again() {
+      task.interrupt = null;
+      again();
+    },
+    giveUp() {
+      task.interrupt = null;
+      giveUp();
+    },
+  };
+  if (error !== null) {
+    if (state.lastRefusal === null) {
+      const reason = `The system lets no more tasks start (${failureReason(error)})`;
+      const what = running > 0 ? `the next wait until others end (${running} run)` : "trying again for a minute";
+      options.log.warning(`${reason}: ${what}`);
+    }
+    state.lastRefusal = error;
+  }
   task.interrupt = (signal) => {
-    timer.cancel();
+    scarcity.remove(held);
     endStopped(state, task, signal);
   };
-  return true;
+  if (!task.isHeld) task.ends.held(task.assignment.id, true);
+  task.isHeld = true;
+  scarcity.hold(held);
 }
 
 function refusal({ cwd, shell }: ExecutorOptions, error: unknown, command: string): string {
@@ -363,6 +403,7 @@ function processEnded(
     reportSignal(state, task, status);
   else if (task === state.starting) endLater(state, task, status);
   else end(state, task, status);
+  state.scarcity.freed();
 }
 
 /**
@@ -447,6 +488,7 @@ function newTask(assignment: Assignment, place: Place, ends: Ends): Task {
     over: false,
     stopped: null,
     interrupt: null,
+    isHeld: false,
     signal(signal) {
       if (task.pid !== null) {
         task.signalled = signal;

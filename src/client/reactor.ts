@@ -52,6 +52,14 @@ function take(state: ClientState, event: ClientEvent, now: number, effects: Clie
       return end(state, event, now, effects);
     case "unplaced":
       return takeUnplaced(state, event, now, effects);
+    case "held": {
+      const entry = state.running.get(event.id);
+      if (entry === undefined) return;
+      // The time of a task counts from its start.
+      entry.startedAt = now;
+      entry.deadline = event.isWaiting ? Number.POSITIVE_INFINITY : now + entry.limitMs;
+      return;
+    }
     case "groupSeen": {
       const lingering = state.lingering.get(event.id);
       if (lingering === undefined) return;
@@ -208,6 +216,7 @@ function startTasks(state: ClientState, now: number, effects: ClientEffect[]): v
     state.running.set(task.id, {
       task,
       startedAt: now,
+      limitMs: limit,
       deadline: now + limit,
       interruptAt: Number.POSITIVE_INFINITY,
       stopping: null,

@@ -64,9 +64,12 @@ export type Stopping = "SIGINT" | "SIGTERM" | "SIGKILL";
 
 export interface RunningTask {
   readonly task: Assignment;
-  readonly startedAt: number;
-  /** When the task reaches its walltime limit; Infinity: never. */
-  readonly deadline: number;
+  /** When the task was started; while it waits for room, when it was to start. */
+  startedAt: number;
+  /** The walltime limit, milliseconds; Infinity: none. */
+  readonly limitMs: number;
+  /** When the task reaches its walltime limit; Infinity: never, or it waits for room to start. */
+  deadline: number;
   /** When the task is interrupted because somebody wants it to stop; Infinity: nobody does. */
   interruptAt: number;
   /** How far stopping it has come; null: it is not being stopped. */

@@ -68,7 +68,7 @@ test("an outcome is never told from within start", async () => {
     let inside = true;
     const { promise, resolve } = Promise.withResolvers<boolean>();
     const told = (): void => resolve(inside);
-    place.executor.start(newAssignment({ args }), { template, cwd: null }, { ended: told, unplaced: told });
+    place.executor.start(newAssignment({ args }), { template, cwd: null }, { ended: told, unplaced: told, held: told });
     inside = false;
     expect(await promise).toBe(false);
   }
@@ -203,7 +203,7 @@ test("starting is tried again while there are no file numbers left", async () =>
     using place = taskPlace();
     const outcomes = await Promise.all(Array.from({ length: 60 }, () => place.run("sleep 0.01")));
     const good = outcomes.filter(({ exitStatus }) => exitStatus === 0);
-    console.log(good.length, place.notes.some((note) => note.includes("again")));
+    console.log(good.length, place.notes.some((note) => note.includes("until others end")));
   `,
   );
   expect(printed).toBe("60 true\n");
@@ -217,7 +217,7 @@ test("a command of a template, too, is started again while there are no file num
     const template = "echo {% sleep 0.01; echo @ %}";
     const outcomes = await Promise.all(Array.from({ length: 40 }, () => place.run("x", {}, template)));
     const expanded = outcomes.filter(({ command }) => command === "echo x");
-    console.log(expanded.length, place.notes.some((note) => note.includes("again")));
+    console.log(expanded.length, place.notes.some((note) => note.includes("until others end")));
   `,
   );
   expect(printed).toBe("40 true\n");

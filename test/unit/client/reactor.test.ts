@@ -344,6 +344,21 @@ describe("leaving", () => {
     ]);
   });
 
+  test("the time limit of a task that waits for room counts from its start", () => {
+    const bench = new Bench({ timeoutMs: 5000 }).welcome();
+    bench.assign(task("a"));
+    bench.on({ kind: "held", id: "a", isWaiting: true });
+    bench.now = 60_000;
+    bench.on({ kind: "woken" });
+    bench.on({ kind: "held", id: "a", isWaiting: false });
+    bench.now = 64_999;
+    bench.on({ kind: "woken" });
+    expect(bench.signals()).toEqual([]);
+    bench.now = 65_000;
+    bench.on({ kind: "woken" });
+    expect(bench.signals()).toEqual(["a SIGINT"]);
+  });
+
   test("a second, more urgent wish to leave replaces the first; a less urgent one does not", () => {
     const bench = new Bench().welcome();
     bench.assign(task("a"));

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../../src/base/clock.ts";
 import { newId } from "../../../src/base/ids.ts";
-import type { Running } from "../../../src/client/executor.ts";
+import type { Ends, Running } from "../../../src/client/executor.ts";
 import { createExecutor, type ExecutorOptions, type ProcessExecutor } from "../../../src/client/process.ts";
 import type { Assignment, Outcome } from "../../../src/task/task.ts";
 import { makeAssignment } from "../../make.ts";
@@ -57,7 +57,7 @@ export function taskPlace(changes: Partial<ExecutorOptions> = {}): TaskPlace {
     onUnread() {
       notes.push("unread");
     },
-    log: { error: note("error"), debug: note("debug") },
+    log: { error: note("error"), warning: note("warning"), debug: note("debug") },
     ...changes,
   });
 
@@ -68,7 +68,11 @@ export function taskPlace(changes: Partial<ExecutorOptions> = {}): TaskPlace {
     cwd: string | null = null,
   ): Started {
     const { promise, resolve, reject } = Promise.withResolvers<Outcome>();
-    const ends = { ended: resolve, unplaced: (id: string, reason: string) => reject(new Error(`${id}: ${reason}`)) };
+    const ends: Ends = {
+      ended: resolve,
+      unplaced: (id, reason) => reject(new Error(`${id}: ${reason}`)),
+      held: (_id, isWaiting) => notes.push(isWaiting ? "held" : "begun"),
+    };
     return {
       running: executor.start(newAssignment({ args, ...assignment }), { template, cwd }, ends),
       outcome: promise,
