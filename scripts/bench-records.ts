@@ -75,7 +75,16 @@ async function complete(store: Store, tasks: readonly ClaimedTask[]): Promise<vo
     waited: 0.1,
     duration: 0.01,
   }));
-  const commit = { serverId, serverHost: "login01", at, assigned: [], completed, reverted: [], recalled: [] };
+  const commit = {
+    serverId,
+    serverHost: "login01",
+    at,
+    assigned: [],
+    started: [],
+    completed,
+    reverted: [],
+    recalled: [],
+  };
   const { refused } = await store.commit(commit);
   if (refused.length > 0) throw new Error(`${refused.length} outcomes were refused`);
 }

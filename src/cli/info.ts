@@ -4,7 +4,7 @@
  */
 import { systemClock } from "../base/clock.ts";
 import { exitStatus } from "../base/errors.ts";
-import type { Records, TaskRecord } from "../history/history.ts";
+import type { Records, RecordStore, TaskRecord } from "../history/history.ts";
 import { fieldNamed, fieldNames, type TaskField } from "../task/field.ts";
 import { capturedFiles, capturePorts, printCaptured } from "./captured.ts";
 import type { CapturePorts } from "./captured.ts";
@@ -79,7 +79,7 @@ type Words = Parsed<typeof spec>;
 
 /** What `hs info` needs of its surroundings, so that tests can hand it other ones. */
 export interface InfoPorts {
-  readonly records: () => Promise<Records & { close(): Promise<void> }>;
+  readonly records: () => Promise<Records & Pick<RecordStore, "servers" | "close">>;
   readonly stdout: () => Output;
   readonly stderr: () => Output;
   readonly capture: CapturePorts;
@@ -102,10 +102,10 @@ export const command: Command = {
 
 /** Prints a task, a field of it, or what it printed; the exit status. Throws UserError when there is no such task. */
 export async function info(parsed: Words, ports: InfoPorts): Promise<number> {
-  const task = await find(expectId(parsed), ports);
+  const format = formatOf(parsed);
+  const task = await find(expectId(parsed), format === "normal", ports);
   const file = Object.values(capturedFiles).find(({ option }) => parsed.flag(option));
   const field = fieldNamed(parsed.text("extract") ?? "");
-  const format = formatOf(parsed);
   if (file !== undefined) {
     await printCaptured(task, file, file.option === "stderr" ? ports.stderr() : ports.stdout(), ports.capture);
   } else {
@@ -116,13 +116,16 @@ export async function info(parsed: Words, ports: InfoPorts): Promise<number> {
   return exitStatus.success;
 }
 
-async function find(word: string, ports: InfoPorts): Promise<TaskRecord> {
+/** The task; `shown`: for people, who see how long it has run so far. */
+async function find(word: string, shown: boolean, ports: InfoPorts): Promise<TaskRecord> {
   const records = await ports.records();
   try {
     const id = await fullId(word, records);
     const task = await records.find(id);
     if (task === null) throw notFound(id);
-    return task;
+    if (!shown || task.exit_status !== null || task.start_time === null) return task;
+    const { withElapsed } = await import("./running.ts");
+    return await withElapsed(task, records, systemClock.now());
   } finally {
     await records.close();
   }

@@ -4,7 +4,8 @@
 import { systemClock } from "../base/clock.ts";
 import type { Clock } from "../base/clock.ts";
 import { argumentError, exitStatus } from "../base/errors.ts";
-import type { RecordQuery, Records } from "../history/history.ts";
+import type { RecordQuery, Records, RecordStore } from "../history/history.ts";
+import type { Condition } from "../task/filter.ts";
 import { describeNoField, fieldNamed, fieldNames, type TaskField, taskFields } from "../task/field.ts";
 import type { Command } from "./command.ts";
 import type { CommandSpec, Parsed } from "../args/spec.ts";
@@ -25,7 +26,7 @@ const spec = {
   name: "hs list",
   summary: "Search tasks in the database and print them, all of them or those that pass every filter.",
   usage: [
-    "hs list [FIELD...] [-w COND...] [-t TAG...] [-g GROUP] [-F | -S | -C | -R] [--retries]",
+    "hs list [FIELD...] [-w COND...] [-t TAG...] [-g GROUP] [-F | -S | -C | -R | --running] [--retries]",
     "        [-s FIELD [--desc]] [-l NUM] [-f FORMAT | --json | --csv] [-d CHAR] [-c]",
     "hs list --fields",
     "hs list --tag-keys | --tag-values KEY",
@@ -93,6 +94,7 @@ const spec = {
     "  hs list args exit_status -f table    what ran, and how it ended",
     "  hs list -l2 --desc                   the latest two",
     "  hs list --count --remaining          how much is left to do",
+    "  hs list args duration --running      what runs now, and for how many seconds",
     "  hs list id -F -w 'duration >= 1h'    failures that took an hour or more",
     "  hs list -w 'submit_time > 2026-11'   since the first of November",
     "  hs list --csv > tasks.csv            everything, for a spreadsheet",
@@ -103,7 +105,7 @@ type Words = Parsed<typeof spec>;
 
 /** What `hs list` needs of its surroundings, so that tests can hand it other ones. */
 export interface ListPorts {
-  readonly records: () => Promise<Records & { close(): Promise<void> }>;
+  readonly records: () => Promise<Records & Pick<RecordStore, "servers" | "close">>;
   readonly output: () => Output;
   /** The value of console.theme; asked for only where there are colours. */
   readonly theme?: () => string | null;
@@ -132,7 +134,9 @@ export async function list(parsed: Words, ports: ListPorts): Promise<number> {
   }
   const records = await ports.records();
   try {
-    if (wish.kind === "count") output.write(`${await records.count(wish.query)}\n`);
+    const live = parsed.flag("running") ? await import("./running.ts") : null;
+    const gone = live === null ? [] : await live.withoutTheGone(records, ports.clock.now());
+    if (wish.kind === "count") output.write(`${await records.count(selected(wish.query, gone))}\n`);
     else if (wish.kind === "tags") await printTags(wish.key, records, output, ports.clock);
     else {
       const theme = themeFor(output, ports.theme);
@@ -141,12 +145,18 @@ export async function list(parsed: Words, ports: ListPorts): Promise<number> {
         columns: output.columns,
         delimiter: wish.delimiter,
       });
-      await pour(records.search(wish.query), shape, output, ports.clock);
+      const query = selected(wish.query, gone);
+      const rows = live === null ? records.search(query) : live.searchRunning(records, query, ports.clock);
+      await pour(rows, shape, output, ports.clock);
     }
   } finally {
     await records.close();
   }
   return exitStatus.success;
+}
+
+function selected(query: RecordQuery, more: readonly Condition[]): RecordQuery {
+  return more.length === 0 ? query : { ...query, where: [...query.where, ...more] };
 }
 
 type Wish =

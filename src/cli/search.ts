@@ -28,6 +28,7 @@ export const filterOptions = [
   { key: "succeeded", names: ["-S", "--succeeded"], kind: "flag", help: "Only tasks that ended with status 0." },
   { key: "completed", names: ["-C", "--completed"], kind: "flag", help: "Only tasks that have ended." },
   { key: "remaining", names: ["-R", "--remaining"], kind: "flag", help: "Only tasks that have not ended." },
+  { key: "running", names: ["--running"], kind: "flag", help: "Only tasks that run now, from about a second on." },
   { key: "retries", names: ["--retries"], kind: "flag", help: "Only second and later attempts." },
 ] as const satisfies readonly Option[];
 
@@ -41,7 +42,7 @@ export const finishedOption = {
 } as const satisfies Option;
 
 /** Keys of the filters that exclude each other. */
-export const statusFilters = ["failed", "succeeded", "completed", "remaining"] as const;
+export const statusFilters = ["failed", "succeeded", "completed", "remaining", "running"] as const;
 
 /** The conditions that the filters mean. Throws an argument error for a word after -w or -t that is none. */
 export function conditionsOf(parsed: ParsedWith<(typeof filterOptions)[number]>): readonly Condition[] {
@@ -60,6 +61,7 @@ export function conditionsOf(parsed: ParsedWith<(typeof filterOptions)[number]>)
     ...(parsed.flag("succeeded") ? [is("exit_status", "==", 0)] : []),
     ...(parsed.flag("completed") ? [is("exit_status", "!=", null)] : []),
     ...(parsed.flag("remaining") ? [is("exit_status", "==", null)] : []),
+    ...(parsed.flag("running") ? [is("exit_status", "==", null), is("start_time", "!=", null)] : []),
     ...(parsed.flag("retries") ? [is("attempt", ">", 1)] : []),
   ];
 }

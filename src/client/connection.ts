@@ -23,6 +23,7 @@ export function sayHello(state: ClientState, now: number, effects: ClientEffect[
   state.heardAt = now;
   state.beats = { sent: 0, heard: 0 };
   state.nextBeat = now + state.settings.heartMs;
+  for (const entry of state.running.values()) entry.told = false;
   const leaseOf = ({ id, lease }: Lease): Lease => ({ id, lease });
   const waiting = [...state.inbox.values()];
   // A task may wait for the end of an earlier run of itself. In that case only the later run is named.

@@ -15,7 +15,7 @@ import type { ClientEvent } from "./event.ts";
 import type { Origin } from "./executor.ts";
 import { forgetHeld, holdBack, isBySignal, isDrainedWith, nextRelease, releaseHeld } from "./interruption.ts";
 import { conclude, giveBack, idle, idleUntil, isEmpty, leave } from "./leaving.ts";
-import { report } from "./report.ts";
+import { mayTell, report, tellStarts, tellTime } from "./report.ts";
 import { capacity, type ClientState, deliver, isHere, type RunningTask } from "./state.ts";
 import { interrupt, limited, linger, pushStopping, send, sendToRest, stopRest } from "./stopping.ts";
 
@@ -36,6 +36,7 @@ export function step(state: ClientState, events: readonly ClientEvent[], now: nu
   startTasks(state, now, effects);
   pushStopping(state, now, effects);
   idle(state, now, effects);
+  tellStarts(state, now, effects);
   beat(state, now, effects);
   conclude(state, now, effects);
   if (isDone(state)) return effects;
@@ -220,6 +221,7 @@ function startTasks(state: ClientState, now: number, effects: ClientEffect[]): v
       deadline: now + limit,
       interruptAt: Number.POSITIVE_INFINITY,
       stopping: null,
+      told: false,
       overLimit: false,
       stoppedAt: Number.POSITIVE_INFINITY,
       nextAt: Number.POSITIVE_INFINITY,
@@ -323,8 +325,13 @@ function nextWake(state: ClientState): number {
       state.heardAt + silenceMs(state),
       state.phase.at === "gone" ? Number.POSITIVE_INFINITY : state.nextBeat,
     );
-  for (const entry of state.running.values())
+  let untold = Number.POSITIVE_INFINITY;
+  for (const entry of state.running.values()) {
     at = Math.min(at, entry.stopping === null ? Math.min(entry.deadline, entry.interruptAt) : entry.nextAt);
+    if (!entry.told) untold = Math.min(untold, entry.startedAt);
+  }
+  state.tellAt = tellTime(state, untold);
+  if (mayTell(state)) at = Math.min(at, state.tellAt);
   for (const entry of state.lingering.values()) at = Math.min(at, entry.nextAt, entry.lookAt);
   if (state.outbox.length > 0 && state.connection.at === "up") at = Math.min(at, state.outboxSince + state.companyMs);
   return Math.min(at, idleUntil(state), nextRelease(state));

@@ -3,6 +3,7 @@
  * As pure as reactor.ts, which calls it.
  */
 import type { ClientEffect } from "./effects.ts";
+import type { Start } from "../wire/message.ts";
 import { capacity, type ClientState } from "./state.ts";
 
 /**
@@ -59,6 +60,44 @@ export function sendReturned(state: ClientState, effects: ClientEffect[]): void 
   effects.push({ kind: "send", message });
   state.outboxReturned = [];
   state.missing = [];
+}
+
+/**
+ * The server is told of a task that has run for this long, milliseconds. Most tasks are over by then, and cost nothing:
+ * their outcome says when they started.
+ */
+const tellAfterMs = 1000;
+/** The pause between two messages about such tasks, milliseconds. */
+const tellPauseMs = 500;
+/** The most tasks that one message names: it must fit into one frame. */
+const mostTold = 2000;
+
+/** When the server is to be told of running tasks, the oldest of which it does not know started at `untold`. */
+export function tellTime({ toldAt }: ClientState, untold: number): number {
+  return Math.max(untold + tellAfterMs, toldAt + tellPauseMs);
+}
+
+/** Whether there is a server that can be told what runs. */
+export function mayTell({ connection, phase, sleptUntil }: ClientState): boolean {
+  const isHeard = connection.at === "up" && connection.welcomedAt !== null;
+  return isHeard && phase.at !== "gone" && sleptUntil === null;
+}
+
+/** Tells the server, with a beat, of tasks that have run for a while, so that others can see what runs. */
+export function tellStarts(state: ClientState, now: number, effects: ClientEffect[]): void {
+  if (now < state.tellAt || !mayTell(state)) return;
+  const started: Start[] = [];
+  for (const entry of state.running.values()) {
+    if (entry.told || now - entry.startedAt < tellAfterMs) continue;
+    entry.told = true;
+    started.push({ id: entry.task.id, lease: entry.task.lease, startTime: entry.startedAt });
+    if (started.length === mostTold) break;
+  }
+  if (started.length === 0) return;
+  state.toldAt = now;
+  state.nextBeat = now + state.settings.heartMs;
+  state.beats.sent++;
+  effects.push({ kind: "send", message: { kind: "beat", started } });
 }
 
 /** Whether outcomes wait for others to share their frame. They may while there is enough to start without asking. */

@@ -74,6 +74,8 @@ export interface RunningTask {
   interruptAt: number;
   /** How far stopping it has come; null: it is not being stopped. */
   stopping: Stopping | null;
+  /** Whether the server was told on this connection that it runs. */
+  told: boolean;
   /** Whether it is being stopped because it reached its walltime limit. */
   overLimit: boolean;
   /** When the first signal was sent; Infinity: none. */
@@ -180,6 +182,10 @@ export interface ClientState {
   /** Whether the server has said that more tasks may come: without any, the client is not idle then. */
   isKept: boolean;
   nextBeat: number;
+  /** When the server is next told of tasks that have run for a while; Infinity: there is nothing to tell. */
+  tellAt: number;
+  /** When it was last told of such tasks. */
+  toldAt: number;
   /** The latest time for which the client asked to be woken. If it is woken much later, it did not run meanwhile. */
   wakeAt: number;
   /** The numbers of beats sent and answered on this connection. */
@@ -238,6 +244,8 @@ export function newState(settings: ClientSettings, now: number): ClientState {
     idleMs: settings.idleMs,
     isKept: false,
     nextBeat: now + settings.heartMs,
+    tellAt: Number.POSITIVE_INFINITY,
+    toldAt: Number.NEGATIVE_INFINITY,
     wakeAt: Number.POSITIVE_INFINITY,
     beats: { sent: 0, heard: 0 },
     sleptUntil: null,

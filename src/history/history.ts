@@ -4,6 +4,7 @@
  * need none of this: their contract is store/store.ts. Both contracts are about the same tables.
  */
 import type { DatabasePlace } from "../store/open.ts";
+import type { ServerRow } from "../store/store.ts";
 import type { FieldValue } from "../task/edit.ts";
 import type { TaskField } from "../task/field.ts";
 import type { Condition } from "../task/filter.ts";
@@ -121,7 +122,10 @@ interface Opened {
 }
 
 /** The history of tasks, for looking only. */
-export interface RecordStore extends Records, Opened {}
+export interface RecordStore extends Records, Opened {
+  /** Rows of servers that have not ended, be they alive or dead; none where the database has no such rows yet. */
+  servers(): Promise<readonly ServerRow[]>;
+}
 
 /** The history of tasks, for looking and changing. */
 export interface EditStore extends Records, Edits, Opened {}

@@ -39,11 +39,16 @@ const labels = {
   tags: label("tags"),
 } as const;
 
-/** Ends with a newline; `row` has every field, in the order of taskFields. */
+/**
+ * Ends with a newline; `row` has every field, in the order of taskFields. A task that has a start and a duration, and
+ * has not ended, runs.
+ */
 export function record(row: ShownRow): string {
   const value = (field: TaskField): ShownValue => row[at[field]] ?? null;
   const text = (field: TaskField): string => readable(value(field), false);
   const host = (name: TaskField, id: TaskField): string => `${text(name)} (${text(id)})`;
+  const isRunning = value("start_time") !== null && value("completion_time") === null && value("duration") !== null;
+  const span = isRunning ? "running for" : "duration";
   const tags = value("tag");
   return `${labels.id}${text("id")}
 ${labels.group}${text("group")}
@@ -56,7 +61,7 @@ ${labels.exitStatus}${text("exit_status")}
 ${labels.submitted}${text("submit_time")}
 ${labels.scheduled}${text("schedule_time")}
 ${labels.started}${text("start_time")} (waited: ${duration(value("waited"))})
-${labels.completed}${text("completion_time")} (duration: ${duration(value("duration"))})
+${labels.completed}${text("completion_time")} (${span}: ${duration(value("duration"))})
 ${labels.submitHost}${host("submit_host", "submit_id")}
 ${labels.serverHost}${host("server_host", "server_id")}
 ${labels.clientHost}${host("client_host", "client_id")}

@@ -8,7 +8,7 @@ import { assert } from "../base/assert.ts";
 import type { Commit, Completion } from "../store/store.ts";
 import { describeFailure } from "../task/failure.ts";
 import { type ClaimedTask, isFailure, type NewTask, type Outcome, sentinel } from "../task/task.ts";
-import type { Lease } from "../wire/message.ts";
+import type { Lease, Start } from "../wire/message.ts";
 import { note, type ServerEffect, tell } from "./effects.ts";
 import { isAside } from "./places.ts";
 import { handledRecalls, noticeRecalls, settleRecalls } from "./recalls.ts";
@@ -33,6 +33,20 @@ import {
  * over by then is spared the update (a third of what a short task costs the database).
  */
 const assignedDelayMs = 500;
+
+/** How long the store is not told of a start, milliseconds, unless it is told of something else. */
+const startedDelayMs = 500;
+
+/** Takes from a client that tasks have run for a while. Only what it holds by that very dispatch counts. */
+export function takeStarts(state: ServerState, client: ClientEntry, starts: readonly Start[], now: number): void {
+  // A store in memory shows nobody what runs.
+  if (!state.settings.durable) return;
+  for (const { id, lease, startTime } of starts) {
+    const held = client.held.get(id);
+    if (held === undefined || held.lease !== lease || held.cancelled) continue;
+    state.outbox.started.set(id, { id, startTime, at: now });
+  }
+}
 
 /**
  * Takes outcomes that have come from a client. Those that count wait for the next commit; the others are acknowledged
@@ -141,7 +155,10 @@ export function commit(state: ServerState, now: number, effects: ServerEffect[])
   const assigned = dueDispatches(state, now);
   const { completed, reverted } = outbox;
   const recalled = handledRecalls(state);
-  if (completed.length + reverted.length + recalled.length + assigned.length === 0) return;
+  const others = completed.length + reverted.length + recalled.length + assigned.length;
+  if (others === 0 && now < startsDueAt(state)) return;
+  const started = [...outbox.started.values()];
+  outbox.started.clear();
   noteConfirmed(assigned, effects);
   outbox.completed = [];
   outbox.reverted = [];
@@ -150,6 +167,7 @@ export function commit(state: ServerState, now: number, effects: ServerEffect[])
   const order: Omit<Commit, "serverId" | "serverHost"> = {
     at: now,
     assigned,
+    started,
     completed: completed.map((entry) => entry.completion),
     reverted,
     recalled,
@@ -184,6 +202,12 @@ function dueDispatches(state: ServerState, now: number): Dispatch[] {
  */
 export function dispatchesDueAt(state: ServerState): number {
   for (const { at } of state.outbox.assigned.values()) return at + assignedDelayMs;
+  return Number.POSITIVE_INFINITY;
+}
+
+/** When the store must be told that tasks run, milliseconds since 1970; infinity when there is nothing to tell. */
+export function startsDueAt({ outbox }: ServerState): number {
+  for (const { at } of outbox.started.values()) return at + startedDelayMs;
   return Number.POSITIVE_INFINITY;
 }
 

@@ -11,7 +11,7 @@ import type { LeaveKind } from "../wire/message.ts";
 import { dispatch, leaveToNeighbours, shortage } from "./dispatch.ts";
 import { note, type ServerEffect, tell } from "./effects.ts";
 import type { ServerEvent } from "./event.ts";
-import { commit, dispatchesDueAt, settle } from "./outcomes.ts";
+import { commit, dispatchesDueAt, settle, startsDueAt } from "./outcomes.ts";
 import { areRecallsOpen, askForRecalls, noticeRecalls, takeRecalls } from "./recalls.ts";
 import { isAside, reviewPlaces, submissionsAside, tellOfPlace } from "./places.ts";
 import { askForRegistrations, beginRegistration, completeRegistration } from "./registration.ts";
@@ -337,7 +337,7 @@ function nextWake(state: ServerState, now: number): number {
   let at = Math.min(state.lastCheck + state.settings.evictMs / 10, state.graceAt);
   if (isAwaitingEstates(state)) at = Math.min(at, state.estatesUntil);
   if (state.phase.at === "running") at = Math.min(at, pollAt(state));
-  if (state.settling === null) at = Math.min(at, dispatchesDueAt(state));
+  if (state.settling === null) at = Math.min(at, dispatchesDueAt(state), startsDueAt(state));
   return Math.max(at, now);
 }
 

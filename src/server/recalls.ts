@@ -123,6 +123,7 @@ function deal(
       // The task stays with its client until that has stopped it. Its row has ended, so whatever comes of it is
       // refused.
       run.held.cancelled = true;
+      state.outbox.started.delete(id);
       noticesFor(notices, run.holder).cancel.push({ id, lease: run.held.lease });
       return;
     case "reverted":

@@ -11,7 +11,7 @@ import { assert, unreachable } from "../base/assert.ts";
 import type { ClientMessage, LeaveKind } from "../wire/message.ts";
 import { note, type ServerEffect } from "./effects.ts";
 import type { ServerEvent } from "./event.ts";
-import { takeOutcomes } from "./outcomes.ts";
+import { takeOutcomes, takeStarts } from "./outcomes.ts";
 import { grant, unseat } from "./dispatch.ts";
 import { takeLack } from "./places.ts";
 import {
@@ -59,6 +59,7 @@ export function receive(
 ): void {
   client.lastHeard = now;
   if (message.kind === "beat") {
+    if (message.started !== undefined) takeStarts(state, client, message.started, now);
     note(effects, "trace", () => `Heartbeat - running (${nameOf(client)})`);
     const answer = wantsToStay(state) ? stayingBeat : plainBeat;
     effects.push({ kind: "send", clientId: client.id, message: answer });

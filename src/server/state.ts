@@ -81,6 +81,14 @@ export interface Dispatch {
   readonly at: number;
 }
 
+/** A task of which a client has told that it runs; `at`: when it did, milliseconds since 1970. */
+export interface Started {
+  readonly id: string;
+  /** By the clock of the client, milliseconds since 1970. */
+  readonly startTime: number;
+  readonly at: number;
+}
+
 export interface Held {
   readonly task: ClaimedTask;
   readonly lease: number;
@@ -268,6 +276,8 @@ export interface ServerState {
   readonly outbox: {
     /** Dispatches that the store does not know of yet, oldest first, by task. */
     readonly assigned: Map<string, Dispatch>;
+    /** Tasks that have run for a while, of which the store does not know it yet, the first told first. */
+    readonly started: Map<string, Started>;
     completed: Settling[];
     reverted: string[];
   };
@@ -314,7 +324,7 @@ export function newState(
     revoked: new Map(),
     intakes: 0,
     recalls: { due: false, state: { at: "idle" } },
-    outbox: { assigned: new Map(), completed: [], reverted: [] },
+    outbox: { assigned: new Map(), started: new Map(), completed: [], reverted: [] },
     settling: null,
     lastCheck: now,
     wakeAt: now,
@@ -342,6 +352,7 @@ export function check(state: ServerState): void {
     if (client.standing.at === "registering") assert(client.registration !== null, "who registers has a registration");
   }
   assert(held === holders.size, "the number of held tasks is right");
+  for (const id of state.outbox.started.keys()) assert(holders.has(id), "only tasks that a client holds run");
   const elsewhere = (id: string): boolean => holders.has(id) || places.has(id);
   const places = new Set<string>();
   for (const task of ready.values()) {
@@ -411,6 +422,7 @@ export function hold(state: ServerState, client: ClientEntry, task: ClaimedTask,
 export function letGo(state: ServerState, client: ClientEntry, id: string): void {
   client.held.delete(id);
   state.holders.delete(id);
+  state.outbox.started.delete(id);
 }
 
 /** A task that a client has. */

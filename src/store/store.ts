@@ -136,6 +136,11 @@ export interface Commit {
   readonly serverHost: string;
   readonly at: number;
   readonly assigned: readonly { readonly id: string; readonly clientId: string; readonly clientHost: string }[];
+  /**
+   * Tasks that have run for a while, and since when, milliseconds since 1970. It is noted of those that this server
+   * still holds, and lost when they are given back.
+   */
+  readonly started: readonly { readonly id: string; readonly startTime: number }[];
   readonly completed: readonly Completion[];
   /**
    * Ids of tasks that are given back unfinished: every run that has them in scope may claim them again. Ended rows are

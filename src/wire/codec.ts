@@ -8,7 +8,7 @@
  */
 import { unreachable } from "../base/assert.ts";
 import type { Assignment, ClaimedTask, NewTask, Outcome, Submission, Tags } from "../task/task.ts";
-import type { HostMessage, Lease, LeaveKind, PeerMessage } from "./message.ts";
+import type { HostMessage, Lease, LeaveKind, PeerMessage, Start } from "./message.ts";
 import { WireProblem } from "./problem.ts";
 
 /** The number of bytes that a frame should have, roughly. A longer message is sent in parts. */
@@ -194,7 +194,8 @@ const peerReaders: Readers<PeerMessage> = {
     const tasks = leases(fields, "tasks", kind);
     return fields["missing"] === undefined ? { kind, tasks } : { kind, tasks, missing: names(fields, "missing", kind) };
   },
-  beat: (_fields, kind) => ({ kind }),
+  beat: (fields, kind) =>
+    fields["started"] === undefined || fields["started"] === null ? { kind } : { kind, started: starts(fields, kind) },
   bye: (fields, kind) => ({ kind, reason: string(fields, "reason", kind) }),
   submitter: (fields, kind) => ({ kind, submission: submission(record(fields["submission"], kind, "submission")) }),
   tasks: (fields, kind) => ({ kind, tasks: newTasks(fields, kind) }),
@@ -377,6 +378,18 @@ function leases(from: Fields, field: string, kind: string): Lease[] {
 
 function names(from: Fields, field: string, kind: string): string[] {
   return list(from[field], kind, field).map((item) => name({ [field]: item }, field, kind));
+}
+
+/** The last moment that a date can have, milliseconds since 1970. */
+const lastMoment = 8.64e15;
+
+function starts(from: Fields, kind: string): Start[] {
+  return list(from["started"], kind, "started").map((item) => {
+    const fields = record(item, kind, "a start");
+    const startTime = number(fields, "startTime", kind);
+    if (startTime < 0 || startTime > lastMoment) throw bad(kind, "startTime", startTime, "a time since 1970");
+    return { id: name(fields, "id", kind), lease: count(fields, "lease", kind), startTime };
+  });
 }
 
 function readOutcome(item: unknown): Outcome {

@@ -17,6 +17,11 @@ export interface Lease {
   readonly lease: number;
 }
 
+/** A dispatch that has begun to run, and when: milliseconds since 1970 by the client's clock. */
+export interface Start extends Lease {
+  readonly startTime: number;
+}
+
 export type ClientMessage =
   /**
    * The first message of a connection. A client that returns, to the same server or to its successor, names what it
@@ -39,8 +44,8 @@ export type ClientMessage =
    * whose directory this client was to run tasks in and could not enter.
    */
   | { readonly kind: "returned"; readonly tasks: readonly Lease[]; readonly missing?: readonly string[] }
-  /** The client lives. */
-  | { readonly kind: "beat" }
+  /** The client lives. `started`: tasks that have run for a while; not there: none. A task may be named again. */
+  | { readonly kind: "beat"; readonly started?: readonly Start[] }
   /** The client leaves. Everything it held was returned or reported before; `reason` is for people. */
   | { readonly kind: "bye"; readonly reason: string };
 

@@ -260,6 +260,48 @@ export function recallsConformance(title: string, open: () => Promise<EditedStor
         expect(await cells(task, "client_id", "client_host")).toEqual([null, null]);
       });
 
+      test("since when a task runs is on record while it runs, and forgotten when it is to be run again", async () => {
+        const tasks = await held(3);
+        const [one, two, three] = tasks;
+        const since = t0 + 5600.25;
+        const started = tasks.map(({ id }) => ({ id, startTime: since }));
+        expect(await store.commit(makeCommit({ started }))).toEqual({ refused: [] });
+        const [first] = (await cells(one, "start_time")) as string[];
+        expect(first).toMatch(/^2026-11-22 \d\d:41:03\.600250/);
+        for (const task of tasks)
+          expect(await cells(task, "start_time", "exit_status", "duration")).toEqual([first, null, null]);
+        await edit(one, { action: "revert" });
+        expect(await cells(one, "start_time")).toEqual([null]);
+        await store.commit(makeCommit({ reverted: [two.id], completed: [completion(three)] }));
+        expect(await cells(two, "start_time")).toEqual([null]);
+        expect(await cells(three, "start_time", "exit_status")).not.toEqual([first, 0]);
+      });
+
+      test("a start is put on record only of a task that the server still holds, and that has not ended", async () => {
+        const tasks = await held(4);
+        const [one, two, three, four] = tasks as NewTask[] as [NewTask, NewTask, NewTask, NewTask];
+        await edit(one, { action: "revert" });
+        await edit(two, { action: "delete" });
+        await edit(three, { action: "cancel" });
+        const started = tasks.map(({ id }) => ({ id, startTime: t0 + 1 }));
+        const order = { started, completed: [completion(four)], assigned: [] };
+        expect(await store.commit(makeCommit(order))).toEqual({ refused: [] });
+        expect(await store.commit(makeCommit({ started, serverId: other }))).toEqual({ refused: [] });
+        expect(await cells(one, "start_time")).toEqual([null]);
+        expect(await edits.find(two.id)).toBe(null);
+        expect(await cells(three, "start_time")).toEqual([null]);
+        expect(await cells(four, "exit_status")).toEqual([0]);
+        expect(await cells(four, "start_time")).not.toEqual([null]);
+      });
+
+      test("what a dead server's tasks had on record of their start is gone when it is buried", async () => {
+        const [task] = await held(1);
+        await store.commit(makeCommit({ started: [{ id: task.id, startTime: t0 + 1 }] }));
+        expect(await cells(task, "start_time")).not.toEqual([null]);
+        expect(await store.buryServer(serverId)).toBe(1);
+        expect(await cells(task, "start_time")).toEqual([null]);
+      });
+
       test("what another server has claimed meanwhile is neither ended nor given back by the one before", async () => {
         const [task] = await held(1);
         await edit(task, { action: "revert" });

@@ -83,6 +83,7 @@ export function makeCommit(fields: Partial<Commit>): Commit {
     serverHost: "login01",
     at: t0 + 8000,
     assigned: [],
+    started: [],
     completed: [],
     reverted: [],
     recalled: [],

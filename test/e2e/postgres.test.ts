@@ -5,7 +5,7 @@
 import { describe, expect } from "bun:test";
 import { noPostgres } from "../systems/postgres.ts";
 import { sharedPostgres } from "../systems/shared-postgres.ts";
-import { linesOf, needs, openSite, type Site } from "./harness.ts";
+import { linesOf, needs, openSite, type Site, until } from "./harness.ts";
 import { startClient, startServer } from "./serving.ts";
 
 const withPostgres = needs([], noPostgres);
@@ -324,3 +324,16 @@ create table client (
   id UUID PRIMARY KEY, host TEXT NOT NULL, server_id UUID NOT NULL, server_host TEXT NOT NULL, connected_at TIMESTAMPTZ,
   disconnected_at TIMESTAMPTZ, evicted BOOLEAN NOT NULL);
 create index client_disconnected_at on client (disconnected_at);`;
+
+withPostgres("what runs is seen while it runs, and not after its run was killed", async () => {
+  await using site = openSite();
+  const env = await prepared(site);
+  const seen = async (): Promise<string> => (await site.hs(["list", "args", "duration", "--running"], { env })).stdout;
+  await using run = site.start(["hsx", "-"], { env, stdin: "sleep 60\n" });
+  await until(async () => /^sleep 60\t\d/.test(await seen()), "the task is seen to run");
+  const id = (await site.hs(["list", "id"], { env })).stdout.trim();
+  expect((await site.hs(["info", id], { env })).stdout).toMatch(/completed: null \(running for: 0:00:\d\d/);
+  run.kill("SIGKILL");
+  await run.ended;
+  expect(await seen()).toBe("");
+});

@@ -266,7 +266,7 @@ function injectionLaws(
       await history.add(rows);
       const run = async (words: readonly string[]): Promise<string | null> => {
         const output = collector();
-        const records = async () => ({ ...history.records, close: async () => undefined });
+        const records = async () => ({ ...history.records, servers: async () => [], close: async () => undefined });
         try {
           const parsed = parseFlags(command.spec, words);
           if (parsed === "help") return null;

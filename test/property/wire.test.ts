@@ -14,6 +14,7 @@ const text = fc.oneof(fc.string({ unit: "binary" }), fc.string({ unit: "grapheme
 const number = fc.double({ noNaN: true, noDefaultInfinity: true }).map((value) => value + 0);
 const optional = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | null> => fc.option(arbitrary, { nil: null });
 const lease: fc.Arbitrary<Lease> = fc.record({ id: name, lease: count });
+const start = fc.record({ id: name, lease: count, startTime: fc.double({ min: 0, max: 8.64e15, noNaN: true }) });
 const leases = fc.array(lease, { maxLength: 20 });
 const tagValue = fc.oneof(text, number, fc.boolean(), fc.constant(null));
 const tag = fc.dictionary(
@@ -45,7 +46,7 @@ const outcome: fc.Arbitrary<Outcome> = fc.record({
   command: optional(text),
   startTime: optional(number),
   completionTime: number,
-  exitStatus: fc.integer({ min: -3, max: 255 }),
+  exitStatus: fc.integer({ min: -4, max: 255 }),
   outpath: optional(text),
   errpath: optional(text),
   csvpath: optional(text),
@@ -67,6 +68,7 @@ const peerMessage: fc.Arbitrary<PeerMessage> = fc.oneof(
   fc.record({ kind: fc.constant("returned" as const), tasks: leases }),
   fc.record({ kind: fc.constant("returned" as const), tasks: leases, missing: fc.array(name) }),
   fc.constant({ kind: "beat" as const }),
+  fc.record({ kind: fc.constant("beat" as const), started: fc.array(start, { maxLength: 20 }) }),
   fc.record({ kind: fc.constant("bye" as const), reason: text }),
   fc.record({
     kind: fc.constant("submitter" as const),

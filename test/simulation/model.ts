@@ -24,6 +24,10 @@ export interface Row {
   scheduleTime: number | null;
   /** Who is on record as its runner. */
   clientId: string | null;
+  /** Since when it runs, as far as is known. */
+  startTime: number | null;
+  /** When a person last reverted it; -Infinity: nobody did. */
+  revertedAt: number;
   ended: Completion | null;
   /** The server that recorded its outcome. */
   endedBy: string | null;
@@ -99,6 +103,8 @@ function add({ rows, byId }: Tables, task: NewTask): Row {
     serverId: null,
     scheduleTime: null,
     clientId: null,
+    startTime: null,
+    revertedAt: Number.NEGATIVE_INFINITY,
     ended: null,
     endedBy: null,
     nextId: null,
@@ -123,6 +129,7 @@ function free(row: Row): void {
   row.serverId = null;
   row.scheduleTime = null;
   row.clientId = null;
+  row.startTime = null;
 }
 
 function freeAll(its: Tables, matches: (row: Row) => boolean): number {
@@ -198,7 +205,7 @@ function complete(its: Tables, completion: Completion, { serverId, at }: Commit,
 }
 
 function commit(its: Tables, order: Commit): CommitReport {
-  const { serverId, assigned, completed, reverted, recalled } = order;
+  const { serverId, assigned, started, completed, reverted, recalled } = order;
   const { byId, deleted } = its;
   const away = new Set(
     its.recalls.flatMap((each) =>
@@ -210,6 +217,13 @@ function commit(its: Tables, order: Commit): CommitReport {
     const row = byId.get(id);
     assert(row !== undefined || deleted.has(id), "only tasks that exist are assigned");
     if (row !== undefined && row.ended === null && row.serverId === serverId) row.clientId = clientId;
+  }
+  for (const { id, startTime } of started) {
+    const row = byId.get(id);
+    assert(row !== undefined || deleted.has(id), "only tasks that exist are started");
+    if (row === undefined || row.ended !== null || row.serverId !== serverId) continue;
+    assert(startTime >= row.revertedAt, `the start of ${id} is not that of a run that was taken back`);
+    row.startTime = startTime;
   }
   for (const id of reverted) {
     const row = byId.get(id);
@@ -274,6 +288,7 @@ function edit(its: Tables, row: Row, kind: Exclude<Recall["kind"], "adopted">, a
     row.endedBy = "a person";
   } else if (kind === "reverted") {
     free(row);
+    row.revertedAt = at;
   } else if (kind === "deleted") {
     its.deleted.add(row.task.id);
     its.byId.delete(row.task.id);

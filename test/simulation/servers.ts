@@ -381,7 +381,7 @@ function checkEnd(state: ServerState): void {
   assert(state.holders.size === 0 && state.ready.length === 0, "no task is left at the end");
   assert(outbox.completed.length === 0 && state.settling === null, "no outcome is left at the end");
   assert(
-    outbox.reverted.length === 0 && outbox.assigned.size === 0,
+    outbox.reverted.length === 0 && outbox.assigned.size === 0 && outbox.started.size === 0,
     "nothing is left to be told to the store at the end",
   );
   const { asked, waiting } = state.registrations;

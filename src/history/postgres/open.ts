@@ -4,6 +4,7 @@
  */
 import { catalogOf, catalogQuestion } from "../../store/postgres/catalog.ts";
 import { openPostgres, type PostgresConnection, type PostgresOptions } from "../../store/postgres/connection.ts";
+import { serverRows } from "../../store/postgres/servers.ts";
 import { prepareTables, requireTables } from "../../store/postgres/schema.ts";
 import type { EditStore, RecordStore, UpkeepStore } from "../history.ts";
 import { postgresEdits } from "./edits.ts";
@@ -17,7 +18,8 @@ export async function openPostgresRecords(options: PostgresOptions & RecordsOpti
   return prepared(connection, async () => {
     const catalog = catalogOf(answer);
     requireTables(catalog, place);
-    return { title, ...postgresRecords(connection, { ...options, catalog }), close };
+    const { servers } = serverRows(connection.query, options.clock);
+    return { title, ...postgresRecords(connection, { ...options, catalog }), servers, close };
   });
 }
 

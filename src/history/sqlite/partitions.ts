@@ -4,6 +4,7 @@
  */
 import type { ShownRow } from "../../task/task.ts";
 import { Connection } from "../../store/sqlite/connection.ts";
+import { serversIn } from "../../store/sqlite/servers.ts";
 import type { RecordQuery, RecordStore, Selection } from "../history.ts";
 import { fewRows, type PartOpener, unionRecords } from "../union.ts";
 import { displayOf } from "./display.ts";
@@ -38,6 +39,7 @@ export function openSqliteHistory(options: HistoryOptions): RecordStore {
       return query.limit !== null && query.limit <= fewRows ? firstFew(whole, query) : union.search(query);
     },
     count: async (selection) => count(whole, selection),
+    servers: async () => serversIn(connection),
     async close() {
       connection.close();
     },

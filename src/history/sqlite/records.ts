@@ -5,6 +5,7 @@
 import { idsFrom } from "../../base/ids.ts";
 import { type TaskField, taskFields } from "../../task/field.ts";
 import { Connection, type SqliteOptions } from "../../store/sqlite/connection.ts";
+import { serversIn } from "../../store/sqlite/servers.ts";
 import type { RecordStore, Records, Selection, TaskRecord } from "../history.ts";
 import { countOf } from "./count.ts";
 import { displayOf } from "./display.ts";
@@ -25,6 +26,7 @@ export function openSqliteRecords(options: SqliteOptions): RecordStore {
   return {
     title: `sqlite (${connection.file})`,
     ...prepareRecords(connection),
+    servers: async () => serversIn(connection),
     async close() {
       connection.close();
     },

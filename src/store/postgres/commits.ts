@@ -46,6 +46,10 @@ const assign = `update task set client_id = given.client_id, client_host = given
   from unnest($2::uuid[], $3::uuid[], $4::text[]) as given (id, client_id, client_host)
   where task.id = given.id and task.completion_time is null and task.server_id = $1::uuid`;
 
+const start = `update task set start_time = given.start_time
+  from unnest($2::uuid[], $3::timestamptz[]) as given (id, start_time)
+  where task.id = given.id and task.completion_time is null and task.server_id = $1::uuid`;
+
 const giveBack = `update task set ${clear}
   where id = any ($2::uuid[]) and completion_time is null and server_id = $1::uuid`;
 
@@ -64,14 +68,19 @@ export async function runCommit(connection: PostgresConnection, commit: Commit, 
   const outcomes = byId(firstOfEach(completed));
   const ended = new Set(outcomes.map(({ id }) => id));
   const given = byId(assigned.filter(({ id }) => !ended.has(id)));
+  const started = byId(commit.started.filter(({ id }) => !ended.has(id)));
   const reverted = commit.reverted.filter((id) => !attempt.come.has(id)).toSorted();
-  const kinds = [given.length, reverted.length, recalled.length].filter((count) => count > 0).length;
+  const kinds = [given.length, started.length, reverted.length, recalled.length].filter((count) => count > 0).length;
 
   const work = async (query: Query): Promise<Set<string>> => {
     const done = outcomes.length === 0 ? new Set<string>() : await completeAll(query, commit, outcomes, attempt);
     if (given.length > 0) {
       const clients = given.map(({ clientId }) => clientId);
       await query(assign, [serverId, given.map(({ id }) => id), clients, given.map(({ clientHost }) => clientHost)]);
+    }
+    if (started.length > 0) {
+      const times = started.map(({ startTime }) => instantText(startTime));
+      await query(start, [serverId, started.map(({ id }) => id), times]);
     }
     if (reverted.length > 0) await query(giveBack, [serverId, reverted]);
     if (recalled.length > 0) await query("delete from recall where id = any ($1::bigint[])", [recalled]);

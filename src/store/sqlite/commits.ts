@@ -44,6 +44,7 @@ function prepareStatements(db: Connection) {
   return {
     assign: db.prepare(`${assigning} ${byId} and completion_time is null and server_id = ?`),
     assignRow: db.prepare(`${assigning} ${byRow} and completion_time is null and server_id = ?`),
+    start: db.prepare(`update task set start_time = ? ${byId} and completion_time is null and server_id = ?`),
     complete: db.prepare(`update task set ${writeResult} ${byId} and completion_time is null`),
     completeRow: db.prepare(`update task set ${writeResult} ${byRow} and completion_time is null`),
     completeAndLink: db.prepare(
@@ -112,7 +113,7 @@ export function prepareCommits(db: Connection, held: HeldRows): Commits {
 /** Writes a commit. Answers the ids of the outcomes that were refused. */
 function runCommit(state: State, commit: Commit): readonly string[] {
   const { statements, held } = state;
-  const { assigned, completed, reverted, recalled, serverId } = commit;
+  const { assigned, started, completed, reverted, recalled, serverId } = commit;
   const refused: string[] = [];
   const at = state.times.format(commit.at);
   // This question takes 1 µs. Mostly nobody has changed anything.
@@ -125,6 +126,7 @@ function runCommit(state: State, commit: Commit): readonly string[] {
   for (const { id, clientId, clientHost } of assigned) {
     if (ended?.has(id) !== true) noteClient(state, id, clientId, clientHost, serverId);
   }
+  for (const { id, startTime } of started) statements.start.run(state.times.format(startTime), id, serverId);
   for (const id of reverted) {
     held.delete(id);
     statements.giveBack.run(id, serverId);

@@ -27,6 +27,17 @@ interface Servers extends ServerRows {
   connectClient(id: string, host: string, serverId: string, serverHost: string, at: number): void;
 }
 
+const everyServer = "select id, host, pid, pid_start, reserves, started_at, beat_at from server order by started_at";
+
+/** Rows of servers in a file that is only looked at, and may have no such table. */
+export function serversIn(connection: Connection): readonly ServerRow[] {
+  const { db } = connection;
+  return connection.read(() => {
+    const hasTable = db.query("select 1 from sqlite_master where name = 'server'").get() !== null;
+    return hasTable ? db.query(everyServer).values().map(serverOf) : [];
+  });
+}
+
 /** Prepares the statements about servers, clients and submissions. */
 export function prepareServers(connection: Connection): Servers {
   const addServer = connection.prepare(
@@ -37,9 +48,7 @@ export function prepareServers(connection: Connection): Servers {
   const endServer = connection.prepare("delete from server where id = ?");
   const recallsOf = connection.prepare("select id, task_id, kind from recall where server_id = ? order by id");
   const forgetRecalls = connection.prepare("delete from recall where server_id = ?");
-  const allServers = connection.prepare(
-    "select id, host, pid, pid_start, reserves, started_at, beat_at from server order by started_at",
-  );
+  const allServers = connection.prepare(everyServer);
   return {
     ...submissionRows(connection),
     ...clientRows(connection),

@@ -3,18 +3,21 @@ import type { ShownValue } from "../../../src/task/task.ts";
 import type { Output } from "../../../src/print/output.ts";
 import { isTags } from "../../../src/print/value.ts";
 import type { RecordQuery, Records, Selection } from "../../../src/history/history.ts";
+import type { ServerRow } from "../../../src/store/store.ts";
 import type { TaskField } from "../../../src/task/field.ts";
 
 export type Task = Readonly<Record<TaskField, ShownValue>>;
 
 export interface FakeRecords extends Records {
+  /** Servers that are on record. */
+  readonly servers: () => Promise<readonly ServerRow[]>;
   readonly queries: (Selection & Partial<RecordQuery>)[];
   readonly isClosed: () => boolean;
   close(): Promise<void>;
 }
 
 /** Hands out the tasks in their order and obeys the limit; remembers what it was asked. */
-export function fakeRecords(tasks: readonly Task[]): FakeRecords {
+export function fakeRecords(tasks: readonly Task[], servers: readonly ServerRow[] = []): FakeRecords {
   const queries: (Selection & Partial<RecordQuery>)[] = [];
   let closed = false;
   const chosen = (query: Selection): readonly Task[] => {
@@ -23,6 +26,7 @@ export function fakeRecords(tasks: readonly Task[]): FakeRecords {
   };
   return {
     queries,
+    servers: () => Promise.resolve(servers),
     isClosed: () => closed,
     async *search(query) {
       for (const task of chosen(query)) yield query.fields.map((field) => task[field]);

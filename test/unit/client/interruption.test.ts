@@ -110,6 +110,8 @@ describe("a signal to a task and to its client", () => {
     const a = task("a");
     bench.assign(a);
     bench.on(stop("finish"));
+    bench.now = bench.wake();
+    bench.on({ kind: "woken" });
     bench.now = heldMs;
     bench.ended(a, 138);
     expect(bench.sent()).toEqual([]);

@@ -8,6 +8,8 @@ describe("running", () => {
     const tasks = [1, 2, 3, 4, 5].map((n) => task(`${n}`));
     expect(bench.state.granted).toBe(5);
     bench.assign(...tasks);
+    bench.now = bench.wake();
+    bench.on({ kind: "woken" });
     bench.now = 2000;
     bench.on(...tasks.map((each) => ({ kind: "ended", outcome: outcome(each), isUnread: false }) as const));
     expect(bench.state.granted).toBe(5);
@@ -119,6 +121,52 @@ describe("running", () => {
   });
 });
 
+describe("what runs", () => {
+  const starts = (bench: Bench) =>
+    bench.sent().flatMap((message) => (message.kind === "beat" ? (message.started ?? []) : []));
+
+  test("the server is told once of tasks that have run for a second, and not at all of shorter ones", () => {
+    const bench = new Bench({ executors: 4 }).welcome();
+    const [a, b, c, d] = [task("a"), task("b"), task("c"), task("d")];
+    bench.assign(a, b);
+    expect(bench.wake()).toBe(1000);
+    bench.now = 100;
+    bench.assign(c);
+    bench.ended(b);
+    bench.now = 999;
+    bench.on({ kind: "woken" });
+    expect(starts(bench)).toEqual([]);
+    bench.now = 1000;
+    bench.assign(d);
+    expect(starts(bench)).toEqual([{ id: "a", lease: a.lease, startTime: 0 }]);
+    expect(bench.wake()).toBe(1500);
+    bench.now = 1500;
+    bench.on({ kind: "woken" });
+    expect(starts(bench)).toEqual([{ id: "c", lease: c.lease, startTime: 100 }]);
+    bench.now = 1600;
+    bench.ended(d);
+    bench.now = 5000;
+    bench.on({ kind: "woken" });
+    expect([starts(bench), bench.wake()]).toEqual([[], 11_500]);
+  });
+
+  test("a server is told again after the connection was made anew, when it has said welcome", () => {
+    const bench = new Bench().welcome();
+    const a = task("a");
+    bench.assign(a);
+    bench.now = 1000;
+    bench.on({ kind: "woken" });
+    expect(starts(bench)).toHaveLength(1);
+    bench.on({ kind: "disconnected", error: "gone" });
+    bench.now = 3000;
+    bench.on({ kind: "woken" });
+    bench.on({ kind: "connected" });
+    expect(starts(bench)).toEqual([]);
+    bench.welcome();
+    expect(starts(bench)).toEqual([{ id: "a", lease: a.lease, startTime: 0 }]);
+  });
+});
+
 describe("limits", () => {
   test("the smaller of the client's and the task's own limit counts", () => {
     const bench = new Bench({ timeoutMs: 5000 }).welcome();
@@ -159,9 +207,9 @@ describe("limits", () => {
   });
 
   test("the reactor wishes to be woken at the very moment a limit is reached", () => {
-    const bench = new Bench({ timeoutMs: 1500 }).welcome();
+    const bench = new Bench({ timeoutMs: 900 }).welcome();
     bench.assign(task("a"));
-    expect(bench.wake()).toBe(1500);
+    expect(bench.wake()).toBe(900);
   });
 
   test("signals become harder with the signal wait between them", () => {

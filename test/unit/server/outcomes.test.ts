@@ -33,6 +33,50 @@ describe("recording", () => {
     expect(bench.find("commit")?.commit.assigned.map(({ id, clientId }) => [id, clientId])).toEqual([["long", "a"]]);
   });
 
+  test("the store hears soon of a task that its client says has run for a while, but not of others", () => {
+    const bench = new Bench();
+    bench.register("a", 4);
+    bench.give(task("1"), task("2"), task("3"));
+    const [one, two, three] = bench.assigned("a");
+    bench.now = 500;
+    bench.on({ kind: "woken" });
+    bench.committed();
+    bench.now = 1100;
+    const started = [
+      { id: "1", lease: one!.lease, startTime: 100 },
+      { id: "2", lease: two!.lease + 1, startTime: 100 },
+      { id: "3", lease: three!.lease, startTime: 100 },
+      { id: "4", lease: 1, startTime: 100 },
+    ];
+    bench.on({ kind: "received", clientId: "a", message: { kind: "beat", started } });
+    expect(bench.told("a")).toEqual([{ kind: "beat" }]);
+    expect(bench.find("commit")).toBeUndefined();
+    bench.on({ kind: "received", clientId: "a", message: { kind: "returned", tasks: [three!] } });
+    expect(bench.find("commit")?.commit).toMatchObject({ reverted: ["3"], started: [{ id: "1", startTime: 100 }] });
+    bench.committed();
+    bench.on({ kind: "received", clientId: "a", message: { kind: "beat", started } });
+    bench.pass(1700);
+    expect(bench.find("commit")?.commit.started).toMatchObject([{ id: "1", startTime: 100 }]);
+  });
+
+  test("of a task that was taken back no start is told", () => {
+    for (const kind of ["reverted", "deleted", "cancelled", "adopted"] as const) {
+      const bench = new Bench();
+      bench.register("a", 4);
+      bench.give(task("1"));
+      const [one] = bench.assigned("a");
+      const started = [{ id: "1", lease: one!.lease, startTime: 100 }];
+      const beat = { kind: "received", clientId: "a", message: { kind: "beat", started } } as const;
+      bench.on(beat);
+      bench.recalled(kind, "1");
+      const { commit } = bench.find("commit")!;
+      bench.committed();
+      bench.on(beat);
+      const later = bench.pass(2000).flatMap((effect) => (effect.kind === "commit" ? effect.commit.started : []));
+      expect([kind, commit.started, later]).toEqual([kind, [], []]);
+    }
+  });
+
   test("a commit under way is the only one, and what comes meanwhile goes into the next", () => {
     const bench = new Bench();
     bench.register("a", 4);
