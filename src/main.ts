@@ -5,8 +5,8 @@
 import { fstatSync, readFileSync } from "node:fs";
 import { isatty } from "node:tty";
 import { systemClock } from "./base/clock.ts";
-import { exitStatus, messageOf } from "./base/errors.ts";
-import { hostName } from "./base/process.ts";
+import { exitStatus, messageOf, UserError } from "./base/errors.ts";
+import { hostName, workingFolder } from "./base/process.ts";
 import type { Surroundings } from "./cli/context.ts";
 import { hs } from "./cli/hs.ts";
 import { openOutput } from "./print/output.ts";
@@ -16,11 +16,16 @@ import { descriptor } from "./log/descriptor.ts";
 const exit = (status: number): never => process.exit(status);
 
 const words = process.argv.slice(2);
+const goneText = "The working directory is not there any more: go to one that is (cd), and try again";
 
 const surroundings: Surroundings = {
   program: programName(process.argv0, process.execPath),
   env: process.env,
-  cwd: process.cwd(),
+  get cwd() {
+    const folder = workingFolder();
+    if (folder === null) throw new UserError(exitStatus.runtimeError, "", goneText);
+    return folder;
+  },
   hostname: hostName,
   startedAt: systemClock.now(),
   stdout: () => openOutput(1, process.env),

@@ -4,6 +4,15 @@
 import { readFileSync, readdirSync } from "node:fs";
 import { availableParallelism, hostname, userInfo } from "node:os";
 
+/** The working directory; null when it is not there any more. */
+export function workingFolder(): string | null {
+  try {
+    return process.cwd();
+  } catch {
+    return null;
+  }
+}
+
 /** The name of this host as the system tells it, with or without a domain. */
 export function hostName(): string {
   return hostname();

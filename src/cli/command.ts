@@ -14,6 +14,7 @@ export interface Context {
   /** `hs` or `hsx`. */
   readonly program: string;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** The working directory. Throws UserError when it is not there any more. */
   readonly cwd: string;
   /** Loaded on first use, so that help and version need no files. Throws UserError (status 3). */
   readonly config: () => Config;

@@ -17,7 +17,7 @@ import type { SiteName } from "../config/load.ts";
 import { lookUp, type View } from "../config/lookup.ts";
 import { findSetting, isSection, settings } from "../config/schema.ts";
 import { hidden, hideSecrets } from "../config/secret.ts";
-import { findSites } from "../config/site.ts";
+import { findSites, settingsFolder } from "../config/site.ts";
 import { defaultLayer, fileLayer } from "../config/source.ts";
 import type { Layer } from "../config/source.ts";
 import { parseToml, writeToml } from "../config/toml.ts";
@@ -75,9 +75,14 @@ function formatOf(style: string): string | null {
   return name === null ? null : styles[name];
 }
 
+/** The configuration file of a site. Throws UserError when it is that of a working directory that is not there. */
+function fileOf(site: SiteName, context: Context): string {
+  return findSites(context.env, site === "local" ? context.cwd : settingsFolder(context))[site].config;
+}
+
 /** Everything that is set, lowest first; nothing is checked. */
 function layersOf(context: Context): Layer[] {
-  return allLayers(findSites(context.env, context.cwd), context.env, process.platform, formatOf);
+  return allLayers(findSites(context.env, settingsFolder(context)), context.env, process.platform, formatOf);
 }
 
 // hs config
@@ -111,7 +116,7 @@ const pathSpec = {
 
 function printPath(output: Output, parsed: SiteWords, context: Context): number {
   const site = chosenSite(parsed) ?? "user";
-  output.write(`${findSites(context.env, context.cwd)[site].config}\n`);
+  output.write(`${fileOf(site, context)}\n`);
   return exitStatus.success;
 }
 
@@ -164,7 +169,7 @@ function viewOf(parsed: GetWords, context: Context): View {
   if (parsed.flag("default")) return { layers: [defaultLayer()], name: "default" };
   const site = chosenSite(parsed);
   if (site === null) return { layers: layersOf(context), name: "configuration" };
-  const file = findSites(context.env, context.cwd)[site].config;
+  const file = fileOf(site, context);
   const layer = fileLayer(site, file);
   if (layer === null) throw configurationError("config", `${file} does not exist`);
   return { layers: [layer], name: file };
@@ -179,7 +184,7 @@ function get(output: Output, parsed: GetWords, context: Context): number {
   const name = parsed.text("variable") ?? ".";
   if (name !== "." && name.startsWith(".")) throw configurationError("config", 'Section name cannot start with "."');
   const view = viewOf(parsed, context);
-  const resolver = makeResolver(context.env, context.cwd);
+  const resolver = makeResolver(context.env, settingsFolder(context));
   const coloured = !parsed.flag("raw") && wantsColour(context.env, output.isTerminal);
   const theme = themeFor({ coloured }, () => String(valueAt(merge(view.layers), themeSetting.split(".")) ?? ""));
 
@@ -317,7 +322,7 @@ async function set(parsed: SetWords, context: Context): Promise<number> {
   };
   const { value, source } = parseGiven(key, parsed.text("value") ?? "", onUnknown);
   const site = chosenSite(parsed) ?? "user";
-  const file = findSites(context.env, context.cwd)[site].config;
+  const file = fileOf(site, context);
   const change = { path, value, ...(source === undefined ? {} : { source }) };
   const { backup } = await editFile(file, change, site === "system", new Date(systemClock.now()));
   if (backup !== null) context.loggers("core.config").debug(() => `Created backup file (${backup})`);
@@ -336,13 +341,13 @@ const editSpec = {
 } as const satisfies CommandSpec;
 
 async function edit(parsed: SiteWords, context: Context): Promise<number> {
-  const { env, cwd } = context;
+  const { env } = context;
   const logger = context.loggers("config");
   const editor = env["EDITOR"] || env["VISUAL"] || usualEditor(env["PATH"]);
   if (editor === null)
     throw runtimeError("config", "There is no editor: set EDITOR (neither vi nor nano is installed)");
   const site = chosenSite(parsed) ?? "user";
-  const file = findSites(env, cwd)[site].config;
+  const file = fileOf(site, context);
   const words = editorWords(editor);
   logger.debug(() => `Opening ${file}`);
   logger.debug(() => `Editor: ${words.join(" ")}`);

@@ -21,6 +21,7 @@ export interface Surroundings {
   /** `hs` or `hsx`. */
   readonly program: string;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** The working directory. Throws UserError when it is not there any more. */
   readonly cwd: string;
   readonly hostname: () => string;
   /** ms since 1970. */
@@ -48,7 +49,7 @@ export interface Prepared {
 
 /** `lenient`: the command mends configurations, so a broken one must not take its loggers away. */
 export function makeContext(surroundings: Surroundings, load: () => Config, lenient: boolean): Prepared {
-  const { program, env, cwd } = surroundings;
+  const { program, env } = surroundings;
 
   const config = once(load);
   const configured = once(() => {
@@ -72,7 +73,9 @@ export function makeContext(surroundings: Surroundings, load: () => Config, leni
     context: {
       program,
       env,
-      cwd,
+      get cwd() {
+        return surroundings.cwd;
+      },
       config: () => {
         const loaded = config();
         // Settings of the log are checked, and its warnings written, whether or not the command ever logs.

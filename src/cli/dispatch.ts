@@ -90,8 +90,9 @@ async function run(command: Command, words: readonly string[], call: Call, how: 
 
 async function prepare(surroundings: Surroundings, lenient: boolean): Promise<Prepared> {
   const { makeContext } = await import("./context.ts");
+  const { settingsFolder } = await import("../config/site.ts");
   const { loadConfig } = await import("../config/load.ts");
-  return makeContext(surroundings, () => loadConfig(surroundings.env, surroundings.cwd), lenient);
+  return makeContext(surroundings, () => loadConfig(surroundings.env, settingsFolder(surroundings)), lenient);
 }
 
 /**

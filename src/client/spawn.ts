@@ -12,6 +12,7 @@
  */
 import { closeSync } from "node:fs";
 import { basename } from "node:path";
+import { workingFolder } from "../base/process.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Assignment } from "../task/task.ts";
 import { type Direct, openDirect, plainWords } from "./direct.ts";
@@ -100,7 +101,7 @@ function startOf({ environment, stdout, stderr, onExit }: SpawnOptions, env: Var
   const { cwd } = environment;
   return {
     // Processes inherit the working directory; naming it costs a system call and would fail once the folder is renamed.
-    ...(cwd === process.cwd() ? {} : { cwd }),
+    ...(cwd === workingFolder() ? {} : { cwd }),
     stdin: "ignore",
     stdout,
     stderr,

@@ -3,7 +3,7 @@
  * project that it is in, and which of them is the one to use.
  */
 import { mkdirSync, statSync } from "node:fs";
-import { posix, win32 } from "node:path";
+import { isAbsolute, posix, win32 } from "node:path";
 import { UserError, exitStatus } from "../base/errors.ts";
 import { failureReason, homeFolder } from "../base/paths.ts";
 import { isRoot } from "../base/process.ts";
@@ -49,6 +49,21 @@ export interface Host {
 /** What sites depend on, of the machine and the user of this process. */
 export function thisHost(env: Environment): Host {
   return { platform: process.platform, isRoot: isRoot(env), home: homeFolder(env) };
+}
+
+/**
+ * Where the search for a project's configuration begins, and what names of sites and of configuration files are
+ * relative to: the working directory. Where that was deleted, there is no project, and the search begins at the top.
+ * Throws a UserError when it was deleted and a name is relative.
+ */
+export function settingsFolder(from: { readonly cwd: string; readonly env: Environment }): string {
+  try {
+    return from.cwd;
+  } catch (thrown) {
+    const names = [from.env["HYPERSHELL_SITE"], from.env["HYPERSHELL_CONFIG_FILE"]];
+    if (names.some((name) => name !== undefined && name !== "" && !isAbsolute(name))) throw thrown;
+    return "/";
+  }
 }
 
 const posixPlatforms = ["linux", "freebsd", "openbsd", "netbsd", "sunos", "aix", "android"];
