@@ -199,7 +199,7 @@ function replaceTags(state: State, tags: Tags): void {
 }
 
 function tagText(value: TagValue): string {
-  return typeof value === "string" ? value : `${value}`;
+  return typeof value === "string" ? value : String(value);
 }
 
 /** Tags as the database holds them: JSON with a blank after `:` and `,`. */
@@ -208,7 +208,7 @@ function tagsText(tags: Tags): string {
   for (const key in tags) {
     const value = tags[key]!;
     if (text !== "") text += ", ";
-    text += `${JSON.stringify(key)}: ${typeof value === "string" ? JSON.stringify(value) : value}`;
+    text += `${JSON.stringify(key)}: ${typeof value === "string" ? JSON.stringify(value) : String(value)}`;
   }
   return `{${text}}`;
 }

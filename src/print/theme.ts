@@ -4,6 +4,7 @@
  * they say which part a text is.
  */
 import { ansi } from "../log/colour.ts";
+import { WrittenNumber } from "../task/written.ts";
 import type { TagValue } from "../task/task.ts";
 import type { Output } from "./output.ts";
 
@@ -60,7 +61,11 @@ export function themeFor(output: Pick<Output, "coloured">, name?: () => string |
 
 /** How a value is coloured. */
 export function partOf(value: TagValue): Part {
-  return typeof value === "string" ? "text" : typeof value === "number" ? "number" : "word";
+  return typeof value === "string"
+    ? "text"
+    : typeof value === "number" || value instanceof WrittenNumber
+      ? "number"
+      : "word";
 }
 
 /** The text in the colour of its part; as it is without a theme. */

@@ -3,6 +3,7 @@
  * Knows no columns but the two that hold floats, and no layout.
  */
 import { escapeCharacter } from "../base/escape.ts";
+import { WrittenNumber } from "../task/written.ts";
 import { kindOf, type TaskField } from "../task/field.ts";
 import type { ShownValue, Tags, TagValue } from "../task/task.ts";
 
@@ -14,7 +15,7 @@ export function holdsFloats(field: TaskField): boolean {
 
 /** Whether a value is the tags of a task. */
 export function isTags(value: ShownValue): value is Tags {
-  return typeof value === "object" && value !== null;
+  return typeof value === "object" && value !== null && !(value instanceof WrittenNumber);
 }
 
 /** JSON of a number; what JSON cannot say (a database can hold infinities) is null. */

@@ -45,7 +45,7 @@ function scalar(value: TagValue, isFloat: boolean, theme: Theme | null): string 
       ? yamlText(value)
       : typeof value === "number"
         ? yamlNumber(value, isFloat)
-        : String(value);
+        : String(value).replace(/^(-?\d+)e/, "$1.0e");
   return tint(text, partOf(value), theme);
 }
 

@@ -4,10 +4,21 @@
  * Infinity that older programs wrote.
  */
 import type { TagValue, Tags } from "../task/task.ts";
+import { keepForm, parseWritten, WrittenNumber } from "../task/written.ts";
 
 const plain = '{"part": 0}';
 let lastTags: Tags | null = null;
 let lastText = plain;
+
+/** Whether two values of a tag are the same. Numbers are by their value: `1` is `1.0`. */
+export function sameValue(one: TagValue | undefined, other: TagValue): boolean {
+  return plainValue(one) === plainValue(other);
+}
+
+/** The value that a database compares. */
+export function plainValue<T extends TagValue | undefined>(value: T): Exclude<T, WrittenNumber> | number {
+  return value instanceof WrittenNumber ? value.value : (value as Exclude<T, WrittenNumber>);
+}
 
 /** The text of tags for a new row. `part` is written last and as 0: a row that is yet to run is in the main file. */
 export function writeTags(tags: Tags): string {
@@ -43,12 +54,13 @@ export function readTags(text: unknown): Tags {
 function parseTags(text: string): Tags {
   let parsed: unknown;
   try {
-    parsed = JSON.parse(text);
+    parsed = parseWritten(text);
   } catch {
     try {
       // Outside quotes, NaN and Infinity can only be numbers that JSON does not have. They are shown as text.
       parsed = JSON.parse(
         text.replace(/"(?:[^"\\]|\\.)*"|-?\b(?:NaN|Infinity)\b/g, (word) => (word[0] === '"' ? word : `"${word}"`)),
+        keepForm,
       );
     } catch {
       return {};
@@ -62,6 +74,7 @@ function parseTags(text: string): Tags {
 function scalar(value: unknown): TagValue {
   if (value === null || typeof value === "string" || typeof value === "number" || typeof value === "boolean")
     return value;
+  if (value instanceof WrittenNumber) return value;
   return JSON.stringify(value);
 }
 

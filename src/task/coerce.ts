@@ -5,6 +5,7 @@
  * text too, since they would lose digits.
  */
 import type { TagValue } from "./task.ts";
+import { WrittenNumber } from "./written.ts";
 
 const digits = "[0-9]+(?:_[0-9]+)*";
 const integer = new RegExp(`^[+-]?${digits}$`);
@@ -31,10 +32,10 @@ export function coerce(text: string): TagValue {
 /**
  * The value of a tag, without white space at its ends. A number is one only if it prints as it was written; so `007`,
  * `1.10`, `1_000` and `1e3` stay texts, and a version or a sample is found, shown and exported under its own name.
- * `1.0` is the number that it is in older databases.
+ * `1.0` is a number that keeps its form, as in older databases.
  */
 export function coerceTag(text: string): TagValue {
   const value = coerce(text);
-  if (typeof value !== "number" || `${value}` === text || `${value}.0` === text) return value;
-  return text;
+  if (typeof value !== "number" || `${value}` === text) return value;
+  return `${value}.0` === text ? new WrittenNumber(text) : text;
 }

@@ -4,7 +4,9 @@
  * and constants only: wire/message.ts has the messages that carry them, field.ts the columns they are stored in.
  */
 
-export type TagValue = string | number | boolean | null;
+import type { WrittenNumber } from "./written.ts";
+
+export type TagValue = string | number | boolean | null | WrittenNumber;
 
 /** Order of keys is kept: it is what `hs list` shows. Every stored task has `part`. */
 export type Tags = Readonly<Record<string, TagValue>>;

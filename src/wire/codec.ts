@@ -7,6 +7,7 @@
  * message.
  */
 import { unreachable } from "../base/assert.ts";
+import { keepForm, WrittenNumber } from "../task/written.ts";
 import type { Assignment, ClaimedTask, NewTask, Outcome, Submission, Tags } from "../task/task.ts";
 import type { HostMessage, Lease, LeaveKind, PeerMessage, Start } from "./message.ts";
 import { WireProblem } from "./problem.ts";
@@ -255,10 +256,26 @@ function unknownKind(kind: unknown): WireProblem {
   return new WireProblem("malformed", `a message whose kind is not known: ${brief(kind)}`);
 }
 
+/** Tags with a number that JavaScript would write in another way. */
+const ownForms = /"tag":\{[^}]*?:-?\d+(?:\.\d*0|\d{16}|\.?\d*[eE][-+]?\d+)[,}]/;
+
+/** For JSON.parse: keeps the form of numbers in tags, and in nothing else. */
+function keepTags(key: string, value: unknown, context?: { readonly source?: string }): unknown {
+  const kept = keepForm(key, value, context);
+  if (key === "tag" || typeof kept !== "object" || kept === null || kept instanceof WrittenNumber) return kept;
+  const fields = kept as Record<string, unknown>;
+  for (const each in fields) {
+    const field = fields[each];
+    if (field instanceof WrittenNumber) fields[each] = field.value;
+  }
+  return kept;
+}
+
 function parse(text: string): Fields {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    // Tags are the only numbers that have a form of their own.
+    value = ownForms.test(text) ? JSON.parse(text, keepTags) : JSON.parse(text);
   } catch {
     throw new WireProblem("malformed", `a frame that is no JSON: ${brief(text)}`);
   }
@@ -494,6 +511,7 @@ function tags(from: Fields, kind: string): Tags {
   const fields = record(from["tag"], kind, "tag");
   for (const key in fields) {
     const value = fields[key];
+    if (value instanceof WrittenNumber) continue;
     if (value !== null && typeof value === "object") throw bad(kind, `tag ${brief(key)}`, value, "a plain value");
     if (typeof value === "number" && !Number.isFinite(value)) throw bad(kind, `tag ${brief(key)}`, value, "a number");
   }

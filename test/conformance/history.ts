@@ -4,7 +4,8 @@
  */
 import { type Condition, type Operator, parseCondition, parseTagFilter } from "../../src/task/filter.ts";
 import { type TaskField, taskFields } from "../../src/task/field.ts";
-import type { Tags, TagValue } from "../../src/task/task.ts";
+import type { ShownValue, Tags, TagValue } from "../../src/task/task.ts";
+import { sameValue } from "../../src/store/tags.ts";
 import { isLatestFirst } from "../../src/history/history.ts";
 import type { Change, Edits, RecordQuery, Records, Selection } from "../../src/history/history.ts";
 import { formatTime } from "../../src/store/times.ts";
@@ -158,14 +159,14 @@ function holds(row: HistoryRow, condition: Condition): boolean {
   if (condition.kind !== "field") {
     const tags = row.tag as Tags;
     if (!Object.hasOwn(tags, condition.key)) return false;
-    return condition.kind === "tagKey" || tags[condition.key] === condition.value;
+    return condition.kind === "tagKey" || sameValue(tags[condition.key], condition.value);
   }
   const { field, operator, value } = condition;
   const own = comparable(row, field);
   if (value === null) return operator === "==" ? own === null : own !== null;
   if (own === null) return false;
   if (operator === "~") return new RegExp(String(value)).test(String(own));
-  return accepts[operator](compare(own, typeof value === "boolean" ? Number(value) : value));
+  return accepts[operator](compare(own, typeof value === "string" ? value : Number(value)));
 }
 
 /** The rows, which stand in order of insertion, that a selection means. */
@@ -184,7 +185,7 @@ export function selected(rows: readonly HistoryRow[], { where, orderBy, descendi
   return limit === null ? found : found.slice(0, limit);
 }
 
-type Shown = string | number | boolean | null | Tags;
+type Shown = ShownValue;
 
 /** As it is shown, by the database's way to show times. */
 export function shown(row: HistoryRow, fields: readonly TaskField[], displayTime: (ms: number) => string): Shown[] {

@@ -7,7 +7,7 @@
 import { type Condition, type FieldCondition, patternOf, type TagCondition } from "../../task/filter.ts";
 import { comparisonOf, type TaskField } from "../../task/field.ts";
 import type { Tags } from "../../task/task.ts";
-import { readTags } from "../../store/tags.ts";
+import { plainValue, readTags, sameValue } from "../../store/tags.ts";
 import { type FileTimes, momentOf } from "../../store/times.ts";
 import type { Cell } from "../../store/sqlite/row.ts";
 import { column, type Sign, sqlOperator, tagKey } from "../condition.ts";
@@ -61,7 +61,7 @@ export function isTimeRange(condition: Condition, field: TaskField): condition i
 /** Whether tags match a condition. */
 export function hasTag(condition: TagCondition, tags: Tags): boolean {
   if (!Object.hasOwn(tags, condition.key)) return false;
-  return condition.kind === "tagKey" || tags[condition.key] === condition.value;
+  return condition.kind === "tagKey" || sameValue(tags[condition.key], condition.value);
 }
 
 /** A text that SQLite takes for a number. */
@@ -81,7 +81,7 @@ function compare({ field, operator, value }: Comparison, times: FileTimes, cells
   if (comparison === "number" || comparison === "boolean") {
     // Numbers and texts have no order among each other.
     if (typeof value === "string" && operator !== "==" && operator !== "!=") return never;
-    cells.push(typeof value === "boolean" ? Number(value) : value);
+    cells.push(typeof value === "string" ? value : Number(value));
     return `${name} ${sqlOperator[operator]} ?`;
   }
   const text = comparison === "time" ? timeText(String(value), times) : String(value);
@@ -102,7 +102,7 @@ function mayHave(condition: TagCondition, cells: Cell[]): string {
 
 function jsonTest(condition: TagCondition, path: string, cells: Cell[]): string {
   if (condition.kind === "tagKey") return "json_type(tag, ?) is not null";
-  const { value } = condition;
+  const value = plainValue(condition.value);
   if (value === null) return "json_type(tag, ?) = 'null'";
   if (typeof value === "boolean") return `json_type(tag, ?) = '${value}'`;
   cells.push(path, value);

@@ -59,7 +59,7 @@ async function search(records: Records, query: Partial<RecordQuery> = {}): Promi
   const found: Value[] = [];
   const plain: RecordQuery = { fields: ["id"], where: [], orderBy: null, descending: false, limit: null };
   for await (const row of records.search({ ...plain, ...query }))
-    found.push(row.length === 1 ? row[0]! : [...row].join());
+    found.push(row.length === 1 ? (row[0] as Value) : [...row].join());
   return found;
 }
 

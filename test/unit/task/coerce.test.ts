@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { coerce, coerceTag } from "../../../src/task/coerce.ts";
 import type { TagValue } from "../../../src/task/task.ts";
+import { WrittenNumber } from "../../../src/task/written.ts";
 
 describe("coercion", () => {
   const cases: readonly (readonly [text: string, value: TagValue])[] = [
@@ -22,7 +23,7 @@ describe("coercion", () => {
     ["1_0.5", 10.5],
     ["-2E-3", -0.002],
   ];
-  for (const [text, value] of cases) test(`${text} is ${value}`, () => expect(coerce(text)).toBe(value));
+  for (const [text, value] of cases) test(`${text} is ${String(value)}`, () => expect(coerce(text)).toBe(value));
   const texts = [
     "",
     "abc.d_e+f-g",
@@ -68,11 +69,12 @@ describe("the value of a tag is a number only if it prints as it was written", (
     ["0", 0],
     ["-4", -4],
     ["1.5", 1.5],
-    ["1.0", 1],
+    ["1.0", new WrittenNumber("1.0")],
     ["9007199254740991", 9007199254740991],
     ["1e+21", 1e21],
     ["true", true],
     ["NONE", null],
   ];
-  for (const [text, value] of numbers) test(`${text} is ${value}`, () => expect(coerceTag(text)).toBe(value));
+  for (const [text, value] of numbers)
+    test(`${text} is ${String(value)}`, () => expect(coerceTag(text)).toEqual(value));
 });

@@ -3,6 +3,7 @@ import { parseCondition, parseTagFilter, withoutFields } from "../../../src/task
 import type { Condition, Operator } from "../../../src/task/filter.ts";
 import type { TaskField } from "../../../src/task/field.ts";
 import type { TagValue } from "../../../src/task/task.ts";
+import { WrittenNumber } from "../../../src/task/written.ts";
 
 describe("a condition", () => {
   test.each<[string, TaskField, Operator, TagValue]>([
@@ -95,7 +96,7 @@ describe("a tag filter", () => {
   test.each<[string, TagValue]>([
     ["k:b", "b"],
     ["k:1", 1],
-    ["k:1.0", 1],
+    ["k:1.0", new WrittenNumber("1.0")],
     ["k:01", "01"],
     ["k:true", true],
     ["k:null", null],
