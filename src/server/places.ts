@@ -48,10 +48,13 @@ export function submissionsAside({ places, submissions }: ServerState): readonly
   return found;
 }
 
-/** Sets aside the directories that all clients lack by now, and takes up again those that one of them may have. */
-export function reviewPlaces(state: ServerState, now: number, effects: ServerEffect[]): void {
+/**
+ * Sets aside the directories that all clients lack by now, and takes up again those that one of them may have. Answers
+ * whether anything is left to run: a run of one submission has nothing when its directory is set aside.
+ */
+export function reviewPlaces(state: ServerState, now: number, effects: ServerEffect[]): boolean {
   const { lacked, aside, told } = state.places;
-  if (lacked.size === 0 || state.phase.at !== "running") return;
+  if (lacked.size === 0 || state.phase.at !== "running") return true;
   let present = 0;
   for (const { standing } of state.clients.values()) if (standing.at === "present") present++;
   for (const [cwd, by] of lacked) {
@@ -72,6 +75,8 @@ export function reviewPlaces(state: ServerState, now: number, effects: ServerEff
     if (!aside.has(cwd))
       note(effects, "warning", `Client cannot enter ${cwd}, others get the tasks from there (${nameOf(client)})`);
   }
+  const { scope } = state.settings;
+  return scope.kind === "all" || !aside.has(state.submissions.get(scope.id)?.cwd ?? "");
 }
 
 function setAside(state: ServerState, cwd: string, effects: ServerEffect[]): void {

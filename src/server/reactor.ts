@@ -42,7 +42,7 @@ export function step(state: ServerState, events: readonly ServerEvent[], now: nu
   excuse(state, now);
   for (const event of events) take(state, event, now, effects);
   checkClients(state, now, effects);
-  reviewPlaces(state, now, effects);
+  if (!reviewPlaces(state, now, effects)) close(state, "finish", "no client has the directory", now, effects);
   askForRegistrations(state, effects);
   askForRecalls(state, effects);
   dispatch(state, now, effects);

@@ -136,6 +136,19 @@ test("a directory that no client has is set aside by a server too, and one that 
   expect((await client.ended).stderr).toContain(`Giving back the tasks that were submitted from ${a} (no such file`);
 });
 
+test("a server of one input ends when no client has the directory that it came from", async () => {
+  const { site, a } = openTwo();
+  await using _ = site;
+  site.write("in", "echo 1\necho 2\necho 3\n");
+  const { server, port } = await startServer(site, ["../in"], { cwd: "a" });
+  rmSync(a, { recursive: true });
+  await using client = startClient(site, port, ["-N1"], { cwd: "b", env: { HYPERSHELL_TASK_CWD: "<submit>" } });
+  const ended = await server.ended;
+  expect([ended.status, (await client.ended).stdout]).toEqual([7, ""]);
+  expect(ended.stderr).toContain(`3 tasks stay unfinished, because the directory they were submitted from cannot be`);
+  expect((await site.hs(["list", "--count", "-R"])).stdout).toBe("3\n");
+});
+
 test("the hint about leftovers names a command that drops them and nothing else", async () => {
   const { site } = openTwo();
   await using _ = site;

@@ -84,6 +84,22 @@ describe("a directory that the only client cannot enter", () => {
     expect([...bench.state.places.aside]).toEqual(["/gone"]);
   });
 
+  test("ends a run that has no other submission, and is claimed by it no more", () => {
+    const bench = new Bench({ scope: { kind: "submission", id: "server" } });
+    bench.register("a", 2);
+    give(bench, task("1"), task("2"), task("3"));
+    const assigned = bench.assigned("a");
+    bench.quiet();
+    lack(bench, "a", ...assigned);
+    expect(bench.told("a")).toContainEqual(expect.objectContaining({ kind: "leave", how: "finish" }));
+    expect(bench.find("commit")?.commit.reverted.toSorted()).toEqual(["1", "2", "3"]);
+    bench.committed();
+    expect(bench.find("claim")).toBeUndefined();
+    bench.say("a", { kind: "bye", reason: "done" });
+    expect(bench.find("finish")).toBeDefined();
+    expect([...bench.state.places.aside]).toEqual(["/gone"]);
+  });
+
   test("a word about submissions that the server does not know, or without a directory, changes nothing", () => {
     const bench = new Bench();
     bench.register("a", 2);
