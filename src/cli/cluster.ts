@@ -297,6 +297,8 @@ const spec = {
     "Task lines:",
     "  echo 1  # HYPERSHELL: site:b timeout:10m    tags and settings of this task",
     "  # HYPERSHELL: group:2                       on a line of its own: of all lines after it",
+    "  Group 0 (the default) runs first, a higher one when nothing lower is left to run. A task that failed for good",
+    "  holds back higher groups of what was submitted from the same directory.",
     "",
     "Signals:",
     "  Ctrl-C, TERM   stop every task and go (either of them again: at once); what did not finish stays unfinished",

@@ -64,8 +64,8 @@ const spec = {
           metavar: "NUM",
           min: 0,
           max: largestNumber,
-          help: "Task group; groups run one after the other.",
-          fallback: "the one that runs",
+          help: "Task group. The lowest group goes first; a failure holds back higher ones of the same directory.",
+          fallback: "0",
         },
         {
           key: "template",
@@ -215,13 +215,12 @@ async function run(parsed: Words, context: Context): Promise<number> {
           memory: read("memory"),
           timeout: read("timeout"),
         },
-        group: parsed.number("group"),
+        group: parsed.number("group") ?? 0,
         connect: (submission) =>
           parsed.flag("queue")
             ? openServer(parsed, context, config, submission)
             : openDatabase(config, context.loggers("data"), parsed.flag("initdb")),
         patientMs: parsed.flag("queue") ? 0 : await patienceWith(config, log),
-        tell: (text) => log.info(text),
       }),
   };
   if (!parsed.flag("queue")) warnOfIdle(parsed, log);

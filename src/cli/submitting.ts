@@ -56,10 +56,9 @@ export async function submitCommand(
           memory: config.integer("task.memory"),
           timeout: config.integer("task.timeout"),
         },
-        group: undefined,
+        group: 0,
         connect: () => openDatabase(config, context.loggers("data"), false),
         patientMs: 0,
-        tell: (text) => log.debug(text),
       }),
   });
   log.debug(`Submitted task (${id})`);
@@ -75,21 +74,19 @@ export interface Beginning {
   readonly tags: readonly TaskSetting[];
   /** For tasks that say nothing themselves: cores, bytes and seconds. null and 0: no limit. */
   readonly limits: Limits;
-  /** Missing: the one that runs. */
-  readonly group: number | undefined;
+  readonly group: number;
   readonly connect: (submission: Submission) => Promise<Target>;
   /** How long trouble of the target is waited for, milliseconds. */
   readonly patientMs: number;
-  /** How the group was chosen. */
-  readonly tell: (text: string) => void;
 }
 
 /** The place where tasks go, told who submits, and what makes tasks of lines for it. */
 export async function begin(context: Context, wish: Beginning): Promise<Begun> {
   const { cores, memory, timeout } = wish.limits;
-  const defaults: Omit<TaskDefaults, "group"> = {
+  const defaults: TaskDefaults = {
     submitId: instanceId,
     submitHost: hostName(),
+    group: wish.group,
     cores: cores || null,
     memory: memory || null,
     timeout: timeout || null,
@@ -106,16 +103,12 @@ export async function begin(context: Context, wish: Beginning): Promise<Begun> {
   };
   const target = await wish.connect(submission);
   await target.addSubmission(submission);
-  // A group by tag makes the question idle.
-  const tagged = wish.tags.some(({ kind }) => kind === "group");
-  const group = wish.group ?? (tagged ? 0 : await defaultGroup(target, wish.tell));
-  const factory = taskFactory({ ...defaults, group }, newId, await readerOf(wish));
+  const factory = taskFactory(defaults, newId, await readerOf(wish));
   return { target, factory, patientMs: wish.patientMs };
 }
 
 /** A database, or what stands for one at the other end of a connection. */
-export type Target = Pick<Store, "durable" | "addSubmission" | "activeGroup" | "insert" | "close"> &
-  Partial<Pick<Queue, "broken">>;
+export type Target = Pick<Store, "durable" | "addSubmission" | "insert" | "close"> & Partial<Pick<Queue, "broken">>;
 
 export interface Submit {
   readonly log: Logger;
@@ -212,12 +205,6 @@ async function requireGood(source: LineSource, expand: Expand | null, parse: Lin
 
 function badLines(text: string): UserError {
   return new UserError(exitStatus.badArgument, "submit", text);
-}
-
-async function defaultGroup(store: Target, tell: (text: string) => void): Promise<number> {
-  const { group, reason } = await store.activeGroup();
-  tell(`Auto-selected task group ${group} (${reason})`);
-  return group;
 }
 
 /** The database of the configuration. Throws a configuration error when there is none. */

@@ -11,7 +11,7 @@ import { counted } from "../base/units.ts";
 import type { Store } from "../store/store.ts";
 import type { NewTask, Submission } from "../task/task.ts";
 import type { HostLink } from "../wire/link.ts";
-import { type HostMessage, type IntakeMessage, submitWindow } from "../wire/message.ts";
+import { type HostMessage, submitWindow } from "../wire/message.ts";
 import { WireProblem } from "../wire/problem.ts";
 import type { ClientTls } from "../wire/connect.ts";
 import { problemError } from "./problems.ts";
@@ -25,7 +25,7 @@ export interface QueueOptions {
 }
 
 /** The part of a Store that `hs submit` uses. */
-export interface Queue extends Pick<Store, "insert" | "addSubmission" | "activeGroup" | "close"> {
+export interface Queue extends Pick<Store, "insert" | "addSubmission" | "close"> {
   readonly durable: false;
   /** Aborted when the connection is gone or the server takes no more. `insert` and `close` then throw the reason. */
   readonly broken: AbortSignal;
@@ -69,15 +69,12 @@ export async function enqueue(link: HostLink, host: string, submission: Submissi
     close: (error) => lose(sending, error),
   });
   link.send({ kind: "submitter", submission });
-  const { group, groupReason } = await sending.accepted.promise;
+  await sending.accepted.promise;
   return {
     durable: false,
     broken: sending.broken.signal,
     async addSubmission() {
       // The submission is the first message, so the server has said nothing yet.
-    },
-    async activeGroup() {
-      return { group, reason: groupReason };
     },
     insert: (tasks) => insert(sending, tasks),
     close() {
@@ -92,7 +89,7 @@ export async function enqueue(link: HostLink, host: string, submission: Submissi
 interface Sending {
   readonly link: HostLink;
   readonly host: string;
-  readonly accepted: PromiseWithResolvers<Accepted>;
+  readonly accepted: PromiseWithResolvers<void>;
   /** Resolves when everything is stored; rejects with `failure`. */
   readonly ended: PromiseWithResolvers<void>;
   readonly broken: AbortController;
@@ -111,10 +108,8 @@ interface Sending {
   wake: (() => void) | null;
 }
 
-type Accepted = Extract<IntakeMessage, { kind: "accepted" }>;
-
 function newSending(link: HostLink, host: string): Sending {
-  const accepted = Promise.withResolvers<Accepted>();
+  const accepted = Promise.withResolvers<void>();
   const ended = Promise.withResolvers<void>();
   // Awaited in `enqueue` and by the caller of `close`; this only silences an early rejection.
   accepted.promise.catch(() => undefined);
@@ -157,7 +152,7 @@ function soFar({ sent, stored }: Sending): string {
 function heed(sending: Sending, message: HostMessage): void {
   switch (message.kind) {
     case "accepted":
-      return sending.accepted.resolve(message);
+      return sending.accepted.resolve();
     case "stored":
       sending.stored += message.count;
       return goOn(sending);

@@ -26,8 +26,6 @@ export interface RecoverOptions {
 }
 
 export interface Recovery {
-  /** The group to go on with; null: the lowest that has tasks. */
-  readonly group: number | null;
   /** Dead servers whose clients may still run their tasks. */
   readonly estates: readonly Estate[];
   /** The number of tasks of earlier runs that this one is to run. */
@@ -37,14 +35,14 @@ export interface Recovery {
 /** Takes over what the scope of this run allows, and reports the rest. Throws what the store throws. */
 export async function recover(options: RecoverOptions): Promise<Recovery> {
   const { store, scope, isAlive, now, log } = options;
-  if (!store.durable) return { group: null, estates: [], unfinished: 0 };
+  if (!store.durable) return { estates: [], unfinished: 0 };
   if (scope.kind === "submission") {
     const sources = await store.sources({ kind: "all" });
     if (sources.length > 0) {
       const living = (await store.servers()).filter(isAlive);
       tellOfLeft(sources, now(), living.length <= 1, log);
     }
-    return { group: null, estates: [], unfinished: 0 };
+    return { estates: [], unfinished: 0 };
   }
   return takeOver(options);
 }
@@ -135,21 +133,15 @@ async function takeOver(options: RecoverOptions): Promise<Recovery> {
   if (forever) log.info("Scheduler will run forever");
   if (total === 0) {
     log.info(`Empty database - ${forever ? "waiting for initial tasks" : "stopping"}`);
-    return { group: null, estates, unfinished };
+    return { estates, unfinished };
   }
   if (unfinished === 0) {
     const count = total.toLocaleString("en-US");
     log.info(`All previous tasks completed (${count}) - ${forever ? "waiting for new tasks" : "stopping"}`);
-    return { group: await startGroup(store, log), estates, unfinished };
+    return { estates, unfinished };
   }
   log.info(`Found ${counted(unfinished, "unfinished task")}`);
   tellOfContinued(sources, log);
   log.info(`Reverted ${counted(reverted, "previously interrupted task")}`);
-  return { group: await startGroup(store, log), estates, unfinished };
-}
-
-async function startGroup(store: Store, log: Logger): Promise<number> {
-  const { group, reason } = await store.activeGroup();
-  log.debug(`Starting with task group ${group} (${reason})`);
-  return group;
+  return { estates, unfinished };
 }

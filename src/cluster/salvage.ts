@@ -82,10 +82,10 @@ export async function salvage(
   loading.then(end, end);
   for (;;) {
     const last = loaded;
-    // Tasks of any group are claimed: it does not matter any more whether an earlier group has ended.
+    // It does not matter any more whether a lower group has ended.
     const claim = await store.claim({
       ...owner,
-      group: Number.MAX_SAFE_INTEGER,
+      group: "any",
       limit: perClaim,
       attempts: Number.MAX_SAFE_INTEGER,
       eager: false,

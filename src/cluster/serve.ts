@@ -291,7 +291,6 @@ function startServer(run: Run): Server {
   const { options, host, scope, log, graceMs, failures, store, patience, startedAt, aheadMs, recovery } = run;
   const { config, remote } = options;
   return runServer({
-    group: recovery.group,
     estates: recovery.estates,
     store,
     isAlive: run.isAlive,
@@ -488,7 +487,7 @@ function reportOf(run: Run, report: ServerReport, fed: Fed, left: number | null)
   }
   const summary = options.summary ? describeRun(tally, left, clock.now() - run.since) : null;
   if (summary !== null) log.info(summary);
-  const isWhole = left === 0 && !fed.stopped && report.haltedBy === null && report.missing.length === 0;
+  const isWhole = left === 0 && !fed.stopped && report.heldBack === 0 && report.missing.length === 0;
   const complete = failed === null && isWhole;
   return { complete, stoppedBy };
 }

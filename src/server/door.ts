@@ -21,8 +21,6 @@ import type { IsAlive } from "./succession.ts";
 
 export interface ServerOptions {
   readonly settings: ServerSettings;
-  /** The group to start with, see Store.activeGroup; null: the lowest there is. */
-  readonly group: number | null;
   /** Dead servers whose clients may come back to this one. */
   readonly estates?: readonly Estate[];
   readonly store: Store;
@@ -47,8 +45,8 @@ export interface ServerOptions {
 }
 
 export interface ServerReport extends Counts {
-  /** The group whose failures ended the run before the groups above it. */
-  readonly haltedBy: number | null;
+  /** How many tasks were not run because failures hold them back. */
+  readonly heldBack: number;
   /** Directories of submissions that no client could enter. Their tasks are unfinished. */
   readonly missing: readonly string[];
   /**
@@ -123,7 +121,7 @@ function openDoor(options: ServerOptions): Door {
   const { settings, store, clock, log, sharedNow = clock.now, isAlive } = options;
   const { serverId, scope } = settings;
   const react = options.step ?? step;
-  const state = newState(settings, options.group, clock.now(), options.estates);
+  const state = newState(settings, clock.now(), options.estates);
   const box = mailbox<ServerEvent>(
     (events) => {
       for (const effect of react(state, events, clock.now())) carryOut(door, effect);
@@ -267,6 +265,6 @@ function shut(door: Door): void {
   for (const link of door.connections.open) link.close();
 }
 
-function reportOf({ counts, haltedBy, abandoned, places }: ServerState): ServerReport {
-  return { ...counts, haltedBy, abandoned, missing: [...places.aside] };
+function reportOf({ counts, heldBack, abandoned, places }: ServerState): ServerReport {
+  return { ...counts, heldBack: heldBack?.tasks ?? 0, abandoned, missing: [...places.aside] };
 }

@@ -18,7 +18,7 @@ import type { PeerLink } from "../wire/link.ts";
 import type { SubmitterMessage } from "../wire/message.ts";
 
 export interface IntakeOptions {
-  readonly store: Pick<Store, "durable" | "addSubmission" | "activeGroup" | "insert">;
+  readonly store: Pick<Store, "durable" | "addSubmission" | "insert">;
   readonly scope: Scope;
   readonly serverId: string;
   readonly patience: Patience;
@@ -120,8 +120,7 @@ async function accept(submitter: Submitter): Promise<void> {
   if (scope.kind === "all") await persist(submitter, () => store.addSubmission(submission));
   else if (submission.template !== null)
     throw new Refusal("it runs one submission with a template of its own, expand templates when submitting");
-  const { group, reason } = await persist(submitter, () => store.activeGroup());
-  if (!submitter.over) link.send({ kind: "accepted", serverId, group, groupReason: reason });
+  if (!submitter.over) link.send({ kind: "accepted", serverId, group: 0, groupReason: "the default" });
 }
 
 /** Stores what has come, and ends the connection after the last. Throws Refusal when tasks cannot be taken. */

@@ -145,7 +145,12 @@ function retryOf(state: ServerState, task: ClaimedTask, outcome: Outcome, now: n
     previousId: task.id,
     tag: task.tag,
   };
-  return { task: next, claimed: eager && state.phase.at === "running" };
+  return { task: next, claimed: eager && isItsTurn(state, task.group) };
+}
+
+/** Whether a task of this group may be handed out: others may have come in a lower group since it was claimed. */
+function isItsTurn({ phase, group: present }: ServerState, group: number): boolean {
+  return phase.at === "running" && (present === null || group <= present);
 }
 
 /** Tells the store what has happened, unless a commit is still under way. */
@@ -294,7 +299,7 @@ function record(state: ServerState, entry: Settling, now: number, effects: Serve
   state.counts.retried++;
   if (!retry.claimed) return true;
   const claimed: ClaimedTask = { ...retry.task, scheduleTime: now };
-  if (state.phase.at === "running" && !isAside(state, claimed)) state.ready.unshift(claimed);
+  if (isItsTurn(state, claimed.group) && !isAside(state, claimed)) state.ready.unshift(claimed);
   else giveBack(state, claimed);
   return false;
 }

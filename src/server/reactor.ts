@@ -5,12 +5,13 @@
  */
 import { counted } from "../base/units.ts";
 import { assert, unreachable } from "../base/assert.ts";
-import type { Claim } from "../store/store.ts";
+import type { Claim, HeldBack } from "../store/store.ts";
 import type { ClaimedTask } from "../task/task.ts";
 import type { LeaveKind } from "../wire/message.ts";
 import { dispatch, leaveToNeighbours, shortage } from "./dispatch.ts";
 import { note, type ServerEffect, tell } from "./effects.ts";
 import type { ServerEvent } from "./event.ts";
+import { describeHeldBack } from "./held-back.ts";
 import { commit, dispatchesDueAt, settle, startsDueAt } from "./outcomes.ts";
 import { areRecallsOpen, askForRecalls, noticeRecalls, takeRecalls } from "./recalls.ts";
 import { isAside, reviewPlaces, submissionsAside, tellOfPlace } from "./places.ts";
@@ -20,6 +21,7 @@ import {
   type ClaimState,
   disregard,
   giveBack,
+  giveBackAbove,
   isAwaitingEstates,
   isBurying,
   letGo,
@@ -88,6 +90,7 @@ function take(state: ServerState, event: ServerEvent, now: number, effects: Serv
     case "committed":
       return settle(state, event.report.refused, now, effects);
     case "inserted":
+      state.isNewIn = true;
       return lookAgain(state);
     case "recallsNoticed":
       return noticeRecalls(state);
@@ -123,7 +126,7 @@ function askForTasks(state: ServerState, now: number, effects: ServerEffect[]): 
   if (state.phase.at !== "running" || state.claim.at === "asked") return;
   if (state.claim.at !== "due" && now < pollAt(state)) return;
   if (isReturning(state) || areRecallsOpen(state)) return;
-  const limit = shortage(state);
+  const limit = shortage(state) ?? (mayBeOvertaken(state) ? 0 : null);
   if (limit === null) {
     // There is enough. The store is asked as soon as there is less; that need not wait for a poll.
     state.claim = { at: "due" };
@@ -132,10 +135,19 @@ function askForTasks(state: ServerState, now: number, effects: ServerEffect[]): 
   const { scope, attempts, eager } = state.settings;
   if (state.claim.at !== "due") state.idlePolls++;
   state.claim = { at: "asked", stale: false, withheld: new Map() };
+  state.isNewIn = false;
   effects.push({
     kind: "claim",
     request: { scope, group: state.group, limit, attempts, eager, aside: submissionsAside(state) },
   });
+}
+
+/**
+ * Whether new tasks may be in a lower group than those that are ready, and go first. The store is asked then, although
+ * there is enough: the answer tells the lowest group. Nothing can be submitted into a group below 0.
+ */
+function mayBeOvertaken({ isNewIn, ready, group }: ServerState): boolean {
+  return isNewIn && ready.length > 0 && group !== null && group > 0;
 }
 
 /**
@@ -151,33 +163,40 @@ function isReturning({ settling, outbox }: ServerState): boolean {
  *
  *     answer                       claim.at    if something has changed since the store was asked (stale)
  *     claimed, with tasks          due         due
- *     claimed, without tasks       blocked     due      (there are some, but none was asked for)
+ *     claimed, without tasks       blocked     due      (there are some, but nobody is here to run them)
+ *     claimed, without tasks       due         due      (there are some, and enough is ready)
  *     none                         empty       due
  *     waiting                      blocked     due
  *     recalled                     due         due      (nothing is claimed before the recalls are dealt with)
- *     advance, higher group        due         due      (the answer is not heeded: `advance` is not called)
+ *     advance                      due         due      (if stale, the answer is not heeded: `advance` is not called)
  *     advance, input still open    blocked     due
- *     advance, failures, forever   blocked     due
- *     advance, failures, finite    empty       due      (the run ends)
+ *     heldBack, more may come      blocked     due
+ *     heldBack, finite             empty       due      (the run ends)
  */
 function takeClaim(state: ServerState, answer: Claim, now: number, effects: ServerEffect[]): void {
   const asked = state.claim;
   assert(asked.at === "asked", "one claim at a time");
   // Tasks may have come after the store had looked. An answer that finds nothing does not count then.
   const otherwise = (at: "empty" | "blocked"): ClaimState => (asked.stale ? { at: "due" } : { at, since: now });
+  if (answer.kind !== "waiting" && answer.kind !== "recalled") state.heldBack = null;
   switch (answer.kind) {
-    case "claimed":
-      state.claim = answer.tasks.length > 0 ? { at: "due" } : otherwise("blocked");
-      if (answer.tasks.length > 0) state.idlePolls = 0;
-      state.group ??= answer.group;
+    case "claimed": {
+      const isAny = answer.tasks.length > 0;
+      state.claim = isAny || state.present.executors > 0 ? { at: "due" } : otherwise("blocked");
+      if (isAny) state.idlePolls = 0;
+      giveBackAbove(state, answer.group);
+      if (isAny || state.group === null) state.group = answer.group;
       for (const task of answer.tasks) takeClaimed(state, task, asked.withheld, effects);
       return;
+    }
     case "none":
       noteIdle(state, answer.unfinished === 0 ? "no task groups remain" : waitingOn(answer.unfinished), effects);
       state.claim = otherwise("empty");
       return;
     case "waiting":
       noteIdle(state, waitingOn(answer.unfinished), effects);
+      giveBackAbove(state, answer.busyGroup);
+      if (state.group !== null) state.group = Math.min(state.group, answer.busyGroup);
       state.claim = otherwise("blocked");
       return;
     case "recalled":
@@ -187,6 +206,10 @@ function takeClaim(state: ServerState, answer: Claim, now: number, effects: Serv
     case "advance":
       if (asked.stale) state.claim = { at: "due" };
       else advance(state, answer, now, effects);
+      return;
+    case "heldBack":
+      if (asked.stale) state.claim = { at: "due" };
+      else stay(state, answer.heldBack, now, effects);
       return;
     default:
       unreachable(answer);
@@ -239,8 +262,8 @@ function noteIdle(state: ServerState, reason: string, effects: ServerEffect[]): 
 }
 
 /**
- * Goes on with group `answer.to`, because everything below it has ended. It stays with the present group if lines may
- * follow or too much has failed.
+ * Goes on with group `answer.to`, because nothing below it can be run. It stays with the present group if lines of that
+ * may follow.
  */
 function advance(
   state: ServerState,
@@ -249,28 +272,39 @@ function advance(
   effects: ServerEffect[],
 ): void {
   const from = state.group;
-  // While input is coming in, more lines of the present group may follow.
   if (state.input === "open" && from !== null) {
     state.claim = { at: "blocked", since: now };
     return;
   }
-  if (from !== null && answer.failed > 0) {
-    const failures = `at least ${counted(answer.failed, "task")} exceeding allowed retries, example: ${answer.example}`;
-    const text = `Failed task group ${from} (${failures})`;
-    if (state.settings.forever) {
-      state.claim = { at: "blocked", since: now };
-      if (state.toldFailure?.group === from && state.toldFailure.failed === answer.failed) return;
-      state.toldFailure = { group: from, failed: answer.failed };
-      return note(effects, "warning", text);
-    }
-    note(effects, "critical", text);
-    state.haltedBy = from;
-    state.claim = { at: "empty", since: now };
-    return close(state, "finish", "task group failed", now, effects);
-  }
+  if (answer.heldBack !== null) tellHeldBack(state, answer.heldBack, "warning", effects);
   if (from !== null) note(effects, "info", `Completed task group ${from} - starting task group ${answer.to}`);
   state.group = answer.to;
   state.claim = { at: "due" };
+}
+
+/** Stays where it is, because failures hold back all that waits. A finite run ends, unless more may come. */
+function stay(state: ServerState, heldBack: HeldBack, now: number, effects: ServerEffect[]): void {
+  const { forever } = state.settings;
+  const isOver = !forever && state.input === "ended" && state.intakes === 0;
+  state.claim = { at: isOver ? "empty" : "blocked", since: now };
+  if (state.input === "open") return;
+  state.heldBack = heldBack;
+  tellHeldBack(state, heldBack, forever ? "warning" : "critical", effects);
+}
+
+/** Tells of tasks that are held back, once a change. */
+function tellHeldBack(
+  state: ServerState,
+  heldBack: HeldBack,
+  level: "warning" | "critical",
+  effects: ServerEffect[],
+): void {
+  const { waiting, setbacks, reasons } = heldBack;
+  const told = JSON.stringify([level, waiting, setbacks, reasons]);
+  if (told === state.toldHeldBack) return;
+  state.toldHeldBack = told;
+  const { forever, durable } = state.settings;
+  for (const line of describeHeldBack(heldBack, { forever, durable })) note(effects, level, line);
 }
 
 // ---- the end
@@ -307,7 +341,8 @@ function conclude(state: ServerState, now: number, effects: ServerEffect[]): voi
     const finite =
       !state.settings.forever && state.input === "ended" && state.intakes === 0 && state.estates.size === 0;
     if (!finite || state.claim.at !== "empty") return;
-    close(state, "finish", "all tasks are done", now, effects);
+    const reason = state.heldBack === null ? "all tasks are done" : "what is left is held back";
+    close(state, "finish", reason, now, effects);
   }
   if (state.clients.size > 0 || state.claim.at === "asked") return;
   state.phase = { at: "done" };

@@ -33,7 +33,7 @@
  */
 import { assert } from "../base/assert.ts";
 import { type Deque, deque } from "../base/deque.ts";
-import type { Completion, Scope } from "../store/store.ts";
+import type { Completion, HeldBack, Scope } from "../store/store.ts";
 import type { ClaimedTask, Outcome } from "../task/task.ts";
 import type { ClientMessage, Lease, LeaveKind } from "../wire/message.ts";
 import type { Revoked, SubmissionFacts } from "./event.ts";
@@ -184,7 +184,10 @@ export type ClaimState =
    * The store had nothing; `since` is when it said so. It is asked again when something changes, or at the next poll.
    */
   | { readonly at: "empty"; readonly since: number }
-  /** There are tasks, but not now: no client is there to run them, or a higher group waits for a lower one. */
+  /**
+   * There are tasks, but not now: no client is there to run them, a higher group waits for a lower one, or failures
+   * hold them back.
+   */
   | { readonly at: "blocked"; readonly since: number };
 
 /** How far one answer to `recalls` has come; see recalls.ts. */
@@ -209,12 +212,14 @@ export interface ServerState {
   phase: { readonly at: "running" } | { readonly at: "closing"; readonly how: LeaveKind } | { readonly at: "done" };
   /** `open`: lines are coming in. `quiet`: none came for a while. `ended`: none will come. */
   input: "open" | "quiet" | "ended";
-  /** The group being run; null before the first task. */
+  /** The group that is being run: of the tasks that were claimed last, or waited for; null before the first. */
   group: number | null;
-  /** The group with so many final failures that a finite run ended before the groups above it; null: there is none. */
-  haltedBy: number | null;
-  /** The last group of which a server that runs forever has logged failures, with how many there were. */
-  toldFailure: { readonly group: number; readonly failed: number } | null;
+  /** The tasks that failures hold back, when there is nothing else to do; null: there are others, or none. */
+  heldBack: HeldBack | null;
+  /** What the log was told last of tasks that are held back, as a key. */
+  toldHeldBack: string;
+  /** Whether tasks may have been added since the store was asked. They may be in a lower group than those here. */
+  isNewIn: boolean;
   /** Tasks that wait for a client, the next one in front. */
   readonly ready: Deque<ClaimedTask>;
   claim: ClaimState;
@@ -292,20 +297,16 @@ export interface ServerState {
   readonly counts: Counts;
 }
 
-/** The state of a server that starts at `now` (milliseconds since 1970). `group`: see ServerOptions.group. */
-export function newState(
-  settings: ServerSettings,
-  group: number | null,
-  now: number,
-  estates: readonly Estate[] = [],
-): ServerState {
+/** The state of a server that starts at `now` (milliseconds since 1970). */
+export function newState(settings: ServerSettings, now: number, estates: readonly Estate[] = []): ServerState {
   return {
     settings,
     phase: { at: "running" },
     input: "open",
-    group,
-    haltedBy: null,
-    toldFailure: null,
+    group: null,
+    heldBack: null,
+    toldHeldBack: "",
+    isNewIn: false,
     ready: deque(),
     claim: { at: "due" },
     neighbours: 0,
@@ -387,6 +388,16 @@ export function check(state: ServerState): void {
 export function giveBack(state: ServerState, task: ClaimedTask): void {
   state.outbox.assigned.delete(task.id);
   state.outbox.reverted.push(task.id);
+}
+
+/** Gives back the tasks of higher groups than this that wait for a client here: others go first. */
+export function giveBackAbove(state: ServerState, group: number): void {
+  if (state.ready.length === 0 || state.group === null || state.group <= 0) return;
+  const ready = [...state.ready.drain()];
+  for (const task of ready) {
+    if (task.group > group) giveBack(state, task);
+    else state.ready.push(task);
+  }
 }
 
 /** Takes those of the tasks that wait for a client out of `ready`. Answers them by id. */

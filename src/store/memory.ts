@@ -6,18 +6,31 @@
 import { deque, type Deque } from "../base/deque.ts";
 import { type ClaimedTask, isFailure, type NewTask, type Submission } from "../task/task.ts";
 import { nextAttempt } from "./retry.ts";
-import type {
-  Recall,
-  AdoptRequest,
-  Claim,
-  ClaimRequest,
-  Commit,
-  CommitReport,
-  Completion,
-  Scope,
-  ServerRow,
-  Source,
-  Store,
+import {
+  type HeldPair,
+  highestFree,
+  holdersOf,
+  isToTell,
+  type Lowest,
+  lowestOf,
+  nowhere,
+  summaryOf,
+} from "./setbacks.ts";
+import {
+  type AdoptRequest,
+  type Claim,
+  type ClaimRequest,
+  type Commit,
+  type CommitReport,
+  type Completion,
+  type HeldBack,
+  mostTold,
+  type Recall,
+  type Scope,
+  type ServerRow,
+  type Setback,
+  type Source,
+  type Store,
 } from "./store.ts";
 
 /** An unfinished task. */
@@ -39,6 +52,8 @@ interface Lane {
   returned: Entry[];
   sorted: boolean;
 }
+
+type Matches = (entry: Entry) => boolean;
 
 /** Failures of one group, submission and attempt: how many, and the id of one. */
 interface Failures {
@@ -67,7 +82,6 @@ export class MemoryStore implements Store {
   #waiting = 0;
   #total = 0;
   #place = 0;
-  #latest: { readonly group: number; readonly id: string } | null = null;
   /** The submission of all tasks so far; undefined before the first, null once there are several. */
   #onlySubmission: string | null | undefined = undefined;
   #closed = false;
@@ -144,30 +158,50 @@ export class MemoryStore implements Store {
   }
 
   async claim(request: ClaimRequest): Promise<Claim> {
-    const { scope, group, limit, eager } = request;
+    const { scope, group, limit } = request;
     const mine = this.#filter(scope, request.serverId, undefined, request.aside);
-    const next = this.#lowest(mine, false);
+    const next = this.#lowest(mine, "waiting");
     if (next === null) return { kind: "none", unfinished: this.#count(mine) };
-    if (group === null || next > group) {
-      const busy = this.#lowest(mine, true);
-      if (busy !== null && busy < next) {
-        const inGroup = (entry: Entry): boolean => entry.task.group === busy && mine(entry);
-        return { kind: "waiting", busyGroup: busy, unfinished: this.#count(inGroup) };
-      }
-      if (group !== null) return { kind: "advance", to: next, ...this.#failuresIn(group, request) };
-    }
+    if (group === "any") return this.#takeFrom(next, mine, request);
+    const failures = this.#lowestFailures(request);
+    if (failures.overall < next) return this.#claimPast(request, mine, failures);
+    const busy = this.#lowest(mine, "open");
+    if (busy !== null && busy < next) return this.#waitFor(busy, mine);
+    if (group !== null && next > group) return { kind: "advance", to: next, heldBack: null };
+    return limit <= 0 ? { kind: "claimed", group: next, tasks: [] } : this.#takeFrom(next, mine, request);
+  }
+
+  /** Claims past tasks that are held back by failures below the group that would be next. */
+  #claimPast(request: ClaimRequest, mine: Matches, failures: Lowest): Claim {
+    const { group, limit } = request;
+    const isFree = ({ task }: Entry): boolean => task.group <= highestFree(failures, this.#directoryOf(task.submitId));
+    const free = (entry: Entry): boolean => isFree(entry) && mine(entry);
+    const next = this.#lowest(free, "waiting");
+    const busy = this.#lowest(mine, "held");
+    if (busy !== null && (next === null || busy < next)) return this.#waitFor(busy, mine);
+    if (next !== null && (typeof group !== "number" || next <= group))
+      return limit <= 0 ? { kind: "claimed", group: next, tasks: [] } : this.#takeFrom(next, free, request);
+    const held = (entry: Entry): boolean => mine(entry) && !isFree(entry);
+    const heldBack = this.#heldBack(request, held, next ?? Number.POSITIVE_INFINITY);
+    if (next !== null) return { kind: "advance", to: next, heldBack };
+    return heldBack === null ? { kind: "none", unfinished: 0 } : { kind: "heldBack", heldBack };
+  }
+
+  #waitFor(busyGroup: number, mine: Matches): Claim {
+    const inGroup = (entry: Entry): boolean => entry.task.group === busyGroup && mine(entry);
+    return { kind: "waiting", busyGroup, unfinished: this.#count(inGroup) };
+  }
+
+  #takeFrom(group: number, mine: Matches, { serverId, at, limit, eager }: ClaimRequest): Claim {
     const tasks: ClaimedTask[] = [];
-    const lane = this.#lanes.get(next)!;
-    for (const entry of this.#take(lane, limit, eager, mine)) {
-      entry.serverId = request.serverId;
-      entry.scheduleTime = request.at;
-      tasks.push({ ...entry.task, scheduleTime: request.at });
+    for (const entry of this.#take(this.#lanes.get(group)!, limit, eager, mine)) {
+      entry.serverId = serverId;
+      entry.scheduleTime = at;
+      tasks.push({ ...entry.task, scheduleTime: at });
     }
-    const last = tasks.at(-1);
-    if (last !== undefined) this.#latest = { group: next, id: last.id };
     this.#waiting -= tasks.length;
     this.#makeRoom();
-    return { kind: "claimed", group: next, tasks };
+    return { kind: "claimed", group, tasks };
   }
 
   async commit(commit: Commit): Promise<CommitReport> {
@@ -224,13 +258,6 @@ export class MemoryStore implements Store {
   async total(scope: Scope): Promise<number> {
     // Ended tasks are forgotten: only their number is known, not whose they were.
     return this.#total - (this.#entries.size - this.#count(this.#filter(scope, null)));
-  }
-
-  async activeGroup(): Promise<{ readonly group: number; readonly reason: string }> {
-    if (this.#total === 0) return { group: 0, reason: "no tasks submitted" };
-    const latest = this.#latest;
-    if (latest !== null) return { group: latest.group, reason: `most recently scheduled task: ${latest.id}` };
-    return { group: Math.min(...this.#open.keys()), reason: "no tasks scheduled - defaulting to earliest group" };
   }
 
   async addClient(client: { readonly id: string; readonly serverId: string }): Promise<void> {
@@ -341,26 +368,64 @@ export class MemoryStore implements Store {
     failures.count += change;
   }
 
-  #failuresIn(group: number, request: ClaimRequest): { failed: number; example: string | null } {
-    const mine = this.#filterSubmissions(request.scope, request.serverId, undefined, request.aside);
-    let failed = 0;
-    let example: string | null = null;
-    for (const [submitId, ofSubmission] of this.#failures.get(group) ?? []) {
-      if (!mine(submitId)) continue;
-      for (const [attempt, failures] of ofSubmission) {
-        if (attempt < request.attempts || failures.count === 0) continue;
-        failed += failures.count;
-        example ??= failures.example;
+  #originOf(submitId: string): Setback["origin"] {
+    const submission = this.#submissions.get(submitId);
+    return submission === undefined ? null : { cwd: submission.cwd, time: submission.time };
+  }
+
+  #directoryOf(submitId: string): string {
+    return this.#submissions.get(submitId)?.cwd ?? nowhere;
+  }
+
+  /** The final failures in scope, by submission and group. */
+  *#failuresFor({ scope, serverId, attempts, aside }: ClaimRequest): Iterable<Omit<Setback, "origin">> {
+    const mine = this.#filterSubmissions(scope, serverId, undefined, aside);
+    for (const [group, bySubmission] of this.#failures) {
+      for (const [submitId, byAttempt] of bySubmission) {
+        if (!mine(submitId)) continue;
+        const final = [...byAttempt].flatMap(([attempt, some]) =>
+          attempt >= attempts && some.count > 0 ? [some] : [],
+        );
+        const failed = final.reduce((sum, { count }) => sum + count, 0);
+        if (failed > 0) yield { submitId, group, failed, example: final[0]!.example };
       }
     }
-    return { failed, example };
+  }
+
+  #lowestFailures(request: ClaimRequest): Lowest {
+    const places: [string, number][] = [];
+    for (const { submitId, group } of this.#failuresFor(request)) places.push([this.#directoryOf(submitId), group]);
+    return lowestOf(places);
+  }
+
+  /** Tells of waiting tasks that match; null: there are none in groups up to `to`. */
+  #heldBack(request: ClaimRequest, matches: Matches, to: number): HeldBack | null {
+    const pairs = new Map<string, HeldPair>();
+    for (const entry of this.#entries.values()) {
+      if (entry.serverId !== null || !matches(entry)) continue;
+      const { submitId, group } = entry.task;
+      const key = `${group} ${submitId}`;
+      const tasks = (pairs.get(key)?.tasks ?? 0) + 1;
+      pairs.set(key, { submitId, group, directory: this.#directoryOf(submitId), tasks });
+    }
+    const held = [...pairs.values()];
+    if (!isToTell(held, to)) return null;
+    const below = holdersOf(held);
+    const reasons = [...this.#failuresFor(request)].filter(
+      ({ submitId, group }) => group < below(this.#directoryOf(submitId)),
+    );
+    const setbacks = reasons
+      .sort((left, right) => left.group - right.group)
+      .slice(0, mostTold)
+      .map((reason): Setback => ({ ...reason, origin: this.#originOf(reason.submitId) }));
+    return { ...summaryOf(held), setbacks, reasons: reasons.length };
   }
 
   /**
    * Takes at most `limit` waiting tasks that match, in order; with `eager`, next attempts first. Other tasks stay where
    * they are.
    */
-  #take(lane: Lane, limit: number, eager: boolean, mine: (entry: Entry) => boolean): Entry[] {
+  #take(lane: Lane, limit: number, eager: boolean, mine: Matches): Entry[] {
     if (!lane.sorted) {
       lane.returned.sort((left, right) => right.place - left.place);
       lane.sorted = true;
@@ -380,14 +445,15 @@ export class MemoryStore implements Store {
     return taken;
   }
 
-  /** The lowest group with a matching task that waits or, with `held`, that a server holds. */
-  #lowest(mine: (entry: Entry) => boolean, held: boolean): number | null {
+  /** The lowest group with a matching task that waits, that a server holds, or either. */
+  #lowest(mine: Matches, which: "waiting" | "held" | "open"): number | null {
     let lowest = Number.POSITIVE_INFINITY;
-    if (mine !== anyone) {
+    if (mine !== anyone || which === "held") {
       for (const entry of this.#entries.values()) {
-        if (entry.task.group < lowest && (held || entry.serverId === null) && mine(entry)) lowest = entry.task.group;
+        const fits = which === "open" || (entry.serverId === null) === (which === "waiting");
+        if (entry.task.group < lowest && fits && mine(entry)) lowest = entry.task.group;
       }
-    } else if (held) {
+    } else if (which === "open") {
       for (const group of this.#open.keys()) lowest = Math.min(lowest, group);
     } else {
       for (const [group, lane] of this.#lanes) {
@@ -398,7 +464,7 @@ export class MemoryStore implements Store {
     return lowest === Number.POSITIVE_INFINITY ? null : lowest;
   }
 
-  #count(matches: (entry: Entry) => boolean): number {
+  #count(matches: Matches): number {
     if (matches === anyone) return this.#entries.size;
     let count = 0;
     for (const entry of this.#entries.values()) if (matches(entry)) count++;
@@ -434,12 +500,7 @@ export class MemoryStore implements Store {
    * A filter for the tasks in scope. Reservations of the servers `gone` no longer count; those of `aside` count as if a
    * server reserved them.
    */
-  #filter(
-    scope: Scope,
-    serverId: string | null,
-    gone?: ReadonlySet<string>,
-    aside?: readonly string[],
-  ): (entry: Entry) => boolean {
+  #filter(scope: Scope, serverId: string | null, gone?: ReadonlySet<string>, aside?: readonly string[]): Matches {
     const mine = this.#filterSubmissions(scope, serverId, gone, aside);
     return mine === anyone ? anyone : (entry) => mine(entry.task.submitId);
   }

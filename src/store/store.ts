@@ -42,8 +42,11 @@ export interface ClaimRequest {
   readonly serverHost: string;
   readonly at: number;
   readonly scope: Scope;
-  /** The group that the run is working on; null before the first. */
-  readonly group: number | null;
+  /**
+   * The group that the run is at; null before the first. `any`: tasks of every group are taken, whatever runs or has
+   * failed in those below.
+   */
+  readonly group: number | "any" | null;
   readonly limit: number;
   /** Attempts that a task may have: a failed row with fewer is not a final failure. */
   readonly attempts: number;
@@ -68,15 +71,50 @@ export interface Source {
 }
 
 /**
- * The answer to a claim. Its tasks are all of one group, the lowest with unscheduled tasks, in order of submission. A
- * claim never enters a higher group than `group` by itself: it answers `advance`, and the caller claims again with
- * `group` set to `to`.
+ * Failures that hold tasks back: final failures of one group in one submission. A waiting task is held back by those of
+ * lower groups that were submitted from the same directory; see setbacks.ts.
+ */
+export interface Setback {
+  readonly submitId: string;
+  /** Where the submission came from, and when, in milliseconds since 1970. Null: it is not recorded. */
+  readonly origin: Pick<Submission, "cwd" | "time"> | null;
+  readonly group: number;
+  readonly failed: number;
+  /** The id of one of the failed tasks. */
+  readonly example: string;
+}
+
+/** The waiting tasks in scope that are held back. */
+export interface HeldBack {
+  /** How many they are. */
+  readonly tasks: number;
+  /** Some of the submissions that they belong to (at most `mostTold`), with the lowest of their groups. */
+  readonly waiting: readonly { readonly submitId: string; readonly group: number }[];
+  /** How many submissions they belong to. */
+  readonly submissions: number;
+  /** Some of the reasons (at most `mostTold`), the lowest group first. */
+  readonly setbacks: readonly Setback[];
+  /** How many reasons there are. */
+  readonly reasons: number;
+}
+
+/** The largest number of submissions and reasons that are told of tasks that are held back. */
+export const mostTold = 3;
+
+/**
+ * The answer to a claim. Its tasks are all of one group, in order of submission: the lowest group in scope with waiting
+ * tasks, leaving out those that are held back. No group is entered while a task of a lower one is under way. A lower
+ * group than `group` is entered at once; before it enters a higher one, a claim answers `advance`, and the caller
+ * claims again with `group` set to `to`.
  */
 export type Claim =
   | { readonly kind: "claimed"; readonly group: number; readonly tasks: readonly ClaimedTask[] }
-  /** Nothing in scope is unscheduled. Servers (ours included) still hold `unfinished` rows in scope. */
+  /** Nothing in scope waits. Servers (ours included) still hold `unfinished` rows in scope. */
   | { readonly kind: "none"; readonly unfinished: number }
-  /** The next unscheduled task is in a higher group than `busyGroup`, which still has `unfinished` rows in scope. */
+  /**
+   * Nothing can be taken before tasks end that servers hold. `busyGroup` is the lowest group that has some of these,
+   * and `unfinished` rows in scope.
+   */
   | { readonly kind: "waiting"; readonly busyGroup: number; readonly unfinished: number }
   /**
    * Somebody changed tasks that this server holds. It must deal with its recalls first: otherwise it might claim a task
@@ -84,10 +122,12 @@ export type Claim =
    */
   | { readonly kind: "recalled" }
   /**
-   * All tasks in groups below `to` have ended. `failed` tasks of the request's `group` are final failures; one of
-   * them is `example`. If that group is null, `failed` is 0.
+   * Nothing of the groups below `to` can be run. `heldBack` tells of all tasks that failures hold back; null: none of
+   * the groups up to `to` is.
    */
-  | { readonly kind: "advance"; readonly to: number; readonly failed: number; readonly example: string | null };
+  | { readonly kind: "advance"; readonly to: number; readonly heldBack: HeldBack | null }
+  /** Tasks wait in scope, nothing is under way there, and all of what waits is held back. */
+  | { readonly kind: "heldBack"; readonly heldBack: HeldBack };
 
 /**
  * News for a server: somebody else changed the row of a task that it held. What the server has to do:
@@ -221,11 +261,6 @@ export interface Store {
   sources(scope: Scope): Promise<readonly Source[]>;
   /** How many rows are in scope, ended ones included. This reads them all: about a second for ten million rows. */
   total(scope: Scope): Promise<number>;
-  /**
-   * The group of the row with the latest schedule_time. Without such a row it is the lowest group, and without any row
-   * 0. `reason` explains the answer in words for the log.
-   */
-  activeGroup(): Promise<{ readonly group: number; readonly reason: string }>;
 
   /**
    * Adds a client of this server, or updates one that is back, perhaps from another server. It is connected from

@@ -102,7 +102,10 @@ export type SubmitterMessage =
   | { readonly kind: "done" };
 
 export type IntakeMessage =
-  /** The server takes tasks. Those without a group of their own go to `group`, for `groupReason`. */
+  /**
+   * The server takes tasks. Those without a group of their own go to group 0. Older submitters take their default group
+   * from `group`, and tell `groupReason`; older servers choose another.
+   */
   | { readonly kind: "accepted"; readonly serverId: string; readonly group: number; readonly groupReason: string }
   /** So many of the tasks that were not answered yet are stored. */
   | { readonly kind: "stored"; readonly count: number }

@@ -14,6 +14,7 @@ import { needs, until } from "../e2e/harness.ts";
 import { noPostgres, type Postgres, startPostgres } from "../systems/postgres.ts";
 import { startAnswers } from "../fault/answers.ts";
 import { adoptionConformance } from "./adoption.ts";
+import { setbackConformance } from "./setbacks.ts";
 import { sourcesConformance } from "./sources.ts";
 import {
   claimed,
@@ -78,6 +79,7 @@ if (noPostgres === null) {
   storeConformance("postgresql", () => open());
   adoptionConformance("postgresql", () => open());
   sourcesConformance("postgresql", () => open());
+  setbackConformance("postgresql", () => open());
   describe("several at one PostgreSQL", neighbourConformance);
 } else {
   needs([], noPostgres)("the store in PostgreSQL", async () => undefined);

@@ -187,13 +187,14 @@ export function storeConformance(title: string, open: () => Promise<OpenedStore>
         expect(await store.claim(request({ group: 2 }))).toEqual({ kind: "waiting", busyGroup: 2, unfinished: 1 });
         expect(await store.claim(request({ group: null }))).toEqual({ kind: "waiting", busyGroup: 2, unfinished: 1 });
         await store.commit(makeCommit({ completed: [completion(low!)] }));
-        expect(await store.claim(request({ group: 2 }))).toEqual({ kind: "advance", to: 5, failed: 0, example: null });
+        expect(await store.claim(request({ group: 2 }))).toEqual({ kind: "advance", to: 5, heldBack: null });
         expect(ids(claimed(await store.claim(request({ group: 5 }))))).toEqual([high!.id]);
       });
 
-      test("a task that comes late into a lower group is taken", async () => {
-        await store.insert(makeTasks(1, { group: 5 }));
-        await store.claim(request());
+      test("a task that comes late into a lower group is taken at once", async () => {
+        const high = makeTasks(2, { group: 5 });
+        await store.insert(high);
+        await store.claim(request({ limit: 1 }));
         const [late] = makeTasks(1, { group: 1 });
         await store.insert([late!]);
         expect(await store.claim(request({ group: 5 }))).toMatchObject({
@@ -201,35 +202,23 @@ export function storeConformance(title: string, open: () => Promise<OpenedStore>
           group: 1,
           tasks: [{ id: late!.id }],
         });
+        // The rest of the higher group waits for it, in whichever group the run was.
+        const waiting = { kind: "waiting", busyGroup: 1, unfinished: 1 } as const;
+        for (const group of [null, 1, 5]) expect(await store.claim(request({ group }))).toEqual(waiting);
+        await store.commit(makeCommit({ completed: [completion(late!)] }));
+        expect(await store.claim(request({ group: 1 }))).toEqual({ kind: "advance", to: 5, heldBack: null });
+        expect(ids(claimed(await store.claim(request({ group: 5 }))))).toEqual([high[1]!.id]);
       });
 
-      test("an advance counts final failures of the group: none cancelled, tried again, or to be tried", async () => {
-        const tasks = makeTasks(5, { group: 1 });
-        await store.insert([...tasks, makeTask({ group: 2 })]);
-        await store.claim(request());
-        const [fine, failed, cancelled, early, again] = tasks as [NewTask, NewTask, NewTask, NewTask, NewTask];
-        const retry = next(again, { attempt: 3 });
-        await store.commit(
-          makeCommit({
-            completed: [
-              completion(fine),
-              completion(failed, { exitStatus: 1 }),
-              completion(cancelled, { exitStatus: -1 }),
-              completion(early, { exitStatus: -2 }),
-              completion(again, { exitStatus: 2, retry: { task: retry, claimed: true } }),
-            ],
-          }),
-        );
-        expect(await store.claim(request({ group: 1, attempts: 1 }))).toMatchObject({ kind: "waiting", busyGroup: 1 });
-        await store.commit(makeCommit({ completed: [completion(retry, { exitStatus: 3 })] }));
-        expect(await store.claim(request({ group: 1, attempts: 3 }))).toEqual({
-          kind: "advance",
-          to: 2,
-          failed: 1,
-          example: retry.id,
-        });
-        const answer = await store.claim(request({ group: 1, attempts: 1 }));
-        expect(answer).toMatchObject({ kind: "advance", to: 2, failed: 3 });
+      test("who claims from any group takes all, whatever runs or has failed", async () => {
+        const tasks = [2, 0, 1].map((group) => makeTask({ group }));
+        await store.insert(tasks);
+        const any = request({ group: "any" });
+        const [first] = claimed(await store.claim(any));
+        await store.commit(makeCommit({ completed: [completion(first!, { exitStatus: 1 })] }));
+        const got = [first!, ...claimed(await store.claim(any)), ...claimed(await store.claim(any))];
+        expect(got.map(({ group }) => group)).toEqual([0, 1, 2]);
+        expect(await store.claim(any)).toEqual({ kind: "none", unfinished: 2 });
       });
 
       test("eager claims take next attempts first", async () => {
@@ -269,20 +258,6 @@ export function storeConformance(title: string, open: () => Promise<OpenedStore>
         expect((await store.survey(everything)).unfinished).toBe(33);
       });
 
-      test("failures of others do not count", async () => {
-        const foreign = makeTask({ submitId: other });
-        const [own, later] = [makeTask(), makeTask({ group: 1 })];
-        await store.insert([foreign, own, later]);
-        await store.claim(request({ scope: everything }));
-        await store.commit(makeCommit({ completed: [completion(foreign, { exitStatus: 1 }), completion(own)] }));
-        expect(await store.claim(request({ group: 0 }))).toEqual({ kind: "advance", to: 1, failed: 0, example: null });
-        expect(await store.claim(request({ group: 0, scope: everything }))).toMatchObject({
-          kind: "advance",
-          to: 1,
-          failed: 1,
-        });
-      });
-
       test("scope all takes from every submission, in order", async () => {
         const tasks = Array.from({ length: 10 }, (_, i) => makeTask({ submitId: i % 2 === 0 ? mine.id : other }));
         await store.insert(tasks);
@@ -302,7 +277,7 @@ export function storeConformance(title: string, open: () => Promise<OpenedStore>
         expect(await store.claim({ ...all, group: 0 })).toEqual({ kind: "waiting", busyGroup: 0, unfinished: 3 });
         const completed = [free[0]!, free[2]!, free[4]!].map((task) => completion(task));
         await store.commit(makeCommit({ completed }));
-        expect(await store.claim({ ...all, group: 0 })).toEqual({ kind: "advance", to: 1, failed: 0, example: null });
+        expect(await store.claim({ ...all, group: 0 })).toEqual({ kind: "advance", to: 1, heldBack: null });
         expect(ids(claimed(await store.claim({ ...all, group: 1 })))).toEqual([free[1]!.id, free[3]!.id, free[5]!.id]);
         expect(await store.claim({ ...all, group: 1 })).toEqual({ kind: "none", unfinished: 3 });
         expect((await store.survey(everything)).unfinished).toBe(3);
@@ -524,12 +499,13 @@ export function storeConformance(title: string, open: () => Promise<OpenedStore>
         const task = makeTask();
         await fail(task);
         await store.insert([makeTask({ group: 1 })]);
-        expect(await store.claim(request({ group: 0 }))).toMatchObject({ kind: "advance", failed: 1 });
+        const heldBack = { tasks: 1, setbacks: [{ group: 0, failed: 1 }] };
+        expect(await store.claim(request({ group: 0 }))).toMatchObject({ kind: "heldBack", heldBack });
         const id = newId();
         await store.retryFailures(mine, 2, t0, () => id);
         await store.claim(request({ group: 0 }));
         await store.commit(makeCommit({ completed: [completion({ id })] }));
-        expect(await store.claim(request({ group: 0 }))).toMatchObject({ kind: "advance", failed: 0 });
+        expect(await store.claim(request({ group: 0 }))).toEqual({ kind: "advance", to: 1, heldBack: null });
       });
 
       test("failures out of scope are left as they are", async () => {
@@ -548,20 +524,6 @@ export function storeConformance(title: string, open: () => Promise<OpenedStore>
       await store.claim(request({ limit: 2 }));
       await store.commit(makeCommit({ completed: [completion(tasks[0]!)] }));
       expect([await store.survey(everything), await store.total(everything)]).toEqual([{ unfinished: 2 }, 3]);
-    });
-
-    test("the active group is 0, then the lowest, then the one scheduled last", async () => {
-      expect(await store.activeGroup()).toEqual({ group: 0, reason: "no tasks submitted" });
-      const tasks = [makeTask({ group: 4 }), makeTask({ group: 9 })];
-      await store.insert(tasks);
-      expect((await store.activeGroup()).group).toBe(4);
-      await store.claim(request());
-      await store.commit(makeCommit({ completed: [completion(tasks[0]!)] }));
-      expect((await store.activeGroup()).group).toBe(4);
-      await store.claim(request({ group: 9 }));
-      expect(await store.activeGroup()).toEqual({ group: 9, reason: `most recently scheduled task: ${tasks[1]!.id}` });
-      await store.commit(makeCommit({ completed: [completion(tasks[1]!)] }));
-      expect((await store.activeGroup()).group).toBe(9);
     });
 
     test("a submission is found again, an unknown one is null", async () => {

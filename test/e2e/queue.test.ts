@@ -69,9 +69,9 @@ test("a server with a database stores what is sent, and lists it with tags, grou
     { args: "run echo 2", group: 3, ...common, tag: { site: "b", naked: "", case: 2, part: 0 } },
   ]);
   expect(site.exists("../elsewhere/lib/main.db")).toBe(false);
-  // What is sent and what is stored by hand is all the same.
-  const there = await site.hs([...submitTo(port), "--no-tls", "true"], { env });
-  expect(there.stderr).toContain("Auto-selected task group 1 (");
+  // Without a group it is group 0, whatever waits.
+  expect((await site.hs([...submitTo(port), "--no-tls", "true"], { env })).status).toBe(0);
+  expect((await list(site)).map(({ group }) => group)).toEqual([1, 3, 0]);
   const client = startClient(site, port, ["--no-tls", "-N2"]);
   await until(
     async () => (await list(site)).filter((task) => task.exit_status !== null).length >= 2,

@@ -102,8 +102,9 @@ describe.skipIf(noPostgres !== null)(`PostgreSQL in trouble${noPostgres === null
       const { site, env, database } = place;
       expect((await site.hs(["initdb", "--yes"], { env })).status).toBe(0);
       await using run = site.start(["hs", "submit", "-"], { env, timeoutMs, keepOpen: true });
-      await using hasty = site.start(["hs", "submit", "-"], { env, timeoutMs, keepOpen: true });
-      await until(() => hasty.stderr().includes("group"), hasty.stderr, timeoutMs);
+      const talking = { ...env, HYPERSHELL_LOGGING_LEVEL: "debug" };
+      await using hasty = site.start(["hs", "submit", "-"], { env: talking, timeoutMs, keepOpen: true });
+      await until(() => hasty.stderr().includes("Started (committer: database)"), hasty.stderr, timeoutMs);
       const lines = (from: number): string => Array.from({ length: 1000 }, (_, n) => `echo ${from + n}\n`).join("");
       const stored = async (): Promise<string | undefined> =>
         (await postgres().sql(database, "select count(*), count(distinct args) from task"))[0];

@@ -103,6 +103,17 @@ export const canaries: Readonly<Record<string, Partial<Reactors>>> = {
     effects.filter((effect) => effect.kind !== "claim" || effect.request.group === null || effect.request.limit > 0),
   ),
 
+  "a server that does not look whether new tasks go first": {
+    server(state, events, now) {
+      state.isNewIn = false;
+      return serverStep(
+        state,
+        events.map((event) => (event.kind === "inserted" && state.ready.length > 0 ? { kind: "woken" } : event)),
+        now,
+      );
+    },
+  },
+
   "a client that forgets outcomes which it has sent": {
     client(state, events, now) {
       if (events.some(({ kind }) => kind === "disconnected")) state.unacked.clear();

@@ -38,6 +38,11 @@ export function counter(): () => string {
   return () => `01900000-0000-7000-8000-${(++last).toString(16).padStart(12, "0")}`;
 }
 
+/** Where somebody submits. */
+export function directory({ world, plan }: Cluster): string {
+  return `/${world.rng.between(1, plan.directories)}`;
+}
+
 export function newTasks({ world, plan, newId }: Cluster, submitId: string, count: number): NewTask[] {
   const { rng } = world;
   return Array.from({ length: count }, () => ({

@@ -105,6 +105,8 @@ const key = ({ id, lease }: Lease): string => `${id} ${lease}`;
 /** All that the judge knows. */
 interface Book {
   readonly model: Model;
+  /** Called when a server hands out a task: whether it is its turn. */
+  readonly checkTurn: (serverId: string, task: Assignment) => void;
   readonly grants: Map<string, Grant>;
   readonly grantsOf: Map<string, Grant[]>;
   readonly executions: Map<string, Execution[]>;
@@ -130,6 +132,7 @@ function grant(book: Book, serverId: string, clientId: string, task: Assignment)
   const isOver = row !== undefined && row.ended !== null && row.endedBy === serverId;
   assert(!isOver, `task ${task.id} is not handed out after its outcome was recorded`);
   assert(!grants.has(key(task)), "each dispatch of a task has a lease of its own");
+  book.checkTurn(serverId, task);
   const made: Grant = {
     taskId: task.id,
     lease: task.lease,
@@ -364,9 +367,10 @@ function watchServer(its: Watched): ServerWatch {
   };
 }
 
-export function ledger(model: Model): Ledger {
+export function ledger(model: Model, checkTurn: Book["checkTurn"]): Ledger {
   const book: Book = {
     model,
+    checkTurn,
     grants: new Map(),
     grantsOf: new Map(),
     executions: new Map(),

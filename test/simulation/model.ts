@@ -3,17 +3,19 @@
  * once and for good. What an honest store refuses silently is refused here too; what no server may ask is blamed.
  */
 import { assert } from "../../src/base/assert.ts";
-import type {
-  AdoptRequest,
-  Claim,
-  ClaimRequest,
-  Commit,
-  CommitReport,
-  Completion,
-  Recall,
-  Scope,
-  ServerRow,
-  Source,
+import {
+  type AdoptRequest,
+  type Claim,
+  type ClaimRequest,
+  type Commit,
+  type CommitReport,
+  type Completion,
+  type HeldBack,
+  mostTold,
+  type Recall,
+  type Scope,
+  type ServerRow,
+  type Source,
 } from "../../src/store/store.ts";
 import { type ClaimedTask, isFailure, type NewTask, sentinel, type Submission } from "../../src/task/task.ts";
 
@@ -64,7 +66,10 @@ export interface Model {
   survey(scope: Scope): { readonly unfinished: number };
   sources(scope: Scope): readonly Source[];
   total(scope: Scope): number;
-  activeGroup(): { readonly group: number; readonly reason: string };
+  /** Whether failures hold the row back for a run with this scope and this many attempts. */
+  isHeldBack(row: Row, scope: Scope, attempts: number): boolean;
+  /** The rows of lower groups that this server is to run before the task. */
+  before(task: NewTask, serverId: string, attempts: number): readonly Row[];
   addClient(client: { readonly id: string; readonly serverId: string }): void;
   endClient(id: string, serverId: string, at: number, evicted: boolean): void;
   clientsOf(serverId: string): readonly string[];
@@ -155,12 +160,61 @@ function inScope(
   };
 }
 
-function failuresIn(its: Tables, group: number, request: ClaimRequest): { failed: number; example: string | null } {
-  const mine = inScope(its, request.scope, request.serverId, [], request.aside);
-  const failed = its.rows.filter(
-    (row) => row.task.group === group && isFinalFailure(row) && row.task.attempt >= request.attempts && mine(row),
-  );
-  return { failed: failed.length, example: failed[0]?.task.id ?? null };
+/** Failures that count, and whose they are. */
+interface Setbacks {
+  readonly rows: readonly Row[];
+  readonly cwdOf: (row: Row) => string | null;
+}
+
+function setbacksFor(
+  its: Tables,
+  {
+    scope,
+    serverId,
+    attempts,
+    aside = [],
+  }: Pick<ClaimRequest, "scope" | "attempts"> & {
+    readonly serverId: string | null;
+    readonly aside?: readonly string[];
+  },
+): Setbacks {
+  const mine = inScope(its, scope, serverId, [], aside);
+  return {
+    rows: its.rows.filter((row) => isFinalFailure(row) && row.task.attempt >= attempts && mine(row)),
+    cwdOf: (row) => its.submissions.get(row.task.submitId)?.cwd ?? null,
+  };
+}
+
+/** The failures that hold the row back. */
+function holders({ rows, cwdOf }: Setbacks, row: Row): readonly Row[] {
+  const own = cwdOf(row);
+  return rows.filter((other) => {
+    const cwd = cwdOf(other);
+    return other.task.group < row.task.group && (cwd === own || cwd === null || own === null);
+  });
+}
+
+function describe(its: Tables, setbacks: Setbacks, held: readonly Row[]): HeldBack {
+  const groups = new Map<string, number>();
+  for (const { task } of held) groups.set(task.submitId, Math.min(task.group, groups.get(task.submitId) ?? task.group));
+  const causes = new Map<string, Row[]>();
+  for (const row of new Set(held.flatMap((one) => holders(setbacks, one)))) {
+    const key = `${row.task.group} ${row.task.submitId}`;
+    causes.set(key, [...(causes.get(key) ?? []), row]);
+  }
+  const told = [...causes.values()].map((some) => {
+    const { submitId, group } = some[0]!.task;
+    const submission = its.submissions.get(submitId);
+    const origin = submission === undefined ? null : { cwd: submission.cwd, time: submission.time };
+    return { submitId, origin, group, failed: some.length, example: some[0]!.task.id };
+  });
+  return {
+    tasks: held.length,
+    waiting: [...groups].map(([submitId, group]) => ({ submitId, group })).slice(0, mostTold),
+    submissions: groups.size,
+    setbacks: told.toSorted((one, other) => one.group - other.group).slice(0, mostTold),
+    reasons: causes.size,
+  };
 }
 
 function claim(its: Tables, request: ClaimRequest): Claim {
@@ -169,14 +223,20 @@ function claim(its: Tables, request: ClaimRequest): Claim {
   const open = its.rows.filter((row) => row.ended === null).filter(inScope(its, scope, serverId, [], aside));
   const waiting = open.filter((row) => row.serverId === null);
   if (waiting.length === 0) return { kind: "none", unfinished: open.length };
-  const next = Math.min(...waiting.map((row) => row.task.group));
-  const busy = Math.min(...open.map((row) => row.task.group));
-  if ((group === null || next > group) && busy < next) {
+  const setbacks = setbacksFor(its, request);
+  const held = group === "any" ? [] : waiting.filter((row) => holders(setbacks, row).length > 0);
+  const mayRun = waiting.filter((row) => !held.includes(row));
+  const next = Math.min(...mayRun.map((row) => row.task.group));
+  const busy = Math.min(...open.filter((row) => row.serverId !== null).map((row) => row.task.group));
+  if (busy < next && group !== "any") {
     const unfinished = open.filter((row) => row.task.group === busy).length;
     return { kind: "waiting", busyGroup: busy, unfinished };
   }
-  if (group !== null && next > group) return { kind: "advance", to: next, ...failuresIn(its, group, request) };
-  let mine = waiting.filter((row) => row.task.group === next);
+  const heldBack = held.length === 0 ? null : describe(its, setbacks, held);
+  if (mayRun.length === 0) return { kind: "heldBack", heldBack: heldBack! };
+  if (typeof group === "number" && next > group)
+    return { kind: "advance", to: next, heldBack: held.some((row) => row.task.group <= next) ? heldBack : null };
+  let mine = mayRun.filter((row) => row.task.group === next);
   if (eager) mine = [...mine.filter((row) => row.task.attempt > 1), ...mine.filter((row) => row.task.attempt === 1)];
   const tasks = mine.slice(0, Math.max(0, limit)).map((row) => {
     row.serverId = serverId;
@@ -243,16 +303,6 @@ function retryFailures(its: Tables, scope: Scope, attempts: number, at: number, 
   }
   if (again.length > 0) wakeAll(its);
   return again.length;
-}
-
-function activeGroup({ rows }: Tables): { readonly group: number; readonly reason: string } {
-  if (rows.length === 0) return { group: 0, reason: "no tasks" };
-  let latest: Row | null = null;
-  for (const row of rows) {
-    if (row.scheduleTime !== null && (latest === null || row.scheduleTime > latest.scheduleTime!)) latest = row;
-  }
-  if (latest !== null) return { group: latest.task.group, reason: "scheduled last" };
-  return { group: Math.min(...rows.map((row) => row.task.group)), reason: "lowest" };
 }
 
 function removeServer(its: Tables, id: string): void {
@@ -359,7 +409,17 @@ export function newModel(): Model {
       return { unfinished: rows.filter(inScope(its, scope, null)).filter((row) => row.ended === null).length };
     },
     total: (scope) => rows.filter(inScope(its, scope, null)).length,
-    activeGroup: () => activeGroup(its),
+    before(task, serverId, attempts) {
+      const reserves = servers.get(serverId)?.reserves === true;
+      const scope: Scope = reserves ? { kind: "submission", id: serverId } : { kind: "all" };
+      const setbacks = setbacksFor(its, { scope, attempts, serverId });
+      return rows
+        .filter((row) => row.ended === null && row.task.group < task.group)
+        .filter(inScope(its, scope, serverId))
+        .filter((row) => row.serverId !== null || holders(setbacks, row).length === 0);
+    },
+    isHeldBack: (row, scope, attempts) =>
+      holders(setbacksFor(its, { scope, attempts, serverId: null }), row).length > 0,
     addClient: ({ id, serverId }) => void clients.set(id, { id, serverId, disconnectedAt: null, evicted: false }),
     endClient(id, serverId, at, evicted) {
       const client = clients.get(id);

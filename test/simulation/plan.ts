@@ -16,6 +16,8 @@ export interface Plan {
   readonly durable: boolean;
   readonly attempts: number;
   readonly groups: number;
+  /** Directories from which people submit. */
+  readonly directories: number;
   readonly tasks: number;
   readonly eager: boolean;
   readonly bundleSize: number | null;
@@ -131,6 +133,7 @@ export function draw(rng: Random): Plan {
     faults: faults.sort((left, right) => left.at - right.at),
     calmAt,
     failingCalls,
+    directories: rng.between(1, 3),
     skewMs: durable ? pick(0, 1000, 3_600_000) : 0,
   };
 }

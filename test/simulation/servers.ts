@@ -15,7 +15,7 @@ import { WireProblem } from "../../src/wire/problem.ts";
 import { pipe } from "../../src/wire/pipe.ts";
 import type { HostMessage, PeerMessage } from "../../src/wire/message.ts";
 import { clientIn } from "./clients.ts";
-import { type Cluster, newTasks } from "./cluster.ts";
+import { type Cluster, directory, newTasks } from "./cluster.ts";
 import type { ServerWatch } from "./ledger.ts";
 import type { Model } from "./model.ts";
 import type { Mode } from "./plan.ts";
@@ -27,6 +27,7 @@ export interface ServerRun {
   readonly id: string;
   readonly process: Process;
   readonly mode: Mode;
+  readonly scope: Scope;
   /** null: it has not come to that yet. */
   state(): ServerState | null;
   /** When the database last told it what there is: what comes later is not for it. */
@@ -132,6 +133,7 @@ function runOf(life: Life): ServerRun {
     id,
     process,
     mode: order.mode,
+    scope: life.scope,
     state: () => life.state,
     stopped: watch.stopped,
     get lookedAt() {
@@ -179,7 +181,7 @@ async function serve(life: Life, store: Store): Promise<ServerReport> {
   const startedAt = await store.addServer(row);
   const aheadMs = startedAt - clock.now();
   const isAlive = (other: ServerRow): boolean => other.id === id || order.isAlive(other);
-  const { group, estates } = await recover({
+  const { estates } = await recover({
     store,
     scope,
     forever: mode === "forever",
@@ -191,12 +193,19 @@ async function serve(life: Life, store: Store): Promise<ServerReport> {
     log,
   });
   if (feeds) {
-    const submission = { id, time: clock.now(), host: "head", user: "", cwd: "/", template: null, version: "" };
+    const submission = {
+      id,
+      time: clock.now(),
+      host: "head",
+      user: "",
+      cwd: directory(cluster),
+      template: null,
+      version: "",
+    };
     await store.addSubmission(submission);
   }
   const server = runServer({
     settings: settingsOf(life, startedAt),
-    group,
     estates,
     store,
     isAlive,

@@ -11,8 +11,10 @@ import { type ClientRun, startClient } from "./clients.ts";
 import { signalTasks } from "./executor.ts";
 import { type Cluster, counter, type Reactors } from "./cluster.ts";
 import { ledger, type Sight } from "./ledger.ts";
-import { isFinalFailure, newModel } from "./model.ts";
+import { isFinalFailure, newModel, type Row } from "./model.ts";
+import type { Scope } from "../../src/store/store.ts";
 import { network } from "./network.ts";
+import type { NewTask } from "../../src/task/task.ts";
 import { type Death, draw, type Fault, type Mode, type Plan } from "./plan.ts";
 import { random } from "./random.ts";
 import { type ServerEnd, type ServerRun, startServer } from "./servers.ts";
@@ -55,8 +57,10 @@ export function simulate(seed: number, options: SimulationOptions = {}): Summary
   its.trace(() => `plan ${JSON.stringify({ ...plan, failingCalls: [...plan.failingCalls] })}`);
   const rows = newModel();
   const storedAt = new Map<string, number>();
+  /** When each next attempt was added. */
+  const addedAt = new Map<string, number>();
   let storedLast = epoch;
-  const judge = ledger(rows);
+  const judge = ledger(rows, (serverId, task) => checkTurn(cluster, serverId, task, addedAt));
   const cluster: Cluster = {
     world: its,
     plan,
@@ -67,6 +71,18 @@ export function simulate(seed: number, options: SimulationOptions = {}): Summary
         for (const { id } of tasks) storedAt.set(id, its.now());
         storedLast = its.now();
         rows.insert(tasks);
+      },
+      commit(order) {
+        const report = rows.commit(order);
+        for (const { retry } of order.completed) if (retry !== null) addedAt.set(retry.task.id, its.now());
+        return report;
+      },
+      retryFailures(scope, attempts, at, newId) {
+        return rows.retryFailures(scope, attempts, at, () => {
+          const id = newId();
+          addedAt.set(id, its.now());
+          return id;
+        });
       },
       buryServer(id) {
         for (const client of rows.clientsOf(id)) judge.lose(client);
@@ -85,6 +101,34 @@ export function simulate(seed: number, options: SimulationOptions = {}): Summary
   return operate(seed, cluster);
 }
 
+/**
+ * A new task of a lower group is heard of within this time, milliseconds; and it takes a few questions to the database
+ * until it goes first.
+ */
+const noticedMs = 300;
+const questions = 8;
+
+/**
+ * Where nothing is wrong with the database, and no server is stopped, no task of a higher group is handed out when
+ * tasks of lower groups have been there for a while.
+ */
+function checkTurn(
+  { world, plan, model, storedAt }: Cluster,
+  serverId: string,
+  task: NewTask,
+  addedAt: ReadonlyMap<string, number>,
+): void {
+  const isLate = plan.faults.some(({ kind }) => kind === "database away" || kind === "server stops");
+  if (isLate || plan.failingCalls.size > 0) return;
+  for (const { task: lower } of model.before(task, serverId, plan.attempts)) {
+    const forMs = world.now() - (addedAt.get(lower.id) ?? storedAt.get(lower.id) ?? epoch);
+    assert(
+      forMs < noticedMs + questions * plan.slowMs,
+      `task ${lower.id} of group ${lower.group} goes before ${task.id} of group ${task.group}`,
+    );
+  }
+}
+
 /** A run as its operator sees it, who starts everything, breaks some of it, and mends it. */
 interface Operation {
   readonly cluster: Cluster;
@@ -92,8 +136,8 @@ interface Operation {
   readonly clients: ClientRun[];
   /** Who serves at each address; null: nobody just now, `closed`: nobody any more. */
   readonly posts: (ServerRun | null | "closed")[];
-  /** The group whose failures ended the run; null: none. */
-  halted: number | null;
+  /** Whether a run has left tasks that failures hold back. */
+  halted: boolean;
   closedAt: number | null;
   /** The last thing that went wrong, was mended, or was new. */
   disturbedAt: number;
@@ -141,27 +185,32 @@ function onServerEnd(its: Operation, address: number, run: ServerRun, end: Serve
   const { cluster, posts, servers } = its;
   const { world, plan, model } = cluster;
   if (end.kind === "failed") return follow(its, address, world.rng.between(0, 3000));
-  const { haltedBy } = end.report;
+  const isHeldBack = heldBackBy(cluster, run.scope);
   const left = model.rows.filter((row) => row.ended === null);
   const scope = run.mode === "finite" || (run.mode === "local" && servers.length === 1) ? run.id : null;
   const own = scope === null ? left : left.filter((row) => row.task.submitId === scope);
-  if (haltedBy !== null) its.halted = haltedBy;
-  else if (!run.told && plan.servers === 1) {
+  if (end.report.heldBack > 0) its.halted = true;
+  if (!run.told && plan.servers === 1) {
     // A task that came at the last moment may not have been heard of.
-    for (const { task } of own)
-      assert((cluster.storedAt.get(task.id) ?? 0) >= run.lookedAt, `the run waits for task ${task.id}`);
+    for (const row of own)
+      assert(
+        isHeldBack(row) || (cluster.storedAt.get(row.task.id) ?? 0) >= run.lookedAt,
+        `the run waits for task ${row.task.id}`,
+      );
   }
-  const { halted } = its;
-  const undone = (scope !== null && !run.told ? own : left).filter(
-    ({ task }) => halted === null || task.group <= halted,
-  );
+  const undone = (scope !== null && !run.told ? own : left).filter((row) => !isHeldBack(row));
   posts[address] = "closed";
   // What is left is the other's.
   if (posts.some((post) => post !== "closed")) return;
-  if (plan.durable && (undone.length > 0 || (halted === null && its.submitsLeft > 0)))
+  if (plan.durable && (undone.length > 0 || its.submitsLeft > 0))
     return follow(its, address, world.rng.between(0, 3000));
   its.closedAt = world.now();
   world.trace(() => "---- no server is needed any more");
+}
+
+/** Whether failures hold a row back for runs with this scope. */
+function heldBackBy({ model, plan }: Cluster, scope: Scope): (row: Row) => boolean {
+  return (row) => model.isHeldBack(row, scope, plan.attempts);
 }
 
 /** Looks after what nobody else does: clients where there are none, the end of what runs forever. */
@@ -182,9 +231,13 @@ function endForever(its: Operation): void {
   const states = runs.flatMap((run) => run.state() ?? []);
   if (plan.mode !== "forever" || states.length === 0) return;
   const open = model.rows.filter((row) => row.ended === null);
-  const told = states.flatMap(({ toldFailure }) => toldFailure?.group ?? []).toSorted((a, b) => b - a)[0];
-  if (open.some((row) => told === undefined || row.task.group <= told)) return;
-  if (told !== undefined && open.length > 0) its.halted = told;
+  const isHeldBack = heldBackBy(its.cluster, { kind: "all" });
+  if (open.some((row) => row.serverId !== null || !isHeldBack(row))) return;
+  if (open.length > 0) {
+    // It is told before the end.
+    if (states.every(({ toldHeldBack }) => toldHeldBack === "")) return;
+    its.halted = true;
+  }
   disturbed(its);
   for (const run of runs) run.stop("finish");
 }
@@ -357,7 +410,7 @@ function operate(seed: number, cluster: Cluster): Summary {
     servers: [],
     clients: [],
     posts: Array.from({ length: plan.servers }, () => null),
-    halted: null,
+    halted: false,
     closedAt: null,
     disturbedAt: plan.calmAt,
     submittersLeft: plan.submitters,
@@ -387,7 +440,7 @@ function judgeRun(seed: number, its: Operation, steps: number): Summary {
     assert(process.at === "ended", `${process.name} has come to its end`);
   assert(judge.running() === 0, "nothing runs any more");
   assert(net.open() === 0, "no connection is left open");
-  judgeRows(cluster, halted, servers);
+  judgeRows(cluster, servers);
   return {
     seed,
     mode: plan.mode,
@@ -396,7 +449,7 @@ function judgeRun(seed: number, its: Operation, steps: number): Summary {
     rows: model.rows.length,
     servers: servers.length,
     seen: judge.seen,
-    halted: halted !== null,
+    halted,
     serverTailMs: closedAt - disturbedAt,
     tailMs: world.now() - disturbedAt,
   };
@@ -417,14 +470,11 @@ function limitOf(plan: Plan, disturbedAt: number, closedAt: number | null): numb
 }
 
 /** Every task came to one end. */
-function judgeRows(
-  { model: rows, plan, storedAt }: Cluster,
-  halted: number | null,
-  servers: readonly ServerRun[],
-): void {
+function judgeRows(cluster: Cluster, servers: readonly ServerRun[]): void {
+  const { model: rows, plan, storedAt } = cluster;
   const finite = servers.every((run, index) => index === 0 && (run.mode === "finite" || run.mode === "local"));
   for (const row of rows.rows) {
-    const { id, group, attempt, submitId } = row.task;
+    const { id, attempt, submitId } = row.task;
     if (finite && submitId !== servers[0]?.id) {
       // But for what a person did.
       const still = row.ended === null || row.endedBy === "a person";
@@ -433,7 +483,7 @@ function judgeRows(
     }
     if (row.ended === null) {
       const late = !plan.durable || (storedAt.get(id) ?? 0) >= servers.at(-1)!.lookedAt;
-      assert(late || (halted !== null && group > halted), `task ${id} has an outcome`);
+      assert(late || heldBackBy(cluster, servers.at(-1)!.scope)(row), `task ${id} has an outcome`);
       // A server that died is on record as holding it until somebody buries that.
       const free = row.serverId === null || rows.servers.has(row.serverId);
       assert(free, `task ${id} that did not run is free`);

@@ -75,7 +75,6 @@ export function storage(world: World, process: Process, model: Model, weather: W
     survey: (scope) => call("survey", () => model.survey(scope)),
     sources: (scope) => call("sources", () => model.sources(scope)),
     total: (scope) => call("total", () => model.total(scope)),
-    activeGroup: () => call("activeGroup", model.activeGroup),
     addClient: (client) => call("addClient", () => model.addClient(client)),
     endClient: (id, serverId, at, evicted) => call("endClient", () => model.endClient(id, serverId, at, evicted)),
     clientsOf: (serverId) => call("clientsOf", () => model.clientsOf(serverId)),

@@ -6,11 +6,13 @@ import { assert } from "../../src/base/assert.ts";
 import type { Submission } from "../../src/task/task.ts";
 import type { HostMessage, PeerMessage } from "../../src/wire/message.ts";
 import type { Duplex } from "../../src/wire/duplex.ts";
-import { type Cluster, newTasks } from "./cluster.ts";
+import { type Cluster, directory, newTasks } from "./cluster.ts";
 import { enterSession } from "./sessions.ts";
 
-function newSubmission({ world, newId }: Cluster): Submission {
-  return { id: newId(), time: world.now(), host: "login", user: "", cwd: "/", template: null, version: "" };
+function newSubmission(cluster: Cluster): Submission {
+  const { world, newId } = cluster;
+  const cwd = directory(cluster);
+  return { id: newId(), time: world.now(), host: "login", user: "", cwd, template: null, version: "" };
 }
 
 /** `hs submit` with a database. */

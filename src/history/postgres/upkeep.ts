@@ -12,7 +12,7 @@ import { nextPartition, rotate } from "./rotation.ts";
 import { tableOf } from "./table.ts";
 
 /** Tables that may have unused space, besides the partitions. */
-const ours: readonly string[] = ["task", "client", "submission", "server", "schedule", "recall", "tally"];
+const ours: readonly string[] = ["task", "client", "submission", "server", "recall", "tally"];
 
 /** The classes of the catalog in our schema with one of the names in $1. */
 const named = `pg_class where relnamespace = (select oid from pg_namespace where nspname = current_schema())
@@ -34,10 +34,7 @@ export function postgresUpkeep(connection: PostgresConnection): Upkeep {
     nextPartition: () => nextPartition(query),
     rotate: (into, attempts, progress) => rotate(connection, into, attempts, progress),
     async truncate() {
-      await connection.transaction(async (within) => {
-        await within(truncateTables);
-        await within('insert into schedule (one, "group", task_id) values (1, null, null)');
-      });
+      await query(truncateTables);
     },
   };
 }

@@ -157,7 +157,6 @@ async function truncate(kept: Kept): Promise<void> {
       db.run(`drop table if exists ${table}`);
     db.run(taskTable);
     for (const [, statement] of additions) db.run(statement);
-    db.run('insert into schedule (one, "group", task_id) values (1, null, null)');
   });
   await vacuum(kept);
 }

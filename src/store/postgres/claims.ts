@@ -6,14 +6,17 @@
  *
  * `reserved` are the submissions that finite runs keep for themselves; scope `all` leaves them out. Mostly there are
  * none. If there are, the waiting submissions are looked at one by one, so that a million reserved tasks at the front
- * cost nothing.
+ * cost nothing. The same goes for submissions whose tasks are held back by failures (setbacks.ts). As long as nothing
+ * has failed in a lower group than the next, a claim does not ask whose failures there are.
  */
 import type { ClaimedTask } from "../../task/task.ts";
-import type { AdoptRequest, Claim, ClaimRequest, Scope } from "../store.ts";
+import { type HeldPair, highestFree, holdersOf, isToTell, type Lowest, nowhere, summaryOf } from "../setbacks.ts";
+import type { AdoptRequest, Claim, ClaimRequest, HeldBack, Scope } from "../store.ts";
 import { instantText } from "./cells.ts";
 import type { Query } from "./connection.ts";
 import { claimColumns, claimedTask } from "./row.ts";
 import { finalFailure, held, waiting } from "./indices.ts";
+import type { Setbacks } from "./setbacks.ts";
 
 /**
  * The submissions with waiting tasks, found by going from one id to the next higher one. $1: the submissions to leave
@@ -46,35 +49,50 @@ export async function reservedIds(query: Query, except: string | null): Promise<
   return rows.map(([id]) => String(id));
 }
 
-/** The lowest group with waiting tasks in scope, and whether there are recalls for this server. */
-async function nextGroup(
-  query: Query,
-  { scope, serverId }: ClaimRequest,
-  reserved: readonly string[],
-): Promise<{ readonly next: number | null; readonly recalled: boolean }> {
-  const news = "exists (select 1 from recall where server_id = $2::uuid)";
-  const ask = async (sql: string, value: unknown): Promise<{ next: number | null; recalled: boolean }> => {
-    const [row] = await query(sql, [value, serverId]);
-    return { next: typeof row?.[0] === "number" ? row[0] : null, recalled: row?.[1] === true };
-  };
-  if (scope.kind === "all" && reserved.length > 0) {
-    return ask(
-      `${freeSubmissions} select min(first."group"), ${news} from free cross join lateral (
-         select "group" from task where ${waiting.ofSubmission} and task.submit_id = free.submit_id
-         order by "group" limit 1) as first`,
-      reserved,
-    );
-  }
+/** What a claim asks first. */
+interface First {
+  /** The lowest group with waiting tasks in scope; null: nothing waits. */
+  readonly next: number | null;
+  /** Whether there are recalls for this server. */
+  readonly recalled: boolean;
+  /** The lowest group below `next` with tasks in scope that a server holds; null: there is none. */
+  readonly busy: number | null;
+  /** Whether something has failed in a group below `next`, in whichever scope. */
+  readonly failed: boolean;
+}
+
+async function askFirst(query: Query, { scope, serverId }: ClaimRequest, reserved: readonly string[]): Promise<First> {
   const { sql, value } = within(scope, reserved);
   const waits = waitingIn(scope);
-  return ask(`select (select "group" from task where ${waits} and ${sql} order by "group" limit 1), ${news}`, value);
+  const first =
+    scope.kind === "all" && reserved.length > 0
+      ? `${freeSubmissions}, first as materialized (
+           select min(lowest."group") as next from free cross join lateral (
+             select "group" from task where ${waiting.ofSubmission} and task.submit_id = free.submit_id
+             order by "group" limit 1) as lowest)`
+      : `with first as materialized (
+           select (select "group" from task where ${waits} and ${sql} order by "group" limit 1) as next)`;
+  // The orders are there for the planner: without them it takes a walk through the table for a short way to some row.
+  const [row] = await query(
+    `${first} select next, exists (select 1 from recall where server_id = $2::uuid),
+       (select "group" from task where ${held} and ${sql} and "group" < next order by "group" limit 1),
+       (select "group" from task where ${finalFailure} and "group" < next order by "group" limit 1)
+     from first`,
+    [value, serverId],
+  );
+  const [next, recalled, busy, failed] = row ?? [];
+  return { next: number(next), recalled: recalled === true, busy: number(busy), failed: number(failed) !== null };
+}
+
+function number(cell: unknown): number | null {
+  return typeof cell === "number" ? cell : null;
 }
 
 /** The lowest group in scope with tasks that a server holds; null: there is none. */
 async function heldGroup(query: Query, scope: Scope, reserved: readonly string[]): Promise<number | null> {
   const { sql, value } = within(scope, reserved);
   const [row] = await query(`select "group" from task where ${held} and ${sql} order by "group" limit 1`, [value]);
-  return typeof row?.[0] === "number" ? row[0] : null;
+  return number(row?.[0]);
 }
 
 /** How many tasks of `group` in scope are held by servers; `group` null: of all groups. */
@@ -103,47 +121,129 @@ export async function countUnfinished(query: Query, scope: Scope, reserved: read
   return Number(row?.[0]);
 }
 
-async function failuresIn(
-  query: Query,
-  { scope, attempts }: ClaimRequest,
-  reserved: readonly string[],
-  group: number,
-): Promise<{ readonly failed: number; readonly example: string | null }> {
-  const { sql, value } = within(scope, reserved);
-  const [row] = await query(
-    `select count(*), min(id::text) from task
-     where ${finalFailure} and "group" = $2::int and attempt >= $3::int and ${sql}`,
-    [value, group, attempts],
-  );
-  return { failed: Number(row?.[0]), example: typeof row?.[1] === "string" ? row[1] : null };
+/** Tasks wait in this group, and the run may take them. */
+export interface Open {
+  readonly kind: "open";
+  readonly group: number;
+  /** Submissions that are left out: they are reserved, or held back. */
+  readonly except: readonly string[];
 }
 
-/** What a claim would find. `open` means that tasks wait in this group, and that the run may take them. */
+/** What a claim would find. */
 export async function look(
   query: Query,
+  setbacks: Setbacks,
   request: ClaimRequest,
   reserved: readonly string[],
-): Promise<Claim | { readonly kind: "open"; readonly group: number }> {
+): Promise<Claim | Open> {
   const { scope, group } = request;
-  const { next, recalled } = await nextGroup(query, request, reserved);
+  const { next, recalled, busy, failed } = await askFirst(query, request, reserved);
   if (recalled) return { kind: "recalled" };
   if (next === null) return { kind: "none", unfinished: await countHeld(query, scope, reserved, null) };
-  if (group !== null && next <= group) return { kind: "open", group: next };
-  const busy = await heldGroup(query, scope, reserved);
-  if (busy !== null && busy < next) {
-    const unfinished = await countHeld(query, scope, reserved, busy);
-    return { kind: "waiting", busyGroup: busy, unfinished };
+  const open: Open = { kind: "open", group: next, except: reserved };
+  if (group === "any") return open;
+  if (failed) {
+    const above = group === null || next > group;
+    const failures = await setbacks.lowest(request, reserved, above);
+    if (failures.overall < next) return lookPast(query, setbacks, request, reserved, failures);
   }
-  if (group === null) return { kind: "open", group: next };
-  return { kind: "advance", to: next, ...(await failuresIn(query, request, reserved, group)) };
+  if (busy !== null) return waitFor(query, scope, reserved, busy);
+  if (group === null || next <= group) return open;
+  return { kind: "advance", to: next, heldBack: null };
 }
 
-/** Takes at most `request.limit` tasks of `group`, in order. Tasks that another server is just taking are skipped. */
+async function waitFor(query: Query, scope: Scope, reserved: readonly string[], busy: number): Promise<Claim> {
+  return { kind: "waiting", busyGroup: busy, unfinished: await countHeld(query, scope, reserved, busy) };
+}
+
+/** Looks again, past tasks that are held back by failures below the group that would be next. */
+async function lookPast(
+  query: Query,
+  setbacks: Setbacks,
+  request: ClaimRequest,
+  reserved: readonly string[],
+  failures: Lowest,
+): Promise<Claim | Open> {
+  const { scope, group } = request;
+  const pairs = await waitingPairs(query, scope, reserved);
+  const behind: Pair[] = [];
+  let next = Number.POSITIVE_INFINITY;
+  for (const pair of pairs) {
+    if (pair.group > highestFree(failures, pair.directory)) behind.push(pair);
+    else next = Math.min(next, pair.group);
+  }
+  const busy = await heldGroup(query, scope, reserved);
+  if (busy !== null && busy < next) return waitFor(query, scope, reserved, busy);
+  if (Number.isFinite(next) && (group === null || next <= Number(group))) {
+    const beside = behind.flatMap((pair) => (pair.group === next ? [pair.submitId] : []));
+    return { kind: "open", group: next, except: [...reserved, ...beside] };
+  }
+  const heldBack = await describe(query, setbacks, request, reserved, behind, next);
+  if (Number.isFinite(next)) return { kind: "advance", to: next, heldBack };
+  return heldBack === null ? { kind: "none", unfinished: 0 } : { kind: "heldBack", heldBack };
+}
+
+/** A submission and one of its groups with waiting tasks. */
+type Pair = Omit<HeldPair, "tasks">;
+
+/** The groups with waiting tasks of each submission in scope, each found from the one before. */
+async function waitingPairs(query: Query, scope: Scope, reserved: readonly string[]): Promise<Pair[]> {
+  const { sql, value } = within(scope, reserved);
+  const next = `select submit_id, "group" from task where ${waiting.ofSubmission}
+    ${scope.kind === "submission" ? `and ${sql}` : ""}`;
+  const rows = await query(
+    `with recursive pair (submit_id, "group") as (
+       (${next} order by submit_id, "group" limit 1)
+       union all
+       select next.* from pair cross join lateral (
+         ${next} and (task.submit_id, task."group") > (pair.submit_id, pair."group")
+         order by submit_id, "group" limit 1
+       ) as next
+     )
+     select submit_id, "group", submission.cwd from pair left join submission on submission.id = pair.submit_id
+     where ${sql}`,
+    [value],
+  );
+  return rows.map(([submitId, group, cwd]) => ({
+    submitId: String(submitId),
+    group: Number(group),
+    directory: typeof cwd === "string" ? cwd : nowhere,
+  }));
+}
+
+/** Tells of the tasks that are held back, those of `pairs`; null: there are none (any more) in groups up to `to`. */
+async function describe(
+  query: Query,
+  setbacks: Setbacks,
+  request: ClaimRequest,
+  reserved: readonly string[],
+  pairs: readonly Pair[],
+  to: number,
+): Promise<HeldBack | null> {
+  const rows = await query(
+    `select counted.tasks from unnest($1::uuid[], $2::int[]) with ordinality as pair (submit_id, "group", place)
+     cross join lateral (
+       select count(*) as tasks from task
+       where ${waiting.ofSubmission} and task.submit_id = pair.submit_id and task."group" = pair."group"
+     ) as counted order by place`,
+    [pairs.map(({ submitId }) => submitId), pairs.map((pair) => pair.group)],
+  );
+  const behind = pairs.flatMap((pair, i): HeldPair[] => {
+    const tasks = Number(rows[i]?.[0]);
+    return tasks > 0 ? [{ ...pair, tasks }] : [];
+  });
+  if (!isToTell(behind, to)) return null;
+  return { ...summaryOf(behind), ...(await setbacks.list(request, reserved, holdersOf(behind))) };
+}
+
+/**
+ * Takes at most `request.limit` tasks of what `look` found, in order. Tasks that another server is just taking are
+ * skipped.
+ */
 export async function take(
   query: Query,
   request: ClaimRequest,
-  reserved: readonly string[],
-  group: number,
+  { group, except }: Open,
 ): Promise<readonly ClaimedTask[]> {
   const { scope, limit, eager, serverId, serverHost, at } = request;
   // The statement that finds tasks also looks for recalls, at the same moment: a task that was just reverted may still
@@ -151,7 +251,7 @@ export async function take(
   const settled = "not exists (select 1 from recall where recall.server_id = $3::uuid)";
   const holding = `update task set server_id = $3::uuid, server_host = $4, schedule_time = $5::timestamptz
     from picked where task.id = picked.id returning ${claimColumns}`;
-  const { sql, value } = within(scope, reserved);
+  const { sql, value } = within(scope, except);
   const claimOf = async (pick: string, count: number): Promise<ClaimedTask[]> => {
     const rows = await query(
       // An update does not keep the order in which its rows were picked, so they are sorted again.
@@ -168,7 +268,7 @@ export async function take(
     found.push(...(await claimOf(retries, limit)));
     if (found.length >= limit) return found;
   }
-  if (scope.kind === "all" && reserved.length > 0) {
+  if (scope.kind === "all" && except.length > 0) {
     const pairs = `${freeSubmissions.replace("with ", "")}, best as materialized (
         select few.id from free cross join lateral (
           select id, submit_time from task

@@ -1,7 +1,7 @@
 /*
  * The store in PostgreSQL, which several servers and submitters on several hosts may share. The statements are in
- * claims.ts, commits.ts, servers.ts and groups.ts; the tables and indices are in schema.ts. A store that adds or frees
- * tasks says so on a channel (news.ts), so that nobody has to ask again and again.
+ * claims.ts, setbacks.ts, commits.ts and servers.ts; the tables and indices are in schema.ts. A store that adds or
+ * frees tasks says so on a channel (news.ts), so that nobody has to ask again and again.
  *
  * A call whose answer is lost with the connection throws TransientError, although it may have been done. When it is
  * tried again, it does nothing twice: see doubts.ts.
@@ -17,12 +17,12 @@ import { clear, runCommit } from "./commits.ts";
 import { openPostgres, type PostgresConnection, type Query } from "./connection.ts";
 import { type Doubts, newDoubts } from "./doubts.ts";
 import { wasInTheWay } from "./failure.ts";
-import { activeGroup, noteGroup } from "./groups.ts";
 import { finalFailure, finalFailureAsIs, held, waiting } from "./indices.ts";
 import { newNews, type News } from "./news.ts";
 import { insertRows, insertValues } from "./row.ts";
 import { prepareTables } from "./schema.ts";
 import { addClient, endServer, serverRows } from "./servers.ts";
+import { newSetbacks, type Setbacks } from "./setbacks.ts";
 import type { PostgresTarget } from "./settings.ts";
 
 export interface PostgresStoreOptions {
@@ -51,8 +51,7 @@ interface Opened {
   readonly clock: Clock;
   readonly news: News;
   readonly doubts: Doubts;
-  /** The group in the row of groups.ts; null: not known. */
-  notedGroup: number | null;
+  readonly setbacks: Setbacks;
   closed: boolean;
 }
 
@@ -68,7 +67,8 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
   }
   const { query } = connection;
   const news = newNews(connection, clock);
-  const opened: Opened = { connection, query, clock, news, doubts: newDoubts(), notedGroup: null, closed: false };
+  const setbacks = newSetbacks(query, clock.now);
+  const opened: Opened = { connection, query, clock, news, doubts: newDoubts(), setbacks, closed: false };
   return {
     durable: true,
     title: connection.title,
@@ -106,7 +106,6 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     },
     sources: (scope) => sources(query, scope),
     total: (scope) => total(query, scope),
-    activeGroup: () => activeGroup(query),
     adopt: (request) => adoptTasks(opened, request),
     async close() {
       if (opened.closed) return;
@@ -123,7 +122,7 @@ async function reservedIn(query: Query, scope: Scope, except: string | null): Pr
 }
 
 async function claim(opened: Opened, request: ClaimRequest): Promise<Claim> {
-  const { query, clock, doubts } = opened;
+  const { query, clock, doubts, setbacks } = opened;
   const { serverId, at } = request;
   if (doubts.fresh) {
     const found = await claimAgain(opened, request);
@@ -133,14 +132,14 @@ async function claim(opened: Opened, request: ClaimRequest): Promise<Claim> {
   const aside = request.scope.kind === "all" ? request.aside : [];
   const reserved = [...(await reservedIn(query, request.scope, serverId)), ...aside];
   for (let crowdedMs = firstCrowdedMs; ; crowdedMs = Math.min(crowdedMs * 2, longestCrowdedMs)) {
-    const found = await look(query, request, reserved);
+    const found = await look(query, setbacks, request, reserved);
     if (found.kind === "none" || found.kind === "waiting") return (await claimAgain(opened, request)) ?? found;
     if (found.kind !== "open") return found;
     const { group } = found;
     if (request.limit <= 0) return { kind: "claimed", group, tasks: [] };
     let tasks: readonly ClaimedTask[];
     try {
-      tasks = await take(query, request, reserved, group);
+      tasks = await take(query, request, found);
     } catch (error) {
       doubts.claimLost(serverId, at);
       throw error;
@@ -153,7 +152,6 @@ async function claim(opened: Opened, request: ClaimRequest): Promise<Claim> {
       continue;
     }
     doubts.came(tasks);
-    if (group !== opened.notedGroup && (await noteGroup(query, group, tasks.at(-1)!.id))) opened.notedGroup = group;
     return { kind: "claimed", group, tasks };
   }
 }

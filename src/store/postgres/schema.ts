@@ -5,7 +5,8 @@
  *
  * To change it: add, never alter. A new table or index goes into `additions`, by name. A new column of `task` goes into
  * task/field.ts and nowhere else: new and old tables get it by `addColumn`. A database that is opened only for reading
- * stays as it is, and is searched without the additions.
+ * stays as it is, and is searched without the additions. Older databases of ours have a table `schedule` (the group
+ * that was scheduled last), which nobody reads any more.
  */
 import { NoTables } from "../../base/errors.ts";
 import { requiredFields, type TaskField } from "../../task/field.ts";
@@ -166,11 +167,6 @@ const additions: readonly (readonly [name: string, statement: string])[] = [
       beat_at DOUBLE PRECISION NOT NULL
     )`,
   ],
-  // The group that was scheduled last, so that nobody has to search all ended tasks for it.
-  [
-    "schedule",
-    `create table schedule (one INTEGER NOT NULL PRIMARY KEY CHECK (one = 1), "group" INTEGER, task_id UUID)`,
-  ],
   // News of tasks that a server held when somebody else changed them; see Recall in store.ts.
   [
     "recall",
@@ -191,8 +187,8 @@ const additions: readonly (readonly [name: string, statement: string])[] = [
   ["task_waiting_group", `create index task_waiting_group on task ("group", submit_time, id) where ${waiting.ofAll}`],
   // Tasks that servers hold. They are few, so one index serves the questions by group, by submission and by server.
   ["task_held", `create index task_held on task ("group", submit_id, server_id) where ${held}`],
-  // Failures that were not tried again: they decide whether the next group may start. A successful task costs this
-  // index nothing.
+  // Failures that were not tried again: they decide which tasks of higher groups may start. A successful task costs
+  // this index nothing.
   ["task_failed", `create index task_failed on task ("group", submit_id, attempt) where ${finalFailure}`],
   // Next attempts that wait, for servers that take them first. A first attempt costs this index nothing.
   ["task_waiting_retry", `create index task_waiting_retry on task ("group", submit_time, id) where ${waiting.again}`],
@@ -252,7 +248,6 @@ export async function prepareTables(connection: PostgresConnection, create: bool
     for (const field of absentIn(await readCatalog(within), "task")) await within(addColumn(field));
     const names = await present(within);
     for (const [name, statement] of additions) if (!names.has(name)) await within(statement);
-    if (created) await within('insert into schedule (one, "group", task_id) values (1, null, null)');
     return created;
   });
 }
@@ -263,4 +258,4 @@ export function requireTables(catalog: Catalog, place: string): void {
 }
 
 /** Removes all tasks and clients. Everything else stays. */
-export const truncateTables = "truncate task, client, submission, schedule, recall";
+export const truncateTables = "truncate task, client, submission, recall";

@@ -9,8 +9,12 @@ const bySubmission = "task indexed by task_unfinished_submission";
 const byGroup = "task indexed by task_unfinished_group";
 const unfinished = "completion_time is null";
 const waiting = "completion_time is null and schedule_time is null";
-const failed = "retried = 0 and exit_status is not null and exit_status <> 0 and exit_status <> -1";
-const notReserved = "submit_id not in (select value from json_each(?))";
+const running = "completion_time is null and schedule_time > ''";
+/** Its value: submissions that are left out. */
+const notExcept = "submit_id not in (select value from json_each(?))";
+/** Its value: directories whose tasks are left out; see setbacks.ts for those that are not recorded. */
+const notHeld = `coalesce((select cwd from submission where submission.id = task.submit_id), '')
+  not in (select value from json_each(?))`;
 
 /** The value of the first row; null: there is no row. */
 type One = (...cells: (string | number)[]) => unknown;
@@ -51,28 +55,26 @@ function prepareGroupStatements(one: (sql: string) => One) {
     waitsInAll: one(`select 1 from ${byGroup} where ${waiting} and "group" = ? limit 1`),
     // A search through the table, used only while the waiting submissions are too many to look at one by one.
     groupOfFree: one(
-      `select "group" from ${byGroup} where ${unfinished} and "group" > ? and ${notReserved} order by "group" limit 1`,
+      `select "group" from ${byGroup} where ${unfinished} and "group" > ? and ${notExcept} order by "group" limit 1`,
     ),
-    waitsFree: one(`select 1 from ${byGroup} where ${waiting} and "group" = ? and ${notReserved} limit 1`),
+    waitsFree: one(`select 1 from ${byGroup} where ${waiting} and "group" = ? and ${notExcept} and ${notHeld} limit 1`),
+    runs: one(`select 1 from ${bySubmission} where ${running} and submit_id = ? and "group" = ? limit 1`),
+    runsFree: one(`select 1 from ${byGroup} where ${running} and "group" = ? and ${notExcept} limit 1`),
     nextSubmission: one(
       `select submit_id from ${bySubmission} where ${unfinished} and submit_id > ? order by submit_id limit 1`,
     ),
   };
 }
 
-/** Statements that count unfinished tasks, and the failures that nobody tries again. */
+/** Statements that count unfinished tasks. */
 function prepareCountStatements(one: (sql: string) => One) {
-  const failures = `from task indexed by task_failed where ${failed} and "group" = ? and attempt >= ?`;
   return {
     countOf: one(`select count(*) from ${bySubmission} where ${unfinished} and submit_id = ?`),
     countAll: one(`select count(*) from ${byGroup} where ${unfinished}`),
     countInGroup: one(`select count(*) from ${bySubmission} where ${unfinished} and submit_id = ? and "group" = ?`),
     countAllInGroup: one(`select count(*) from ${byGroup} where ${unfinished} and "group" = ?`),
-    countFreeInGroup: one(`select count(*) from ${byGroup} where ${unfinished} and "group" = ? and ${notReserved}`),
-    countFailuresOf: one(`select count(*) ${failures} and submit_id = ?`),
-    countFailuresFree: one(`select count(*) ${failures} and ${notReserved}`),
-    failureOf: one(`select id ${failures} and submit_id = ? limit 1`),
-    failureFree: one(`select id ${failures} and ${notReserved} limit 1`),
+    countFreeInGroup: one(`select count(*) from ${byGroup} where ${unfinished} and "group" = ? and ${notExcept}`),
+    countWaiting: one(`select count(*) from ${bySubmission} where ${waiting} and submit_id = ? and "group" = ?`),
   };
 }
 
@@ -85,10 +87,11 @@ function preparePickStatements(column: (sql: string) => Column) {
     ),
     pickAll: column(`select rowid from ${byGroup} where ${waiting} and "group" = ? order by rowid limit ?`),
     pickFree: column(
-      `select rowid from ${byGroup} where ${waiting} and "group" = ? and ${notReserved} order by rowid limit ?`,
+      `select rowid from ${byGroup} where ${waiting} and "group" = ? and ${notExcept} and ${notHeld}
+       order by rowid limit ?`,
     ),
     pickRetriesOf: column(`select rowid ${retries} and submit_id = ? order by rowid limit ?`),
-    pickRetriesFree: column(`select rowid ${retries} and ${notReserved} order by rowid limit ?`),
+    pickRetriesFree: column(`select rowid ${retries} and ${notExcept} and ${notHeld} order by rowid limit ?`),
   };
 }
 

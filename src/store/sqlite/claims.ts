@@ -4,13 +4,16 @@
  *
  * `reserved` are the submissions that finite runs keep for themselves; scope `all` leaves them out. Mostly there are
  * none. If there are, the waiting submissions are looked at one by one, so that a million reserved tasks at the front
- * cost nothing.
+ * cost nothing. The same goes for submissions whose tasks are held back by failures (setbacks.ts). As long as nothing
+ * has failed in a lower group than the next, a claim does not ask whose failures there are.
  */
 import type { ClaimedTask } from "../../task/task.ts";
 import type { Connection } from "./connection.ts";
 import { type ClaimStatements, prepareClaimStatements } from "./claim-statements.ts";
 import { heldTask, type HeldRows } from "./row.ts";
-import type { Claim, ClaimRequest, Scope } from "../store.ts";
+import { type HeldPair, heldPlaces, highestFree, holdersOf, isToTell, type Lowest, summaryOf } from "../setbacks.ts";
+import type { Claim, ClaimRequest, HeldBack, Scope } from "../store.ts";
+import type { Setbacks } from "./setbacks.ts";
 import type { FileTimes } from "../times.ts";
 
 /** A number below every group. */
@@ -28,15 +31,25 @@ export interface Claims {
   recalled(serverId: string): boolean;
   /** Submissions that live servers other than `except` keep for themselves. */
   reserved(except: string | null): readonly string[];
-  /** What a claim would find. `open` means that tasks wait in this group, and that the run may take them. */
-  look(request: ClaimRequest, reserved: readonly string[]): Claim | { readonly kind: "open"; readonly group: number };
-  /** Takes at most `request.limit` tasks of `group`, in order. It must be called inside a transaction. */
-  take(request: ClaimRequest, reserved: readonly string[], group: number): readonly ClaimedTask[];
+  /** What a claim would find. */
+  look(request: ClaimRequest, reserved: readonly string[]): Claim | Open;
+  /** Takes at most `request.limit` tasks of what `look` found, in order. It must be called inside a transaction. */
+  take(request: ClaimRequest, open: Open): readonly ClaimedTask[];
   countUnfinished(scope: Scope, reserved: readonly string[]): number;
   /**
    * The groups with unfinished tasks of any submission, from the lowest up. Each is looked for when it is asked for.
    */
   unfinishedGroups(): Iterable<number>;
+}
+
+/** Tasks wait in this group, and the run may take them. */
+export interface Open {
+  readonly kind: "open";
+  readonly group: number;
+  /** Submissions that are left out: they are reserved, or held back. */
+  readonly except: readonly string[];
+  /** Directories whose tasks are held back, if the submissions are too many to be named. */
+  readonly places: readonly string[];
 }
 
 /** A submission, and one of its groups with unfinished tasks. */
@@ -45,14 +58,19 @@ interface Pair {
   readonly group: number;
 }
 
+/** What a look works with. */
+interface Its extends ClaimStatements {
+  readonly setbacks: Setbacks;
+}
+
 /** Prepares the queries behind a claim. The row of each claimed task is noted in `held`. */
-export function prepareClaims(db: Connection, held: HeldRows): Claims {
-  const its = prepareClaimStatements(db);
+export function prepareClaims(db: Connection, held: HeldRows, setbacks: Setbacks): Claims {
+  const its = { ...prepareClaimStatements(db), setbacks };
   return {
     recalled: (serverId) => its.anyRecall.get(serverId) !== null,
     reserved: (except) => its.reservedIds.values(except).map(([id]) => String(id)),
     look: (request, reserved) => look(its, request, reserved),
-    take: (request, reserved, group) => take(its, { held, times: db.times }, request, reserved, group),
+    take: (request, open) => take(its, { held, times: db.times }, request, open),
     countUnfinished: (scope, reserved) => countUnfinished(its, scope, reserved),
     *unfinishedGroups() {
       for (let group = number(its.groupOfAll(lowest)); group !== null; group = number(its.groupOfAll(group)))
@@ -65,26 +83,113 @@ function number(cell: unknown): number | null {
   return typeof cell === "number" ? cell : null;
 }
 
-function look(its: ClaimStatements, request: ClaimRequest, reserved: readonly string[]): ReturnType<Claims["look"]> {
+function look(its: Its, request: ClaimRequest, reserved: readonly string[]): Claim | Open {
   const { scope, group } = request;
   if (its.anyRecall.get(request.serverId) !== null) return { kind: "recalled" };
   const { busy, next } = groups(its, scope, reserved);
   if (next === null) return { kind: "none", unfinished: busy === null ? 0 : countUnfinished(its, scope, reserved) };
-  if (group !== null && next <= group) return { kind: "open", group: next };
+  const open: Open = { kind: "open", group: next, except: reserved, places: [] };
+  if (group === "any") return open;
+  if (its.setbacks.isAnyBelow(next)) {
+    const above = typeof group !== "number" || next > group;
+    const failures = its.setbacks.lowest(request, reserved, above);
+    if (failures.overall < next) return lookPast(its, request, reserved, failures);
+  }
   if (busy !== null && busy < next)
     return { kind: "waiting", busyGroup: busy, unfinished: countIn(its, scope, reserved, busy) };
-  if (group === null) return { kind: "open", group: next };
-  return { kind: "advance", to: next, ...failuresIn(its, request, reserved, group) };
+  if (group === null || next <= group) return open;
+  return { kind: "advance", to: next, heldBack: null };
+}
+
+/** Looks again, past tasks that are held back by failures below the group that would be next. */
+function lookPast(its: Its, request: ClaimRequest, reserved: readonly string[], failures: Lowest): Claim | Open {
+  const { scope, group } = request;
+  const pairs = scope.kind === "submission" ? pairsOf(its, scope.id) : freePairs(its, reserved);
+  const found = pairs === null ? walkPast(its, reserved, failures) : searchPast(its, reserved, failures, pairs);
+  const { busy, open } = found;
+  if (busy !== null && (open === null || busy < open.group))
+    return { kind: "waiting", busyGroup: busy, unfinished: countIn(its, scope, reserved, busy) };
+  if (open !== null && (typeof group !== "number" || open.group <= group)) return open;
+  const heldBack = describe(its, request, reserved, failures, open?.group ?? Number.POSITIVE_INFINITY);
+  if (open !== null) return { kind: "advance", to: open.group, heldBack };
+  return heldBack === null ? { kind: "none", unfinished: 0 } : { kind: "heldBack", heldBack };
+}
+
+/** The first group with tasks that may be taken, and the lowest with tasks under way, as far as that matters. */
+interface Found {
+  readonly busy: number | null;
+  readonly open: Open | null;
+}
+
+/** Looks at these submissions one by one. */
+function searchPast(its: Its, reserved: readonly string[], failures: Lowest, pairs: readonly Pair[]): Found {
+  const free = new Map<string, number>();
+  const isHeldBack = ({ submitId, group }: Pair): boolean => {
+    let highest = free.get(submitId);
+    if (highest === undefined)
+      free.set(submitId, (highest = highestFree(failures, its.setbacks.directoryOf(submitId))));
+    return group > highest;
+  };
+  let busy: number | null = null;
+  for (const [group, some] of Map.groupBy(pairs, (pair) => pair.group)
+    .entries()
+    .toArray()
+    .sort(byGroup)) {
+    const held = some.filter(isHeldBack);
+    const isOpen = some.some((pair) => !held.includes(pair) && its.waits(pair.submitId, group) !== null);
+    if (isOpen) {
+      const except = [...reserved, ...held.map(({ submitId }) => submitId)];
+      return { busy, open: { kind: "open", group, except, places: [] } };
+    }
+    if (some.some(({ submitId }) => its.runs(submitId, group) !== null)) busy ??= group;
+  }
+  return { busy, open: null };
+}
+
+function byGroup([left]: readonly [number, unknown], [right]: readonly [number, unknown]): number {
+  return left - right;
+}
+
+/** Looks at one group after the other. It is used while the waiting submissions are too many to look at one by one. */
+function walkPast(its: Its, reserved: readonly string[], failures: Lowest): Found {
+  const except = JSON.stringify(reserved);
+  let busy: number | null = null;
+  const after = (group: number): number | null => number(its.groupOfFree(group, except));
+  for (let group = after(lowest); group !== null; group = after(group)) {
+    const places = heldPlaces(failures, group);
+    if (places !== null && its.waitsFree(group, except, JSON.stringify(places)) !== null)
+      return { busy, open: { kind: "open", group, except: reserved, places } };
+    if (its.runsFree(group, except) !== null) busy ??= group;
+  }
+  return { busy, open: null };
+}
+
+/** Tells of the tasks that are held back; null: there are none in groups up to `to`. */
+function describe(
+  its: Its,
+  request: ClaimRequest,
+  reserved: readonly string[],
+  failures: Lowest,
+  to: number,
+): HeldBack | null {
+  const { scope } = request;
+  const pairs = scope.kind === "submission" ? pairsOf(its, scope.id) : freePairs(its, reserved, Infinity)!;
+  const held = pairs.flatMap(({ submitId, group }): HeldPair[] => {
+    const directory = its.setbacks.directoryOf(submitId);
+    const tasks = group > highestFree(failures, directory) ? number(its.countWaiting(submitId, group)) : null;
+    return tasks === null || tasks === 0 ? [] : [{ submitId, group, directory, tasks }];
+  });
+  if (!isToTell(held, to)) return null;
+  return { ...summaryOf(held), ...its.setbacks.list(request, reserved, holdersOf(held)) };
 }
 
 function take(
   its: ClaimStatements,
   { held, times }: { readonly held: HeldRows; readonly times: FileTimes },
   request: ClaimRequest,
-  reserved: readonly string[],
-  group: number,
+  open: Open,
 ): readonly ClaimedTask[] {
-  const rows = request.eager ? pickEagerly(its, request, reserved, group) : pick(its, request, reserved, group);
+  const rows = request.eager ? pickEagerly(its, request, open) : pick(its, request, open);
   if (rows.length === 0) return [];
   const holder = [request.serverId, request.serverHost, times.format(request.at)] as const;
   if (isRange(rows)) {
@@ -99,23 +204,25 @@ function take(
   return rows.map((row) => heldTask(held, byRow.get(row)!, request.at, times));
 }
 
+/** The groups of a submission with unfinished tasks, in order. */
+function pairsOf(its: ClaimStatements, submitId: string): Pair[] {
+  const pairs: Pair[] = [];
+  for (let group = number(its.groupOf(submitId, lowest)); group !== null; group = number(its.groupOf(submitId, group)))
+    pairs.push({ submitId, group });
+  return pairs;
+}
+
 /**
- * All submissions that are not reserved, each with its groups, in order. Null when there are too many to look at one by
+ * All submissions that are not left out, each with its groups, in order. Null when there are too many to look at one by
  * one.
  */
-function freePairs(its: ClaimStatements, reserved: readonly string[]): Pair[] | null {
-  const taken = new Set(reserved);
+function freePairs(its: ClaimStatements, except: readonly string[], limit = pairLimit): Pair[] | null {
+  const taken = new Set(except);
   const pairs: Pair[] = [];
   for (let submitId = its.nextSubmission(""); typeof submitId === "string"; submitId = its.nextSubmission(submitId)) {
     if (taken.has(submitId)) continue;
-    for (
-      let group = number(its.groupOf(submitId, lowest));
-      group !== null;
-      group = number(its.groupOf(submitId, group))
-    ) {
-      if (pairs.length === pairLimit) return null;
-      pairs.push({ submitId, group });
-    }
+    pairs.push(...pairsOf(its, submitId));
+    if (pairs.length > limit) return null;
   }
   return pairs;
 }
@@ -145,7 +252,7 @@ function groups(
   if (pairs === null) {
     return walk(
       (group) => its.groupOfFree(group, skip),
-      (group) => its.waitsFree(group, skip),
+      (group) => its.waitsFree(group, skip, "[]"),
     );
   }
   pairs.sort((left, right) => left.group - right.group);
@@ -166,54 +273,31 @@ function countIn(its: ClaimStatements, scope: Scope, reserved: readonly string[]
   return number(its.countFreeInGroup(group, JSON.stringify(reserved))) ?? 0;
 }
 
-/** How many failures in the group nobody tries again, and the id of one. */
-function failuresIn(
-  its: ClaimStatements,
-  request: ClaimRequest,
-  reserved: readonly string[],
-  group: number,
-): { failed: number; example: string | null } {
-  const { scope, attempts } = request;
-  const [count, find] =
-    scope.kind === "submission" ? [its.countFailuresOf, its.failureOf] : [its.countFailuresFree, its.failureFree];
-  const whose = scope.kind === "submission" ? scope.id : JSON.stringify(reserved);
-  const found = find(group, attempts, whose);
-  if (typeof found !== "string") return { failed: 0, example: null };
-  return { failed: number(count(group, attempts, whose)) ?? 0, example: found };
-}
-
 /** The rows of waiting tasks of the group, in order of submission. */
-function pick(
-  its: ClaimStatements,
-  request: ClaimRequest,
-  reserved: readonly string[],
-  group: number,
-): readonly number[] {
-  const { scope, limit } = request;
+function pick(its: ClaimStatements, { scope, limit }: ClaimRequest, open: Open): readonly number[] {
+  const { group, except, places } = open;
   if (scope.kind === "submission") return its.pickOf(scope.id, group, limit);
-  if (reserved.length === 0) return its.pickAll(group, limit);
-  const pairs = freePairs(its, reserved)?.filter((pair) => pair.group === group);
-  if (pairs === undefined) return its.pickFree(group, JSON.stringify(reserved), limit);
-  const share = Math.min(limit, Math.ceil(mergeLimit / Math.max(1, pairs.length)));
-  const rows = pairs.flatMap((pair) => its.pickOf(pair.submitId, group, share));
+  if (except.length === 0 && places.length === 0) return its.pickAll(group, limit);
+  // If directories are named, the submissions are too many.
+  const pairs = places.length > 0 ? null : freePairs(its, except);
+  if (pairs === null) return its.pickFree(group, JSON.stringify(except), JSON.stringify(places), limit);
+  const ofGroup = pairs.filter((pair) => pair.group === group);
+  const share = Math.min(limit, Math.ceil(mergeLimit / Math.max(1, ofGroup.length)));
+  const rows = ofGroup.flatMap((pair) => its.pickOf(pair.submitId, group, share));
   return rows.sort((left, right) => left - right).slice(0, limit);
 }
 
 /** The rows of waiting tasks of the group, later attempts first. */
-function pickEagerly(
-  its: ClaimStatements,
-  request: ClaimRequest,
-  reserved: readonly string[],
-  group: number,
-): readonly number[] {
+function pickEagerly(its: ClaimStatements, request: ClaimRequest, open: Open): readonly number[] {
   const { scope, limit } = request;
+  const { group, except, places } = open;
   const first =
     scope.kind === "submission"
       ? its.pickRetriesOf(group, scope.id, limit)
-      : its.pickRetriesFree(group, JSON.stringify(reserved), limit);
-  if (first.length === 0) return pick(its, request, reserved, group);
+      : its.pickRetriesFree(group, JSON.stringify(except), JSON.stringify(places), limit);
+  if (first.length === 0) return pick(its, request, open);
   const seen = new Set(first);
-  return [...first, ...pick(its, request, reserved, group).filter((row) => !seen.has(row))].slice(0, limit);
+  return [...first, ...pick(its, request, open).filter((row) => !seen.has(row))].slice(0, limit);
 }
 
 function isRange(rows: readonly number[]): boolean {

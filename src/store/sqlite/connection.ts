@@ -394,7 +394,6 @@ function create(db: Database, file: string): boolean {
     if (created) db.run(taskTable);
     for (const field of absentFrom(db)) db.run(addColumn(field));
     for (const [, statement] of additions) db.run(statement);
-    if (created) db.run('insert into schedule (one, "group", task_id) values (1, null, null)');
     setClock(db);
     db.run("commit");
     return created;

@@ -5,7 +5,8 @@
  *
  * To change it: add, never alter. A new table or index goes into `additions`, by name. A new column of `task` goes into
  * task/field.ts and nowhere else: new and old files get it by `addColumn`. A file that is opened only for reading stays
- * as it is, and is searched without the additions.
+ * as it is, and is searched without the additions. Older files of ours have a table `schedule` (the group that was
+ * scheduled last), which nobody reads any more.
  */
 import { type FieldKind, kindOf, type TaskField } from "../../task/field.ts";
 
@@ -133,16 +134,6 @@ export const additions: readonly (readonly [name: string, statement: string])[] 
       beat_at REAL NOT NULL
     )`,
   ],
-  // The group that was scheduled last, so that nobody has to search all ended tasks for it. Without a row it is not
-  // known yet.
-  [
-    "schedule",
-    `create table if not exists schedule (
-      one INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
-      "group" INTEGER,
-      task_id TEXT
-    )`,
-  ],
   // News of tasks that a server held when somebody else changed them; see Recall in store.ts.
   [
     "recall",
@@ -180,8 +171,8 @@ export const additions: readonly (readonly [name: string, statement: string])[] 
     `create index if not exists task_unfinished_group
       on task ("group", schedule_time, completion_time) where completion_time is null`,
   ],
-  // Failures that were not tried again: they decide whether the next group may start. A successful task costs this
-  // index nothing.
+  // Failures that were not tried again: they decide which tasks of higher groups may start. A successful task costs
+  // this index nothing.
   [
     "task_failed",
     `create index if not exists task_failed on task ("group", submit_id, attempt, retried, exit_status)

@@ -1,7 +1,7 @@
 /*
  * The store in an SQLite file. Every call is one transaction, which is done when the call returns; it answers a promise
- * only because the contract wants one. The statements are in claims.ts, adoption.ts, commits.ts, servers.ts and
- * groups.ts; the tables and indices are in schema.ts.
+ * only because the contract wants one. The statements are in claims.ts, setbacks.ts, adoption.ts, commits.ts and
+ * servers.ts; the tables and indices are in schema.ts.
  *
  * Measured in processor time, with 200,000 tasks waiting in the same table: 230,000 inserts a second in batches of
  * 4,096. A claim of one task takes 48 µs, a commit of one outcome 23 µs, of one dispatch 14 µs (BEGIN to COMMIT,
@@ -14,14 +14,13 @@ import type { Clock } from "../../base/clock.ts";
 import type { ClaimedTask } from "../../task/task.ts";
 import { failureColumns, mostSorted, retryOf } from "../retry.ts";
 import type { AdoptRequest, Claim, ClaimRequest, Scope, Source, Store } from "../store.ts";
-import { parseTime } from "../times.ts";
 import { prepareAdoption } from "./adoption.ts";
 import { prepareClaims } from "./claims.ts";
 import { prepareCommits } from "./commits.ts";
 import { Connection, type SqliteOptions } from "./connection.ts";
-import { prepareGroups } from "./groups.ts";
 import type { HeldRows } from "./row.ts";
 import { prepareServers } from "./servers.ts";
+import { prepareSetbacks } from "./setbacks.ts";
 import { newWatch } from "./watch.ts";
 
 /** How many rows one transaction changes at most, so that others get their turn in between. */
@@ -40,14 +39,14 @@ type Opened = ReturnType<typeof prepare>;
 /** Prepares all statements of one open file, and what is remembered of it. */
 function prepare(connection: Connection, clock: Clock) {
   const held: HeldRows = new Map();
-  const claims = connection.read(() => prepareClaims(connection, held));
+  const setbacks = connection.read(() => prepareSetbacks(connection, clock.now));
+  const claims = connection.read(() => prepareClaims(connection, held, setbacks));
   return {
     connection,
     claims,
     adopt: prepareAdoption(connection, held),
     commits: connection.read(() => prepareCommits(connection, held)),
     servers: prepareServers(connection),
-    groups: prepareGroups(connection, claims),
     watch: newWatch(connection, clock),
     unreserve: connection.prepare("update server set reserves = 0 where id = ?"),
     forgetStray: connection.prepare("delete from recall where server_id not in (select id from server)"),
@@ -78,8 +77,6 @@ function prepare(connection: Connection, clock: Clock) {
        ) left join submission on submission.id = submit_id
        group by cwd, host order by unfinished desc, max(time) desc`,
     ),
-    /** The group in the row of groups.ts; null: not known. */
-    notedGroup: null as number | null,
     closed: false,
   };
 }
@@ -130,7 +127,6 @@ export function openSqlite(options: SqliteStoreOptions): Store {
     },
     sources: async (scope) => connection.read(() => sources(its, scope)),
     total: async (scope) => connection.read(() => total(its, scope)),
-    activeGroup: async () => connection.read(its.groups.active),
     async addClient({ id, host, serverId, serverHost, connectedAt }) {
       connection.write(() => connectClient(id, host, serverId, serverHost, connectedAt));
     },
@@ -145,7 +141,7 @@ export function openSqlite(options: SqliteStoreOptions): Store {
 }
 
 /** Submissions that servers other than `except` keep for themselves. Only scope `all` has to know them. */
-function reservedIn({ claims }: Opened, scope: Scope, except: string | null): readonly string[] {
+function reservedIn({ claims }: Pick<Opened, "claims">, scope: Scope, except: string | null): readonly string[] {
   return scope.kind === "all" ? claims.reserved(except) : [];
 }
 
@@ -154,27 +150,22 @@ function asideIn({ scope, aside }: ClaimRequest): readonly string[] {
   return scope.kind === "all" ? aside : [];
 }
 
-function claim(its: Opened, request: ClaimRequest): Claim {
-  const { connection, claims, groups } = its;
+function claim({ connection, claims }: Opened, request: ClaimRequest): Claim {
   for (;;) {
-    const reserved = [...connection.read(() => reservedIn(its, request.scope, request.serverId)), ...asideIn(request)];
+    const reserved = [
+      ...connection.read(() => reservedIn({ claims }, request.scope, request.serverId)),
+      ...asideIn(request),
+    ];
     const found = connection.read(() => claims.look(request, reserved));
     if (found.kind !== "open") return found;
     const { group } = found;
     if (request.limit <= 0) return { kind: "claimed", group, tasks: [] };
-    const tasks = connection.write(() => {
+    const tasks = connection.write(() =>
       // A recall may have come between the look and the claim.
-      if (claims.recalled(request.serverId)) return null;
-      const taken = claims.take(request, reserved, group);
-      const last = taken.at(-1);
-      if (last !== undefined && group !== its.notedGroup) groups.note(group, last.id);
-      return taken;
-    });
+      claims.recalled(request.serverId) ? null : claims.take(request, found),
+    );
     if (tasks === null) return { kind: "recalled" };
-    if (tasks.length > 0) {
-      its.notedGroup = group;
-      return { kind: "claimed", group, tasks };
-    }
+    if (tasks.length > 0) return { kind: "claimed", group, tasks };
     // Another server took them between the look and the claim.
   }
 }
@@ -241,8 +232,8 @@ function sources(its: Opened, scope: Scope): readonly Source[] {
     submissions: Number(submissions),
     example: String(example),
     unfinished: Number(unfinished),
-    first: parseTime(first),
-    last: parseTime(last),
+    first: its.connection.times.parse(first),
+    last: its.connection.times.parse(last),
   }));
 }
 

@@ -84,7 +84,8 @@ export class Bench {
     settings: Partial<ServerSettings> = {},
     { group = null, estates = [] }: { readonly group?: number | null; readonly estates?: readonly Estate[] } = {},
   ) {
-    this.state = newState(makeSettings(settings), group, 0, estates);
+    this.state = newState(makeSettings(settings), 0, estates);
+    this.state.group = group;
   }
 
   on(...events: readonly ServerEvent[]): readonly ServerEffect[] {

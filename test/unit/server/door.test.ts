@@ -17,7 +17,6 @@ test("a database in trouble is waited for, until somebody is in a hurry", async 
   const warnings = Promise.withResolvers<string>();
   const server = runServer({
     settings: makeSettings({ durable: false }),
-    group: null,
     store: brokenStore(),
     isAlive: () => true,
     clock: systemClock,

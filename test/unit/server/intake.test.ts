@@ -100,7 +100,6 @@ for (const [kind, make] of [
     const store = await make();
     const { link, told } = meet(store);
     const queue = await enqueue(link, "login07", submission);
-    expect(await queue.activeGroup()).toEqual({ group: 0, reason: "no tasks submitted" });
     const tasks = makeTasks(3, { submitId: submission.id });
     await queue.insert(tasks.slice(0, 2));
     await queue.insert(tasks.slice(2));
@@ -259,7 +258,6 @@ test("a server that goes away is told with what is stored", async () => {
     close: () => undefined,
   });
   const queue = await enqueue(link, "login07", submission);
-  expect((await queue.activeGroup()).group).toBe(4);
   await queue.insert(makeTasks(3));
   expect(await failureOf(queue.close())).toBe("The server disconnected - 1 of 3 tasks stored");
 });
@@ -305,7 +303,6 @@ function bound(store: MemoryStore): IntakeOptions["store"] {
   return {
     durable: store.durable,
     addSubmission: (row) => store.addSubmission(row),
-    activeGroup: () => store.activeGroup(),
     insert: (tasks) => store.insert(tasks),
   };
 }

@@ -191,6 +191,22 @@ describe("retries", () => {
     expect(bench.assigned("a").map(({ id, attempt }) => [id, attempt])).toEqual([["new-1", 2]]);
   });
 
+  test("an eager retry waits in the store when tasks of a lower group have come meanwhile", () => {
+    const bench = new Bench({ attempts: 2, eager: true });
+    bench.register("a", 2);
+    bench.give(task("1", { group: 1 }), task("2", { group: 1 }));
+    const [first, second] = bench.assigned("a");
+    bench.results("a", [outcome(first!, 1)], 1);
+    expect(bench.find("commit")?.commit.completed[0]?.retry?.claimed).toBe(true);
+    // They come while the first outcome is on its way to the store, and before the second one.
+    bench.give(task("low", { group: 0 }));
+    bench.committed();
+    expect(bench.find("commit")?.commit.reverted).toEqual(["new-1"]);
+    bench.results("a", [outcome(second!, 1)], 0);
+    bench.committed();
+    expect(bench.find("commit")?.commit.completed[0]?.retry?.claimed).toBe(false);
+  });
+
   test("the last attempt is final", () => {
     const bench = new Bench({ attempts: 2 });
     bench.register("a", 4);

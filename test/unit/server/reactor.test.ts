@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { Claim } from "../../../src/store/store.ts";
+import type { Claim, HeldBack } from "../../../src/store/store.ts";
 import { Bench, outcome, task } from "./bench.ts";
 
 describe("handing out", () => {
@@ -96,10 +96,10 @@ describe("groups", () => {
     const bench = new Bench({}, { group: 0 });
     bench.register("a", 4);
     bench.on({ kind: "inputEnded" });
-    bench.claimed({ kind: "advance", to: 3, failed: 0, example: null });
+    bench.claimed({ kind: "advance", to: 3, heldBack: null });
     // The input ended while the store was asked, so the answer does not count yet.
     expect(bench.find("claim")?.request.group).toBe(0);
-    bench.claimed({ kind: "advance", to: 3, failed: 0, example: null });
+    bench.claimed({ kind: "advance", to: 3, heldBack: null });
     expect(bench.notes("info")).toEqual(["Completed task group 0 - starting task group 3"]);
     expect(bench.find("claim")?.request.group).toBe(3);
   });
@@ -107,10 +107,10 @@ describe("groups", () => {
   test("no group is left while lines are still coming in", () => {
     const bench = new Bench({}, { group: 0 });
     bench.register("a", 4);
-    bench.claimed({ kind: "advance", to: 1, failed: 0, example: null });
+    bench.claimed({ kind: "advance", to: 1, heldBack: null });
     expect(bench.find("claim")).toBeUndefined();
     bench.on({ kind: "inputQuiet" });
-    bench.claimed({ kind: "advance", to: 1, failed: 0, example: null });
+    bench.claimed({ kind: "advance", to: 1, heldBack: null });
     expect(bench.state.group).toBe(1);
   });
 
@@ -124,37 +124,158 @@ describe("groups", () => {
     expect(bench.state.input).toBe("open");
     bench.on({ kind: "inputQuiet" }, { kind: "inserted" });
     bench.claimed({ kind: "none", unfinished: 0 });
-    bench.claimed({ kind: "advance", to: 1, failed: 0, example: null });
+    bench.claimed({ kind: "advance", to: 1, heldBack: null });
     expect(bench.state.group).toBe(1);
   });
 
-  test("a failed group ends a finite run before the groups above it", () => {
+  test("the group goes down as it goes up, and only the way up is told", () => {
+    const bench = new Bench({}, { group: 2 });
+    bench.register("a", 4);
+    bench.give(task("1", { group: 1 }));
+    expect(bench.state.group).toBe(1);
+    bench.on({ kind: "inputEnded" });
+    bench.claimed({ kind: "advance", to: 2, heldBack: null });
+    bench.claimed({ kind: "advance", to: 2, heldBack: null });
+    expect(bench.notes("info")).toEqual(["Completed task group 1 - starting task group 2"]);
+  });
+
+  /** Two clients run tasks of group 1, and 99 more wait for them here. */
+  function busy(): Bench {
+    const bench = new Bench({}, { group: 1 });
+    bench.register("a", 2);
+    bench.give(...Array.from({ length: 101 }, (_, i) => task(String(i), { group: 1 })));
+    expect(bench.ready()).toHaveLength(99);
+    expect(bench.find("claim")).toBeUndefined();
+    return bench;
+  }
+
+  test("new tasks of a lower group go before those that wait here, which are given back", () => {
+    const bench = busy();
+    bench.on({ kind: "inserted" });
+    // There is enough, but perhaps not of what comes first.
+    expect(bench.find("claim")?.request).toMatchObject({ group: 1, limit: 0 });
+    bench.claimed({ kind: "claimed", group: 0, tasks: [] });
+    expect(bench.ready()).toEqual([]);
+    expect(bench.find("commit")?.commit.reverted).toHaveLength(99);
+    bench.committed();
+    expect(bench.find("claim")?.request.limit).toBeGreaterThan(0);
+    bench.give(task("low", { group: 0 }));
+    expect([bench.ready(), bench.state.group]).toEqual([["low"], 0]);
+  });
+
+  test("they are given back also when another server has the tasks of the lower group", () => {
+    const bench = busy();
+    bench.on({ kind: "inserted" });
+    bench.claimed({ kind: "waiting", busyGroup: 0, unfinished: 1 });
+    expect(bench.ready()).toEqual([]);
+  });
+
+  test("new tasks of the same group change nothing, and the store is asked once for them", () => {
+    const bench = busy();
+    bench.on({ kind: "inserted" });
+    bench.claimed({ kind: "claimed", group: 1, tasks: [] });
+    expect([bench.ready().length, bench.find("claim")]).toEqual([99, undefined]);
+    bench.on({ kind: "inserted" });
+    bench.claimed({ kind: "waiting", busyGroup: 1, unfinished: 101 });
+    expect(bench.ready()).toHaveLength(99);
+    // In group 0 nothing can be lower.
+    const lowest = new Bench({}, { group: 0 });
+    lowest.register("a", 2);
+    lowest.give(...Array.from({ length: 101 }, (_, i) => task(String(i))));
+    lowest.on({ kind: "inserted" });
+    expect(lowest.find("claim")).toBeUndefined();
+  });
+
+  test("tasks of a lower group that come with a claim go before those that wait here", () => {
+    const bench = new Bench({}, { group: 1 });
+    bench.register("a", 0);
+    bench.give(task("1", { group: 1 }), task("2", { group: 1 }));
+    bench.give(task("3", { group: 0 }));
+    expect(bench.ready()).toEqual(["3"]);
+    expect(bench.find("commit")?.commit.reverted).toEqual(["1", "2"]);
+  });
+
+  const setback = { submitId: "s", origin: { cwd: "/data/a", time: 0 }, group: 0, failed: 2, example: "x" };
+  const heldBack: HeldBack = {
+    tasks: 3,
+    waiting: [{ submitId: "t", group: 1 }],
+    submissions: 1,
+    setbacks: [setback],
+    reasons: 1,
+  };
+  const held: Claim = { kind: "heldBack", heldBack };
+  const first =
+    /^3 tasks are held back: 2 tasks of group 0 failed of the submission from \/data\/a \(.{10} .{8}\), example: x$/;
+
+  test("a finite run ends when failures hold back what is left, and tells what to do", () => {
     const bench = new Bench({}, { group: 0 });
+    bench.register("a", 4);
+    bench.claimed(held);
+    // More lines may come, of lower groups too.
+    expect(bench.notes("critical")).toEqual([]);
+    bench.on({ kind: "inputEnded" });
+    bench.claimed(held);
+    const [cause, ...advice] = bench.notes("critical");
+    expect(cause).toMatch(first);
+    expect(advice).toEqual([
+      "To run what failed again: hs update --revert -F -g 0 -w submit_id==s retried==false exit_status!=-1, " +
+        "then start again with --restart (to go on without it: --delete instead)",
+      "To drop what is held back: hs update --cancel -R -w submit_id==t 'group>=1'",
+    ]);
+    expect(bench.told("a")).toContainEqual({ kind: "leave", how: "finish", reason: "what is left is held back" });
+    expect(bench.state.heldBack).toEqual(heldBack);
+  });
+
+  test("a finite run with a submitter waits for what it may still send, and goes on with it", () => {
+    const bench = new Bench({}, { group: 0 });
+    bench.register("a", 4);
+    bench.on({ kind: "intakeOpened" }, { kind: "inputEnded" });
+    bench.claimed({ kind: "none", unfinished: 0 });
+    bench.claimed(held);
+    expect(bench.notes("critical")).toHaveLength(3);
+    expect(bench.told("a")).toEqual([]);
+    bench.on({ kind: "inserted" });
+    bench.give(task("1"));
+    expect(bench.state.heldBack).toBeNull();
+  });
+
+  test("without a database there is nothing to be done", () => {
+    const bench = new Bench({ durable: false }, { group: 0 });
     bench.register("a", 4);
     bench.on({ kind: "inputEnded" });
     bench.claimed({ kind: "none", unfinished: 0 });
-    bench.claimed({ kind: "advance", to: 1, failed: 2, example: "x" });
+    bench.claimed({ kind: "heldBack", heldBack: { ...heldBack, tasks: 1, reasons: 3 } });
     expect(bench.notes("critical")).toEqual([
-      "Failed task group 0 (at least 2 tasks exceeding allowed retries, example: x)",
+      expect.stringMatching(/^1 task is held back: .*, example: x; more in 2 other submissions$/),
     ]);
-    expect(bench.told("a")).toContainEqual({ kind: "leave", how: "finish", reason: "task group failed" });
-    expect(bench.state.haltedBy).toBe(0);
   });
 
-  test("a server that runs forever tells of a failed group once per change and waits", () => {
+  test("a server that runs forever tells of what is held back once a change, and waits", () => {
     const bench = new Bench({ forever: true }, { group: 0 });
     bench.on({ kind: "inputEnded" });
     bench.register("a", 4);
     bench.claimed({ kind: "none", unfinished: 0 });
-    const advance: Claim = { kind: "advance", to: 1, failed: 1, example: "x" };
-    bench.claimed(advance);
-    expect(bench.notes("warning")).toHaveLength(1);
+    bench.claimed(held);
+    expect(bench.notes("warning")).toHaveLength(3);
+    expect(bench.notes("warning")[1]).toContain("exit_status!=-1 (to go on without it: --delete instead)");
     bench.on({ kind: "inserted" });
-    bench.claimed(advance);
-    expect(bench.notes("warning")).toHaveLength(0);
+    bench.claimed(held);
+    expect(bench.notes("warning")).toEqual([]);
     bench.on({ kind: "inserted" });
-    bench.claimed({ ...advance, failed: 2 });
-    expect(bench.notes("warning")).toHaveLength(1);
+    bench.claimed({ kind: "heldBack", heldBack: { ...heldBack, setbacks: [{ ...setback, failed: 3 }] } });
+    expect(bench.notes("warning")).toHaveLength(3);
+    expect(bench.told("a")).toEqual([]);
+  });
+
+  test("what is held back beside others is told when these go on", () => {
+    const bench = new Bench({}, { group: 0 });
+    bench.register("a", 4);
+    bench.on({ kind: "inputEnded" });
+    bench.claimed({ kind: "none", unfinished: 0 });
+    bench.claimed({ kind: "advance", to: 1, heldBack });
+    expect(bench.notes("warning")[0]).toMatch(first);
+    expect(bench.find("claim")?.request.group).toBe(1);
+    expect(bench.state.heldBack).toBeNull();
   });
 });
 

@@ -27,14 +27,14 @@ test("a task that is in two places is found", () => {
 });
 
 test("tasks are withdrawn by id, and the others stay in order", () => {
-  const state = newState(makeSettings(), null, 0);
+  const state = newState(makeSettings(), 0);
   for (const id of ["1", "2", "3", "4"]) state.ready.push(task(id));
   expect([...withdraw(state, new Set(["3", "1", "5"])).keys()]).toEqual(["1", "3"]);
   expect([...state.ready.values()].map(({ id }) => id)).toEqual(["2", "4"]);
 });
 
 test("a task that a client came with stays adopted for the claim under way, whatever else is heard of it", () => {
-  const state = newState(makeSettings(), null, 0);
+  const state = newState(makeSettings(), 0);
   withhold(state, "1", "adopted");
   expect(state.claim).toEqual({ at: "due" });
   const withheld = new Map();

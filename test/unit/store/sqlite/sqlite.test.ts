@@ -9,6 +9,7 @@ import { openSqlite } from "../../../../src/store/sqlite/sqlite.ts";
 import { formatTime } from "../../../../src/store/times.ts";
 import type { NewTask } from "../../../../src/task/task.ts";
 import { adoption, adoptionConformance } from "../../../conformance/adoption.ts";
+import { setbackConformance } from "../../../conformance/setbacks.ts";
 import { openSqliteWithRecords } from "../../../sqlite.ts";
 import { sourcesConformance } from "../../../conformance/sources.ts";
 import {
@@ -34,7 +35,7 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const open = (name = "main.db") => openSqliteWithRecords(join(folder, name));
 
-for (const conformance of [storeConformance, adoptionConformance, sourcesConformance]) {
+for (const conformance of [storeConformance, adoptionConformance, setbackConformance, sourcesConformance]) {
   conformance("sqlite", async () => {
     const store = open();
     return { store, [Symbol.asyncDispose]: () => store.close() };
@@ -431,7 +432,12 @@ describe("plans", () => {
     await store.retryFailures({ kind: "all" }, 3, t0, newId);
     await store.revertOrphans();
     await store.buryServer(serverId);
-    await store.activeGroup();
+    // Past tasks that are held back, each way.
+    const [early, late] = [makeTask({ group: 8 }), makeTask({ group: 9 })];
+    await store.insert([early, late, makeTask({ group: 9, submitId: newId() })]);
+    await store.claim(request({ group: "any", limit: 1000 }));
+    await store.commit(makeCommit({ completed: [completion(early, { exitStatus: 1 })], reverted: [late.id] }));
+    for (const group of [null, 9]) await store.claim(request({ group, scope: { kind: "all" } }));
     expect((await store.survey({ kind: "all" })).unfinished).toBeGreaterThan(0);
     await store.close();
     const db = new Database(join(folder, "main.db"));
