@@ -244,7 +244,9 @@ function carryOut(door: Door, effect: ClientEffect): void {
     case "lookAtGroup": {
       const running = door.tasks.get(effect.id);
       assert(running !== undefined, "a task whose group matters is not forgotten");
-      door.box.push({ kind: "groupSeen", id: effect.id, alive: running.groupAlive() });
+      const alive = running.groupAlive();
+      const ignoreInterrupt = alive && running.groupIgnoresInterrupt();
+      door.box.push({ kind: "groupSeen", id: effect.id, alive, ignoreInterrupt });
       return;
     }
     case "finish":

@@ -25,7 +25,13 @@ export type ClientEvent =
   /** A task was not started, because the directory of its submission cannot be entered. */
   | { readonly kind: "unplaced"; readonly id: string; readonly reason: string }
   /** Somebody checked whether processes are left in the group of a task that ended while it was being stopped. */
-  | { readonly kind: "groupSeen"; readonly id: string; readonly alive: boolean }
+  | {
+      readonly kind: "groupSeen";
+      readonly id: string;
+      readonly alive: boolean;
+      /** Whether all of them ignore SIGINT, as what a shell starts with & does. */
+      readonly ignoreInterrupt?: boolean;
+    }
   /** The time of a `wake` effect has come. */
   | { readonly kind: "woken" }
   /** From now on the client leaves after this long without a task, milliseconds; null: never. */

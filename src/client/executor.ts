@@ -17,6 +17,8 @@ export interface Running {
   signal(signal: StopSignal): void;
   /** Whether any process of the group is left. It may be true even after the outcome (children of children). */
   groupAlive(): boolean;
+  /** Whether all that is left of the group ignores SIGINT. False where the system does not tell. */
+  groupIgnoresInterrupt(): boolean;
 }
 
 /** What tasks have from their submission. */

@@ -13,12 +13,19 @@ export interface Group {
    * Whether a process of the group other than the leader is left. It should be asked only after the leader has ended.
    */
   alive(): boolean;
+  /**
+   * Whether all that is left of the group ignores SIGINT, as programs do that a shell has started with &. It should be
+   * asked only of a group that is alive. False where the system does not tell.
+   */
+  ignoresInterrupt(): boolean;
 }
 
 /** The number of a signal. Bun reports signals by name, and real-time signals by number. */
 export function signalNumber(signal: NodeJS.Signals | number): number {
   return typeof signal === "number" ? signal : constants.signals[signal];
 }
+
+const interruptBit = 1n << BigInt(constants.signals.SIGINT - 1);
 
 /** The group of which the process `leader` is the leader; `ended` tells whether the leader has ended. */
 export function groupOf(leader: number, ended: () => boolean): Group {
@@ -50,18 +57,36 @@ export function groupOf(leader: number, ended: () => boolean): Group {
       // In a container whose first process does not collect dead processes, these keep their number, but they are not
       // alive.
       if (member !== null && isMember(member, leader)) return true;
-      member = findMember(leader);
+      member = findMember(leader, isMember);
       return member !== null;
+    },
+    ignoresInterrupt() {
+      if (process.platform !== "linux") return false;
+      if (member !== null && isHeeding(member, leader)) return false;
+      const heeding = findMember(leader, isHeeding);
+      if (heeding !== null) member = heeding;
+      return heeding === null;
     },
   };
 }
 
-function findMember(group: number): number | null {
+function findMember(group: number, isMeant: (pid: number, group: number) => boolean): number | null {
   for (const entry of readdirSync("/proc")) {
     const pid = Number(entry);
-    if (Number.isInteger(pid) && isMember(pid, group)) return pid;
+    if (Number.isInteger(pid) && isMeant(pid, group)) return pid;
   }
   return null;
+}
+
+/** Whether a process is alive, in this group, and does not ignore SIGINT. Source: proc(5), SigIgn of status. */
+function isHeeding(pid: number, group: number): boolean {
+  if (!isMember(pid, group)) return false;
+  try {
+    const ignored = /^SigIgn:\s*([0-9a-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"));
+    return ignored === null || (BigInt(`0x${ignored[1]!}`) & interruptBit) === 0n;
+  } catch {
+    return false;
+  }
 }
 
 /** Whether a process is alive and in this group. In proc(5), the fields after the name are state, parent, group. */
@@ -87,5 +112,6 @@ function tree(leader: number, ended: () => boolean): Group {
       Bun.spawn(["taskkill", "/PID", `${leader}`, "/T", "/F"], { stdin: "ignore", stdout: "ignore", stderr: "ignore" });
     },
     alive: () => false,
+    ignoresInterrupt: () => false,
   };
 }

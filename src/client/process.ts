@@ -505,6 +505,7 @@ function newTask(assignment: Assignment, place: Place, ends: Ends): Task {
       group ??= groupOf(task.pid, () => task.over);
       return group.alive();
     },
+    groupIgnoresInterrupt: () => group?.ignoresInterrupt() === true,
   };
   return task;
 }

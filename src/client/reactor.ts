@@ -66,6 +66,9 @@ function take(state: ClientState, event: ClientEvent, now: number, effects: Clie
       if (lingering === undefined) return;
       if (event.alive) {
         lingering.lookAt = now + lingerMs;
+        // What cannot have heard the first signal needs no time to obey it.
+        if (event.ignoreInterrupt === true && lingering.stopping === "SIGINT")
+          sendToRest(event.id, lingering, "SIGTERM", now, state, effects);
         return;
       }
       state.lingering.delete(event.id);

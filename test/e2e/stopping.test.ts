@@ -35,9 +35,20 @@ for (const [way, { words, end }] of Object.entries(ways)) {
   });
 }
 
-withPerl("a child that heeds SIGTERM alone gets it after the wait, and the same time again", async () => {
+withPerl("a child that ignores SIGINT gets SIGTERM at once, and its time to save", async () => {
   await using site = openSite();
   writeTask(site, "$SIG{INT} = 'IGNORE'; $SIG{TERM} = \\&save;");
+  await using run = site.start(["hsx", "t.in", "-N1", "-S", "100"]);
+  await until(() => site.exists("started"), "the child starts");
+  run.kill("SIGINT");
+  const { status, stderr } = await run.ended;
+  expect([status, site.exists("saved"), stderr.includes("ignored")]).toEqual([4, true, false]);
+  await site.deserted();
+});
+
+withPerl("a child that does nothing at SIGINT gets SIGTERM after the wait, and the same time again", async () => {
+  await using site = openSite();
+  writeTask(site, "$SIG{INT} = sub { }; $SIG{TERM} = \\&save;");
   await using run = site.start(["hsx", "t.in", "-N1", "-S", "2"]);
   await until(() => site.exists("started"), "the child starts");
   run.kill("SIGINT");

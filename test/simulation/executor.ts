@@ -130,6 +130,7 @@ export function simulatedExecutor(
         if (heeds[signal]) world.at(world.now() + rng.between(0, 50), () => end(128 + numbers[signal]));
       },
       groupAlive: () => groupLeft-- > 0,
+      groupIgnoresInterrupt: () => rng.chance(0.3),
     };
   }
 

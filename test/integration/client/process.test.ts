@@ -313,6 +313,22 @@ test("what is left of a group is seen and can still be signalled after the comma
   expect(isRunning(pid!)).toBe(false);
 });
 
+test.skipIf(process.platform !== "linux")("a group is seen to ignore SIGINT if nobody in it heeds it", async () => {
+  using place = taskPlace();
+  // A shell has what it starts with & ignore SIGINT; perl's own handler heeds it.
+  const deaf = place.start("sleep 60 & echo $! >&2");
+  await deaf.outcome;
+  expect([deaf.running.groupAlive(), deaf.running.groupIgnoresInterrupt()]).toEqual([true, true]);
+  deaf.running.signal("SIGKILL");
+  using other = taskPlace();
+  const script = "$SIG{INT} = sub { exit }; syswrite STDERR, q(ready); sleep 60";
+  const mixed = other.start(`sleep 60 & perl -e '${script}' &`);
+  await mixed.outcome;
+  await until(() => other.read("err") === "ready", "the child heeds SIGINT");
+  expect([mixed.running.groupAlive(), mixed.running.groupIgnoresInterrupt()]).toEqual([true, false]);
+  mixed.running.signal("SIGKILL");
+});
+
 test("a task that ignores what it can ignore is ended by SIGKILL", async () => {
   using place = taskPlace();
   const { running, outcome } = place.start("trap '' INT TERM; echo >&2; while :; do sleep 0.01; done");

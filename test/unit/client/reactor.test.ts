@@ -265,6 +265,23 @@ describe("limits", () => {
     expect(bench.effects).toContainEqual({ kind: "forget", id: "a" });
   });
 
+  test("what is left of a group and ignores SIGINT gets SIGTERM at once", () => {
+    const bench = new Bench({ timeoutMs: 1000, signalWaitMs: 100 }).welcome();
+    const a = task("a");
+    bench.assign(a);
+    bench.now = 1000;
+    bench.on({ kind: "woken" });
+    bench.now = 1001;
+    bench.ended(a, 130);
+    bench.on({ kind: "groupSeen", id: "a", alive: true, ignoreInterrupt: true });
+    expect(bench.signals()).toEqual(["a SIGTERM"]);
+    bench.on({ kind: "groupSeen", id: "a", alive: true, ignoreInterrupt: true });
+    expect(bench.signals()).toEqual([]);
+    bench.now = 1101;
+    bench.on({ kind: "woken" });
+    expect(bench.signals()).toEqual(["a SIGKILL"]);
+  });
+
   test("a task that ends by itself may leave a daemon behind", () => {
     const bench = new Bench().welcome();
     const a = task("a");
