@@ -240,7 +240,7 @@ function settingsOf({ cluster, order, id, scope }: Life, startedAt: number): Ser
     attempts: plan.attempts,
     eager: plan.eager,
     forever: order.mode === "forever",
-    launchesClients: false,
+    launchesClients: plan.idling > 0 && plan.tasks % 2 === 0,
     bundleSize: plan.bundleSize,
     pollMs: plan.pollMs,
     evictMs: plan.evictMs,
