@@ -102,7 +102,9 @@ export async function printCaptured(
   output: Output,
   ports: CapturePorts,
 ): Promise<void> {
-  const descriptor = openHere(task, file, ports) ?? (await openThere(task, file, ports));
+  const here = openHere(task, file, ports);
+  if (here === null && mayBeEmpty(task, file)) return sayEmpty(task, ports.log);
+  const descriptor = here ?? (await openThere(task, file, ports));
   try {
     const buffer = Buffer.allocUnsafe(1 << 18);
     const breathe = breather(ports.clock);
@@ -116,6 +118,17 @@ export async function printCaptured(
   } finally {
     closeSync(descriptor);
   }
+}
+
+/** Whether the task has ended, and printed nothing as far as is known: empty files are not kept. */
+function mayBeEmpty(task: TaskRecord, file: Captured): boolean {
+  return file.option !== "perf" && !isCaptured(task, file) && task.exit_status !== null && task.start_time !== null;
+}
+
+/** Says that nothing is known, unless the other stream shows that the output of the task was captured. */
+function sayEmpty(task: TaskRecord, log: Logger): void {
+  if (isCaptured(task, capturedFiles.stdout) || isCaptured(task, capturedFiles.stderr)) return;
+  log.info(`Task (${String(task.id)}) printed nothing, or its client ran without --capture`);
 }
 
 /** A place here where the file may be; `anyAge`: whatever is there is of the last run. */

@@ -135,7 +135,7 @@ async function show(task: TaskRecord, { stdout, stderr, capture }: RunPorts): Pr
   ] as const;
   const there = files.filter(([file]) => isCaptured(task, file));
   if (there.length === 0 && task.start_time !== null) {
-    log.warning(`Nothing is known of what the task printed: its client runs without --capture`);
+    log.info("The task printed nothing, or its client runs without --capture");
   }
   let failed = false;
   for (const [file, output] of there) {

@@ -65,7 +65,7 @@ const spec = {
           key: "delete",
           names: ["--delete"],
           kind: "flag",
-          help: "Remove from the database; what runs is stopped. Captured files stay.",
+          help: "Remove from the database; what runs is stopped. Captured files stay (hs clean).",
         },
         { key: "removeTag", names: ["--remove-tag"], kind: "words", metavar: "KEY", help: "Remove these tags." },
       ],

@@ -98,6 +98,11 @@ const verbs: Verbs = {
     "Change tasks, cancel, revert or delete them",
     async () => (await import("./update.ts")).command,
   ),
+  clean: verb(
+    "clean",
+    "Remove files of captured output that nobody needs any more",
+    async () => (await import("./clean.ts")).command,
+  ),
   init: verb(
     "init",
     "Make a project: a folder with a database of its own",

@@ -437,6 +437,7 @@ function end(state: State, task: Task, exitStatus: number, completionTime = stat
   task.over = true;
   const isCut = exitStatus === brokenPipe && isUnheard(state);
   if (isCut) state.options.onUnread();
+  if (task.outpath !== null) dropEmpty(task);
   const outcome = {
     id: task.assignment.id,
     lease: task.assignment.lease,
@@ -451,6 +452,25 @@ function end(state: State, task: Task, exitStatus: number, completionTime = stat
     memoryMax: null,
   };
   task.ends.ended(outcome, isCut);
+}
+
+/**
+ * Removes those captured files that are empty, and forgets them, unless the task has left processes behind that may
+ * still write to them.
+ */
+function dropEmpty(task: Task): void {
+  const isEmpty = (path: string | null): path is string =>
+    path !== null && statSync(path, { throwIfNoEntry: false })?.size === 0;
+  const { outpath, errpath } = task;
+  try {
+    const empty = [outpath, errpath].filter(isEmpty);
+    if (empty.length === 0 || task.groupAlive()) return;
+    for (const path of empty) rmSync(path, { force: true });
+    task.outpath = empty.includes(outpath!) ? null : outpath;
+    task.errpath = empty.includes(errpath!) ? null : errpath;
+  } catch {
+    // A folder that is out of reach just now: the files stay, and stay recorded.
+  }
 }
 
 /** Whether tasks write where this process does, and nobody reads that any more. */

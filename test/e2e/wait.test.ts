@@ -193,7 +193,7 @@ test("hs run says once that nothing was captured, and prints nothing", async () 
   expect([status, stdout, linesOf(stderr).at(-1)]).toEqual([
     2,
     "",
-    " WARNING [hypershell.task] Nothing is known of what the task printed: its client runs without --capture",
+    "    INFO [hypershell.task] The task printed nothing, or its client runs without --capture",
   ]);
   await forever.line(/^gone$/);
 });
@@ -202,7 +202,8 @@ test("hs info shows the task as a record, as JSON and as YAML", async () => {
   await using other = openSite();
   other.write(
     "t.in",
-    "sleep 0.1; exit 3  # HYPERSHELL: site:b flag:true naked val:1.5 nul:null cores:1 memory:100MB timeout:60\n",
+    "sleep 0.1; echo out; echo err >&2; exit 3  # HYPERSHELL: site:b flag:true naked val:1.5 nul:null " +
+      "cores:1 memory:100MB timeout:60\n",
   );
   await other.hsx(["t.in", "--capture"]);
   const id = (await other.hs(["list", "id"])).stdout.trim();

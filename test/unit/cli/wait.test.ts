@@ -245,9 +245,9 @@ describe("hs run", () => {
     expect(said.slice(0, 3)).toEqual([waiting, `WARNING Non-zero exit status (2) for task (${id})`, completed]);
   });
 
-  test("says once that nothing was captured, but not of a task that never ran", async () => {
+  test("says once that there is no output, but not of a task that never ran", async () => {
     expect((await ran(["true"], { looks: [ended(0)] })).said.at(-1)).toBe(
-      "WARNING Nothing is known of what the task printed: its client runs without --capture",
+      "INFO The task printed nothing, or its client runs without --capture",
     );
     const cancelled = await ran(["true"], { looks: [ended(-1, { start_time: null })] });
     expect([cancelled.status, cancelled.said.at(-1)]).toEqual([255, completed]);
