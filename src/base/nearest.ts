@@ -4,8 +4,7 @@
 
 /**
  * The name that is the fewest edits away from `typed`, at most a third of its letters (and one to three edits); null
- * when there is none. An edit is a letter more, a letter less, another letter, or two neighbours swapped (optimal
- * string alignment distance).
+ * when there is none.
  */
 export function nearest(typed: string, names: Iterable<string>): string | null {
   let best: string | null = null;
@@ -22,7 +21,11 @@ export function nearest(typed: string, names: Iterable<string>): string | null {
   return best;
 }
 
-function edits(from: string, to: string): number {
+/**
+ * The number of edits from one text to another. An edit is a letter more, a letter less, another letter, or two
+ * neighbours swapped (optimal string alignment distance).
+ */
+export function edits(from: string, to: string): number {
   let beforeLast: number[] = [];
   let last = Array.from({ length: to.length + 1 }, (_, at) => at);
   for (let i = 1; i <= from.length; i += 1) {

@@ -37,21 +37,39 @@ import type { Output } from "../print/output.ts";
 import { breather } from "../print/render.ts";
 
 /**
- * A file that is captured for a task: the option that prints it, the field with its path, its ending, and what it takes
- * to have it.
+ * A file that is captured for a task: the option that prints it, the field with its path, its ending, and why
+ * there is none.
  */
 export interface Captured {
   readonly option: "stdout" | "stderr" | "perf";
   readonly field: TaskField;
   readonly suffix: string;
   readonly meaning: string;
-  readonly needs: string;
+  readonly unless: string;
 }
 
 export const capturedFiles = {
-  stdout: { option: "stdout", field: "outpath", suffix: "out", meaning: "Standard output", needs: "--capture" },
-  stderr: { option: "stderr", field: "errpath", suffix: "err", meaning: "Standard error", needs: "--capture" },
-  perf: { option: "perf", field: "csvpath", suffix: "csv", meaning: "Metrics", needs: "--monitor" },
+  stdout: {
+    option: "stdout",
+    field: "outpath",
+    suffix: "out",
+    meaning: "Standard output",
+    unless: "its client ran without --capture",
+  },
+  stderr: {
+    option: "stderr",
+    field: "errpath",
+    suffix: "err",
+    meaning: "Standard error",
+    unless: "its client ran without --capture",
+  },
+  perf: {
+    option: "perf",
+    field: "csvpath",
+    suffix: "csv",
+    meaning: "Metrics",
+    unless: "this version records no metrics yet",
+  },
 } as const satisfies Readonly<Record<Captured["option"], Captured>>;
 
 /** What it takes to get at captured files, so that tests can hand in others. */
@@ -247,11 +265,7 @@ function missing(text: string): Error {
 
 function neverMade(task: TaskRecord, file: Captured): Error {
   const reason =
-    task.exit_status === null
-      ? "it has not ended"
-      : task.start_time === null
-        ? "it never ran"
-        : `its client ran without ${file.needs}`;
+    task.exit_status === null ? "it has not ended" : task.start_time === null ? "it never ran" : file.unless;
   return runtimeError("task", `"${file.field}" unavailable for task (${String(task.id)}): ${reason}`);
 }
 

@@ -9,6 +9,7 @@ import { cpuCount } from "../base/process.ts";
 import { saveThreads } from "../base/threads.ts";
 import type { Command, Context } from "./command.ts";
 import type { CommandSpec, Parsed } from "../args/spec.ts";
+import { warnOfIdleSettings } from "./idle.ts";
 import { instanceId } from "./instance.ts";
 import {
   clientOptions,
@@ -147,6 +148,9 @@ async function run(parsed: Words, context: Context): Promise<number> {
   const { [keyVariable]: runKey, ...env } = context.env;
   const given = parsed.flag("authStdin") ? await keyFromStdin() : null;
   const key = given ?? words.key ?? runKey ?? null;
+  const isLaunched = given !== null || (words.key === null && runKey !== undefined);
+  // Who has launched it has been told.
+  if (!isLaunched) warnOfIdleSettings(spec, parsed, config, context.loggers("client"));
   const { clientSecurity } = await import("../cluster/security.ts");
   // What would be too little on the way to any of them is too little.
   const { host } = servers.find((each) => !isLoopback(each.host)) ?? servers[0]!;
@@ -164,7 +168,7 @@ async function run(parsed: Words, context: Context): Promise<number> {
     executors: read("executors"),
     bundleSize: read("bundleSize"),
     bundleWaitMs: read("bundleWait") * 1000,
-    launched: given !== null || (words.key === null && runKey !== undefined),
+    launched: isLaunched,
     delayMs: delay * 1000,
     output: read("output"),
     errors: read("errors"),

@@ -12,7 +12,8 @@ import type { Config } from "../config/load.ts";
 import { largestNumber } from "../task/tag.ts";
 import type { Command, Context } from "./command.ts";
 import type { CommandSpec, Parsed } from "../args/spec.ts";
-import { type GivenInput, givenInput, refuseTwoInputs } from "./inputs.ts";
+import { type GivenInput, givenInput, expectTaskFile, refuseTwoInputs } from "./inputs.ts";
+import { warnOfIdleSettings } from "./idle.ts";
 import { instanceId } from "./instance.ts";
 import {
   attemptsOf,
@@ -537,9 +538,11 @@ async function run(parsed: Words, context: Context): Promise<number> {
     const paths = outputs.map(([key, names]) => [names, parsed.text(key)] as const);
     refuseOverwriting(parsed.words("file")[0] ?? "-", paths);
   }
+  if (!parsed.flag("restart")) expectTaskFile(parsed.words("file")[0]);
   const call = await callOf(parsed, context);
   const { config } = call;
   saveThreads(call.client.executors);
+  warnOfIdleSettings(spec, parsed, config, context.loggers("cluster"));
   if (parsed.flag("restart")) await needDatabase("--restart continues from a database", config, context.loggers);
   if (parsed.flag("forever")) await needDatabase("--forever waits for a database to fill", config, context.loggers);
   const report = await (isElsewhere(parsed) ? runElsewhere : runHere)(call);

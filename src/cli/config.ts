@@ -5,6 +5,7 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { isatty } from "node:tty";
+import { noEffect } from "./idle.ts";
 import type { CommandSpec, Option, Parsed, ParsedWith } from "../args/spec.ts";
 import { systemClock } from "../base/clock.ts";
 import { argumentError, configurationError, exitStatus, messageOf, runtimeError } from "../base/errors.ts";
@@ -15,7 +16,7 @@ import { parseGiven } from "../config/given.ts";
 import { allLayers, makeResolver } from "../config/load.ts";
 import type { SiteName } from "../config/load.ts";
 import { lookUp, type View } from "../config/lookup.ts";
-import { findSetting, isSection, settings } from "../config/schema.ts";
+import { findSetting, isSection, settings, splitVariant } from "../config/schema.ts";
 import { hidden, hideSecrets } from "../config/secret.ts";
 import { findSites, settingsFolder } from "../config/site.ts";
 import { defaultLayer, fileLayer } from "../config/source.ts";
@@ -321,6 +322,7 @@ async function set(parsed: SetWords, context: Context): Promise<number> {
     context.loggers("config").warning(text);
   };
   const { value, source } = parseGiven(key, parsed.text("value") ?? "", onUnknown);
+  if (findSetting(splitVariant(key).base)?.idle === true) context.loggers("config").warning(`${key} has ${noEffect}`);
   const site = chosenSite(parsed) ?? "user";
   const file = fileOf(site, context);
   const change = { path, value, ...(source === undefined ? {} : { source }) };

@@ -23,7 +23,7 @@ import { yamlTags } from "../print/yaml.ts";
 const spec = {
   name: "hs info",
   summary: "Show one task: what was submitted, how it went, and what it printed.",
-  usage: ["hs info ID [-f FORMAT | --json | --yaml]", "hs info ID (-x FIELD | --stdout | --stderr | --perf)"],
+  usage: ["hs info ID [-f FORMAT | --json | --yaml]", "hs info ID (-x FIELD | --stdout | --stderr)"],
   positionals: [idPositional],
   sections: [
     {
@@ -45,7 +45,8 @@ const spec = {
           kind: "flag",
           help: "Print the captured errors of the task, on standard error.",
         },
-        { key: "perf", names: ["--perf"], kind: "flag", help: "Print the metrics of the task (CSV)." },
+        // No client of this version records metrics, but other programs do, and they may share the database.
+        { key: "perf", names: ["--perf"], kind: "flag", help: "Print the metrics of the task (CSV).", hidden: true },
         {
           key: "ignorePartitions",
           names: ["-i", "--ignore-partitions"],
@@ -60,7 +61,7 @@ const spec = {
     ["format", "json", "yaml"],
   ],
   epilog: [
-    "What a task printed is kept by its client, if that was started with --capture (metrics: --monitor), on " +
+    "What a task printed is kept by its client, if that was started with --capture, on " +
       "the host where it ran. From another host it",
     "is fetched with sftp, or ssh, by the name in client_host, and kept here in lib/task of the site. Your " +
       "ssh configuration, keys, agent and known",

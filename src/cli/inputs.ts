@@ -2,8 +2,10 @@
  * Input on the command line, after ":::": what it means together with a template. How it is written is in
  * args/inputs.ts, and submit/combinations.ts makes lines of it.
  */
+import { existsSync } from "node:fs";
+import { quoted } from "../args/flags.ts";
 import type { InputWords } from "../args/inputs.ts";
-import { argumentError } from "../base/errors.ts";
+import { argumentError, runtimeError } from "../base/errors.ts";
 import type { Logger } from "../log/logger.ts";
 import type { WordInput } from "../submit/combinations.ts";
 
@@ -33,6 +35,15 @@ export async function givenInput(
   const { takesWords } = await import("../template/expand.ts");
   const text = numberedWords(template, columns);
   return { words: { sources, keepsWords: takesWords(parseTemplate(text)) }, template: text };
+}
+
+/**
+ * Throws UserError for the name of a task file that is not there and has blanks or braces in it: somebody meant a
+ * template. `path`: - or undefined for standard input.
+ */
+export function expectTaskFile(path: string | undefined): void {
+  if (path === undefined || path === "-" || !/[\s{}]/.test(path) || existsSync(path)) return;
+  throw runtimeError("submit", `There is no task file ${quoted(path)}; a template is given with -t`);
 }
 
 /** Throws argumentError when there are words after ":::" and another input too. `other` says what that is. */

@@ -6,7 +6,8 @@ import { argumentError, exitStatus } from "../base/errors.ts";
 import { largestNumber } from "../task/tag.ts";
 import type { Command, Context } from "./command.ts";
 import type { CommandSpec, Parsed } from "../args/spec.ts";
-import { givenInput, refuseTwoInputs } from "./inputs.ts";
+import { expectTaskFile, givenInput, refuseTwoInputs } from "./inputs.ts";
+import { warnOfIdleSettings } from "./idle.ts";
 import { instanceId } from "./instance.ts";
 import { attemptsOf, databaseOptions, inputFormOf, inputOptions, noConfirmOption } from "../args/options.ts";
 import { pollOption, retryOptions } from "../args/options.ts";
@@ -229,9 +230,11 @@ async function run(parsed: Words, context: Context): Promise<number> {
   const given = await givenInput(parsed.inputs, null, context.loggers("server"));
   const file = forever || restart || given !== null ? null : (parsed.words("file")[0] ?? "-");
   if (restart) await needDatabase("--restart continues from a database", config, context.loggers);
+  expectTaskFile(file ?? undefined);
   // A file that is not there is told of before a key is asked for and a certificate is made.
   const { checkInput } = await import("../cluster/feed.ts");
   await checkInput(file);
+  warnOfIdleSettings(spec, parsed, config, context.loggers("server"));
   const { serverSecurity } = await import("../cluster/security.ts");
   const security = await serverSecurity({ ...networkWords(parsed), config, loggers: context.loggers, bind });
   const { runServerAlone } = await import("../cluster/standalone.ts");

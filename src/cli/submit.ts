@@ -13,6 +13,7 @@ import { inputFormOf, inputOptions } from "../args/options.ts";
 import { reader } from "../args/settled.ts";
 import type { CommandSpec, Parsed } from "../args/spec.ts";
 import type { Command, Context } from "./command.ts";
+import { warnOfIdleSettings } from "./idle.ts";
 import { givenInput, refuseTwoInputs } from "./inputs.ts";
 import { clientTlsOptions, addressOf, hostOption, keyOption, networkWords, portOption } from "./network.ts";
 import { chooseInput, expectCommand } from "./submit-input.ts";
@@ -224,6 +225,7 @@ async function run(parsed: Words, context: Context): Promise<number> {
       }),
   };
   if (!parsed.flag("queue")) warnOfIdle(parsed, log);
+  warnOfIdleSettings(spec, parsed, config, log, tags);
   if (input.kind !== "single") return submitLines(input, toSubmit);
   log.info(`Submitted task (${await submitOne(input.line, toSubmit)})`);
   return exitStatus.success;

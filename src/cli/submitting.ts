@@ -24,6 +24,7 @@ import type { TaskSetting } from "../task/tag.ts";
 import type { Submission } from "../task/task.ts";
 import type { InputForm } from "../args/options.ts";
 import type { Context } from "./command.ts";
+import { warnOfIdleTags } from "./idle.ts";
 import { instanceId } from "./instance.ts";
 import { commandLine } from "./submit-input.ts";
 import { programVersion } from "./version.ts";
@@ -42,6 +43,7 @@ export async function submitCommand(
   const tags = requireTags(tagWords);
   const config = context.config();
   const log = context.loggers("submit");
+  warnOfIdleTags(config, log, tags);
   const id = await submitOne(line, {
     log,
     inputForm: { end: "\n", isVerbatim: false },
@@ -127,10 +129,11 @@ export interface Begun {
 }
 
 /** The id of the task, once it is stored. Throws argumentError when the text is no command. */
-export async function submitOne(text: string, { inputForm, template, open }: Submit): Promise<string> {
+export async function submitOne(text: string, { log, inputForm, template, open }: Submit): Promise<string> {
   const parse = await readerOf(inputForm);
-  const { expanded, stamper } = await import("../submit/loader.ts");
+  const { describeNear, expanded, stamper } = await import("../submit/loader.ts");
   let line = parse(text);
+  if ("near" in line) log.warning(describeNear(line.near));
   const { expand } = template;
   if (expand !== null && line.kind === "task") line = await expanded(expand, line, parse);
   if (line.kind === "bad") throw argumentError(line.reason);

@@ -27,6 +27,8 @@ export interface Setting {
   readonly secret?: boolean;
   /** A path: a `~` at its start is the home folder. */
   readonly path?: boolean;
+  /** It is accepted, stored and shown, but nothing acts on it yet. Whoever sets it is told. */
+  readonly idle?: boolean;
   /** Its own keys are settings as well (`logging.file` and `logging.file.level`). */
   readonly section?: boolean;
 }
@@ -96,27 +98,35 @@ const rows = [
     ["text", "boolean"],
     null,
     "Log into files too: true, a path, or a table of the settings below.",
-    { ...off, section: true, path: true },
+    { ...off, section: true, path: true, idle: true },
   ),
   setting("logging.file.path", "text", "<none>", "The log file; <none>: one per role in the site.", {
     ...off,
     path: true,
+    idle: true,
   }),
-  setting("logging.file.level", "text", "trace", "Least level that is written to the file.", { choices: levels }),
-  setting("logging.file.style", "text", "system", "Named layout of lines in the file.", { choices: styles }),
-  setting("logging.file.format", "text", null, "Layout of lines in the file; wins over the style.", off),
-  setting(
-    "logging.file.rotate",
-    "text",
-    "never",
-    "When to begin a new file: never, a size, or times as for cron.",
-    off,
-  ),
+  setting("logging.file.level", "text", "trace", "Least level that is written to the file.", {
+    choices: levels,
+    idle: true,
+  }),
+  setting("logging.file.style", "text", "system", "Named layout of lines in the file.", {
+    choices: styles,
+    idle: true,
+  }),
+  setting("logging.file.format", "text", null, "Layout of lines in the file; wins over the style.", {
+    ...off,
+    idle: true,
+  }),
+  setting("logging.file.rotate", "text", "never", "When to begin a new file: never, a size, or times as for cron.", {
+    ...off,
+    idle: true,
+  }),
   setting("logging.file.compress", "text", "<none>", "Compression of files that are full.", {
     ...off,
     choices: ["<none>", "none", "gzip", "bzip", "lzma", "zstd"],
+    idle: true,
   }),
-  setting("logging.file.keep", "integer", 0, "Full files to leave uncompressed.", orOff),
+  setting("logging.file.keep", "integer", 0, "Full files to leave uncompressed.", { ...orOff, idle: true }),
 
   setting(
     "task.cwd",
@@ -132,19 +142,22 @@ const rows = [
     ...off,
     path: true,
   }),
-  setting("task.cores", "integer", 0, "Cores that a task needs unless it says so itself; 0: not counted.", orOff),
-  setting(
-    "task.memory",
-    "integer",
-    0,
-    "Bytes of memory that a task needs unless it says so itself; 0: not counted.",
-    orOff,
-  ),
+  setting("task.cores", "integer", 0, "Cores that a task needs unless it says so itself; 0: not counted.", {
+    ...orOff,
+    idle: true,
+  }),
+  setting("task.memory", "integer", 0, "Bytes of memory that a task needs unless it says so itself; 0: not counted.", {
+    ...orOff,
+    idle: true,
+  }),
   setting("task.timeout", "integer", 0, "Seconds that a task may run; 0: as long as it takes.", orOff),
   setting("task.signalwait", "integer", 10, "Seconds between the signals INT, TERM and KILL to a task that must end.", {
     min: 0,
   }),
-  setting("task.ratelimit", "number", null, "Tasks per second and client, as client.ratelimit, which wins.", orOff),
+  setting("task.ratelimit", "number", null, "Tasks per second and client, as client.ratelimit, which wins.", {
+    ...orOff,
+    idle: true,
+  }),
 
   setting("submit.bundlesize", ["integer", "text"], "auto", "Most tasks to store at once.", adapting),
   setting("submit.bundlewait", "integer", 5, "Seconds that a task may wait for company before it is stored.", {
@@ -186,9 +199,15 @@ const rows = [
     min: 0,
   }),
   setting("client.timeout", "integer", 0, "Seconds without tasks after which a client leaves; 0: never.", orOff),
-  setting("client.cores", "integer", 0, "Cores that the client's tasks may use; 0: all.", orOff),
-  setting("client.memory", "integer", 0, "Bytes of memory that the client's tasks may use; 0: all.", orOff),
-  setting("client.ratelimit", "number", 0, "Tasks per second that the client starts; 0: no limit.", orOff),
+  setting("client.cores", "integer", 0, "Cores that the client's tasks may use; 0: all.", { ...orOff, idle: true }),
+  setting("client.memory", "integer", 0, "Bytes of memory that the client's tasks may use; 0: all.", {
+    ...orOff,
+    idle: true,
+  }),
+  setting("client.ratelimit", "number", 0, "Tasks per second that the client starts; 0: no limit.", {
+    ...orOff,
+    idle: true,
+  }),
 
   setting("ssh.config", "text", "~/.ssh/config", "Configuration file of the SSH client.", { path: true }),
   setting("ssh.args", "text", null, "More arguments for ssh.", off),
@@ -201,13 +220,14 @@ const rows = [
 
   setting("autoscale.policy", "text", "fixed", "Keep a number of clients, or follow the load.", {
     choices: ["fixed", "dynamic"],
+    idle: true,
   }),
-  setting("autoscale.factor", "number", 1, "Load per client that calls for another client.", { min: 0 }),
-  setting("autoscale.period", "integer", 60, "Seconds between two looks at the load.", { min: 1 }),
-  setting("autoscale.launcher", "text", "", "Command that starts a client elsewhere."),
-  setting("autoscale.size.init", "integer", 1, "Clients to start with.", { min: 0 }),
-  setting("autoscale.size.min", "integer", 0, "Least number of clients.", { min: 0 }),
-  setting("autoscale.size.max", "integer", 1, "Greatest number of clients.", { min: 0 }),
+  setting("autoscale.factor", "number", 1, "Load per client that calls for another client.", { min: 0, idle: true }),
+  setting("autoscale.period", "integer", 60, "Seconds between two looks at the load.", { min: 1, idle: true }),
+  setting("autoscale.launcher", "text", "", "Command that starts a client elsewhere.", { idle: true }),
+  setting("autoscale.size.init", "integer", 1, "Clients to start with.", { min: 0, idle: true }),
+  setting("autoscale.size.min", "integer", 0, "Least number of clients.", { min: 0, idle: true }),
+  setting("autoscale.size.max", "integer", 1, "Greatest number of clients.", { min: 0, idle: true }),
 
   setting(
     "console.theme",
@@ -220,6 +240,9 @@ const rows = [
 ] as const;
 
 export const settings: readonly Setting[] = rows;
+
+/** What nothing acts on yet. */
+export const idleSettings: readonly Setting[] = settings.filter((each) => each.idle === true);
 
 type Rows = (typeof rows)[number];
 

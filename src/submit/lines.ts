@@ -4,6 +4,7 @@
  */
 import { accessSync, closeSync, constants, fstatSync, openSync, read as readDescriptor, statSync } from "node:fs";
 import type { Stats } from "node:fs";
+import { isatty } from "node:tty";
 import { runtimeError } from "../base/errors.ts";
 import { failureCode, failureReason } from "../base/paths.ts";
 import { type BadLine, type LineEnd, newSplitter, splitChunk, splitRest } from "./splitter.ts";
@@ -19,6 +20,8 @@ export interface LineSource {
   readonly name: string;
   /** Whether it is a regular file, which can be read again from its start. */
   readonly regular: boolean;
+  /** Whether somebody types it at a terminal. */
+  readonly isTyped?: boolean;
   /** The batches of lines, without their line ends; no batch is empty. Only one reading at a time is allowed. */
   read(): AsyncGenerator<LineBatch, void, void>;
   /** Ends a reading, even one that waits for input. */
@@ -45,7 +48,7 @@ export function openLines(path: string, end: LineEnd = "\n"): LineSource {
     refuseFolder("<stdin>", stats);
     // Bun.stdin would read a file from its start, even if a shell has read the first lines already.
     const open = () => (stats.isFile() ? descriptorReader(0) : Bun.stdin.stream().getReader());
-    return lineSource("<stdin>", false, open, end);
+    return { ...lineSource("<stdin>", false, open, end), isTyped: isatty(0) };
   }
   const stats = attempt(path, () => {
     accessSync(path, constants.R_OK);

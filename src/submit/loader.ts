@@ -15,6 +15,7 @@ import { newPatience, type Patience } from "../log/patience.ts";
 import type { Store } from "../store/store.ts";
 import type { TaskFactory } from "../task/factory.ts";
 import type { Line, LineReader } from "../task/line.ts";
+import type { TaskSetting } from "../task/tag.ts";
 import type { NewTask } from "../task/task.ts";
 import type { LineBatch, LineSource } from "./lines.ts";
 import type { BadLine } from "./splitter.ts";
@@ -79,6 +80,8 @@ interface Loading {
   bad: number;
   /** The number of the last line that is dealt with. */
   lines: number;
+  /** What has been told of a line, since it is told only once. */
+  readonly told: Set<"marker" | "idle">;
 }
 
 /**
@@ -89,6 +92,7 @@ export async function load(options: LoadOptions): Promise<Loaded> {
   const { source, store, clock, log, onQuiet } = options;
   const committer = `committer: ${store.durable ? "database" : "no database"}`;
   const loading = newLoading(options);
+  if (source.isTyped === true) log.info("Reading tasks from the terminal, end with Ctrl-D");
   for (const part of [source.name, "loader", committer]) log.debug(`Started (${part})`);
   let quiet = onQuiet === undefined ? null : clock.after(quietMs, onQuiet);
   try {
@@ -121,7 +125,7 @@ function newLoading(options: LoadOptions): Loading {
     patience.goOn();
   });
   const isTraced = log.enabled("TRACE");
-  return { options, patience, stamp: stamper(clock), isTraced, stopping, stored: 0, bad: 0, lines: 0 };
+  return { options, patience, stamp: stamper(clock), isTraced, stopping, stored: 0, bad: 0, lines: 0, told: new Set() };
 }
 
 function isAborted({ options }: Loading): boolean {
@@ -141,13 +145,43 @@ async function tasksOf(loading: Loading, { first, lines }: LineBatch): Promise<N
       continue;
     }
     let line = factory.read(text);
-    if (expand !== null && line.kind === "task") line = await expanded(expand, line, factory.parse);
+    tellOnce(loading, line, first + index);
+    if (expand !== null && line.kind === "task") {
+      line = await expanded(expand, line, factory.parse);
+      tellOnce(loading, line, first + index);
+    }
     if (line.kind === "task") {
       tasks.push(factory.build(line.args, line.settings, stamp.next()));
       if (isTraced) log.trace(`Loaded task (${line.args})`);
     } else tellOf(loading, line, first + index, text);
   }
   return tasks;
+}
+
+/** Tells once of a comment that is nearly settings, and of settings without effect. `number` is that of the line. */
+function tellOnce({ options, told }: Loading, line: Line, number: number): void {
+  const { log, source } = options;
+  if ("near" in line && !told.has("marker")) {
+    told.add("marker");
+    log.warning(`${source.name}, line ${number}: ${describeNear(line.near)}`);
+  }
+  if (!("settings" in line) || line.settings.length === 0 || told.has("idle")) return;
+  const needs = line.settings.filter(({ kind, value }) => (kind === "cores" || kind === "memory") && value !== null);
+  if (needs.length === 0) return;
+  told.add("idle");
+  log.warning(`${source.name}, line ${number}: ${describeNeeds(needs)}`);
+}
+
+/** Says that a comment is probably meant for settings. */
+export function describeNear(near: string): string {
+  const shown = near.replace(/\s+/g, " ");
+  return `'${shown}' is a plain comment - settings of tasks are written as '# HYPERSHELL: site:b timeout:10m'`;
+}
+
+function describeNeeds(needs: readonly TaskSetting[]): string {
+  const names = [...new Set(needs.map(({ kind }) => `${kind}:`))];
+  const are = names.length === 1 ? "is" : "are";
+  return `${names.join(" and ")} ${are} recorded with the task, but nothing acts on that in this version yet`;
 }
 
 /** Reports a line that is no task; `number` is its number, `text` its text. */

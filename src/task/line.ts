@@ -10,15 +10,17 @@
  * `\#`, `$#`, `${#x}`, quotes or substitutions. A line that begins with a plain comment is a comment to its end, even
  * if a marker follows: somebody commented out a task, and its tags are not meant for the lines after it.
  */
+import { edits } from "../base/nearest.ts";
 import type { TaskSetting } from "./tag.ts";
 import { describeBadTag, parseTags } from "./tag.ts";
 
 export type Line =
-  | { readonly kind: "task"; readonly args: string; readonly settings: readonly TaskSetting[] }
+  /** `near`: the text in a comment that was probably meant to be the marker of settings. */
+  | { readonly kind: "task"; readonly args: string; readonly settings: readonly TaskSetting[]; readonly near?: string }
   /** `words` are the tags as written. */
   | { readonly kind: "settings"; readonly settings: readonly TaskSetting[]; readonly words: readonly string[] }
   | { readonly kind: "blank" }
-  | { readonly kind: "comment" }
+  | { readonly kind: "comment"; readonly near?: string }
   | { readonly kind: "bad"; readonly reason: string };
 
 /**
@@ -43,7 +45,8 @@ export function parseLine(text: string): Line {
   if (start < 0) return task(line, noSettings);
   const args = trimBeforeComment(line.slice(0, start));
   const words = markedWords(line.slice(start), args === "");
-  if (words === null) return args === "" ? comment : task(args, noSettings);
+  if (words === null) return unmarked(args, nearMarker(line.slice(start), args === ""));
+  if (words[0] === ":") return { kind: "bad", reason: "no blank may stand before the colon, write # HYPERSHELL:" };
   const settings = parseTags(words);
   if ("reason" in settings) return { kind: "bad", reason: describeBadTag(settings) };
   return args === "" ? { kind: "settings", settings, words } : task(args, settings);
@@ -78,6 +81,7 @@ function argsFault(args: string): string | null {
   return bytes <= longestArgs ? null : `it is ${bytes} bytes long, a task can have ${longestArgs} at most`;
 }
 
+const markerWord = "HYPERSHELL";
 const marker = /(?:^|\s)#\s*HYPERSHELL(?::|(?=\s|$))/;
 
 /** The tags of a comment; null: it has no marker. `whole`: the comment is all of the line, so a marker must open it. */
@@ -86,6 +90,31 @@ function markedWords(text: string, whole: boolean): readonly string[] | null {
   if (match === null || (whole && match.index > 0)) return null;
   const list = text.slice(match.index + match[0].length).trim();
   return list === "" ? [] : list.split(/\s+/);
+}
+
+/** A line with a plain comment. */
+function unmarked(args: string, near: string | null): Line {
+  if (args === "") return near === null ? comment : { kind: "comment", near };
+  const line = task(args, noSettings);
+  return near === null || line.kind !== "task" ? line : { ...line, near };
+}
+
+/** A word, or two, where the marker would stand: with a colon or the like behind it, or by itself. */
+const placeOfMarker = /(?:^|\s)(#\s*([A-Za-z][A-Za-z0-9_-]{7,12}|[A-Za-z]{3,6}[ \t][A-Za-z]{3,6})(\s*[:;=]|(?=\s|$)))/g;
+
+/**
+ * What was probably meant to be the marker: the word is at most two edits away from it. Where no colon follows, only a
+ * word in capitals counts, because people may write of the program in a comment. null: nothing is. `whole` as above.
+ */
+function nearMarker(text: string, whole: boolean): string | null {
+  for (const match of text.matchAll(placeOfMarker)) {
+    if (whole && match.index > 0) return null;
+    const [, found = "", word = "", end = ""] = match;
+    const letters = word.replace(/[-_ \t]/g, "").toUpperCase();
+    if (end === "" && word !== word.toUpperCase()) continue;
+    if (Math.abs(letters.length - markerWord.length) <= 2 && edits(letters, markerWord) <= 2) return found;
+  }
+  return null;
 }
 
 const char = {

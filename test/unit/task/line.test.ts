@@ -167,3 +167,27 @@ describe("a line that is taken exactly as it is", () => {
     expect(exactLine("x".repeat(longestArgs + 1)).kind).toBe("bad");
   });
 });
+
+describe("a comment that is nearly the marker", () => {
+  const nearOf = (text: string): string | undefined => {
+    const line = parseLine(text);
+    return "near" in line ? line.near : undefined;
+  };
+  test.each([
+    ["echo 1 # HYPERHELL: a:b", "# HYPERHELL:"],
+    ["#HYPER_SHELL : a:b", "#HYPER_SHELL :"],
+    ["echo 1 # note # HYPERSHEL: a:b", "# HYPERSHEL:"],
+    ["echo 1 # hypershell: a:b", "# hypershell:"],
+    ["# HYPERSHELLL a:b", "# HYPERSHELLL"],
+    ["#HYPERSHELL= a:b", "#HYPERSHELL="],
+  ])("%p has %p", (text, near) => expect(nearOf(text)).toBe(near));
+  test.each([
+    "echo 1 # a note: of mine",
+    "# hypershell is nice",
+    "# echo 1 # HYPERHELL: a:b",
+    "# HYPERTEXT: a",
+    "echo '# HYPERHELL: a'",
+    "echo 1 # HYPERSHELL: a:b",
+    "#",
+  ])("%p has none", (text) => expect(nearOf(text)).toBeUndefined());
+});
