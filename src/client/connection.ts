@@ -10,6 +10,7 @@ import { finish, leave } from "./leaving.ts";
 import { longestPauseMs, pauseMs } from "./pause.ts";
 import { wanted } from "./report.ts";
 import type { ClientState } from "./state.ts";
+import { excuseTasks } from "./stopping.ts";
 
 /** A server that left this many beats unanswered counts as gone. */
 const missedBeats = 3;
@@ -137,6 +138,7 @@ export function keepConnection(state: ClientState, now: number, effects: ClientE
  */
 export function excuse(state: ClientState, now: number): void {
   const lateMs = now - state.wakeAt;
+  excuseTasks(state, lateMs, now);
   if (lateMs < sleptMs) return;
   state.heardAt += lateMs;
   state.idleSince += lateMs;

@@ -17,7 +17,7 @@ import { forgetHeld, holdBack, isBySignal, isDrainedWith, nextRelease, releaseHe
 import { conclude, giveBack, idle, idleUntil, isEmpty, leave } from "./leaving.ts";
 import { mayTell, report, tellStarts, tellTime } from "./report.ts";
 import { capacity, type ClientState, deliver, isHere, type RunningTask } from "./state.ts";
-import { interrupt, limited, linger, pushStopping, send, sendToRest, stopRest } from "./stopping.ts";
+import { interrupt, limited, linger, nextPush, pushStopping, send, sendToRest, stopRest } from "./stopping.ts";
 
 /** The pause between two looks at the group of a stopped task, milliseconds. They go on until nothing of it is left. */
 const lingerMs = 20;
@@ -40,7 +40,7 @@ export function step(state: ClientState, events: readonly ClientEvent[], now: nu
   beat(state, now, effects);
   conclude(state, now, effects);
   if (isDone(state)) return effects;
-  state.wakeAt = nextWake(state);
+  state.wakeAt = nextWake(state, now);
   effects.push({ kind: "wake", at: state.wakeAt });
   return effects;
 }
@@ -58,6 +58,7 @@ function take(state: ClientState, event: ClientEvent, now: number, effects: Clie
       if (entry === undefined) return;
       // The time of a task counts from its start.
       entry.startedAt = now;
+      entry.stoodMs = 0;
       entry.deadline = event.isWaiting ? Number.POSITIVE_INFINITY : now + entry.limitMs;
       return;
     }
@@ -222,6 +223,7 @@ function startTasks(state: ClientState, now: number, effects: ClientEffect[]): v
       startedAt: now,
       limitMs: limit,
       deadline: now + limit,
+      stoodMs: 0,
       interruptAt: Number.POSITIVE_INFINITY,
       stopping: null,
       told: false,
@@ -319,7 +321,7 @@ function isUnfinished(state: ClientState, entry: RunningTask, outcome: Outcome, 
 
 // ---- time
 
-function nextWake(state: ClientState): number {
+function nextWake(state: ClientState, now: number): number {
   let at = isEmpty(state) ? state.leaveBy : Number.POSITIVE_INFINITY;
   if (state.connection.at === "down") at = Math.min(at, state.connection.retryAt);
   else if (state.connection.at === "up")
@@ -329,15 +331,11 @@ function nextWake(state: ClientState): number {
       state.phase.at === "gone" ? Number.POSITIVE_INFINITY : state.nextBeat,
     );
   let untold = Number.POSITIVE_INFINITY;
-  for (const entry of state.running.values()) {
-    at = Math.min(at, entry.stopping === null ? Math.min(entry.deadline, entry.interruptAt) : entry.nextAt);
-    if (!entry.told) untold = Math.min(untold, entry.startedAt);
-  }
+  for (const entry of state.running.values()) if (!entry.told) untold = Math.min(untold, entry.startedAt);
   state.tellAt = tellTime(state, untold);
   if (mayTell(state)) at = Math.min(at, state.tellAt);
-  for (const entry of state.lingering.values()) at = Math.min(at, entry.nextAt, entry.lookAt);
   if (state.outbox.length > 0 && state.connection.at === "up") at = Math.min(at, state.outboxSince + state.companyMs);
-  return Math.min(at, idleUntil(state), nextRelease(state));
+  return Math.min(at, idleUntil(state), nextPush(state, now), nextRelease(state));
 }
 
 function isDone(state: ClientState): boolean {

@@ -70,6 +70,8 @@ export interface RunningTask {
   readonly limitMs: number;
   /** When the task reaches its walltime limit; Infinity: never, or it waits for room to start. */
   deadline: number;
+  /** How long this client did not run meanwhile, milliseconds. That time does not count for the limit. */
+  stoodMs: number;
   /** When the task is interrupted because somebody wants it to stop; Infinity: nobody does. */
   interruptAt: number;
   /** How far stopping it has come; null: it is not being stopped. */
@@ -188,6 +190,8 @@ export interface ClientState {
   toldAt: number;
   /** The latest time for which the client asked to be woken. If it is woken much later, it did not run meanwhile. */
   wakeAt: number;
+  /** No task is over its limit before this time: after a standstill it may have ended unseen. */
+  limitsFrom: number;
   /** The numbers of beats sent and answered on this connection. */
   beats: { sent: number; heard: number };
   /**
@@ -247,6 +251,7 @@ export function newState(settings: ClientSettings, now: number): ClientState {
     tellAt: Number.POSITIVE_INFINITY,
     toldAt: Number.NEGATIVE_INFINITY,
     wakeAt: Number.POSITIVE_INFINITY,
+    limitsFrom: Number.NEGATIVE_INFINITY,
     beats: { sent: 0, heard: 0 },
     sleptUntil: null,
     rate: 0,

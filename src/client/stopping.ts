@@ -14,6 +14,40 @@ import { type ClientState, deliver, type Lingering, type RunningTask, type Stopp
  */
 const settledMs = 100;
 
+/**
+ * While tasks have a limit, or are being stopped, the client looks at the time this often (ms), and so knows how long
+ * it did not run (Ctrl-Z, a machine that slept): its tasks may have run on or not, and that time counts for nothing.
+ */
+const lookMs = 250;
+/** A client that looks this much too late (ms) did not run meanwhile. */
+const stoodMs = 100;
+/** It hears within this time (ms) which tasks have ended meanwhile. */
+const hearMs = 50;
+/** A machine that is slow all the time is given `hearMs` this often (ms), so that limits are kept there too. */
+const hearEveryMs = 1000;
+
+/** Excuses tasks when the client was woken `lateMs` too late. */
+export function excuseTasks(state: ClientState, lateMs: number, now: number): void {
+  if (lateMs < stoodMs) return;
+  if (now - state.limitsFrom > hearEveryMs) state.limitsFrom = now + hearMs;
+  for (const entry of state.running.values()) {
+    entry.deadline += lateMs;
+    entry.nextAt += lateMs;
+    entry.stoodMs += lateMs;
+  }
+  for (const rest of state.lingering.values()) rest.nextAt += lateMs;
+  for (const held of state.heldBack.values()) held.since += lateMs;
+}
+
+/** When tasks are to be looked at again, milliseconds; Infinity: none has a limit or is being stopped. */
+export function nextPush(state: ClientState, now: number): number {
+  let at = Number.POSITIVE_INFINITY;
+  for (const { stopping, deadline, interruptAt, nextAt } of state.running.values())
+    at = Math.min(at, stopping === null ? Math.min(Math.max(deadline, state.limitsFrom), interruptAt) : nextAt);
+  for (const { nextAt, lookAt } of state.lingering.values()) at = Math.min(at, nextAt, lookAt);
+  return at === Number.POSITIVE_INFINITY ? at : Math.min(at, now + lookMs);
+}
+
 /** Begins to stop a task: at once, or when it is old enough. Does nothing to a task that is being stopped already. */
 export function interrupt(state: ClientState, entry: RunningTask, now: number, effects: ClientEffect[]): void {
   if (entry.stopping !== null) return;
@@ -77,9 +111,9 @@ export function pushStopping(state: ClientState, now: number, effects: ClientEff
   for (const [id, entry] of state.running) {
     if (entry.stopping === null) {
       if (now >= entry.interruptAt) interrupt(state, entry, now, effects);
-      if (entry.stopping !== null || now < entry.deadline) continue;
-      const elapsed = formatDuration((now - entry.startedAt) / 1000);
-      const limit = formatDuration((entry.deadline - entry.startedAt) / 1000);
+      if (entry.stopping !== null || now < Math.max(entry.deadline, state.limitsFrom)) continue;
+      const elapsed = formatDuration((now - entry.startedAt - entry.stoodMs) / 1000);
+      const limit = formatDuration(entry.limitMs / 1000);
       note(effects, "warning", `Walltime limit exceeded (${id}): ${elapsed} > ${limit}`);
       entry.overLimit = true;
       interrupt(state, entry, now, effects);

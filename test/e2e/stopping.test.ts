@@ -1,8 +1,9 @@
 /*
- * What is left of the group of a task that must end: a parent ends on SIGINT, and its child takes its time to save, or
- * heeds nothing. The child is a program of its own, because shells have what they start with & ignore SIGINT.
+ * Tasks that must end. What is left of the group of one: a parent ends on SIGINT, and its child takes its time to save,
+ * or heeds nothing; the child is a program of its own, because shells have what they start with & ignore SIGINT. And
+ * limits of tasks when hsx stands still for a while.
  */
-import { expect } from "bun:test";
+import { expect, test } from "bun:test";
 import { needs, openSite, type Site, until } from "./harness.ts";
 
 const withPerl = needs(["perl"]);
@@ -81,4 +82,27 @@ withPerl("a second Ctrl-C waits for nobody of the group", async () => {
   run.kill("SIGINT");
   expect((await run.ended).status).toBe(4);
   await site.deserted();
+});
+
+test("tasks that ended while hsx stood still were within their limit", async () => {
+  await using site = openSite();
+  site.write("t.in", "touch started-1; sleep 1\ntouch started-2; sleep 1\n");
+  await using run = site.start(["hsx", "t.in", "-N2", "-W", "2"]);
+  await until(() => site.exists("started-1") && site.exists("started-2"), "the tasks start");
+  run.kill("SIGSTOP");
+  await site.shell("sleep 4");
+  run.kill("SIGCONT");
+  expect(await run.ended).toEqual({ status: 0, stdout: "", stderr: "" });
+});
+
+test("a task has the rest of its limit after hsx stood still, and is ended then", async () => {
+  await using site = openSite();
+  site.write("t.in", "touch started; sleep 4.5\ntouch started; sleep 100\n");
+  await using run = site.start(["hsx", "t.in", "-N2", "-W", "4"]);
+  await until(() => site.exists("started"), "the tasks start");
+  run.kill("SIGSTOP");
+  await site.shell("sleep 5");
+  run.kill("SIGCONT");
+  const { status, stderr } = await run.ended;
+  expect([status, stderr.match(/Walltime limit exceeded/g)?.length]).toEqual([7, 1]);
 });

@@ -49,6 +49,18 @@ export class Bench {
     check(this.state);
     return this.effects;
   }
+  /** Lets time pass until `at`: the client is woken whenever it wished to be. */
+  pass(at: number): ClientEffect[] {
+    const effects: ClientEffect[] = [];
+    while (this.state.wakeAt < at) {
+      this.now = this.state.wakeAt;
+      effects.push(...this.on({ kind: "woken" }));
+    }
+    this.now = at;
+    effects.push(...this.on({ kind: "woken" }));
+    this.effects = effects;
+    return effects;
+  }
   welcome(companyMs = 0): this {
     this.on({ kind: "received", message: { kind: "welcome", serverId: "s", serverHost: "h", companyMs } });
     return this;

@@ -76,8 +76,7 @@ describe("a signal to a task and to its client", () => {
       expect(effects).toContainEqual({ kind: "signal", id: "a", signal: "SIGINT" });
       expect(effects).not.toContainEqual({ kind: "forget", id: "a" });
       bench.on({ kind: "groupSeen", id: "a", alive: true });
-      bench.now = 1100;
-      bench.on({ kind: "woken" });
+      bench.pass(1100);
       expect(bench.signals()).toEqual(["a SIGTERM"]);
       expect(bench.notes("error")).toEqual(["Processes of task ignored interrupt (a)"]);
       bench.on({ kind: "groupSeen", id: "a", alive: false });
@@ -97,8 +96,7 @@ describe("a signal to a task and to its client", () => {
       expect(sent).toContainEqual({ kind: "send", message: { kind: "returned", tasks: [lease(a)] } });
       expect(bench.state.phase.at).toBe("leaving");
       bench.on({ kind: "groupSeen", id: "a", alive: false });
-      bench.now = heldMs;
-      bench.on({ kind: "woken" });
+      bench.pass(heldMs);
       expect(bench.sent()[0]).toMatchObject({ kind: "results", outcomes: [{ id: "b", exitStatus: 137 }] });
       bench.ack(b);
       expect(bench.sent()).toEqual([{ kind: "bye", reason: "told to" }]);
@@ -115,8 +113,7 @@ describe("a signal to a task and to its client", () => {
     bench.now = heldMs;
     bench.ended(a, 138);
     expect(bench.sent()).toEqual([]);
-    bench.now = 2 * heldMs;
-    bench.on({ kind: "woken" });
+    bench.pass(2 * heldMs);
     expect(bench.sent()[0]).toMatchObject({ kind: "results", outcomes: [{ id: "a", exitStatus: 138 }] });
   });
 });
@@ -129,11 +126,9 @@ describe("a task that a signal ended, alone", () => {
     bench.ended(a, 137);
     expect(bench.sent()).toEqual([]);
     expect(bench.wake()).toBeLessThan(heldMs);
-    bench.now = bench.wake();
-    bench.on({ kind: "woken" });
+    bench.pass(bench.wake());
     expect(bench.wake()).toBe(heldMs);
-    bench.now = heldMs;
-    bench.on({ kind: "woken" });
+    bench.pass(heldMs);
     expect(bench.sent()[0]).toMatchObject({ kind: "results", outcomes: [{ id: "a", exitStatus: 137 }] });
   });
 
@@ -156,8 +151,7 @@ describe("a task that a signal ended, alone", () => {
     const a = task("a");
     bench.assign(a);
     bench.ended(a, 137);
-    bench.now = bench.wake();
-    bench.on({ kind: "woken" });
+    bench.pass(bench.wake());
     expect(bench.sent()).toEqual([{ kind: "results", outcomes: [], credit: 1 }]);
   });
 
@@ -197,8 +191,7 @@ describe("a task that a signal ended, alone", () => {
     const a = task("a");
     bench.assign(a);
     bench.ended(a, 137);
-    bench.now = 300;
-    bench.on({ kind: "woken" });
+    bench.pass(300);
     expect(bench.state.phase.at).toBe("working");
   });
 
@@ -208,8 +201,7 @@ describe("a task that a signal ended, alone", () => {
     bench.assign(a, b);
     bench.ended(b, 1);
     expect(bench.sent()[0]).toMatchObject({ kind: "results", outcomes: [{ id: "b", exitStatus: 1 }] });
-    bench.now = 1000;
-    bench.on({ kind: "woken" });
+    bench.pass(1000);
     bench.ended(a, 130);
     expect(bench.sent()[0]).toMatchObject({ kind: "results", outcomes: [{ id: "a" }] });
   });

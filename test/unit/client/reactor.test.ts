@@ -171,12 +171,10 @@ describe("limits", () => {
   test("the smaller of the client's and the task's own limit counts", () => {
     const bench = new Bench({ timeoutMs: 5000 }).welcome();
     bench.assign(task("a", { timeout: 2 }), task("b", { timeout: 60 }));
-    bench.now = 2000;
-    bench.on({ kind: "woken" });
+    bench.pass(2000);
     expect(bench.signals()).toEqual(["a SIGINT"]);
     expect(bench.notes("warning")[0]).toStartWith("Walltime limit exceeded (a): ");
-    bench.now = 5000;
-    bench.on({ kind: "woken" });
+    bench.pass(5000);
     expect(bench.signals()).toEqual(["b SIGINT"]);
   });
 
@@ -191,8 +189,7 @@ describe("limits", () => {
       const bench = new Bench({ timeoutMs: 1000 }).welcome();
       const a = task("a");
       bench.assign(a);
-      bench.now = 1000;
-      bench.on({ kind: "woken" });
+      bench.pass(1000);
       bench.ended(a, ended);
       expect(bench.sent()[0]).toMatchObject({ kind: "results", outcomes: [{ exitStatus: reported }] });
     }
@@ -200,8 +197,7 @@ describe("limits", () => {
     const a = task("a");
     bench.assign(a);
     bench.on({ kind: "received", message: { kind: "cancel", tasks: [{ id: "a", lease: a.lease }] } });
-    bench.now = 1000;
-    bench.on({ kind: "woken" });
+    bench.pass(1000);
     bench.ended(a, 130);
     expect(bench.sent()[0]).toMatchObject({ kind: "results", outcomes: [{ exitStatus: 130 }] });
   });
@@ -209,7 +205,8 @@ describe("limits", () => {
   test("the reactor wishes to be woken at the very moment a limit is reached", () => {
     const bench = new Bench({ timeoutMs: 900 }).welcome();
     bench.assign(task("a"));
-    expect(bench.wake()).toBe(900);
+    bench.pass(899);
+    expect(bench.state.wakeAt).toBe(900);
   });
 
   test("signals become harder with the signal wait between them", () => {
@@ -218,8 +215,7 @@ describe("limits", () => {
     bench.assign(a);
     const seen: string[] = [];
     for (const at of [1000, 1050, 1100, 1200]) {
-      bench.now = at;
-      bench.on({ kind: "woken" });
+      bench.pass(at);
       seen.push(...bench.signals(), ...bench.notes("error"));
     }
     expect(seen).toEqual(["a SIGINT", "a SIGTERM", "Interrupt ignored (a)", "a SIGKILL", "Terminate ignored (a)"]);
@@ -230,8 +226,7 @@ describe("limits", () => {
     const [a, b] = [task("a"), task("b")];
     bench.assign(a, b);
     for (const at of [1000, 1100, 1200, 1300]) {
-      bench.now = at;
-      bench.on({ kind: "woken" });
+      bench.pass(at);
     }
     expect(bench.effects).toContainEqual({ kind: "gaveUp", id: "a" });
     bench.on({ kind: "woken" });
@@ -245,8 +240,7 @@ describe("limits", () => {
     const bench = new Bench({ timeoutMs: 1000, signalWaitMs: 100 }).welcome();
     const a = task("a");
     bench.assign(a);
-    bench.now = 1000;
-    bench.on({ kind: "woken" });
+    bench.pass(1000);
     bench.now = 1001;
     bench.ended(a, 130);
     // The children have the same time as the task itself: from one signal to the next.
@@ -256,8 +250,7 @@ describe("limits", () => {
     expect(bench.effects.some((effect) => effect.kind === "lookAtGroup")).toBe(false);
     const seen: string[] = [];
     for (const at of [1099, 1100, 1199, 1200]) {
-      bench.now = at;
-      bench.on({ kind: "woken" });
+      bench.pass(at);
       seen.push(...bench.signals().map((signal) => `${at} ${signal}`));
     }
     expect(seen).toEqual(["1100 a SIGTERM", "1200 a SIGKILL"]);
@@ -269,17 +262,67 @@ describe("limits", () => {
     const bench = new Bench({ timeoutMs: 1000, signalWaitMs: 100 }).welcome();
     const a = task("a");
     bench.assign(a);
-    bench.now = 1000;
-    bench.on({ kind: "woken" });
+    bench.pass(1000);
     bench.now = 1001;
     bench.ended(a, 130);
     bench.on({ kind: "groupSeen", id: "a", alive: true, ignoreInterrupt: true });
     expect(bench.signals()).toEqual(["a SIGTERM"]);
     bench.on({ kind: "groupSeen", id: "a", alive: true, ignoreInterrupt: true });
     expect(bench.signals()).toEqual([]);
-    bench.now = 1101;
-    bench.on({ kind: "woken" });
+    bench.pass(1101);
     expect(bench.signals()).toEqual(["a SIGKILL"]);
+  });
+
+  test("time in which the client stood still counts for no limit", () => {
+    const bench = new Bench({ timeoutMs: 2000 }).welcome();
+    bench.assign(task("a"));
+    bench.pass(1000);
+    bench.now = 61_000;
+    bench.on({ kind: "woken" });
+    // It looks at the time now and then, and so knows to a quarter of a second when it stood still.
+    bench.pass(61_700);
+    expect(bench.signals()).toEqual([]);
+    bench.pass(62_000);
+    expect(bench.signals()).toEqual(["a SIGINT"]);
+    expect(bench.notes("warning")[0]).toMatch(/^Walltime limit exceeded \(a\): .*2.* > .*2/);
+  });
+
+  test("what has ended while the client stood still was within its limit, although it is heard of later", () => {
+    for (const stoodMs of [150, 900, 60_000]) {
+      const bench = new Bench({ timeoutMs: 1000 }).welcome();
+      const a = task("a");
+      bench.assign(a);
+      bench.pass(950);
+      bench.now += stoodMs;
+      const seen = [...bench.on({ kind: "woken" }), ...bench.on({ kind: "woken" }), ...bench.ended(a)];
+      expect(seen.filter(({ kind }) => kind === "signal")).toEqual([]);
+      expect(seen.filter((effect) => effect.kind === "note" && effect.level === "warning")).toEqual([]);
+      expect(bench.sent()[0]).toMatchObject({ kind: "results", outcomes: [{ id: "a", exitStatus: 0 }] });
+    }
+  });
+
+  test("time in which the client stood still is no time to save for a task that is stopped", () => {
+    const bench = new Bench({ timeoutMs: 1000, signalWaitMs: 2000 }).welcome();
+    bench.assign(task("a"));
+    bench.pass(1500);
+    bench.now = 61_500;
+    bench.on({ kind: "woken" });
+    expect(bench.signals()).toEqual([]);
+    bench.pass(62_600);
+    expect(bench.signals()).toEqual([]);
+    bench.pass(63_000);
+    expect(bench.signals()).toEqual(["a SIGTERM"]);
+  });
+
+  test("a client that is late all the time ends its tasks all the same", () => {
+    const bench = new Bench({ timeoutMs: 2000 }).welcome();
+    bench.assign(task("a"));
+    while (bench.signals().length === 0) {
+      expect(bench.now).toBeLessThan(8000);
+      bench.now = bench.state.wakeAt + 300;
+      bench.on({ kind: "woken" });
+    }
+    expect(bench.now).toBeGreaterThanOrEqual(2000);
   });
 
   test("a task that ends by itself may leave a daemon behind", () => {
@@ -416,11 +459,9 @@ describe("leaving", () => {
     bench.now = 60_000;
     bench.on({ kind: "woken" });
     bench.on({ kind: "held", id: "a", isWaiting: false });
-    bench.now = 64_999;
-    bench.on({ kind: "woken" });
+    bench.pass(64_999);
     expect(bench.signals()).toEqual([]);
-    bench.now = 65_000;
-    bench.on({ kind: "woken" });
+    bench.pass(65_000);
     expect(bench.signals()).toEqual(["a SIGINT"]);
   });
 
