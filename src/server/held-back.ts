@@ -15,14 +15,14 @@ interface Circumstances {
 }
 
 /** The lines that tell of tasks that are held back. Each command can be used as it stands. */
-export function describeHeldBack(heldBack: HeldBack, { forever, durable }: Circumstances): readonly string[] {
+export function describeHeldBack(heldBack: HeldBack, { forever, durable }: Circumstances): [string, ...string[]] {
   const { tasks, waiting, submissions, setbacks, reasons } = heldBack;
   const causes = setbacks.map(causeOf);
   if (reasons > setbacks.length) causes.push(`more in ${counted(reasons - setbacks.length, "other submission")}`);
   const first = `${counted(tasks, "task")} ${tasks === 1 ? "is" : "are"} held back: ${causes.join("; ")}`;
   if (!durable) return [first];
   const again = forever ? "" : ", then start again with --restart";
-  const lines = [first];
+  const lines: [string, ...string[]] = [first];
   for (const { submitId, group } of setbacks) {
     const filter = `-F -g ${group} -w submit_id==${submitId} retried==false exit_status!=-1`;
     lines.push(
@@ -38,8 +38,6 @@ export function describeHeldBack(heldBack: HeldBack, { forever, durable }: Circu
 
 function causeOf({ origin, group, failed, example }: Setback): string {
   const whose =
-    origin === null
-      ? "of a submission that is not recorded"
-      : `of the submission from ${origin.cwd} (${formatTime(origin.time).slice(0, 19)})`;
-  return `${counted(failed, "task")} of group ${group} failed ${whose}, example: ${example}`;
+    origin === null ? "of an older program" : `submitted from ${origin.cwd} on ${formatTime(origin.time).slice(0, 19)}`;
+  return `${counted(failed, "task")} of group ${group} failed, ${whose} (example: ${example})`;
 }

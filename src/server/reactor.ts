@@ -292,7 +292,10 @@ function stay(state: ServerState, heldBack: HeldBack, now: number, effects: Serv
   tellHeldBack(state, heldBack, forever ? "warning" : "critical", effects);
 }
 
-/** Tells of tasks that are held back, once a change. */
+/**
+ * Tells of tasks that are held back, once a change. The end of a run tells once more that there are some, but not what
+ * to do.
+ */
 function tellHeldBack(
   state: ServerState,
   heldBack: HeldBack,
@@ -300,11 +303,13 @@ function tellHeldBack(
   effects: ServerEffect[],
 ): void {
   const { waiting, setbacks, reasons } = heldBack;
-  const told = JSON.stringify([level, waiting, setbacks, reasons]);
-  if (told === state.toldHeldBack) return;
-  state.toldHeldBack = told;
+  const key = JSON.stringify([waiting, setbacks, reasons]);
   const { forever, durable } = state.settings;
-  for (const line of describeHeldBack(heldBack, { forever, durable })) note(effects, level, line);
+  const isTold = state.toldHeldBack?.key === key;
+  if (isTold && state.toldHeldBack?.level === level) return;
+  state.toldHeldBack = { key, level };
+  const [first, ...advice] = describeHeldBack(heldBack, { forever, durable });
+  for (const line of isTold ? [first] : [first, ...advice]) note(effects, level, line);
 }
 
 // ---- the end

@@ -216,8 +216,8 @@ export interface ServerState {
   group: number | null;
   /** The tasks that failures hold back, when there is nothing else to do; null: there are others, or none. */
   heldBack: HeldBack | null;
-  /** What the log was told last of tasks that are held back, as a key. */
-  toldHeldBack: string;
+  /** What the log was told last of tasks that are held back, as a key, and how loudly. */
+  toldHeldBack: { readonly key: string; readonly level: "warning" | "critical" } | null;
   /** Whether tasks may have been added since the store was asked. They may be in a lower group than those here. */
   isNewIn: boolean;
   /** Tasks that wait for a client, the next one in front. */
@@ -305,7 +305,7 @@ export function newState(settings: ServerSettings, now: number, estates: readonl
     input: "open",
     group: null,
     heldBack: null,
-    toldHeldBack: "",
+    toldHeldBack: null,
     isNewIn: false,
     ready: deque(),
     claim: { at: "due" },

@@ -68,8 +68,8 @@ test("failures hold back their own directory, with the commands that go on, and 
   expect([held.status, held.stdout]).toEqual([7, "soon\n"]);
   expect(held.stderr).toMatch(
     new RegExp(
-      "CRITICAL \\[hypershell.server\\] 1 task is held back: 2 tasks of group 0 failed of the submission from " +
-        `${join(site.work, "old")} \\(\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d\\), example: \\S{36}$`,
+      "CRITICAL \\[hypershell.server\\] 1 task is held back: 2 tasks of group 0 failed, submitted from " +
+        `${join(site.work, "old")} on \\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d \\(example: \\S{36}\\)$`,
       "m",
     ),
   );
@@ -140,7 +140,7 @@ test("a pipeline of three groups, twice while a server runs, beside the failures
   expect(await query(site, "hs list args -R")).toEqual(["echo never"]);
   const told = run
     .stderr()
-    .match(/WARNING .* 1 task is held back: 2 tasks of group 0 failed of the submission from .*failed /g);
+    .match(/WARNING .* 1 task is held back: 2 tasks of group 0 failed, submitted from .*failed on /g);
   expect(told).toHaveLength(1);
   // The advice works while the server runs.
   const [revert] = advised(run.stderr(), "revert");

@@ -355,7 +355,7 @@ test("groups run one after the other, and failures of a group hold back those ab
     const bad = await site.hsx(["bad.in", "-N4", ...store]);
     expect([bad.status, bad.stdout]).toEqual([7, ""]);
     expect(bad.stderr).toContain(
-      "CRITICAL [hypershell.server] 1 task is held back: 1 task of group 0 failed of the submission from ",
+      "CRITICAL [hypershell.server] 1 task is held back: 1 task of group 0 failed, submitted from ",
     );
   }
 });

@@ -235,7 +235,7 @@ function endForever(its: Operation): void {
   if (open.some((row) => row.serverId !== null || !isHeldBack(row))) return;
   if (open.length > 0) {
     // It is told before the end.
-    if (states.every(({ toldHeldBack }) => toldHeldBack === "")) return;
+    if (states.every(({ toldHeldBack }) => toldHeldBack === null)) return;
     its.halted = true;
   }
   disturbed(its);

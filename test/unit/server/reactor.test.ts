@@ -205,7 +205,7 @@ describe("groups", () => {
   };
   const held: Claim = { kind: "heldBack", heldBack };
   const first =
-    /^3 tasks are held back: 2 tasks of group 0 failed of the submission from \/data\/a \(.{10} .{8}\), example: x$/;
+    /^3 tasks are held back: 2 tasks of group 0 failed, submitted from \/data\/a on .{10} .{8} \(example: x\)$/;
 
   test("a finite run ends when failures hold back what is left, and tells what to do", () => {
     const bench = new Bench({}, { group: 0 });
@@ -246,7 +246,7 @@ describe("groups", () => {
     bench.claimed({ kind: "none", unfinished: 0 });
     bench.claimed({ kind: "heldBack", heldBack: { ...heldBack, tasks: 1, reasons: 3 } });
     expect(bench.notes("critical")).toEqual([
-      expect.stringMatching(/^1 task is held back: .*, example: x; more in 2 other submissions$/),
+      expect.stringMatching(/^1 task is held back: .* \(example: x\); more in 2 other submissions$/),
     ]);
   });
 
@@ -274,8 +274,12 @@ describe("groups", () => {
     bench.claimed({ kind: "none", unfinished: 0 });
     bench.claimed({ kind: "advance", to: 1, heldBack });
     expect(bench.notes("warning")[0]).toMatch(first);
+    expect(bench.notes("warning")).toHaveLength(3);
     expect(bench.find("claim")?.request.group).toBe(1);
     expect(bench.state.heldBack).toBeNull();
+    // The end tells it once more, without the advice.
+    bench.claimed(held);
+    expect(bench.notes("critical")).toEqual([expect.stringMatching(first)]);
   });
 });
 
