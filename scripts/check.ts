@@ -25,7 +25,14 @@ const checks: readonly Check[] = [
   { name: "unused", command: tool("knip/bin/knip.js"), remedy: "remove it, or drop the word 'export'" },
   {
     name: "house",
-    command: [process.execPath, "test", "./test/house.test.ts", "./test/readable.test.ts", "./test/words.test.ts"],
+    command: [
+      process.execPath,
+      "test",
+      "--timeout=60000",
+      "./test/house.test.ts",
+      "./test/readable.test.ts",
+      "./test/words.test.ts",
+    ],
     remedy: "each failure names its own",
   },
 ];
