@@ -369,7 +369,7 @@ function answers(
     number: (key) => {
       const kind = kindOf(key);
       const isNumber = kind === "integer" || kind === "float" || kind === "size" || kind === "seconds";
-      assert(isNumber, `'${key}' of ${spec.name} is no number`);
+      assert(isNumber, `'${key}' of ${spec.name} is not a number`);
       return values.get(key)?.at(-1) as number | undefined;
     },
     words: (key) => {

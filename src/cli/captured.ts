@@ -175,7 +175,7 @@ function openHere(task: TaskRecord, file: Captured, ports: CapturePorts): number
     const { mtimeMs } = fstatSync(descriptor);
     if (anyAge || isCurrent(mtimeMs, task)) return descriptor;
     closeSync(descriptor);
-    ports.log.debug(`Not of the last run of task (${String(task.id)}): ${path}`);
+    ports.log.debug(`This file is not from the last run of task (${String(task.id)}): ${path}`);
   }
   return null;
 }
@@ -266,7 +266,7 @@ function missing(text: string): Error {
 function neverMade(task: TaskRecord, file: Captured): Error {
   const reason =
     task.exit_status === null ? "it has not ended" : task.start_time === null ? "it never ran" : file.unless;
-  return runtimeError("task", `"${file.field}" unavailable for task (${String(task.id)}): ${reason}`);
+  return runtimeError("task", `${file.meaning} of task (${String(task.id)}) was not kept: ${reason}`);
 }
 
 function unfetched(task: TaskRecord, file: Captured, host: string, failure: FetchFailure, ports: CapturePorts): Error {

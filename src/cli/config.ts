@@ -88,9 +88,13 @@ function layersOf(context: Context): Layer[] {
 
 // hs config
 
+const exitStatuses =
+  "Exit status: 0 success, 1 called without arguments, 2 bad argument, 3 no such setting or a bad one, " +
+  "5 the file cannot be written.";
+
 const pathSpec = {
   name: "hs config",
-  summary: "Shows and changes settings. With the name of a site alone, prints where its configuration file is.",
+  summary: "Shows and changes settings. With --system, --user or --local alone, prints the path of that file.",
   usage: ["hs config [--system | --user | --local]", "hs config get | set | which | edit [ARGS...]"],
   positionals: [],
   sections: [{ title: "Options", options: siteOptions(null) }],
@@ -112,6 +116,8 @@ const pathSpec = {
     "Tasks run in the directory that they were submitted from on one machine, and elsewhere in the one where their " +
       "client was started;",
     "task.cwd names another: a path, or <submit> to have the former everywhere.",
+    "",
+    exitStatuses,
   ].join("\n"),
 } as const satisfies CommandSpec;
 
@@ -162,6 +168,7 @@ const getSpec = {
     },
   ],
   exclusive: [[...siteNames, "default"]],
+  epilog: exitStatuses,
 } as const satisfies CommandSpec;
 
 type GetWords = Parsed<typeof getSpec>;
@@ -240,6 +247,7 @@ const whichSpec = {
     },
   ],
   exclusive: [],
+  epilog: exitStatuses,
 } as const satisfies CommandSpec;
 
 type WhichWords = Parsed<typeof whichSpec>;
@@ -303,11 +311,12 @@ const setSpec = {
       metavar: "value",
       min: 1,
       max: 1,
-      help: 'true, false, a number, a text, a list as \'["a", "b"]\'; null removes the setting.',
+      help: 'One of true, false, a number, a text, a list as \'["a", "b"]\'; null removes the setting.',
     },
   ],
   sections: [{ title: "Options", options: [...siteOptions("user"), forceOption] }],
   exclusive: [siteNames],
+  epilog: exitStatuses,
 } as const satisfies CommandSpec;
 
 type SetWords = Parsed<typeof setSpec>;
@@ -340,6 +349,7 @@ const editSpec = {
   positionals: [],
   sections: [{ title: "Options", options: siteOptions("user") }],
   exclusive: [siteNames],
+  epilog: exitStatuses,
 } as const satisfies CommandSpec;
 
 async function edit(parsed: SiteWords, context: Context): Promise<number> {

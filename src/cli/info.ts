@@ -72,7 +72,8 @@ const spec = {
     "  hs info ID -x exit_status          how it ended",
     "  hs info ID --stdout > result.txt   what it printed, wherever it ran",
     "",
-    "Exit status: 0 success, 2 bad argument, 3 no database, 5 there is no such task, or the file cannot be had.",
+    "Exit status: 0 success, 2 bad argument, 3 no database, 5 there is no such task, " +
+      "or its output cannot be read or fetched.",
   ].join("\n"),
 } as const satisfies CommandSpec;
 

@@ -57,7 +57,7 @@ const spec = {
       "they have to be stopped.",
     "",
     "Exit status: 0 success, or the answer was no; 2 bad argument, 3 no database, 4 Ctrl-C, 5 an error, or " +
-      "nobody there to answer (see --yes).",
+      "there is no terminal to ask a question on (use --yes).",
   ].join("\n"),
 } as const satisfies CommandSpec;
 

@@ -98,6 +98,8 @@ const spec = {
     "  hs list id -F -w 'duration >= 1h'    failures that took an hour or more",
     "  hs list -w 'submit_time > 2026-11'   since the first of November",
     "  hs list --csv > tasks.csv            everything, for a spreadsheet",
+    "",
+    "Exit status: 0 success, also when nothing was found; 2 bad argument, 3 no database, 5 it cannot be read.",
   ].join("\n"),
 } as const satisfies CommandSpec;
 
@@ -220,7 +222,7 @@ function delimiterOf(text: string | undefined, format: Format): string {
   const length = Array.from(text).length;
   if (length > delimiterMax) throw blame(`at most ${delimiterMax} characters, not ${length}`);
   if (format === "csv" && (length !== 1 || /["\r\n]/.test(text))) {
-    throw blame(`csv takes one character that is no quote and no end of line, not ${quoted(text)}`);
+    throw blame(`csv takes one character that is neither a quote nor the end of a line, not ${quoted(text)}`);
   }
   return text;
 }

@@ -56,7 +56,7 @@ const spec = {
     "  hs run 'sort big.txt | uniq -c'",
     "",
     "Exit status: that of the task, modulo 256 (cancelled: 255); 2 bad argument, 3 no database, 4 " +
-      "interrupted, 5 the task or its output is not to be had.",
+      "interrupted, 5 the task or its output cannot be found.",
   ].join("\n"),
 } as const satisfies CommandSpec;
 

@@ -28,7 +28,7 @@ type Action = (typeof actions)[number];
 const spec = {
   name: "hs update",
   summary:
-    "Change tasks: their fields and tags, or cancel, revert or delete them. Without a filter it means all of them.",
+    "Change tasks: their fields and tags, or cancel, revert or delete them. Without a filter, all tasks are meant.",
   usage: [
     "hs update [FIELD=VALUE...] [KEY:VALUE...] [--remove-tag KEY...] [--cancel | --revert | --delete]",
     "          [-w COND...] [-t TAG...] [-g GROUP] [-F | -S | -C | -R] [--retries] [-l NUM [-s FIELD [--desc]]] [-f]",
@@ -91,11 +91,12 @@ const spec = {
   ],
   exclusive: [actions, statusFilters],
   epilog: [
-    "Only what is named is written: results of tasks that end meanwhile stay. What a run writes (exit_status, " +
+    "Only the fields that you name are written, so results of tasks that end meanwhile " +
+      "are kept. What a run writes (exit_status, " +
       "start_time, ...) can be changed only where a task has ended. Tasks in rotated partitions " +
-      "are not changed. A task that waits is run as it is",
-    "then; one that runs is not run again because of a change. Each attempt is a task of its own (retried: " +
-      "there is a later one).",
+      "are not changed. A task that waits is run as changed; " +
+      "one that runs is not run again because of a change. Each attempt is a task of its own " +
+      "(retried: there is a later one).",
     "",
     "Examples:",
     "  hs update --cancel --remaining -t site:b     stop a part of the work",
@@ -105,6 +106,10 @@ const spec = {
     "                                               run failures again: each once, however often it was " +
       "tried, none that was cancelled",
     "  hs update --delete -s submit_time --desc -l1 remove the latest task",
+    "",
+    "Exit status: 0 success, also when no task is affected or the answer was no; 2 bad argument, " +
+      "3 no database, 4 Ctrl-C, " +
+      "5 an error, or there is no terminal to ask a question on (use --yes).",
   ].join("\n"),
 } as const satisfies CommandSpec;
 
@@ -260,7 +265,7 @@ function idOf({ where }: Selection): string | null {
 }
 
 function requireTag(value: string): string {
-  if (value.includes("=") || !/^[^:]+/.test(value)) throw argumentError(`'${value}' is no tag: write KEY:VALUE`);
+  if (value.includes("=") || !/^[^:]+/.test(value)) throw argumentError(`'${value}' is not a tag: write KEY:VALUE`);
   return value.includes(":") ? value : `${value}:`;
 }
 

@@ -40,7 +40,7 @@ export interface FetchFailure {
 export async function fetchFile(wanted: Wanted, reach: Reach): Promise<FetchFailure | null> {
   const { host } = wanted;
   // The name of a host comes from a database, and must not become an option or a command of ssh.
-  if (!/^[A-Za-z0-9_][\w.:%@-]*$/.test(host)) return failed(`'${host}' is no name of a host`);
+  if (!/^[A-Za-z0-9_][\w.:%@-]*$/.test(host)) return failed(`'${host}' is not the name of a host`);
   if (/[\r\n\0]/.test(wanted.path)) return failed("the name of the file has an end of line in it");
   const find = (program: string): string | null => Bun.which(program, { PATH: reach.env["PATH"] ?? "" });
   if (find("ssh") === null) return failed("there is no ssh on this host - install an OpenSSH client");

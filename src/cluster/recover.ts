@@ -100,7 +100,7 @@ export function watchServers(options: WatchOptions): () => void {
       .then((reverted) => {
         if (reverted > 0) log.info(`Reverted ${counted(reverted, "task")} of servers that are gone`);
       })
-      .catch((error: unknown) => log.debug(() => `Servers not looked at: ${messageOf(error)}`))
+      .catch((error: unknown) => log.debug(() => `Could not look at other servers: ${messageOf(error)}`))
       .finally(() => {
         if (!ended) timer = clock.after(everyMs, look);
       });
@@ -125,7 +125,7 @@ async function takeOver(options: RecoverOptions): Promise<Recovery> {
   reverted += await store.revertOrphans();
   if (attempts > 1) {
     const again = await store.retryFailures(scope, attempts, now(), newId);
-    if (again > 0) log.info(`Trying ${again} previously failed tasks again`);
+    if (again > 0) log.info(`Trying ${counted(again, "previously failed task")} again`);
   }
   const sources = await store.sources(scope);
   const unfinished = unfinishedOf(sources);

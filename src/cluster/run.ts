@@ -2,7 +2,7 @@
  * The story of `hsx` on one machine: a server, and one client in the same process, joined by a pipe. Knows how the two
  * start and end together. What every server needs is in serve.ts.
  */
-import { systemClock } from "../base/clock.ts";
+import { type Clock, systemClock } from "../base/clock.ts";
 import { hostName } from "../base/process.ts";
 import { type Client, runClient } from "../client/client.ts";
 import { pipe } from "../wire/pipe.ts";
@@ -15,6 +15,17 @@ import { onSignals } from "./signals.ts";
 export interface ClusterOptions extends Omit<ServeOptions, "logger" | "remote" | "launchesClients">, TaskOptions {
   /** How long to wait before the first task starts, milliseconds. */
   readonly delayMs: number;
+}
+
+/** How long the client may take to hear of the end, milliseconds. It takes a turn of the event loop or two. */
+const lastWordsMs = 100;
+
+/** Lets the client, whose server has ended, come to its own end and say so in the log. */
+function lastWords(client: Client, clock: Clock): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = clock.after(lastWordsMs, resolve);
+  client.finished.then(() => resolve(), resolve);
+  return promise.finally(() => timer.cancel());
 }
 
 /**
@@ -93,7 +104,9 @@ export async function runCluster(options: ClusterOptions): Promise<ClusterReport
       await client?.finished;
       throw error;
     });
-    return await Promise.race([served, clientFailure.promise]).finally(release);
+    const report = await Promise.race([served, clientFailure.promise]).finally(release);
+    if (client !== null) await lastWords(client, clock);
+    return report;
   } finally {
     executor.close();
   }

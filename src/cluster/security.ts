@@ -184,7 +184,11 @@ async function trustOf({ ca, config }: Words): Promise<Pick<ClientTls, "ca" | "t
   if (pinned === null) return { ...nothing, trust: "chain", ca: readAuthorities(cafile ?? "") };
   const fingerprint = parseFingerprint(pinned);
   if (fingerprint === null)
-    throw refusal(config, "server.tls.fingerprint", "is no SHA-256 fingerprint: 64 hex digits, as in SHA256:AB:CD:...");
+    throw refusal(
+      config,
+      "server.tls.fingerprint",
+      "is not a SHA-256 fingerprint: 64 hex digits, as in SHA256:AB:CD:...",
+    );
   return { ...nothing, trust: "fingerprint", fingerprint };
 }
 
@@ -201,7 +205,7 @@ async function serverCertificate(options: ServerSecurityOptions): Promise<Certif
   const certificate =
     files === null ? await ownCertificate(options) : certificates.readCertificate(files.cert, files.key);
   if (certificates.isOpenToAll(keyPath))
-    log.warning(`Every user of this host can read the private key ${keyPath} (to mend: chmod 600)`);
+    log.warning(`Every user of this host can read the private key ${keyPath} (chmod 600 mends it)`);
   if (certificate.expiresAt < systemClock.now())
     log.warning(`The certificate expired on ${new Date(certificate.expiresAt).toISOString().slice(0, 10)}`);
   return certificate;
@@ -240,7 +244,7 @@ async function ownCertificate({ config, loggers }: Words): Promise<Certificate> 
     return certificate;
   } catch (error) {
     if (failureCode(error) === "") throw error;
-    log.warning(`This run has a certificate of its own, none can be kept in ${folder}: ${failureReason(error)}`);
+    log.warning(`Made a certificate for this run only, because none can be kept in ${folder}: ${failureReason(error)}`);
   }
   const key = await makeKey();
   const certificate = pairOf(await makeCertificate(key, await names(), systemClock.now()), key);

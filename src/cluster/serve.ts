@@ -438,7 +438,7 @@ async function endRow(run: Run, patientMs: number): Promise<void> {
     await patience.persist("server", () => store.endServer(options.instanceId), enough);
   } catch (error) {
     if (!(error instanceof TransientError)) throw error;
-    log.debug(() => `End of the server not written: ${messageOf(error)}`);
+    log.debug(() => `Could not record the end of the server: ${messageOf(error)}`);
   }
 }
 

@@ -27,7 +27,7 @@ export function describeFailures(tally: Tally, traces: Traces): string | null {
   const { succeeded, failed, cancelled, bad } = tally;
   const lost = failed + bad;
   if (lost === 0) return null;
-  const lines = bad === 1 ? "a line that is no task" : "lines that are no tasks";
+  const lines = bad === 1 ? "a line that is not a task" : "lines that are not tasks";
   const kinds = failed === 0 || bad === 0 ? "" : `, ${bad} of them ${lines}`;
   const hint = hintOf(tally, traces);
   const look = hint === null ? "" : ` (${hint})`;

@@ -110,7 +110,7 @@ function requireShell(name: string, env: TaskOptions["env"], cwd: string): strin
   if (path !== null) return resolve(cwd, path);
   throw configurationError(
     "client",
-    `the shell '${name}' is not there, or is no program - give --shell (task.shell) the path of one, as /bin/bash`,
+    `the shell '${name}' does not exist or is not a program - give --shell (task.shell) the path of one, as /bin/bash`,
   );
 }
 

@@ -74,7 +74,7 @@ define(
     if (typeof value === "string") {
       const trimmed = strip(value);
       const found = base === undefined ? parseInteger(trimmed) : parseInBase(trimmed, expectCount(base, "int()", 10));
-      return found ?? fail(`'${clipped(value)}' is no integer`);
+      return found ?? fail(`'${clipped(value)}' is not an integer`);
     }
     if (base !== undefined) fail("int() with a base takes a text");
     const number = expectNumber(value, "int()");
@@ -86,7 +86,7 @@ define(
   "float(value?)",
   ([value]) => {
     if (value === undefined) return 0;
-    if (typeof value === "string") return parseFloatText(strip(value)) ?? fail(`'${clipped(value)}' is no number`);
+    if (typeof value === "string") return parseFloatText(strip(value)) ?? fail(`'${clipped(value)}' is not a number`);
     return expectFloat(value, "float()");
   },
   "float",
@@ -203,7 +203,7 @@ define("range(start, stop?, step?)", ([start, stop, step]) => {
 function apply(wanted: Value, value: Value, system: System): Value {
   spend(100);
   if (wanted === null || typeof wanted !== "object" || wanted.kind !== "function")
-    return fail(`${described(wanted)} is no function`);
+    return fail(`${described(wanted)} is not a function`);
   return call(wanted.signature, [value], [], [], system);
 }
 

@@ -55,8 +55,8 @@ function named(
 function offsetOf(text: string): Zone {
   if (/^z$/i.test(text)) return utc;
   const [, sign, hours, minutes, seconds = "0", fraction = ""] =
-    /^([+-])(\d\d):?(\d\d)(?::?(\d\d)(?:\.(\d+))?)?$/.exec(text) ?? fail(`'${text}' is no offset from UTC`);
-  if (Number(minutes) > 59) fail(`'${text}' is no offset from UTC`);
+    /^([+-])(\d\d):?(\d\d)(?::?(\d\d)(?:\.(\d+))?)?$/.exec(text) ?? fail(`'${text}' is not an offset from UTC`);
+  if (Number(minutes) > 59) fail(`'${text}' is not an offset from UTC`);
   const micros =
     BigInt((Number(hours) * 60 + Number(minutes)) * 60 + Number(seconds)) * secondMicros +
     BigInt(fraction.padEnd(6, "0").slice(0, 6));
@@ -183,7 +183,7 @@ export function parseIso(text: string): Moment {
   const offset = "(Z|[+-]\\d\\d(?::?\\d\\d(?::?\\d\\d(?:\\.\\d+)?)?)?)";
   const match =
     new RegExp(`^${date}(?:[\\s\\S]${time}${offset}?)?$`, "u").exec(text) ??
-    fail(`'${clipped(text)}' is no date of ISO 8601`);
+    fail(`'${clipped(text)}' is not a date of ISO 8601`);
   const [, year = "", month = match[4], dayOfMonth = match[5], , , week = match[8], weekday = match[9] ?? "1"] = match;
   const [hour = "0", minute = "0", seconds = "0", fraction = ""] = match.slice(10);
   const days =

@@ -98,7 +98,7 @@ function unexpected(source: Reader, otherwise: string): string {
     return `'${word}' is not supported in expressions`;
   }
   if (source.looksAt(":=")) return "assignments are not supported in expressions";
-  if (source.looksAt("=") && !source.looksAt("==")) return "'=' is no operator here; '==' compares";
+  if (source.looksAt("=") && !source.looksAt("==")) return "'=' is not an operator here; '==' compares";
   return otherwise;
 }
 
@@ -424,7 +424,7 @@ function nameAtom(source: Reader, word: string): Primary {
   if (found !== undefined) return named(found);
   const isLoop = /\bfor\b/.test(source.template.slice(source.at, source.end));
   const hint = isLoop ? " (comprehensions are not supported)" : "";
-  return source.blame(`'${word}' is no name that expressions know${hint}`, place);
+  return source.blame(`'${word}' is not a name that expressions know${hint}`, place);
 }
 
 function parenthesis(source: Reader): Primary {

@@ -193,7 +193,7 @@ export function floatPower(base: number, exponent: number): number {
   if (exponent === 0 || base === 1) return 1;
   if (base === 0 && exponent < 0) fail("0 cannot be raised to a negative power");
   if (base < 0 && Number.isFinite(base) && Number.isFinite(exponent) && !Number.isInteger(exponent)) {
-    fail("a negative number to a fractional power is no real number");
+    fail("a negative number to a fractional power is not a real number");
   }
   if (Math.abs(base) === 1 && !Number.isFinite(exponent)) return Number.isNaN(exponent) ? exponent : 1;
   const result = exactPower(base, exponent) ?? base ** exponent;

@@ -53,7 +53,7 @@ export function formatValue(value: Value, spec: string): string {
 }
 
 function expectSpec(spec: string): Spec {
-  const match = shape.exec(spec) ?? fail(`'${clipped(spec)}' is no format specification`);
+  const match = shape.exec(spec) ?? fail(`'${clipped(spec)}' is not a format specification`);
   const [, fill, align, sign, positiveZero, alternate, zero, width, grouping, precision, type] = match;
   allowText(Number(width ?? 0));
   return {

@@ -95,6 +95,6 @@ function member(value: Value, key: string): Value {
   const isSequence = value !== null && typeof value === "object" && (value.kind === "list" || value.kind === "tuple");
   if (!isSequence && typeof value !== "string") return fail(`${described(value)} cannot be indexed`);
   const items: readonly Value[] = typeof value === "string" ? Array.from(value) : value.items;
-  const place = index === null ? fail(`'${key}' is no index`) : placeOf(Number(index), items.length);
+  const place = index === null ? fail(`'${key}' is not an index`) : placeOf(Number(index), items.length);
   return place === null ? fail("index out of range") : (items[place] as Value);
 }

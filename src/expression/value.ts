@@ -331,7 +331,7 @@ export function itemsOf(value: Value): readonly Value[] {
         break;
     }
   }
-  return fail(`${described(value)} is no sequence`);
+  return fail(`${described(value)} is not a sequence`);
 }
 
 /** Python's `str(value)`. Throws an ExpressionFailure for a function, and for the environment as a whole. */
@@ -411,7 +411,7 @@ export function repr(value: Value): string {
       case "environment":
         return fail("os.environ as a whole cannot be printed; name a variable");
       case "function":
-        return fail(`the function ${shown.signature.name} is no value; call it`);
+        return fail(`the function ${shown.signature.name} is not a value; call it`);
     }
   }
 

@@ -67,7 +67,9 @@ function sshOrders(launch: Extract<Launch, { kind: "ssh" }>, options: OrderOptio
   const given = launch.passEnvironment ? remoteVariables(options.env) : { passed: [], withheld: [] };
   if (given.withheld.length > 0) {
     const names = given.withheld.join(", ");
-    log.warning(`Not passed on, because everybody could read it in the lists of processes: ${names}`);
+    log.warning(
+      `These variables are not passed on, because everybody could read them in the list of processes: ${names}`,
+    );
   }
   const variables = [...Object.entries(settings).map(([name, value]) => `${name}=${value}`), ...given.passed];
   const orders = launch.hosts.map((name) => {

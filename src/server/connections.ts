@@ -59,7 +59,7 @@ function close(connections: Connections, link: PeerLink, clientId: string | null
   const { log, push, open, ofClients, intakes } = connections;
   open.delete(link);
   if (error instanceof WireProblem && error.kind === "malformed")
-    log.warning(`Connection to ${clientId ?? "a stranger"} given up: ${error.message}`);
+    log.warning(`Gave up the connection to ${clientId ?? "a client that is not known yet"}: ${error.message}`);
   intakes.get(link)?.closed();
   intakes.delete(link);
   // If a newer connection of the same client has replaced this one, its end is no loss.

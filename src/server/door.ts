@@ -108,7 +108,7 @@ export function runServer(options: ServerOptions): Server {
   const { box, persistence } = door;
   scheduleBeat(door);
   lookAround(persistence).catch((error: unknown) =>
-    log.debug(() => `Other servers not looked for: ${messageOf(error)}`),
+    log.debug(() => `Could not look for other servers: ${messageOf(error)}`),
   );
   for (const part of ["", ...parts]) log.debug(`Started${part}`);
   store.onInsert(() => box.push({ kind: "inserted" }));
@@ -236,7 +236,7 @@ function scheduleBeat(door: Door): void {
       .beatServer(settings.serverId, clock.now())
       .then(() => lookAround(door.persistence))
       .catch((error: unknown) => {
-        log.debug(() => `Heartbeat of the server not written: ${messageOf(error)}`);
+        log.debug(() => `Could not write the heartbeat of the server: ${messageOf(error)}`);
       });
     scheduleBeat(door);
   });

@@ -207,12 +207,12 @@ function describe(error: unknown): string {
  * store or a schedule relies on. Measured: both ends of a pipe take 0.25 microseconds a task, without the store.
  */
 function faultOf(task: NewTask): string | null {
-  if (parseId(task.id) !== task.id) return "its id is no UUID";
+  if (parseId(task.id) !== task.id) return "its id is not a UUID";
   if (task.args === "" || task.args.includes("\0")) return "its command is empty or has a NUL character";
   if (task.args.length > longestArgs) return `its command is longer than ${longestArgs} bytes`;
-  if (!isCount(task.group)) return "its group is no number from 0 on";
+  if (!isCount(task.group)) return "its group is not a number from 0 on";
   if (![task.cores, task.memory, task.timeout].every((limit) => limit === null || isCount(limit)))
-    return "its limits are no numbers from 0 on";
+    return "its limits are not numbers from 0 on";
   if (task.attempt !== 1 || task.previousId !== null) return "it is not a first attempt";
   if (!Number.isFinite(task.submitTime) || Math.abs(task.submitTime) > latestTime) return "its time is none";
   return Object.hasOwn(task.tag, "part") ? null : "it has no tag 'part'";

@@ -21,6 +21,7 @@ import {
   isRevoked,
   letGo,
   lookAgain,
+  nameOf,
   runOf,
   type ServerState,
   type Settling,
@@ -60,6 +61,7 @@ export function takeOutcomes(
   effects: ServerEffect[],
 ): void {
   const unwanted: Lease[] = [];
+  let confirmed = 0;
   for (const outcome of outcomes) {
     const { id, lease } = outcome;
     if (isRevoked(state, outcome) || isDisregarded(client, outcome)) {
@@ -70,7 +72,8 @@ export function takeOutcomes(
     }
     const held = client.held.get(id);
     const current = held !== undefined && held.lease === lease;
-    state.outbox.assigned.delete(id);
+    // The client had the task, and nobody has said so yet.
+    if (state.outbox.assigned.delete(id)) confirmed++;
     if (current) letGo(state, client, id);
     if (current && held.cancelled) {
       // The task's row has ended, or waits to be run again: nobody wants the outcome of this run.
@@ -88,6 +91,7 @@ export function takeOutcomes(
       completion: completionOf(state, client, task, outcome, now),
     });
   }
+  if (confirmed > 0) note(effects, "debug", () => `Confirmed ${counted(confirmed, "task")} (${nameOf(client)})`);
   tell(effects, client.id, "ack", unwanted);
 }
 

@@ -59,7 +59,7 @@ export function databaseOf(
   if (url !== null && url !== "") {
     const scheme = /^([^:]*):\/\//.exec(url)?.[1];
     if (scheme === undefined)
-      throw configurationError("data", "database.url is no URL: write sqlite:///PATH or postgresql://HOST/DATABASE");
+      throw configurationError("data", "database.url is not a URL: write sqlite:///PATH or postgresql://HOST/DATABASE");
     if (postgresSchemes.includes(scheme)) return { kind: "postgres" };
     if (!sqliteSchemes.includes(scheme)) throw unsupported("provider in URL", scheme);
     const file = fileOfUrl(url);

@@ -51,7 +51,7 @@ export function parseEdit(word: string): Edit {
   if (equals >= 0) return parseFieldValue(name, word.slice(equals + 1));
   if (!word.includes(":")) {
     const meant = parseId(word) === null ? "" : " (a task is chosen with -w 'id == ID', behind the changes)";
-    throw argumentError(`'${word}' is no change: write FIELD=VALUE for a field, KEY:VALUE for a tag${meant}`);
+    throw argumentError(`'${word}' is not a change: write FIELD=VALUE for a field, KEY:VALUE for a tag${meant}`);
   }
   return parseTagWord(word);
 }
@@ -98,7 +98,7 @@ function parseField(
   const kind = kindOf(field);
   if (kind === "tags") throw argumentError(`'${word}': tags are set with KEY:VALUE, and removed with --remove-tag KEY`);
   const value = coerce(text) === null ? null : valueOf(kind, text);
-  if (value === undefined) throw argumentError(`'${text}' is no value for ${field} (${hints[kind]})`);
+  if (value === undefined) throw argumentError(`'${text}' is not a value for ${field} (${hints[kind]})`);
   if (value === null && !isNullable(field)) throw argumentError(`'${word}': every task has a value for ${field}`);
   // As everywhere else 0 means none.
   const none = (field === "cores" || field === "memory" || field === "timeout") && value === 0;

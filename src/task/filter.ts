@@ -154,7 +154,7 @@ function expectValue(text: string, field: TaskField, operator: Operator, word: s
       : type === "time"
         ? timeText(word)
         : typedValue(type, value, word);
-  if (typed === null) throw blame(text, `'${word}' is no value for ${field} (${valueHints[type]})`);
+  if (typed === null) throw blame(text, `'${word}' is not a value for ${field} (${valueHints[type]})`);
   if (type !== "time" || !isEqual) return typed;
   const whole = wholeTime(String(typed));
   if (whole === null)

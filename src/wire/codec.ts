@@ -277,7 +277,7 @@ function parse(text: string): Fields {
     // Tags are the only numbers that have a form of their own.
     value = ownForms.test(text) ? JSON.parse(text, keepTags) : JSON.parse(text);
   } catch {
-    throw new WireProblem("malformed", `a frame that is no JSON: ${brief(text)}`);
+    throw new WireProblem("malformed", `a frame that is not JSON: ${brief(text)}`);
   }
   return record(value, "frame", "the frame");
 }

@@ -273,7 +273,7 @@ function isFit<In>(session: Session<In>, chunk: Uint8Array): boolean {
   session.received += chunk.length;
   const line = chunk.indexOf(newline);
   if (session.received <= mostBefore || (line >= 0 && session.heldBytes + line <= mostBefore)) return true;
-  const text = `the ${session.handshake.peerSide} sent ${counted(session.received, "byte")} that are no handshake`;
+  const text = `the ${session.handshake.peerSide} sent ${counted(session.received, "byte")} that are not a handshake`;
   giveUp(session, malformed(text), null);
   return false;
 }

@@ -180,7 +180,7 @@ needs([], process.getuid?.() === 0 ? null : "permissions do not bind root only")
 test("a corrupt database, and a file that is none: one line, status not 0, the file untouched", async () => {
   await using site = openSite();
   mkdirSync(join(site.path, "site", "lib"), { recursive: true });
-  writeFileSync(site.database, "this is no database, it is a letter to my aunt\n".repeat(200));
+  writeFileSync(site.database, "this is not a database, it is a letter to my aunt\n".repeat(200));
   for (const words of [["list", "-c"], ["submit", "echo", "x"], ["initdb"]]) {
     const ended = await site.hs(words);
     expect([words, ended.status === 0, complaint(ended).length]).toEqual([words, false, 1]);
@@ -188,7 +188,7 @@ test("a corrupt database, and a file that is none: one line, status not 0, the f
   }
   const ended = await site.hsx(["-t", "echo {}"], { stdin: "1\n" });
   expect([ended.status === 0, ended.stdout, complaint(ended).length]).toEqual([false, "", 1]);
-  expect(await Bun.file(site.database).text()).toStartWith("this is no database");
+  expect(await Bun.file(site.database).text()).toStartWith("this is not a database");
 });
 
 test("a command that reads makes no database in a folder that is not there", async () => {

@@ -54,7 +54,7 @@ test("the search that is named at the end finds exactly what failed, also after 
   await using site = openSite();
   await site.hsx(["-"], { stdin: "exit 9\nexit 8\n" });
   const ended = await site.hsx(["-", "-r2"], { stdin: "exit 1\ntrue\nexit 2\ntrue # HYPERSHELL: k:bad/value\n" });
-  expect(ended.stderr).toContain("3 of 4 tasks failed, 1 of them a line that is no task (");
+  expect(ended.stderr).toContain("3 of 4 tasks failed, 1 of them a line that is not a task (");
   expect(await count(site, hintOf(ended.stderr))).toBe("2\n");
   const restarted = await site.hsx(["--restart", "-r4"]);
   expect(restarted.stderr).toContain("4 of 4 tasks failed (");

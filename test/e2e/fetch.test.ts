@@ -210,7 +210,7 @@ withSshd("a name of a host cannot become an option of ssh", async () => {
   const trap = join(site.path, "trap");
   change(site.database, "update task set client_host = ?", `-oProxyCommand=touch ${trap}`);
   const { status, stderr } = await here(site, ["info", id, "--stdout"], configured(site));
-  expect([status, stderr]).toEqual([5, expect.stringContaining("' is no name of a host")]);
+  expect([status, stderr]).toEqual([5, expect.stringContaining("' is not the name of a host")]);
   expect(existsSync(trap)).toBe(false);
 });
 

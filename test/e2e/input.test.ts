@@ -93,7 +93,7 @@ test("a shell that is not there ends the run before a task is stored, status 3",
   await using site = openSite();
   const ended = await site.hsx(["--shell", "/bin/none"], { stdin: "echo 1\n" });
   expect([ended.status, ended.stdout]).toEqual([3, ""]);
-  expect(ended.stderr).toContain("the shell '/bin/none' is not there, or is no program");
+  expect(ended.stderr).toContain("the shell '/bin/none' does not exist or is not a program");
 });
 
 test("a task reads every tag in its shell, also one with a dash in its key", async () => {

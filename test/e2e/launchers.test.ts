@@ -526,7 +526,7 @@ test("with -E the clients of ssh have our settings, whatever characters are in t
   });
   expect([ended.status, ended.stdout]).toEqual([0, value]);
   expect(site.read("ssh-words")).not.toContain("tell-no-one");
-  expect(log(ended).join("\n")).toContain("Not passed on, because everybody could read it");
+  expect(log(ended).join("\n")).toContain("These variables are not passed on, because everybody could read them");
 });
 
 // ---- what does not go together

@@ -37,7 +37,7 @@ export function openPartition(
   const { debug, warn } = options;
   try {
     if (!isPartition(path)) {
-      debug?.(`Ignored file that is no database partition (${path})`);
+      debug?.(`Ignored file that is not a database partition (${path})`);
       return null;
     }
     const connection = new Connection({ ...options, file: path, readOnly: true, untouched: true });

@@ -10,6 +10,7 @@
  * User, password, host and database of a URL are percent-encoded where needed. Keys:
  * https://www.postgresql.org/docs/current/libpq-connect.html
  */
+import { failureReason } from "../../base/paths.ts";
 import { existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
@@ -111,7 +112,7 @@ function forServer(parameters: Readonly<Record<string, string>>): Readonly<Recor
     if (parameters[key] === "require")
       throw configurationError(
         "data",
-        `${key} = require cannot be had - leave ${key} out of [database] or its URL, ` +
+        `${key} = require is not supported - leave ${key} out of [database] or its URL, ` +
           "and let sslmode = verify-full tell whose server it is",
       );
   return Object.fromEntries(Object.entries(parameters).filter(([key]) => !ofLibpq.has(key)));
@@ -139,7 +140,7 @@ function parseUrl(url: string): Given {
   // A password may have an @ or a slash that was not encoded: the last @ before the host counts.
   const parts = loose.exec(url) ?? strict.exec(url);
   if (parts === null)
-    throw configurationError("data", "database.url is no URL: write postgresql://user:password@host:port/database");
+    throw configurationError("data", "database.url is not a URL: write postgresql://user:password@host:port/database");
   const [, login, host = "", port = "", path = "", query = ""] = parts;
   const [user, ...rest] = (login ?? "").split(":");
   const asked = Object.fromEntries(new URLSearchParams(query)) as Readonly<Record<string, string>>;
@@ -249,7 +250,7 @@ function read(key: string, path: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch (error) {
-    throw configurationError("data", `${key} '${path}' cannot be read (${String((error as { code?: unknown }).code)})`);
+    throw configurationError("data", `${key} '${path}' cannot be read: ${failureReason(error)}`);
   }
 }
 

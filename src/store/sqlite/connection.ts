@@ -311,7 +311,7 @@ function unlessInUse(change: () => unknown): void {
 function setPragmas(db: Database, pragmas: ConnectionOptions["pragmas"], wanted: (name: string) => boolean): void {
   for (const [name, value] of Object.entries(pragmas)) {
     if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
-      throw configurationError("data", `'${name}' is no name of an SQLite pragma (in [database.pragmas])`);
+      throw configurationError("data", `'${name}' is not the name of an SQLite pragma (in [database.pragmas])`);
     }
     if (!wanted(name.toLowerCase())) continue;
     try {

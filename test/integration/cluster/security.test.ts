@@ -185,7 +185,7 @@ describe("a server", () => {
     place.file("site/lib/tls", "in the way");
     const { tls } = await place.server();
     expect(pairOf(tls!.cert, tls!.key).expiresAt).toBeGreaterThan(Date.now());
-    expect(place.said[0]).toStartWith("WARNING core.tls: This run has a certificate of its own");
+    expect(place.said[0]).toStartWith("WARNING core.tls: Made a certificate for this run only");
     expect(place.said[1]).toStartWith("INFO core.tls: Certificate fingerprint: SHA256:");
   });
 
@@ -200,7 +200,7 @@ describe("a server", () => {
     chmodSync(certKey, 0o644);
     await place.server({}, { cert, certKey });
     expect(place.said).toEqual([
-      `WARNING core.tls: Every user of this host can read the private key ${certKey} (to mend: chmod 600)`,
+      `WARNING core.tls: Every user of this host can read the private key ${certKey} (chmod 600 mends it)`,
     ]);
   });
 
@@ -299,7 +299,7 @@ describe("a client", () => {
   test("is told what is wrong with a fingerprint or a file", async () => {
     using place = openPlace();
     expect(await refusalOf(place.client({ TLS_FINGERPRINT: "AB:CD" }))).toMatch(
-      /^3 \[core.tls\] server.tls.fingerprint is no SHA-256 .*HYPERSHELL_SERVER_TLS_FINGERPRINT/,
+      /^3 \[core.tls\] server.tls.fingerprint is not a SHA-256 .*HYPERSHELL_SERVER_TLS_FINGERPRINT/,
     );
     expect(await refusalOf(place.client({ TLS_CAFILE: "/nowhere" }))).toBe(
       "5 [core.tls] Cannot read '/nowhere': no such file or directory",

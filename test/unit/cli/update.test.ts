@@ -167,12 +167,12 @@ describe("hs update", () => {
       [["exit_status=0", "--revert"], "argument --revert: not allowed with exit_status="],
       [["x:1", "-s", "id"], "--limit"],
       [["exit_status==0"], "condition"],
-      [["word"], "no change"],
+      [["word"], "is not a change"],
       [["tag=x"], "KEY:VALUE"],
       [["a/b:1"], "bad tag"],
       [[id, "id", "5"], "cannot be changed"],
       [[id, "size", "5"], "no field 'size'"],
-      [[id, "tag", "=x"], "no tag"],
+      [[id, "tag", "=x"], "is not a tag"],
       [["-w", "args == 1", "x:1"], "filters"],
     ] as const)
       expect(await refusal(words)).toContain(part);

@@ -19,12 +19,14 @@ describe("the failures of a run", () => {
     expect(describeFailures({ ...none, succeeded: 9, cancelled: 2 }, traces)).toBeNull();
   });
 
-  test("may be lines that are no tasks, which no search finds", () => {
+  test("may be lines that are not tasks, which no search finds", () => {
     expect(describeFailures({ ...none, succeeded: 1, bad: 1 }, traces)).toBe("1 of 2 tasks failed");
     expect(describeFailures({ ...none, failed: 2, bad: 1 }, traces)).toBe(
-      "3 of 3 tasks failed, 1 of them a line that is no task (hs list -F -w submit_id==run)",
+      "3 of 3 tasks failed, 1 of them a line that is not a task (hs list -F -w submit_id==run)",
     );
-    expect(describeFailures({ ...none, failed: 2, bad: 2 }, traces)).toContain(", 2 of them lines that are no tasks (");
+    expect(describeFailures({ ...none, failed: 2, bad: 2 }, traces)).toContain(
+      ", 2 of them lines that are not tasks (",
+    );
   });
 
   test("are in the failure file where there is no database", () => {

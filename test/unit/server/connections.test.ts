@@ -87,7 +87,10 @@ test("a connection that is given up for what was said on it is warned of, by the
   const [stranger, known] = [connect(), connect()];
   known.hello("a");
   for (const peer of [stranger, known]) peer.break(new WireProblem("malformed", "no frame"));
-  expect(warnings).toEqual(["Connection to a stranger given up: no frame", "Connection to a given up: no frame"]);
+  expect(warnings).toEqual([
+    "Gave up the connection to a client that is not known yet: no frame",
+    "Gave up the connection to a: no frame",
+  ]);
 });
 
 test("a submitter is served by an intake of its own, and the reactor hears nothing of what it says", async () => {

@@ -264,7 +264,7 @@ test("a server that goes away is told with what is stored", async () => {
 
 test("tasks that cannot be are refused, each with what is wrong", async () => {
   const faults: readonly (readonly [Partial<NewTask>, string])[] = [
-    [{ id: "x" }, "its id is no UUID"],
+    [{ id: "x" }, "its id is not a UUID"],
     [{ args: "" }, "its command is empty"],
     [{ args: "echo \0" }, "NUL"],
     [{ args: "x".repeat(200_000) }, "longer than"],

@@ -135,7 +135,7 @@ describe("opening", () => {
     expect((await refusal(open(folder))).message).toContain("is a folder");
     writeFileSync(
       file,
-      "this is no database, but long enough to have a header of one, which has a hundred bytes and more to it.",
+      "this is not a database, but long enough to have a header of one, which has a hundred bytes and more to it.",
     );
     const notOne = await refusal(open());
     expect(notOne.message).toBe(

@@ -179,7 +179,7 @@ describe("a frame is refused, with message and field named, when", () => {
     ["a lease is none", { ...hello, finished: [{ id: id(1) }] }, "hello: lease"],
     ["what is in a list is null", { ...hello, finished: [null] }, "hello: a task should be an object, and is null"],
     ["a command is no text", results({ command: 5 }), "results: command should be a text, and is 5"],
-    ["a time is no number", results({ completionTime: null }), "results: completionTime"],
+    ["a time is not a number", results({ completionTime: null }), "results: completionTime"],
     ["a status is out of range", results({ exitStatus: 2 ** 33 }), "results: exitStatus should be a status"],
     ["a status is missing", results({ exitStatus: undefined }), "results: exitStatus"],
     ["tags are a list", tasks({}, { ...same, tag: [] }), "tasks: tag should be an object, and is a list"],

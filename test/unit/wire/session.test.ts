@@ -222,7 +222,7 @@ describe("the handshake", () => {
       "a line that is too long",
       `{"hypershell":1,"nonce":"${"ab".repeat(4096)}"}\n`,
       "malformed",
-      /no handshake|more than 4096/,
+      /not a handshake|more than 4096/,
     ],
     ["an error of its own", '{"hypershell":1,"error":"whatever\\u0007"}\n', "malformed", /refuses: "whatever\\u0007"/],
   ];
@@ -274,7 +274,7 @@ describe("the handshake", () => {
     expect(taken).toBeLessThan(20_000);
     expect(problemOf(await server)).toEqual({
       kind: "malformed",
-      text: "the client sent 5000 bytes that are no handshake",
+      text: "the client sent 5000 bytes that are not a handshake",
     });
   });
 });
@@ -546,7 +546,7 @@ describe("whoever knows the key", () => {
 
   test("is cut off for a frame that is no message, and what came before it counts", async () => {
     for (const [frame, text] of [
-      ["garbage", /no JSON: "garbage"/],
+      ["garbage", /not JSON: "garbage"/],
       ['{"kind":"fly"}', /kind is not known: "fly"/],
       ["[]", /an object/],
       ["[".repeat(1_000_000), /./],
