@@ -137,10 +137,11 @@ async function run(parsed: Words, context: Context): Promise<number> {
   if (parsed.flag("availableCores")) return print([`${cpuCount()}`], context);
   if (parsed.flag("availableSshGroups")) return print(sshGroups(context), context);
   checkTogether(parsed);
+  // This comes before anything is said or done: the program may start anew.
+  saveThreads(parsed.number("executors") ?? 0);
   const config = context.config();
   const servers = addressesOf(parsed, config);
   const read = reader(spec, parsed, config);
-  saveThreads(read("executors"));
   const delay = startDelay(read("delay"), context);
   const idle = read("timeout") ?? 0;
   const words = networkWords(parsed);

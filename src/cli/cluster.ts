@@ -539,9 +539,10 @@ async function run(parsed: Words, context: Context): Promise<number> {
     refuseOverwriting(parsed.words("file")[0] ?? "-", paths);
   }
   if (!parsed.flag("restart")) expectTaskFile(parsed.words("file")[0]);
+  // This comes before anything is said or done: the program may start anew.
+  saveThreads(parsed.number("executors") ?? 0);
   const call = await callOf(parsed, context);
   const { config } = call;
-  saveThreads(call.client.executors);
   warnOfIdleSettings(spec, parsed, config, context.loggers("cluster"));
   if (parsed.flag("restart")) await needDatabase("--restart continues from a database", config, context.loggers);
   if (parsed.flag("forever")) await needDatabase("--forever waits for a database to fill", config, context.loggers);
