@@ -13,7 +13,7 @@ import type { ServerEvent } from "./event.ts";
 import { type ClientEntry, giveBack, lookAgain, nameOf, type ServerState, withdraw } from "./state.ts";
 
 /** How long a server that runs forever takes a client's word for it that a directory is not there, milliseconds. */
-const againMs = 60_000;
+export const againMs = 60_000;
 
 /** Notes that a client cannot enter the directories of these submissions. Those that are not known do not count. */
 export function takeLack(state: ServerState, client: ClientEntry, submissions: readonly string[], now: number): void {
@@ -97,12 +97,13 @@ export function tellOfPlace(
   { cwd, unfinished }: Extract<ServerEvent, { kind: "counted" }>,
   effects: ServerEffect[],
 ): void {
-  const [what, stay] = unfinished === 1 ? ["the directory it was", "stays"] : ["the directory they were", "stay"];
+  const isOne = unfinished === 1;
+  const [what, stay, run] = isOne ? ["it was", "stays", "it runs"] : ["they were", "stay", "they run"];
   const remedy = state.settings.forever ? "within a minute" : "with --restart";
   note(
     effects,
     "warning",
-    `${counted(unfinished, "task")} ${stay} unfinished, because ${what} submitted from cannot be entered: ${cwd} - ` +
-      `make it again and they run ${remedy}, or name another by HYPERSHELL_TASK_CWD`,
+    `${counted(unfinished, "task")} ${stay} unfinished, because the directory ${what} submitted from ` +
+      `cannot be entered: ${cwd} - make that again and ${run} ${remedy}, or name another by HYPERSHELL_TASK_CWD`,
   );
 }

@@ -76,7 +76,7 @@ test("a directory that is gone: its tasks stay unfinished, one line says so, the
   expect([status, stdout, site.read(out!)]).toEqual([7, "", `${b}\n`]);
   expect(linesOf(stderr).filter((line) => line.includes("WARNING"))).toEqual([
     " WARNING [hypershell.server] 4 tasks stay unfinished, because the directory they were submitted from cannot be " +
-      `entered: ${a} - make it again and they run with --restart, or name another by HYPERSHELL_TASK_CWD`,
+      `entered: ${a} - make that again and they run with --restart, or name another by HYPERSHELL_TASK_CWD`,
   ]);
   expect((await site.shell("hs list --count -R; ls $HYPERSHELL_SITE/lib/task | wc -l")).stdout).toBe("4\n1\n");
   mkdirSync(a);
@@ -132,7 +132,7 @@ test("a directory that no client has is set aside by a server too, and one that 
   await using client = startClient(site, port, ["-N1"], { cwd: "b", env });
   const ended = await server.ended;
   expect([ended.status, (await client.ended).stdout]).toEqual([7, ""]);
-  expect(ended.stderr).toContain(`the directory it was submitted from cannot be entered: ${a} - make it again`);
+  expect(ended.stderr).toContain(`the directory it was submitted from cannot be entered: ${a} - make that again`);
   expect((await client.ended).stderr).toContain(`Giving back the tasks that were submitted from ${a} (no such file`);
 });
 

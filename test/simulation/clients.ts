@@ -8,7 +8,7 @@ import { check, type ClientFailure, type ClientSettings, type ClientState } from
 import type { Duplex } from "../../src/wire/duplex.ts";
 import type { HostMessage, LeaveKind, PeerMessage } from "../../src/wire/message.ts";
 import type { Cluster } from "./cluster.ts";
-import { simulatedExecutor } from "./executor.ts";
+import { simulatedExecutor, withLostPlaces } from "./executor.ts";
 import { enterSession } from "./sessions.ts";
 import type { Process } from "./world.ts";
 
@@ -70,11 +70,12 @@ export function clientIn(
   let last: ClientState | null = null;
   /** Somebody is in a hurry: outcomes are not waited for. */
   let hurried = false;
-  const executor = simulatedExecutor(world, process, () => id, judge, {
+  const usual = simulatedExecutor(world, process, () => id, judge, {
     ...plan,
     slowestMs: plan.latencyMs + plan.slowMs,
     quiet: plan.faults.length === 0 && plan.failingCalls.size === 0,
   });
+  const executor = withLostPlaces(usual, world, process, judge, plan);
   process.onEnd(() => judge.clientEnded(id));
   const client = runClient({
     connect,

@@ -29,6 +29,7 @@ test(`whatever happens, every task has one outcome and everybody goes home in ti
     "task signalled with its client": 40,
     "task adopted": 200,
     "task fenced": 20,
+    "task without a place": 50,
     "task repeated": 500,
     "estate given up": 100,
     "outcome refused": 100,

@@ -148,3 +148,25 @@ export function simulatedExecutor(
     },
   };
 }
+
+/** The same executor, but now and then it cannot enter the directory of a task. */
+export function withLostPlaces(
+  executor: SimulatedExecutor,
+  world: World,
+  process: Process,
+  judge: Ledger,
+  { lacking, calmAt }: { readonly lacking: boolean; readonly calmAt: number },
+): SimulatedExecutor {
+  if (!lacking) return executor;
+  return {
+    ...executor,
+    start(task, origin, ends) {
+      const { cwd } = origin;
+      if (cwd === null || world.now() >= calmAt || !world.rng.chance(0.03)) return executor.start(task, origin, ends);
+      judge.sees("task without a place");
+      world.trace(() => `${process.name} ---- has no place for ${task.id} (lease ${task.lease})`);
+      world.at(world.now(), () => process.enter(() => ends.unplaced(task.id, cwd)));
+      return { pid: null, signal: () => undefined, groupAlive: () => false, groupIgnoresInterrupt: () => false };
+    },
+  };
+}

@@ -69,6 +69,7 @@ export type Sight =
   | "client resumes with outcomes"
   | "task adopted"
   | "task fenced"
+  | "task without a place"
   | "client evicted"
   | "estate given up"
   | "task repeated"

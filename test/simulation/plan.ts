@@ -44,6 +44,8 @@ export interface Plan {
   readonly loyalMs: number;
   /** How often somebody changes a task by hand. */
   readonly edits: number;
+  /** Until `calmAt`, clients now and then cannot enter the directory of a task. */
+  readonly lacking: boolean;
   /** Clients at the beginning, and submitters that come over the network. */
   readonly clients: number;
   readonly submitters: number;
@@ -127,6 +129,8 @@ export function draw(rng: Random): Plan {
     servers: durable && mode !== "finite" && mode !== "local" && rng.chance(0.4) ? 2 : 1,
     loyalMs: pick(0, graceMs / 2, graceMs * 2),
     edits,
+    // Only a server that runs forever looks again.
+    lacking: mode === "forever" && clients % 2 === 0,
     clients,
     submitters: rng.chance(0.3) ? rng.between(1, 2) : 0,
     idling: pick(0, 0, 0.5),

@@ -8,6 +8,7 @@ import { assert } from "../../src/base/assert.ts";
 import { step as clientStep } from "../../src/client/reactor.ts";
 import { step as serverStep } from "../../src/server/reactor.ts";
 import { type ClientRun, startClient } from "./clients.ts";
+import { againMs } from "../../src/server/places.ts";
 import { signalTasks } from "./executor.ts";
 import { type Cluster, counter, type Reactors } from "./cluster.ts";
 import { ledger, type Sight } from "./ledger.ts";
@@ -119,7 +120,8 @@ function checkTurn(
   addedAt: ReadonlyMap<string, number>,
 ): void {
   const isLate = plan.faults.some(({ kind }) => kind === "database away" || kind === "server stops");
-  if (isLate || plan.failingCalls.size > 0) return;
+  // Tasks whose directory is set aside hold up nobody.
+  if (isLate || plan.failingCalls.size > 0 || plan.lacking) return;
   for (const { task: lower } of model.before(task, serverId, plan.attempts)) {
     const forMs = world.now() - (addedAt.get(lower.id) ?? storedAt.get(lower.id) ?? epoch);
     assert(
@@ -459,8 +461,10 @@ function judgeRun(seed: number, its: Operation, steps: number): Summary {
 function limitOf(plan: Plan, disturbedAt: number, closedAt: number | null): number {
   const { evictMs, graceMs, longMs, heartMs, reconnectMs, signalWaitMs, latencyMs, slowMs } = plan;
   // A task to its end, however hard that is to reach, and what follows from it.
-  const usualMs = longMs + 5 * signalWaitMs + 20 * (latencyMs + slowMs) + 2 * tickMs;
-  const last = Math.max(disturbedAt, closedAt ?? 0);
+  const onceMs = longMs + 5 * signalWaitMs + 20 * (latencyMs + slowMs) + 2 * tickMs;
+  // A directory that a client lacked is tried again after a while, at a poll.
+  const usualMs = onceMs + (plan.lacking ? againMs + plan.pollMs : 0);
+  const last = Math.max(disturbedAt, closedAt ?? 0, plan.lacking ? plan.calmAt : 0);
   // Of outcomes that another server records one hears at a poll. Else nobody waits for one, for the end of a grace, or
   // for anything else when nothing went wrong; but a client may come too late.
   if (plan.faults.length === 0 && plan.failingCalls.size === 0)

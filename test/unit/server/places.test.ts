@@ -49,7 +49,7 @@ describe("a directory that the only client cannot enter", () => {
     bench.on({ kind: "counted", cwd: "/gone", unfinished: 1 });
     expect(bench.notes("warning")).toEqual([
       "1 task stays unfinished, because the directory it was submitted from cannot be entered: /gone - " +
-        "make it again and they run with --restart, or name another by HYPERSHELL_TASK_CWD",
+        "make that again and it runs with --restart, or name another by HYPERSHELL_TASK_CWD",
     ]);
     bench.committed();
     bench.claimed({ kind: "none", unfinished: 0 });
