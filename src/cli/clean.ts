@@ -44,6 +44,9 @@ const spec = {
     "  hs clean                                   after hs initdb --rotate, or hs update --delete",
     "  hs clean -S -w 'completion_time < 2026-01-01'",
     "  hs clean -t site:b --yes",
+    "",
+    "Exit status: 0 success, or the answer was no; 2 bad argument, 3 no database, 4 Ctrl-C, 5 an error, or " +
+      "there is no terminal to ask a question on (use --yes).",
   ].join("\n"),
 } as const satisfies CommandSpec;
 

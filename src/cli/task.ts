@@ -27,6 +27,7 @@ const spec = {
     },
   ],
   exclusive: [],
+  epilog: "Exit status: 0 success, 1 called without arguments, 2 bad argument; else that of the command.",
 } as const satisfies CommandSpec;
 
 type Words = Parsed<typeof spec>;
@@ -62,6 +63,7 @@ const submitSpec = {
     },
   ],
   exclusive: [],
+  epilog: "Exit status: 0 the task is stored, 2 bad argument, 3 no database, 5 failure.",
 } as const satisfies CommandSpec;
 
 type SubmitWords = Parsed<typeof submitSpec>;

@@ -1,24 +1,18 @@
 import { describe, expect, test } from "bun:test";
 import type { Command } from "../../../src/cli/command.ts";
-import * as client from "../../../src/cli/client.ts";
-import * as cluster from "../../../src/cli/cluster.ts";
-import * as config from "../../../src/cli/config.ts";
-import * as info from "../../../src/cli/info.ts";
-import * as init from "../../../src/cli/init.ts";
-import * as initdb from "../../../src/cli/initdb.ts";
-import * as list from "../../../src/cli/list.ts";
-import * as run from "../../../src/cli/run.ts";
-import * as server from "../../../src/cli/server.ts";
-import * as submit from "../../../src/cli/submit.ts";
-import * as update from "../../../src/cli/update.ts";
-import * as wait from "../../../src/cli/wait.ts";
+import { readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
 
-const files = [client, cluster, config, info, init, initdb, list, run, server, submit, update, wait];
+const folder = resolve(import.meta.dir, "../../../src/cli");
+const files = [...new Bun.Glob("*.ts").scanSync({ cwd: folder })]
+  .toSorted()
+  .filter((file) => readFileSync(join(folder, file), "utf8").includes("satisfies CommandSpec"));
+const modules: readonly unknown[] = await Promise.all(files.map((file) => import(join(folder, file))));
 
 /** Every command of the program: whatever a file of commands exports with a spec. */
-const commands = files.flatMap((file) =>
-  Object.values(file as Readonly<Record<string, unknown>>).filter(
-    (each): each is Command => typeof each === "object" && each !== null && "spec" in each && "run" in each,
+const commands = modules.flatMap((each) =>
+  Object.values(each as Readonly<Record<string, unknown>>).filter(
+    (value): value is Command => typeof value === "object" && value !== null && "spec" in value && "run" in value,
   ),
 );
 
