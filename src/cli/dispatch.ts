@@ -7,6 +7,7 @@ import { parseFlags } from "../args/flags.ts";
 import { systemClock } from "../base/clock.ts";
 import { argumentError, exitStatus } from "../base/errors.ts";
 import { nearest } from "../base/nearest.ts";
+import { reapOrphans } from "../base/reaper.ts";
 import type { Loggers } from "../log/logger.ts";
 import type { Command } from "./command.ts";
 import type { Prepared, Surroundings } from "./context.ts";
@@ -111,14 +112,31 @@ function takeOver(call: Call): () => void {
     crashed = true;
     void endWith(thrown, call).then(call.exit, () => call.exit(exitStatus.internalError));
   };
+  const stopReaping = reapOrphans(systemClock);
+  const stopEnding = endAsFirst(call);
   process.on("SIGINT", interrupt);
   process.on("uncaughtException", crash);
   process.on("unhandledRejection", crash);
   return () => {
+    stopReaping();
+    stopEnding();
     process.off("SIGINT", interrupt);
     process.off("uncaughtException", crash);
     process.off("unhandledRejection", crash);
   };
+}
+
+/**
+ * The first process of a container is not ended by a signal that it does not listen to, so it listens. Answers a
+ * function that ends that. A command with handlers of its own for SIGTERM has precedence.
+ */
+function endAsFirst(call: Call): () => void {
+  if (process.pid !== 1) return () => undefined;
+  const terminate = (): void => {
+    if (process.listenerCount("SIGTERM") === 1) call.exit(exitStatus.terminated);
+  };
+  process.on("SIGTERM", terminate);
+  return () => process.off("SIGTERM", terminate);
 }
 
 /**
