@@ -40,6 +40,8 @@ export interface Client {
   stop(how: LeaveKind, reason: string): void;
   /** Sends SIGKILL to everything that is left. */
   kill(): void;
+  /** How many tasks run now. */
+  running(): number;
   /** The server that the client is connected to or asked last, counted from 0. */
   server(): number;
   /** Whether the server sent the client away. */
@@ -83,6 +85,7 @@ export function runClient(options: ClientOptions): Client {
     finished: door.finished.promise,
     stop: (how, reason) => box.push({ kind: "stopRequested", how, reason }),
     limitIdle: (idleMs) => box.push({ kind: "idleLimited", idleMs }),
+    running: () => state.running.size,
     server: () => state.server,
     dismissed: () => state.dismissed,
     kill: () => box.push({ kind: "killRequested" }),

@@ -151,6 +151,7 @@ function obeySignals(run: LaunchedRun): () => void {
         serving.stop(how, signal);
         if (run.isOver && how === "abort") run.crew?.hurry();
       },
+      running: serving.server.running,
       kill() {
         serving.hurry();
         run.crew?.hurry();

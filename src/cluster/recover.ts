@@ -49,24 +49,26 @@ export async function recover(options: RecoverOptions): Promise<Recovery> {
 
 /**
  * Gives back what dead servers held or reserved. `spare` may keep a server for later, because its clients may be alive.
- * Answers how many tasks were under way there.
+ * Answers how many tasks it held, and how many of them were with its clients.
  */
 async function buryDead(
   store: Store,
   isAlive: (server: ServerRow) => boolean,
   spare: (server: ServerRow, clients: readonly string[]) => Promise<boolean>,
   log: Logger,
-): Promise<number> {
+): Promise<{ reverted: number; handedOut: number }> {
   let reverted = 0;
+  let handedOut = 0;
   for (const server of await store.servers()) {
     if (isAlive(server)) continue;
     // In a run on one machine the client is the same process, and has died with the server.
     const clients = (await store.clientsOf(server.id)).filter((id) => id !== server.id);
     if (clients.length > 0 && (await spare(server, clients))) continue;
     log.debug(`Server is gone (${server.host}: ${server.id})`);
+    handedOut += await store.handedOut(server.id);
     reverted += await store.buryServer(server.id);
   }
-  return reverted;
+  return { reverted, handedOut };
 }
 
 export interface WatchOptions {
@@ -97,7 +99,7 @@ export function watchServers(options: WatchOptions): () => void {
   function look(): void {
     // If this look fails, a later one may succeed. A failure that stays is reported by the server's own calls.
     void buryDead(store, isAlive, justDied, log)
-      .then((reverted) => {
+      .then(({ reverted }) => {
         if (reverted > 0) log.info(`Reverted ${counted(reverted, "task")} of servers that are gone`);
       })
       .catch((error: unknown) => log.debug(() => `Could not look at other servers: ${messageOf(error)}`))
@@ -121,8 +123,8 @@ async function takeOver(options: RecoverOptions): Promise<Recovery> {
     estates.push({ serverId: server.id, clients });
     return true;
   };
-  let reverted = await buryDead(store, isAlive, inherit, log);
-  reverted += await store.revertOrphans();
+  const dead = await buryDead(store, isAlive, inherit, log);
+  const reverted = dead.reverted + (await store.revertOrphans());
   if (attempts > 1) {
     const again = await store.retryFailures(scope, attempts, now(), newId);
     if (again > 0) log.info(`Trying ${counted(again, "previously failed task")} again`);
@@ -142,6 +144,13 @@ async function takeOver(options: RecoverOptions): Promise<Recovery> {
   }
   log.info(`Found ${counted(unfinished, "unfinished task")}`);
   tellOfContinued(sources, log);
-  log.info(`Reverted ${counted(reverted, "previously interrupted task")}`);
+  log.info(`Reverted ${counted(reverted, "previously interrupted task")}${begunOf(dead)}`);
   return { estates, unfinished };
+}
+
+/** Tells how many of the tasks that dead servers held had begun, if not all. */
+function begunOf({ reverted, handedOut }: { readonly reverted: number; readonly handedOut: number }): string {
+  const waited = Math.max(0, reverted - handedOut);
+  if (waited === 0) return "";
+  return ` (${handedOut} ${handedOut === 1 ? "was" : "were"} running, ${waited} had not begun)`;
 }

@@ -63,6 +63,7 @@ export async function runClientAlone(options: ClientRunOptions): Promise<ClientR
         stopped.resolve();
         client?.stop(how, signal);
       },
+      running: () => client?.running() ?? 0,
       kill: () => client?.kill(),
     },
     loggers,

@@ -91,6 +91,7 @@ export async function runCluster(options: ClusterOptions): Promise<ClusterReport
           stopped = true;
           serving.stop(how, signal);
         },
+        running: server.running,
         kill() {
           client?.kill();
           serving.hurry();

@@ -4,6 +4,7 @@
  */
 import { constants } from "node:os";
 import { systemClock } from "../base/clock.ts";
+import { counted } from "../base/units.ts";
 import type { Logger, Loggers } from "../log/logger.ts";
 import type { LeaveKind } from "../wire/message.ts";
 
@@ -18,6 +19,8 @@ export const unreadText = "Nobody reads the output any more: nothing more is sta
 export interface SignalActions {
   /** Stops the run, for the first time or more urgently than before. */
   stop(how: LeaveKind, signal: StopName): void;
+  /** How many tasks run now. */
+  running(): number;
   /** Called when a second SIGINT or SIGTERM came: nothing is waited for any more. */
   kill(): void;
 }
@@ -27,6 +30,14 @@ const urgency: Record<StopName, number> = { SIGUSR1: 0, SIGPIPE: 0, SIGUSR2: 1, 
 /** The signal that counts when `signal` comes after `earlier`: a milder one changes nothing. */
 export function moreUrgent(earlier: StopName | null, signal: StopName): StopName {
   return earlier !== null && urgency[earlier] > urgency[signal] ? earlier : signal;
+}
+
+/** What is said when a run drains: SIGUSR1 lets tasks end, SIGUSR2 stops them. `running`: how many there are. */
+export function drainText(signal: "SIGUSR1" | "SIGUSR2", running: number): string {
+  if (running === 0) return `${signal}: draining, no task runs`;
+  const one = running === 1;
+  const fate = signal === "SIGUSR1" ? `still ${one ? "runs" : "run"}` : `${one ? "is" : "are"} stopped`;
+  return `${signal}: draining, ${counted(running, "task")} ${fate}`;
 }
 
 /**
@@ -65,11 +76,11 @@ export function onSignals(actions: SignalActions, loggers: Loggers, role: "serve
       actions.stop("abort", "SIGTERM");
     },
     SIGUSR1() {
-      own.warning("Signal interrupt (SIGUSR1)");
+      own.warning(drainText("SIGUSR1", actions.running()));
       actions.stop("finish", "SIGUSR1");
     },
     SIGUSR2() {
-      own.warning("Signal interrupt (SIGUSR2)");
+      own.warning(drainText("SIGUSR2", actions.running()));
       actions.stop("interrupt", "SIGUSR2");
     },
     SIGHUP() {

@@ -45,7 +45,8 @@ export async function runServerAlone(options: ServerRunOptions): Promise<Cluster
     } as const;
     const serving = await serve({ ...options, ...decided });
     gate.open((link) => serving.server.attach(link));
-    const release = onSignals({ stop: serving.stop, kill: serving.hurry }, loggers, "server");
+    const { stop, hurry: kill, server } = serving;
+    const release = onSignals({ stop, kill, running: server.running }, loggers, "server");
     return await serving.finished.finally(release);
   } finally {
     gate.close();

@@ -11,7 +11,7 @@ import type { Assignment, ClaimedTask } from "../task/task.ts";
 import { note, type ServerEffect } from "./effects.ts";
 import type { SubmissionFacts } from "./event.ts";
 import { isLacking } from "./places.ts";
-import { type ClientEntry, giveBack, hold, type ServerState } from "./state.ts";
+import { type ClientEntry, giveBack, hold, isLocal, type ServerState } from "./state.ts";
 
 /**
  * Ready tasks are topped up to about the number of executors, within these bounds: enough that no client waits, and few
@@ -19,6 +19,11 @@ import { type ClientEntry, giveBack, hold, type ServerState } from "./state.ts";
  */
 const readyFloor = 64;
 const readyCeiling = 4096;
+/**
+ * On one machine no more is kept ready than is handed out within this time (ms) at the present pace: it covers several
+ * claims. What is held but has not begun is nobody else's, and has to be freed after `kill -9`.
+ */
+const aheadMs = 100;
 
 // ---- what clients can take
 
@@ -50,11 +55,13 @@ export function grant(state: ServerState, client: ClientEntry, credit: number): 
  * How many tasks to ask the store for; null: enough are ready. Without a client it is 0: nothing is taken then, but the
  * answer tells whether there is anything to do at all.
  */
-export function shortage({ present, neighbours, ready }: ServerState): number | null {
+export function shortage(state: ServerState): number | null {
+  const { present, neighbours, ready } = state;
   const { executors, credit } = present;
   if (executors === 0) return 0;
   // With neighbours, no tasks are kept ready here: the clients of another server might run them at once.
-  const target = neighbours > 0 ? 0 : Math.min(Math.max(executors, readyFloor), readyCeiling);
+  const most = neighbours > 0 ? 0 : Math.min(Math.max(executors, readyFloor), readyCeiling);
+  const target = isLocal(state) ? Math.min(most, Math.floor(state.pace.perMs * aheadMs)) : most;
   const limit = target + credit - ready.length;
   return limit <= target / 2 ? null : Math.min(limit, readyCeiling * 4);
 }
@@ -99,6 +106,19 @@ export function leaveToNeighbours(state: ServerState): void {
 /** What is known of a submission that has no row, as those of older programs. */
 const unknownFacts: SubmissionFacts = { template: null, cwd: null };
 
+/** Notes that tasks are handed out: their pace is measured over `aheadMs`, at first as soon as there is one. */
+function measurePace({ pace, present }: ServerState, count: number, now: number): void {
+  // What comes first fills executors that were free, whatever the pace is.
+  if (pace.count === 0 && pace.perMs === 0) pace.from = now;
+  pace.count += count;
+  const spanMs = now - pace.from;
+  const isFirst = pace.perMs === 0 && pace.count >= 2 * present.executors && spanMs > 0;
+  if (spanMs < aheadMs && !isFirst) return;
+  pace.perMs = pace.count / spanMs;
+  pace.from = now;
+  pace.count = 0;
+}
+
 /** Sends a client these tasks, which were ready. */
 function assign(
   state: ServerState,
@@ -125,6 +145,7 @@ function assign(
   }
   client.credit -= count;
   state.present.credit -= count;
+  measurePace(state, count, now);
   // Clients with credit take turns: this one is now the last to be served.
   state.willing.delete(client);
   if (client.credit > 0) state.willing.add(client);

@@ -16,7 +16,7 @@ import type { ServerEffect } from "./effects.ts";
 import type { ServerEvent } from "./event.ts";
 import { carryOutInStore, lookAround, type Persistence } from "./persistence.ts";
 import { step } from "./reactor.ts";
-import { type Counts, type Estate, newState, type ServerSettings, type ServerState } from "./state.ts";
+import { type Counts, type Estate, newState, runningOf, type ServerSettings, type ServerState } from "./state.ts";
 import type { IsAlive } from "./succession.ts";
 
 export interface ServerOptions {
@@ -65,6 +65,8 @@ export interface Server {
   inputQuiet(): void;
   /** Tells that the last line was read. */
   inputEnded(): void;
+  /** How many tasks run now, at all clients. */
+  running(): number;
   /** Hands out nothing more. A second call may be more urgent. */
   stop(how: LeaveKind): void;
   /**
@@ -172,6 +174,7 @@ function serverOf(door: Door): Server {
     inputResumed: () => box.push({ kind: "inputResumed" }),
     inputQuiet: () => box.push({ kind: "inputQuiet" }),
     inputEnded: () => box.push({ kind: "inputEnded" }),
+    running: () => runningOf(door.state),
     stop(how) {
       if (how === "abort" && patience.inTrouble) {
         const text = "The database must come back to record what has ended (a second Ctrl-C or TERM leaves without)";

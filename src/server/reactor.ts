@@ -377,7 +377,7 @@ function nextWake(state: ServerState, now: number): number {
   let at = Math.min(state.lastCheck + state.settings.evictMs / 10, state.graceAt);
   if (isAwaitingEstates(state)) at = Math.min(at, state.estatesUntil);
   if (state.phase.at === "running") at = Math.min(at, pollAt(state));
-  if (state.settling === null) at = Math.min(at, dispatchesDueAt(state), startsDueAt(state));
+  if (state.settling === null) at = Math.min(at, dispatchesDueAt(state, now), startsDueAt(state));
   return Math.max(at, now);
 }
 

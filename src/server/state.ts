@@ -248,6 +248,8 @@ export interface ServerState {
    * step needs them.
    */
   readonly present: { executors: number; credit: number };
+  /** How fast tasks are handed out: how many per millisecond, as last measured, and how many since `from`. */
+  readonly pace: { perMs: number; from: number; count: number };
   /**
    * Whether clients that were not waited for may still be at work. Their tasks are theirs until this server is found to
    * be gone.
@@ -297,6 +299,18 @@ export interface ServerState {
   readonly counts: Counts;
 }
 
+/** How many tasks run now: a client starts as many as it has executors, and the rest of what it holds waits there. */
+export function runningOf({ clients }: ServerState): number {
+  let sum = 0;
+  for (const { held, executors } of clients.values()) sum += Math.min(held.size, executors);
+  return sum;
+}
+
+/** Whether the clients are one, in this process. It has the server's id. */
+export function isLocal({ clients, settings }: ServerState): boolean {
+  return clients.has(settings.serverId);
+}
+
 /** The state of a server that starts at `now` (milliseconds since 1970). */
 export function newState(settings: ServerSettings, now: number, estates: readonly Estate[] = []): ServerState {
   return {
@@ -316,6 +330,7 @@ export function newState(settings: ServerSettings, now: number, estates: readonl
     clients: new Map(),
     willing: new Set(),
     present: { executors: 0, credit: 0 },
+    pace: { perMs: 0, from: now, count: 0 },
     abandoned: false,
     holders: new Map(),
     nextLease: settings.firstLease,

@@ -145,6 +145,10 @@ export class MemoryStore implements Store {
     return [...this.#servers.values()];
   }
 
+  async handedOut(): Promise<number> {
+    return 0;
+  }
+
   async buryServer(id: string): Promise<number> {
     this.#servers.delete(id);
     const count = this.#releaseHeld((holder) => holder === id);

@@ -241,6 +241,11 @@ export interface Store {
   /** Rows of servers that have not ended. */
   servers(): Promise<readonly ServerRow[]>;
   /**
+   * How many of the unended tasks that a server holds are on record as being with a client; the others only wait for
+   * one. A store that is not durable keeps no such record: 0.
+   */
+  handedOut(serverId: string): Promise<number>;
+  /**
    * Removes the row of a dead server, reverts what it held (see Commit.reverted), and frees what it reserved. Answers
    * how many tasks were reverted.
    */

@@ -5,7 +5,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { newId } from "../../src/base/ids.ts";
 import type { AdoptRequest, ClaimRequest, Store } from "../../src/store/store.ts";
-import type { NewTask } from "../../src/task/task.ts";
+import type { ClaimedTask, NewTask } from "../../src/task/task.ts";
 import {
   claimed,
   client1,
@@ -55,6 +55,21 @@ export function adoptionConformance(title: string, open: () => Promise<OpenedSto
 
     describe("clients", () => {
       const client = { id: client1, host: "node01", serverId, serverHost: "login01", connectedAt: t0 };
+
+      test("what a server holds is with a client, or only waits for one", async () => {
+        if (!store.durable) return;
+        await store.addServer(makeServer(other));
+        await store.insert([...makeTasks(4), ...makeTasks(1, { group: 4 })]);
+        const [ended, running, , mine] = claimed(await store.claim(request({ limit: 3, serverId: other }))).concat(
+          claimed(await store.claim(request({ limit: 1 }))),
+        );
+        const at = (task: ClaimedTask) => ({ id: task.id, clientId: other, clientHost: "node01", at: 1 });
+        await store.commit(makeCommit({ serverId: other, assigned: [at(ended!), at(running!)] }));
+        await store.commit(makeCommit({ serverId: other, completed: [completion(ended!)] }));
+        await store.commit(makeCommit({ assigned: [at(mine!)] }));
+        expect([await store.handedOut(other), await store.handedOut(serverId)]).toEqual([1, 1]);
+        expect([await store.buryServer(other), await store.handedOut(other)]).toEqual([2, 0]);
+      });
 
       test("clients come, go and come back, also those that nobody knows", async () => {
         await store.addClient(client);

@@ -398,7 +398,7 @@ test("SIGUSR1 lets running tasks end and starts no more", async () => {
   const running = site.start(["hsx", "--launcher=run"], { stdin: lines, env: path(site) });
   await until(() => site.exists("started"), "a task starts");
   running.kill("SIGUSR1");
-  await running.line(/Signal interrupt \(SIGUSR1\)/);
+  await running.line(/SIGUSR1: draining, 1 task still runs$/);
   site.write("go", "");
   const ended = await running.ended;
   expect([ended.status, ended.stdout]).toEqual([7, "1\n"]);

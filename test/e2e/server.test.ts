@@ -163,7 +163,7 @@ test("W26: a pilot that is warned ends what it runs, and the rest runs elsewhere
   await until(() => site.lines("started").length >= 2, "nothing started");
   job.kill("SIGUSR1");
   expect((await job.ended).status).toBe(0);
-  expect(site.read("log")).toContain("WARNING [hypershell.client] Signal interrupt (SIGUSR1)");
+  expect(site.read("log")).toContain("WARNING [hypershell.client] SIGUSR1: draining, 2 tasks still run");
   expect(site.lines("ended").length).toBe(site.lines("started").length);
   const other = startClient(site, port, ["-N4", "--no-tls"]);
   expect((await server.ended).status).toBe(0);
@@ -201,7 +201,7 @@ test("SIGUSR1 to a server lets what runs end, sends clients away, and leaves the
   await until(() => site.lines("started").length >= 2, "nothing started");
   server.kill("SIGUSR1");
   expect([(await server.ended).status, (await client.ended).status]).toEqual([0, 0]);
-  expect(server.stderr()).toContain("WARNING [hypershell.server] Signal interrupt (SIGUSR1)");
+  expect(server.stderr()).toContain("WARNING [hypershell.server] SIGUSR1: draining, 2 tasks still run");
   const started = site.lines("started").length;
   expect(started).toBeLessThan(9);
   expect([finished(site), rows(site).every((row) => (row.exit_status ?? 0) === 0)]).toEqual([started, true]);

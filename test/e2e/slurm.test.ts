@@ -170,7 +170,7 @@ withSlurm("W26: pilot jobs come and go; one that is warned of its end hands back
   await until(() => site.lines("started").length >= 4, "the pilot started nothing");
   // As Slurm does it before the end of the job, only sooner.
   await site.shell(`scancel --batch --signal=USR1 ${submitted.stdout.trim()}`, { env: environment() });
-  await until(() => site.read("log").includes("Signal interrupt (SIGUSR1)"), "the pilot was not warned");
+  await until(() => site.read("log").includes("SIGUSR1: draining, 4 tasks still run"), "the pilot was not warned");
   const other = startClient(site, port, ["-N4", "-T1"]);
   await until(() => site.lines("started").length >= 8, "nobody took over what the pilot gave back");
   site.write("go", "");

@@ -247,7 +247,7 @@ test("SIGUSR1 lets running tasks end, starts no others, and keeps those for a la
   await using run = site.start(["hsx", "t.in", "-N2"]);
   await until(() => site.exists("started-0") && site.exists("started-1"), "the tasks have started");
   run.kill("SIGUSR1");
-  await run.line(/Signal interrupt \(SIGUSR1\)/);
+  await run.line(/SIGUSR1: draining, 2 tasks still run$/);
   site.write("go", "");
   const ended = await run.ended;
   expect([ended.status, sorted(ended.stdout)]).toEqual([7, ["0", "1"]]);
@@ -265,6 +265,7 @@ test("SIGUSR2 stops running tasks, whose outcomes count, and starts no others", 
   run.kill("SIGUSR2");
   const ended = await run.ended;
   expect([ended.status, ended.stdout]).toEqual([7, ""]);
+  expect(ended.stderr).toContain("WARNING [hypershell.server] SIGUSR2: draining, 2 tasks are stopped\n");
   expect(query<object>(site, "select exit_status from task order by rowid")).toEqual([
     { exit_status: 130 },
     { exit_status: 130 },

@@ -58,6 +58,7 @@ export interface Model {
   unreserve(id: string): void;
   beatServer(id: string, at: number): void;
   endServer(id: string): void;
+  handedOut(id: string): number;
   buryServer(id: string): number;
   revertOrphans(): number;
   claim(request: ClaimRequest): Claim;
@@ -393,6 +394,7 @@ export function newModel(): Model {
       if (server !== undefined) servers.set(id, { ...server, beatAt: at });
     },
     endServer: (id) => removeServer(its, id),
+    handedOut: (id) => rows.filter((row) => row.ended === null && row.serverId === id && row.clientId !== null).length,
     buryServer(id) {
       removeServer(its, id);
       return freeAll(its, (row) => row.serverId === id);

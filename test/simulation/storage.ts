@@ -66,6 +66,7 @@ export function storage(world: World, process: Process, model: Model, weather: W
     beatServer: (id, at) => call("beatServer", () => model.beatServer(id, at)),
     endServer: (id) => call("endServer", () => model.endServer(id)),
     servers: () => call("servers", () => [...model.servers.values()]),
+    handedOut: (id) => call("handedOut", () => model.handedOut(id)),
     buryServer: (id) => call("buryServer", () => model.buryServer(id)),
     revertOrphans: () => call("revertOrphans", model.revertOrphans),
     claim: (request) => call("claim", () => model.claim(request)),

@@ -90,6 +90,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
       await query("update server set reserves = false where id = $1::uuid", [id]);
       news.announce();
     },
+    handedOut: (id) => handedOut(query, id),
     buryServer: (id) => buryServer(opened, id),
     revertOrphans: () => revertOrphans(opened),
     claim: (request) => claim(opened, request),
@@ -199,6 +200,12 @@ async function release({ query, news }: Opened, condition: string, values: reado
     if (freed > 0) news.announce();
     if (seen < chunk) return count;
   }
+}
+
+async function handedOut(query: Query, id: string): Promise<number> {
+  const theirs = "server_id = $1::uuid and client_id is not null";
+  const [row] = await query(`select count(*) from task where ${held} and ${theirs}`, [id]);
+  return Number(row?.[0]);
 }
 
 async function buryServer(opened: Opened, id: string): Promise<number> {

@@ -54,6 +54,11 @@ function prepare(connection: Connection, clock: Clock) {
       `select rowid from task indexed by task_unfinished_group
        where completion_time is null and "group" = ? and schedule_time > '' and server_id = ? limit ${chunk}`,
     ),
+    handedOut: connection.prepare(
+      `select count(*) from task indexed by task_unfinished_group
+       where completion_time is null and "group" = ? and schedule_time > ''
+         and server_id = ? and client_id is not null`,
+    ),
     orphans: connection.prepare(
       `select rowid from task indexed by task_unfinished_group
        where completion_time is null and "group" = ? and schedule_time > ''
@@ -108,6 +113,7 @@ export function openSqlite(options: SqliteStoreOptions): Store {
     async unreserve(id) {
       connection.write(() => its.unreserve.run(id));
     },
+    handedOut: async (id) => connection.read(() => handedOut(its, id)),
     buryServer: (id) => buryServer(its, id),
     async revertOrphans() {
       // The servers of these recalls are gone and will not ask for them.
@@ -182,6 +188,12 @@ function releaseHeld(
   }
   if (count > 0) watch.announce();
   return count;
+}
+
+function handedOut({ claims, handedOut: count }: Opened, id: string): number {
+  let sum = 0;
+  for (const group of claims.unfinishedGroups()) sum += Number(count.values(group, id)[0]?.[0]);
+  return sum;
 }
 
 async function buryServer(its: Opened, id: string): Promise<number> {
