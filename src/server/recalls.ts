@@ -131,7 +131,8 @@ function deal(
       revoke(state, id);
       // Its client may have brought the task back in between, and the store may have handed the row over again. Nobody
       // else would free it then.
-      if (kind === "reverted") state.outbox.reverted.push(id);
+      if (kind === "reverted" && !(waiting === null && run === null && state.outbox.reverted.includes(id)))
+        state.outbox.reverted.push(id);
       if (run === null) return;
       state.outbox.assigned.delete(id);
       disregard(run.holder, { id, lease: run.held.lease });

@@ -71,6 +71,15 @@ describe("a task that a client has", () => {
     expect(bench.state.holders.size).toBe(1);
   });
 
+  test("is given back once when its client has given it back before the server hears that it was reverted", () => {
+    const bench = open(["a", "b"], 2);
+    bench.results("a", [outcome(bench.lease("b"))], 0);
+    bench.say("a", { kind: "returned", tasks: [bench.lease("a")] });
+    expect(bench.state.settling).not.toBeNull();
+    bench.recalled("reverted", "a");
+    expect(bench.state.outbox.reverted).toEqual(["a"]);
+  });
+
   test("is forgotten when its client took it to another server", () => {
     const bench = open(["a"], 1);
     bench.recalled("adopted", "a");
