@@ -82,7 +82,9 @@ export async function runLaunched(options: LaunchedOptions): Promise<ClusterRepo
     run.crew = await launchClients(run);
     look(run);
     const report = await run.serving.finished;
-    if (run.isDeserted && !isOrderly(run.crew, options.client)) throw desertion(run.crew, options);
+    // Who stops a whole job may end the clients before this run hears of it.
+    const isStopped = run.stoppedBy === "SIGINT" || run.stoppedBy === "SIGTERM";
+    if (run.isDeserted && !isStopped && !isOrderly(run.crew, options.client)) throw desertion(run.crew, options);
     run.isConcluded = true;
     return { ...report, stoppedBy: run.stoppedBy ?? report.stoppedBy };
   } finally {
