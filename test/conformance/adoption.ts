@@ -60,13 +60,13 @@ export function adoptionConformance(title: string, open: () => Promise<OpenedSto
         if (!store.durable) return;
         await store.addServer(makeServer(other));
         await store.insert([...makeTasks(4), ...makeTasks(1, { group: 4 })]);
-        const [ended, running, , mine] = claimed(await store.claim(request({ limit: 3, serverId: other }))).concat(
+        const [ended, running, , own] = claimed(await store.claim(request({ limit: 3, serverId: other }))).concat(
           claimed(await store.claim(request({ limit: 1 }))),
         );
         const at = (task: ClaimedTask) => ({ id: task.id, clientId: other, clientHost: "node01", at: 1 });
         await store.commit(makeCommit({ serverId: other, assigned: [at(ended!), at(running!)] }));
         await store.commit(makeCommit({ serverId: other, completed: [completion(ended!)] }));
-        await store.commit(makeCommit({ assigned: [at(mine!)] }));
+        await store.commit(makeCommit({ assigned: [at(own!)] }));
         expect([await store.handedOut(other), await store.handedOut(serverId)]).toEqual([1, 1]);
         expect([await store.buryServer(other), await store.handedOut(other)]).toEqual([2, 0]);
       });
