@@ -236,7 +236,7 @@ const spec = {
           names: ["-f", "--failures"],
           kind: "text",
           metavar: "PATH",
-          help: "The lines of tasks that failed for good, ready to be input again ('-': stdout).",
+          help: "What is still to do, to be input again: tasks that failed or were held back; with --no-db all others.",
         },
       ],
     },
@@ -439,6 +439,7 @@ function shared({ parsed, context, config, read, client, given }: Call): Shared 
     taskMemory: config.integer("task.memory"),
     taskTimeout: read("taskTimeout"),
     failures: read("failures"),
+    shell: client.shell,
     summary: openOutput(2, context.env).isTerminal,
     printsTasks: read("output") === null && !client.capture,
   };

@@ -12,6 +12,7 @@ import type { WordInput } from "../submit/combinations.ts";
 import type { LineSource } from "../submit/lines.ts";
 import type { Loaded } from "../submit/loader.ts";
 import type { TaskFactory } from "../task/factory.ts";
+import type { NewTask } from "../task/task.ts";
 import { isAllThere } from "./salvage.ts";
 import { paced } from "./pace.ts";
 
@@ -37,22 +38,23 @@ export interface Input {
   readonly isAllThere: boolean;
 }
 
+/** What a task of this run gets if its line does not say so itself; null: none. */
+export function taskDefaults({
+  taskCores,
+  taskMemory,
+  taskTimeout,
+}: InputOptions): Pick<NewTask, "cores" | "memory" | "timeout"> {
+  const none = (value: number | null) => (value === null || value === 0 ? null : value);
+  return { cores: none(taskCores), memory: none(taskMemory), timeout: none(taskTimeout) };
+}
+
 /** Opens the input of a run on this host; null: it has none. Throws a UserError when it cannot be read. */
 export async function openInput(options: InputOptions, host: string): Promise<Input | null> {
   const { file, words, inputForm, instanceId } = options;
   if (file === null && words === null) return null;
   const { taskFactory } = await import("../task/factory.ts");
   const { exactLine, parseLine } = await import("../task/line.ts");
-  const none = (value: number | null) => (value === null || value === 0 ? null : value);
-  const defaults = {
-    submitId: instanceId,
-    submitHost: host,
-    group: 0,
-    cores: none(options.taskCores),
-    memory: none(options.taskMemory),
-    timeout: none(options.taskTimeout),
-    settings: [],
-  };
+  const defaults = { submitId: instanceId, submitHost: host, group: 0, ...taskDefaults(options), settings: [] };
   const isExact = words !== null || inputForm.isVerbatim;
   const factory = taskFactory(defaults, newId, isExact ? exactLine : parseLine);
   if (words !== null) {

@@ -5,6 +5,7 @@
 import { fstatSync } from "node:fs";
 import type { Clock } from "../base/clock.ts";
 import type { Scope, Store } from "../store/store.ts";
+import type { ClaimedTask } from "../task/task.ts";
 
 /**
  * Whether all of an input can be read at once: a program that is still writing may never end. `file`: a path, or `-`
@@ -35,7 +36,7 @@ export interface Rest {
   readonly loading: Promise<unknown>;
   /** Ends the reading of an input that may never end; null: the input ends by itself. */
   readonly stopReading: (() => void) | null;
-  readonly write: (args: string) => void;
+  readonly write: (task: ClaimedTask) => void;
   readonly clock: Pick<Clock, "after">;
 }
 
@@ -59,6 +60,41 @@ export async function keepRest({ store, owner, loading, stopReading, write, cloc
 
 /** The largest number of tasks in one claim. */
 const perClaim = 1000;
+/** It does not matter any more whether a lower group has ended. */
+const everyGroup = {
+  group: "any",
+  limit: perClaim,
+  attempts: 2 ** 31 - 1,
+  eager: false,
+  aside: [],
+} as const;
+
+/**
+ * Writes down tasks that wait in a database, where they stay: the failures of a group keep those of higher groups from
+ * running, and the next run would stop there again. Answers the number of tasks.
+ */
+export async function copyWaiting(
+  store: Pick<Store, "claim" | "commit">,
+  owner: Owner,
+  write: (task: ClaimedTask) => void,
+): Promise<number> {
+  const claimed: string[] = [];
+  for (;;) {
+    const claim = await store.claim({ ...owner, ...everyGroup });
+    if (claim.kind !== "claimed" || claim.tasks.length === 0) break;
+    for (const task of claim.tasks) {
+      write(task);
+      claimed.push(task.id);
+    }
+  }
+  const { serverId, serverHost, at } = owner;
+  const nothing = { assigned: [], started: [], completed: [], recalled: [] };
+  for (let from = 0; from < claimed.length; from += perClaim) {
+    const reverted = claimed.slice(from, from + perClaim);
+    await store.commit({ serverId, serverHost, at, ...nothing, reverted });
+  }
+  return claimed.length;
+}
 
 /**
  * Writes down every task of the store, and those that are still being loaded, in order. Answers the number of tasks.
@@ -67,7 +103,7 @@ export async function salvage(
   store: Pick<Store, "claim" | "onInsert">,
   owner: Owner,
   loading: Promise<unknown>,
-  write: (args: string) => void,
+  write: (task: ClaimedTask) => void,
 ): Promise<number> {
   let count = 0;
   let loaded = false;
@@ -82,17 +118,9 @@ export async function salvage(
   loading.then(end, end);
   for (;;) {
     const last = loaded;
-    // It does not matter any more whether a lower group has ended.
-    const claim = await store.claim({
-      ...owner,
-      group: "any",
-      limit: perClaim,
-      attempts: Number.MAX_SAFE_INTEGER,
-      eager: false,
-      aside: [],
-    });
+    const claim = await store.claim({ ...owner, ...everyGroup });
     if (claim.kind === "claimed") {
-      for (const { args } of claim.tasks) write(args);
+      for (const task of claim.tasks) write(task);
       count += claim.tasks.length;
     } else if (last) return count;
     else if (!loaded) await new Promise<void>((resolve) => (wake = resolve));

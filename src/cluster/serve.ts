@@ -23,15 +23,15 @@ import type { Logger, Loggers } from "../log/logger.ts";
 import { newPatience, type Patience } from "../log/patience.ts";
 import { runServer, type Server, type ServerReport, serverBeatMs } from "../server/door.ts";
 import { firstLeaseOf } from "../server/succession.ts";
-import type { Scope, ServerRow, Store } from "../store/store.ts";
+import type { ClaimRequest, Commit, Scope, ServerRow, Store } from "../store/store.ts";
 import type { Loaded } from "../submit/loader.ts";
 import type { LeaveKind } from "../wire/message.ts";
 import { databaseSettings } from "./database.ts";
 import { type FailureFile, openFailures } from "./failures.ts";
-import { feed, type Input, type InputOptions, openInput } from "./feed.ts";
+import { feed, type Input, type InputOptions, openInput, taskDefaults } from "./feed.ts";
 import { isAlive, processStart } from "./liveness.ts";
 import { recover, type Recovery, watchServers } from "./recover.ts";
-import { keepRest, type Rest } from "./salvage.ts";
+import { copyWaiting, keepRest, type Rest } from "./salvage.ts";
 import { describeFailures, describeRun } from "./summary.ts";
 import { moreUrgent, type StopName, unreadText } from "./signals.ts";
 
@@ -57,6 +57,8 @@ export interface ServeOptions extends InputOptions {
   readonly pollMs: number;
   /** The failure file; `-`: standard output. */
   readonly failures: string | null;
+  /** The shell that runs tasks, as far as is known here; null: the usual one. */
+  readonly shell: string | null;
   /** Whether one line of the log tells how the whole run went: somebody looks on. */
   readonly summary: boolean;
   /** Whether tasks print to the standard output of this process. */
@@ -116,8 +118,6 @@ interface Run {
   stoppedBy: StopName | null;
   /** Whether the run is to end before all its tasks have. */
   isLeaving: boolean;
-  /** Whether nobody is left to run tasks: without a database those that are still to be read are written down too. */
-  isDeserted: boolean;
   /** Whether no line has come for a while. */
   isQuiet: boolean;
   /** Whether the input was read to its end, or as far as it will be. */
@@ -148,7 +148,6 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     nothingToDo: input === null && !options.forever && recovery.unfinished === 0,
     stop(how, signal) {
       if (signal !== null) run.stoppedBy = moreUrgent(run.stoppedBy, signal);
-      run.isDeserted = run.stoppedBy === null;
       if (!run.isLeaving) tellOfReading(run);
       leaveInput(run);
       server.stop(how);
@@ -207,8 +206,7 @@ async function prepare(options: ServeOptions): Promise<Run> {
   const graceMs = config.integer("server.grace") * 1000;
 
   const input = await openInput(options, host);
-  const failures =
-    options.failures === null ? null : openFailures(options.failures, options.inputForm.end, options.logger);
+  const failures = openFailureFile(options);
   const store = await chooseStore(options);
   const patience = newPatience(clock, log);
   const { startedAt, aheadMs } = await enter(options, { host, scope, store, patience });
@@ -235,11 +233,17 @@ async function prepare(options: ServeOptions): Promise<Run> {
     stopReading: new AbortController(),
     stoppedBy: null,
     isLeaving: false,
-    isDeserted: false,
     isQuiet: false,
     isLoaded: input === null,
     isHurried: false,
   };
+}
+
+function openFailureFile(options: ServeOptions): FailureFile | null {
+  const { failures: path, inputForm, instanceId: submitId, shell, logger, loggers } = options;
+  if (path === null) return null;
+  const defaults = taskDefaults(options);
+  return openFailures({ path, inputForm, submitId, defaults, shell, logger, log: loggers(logger) });
 }
 
 /** Makes a call to the store that comes before the first task. */
@@ -298,7 +302,7 @@ function startServer(run: Run): Server {
     sharedNow: () => clock.now() + aheadMs,
     log,
     patience,
-    onFailed: (args) => failures?.write(args),
+    onFailed: (task, template) => failures?.writeTask(task, template ?? options.template),
     settings: {
       serverId: options.instanceId,
       serverHost: host,
@@ -349,7 +353,7 @@ async function loadInput(run: Run, server: Server): Promise<Fed> {
       if (run.isLeaving) leaveInput(run);
     },
     // The user can correct a line that can be written down again.
-    onBad: (text) => failures?.write(text),
+    onBad: (text) => failures?.writeLine(text),
     scope: { kind: "submission", id: options.instanceId },
     bundleSize: options.bundleSize,
     log: options.loggers("submit"),
@@ -362,12 +366,18 @@ type Fed = Pick<Loaded, "bad" | "stopped" | "lines">;
 
 /**
  * Whether a run that leaves still reads its input. In a database the tasks are safe for a later run. Without one they
- * can only be written down, which is done when nobody is left to run them, not for a user who ends the run.
+ * can only be written down; a user who ends the run does not wait for a program that may write for ever.
  */
-function isInputKept({ store, input, failures, stoppedBy, isDeserted, isHurried }: Run): boolean {
+function isInputKept({ store, input, failures, stoppedBy, isHurried }: Run): boolean {
   // A program that writes for ever ends by SIGPIPE itself, once nobody reads what it writes.
   if (stoppedBy === "SIGPIPE" && input?.isAllThere !== true) return false;
-  return !isHurried && (store.durable || (isDeserted && stoppedBy === null && failures !== null));
+  if (isHurried) return false;
+  return store.durable || (failures !== null && (stoppedBy === null || input?.isAllThere === true));
+}
+
+/** Whether what is not run is kept: in a database, or in the failure file. */
+function isRestKept(run: Run): boolean {
+  return isInputKept(run) || (run.failures !== null && !run.isHurried && !run.store.durable);
 }
 
 /** Lets a run leave its input: at once, when it falls silent, or at its end. */
@@ -380,10 +390,11 @@ function leaveInput(run: Run): void {
 
 /** Tells a user who ends a run what it still waits for, if a file is not yet in the database. */
 function tellOfReading(run: Run): void {
-  const { input, log, stoppedBy } = run;
+  const { input, store, log, stoppedBy } = run;
   if (stoppedBy === null || run.isLoaded || input === null || !input.isAllThere || !isInputKept(run)) return;
+  const place = store.durable ? "stored" : "written to the failure file";
   log.warning(
-    `The rest of ${input.source.name} is stored before the run ends (a second Ctrl-C or TERM leaves without it)`,
+    `The rest of ${input.source.name} is ${place} before the run ends (a second Ctrl-C or TERM leaves without it)`,
   );
 }
 
@@ -399,9 +410,10 @@ async function conclude(run: Run, server: Server, loading: Promise<Fed>, unwatch
       throw error;
     });
     if (!run.isLoaded) leaveInput(run);
-    const salvaged = isInputKept(run) ? await keepRest(restOf(run, loading)) : 0;
+    const salvaged = isRestKept(run) ? await keepRest(restOf(run, loading)) : 0;
     const loaded = await loading;
     unwatch();
+    if (report.heldBack > 0) await copyHeldBack(run);
     // After a signal, the tasks that are left wait in the database.
     const isBrief = store.durable && (run.stoppedBy !== null || scope.kind === "all");
     if (!report.abandoned) await endRow(run, isBrief ? endMs : Number.POSITIVE_INFINITY);
@@ -414,13 +426,26 @@ async function conclude(run: Run, server: Server, loading: Promise<Fed>, unwatch
   }
 }
 
+/** Writes down the tasks of higher groups that the failures of one have kept from running. */
+async function copyHeldBack(run: Run): Promise<void> {
+  const { options, host, scope, failures, store, patience } = run;
+  const isOurs = scope.kind === "submission";
+  if (failures === null || !store.durable || !isOurs || run.isHurried || run.stoppedBy !== null) return;
+  const owner = { serverId: options.instanceId, serverHost: host, scope, at: clock.now() };
+  const patient = {
+    claim: (request: ClaimRequest) => patience.persist("claim", () => store.claim(request)),
+    commit: (order: Commit) => patience.persist("commit", () => store.commit(order)),
+  };
+  await copyWaiting(patient, owner, (task) => failures.writeTask(task, options.template));
+}
+
 function restOf({ options, host, scope, input, failures, store, stopReading }: Run, loading: Promise<Fed>): Rest {
   return {
     store,
     owner: { serverId: options.instanceId, serverHost: host, scope, at: clock.now() },
     loading,
     stopReading: input?.isAllThere === true ? null : () => stopReading.abort(),
-    write: (args) => failures?.write(args),
+    write: (task) => failures?.writeTask(task, options.template),
     clock,
   };
 }
@@ -483,7 +508,8 @@ function reportOf(run: Run, report: ServerReport, fed: Fed, left: number | null)
     const text = `${counted(left, "task")} ${left === 1 ? "was" : "were"} not run`;
     const rest = left === 1 ? "it is in the database (run it" : "they are in the database (run them";
     if (store.durable && stoppedBy !== null) run.log.info(`${text} - ${rest} with --restart)`);
-    else log.warning(text);
+    else if (store.durable || failures === null || failures === "-") log.warning(text);
+    else log.warning(`${text} - ${left === 1 ? "it is" : "they are"} in ${failures}`);
   }
   const summary = options.summary ? describeRun(tally, left, clock.now() - run.since) : null;
   if (summary !== null) log.info(summary);

@@ -9,6 +9,7 @@ import { type Mailbox, mailbox } from "../base/mailbox.ts";
 import type { Logger } from "../log/logger.ts";
 import { newPatience, type Patience } from "../log/patience.ts";
 import type { Store } from "../store/store.ts";
+import type { NewTask } from "../task/task.ts";
 import type { PeerLink } from "../wire/link.ts";
 import type { LeaveKind } from "../wire/message.ts";
 import { type Connections, disconnectClient, listenTo } from "./connections.ts";
@@ -39,7 +40,7 @@ export interface ServerOptions {
    */
   readonly patience?: Patience;
   /** Called with the input line of each task that failed for good. */
-  readonly onFailed: (args: string) => void;
+  readonly onFailed: (task: NewTask, template: string | null) => void;
   /** Takes the place of the reactor's `step`, so that simulations can watch it. */
   readonly step?: typeof step;
 }
@@ -209,7 +210,7 @@ function carryOut(door: Door, effect: ServerEffect): void {
     case "countFrom":
       return carryOutInStore(persistence, effect);
     case "failed":
-      return options.onFailed(effect.args);
+      return options.onFailed(effect.task, effect.template);
     case "wake":
       return setWake(door, effect.at);
     case "finish":

@@ -4,6 +4,7 @@
  */
 import type { Text } from "../log/logger.ts";
 import type { ClaimRequest, Commit } from "../store/store.ts";
+import type { NewTask } from "../task/task.ts";
 import type { Lease, ServerMessage } from "../wire/message.ts";
 
 export type NoteLevel = "trace" | "debug" | "info" | "warning" | "error" | "critical";
@@ -41,8 +42,8 @@ export type ServerEffect =
   | { readonly kind: "bury"; readonly serverId: string }
   /** Tell the store that a client has left, or was given up. */
   | { readonly kind: "endClient"; readonly clientId: string; readonly evicted: boolean }
-  /** Write the input line of a task that failed for good to the failure file. */
-  | { readonly kind: "failed"; readonly args: string }
+  /** Write a task that failed for good to the failure file. `template`: that of its submission; null: none. */
+  | { readonly kind: "failed"; readonly task: NewTask; readonly template: string | null }
   /** Log this. */
   | { readonly kind: "note"; readonly level: NoteLevel; readonly text: Text }
   /** Send `woken` at this time, milliseconds since 1970; replaces an earlier wish. */

@@ -329,7 +329,9 @@ function record(state: ServerState, entry: Settling, now: number, effects: Serve
   const { retry } = completion;
   if (retry === null) {
     state.counts.failed++;
-    if (entry.task !== null) effects.push({ kind: "failed", args: entry.task.args });
+    const { task } = entry;
+    const template = task === null ? null : (state.submissions.get(task.submitId)?.template ?? null);
+    if (task !== null) effects.push({ kind: "failed", task, template });
     return false;
   }
   state.counts.retried++;

@@ -35,7 +35,7 @@ export function describeFailure({ id, exitStatus, line, errpath, host }: Failure
 const unseen = /[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/gu;
 
 /** At most `shownChars` characters of a text, on one line; `...` tells that something was left out. */
-function shortened(text: string): string {
+export function shortened(text: string): string {
   const seen = text.replace(unseen, escapeCharacter);
   // A character takes at most two UTF-16 units, so a long line is not taken apart to its end.
   const chars = Array.from(seen.slice(0, 2 * shownChars + 2));

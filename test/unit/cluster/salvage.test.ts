@@ -20,7 +20,7 @@ test("everything that waits is written down, whatever its group", async () => {
   const store = new MemoryStore();
   await store.insert([task("late", 3), task("one"), task("two")]);
   const lines: string[] = [];
-  expect(await salvage(store, owner, Promise.resolve(), (line) => lines.push(line))).toBe(3);
+  expect(await salvage(store, owner, Promise.resolve(), ({ args }) => lines.push(args))).toBe(3);
   expect(lines).toEqual(["one", "two", "late"]);
 });
 
@@ -33,7 +33,7 @@ test("what is still being loaded is written down too, though the store has no ro
       await new Promise((resume) => setImmediate(resume));
     }
   };
-  expect(await salvage(store, owner, load(), (line) => lines.push(line))).toBe(50);
+  expect(await salvage(store, owner, load(), ({ args }) => lines.push(args))).toBe(50);
   expect(lines).toEqual(Array.from({ length: 50 }, (_, n) => `task ${n}`));
 });
 
@@ -41,7 +41,7 @@ test("an input that cannot be read to its end does not keep what was read from b
   const store = new MemoryStore();
   await store.insert([task("one")]);
   const lines: string[] = [];
-  expect(await salvage(store, owner, Promise.reject(new Error("broken")), (line) => lines.push(line))).toBe(1);
+  expect(await salvage(store, owner, Promise.reject(new Error("broken")), ({ args }) => lines.push(args))).toBe(1);
 });
 
 /** What a run without a database leaves behind, with an input that goes on until it is stopped. */
@@ -68,7 +68,7 @@ test("an input that goes on for too long is left to its writer, and what was rea
   const store = new MemoryStore();
   await store.insert([task("one")]);
   const lines: string[] = [];
-  const rest = endlessRest({ store, write: (line) => lines.push(line) });
+  const rest = endlessRest({ store, write: ({ args }) => lines.push(args) });
   expect(await keepRest(rest)).toBe(1);
   expect([rest.stopped(), lines]).toEqual([true, ["one"]]);
 });

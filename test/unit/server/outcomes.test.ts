@@ -130,7 +130,7 @@ describe("recording", () => {
     bench.results("a", [outcome(bench.assigned("a")[0]!, 3)]);
     bench.committed();
     expect(bench.notes("warning")).toEqual(["Non-zero exit status (3) for task (1): echo 1"]);
-    expect(bench.find("failed")).toEqual({ kind: "failed", args: "echo 1" });
+    expect(bench.find("failed")).toMatchObject({ kind: "failed", task: { args: "echo 1" }, template: null });
   });
 
   test("a cancelled task is neither a failure nor retried", () => {
