@@ -76,8 +76,8 @@ const clock = systemClock;
 export async function runLaunched(options: LaunchedOptions): Promise<ClusterReport> {
   const run = await prepare(options);
   const { gate } = run.listening;
-  gate.open((link) => run.serving.server.attach(run.clients.watch(link)));
   const release = obeySignals(run);
+  gate.open((link) => run.serving.server.attach(run.clients.watch(link)));
   try {
     run.crew = await launchClients(run);
     look(run);

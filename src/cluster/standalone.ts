@@ -44,9 +44,10 @@ export async function runServerAlone(options: ServerRunOptions): Promise<Cluster
       printsTasks: false,
     } as const;
     const serving = await serve({ ...options, ...decided });
-    gate.open((link) => serving.server.attach(link));
     const { stop, hurry: kill, server } = serving;
+    // Who reads that the server listens may send a signal at once.
     const release = onSignals({ stop, kill, running: server.running }, loggers, "server");
+    gate.open((link) => server.attach(link));
     return await serving.finished.finally(release);
   } finally {
     gate.close();
