@@ -32,10 +32,12 @@ export function coerce(text: string): TagValue {
 /**
  * The value of a tag, without white space at its ends. A number is one only if it prints as it was written; so `007`,
  * `1.10`, `1_000` and `1e3` stay texts, and a version or a sample is found, shown and exported under its own name.
- * `1.0` is a number that keeps its form, as in older databases.
+ * `1.0` is a number that keeps its form, as in older databases. One with an exponent is always a text: PostgreSQL would
+ * write all its digits.
  */
 export function coerceTag(text: string): TagValue {
   const value = coerce(text);
-  if (typeof value !== "number" || `${value}` === text) return value;
+  if (typeof value !== "number") return value;
+  if (`${value}` === text) return text.includes("e") ? text : value;
   return `${value}.0` === text ? new WrittenNumber(text) : text;
 }

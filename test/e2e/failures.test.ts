@@ -133,7 +133,7 @@ for (const [signal, status] of [
     await until(() => site.left().filter((line) => line.includes("test -e go")).length >= 4, "tasks have started");
     run.kill(signal);
     if (signal === "SIGUSR1") {
-      await run.line(/Signal interrupt/);
+      await run.line(/SIGUSR1: draining/);
       site.write("go", "");
     }
     const ended = await run.ended;

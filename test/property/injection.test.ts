@@ -213,7 +213,8 @@ const newValue: fc.Arbitrary<TagValue> = fc.oneof(
   fc.boolean(),
   fc.constant(null),
   fc.integer(),
-  fc.double({ noNaN: true, noDefaultInfinity: true }).map((n) => n + 0),
+  // A tag that is written with an exponent is a text.
+  fc.double({ noNaN: true, noDefaultInfinity: true }).map((n) => (`${n}`.includes("e") ? `${n}` : n + 0)),
 );
 const edit = fc
   .record({
