@@ -4,7 +4,8 @@
  * Everything that people and programs see of such a line has one blank between its words.
  */
 
-const mark = "\ufdd0";
+/** What stands before each word. */
+export const mark = "\ufdd0";
 
 /** The text that keeps these words apart. Where one of them has the mark in it, it is a plain text with blanks. */
 export function listText(words: readonly string[]): string {

@@ -1,6 +1,7 @@
 /*
  * The words of SQL for conditions that both databases share. How a condition becomes SQL is in where.ts of each.
  */
+import { mark } from "../base/wordlist.ts";
 import type { TaskField } from "../task/field.ts";
 import type { Condition, Operator, TagCondition } from "../task/filter.ts";
 
@@ -20,6 +21,12 @@ export const sqlOperator: Readonly<Record<Sign, string>> = {
 /** The column of a field, quoted: `group` is a word of SQL. */
 export function column(field: TaskField): string {
   return `"${field}"`;
+}
+
+/** What rows are found and sorted by, as SQL: what people see of a field. A list of words is a line to them. */
+export function comparedColumn(field: TaskField): string {
+  if (field !== "args") return column(field);
+  return `(case when substr(args, 1, 1) = '${mark}' then replace(substr(args, 2), '${mark}', ' ') else args end)`;
 }
 
 /** The shape of tag keys. Anything else finds nothing, and must not become part of a statement. */

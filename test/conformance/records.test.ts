@@ -3,8 +3,10 @@ import { needs } from "../e2e/harness.ts";
 import { noPostgres } from "../systems/postgres.ts";
 import { openSqliteHistory, type PostgresHistories, startPostgresHistories } from "./histories.ts";
 import { recordsConformance } from "./records.ts";
+import { wordListsConformance } from "./word-lists.ts";
 
 recordsConformance("sqlite", openSqliteHistory);
+wordListsConformance("sqlite", openSqliteHistory);
 
 let postgres: PostgresHistories | null = null;
 beforeAll(async () => {
@@ -12,5 +14,7 @@ beforeAll(async () => {
 });
 afterAll(() => postgres?.[Symbol.asyncDispose]());
 
-if (noPostgres === null) recordsConformance("postgresql", () => postgres!.open());
-else needs([], noPostgres)("the history of PostgreSQL keeps its promises", async () => undefined);
+if (noPostgres === null) {
+  recordsConformance("postgresql", () => postgres!.open());
+  wordListsConformance("postgresql", () => postgres!.open());
+} else needs([], noPostgres)("the history of PostgreSQL keeps its promises", async () => undefined);

@@ -48,6 +48,8 @@ test("a word with blanks stays one word for a template, and is shown with its bl
   const ended = await site.hsx(["-N1", "-t", template, ":::", "a  b", "c", ":::", "1 2"]);
   expect(ended.stdout).toBe("<a  b><1 2><a  b 1 2><a  b><1 2> a  b 1 2 a  b\n<c><1 2><c 1 2><c><1 2> c 1 2 c\n");
   expect((await site.hs(["list", "args", "--csv"])).stdout.replaceAll("\r", "")).toBe("args\na  b 1 2\nc 1 2\n");
+  expect((await site.hs(["list", "args", "-w", "args == a  b 1 2"])).stdout).toContain("a  b 1 2");
+  expect((await site.hs(["list", "-c", "-w", "args ~ ^a  b 1"])).stdout).toBe("1\n");
   const single = await site.hsx(["-N1", "-t", "printf '<%s>' {[0]}", ":::", "a b"]);
   expect(single.stdout).toBe("<a><b>");
   const quoted = await site.hsx(["-N1", "-t", "printf '<%s>' {[0]Q}", ":::", "a b"]);

@@ -8,6 +8,7 @@ import { comparisonOf, type TaskField } from "../../task/field.ts";
 import { isLatestFirst, type Selection } from "../history.ts";
 import { type Statement, statementOf } from "../../store/postgres/bind.ts";
 import { absentIn, otherPartition, type Catalog } from "../../store/postgres/catalog.ts";
+import { comparedColumn } from "../condition.ts";
 import { columnOf, type Columns, columnsOf } from "./columns.ts";
 import { beyond, type Place } from "./path.ts";
 import { whereOf } from "./where.ts";
@@ -19,7 +20,7 @@ export interface Shape extends Columns {
 
 /** What rows are sorted by in SQL. Texts stand in the order of their bytes, whatever order the database is set to. */
 function orderOf(field: TaskField, absent: ReadonlySet<TaskField>): string {
-  const name = columnOf(field, absent);
+  const name = absent.has(field) ? columnOf(field, absent) : comparedColumn(field);
   return comparisonOf(field) === "text" ? `${name} collate "C"` : name;
 }
 

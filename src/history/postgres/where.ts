@@ -5,9 +5,10 @@
  * that is none) matches no row.
  */
 import { parseId } from "../../base/ids.ts";
+import { lineText } from "../../base/wordlist.ts";
 import { type Condition, type FieldCondition, type Operator, patternOf, type TagCondition } from "../../task/filter.ts";
 import { comparisonOf, type TaskField } from "../../task/field.ts";
-import { column, type Sign, sqlOperator, tagKey } from "../condition.ts";
+import { comparedColumn, type Sign, sqlOperator, tagKey } from "../condition.ts";
 import type { TagValue } from "../../task/task.ts";
 import { formatTime, momentOf } from "../../store/times.ts";
 import type { Bind } from "../../store/postgres/bind.ts";
@@ -96,7 +97,7 @@ function acceptsZero(operator: Operator, value: number): boolean | null {
 
 /** One comparison as SQL. A field that is null matches nothing but `== null`. */
 function compare({ field, value }: FieldCondition, operator: Sign, bind: Bind): string {
-  const name = column(field);
+  const name = comparedColumn(field);
   if (value === null) {
     if (operator === "==") return `${name} is null`;
     return operator === "!=" ? `${name} is not null` : never;
@@ -230,6 +231,10 @@ export function hasHash(hash: string): string {
 function matcher(condition: FieldCondition): Test {
   const { field } = condition;
   const pattern = patternOf(condition);
-  const text = comparisonOf(field) === "time" ? (cell: unknown) => formatTime(Number(cell)) : String;
+  const text = comparisonOf(field) === "time" ? (cell: unknown) => formatTime(Number(cell)) : shownText;
   return { field, passes: (cell) => cell !== null && pattern.test(text(cell)) };
+}
+
+function shownText(cell: unknown): string {
+  return lineText(String(cell));
 }

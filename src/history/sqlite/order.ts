@@ -5,7 +5,7 @@
 import type { Condition } from "../../task/filter.ts";
 import { isLatestFirst, type Selection } from "../history.ts";
 import type { Cell } from "../../store/sqlite/row.ts";
-import { column } from "../condition.ts";
+import { comparedColumn } from "../condition.ts";
 import { hasIndex, through, timeIndex } from "./indices.ts";
 import { isTime, lengthOf, type RouteOf } from "./route.ts";
 import { query, type Row, rowNumber, rowsOf, type TaskTable } from "./table.ts";
@@ -55,7 +55,7 @@ export function* laidDown(table: TaskTable, columns: string, select: string, cel
 /** Rows on a route that match, in the order of a field, laid down. */
 function sorted(table: TaskTable, columns: string, route: WalkedRoute, selection: Selection): Generator<Row> {
   const where = whereOf(selection.where, table.connection.times);
-  const key = column(selection.orderBy!);
+  const key = comparedColumn(selection.orderBy!);
   const equals = isLatestFirst(selection) ? "desc" : "asc";
   const order = `order by key ${selection.descending ? "desc" : "asc"}, row ${equals} limit ?`;
   // With tests in JavaScript nobody knows how many rows it takes.

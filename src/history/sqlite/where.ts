@@ -4,13 +4,14 @@
  * regular expressions, of which SQLite has none, and tags, which older programs wrote in ways that its JSON functions
  * refuse. For tags the SQL sorts out most rows beforehand.
  */
+import { lineText } from "../../base/wordlist.ts";
 import { type Condition, type FieldCondition, patternOf, type TagCondition } from "../../task/filter.ts";
 import { comparisonOf, type TaskField } from "../../task/field.ts";
 import type { Tags } from "../../task/task.ts";
 import { plainValue, readTags, sameValue } from "../../store/tags.ts";
 import { type FileTimes, momentOf } from "../../store/times.ts";
 import type { Cell } from "../../store/sqlite/row.ts";
-import { column, type Sign, sqlOperator, tagKey } from "../condition.ts";
+import { comparedColumn, type Sign, sqlOperator, tagKey } from "../condition.ts";
 
 /** A condition that JavaScript tests. */
 export interface Test {
@@ -72,7 +73,7 @@ type Comparison = FieldCondition & { readonly operator: Sign };
 
 /** A field that is null matches nothing but `== null`. */
 function compare({ field, operator, value }: Comparison, times: FileTimes, cells: Cell[]): string {
-  const name = column(field);
+  const name = comparedColumn(field);
   if (value === null) {
     if (operator === "==") return `${name} is null`;
     return operator === "!=" ? `${name} is not null` : never;
@@ -121,5 +122,5 @@ function matcher(condition: FieldCondition, { local }: FileTimes): Test["passes"
   const pattern = patternOf(condition);
   if (comparisonOf(condition.field) === "time")
     return (cell) => cell !== null && pattern.test(typeof cell === "string" ? local(cell) : String(cell));
-  return (cell) => cell !== null && pattern.test(String(cell));
+  return (cell) => cell !== null && pattern.test(lineText(String(cell)));
 }
