@@ -1,6 +1,7 @@
 /*
- * Ctrl-C for commands that have something to say before they end. All others are ended by hs.ts.
+ * Ctrl-C, and SIGTERM, for commands that have something to say before they end. All others are ended by hs.ts.
  */
+import { exitStatus } from "../base/errors.ts";
 import type { Context } from "./command.ts";
 
 export interface InterruptPorts {
@@ -33,4 +34,39 @@ export async function untilInterrupt<T>(
   } finally {
     ignore();
   }
+}
+
+/** Signals that end the program, heard by a command that ends by itself. */
+export interface Heeded {
+  /** Aborted by the first Ctrl-C or SIGTERM. The second ends the program at once. */
+  readonly signal: AbortSignal;
+  /** The exit status that the first asks for; null: none came. */
+  status(): number | null;
+  /** Leaves both signals to hs.ts again. */
+  release(): void;
+}
+
+/** Listens to Ctrl-C and SIGTERM, and says so in the log when one comes. */
+export function heedEnding(context: Context): Heeded {
+  const abortion = new AbortController();
+  let status: number | null = null;
+  const release = (): void => {
+    process.off("SIGINT", interrupt);
+    process.off("SIGTERM", terminate);
+  };
+  const end = (name: "SIGINT" | "SIGTERM", text: string, asked: number): void => {
+    if (status === null) {
+      status = asked;
+      context.loggers("").critical(`${text}: going down now!`);
+      abortion.abort();
+      return;
+    }
+    release();
+    process.kill(process.pid, name);
+  };
+  const interrupt = (): void => end("SIGINT", "keyboard-interrupt", exitStatus.interrupted);
+  const terminate = (): void => end("SIGTERM", "terminated (SIGTERM)", exitStatus.terminated);
+  process.on("SIGINT", interrupt);
+  process.on("SIGTERM", terminate);
+  return { signal: abortion.signal, status: () => status, release };
 }

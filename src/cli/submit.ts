@@ -15,6 +15,7 @@ import type { CommandSpec, Parsed } from "../args/spec.ts";
 import type { Command, Context } from "./command.ts";
 import { warnOfIdleSettings } from "./idle.ts";
 import { givenInput, refuseTwoInputs } from "./inputs.ts";
+import { heedEnding } from "./interrupt.ts";
 import { clientTlsOptions, addressOf, hostOption, keyOption, networkWords, portOption } from "./network.ts";
 import { chooseInput, expectCommand } from "./submit-input.ts";
 import { begin, openDatabase, type Submit, submitLines, submitOne, submitTemplate, type Target } from "./submitting.ts";
@@ -177,7 +178,7 @@ const spec = {
     "A file with a line that cannot be a task is not stored at all; of a stream, the good lines are.",
     "",
     "Exit status: 0 all tasks are stored (with --queue: the server said so), 2 bad argument or bad lines, 3 " +
-      "no database, 5 failure.",
+      "no database, 4 interrupted (Ctrl-C), 143 terminated, 5 failure. Interrupted, it says how much is stored.",
   ].join("\n"),
 } as const satisfies CommandSpec;
 
@@ -226,7 +227,7 @@ async function run(parsed: Words, context: Context): Promise<number> {
   };
   if (!parsed.flag("queue")) warnOfIdle(parsed, log);
   warnOfIdleSettings(spec, parsed, config, log, tags);
-  if (input.kind !== "single") return submitLines(input, toSubmit);
+  if (input.kind !== "single") return submitLines(input, { ...toSubmit, heed: () => heedEnding(context) });
   log.info(`Submitted task (${await submitOne(input.line, toSubmit)})`);
   return exitStatus.success;
 }

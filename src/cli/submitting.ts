@@ -24,6 +24,7 @@ import type { TaskSetting } from "../task/tag.ts";
 import type { Submission } from "../task/task.ts";
 import type { InputForm } from "../args/options.ts";
 import type { Context } from "./command.ts";
+import type { Heeded } from "./interrupt.ts";
 import { warnOfIdleTags } from "./idle.ts";
 import { instanceId } from "./instance.ts";
 import { commandLine } from "./submit-input.ts";
@@ -121,6 +122,12 @@ export interface Submit {
   readonly open: () => Promise<Begun>;
 }
 
+/** Lines are read for as long as nobody stops that. */
+export interface SubmitLines extends Submit {
+  /** Hears of Ctrl-C and SIGTERM from now on, until it is released. */
+  readonly heed: () => Heeded;
+}
+
 export interface Begun {
   readonly target: Target;
   /** How long its trouble is waited for, milliseconds. */
@@ -169,28 +176,34 @@ async function sourceOf(given: LinesGiven, end: InputForm["end"]): Promise<LineS
 
 /**
  * Stores the lines of a file or stream, or those made of words; the exit status. Throws UserError when some of them
- * cannot be tasks: of a file, and of words, nothing is stored then.
+ * cannot be tasks: of a file, and of words, nothing is stored then. When it is stopped it says how far it came.
  */
-export async function submitLines(given: LinesGiven, toSubmit: Submit): Promise<number> {
+export async function submitLines(given: LinesGiven, toSubmit: SubmitLines): Promise<number> {
   const { load } = await import("../submit/loader.ts");
-  const { log, inputForm, template, bundleSize, open } = toSubmit;
+  const { log, inputForm, template, bundleSize, open, heed } = toSubmit;
   const { expand, pure } = template;
   const source = await sourceOf(given, inputForm.end);
   if (source.regular) await requireGood(source, pure ? expand : null, await readerOf(inputForm), log);
   const { target, factory, patientMs } = await open();
   const clock = systemClock;
   const { broken } = target;
-  const options = { source, factory, store: target, expand, bundleSize, clock, log, patientMs };
+  const heeded = heed();
+  // Input may pause for long: a server that is gone is told at once.
+  const signal = broken === undefined ? heeded.signal : AbortSignal.any([heeded.signal, broken]);
   let loaded: Loaded;
   try {
-    // Input may pause for long: a server that is gone is told at once.
-    loaded = await load(broken === undefined ? options : { ...options, signal: broken });
+    loaded = await load({ source, factory, store: target, expand, bundleSize, clock, log, patientMs, signal });
   } finally {
+    heeded.release();
     // A server has said that all is stored when its connection is closed.
     await target.close();
   }
-  const { stored, bad } = loaded;
+  const { stored, bad, stopped, lines } = loaded;
+  if (stopped)
+    log.warning(`Stopped reading ${source.name} after ${counted(lines, "line")} - what follows is not stored`);
   log.info(`Submitted ${counted(stored, "task")}`);
+  const asked = heeded.status();
+  if (asked !== null) return asked;
   if (bad > 0)
     throw badLines(`${counted(bad, "line")} of ${source.name} left out - mend and submit what is named above`);
   return exitStatus.success;

@@ -4,9 +4,9 @@
  * start of a run. What a line is that gives a task again is said in task/rerun.ts.
  */
 import { closeSync, openSync } from "node:fs";
-import { messageOf, runtimeError } from "../base/errors.ts";
+import { runtimeError } from "../base/errors.ts";
 import { writeAll } from "../base/write.ts";
-import { failureCode } from "../base/paths.ts";
+import { failureCode, failureReason } from "../base/paths.ts";
 import type { Logger } from "../log/logger.ts";
 import { shortened } from "../task/failure.ts";
 import { isRewritable, type RerunForm, rerunLine } from "../task/rerun.ts";
@@ -78,7 +78,7 @@ function openFile({ path, inputForm, logger }: FailureOptions): Pick<FailureFile
     try {
       return action();
     } catch (error) {
-      throw runtimeError(logger, `Cannot write the failure file '${path}': ${messageOf(error)}`);
+      throw runtimeError(logger, `Cannot write the failure file '${path}': ${failureReason(error)}`);
     }
   };
   const descriptor = attempt(() => openSync(path, "w"));

@@ -92,7 +92,7 @@ export function lineSource(name: string, regular: boolean, open: () => ByteReade
   async function* read(): AsyncGenerator<LineBatch, void, void> {
     const splitter = newSplitter(end);
     let size = firstBatch;
-    const current: ByteReader = open();
+    const current = attempt(name, open);
     reader = current;
     try {
       for (let ended = false; !ended && !closed;) {

@@ -17,6 +17,11 @@ function bigFile(site: Site): void {
 const unfinished = (site: Site): number =>
   ask<{ n: number }>(site.database, "select count(*) n from task where exit_status is null")[0]!.n;
 const stored = (site: Site): number => ask<{ n: number }>(site.database, "select count(*) n from task")[0]!.n;
+/** The same from the start of a program that makes the database. */
+function storedYet(site: Site): number {
+  if (!site.exists(site.database)) return 0;
+  return ask(site.database, "select 1 from sqlite_master where name = 'task'").length === 0 ? 0 : stored(site);
+}
 
 test("a file is stored whole before a run leaves, whatever ends it, and what was not run makes status 7", async () => {
   for (const [words, signal, status] of [
@@ -98,6 +103,37 @@ test("a stream that is cut is told of, with the number of lines that were taken 
     ]);
   }
 });
+
+test("hs submit that is ended says how much is stored, from a stream and from a file", async () => {
+  for (const [signal, status] of [
+    ["SIGINT", 4],
+    ["SIGTERM", 143],
+  ] as const) {
+    await using site = openSite();
+    await using submit = site.start(["hs", "submit"], { keepOpen: true });
+    submit.type("echo 1\n# none\necho 2\n");
+    await until(() => storedYet(site) === 2, "both are stored");
+    submit.kill(signal);
+    const ended = await submit.ended;
+    expect([ended.status, ...linesOf(ended.stderr).slice(-2)]).toEqual([
+      status,
+      " WARNING [hypershell.submit] Stopped reading <stdin> after 3 lines - what follows is not stored",
+      "    INFO [hypershell.submit] Submitted 2 tasks",
+    ]);
+  }
+  await using site = openSite();
+  bigFile(site);
+  await using submit = site.start(["hs", "submit", "-f", "big.in"]);
+  await until(() => storedYet(site) > 0, "some are stored");
+  submit.kill("SIGINT");
+  const ended = await submit.ended;
+  expect(stored(site)).toBeLessThan(lines);
+  expect([ended.status, ...linesOf(ended.stderr).slice(-2)]).toEqual([
+    4,
+    ` WARNING [hypershell.submit] Stopped reading big.in after ${stored(site)} lines - what follows is not stored`,
+    `    INFO [hypershell.submit] Submitted ${stored(site)} tasks`,
+  ]);
+}, 60_000);
 
 test("a drained run with --forever ends with 0, one with --restart and tasks left with 7", async () => {
   for (const [option, status] of [

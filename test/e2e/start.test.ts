@@ -32,11 +32,22 @@ test("without a database there is nothing to continue from, and nothing to wait 
   }
 });
 
+test("an input that cannot be opened is named in one line, also a terminal that there is not", async () => {
+  await using site = openSite();
+  for (const command of ["hsx --no-db /dev/tty", "hs submit -f /dev/tty"]) {
+    const { status, stderr } = await site.shell(`setsid -w ${command} </dev/null`);
+    expect([status, linesOf(stderr).at(-1)]).toEqual([
+      5,
+      "CRITICAL [hypershell.submit] Cannot read '/dev/tty': no such device or address",
+    ]);
+  }
+});
+
 test("a failure file that takes no more is named", async () => {
   await using site = openSite();
   for (const store of [[], ["--no-db"]]) {
     const { status, stderr } = await site.hsx(["-f", "/dev/full", ...store], { stdin: "false\n" });
     expect(status).toBe(5);
-    expect(linesOf(stderr).at(-1)).toMatch(/cannot write the failure file '\/dev\/full': .*no space left/i);
+    expect(linesOf(stderr).at(-1)).toMatch(/cannot write the failure file '\/dev\/full': no space left on device$/i);
   }
 });
