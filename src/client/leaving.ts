@@ -23,8 +23,9 @@ export function leave(state: ClientState, how: LeaveKind, reason: string, now: n
   const cut = giveBackHeld(state, how, now, effects);
   if (cut > 0) note(effects, "info", () => `${counted(cut, "task")} ended by a signal just before - to be run again`);
   if (how === "finish") return;
-  if (how === "abort" && state.running.size > 0)
-    note(effects, "info", () => `Stopping ${counted(state.running.size, "running task")} - to be run again`);
+  const { size } = state.running;
+  if (how === "abort" && size > 0)
+    note(effects, "info", () => `Stopping ${counted(size, "running task")} - to be run again`);
   for (const entry of state.running.values()) {
     if (how === "abort") entry.returned = true;
     interrupt(state, entry, now, effects);
