@@ -5,11 +5,11 @@ import { systemClock } from "../base/clock.ts";
 import type { Clock } from "../base/clock.ts";
 import { argumentError, exitStatus } from "../base/errors.ts";
 import type { RecordQuery, Records, RecordStore } from "../history/history.ts";
-import type { Condition } from "../task/filter.ts";
 import { describeNoField, fieldNamed, fieldNames, type TaskField, taskFields } from "../task/field.ts";
 import type { Command } from "./command.ts";
 import type { CommandSpec, Parsed } from "../args/spec.ts";
 import { quoted } from "../args/flags.ts";
+import { byElapsed } from "./elapsed.ts";
 import { openHistory } from "./history.ts";
 import { openOutput } from "../print/output.ts";
 import type { Output } from "../print/output.ts";
@@ -136,9 +136,12 @@ export async function list(parsed: Words, ports: ListPorts): Promise<number> {
   }
   const records = await ports.records();
   try {
+    const now = ports.clock.now();
     const live = parsed.flag("running") ? await import("./running.ts") : null;
-    const gone = live === null ? [] : await live.withoutTheGone(records, ports.clock.now());
-    if (wish.kind === "count") output.write(`${await records.count(selected(wish.query, gone))}\n`);
+    const gone = live === null ? [] : await live.withoutTheGone(records, now);
+    const meant = (query: RecordQuery): RecordQuery =>
+      live === null ? query : byElapsed({ ...query, where: [...query.where, ...gone] }, now);
+    if (wish.kind === "count") output.write(`${await records.count(meant(wish.query))}\n`);
     else if (wish.kind === "tags") await printTags(wish.key, records, output, ports.clock);
     else {
       const theme = themeFor(output, ports.theme);
@@ -147,7 +150,7 @@ export async function list(parsed: Words, ports: ListPorts): Promise<number> {
         columns: output.columns,
         delimiter: wish.delimiter,
       });
-      const query = selected(wish.query, gone);
+      const query = meant(wish.query);
       const rows = live === null ? records.search(query) : live.searchRunning(records, query, ports.clock);
       await pour(rows, shape, output, ports.clock);
     }
@@ -155,10 +158,6 @@ export async function list(parsed: Words, ports: ListPorts): Promise<number> {
     await records.close();
   }
   return exitStatus.success;
-}
-
-function selected(query: RecordQuery, more: readonly Condition[]): RecordQuery {
-  return more.length === 0 ? query : { ...query, where: [...query.where, ...more] };
 }
 
 type Wish =

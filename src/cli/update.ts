@@ -20,6 +20,7 @@ import { type InterruptPorts, interruptPorts, untilInterrupt } from "./interrupt
 import { fullId } from "./one-task.ts";
 import { ask, nobodyAnswers, openPrompt } from "./prompt.ts";
 import type { PromptPorts } from "./prompt.ts";
+import { byElapsed } from "./elapsed.ts";
 import { conditionsOf, filterOptions, statusFilters } from "./search.ts";
 
 const actions = ["cancel", "revert", "delete"] as const;
@@ -160,7 +161,8 @@ export async function update(parsed: Words, ports: UpdatePorts): Promise<number>
   const id = words.length === 3 ? parseIdPrefix(words[0]!) : null;
   if (id !== null) return updateOne(id, words[1]!, words[2]!, ports);
   const change = changeOf(parsed);
-  const selection = selectedBy(parsed, change);
+  const asked = selectedBy(parsed, change);
+  const selection = parsed.flag("running") ? byElapsed(asked, ports.clock.now()) : asked;
   const progress: Progress = { meant: 0, changed: 0 };
   const left = (): void => {
     const { meant, changed } = progress;

@@ -6,6 +6,7 @@
  * Tasks are stored as soon as they are read, and many at once only if many came at once. So `bundlewait` is always
  * kept, and `bundleSize` is an upper bound for one transaction.
  */
+import { lineText } from "../base/wordlist.ts";
 import { counted } from "../base/units.ts";
 import { escapeByNumber } from "../base/escape.ts";
 import type { Clock } from "../base/clock.ts";
@@ -152,7 +153,7 @@ async function tasksOf(loading: Loading, { first, lines }: LineBatch): Promise<N
     }
     if (line.kind === "task") {
       tasks.push(factory.build(line.args, line.settings, stamp.next()));
-      if (isTraced) log.trace(`Loaded task (${line.args})`);
+      if (isTraced) log.trace(`Loaded task (${lineText(line.args)})`);
     } else tellOf(loading, line, first + index, text);
   }
   return tasks;

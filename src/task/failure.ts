@@ -3,6 +3,7 @@
  * no row of a database.
  */
 import { escapeCharacter } from "../base/escape.ts";
+import { lineText } from "../base/wordlist.ts";
 import { sentinel } from "./task.ts";
 
 interface Failure {
@@ -34,9 +35,9 @@ export function describeFailure({ id, exitStatus, line, errpath, host }: Failure
 /** What cannot be seen, or would move the cursor: control and format characters, ends of lines, lone surrogates. */
 const unseen = /[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/gu;
 
-/** At most `shownChars` characters of a text, on one line; `...` tells that something was left out. */
+/** At most `shownChars` characters of a line of input, on one line; `...` tells that something was left out. */
 export function shortened(text: string): string {
-  const seen = text.replace(unseen, escapeCharacter);
+  const seen = lineText(text).replace(unseen, escapeCharacter);
   // A character takes at most two UTF-16 units, so a long line is not taken apart to its end.
   const chars = Array.from(seen.slice(0, 2 * shownChars + 2));
   return chars.length <= shownChars

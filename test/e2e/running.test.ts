@@ -28,6 +28,13 @@ test("what runs is listed with the time since its start, also with other filters
   const seconds = Number(line!.split("\t")[2]);
   expect(seconds).toBeGreaterThanOrEqual(1);
   expect(seconds).toBeLessThan(20);
+  expect(await running(site, "id", "-w", "duration > 0.5")).toHaveLength(2);
+  expect(await running(site, "id", "-w", "duration > 1h")).toEqual([]);
+  expect(await running(site, "id", "-w", "duration == null")).toEqual([]);
+  expect((await site.hs(["list", "--running", "-c", "-w", "duration < 1h"])).stdout).toBe("2\n");
+  const longest = await running(site, "id", "-s", "duration", "--desc");
+  expect(longest).toEqual(await running(site, "id", "-s", "start_time"));
+  expect((await site.hs(["update", "x:1", "--running", "-w", "duration > 1h", "-f"])).stderr).toContain("0 tasks");
   const byStart = await running(site, "start_time", "-s", "start_time", "--desc");
   expect(byStart).toEqual([...byStart].toSorted().toReversed());
   expect(byStart[0]).toMatch(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/);

@@ -66,6 +66,7 @@ test("the lines of failures can be input again, with their words", async () => {
   await using site = openSite();
   const first = await site.hsx(["-f", "failed", "-t", "test {[0]Q} != 'a b'", ":::", "a b", "c", ":::", "1", "2 3"]);
   expect(first.status).toBe(7);
+  expect(first.stderr).toContain("): a b 2 3\n");
   const again = await site.hsx(["failed", "-N1", "-t", "echo {[0]Q},{[1]Q}"]);
   expect(again).toEqual({ status: 0, stdout: "a b,1\na b,2 3\n", stderr: "" });
 });
