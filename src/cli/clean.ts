@@ -3,12 +3,13 @@
  * could have made: in its folder, and named after a task. What is looked up of a task is whether the database has it,
  * and whether it has ended.
  */
-import { lstatSync, readdirSync, readlinkSync, realpathSync, unlinkSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, lstatSync, readdirSync, readlinkSync, realpathSync, unlinkSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { systemClock } from "../base/clock.ts";
-import { exitStatus, runtimeError } from "../base/errors.ts";
+import { configurationError, exitStatus, runtimeError } from "../base/errors.ts";
 import { failureCode, failureReason } from "../base/paths.ts";
 import { counted, formatSize } from "../base/units.ts";
+import { databaseSettings } from "../cluster/database.ts";
 import type { Records } from "../history/history.ts";
 import type { Logger } from "../log/logger.ts";
 import { breather } from "../print/render.ts";
@@ -36,9 +37,10 @@ const spec = {
   epilog: [
     "Without a filter: files of tasks that are not in the database, because they were deleted (hs update " +
       "--delete), moved to a partition (hs initdb",
-    "--rotate), or run without it. With a filter: files of tasks that match and have ended, also of those in " +
-      "partitions. Only files on this host, in the",
-    "folder task of this site, and named after a task are removed, and none that a program here still has open.",
+    "--rotate), run without it, or are in another database of this site. With a filter: files of tasks that match " +
+      "and have ended, also of those in",
+    "partitions. Only files on this host, in the folder task of this site, and named after a task are removed, " +
+      "and none that a program here still has open.",
     "",
     "Examples:",
     "  hs clean                                   after hs initdb --rotate, or hs update --delete",
@@ -75,11 +77,29 @@ export const command: Command = {
 function portsOf(context: Context): CleanPorts {
   return {
     folder: realFolder(join(context.config().site.lib, "task")),
-    records: (ignorePartitions) => openHistory(context, ignorePartitions),
+    async records(ignorePartitions) {
+      if (ignorePartitions) await expectDatabase(context);
+      return openHistory(context, ignorePartitions);
+    },
     openFiles: filesInUse,
     prompt: openPrompt(context.env),
     log: context.loggers("task"),
   };
+}
+
+/**
+ * A database that is not there yet has no task of any file, and all files would go. Throws UserError for it: it may be
+ * the wrong one.
+ */
+async function expectDatabase(context: Context): Promise<void> {
+  const { databaseOf } = await import("../store/open.ts");
+  const database = databaseOf(databaseSettings(context.config(), context.loggers("data")));
+  if (database?.kind !== "sqlite" || existsSync(database.file)) return;
+  throw configurationError(
+    "data",
+    `There is no database '${resolve(database.file)}', and nothing else knows which captured files have a task - ` +
+      "check database.file (HYPERSHELL_DATABASE_FILE), or make it with 'hs initdb'",
+  );
 }
 
 /** What programs have open is told without links. */

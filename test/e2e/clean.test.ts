@@ -129,5 +129,15 @@ test("a site without captured files, or without a database", async () => {
   expect((await other.hs(["clean", "-y"], { env: nowhere })).status).toBe(0);
   writeFileSync(join(folderOf(other), "0192aaaa-0000-7000-8000-000000000001.out"), "text");
   expect((await other.hs(["clean", "-y"], { env: nowhere })).status).toBe(3);
+  // A database that is not there is not made: it would know none of the tasks whose files these are.
+  const mistyped = { HYPERSHELL_DATABASE_FILE: join(other.path, "mistyped.db") };
+  const refused = await other.hs(["clean", "-y"], { env: mistyped });
+  expect([refused.status, refused.stderr.includes(`There is no database '${other.path}/mistyped.db'`)]).toEqual([
+    3,
+    true,
+  ]);
   expect(filesOf(other)).toHaveLength(1);
+  expect((await other.hs(["initdb"], { env: mistyped })).status).toBe(0);
+  expect((await other.hs(["clean", "-y"], { env: mistyped })).status).toBe(0);
+  expect(filesOf(other)).toHaveLength(0);
 });
