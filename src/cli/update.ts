@@ -32,7 +32,8 @@ const spec = {
     "Change tasks: their fields and tags, or cancel, revert or delete them. Without a filter, all tasks are meant.",
   usage: [
     "hs update [FIELD=VALUE...] [KEY:VALUE...] [--remove-tag KEY...] [--cancel | --revert | --delete]",
-    "          [-w COND...] [-t TAG...] [-g GROUP] [-F | -S | -C | -R] [--retries] [-l NUM [-s FIELD [--desc]]] [-f]",
+    "          [-w COND...] [-t TAG...] [-g GROUP] [-F | -S | -C | -R | --running] [--retries]",
+    "          [-l NUM [-s FIELD [--desc]]] [-f]",
     "hs update ID FIELD VALUE",
   ],
   positionals: [

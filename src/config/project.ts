@@ -19,6 +19,7 @@ const markText = `# This folder belongs to a project (hs init): its settings, it
 `;
 const configText = `# Settings of this project; those of the user and of the system hold where it has none,
 # but for the database: without a section here, that is lib/main.db beside this file.
+# A relative database.file is in the folder of the project.
 `;
 
 export interface FoundProject {

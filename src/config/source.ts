@@ -2,6 +2,7 @@
  * The layers of a configuration: files and environment as trees, each with its origin, from the lowest to the highest
  * precedence. Looks nothing up and checks no values.
  */
+import { join } from "node:path";
 import { configurationError } from "../base/errors.ts";
 import { failureReason, readTextIfThere } from "../base/paths.ts";
 import { defaults, findSetting, isOpenTable, openSection, sectionNames, settings, splitVariant } from "./schema.ts";
@@ -60,9 +61,18 @@ function fileLayers(sites: Sites): Layer[] {
     if (found === null) continue;
     // A project has a database of its own, whatever the others have.
     if (sites.project !== null && name !== "local") delete found.tree["database"];
+    if (sites.project !== null && name === "local") placeDatabase(found.tree, sites.project);
     layers.push(found);
   }
   return layers;
+}
+
+/** A relative path of a project's database is one place from everywhere below: in the project's folder. */
+function placeDatabase(tree: Table, project: string): void {
+  const database = own(tree, "database");
+  if (!isTable(database)) return;
+  const file = own(database, "file");
+  if (typeof file === "string" && /^[^/~:]/.test(file)) database["file"] = join(project, file);
 }
 
 /** The layer of a file; null when there is none. Throws UserError (status 3) when it cannot be read. */

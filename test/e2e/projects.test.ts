@@ -51,6 +51,9 @@ test("settings of a project hold in it alone, and the interface for the local fi
   expect((await run("hs config get database.file", "p/a")).stdout).toBe(`${project(site, "p")}/lib/main.db\n`);
   expect((await site.hs(["config", "--local"], { cwd: "p/a" })).stdout).toBe(`${site.path}/site/config.toml\n`);
   expect((await run("hs config get server.attempts --local", "p/a")).stdout).toBe("3\n");
+  await run("hs config set --local database.file p.db; hsx ::: true", "p/a");
+  expect([site.exists("p/p.db"), site.exists("p/a/p.db")]).toEqual([true, false]);
+  expect((await run("hs list -c", "p")).stdout).toBe("1\n");
 });
 
 test("hs init again changes nothing; within a project it names the outer one; not for a user's own site", async () => {

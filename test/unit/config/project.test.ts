@@ -126,6 +126,17 @@ describe("in a project", () => {
     expect(folder.load({ HYPERSHELL_RUN_KEY: "k" }).notices).toEqual([]);
     folder.write("work/.hypershell/config.toml", '[database]\nfile = "/p.db"\n');
     expect(folder.load().text("database.file")).toBe("/p.db");
+    for (const [file, path] of [
+      ["runs/p.db", folder.at("work/runs/p.db")],
+      ["../p.db", folder.at("p.db")],
+      [":memory:", ":memory:"],
+      ["", ""],
+    ] as const) {
+      folder.write("work/.hypershell/config.toml", `[database]\nfile = "${file}"\n`);
+      expect(folder.load().text("database.file")).toBe(path);
+    }
+    folder.write("work/.hypershell/config.toml", 'database = "p.db"\n');
+    expect(folder.load().text("database.file")).toBe(folder.at("work/p.db"));
   });
 
   test("a project that does not count is told of, and the user's site is used", () => {
