@@ -419,11 +419,20 @@ async function conclude(run: Run, server: Server, loading: Promise<Fed>, unwatch
     if (!report.abandoned) await endRow(run, isBrief ? endMs : Number.POSITIVE_INFINITY);
     const left = await leftOf(run);
     return reportOf(run, report, loaded, left === null ? null : Math.max(left, salvaged));
+  } catch (error) {
+    throw asSignalled(run, error);
   } finally {
     unwatch();
     failures?.close();
     await store.close();
   }
+}
+
+/** The error of a run that left without its database, with the status of the signal that it obeyed. */
+function asSignalled({ isHurried, stoppedBy }: Run, error: unknown): unknown {
+  if (!isHurried || stoppedBy !== "SIGTERM") return error;
+  if (!(error instanceof UserError) || error.status !== exitStatus.interrupted) return error;
+  return new UserError(exitStatus.terminated, error.logger, error.message);
 }
 
 /** Writes down the tasks of higher groups that the failures of one have kept from running. */

@@ -42,6 +42,36 @@ test("a database that is locked in the middle of a run loses nothing", async () 
   database.close();
 });
 
+test("any two signals leave a database that does not come back, with the status of the first", async () => {
+  for (const [first, second, status] of [
+    ["SIGTERM", "SIGTERM", 143],
+    ["SIGTERM", "SIGINT", 143],
+    ["SIGINT", "SIGTERM", 4],
+  ] as const) {
+    await using site = openSite();
+    site.write("t.in", Array.from({ length: 200 }, (_, n) => `echo ${n}; sleep 0.02`).join("\n"));
+    const env = { HYPERSHELL_DATABASE_PRAGMAS_BUSY_TIMEOUT: "0" };
+    await using run = site.start(["hsx", "t.in"], { env });
+    await run.line(/^1$/);
+    using database = new Database(site.database);
+    database.run("pragma busy_timeout = 5000");
+    database.run("begin immediate");
+    await until(() => trouble.test(run.stderr()), "the lock is noticed");
+    run.kill(first);
+    await until(() => run.stderr().includes("The database must come back"), "it says what it waits for");
+    const since = Date.now();
+    await until(() => Date.now() - since > 300, "the second signal is no echo of the first");
+    run.kill(second);
+    const ended = await run.ended;
+    expect([first, second, ended.status, linesOf(ended.stderr).at(-1)]).toEqual([
+      first,
+      second,
+      status,
+      expect.stringContaining("What ended last is not recorded and counts as unfinished"),
+    ]);
+  }
+});
+
 test("a database that is deleted in the middle of a run ends it, tasks and all, with a line that says so", async () => {
   await using site = openSite();
   site.write("t.in", "echo ready; while [ ! -e go ]; do sleep 0.01; done\nsleep 100\nsleep 100\n");
