@@ -6,7 +6,6 @@ import { existsSync } from "node:fs";
 import { quoted } from "../args/flags.ts";
 import type { InputWords } from "../args/inputs.ts";
 import { argumentError, runtimeError } from "../base/errors.ts";
-import { counted } from "../base/units.ts";
 import type { Logger } from "../log/logger.ts";
 import type { WordInput } from "../submit/combinations.ts";
 
@@ -31,18 +30,11 @@ export async function givenInput(
   const { sources, leftOut } = inputs;
   for (const text of leftOut) log.warning(text);
   const columns = sources.reduce((sum, rows) => sum + (rows[0]?.length ?? 1), 0);
-  if (columns === 1) warnOfEmpty(sources[0] ?? [], log);
   if (template === null) return { words: { sources, keepsWords: columns > 1 }, template };
   const { parseTemplate } = await import("../template/parse.ts");
   const { takesWords } = await import("../template/expand.ts");
   const text = numberedWords(template, columns);
   return { words: { sources, keepsWords: takesWords(parseTemplate(text)) }, template: text };
-}
-
-/** A line of one word is as empty as that, and an empty line is no task. */
-function warnOfEmpty(rows: readonly (readonly string[])[], log: Logger): void {
-  const count = rows.filter(([word]) => word === "").length;
-  if (count > 0) log.warning(`${counted(count, "empty word")} after ::: left out: an empty line is no task`);
 }
 
 /**

@@ -42,19 +42,6 @@ test("several ::: give all combinations, :::+ gives pairs", async () => {
   });
 });
 
-test("empty words are told of where they leave an empty line, which is no task", async () => {
-  await using site = openSite();
-  for (const [words, stdout, stderr] of [
-    [
-      ["", "b", ""],
-      "[b]\n",
-      " WARNING [hypershell.cluster] 2 empty words after ::: left out: an empty line is no task\n",
-    ],
-    [["", "b", ":::", "1"], "[ 1]\n[b 1]\n", ""],
-  ] as const)
-    expect(await site.hsx(["-N1", "-t", "echo '[{}]'", ":::", ...words])).toEqual({ status: 0, stdout, stderr });
-});
-
 test("a word with blanks stays one word for a template, and is shown with its blanks", async () => {
   await using site = openSite();
   const template = "printf '<%s>' {[0]Q} {2Q} {Q} {[:]Q}; echo \" $TASK_ARGS {1}\"";
