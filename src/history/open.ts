@@ -59,5 +59,9 @@ export async function openUpkeep(options: UpkeepOptions): Promise<UpkeepStore> {
     return openPostgresUpkeep({ target: found.target, clock, echo, create: options.create ?? false });
   }
   const { openSqliteUpkeep } = await import("./sqlite/upkeep.ts");
+  if (options.create !== true) {
+    const { expectFolder } = await import("../store/sqlite/connection.ts");
+    expectFolder(found.file);
+  }
   return openSqliteUpkeep({ file: found.file, pragmas, clock, echo, notice, debug });
 }

@@ -191,11 +191,13 @@ test("a corrupt database, and a file that is none: one line, status not 0, the f
   expect(await Bun.file(site.database).text()).toStartWith("this is not a database");
 });
 
-test("a command that reads makes no database in a folder that is not there", async () => {
+test("a command that reads, or keeps house, makes no database in a folder that is not there", async () => {
   await using site = openSite();
   const file = join(site.path, "nowhere", "x.db");
   const id = "01900000-0000-7000-8000-000000000000";
-  for (const words of [["list", "-c"], ["list"], ["info", id], ["wait", id], ["update", "--cancel", "-f"]]) {
+  const reading = [["list", "-c"], ["list"], ["info", id], ["wait", id], ["update", "--cancel", "-f"]];
+  const upkeep = [["--vacuum"], ["--rotate"], ["--truncate"], ["--backup", "copy.db"]];
+  for (const words of [...reading, ...upkeep.map((action) => ["initdb", ...action, "--yes"])]) {
     const ended = await site.hs(words, { env: { HYPERSHELL_DATABASE_FILE: file } });
     expect([words, ended.status, complaint(ended).length]).toEqual([words, 3, 1]);
     expect(ended.stderr).toContain(`There is no database '${file}': its folder does not exist`);

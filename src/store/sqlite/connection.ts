@@ -8,6 +8,7 @@ import { existsSync, mkdirSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { systemClock } from "../../base/clock.ts";
 import { configurationError, FatalError } from "../../base/errors.ts";
+import { failureReason } from "../../base/paths.ts";
 import { laterFields, requiredFields, type TaskField } from "../../task/field.ts";
 import { databaseError, isReadOnly, openFailure, runFailure } from "./failure.ts";
 import { isLocalFileSystem } from "./filesystem.ts";
@@ -179,9 +180,8 @@ function checkPath(file: string): void {
     found = statSync(file, { throwIfNoEntry: false });
     if (found === undefined) mkdirSync(dirname(file), { recursive: true });
   } catch (error) {
-    const reason = error instanceof Error && "code" in error ? String(error.code) : "unknown error";
     throw databaseError(
-      `the folder of '${file}' cannot be used (${reason}) - check its path and permissions, ` +
+      `the folder of '${file}' cannot be used (${failureReason(error)}) - check its path and permissions, ` +
         "or set database.file to another",
     );
   }

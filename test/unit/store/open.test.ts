@@ -163,7 +163,7 @@ describe("opening", () => {
 
   test("under something that is no folder is refused", async () => {
     writeFileSync(file, "");
-    expect((await refusal(open(join(file, "main.db")))).message).toContain("cannot be used (ENOTDIR)");
+    expect((await refusal(open(join(file, "main.db")))).message).toContain("cannot be used (not a directory)");
   });
 
   test("where the log cannot be made is refused", async () => {
