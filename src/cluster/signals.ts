@@ -46,10 +46,42 @@ export function drainText(signal: "SIGUSR1" | "SIGUSR2", running: number): strin
  */
 const echoMs = 250;
 
+/**
+ * The pause between two looks at the time, and the gap between them from which on this process has stood still,
+ * milliseconds. A locked SQLite file holds it up for seconds, and signals that came far apart are heard together then.
+ */
+const lookMs = 250;
+const standstillMs = 1000;
+
+/** Notices when this process stands still. */
+function watchStandstill(): { wasStill(): boolean; close(): void } {
+  let lookedAt = systemClock.now();
+  let stillUntil = Number.NEGATIVE_INFINITY;
+  function look(): void {
+    const now = systemClock.now();
+    if (now - lookedAt >= standstillMs) stillUntil = now;
+    lookedAt = now;
+  }
+  function keepLooking(): void {
+    look();
+    timer = systemClock.after(lookMs, keepLooking);
+  }
+  let timer = systemClock.after(lookMs, keepLooking);
+  return {
+    /** Whether it stood still until just now. */
+    wasStill() {
+      look();
+      return lookedAt - stillUntil < echoMs;
+    },
+    close: () => timer.cancel(),
+  };
+}
+
 /** Starts listening to signals. Answers a function that stops it. `role` names the logger. */
 export function onSignals(actions: SignalActions, loggers: Loggers, role: "server" | "client"): () => void {
   /** When the first SIGINT or SIGTERM came, milliseconds since 1970; null: none has. */
   let urgentSince: number | null = null;
+  const standstill = watchStandstill();
   const core = loggers("core.signal");
   const own: Logger = loggers(role);
 
@@ -60,7 +92,8 @@ export function onSignals(actions: SignalActions, loggers: Loggers, role: "serve
       urgentSince = now;
       return false;
     }
-    if (signal !== "SIGTERM" || now - urgentSince >= echoMs) actions.kill();
+    const isEcho = signal === "SIGTERM" && now - urgentSince < echoMs && !standstill.wasStill();
+    if (!isEcho) actions.kill();
     return true;
   }
 
@@ -100,6 +133,7 @@ export function onSignals(actions: SignalActions, loggers: Loggers, role: "serve
     listeners.push([name, listener]);
   }
   return () => {
+    standstill.close();
     for (const [name, listener] of listeners) process.off(name, listener);
   };
 }

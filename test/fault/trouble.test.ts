@@ -72,6 +72,28 @@ test("any two signals leave a database that does not come back, with the status 
   }
 });
 
+test("two SIGTERM end a run that a lock holds up, though it hears both at once", async () => {
+  await using site = openSite();
+  site.write("t.in", Array.from({ length: 200 }, (_, n) => `echo ${n}; sleep 0.02`).join("\n"));
+  await using run = site.start(["hsx", "t.in"]);
+  await run.line(/^1$/);
+  using database = new Database(site.database);
+  database.run("pragma busy_timeout = 5000");
+  database.run("begin immediate");
+  const since = Date.now();
+  const passed = (ms: number): Promise<void> => until(() => Date.now() - since > ms, "time goes by");
+  // It waits for the lock for five seconds, and hears nothing.
+  await passed(1000);
+  run.kill("SIGTERM");
+  await passed(2500);
+  run.kill("SIGTERM");
+  const { status, stderr } = await run.ended;
+  expect([status, linesOf(stderr).at(-1)]).toEqual([
+    143,
+    expect.stringContaining("What ended last is not recorded and counts as unfinished"),
+  ]);
+});
+
 test("a database that is deleted in the middle of a run ends it, tasks and all, with a line that says so", async () => {
   await using site = openSite();
   site.write("t.in", "echo ready; while [ ! -e go ]; do sleep 0.01; done\nsleep 100\nsleep 100\n");

@@ -7,7 +7,7 @@ import { Database, type Statement } from "bun:sqlite";
 import { existsSync, mkdirSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { systemClock } from "../../base/clock.ts";
-import { configurationError, FatalError } from "../../base/errors.ts";
+import { configurationError, FatalError, TransientError } from "../../base/errors.ts";
 import { failureReason } from "../../base/paths.ts";
 import { laterFields, requiredFields, type TaskField } from "../../task/field.ts";
 import { databaseError, isReadOnly, openFailure, runFailure } from "./failure.ts";
@@ -58,6 +58,8 @@ export class Connection {
   readonly #inode: number | undefined;
   readonly #begin: Statement;
   readonly #commit: Statement;
+  /** How long a call usually waits for a lock, milliseconds, while it waits for less. Null: it waits that long. */
+  #usualBusyMs: number | null = null;
 
   constructor(options: ConnectionOptions) {
     this.file = resolve(options.file);
@@ -89,12 +91,31 @@ export class Connection {
       this.#begin.run();
       const result = work();
       this.#commit.run();
+      if (this.#usualBusyMs !== null) this.#waitAsUsual(this.#usualBusyMs);
       return result;
     } catch (error) {
       // Some errors end the transaction by themselves.
       if (this.db.inTransaction) this.db.run("rollback");
-      throw runFailure(error, this.file);
+      const failure = runFailure(error, this.file);
+      if (failure instanceof TransientError && this.#usualBusyMs === null) this.#waitBriefly();
+      throw failure;
     }
+  }
+
+  /**
+   * While a lock does not go away, each call waits for a second at most: nothing else is done meanwhile, and the
+   * process must hear signals. Who cannot do without makes the call again.
+   */
+  #waitBriefly(): void {
+    const { timeout } = this.db.query("pragma busy_timeout").get() as { timeout: number };
+    if (timeout <= briefBusyMs) return;
+    this.#usualBusyMs = timeout;
+    this.db.run(`pragma busy_timeout = ${briefBusyMs}`);
+  }
+
+  #waitAsUsual(busyMs: number): void {
+    this.#usualBusyMs = null;
+    this.db.run(`pragma busy_timeout = ${busyMs}`);
   }
 
   /**
@@ -124,6 +145,9 @@ export class Connection {
     this.db.close();
   }
 }
+
+/** How long a call waits for a lock after one has waited in vain, milliseconds. */
+const briefBusyMs = 1000;
 
 const running: ReadonlySet<unknown> = new Set(["run", "get", "all", "values"]);
 
