@@ -47,6 +47,7 @@ export function expandHome(path: string, env: Environment): string {
  */
 export function failureReason(thrown: unknown): string {
   const message = thrown instanceof Error ? thrown.message : String(thrown);
+  if (failureCode(thrown) === "EISDIR") return "it is a directory";
   return /^E[A-Z0-9]+: (.+?)(?:, \w+(?: '.*)?)?$/s.exec(message)?.[1] ?? message;
 }
 

@@ -28,6 +28,14 @@ describe("the reason of a failure", () => {
     }
     expect(failureReason(new Error("EACCES: permission denied, open '/a, b'"))).toBe("permission denied");
   });
+  test("of a directory is told in plain words", () => {
+    expect(() => readFileSync("/")).toThrow("EISDIR");
+    try {
+      readFileSync("/");
+    } catch (thrown) {
+      expect(failureReason(thrown)).toBe("it is a directory");
+    }
+  });
   test("of any other error is its message", () => {
     expect(failureReason(new Error("odd: very, odd"))).toBe("odd: very, odd");
   });
