@@ -1,7 +1,7 @@
 /*
- * Runs the checks, the build and the suites one after the other, goes on after a failure, and ends with a line `N
- * passed, N failed` (and `, N skipped`). A step that is not a suite counts as one. What is skipped says why in its own
- * name.
+ * Runs the checks, the build and the suites one after the other (one of them beside the others), goes on after a
+ * failure, and ends with a line `N passed, N failed` (and `, N skipped`). A step that is not a suite counts as one.
+ * What is skipped says why in its own name.
  */
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -11,10 +11,13 @@ import { say } from "./say.ts";
 const root = resolve(import.meta.dir, "..");
 
 /** Quick ones first; folders below test/ that are not named here come last. */
-const order = ["unit", "integration", "property", "conformance", "simulation", "e2e", "fault", "compat"];
+const order = ["unit", "integration", "property", "conformance", "simulation", "e2e", "fault", "compat", "batch"];
+
+/** It waits for minutes and computes nothing, so it runs beside those that need the build, and is told of last. */
+const besideOthers = "batch";
 
 /** These talk to the executable: without one they would only wait in vain. */
-const needBuild = ["e2e", "fault", "compat"];
+const needBuild = ["e2e", "fault", "compat", "batch"];
 
 /** Not suites: numbers are for reading. */
 const notSuites = ["bench", "systems"];
@@ -98,7 +101,8 @@ interface Ended {
   readonly failures: readonly string[];
 }
 
-async function timed(command: readonly string[]): Promise<Ended> {
+/** Runs a command, and shows what it says at once, or when `shown` is there. */
+async function timed(command: readonly string[], shown: Promise<void> | null): Promise<Ended> {
   const startedAt = performance.now();
   const env = { ...process.env, PATH };
   const child = Bun.spawn([...command], { cwd: root, env, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
@@ -107,9 +111,13 @@ async function timed(command: readonly string[]): Promise<Ended> {
     { failures: [], last: [] },
     { failures: [], last: [] },
   ];
-  const read = Promise.all([passOn(child.stderr, process.stderr, err), passOn(child.stdout, process.stdout, out)]);
+  const read = Promise.all([
+    passOn(child.stderr, process.stderr, err, shown),
+    passOn(child.stdout, process.stdout, out, shown),
+  ]);
   const status = await child.exited;
   const seconds = (performance.now() - startedAt) / 1000;
+  await shown;
   // Whoever was left behind with these pipes is not waited for.
   await Promise.race([read, Bun.sleep(1000)]);
   const failures = status === 0 || err.failures.length > 0 ? err.failures : [[...out.last, ...err.last].join("\n")];
@@ -121,13 +129,19 @@ interface Said {
   last: string[];
 }
 
-/** Shows everything at once, and keeps what was said about each test that failed, and at last. */
-async function passOn(from: ReadableStream<Uint8Array>, to: NodeJS.WriteStream, said: Said): Promise<void> {
+/** Shows everything, and keeps what was said about each test that failed, and at last. */
+async function passOn(
+  from: ReadableStream<Uint8Array>,
+  to: NodeJS.WriteStream,
+  said: Said,
+  shown: Promise<void> | null,
+): Promise<void> {
   const decoder = new TextDecoder();
   let rest = "";
   let summed = false;
   for await (const bytes of from) {
-    to.write(bytes);
+    if (shown === null) to.write(bytes);
+    else void shown.then(() => to.write(bytes));
     const lines = (rest + decoder.decode(bytes, { stream: true })).split("\n");
     rest = lines.pop() ?? "";
     for (const line of lines) {
@@ -141,26 +155,21 @@ async function passOn(from: ReadableStream<Uint8Array>, to: NodeJS.WriteStream, 
 }
 
 async function step(name: string, command: readonly string[]): Promise<Tally> {
-  const { status, ...rest } = await timed(command);
+  const { status, ...rest } = await timed(command, null);
   return { name, passed: status === 0 ? 1 : 0, failed: status === 0 ? 0 : 1, skipped: [], ...rest };
 }
 
 /**
  * Runs the tests of one folder and counts by Bun's report; a run that ended badly without a failed test counts as one.
  */
-async function suite(name: string): Promise<Tally> {
+async function suite(name: string, shown: Promise<void> | null = null): Promise<Tally> {
   const folder = mkdtempSync(join(tmpdir(), "hs-report-"));
   const report = join(folder, "report.xml");
   const reporting = ["--reporter=junit", `--reporter-outfile=${report}`];
   try {
-    const { status, seconds, failures } = await timed([
-      process.execPath,
-      "test",
-      // As in scripts/bun.
-      "--timeout=60000",
-      ...reporting,
-      `./test/${name}/`,
-    ]);
+    // The timeout is that of scripts/bun.
+    const words = [process.execPath, "test", "--timeout=60000", ...reporting, `./test/${name}/`];
+    const { status, seconds, failures } = await timed(words, shown);
     const cases = existsSync(report) ? readCases(readFileSync(report, "utf8")) : [];
     const counted = cases.filter(({ outcome }) => outcome === "failed").length;
     return {
@@ -215,13 +224,22 @@ if (unknown.length > 0) {
 
 await installPrograms();
 const tallies: Tally[] = [];
-for (const name of known.filter((each) => chosen.length === 0 || chosen.includes(each))) {
+const wanted = known.filter((each) => chosen.length === 0 || chosen.includes(each));
+const turn = Promise.withResolvers<void>();
+let beside: Promise<Tally> | null = null;
+for (const name of wanted) {
   console.log(`\n=== ${name}`);
+  const isBuilt = tallies.every((tally) => tally.name !== "build" || tally.failed === 0);
+  if (wanted.includes(besideOthers) && isBuilt && needBuild.includes(name))
+    beside ??= suite(besideOthers, turn.promise);
   if (name === "check") tallies.push(await step(name, ["scripts/check"]));
   else if (name === "build") tallies.push(await step(name, ["scripts/build"]));
-  else if (needBuild.includes(name) && tallies.some((tally) => tally.name === "build" && tally.failed > 0)) {
+  else if (needBuild.includes(name) && !isBuilt) {
     say.fail("not run, and counted as one failure: there is no executable of this source");
     tallies.push({ name, passed: 0, failed: 1, skipped: [], failures: [], seconds: 0 });
+  } else if (name === besideOthers && beside !== null) {
+    turn.resolve();
+    tallies.push(await beside);
   } else tallies.push(await suite(name));
 }
 

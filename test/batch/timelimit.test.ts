@@ -4,8 +4,8 @@
  */
 import { afterAll, beforeAll, expect, setDefaultTimeout } from "bun:test";
 import { type Slurm, slurmPrograms, startSlurm } from "../systems/slurm.ts";
-import { needs, openSite, type Site, until } from "./harness.ts";
-import { ask } from "./tables.ts";
+import { needs, openSite, type Site, until } from "../e2e/harness.ts";
+import { ask } from "../e2e/tables.ts";
 
 const root = process.getuid?.() === 0 ? null : "not root";
 const withSlurm = needs(slurmPrograms, root);
