@@ -55,6 +55,16 @@ export function cpuCount(): number {
   return Math.max(1, availableParallelism());
 }
 
+/**
+ * What Linux tells of a process, from its state on: state, parent, group, ... The field that proc(5) numbers n is at
+ * n - 3. Throws the error of the operating system when there is no such process.
+ */
+export function processFacts(pid: number | string): readonly string[] {
+  const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+  // The name of a program, in parentheses, may hold anything.
+  return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+}
+
 /** Whether the process has all rights: uid 0, on Windows an administrator. */
 export function isRoot(env: Readonly<Record<string, string | undefined>> = process.env): boolean {
   if (process.getuid !== undefined) return process.getuid() === 0;

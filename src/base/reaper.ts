@@ -8,9 +8,10 @@
  *
  * Source: Linux, waitid(2), prctl(2), proc(5).
  */
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import type { Clock, Timer } from "./clock.ts";
 import { openLibc } from "./libc.ts";
+import { processFacts } from "./process.ts";
 
 /** The pause between two looks, milliseconds. A look is one system call while there is nothing to do. */
 const lookMs = 250;
@@ -80,11 +81,10 @@ function zombies(): Zombie[] {
   return readdirSync("/proc").flatMap((name) => {
     if (!/^\d+$/.test(name)) return [];
     try {
-      const stat = readFileSync(`/proc/${name}/stat`, "latin1");
-      // The name of a program, in parentheses, may hold anything. Behind it: state, parent, ..., field 22 the start.
-      const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-      if (fields[0] !== "Z" || fields[1] !== `${process.pid}`) return [];
-      return [{ pid: Number(name), startedAt: fields[19] ?? "" }];
+      // Field 22 is the start.
+      const facts = processFacts(name);
+      if (facts[0] !== "Z" || facts[1] !== `${process.pid}`) return [];
+      return [{ pid: Number(name), startedAt: facts[19] ?? "" }];
     } catch {
       // It has gone meanwhile.
       return [];

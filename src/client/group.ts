@@ -4,6 +4,7 @@
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { constants } from "node:os";
+import { processFacts } from "../base/process.ts";
 import type { StopSignal } from "./executor.ts";
 
 export interface Group {
@@ -92,8 +93,7 @@ function isHeeding(pid: number, group: number): boolean {
 /** Whether a process is alive and in this group. In proc(5), the fields after the name are state, parent, group. */
 function isMember(pid: number, group: number): boolean {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-    const [state, , processGroup] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    const [state, , processGroup] = processFacts(pid);
     return processGroup === `${group}` && state !== "Z" && state !== "X";
   } catch {
     // The process has ended meanwhile.

@@ -2,7 +2,7 @@
  * Whether a server that left a heartbeat row still runs. For this host the process table tells at once; for another
  * host only the age of the last heartbeat does.
  */
-import { readFileSync } from "node:fs";
+import { processFacts } from "../base/process.ts";
 import { serverBeatMs } from "../server/door.ts";
 import type { ServerRow } from "../store/store.ts";
 
@@ -17,11 +17,7 @@ const missedBeats = 6;
  */
 export function processStart(pid: number): string | null {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-    // The second field is the program's name in parentheses and may contain anything, so fields are counted from behind
-    // it.
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return fields[19] ?? null;
+    return processFacts(pid)[19] ?? null;
   } catch {
     return null;
   }
