@@ -194,8 +194,7 @@ const spec = {
       "client is run again, not failed.",
     "",
     "Exit status: 0 all tasks succeeded (or --forever was drained), 7 some failed or were not run, 4 " +
-      "interrupted (Ctrl-C), 143 terminated, 141 nobody reads what --print prints, 2 bad argument, " +
-      "3 bad configuration, 5 other errors.",
+      "interrupted (Ctrl-C), 143 terminated, 2 bad argument, 3 bad configuration, 5 other errors.",
   ].join("\n"),
 } as const satisfies CommandSpec;
 

@@ -47,6 +47,8 @@ export interface ExecutorOptions extends EnvironmentOptions, TaskWishes {
   readonly outputPath: string | null;
   /** File for the standard error of all tasks; null: the client's own. */
   readonly errorsPath: string | null;
+  /** Whether this process prints failures on the standard output that it shares with tasks. */
+  readonly printsFailures: boolean;
   readonly clock: Clock;
   /** Called when a task died of SIGPIPE because nobody reads any more what this process and its tasks write. */
   readonly onUnread: () => void;
@@ -93,6 +95,8 @@ interface Task extends Running {
   direct: boolean;
   /** The signal that was sent last. */
   signalled: StopSignal | null;
+  /** Whether its process was ended by a signal. */
+  isKilled: boolean;
   /** Whether its outcome has been reported, or is about to be. */
   over: boolean;
   /** A signal that came before there was a process; null: none did. */
@@ -397,6 +401,7 @@ function processEnded(
   if (task === null || task.over) return;
   state.alive.delete(child);
   const status = code ?? (signal === null ? unknownStatus : 128 + signalNumber(signal));
+  task.isKilled = signal !== null;
   // A signal that this client sent went to the whole group, so it would have ended the shell too.
   const ownSignal = signal === null || signal === task.signalled;
   if (task.direct && !ownSignal && task.place.spawner.withoutShell!.shell.reportsSignals)
@@ -435,7 +440,9 @@ function reportSignal(state: State, task: Task, status: number): void {
 
 function end(state: State, task: Task, exitStatus: number, completionTime = state.options.clock.now()): void {
   task.over = true;
-  const isCut = exitStatus === brokenPipe && isUnheard(state);
+  // Where failures are printed too, their reader may go without harm to tasks that print nothing: a status that is
+  // merely the same is a status.
+  const isCut = exitStatus === brokenPipe && (task.isKilled || !state.options.printsFailures) && isUnheard(state);
   if (isCut) state.options.onUnread();
   if (task.outpath !== null) dropEmpty(task);
   const outcome = {
@@ -505,6 +512,7 @@ function newTask(assignment: Assignment, place: Place, ends: Ends): Task {
     errpath: null,
     direct: false,
     signalled: null,
+    isKilled: false,
     over: false,
     stopped: null,
     interrupt: null,

@@ -32,7 +32,7 @@ import { feed, type Input, type InputOptions, openInput, taskDefaults } from "./
 import { isAlive, processStart } from "./liveness.ts";
 import { recover, type Recovery, watchServers } from "./recover.ts";
 import { copyWaiting, keepRest, type Rest } from "./salvage.ts";
-import { describeFailures, describeRun } from "./summary.ts";
+import { describeFailures, describeMissing, describeRun } from "./summary.ts";
 import { moreUrgent, type StopName, unreadText } from "./signals.ts";
 
 /** What a caller asks of a run with a server. */
@@ -169,7 +169,8 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     },
     inputEnded,
   };
-  const unwatchReader = watchReader(serving, isPiped(1));
+  // Failures are not missed where nobody reads them: the run goes on. A task that dies because nobody reads it ends it.
+  const unwatchReader = watchReader(serving, options.failures !== "-" && isPiped(1));
   function unwatch(): void {
     unwatchOthers();
     unwatchReader();
@@ -206,7 +207,7 @@ async function prepare(options: ServeOptions): Promise<Run> {
   const graceMs = config.integer("server.grace") * 1000;
 
   const input = await openInput(options, host);
-  const failures = openFailureFile(options);
+  const failures = openFailureFile(options, () => store.durable);
   const store = await chooseStore(options);
   const patience = newPatience(clock, log);
   const { startedAt, aheadMs } = await enter(options, { host, scope, store, patience });
@@ -239,11 +240,12 @@ async function prepare(options: ServeOptions): Promise<Run> {
   };
 }
 
-function openFailureFile(options: ServeOptions): FailureFile | null {
+function openFailureFile(options: ServeOptions, isDurable: () => boolean): FailureFile | null {
   const { failures: path, inputForm, instanceId: submitId, shell, logger, loggers } = options;
   if (path === null) return null;
   const defaults = taskDefaults(options);
-  return openFailures({ path, inputForm, submitId, defaults, shell, logger, log: loggers(logger) });
+  const log = loggers(logger);
+  return openFailures({ path, inputForm, submitId, defaults, shell, isDurable, logger, log, now: clock.now });
 }
 
 /** Makes a call to the store that comes before the first task. */
@@ -418,7 +420,8 @@ async function conclude(run: Run, server: Server, loading: Promise<Fed>, unwatch
     const isBrief = store.durable && (run.stoppedBy !== null || scope.kind === "all");
     if (!report.abandoned) await endRow(run, isBrief ? endMs : Number.POSITIVE_INFINITY);
     const left = await leftOf(run);
-    return reportOf(run, report, loaded, left === null ? null : Math.max(left, salvaged));
+    const missing = failures?.close() ?? 0;
+    return reportOf(run, report, loaded, { left: left === null ? null : Math.max(left, salvaged), missing });
   } catch (error) {
     throw asSignalled(run, error);
   } finally {
@@ -499,13 +502,21 @@ async function leftOf(run: Run): Promise<number | null> {
   }
 }
 
-/** Tells of tasks that failed or were not run, and of lines that were not read. `left`: see leftOf. */
-function reportOf(run: Run, report: ServerReport, fed: Fed, left: number | null): ClusterReport {
+/**
+ * Tells of tasks that failed or were not run, and of lines that were not read. `left`: see leftOf; `missing`: how many
+ * lines the failure file lacks.
+ */
+function reportOf(
+  run: Run,
+  report: ServerReport,
+  fed: Fed,
+  { left, missing }: { readonly left: number | null; readonly missing: number },
+): ClusterReport {
   const { options, store, input, stoppedBy } = run;
   const log = options.loggers(options.logger);
   const tally = { ...report, bad: fed.bad };
   const { instanceId: serverId, failures } = options;
-  const failed = describeFailures(tally, { scope: run.scope, serverId, durable: store.durable, failures });
+  const failed = describeFailures(tally, { scope: run.scope, serverId, durable: store.durable, failures, missing });
   if (failed !== null) log.warning(failed);
   if (fed.stopped && input !== null) {
     const where = `after ${counted(fed.lines, "line")}`;
@@ -518,6 +529,7 @@ function reportOf(run: Run, report: ServerReport, fed: Fed, left: number | null)
     const rest = left === 1 ? "it is in the database (run it" : "they are in the database (run them";
     if (store.durable && stoppedBy !== null) run.log.info(`${text} - ${rest} with --restart)`);
     else if (store.durable || failures === null || failures === "-") log.warning(text);
+    else if (missing > 0) log.warning(`${text} - ${describeMissing(missing, failures)}`);
     else log.warning(`${text} - ${left === 1 ? "it is" : "they are"} in ${failures}`);
   }
   const summary = options.summary ? describeRun(tally, left, clock.now() - run.since) : null;

@@ -20,6 +20,14 @@ interface Traces {
   readonly durable: boolean;
   /** The failure file; `-`: standard output; null: there is none. */
   readonly failures: string | null;
+  /** How many lines the failure file lacks, because it could not be written. */
+  readonly missing: number;
+}
+
+/** Of how many lines nothing is left in the failure file. */
+export function describeMissing(missing: number, failures: string): string {
+  const place = failures === "-" ? "not printed" : `missing in ${failures}`;
+  return `${counted(missing, "line")} ${missing === 1 ? "is" : "are"} ${place}`;
 }
 
 /** `15 of 300 tasks failed (where to look)`; null: none did. */
@@ -35,9 +43,10 @@ export function describeFailures(tally: Tally, traces: Traces): string | null {
 }
 
 function hintOf({ failed, cancelled, retried, bad }: Tally, traces: Traces): string | null {
-  const { scope, serverId, durable, failures } = traces;
+  const { scope, serverId, durable, failures, missing } = traces;
   if (!durable) {
     if (failures === null) return "with -f FILE the lines of such tasks are kept";
+    if (missing > 0) return describeMissing(missing, failures);
     const subject = failed + bad === 1 ? "its line is" : "their lines are";
     return failures === "-" ? null : `${subject} in ${failures}`;
   }

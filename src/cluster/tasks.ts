@@ -67,10 +67,14 @@ const ofSubmission = "<submit>";
  * The executor of a client. Throws a UserError when the shell or the directory that was asked for is not there.
  * `serverId` is that of a server in the same process; null: the client learns it when it connects. With a server in
  * the same process, tasks run in the directory that they were submitted from unless task.cwd says otherwise: it is on
- * this machine, or was once. `onUnread` is called when a task died because nobody reads the output that it shares with
- * this process.
+ * this machine, or was once. `failures` is the failure file of a server in the same process. `onUnread` is called when
+ * a task died because nobody reads the output that it shares with this process.
  */
-export function makeExecutor(options: TaskOptions, serverId: string | null, onUnread: () => void): Executor {
+export function makeExecutor(
+  options: TaskOptions & { readonly failures?: string | null },
+  serverId: string | null,
+  onUnread: () => void,
+): Executor {
   const { config, env, cwd, instanceId } = options;
   const wish = config.text("task.cwd");
   const host = hostName();
@@ -89,6 +93,7 @@ export function makeExecutor(options: TaskOptions, serverId: string | null, onUn
     shell: options.wishes.shell === null ? usualShell(env) : requireShell(options.wishes.shell, env, cwd),
     outputPath: options.output,
     errorsPath: options.errors,
+    printsFailures: options.failures === "-",
     clock: systemClock,
     onUnread,
     log: options.loggers("client"),

@@ -42,12 +42,3 @@ test("an input that cannot be opened is named in one line, also a terminal that 
     ]);
   }
 });
-
-test("a failure file that takes no more is named", async () => {
-  await using site = openSite();
-  for (const store of [[], ["--no-db"]]) {
-    const { status, stderr } = await site.hsx(["-f", "/dev/full", ...store], { stdin: "false\n" });
-    expect(status).toBe(5);
-    expect(linesOf(stderr).at(-1)).toMatch(/cannot write the failure file '\/dev\/full': no space left on device$/i);
-  }
-});

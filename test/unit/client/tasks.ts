@@ -39,6 +39,7 @@ export function taskPlace(changes: Partial<ExecutorOptions> = {}): TaskPlace {
   };
   const capture = changes.capture ?? false;
   const executor = createExecutor({
+    printsFailures: false,
     cwd: folder,
     inOrigin: false,
     shell: "/bin/sh",

@@ -3,7 +3,7 @@ import { describeFailures, describeRun } from "../../../src/cluster/summary.ts";
 
 const none = { succeeded: 0, failed: 0, cancelled: 0, retried: 0, bad: 0 };
 const submission = { kind: "submission", id: "run" } as const;
-const traces = { scope: submission, serverId: "run", durable: true, failures: null };
+const traces = { scope: submission, serverId: "run", durable: true, failures: null, missing: 0 };
 
 describe("the failures of a run", () => {
   test("are counted, with a search that finds them", () => {
@@ -38,6 +38,12 @@ describe("the failures of a run", () => {
       "1 of 1 task failed (its line is in f)",
     );
     expect(describeFailures(tally, { ...memory, failures: "-" })).toBe("2 of 3 tasks failed");
+    expect(describeFailures(tally, { ...memory, failures: "f", missing: 1 })).toBe(
+      "2 of 3 tasks failed (1 line is missing in f)",
+    );
+    expect(describeFailures(tally, { ...memory, failures: "-", missing: 2 })).toBe(
+      "2 of 3 tasks failed (2 lines are not printed)",
+    );
   });
 });
 

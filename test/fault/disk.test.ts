@@ -1,0 +1,72 @@
+/*
+ * Files that cannot be written, or are taken away, while a run writes them: nothing that is known is lost, one line
+ * says what happened, and the run goes on.
+ */
+import { expect, test } from "bun:test";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { linesOf, needs, openSite, type Site } from "../e2e/harness.ts";
+
+const asRoot = needs(["mount"], process.getuid?.() === 0 ? null : "only root can mount a small file system");
+
+/** A file system of its own at `work/small`, which ends with the test. */
+function small(site: Site, size: string) {
+  const path = join(site.work, "small");
+  mkdirSync(path);
+  const mounted = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", `size=${size}`, "tmpfs", path]);
+  if (mounted.exitCode !== 0) throw new Error(`cannot mount: ${mounted.stderr.toString()}`);
+  return { path, [Symbol.dispose]: () => void Bun.spawnSync(["umount", "-l", path]) };
+}
+
+const warnings = (stderr: string, about: RegExp) => linesOf(stderr).filter((line) => about.test(line));
+const counts = async (site: Site) => {
+  const { stdout } = await site.shell("hs list --count -F; hs list --count --remaining");
+  return linesOf(stdout).map(Number);
+};
+
+test("nobody reads the failures on standard output: everything runs, and one warning says so", async () => {
+  await using site = openSite();
+  const ended = await site.shell(`(seq 100; echo 141) | hsx -t 'exit {}' -N4 -f - | head -2; echo "\${PIPESTATUS[@]}"`);
+  expect(linesOf(ended.stdout).slice(2)).toEqual(["0 7 0"]);
+  const text =
+    "Cannot write the failures to standard output: nobody reads it any more - the run goes on, failures are in";
+  expect(warnings(ended.stderr, /Cannot write/)).toEqual([expect.stringContaining(text)]);
+  expect(await counts(site)).toEqual([101, 0]);
+  const memory = await site.shell(`seq 50 | hsx --no-db -t 'exit {}' -f - | true; echo "\${PIPESTATUS[@]}"`);
+  expect(memory.stdout).toBe("0 7 0\n");
+  expect(memory.stderr).toMatch(/50 of 50 tasks failed \(50 lines are not printed\)$/m);
+});
+
+test("a failure file that takes nothing, and one whose directory is removed", async () => {
+  await using site = openSite();
+  const full = await site.hsx(["-f", "/dev/full"], { stdin: "false\nfalse\n" });
+  expect(full.status).toBe(7);
+  expect(warnings(full.stderr, /Cannot write/)).toEqual([
+    expect.stringMatching(/Cannot write the failure file '\/dev\/full': no space left on device - the run goes on/),
+  ]);
+  mkdirSync(join(site.work, "there"));
+  const gone = await site.hsx(["-N1", "-f", "there/failed", "--no-db"], { stdin: "rm -r there; false\nfalse\n" });
+  expect(gone.status).toBe(7);
+  expect(warnings(gone.stderr, /failed'/)).toEqual([expect.stringContaining("was removed while it was written")]);
+  expect(linesOf(gone.stderr).at(-1)).toEndWith("2 of 2 tasks failed (2 lines are missing in there/failed)");
+});
+
+asRoot("a failure file on a full disk has whole lines only, and all of them once there is room", async () => {
+  await using site = openSite();
+  using disk = small(site, "64k");
+  const lines = Array.from({ length: 100 }, (_, n) => `false ${"x".repeat(200)} ${n}`);
+  const fill = () => site.shell(`head -c 60k /dev/zero >filler`, { cwd: "small" });
+  await fill();
+  const full = await site.hsx(["-N4", "-f", "small/failed"], { stdin: `${lines.join("\n")}\n` });
+  expect(full.status).toBe(7);
+  expect(warnings(full.stderr, /Cannot write/)).toHaveLength(1);
+  expect(await counts(site)).toEqual([100, 0]);
+  const kept = site.lines("small/failed");
+  expect([kept.length > 0, kept.length < 100, kept.filter((line) => !lines.includes(line))]).toEqual([true, true, []]);
+
+  const last = `rm ${disk.path}/filler; exit 1`;
+  const freed = await site.hsx(["-N1", "--no-db", "-f", "small/failed"], { stdin: [...lines, last, ""].join("\n") });
+  expect([freed.status, warnings(freed.stderr, /Cannot write/).length]).toEqual([7, 1]);
+  expect(site.lines("small/failed")).toEqual([...lines, last]);
+  expect(linesOf(freed.stderr).at(-1)).toEndWith("(their lines are in small/failed)");
+});
