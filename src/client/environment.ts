@@ -12,6 +12,7 @@
  */
 import { taskFields } from "../task/field.ts";
 import { lineText } from "../base/wordlist.ts";
+import { localFields } from "../base/zone.ts";
 import type { Assignment, TagValue, Tags } from "../task/task.ts";
 
 /** What the environments of all tasks of a client have in common. */
@@ -231,9 +232,11 @@ export function timeText(): TimeText {
     if (second !== keptSecond) {
       const minute = Math.floor(second / 60);
       if (minute !== keptMinute) {
-        const date = new Date(minute * 60_000);
-        const day = `${`${date.getFullYear()}`.padStart(4, "0")}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
-        prefix = `${day} ${two(date.getHours())}:${two(date.getMinutes())}:`;
+        // YYYY-MM-DDTHH:MM:SS.sssZ
+        prefix = localFields(minute * 60_000)
+          .toISOString()
+          .slice(0, 17)
+          .replace("T", " ");
         keptMinute = minute;
       }
       whole = prefix + two(second - minute * 60);

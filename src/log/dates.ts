@@ -5,49 +5,52 @@
  */
 import { compileStrftime } from "../base/strftime.ts";
 import type { CalendarTime } from "../base/strftime.ts";
+import { localFields, zoneOffset } from "../base/zone.ts";
 
+/** Of a date whose UTC fields are the local time, like all dates here. */
 function dayOfYear(date: Date): number {
   const [today, first] = [
-    Date.UTC(date.getFullYear(), date.getMonth(), date.getDate()),
-    Date.UTC(date.getFullYear(), 0, 1),
+    Date.UTC(date.getUTCFullYear(), date.getUTCMonth(), date.getUTCDate()),
+    Date.UTC(date.getUTCFullYear(), 0, 1),
   ];
   return Math.round((today - first) / 86_400_000) + 1;
 }
 
 /** ISO 8601: the week belongs to the year of its Thursday. */
 function isoWeek(date: Date): readonly [year: number, week: number] {
-  const thursday = new Date(date.getFullYear(), date.getMonth(), date.getDate() + 4 - (date.getDay() || 7));
-  return [thursday.getFullYear(), Math.floor((dayOfYear(thursday) - 1) / 7) + 1];
+  const day = date.getUTCDate() + 4 - (date.getUTCDay() || 7);
+  const thursday = new Date(Date.UTC(date.getUTCFullYear(), date.getUTCMonth(), day));
+  return [thursday.getUTCFullYear(), Math.floor((dayOfYear(thursday) - 1) / 7) + 1];
 }
 
-function offset(date: Date): string {
-  const minutes = -date.getTimezoneOffset();
+function offset(atMs: number): string {
+  const minutes = zoneOffset(atMs);
   const size = Math.abs(minutes);
   const pad = (value: number): string => String(value).padStart(2, "0");
   return `${minutes < 0 ? "-" : "+"}${pad(Math.floor(size / 60))}${pad(size % 60)}`;
 }
 
-function zoneName(date: Date): string {
-  const parts = new Intl.DateTimeFormat("en-US", { timeZoneName: "short" }).formatToParts(date);
+function zoneName(atMs: number): string {
+  const parts = new Intl.DateTimeFormat("en-US", { timeZoneName: "short" }).formatToParts(atMs);
   return parts.find((part) => part.type === "timeZoneName")?.value ?? "";
 }
 
 function localTime(atMs: number): CalendarTime {
-  const date = new Date(atMs);
+  const date = localFields(atMs);
   return {
-    year: date.getFullYear(),
-    month: date.getMonth() + 1,
-    day: date.getDate(),
-    hour: date.getHours(),
-    minute: date.getMinutes(),
-    second: date.getSeconds(),
-    microsecond: date.getMilliseconds() * 1000,
-    weekday: (date.getDay() + 6) % 7,
+    year: date.getUTCFullYear(),
+    month: date.getUTCMonth() + 1,
+    day: date.getUTCDate(),
+    hour: date.getUTCHours(),
+    minute: date.getUTCMinutes(),
+    second: date.getUTCSeconds(),
+    microsecond: date.getUTCMilliseconds() * 1000,
+    weekday: (date.getUTCDay() + 6) % 7,
     dayOfYear: dayOfYear(date),
     isoWeek: () => isoWeek(date),
     timestamp: () => Math.floor(atMs / 1000),
-    offset: () => offset(date),
-    zoneName: () => zoneName(date),
+    offset: () => offset(atMs),
+    zoneName: () => zoneName(atMs),
   };
 }
 

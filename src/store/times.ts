@@ -10,6 +10,8 @@
  * Local time is ambiguous in the hour that is repeated when summer time ends. It is read as the first of the two.
  */
 
+import { localFields, momentOfLocal, zoneOffset } from "../base/zone.ts";
+
 const microsPerMinute = 60_000_000;
 const pad2 = Array.from({ length: 100 }, (_, n) => String(n).padStart(2, "0"));
 const pad3 = Array.from({ length: 1000 }, (_, n) => String(n).padStart(3, "0"));
@@ -71,23 +73,20 @@ function dayText(year: number, month: number, day: number): string {
   return `${String(year).padStart(4, "0")}-${pad2[month + 1]}-${pad2[day]}`;
 }
 
+function fieldsText(fields: Date): string {
+  const day = dayText(fields.getUTCFullYear(), fields.getUTCMonth(), fields.getUTCDate());
+  return `${day} ${pad2[fields.getUTCHours()]}:${pad2[fields.getUTCMinutes()]}:`;
+}
+
 const localTexts = textsOf(
-  (ms) => {
-    const date = new Date(ms);
-    const day = dayText(date.getFullYear(), date.getMonth(), date.getDate());
-    return `${day} ${pad2[date.getHours()]}:${pad2[date.getMinutes()]}:`;
-  },
-  (year, month, day, hour, minute) => new Date(year, month, day, hour, minute).getTime(),
+  (ms) => fieldsText(localFields(ms)),
+  (year, month, day, hour, minute) => momentOfLocal(Date.UTC(year, month, day, hour, minute)),
 );
 
 /** Texts of UTC; each file has its own, because each keeps the minute that it was at. */
 function utcTexts(): Texts {
   return textsOf(
-    (ms) => {
-      const date = new Date(ms);
-      const day = dayText(date.getUTCFullYear(), date.getUTCMonth(), date.getUTCDate());
-      return `${day} ${pad2[date.getUTCHours()]}:${pad2[date.getUTCMinutes()]}:`;
-    },
+    (ms) => fieldsText(new Date(ms)),
     (year, month, day, hour, minute) => Date.UTC(year, month, day, hour, minute),
   );
 }
@@ -130,7 +129,7 @@ export interface FileClock {
 
 /** A clock for a file that has no times yet, or only local ones from before `nowMs` (milliseconds since 1970). */
 export function newFileClock(nowMs: number, hasTimes: boolean): FileClock {
-  const offset = -new Date(nowMs).getTimezoneOffset();
+  const offset = zoneOffset(nowMs);
   return { offset, sinceMs: hasTimes ? nowMs : 0, since: hasTimes ? formatTime(nowMs) : "" };
 }
 
@@ -165,14 +164,18 @@ export function fileTimes(clock: FileClock | null): FileTimes {
       return ms === null ? null : ms - offsetMs;
     },
   };
-  if (isLocalOffset(clock.offset)) return { ...times, local: asItIs, asked: asItIs };
+  // Asked for only where people look: a run does without.
+  let known: boolean | null = null;
+  const isLocal = (): boolean => (known ??= isLocalOffset(clock.offset));
   return {
     ...times,
     local(text) {
+      if (isLocal()) return text;
       const ms = isOurs(text) ? times.parse(text) : null;
       return ms === null ? text : formatTime(ms);
     },
     asked(text) {
+      if (isLocal()) return text;
       const [, minute, rest] = splitMinute(text) ?? [];
       const ms = minute === undefined ? null : parseTime(`${minute}:00`);
       return ms === null || ms < sinceMs ? text : `${times.format(ms).slice(0, 16)}${rest}`;
@@ -183,7 +186,7 @@ export function fileTimes(clock: FileClock | null): FileTimes {
 /** Whether local time has this offset, minutes, all year round, in the years that zones are known of. */
 function isLocalOffset(offset: number): boolean {
   for (let year = 2020; year <= 2037; year += 1) {
-    for (const month of [0, 3, 6, 9]) if (-new Date(year, month).getTimezoneOffset() !== offset) return false;
+    for (const month of [0, 3, 6, 9]) if (zoneOffset(Date.UTC(year, month)) !== offset) return false;
   }
   return true;
 }

@@ -11,6 +11,7 @@
 import { argumentError } from "../base/errors.ts";
 import { parseId } from "../base/ids.ts";
 import { parseSeconds, parseSize } from "../base/units.ts";
+import { momentOfLocal } from "../base/zone.ts";
 import { coerce } from "./coerce.ts";
 import { describeBadTag, largestNumber, parseTag, whyNoKey } from "./tag.ts";
 import { describeNoField, type FieldKind, fieldNamed, isNullable, kindOf, type TaskField } from "./field.ts";
@@ -160,7 +161,7 @@ function timeOf(text: string): number | undefined {
     return undefined;
   if (year < firstYear || year > lastYear) return undefined;
   const zone = found[8];
-  if (zone === undefined) return new Date(year, month - 1, day, hour, minute, second).getTime() + micros / 1000;
+  if (zone === undefined) return momentOfLocal(utc) + micros / 1000;
   if (zone === "Z") return utc + micros / 1000;
   const [, sign, hours, minutes = "0"] = /^([+-])(\d\d):?(\d\d)?$/.exec(zone) ?? [];
   if (Number(hours) > 23 || Number(minutes) > 59) return undefined;
