@@ -4,7 +4,7 @@
  */
 import { unreachable } from "../base/assert.ts";
 import type { Clock, Timer } from "../base/clock.ts";
-import { messageOf } from "../base/errors.ts";
+import { FatalError, messageOf } from "../base/errors.ts";
 import { type Mailbox, mailbox } from "../base/mailbox.ts";
 import type { Logger } from "../log/logger.ts";
 import { newPatience, type Patience } from "../log/patience.ts";
@@ -240,7 +240,9 @@ function scheduleBeat(door: Door): void {
       .beatServer(settings.serverId, clock.now())
       .then(() => lookAround(door.persistence))
       .catch((error: unknown) => {
-        log.debug(() => `Could not write the heartbeat of the server: ${messageOf(error)}`);
+        // A server that has nothing to do learns only here that its database was taken away.
+        if (error instanceof FatalError) fail(door, error);
+        else log.debug(() => `Could not write the heartbeat of the server: ${messageOf(error)}`);
       });
     scheduleBeat(door);
   });

@@ -7,6 +7,7 @@ import { expect, test } from "bun:test";
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { linesOf, needs, openSite, sorted, until } from "../e2e/harness.ts";
+import { secured, startServer } from "../e2e/serving.ts";
 import { ask } from "../e2e/tables.ts";
 
 const trouble = / WARNING \[hypershell.server\] Database trouble, trying again/;
@@ -107,6 +108,36 @@ test("a database that is deleted in the middle of a run ends it, tasks and all, 
     expect.stringContaining("was moved or deleted while it was in use"),
   ]);
   await site.deserted();
+});
+
+test("tasks for a database that was deleted, or replaced, are not said to be stored", async () => {
+  await using site = openSite();
+  const remove = () => ["", "-wal", "-shm"].forEach((end) => rmSync(`${site.database}${end}`, { force: true }));
+  const stored = async () => (await site.hs(["list", "--count"])).stdout === "1\n";
+  const moved = expect.stringContaining("was moved or deleted while it was in use");
+  for (const replaced of [false, true]) {
+    await using submit = site.start(["hs", "submit", "-f", "-"], { keepOpen: true });
+    submit.type("true\n");
+    await until(stored, "the first task is stored");
+    remove();
+    if (replaced) expect((await site.shell("hs initdb")).status).toBe(0);
+    submit.type("true\n");
+    submit.closeStdin();
+    const { status, stderr } = await submit.ended;
+    expect([replaced, status, linesOf(stderr)]).toEqual([replaced, 5, [moved]]);
+    remove();
+  }
+  const { server, port } = await startServer(site, ["--forever"]);
+  remove();
+  expect((await site.hs(["submit", "-q", "-p", port, "true"], { env: secured })).status).toBe(5);
+  const ended = await server.ended;
+  expect([ended.status, linesOf(ended.stderr).at(-1)]).toEqual([5, moved]);
+  await site.hsx(["-"], { stdin: "sleep 0\n" });
+  const id = (await site.hs(["submit", "true"])).stdout.trim();
+  await using wait = site.start(["hs", "wait", id, "-n", "1"]);
+  await wait.line(/Waiting on task/);
+  remove();
+  expect((await wait.ended).status).toBe(5);
 });
 
 needs(["mount"], process.getuid?.() === 0 ? null : "only root can mount a small file system")(

@@ -59,6 +59,8 @@ export function prepareRecords(connection: Connection, fewRows = 20_000): Sqlite
       return rowsOf(table, ids, ...idsFrom(prefix)).map(([id]) => String(id));
     },
     async find(id) {
+      // Who waits for a task asks again and again, and must not wait at a file that nobody writes to any more.
+      connection.expectInPlace();
       const row = taskRow(table, id);
       if (row === null) return null;
       const values = displayOf(taskFields, connection.times)(row);
