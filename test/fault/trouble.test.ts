@@ -132,8 +132,8 @@ test("tasks for a database that was deleted, or replaced, are not said to be sto
   expect((await site.hs(["submit", "-q", "-p", port, "true"], { env: secured })).status).toBe(5);
   const ended = await server.ended;
   expect([ended.status, linesOf(ended.stderr).at(-1)]).toEqual([5, moved]);
-  await site.hsx(["-"], { stdin: "sleep 0\n" });
-  const id = (await site.hs(["submit", "true"])).stdout.trim();
+  await site.hs(["submit", "true"]);
+  const id = (await site.hs(["list", "id"])).stdout.trim();
   await using wait = site.start(["hs", "wait", id, "-n", "1"]);
   await wait.line(/Waiting on task/);
   remove();
