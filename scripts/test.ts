@@ -1,5 +1,5 @@
 /*
- * Runs the checks, the build and the suites one after the other (one of them beside the others), goes on after a
+ * Runs the checks, the build and the suites one after the other (some of them beside others), goes on after a
  * failure, and ends with a line `N passed, N failed` (and `, N skipped`). A step that is not a suite counts as one.
  * What is skipped says why in its own name.
  */
@@ -13,8 +13,11 @@ const root = resolve(import.meta.dir, "..");
 /** Quick ones first; folders below test/ that are not named here come last. */
 const order = ["unit", "integration", "property", "conformance", "simulation", "e2e", "fault", "compat", "batch"];
 
-/** It waits for minutes and computes nothing, so it runs beside those that need the build, and is told of last. */
-const besideOthers = "batch";
+/**
+ * They wait far more than they compute, so they run beside the first one that needs the build. Each is told of in its
+ * turn.
+ */
+const besideOthers = ["fault", "batch"];
 
 /** These talk to the executable: without one they would only wait in vain. */
 const needBuild = ["e2e", "fault", "compat", "batch"];
@@ -225,21 +228,28 @@ if (unknown.length > 0) {
 await installPrograms();
 const tallies: Tally[] = [];
 const wanted = known.filter((each) => chosen.length === 0 || chosen.includes(each));
-const turn = Promise.withResolvers<void>();
-let beside: Promise<Tally> | null = null;
+/** Suites that run beside others, and what lets them tell. */
+const beside = new Map<string, { readonly turn: PromiseWithResolvers<void>; readonly tally: Promise<Tally> }>();
+function startBeside(): void {
+  for (const name of besideOthers) {
+    if (!wanted.includes(name)) continue;
+    const turn = Promise.withResolvers<void>();
+    beside.set(name, { turn, tally: suite(name, turn.promise) });
+  }
+}
+
 for (const name of wanted) {
   console.log(`\n=== ${name}`);
   const isBuilt = tallies.every((tally) => tally.name !== "build" || tally.failed === 0);
-  if (wanted.includes(besideOthers) && isBuilt && needBuild.includes(name))
-    beside ??= suite(besideOthers, turn.promise);
+  if (isBuilt && needBuild.includes(name) && beside.size === 0) startBeside();
   if (name === "check") tallies.push(await step(name, ["scripts/check"]));
   else if (name === "build") tallies.push(await step(name, ["scripts/build"]));
   else if (needBuild.includes(name) && !isBuilt) {
     say.fail("not run, and counted as one failure: there is no executable of this source");
     tallies.push({ name, passed: 0, failed: 1, skipped: [], failures: [], seconds: 0 });
-  } else if (name === besideOthers && beside !== null) {
-    turn.resolve();
-    tallies.push(await beside);
+  } else if (beside.has(name)) {
+    beside.get(name)?.turn.resolve();
+    tallies.push(await beside.get(name)!.tally);
   } else tallies.push(await suite(name));
 }
 
