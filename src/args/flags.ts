@@ -19,7 +19,7 @@ import { argumentError } from "../base/errors.ts";
 import { nearest } from "../base/nearest.ts";
 import { parseSeconds, parseSize } from "../base/units.ts";
 import type { InputWords } from "./inputs.ts";
-import type { CommandSpec, Option, Parsed, Positional } from "./spec.ts";
+import type { CommandSpec, Option, Parsed, Positional, SecretWord } from "./spec.ts";
 
 /** Every command has it; a command that declares its own keeps it. */
 export const helpOption: Option = {
@@ -64,6 +64,7 @@ interface Line {
   readonly values: Map<string, OptionValue[]>;
   readonly seen: Option[];
   readonly positional: string[];
+  readonly secrets: SecretWord[];
   readonly unrecognized: string[];
   /** The word to look at next. */
   at: number;
@@ -85,6 +86,7 @@ function parse(
     values: new Map(),
     seen: [],
     positional: [],
+    secrets: [],
     unrecognized: [],
     at: 0,
     asksForHelp: false,
@@ -98,7 +100,7 @@ function parse(
     const hint = meant(names, line.unrecognized);
     throw argumentError(`unrecognized arguments: ${[...line.unrecognized, ...surplus].join(" ")}${hint}`);
   }
-  return { ...answers(spec, names, line.values), verbatim: line.verbatim, inputs };
+  return { ...answers(spec, names, line.values), secrets: line.secrets, verbatim: line.verbatim, inputs };
 }
 
 /** The long option that one of these words was meant to be, as the end of a message; empty where there is none. */
@@ -146,18 +148,24 @@ function readOption(line: Line, { options, attached }: Found): void {
     if (attached !== null) throw blame(option, `takes no value, but ${quoted(attached)} was given`);
     note(line, option);
   } else if (attached !== null) {
-    note(line, option).push(convert(option, attached));
+    take(line, option, attached);
   } else if (option.kind === "words") {
     const kept = note(line, option);
     if (!isValue(names, words[line.at])) throw blame(option, "expected at least one argument");
     while (isValue(names, words[line.at])) kept.push(convert(option, words[line.at++]!));
   } else if (isValue(names, words[line.at])) {
-    note(line, option).push(convert(option, words[line.at++]!));
+    take(line, option, words[line.at++]!);
   } else if (option.kind === "optional") {
     note(line, option).push("");
   } else {
     throw blame(option, "expected one argument");
   }
+}
+
+/** Keeps the value of an option, which stands in the last word that was read. */
+function take(line: Line, option: Option, value: string): void {
+  note(line, option).push(convert(option, value));
+  if (option.secret === true) line.secrets.push({ word: line.at - 1, value });
 }
 
 function isOption(names: ReadonlyMap<string, Option>, word: string): boolean {
@@ -343,7 +351,7 @@ function answers(
   spec: CommandSpec,
   names: ReadonlyMap<string, Option>,
   values: ReadonlyMap<string, OptionValue[]>,
-): Omit<Parsed, "verbatim" | "inputs"> {
+): Omit<Parsed, "secrets" | "verbatim" | "inputs"> {
   const kinds = new Map<string, Option["kind"] | "positional">();
   for (const option of names.values()) kinds.set(option.key, option.kind);
   for (const positional of spec.positionals) kinds.set(positional.key, "positional");

@@ -38,6 +38,8 @@ export interface Option {
   readonly fallback?: string;
   /** Works, but stays out of the help. */
   readonly hidden?: boolean;
+  /** Its value must not stay on the command line, where others can read it (cli/hidden-words.ts). */
+  readonly secret?: true;
 }
 
 export interface Positional {
@@ -90,6 +92,13 @@ interface CommandWith<O extends Option, P extends Positional> extends CommandSpe
   readonly sections: readonly { readonly title: string; readonly options: readonly O[] }[];
 }
 
+/** Where a value stands that must not be read by others. */
+export interface SecretWord {
+  /** Which word it is, counted from 0 among the words of the command. */
+  readonly word: number;
+  readonly value: string;
+}
+
 /**
  * The words of one call, checked against a CommandSpec. With the type of a constant spec the type checker knows the
  * keys; asking for another one, or for a value of another kind, is our bug (assertion).
@@ -104,6 +113,8 @@ export interface Parsed<S extends CommandSpec = CommandSpec> {
   number(key: KeyOf<S, "integer" | "float" | "size" | "seconds">): number | undefined;
   /** words, repeatable text, and positionals. */
   words(key: KeyOf<S, "words" | "text" | "optional"> | PositionalKey<S>): readonly string[];
+  /** The values of secret options among the words, also of those that were given again. */
+  readonly secrets: readonly SecretWord[];
   /** Whether there was a `--`, so that the words behind it are meant as they stand. */
   readonly verbatim: boolean;
   /** The input after `:::`; null: there is none. */

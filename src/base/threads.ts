@@ -3,11 +3,10 @@
  * engine starts threads whenever it likes, and aborts when it cannot have one. It reads how many it may have from the
  * environment, once, when it starts: so the program takes its own place with that set, before it has done anything.
  *
- * Source: Linux, cgroups(7), "pids" of cgroup v1 and v2, proc(5), execve(2).
+ * Source: Linux, cgroups(7), "pids" of cgroup v1 and v2, proc(5).
  */
-import type * as ffi from "bun:ffi";
 import { readFileSync } from "node:fs";
-import { openLibc } from "./libc.ts";
+import { ownVariables, ownWords, startAnew } from "./anew.ts";
 
 /** Garbage is collected, and code compiled, by the one thread that runs the program. */
 const few = ["BUN_JSC_numberOfGCMarkers=1", "BUN_JSC_useConcurrentGC=0", "BUN_JSC_useConcurrentJIT=0"] as const;
@@ -34,7 +33,8 @@ const isDone = forgetThreads(process.env);
 export function saveThreads(wanted: number): void {
   if (process.platform !== "linux" || isDone || roomForProcesses() > wanted + reserve) return;
   try {
-    startAnew();
+    const added = [...few, `${mark}=1`].map((each) => Buffer.from(`${each}\0`));
+    startAnew(ownWords(), [...ownVariables(), ...added]);
   } catch {
     // It goes on as it is.
   }
@@ -74,32 +74,4 @@ function textOf(path: string): string {
   } catch {
     return "";
   }
-}
-
-/** Has the system put this program in its own place, with the same words. Comes back only if that failed. */
-function startAnew(): void {
-  const { ptr } = process.getBuiltinModule("bun:ffi") as typeof ffi;
-  const library = openLibc({ execve: { args: ["ptr", "ptr", "ptr"], returns: "i32" } });
-  const kept: Uint8Array[] = [];
-  function list(items: readonly Uint8Array[]): BigUint64Array {
-    kept.push(...items);
-    return new BigUint64Array([...items.map((item) => BigInt(ptr(item))), 0n]);
-  }
-  const words = split(readFileSync("/proc/self/cmdline"));
-  const variables = split(readFileSync("/proc/self/environ"));
-  const added = [...few, `${mark}=1`].map((each) => Buffer.from(`${each}\0`));
-  library?.execve(Buffer.from("/proc/self/exe\0"), list(words), list([...variables, ...added]));
-}
-
-/** The texts of a list, each with the NUL at its end. */
-function split(bytes: Uint8Array): Uint8Array[] {
-  const texts: Uint8Array[] = [];
-  for (let from = 0; from < bytes.length;) {
-    const end = bytes.indexOf(0, from);
-    const until = end < 0 ? bytes.length : end + 1;
-    // A copy has an address of its own.
-    texts.push(Uint8Array.from(end < 0 ? [...bytes.subarray(from), 0] : bytes.subarray(from, until)));
-    from = until;
-  }
-  return texts;
 }

@@ -28,8 +28,10 @@ import {
   clientTlsOptions,
   addressesOf,
   hostsOption,
+  keyFileOption,
   keyFromStdin,
   keyOption,
+  keyOptions,
   networkWords,
   portOption,
 } from "./network.ts";
@@ -38,7 +40,7 @@ import { openOutput } from "../print/output.ts";
 const spec = {
   name: "hs client",
   summary: "Connects to a server and runs its tasks on this host, several at a time.",
-  usage: ["hs client [-H ADDR] [-p PORT] [-k KEY] [-N NUM] [-t CMD] [-T SEC] [options]"],
+  usage: ["hs client [-H ADDR] [-p PORT] [--auth-file PATH] [-N NUM] [-t CMD] [-T SEC] [options]"],
   positionals: [],
   sections: [
     {
@@ -51,6 +53,7 @@ const spec = {
         hostsOption,
         portOption,
         keyOption,
+        keyFileOption,
         {
           key: "authStdin",
           names: ["--auth-stdin"],
@@ -86,11 +89,11 @@ const spec = {
       ],
     },
   ],
-  exclusive: [["auth", "authStdin"]],
+  exclusive: [[...keyOptions, "authStdin"]],
   epilog: [
     "Examples:",
-    "  export HYPERSHELL_SERVER_AUTH=$(cat ~/key)               (as the server has it)",
-    "  hs client -H login07 -N16 -T60 --capture",
+    "  hs client -H login07 -N16 -T60 --capture                 (the key: server.auth, as the server has it)",
+    "  hs client -H login07 -N16 -T60 --auth-file ~/key         (a file with the key, chmod 600)",
     "  hs client -H login07 -p 50002 -N0 -t 'singularity exec image.sif sh -c {Q}'",
     "",
     "  In a pilot job of Slurm: warned five minutes before its time is up, it takes no more tasks and lets " +
@@ -144,7 +147,7 @@ async function run(parsed: Words, context: Context): Promise<number> {
   const read = reader(spec, parsed, config);
   const delay = startDelay(read("delay"), context);
   const idle = read("timeout") ?? 0;
-  const words = networkWords(parsed);
+  const words = await networkWords(parsed, null, context.loggers("client"));
   const { keyVariable } = await import("../launch/launcher.ts");
   const { [keyVariable]: runKey, ...env } = context.env;
   const given = parsed.flag("authStdin") ? await keyFromStdin() : null;

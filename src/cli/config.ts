@@ -297,7 +297,10 @@ const setSpec = {
   name: "hs config set",
   summary:
     "Changes a setting in a configuration file. Comments and layout stay, and the former file is kept beside it.",
-  usage: ["hs config set SECTION[...].VAR VALUE [--system | --user | --local] [--force]"],
+  usage: [
+    "hs config set SECTION[...].VAR VALUE [--system | --user | --local] [--force]",
+    "hs config set server.auth --generate [--user | --local] [--reveal]",
+  ],
   positionals: [
     {
       key: "variable",
@@ -309,19 +312,36 @@ const setSpec = {
     {
       key: "value",
       metavar: "value",
-      min: 1,
+      min: 0,
       max: 1,
-      help: 'One of true, false, a number, a text, a list as \'["a", "b"]\'; null removes the setting.',
+      help:
+        'One of true, false, a number, a text, a list as \'["a", "b"]\'; null removes the setting. ' +
+        "Of keys and passwords '-': the first line of standard input.",
     },
   ],
-  sections: [{ title: "Options", options: [...siteOptions("user"), forceOption] }],
-  exclusive: [siteNames],
+  sections: [
+    {
+      title: "Options",
+      options: [
+        ...siteOptions("user"),
+        {
+          key: "generate",
+          names: ["--generate"],
+          kind: "flag",
+          help: "Of server.auth: a new random key, which nobody has to see.",
+        },
+        { ...revealOption, help: "Print the key that --generate made." },
+        forceOption,
+      ],
+    },
+  ],
+  exclusive: [siteNames, ["generate", "system"]],
   epilog: exitStatuses,
 } as const satisfies CommandSpec;
 
 type SetWords = Parsed<typeof setSpec>;
 
-async function set(parsed: SetWords, context: Context): Promise<number> {
+async function set(output: Output, parsed: SetWords, context: Context): Promise<number> {
   const key = parsed.text("variable") ?? "";
   const path = key.split(".");
   if (path.length < 2) throw argumentError("Missing section in variable path");
@@ -330,15 +350,47 @@ async function set(parsed: SetWords, context: Context): Promise<number> {
     if (!parsed.flag("force")) throw argumentError(`${text} (--force sets it all the same)`);
     context.loggers("config").warning(text);
   };
-  const { value, source } = parseGiven(key, parsed.text("value") ?? "", onUnknown);
+  const text = await newValue(key, parsed, context);
+  const { value, source } = parseGiven(key, text, onUnknown);
   if (findSetting(splitVariant(key).base)?.idle === true) context.loggers("config").warning(`${key} has ${noEffect}`);
   const site = chosenSite(parsed) ?? "user";
   const file = fileOf(site, context);
   const change = { path, value, ...(source === undefined ? {} : { source }) };
   const { backup } = await editFile(file, change, site === "system", new Date(systemClock.now()));
   if (backup !== null) context.loggers("core.config").debug(() => `Created backup file (${backup})`);
+  if (parsed.flag("generate") && parsed.flag("reveal")) output.write(`${text}\n`);
+  else if (parsed.flag("generate"))
+    context.loggers("config").info(`Wrote a new key to ${file} (hs config get ${key} --reveal shows it)`);
   return exitStatus.success;
 }
+
+/** The text of the new value: a word, a key made here, or of a secret the first line of standard input. */
+async function newValue(key: string, parsed: SetWords, context: Context): Promise<string> {
+  const word = parsed.text("value");
+  if (parsed.flag("generate")) {
+    if (word !== undefined) throw argumentError("argument --generate: not allowed with a value");
+    if (key !== "server.auth") throw argumentError(`argument --generate: makes the key server.auth, not ${key}`);
+    const { freshKey } = await import("../cluster/security.ts");
+    return freshKey();
+  }
+  if (word === undefined) throw argumentError("the following arguments are required: value");
+  const { base, variant } = splitVariant(key);
+  const isSecret = (value: string): boolean => variant === "" && hideSecrets(base, value) !== value;
+  if (word === "-" && isSecret("scheme://user:password@host")) {
+    const { readSecret } = await import("./prompt.ts");
+    const line = await readSecret(`${key}: `);
+    if (line !== null && line !== "") return line;
+    throw argumentError(`argument value: standard input has no ${key} in its first line`);
+  }
+  if (isSecret(word) && !/^(?:null|none)$/i.test(word)) {
+    const { showsWords } = await import("./network.ts");
+    if (showsWords()) context.loggers("config").warning(`${key} was on the command line, ${othersSaw}`);
+  }
+  return word;
+}
+
+const othersSaw =
+  "where every user of this host may have seen it: '-' takes it from standard input, and --generate makes a key";
 
 // hs config edit
 
@@ -395,7 +447,11 @@ export function configCommands(
       run: async (parsed: SiteWords, context) => printPath(output, parsed, context),
     },
     configGet: { spec: getSpec, bare: "run", run: async (parsed: GetWords, context) => get(output, parsed, context) },
-    configSet: { spec: setSpec, bare: "usage", run: set },
+    configSet: {
+      spec: setSpec,
+      bare: "usage",
+      run: async (parsed: SetWords, context) => set(output, parsed, context),
+    },
     configWhich: {
       spec: whichSpec,
       bare: "usage",

@@ -79,6 +79,7 @@ async function run(command: Command, words: readonly string[], call: Call, how: 
     surroundings.stdout().write(help(spec, pageOf(surroundings), how.inner));
     return exitStatus.success;
   }
+  if (parsed.secrets.length > 0) (await import("./hidden-words.ts")).hideWords(words, parsed.secrets);
   call.prepared = await prepare(surroundings, how.lenient);
   const release = takeOver(call);
   try {

@@ -3,12 +3,15 @@
  * TLS; and what they mean together with the configuration. What makes a connection safe is decided in
  * cluster/security.ts.
  */
-import { fstatSync, readSync } from "node:fs";
-import { argumentError, runtimeError } from "../base/errors.ts";
+import { readFileSync } from "node:fs";
+import { argumentError, runtimeError, type UserError } from "../base/errors.ts";
+import { isStandardInput, readKeyFile, readKeyFromStdin } from "../cluster/key-file.ts";
 import type { Endpoint } from "../cluster/remote.ts";
 import type { Config } from "../config/load.ts";
+import type { Logger } from "../log/logger.ts";
 import type { Option, ParsedWith } from "../args/spec.ts";
 import { settled } from "../args/settled.ts";
+import { secretOf } from "./hidden-words.ts";
 
 export const portOption = {
   key: "port",
@@ -26,10 +29,21 @@ export const keyOption = {
   names: ["-k", "--auth"],
   kind: "text",
   metavar: "KEY",
-  help:
-    "Key that server and clients share; others see it in the list of processes, so better: " +
-    "HYPERSHELL_SERVER_AUTH or server.auth.",
+  help: "Key that server and clients share; others see it in the list of processes, so better: --auth-file.",
+  secret: true,
 } as const satisfies Option;
+
+export const keyFileOption = {
+  key: "authFile",
+  names: ["--auth-file"],
+  kind: "text",
+  metavar: "PATH",
+  help: "File with that key, which only you can read ('-': standard input).",
+  fallback: "HYPERSHELL_SERVER_AUTH, server.auth or server.authfile",
+} as const satisfies Option;
+
+/** Ways to give a key that exclude each other. */
+export const keyOptions = [keyOption.key, keyFileOption.key] as const;
 
 /** For the side that connects. */
 export const hostOption = {
@@ -136,9 +150,49 @@ export function tlsWords(parsed: ParsedWith<TlsOption>): TlsWords {
   };
 }
 
-/** What a command with the options of TLS and the key was told about them. */
-export function networkWords(parsed: ParsedWith<TlsOption | typeof keyOption>): NetworkWords {
-  return { ...tlsWords(parsed), key: parsed.text("auth") ?? null };
+/**
+ * What a command with the options of TLS and the key was told about them. `stdin`: what standard input is needed for;
+ * null: for nothing, so that the key may come from there. Throws an argument error for a file without a key.
+ */
+export async function networkWords(
+  parsed: ParsedWith<TlsOption | typeof keyOption | typeof keyFileOption>,
+  stdin: string | null,
+  log: Logger,
+): Promise<NetworkWords> {
+  const word = parsed.text("auth");
+  if (word !== undefined && showsWords()) log.warning(keyIsSeen);
+  const path = parsed.text("authFile");
+  const key = path !== undefined ? await keyAt(path, stdin, log) : word === undefined ? null : secretOf(word);
+  return { ...tlsWords(parsed), key };
+}
+
+const keyIsSeen =
+  "Every user of this host may have seen the key, because it was on the command line (-k): " +
+  "give it by --auth-file, HYPERSHELL_SERVER_AUTH or server.auth, and make a new one";
+
+async function keyAt(path: string, stdin: string | null, log: Logger): Promise<string> {
+  const blame = (text: string): UserError => argumentError(`argument --auth-file: ${text}`);
+  if (!isStandardInput(path)) return readKeyFile(path, blame, log.warning);
+  if (stdin !== null) throw blame(`standard input cannot be the key, it is ${stdin}`);
+  return readKeyFromStdin(blame);
+}
+
+/** Whether users of this host see the command lines of others, and so the secrets there. Source: proc(5), hidepid. */
+export function showsWords(): boolean {
+  if (process.platform === "win32") return false;
+  try {
+    const mounts = readFileSync("/proc/self/mounts", "utf8");
+    return !/^\S+ \/proc proc \S*\bhidepid=(?:[12]|noaccess|invisible)/m.test(mounts);
+  } catch {
+    return true;
+  }
+}
+
+/**
+ * The key that a launcher of clients hands over: the first line of standard input. Throws UserError when there is none.
+ */
+export function keyFromStdin(): Promise<string> {
+  return readKeyFromStdin(() => runtimeError("client", "Standard input has no key in its first line (--auth-stdin)"));
 }
 
 /** The port. `lowest`: 0 where any free one will do, 1 for one to connect to. Throws argumentError out of range. */
@@ -189,37 +243,3 @@ function parseAddress(word: string, usualPort: number): Endpoint {
     throw argumentError(`argument -H/--host: the port of '${word}' must be a number from 1 to 65535`);
   return { host, port: number };
 }
-
-/**
- * A key that is handed over where no list of processes and no environment shows it: the first line of standard input,
- * at most 4096 characters; the rest is left alone. Throws UserError when there is none.
- */
-export async function keyFromStdin(): Promise<string> {
-  const text = fstatSync(0).isFile() ? fromFile() : await fromStream();
-  const key = text.split(/\r?\n/, 1)[0]!.trim();
-  if (key === "" || key.length > longestKeyLine)
-    throw runtimeError("client", "Standard input has no key in its first line (--auth-stdin)");
-  return key;
-}
-
-/** The line at which the file stands. Bun's stream would begin at its first one, which a shell may have read before. */
-function fromFile(): string {
-  const bytes = Buffer.alloc(longestKeyLine + 1);
-  const size = readSync(0, bytes, 0, bytes.length, null);
-  return bytes.toString("utf8", 0, size);
-}
-
-async function fromStream(): Promise<string> {
-  const reader = Bun.stdin.stream().getReader();
-  const decoder = new TextDecoder();
-  let text = "";
-  while (!text.includes("\n") && text.length <= longestKeyLine) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    text += decoder.decode(value, { stream: true });
-  }
-  await reader.cancel();
-  return text;
-}
-
-const longestKeyLine = 4096;

@@ -5,6 +5,7 @@
  */
 import { fstatSync, read as readDescriptor } from "node:fs";
 import { isatty } from "node:tty";
+import { descriptor } from "../log/descriptor.ts";
 import { openOutput } from "../print/output.ts";
 
 export interface PromptPorts {
@@ -46,6 +47,27 @@ export const nobodyAnswers = "This asks a question and there is no terminal: rep
 export function openPrompt(env: Readonly<Record<string, string | undefined>>): PromptPorts {
   const output = openOutput(1, env);
   return { write: output.write, readLine: readFromStdin, echoes: isatty(0) };
+}
+
+/**
+ * One line of standard input without its end; null at the end of input. At a terminal `question` is asked on standard
+ * error, and what is typed does not show.
+ */
+export async function readSecret(question: string): Promise<string | null> {
+  if (!isatty(0)) return readFromStdin();
+  const echo = (word: string): unknown => Bun.spawnSync(["stty", word], { stdin: "inherit" });
+  const restore = (): void => void echo("echo");
+  // Ctrl-C ends the program in the middle of the question.
+  process.once("exit", restore);
+  echo("-echo");
+  try {
+    descriptor(2).write(question);
+    return await readFromStdin();
+  } finally {
+    restore();
+    process.off("exit", restore);
+    descriptor(2).write("\n");
+  }
 }
 
 /** No answer is that long: what goes on without an end (`cat /dev/zero`) must not fill the memory. */

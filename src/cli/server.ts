@@ -3,6 +3,7 @@
  * together; cluster/standalone.ts does the work.
  */
 import { argumentError, exitStatus } from "../base/errors.ts";
+import { isStandardInput } from "../cluster/key-file.ts";
 import { largestNumber } from "../task/tag.ts";
 import type { Command, Context } from "./command.ts";
 import type { CommandSpec, Parsed } from "../args/spec.ts";
@@ -13,7 +14,8 @@ import { attemptsOf, databaseOptions, inputFormOf, inputOptions, noConfirmOption
 import { pollOption, retryOptions } from "../args/options.ts";
 import { reader } from "../args/settled.ts";
 import { builtIn } from "../config/schema.ts";
-import { keyOption, networkWords, portOf, portOption, serverTlsOptions } from "./network.ts";
+import { keyFileOption, keyOption, keyOptions, networkWords } from "./network.ts";
+import { portOf, portOption, serverTlsOptions } from "./network.ts";
 import { openOutput } from "../print/output.ts";
 import { needDatabase, statusOfRun } from "./outcome.ts";
 import { refuseOverwriting } from "./overwrite.ts";
@@ -23,7 +25,7 @@ const spec = {
   name: "hs server",
   summary: "Hands tasks to the clients that connect to it, and remembers how each one went.",
   usage: [
-    "hs server [FILE | --forever | --restart] [-H ADDR] [-p PORT] [-k KEY] [options]",
+    "hs server [FILE | --forever | --restart] [-H ADDR] [-p PORT] [--auth-file PATH] [options]",
     "hs server [options] ::: WORD... [::: WORD...]",
   ],
   positionals: [
@@ -51,6 +53,7 @@ const spec = {
         },
         { ...portOption, help: "Port to listen on; 0 is any that is free." },
         keyOption,
+        keyFileOption,
         ...serverTlsOptions,
         {
           key: "availablePorts",
@@ -158,14 +161,11 @@ const spec = {
       ],
     },
   ],
-  exclusive: [
-    ["noDb", "initdb"],
-    ["print", "failures"],
-  ],
+  exclusive: [keyOptions, ["noDb", "initdb"], ["print", "failures"]],
   takesInputs: true,
   epilog: [
     "Examples:",
-    "  export HYPERSHELL_SERVER_AUTH=$(openssl rand -hex 32)    (the same on every host)",
+    "  hs config set server.auth --generate                     (a key, once; other hosts need the same)",
     "  hs server --forever -H 0.0.0.0 -r2                       (on a login node)",
     "  hs client -H login07 -N16 -T60 --capture                 (on each compute node, as many as you like)",
     "  hs submit -f tasks.in                                    (where the database is)",
@@ -235,7 +235,9 @@ async function run(parsed: Words, context: Context): Promise<number> {
   await checkInput(file);
   warnOfIdleSettings(spec, parsed, config, context.loggers("server"));
   const { serverSecurity } = await import("../cluster/security.ts");
-  const security = await serverSecurity({ ...networkWords(parsed), config, loggers: context.loggers, bind });
+  const stdin = file !== null && isStandardInput(file) ? "the task file" : null;
+  const words = await networkWords(parsed, stdin, context.loggers("server"));
+  const security = await serverSecurity({ ...words, config, loggers: context.loggers, bind });
   const { runServerAlone } = await import("../cluster/standalone.ts");
   const report = await runServerAlone({
     instanceId,

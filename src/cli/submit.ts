@@ -5,6 +5,7 @@
 import { systemClock } from "../base/clock.ts";
 import { exitStatus } from "../base/errors.ts";
 import { databaseSettings } from "../cluster/database.ts";
+import { isStandardInput } from "../cluster/key-file.ts";
 import type { Config } from "../config/load.ts";
 import type { Logger } from "../log/logger.ts";
 import { largestNumber, requireTags } from "../task/tag.ts";
@@ -16,7 +17,8 @@ import type { Command, Context } from "./command.ts";
 import { warnOfIdleSettings } from "./idle.ts";
 import { givenInput, refuseTwoInputs } from "./inputs.ts";
 import { heedEnding } from "./interrupt.ts";
-import { clientTlsOptions, addressOf, hostOption, keyOption, networkWords, portOption } from "./network.ts";
+import { addressOf, clientTlsOptions, hostOption, keyFileOption, keyOption, keyOptions } from "./network.ts";
+import { networkWords, portOption } from "./network.ts";
 import { chooseInput, expectCommand } from "./submit-input.ts";
 import { begin, openDatabase, type Submit, submitLines, submitOne, submitTemplate, type Target } from "./submitting.ts";
 
@@ -27,7 +29,7 @@ const spec = {
     "standard input.",
   usage: [
     "hs submit [ARGS... | -f FILE] [-t TAG...] [options]",
-    "hs submit [ARGS... | -f FILE] [-t TAG...] --queue [-H ADDR] [-p PORT] [-k KEY] [options]",
+    "hs submit [ARGS... | -f FILE] [-t TAG...] --queue [-H ADDR] [-p PORT] [--auth-file PATH] [options]",
     "hs submit [options] --template CMD ::: WORD... [::: WORD... | :::+ WORD...]",
   ],
   positionals: [
@@ -128,6 +130,7 @@ const spec = {
         hostOption,
         portOption,
         keyOption,
+        keyFileOption,
         ...clientTlsOptions,
       ],
     },
@@ -160,7 +163,7 @@ const spec = {
       ],
     },
   ],
-  exclusive: [],
+  exclusive: [keyOptions],
   takesInputs: true,
   epilog: [
     "Examples:",
@@ -171,7 +174,7 @@ const spec = {
     "  hs submit <(seq 100) --template 'echo {}'",
     "  find in -type f -print0 | hs submit -0 --template 'gzip -k {Q}'     (names with any character)",
     "  hs submit -t site:b --template 'gzip -k {Q}' ::: *.csv     (words as input; see hsx --help)",
-    "  hs submit -f tasks.in --queue -H login07    (key: -k, HYPERSHELL_SERVER_AUTH or server.auth)",
+    "  hs submit -f tasks.in --queue -H login07    (key: server.auth, HYPERSHELL_SERVER_AUTH or --auth-file)",
     "",
     "In a file, a line may end with '# HYPERSHELL: site:b cores:4 timeout:10m'; on a line of its own that " +
       "holds for the lines after it.",
@@ -203,6 +206,7 @@ async function run(parsed: Words, context: Context): Promise<number> {
   const template = await submitTemplate(given?.template ?? parsed.text("template"), context);
   const form = inputFormOf(parsed);
   const inputForm = { ...form, isVerbatim: form.isVerbatim || given !== null };
+  const readsStdin = input.kind === "lines" && isStandardInput(input.path);
   const toSubmit: Submit = {
     log,
     inputForm,
@@ -220,7 +224,7 @@ async function run(parsed: Words, context: Context): Promise<number> {
         group: parsed.number("group") ?? 0,
         connect: (submission) =>
           parsed.flag("queue")
-            ? openServer(parsed, context, config, submission)
+            ? openServer(parsed, context, config, submission, readsStdin)
             : openDatabase(config, context.loggers("data"), parsed.flag("initdb")),
         patientMs: parsed.flag("queue") ? 0 : await patienceWith(config, log),
       }),
@@ -234,17 +238,24 @@ async function run(parsed: Words, context: Context): Promise<number> {
 
 /** Somebody who names a server means one. */
 function warnOfIdle(parsed: Words, log: Logger): void {
-  for (const option of [hostOption, portOption, keyOption]) {
+  for (const option of [hostOption, portOption, keyOption, keyFileOption]) {
     if (parsed.given(option.key))
       log.warning(`argument ${option.names.join("/")}: has no effect without -q/--queue, tasks go to the database`);
   }
 }
 
-async function openServer(parsed: Words, context: Context, config: Config, submission: Submission): Promise<Target> {
+async function openServer(
+  parsed: Words,
+  context: Context,
+  config: Config,
+  submission: Submission,
+  readsStdin: boolean,
+): Promise<Target> {
   const { loggers } = context;
   const { host, port } = addressOf(parsed, config);
   const { clientSecurity } = await import("../cluster/security.ts");
-  const security = await clientSecurity({ ...networkWords(parsed), config, loggers, host, role: "submit" });
+  const words = await networkWords(parsed, readsStdin ? "the tasks" : null, loggers("submit"));
+  const security = await clientSecurity({ ...words, config, loggers, host, role: "submit" });
   const { openQueue } = await import("../cluster/enqueue.ts");
   return openQueue({ host, port, security, submission, clock: systemClock });
 }

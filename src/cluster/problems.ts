@@ -23,7 +23,7 @@ function line(kind: ProblemKind, text: string, host: string): string {
     case "unreachable":
       return /resolve/i.test(text) ? `Could not resolve host '${host}'` : text;
     case "key":
-      return `${text} - give both sides the same key (-k, or HYPERSHELL_SERVER_AUTH)`;
+      return `${text} - give both sides the same key (server.auth, HYPERSHELL_SERVER_AUTH or --auth-file)`;
     case "lost":
       return lost(text);
     case "certificate":

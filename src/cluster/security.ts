@@ -11,11 +11,12 @@ import { secretDigits } from "../base/ids.ts";
 import { failureCode, failureReason } from "../base/paths.ts";
 import { isLoopback } from "../base/loopback.ts";
 import { shortHost } from "../base/process.ts";
-import type { Config } from "../config/load.ts";
-import type { Loggers } from "../log/logger.ts";
+import type { Config, Origin } from "../config/load.ts";
+import type { Logger, Loggers } from "../log/logger.ts";
 import type { Certificate, HostNames } from "../wire/certificate.ts";
 import type { ClientTls } from "../wire/connect.ts";
 import type { ServerTls } from "../wire/listen.ts";
+import { isStandardInput, readKeyFile } from "./key-file.ts";
 import type { ClientAccess } from "./remote.ts";
 import type { ServerAccess } from "./standalone.ts";
 
@@ -48,11 +49,9 @@ export interface ClientSecurityOptions extends Words {
 export async function serverSecurity(options: ServerSecurityOptions): Promise<ServerAccess> {
   const { config, loggers, bind } = options;
   const log = loggers("server");
-  const key = keyOf(options);
+  const key = await keyOf(options, log);
   if (key === "" || key === placeholder)
-    throw argumentError(
-      "Refusing to run server without authentication key (HYPERSHELL_SERVER_AUTH, server.auth or -k)",
-    );
+    throw argumentError(`Refusing to run server without authentication key (${waysToGiveIt})`);
   const hasTls = usesTls(options);
   const problem = keyProblem(key, !hasTls && !isLoopback(bind));
   if (problem?.refused === true) throw argumentError(problem.text);
@@ -73,9 +72,9 @@ export async function serverSecurity(options: ServerSecurityOptions): Promise<Se
 export async function clientSecurity(options: ClientSecurityOptions): Promise<ClientAccess> {
   const { config, loggers, host, role } = options;
   const log = loggers(role);
-  const key = keyOf(options);
+  const key = await keyOf(options, log);
   const hasTls = usesTls(options);
-  if (key === "") throw argumentError("The authentication key is empty (HYPERSHELL_SERVER_AUTH, server.auth or -k)");
+  if (key === "") throw argumentError(`The authentication key is empty (${waysToGiveIt})`);
   if (key === placeholder) log.warning("Using default authentication key - do not use this in production!");
   else {
     const problem = keyProblem(key, !hasTls && !isLoopback(host));
@@ -103,6 +102,8 @@ export function freshKey(): string {
   return secretDigits(128);
 }
 
+const waysToGiveIt =
+  "'hs config set server.auth --generate' makes one; or HYPERSHELL_SERVER_AUTH, server.auth, --auth-file";
 const placeholder = "<not-secure>";
 const tlsIsOff = "TLS is disabled - this is not recommended for production!";
 const safeLength = 16;
@@ -128,8 +129,28 @@ export function keyProblem(key: string, exposed: boolean): { readonly text: stri
   };
 }
 
-function keyOf({ key, config }: Words): string {
-  return key ?? config.text("server.auth") ?? "";
+/** The key that was given, else that of the configuration; empty: there is none. */
+async function keyOf({ key, config }: Words, log: Logger): Promise<string> {
+  if (key !== null) return key;
+  const path = keyFileOf(config);
+  if (path === null) return config.text("server.auth") ?? "";
+  const blame = (text: string): UserError => refusal(config, "server.authfile", `is no use: ${text}`);
+  if (isStandardInput(path)) throw blame("standard input can be the key only by --auth-file");
+  return readKeyFile(path, blame, log.warning);
+}
+
+/**
+ * The file with the key, if that is what the configuration means: of `server.auth` and `server.authfile` the one that
+ * was set with the higher precedence. Throws a UserError for both in one place.
+ */
+function keyFileOf(config: Config): string | null {
+  const path = given(config.text("server.authfile"));
+  if (path === null) return null;
+  const [auth, file] = [config.origin("server.auth"), config.origin("server.authfile")];
+  if (auth.source === file.source && !["", placeholder].includes(config.text("server.auth") ?? ""))
+    throw refusal(config, "server.authfile", "and server.auth are both set in one place: keep one of them");
+  const order: readonly Origin[] = ["default", "preload", "system", "user", "local", "env"];
+  return order.indexOf(file.source) >= order.indexOf(auth.source) ? path : null;
 }
 
 function usesTls({ noTls, config }: Words): boolean {
@@ -168,7 +189,10 @@ async function ciphersOf(config: Config): Promise<string> {
 }
 
 function refusal(config: Config, key: string, problem: string): UserError {
-  return configurationError("core.tls", `${key} ${problem} (${config.origin(key).label})`);
+  return configurationError(
+    key.startsWith("server.tls.") ? "core.tls" : "core.auth",
+    `${key} ${problem} (${config.origin(key).label})`,
+  );
 }
 
 /** Which certificates a client accepts. The first of these that is set counts: insecure, fingerprint, cafile. */

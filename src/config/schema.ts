@@ -168,6 +168,10 @@ const rows = [
   setting("server.host", "text", "localhost", "Address that clients connect to."),
   setting("server.port", "integer", 50001, "Port of the server.", { min: 0, max: 65535 }),
   setting("server.auth", "text", "<not-secure>", "Key that server and clients share.", { ...off, secret: true }),
+  setting("server.authfile", "text", null, "File with that key in one line, which only its owner can read.", {
+    ...off,
+    path: true,
+  }),
   setting("server.queuesize", "integer", 1, "Bundles that may wait in the server.", { min: 1 }),
   setting("server.bundlesize", ["integer", "text"], "auto", "Most tasks to hand to a client at once.", adapting),
   setting("server.attempts", "integer", 1, "Times that a failing task is tried.", { min: 1 }),

@@ -3,7 +3,7 @@
  * for those who want them. What happens to those who should not be let in is in test/fault/intruders.test.ts.
  */
 import { expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { chmodSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { type Ended, linesOf, needs, openSite, type Running, type Site, sorted } from "./harness.ts";
 import { filesOf, namespaceProblem, openNamespace } from "./namespace.ts";
@@ -214,6 +214,109 @@ test("a key that is short or malformed is told of, and the placeholder is refuse
   expect(server.stderr()).toContain("at least 16 characters");
   const words = [malformed.stderr, exposed.stderr, short.stderr, server.stderr()].join("");
   expect(words).not.toMatch(/mykey123|two words/);
+});
+
+const typedKey = "a-key-that-somebody-typed-0123";
+const seen = /WARNING \[hypershell\.\w+\] Every user of this host may have seen the key, .* --auth-file/;
+
+needs([], process.platform === "linux" ? null : "needs /proc")(
+  "a key that was on the command line is soon gone from it, and from what a crash prints",
+  async () => {
+    await using site = openSite();
+    const wordsOf = (pid: number): string => readFileSync(`/proc/${pid}/cmdline`, "latin1").replaceAll("\0", " ");
+    // As often as one likes, in all forms.
+    const words = ["server", "-p", "0", "--forever", "--no-db", "-k", "an-earlier-one-0123", `-k${typedKey}`];
+    const server = site.start(["hs", ...words]);
+    const line = await server.line(/Server listening on/);
+    const port = line.slice(line.lastIndexOf(":") + 1);
+    const client = site.start(["hs", "client", "-p", port, `--auth=${typedKey}`]);
+    const file = site.start(["sh", "-c", `printf '${typedKey}\r\n' | hs client -T1 -p ${port} --auth-file -`]);
+    const submit = `hs submit -q -p ${port} --auth-file <(echo ${typedKey}) echo ran`;
+    expect((await site.shell(submit)).stderr).not.toContain("seen the key");
+    await client.line(/^ran$/);
+    expect(wordsOf(server.pid)).toMatch(/hs server -p 0 --forever --no-db -k <fd:\d+> -k<fd:\d+> $/);
+    expect(wordsOf(client.pid)).toMatch(/--auth=<fd:\d+> $/);
+    for (const each of [server, client]) each.kill("SIGSEGV");
+    const ends = await Promise.all([server.ended, client.ended]);
+    for (const { status, stderr } of ends) {
+      expect([status, stderr.match(seen)?.length]).toEqual([139, 1]);
+      expect(stderr).toContain('Args: "');
+      expect(stderr).not.toMatch(/a-key-that|an-earlier/);
+    }
+    file.kill("SIGTERM");
+  },
+);
+
+test("a key comes from a file that only its user can read, and a file without one is told of", async () => {
+  await using site = openSite();
+  const path = site.write("key", `${typedKey}\n`);
+  const connect = (words: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ended> =>
+    site.hs(["client", "-p", "9", ...words], { env: { HYPERSHELL_CLIENT_CONNECT: "0", ...env } });
+  const asked = async (mode: number, env?: Readonly<Record<string, string>>): Promise<string> => {
+    chmodSync(path, mode);
+    return (await connect(env === undefined ? ["--auth-file", path] : [], env)).stderr;
+  };
+  expect(await asked(0o644)).toContain(`Other users can read the key in '${path}' (mode 0644): chmod 600 ${path}`);
+  expect(await asked(0o620)).toMatch(/^CRITICAL .* other users can change '.*key' \(mode 0620\), .* chmod 600 /);
+  expect(await asked(0o600)).not.toContain("key");
+  const setting = { HYPERSHELL_SERVER_AUTHFILE: path };
+  expect(await asked(0o602, setting)).toMatch(
+    /^CRITICAL \[hypershell.core.auth\] server.authfile is no use: other users/,
+  );
+  expect(await asked(0o600, setting)).not.toContain("key");
+  site.write("config", `[server]\nauthfile = "nowhere"\n`);
+  const config = { HYPERSHELL_CONFIG_FILE: "config" };
+  site.write("two", "one\ntwo\n");
+  const [above, below, both, none, empty, two, off, gone] = await Promise.all([
+    connect([], { ...config, HYPERSHELL_SERVER_AUTH: typedKey }),
+    connect([], { ...config }),
+    connect([], { ...setting, HYPERSHELL_SERVER_AUTH: typedKey }),
+    connect(["--auth-file", "nowhere"]),
+    connect(["--auth-file", "/dev/null"]),
+    connect(["--auth-file", "two"]),
+    connect(["--auth-file", "-"]),
+    site.hs(["submit", "-q", "-p", "9", "--auth-file", "-", "-f", "-"], { stdin: "echo 1\n" }),
+  ]);
+  expect(lastLine(above)).toContain("Connection refused");
+  expect([below.status, lastLine(below)]).toEqual([3, expect.stringContaining("cannot read 'nowhere': no such file")]);
+  expect([both.status, lastLine(both)]).toEqual([3, expect.stringContaining("server.auth are both set in one place")]);
+  expect([none.status, lastLine(none)]).toEqual([
+    2,
+    expect.stringContaining("--auth-file: cannot read 'nowhere': no "),
+  ]);
+  expect(lastLine(empty)).toContain("'/dev/null' is empty: there must be one line");
+  expect(lastLine(two)).toContain("'two' has 2 lines: there must be one");
+  expect(lastLine(off)).toContain("standard input has no key");
+  expect(lastLine(gone)).toContain("standard input cannot be the key, it is the tasks");
+});
+
+test("a key is made, or read, without being shown", async () => {
+  await using site = openSite();
+  const file = join(site.path, "home", ".hypershell", "config.toml");
+  const made = await site.hs(["config", "set", "server.auth", "--generate"]);
+  expect([made.status, made.stdout, made.stderr]).toEqual([
+    0,
+    "",
+    expect.stringMatching(/Wrote a new key to .*\.toml/),
+  ]);
+  const [, first = ""] = /^auth = "([0-9a-f]{128})"$/m.exec(readFileSync(file, "utf8")) ?? [];
+  expect([first.length, statSync(file).mode & 0o777, made.stderr.includes(first)]).toEqual([128, 0o600, false]);
+  const shown = await site.hs(["config", "set", "server.auth", "--generate", "--reveal"]);
+  expect(shown.stdout).toMatch(/^[0-9a-f]{128}\n$/);
+  expect(shown.stdout).not.toContain(first);
+  const typed = await site.hs(["config", "set", "server.auth", "-"], { stdin: `${typedKey}\nmore\n` });
+  expect([typed.status, typed.stdout, typed.stderr]).toEqual([0, "", ""]);
+  expect((await site.hs(["config", "get", "server.auth", "--reveal"])).stdout).toBe(`${typedKey}\n`);
+  const word = await site.hs(["config", "set", "server.auth", "word-word-word-word"]);
+  expect([word.status, word.stderr]).toEqual([0, expect.stringContaining("server.auth was on the command line")]);
+  for (const words of [
+    ["server.port", "--generate"],
+    ["server.auth", "x", "--generate"],
+    ["server.auth", "--generate", "--system"],
+    ["server.auth"],
+    ["database.password", "-"],
+  ])
+    expect((await site.hs(["config", "set", ...words])).status).toBe(2);
 });
 
 test("the key is in no line of any log", async () => {

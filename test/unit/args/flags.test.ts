@@ -22,6 +22,7 @@ const options: readonly Option[] = [
   { key: "mode", names: ["-A", "--autoscaling"], kind: "optional", choices: ["fixed", "dynamic"], help: "" },
   { key: "format", names: ["--format"], kind: "text", choices: ["plain", "json"], help: "" },
   { key: "launcher", names: ["--launcher"], kind: "text", help: "" },
+  { key: "auth", names: ["-k", "--auth"], kind: "text", help: "", secret: true },
   { key: "word", names: ["-w", "--word"], kind: "text", repeatable: true, help: "" },
 ];
 
@@ -309,4 +310,17 @@ test.each([
   ["a\nb\u0001", "'a\\nb\\x01'"],
 ])("%p is shown as %s", (text, shown) => {
   expect(quoted(text)).toBe(shown);
+});
+
+test("where the values of secret options stand is told, also of those that do not count", () => {
+  const words = ["a", "-k", "one", "-ktwo", "--auth=three", "-ck", "four", "--auth", "five", "--", "-k", "six"];
+  const parsed = parseFlags(spec, words) as Parsed;
+  expect(parsed.secrets).toEqual([
+    { word: 2, value: "one" },
+    { word: 3, value: "two" },
+    { word: 4, value: "three" },
+    { word: 6, value: "four" },
+    { word: 8, value: "five" },
+  ]);
+  expect(parsed.text("auth")).toBe("five");
 });

@@ -28,7 +28,8 @@ test("each problem of a connection is one plain line with status 5, and names no
     [
       "key",
       "the server does not know the key",
-      "The server does not know the key - give both sides the same key (-k, or HYPERSHELL_SERVER_AUTH)",
+      "The server does not know the key - give both sides the same key " +
+        "(server.auth, HYPERSHELL_SERVER_AUTH or --auth-file)",
     ],
     ["version", "the server speaks version 2", "The server speaks version 2"],
     ["malformed", "no JSON", "No JSON"],
