@@ -12,6 +12,11 @@ export function newId(): string {
 
 const uuidShape = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
+/** Whether the text is a UUID in lower case, as all ids of this program are. */
+export function isId(text: string): boolean {
+  return uuidShape.test(text);
+}
+
 /** The id in lower case, or null when the text does not have the shape of a UUID. */
 export function parseId(text: string): string | null {
   const folded = text.toLowerCase();

@@ -75,6 +75,7 @@ function task(args: string, settings: readonly TaskSetting[]): Line {
 /** Why no program could be given this text; null: one can. */
 function argsFault(args: string): string | null {
   if (args.includes("\0")) return "it has a NUL character";
+  if (!args.isWellFormed()) return "it has half of a character (a surrogate without the other)";
   // A UTF-16 unit is at most three bytes of UTF-8, so most lines need no count.
   if (args.length * 3 <= longestArgs) return null;
   const bytes = Buffer.byteLength(args);

@@ -3,7 +3,7 @@
  * that breaks a rule is cut off, so that nothing it says can fill memory or confuse a reactor. Each connection has an
  * object of its own. Knows only those fields of messages that count something.
  */
-import { mostCredit } from "./codec.ts";
+import { mostCredit } from "./fields.ts";
 import {
   type ClientMessage,
   type HostMessage,

@@ -1,7 +1,7 @@
 /* Laws of what crosses the network. */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import type { Assignment, NewTask, Outcome } from "../../src/task/task.ts";
+import type { Assignment, NewTask, Outcome, Tags } from "../../src/task/task.ts";
 import { decodeHost, decodePeer, encode } from "../../src/wire/codec.ts";
 import type { HostMessage, Lease, PeerMessage } from "../../src/wire/message.ts";
 import { WireProblem } from "../../src/wire/problem.ts";
@@ -10,48 +10,58 @@ import { sessionPair } from "../unit/wire/ends.ts";
 const count = fc.nat({ max: 1_000_000 });
 const name = fc.uuid();
 const text = fc.oneof(fc.string({ unit: "binary" }), fc.string({ unit: "grapheme" }), fc.constant("\ud800"));
+/** What a path and a database can hold. */
+const clean = text.map((value) => value.replaceAll("\0", "").toWellFormed());
 /** -0 is 0 in JSON. */
 const number = fc.double({ noNaN: true, noDefaultInfinity: true }).map((value) => value + 0);
+const amount = fc.double({ noNaN: true, min: 0, max: 1e18 });
+const time = fc.double({ noNaN: true, min: Date.UTC(1000, 0, 2), max: Date.UTC(9999, 11, 30) }).map((ms) => ms + 0);
+const limit = fc.nat();
 const optional = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | null> => fc.option(arbitrary, { nil: null });
 const lease: fc.Arbitrary<Lease> = fc.record({ id: name, lease: count });
-const start = fc.record({ id: name, lease: count, startTime: fc.double({ min: 0, max: 8.64e15, noNaN: true }) });
+const start = fc.record({ id: name, lease: count, startTime: time });
 const leases = fc.array(lease, { maxLength: 20 });
-const tagValue = fc.oneof(text, number, fc.boolean(), fc.constant(null));
-const tag = fc.dictionary(
-  text.filter((key) => key !== "__proto__"),
-  tagValue,
-  { maxKeys: 4, noNullPrototype: true },
-);
+const tagsOf = (word: fc.Arbitrary<string>): fc.Arbitrary<Tags> =>
+  fc.dictionary(
+    word.filter((key) => key !== "__proto__"),
+    fc.oneof(word, number, fc.boolean(), fc.constant(null)),
+    { maxKeys: 4, noNullPrototype: true },
+  );
 
 const newTask: fc.Arbitrary<NewTask> = fc.record({
   id: name,
-  group: fc.integer(),
-  args: text,
-  submitId: fc.constantFrom("a", "b"),
-  submitTime: number,
-  submitHost: fc.oneof(fc.constant("n1"), text),
-  cores: optional(number),
-  memory: optional(number),
-  timeout: optional(number),
+  group: limit,
+  args: clean.filter((args) => args !== ""),
+  submitId: fc.constantFrom("0b7c2b3e-0000-4000-8000-000000000001", "0b7c2b3e-0000-4000-8000-000000000002"),
+  submitTime: time,
+  submitHost: fc.oneof(fc.constant("n1"), clean),
+  cores: optional(limit),
+  memory: optional(fc.maxSafeNat()),
+  timeout: optional(limit),
   attempt: count,
   previousId: optional(name),
-  tag,
+  tag: tagsOf(clean),
 });
 const assignment: fc.Arbitrary<Assignment> = fc
-  .tuple(newTask, number, count)
-  .map(([task, scheduleTime, own]) => ({ ...task, scheduleTime, lease: own }));
+  .tuple(
+    newTask,
+    fc.record({ args: text, group: fc.integer(), cores: optional(number), tag: tagsOf(text) }),
+    time,
+    count,
+  )
+  .map(([task, theirs, scheduleTime, own]) => ({ ...task, ...theirs, scheduleTime, lease: own }));
 const outcome: fc.Arbitrary<Outcome> = fc.record({
   id: name,
   lease: count,
   command: optional(text),
-  startTime: optional(number),
-  completionTime: number,
-  exitStatus: fc.integer({ min: -4, max: 255 }),
-  outpath: optional(text),
-  errpath: optional(text),
-  csvpath: optional(text),
-  coresMax: optional(number),
-  memoryMax: optional(number),
+  startTime: optional(time),
+  completionTime: time,
+  exitStatus: fc.integer({ min: -(2 ** 31), max: 2 ** 32 - 1 }),
+  outpath: optional(clean),
+  errpath: optional(clean),
+  csvpath: optional(clean),
+  coresMax: optional(amount),
+  memoryMax: optional(amount),
 });
 
 const peerMessage: fc.Arbitrary<PeerMessage> = fc.oneof(
@@ -74,12 +84,12 @@ const peerMessage: fc.Arbitrary<PeerMessage> = fc.oneof(
     kind: fc.constant("submitter" as const),
     submission: fc.record({
       id: name,
-      time: number,
-      host: text,
-      user: text,
-      cwd: text,
-      template: optional(text),
-      version: text,
+      time,
+      host: clean,
+      user: clean,
+      cwd: clean,
+      template: optional(clean),
+      version: clean,
     }),
   }),
   fc.record({ kind: fc.constant("tasks" as const), tasks: fc.array(newTask) }),
@@ -148,7 +158,7 @@ function refusesOrReads(frame: string): void {
     } catch (error) {
       if (!(error instanceof WireProblem)) throw error;
       expect(error.kind).toBe("malformed");
-      expect(error.message.length).toBeLessThan(200);
+      expect(error.message.length).toBeLessThan(220);
       expect(error.message).not.toMatch(/[\r\n]/);
     }
   }

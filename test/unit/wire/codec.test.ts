@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { Assignment, Outcome } from "../../../src/task/task.ts";
-import { decodeHost, decodePeer, encode, mostCredit } from "../../../src/wire/codec.ts";
+import { decodeHost, decodePeer, encode } from "../../../src/wire/codec.ts";
+import { mostCredit } from "../../../src/wire/fields.ts";
 import type { PeerMessage } from "../../../src/wire/message.ts";
 import { WireProblem } from "../../../src/wire/problem.ts";
 import { makeAssignment, makeOutcome } from "../../make.ts";
@@ -127,13 +128,13 @@ describe("frames", () => {
 
 describe("peers that know less", () => {
   test("a server that does not tell where a submission came from, and one that does", () => {
-    expect(decodeHost('{"kind":"submission","id":"s"}')).toEqual({
+    expect(decodeHost(`{"kind":"submission","id":"${id(7)}"}`)).toEqual({
       kind: "submission",
-      id: "s",
+      id: id(7),
       template: null,
       cwd: null,
     });
-    const told = { kind: "submission", id: "s", template: null, cwd: "/a b" } as const;
+    const told = { kind: "submission", id: id(7), template: null, cwd: "/a b" } as const;
     expect(decodeHost(encode(told)[0]!)).toEqual(told);
   });
 
@@ -142,9 +143,9 @@ describe("peers that know less", () => {
     expect(encode({ kind: "returned", tasks: tasks.slice(0, 1) })).toEqual([
       `{"kind":"returned","tasks":[{"id":"${id(0)}","lease":0}]}`,
     ]);
-    const parts = encode({ kind: "returned", tasks, missing: ["s"] }).map(decodePeer);
+    const parts = encode({ kind: "returned", tasks, missing: [id(7)] }).map(decodePeer);
     expect(parts.length).toBeGreaterThan(1);
-    for (const part of parts) expect(part).toMatchObject({ kind: "returned", missing: ["s"] });
+    for (const part of parts) expect(part).toMatchObject({ kind: "returned", missing: [id(7)] });
   });
 });
 
@@ -160,7 +161,7 @@ describe("a frame is refused, with message and field named, when", () => {
 
   const peers: readonly (readonly [what: string, frame: object, text: string])[] = [
     ["missing is no list", { kind: "returned", tasks: [], missing: "s" }, "returned: missing"],
-    ["missing has no names", { kind: "returned", tasks: [], missing: ["a/b"] }, "returned: missing should be a name"],
+    ["missing has no ids", { kind: "returned", tasks: [], missing: ["a/b"] }, "returned: missing should be a UUID"],
     ["a field is missing", { ...hello, host: undefined }, "hello: host should be a name, and is missing"],
     [
       "a field is of another type",
@@ -170,23 +171,56 @@ describe("a frame is refused, with message and field named, when", () => {
     ["a number is negative", { ...hello, credit: -1 }, "hello: credit should be"],
     ["a number is no whole one", { ...hello, credit: 0.5 }, "hello: credit should be"],
     ["there are more executors than hosts have", { ...hello, executors: mostCredit + 1 }, "hello: executors"],
-    ["a name is empty", { ...hello, clientId: "" }, "hello: clientId"],
-    ["a name is long", { ...hello, clientId: "x".repeat(256) }, "hello: clientId"],
+    ["a name is empty", { ...hello, host: "" }, "hello: host"],
+    ["a name is long", { ...hello, host: "x".repeat(256) }, "hello: host"],
+    ["an id is no UUID", { ...hello, clientId: "gpu-17" }, "hello: clientId should be a UUID in lower case, and is"],
+    ["an id is no UUID of ours", { ...hello, clientId: "0B7C2B3E-0000-4000-8000-000000000001" }, "hello: clientId"],
     ["a name would forge a line of a log", { ...hello, host: "n1\nWARNING" }, "hello: host"],
-    ["a name would leave a folder", { ...hello, running: [{ id: "../../x", lease: 1 }] }, "hello: id"],
+    ["a name would leave a folder", { ...hello, running: [{ id: "../../x", lease: 1 }] }, "hello: id should be a UUID"],
     ["a name is half a character", { ...hello, host: "n\ud800" }, "hello: host"],
     ["a list is none", { ...hello, running: {} }, "hello: running should be a list, and is an object"],
     ["a lease is none", { ...hello, finished: [{ id: id(1) }] }, "hello: lease"],
     ["what is in a list is null", { ...hello, finished: [null] }, "hello: a task should be an object, and is null"],
-    ["a command is no text", results({ command: 5 }), "results: command should be a text, and is 5"],
+    [
+      "a command is no text",
+      results({ command: 5 }),
+      "results: command should be a text of at most 2097152 characters, and is 5",
+    ],
     ["a time is not a number", results({ completionTime: null }), "results: completionTime"],
-    ["a status is out of range", results({ exitStatus: 2 ** 33 }), "results: exitStatus should be a status"],
+    [
+      "a status is out of range",
+      results({ exitStatus: 2 ** 33 }),
+      "results: exitStatus should be a whole number from -2147483648 to 4294967295",
+    ],
+    ["a status is no whole number", results({ exitStatus: 0.5 }), "results: exitStatus"],
+    ["a time has no place on a calendar", results({ completionTime: 8.64e15 }), "results: completionTime should be a"],
+    ["a time is before all calendars", results({ startTime: -1e17 }), "results: startTime should be a time of the"],
+    ["a path has a NUL", results({ outpath: "/a\0" }), "results: outpath should be a text of 0 to 65536 characters"],
+    ["a path is long", results({ errpath: "/".repeat(70_000) }), "results: errpath should be a text"],
+    ["a path has half a character", results({ csvpath: "/a\udc00" }), "results: csvpath should be a text"],
+    ["an amount is negative", results({ coresMax: -1 }), "results: coresMax should be a number from 0"],
+    ["a task has no command", tasks({ args: "" }), "tasks: args should be a text of 1 to"],
+    ["a command has a NUL", tasks({ args: "echo \0" }), "tasks: args should be a text of 1 to"],
+    ["a command is long", tasks({ args: "x".repeat(200_000) }), "tasks: args should be a text of 1 to"],
+    ["a group is negative", tasks({}, { ...same, group: -1 }), "tasks: group should be a whole number from 0"],
+    ["a limit is no whole number", tasks({ timeout: 1.5 }), "tasks: timeout should be a whole number from 0"],
+    ["a tag has a NUL", tasks({}, { ...same, tag: { a: "\0" } }), "tasks: tag should be an object of plain"],
+    ["a key of a tag is half a character", tasks({}, { ...same, tag: { "\ud800": 1 } }), "tasks: tag should be"],
+    [
+      "a submission came out of a clock that is not set",
+      { kind: "submitter", submission: { id: id(1), time: 1e17, host: "n1", user: "u", cwd: "/", version: "1" } },
+      "submitter: time should be a time of the years",
+    ],
     ["a status is missing", results({ exitStatus: undefined }), "results: exitStatus"],
-    ["tags are a list", tasks({}, { ...same, tag: [] }), "tasks: tag should be an object, and is a list"],
+    [
+      "tags are a list",
+      tasks({}, { ...same, tag: [] }),
+      "tasks: tag should be an object of plain values (texts without NUL, finite numbers), and is a list",
+    ],
     [
       "a tag is an object",
       tasks({ tag: { a: {} } }, { ...same, tag: undefined }),
-      'tasks: tag "a" should be a plain value',
+      "tasks: tag should be an object of plain values",
     ],
     ["a task has no group of its own or of all", tasks({}, { ...same, group: undefined }), "tasks: group"],
     ["what is the same is missing", { kind: "tasks", tasks: [] }, "tasks: same should be an object, and is missing"],
@@ -205,15 +239,40 @@ describe("a frame is refused, with message and field named, when", () => {
 
   test("a number is too large for any", () => {
     const frame = JSON.stringify(results({})).replace('"completionTime":2.5', '"completionTime":1e999');
-    expect(() => decodePeer(frame)).toThrow("completionTime should be a number, and is Infinity");
+    expect(() => decodePeer(frame)).toThrow(
+      "completionTime should be a time of the years 1000 to 9999, and is Infinity",
+    );
     const tagged = JSON.stringify(tasks({}, { ...same, tag: { a: 1 } })).replace('{"a":1}', '{"a":-1e999}');
-    expect(() => decodePeer(tagged)).toThrow('tag "a" should be a number');
+    expect(() => decodePeer(tagged)).toThrow("tag should be an object of plain values");
+  });
+
+  test("a number of a tag has more digits than databases take", () => {
+    const frame = JSON.stringify(tasks({}, { ...same, tag: { a: 1 } }));
+    for (const form of ["1e-20000", "1e400", "1".repeat(300_000)])
+      expect(() => decodePeer(frame.replace('{"a":1}', `{"a":${form}}`))).toThrow("tag should be an object of plain");
+    for (const form of ["1.0", "-2.50", "1e+16", "12345678901234567890"])
+      expect(decodePeer(frame.replace('{"a":1}', `{"a":${form}}`))).toMatchObject({
+        tasks: [{ tag: { a: { text: form } } }],
+      });
+  });
+
+  test("it has more values than any message of ours, however they are hidden", () => {
+    const many = Array(300_000).fill("{}").join(",");
+    const long = `"${'\\"\\\\'.repeat(300_000)}"`;
+    expect(() => decodePeer(`{"kind":"beat","x":[${many}],"y":${long}}`)).toThrow("a frame of more than 200000 values");
+    expect(() => decodePeer(`{"kind":"beat","y":${long},"x":[${many}]}`)).toThrow("a frame of more than 200000 values");
+    expect(decodePeer(`{"kind":"beat","y":"${",{[".repeat(500_000)}"}`)).toEqual({ kind: "beat" });
+    // None of these is looked through more than once.
+    const since = performance.now();
+    for (const each of ['"tag":{', ":1", `"tag":{"a":${"1".repeat(5000)}`, '"tag":{"a":1.'])
+      expect(() => decodePeer(each.repeat(1_000_000 / each.length))).toThrow("not JSON");
+    expect(performance.now() - since).toBeLessThan(2000);
   });
 
   test("a server says something else", () => {
     for (const [frame, text] of [
       [{ kind: "hello" }, 'kind is not known: "hello"'],
-      [{ kind: "leave", how: "now", reason: "" }, "leave: how should be a way to leave"],
+      [{ kind: "leave", how: "now", reason: "" }, "leave: how should be one of finish, interrupt, abort"],
       [{ kind: "welcome", serverId: id(1), serverHost: "n1", companyMs: -1 }, "welcome: companyMs"],
       [
         { kind: "welcome", serverId: id(1), serverHost: "n1", companyMs: 0, stay: 1 },

@@ -43,12 +43,14 @@ for (const tls of [false, true]) {
     let sent = 0;
     const say = (json: string): boolean => client.say(`${macOf(clientFrames, sent++, json)}${json}\n`);
 
-    say('{"kind":"hello","clientId":"c1","host":"n1","executors":2,"credit":2,"running":[],"finished":[],"new":true}');
+    const clientId = "0b7c2b3e-0000-4000-8000-000000000001";
+    const rest = '"host":"n1","executors":2,"credit":2,"running":[],"finished":[],"new":true';
+    say(`{"kind":"hello","clientId":"${clientId}",${rest}}`);
     say('{"kind":"beat"}');
     say('{"kind":"end"}');
     expect(await ended.promise).toBeNull();
     expect(got).toEqual([
-      { kind: "hello", clientId: "c1", host: "n1", executors: 2, credit: 2, running: [], finished: [] },
+      { kind: "hello", clientId, host: "n1", executors: 2, credit: 2, running: [], finished: [] },
       { kind: "beat" },
     ]);
     const end = '{"kind":"end"}';
