@@ -5,7 +5,7 @@
 import { expect, test } from "bun:test";
 import { chmodSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { type Ended, linesOf, needs, openSite, type Running, type Site, sorted } from "./harness.ts";
+import { type Ended, linesOf, needs, openSite, type Running, type Site, sorted, until } from "./harness.ts";
 import { filesOf, namespaceProblem, openNamespace } from "./namespace.ts";
 import { secured, startClient, startServer } from "./serving.ts";
 
@@ -225,16 +225,26 @@ needs([], process.platform === "linux" ? null : "needs /proc")(
     await using site = openSite();
     const wordsOf = (pid: number): string => readFileSync(`/proc/${pid}/cmdline`, "latin1").replaceAll("\0", " ");
     // As often as one likes, in all forms.
-    const words = ["server", "-p", "0", "--forever", "--no-db", "-k", "an-earlier-one-0123", `-k${typedKey}`];
+    const words = [
+      "server",
+      "-p",
+      "0",
+      "--no-tls",
+      "--no-db",
+      "--forever",
+      "-k",
+      "an-earlier-one-0123",
+      `-k${typedKey}`,
+    ];
     const server = site.start(["hs", ...words]);
     const line = await server.line(/Server listening on/);
     const port = line.slice(line.lastIndexOf(":") + 1);
-    const client = site.start(["hs", "client", "-p", port, `--auth=${typedKey}`]);
-    const file = site.start(["sh", "-c", `printf '${typedKey}\r\n' | hs client -T1 -p ${port} --auth-file -`]);
-    const submit = `hs submit -q -p ${port} --auth-file <(echo ${typedKey}) echo ran`;
+    const client = site.start(["hs", "client", "-p", port, "--no-tls", `--auth=${typedKey}`]);
+    const file = site.start(["sh", "-c", `printf '${typedKey}\r\n' | hs client --no-tls -p ${port} --auth-file -`]);
+    const submit = `hs submit -q --no-tls -p ${port} --auth-file <(echo ${typedKey}) echo ran`;
     expect((await site.shell(submit)).stderr).not.toContain("seen the key");
-    await client.line(/^ran$/);
-    expect(wordsOf(server.pid)).toMatch(/hs server -p 0 --forever --no-db -k <fd:\d+> -k<fd:\d+> $/);
+    await until(() => client.stdout() + file.stdout() === "ran\n", "the task is not run");
+    expect(wordsOf(server.pid)).toMatch(/hs server -p 0 --no-tls --no-db --forever -k <fd:\d+> -k<fd:\d+> $/);
     expect(wordsOf(client.pid)).toMatch(/--auth=<fd:\d+> $/);
     for (const each of [server, client]) each.kill("SIGSEGV");
     const ends = await Promise.all([server.ended, client.ended]);
