@@ -256,7 +256,7 @@ export async function submitTemplate(text: string | undefined, { cwd, env, confi
     now: systemClock.now,
     environment: (name) => env[name] ?? null,
     file: fileFacts(cwd),
-    shell: (asked) => printedBy(shellWords(asked, env, chosen), { cwd, env, stderr: "inherit" }).ended,
+    shell: (asked) => printedBy(shellWords(asked, env, chosen), { cwd, env, stderr: "inherit", task: null }).ended,
   };
   return { expand: (args) => expand(template, args, system), pure: !needsShell(template) };
 }

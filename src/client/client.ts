@@ -244,12 +244,12 @@ function carryOut(door: Door, effect: ClientEffect): void {
       const pid = door.tasks.get(effect.id)?.pid ?? "not started";
       return log.critical(`Process ignored SIGKILL (${effect.id}: ${pid})`);
     }
-    case "lookAtGroup": {
+    case "lookAtRest": {
       const running = door.tasks.get(effect.id);
       assert(running !== undefined, "a task whose group matters is not forgotten");
-      const alive = running.groupAlive();
-      const ignoreInterrupt = alive && running.groupIgnoresInterrupt();
-      door.box.push({ kind: "groupSeen", id: effect.id, alive, ignoreInterrupt });
+      const alive = running.alive();
+      const ignoreInterrupt = alive && running.ignoresInterrupt();
+      door.box.push({ kind: "restSeen", id: effect.id, alive, ignoreInterrupt });
       return;
     }
     case "finish":

@@ -17,8 +17,8 @@ export type ClientEffect =
   /** Start a task. Answered by exactly one `ended` or `unplaced`. */
   | { readonly kind: "start"; readonly task: Assignment; readonly origin: Origin }
   | { readonly kind: "signal"; readonly id: string; readonly signal: StopSignal }
-  /** Check whether processes of a task's group are left. Answered by a `groupSeen`. */
-  | { readonly kind: "lookAtGroup"; readonly id: string }
+  /** Check whether processes of a task are left. Answered by a `restSeen`. */
+  | { readonly kind: "lookAtRest"; readonly id: string }
   /** Log that not even SIGKILL ended this task. */
   | { readonly kind: "gaveUp"; readonly id: string }
   /** Forget a task that is over in every respect. */

@@ -24,9 +24,9 @@ export type ClientEvent =
   | { readonly kind: "ended"; readonly outcome: Outcome; readonly isUnread: boolean }
   /** A task was not started, because the directory of its submission cannot be entered. */
   | { readonly kind: "unplaced"; readonly id: string; readonly reason: string }
-  /** Somebody checked whether processes are left in the group of a task that ended while it was being stopped. */
+  /** Somebody checked whether processes are left of a task that ended while it was being stopped. */
   | {
-      readonly kind: "groupSeen";
+      readonly kind: "restSeen";
       readonly id: string;
       readonly alive: boolean;
       /** Whether all of them ignore SIGINT, as what a shell starts with & does. */

@@ -11,14 +11,17 @@ export interface Running {
   /** Process id (and process group id); null until the process exists. */
   readonly pid: number | null;
   /**
-   * Sends a signal to the whole process group. A task without a process yet never starts, and ends with 128 + the
-   * number of the signal. Does nothing when nobody of the group is left.
+   * Sends a signal to all processes of the task. A task without a process yet never starts, and ends with 128 + the
+   * number of the signal. Does nothing when nobody is left.
    */
   signal(signal: StopSignal): void;
-  /** Whether any process of the group is left. It may be true even after the outcome (children of children). */
-  groupAlive(): boolean;
-  /** Whether all that is left of the group ignores SIGINT. False where the system does not tell. */
-  groupIgnoresInterrupt(): boolean;
+  /**
+   * Whether any process of the task is left. It may be true even after the outcome (children of children). It is asked
+   * again and again after a signal, until it is false.
+   */
+  alive(): boolean;
+  /** Whether all that is left ignores SIGINT. False where the system does not tell. */
+  ignoresInterrupt(): boolean;
 }
 
 /** What tasks have from their submission. */

@@ -2,31 +2,26 @@
  * Process groups of tasks: signals to a group, and whether any process of it is left. A group outlives its leader as
  * long as it has a member, and until then the kernel gives its number to nobody else. Knows nothing of tasks.
  */
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { constants } from "node:os";
 import { processFacts } from "../base/process.ts";
 import type { StopSignal } from "./executor.ts";
 
 export interface Group {
+  /** The process id of its leader, which is the number of the group. */
+  readonly leader: number;
   /** Sends a signal to all members. Does nothing when the leader has ended and no other member is left. */
   signal(signal: StopSignal): void;
   /**
    * Whether a process of the group other than the leader is left. It should be asked only after the leader has ended.
    */
   alive(): boolean;
-  /**
-   * Whether all that is left of the group ignores SIGINT, as programs do that a shell has started with &. It should be
-   * asked only of a group that is alive. False where the system does not tell.
-   */
-  ignoresInterrupt(): boolean;
 }
 
 /** The number of a signal. Bun reports signals by name, and real-time signals by number. */
 export function signalNumber(signal: NodeJS.Signals | number): number {
   return typeof signal === "number" ? signal : constants.signals[signal];
 }
-
-const interruptBit = 1n << BigInt(constants.signals.SIGINT - 1);
 
 /** The group of which the process `leader` is the leader; `ended` tells whether the leader has ended. */
 export function groupOf(leader: number, ended: () => boolean): Group {
@@ -51,6 +46,7 @@ export function groupOf(leader: number, ended: () => boolean): Group {
 
   if (process.platform === "win32") return tree(leader, ended);
   return {
+    leader,
     signal: (signal) => void kill(signal),
     alive() {
       if (!kill(0)) return false;
@@ -58,36 +54,18 @@ export function groupOf(leader: number, ended: () => boolean): Group {
       // In a container whose first process does not collect dead processes, these keep their number, but they are not
       // alive.
       if (member !== null && isMember(member, leader)) return true;
-      member = findMember(leader, isMember);
+      member = findMember(leader);
       return member !== null;
-    },
-    ignoresInterrupt() {
-      if (process.platform !== "linux") return false;
-      if (member !== null && isHeeding(member, leader)) return false;
-      const heeding = findMember(leader, isHeeding);
-      if (heeding !== null) member = heeding;
-      return heeding === null;
     },
   };
 }
 
-function findMember(group: number, isMeant: (pid: number, group: number) => boolean): number | null {
+function findMember(group: number): number | null {
   for (const entry of readdirSync("/proc")) {
     const pid = Number(entry);
-    if (Number.isInteger(pid) && isMeant(pid, group)) return pid;
+    if (Number.isInteger(pid) && isMember(pid, group)) return pid;
   }
   return null;
-}
-
-/** Whether a process is alive, in this group, and does not ignore SIGINT. Source: proc(5), SigIgn of status. */
-function isHeeding(pid: number, group: number): boolean {
-  if (!isMember(pid, group)) return false;
-  try {
-    const ignored = /^SigIgn:\s*([0-9a-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"));
-    return ignored === null || (BigInt(`0x${ignored[1]!}`) & interruptBit) === 0n;
-  } catch {
-    return false;
-  }
 }
 
 /** Whether a process is alive and in this group. In proc(5), the fields after the name are state, parent, group. */
@@ -107,11 +85,11 @@ function isMember(pid: number, group: number): boolean {
  */
 function tree(leader: number, ended: () => boolean): Group {
   return {
+    leader,
     signal() {
       if (ended()) return;
       Bun.spawn(["taskkill", "/PID", `${leader}`, "/T", "/F"], { stdin: "ignore", stdout: "ignore", stderr: "ignore" });
     },
     alive: () => false,
-    ignoresInterrupt: () => false,
   };
 }

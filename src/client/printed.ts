@@ -5,7 +5,8 @@
 import type { ShellOutput } from "../base/system.ts";
 import type { Variables } from "./environment.ts";
 import type { StopSignal } from "./executor.ts";
-import { type Group, groupOf } from "./group.ts";
+import { groupOf } from "./group.ts";
+import { type Tree, treeOf, type TreeOptions } from "./tree.ts";
 
 export interface Printing {
   /** The process id, which is also the id of its session. */
@@ -23,10 +24,12 @@ export interface PrintingOptions {
   readonly cwd: string;
   readonly env: Variables;
   readonly stderr: number | "inherit";
+  /** The task that it is for, so that all its processes are found when it is stopped; null: none, it is not stopped. */
+  readonly task: Pick<TreeOptions, "taskId" | "finder"> | null;
 }
 
 /** Starts a command. Throws what Bun.spawn throws. */
-export function printedBy(words: string[], options: PrintingOptions): Printing {
+export function printedBy(words: string[], { task, ...options }: PrintingOptions): Printing {
   const windows = process.platform === "win32";
   const child = Bun.spawn(words, {
     ...options,
@@ -35,21 +38,23 @@ export function printedBy(words: string[], options: PrintingOptions): Printing {
     detached: !windows,
     windowsVerbatimArguments: windows,
   });
-  const group = groupOf(child.pid, () => child.exitCode !== null || child.signalCode !== null);
+  const ended = (): boolean => child.exitCode !== null || child.signalCode !== null;
+  const group = groupOf(child.pid, ended);
+  const all = task === null ? group : treeOf({ ...task, group, ended });
   let stopped = false;
   return {
     pid: child.pid,
-    ended: read(child, group, () => stopped),
+    ended: read(child, all, () => stopped),
     stop(signal) {
       stopped = true;
-      group.signal(signal);
+      all.signal(signal);
     },
   };
 }
 
 async function read(
   child: Bun.Subprocess<"ignore", "pipe", number | "inherit">,
-  group: Group,
+  all: Pick<Tree, "signal">,
   stopped: () => boolean,
 ): Promise<ShellOutput> {
   const output = child.stdout.getReader();
@@ -65,7 +70,7 @@ async function read(
   for (let part = await output.read(); !part.done; part = await output.read()) {
     size += part.value.length;
     if (size > mostPrinted) {
-      group.signal("SIGKILL");
+      all.signal("SIGKILL");
       await output.cancel();
       await exited;
       throw new Error(`prints more than ${mostPrinted} bytes`);

@@ -24,6 +24,7 @@ import { printedBy } from "./printed.ts";
 import { closeCaptured, newSpawner, openCaptured, setServer, spawnDirect, type Spawner, spawnShell } from "./spawn.ts";
 import { wordsFor } from "./spawn.ts";
 import { type Expansion, expansion, fileFacts } from "./templates.ts";
+import { type Finder, newFinder, type Tree, treeOf } from "./tree.ts";
 
 /** What a user may wish for all tasks. An option in the table of a client (args/options.ts) arrives here by itself. */
 export interface TaskWishes {
@@ -105,6 +106,8 @@ interface Task extends Running {
   interrupt: ((signal: StopSignal) => void) | null;
   /** Whether it had to wait for room to start. */
   isHeld: boolean;
+  /** Whether a process of its group is left. To ask costs little, but what has left the group is not seen. */
+  groupAlive(): boolean;
 }
 
 /** The state of an executor. */
@@ -121,6 +124,8 @@ interface State {
   readonly asked: Set<number>;
   /** Null on Windows. */
   readonly guard: OrphanGuard | null;
+  /** Finds the processes of tasks that are stopped. */
+  readonly finder: Finder;
   /** The task whose process is being started. */
   starting: Task | null;
   /** The number of tasks that were executed without a shell so far. */
@@ -146,7 +151,7 @@ export function createExecutor(options: ExecutorOptions): ProcessExecutor {
       for (const { spawner } of [home, ...places.values()]) setServer(spawner, serverId, serverHost);
     },
     start(assignment, origin, ends) {
-      const task = newTask(assignment, placeOf(state, origin), ends);
+      const task = newTask(assignment, placeOf(state, origin), ends, state.finder);
       begin(state, task, origin.template);
       return task;
     },
@@ -181,7 +186,8 @@ function openExecutor(options: ExecutorOptions): State {
   const guard = windows ? null : guardOrphans(options.clientId, options.environment["PATH"], clock, sessions);
   const home: Place = { cwd, spawner, expand };
   const scarcity = newScarcity({ clock, isAlone: () => alive.size + asked.size === 0 });
-  const parts = { options, taskFolder, outputs, home, places: new Map(), alive, asked, guard, scarcity };
+  const finder = newFinder(options.clientId, clock.now);
+  const parts = { options, taskFolder, outputs, home, places: new Map(), alive, asked, guard, finder, scarcity };
   const state: State = { ...parts, starting: null, directStarts: 0, lastRefusal: null };
   return state;
 }
@@ -229,7 +235,13 @@ async function printed(state: State, task: Task, command: string): Promise<Shell
   if (task.stopped !== null) throw new Error("stopped");
   spawner.viaShell.fill(task.assignment, null, options.clock.now());
   const env = spawner.viaShell.variables;
-  const printing = printedBy(wordsFor(spawner, command), { cwd, env, stderr: spawner.options.stderr });
+  const { stderr } = spawner.options;
+  const printing = printedBy(wordsFor(spawner, command), {
+    cwd,
+    env,
+    stderr,
+    task: { taskId: task.assignment.id, finder: state.finder },
+  });
   const earlier = task.interrupt;
   task.interrupt = (signal) => {
     earlier?.(signal);
@@ -499,8 +511,12 @@ function endStopped(state: State, task: Task, signal: StopSignal): void {
   endLater(state, task, 128 + signalNumber(signal));
 }
 
-function newTask(assignment: Assignment, place: Place, ends: Ends): Task {
+function newTask(assignment: Assignment, place: Place, ends: Ends, finder: Finder): Task {
   let group: Group | null = null;
+  let tree: Tree | null = null;
+  const ended = (): boolean => task.over;
+  const groupThere = (): Group | null => (task.pid === null ? null : (group ??= groupOf(task.pid, ended)));
+  const treeThere = (): Tree => (tree ??= treeOf({ taskId: assignment.id, group: groupThere(), ended, finder }));
   const task: Task = {
     assignment,
     place,
@@ -518,22 +534,17 @@ function newTask(assignment: Assignment, place: Place, ends: Ends): Task {
     interrupt: null,
     isHeld: false,
     signal(signal) {
-      if (task.pid !== null) {
+      if (task.pid !== null || task.over) {
         task.signalled = signal;
-        group ??= groupOf(task.pid, () => task.over);
-        group.signal(signal);
-      } else if (!task.over) {
+        treeThere().signal(signal);
+      } else {
         task.stopped ??= signal;
         task.interrupt?.(signal);
       }
     },
-    groupAlive() {
-      if (!task.over) return true;
-      if (task.pid === null) return false;
-      group ??= groupOf(task.pid, () => task.over);
-      return group.alive();
-    },
-    groupIgnoresInterrupt: () => group?.ignoresInterrupt() === true,
+    groupAlive: () => !task.over || groupThere()?.alive() === true,
+    alive: () => !task.over || treeThere().alive(),
+    ignoresInterrupt: () => tree?.ignoresInterrupt() === true,
   };
   return task;
 }

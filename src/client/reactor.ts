@@ -62,7 +62,7 @@ function take(state: ClientState, event: ClientEvent, now: number, effects: Clie
       entry.deadline = event.isWaiting ? Number.POSITIVE_INFINITY : now + entry.limitMs;
       return;
     }
-    case "groupSeen": {
+    case "restSeen": {
       const lingering = state.lingering.get(event.id);
       if (lingering === undefined) return;
       if (event.alive) {

@@ -134,7 +134,7 @@ export function pushStopping(state: ClientState, now: number, effects: ClientEff
     if (now >= rest.nextAt && !pushRest(id, rest, now, state, effects)) continue;
     if (now < rest.lookAt) continue;
     rest.lookAt = Number.POSITIVE_INFINITY;
-    effects.push({ kind: "lookAtGroup", id });
+    effects.push({ kind: "lookAtRest", id });
   }
 }
 

@@ -1,18 +1,28 @@
 /*
- * Tasks that must end. What is left of the group of one: a parent ends on SIGINT, and its child takes its time to save,
- * or heeds nothing; the child is a program of its own, because shells have what they start with & ignore SIGINT. And
- * limits of tasks when hsx stands still for a while.
+ * Tasks that must end, with what has left their group. What is left of one: a parent ends on SIGINT, and its child
+ * takes its time to save, or heeds nothing; the child is a program of its own, because shells have what they start
+ * with & ignore SIGINT. And limits of tasks when hsx stands still for a while.
  */
 import { expect, test } from "bun:test";
+import { existsSync, readFileSync } from "node:fs";
 import { needs, openSite, type Site, until } from "./harness.ts";
 
 const withPerl = needs(["perl"]);
+
+/** Groups and sessions of their own, and a daemon; the last has no environment by which it could be found. */
+const leavers =
+  "timeout 81 sleep 82 & setsid sleep 83 & nohup setsid sleep 84 >&- 2>&- & (setsid sh -c 'sleep 85 & wait' &); " +
+  "env -i /bin/sh -c 'echo $$ >bare; exec setsid -w sleep 86' & ";
+
+/** The command line of a process; empty for one that is not there, or is only a zombie. */
+const wordsOf = (pid: number): string =>
+  existsSync(`/proc/${pid}`) ? readFileSync(`/proc/${pid}/cmdline`, "latin1").replaceAll("\0", " ") : "";
 
 /** A task whose parent ends on SIGINT at once; `child` is what its child does about signals. */
 function writeTask(site: Site, child: string): void {
   const rest = "open R, '>started'; close R; sleep 100 while 1";
   site.write("child.pl", `sub save { select undef, undef, undef, 0.7; open F, '>saved'; exit }\n${child}\n${rest}\n`);
-  site.write("t.in", "perl child.pl & exec sleep 100\n");
+  site.write("t.in", `${leavers}perl child.pl & exec sleep 100\n`);
 }
 
 const ways: Readonly<Record<string, { readonly words: readonly string[]; end(site: Site, pid: number): unknown }>> = {
@@ -28,11 +38,13 @@ for (const [way, { words, end }] of Object.entries(ways)) {
     await using site = openSite();
     writeTask(site, "$SIG{INT} = \\&save;");
     await using run = site.start(["hsx", "t.in", "-N1", "-S", "3", ...words]);
-    await until(() => site.exists("started"), "the child starts");
+    await until(() => site.exists("started") && site.lines("bare").length === 1, "the children start");
+    const bare = Number(site.read("bare"));
+    expect(site.left().filter((line) => / sleep 8\d$/.test(line)).length).toBeGreaterThan(0);
     await end(site, run.pid);
     const { stderr } = await run.ended;
     expect([site.exists("saved"), stderr.includes("ignored")]).toEqual([true, false]);
-    await site.deserted();
+    expect([...site.left(), wordsOf(bare)]).toEqual([""]);
   });
 }
 
@@ -70,6 +82,22 @@ withPerl("a child that heeds nothing is killed in the end", async () => {
   expect([status, site.exists("saved")]).toEqual([4, false]);
   expect(stderr).toMatch(/Processes of task ignored terminate \(/);
   await site.deserted();
+});
+
+test("a program under timeout hears one SIGINT, and an hsx that is a task stops what it has started", async () => {
+  await using site = openSite();
+  site.write(
+    "count.sh",
+    "n=0; trap 'n=$((n+1)); echo $n >>heard' INT\n: >ready\nwhile [ $n -eq 0 ]; do sleep 0.05; done\nsleep 0.3\n",
+  );
+  site.write("inner.in", "trap 'sleep 0.2; echo inner >>heard; exit' INT; : >inner; while :; do sleep 0.05; done\n");
+  site.write("t.in", "timeout 60 sh count.sh; :\nsetsid -w hsx inner.in --no-db -N1; :\n");
+  await using run = site.start(["hsx", "t.in", "-N2", "-S", "20"]);
+  await until(() => site.exists("ready") && site.exists("inner"), "both run");
+  run.kill("SIGINT");
+  const { status, stderr } = await run.ended;
+  expect([status, stderr.includes("ignored"), site.lines("heard").toSorted()]).toEqual([4, false, ["1", "inner"]]);
+  expect(site.left()).toEqual([]);
 });
 
 withPerl("a second Ctrl-C waits for nobody of the group", async () => {

@@ -129,8 +129,8 @@ export function simulatedExecutor(
         execution.stopped = true;
         if (heeds[signal]) world.at(world.now() + rng.between(0, 50), () => end(128 + numbers[signal]));
       },
-      groupAlive: () => groupLeft-- > 0,
-      groupIgnoresInterrupt: () => rng.chance(0.3),
+      alive: () => groupLeft-- > 0,
+      ignoresInterrupt: () => rng.chance(0.3),
     };
   }
 
@@ -166,7 +166,7 @@ export function withLostPlaces(
       judge.sees("task without a place");
       world.trace(() => `${process.name} ---- has no place for ${task.id} (lease ${task.lease})`);
       world.at(world.now(), () => process.enter(() => ends.unplaced(task.id, cwd)));
-      return { pid: null, signal: () => undefined, groupAlive: () => false, groupIgnoresInterrupt: () => false };
+      return { pid: null, signal: () => undefined, alive: () => false, ignoresInterrupt: () => false };
     },
   };
 }

@@ -298,7 +298,7 @@ test("a signal reaches the children of the command too", async () => {
   running.signal("SIGTERM");
   expect((await outcome).exitStatus).toBe(143);
   await until(() => !pids.some(isRunning), "the whole group ends");
-  expect(running.groupAlive()).toBe(false);
+  await until(() => !running.alive(), "that is seen");
 });
 
 test("what is left of a group is seen and can still be signalled after the command has ended", async () => {
@@ -307,9 +307,9 @@ test("what is left of a group is seen and can still be signalled after the comma
   expect((await outcome).exitStatus).toBe(0);
   const [pid] = numbers(place.read("err"));
   expect(isRunning(pid!)).toBe(true);
-  expect(running.groupAlive()).toBe(true);
+  expect(running.alive()).toBe(true);
   running.signal("SIGKILL");
-  await until(() => !running.groupAlive(), "the child ends");
+  await until(() => !running.alive(), "the child ends");
   expect(isRunning(pid!)).toBe(false);
 });
 
@@ -318,14 +318,14 @@ test.skipIf(process.platform !== "linux")("a group is seen to ignore SIGINT if n
   // A shell has what it starts with & ignore SIGINT; perl's own handler heeds it.
   const deaf = place.start("sleep 60 & echo $! >&2");
   await deaf.outcome;
-  expect([deaf.running.groupAlive(), deaf.running.groupIgnoresInterrupt()]).toEqual([true, true]);
+  await until(() => deaf.running.alive() && deaf.running.ignoresInterrupt(), "it is seen to ignore SIGINT");
   deaf.running.signal("SIGKILL");
   using other = taskPlace();
   const script = "$SIG{INT} = sub { exit }; syswrite STDERR, q(ready); sleep 60";
   const mixed = other.start(`sleep 60 & perl -e '${script}' &`);
   await mixed.outcome;
   await until(() => other.read("err") === "ready", "the child heeds SIGINT");
-  expect([mixed.running.groupAlive(), mixed.running.groupIgnoresInterrupt()]).toEqual([true, false]);
+  expect([mixed.running.alive(), mixed.running.ignoresInterrupt()]).toEqual([true, false]);
   mixed.running.signal("SIGKILL");
 });
 
@@ -335,7 +335,7 @@ test("a task that ignores what it can ignore is ended by SIGKILL", async () => {
   await until(() => place.read("err") !== "", "the task is deaf");
   running.signal("SIGINT");
   running.signal("SIGTERM");
-  expect(running.groupAlive()).toBe(true);
+  expect(running.alive()).toBe(true);
   running.signal("SIGKILL");
   expect((await outcome).exitStatus).toBe(137);
 });
@@ -345,9 +345,40 @@ test("a signal after the end does nothing", async () => {
   const { running, outcome } = place.start("true");
   await outcome;
   running.signal("SIGKILL");
-  expect(running.groupAlive()).toBe(false);
+  await until(() => !running.alive(), "that is seen");
   running.signal("SIGKILL");
 });
+
+test.skipIf(process.platform !== "linux")("what has left the group and session of a task is found", async () => {
+  using place = taskPlace();
+  const said = (): number[] => numbers(place.read("err"));
+  // In order: a group of its own, a session of its own, a daemon, one without its environment, and one below that.
+  const { running, outcome } = place.start(
+    "timeout 60 sh -c 'echo $$ >&2; exec sleep 61' & setsid sh -c 'echo $$ >&2; exec sleep 62' & " +
+      "(setsid sh -c 'echo $$ >&2; exec sleep 63' &); " +
+      "env -i setsid sh -c 'sleep 64 & echo $$ $! >&2; wait' & wait",
+  );
+  // This is a task of another client, though its environment names the first.
+  using other = taskPlace({ exports: { NOTE: `x TASK_CLIENT_ID=${place.clientId} TASK_ID=${place.clientId}` } });
+  const stranger = other.start("echo $$ >&2; exec sleep 65");
+  await until(() => said().length === 5 && other.read("err") !== "", "all of them run");
+  running.signal("SIGTERM");
+  expect((await outcome).exitStatus).toBe(143);
+  await until(() => !running.alive(), "all of it is over");
+  expect(said().filter(isRunning)).toEqual([]);
+  expect(numbers(other.read("err")).every(isRunning)).toBe(true);
+  stranger.running.signal("SIGKILL");
+  await stranger.outcome;
+});
+
+test.skipIf(process.platform !== "linux")(
+  "what has left the group of a task that ended by itself goes on",
+  async () => {
+    using place = taskPlace();
+    await place.run("setsid sleep 60 & echo $! >&2");
+    expect(numbers(place.read("err")).every(isRunning)).toBe(true);
+  },
+);
 
 // ---- templates
 

@@ -62,7 +62,7 @@ describe("the connection", () => {
     expect(bench.now).toBeLessThanOrEqual(4000);
     expect(bench.signals()).toEqual(["a SIGINT"]);
     bench.ended(a, 130);
-    bench.on({ kind: "groupSeen", id: "a", alive: false });
+    bench.on({ kind: "restSeen", id: "a", alive: false });
     expect(bench.state.failure?.kind).toBe("lost");
     expect(bench.state.failure?.text).toContain("refused");
     expect(bench.state.phase.at).toBe("done");
@@ -182,7 +182,7 @@ describe("the connection", () => {
     expect(bench.started()).toEqual(["b"]);
     bench.ended(a, 130);
     expect(bench.started()).toEqual([]);
-    bench.on({ kind: "groupSeen", id: "a", alive: false });
+    bench.on({ kind: "restSeen", id: "a", alive: false });
     expect(bench.started()).toEqual(["a"]);
     bench.ended(again);
     expect(bench.state.unacked.get("a")?.lease).toBe(77);
@@ -217,7 +217,7 @@ describe("the connection", () => {
     expect(bench.signals()).toEqual(["a SIGINT"]);
     bench.ended(a, 130);
     const messages = [...bench.sent()];
-    bench.on({ kind: "groupSeen", id: "a", alive: false });
+    bench.on({ kind: "restSeen", id: "a", alive: false });
     messages.push(...bench.sent());
     expect(messages).toContainEqual({ kind: "returned", tasks: [{ id: "a", lease: a.lease }] });
     expect(messages.some((each) => each.kind === "results" && each.credit > 0)).toBe(true);
@@ -250,7 +250,7 @@ describe("the connection", () => {
     bench.on({ kind: "woken" });
     expect(bench.wake()).toBeGreaterThan(bench.now);
     bench.ended(b, 137);
-    bench.on({ kind: "groupSeen", id: "b", alive: false });
+    bench.on({ kind: "restSeen", id: "b", alive: false });
     expect(bench.state.phase.at).toBe("done");
     expect(bench.notes("warning")).toEqual([
       "The server has not confirmed 1 task that ended here and may be run again",
@@ -263,7 +263,7 @@ describe("the connection", () => {
     bench.assign(a);
     bench.on({ kind: "stopRequested", how: "abort", reason: "SIGINT" });
     bench.on({ kind: "killRequested" });
-    const messages = [...bench.ended(a, 137), ...bench.on({ kind: "groupSeen", id: "a", alive: false })];
+    const messages = [...bench.ended(a, 137), ...bench.on({ kind: "restSeen", id: "a", alive: false })];
     const kinds = messages.flatMap((effect) => (effect.kind === "send" ? [effect.message.kind] : []));
     expect([kinds, bench.state.phase.at]).toEqual([["returned", "bye"], "gone"]);
     bench.now = bench.wake();

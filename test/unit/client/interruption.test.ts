@@ -75,11 +75,11 @@ describe("a signal to a task and to its client", () => {
       if (first === "task") effects.push(...bench.on(stop("abort")));
       expect(effects).toContainEqual({ kind: "signal", id: "a", signal: "SIGINT" });
       expect(effects).not.toContainEqual({ kind: "forget", id: "a" });
-      bench.on({ kind: "groupSeen", id: "a", alive: true });
+      bench.on({ kind: "restSeen", id: "a", alive: true });
       bench.pass(1100);
       expect(bench.signals()).toEqual(["a SIGTERM"]);
       expect(bench.notes("error")).toEqual(["Processes of task ignored interrupt (a)"]);
-      bench.on({ kind: "groupSeen", id: "a", alive: false });
+      bench.on({ kind: "restSeen", id: "a", alive: false });
       expect(bench.sent()).toEqual([{ kind: "bye", reason: "told to" }]);
     }
   });
@@ -95,7 +95,7 @@ describe("a signal to a task and to its client", () => {
       if (first === "tasks") sent.push(...bench.on(stop("finish")));
       expect(sent).toContainEqual({ kind: "send", message: { kind: "returned", tasks: [lease(a)] } });
       expect(bench.state.phase.at).toBe("leaving");
-      bench.on({ kind: "groupSeen", id: "a", alive: false });
+      bench.on({ kind: "restSeen", id: "a", alive: false });
       bench.pass(heldMs);
       expect(bench.sent()[0]).toMatchObject({ kind: "results", outcomes: [{ id: "b", exitStatus: 137 }] });
       bench.ack(b);

@@ -245,16 +245,16 @@ describe("limits", () => {
     bench.ended(a, 130);
     // The children have the same time as the task itself: from one signal to the next.
     expect(bench.signals()).toEqual([]);
-    expect(bench.effects).toContainEqual({ kind: "lookAtGroup", id: "a" });
-    bench.on({ kind: "groupSeen", id: "a", alive: true });
-    expect(bench.effects.some((effect) => effect.kind === "lookAtGroup")).toBe(false);
+    expect(bench.effects).toContainEqual({ kind: "lookAtRest", id: "a" });
+    bench.on({ kind: "restSeen", id: "a", alive: true });
+    expect(bench.effects.some((effect) => effect.kind === "lookAtRest")).toBe(false);
     const seen: string[] = [];
     for (const at of [1099, 1100, 1199, 1200]) {
       bench.pass(at);
       seen.push(...bench.signals().map((signal) => `${at} ${signal}`));
     }
     expect(seen).toEqual(["1100 a SIGTERM", "1200 a SIGKILL"]);
-    bench.on({ kind: "groupSeen", id: "a", alive: false });
+    bench.on({ kind: "restSeen", id: "a", alive: false });
     expect(bench.effects).toContainEqual({ kind: "forget", id: "a" });
   });
 
@@ -265,9 +265,9 @@ describe("limits", () => {
     bench.pass(1000);
     bench.now = 1001;
     bench.ended(a, 130);
-    bench.on({ kind: "groupSeen", id: "a", alive: true, ignoreInterrupt: true });
+    bench.on({ kind: "restSeen", id: "a", alive: true, ignoreInterrupt: true });
     expect(bench.signals()).toEqual(["a SIGTERM"]);
-    bench.on({ kind: "groupSeen", id: "a", alive: true, ignoreInterrupt: true });
+    bench.on({ kind: "restSeen", id: "a", alive: true, ignoreInterrupt: true });
     expect(bench.signals()).toEqual([]);
     bench.pass(1101);
     expect(bench.signals()).toEqual(["a SIGKILL"]);
@@ -377,7 +377,7 @@ describe("limits", () => {
       bench.assign(again);
       bench.on({ kind: "received", message: { kind, tasks: [{ id: "a", lease: again.lease }] } });
       bench.ended(a, 130);
-      bench.on({ kind: "groupSeen", id: "a", alive: false });
+      bench.on({ kind: "restSeen", id: "a", alive: false });
       expect([bench.started(), bench.state.inbox.length, bench.state.running.size]).toEqual([[], 0, 0]);
     }
   });
