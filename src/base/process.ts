@@ -1,8 +1,8 @@
 /*
- * Who and where this process is: host, user, processors, rights. Facts of the operating system only.
+ * Where this process is and what it may: host, processors, rights. Facts of the operating system only.
  */
 import { readFileSync, readdirSync } from "node:fs";
-import { availableParallelism, hostname, userInfo } from "node:os";
+import { availableParallelism, hostname } from "node:os";
 
 /** The working directory; null when it is not there any more. */
 export function workingFolder(): string | null {
@@ -21,30 +21,6 @@ export function hostName(): string {
 /** The name up to the first dot. An address (`10.0.0.1`) stays whole. */
 export function shortHost(name: string = hostname()): string {
   return /^[\d.]+$/.test(name) ? name : (name.split(".", 1)[0] ?? name);
-}
-
-/** The user's login name; `uid:1234` when nothing knows a name (containers often run without an entry in passwd). */
-export function userName(env: Readonly<Record<string, string | undefined>> = process.env): string {
-  for (const variable of ["LOGNAME", "USER", "LNAME", "USERNAME"]) {
-    const name = env[variable];
-    if (name !== undefined && name !== "") return name;
-  }
-  const uid = process.getuid?.();
-  if (uid === undefined) return userInfo().username;
-  // Not os.userInfo(): Bun answers "unknown" there when $USER is not set.
-  return nameOfUser(uid) ?? `uid:${uid}`;
-}
-
-function nameOfUser(uid: number): string | null {
-  try {
-    for (const line of readFileSync("/etc/passwd", "utf8").split("\n")) {
-      const [name, , id] = line.split(":");
-      if (name !== undefined && name !== "" && id === String(uid)) return name;
-    }
-  } catch {
-    // No passwd file: the number has to do.
-  }
-  return null;
 }
 
 /**

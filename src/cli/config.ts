@@ -19,8 +19,9 @@ import { lookUp, type View } from "../config/lookup.ts";
 import { findSetting, isSection, settings, splitVariant } from "../config/schema.ts";
 import { hidden, hideSecrets } from "../config/secret.ts";
 import { findSites, settingsFolder } from "../config/site.ts";
-import { defaultLayer, fileLayer } from "../config/source.ts";
-import type { Layer } from "../config/source.ts";
+import { defaultLayer, fileLayer, notCounting } from "../config/source.ts";
+import type { Layer, Sources } from "../config/source.ts";
+import { whyNotChange } from "../config/trust.ts";
 import { parseToml, writeToml } from "../config/toml.ts";
 import { find, merge, resolveTree, valueAt } from "../config/tree.ts";
 import { isTable, showValue } from "../config/value.ts";
@@ -81,9 +82,24 @@ function fileOf(site: SiteName, context: Context): string {
   return findSites(context.env, site === "local" ? context.cwd : settingsFolder(context))[site].config;
 }
 
-/** Everything that is set, lowest first; nothing is checked. */
-function layersOf(context: Context): Layer[] {
+/** Throws a UserError for a file that somebody else has made, or could put in place of ours at any time. */
+function expectOurs(site: SiteName, file: string, context: Context): void {
+  const reason = whyNotChange(file);
+  if (reason === null || (site === "local" && sourcesOf(context).isShared)) return;
+  throw runtimeError("config", notCounting(file, reason));
+}
+
+/** Everything that is set; nothing is checked. */
+function sourcesOf(context: Context): Sources {
   return allLayers(findSites(context.env, settingsFolder(context)), context.env, process.platform, formatOf);
+}
+
+/** The same as layers, lowest first. The log says which files do not count. */
+function layersOf(context: Context): Layer[] {
+  const { layers, refused } = sourcesOf(context);
+  // The log says so of itself when it is first asked for.
+  if (refused.length > 0) context.loggers("core.config");
+  return layers;
 }
 
 // hs config
@@ -111,7 +127,10 @@ const pathSpec = {
       "the folder is in (hs init),",
     "else in ~/.hypershell; for root, also in a container, in /var/lib/hypershell and /var/log/hypershell. " +
       "'hs config which database.file' tells.",
-    "A file in a .hypershell that others could have written does not count, and a line says so.",
+    "A file counts only if it, its folder and the folder around belong to you or root and nobody else can write " +
+      "them; otherwise a line says so.",
+    "A site of another user is refused, unless site.shared is true (HYPERSHELL_SITE_SHARED=true): you trust " +
+      "whoever can write there.",
     "",
     "Tasks run in the directory that they were submitted from on one machine, and elsewhere in the one where their " +
       "client was started;",
@@ -178,7 +197,10 @@ function viewOf(parsed: GetWords, context: Context): View {
   const site = chosenSite(parsed);
   if (site === null) return { layers: layersOf(context), name: "configuration" };
   const file = fileOf(site, context);
-  const layer = fileLayer(site, file);
+  let { layer, reason } = fileLayer(site, file, false);
+  if (reason !== null && site === "local" && sourcesOf(context).isShared)
+    ({ layer, reason } = fileLayer(site, file, true));
+  if (reason !== null) throw configurationError("config", notCounting(file, reason));
   if (layer === null) throw configurationError("config", `${file} does not exist`);
   return { layers: [layer], name: file };
 }
@@ -355,6 +377,7 @@ async function set(output: Output, parsed: SetWords, context: Context): Promise<
   if (findSetting(splitVariant(key).base)?.idle === true) context.loggers("config").warning(`${key} has ${noEffect}`);
   const site = chosenSite(parsed) ?? "user";
   const file = fileOf(site, context);
+  expectOurs(site, file, context);
   const change = { path, value, ...(source === undefined ? {} : { source }) };
   const { backup } = await editFile(file, change, site === "system", new Date(systemClock.now()));
   if (backup !== null) context.loggers("core.config").debug(() => `Created backup file (${backup})`);
@@ -412,6 +435,7 @@ async function edit(parsed: SiteWords, context: Context): Promise<number> {
     throw runtimeError("config", "There is no editor: set EDITOR (neither vi nor nano is installed)");
   const site = chosenSite(parsed) ?? "user";
   const file = fileOf(site, context);
+  expectOurs(site, file, context);
   const words = editorWords(editor);
   logger.debug(() => `Opening ${file}`);
   logger.debug(() => `Editor: ${words.join(" ")}`);

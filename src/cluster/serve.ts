@@ -15,7 +15,8 @@
 import { systemClock } from "../base/clock.ts";
 import { exitStatus, messageOf, TransientError, UserError } from "../base/errors.ts";
 import { newId } from "../base/ids.ts";
-import { hostName, userName } from "../base/process.ts";
+import { userName } from "../base/accounts.ts";
+import { hostName } from "../base/process.ts";
 import { counted } from "../base/units.ts";
 import { isPiped, isUnread } from "../base/unread.ts";
 import type { Config } from "../config/load.ts";

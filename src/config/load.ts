@@ -20,7 +20,7 @@ import type {
 import { createFolders, databaseFile, findSites, thisHost } from "./site.ts";
 import type { Host, Site, SiteName, Sites } from "./site.ts";
 import { defaultLayer, environmentExports, preloadLayer, readLayers } from "./source.ts";
-import type { Layer, Origin } from "./source.ts";
+import type { Layer, Origin, Sources } from "./source.ts";
 import { find, labelOf, merge, resolve, resolveTree, valueAt } from "./tree.ts";
 import type { Resolver } from "./tree.ts";
 import { isTable, showValue } from "./value.ts";
@@ -67,15 +67,15 @@ export function allLayers(
   env: Environment,
   platform: string,
   formatOf: (style: string) => string | null = () => null,
-): Layer[] {
+): Sources {
   const base = defaultLayer();
-  const given = readLayers(sites, env);
+  const { layers: given, ...rest } = readLayers(sites, env);
   const style = find([base, ...given], "logging.style")?.value;
   const format = typeof style === "string" ? formatOf(style) : null;
   const preload: Table = format === null ? {} : { logging: { format } };
   // `database.database` is another word for the file, and the two must not contradict each other.
   if (find(given, "database.database") === null) preload["database"] = { file: databaseFile(sites, platform) };
-  return [base, preloadLayer(preload), ...given];
+  return { ...rest, layers: [base, preloadLayer(preload), ...given] };
 }
 
 /**
@@ -84,17 +84,28 @@ export function allLayers(
  */
 export function loadConfig(env: Environment, cwd: string, host: Host = thisHost(env)): Config {
   const sites = findSites(env, cwd, host);
-  const layers = allLayers(sites, env, host.platform);
+  const { layers, refused } = allLayers(sites, env, host.platform);
   const warnings = checkLayers(layers);
-  const problem = createFolders(sites);
+  const problem = createFolders(sites, isSiteShared(layers, env, cwd));
   const site = { ...sites[sites.chosen], name: sites.chosen };
   // Clients that a launcher starts are many, and whoever has started it was told.
   const isTold = sites.project !== null && env["HYPERSHELL_RUN_KEY"] === undefined;
   const news = {
-    warnings: [...sites.refused, ...warnings],
+    warnings: [...(sites.refused === null ? [] : [sites.refused.text]), ...refused, ...warnings],
     notices: isTold ? [`Project ${sites.project}`] : [],
   };
   return makeConfig(layers, news, problem === null ? site : { ...site, problem }, env, cwd);
+}
+
+/** Whether others use the site too. It is asked before there is a place for anything. */
+function isSiteShared(layers: readonly Layer[], env: Environment, cwd: string): boolean {
+  const setting = known("site.shared", "boolean");
+  const found = find(layers, setting.key);
+  if (found === null || found.layer.source === "default") return false;
+  const value = resolve(found, setting.key, makeResolver(env, cwd));
+  const problem = problemOf(setting, value);
+  if (problem !== null) throw refusal(setting, problem, labelOf(found.layer, setting.key));
+  return value === true;
 }
 
 /** What the values of a configuration are read from, and what has been found out on the way. */

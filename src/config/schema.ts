@@ -60,6 +60,13 @@ const orOff = { nullable: true, min: 0 } as const;
 const adapting = { choices: ["auto"], min: 1 } as const;
 
 const rows = [
+  setting(
+    "site.shared",
+    "boolean",
+    false,
+    "Others use the site too: modes of files are as the umask has it, and it may belong to somebody else.",
+  ),
+
   setting("database.provider", "text", "sqlite", "Kind of database: sqlite or postgres."),
   setting(
     "database.file",

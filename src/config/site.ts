@@ -4,10 +4,11 @@
  */
 import { mkdirSync, statSync } from "node:fs";
 import { isAbsolute, posix, win32 } from "node:path";
+import { describedUser } from "../base/accounts.ts";
 import { UserError, exitStatus } from "../base/errors.ts";
 import { failureReason, homeFolder } from "../base/paths.ts";
 import { isRoot } from "../base/process.ts";
-import { findProject, projectFolder, whyNoConfiguration } from "./project.ts";
+import { findProject, type FoundProject, projectFolder } from "./project.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -31,10 +32,8 @@ export interface Sites {
   readonly named: string | null;
   /** The folder of the project that is in use; null: there is none, or HYPERSHELL_SITE comes first. */
   readonly project: string | null;
-  /** Whether the file of the local site was written by somebody else, perhaps, so that it is not read. */
-  readonly isLocalIgnored: boolean;
-  /** What was found and does not count, for the log. */
-  readonly refused: readonly string[];
+  /** The project that was found and does not count, for the log; null: there is none. */
+  readonly refused: FoundProject["refused"];
   /** HYPERSHELL_CONFIG_FILE: the only file to read; empty: read none; null: not set. */
   readonly onlyFile: string | null;
 }
@@ -77,17 +76,13 @@ export function findSites(env: Environment, cwd: string, host: Host = thisHost(e
   const onlyFile = file === undefined ? null : file === "" ? "" : resolve(cwd, file);
   const { project, refused } = named === null ? findProject(cwd) : { project: null, refused: null };
   const places = placesOf(host, env, named ?? join(project ?? cwd, projectFolder), join);
-  // A user's own file is another matter, and what a variable names was chosen by hand.
-  const isFound = named === null && project === null && onlyFile === null && places.local.config !== places.user.config;
-  const ignored = isFound ? whyNoConfiguration(places.local.config) : null;
   return {
     ...places,
     local: onlyFile === null || onlyFile === "" ? places.local : { ...places.local, config: onlyFile },
     chosen: named !== null || project !== null ? "local" : host.isRoot ? "system" : "user",
     named,
     project,
-    isLocalIgnored: ignored !== null,
-    refused: [refused, ignored].filter((text) => text !== null),
+    refused,
     onlyFile,
   };
 }
@@ -146,9 +141,9 @@ export function databaseFile(sites: Sites, platform: string): string {
 /**
  * Creates the folders of the site in use. Not being able to is no error, since a run may need none of them; the reason
  * comes back for those who do (null: all is there). Throws UserError (status 3) when a folder named by HYPERSHELL_SITE
- * cannot be created.
+ * cannot be created, and when the site is somebody else's and not one of several users (`isShared`).
  */
-export function createFolders(sites: Sites): string | null {
+export function createFolders(sites: Sites, isShared: boolean): string | null {
   const { lib, log } = sites[sites.chosen];
   if (sites.named !== null) {
     const failure = create(sites.named);
@@ -156,6 +151,7 @@ export function createFolders(sites: Sites): string | null {
       const text = `Could not create directory (HYPERSHELL_SITE=${sites.named}): ${failure}`;
       throw new UserError(exitStatus.badConfiguration, "core.platform", text);
     }
+    if (!isShared) expectOurs(sites.named);
   }
   // Lowest first: the second of these mostly makes the first one's parent too.
   let problem: string | null = null;
@@ -163,7 +159,30 @@ export function createFolders(sites: Sites): string | null {
     const failure = create(folder);
     if (failure !== null) problem ??= `cannot create ${folder}: ${failure}`;
   }
+  if (!isShared) for (const folder of [lib, log]) expectOurs(folder);
   return problem;
+}
+
+/**
+ * Throws a UserError for a folder of somebody else: what is in a database is run, and may have been written by whoever
+ * owns the folder.
+ */
+function expectOurs(folder: string): void {
+  const owner = ownerOf(folder);
+  const user = process.geteuid?.();
+  if (owner === null || user === undefined || owner === user || owner === 0) return;
+  const text =
+    `${folder} belongs to ${describedUser(owner)}, and you are ${describedUser(user)}: whoever can write there says ` +
+    "what is run - use a site of your own, or, if you trust them, HYPERSHELL_SITE_SHARED=true (site.shared)";
+  throw new UserError(exitStatus.badConfiguration, "core.platform", text);
+}
+
+function ownerOf(folder: string): number | null {
+  try {
+    return statSync(folder, { throwIfNoEntry: false })?.uid ?? null;
+  } catch {
+    return null;
+  }
 }
 
 function create(folder: string): string | null {

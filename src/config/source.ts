@@ -4,11 +4,14 @@
  */
 import { join } from "node:path";
 import { configurationError } from "../base/errors.ts";
-import { failureReason, readTextIfThere } from "../base/paths.ts";
+import { failureReason } from "../base/paths.ts";
 import { defaults, findSetting, isOpenTable, openSection, sectionNames, settings, splitVariant } from "./schema.ts";
 import type { Setting, Variant } from "./schema.ts";
+import { projectFolder } from "./project.ts";
 import type { SiteName, Sites } from "./site.ts";
 import { parseToml } from "./toml.ts";
+import { readTrusted } from "./trust.ts";
+import type { Trusted } from "./trust.ts";
 import { isTable, own, parseBoolean, parseInteger, parseNumber } from "./value.ts";
 import type { Scalar, Table } from "./value.ts";
 
@@ -41,30 +44,54 @@ export function preloadLayer(tree: Table): Layer {
   return layer("preload", "", tree);
 }
 
-/** The layers of files and environment. Throws UserError (status 3) for a file that cannot be read. */
-export function readLayers(sites: Sites, env: Environment): Layer[] {
-  return [...fileLayers(sites), environmentLayer(env)];
+/** What was found in files and environment. */
+export interface Sources {
+  /** From the lowest to the highest precedence. */
+  readonly layers: Layer[];
+  /** Files that do not count, and why, for the log. */
+  readonly refused: readonly string[];
+  /** Whether the local site was named as one that others use too, so that its file may be theirs. */
+  readonly isShared: boolean;
 }
 
-function fileLayers(sites: Sites): Layer[] {
-  if (sites.onlyFile === "") return [];
-  const names: SiteName[] = sites.onlyFile === null ? ["system", "user", "local"] : ["local"];
-  if (sites.isLocalIgnored) names.pop();
+/** The layers of files and environment. Throws UserError (status 3) for a file that cannot be read. */
+export function readLayers(sites: Sites, env: Environment): Sources {
+  const variables = environmentLayer(env);
+  const { layers, ...rest } = fileLayers(sites, variables);
+  return { ...rest, layers: [...layers, variables] };
+}
+
+function fileLayers(sites: Sites, variables: Layer): Sources {
   const layers: Layer[] = [];
+  const refused: string[] = [];
+  let isShared = false;
+  if (sites.onlyFile === "") return { layers, refused, isShared };
+  const names: SiteName[] = sites.onlyFile === null ? ["system", "user", "local"] : ["local"];
   const seen = new Set<string>();
   for (const name of names) {
     const file = sites[name].config;
     // In the home folder the user's file and the local one are the same.
     if (seen.has(file)) continue;
     seen.add(file);
-    const found = fileLayer(name, file);
+    // What is in the site itself cannot say that it is to be trusted.
+    isShared = name === "local" && sites.named !== null && saysShared([...layers, variables]);
+    const { layer: found, reason } = fileLayer(name, file, isShared);
+    // Of a project that does not count, one line is enough.
+    const isTold = sites.refused !== null && file === join(sites.refused.folder, projectFolder, "config.toml");
+    if (reason !== null && !isTold) refused.push(notCounting(file, reason));
     if (found === null) continue;
     // A project has a database of its own, whatever the others have.
     if (sites.project !== null && name !== "local") delete found.tree["database"];
     if (sites.project !== null && name === "local") placeDatabase(found.tree, sites.project);
     layers.push(found);
   }
-  return layers;
+  return { layers, refused, isShared };
+}
+
+/** Whether one of these layers, given lowest first, says that others use the site too. */
+function saysShared(layers: readonly Layer[]): boolean {
+  const given = layers.map(({ tree }) => own(tree, "site")).map((site) => (isTable(site) ? own(site, "shared") : null));
+  return given.findLast((value) => typeof value === "boolean") === true;
 }
 
 /** A relative path of a project's database is one place from everywhere below: in the project's folder. */
@@ -75,20 +102,36 @@ function placeDatabase(tree: Table, project: string): void {
   if (typeof file === "string" && /^[^/~:]/.test(file)) database["file"] = join(project, file);
 }
 
-/** The layer of a file; null when there is none. Throws UserError (status 3) when it cannot be read. */
-export function fileLayer(name: SiteName, file: string): Layer | null {
-  let text: string | null;
+/** What the log says of a file that does not count. */
+export function notCounting(file: string, reason: string): string {
+  return `The settings in ${file} do not count: ${reason}`;
+}
+
+/** A layer, or why there is none. */
+export interface FoundLayer {
+  /** null: there is no such file, or it does not count. */
+  readonly layer: Layer | null;
+  /** Why it does not count, as the end of a sentence; null: nothing stands in the way. */
+  readonly reason: string | null;
+}
+
+/**
+ * The layer of a file, if it counts; with `orShared` others may have written it, if not everybody can. Throws UserError
+ * (status 3) when it cannot be read.
+ */
+export function fileLayer(name: SiteName, file: string, orShared: boolean): FoundLayer {
+  let read: Trusted;
   try {
-    text = readTextIfThere(file);
+    read = readTrusted(file, { orShared, orUnmapped: name === "system" });
   } catch (thrown) {
     const reason = thrown instanceof TypeError ? "the file is not UTF-8 text" : failureReason(thrown);
     throw configurationError("core.config", `(from file: ${file}) ${reason}`);
   }
-  if (text === null) return null;
-  const tree = parseToml(text, file);
+  if (read.text === null) return { layer: null, reason: read.reason };
+  const tree = parseToml(read.text, file);
   const database = own(tree, "database");
   if (typeof database === "string") tree["database"] = { file: database };
-  return layer(name, file, tree);
+  return { layer: layer(name, file, tree), reason: null };
 }
 
 const prefix = "HYPERSHELL_";

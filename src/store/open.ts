@@ -5,7 +5,7 @@
 import { resolve } from "node:path";
 import type { Clock } from "../base/clock.ts";
 import { configurationError } from "../base/errors.ts";
-import { userName } from "../base/process.ts";
+import { userName } from "../base/accounts.ts";
 import type { Echo } from "./sqlite/connection.ts";
 import type { Environment, PostgresSettings, PostgresTarget } from "./postgres/settings.ts";
 import type { Store } from "./store.ts";

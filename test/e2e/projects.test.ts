@@ -93,11 +93,12 @@ test("a project that others can write, or that is somebody else's, is never used
   await run("hs init outer; hs init outer/p");
   await run("hs config set --local logging.level_eval 'touch ran; echo info'; rm -f ran", "outer/p");
   const p = project(site, "outer/p");
-  chmodSync(p, 0o770);
+  chmodSync(p, 0o777);
   const open = await run("hs list --count; test -e ran", "outer/p");
   expect([open.status, open.stdout]).toEqual([1, "0\n"]);
   expect(linesOf(open.stderr)).toEqual([
-    ` WARNING [hypershell.core.config] The project in ${site.work}/outer/p does not count: others may write ${p} - ` +
+    ` WARNING [hypershell.core.config] The project in ${site.work}/outer/p does not count: others may write ${p} ` +
+      "(mode 0777) - " +
       `look at what is in it, then say: chmod go-w ${p}`,
     `    INFO [hypershell.core.config] Project ${site.work}/outer`,
     `    INFO [hypershell.data] Made the database ${project(site, "outer")}/lib/main.db`,
@@ -107,7 +108,7 @@ test("a project that others can write, or that is somebody else's, is never used
   chownSync(`${p}/config.toml`, 12_345, 12_345);
   const theirs = await run("hs list --count; test -e ran", "outer/p");
   expect([theirs.status, theirs.stdout]).toEqual([1, "0\n"]);
-  expect(theirs.stderr).toContain(`${p}/config.toml belongs to somebody else (user 12345, you are 0)\n`);
+  expect(theirs.stderr).toContain(`${p}/config.toml belongs to user 12345, and you are root - `);
   chownSync(`${p}/config.toml`, 0, 0);
   await run("hs list --count; test -e ran", "outer/p");
   expect(statSync(`${site.work}/outer/p/ran`).isFile()).toBe(true);
@@ -121,7 +122,7 @@ test("a configuration file in the folder that is somebody else's is not read, al
   const { status, stderr } = await site.shell("hs list --count; test -e ran", { env, cwd: "p" });
   expect(status).toBe(1);
   expect(linesOf(stderr)).toEqual([
-    ` WARNING [hypershell.core.config] The settings in ${file} do not count: others may write ${file} - ` +
+    ` WARNING [hypershell.core.config] The settings in ${file} do not count: others may write ${file} (mode 0666) - ` +
       `look at what is in it, then say: chmod go-w ${file}`,
   ]);
 });

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { cpuCount, hostName, isRoot, shortHost, userName } from "../../../src/base/process.ts";
+import { cpuCount, hostName, isRoot, shortHost } from "../../../src/base/process.ts";
 
 test.each([
   ["login07.cluster.example", "login07"],
@@ -11,13 +11,6 @@ test.each([
 
 test("the host has a name", () => {
   expect(hostName()).not.toBe("");
-});
-
-test("the user is who the environment says, else who the system says", () => {
-  expect(userName({ LOGNAME: "a", USER: "b" })).toBe("a");
-  expect(userName({ LOGNAME: "", USER: "b" })).toBe("b");
-  const known = Bun.spawnSync(["id", "-un"]).stdout.toString().trim();
-  if (known !== "") expect(userName({})).toBe(known);
 });
 
 test("the processors that count are those the process may use", () => {

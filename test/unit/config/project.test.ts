@@ -1,10 +1,16 @@
 import { describe, expect, test } from "bun:test";
 import { chmodSync, chownSync, existsSync, lchownSync, mkdirSync, rmSync, statSync, symlinkSync } from "node:fs";
+import { dirname } from "node:path";
 import { findProject, makeProject } from "../../../src/config/project.ts";
 import { findSites } from "../../../src/config/site.ts";
-import { localFile, refusalOf, temporaryFolder, userFile } from "./folder.ts";
+import { type Folder, localFile, refusalOf, temporaryFolder, userFile } from "./folder.ts";
 
 const isRoot = process.getuid?.() === 0;
+/** Sets a mode, with a group that has others in it. Only root can choose one; a user's own may have nobody else. */
+function forOthers(path: string, mode: number): void {
+  if (isRoot) chownSync(path, 0, 12_345);
+  chmodSync(path, isRoot ? mode : mode | 0o002);
+}
 const modeOf = (path: string): number => statSync(path).mode & 0o777;
 
 describe("a project", () => {
@@ -54,13 +60,11 @@ describe("a project", () => {
     ] as const) {
       const path = `${inner}/${name}`;
       const usual = modeOf(path);
-      chmodSync(path, mode);
-      expect(findProject(inner)).toEqual({
-        project: outer,
-        refused:
-          `The project in ${inner} does not count: others may write ${path} - look at what is in it, ` +
-          `then say: chmod go-w ${path}`,
-      });
+      forOthers(path, mode);
+      const { project, refused } = findProject(inner);
+      expect([project, refused?.folder]).toEqual([outer, inner]);
+      expect(refused?.text).toStartWith(`The project in ${inner} does not count: others may write ${path} (mode 0`);
+      expect(refused?.text).toEndWith(`) - look at what is in it, then say: chmod go-w ${path}`);
       expect(refusalOf(() => makeProject(inner))).toStartWith("5 init others may write");
       chmodSync(path, usual);
     }
@@ -73,10 +77,9 @@ describe("a project", () => {
     makeProject(top);
     for (const name of [".hypershell", ".hypershell/config.toml", ".hypershell/project"]) {
       chownSync(`${top}/${name}`, 12_345, 12_345);
-      expect(findProject(top)).toEqual({
-        project: null,
-        refused: expect.stringContaining(`${top}/${name} belongs to somebody else (user 12345, you are 0)`) as string,
-      });
+      const { project, refused } = findProject(top);
+      expect([project, refused?.folder]).toEqual([null, top]);
+      expect(refused?.text).toContain(`${top}/${name} belongs to user 12345, and you are root - `);
       chownSync(`${top}/${name}`, 0, 0);
     }
     makeProject(folder.at("mine"));
@@ -84,10 +87,9 @@ describe("a project", () => {
     symlinkSync(folder.at("mine/.hypershell"), folder.at("q/.hypershell"));
     expect(findProject(folder.at("q")).project).toBe(folder.at("q"));
     lchownSync(folder.at("q/.hypershell"), 12_345, 12_345);
-    expect(findProject(folder.at("q"))).toEqual({
-      project: null,
-      refused: expect.stringContaining("user 12345") as string,
-    });
+    const { project, refused } = findProject(folder.at("q"));
+    expect([project, refused?.folder]).toEqual([null, folder.at("q")]);
+    expect(refused?.text).toContain("user 12345");
   });
 
   test("cannot be made where nothing can be", () => {
@@ -142,7 +144,7 @@ describe("in a project", () => {
   test("a project that does not count is told of, and the user's site is used", () => {
     using folder = temporaryFolder();
     makeProject(folder.at("work"));
-    chmodSync(folder.at("work/.hypershell"), 0o770);
+    forOthers(folder.at("work/.hypershell"), 0o770);
     folder.write(localFile, "[server]\nattempts = 9\n");
     const config = folder.load();
     expect(config.site.lib).toBe(folder.at("home/.hypershell/lib"));
@@ -152,36 +154,88 @@ describe("in a project", () => {
   });
 });
 
-describe("the configuration file of the working directory", () => {
+/** Settings that can be told by their number of attempts. */
+const nine = "[server]\nattempts = 9\n";
+
+describe("a configuration file", () => {
+  /** The number in force, and what the log says. */
+  const told = (folder: Folder, env: Record<string, string> = {}): readonly unknown[] => {
+    const config = folder.load(env);
+    return [config.integer("server.attempts"), ...config.warnings.map((text) => text.replaceAll(folder.path, ""))];
+  };
+
   test("counts without a project too, if it is ours", () => {
     using folder = temporaryFolder();
-    folder.write(localFile, "[server]\nattempts = 9\n");
+    folder.write(localFile, nine);
     expect([folder.load().integer("server.attempts"), folder.load().site.name]).toEqual([9, "user"]);
   });
 
-  test("does not count when others can write it or its folder, or when it is somebody else's", () => {
+  test("does not count when others can write it, its folder, or the folder around that, whichever it is", () => {
     using folder = temporaryFolder();
-    const path = folder.write(localFile, "[server]\nattempts = 9\n");
-    const told = (): readonly unknown[] => {
-      const config = folder.load();
-      return [config.integer("server.attempts"), ...config.warnings.map((text) => text.replaceAll(folder.path, ""))];
-    };
-    const text = "The settings in /work/.hypershell/config.toml do not count:";
-    chmodSync(path, 0o664);
-    expect(told()[0]).toBe(1);
-    expect(told()[1]).toStartWith(`${text} others may write /work/.hypershell/config.toml - look`);
-    chmodSync(path, 0o644);
-    chmodSync(folder.at("work/.hypershell"), 0o777);
-    expect(told()[0]).toBe(1);
-    expect(told().length).toBe(2);
-    chmodSync(folder.at("work/.hypershell"), 0o755);
-    if (isRoot) {
-      chownSync(path, 12_345, 12_345);
-      expect(told()[1]).toStartWith(`${text} /work/.hypershell/config.toml belongs to somebody else (user 12345`);
-      // What is named by hand was chosen.
-      expect(folder.load({ HYPERSHELL_CONFIG_FILE: path }).integer("server.attempts")).toBe(9);
+    mkdirSync(folder.at("work"));
+    for (const [file, env] of [
+      [localFile, {}],
+      [userFile, {}],
+      ["site/config.toml", { HYPERSHELL_SITE: folder.at("site") }],
+      ["etc/x.toml", { HYPERSHELL_CONFIG_FILE: folder.at("etc/x.toml") }],
+    ] as const) {
+      const path = folder.write(file, nine);
+      expect(told(folder, env)).toEqual([9]);
+      for (const [open, mode, usual] of [
+        [path, 0o664, 0o644],
+        [dirname(path), 0o777, 0o755],
+        [dirname(dirname(path)), 0o777, 0o755],
+      ] as const) {
+        forOthers(open, mode);
+        const [attempts, warning, ...others] = told(folder, env);
+        expect([attempts, others]).toEqual([1, []]);
+        const what = open.replace(folder.path, "");
+        expect(warning).toStartWith(`The settings in /${file} do not count: others may write ${what} (mode 0`);
+        expect(warning).toInclude(`) - look at what is in it, then say: chmod go-w ${what}`);
+        if (open !== path) {
+          // As /tmp: nobody else can rename what is in it.
+          chmodSync(open, 0o1777);
+          expect(told(folder, env)).toEqual([9]);
+        }
+        chmodSync(open, usual);
+      }
+      rmSync(path);
+      forOthers(dirname(path), 0o777);
+      expect(told(folder, env)).toEqual([1]);
+      chmodSync(dirname(path), 0o755);
     }
+  });
+
+  test.skipIf(!isRoot)("of somebody else does not count, nor one in a folder or behind a link of somebody else", () => {
+    using folder = temporaryFolder();
+    const path = folder.write(localFile, nine);
+    const text = "The settings in /work/.hypershell/config.toml do not count: /work";
+    for (const [what, remedy] of [
+      ["/.hypershell/config.toml", "look at what is in it, then copy it, or say as root: chown root"],
+      ["/.hypershell", "use a folder of your own"],
+      ["", "use a folder of your own"],
+    ] as const) {
+      const theirs = folder.at(`work${what}`);
+      chownSync(theirs, 12_345, 12_345);
+      expect(told(folder)[1]).toStartWith(`${text}${what} belongs to user 12345, and you are root - ${remedy}`);
+      expect(told(folder, { HYPERSHELL_CONFIG_FILE: path })[0]).toBe(1);
+      chownSync(theirs, 0, 0);
+    }
+    expect(told(folder)).toEqual([9]);
+    const real = folder.write("elsewhere/hs.toml", nine);
     rmSync(path);
-    expect(told()).toEqual([1]);
+    symlinkSync("../../link/hs.toml", path);
+    symlinkSync("elsewhere", folder.at("link"));
+    expect(told(folder)).toEqual([9]);
+    lchownSync(folder.at("link"), 12_345, 12_345);
+    expect(told(folder)[1]).toStartWith(`The settings in /work/.hypershell/config.toml do not count: /link belongs to`);
+    lchownSync(folder.at("link"), 0, 0);
+    chmodSync(dirname(real), 0o777);
+    expect(told(folder)[1]).toInclude("do not count: others may write /elsewhere (mode 0777) - ");
+  });
+
+  test("may be a device", () => {
+    using folder = temporaryFolder();
+    expect(told(folder, { HYPERSHELL_CONFIG_FILE: "/dev/null" })).toEqual([1]);
   });
 });

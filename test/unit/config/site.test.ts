@@ -71,20 +71,20 @@ describe("the site in use", () => {
 describe("folders", () => {
   test("for data, output and logs are created", () => {
     using folder = temporaryFolder();
-    expect(createFolders(findSites({}, folder.path, folder.host))).toBeNull();
+    expect(createFolders(findSites({}, folder.path, folder.host), false)).toBeNull();
     for (const name of ["lib/task", "log"]) expect(existsSync(folder.at(`home/.hypershell/${name}`))).toBe(true);
   });
   test("that cannot be created are told about and no error", () => {
     using folder = temporaryFolder();
     folder.write("home", "a file where a folder should be");
-    const problem = createFolders(findSites({}, folder.path, folder.host));
+    const problem = createFolders(findSites({}, folder.path, folder.host), false);
     expect(problem).toStartWith(`cannot create ${folder.at("home/.hypershell/lib/task")}: `);
   });
   test("named by HYPERSHELL_SITE have to be there", () => {
     using folder = temporaryFolder();
     folder.write("file", "");
     const site = folder.at("file/site");
-    expect(refusalOf(() => createFolders(findSites({ HYPERSHELL_SITE: site }, "/", folder.host)))).toStartWith(
+    expect(refusalOf(() => createFolders(findSites({ HYPERSHELL_SITE: site }, "/", folder.host), false))).toStartWith(
       `3 core.platform Could not create directory (HYPERSHELL_SITE=${site}): `,
     );
   });
@@ -94,7 +94,7 @@ describe("folders", () => {
     folder.write("lib", "in the way, for root too");
     chmodSync(site, 0o555);
     try {
-      expect(createFolders(findSites({ HYPERSHELL_SITE: site }, "/", folder.host))).toContain("lib/task");
+      expect(createFolders(findSites({ HYPERSHELL_SITE: site }, "/", folder.host), false)).toContain("lib/task");
     } finally {
       chmodSync(site, 0o755);
     }
