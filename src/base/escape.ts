@@ -16,3 +16,14 @@ export function escapeByNumber(char: string): string {
   if (number.length <= 2) return `\\x${number.padStart(2, "0")}`;
   return number.length <= 4 ? `\\u${number.padStart(4, "0")}` : `\\U${number.padStart(8, "0")}`;
 }
+
+/**
+ * What does something to a terminal, or to the order in which it shows the text: C0, DEL and C1, the marks, embeddings,
+ * overrides and isolates of direction, and the separators of lines and paragraphs.
+ */
+const unsafe = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
+
+/** The text with all that could do something to a terminal written by its number; also line ends and tabs. */
+export function escapeControls(text: string): string {
+  return text.replace(unsafe, escapeCharacter);
+}

@@ -103,6 +103,11 @@ const verbs: Verbs = {
     "Remove files of captured output that nobody needs any more",
     async () => (await import("./clean.ts")).command,
   ),
+  verify: verb(
+    "verify",
+    "Say whether the database is sound, and mend it",
+    async () => (await import("./verify.ts")).command,
+  ),
   init: verb(
     "init",
     "Make a project: a folder with a database of its own",

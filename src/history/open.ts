@@ -4,6 +4,7 @@
  */
 import { systemClock } from "../base/clock.ts";
 import { type OpenOptions, type StoreOptions, targetOf } from "../store/open.ts";
+import type { CheckStore } from "./faults.ts";
 import type { EditStore, RecordStore, UpkeepStore } from "./history.ts";
 
 export interface RecordOptions extends OpenOptions {
@@ -64,4 +65,18 @@ export async function openUpkeep(options: UpkeepOptions): Promise<UpkeepStore> {
     expectFolder(found.file);
   }
   return openSqliteUpkeep({ file: found.file, pragmas, clock, echo, notice, debug });
+}
+
+/**
+ * For verifying; nothing is made. Throws UserError for what stands in the way, also for a database that is not there.
+ */
+export async function openCheck(options: OpenOptions): Promise<CheckStore> {
+  const { pragmas, echo = null } = options;
+  const found = await targetOf(options);
+  if (found.kind === "postgres") {
+    const { openPostgresCheck } = await import("./postgres/verify.ts");
+    return openPostgresCheck({ target: found.target, clock: systemClock, echo });
+  }
+  const { openSqliteCheck } = await import("./sqlite/verify.ts");
+  return openSqliteCheck({ file: found.file, pragmas, echo });
 }

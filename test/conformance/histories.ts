@@ -10,8 +10,13 @@ import { instantText } from "../../src/store/postgres/cells.ts";
 import { openPostgres, type PostgresConnection } from "../../src/store/postgres/connection.ts";
 import { postgresEdits } from "../../src/history/postgres/edits.ts";
 import { postgresRecords } from "../../src/history/postgres/partitions.ts";
+import { nextPartition, rotate } from "../../src/history/postgres/rotation.ts";
+import { openPostgresCheck } from "../../src/history/postgres/verify.ts";
+import { partitionsOf } from "../../src/store/postgres/catalog.ts";
 import { prepareTables } from "../../src/store/postgres/schema.ts";
 import { openSqliteEdits } from "../../src/history/sqlite/edits.ts";
+import { openSqliteUpkeep } from "../../src/history/sqlite/upkeep.ts";
+import { openSqliteCheck } from "../../src/history/sqlite/verify.ts";
 import { displayTime, fileTimes, type FileTimes, formatTime } from "../../src/store/times.ts";
 import { taskFields } from "../../src/task/field.ts";
 import { type Postgres, startPostgres } from "../systems/postgres.ts";
@@ -54,6 +59,17 @@ export async function openSqliteHistory(): Promise<OpenedHistory> {
           taskId: String(taskId),
           kind: String(kind),
         })),
+    run: async (sql, where = "main") => {
+      const other = where === "main" ? null : new Database(join(folder, "main.1"));
+      (other ?? db).run(sql.replaceAll("TABLE", "task"));
+      other?.close();
+    },
+    async rotate() {
+      const upkeep = openSqliteUpkeep({ file, pragmas: { synchronous: "off" }, clock: systemClock });
+      await upkeep.rotate(await upkeep.nextPartition(), 1);
+      await upkeep.close();
+    },
+    openCheck: async () => openSqliteCheck({ file, pragmas: {} }),
     displayTime: (ms) => displayTime(formatTime(ms)),
     keepsTagOrder: true,
     async [Symbol.asyncDispose]() {
@@ -102,7 +118,9 @@ export async function startPostgresHistories(schema: string | null = null): Prom
     server,
     connection,
     async open() {
-      await connection.script("truncate task, recall");
+      const others = await partitionsOf(connection.query);
+      for (const name of others) await connection.script(`drop table ${name}`);
+      await connection.script("truncate task, recall, server, client, submission");
       return {
         records: { ...postgresRecords(connection, { ignorePartitions: true }), ...postgresEdits(connection) },
         add: async (rows) => {
@@ -117,6 +135,11 @@ export async function startPostgresHistories(schema: string | null = null): Prom
             kind: String(kind),
           }));
         },
+        run: (sql, where = "main") => connection.script(sql.replaceAll("TABLE", where === "main" ? "task" : "task_1")),
+        async rotate() {
+          await rotate(connection, await nextPartition(connection.query), 1, undefined);
+        },
+        openCheck: () => openPostgresCheck({ target, clock: systemClock, echo: null }),
         displayTime: displayInstant,
         keepsTagOrder: false,
         async [Symbol.asyncDispose]() {},

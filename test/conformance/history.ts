@@ -6,6 +6,7 @@ import { type Condition, type Operator, parseCondition, parseTagFilter } from ".
 import { type TaskField, taskFields } from "../../src/task/field.ts";
 import type { ShownValue, Tags, TagValue } from "../../src/task/task.ts";
 import { sameValue } from "../../src/store/tags.ts";
+import type { CheckStore } from "../../src/history/faults.ts";
 import { isLatestFirst } from "../../src/history/history.ts";
 import type { Change, Edits, RecordQuery, Records, Selection } from "../../src/history/history.ts";
 import { formatTime } from "../../src/store/times.ts";
@@ -26,6 +27,11 @@ export interface OpenedHistory extends AsyncDisposable {
   readonly add: (rows: readonly HistoryRow[]) => Promise<void>;
   /** Rows of table `recall`, oldest first. */
   readonly recalls: () => Promise<readonly RecallRow[]>;
+  /** Runs SQL in which TABLE stands for the table of tasks, or for that of partition 1. */
+  readonly run: (sql: string, where?: "main" | "partition") => Promise<void>;
+  /** Moves what has ended into the next partition. */
+  readonly rotate: () => Promise<void>;
+  readonly openCheck: () => Promise<CheckStore>;
   /** As the database shows a time. */
   readonly displayTime: (ms: number) => string;
   /** Whether the order of the keys of a tag map is the database's to keep. */

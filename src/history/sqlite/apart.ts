@@ -12,17 +12,17 @@ interface Work {
   readonly values: readonly string[];
 }
 
-/** What went wrong, as much of it as gets from thread to thread; null: nothing. */
-type Ended = { readonly message: string; readonly code: unknown } | null;
+/** The rows, or what went wrong, as much of it as gets from thread to thread. */
+type Ended = { readonly rows: readonly (readonly unknown[])[] } | { readonly message: string; readonly code: unknown };
 
 /** The whole program of the thread: a text, so that it needs no file beside the executable. */
 const program = `import { Database } from "bun:sqlite";
 self.onmessage = ({ data: { file, pragmas, sql, values } }) => {
-  let ended = null;
+  let ended;
   try {
     const db = new Database(file, { readwrite: true, create: false });
     for (const pragma of pragmas) db.run(pragma);
-    db.query(sql).run(...values);
+    ended = { rows: db.query(sql).values(...values) };
     db.close();
   } catch (error) {
     ended = { message: String(error.message), code: error.code };
@@ -30,8 +30,8 @@ self.onmessage = ({ data: { file, pragmas, sql, values } }) => {
   postMessage(ended);
 };`;
 
-/** Ends when the statement has ended. Throws what SQLite says, with its code. */
-export async function runApart(work: Work): Promise<void> {
+/** Answers the rows of the statement when it has ended. Throws what SQLite says, with its code. */
+export async function runApart(work: Work): Promise<readonly (readonly unknown[])[]> {
   const url = URL.createObjectURL(new Blob([program], { type: "text/javascript" }));
   const thread = new Worker(url);
   try {
@@ -41,7 +41,8 @@ export async function runApart(work: Work): Promise<void> {
     // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin
     thread.postMessage(work);
     const ended = await promise;
-    if (ended !== null) throw Object.assign(new Error(ended.message), { code: ended.code });
+    if ("rows" in ended) return ended.rows;
+    throw Object.assign(new Error(ended.message), { code: ended.code });
   } finally {
     thread.terminate();
     URL.revokeObjectURL(url);

@@ -50,17 +50,19 @@ const taskTable = `create table task (
 )`;
 
 /**
- * Corrects the counts of tasks if they are wrong, by adding the differences. Rows and counts are read at one moment, so
- * others may write meanwhile.
+ * By how much the counts of tasks are wrong; no row: they are right. Rows and counts are read at one moment, so others
+ * may write meanwhile.
  */
-export const recount = `insert into tally
-  select * from (
+export const wrongCounts = `select * from (
     select count(*) filter (where exit_status is null) - (select coalesce(sum(open), 0) from tally),
       count(*) filter (where exit_status = 0) - (select coalesce(sum(succeeded), 0) from tally),
       count(*) - (select coalesce(sum(total), 0) from tally),
       count(*) filter (where tag = ${plainTag}) - (select coalesce(sum(plain), 0) from tally)
     from task) as off (open, succeeded, total, plain)
   where (open, succeeded, total, plain) <> (0, 0, 0, 0)`;
+
+/** Corrects the counts of tasks if they are wrong, by adding the differences. */
+export const recount = `insert into tally ${wrongCounts}`;
 
 /**
  * Counts of tasks, because counting a million entries of an index takes 60 ms at best. A trigger adds one row of
