@@ -43,19 +43,23 @@ export interface RemoteStart {
 }
 
 /**
- * Starts a program by a login shell of which nothing is known. Words that mean themselves in all shells are the line.
+ * Starts a program by a login shell of which nothing is known, with these `variables` in its environment (each
+ * `NAME=value`), which are on no command line. Words that mean themselves in all shells are the line.
  * No way to quote others is the same everywhere: between single quotes csh replaces `!` and refuses an end of line, and
  * fish takes backslashes away. So the login shell is given a line that calls /bin/sh, which reads the words.
  */
-export function startByLoginShell(words: readonly string[]): RemoteStart {
+export function startByLoginShell(words: readonly string[], variables: readonly string[] = []): RemoteStart {
   const bare = words.map(quoteForLoginShell);
-  if (bare.every((text, index) => text === words[index])) return { line: bare.join(" "), input: "" };
+  if (variables.length === 0 && bare.every((text, index) => text === words[index]))
+    return { line: bare.join(" "), input: "" };
   // `read` takes one line and not a byte more. The line end that words may have is the first parameter then.
-  const quoted = words.map((word) => quoteForSh(word).replaceAll("\n", `'"$1"'`)).join(" ");
+  const inQuotes = (all: readonly string[]): string =>
+    all.map((word) => quoteForSh(word).replaceAll("\n", `'"$1"'`)).join(" ");
+  const quoted = `${variables.length > 0 ? `export ${inQuotes(variables)}; ` : ""}exec ${inQuotes(words)}`;
   const lineEnd = quoted.includes('"$1"') ? `set -- "$(printf '\\n.')"; set -- "\${1%.}"; ` : "";
   return {
     line: `/bin/sh -c 'IFS= read -r hs_words; eval "$hs_words"'`,
-    input: `unset hs_words; ${lineEnd}exec ${quoted}\n`,
+    input: `unset hs_words; ${lineEnd}${quoted}\n`,
   };
 }
 

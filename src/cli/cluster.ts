@@ -118,7 +118,9 @@ const spec = {
           key: "env",
           names: ["-E", "--env"],
           kind: "flag",
-          help: "With --ssh: set our HYPERSHELL_* variables over there too. A launcher gets them anyway.",
+          help:
+            "With --ssh: set our HYPERSHELL_* variables over there too (they go over standard input). " +
+            "A launcher gets them anyway.",
         },
         {
           key: "remoteExe",

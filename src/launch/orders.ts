@@ -66,15 +66,17 @@ function sshOrders(launch: Extract<Launch, { kind: "ssh" }>, options: OrderOptio
   const { plan, key, settings, log } = options;
   const given = launch.passEnvironment ? remoteVariables(options.env) : { passed: [], withheld: [] };
   if (given.withheld.length > 0) {
-    const names = given.withheld.join(", ");
+    const withheld = given.withheld.join(", ");
     log.warning(
-      `These variables are not passed on, because everybody could read them in the list of processes: ${names}`,
+      `These variables are not passed on, because clients have no use for the password of a database: ${withheld}`,
     );
   }
-  const variables = [...Object.entries(settings).map(([name, value]) => `${name}=${value}`), ...given.passed];
+  const plain = Object.entries(settings).map(([name, value]) => `${name}=${value}`);
+  const names = given.passed.map((each) => each.slice(0, each.indexOf("=")));
+  const told = names.length === 0 ? "" : ` (and over standard input: ${names.join(", ")})`;
   const orders = launch.hosts.map((name) => {
-    const { words, input, shown } = sshCall(launch.args, name, variables, plan);
-    log.debug(() => `Launching client: ${shownCommand(shown)}`);
+    const { words, input, shown } = sshCall(launch.args, name, { plain, given: given.passed }, plan);
+    log.debug(() => `Launching client: ${shownCommand(shown)}${told}`);
     return { name, words, input: `${input}${key}\n` };
   });
   return { orders, env: definedOf(options.env) };

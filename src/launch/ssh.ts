@@ -1,6 +1,6 @@
 /*
  * How ssh is called, which starts one client on each host by the user's login shell there. The key goes over standard
- * input (`--auth-stdin`), never on a command line, here or there.
+ * input (`--auth-stdin`), and so do the variables of the user: never on a command line, here or there.
  */
 import { startByLoginShell } from "../base/shell.ts";
 import { clientWords, type ClientPlan, keyVariable } from "./launcher.ts";
@@ -10,10 +10,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export interface RemoteVariables {
   /** Variables to set there, each as `NAME=value`. */
   readonly passed: readonly string[];
-  /**
-   * The names of variables that hold secrets. They are not set there, because everybody could read them on a command
-   * line.
-   */
+  /** The names of variables with the password of a database, which no client has a use for. */
   readonly withheld: readonly string[];
 }
 
@@ -24,14 +21,14 @@ export function remoteVariables(env: Environment): RemoteVariables {
   for (const [name, value] of Object.entries(env)) {
     if (value === undefined || !/^HYPERSHELL_\w+$/.test(name)) continue;
     // These are left out because the run has a key of its own.
-    if (name === keyVariable || /^HYPERSHELL_SERVER_AUTH(?:_|$)/.test(name)) continue;
-    if (isSecret(name, value)) withheld.push(name);
+    if (name === keyVariable || /^HYPERSHELL_SERVER_AUTH(?:FILE)?(?:_|$)/.test(name)) continue;
+    if (hasPassword(name, value)) withheld.push(name);
     else passed.push(`${name}=${value}`);
   }
   return { passed, withheld };
 }
 
-function isSecret(name: string, value: string): boolean {
+function hasPassword(name: string, value: string): boolean {
   if (name === "HYPERSHELL_DATABASE_PASSWORD") return true;
   return (
     (name === "HYPERSHELL_DATABASE_URL" || name === "HYPERSHELL_DATABASE") && /:\/\/[^/?#]*:[^/?#]*@|pass/i.test(value)
@@ -48,15 +45,18 @@ export interface SshCall {
   readonly shown: readonly string[];
 }
 
-/** How ssh is called to start the client of a plan on a host. `variables`: to be set there, each as `NAME=value`. */
-export function sshCall(
-  args: readonly string[],
-  host: string,
-  variables: readonly string[],
-  plan: ClientPlan,
-): SshCall {
-  const client = remoteWords(variables, plan);
-  const { line, input } = startByLoginShell(client);
+/** Variables for a client on another host, each as `NAME=value`. */
+export interface ClientVariables {
+  /** Those of the run itself, which everybody may read on a command line. */
+  readonly plain: readonly string[];
+  /** Those of the user, which may hold anything, and go over standard input. */
+  readonly given: readonly string[];
+}
+
+/** How ssh is called to start the client of a plan on a host. */
+export function sshCall(args: readonly string[], host: string, variables: ClientVariables, plan: ClientPlan): SshCall {
+  const client = remoteWords(variables.plain, plan);
+  const { line, input } = startByLoginShell(client, variables.given);
   const ssh = ["ssh", ...args, host];
   return { words: [...ssh, line], input, shown: [...ssh, ...client] };
 }

@@ -519,14 +519,23 @@ test("hosts and arguments of ssh can stand in the configuration", async () => {
 test("with -E the clients of ssh have our settings, whatever characters are in them, but no secrets", async () => {
   await using site = openSite();
   script(site, "ssh", ssh);
-  const value = `a "b" 'c' $d \\e`;
+  const value = `secret "b" 'c' $d \\e`;
   const ended = await site.hsx(["--ssh", "a", "-E", "--no-db"], {
-    stdin: 'printf %s "$TEXT$HYPERSHELL_DATABASE_PASSWORD"\n',
-    env: { ...path(site), HYPERSHELL_EXPORT_TEXT: value, HYPERSHELL_DATABASE_PASSWORD: "tell-no-one" },
+    stdin: 'printf %s "$TEXT$HYPERSHELL_DATABASE_PASSWORD"; cat /proc/[0-9]*/cmdline > lines\n',
+    env: {
+      ...path(site),
+      HYPERSHELL_EXPORT_TEXT: value,
+      HYPERSHELL_DATABASE_PASSWORD: "tell-no-one",
+      HYPERSHELL_LOGGING_LEVEL: "debug",
+    },
   });
   expect([ended.status, ended.stdout]).toEqual([0, value]);
-  expect(site.read("ssh-words")).not.toContain("tell-no-one");
-  expect(log(ended).join("\n")).toContain("These variables are not passed on, because everybody could read them");
+  expect(ended.stderr).toMatch(/Launching client: ssh a .* \(and over standard input: .*HYPERSHELL_EXPORT_TEXT/);
+  const visible = site.read("ssh-words") + site.read("lines") + ended.stderr;
+  for (const secret of ["tell-no-one", 'secret "b"']) expect(visible).not.toContain(secret);
+  expect(log(ended).join("\n")).toContain(
+    "These variables are not passed on, because clients have no use for the pass",
+  );
 });
 
 // ---- what does not go together

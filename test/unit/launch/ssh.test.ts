@@ -9,9 +9,10 @@ const template = "echo '{}' \"$HOME\" \\\n{}";
 const plan = makePlan({ template }, { program });
 
 /** What a shell with the line of a start has its program see: words, and what is left of standard input. */
-function seenBy(shell: readonly string[], words: readonly string[], rest: string): string[] {
-  const show = `for word do printf '%s\\0' "$word"; done; cat`;
-  const { line, input } = startByLoginShell(["/bin/sh", "-c", show, "show", ...words]);
+function seenBy(shell: readonly string[], words: readonly string[], rest: string, value?: string): string[] {
+  const show = `for word do printf '%s\\0' "$word"; done; printf %s "$HS_GIVEN"; cat`;
+  const variables = value === undefined ? [] : [`HS_GIVEN=${value}`];
+  const { line, input } = startByLoginShell(["/bin/sh", "-c", show, "show", ...words], variables);
   const { stdout } = Bun.spawnSync([...shell, line], {
     stdin: Buffer.from(input + rest),
     stderr: "inherit",
@@ -37,8 +38,8 @@ for (const shell of ["sh", "bash", "zsh", "tcsh", "fish"]) {
       // No command line can hold a NUL, nor half a character.
       .map((text) => text.replaceAll("\0", "").toWellFormed());
     fc.assert(
-      fc.property(fc.array(word, { minLength: 1, maxLength: 30 }), (words) => {
-        expect(seenBy([shell, "-c"], words, "the key\n")).toEqual([...words, "the key\n"]);
+      fc.property(fc.array(word, { minLength: 1, maxLength: 30 }), word, (words, value) => {
+        expect(seenBy([shell, "-c"], words, "the key\n", value)).toEqual([...words, `${value}the key\n`]);
       }),
       { numRuns: 15 },
     );
@@ -54,11 +55,12 @@ test("words that every shell takes as they stand are the line itself, for hosts 
 });
 
 test("ssh gets its arguments, the host and one line; the words of the client come before the key", () => {
-  const call = sshCall(["-p", "2222"], "node1", ["HYPERSHELL_SITE=/a b"], makePlan({}, { program }));
+  const variables = { plain: ["HYPERSHELL_SITE=/a b"], given: ["HYPERSHELL_EXPORT_TOKEN=it's"] };
+  const call = sshCall(["-p", "2222"], "node1", variables, makePlan({}, { program }));
   expect(call.words.slice(0, 4)).toEqual(["ssh", "-p", "2222", "node1"]);
   expect(call.words).toHaveLength(5);
   expect(call.input).toBe(
-    "unset hs_words; exec env 'HYPERSHELL_SITE=/a b' '/opt/my tools/hs' " +
+    "unset hs_words; export 'HYPERSHELL_EXPORT_TOKEN=it'\\''s'; exec env 'HYPERSHELL_SITE=/a b' '/opt/my tools/hs' " +
       "client -H login -p 50001 -N 4 -S 10 --auth-stdin\n",
   );
   expect(call.shown.join(" ")).toBe(
@@ -76,6 +78,7 @@ test("settings in the environment are passed on, but no secrets", () => {
     HYPERSHELL_EXPORT_FOO: "bar",
     HYPERSHELL_SERVER_AUTH: "k",
     HYPERSHELL_SERVER_AUTH_EVAL: "pass k",
+    HYPERSHELL_SERVER_AUTHFILE: "/key",
     HYPERSHELL_RUN_KEY: "of an outer run",
     HYPERSHELL_DATABASE_PASSWORD: "p",
     HYPERSHELL_DATABASE_URL: "postgresql://me:p@host/db",
