@@ -78,6 +78,11 @@ export class FatalError extends Error {
   override readonly name: string = "FatalError";
 }
 
+/** A database cannot keep one of the values that it was given. Without that value the same call may succeed. */
+export class RefusedValue extends FatalError {
+  override readonly name: string = "RefusedValue";
+}
+
 /** The message of anything that was thrown. */
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);

@@ -12,6 +12,19 @@
 
 import { localFields, momentOfLocal, zoneOffset } from "../base/zone.ts";
 
+/**
+ * The moments that have a place on the calendars of both databases, milliseconds since 1970: the years 1000 to 9999,
+ * less a day for the offsets of zones.
+ */
+const firstMoment = Date.UTC(1000, 0, 2);
+const lastMoment = Date.UTC(9999, 11, 30);
+
+/** The time, or the nearest to it that every database can keep; milliseconds since 1970. */
+export function keptTime(ms: number): number {
+  // What is no number has no place either.
+  return ms >= firstMoment && ms <= lastMoment ? ms : ms > lastMoment ? lastMoment : firstMoment;
+}
+
 const microsPerMinute = 60_000_000;
 const pad2 = Array.from({ length: 100 }, (_, n) => String(n).padStart(2, "0"));
 const pad3 = Array.from({ length: 1000 }, (_, n) => String(n).padStart(3, "0"));
@@ -40,7 +53,7 @@ function textsOf(minuteText: MinuteText, minuteMs: MinuteMs): Texts {
   let readMinuteMs = 0;
   return {
     format(ms) {
-      const micros = Math.round(ms * 1000);
+      const micros = Math.round(keptTime(ms) * 1000);
       const minute = Math.floor(micros / microsPerMinute);
       if (minute !== writtenMinute) {
         writtenPrefix = minuteText(minute * 60_000);

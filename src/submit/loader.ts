@@ -10,7 +10,7 @@ import { lineText } from "../base/wordlist.ts";
 import { counted } from "../base/units.ts";
 import { escapeByNumber } from "../base/escape.ts";
 import type { Clock } from "../base/clock.ts";
-import { TransientError, UserError, exitStatus, messageOf, runtimeError } from "../base/errors.ts";
+import { RefusedValue, TransientError, UserError, exitStatus, messageOf, runtimeError } from "../base/errors.ts";
 import type { Logger } from "../log/logger.ts";
 import { newPatience, type Patience } from "../log/patience.ts";
 import type { Store } from "../store/store.ts";
@@ -99,9 +99,9 @@ export async function load(options: LoadOptions): Promise<Loaded> {
   try {
     for await (const batch of source.read()) {
       quiet?.cancel();
-      const tasks = await tasksOf(loading, batch);
+      const read = await tasksOf(loading, batch);
       if (onQuiet !== undefined) quiet = clock.after(quietMs, onQuiet);
-      if (await insert(loading, tasks)) loading.lines = batch.first + batch.lines.length - 1;
+      if (await insert(loading, read)) loading.lines = batch.first + batch.lines.length - 1;
       if (isAborted(loading)) break;
       // A store may answer without a turn of the event loop, but everything else in this process needs its turns.
       await new Promise<void>((resume) => setImmediate(resume));
@@ -133,11 +133,21 @@ function isAborted({ options }: Loading): boolean {
   return options.signal?.aborted ?? false;
 }
 
-/** The tasks of a batch of lines. Reports the lines that are none. */
-async function tasksOf(loading: Loading, { first, lines }: LineBatch): Promise<NewTask[]> {
+/** The tasks of a batch of lines. */
+interface ReadBatch {
+  readonly batch: LineBatch;
+  readonly tasks: readonly NewTask[];
+  /** The index of each task's line. */
+  readonly places: readonly number[];
+}
+
+/** Reads the tasks of a batch of lines. Reports the lines that are none. */
+async function tasksOf(loading: Loading, batch: LineBatch): Promise<ReadBatch> {
+  const { first, lines } = batch;
   const { options, stamp, isTraced } = loading;
   const { factory, expand, log } = options;
   const tasks: NewTask[] = [];
+  const places: number[] = [];
   stamp.newBatch();
   for (let index = 0; index < lines.length && !isAborted(loading); index += 1) {
     const text = lines[index]!;
@@ -153,10 +163,11 @@ async function tasksOf(loading: Loading, { first, lines }: LineBatch): Promise<N
     }
     if (line.kind === "task") {
       tasks.push(factory.build(line.args, line.settings, stamp.next()));
+      places.push(index);
       if (isTraced) log.trace(`Loaded task (${lineText(line.args)})`);
     } else tellOf(loading, line, first + index, text);
   }
-  return tasks;
+  return { batch, tasks, places };
 }
 
 /** Tells once of a comment that is nearly settings, and of settings without effect. `number` is that of the line. */
@@ -207,22 +218,47 @@ function refuse(loading: Loading, line: BadLine): void {
  * stopped stores a batch that it has begun, unless the store makes it wait: the number of lines that is told then is
  * exact.
  */
-async function insert(loading: Loading, tasks: readonly NewTask[]): Promise<boolean> {
-  const { options, stopping } = loading;
+async function insert(loading: Loading, read: ReadBatch): Promise<boolean> {
+  const { options } = loading;
+  const { tasks } = read;
   if (isAborted(loading)) return false;
   const largest = options.bundleSize ?? Infinity;
   for (let from = 0; from < tasks.length; from += largest) {
     if (isAborted(loading) && !options.store.durable) return false;
-    const part = tasks.length <= largest ? tasks : tasks.slice(from, from + largest);
-    if (!(await insertPart(loading, part, stopping))) return false;
-    loading.stored += part.length;
-    options.log.debug(() => `Submitted ${counted(part.length, "task")}`);
+    const to = Math.min(tasks.length, from + largest);
+    const { bad } = loading;
+    if (!(await insertRange(loading, read, from, to))) return false;
+    const stored = to - from - (loading.bad - bad);
+    loading.stored += stored;
+    options.log.debug(() => `Submitted ${counted(stored, "task")}`);
   }
   return true;
 }
 
+/**
+ * Stores the tasks of a range of indices, and answers whether they are stored. If the database cannot keep a value of
+ * one of them, its line is reported as bad, and all others are stored.
+ */
+async function insertRange(loading: Loading, read: ReadBatch, from: number, to: number): Promise<boolean> {
+  const { tasks, batch, places } = read;
+  try {
+    return await insertPart(loading, to - from === tasks.length ? tasks : tasks.slice(from, to));
+  } catch (error) {
+    if (!(error instanceof RefusedValue)) throw error;
+    if (to - from > 1) {
+      const middle = (from + to) >> 1;
+      return (await insertRange(loading, read, from, middle)) && insertRange(loading, read, middle, to);
+    }
+    const place = places[from]!;
+    const text = String(batch.lines[place]);
+    refuse(loading, { number: batch.first + place, reason: error.message, text: writable(text) });
+    return true;
+  }
+}
+
 /** Stores tasks in one transaction. Answers whether they are stored; no, if the loading was stopped meanwhile. */
-async function insertPart(loading: Loading, part: readonly NewTask[], stopping: Abortion | null): Promise<boolean> {
+async function insertPart(loading: Loading, part: readonly NewTask[]): Promise<boolean> {
+  const { stopping } = loading;
   const inserted = insertPatiently(loading, part);
   if (!loading.options.store.durable) {
     await (stopping === null ? inserted : stopping.race(inserted));

@@ -27,13 +27,16 @@ export type Edit =
 /** `id` and `tag` are refused before their values are looked at. */
 type EditedKind = Exclude<FieldKind, "tags">;
 
+/** On Windows a status is an unsigned number of 32 bits. */
+const largestStatus = 2 ** 32 - 1;
+
 const hints: Readonly<Record<EditedKind, string>> = {
   text: "a text",
   host: "a text",
   id: "a UUID",
   whole: `a whole number from 0 to ${largestNumber}`,
   count: `a whole number from 1 to ${largestNumber}`,
-  status: `a whole number of at most ${largestNumber}`,
+  status: `a whole number from -${largestNumber} to ${largestStatus}`,
   float: "a number, 0 or more",
   bytes: "bytes, or with a unit as in 512MB, less than 8192TB",
   size: "bytes, or with a unit as in 512MB, less than 8192TB",
@@ -123,7 +126,9 @@ function valueOf(kind: EditedKind, text: string): FieldValue | undefined {
     case "count":
       return number === 0 ? undefined : within(number, true, largestNumber);
     case "status":
-      return number !== null && Number.isInteger(number) && Math.abs(number) <= largestNumber ? number : undefined;
+      return number !== null && Number.isInteger(number) && number >= -largestNumber && number <= largestStatus
+        ? number
+        : undefined;
     case "float":
       return within(number, false);
     case "bytes":

@@ -23,6 +23,7 @@ import {
   makeCommit,
   makeServer,
   makeTasks,
+  next,
   type OpenedStore,
   request,
   serverId,
@@ -98,6 +99,61 @@ function neighbourConformance(): void {
       counts.push(await connection.query("select count(*)::int from pg_prepared_statements"));
     }
     expect(counts).toEqual([[[1]], [[0]]]);
+  });
+
+  test("a status of Windows is kept as it is, also by a table with a narrow column", async () => {
+    const narrow = "alter table task alter column exit_status type integer";
+    const status = 3_221_225_477;
+    for (const [change, kept] of [
+      [narrow, status],
+      [`${narrow}; create view looks as select exit_status from task`, 2 ** 31 - 1],
+    ] as const) {
+      await using opened = await open();
+      await using direct = await openDirect();
+      await direct.script(change);
+      const tasks = makeTasks(5);
+      await opened.store.insert(tasks);
+      const completed = tasks.map((task, i) => completion(task, { exitStatus: i === 2 ? status : i }));
+      expect(await opened.store.commit(makeCommit({ completed }))).toEqual({ refused: [] });
+      const rows = await direct.query("select exit_status::float8, command from task order by submit_time");
+      expect(rows).toEqual([0, 1, kept, 3, 4].map((each) => [each, kept === status || each < 5 ? "echo" : null]));
+    }
+  });
+
+  test("a value that the database has no room for costs its own outcome, which is recorded without it", async () => {
+    await using opened = await open();
+    await using direct = await openDirect();
+    await direct.script("alter table task alter column outpath type varchar(5)");
+    const tasks = makeTasks(20);
+    const [long, retried] = [tasks[7]!, tasks[13]!];
+    const retry = { task: next(retried), claimed: false };
+    await opened.store.insert(tasks);
+    await opened.store.claim(request());
+    const completed = tasks.map((task) =>
+      completion(task, { outpath: task === long || task === retried ? "/tmp/out" : "/out", exitStatus: 3 }),
+    );
+    completed[13] = { ...completed[13]!, retry };
+    // The last is recorded already, and given back with the rest what belongs to nobody.
+    completed.push(completion(tasks[0]!));
+    const reverted = [newId()];
+    expect(await opened.store.commit(makeCommit({ completed, reverted }))).toEqual({ refused: [tasks[0]!.id] });
+    const rows = await direct.query(
+      "select id, outpath, exit_status, command from task where attempt = 1 order by submit_time",
+    );
+    expect(rows).toEqual(
+      tasks.map(({ id }) => (id === long.id || id === retried.id ? [id, null, 3, null] : [id, "/out", 3, "echo"])),
+    );
+    const linked = await direct.query("select previous_id from task where attempt = 2");
+    expect(linked).toEqual([[retried.id]]);
+  });
+
+  test("an insertion that is tried again, after its answer was lost, stores nothing twice", async () => {
+    await using opened = await open();
+    await using direct = await openDirect();
+    const tasks = makeTasks(3);
+    await opened.store.insert(tasks.slice(0, 2));
+    await opened.store.insert(tasks);
+    expect(await direct.query("select id from task order by submit_time")).toEqual(ids(tasks).map((id) => [id]));
   });
 
   test("a heartbeat is as old as it is by the clock of the database, whatever those of hosts tell", async () => {

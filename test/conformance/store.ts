@@ -3,9 +3,11 @@
  * one store's tests.
  */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { messageOf } from "../../src/base/errors.ts";
 import { newId } from "../../src/base/ids.ts";
 import type { Claim, ClaimRequest, Commit, Completion, Scope, ServerRow, Store } from "../../src/store/store.ts";
 import type { ClaimedTask, NewTask } from "../../src/task/task.ts";
+import { WrittenNumber } from "../../src/task/written.ts";
 
 export const t0 = new Date(2026, 10, 22, 7, 40, 58).getTime();
 
@@ -128,6 +130,37 @@ export function storeConformance(title: string, open: () => Promise<OpenedStore>
         await store.insert([task]);
         const tasks = claimed(await store.claim(request({ at: t0 + 5000.25 })));
         expect(tasks).toEqual([{ ...task, scheduleTime: t0 + 5000.25 }]);
+      });
+
+      test("a second task with an id that is there is refused, and with it all that came along", async () => {
+        const [first, later] = makeTasks(2);
+        await store.insert([first!]);
+        const forged = makeTask({ id: first!.id, args: "echo forged" });
+        expect(await store.insert([later!, forged]).catch(messageOf)).toMatch(/already|unique/i);
+        expect(claimed(await store.claim(request()))).toMatchObject([{ id: first!.id, args: first!.args }]);
+      });
+
+      test("no text and no time of a task or an outcome is too odd to be stored in some way", async () => {
+        const odd = makeTask({
+          args: "echo \ud800\0",
+          submitTime: 8.64e15,
+          submitHost: "n\0\udc00",
+          tag: { "\ud800": "a\0b\\\ud834\udd1e", e: new WrittenNumber("1.50"), part: 0 },
+        });
+        const tasks = [odd, makeTask()];
+        await store.insert(tasks);
+        const taken = claimed(await store.claim(request()));
+        expect(ids(taken).toSorted()).toEqual(ids(tasks).toSorted());
+        const outcome = {
+          command: "\ud800\0",
+          outpath: "/\0",
+          clientHost: "\0",
+          completionTime: 1e17,
+          startTime: -1e300,
+        };
+        const completed = [completion(odd, outcome), completion(tasks[1]!, { exitStatus: 3_221_225_477 })];
+        expect(await store.commit(makeCommit({ completed }))).toEqual({ refused: [] });
+        expect((await store.survey(mine)).unfinished).toBe(0);
       });
 
       test("unset resources stay unset", async () => {

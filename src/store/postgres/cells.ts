@@ -1,6 +1,7 @@
 /*
  * How values become the text of parameters, and how the text of cells becomes values. Knows no column.
  */
+import { keptTime } from "../times.ts";
 
 /**
  * A value as the driver takes it. An array becomes text as PostgreSQL writes arrays. Every other value is left to the
@@ -43,7 +44,8 @@ export const cellTypes = {
 };
 
 /** The text of a time in milliseconds since 1970, to the microsecond. It serves as a parameter and within an array. */
-export function instantText(ms: number): string {
+export function instantText(time: number): string {
+  const ms = keptTime(time);
   const whole = Math.floor(ms);
   const micros = Math.min(999, Math.round((ms - whole) * 1000));
   return `${new Date(whole).toISOString().slice(0, -1)}${String(micros).padStart(3, "0")}Z`;

@@ -14,7 +14,7 @@ import { type HeldPair, highestFree, holdersOf, isToTell, type Lowest, nowhere, 
 import type { AdoptRequest, Claim, ClaimRequest, HeldBack, Scope } from "../store.ts";
 import { instantText } from "./cells.ts";
 import type { Query } from "./connection.ts";
-import { claimColumns, claimedTask } from "./row.ts";
+import { claimColumns, claimedTask, storable } from "./row.ts";
 import { finalFailure, held, waiting } from "./indices.ts";
 import type { Setbacks } from "./setbacks.ts";
 
@@ -333,7 +333,7 @@ export async function adopt(
      and (schedule_time is null or server_id is null or server_id = any ($9::uuid[])
        or not exists (select 1 from server where server.id = task.server_id) or (server_id <> $4::uuid and ${moves}))
      returning ${claimColumns}`,
-    [value, clientId, finished, serverId, ids, serverHost, instantText(at), clientHost, from],
+    [value, clientId, finished, serverId, ids, serverHost, instantText(at), storable(clientHost), from],
   );
   return rows.map(claimedTask);
 }

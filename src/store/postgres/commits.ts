@@ -6,12 +6,15 @@
  * A commit whose answer was lost may have been done. When it is tried again, outcomes that are recorded exactly so
  * count as recorded. Rows are locked in the order of their ids, as by every statement that locks several.
  */
+import { RefusedValue } from "../../base/errors.ts";
 import { clearedFields, propertyOf, resultFields, type TaskField } from "../../task/field.ts";
+import { largestNumber } from "../../task/tag.ts";
 import type { Commit, Completion } from "../store.ts";
 import { instantText } from "./cells.ts";
 import type { PostgresConnection, Query } from "./connection.ts";
 import type { Attempt } from "./doubts.ts";
-import { arraysOf, type Holder, insertRows, insertValues, namesOf, valuesOf } from "./row.ts";
+import { arraysOf, type Holder, insertRows, insertValues, namesOf, storable, valuesOf } from "./row.ts";
+import { widenStatus } from "./schema.ts";
 
 /** Sets to null what a dispatch and an outcome write. Attempt, links and tags stay. */
 export const clear = clearedFields.map((field) => `${field} = null`).join(", ");
@@ -60,10 +63,69 @@ export interface Committed {
 }
 
 /**
+ * Writes a commit; see Store.commit. If PostgreSQL cannot keep a value of an outcome, that outcome is recorded without
+ * what may be left out, and all others are recorded as they are. Throws what the connection throws.
+ */
+export async function commitAll(connection: PostgresConnection, commit: Commit, attempt: Attempt): Promise<Committed> {
+  const { completed } = commit;
+  try {
+    return await runCommit(connection, commit, attempt);
+  } catch (error) {
+    if (!(error instanceof RefusedValue) || completed.length === 0) throw error;
+  }
+  if (completed.some(({ exitStatus }) => exitStatus > largestNumber)) await widenStatus(connection);
+  return commitApart(connection, commit, attempt);
+}
+
+/** Writes a commit of which PostgreSQL has refused a value, in smaller and smaller parts. */
+async function commitApart(connection: PostgresConnection, commit: Commit, attempt: Attempt): Promise<Committed> {
+  const { completed } = commit;
+  try {
+    return await runCommit(connection, commit, attempt);
+  } catch (error) {
+    if (!(error instanceof RefusedValue) || completed.length === 0) throw error;
+  }
+  if (completed.length === 1)
+    return runCommit(connection, { ...commit, completed: [bareOf(completed[0]!, commit.at)] }, attempt);
+  const half = completed.length >> 1;
+  const rest = { assigned: [], started: [], reverted: [], recalled: [] };
+  const one = await commitApart(connection, { ...commit, ...rest, completed: completed.slice(0, half) }, attempt);
+  const other = await commitApart(connection, { ...commit, completed: completed.slice(half) }, attempt);
+  return { refused: [...one.refused, ...other.refused], freed: one.freed || other.freed };
+}
+
+/**
+ * The outcome with nothing but how and when the task ended. A status that the column has no room for becomes its
+ * largest.
+ */
+function bareOf(done: Completion, at: number): Completion {
+  const { id, clientId, clientHost, retry } = done;
+  const isWhole = Number.isInteger(done.exitStatus);
+  const exitStatus = isWhole ? Math.max(-largestNumber, Math.min(largestNumber, done.exitStatus)) : largestNumber;
+  return {
+    id,
+    clientId,
+    clientHost,
+    exitStatus,
+    completionTime: at,
+    retry,
+    command: null,
+    startTime: null,
+    outpath: null,
+    errpath: null,
+    csvpath: null,
+    coresMax: null,
+    memoryMax: null,
+    waited: null,
+    duration: null,
+  };
+}
+
+/**
  * Runs a commit in one transaction; see Store.commit. Begins anew when a task is taken away while its outcome is being
  * written. Throws what the connection throws.
  */
-export async function runCommit(connection: PostgresConnection, commit: Commit, attempt: Attempt): Promise<Committed> {
+async function runCommit(connection: PostgresConnection, commit: Commit, attempt: Attempt): Promise<Committed> {
   const { assigned, completed, recalled, serverId } = commit;
   const outcomes = byId(firstOfEach(completed));
   const ended = new Set(outcomes.map(({ id }) => id));
@@ -76,7 +138,8 @@ export async function runCommit(connection: PostgresConnection, commit: Commit, 
     const done = outcomes.length === 0 ? new Set<string>() : await completeAll(query, commit, outcomes, attempt);
     if (given.length > 0) {
       const clients = given.map(({ clientId }) => clientId);
-      await query(assign, [serverId, given.map(({ id }) => id), clients, given.map(({ clientHost }) => clientHost)]);
+      const hosts = given.map(({ clientHost }) => storable(clientHost));
+      await query(assign, [serverId, given.map(({ id }) => id), clients, hosts]);
     }
     if (started.length > 0) {
       const times = started.map(({ startTime }) => instantText(startTime));
@@ -166,7 +229,7 @@ function resultValues(outcomes: readonly Completion[]): unknown[][] {
   return [
     outcomes.map(({ id }) => id),
     outcomes.map(({ clientId }) => clientId),
-    outcomes.map(({ clientHost }) => clientHost),
+    outcomes.map(({ clientHost }) => storable(clientHost)),
     ...resultFields.map((field) => valuesOf(field, propertyOf(field), outcomes)),
     outcomes.map(({ retry }) => retry?.task.id ?? null),
   ];

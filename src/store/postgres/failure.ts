@@ -3,7 +3,7 @@
  * something that the user can put right. An error during a run may pass (the server tries again), or no retry helps
  * (the run ends). No text contains a password.
  */
-import { FatalError, runtimeError, TransientError, UserError } from "../../base/errors.ts";
+import { FatalError, RefusedValue, runtimeError, TransientError, UserError } from "../../base/errors.ts";
 
 interface Trouble {
   /** A description of what is wrong, in which `PLACE` stands for the database. */
@@ -96,6 +96,11 @@ const byState: Readonly<Record<string, Trouble>> = {
   "22": {
     what: "PLACE cannot keep a value",
     remedy: "give one that its column holds (those of other programs may be narrow)",
+    mayPass: false,
+  },
+  "54": {
+    what: "a value is too large for PLACE",
+    remedy: "give a smaller one",
     mayPass: false,
   },
   "22023": { what: "PLACE does not take a setting", remedy: "correct it in [database] or its URL", mayPass: false },
@@ -216,7 +221,13 @@ export function runFailure(error: unknown, place: string): unknown {
   const trouble = troubleOf(error);
   if (trouble === null) return error;
   const text = say(trouble, error, place);
-  return trouble.mayPass ? new TransientError(text, { cause: error }) : new FatalError(text);
+  if (trouble.mayPass) return new TransientError(text, { cause: error });
+  return trouble === byState["22"] || trouble === byState["54"] ? new RefusedValue(text) : new FatalError(text);
+}
+
+/** Whether a row could not be added because there is one with the same value where no two may have one. */
+export function isDouble(error: unknown): boolean {
+  return codeOf(error) === "23505";
 }
 
 /**

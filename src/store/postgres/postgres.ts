@@ -13,13 +13,13 @@ import type { AdoptRequest, Claim, ClaimRequest, Scope, Source, Store } from "..
 import { failureColumns, mostSorted, retryOf } from "../retry.ts";
 import { instantText } from "./cells.ts";
 import { adopt, countUnfinished, look, reservedIds, take, takenAt } from "./claims.ts";
-import { clear, runCommit } from "./commits.ts";
+import { clear, commitAll } from "./commits.ts";
 import { openPostgres, type PostgresConnection, type Query } from "./connection.ts";
 import { type Doubts, newDoubts } from "./doubts.ts";
-import { wasInTheWay } from "./failure.ts";
+import { isDouble, wasInTheWay } from "./failure.ts";
 import { finalFailure, finalFailureAsIs, held, waiting } from "./indices.ts";
 import { newNews, type News } from "./news.ts";
-import { insertRows, insertValues } from "./row.ts";
+import { insertNew, insertRows, insertValues, storable } from "./row.ts";
 import { prepareTables } from "./schema.ts";
 import { addClient, endServer, serverRows } from "./servers.ts";
 import { newSetbacks, type Setbacks } from "./setbacks.ts";
@@ -75,7 +75,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     ...serverRows(query, clock),
     async insert(tasks) {
       if (tasks.length === 0) return;
-      await insertFree(query, tasks);
+      await insertTasks(connection, tasks);
       news.announce();
     },
     onInsert(listener) {
@@ -96,7 +96,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     claim: (request) => claim(opened, request),
     async commit(commit) {
       const attempt = opened.doubts.attempt(commit);
-      const { refused, freed } = await inTurn(() => runCommit(connection, commit, attempt));
+      const { refused, freed } = await inTurn(() => commitAll(connection, commit, attempt));
       opened.doubts.committed(commit);
       if (freed) news.announce();
       return { refused };
@@ -268,7 +268,7 @@ async function adoptTasks(
   const reserved = (await reservedIn(query, scope, serverId)).filter((id) => !from.includes(id));
   const tasks = await inTurn(() =>
     connection.transaction(async (within) => {
-      await addClient(within, [clientId, clientHost, serverId, serverHost, instantText(at)]);
+      await addClient(within, [clientId, storable(clientHost), serverId, serverHost, instantText(at)]);
       const adopted = await adopt(within, request, reserved);
       if (adopted.length > 0) await news.tellRecall(within);
       return adopted;
@@ -325,10 +325,34 @@ async function retry(query: Query, tasks: readonly NewTask[]): Promise<number> {
   return tasks.length;
 }
 
-/** Stores tasks that no server holds yet. */
+/** Stores tasks that no server holds yet. Rows that are there already, from an earlier try, stay as they are. */
 async function insertFree(query: Query, tasks: readonly NewTask[]): Promise<void> {
   await query(
     insertRows,
     insertValues(tasks, () => null),
   );
+}
+
+/** Stores new tasks; see Store.insert. Throws an Error when there is another task with one of the ids. */
+async function insertTasks({ query, transaction }: PostgresConnection, tasks: readonly NewTask[]): Promise<void> {
+  try {
+    await query(
+      insertNew,
+      insertValues(tasks, () => null),
+    );
+  } catch (error) {
+    if (!isDouble(error)) throw error;
+    // The same tasks may be there from an earlier try whose answer was lost. All others are somebody else's.
+    const own = new Map(tasks.map((task) => [task.id, task]));
+    if (own.size < tasks.length) throw error;
+    await transaction(async (within) => {
+      const rows = await within("select id, submit_id, args from task where id = any ($1::uuid[])", [[...own.keys()]]);
+      for (const [id, submitId, args] of rows) {
+        const task = own.get(String(id))!;
+        if (submitId !== task.submitId || args !== storable(task.args))
+          throw new Error(`a task with the id ${task.id} is there already`, { cause: error });
+      }
+      await insertFree(within, tasks);
+    });
+  }
 }

@@ -1,12 +1,14 @@
 /*
  * The PostgreSQL schema, in whole statements. `task` and `client` are those of version 2.8, column for column, with
- * types that are large enough (memory beyond 2 GB, fractions of seconds). Tables that another program made are used as
- * they are. Everything else is an addition, which is made when a database without it is opened for writing.
+ * types that are large enough (memory beyond 2 GB, fractions of seconds, the unsigned exit statuses of Windows). Tables
+ * that another program made are used as they are. Everything else is an addition, which is made when a database without
+ * it is opened for writing.
  *
- * To change it: add, never alter. A new table or index goes into `additions`, by name. A new column of `task` goes into
- * task/field.ts and nowhere else: new and old tables get it by `addColumn`. A database that is opened only for reading
- * stays as it is, and is searched without the additions. Older databases of ours have a table `schedule` (the group
- * that was scheduled last), which nobody reads any more.
+ * To change it: add, never alter. The one exception is `widenStatus`, which older programs do not notice. A new table
+ * or index goes into `additions`, by name. A new column of `task` goes into task/field.ts and nowhere else: new and old
+ * tables get it by `addColumn`. A database that is opened only for reading stays as it is, and is searched without the
+ * additions. Older databases of ours have a table `schedule` (the group that was scheduled last), which nobody reads
+ * any more.
  */
 import { NoTables } from "../../base/errors.ts";
 import { requiredFields, type TaskField } from "../../task/field.ts";
@@ -36,7 +38,7 @@ const taskTable = `create table task (
   command TEXT,
   start_time TIMESTAMPTZ,
   completion_time TIMESTAMPTZ,
-  exit_status INTEGER,
+  exit_status BIGINT,
   outpath TEXT,
   errpath TEXT,
   csvpath TEXT,
@@ -252,6 +254,25 @@ export async function prepareTables(connection: PostgresConnection, create: bool
     for (const [name, statement] of additions) if (!names.has(name)) await within(statement);
     return created;
   });
+}
+
+/** How long a change of a column waits for those who use the table, milliseconds. Everybody else waits behind it. */
+const widenMs = 3000;
+
+/**
+ * Makes room for exit statuses of 2^31 and more, which only Windows has, in a table whose column is too narrow. That
+ * writes the whole table anew (a second for a million rows), so it is done once, when the first such status comes.
+ * Changes nothing if this user may not change the table, or if others keep it busy.
+ */
+export async function widenStatus({ transaction }: PostgresConnection): Promise<void> {
+  try {
+    await transaction(async (within) => {
+      await within(`set local lock_timeout = ${widenMs}`);
+      await within("alter table task alter column exit_status type bigint");
+    });
+  } catch {
+    // The status is recorded as the largest that there is room for.
+  }
 }
 
 /** Throws UserError when there are no tables of tasks to read, or when they belong to another program. */

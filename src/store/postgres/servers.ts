@@ -7,6 +7,7 @@ import type { Submission } from "../../task/task.ts";
 import type { Recall, ServerRow, Store } from "../store.ts";
 import { instantText } from "./cells.ts";
 import type { Query, Row } from "./connection.ts";
+import { storable } from "./row.ts";
 
 /** The part of the contract that does not touch tasks. */
 type ServerRows = Pick<
@@ -34,7 +35,13 @@ export function serverRows(query: Query, clock: Clock): ServerRows {
         `insert into submission (id, time, host, "user", cwd, template, version)
          values ($1::uuid, $2, $3, $4, $5, $6, $7)
          on conflict (id) do nothing`,
-        [row.id, row.time, row.host, row.user, row.cwd, row.template, row.version],
+        [
+          row.id,
+          row.time,
+          ...[row.host, row.user, row.cwd].map(storable),
+          row.template === null ? null : storable(row.template),
+          storable(row.version),
+        ],
       );
     },
     async submission(id) {
@@ -67,7 +74,7 @@ export function serverRows(query: Query, clock: Clock): ServerRows {
       return rows.map((row) => serverOf(row, now));
     },
     async addClient({ id, host, serverId, serverHost, connectedAt }) {
-      await addClient(query, [id, host, serverId, serverHost, instantText(connectedAt)]);
+      await addClient(query, [id, storable(host), serverId, serverHost, instantText(connectedAt)]);
     },
     async endClient(id, serverId, at, evicted) {
       await query(

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { Clock } from "../../../src/base/clock.ts";
-import { TransientError } from "../../../src/base/errors.ts";
+import { RefusedValue, TransientError } from "../../../src/base/errors.ts";
 import type { LevelName, Logger } from "../../../src/log/logger.ts";
 import type { Store } from "../../../src/store/store.ts";
 import { lineSource } from "../../../src/submit/lines.ts";
@@ -156,6 +156,23 @@ describe("loading", () => {
       "ERROR in.txt, line 4: it is 1000000 bytes long, a task can have 131058 at most (xxx",
     );
     expect(errors[2]!.length).toBeLessThan(300);
+  });
+  test("a task with a value that the database cannot keep is a bad line, and all others are stored", async () => {
+    const stored: string[] = [];
+    const store = {
+      durable: true,
+      insert(tasks: readonly NewTask[]) {
+        if (tasks.some(({ memory }) => memory !== null)) return Promise.reject(new RefusedValue("too much memory"));
+        stored.push(...tasks.map(({ args }) => args));
+        return Promise.resolve();
+      },
+    };
+    const { options, bad } = bench(["a\n\nb # HYPERSHELL: memory:8GB\nc\nd\n", "e\nf\n"], { store, bundleSize: 3 });
+    expect(await load(options)).toEqual({ stored: 5, bad: 1, stopped: false, lines: 7 });
+    expect([stored, bad]).toEqual([
+      ["a", "c", "d", "e", "f"],
+      [{ number: 3, reason: "too much memory", text: "b # HYPERSHELL: memory:8GB" }],
+    ]);
   });
   test("waits for the store before it reads on", async () => {
     let asked = 0;
