@@ -92,7 +92,8 @@ export interface StartOptions extends RunOptions {
 /** Set in each environment, and inherited by all that is started from it, tasks included. */
 const marker = "HS_TEST_PLACE";
 
-export function openSite(): Site {
+/** `atEnd` is called when the place is disposed of: whatever was started has ended, and its files are still there. */
+export function openSite(atEnd?: (site: Site) => Promise<void>): Site {
   if (!existsSync(join(dist, "hsx"))) throw new Error("dist/hsx is missing: run scripts/build");
   const path = realpathSync(mkdtempSync(join(tmpdir(), "hs-test-")));
   const id = randomUUID();
@@ -124,7 +125,7 @@ export function openSite(): Site {
   const late: Late[] = [];
   const left = (): readonly string[] => processesWith(`${marker}=${id}`);
 
-  return {
+  const site: Site = {
     path,
     work,
     database: join(path, "site", "lib", "main.db"),
@@ -156,12 +157,17 @@ export function openSite(): Site {
         },
         () => `cannot be killed: ${left().join("; ")}`,
       );
-      rmSync(path, { recursive: true, force: true, maxRetries: 3 });
+      try {
+        await atEnd?.(site);
+      } finally {
+        rmSync(path, { recursive: true, force: true, maxRetries: 3 });
+      }
       // A test that asks for no end would pass by the alarm.
       const untold = late.filter(({ isTold }) => !isTold());
       if (untold.length > 0) throw new Error(untold.map(({ what }) => what).join("\n"));
     },
   };
+  return site;
 }
 
 interface Launch {

@@ -7,6 +7,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ask } from "../e2e/tables.ts";
+import { expectSound } from "./sound.ts";
 
 const hsx = join(import.meta.dir, "../../dist/hsx");
 const executors = 4;
@@ -67,6 +68,7 @@ for (let round = 1; round <= rounds; round++) {
 
     const counts = "select count(*) n, sum(exit_status = 0) good, count(distinct args) distinctArgs from task";
     expect(ask<object>(database, counts)).toEqual([{ n: tasks, good: tasks, distinctArgs: tasks }]);
+    await expectSound(database);
 
     const runs = new Map<string, number>();
     for (const line of lines(log)) runs.set(line, (runs.get(line) ?? 0) + 1);

@@ -5,7 +5,8 @@
 import { expect, test } from "bun:test";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { linesOf, needs, openSite, type Site } from "../e2e/harness.ts";
+import { linesOf, needs, type Site } from "../e2e/harness.ts";
+import { openSoundSite } from "./sound.ts";
 
 const asRoot = needs(["mount"], process.getuid?.() === 0 ? null : "only root can mount a small file system");
 
@@ -25,7 +26,7 @@ const counts = async (site: Site) => {
 };
 
 test("nobody reads the failures on standard output: everything runs, and one warning says so", async () => {
-  await using site = openSite();
+  await using site = openSoundSite();
   const ended = await site.shell(`(seq 100; echo 141) | hsx -t 'exit {}' -N4 -f - | head -2; echo "\${PIPESTATUS[@]}"`);
   expect(linesOf(ended.stdout).slice(2)).toEqual(["0 7 0"]);
   const text =
@@ -38,7 +39,7 @@ test("nobody reads the failures on standard output: everything runs, and one war
 });
 
 test("a failure file that takes nothing, and one whose directory is removed", async () => {
-  await using site = openSite();
+  await using site = openSoundSite();
   const full = await site.hsx(["-f", "/dev/full"], { stdin: "false\nfalse\n" });
   expect(full.status).toBe(7);
   expect(warnings(full.stderr, /Cannot write/)).toEqual([
@@ -52,7 +53,7 @@ test("a failure file that takes nothing, and one whose directory is removed", as
 });
 
 asRoot("a failure file on a full disk has whole lines only, and all of them once there is room", async () => {
-  await using site = openSite();
+  await using site = openSoundSite();
   using disk = small(site, "64k");
   const lines = Array.from({ length: 100 }, (_, n) => `false ${"x".repeat(200)} ${n}`);
   const fill = () => site.shell(`head -c 60k /dev/zero >filler`, { cwd: "small" });

@@ -1,7 +1,8 @@
 /* What a run on one machine holds of its database, and what the next one says of it after kill -9. */
 import { expect, test } from "bun:test";
-import { openSite, type Site, until } from "../e2e/harness.ts";
+import { type Site, until } from "../e2e/harness.ts";
 import { ask } from "../e2e/tables.ts";
+import { openSoundSite } from "./sound.ts";
 
 const counts = (site: Site): { held: number; begun: number } =>
   ask<{ held: number; begun: number }>(
@@ -23,7 +24,7 @@ test("a run on one machine holds what it runs; --restart says what was running a
     [line.repeat(10), ["-N1", "-b1"], 1],
     [`${":\n".repeat(100)}${line.repeat(100)}`, ["-N2"], 70],
   ] as const) {
-    await using site = openSite();
+    await using site = openSoundSite();
     site.write("t.in", lines);
     await using run = site.start(["hsx", "t.in", ...words]);
     const executors = words[0] === "-N1" ? 1 : 2;

@@ -6,18 +6,10 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import type { Socket } from "node:net";
-import {
-  type Ended,
-  linesOf,
-  needs,
-  openSite,
-  type Running,
-  type Site,
-  type StartOptions,
-  until,
-} from "../e2e/harness.ts";
+import { type Ended, linesOf, needs, type Running, type Site, type StartOptions, until } from "../e2e/harness.ts";
 import { secured, startClient, startServer } from "../e2e/serving.ts";
 import { call, type Caller, certificateOf, impersonate, relayTo } from "./impostor.ts";
+import { openSoundSite } from "./sound.ts";
 
 /** A server whose tasks are typed in, and an honest client that runs them and prints what they print. */
 interface Honest extends AsyncDisposable {
@@ -35,7 +27,7 @@ interface Honest extends AsyncDisposable {
 }
 
 async function openHonest(words: readonly string[] = [], options: StartOptions = {}): Promise<Honest> {
-  const site = openSite();
+  const site = openSoundSite();
   const tls = words.filter((word) => word === "--no-tls");
   const timeoutMs = 120_000;
   const served = await startServer(site, ["-", "--no-db", ...words], { keepOpen: true, timeoutMs, ...options });
@@ -85,7 +77,7 @@ const impatient = { HYPERSHELL_CLIENT_CONNECT: "1" };
 
 test("a man in the middle with a certificate of his own and no key gets neither tasks nor clients", async () => {
   await using honest = await openHonest();
-  await using foreign = openSite();
+  await using foreign = openSoundSite();
   // It has a key, just not this one: everything it says is well-formed.
   const env = { HYPERSHELL_SERVER_AUTH: "a-key-of-somebody-else" };
   foreign.write("tasks.in", "echo stolen\n");
@@ -316,8 +308,8 @@ test("a port that is in use ends a server at once, with one line", async () => {
 });
 
 test("a server that never answers does not hold a client for ever", async () => {
-  await using site = openSite();
-  await using maker = openSite();
+  await using site = openSoundSite();
+  await using maker = openSoundSite();
   await startServer(maker, ["--forever", "--no-db"]);
   await using mute = await impersonate(null, () => undefined);
   await using muteOverTls = await impersonate(certificateOf(maker), () => undefined);

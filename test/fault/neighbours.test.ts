@@ -1,16 +1,24 @@
 /* Two servers on one database. PostgreSQL is what several servers are for; a file on one host must do as well. */
 import { afterAll, describe, expect, test } from "bun:test";
-import { openSite, until } from "../e2e/harness.ts";
+import { type Site, until } from "../e2e/harness.ts";
 import { startClient, startServer } from "../e2e/serving.ts";
 import { noPostgres, type Postgres, startPostgres } from "../systems/postgres.ts";
 import { conclude, openPair, type Pair, someOf } from "./neighbours.ts";
+import { expectSound, expectSoundIn, openSoundSite } from "./sound.ts";
+
+/** A database for both. */
+interface Shared {
+  /** What a server needs to find it. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Nothing is wrong with it at the end. */
+  readonly expectSound: (site: Site) => Promise<void>;
+}
 
 interface Place {
   readonly name: string;
   /** Tasks that are shared, and of a run in which a server is killed. */
   readonly tasks: readonly [shared: number, killed: number];
-  /** What a server needs to find it. */
-  readonly env: () => Promise<Readonly<Record<string, string>>>;
+  readonly open: () => Promise<Shared>;
 }
 
 let postgres: Postgres | null = null;
@@ -19,13 +27,18 @@ afterAll(async () => {
 });
 
 const places: readonly Place[] = [
-  { name: "SQLite", tasks: [3000, 3000], env: async () => ({}) },
+  {
+    name: "SQLite",
+    tasks: [3000, 3000],
+    open: async () => ({ env: {}, expectSound: ({ database }) => expectSound(database) }),
+  },
   {
     name: "PostgreSQL",
     tasks: [20_000, 5000],
-    async env() {
+    async open() {
       postgres ??= await startPostgres();
-      return postgres.env(await postgres.create());
+      const database = await postgres.create();
+      return { env: postgres.env(database), expectSound: () => expectSoundIn(postgres!, database) };
     },
   },
 ];
@@ -37,15 +50,17 @@ async function verdict(pair: Pair, tasks: number) {
   return share;
 }
 
-describe.each(places)("two servers on one database: $name", ({ name, tasks: [shared, killed], env }) => {
+describe.each(places)("two servers on one database: $name", ({ name, tasks: [shared, killed], open }) => {
   const there = name === "SQLite" || noPostgres === null;
   const title = (rule: string): string => (there ? rule : `${rule} (${noPostgres})`);
 
   test.skipIf(!there)(
     title("they share the tasks fairly, and each runs once"),
     async () => {
-      await using pair = await openPair(shared, await env());
+      const place = await open();
+      await using pair = await openPair(shared, place.env);
       const share = await verdict(pair, shared);
+      await place.expectSound(pair.site);
       expect(Math.abs(share - 0.5)).toBeLessThan(0.2);
     },
     300_000,
@@ -54,10 +69,12 @@ describe.each(places)("two servers on one database: $name", ({ name, tasks: [sha
   test.skipIf(!there)(
     title("when one is killed its clients take what they run to the other, and nothing runs twice"),
     async () => {
-      await using pair = await openPair(killed, await env());
+      const place = await open();
+      await using pair = await openPair(killed, place.env);
       await someOf(pair, 0.3);
       pair.servers[0].kill("SIGKILL");
       await verdict(pair, killed);
+      await place.expectSound(pair.site);
     },
     300_000,
   );
@@ -69,7 +86,7 @@ const stubborn =
   "else trap '' INT TERM; echo $$ > pid; while :; do sleep 0.1; done; fi";
 
 test("what a server leaves to its client by Ctrl-C twice is started by nobody while it still runs there", async () => {
-  await using site = openSite();
+  await using site = openSoundSite();
   const env = { HYPERSHELL_SERVER_GRACE: "3" };
   const first = await startServer(site, ["--forever", "--no-tls"], { env });
   const client = startClient(site, first.port, ["--no-tls", "-S1"], { env });

@@ -5,8 +5,9 @@
  */
 import { statSync } from "node:fs";
 import { join } from "node:path";
-import { openSite, type Running, type Site, until } from "../e2e/harness.ts";
+import { type Running, type Site, until } from "../e2e/harness.ts";
 import { type Served, startClient, startServer } from "../e2e/serving.ts";
+import { openSoundSite } from "./sound.ts";
 
 export interface Pair extends AsyncDisposable {
   readonly site: Site;
@@ -30,7 +31,7 @@ const clientsEach = 4;
 
 /** Tasks of a millisecond; every fiftieth goes on for half a second after its line. */
 export async function openPair(tasks: number, env: Readonly<Record<string, string>>): Promise<Pair> {
-  const site = openSite();
+  const site = openSoundSite();
   const all = { HYPERSHELL_CLIENT_HEARTRATE: "1", HYPERSHELL_SERVER_GRACE: "8", ...env };
   const line = (n: number): string =>
     `: ${n}; echo $TASK_ID $TASK_SERVER_ID $NODE >> ran${n % 50 === 49 ? "; sleep 0.5" : ""}\n`;

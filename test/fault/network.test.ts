@@ -3,11 +3,12 @@
  * runs twice (no client is gone for longer than the grace period), and the run ends by itself.
  */
 import { expect, test } from "bun:test";
-import { openSite, type Site, until } from "../e2e/harness.ts";
+import { type Site, until } from "../e2e/harness.ts";
 import { startClient, startServer } from "../e2e/serving.ts";
 import { random } from "../simulation/random.ts";
 import { startProxy, type Trouble } from "./proxy.ts";
 import { ask } from "../e2e/tables.ts";
+import { openSoundSite } from "./sound.ts";
 
 const tasks = 400;
 const outageMs = 700;
@@ -96,7 +97,7 @@ function expectOnce(site: Site): void {
 
 for (const [name, { plan, words = [], connections = 2, said }] of Object.entries(stories)) {
   test(`a network that ${name} loses nothing and doubles nothing`, async () => {
-    await using site = openSite();
+    await using site = openSoundSite();
     fill(site);
     const { server, port } = await startServer(site, ["in", ...words], { env: impatient });
     await using proxy = startProxy(Number(port), plan);
@@ -111,7 +112,7 @@ for (const [name, { plan, words = [], connections = 2, said }] of Object.entries
 }
 
 test("a network that is gone for a while loses nothing and doubles nothing", async () => {
-  await using site = openSite();
+  await using site = openSoundSite();
   fill(site);
   const { server, port } = await startServer(site, ["in"], { env: impatient });
   await using proxy = startProxy(Number(port), () => ({ delayMs: 5 }));

@@ -7,6 +7,7 @@ import { openSite, type Running, type Site, until } from "../e2e/harness.ts";
 import { startClient, startServer } from "../e2e/serving.ts";
 import { noPostgres } from "../systems/postgres.ts";
 import { sharedPostgres } from "../systems/shared-postgres.ts";
+import { expectSoundIn } from "./sound.ts";
 
 const tasks = 300;
 const timeoutMs = 120_000;
@@ -21,8 +22,8 @@ interface Place {
 }
 
 async function openPlace(more: Readonly<Record<string, string>> = {}): Promise<Place & AsyncDisposable> {
-  const site = openSite();
   const database = await postgres().create();
+  const site = openSite(() => expectSoundIn(postgres(), database));
   site.write("tasks.in", input);
   const env = { ...postgres().env(database), ...more };
   return { site, database, env, [Symbol.asyncDispose]: () => site[Symbol.asyncDispose]() };

@@ -9,8 +9,9 @@
  */
 import { statSync } from "node:fs";
 import { join } from "node:path";
-import { linesOf, openSite, type Running, type Site, until } from "../e2e/harness.ts";
+import { linesOf, type Running, type Site, until } from "../e2e/harness.ts";
 import { inFile } from "../e2e/tables.ts";
+import { expectSound, openSoundSite } from "./sound.ts";
 
 export interface Tally {
   readonly tasks: number;
@@ -76,7 +77,7 @@ function freePort(): number {
 }
 
 async function openCluster(wanted: Plan): Promise<Cluster> {
-  const site = openSite();
+  const site = openSoundSite();
   const ran = "echo $TASK_ID $TASK_CLIENT_ID $NODE >> ran";
   const lines = Array.from({ length: wanted.tasks }, (_, n) => {
     const long = n % wanted.longEvery === wanted.longEvery - 1;
@@ -199,8 +200,10 @@ async function conclude(
   for (const { task, client } of starts(cluster)) runs.set(task, [...(runs.get(task) ?? []), client]);
   if (runs.size !== plan.tasks) problems.push(`${runs.size} of ${plan.tasks} tasks were run`);
 
-  if (plan.database) problems.push(...wrongRows(cluster, runs));
-  else problems.push(...wrongLog(served.stderr, plan.tasks));
+  if (plan.database) {
+    problems.push(...wrongRows(cluster, runs));
+    await expectSound(site.database);
+  } else problems.push(...wrongLog(served.stderr, plan.tasks));
 
   const onLost = new Set<string>();
   const allowed = new Map<string, number>();

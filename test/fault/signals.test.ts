@@ -3,9 +3,10 @@
  * stop what they started. What was running is run again and has not failed. `SIGNAL_ROUNDS` is how often each is done.
  */
 import { expect, test } from "bun:test";
-import { openSite, type Site, until } from "../e2e/harness.ts";
+import { type Site, until } from "../e2e/harness.ts";
 import { startClient, startServer } from "../e2e/serving.ts";
 import { ask } from "../e2e/tables.ts";
+import { openSoundSite } from "./sound.ts";
 
 const rounds = Number(process.env["SIGNAL_ROUNDS"] ?? 1);
 const timeoutMs = 60_000 * Math.max(2, rounds);
@@ -82,7 +83,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
       `${signal} to the tasks and to hsx: nothing has failed (${how})`,
       async () => {
         await repeat(async (order) => {
-          await using site = openSite();
+          await using site = openSoundSite();
           writeTasks(site);
           if (how === "--restart") expect((await site.hs(["submit", "-f", "t.in"])).status).toBe(0);
           const words = how === "--restart" ? ["--restart"] : how === "--forever" ? ["t.in", "--forever"] : ["t.in"];
@@ -104,7 +105,7 @@ test(
   "kill -9 of the tasks and then of hsx: they are run again by --restart",
   async () => {
     for (let n = 0; n < rounds; n++) {
-      await using site = openSite();
+      await using site = openSoundSite();
       site.write("t.in", "[ -e go ] || sleep 31\n[ -e go ] || sleep 31\n");
       await using run = site.start(["hsx", "t.in", "-N2"]);
       await started(site);
@@ -123,7 +124,7 @@ test(
   "a server, its client and the tasks stopped together: nothing has failed",
   async () => {
     await repeat(async (order) => {
-      await using site = openSite();
+      await using site = openSoundSite();
       writeTasks(site);
       const { server, port } = await startServer(site, ["t.in"]);
       const client = startClient(site, port, ["-N2"]);
@@ -140,7 +141,7 @@ test(
   "a client stopped with its tasks gives them back to its server",
   async () => {
     await repeat(async (order) => {
-      await using site = openSite();
+      await using site = openSoundSite();
       site.write("t.in", "[ -e go ] || sleep 31\n[ -e go ] || sleep 31\n");
       const { server, port } = await startServer(site, ["t.in"]);
       const client = startClient(site, port, ["-N2"]);
@@ -164,7 +165,7 @@ test(
   "a run with launched clients stopped as a whole: nothing has failed",
   async () => {
     await repeat(async (order) => {
-      await using site = openSite();
+      await using site = openSoundSite();
       writeTasks(site);
       await using run = site.start(["hsx", "t.in", "-N2", "--launcher=env"]);
       await started(site);
@@ -177,7 +178,7 @@ test(
 );
 
 test("SIGUSR1 to the tasks and to hsx, which drains: what it ended is run again", async () => {
-  await using site = openSite();
+  await using site = openSoundSite();
   site.write("t.in", "[ -e go ] || sleep 31\n[ -e go ] || sleep 31\n");
   await using run = site.start(["hsx", "t.in", "-N2"]);
   await started(site);
@@ -187,7 +188,7 @@ test("SIGUSR1 to the tasks and to hsx, which drains: what it ended is run again"
 });
 
 test("a task that its user ends, or the system, has failed all the same, and holds up nobody for long", async () => {
-  await using site = openSite();
+  await using site = openSoundSite();
   const lines = "sleep 31\nsleep 31.5\nkill -9 $$\n[ -e x ] || sh -c 'kill -TERM $$'\necho after\necho last\n";
   site.write("t.in", lines);
   await using run = site.start(["hsx", "t.in", "-N2"]);

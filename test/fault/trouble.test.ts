@@ -6,14 +6,15 @@ import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { linesOf, needs, openSite, sorted, until } from "../e2e/harness.ts";
+import { linesOf, needs, sorted, until } from "../e2e/harness.ts";
 import { secured, startServer } from "../e2e/serving.ts";
 import { ask } from "../e2e/tables.ts";
+import { openSoundSite } from "./sound.ts";
 
 const trouble = / WARNING \[hypershell.server\] Database trouble, trying again/;
 
 test("a milder signal after Ctrl-C changes nothing: the status stays 4", async () => {
-  await using site = openSite();
+  await using site = openSoundSite();
   site.write("t.in", "trap '' INT; echo ready; while [ ! -e go ]; do sleep 0.01; done\n");
   await using run = site.start(["hsx", "t.in"]);
   await run.line(/^ready$/);
@@ -26,7 +27,7 @@ test("a milder signal after Ctrl-C changes nothing: the status stays 4", async (
 });
 
 test("a database that is locked in the middle of a run loses nothing", async () => {
-  await using site = openSite();
+  await using site = openSoundSite();
   site.write("t.in", Array.from({ length: 20 }, (_, n) => `echo ${n}; [ ${n} -gt 0 ] || sleep 0.3`).join("\n"));
   // The usual pause for a lock is five seconds; with none the trouble begins at once.
   const env = { HYPERSHELL_DATABASE_PRAGMAS_BUSY_TIMEOUT: "0" };
@@ -49,7 +50,7 @@ test("any two signals leave a database that does not come back, with the status 
     ["SIGTERM", "SIGINT", 143],
     ["SIGINT", "SIGTERM", 4],
   ] as const) {
-    await using site = openSite();
+    await using site = openSoundSite();
     site.write("t.in", Array.from({ length: 200 }, (_, n) => `echo ${n}; sleep 0.02`).join("\n"));
     const env = { HYPERSHELL_DATABASE_PRAGMAS_BUSY_TIMEOUT: "0" };
     await using run = site.start(["hsx", "t.in"], { env });
@@ -74,7 +75,7 @@ test("any two signals leave a database that does not come back, with the status 
 });
 
 test("two SIGTERM end a run that a lock holds up, though it hears both at once", async () => {
-  await using site = openSite();
+  await using site = openSoundSite();
   site.write("t.in", Array.from({ length: 200 }, (_, n) => `echo ${n}; sleep 0.02`).join("\n"));
   await using run = site.start(["hsx", "t.in"]);
   await run.line(/^1$/);
@@ -96,7 +97,7 @@ test("two SIGTERM end a run that a lock holds up, though it hears both at once",
 });
 
 test("a database that is deleted in the middle of a run ends it, tasks and all, with a line that says so", async () => {
-  await using site = openSite();
+  await using site = openSoundSite();
   site.write("t.in", "echo ready; while [ ! -e go ]; do sleep 0.01; done\nsleep 100\nsleep 100\n");
   await using run = site.start(["hsx", "t.in", "-N2"]);
   await run.line(/^ready$/);
@@ -111,7 +112,7 @@ test("a database that is deleted in the middle of a run ends it, tasks and all, 
 });
 
 test("tasks for a database that was deleted, or replaced, are not said to be stored", async () => {
-  await using site = openSite();
+  await using site = openSoundSite();
   const remove = () => ["", "-wal", "-shm"].forEach((end) => rmSync(`${site.database}${end}`, { force: true }));
   const stored = async () => (await site.hs(["list", "--count"])).stdout === "1\n";
   const moved = expect.stringContaining("was moved or deleted while it was in use");
@@ -144,7 +145,7 @@ needs(["mount"], process.getuid?.() === 0 ? null : "only root can mount a small 
   "a disk that is full in the middle of a run: all is recorded when there is room, and Ctrl-C twice leaves without",
   async () => {
     for (const patient of [true, false]) {
-      await using site = openSite();
+      await using site = openSoundSite();
       const lib = join(site.path, "site", "lib");
       Bun.spawnSync(["mkdir", "-p", lib]);
       const mounted = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", lib]);
