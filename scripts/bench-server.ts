@@ -5,7 +5,7 @@ import { join, resolve } from "node:path";
 
 const root = resolve(import.meta.dir, "..");
 export const hs = join(root, "dist/hs");
-export const key = "a-key-for-measurements-only";
+export const key = "a-key-for-measurements-only-0123456789";
 /** What bench-clients.ts is told. */
 export interface ClientsPlan {
   readonly port: number;

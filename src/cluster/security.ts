@@ -13,6 +13,7 @@ import { isLoopback } from "../base/loopback.ts";
 import { shortHost } from "../base/process.ts";
 import type { Config, Origin } from "../config/load.ts";
 import type { Logger, Loggers } from "../log/logger.ts";
+import { prepareKey } from "../wire/auth.ts";
 import type { Certificate, HostNames } from "../wire/certificate.ts";
 import type { ClientTls } from "../wire/connect.ts";
 import type { ServerTls } from "../wire/listen.ts";
@@ -56,6 +57,7 @@ export async function serverSecurity(options: ServerSecurityOptions): Promise<Se
   const problem = keyProblem(key, !hasTls && !isLoopback(bind));
   if (problem?.refused === true) throw argumentError(problem.text);
   if (problem !== null) log.warning(problem.text);
+  await prepareKey(key);
   if (!hasTls) {
     log.warning(tlsIsOff);
     return { key, tls: null };
@@ -81,6 +83,7 @@ export async function clientSecurity(options: ClientSecurityOptions): Promise<Cl
     if (problem?.refused === true) throw argumentError(problem.text);
     if (problem !== null) log.warning(problem.text);
   }
+  await prepareKey(key);
   if (!hasTls) {
     log.warning(tlsIsOff);
     return { key, tls: null };

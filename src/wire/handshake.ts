@@ -2,15 +2,18 @@
  * The handshake of a session (PROTOCOL.md, section 2), line by line: the answer to each line of the peer, when the peer
  * has proved that it knows the key, and why it is refused. Sends nothing and sets no timer; session.ts does.
  */
-import { proof, same, type Side, type Transcript } from "./auth.ts";
+import { isShort, proof, same, type Secret, type Side, slowKey, type Transcript } from "./auth.ts";
 import { type ProblemKind, WireProblem } from "./problem.ts";
 
 /** The version of the protocol; both sides must have the same. */
 const protocolVersion = 1;
+/** Says that this side makes short keys slow to guess, and with which parameters. Earlier programs do not know it. */
+const scryptVersion = 1;
 
 export interface Handshake {
   readonly side: Side;
   readonly peerSide: Side;
+  /** As people share it. */
   readonly key: string;
   /** 32 random bytes of this side, hex. */
   readonly ownNonce: string;
@@ -18,6 +21,8 @@ export interface Handshake {
   readonly binding: string | null;
   /** Null until the peer has sent its nonce. */
   transcript: Transcript | null;
+  /** What proofs are made with: the key, or what scrypt makes of it once it is known that the peer does the same. */
+  secret: Secret;
 }
 
 /** Why a handshake has failed. `word` is told to the peer; null: it is told nothing. */
@@ -43,6 +48,7 @@ export function newHandshake(side: Side, key: string, nonce: Uint8Array, binding
     ownNonce: hex(nonce),
     binding: binding === null ? null : hex(binding),
     transcript: null,
+    secret: key,
   };
 }
 
@@ -52,7 +58,7 @@ function hex(bytes: Uint8Array): string {
 
 /** The first line of the client, and the first answer of the server. */
 export function greeting({ ownNonce }: Handshake): object {
-  return { hypershell: protocolVersion, nonce: ownNonce };
+  return { hypershell: protocolVersion, nonce: ownNonce, scrypt: scryptVersion };
 }
 
 /** The last line for a peer that is refused. */
@@ -65,39 +71,50 @@ export function answerTo(handshake: Handshake, line: string): Answer {
   const { peerSide, transcript } = handshake;
   const fields = fieldsOf(line);
   if (fields === null) return refuse("malformed", strange(peerSide, line));
-  const { error, hypershell: version, nonce, proof: shown } = fields;
+  const { error, hypershell: version, proof: shown } = fields;
   if (typeof version !== "number") return refuse("malformed", strange(peerSide, line));
   if (version !== protocolVersion) {
     const theirs = `speaks version ${version} of the protocol, this program version ${protocolVersion}`;
     return refuse("version", `the ${peerSide} ${theirs} - use the same version of hs on both sides`, "version");
   }
   if (typeof error === "string") return refusedBy(peerSide, error);
-  return transcript === null ? exchange(handshake, nonce, shown) : checkProof(handshake, transcript, shown);
+  return transcript === null ? exchange(handshake, fields) : checkProof(handshake, transcript, shown);
 }
 
-function exchange(handshake: Handshake, nonce: unknown, shown: unknown): Answer {
+function exchange(handshake: Handshake, { nonce, scrypt, proof: shown }: Fields): Answer {
   const { side, peerSide, key, ownNonce, binding } = handshake;
   if (typeof nonce !== "string" || !/^[0-9a-f]{64}$/.test(nonce) || shown !== undefined)
     return refuse("malformed", `the ${peerSide} began without a nonce`);
   const clientNonce = side === "client" ? ownNonce : nonce;
   const serverNonce = side === "client" ? nonce : ownNonce;
   const transcript: Transcript = { version: protocolVersion, clientNonce, serverNonce, binding };
+  // A client never proves a short key as it is: whoever is at the port could guess it at leisure. A server takes that
+  // from clients of earlier versions, for it gives nothing away: it proves the key only to who has done so.
+  if (isShort(key) && scrypt === scryptVersion) handshake.secret = slowKey(key);
+  else if (isShort(key) && side === "client") return refuse("version", noScrypt);
   handshake.transcript = transcript;
   // The client proves the key first, so that a scanner gets nothing to try keys on.
-  return { kind: "say", line: side === "server" ? greeting(handshake) : proofLine(key, "client", transcript) };
+  return {
+    kind: "say",
+    line: side === "server" ? greeting(handshake) : proofLine(handshake.secret, "client", transcript),
+  };
 }
 
-function checkProof({ side, peerSide, key }: Handshake, transcript: Transcript, shown: unknown): Answer {
-  if (typeof shown !== "string" || !same(shown, proof(key, peerSide, transcript))) {
+const noScrypt =
+  "the server is of an earlier version, which makes it easy to guess a key of fewer than 32 characters - update it, " +
+  "or give both sides a longer key (hs config set server.auth --generate)";
+
+function checkProof({ side, peerSide, secret }: Handshake, transcript: Transcript, shown: unknown): Answer {
+  if (typeof shown !== "string" || !same(shown, proof(secret, peerSide, transcript))) {
     const text = `the ${peerSide} does not know the key, or somebody is in between`;
     return refuse("key", text, side === "server" ? "key" : null);
   }
-  const line = side === "server" ? proofLine(key, "server", transcript) : null;
+  const line = side === "server" ? proofLine(secret, "server", transcript) : null;
   return { kind: "shown", line, transcript };
 }
 
-function proofLine(key: string, side: Side, transcript: Transcript): object {
-  return { hypershell: protocolVersion, proof: proof(key, side, transcript) };
+function proofLine(secret: Secret, side: Side, transcript: Transcript): object {
+  return { hypershell: protocolVersion, proof: proof(secret, side, transcript) };
 }
 
 function refuse(kind: ProblemKind, text: string, word: string | null = null): Refusal {
@@ -134,7 +151,9 @@ function looksLikeTls(chunk: Uint8Array): boolean {
   return (chunk[0] === 0x16 || chunk[0] === 0x15) && (chunk.length < 2 || chunk[1] === 0x03);
 }
 
-function fieldsOf(line: string): Readonly<Record<string, unknown>> | null {
+type Fields = Readonly<Record<string, unknown>>;
+
+function fieldsOf(line: string): Fields | null {
   try {
     const value: unknown = JSON.parse(line);
     return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : null;

@@ -221,10 +221,10 @@ function takeHandshakeLine<In>(session: Session<In>, line: string): void {
 }
 
 function openUp<In>(session: Session<In>, transcript: Transcript): void {
-  const { side, peerSide, key, binding } = session.handshake;
+  const { side, peerSide, secret, binding } = session.handshake;
   if (binding === null) {
-    session.macsOut = { key: frameKey(key, side, transcript), frames: 0 };
-    session.macsIn = { key: frameKey(key, peerSide, transcript), frames: 0 };
+    session.macsOut = { key: frameKey(secret, side, transcript), frames: 0 };
+    session.macsIn = { key: frameKey(secret, peerSide, transcript), frames: 0 };
   }
   leaveHandshake(session, "open");
   session.ready();

@@ -216,7 +216,7 @@ test("a key that is short or malformed is told of, and the placeholder is refuse
   expect(words).not.toMatch(/mykey123|two words/);
 });
 
-const typedKey = "a-key-that-somebody-typed-0123";
+const typedKey = "a-key-that-somebody-typed-0123456";
 const seen = /WARNING \[hypershell\.\w+\] Every user of this host may have seen the key, .* --auth-file/;
 
 needs([], process.platform === "linux" ? null : "needs /proc")(

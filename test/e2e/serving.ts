@@ -2,7 +2,7 @@
 import type { Running, Site, StartOptions } from "./harness.ts";
 
 /** The key that they share, in the environment. */
-export const secured = { HYPERSHELL_SERVER_AUTH: "0123456789abcdef-key-of-tests" } as const;
+export const secured = { HYPERSHELL_SERVER_AUTH: "0123456789abcdef-key-of-tests-long" } as const;
 
 export interface Served {
   readonly server: Running;

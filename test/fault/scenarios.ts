@@ -85,7 +85,11 @@ async function openCluster(wanted: Plan): Promise<Cluster> {
   });
   site.write("tasks.in", lines.join(""));
   const port = String(freePort());
-  const env = { HYPERSHELL_SERVER_AUTH: "a-key-for-tests-only", HYPERSHELL_CLIENT_HEARTRATE: "1", ...wanted.env };
+  const env = {
+    HYPERSHELL_SERVER_AUTH: "a-key-for-tests-only-of-32-bytes-or-more",
+    HYPERSHELL_CLIENT_HEARTRATE: "1",
+    ...wanted.env,
+  };
   const serve = (words: readonly string[]): Running =>
     site.start(["hs", "server", ...words, "-H", "127.0.0.1", "-p", port], { env, timeoutMs });
   const server = serve(wanted.database ? ["tasks.in"] : ["tasks.in", "--no-db"]);

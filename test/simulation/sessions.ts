@@ -38,5 +38,5 @@ function optionsOf({ rng, at, now }: World, { enter: inside, onEnd }: Process): 
     },
   };
   const nonce = (): Uint8Array => Uint8Array.from({ length: 32 }, () => rng.between(0, 255));
-  return { key: "a key that both sides know", clock, nonce, handshakeMs };
+  return { key: "a key that both sides know, and long", clock, nonce, handshakeMs };
 }

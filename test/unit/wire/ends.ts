@@ -7,7 +7,7 @@ import type { WireProblem } from "../../../src/wire/problem.ts";
 import { admit, enter, type SessionOptions } from "../../../src/wire/session.ts";
 import type { ClientEnd, ServerEnd } from "../../conformance/duplex-notes.ts";
 
-export const key = "a-key-for-these-tests";
+export const key = "a-key-for-these-tests-of-32-bytes";
 
 export interface SideOptions {
   readonly key?: string;

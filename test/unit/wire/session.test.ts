@@ -66,12 +66,35 @@ describe("the handshake", () => {
 
   test("a wrong key is refused on both sides, and each says whose key it is", async () => {
     const [near, far] = memoryBytes();
-    const [client, server] = await Promise.all([enterOn(near, { key: "another key" }), admitOn(far)]);
+    const [client, server] = await Promise.all([
+      enterOn(near, { key: "another key, of 32 bytes or more too" }),
+      admitOn(far),
+    ]);
     expect(problemOf(client)).toEqual({ kind: "key", text: "the server does not accept the key" });
     expect(problemOf(server)).toEqual({
       kind: "key",
       text: "the client does not know the key, or somebody is in between",
     });
+  });
+
+  test("a short key is proved as scrypt makes it, and never as it is by a client", async () => {
+    const short = { key: "0123456789abcdef-of-31-characte" };
+    const [near, far] = memoryBytes();
+    const [client, server] = await Promise.all([enterOn(near, short), admitOn(far, short)]);
+    expect(["link" in client, "link" in server]).toEqual([true, true]);
+    for (const said of ["", ',"scrypt":2', ',"scrypt":"1"']) {
+      const [here, there] = memoryBytes();
+      const impostor = rawOn(there);
+      const entered = enterOn(here, short);
+      impostor.say(`{"hypershell":1,"nonce":"${nonce}"${said}}\n`);
+      expect(problemOf(await entered)).toEqual({
+        kind: "version",
+        text: expect.stringMatching(
+          /earlier version, .* fewer than 32 characters - update it, or give both sides a lo/,
+        ),
+      });
+      expect(impostor.heard()).not.toContain("proof");
+    }
   });
 
   test("a proof that was given on another channel counts for nothing", async () => {
@@ -98,7 +121,9 @@ describe("the handshake", () => {
     scanner.say(greeting);
     scanner.say(`{"hypershell":1,"proof":"${"00".repeat(32)}"}\n`);
     await scanner.gone;
-    expect(scanner.heard()).toMatch(/^\{"hypershell":1,"nonce":"[0-9a-f]{64}"\}\n\{"hypershell":1,"error":"key"\}\n$/);
+    expect(scanner.heard()).toMatch(
+      /^\{"hypershell":1,"nonce":"[0-9a-f]{64}","scrypt":1\}\n\{"hypershell":1,"error":"key"\}\n$/,
+    );
     expect(problemOf(await server).kind).toBe("key");
   });
 
