@@ -3,6 +3,7 @@
  * a task with every field set is in conformance/store.ts.
  */
 import type { LevelName, Logger, Text } from "../src/log/logger.ts";
+import type { ServerRow } from "../src/store/store.ts";
 import type { Assignment, ClaimedTask, Outcome } from "../src/task/task.ts";
 import type { ClientTls } from "../src/wire/connect.ts";
 import type { Lease } from "../src/wire/message.ts";
@@ -32,6 +33,12 @@ export function makeAssignment({ id, lease }: Lease, fields: Partial<Assignment>
 }
 
 /** A success that took ten milliseconds. */
+/** The row of a server of which nothing is known but its id. */
+export function makeServerRow(id: string, fields: Partial<ServerRow> = {}): ServerRow {
+  const process = { host: "host", pid: 1, pidStart: null, processTable: null };
+  return { id, ...process, reserves: false, startedAt: 0, firstLease: 0, beatAt: 0, ...fields };
+}
+
 export function makeOutcome({ id, lease }: Lease, fields: Partial<Outcome> = {}): Outcome {
   return {
     id,

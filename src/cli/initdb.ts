@@ -5,7 +5,6 @@
 import type { CommandSpec, Parsed } from "../args/spec.ts";
 import { systemClock } from "../base/clock.ts";
 import { argumentError, configurationError } from "../base/errors.ts";
-import { hostName } from "../base/process.ts";
 import { databaseSettings } from "../cluster/database.ts";
 import { isAlive } from "../cluster/liveness.ts";
 import { openOutput } from "../print/output.ts";
@@ -92,7 +91,7 @@ function portsOf(context: Context): InitdbPorts {
       const { openStore } = await import("../store/open.ts");
       const store = await openStore(settings);
       try {
-        return (await store.servers()).filter((server) => isAlive(server, hostName(), systemClock.now()));
+        return (await store.servers()).filter((server) => isAlive(server, systemClock.now()));
       } finally {
         await store.close();
       }

@@ -3,7 +3,6 @@
  * was killed leaves its tasks on record until the next one, and takes its processes with it.
  */
 import type { Clock } from "../base/clock.ts";
-import { hostName } from "../base/process.ts";
 import { isAlive } from "../cluster/liveness.ts";
 import type { RecordQuery, Records, RecordStore, TaskRecord } from "../history/history.ts";
 import { momentOf, parseTime } from "../store/times.ts";
@@ -15,8 +14,7 @@ import type { ShownRow, ShownValue } from "../task/task.ts";
  * gone with it; other clients go on without their server. `now`: milliseconds since 1970.
  */
 export async function withoutTheGone(records: Pick<RecordStore, "servers">, now: number): Promise<Condition[]> {
-  const host = hostName();
-  const gone = (await records.servers()).filter((server) => !isAlive(server, host, now));
+  const gone = (await records.servers()).filter((server) => !isAlive(server, now));
   return gone.map(({ id }) => ({ kind: "field", field: "client_id", operator: "!=", value: id }));
 }
 

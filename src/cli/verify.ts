@@ -98,7 +98,7 @@ function portsOf(context: Context): VerifyPorts {
       const { openCheck } = await import("../history/open.ts");
       return openCheck(settings);
     },
-    isAlive: (server) => isAlive(server, host, systemClock.now()),
+    isAlive: (server) => isAlive(server, systemClock.now()),
     hasFile({ clientHost }, path) {
       if (isThere(path) || isThere(join(captured, basename(path)))) return true;
       return clientHost === null || isSameHost(clientHost, host) ? false : null;

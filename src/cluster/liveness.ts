@@ -1,16 +1,22 @@
 /*
- * Whether a server that left a heartbeat row still runs. For this host the process table tells at once; for another
- * host only the age of the last heartbeat does.
+ * Whether a server that left a heartbeat row still runs. Its heartbeat says so, wherever it is. The process table says
+ * it at once, but only where it is certainly the one in which the server is: two containers, or two hosts that share a
+ * file, may have the same host name and each a process of that number.
  */
+import { readFileSync, readlinkSync } from "node:fs";
+import type { Clock } from "../base/clock.ts";
 import { processFacts } from "../base/process.ts";
 import { serverBeatMs } from "../server/door.ts";
 import type { ServerRow } from "../store/store.ts";
 
 /**
- * After this many missed heartbeats a server on another host counts as dead. With a database in a file the clocks of
- * hosts may differ by half of that time.
+ * A server counts as dead after this long without a heartbeat, milliseconds: six of them. With a database in a file the
+ * clocks of hosts may differ by half of that time.
  */
-const missedBeats = 6;
+export const silentMs = 6 * serverBeatMs;
+
+/** A heartbeat that is newer than the last by less than this, milliseconds, is the same one, read a second time. */
+const sameBeatMs = 1000;
 
 /**
  * The start time of a process in clock ticks since boot; null where /proc does not exist. Source: proc(5), field 22.
@@ -23,14 +29,91 @@ export function processStart(pid: number): string | null {
   }
 }
 
-/** Whether a server still runs, seen from `host` at `now`, milliseconds since 1970. */
-export function isAlive(server: ServerRow, host: string, now: number): boolean {
-  if (server.host !== host) return now - server.beatAt < missedBeats * serverBeatMs;
+/**
+ * The process table that this process sees: the boot of the machine, and the namespace in which processes are numbered.
+ * Null where that is not known, or where /proc shows another table than ours. Source: random(4), pid_namespaces(7).
+ */
+export function processTable(): string | null {
   try {
-    process.kill(server.pid, 0);
-  } catch (error) {
-    // EPERM: the process exists and belongs to somebody else.
-    if ((error as NodeJS.ErrnoException).code !== "EPERM") return false;
+    if (readlinkSync("/proc/self") !== String(process.pid)) return null;
+    const boot = readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim();
+    const namespace = /\d+/.exec(readlinkSync("/proc/self/ns/pid"))?.[0];
+    return boot === "" || namespace === undefined ? null : `${boot}/${namespace}`;
+  } catch {
+    return null;
   }
-  return server.pidStart === null || processStart(server.pid) === server.pidStart;
+}
+
+/** Whether the process of a server is there, by the process table `here`; null when that does not tell. */
+function isThere({ pid, pidStart, processTable: table }: ServerRow, here: string | null): boolean | null {
+  if (here === null || table !== here || pidStart === null) return null;
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ESRCH") return false;
+    // Otherwise the process exists and belongs to somebody else.
+  }
+  try {
+    const facts = processFacts(pid);
+    // A process that has ended keeps its number until its parent asks how.
+    return facts[19] === pidStart && facts[0] !== "Z" && facts[0] !== "X";
+  } catch {
+    // It may be hidden (mount option hidepid): the number may be somebody else's by now.
+    return null;
+  }
+}
+
+/** Whether a server still runs, seen at `now`, milliseconds since 1970, by somebody who looks only once. */
+export function isAlive(server: ServerRow, now: number, here: string | null = processTable()): boolean {
+  return isThere(server, here) ?? now - server.beatAt < silentMs;
+}
+
+/** A heartbeat as it was last seen. */
+interface Sighting {
+  beatAt: number;
+  /** How long the server had been silent at that time, milliseconds. */
+  readonly silence: number;
+  /** For how long it was looked at since, milliseconds. */
+  watchedMs: number;
+  /** Whether it was seen to move. */
+  readonly hasMoved: boolean;
+}
+
+export interface Liveness {
+  isAlive(server: ServerRow): boolean;
+  /**
+   * Whether that is more than a guess: its process is there, or its heartbeat was seen to move. Until then it may have
+   * died less than a minute ago.
+   */
+  isProven(server: ServerRow): boolean;
+}
+
+/**
+ * Tells whether servers still run, for somebody who asks again and again. A server counts as dead when its heartbeat
+ * has not moved while it was looked at, whatever clocks show: clocks are set, and a machine that sleeps stops its
+ * servers and those who watch them alike. Only a server that is seen for the first time is judged by the clock.
+ */
+export function newLiveness(clock: Clock, here: string | null = processTable()): Liveness {
+  const sightings = new Map<string, Sighting>();
+  let lookedAt = clock.now();
+  function isAliveNow(server: ServerRow): boolean {
+    const there = isThere(server, here);
+    if (there !== null) return there;
+    const now = clock.now();
+    // Whoever did not look for longer was stopped, or had no reason to.
+    const passedMs = Math.min(now - lookedAt, 2 * serverBeatMs);
+    lookedAt = now;
+    if (passedMs > 0) for (const each of sightings.values()) each.watchedMs += passedMs;
+    const last = sightings.get(server.id);
+    if (last !== undefined && Math.abs(server.beatAt - last.beatAt) < sameBeatMs)
+      return last.silence + last.watchedMs < silentMs;
+    const silence = last === undefined ? Math.max(0, now - server.beatAt) : 0;
+    sightings.set(server.id, { beatAt: server.beatAt, silence, watchedMs: 0, hasMoved: last !== undefined });
+    return silence < silentMs;
+  }
+  return {
+    isAlive: isAliveNow,
+    isProven: (server) =>
+      isAliveNow(server) && (isThere(server, here) === true || sightings.get(server.id)?.hasMoved === true),
+  };
 }

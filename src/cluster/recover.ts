@@ -12,6 +12,8 @@ import type { Scope, ServerRow, Store } from "../store/store.ts";
 import { tellOfContinued, tellOfLeft, unfinishedOf } from "./sources.ts";
 
 export interface RecoverOptions {
+  /** The id of the server of this run. */
+  readonly ownId: string;
   readonly store: Store;
   readonly scope: Scope;
   readonly forever: boolean;
@@ -20,6 +22,8 @@ export interface RecoverOptions {
   /** Whether clients of an earlier server can come back to this run. */
   readonly remote: boolean;
   readonly isAlive: (server: ServerRow) => boolean;
+  /** See Liveness. */
+  readonly isProven: (server: ServerRow) => boolean;
   readonly now: () => number;
   readonly newId: () => string;
   readonly log: Logger;
@@ -30,19 +34,21 @@ export interface Recovery {
   readonly estates: readonly Estate[];
   /** The number of tasks of earlier runs that this one is to run. */
   readonly unfinished: number;
+  /** Servers that seem to be at work, and may have died less than a minute ago. */
+  readonly unproven: readonly ServerRow[];
 }
 
 /** Takes over what the scope of this run allows, and reports the rest. Throws what the store throws. */
 export async function recover(options: RecoverOptions): Promise<Recovery> {
   const { store, scope, isAlive, now, log } = options;
-  if (!store.durable) return { estates: [], unfinished: 0 };
+  if (!store.durable) return { estates: [], unfinished: 0, unproven: [] };
   if (scope.kind === "submission") {
     const sources = await store.sources({ kind: "all" });
     if (sources.length > 0) {
       const living = (await store.servers()).filter(isAlive);
       tellOfLeft(sources, now(), living.length <= 1, log);
     }
-    return { estates: [], unfinished: 0 };
+    return { estates: [], unfinished: 0, unproven: [] };
   }
   return takeOver(options);
 }
@@ -71,9 +77,9 @@ async function buryDead(
   return { reverted, handedOut };
 }
 
-export interface WatchOptions {
-  readonly store: Store;
-  readonly isAlive: (server: ServerRow) => boolean;
+export interface WatchOptions extends Pick<RecoverOptions, "store" | "isAlive" | "isProven" | "log"> {
+  /** Servers of which it is to be found out whether they are at work. */
+  readonly unproven: readonly ServerRow[];
   readonly clock: Clock;
   readonly everyMs: number;
   /** Time that the clients of a dead server have to find its successor, milliseconds. */
@@ -81,10 +87,29 @@ export interface WatchOptions {
   readonly log: Logger;
 }
 
-/** Gives back what servers held that die while this run takes any free task. Answers a function that ends the watch. */
-export function watchServers(options: WatchOptions): () => void {
-  const { store, isAlive, clock, everyMs, graceMs, log } = options;
+export interface Watch {
+  end(): void;
+  /** Resolves when each of the servers that seemed to be at work has proved to be, or is gone. Never rejects. */
+  readonly settled: Promise<void>;
+}
+
+/** The pause between two looks while it is not known whether other servers are alive, milliseconds. */
+const unprovenMs = 1000;
+
+/** Gives back what servers held that die while this run takes any free task. */
+export function watchServers(options: WatchOptions): Watch {
+  const { store, isAlive, isProven, clock, graceMs, log } = options;
   let ended = false;
+  let unproven = new Set(options.unproven.map(({ id }) => id));
+  const settled = Promise.withResolvers<void>();
+  const pauseMs = (): number => (unproven.size > 0 ? Math.min(unprovenMs, options.everyMs) : options.everyMs);
+  async function prove(): Promise<void> {
+    if (unproven.size > 0) {
+      const left = (await store.servers()).filter((row) => unproven.has(row.id) && !isProven(row));
+      unproven = new Set(left.map(({ id }) => id));
+    }
+    if (unproven.size === 0) settled.resolve();
+  }
   const missedAt = new Map<string, number>();
   /**
    * Whether a server died only just now. It is spared for the grace period: it may be started again, and its clients go
@@ -95,26 +120,31 @@ export function watchServers(options: WatchOptions): () => void {
     missedAt.set(id, since);
     return clock.now() - since < graceMs;
   };
-  let timer = clock.after(everyMs, look);
+  if (unproven.size === 0) settled.resolve();
+  let timer = clock.after(pauseMs(), look);
   function look(): void {
     // If this look fails, a later one may succeed. A failure that stays is reported by the server's own calls.
     void buryDead(store, isAlive, justDied, log)
       .then(({ reverted }) => {
         if (reverted > 0) log.info(`Reverted ${counted(reverted, "task")} of servers that are gone`);
+        return prove();
       })
       .catch((error: unknown) => log.debug(() => `Could not look at other servers: ${messageOf(error)}`))
       .finally(() => {
-        if (!ended) timer = clock.after(everyMs, look);
+        if (!ended) timer = clock.after(pauseMs(), look);
       });
   }
-  return () => {
-    ended = true;
-    timer.cancel();
+  return {
+    settled: settled.promise,
+    end() {
+      ended = true;
+      timer.cancel();
+    },
   };
 }
 
 async function takeOver(options: RecoverOptions): Promise<Recovery> {
-  const { store, scope, forever, attempts, remote, isAlive, now, newId, log } = options;
+  const { store, scope, forever, attempts, remote, isAlive, isProven, now, newId, log } = options;
   const estates: Estate[] = [];
   const inherit = async (server: ServerRow, clients: readonly string[]): Promise<boolean> => {
     if (!remote) return false;
@@ -132,20 +162,44 @@ async function takeOver(options: RecoverOptions): Promise<Recovery> {
   const sources = await store.sources(scope);
   const unfinished = unfinishedOf(sources);
   const total = unfinished > 0 ? unfinished : await store.total(scope);
+  const living = (await store.servers()).filter((row) => row.id !== options.ownId && isAlive(row));
+  const unproven = living.filter((row) => !isProven(row));
+  const recovery = { estates, unfinished, unproven };
   if (forever) log.info("Scheduler will run forever");
-  if (total === 0) {
-    log.info(`Empty database - ${forever ? "waiting for initial tasks" : "stopping"}`);
-    return { estates, unfinished };
-  }
   if (unfinished === 0) {
-    const count = total.toLocaleString("en-US");
-    log.info(`All previous tasks completed (${count}) - ${forever ? "waiting for new tasks" : "stopping"}`);
-    return { estates, unfinished };
+    tellOfIdle(total, living.length, recovery, options);
+    tellOfUnproven(recovery, options);
+    return recovery;
   }
+  tellOfUnproven(recovery, options);
   log.info(`Found ${counted(unfinished, "unfinished task")}`);
   tellOfContinued(sources, log);
   log.info(`Reverted ${counted(reverted, "previously interrupted task")}${begunOf(dead)}`);
-  return { estates, unfinished };
+  return recovery;
+}
+
+/**
+ * Says that there is nothing to do now, and what happens next. `total`: how many tasks are there, ended ones included.
+ */
+function tellOfIdle(total: number, others: number, { unproven }: Recovery, { forever, log }: RecoverOptions): void {
+  if (forever || others === 0) {
+    const what = total === 0 ? "Empty database" : `All previous tasks completed (${total.toLocaleString("en-US")})`;
+    const next = forever ? (total === 0 ? "waiting for initial tasks" : "waiting for new tasks") : "stopping";
+    log.info(`${what} - ${next}`);
+  } else if (unproven.length === 0) {
+    const who = `${counted(others, "other server")} ${others === 1 ? "is" : "are"} at work on what is in the database`;
+    log.info(`Nothing to do for this run: ${who} - stopping`);
+  }
+}
+
+/** Tells of servers that may have died just now: what they hold is not free before that is certain. */
+function tellOfUnproven({ unproven }: Recovery, { forever, log }: RecoverOptions): void {
+  if (unproven.length === 0 || forever) return;
+  const [one] = unproven;
+  const who = unproven.length === 1 ? `Server ${one?.host}: ${one?.id}` : counted(unproven.length, "other server");
+  const was = unproven.length === 1 ? "was" : "were";
+  const wait = "waiting for a heartbeat, up to a minute";
+  log.info(`${who} ${was} at work a moment ago - ${wait}; without one its tasks are taken over`);
 }
 
 /** Tells how many of the tasks that dead servers held had begun, if not all. */

@@ -23,15 +23,14 @@ import type { Config } from "../config/load.ts";
 import type { Logger, Loggers } from "../log/logger.ts";
 import { newPatience, type Patience } from "../log/patience.ts";
 import { runServer, type Server, type ServerReport, serverBeatMs } from "../server/door.ts";
-import { firstLeaseOf } from "../server/succession.ts";
-import type { ClaimRequest, Commit, Scope, ServerRow, Store } from "../store/store.ts";
+import type { Admission, ClaimRequest, Commit, Scope, ServerRow, Store } from "../store/store.ts";
 import type { Loaded } from "../submit/loader.ts";
 import type { LeaveKind } from "../wire/message.ts";
 import { databaseSettings } from "./database.ts";
 import { type FailureFile, openFailures } from "./failures.ts";
 import { feed, type Input, type InputOptions, openInput, taskDefaults } from "./feed.ts";
-import { isAlive, processStart } from "./liveness.ts";
-import { recover, type Recovery, watchServers } from "./recover.ts";
+import { newLiveness, processStart, processTable } from "./liveness.ts";
+import { recover, type Recovery, type Watch, watchServers } from "./recover.ts";
 import { copyWaiting, keepRest, type Rest } from "./salvage.ts";
 import { describeFailures, describeMissing, describeRun } from "./summary.ts";
 import { moreUrgent, type StopName, unreadText } from "./signals.ts";
@@ -108,11 +107,13 @@ interface Run {
   readonly patience: Patience;
   /** When the run began, milliseconds since 1970. */
   readonly since: number;
-  /** When the server's row was made, milliseconds since 1970 by the clock that all servers of the store share. */
-  readonly startedAt: number;
-  /** By how much that clock is ahead of ours, milliseconds. */
-  readonly aheadMs: number;
+  /** What the store answered when the server entered. */
+  readonly admission: Admission;
+  /** Writes the server's row. */
+  readonly enter: () => Promise<Admission>;
   readonly isAlive: (server: ServerRow) => boolean;
+  /** See Liveness. */
+  readonly isProven: (server: ServerRow) => boolean;
   readonly recovery: Recovery;
   /** Ends the reading of the input. */
   readonly stopReading: AbortController;
@@ -137,8 +138,8 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const run = await prepare(options);
   const { input, recovery } = run;
   const server = startServer(run);
-  const unwatchOthers = watchOthers(run);
-  const loading = loadInput(run, server);
+  const watch = watchOthers(run);
+  const loading = loadInput(run, server, watch.settled);
   // Awaited in `conclude`; this only silences an early rejection.
   const inputEnded = loading.then(
     () => undefined,
@@ -146,7 +147,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   );
   const serving: Omit<Serving, "finished"> = {
     server,
-    nothingToDo: input === null && !options.forever && recovery.unfinished === 0,
+    nothingToDo: input === null && !options.forever && recovery.unfinished === 0 && recovery.unproven.length === 0,
     stop(how, signal) {
       if (signal !== null) run.stoppedBy = moreUrgent(run.stoppedBy, signal);
       if (!run.isLeaving) tellOfReading(run);
@@ -173,7 +174,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   // Failures are not missed where nobody reads them: the run goes on. A task that dies because nobody reads it ends it.
   const unwatchReader = watchReader(serving, options.failures !== "-" && isPiped(1));
   function unwatch(): void {
-    unwatchOthers();
+    watch.end();
     unwatchReader();
   }
   return { ...serving, finished: conclude(run, server, loading, unwatch) };
@@ -211,9 +212,12 @@ async function prepare(options: ServeOptions): Promise<Run> {
   const failures = openFailureFile(options, () => store.durable);
   const store = await chooseStore(options);
   const patience = newPatience(clock, log);
-  const { startedAt, aheadMs } = await enter(options, { host, scope, store, patience });
-  const alive = (server: ServerRow): boolean => server.id === instanceId || isAlive(server, host, clock.now());
-  const recovering = { store, scope, forever, attempts, remote, isAlive: alive, now: clock.now, newId, log };
+  const enter = entering(options, { host, scope, store });
+  const admission = await begin(patience, enter);
+  const { isAlive, isProven } = newLiveness(clock);
+  const alive = (server: ServerRow): boolean => server.id === instanceId || isAlive(server);
+  const liveness = { ownId: instanceId, isAlive: alive, isProven };
+  const recovering = { ...liveness, store, scope, forever, attempts, remote, now: clock.now, newId, log };
   const recovery = await begin(patience, () => recover(recovering));
   tellOfEstates(recovery, graceMs, log);
   if (input !== null) await addSubmission(options, { host, store, patience });
@@ -228,9 +232,10 @@ async function prepare(options: ServeOptions): Promise<Run> {
     store,
     patience,
     since,
-    startedAt,
-    aheadMs,
+    admission,
+    enter,
     isAlive: alive,
+    isProven,
     recovery,
     stopReading: new AbortController(),
     stoppedBy: null,
@@ -255,18 +260,18 @@ function begin<T>(patience: Patience, call: () => Promise<T>): Promise<T> {
   return patience.persist("start", call, (error) => (clock.now() - since < startMs ? null : error));
 }
 
-/** Writes the server's row. */
-async function enter(
-  { instanceId }: ServeOptions,
-  { host, scope, store, patience }: Pick<Run, "host" | "scope" | "store" | "patience">,
-): Promise<Pick<Run, "startedAt" | "aheadMs">> {
-  const row = { id: instanceId, host, pid: process.pid, pidStart: processStart(process.pid) };
+/** Answers a function that writes the server's row, see Store.addServer. */
+function entering(
+  { instanceId: id }: ServeOptions,
+  { host, scope, store }: Pick<Run, "host" | "scope" | "store">,
+): Run["enter"] {
+  const { pid } = process;
+  const where = { host, pid, pidStart: processStart(pid), processTable: processTable() };
   const reserves = scope.kind === "submission";
-  const startedAt = await begin(patience, () => {
+  return () => {
     const now = clock.now();
-    return store.addServer({ ...row, reserves, startedAt: now, beatAt: now });
-  });
-  return { startedAt, aheadMs: startedAt - clock.now() };
+    return store.addServer({ id, ...where, reserves, startedAt: now, beatAt: now });
+  };
 }
 
 function tellOfEstates({ estates }: Recovery, graceMs: number, log: Logger): void {
@@ -295,14 +300,14 @@ const localCompanyMs = 3;
 const remoteCompanyMs = 10;
 
 function startServer(run: Run): Server {
-  const { options, host, scope, log, graceMs, failures, store, patience, startedAt, aheadMs, recovery } = run;
+  const { options, host, scope, log, graceMs, failures, store, patience, admission, recovery } = run;
   const { config, remote } = options;
   return runServer({
     estates: recovery.estates,
     store,
+    enter: run.enter,
     isAlive: run.isAlive,
     clock,
-    sharedNow: () => clock.now() + aheadMs,
     log,
     patience,
     onFailed: (task, template) => failures?.writeTask(task, template ?? options.template),
@@ -320,28 +325,37 @@ function startServer(run: Run): Server {
       graceMs,
       durable: store.durable,
       companyMs: remote ? remoteCompanyMs : store.durable ? 0 : localCompanyMs,
-      // The first lease is the time of the start in microseconds since 1970, above every lease of an earlier server.
-      firstLease: firstLeaseOf(startedAt),
+      firstLease: admission.firstLease,
       newId,
     },
   });
 }
 
-/** Watches the servers beside this one, if the run takes any free task. Answers a function that ends the watch. */
-function watchOthers({ scope, store, graceMs, log, isAlive: alive }: Run): () => void {
-  if (scope.kind !== "all") return () => undefined;
-  return watchServers({ store, isAlive: alive, clock, everyMs: serverBeatMs, graceMs, log });
+/** Watches the servers beside this one, if the run takes any free task. */
+function watchOthers({ options, scope, store, graceMs, log, isAlive, isProven, recovery }: Run): Watch {
+  if (scope.kind !== "all") return { end: () => undefined, settled: Promise.resolve() };
+  const unproven = options.forever ? [] : recovery.unproven;
+  return watchServers({ store, isAlive, isProven, unproven, clock, everyMs: serverBeatMs, graceMs, log });
 }
 
-/** Feeds the input to the store while the server is at work. */
-async function loadInput(run: Run, server: Server): Promise<Fed> {
+/**
+ * Feeds the input to the store while the server is at work. `settled`: when it is known which other servers have died;
+ * until then the run does not end, because it may have to take over their tasks.
+ */
+async function loadInput(run: Run, server: Server, settled: Promise<void>): Promise<Fed> {
   const { options, input, failures, store, patience, stopReading } = run;
+  function inputEnded(): void {
+    if (run.recovery.unproven.length === 0 || options.forever) return server.inputEnded();
+    server.inputQuiet();
+    void settled.then(server.inputEnded);
+  }
   if (input === null) {
-    server.inputEnded();
+    inputEnded();
     return { bad: 0, stopped: false, lines: 0 };
   }
   const heard = {
     ...server,
+    inputEnded,
     inputResumed() {
       run.isQuiet = false;
       server.inputResumed();

@@ -3,12 +3,12 @@
  * how I/O is done. The store calls are in persistence.ts, the connections in connections.ts.
  */
 import { unreachable } from "../base/assert.ts";
-import type { Clock, Timer } from "../base/clock.ts";
+import { type Clock, jumpedMs, type Timer } from "../base/clock.ts";
 import { FatalError, messageOf } from "../base/errors.ts";
 import { type Mailbox, mailbox } from "../base/mailbox.ts";
 import type { Logger } from "../log/logger.ts";
 import { newPatience, type Patience } from "../log/patience.ts";
-import type { Store } from "../store/store.ts";
+import type { Admission, Store } from "../store/store.ts";
 import type { NewTask } from "../task/task.ts";
 import type { PeerLink } from "../wire/link.ts";
 import type { LeaveKind } from "../wire/message.ts";
@@ -25,14 +25,11 @@ export interface ServerOptions {
   /** Dead servers whose clients may come back to this one. */
   readonly estates?: readonly Estate[];
   readonly store: Store;
+  /** Writes the row of this server again, after others took it for dead. */
+  readonly enter: () => Promise<Admission>;
   /** Tells whether a server of the store still runs. */
   readonly isAlive: IsAlive;
   readonly clock: Clock;
-  /**
-   * The time on the clock that all servers of this store share (see Store.addServer), milliseconds since 1970. If it is
-   * missing, `clock` takes its place.
-   */
-  readonly sharedNow?: () => number;
   readonly log: Logger;
   /**
    * Patience that is shared with everybody else in this process who uses the store. If it is missing, the server has
@@ -86,6 +83,8 @@ export interface Server {
 const parts = [" (scheduler)", " (confirm)", " (receiver)", " (heartbeat)"];
 /** The heartbeat row is renewed this often, milliseconds. */
 export const serverBeatMs = 10_000;
+/** A server that did not run for this long may have been taken for dead, milliseconds. */
+const doubtMs = 3 * serverBeatMs;
 
 /** The state of a server at work. */
 interface Door {
@@ -100,6 +99,8 @@ interface Door {
   wake: { readonly timer: Timer; readonly at: number } | null;
   /** The timer of the next heartbeat. */
   beat: Timer | null;
+  /** When the process was last seen to run, milliseconds, by a clock that goes on while the machine sleeps. */
+  awakeAt: number;
   /** Whether the server has finished or failed: events are ignored from then on. */
   over: boolean;
 }
@@ -121,13 +122,14 @@ export function runServer(options: ServerOptions): Server {
 }
 
 function openDoor(options: ServerOptions): Door {
-  const { settings, store, clock, log, sharedNow = clock.now, isAlive } = options;
+  const { settings, store, enter, clock, log, isAlive } = options;
   const { serverId, scope } = settings;
   const react = options.step ?? step;
   const state = newState(settings, clock.now(), options.estates);
   const box = mailbox<ServerEvent>(
     (events) => {
-      for (const effect of react(state, events, clock.now())) carryOut(door, effect);
+      const all = hasSlept(door) ? [{ kind: "slept" } as const, ...events] : events;
+      for (const effect of react(state, all, clock.now())) carryOut(door, effect);
     },
     (error) => fail(door, error),
     clock.defer,
@@ -136,9 +138,9 @@ function openDoor(options: ServerOptions): Door {
   const patience = options.patience ?? newPatience(clock, log);
   const persistence: Persistence = {
     settings,
+    enter,
     store,
     clock,
-    sharedNow,
     isAlive,
     patience,
     submissions: state.submissions,
@@ -159,9 +161,21 @@ function openDoor(options: ServerOptions): Door {
   };
   const connections = { log, push, intakeOptions, ofClients: new Map(), intakes: new Map(), open: new Set<PeerLink>() };
   const finished = Promise.withResolvers<ServerReport>();
-  const ends = { wake: null, beat: null, over: false };
+  const ends = { wake: null, beat: null, awakeAt: awakeAt(clock), over: false };
   const door: Door = { options, state, box, patience, persistence, connections, finished, ...ends };
   return door;
+}
+
+/** The time by a clock that goes on while the machine sleeps, milliseconds. */
+function awakeAt(clock: Clock): number {
+  return clock.now() + jumpedMs(clock);
+}
+
+/** Whether this process did not run for long. It is asked at every heartbeat, and at every turn. */
+function hasSlept(door: Door): boolean {
+  const since = door.awakeAt;
+  door.awakeAt = awakeAt(door.options.clock);
+  return door.awakeAt - since >= doubtMs;
 }
 
 function serverOf(door: Door): Server {
@@ -208,6 +222,8 @@ function carryOut(door: Door, effect: ServerEffect): void {
     case "endClient":
     case "bury":
     case "countFrom":
+    case "attest":
+    case "enter":
       return carryOutInStore(persistence, effect);
     case "failed":
       return options.onFailed(effect.task, effect.template);
@@ -236,9 +252,13 @@ function setWake(door: Door, at: number): void {
 function scheduleBeat(door: Door): void {
   const { clock, store, settings, log } = door.options;
   door.beat = clock.after(serverBeatMs, () => {
+    if (hasSlept(door)) door.box.push({ kind: "slept" });
     store
       .beatServer(settings.serverId, clock.now())
-      .then(() => lookAround(door.persistence))
+      .then((isKnown) => {
+        if (!isKnown) door.box.push({ kind: "rowMissed" });
+        return lookAround(door.persistence);
+      })
       .catch((error: unknown) => {
         // A server that has nothing to do learns only here that its database was taken away.
         if (error instanceof FatalError) fail(door, error);

@@ -40,6 +40,10 @@ export type ServerEffect =
   | { readonly kind: "recalls" }
   /** Have the store free what a dead server still holds. Answered by one `buried`. */
   | { readonly kind: "bury"; readonly serverId: string }
+  /** Ask the store whether it has the row of this server. Answered by one `rowSeen` or `rowMissed`. */
+  | { readonly kind: "attest" }
+  /** Write the row of this server again. Answered by one `entered`. */
+  | { readonly kind: "enter" }
   /** Tell the store that a client has left, or was given up. */
   | { readonly kind: "endClient"; readonly clientId: string; readonly evicted: boolean }
   /** Write a task that failed for good to the failure file. `template`: that of its submission; null: none. */

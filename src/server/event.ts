@@ -71,6 +71,14 @@ export type ServerEvent =
   | { readonly kind: "recalled"; readonly recalls: readonly Recall[] }
   /** There are `count` other servers that take any free task from the same store. */
   | { readonly kind: "neighbours"; readonly count: number }
+  /** The row of this server is in the store, as it should be. */
+  | { readonly kind: "rowSeen" }
+  /** The row of this server is not in the store any more: others took it for dead. */
+  | { readonly kind: "rowMissed" }
+  /** The row of this server is in the store again. */
+  | { readonly kind: "entered"; readonly firstLease: number }
+  /** This process did not run for so long that others may have taken it for dead. */
+  | { readonly kind: "slept" }
   /** Lines were read that will be added to the store. */
   | { readonly kind: "inputResumed" }
   /** No line came for a while; more may. */

@@ -7,7 +7,7 @@ import { unreachable } from "../base/assert.ts";
 import type { Clock } from "../base/clock.ts";
 import { exitStatus, UserError } from "../base/errors.ts";
 import type { Patience } from "../log/patience.ts";
-import type { ServerRow, Store } from "../store/store.ts";
+import type { Admission, ServerRow, Store } from "../store/store.ts";
 import type { ClaimedTask } from "../task/task.ts";
 import type { ServerEffect } from "./effects.ts";
 import type { NewSubmissions, Revoked, ServerEvent, SubmissionFacts } from "./event.ts";
@@ -25,14 +25,16 @@ import {
 type Effect<K extends ServerEffect["kind"]> = Extract<ServerEffect, { kind: K }>;
 
 /** The effects that are for the store. */
-export type StoreEffect = Effect<"claim" | "commit" | "recalls" | "register" | "endClient" | "bury" | "countFrom">;
+export type StoreEffect = Effect<
+  "claim" | "commit" | "recalls" | "register" | "endClient" | "bury" | "countFrom" | "attest" | "enter"
+>;
 
 export interface Persistence {
   readonly settings: Pick<ServerSettings, "serverId" | "serverHost" | "scope">;
+  /** Writes the row of this server. */
+  readonly enter: () => Promise<Admission>;
   readonly store: Store;
   readonly clock: Clock;
-  /** The time on the clock that all servers of the store share, milliseconds since 1970. */
-  readonly sharedNow: () => number;
   readonly isAlive: IsAlive;
   readonly patience: Patience;
   /** The submissions that the reactor knows. */
@@ -82,6 +84,15 @@ export function carryOutInStore(its: Persistence, effect: StoreEffect): void {
       return;
     case "bury":
       return inOrder(its, () => bury(its, effect.serverId));
+    case "attest":
+      persist(its, "server", () => store.beatServer(serverId, clock.now())).then(
+        (isKnown) => push({ kind: isKnown ? "rowSeen" : "rowMissed" }),
+        fail,
+      );
+      return;
+    case "enter":
+      persist(its, "server", its.enter).then(({ firstLease }) => push({ kind: "entered", firstLease }), fail);
+      return;
     default:
       unreachable(effect);
   }
@@ -147,12 +158,15 @@ async function register(its: Persistence, effect: Effect<"register">): Promise<v
   const { serverId, serverHost, scope } = its.settings;
   const { clientId, host: clientHost, number, adopt: ids, brings, finished, from } = effect;
   const at = clock.now();
+  const others = brings
+    ? (await persist(its, "server", () => store.servers())).filter((row) => row.id !== serverId)
+    : [];
   // The client of a server that has died beside this one does not have to wait until that server is buried.
-  const dead = brings ? deadOf(await persist(its, "server", () => store.servers()), isAlive) : [];
+  const dead = deadOf(others, isAlive);
   if (ids.length === 0) {
     const client = { id: clientId, host: clientHost, serverId, serverHost, connectedAt: at };
     await persist(its, "client", () => store.addClient(client));
-    const revoked = await revokedOf(its, dead);
+    const revoked = await revokedOf(its, others);
     return push({ kind: "registered", clientId, number, adopted: [], submissions: [], revoked });
   }
   const request = {
@@ -167,9 +181,9 @@ async function register(its: Persistence, effect: Effect<"register">): Promise<v
     at,
   };
   const adopted = await persist(its, "adopt", () => store.adopt(request));
-  // The recalls of the dead are read only now: whatever is taken back after the adoption is taken back from this
-  // server, which is told of it.
-  const revoked = await revokedOf(its, dead);
+  // The recalls of the others are read only now: whatever is taken back after the adoption is taken back from this
+  // server, which is told of it. A server that is alive may not have heard of them when its client leaves it.
+  const revoked = await revokedOf(its, others);
   push({ kind: "registered", clientId, number, adopted, submissions: await newSubmissions(its, adopted), revoked });
 }
 
@@ -184,17 +198,17 @@ async function bury(its: Persistence, deadId: string): Promise<void> {
   push({ kind: "buried", serverId: deadId, reverted, revoked });
 }
 
-/** The tasks that were taken back from servers that could not be told any more. */
-async function revokedOf(its: Persistence, dead: readonly ServerRow[]): Promise<readonly Revoked[]> {
-  if (dead.length === 0) return [];
-  const { store, isAlive, sharedNow } = its;
-  const servers = await persist(its, "server", () => store.servers());
-  const neighbours = neighboursOf(servers, its.settings.serverId, isAlive);
+/** The tasks that were taken back from these servers, which have not dealt with that, or could not. */
+async function revokedOf(its: Persistence, rows: readonly ServerRow[]): Promise<readonly Revoked[]> {
+  if (rows.length === 0) return [];
+  const { store, isAlive } = its;
   const found: Revoked[] = [];
-  for (const row of dead) {
-    const leases = revokedLeasesOf(row, servers, neighbours, sharedNow());
+  let servers: readonly ServerRow[] | null = null;
+  for (const row of rows) {
     const recalls = await persist(its, "recalls", () => store.recalls(row.id));
-    found.push(...revokedBy(recalls, leases));
+    if (recalls.length === 0) continue;
+    servers ??= await persist(its, "server", () => store.servers());
+    found.push(...revokedBy(recalls, revokedLeasesOf(row, its.settings.serverId, servers, isAlive)));
   }
   return found;
 }

@@ -15,7 +15,7 @@ import { describeHeldBack } from "./held-back.ts";
 import { commit, dispatchesDueAt, settle, startsDueAt } from "./outcomes.ts";
 import { areRecallsOpen, askForRecalls, noticeRecalls, takeRecalls } from "./recalls.ts";
 import { isAside, reviewPlaces, submissionsAside, tellOfPlace } from "./places.ts";
-import { askForRegistrations, beginRegistration, completeRegistration } from "./registration.ts";
+import { askForRegistrations, beginRegistration, completeRegistration, doubtClients } from "./registration.ts";
 import { abandonAll, checkClients, disconnect, excuse, leave, receive, takeBuried } from "./roster.ts";
 import {
   type ClaimState,
@@ -45,11 +45,13 @@ export function step(state: ServerState, events: readonly ServerEvent[], now: nu
   for (const event of events) take(state, event, now, effects);
   checkClients(state, now, effects);
   if (!reviewPlaces(state, now, effects)) close(state, "finish", "no client has the directory", now, effects);
-  askForRegistrations(state, effects);
-  askForRecalls(state, effects);
-  dispatch(state, now, effects);
-  leaveToNeighbours(state);
-  askForTasks(state, now, effects);
+  if (state.row === "known") {
+    askForRegistrations(state, effects);
+    askForRecalls(state, effects);
+    dispatch(state, now, effects);
+    leaveToNeighbours(state);
+    askForTasks(state, now, effects);
+  }
   commit(state, now, effects);
   conclude(state, now, effects);
   if (isDone(state)) return effects;
@@ -99,6 +101,15 @@ function take(state: ServerState, event: ServerEvent, now: number, effects: Serv
     case "neighbours":
       state.neighbours = event.count;
       return;
+    case "slept":
+      return doubt(state, effects);
+    case "rowSeen":
+      if (state.row === "doubted") state.row = "known";
+      return lookAgain(state);
+    case "rowMissed":
+      return loseRow(state, effects);
+    case "entered":
+      return reenter(state, event.firstLease);
     case "inputResumed":
       if (state.input === "quiet") state.input = "open";
       return;
@@ -117,6 +128,32 @@ function take(state: ServerState, event: ServerEvent, now: number, effects: Serv
     default:
       unreachable(event);
   }
+}
+
+// ---- being taken for dead
+
+/** Asks whether others took this server for dead while it did not run. */
+function doubt(state: ServerState, effects: ServerEffect[]): void {
+  if (state.row !== "known" || !state.settings.durable) return;
+  state.row = "doubted";
+  effects.push({ kind: "attest" });
+}
+
+/** Others took this server for dead: what it held is free, or theirs. It enters as a new server would. */
+function loseRow(state: ServerState, effects: ServerEffect[]): void {
+  if (state.row === "lost") return;
+  state.row = "lost";
+  effects.push({ kind: "enter" });
+  note(effects, "warning", "Another server took this one for dead, and what it held for free - going on with the rest");
+}
+
+/** Begins anew, as the successor of itself: the store says which tasks its clients may keep. */
+function reenter(state: ServerState, firstLease: number): void {
+  state.row = "known";
+  state.nextLease = firstLease;
+  for (const task of state.ready.drain()) giveBack(state, task);
+  doubtClients(state);
+  lookAgain(state);
 }
 
 // ---- asking for more
@@ -333,6 +370,7 @@ function close(state: ServerState, how: LeaveKind, reason: string, now: number, 
 function conclude(state: ServerState, now: number, effects: ServerEffect[]): void {
   const { outbox } = state;
   const idle =
+    state.row === "known" &&
     state.ready.length === 0 &&
     state.holders.size === 0 &&
     state.registrations.asked === 0 &&
@@ -361,7 +399,8 @@ function conclude(state: ServerState, now: number, effects: ServerEffect[]): voi
  * first.
  */
 function pollAt(state: ServerState): number {
-  const { claim } = state;
+  const { claim, row } = state;
+  if (row !== "known") return Number.POSITIVE_INFINITY;
   if (isReturning(state) || areRecallsOpen(state)) return Number.POSITIVE_INFINITY;
   if (claim.at !== "empty" && claim.at !== "blocked") return Number.POSITIVE_INFINITY;
   return claim.since + pauseMs(state);

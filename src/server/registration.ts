@@ -59,6 +59,7 @@ export function beginRegistration(state: ServerState, hello: Hello, now: number,
     number: state.registrations.nextNumber++,
     ...sortBrought(state, client, hello, effects),
     brought: [...hello.running, ...hello.finished],
+    isRenewal: false,
     backlog: [],
   };
   client.registration = registration;
@@ -93,6 +94,7 @@ function stillDisregarded(known: ClientEntry | undefined, { running, finished }:
 function replace(state: ServerState, known: ClientEntry, client: ClientEntry): void {
   unseat(state, known);
   state.registrations.waiting.delete(known);
+  if (state.doubted.delete(known)) state.doubted.add(client);
   for (const id of client.held.keys()) state.holders.set(id, client);
 }
 
@@ -174,10 +176,41 @@ function giveBackMissing(
     );
 }
 
+// ---- this server was taken for dead
+
+/** Notes that the store has to say which tasks the clients may keep. */
+export function doubtClients(state: ServerState): void {
+  for (const client of state.clients.values()) if (client.held.size > 0) state.doubted.add(client);
+}
+
+/**
+ * Registers clients anew with the tasks that they hold, as if each had said hello with them. What they say waits until
+ * the store has answered.
+ */
+function renewRegistrations(state: ServerState): void {
+  for (const client of state.doubted) {
+    if (client.registration !== null) continue;
+    state.doubted.delete(client);
+    const running = [...client.held].map(([id, { lease }]) => ({ id, lease }));
+    client.registration = {
+      number: state.registrations.nextNumber++,
+      running,
+      finished: [],
+      brought: running,
+      isRenewal: true,
+      backlog: [],
+    };
+    unseat(state, client);
+    if (client.standing.at !== "away") client.standing = { at: "registering" };
+    state.registrations.waiting.add(client);
+  }
+}
+
 // ---- the question
 
 /** Asks the store to register the clients for which it was not asked yet. */
 export function askForRegistrations(state: ServerState, effects: ServerEffect[]): void {
+  if (state.doubted.size > 0) renewRegistrations(state);
   for (const client of state.registrations.waiting) {
     const { registration } = client;
     assert(registration !== null, "who waits to be registered has a registration");
@@ -232,7 +265,10 @@ export function completeRegistration(
   client.registration = null;
   dropRevoked(state, client, registration, effects);
   dropRefused(state, client, registration, event.adopted, effects);
-  if (client.standing.at === "registering") welcome(state, client, now, effects);
+  if (client.standing.at === "registering") {
+    if (registration.isRenewal) admit(state, client, now, effects);
+    else welcome(state, client, now, effects);
+  }
   for (const message of registration.backlog) receive(state, client, message, now, effects);
   for (const [serverId, missing] of state.estates) {
     if (missing.delete(client.id) && missing.size === 0) bury(serverId, effects);
@@ -302,12 +338,17 @@ function dropRefused(
     );
 }
 
-/** Welcomes the client, which gets tasks from now on, or sends it away if the server is about to end. */
+/** Welcomes the client, and admits it. */
 function welcome(state: ServerState, client: ClientEntry, now: number, effects: ServerEffect[]): void {
   const { serverId, serverHost, companyMs } = state.settings;
   const stay = wantsToStay(state) ? { stay: true } : {};
   const message = { kind: "welcome", serverId, serverHost, companyMs, ...stay } as const;
   effects.push({ kind: "send", clientId: client.id, message });
+  admit(state, client, now, effects);
+}
+
+/** Lets the client have tasks from now on, or sends it away if the server is about to end. */
+function admit(state: ServerState, client: ClientEntry, now: number, effects: ServerEffect[]): void {
   seat(state, client);
   client.lastHeard = now;
   cancelAgain(client, effects);

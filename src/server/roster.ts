@@ -208,6 +208,7 @@ function remove(state: ServerState, client: ClientEntry, evicted: boolean, effec
 function forget(state: ServerState, client: ClientEntry, effects: ServerEffect[]): void {
   unseat(state, client);
   state.registrations.waiting.delete(client);
+  state.doubted.delete(client);
   state.clients.delete(client.id);
   effects.push({ kind: "disconnect", clientId: client.id });
 }

@@ -21,15 +21,15 @@
  * The standings of a client:
  *
  *     hello               registered              told to leave
- *    -------> registering -----------> present ------------------> leaving
+ *    -------> registering <----------> present ------------------> leaving
  *              ^       |                  |                           |
  *        hello |       v                  v   its connection breaks   |
  *              +----- away <--------------+---------------------------+
  *
  * A client in any standing may be forgotten: it says bye, is silent for too long, is away for longer than its grace, or
- * nobody waits for it any more. It gets no task while it registers: a successor of this server must find out from the
- * store which clients to wait for. Only the client in the same process is present at once, because it ends with its
- * server.
+ * nobody waits for it any more. A server that was taken for dead registers its clients anew. While it registers, a
+ * client gets no task: a successor of this server must find out from the store which clients to wait for. Only the
+ * client in the same process is present at once, because it ends with its server.
  */
 import { assert } from "../base/assert.ts";
 import { type Deque, deque } from "../base/deque.ts";
@@ -106,6 +106,8 @@ export interface Registration {
   readonly finished: readonly Lease[];
   /** All tasks that the client has, known or not. */
   readonly brought: readonly Lease[];
+  /** Whether the client was registered before, and was not told that it is registered anew. */
+  readonly isRenewal: boolean;
   /** Messages that came before the store had answered. */
   readonly backlog: Exclude<ClientMessage, { kind: "hello" }>[];
 }
@@ -225,6 +227,14 @@ export interface ServerState {
   claim: ClaimState;
   /** The number of other servers that take any free task. */
   neighbours: number;
+  /**
+   * Whether this server counts as alive for others. `doubted`: it did not run for long, and has asked. `lost`: they
+   * took it for dead and freed what it held; its row is being written again. Nothing is handed out unless it is
+   * `known`.
+   */
+  row: "known" | "doubted" | "lost";
+  /** Clients that held tasks when the server was taken for dead: the store has yet to say which are still theirs. */
+  readonly doubted: Set<ClientEntry>;
   /** The number of polls in a row that found nothing. The pause before the next doubles with each. */
   idlePolls: number;
   /** The submissions that this server has met. */
@@ -324,6 +334,8 @@ export function newState(settings: ServerSettings, now: number, estates: readonl
     ready: deque(),
     claim: { at: "due" },
     neighbours: 0,
+    row: "known",
+    doubted: new Set(),
     idlePolls: 0,
     submissions: new Map(),
     places: { lacked: new Map(), aside: new Set(), warned: new Set(), told: [] },
@@ -381,6 +393,7 @@ export function check(state: ServerState): void {
     assert(!elsewhere(id), "a task that is given back is neither ready nor held, and is given back once");
     places.add(id);
   }
+  for (const client of state.doubted) assert(clients.get(client.id) === client, "doubted clients are known");
   for (const client of state.willing) assert(clients.get(client.id) === client, "willing clients are known");
   for (const client of registrations.waiting) {
     assert(clients.get(client.id) === client, "clients whose registration waits are known");

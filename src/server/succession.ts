@@ -3,21 +3,13 @@
  * it, and which dispatches of a dead server no longer count. Rows go in; numbers and ranges of leases come out. It
  * reads nothing itself; the caller says who is alive.
  *
- * Leases grow with the time at which servers start: the leases of a server are above all that an earlier server can
- * have handed out.
+ * Leases grow from server to server: the store gives each a range above those of all before it (store/leases.ts).
  */
+import { leaseCount } from "../store/leases.ts";
 import type { Recall, ServerRow } from "../store/store.ts";
 import type { Revoked } from "./event.ts";
 
 export type IsAlive = (server: ServerRow) => boolean;
-
-/**
- * The first lease of a server that started at `time` (milliseconds since 1970, by the clock that all servers of its
- * store share). It leaves room for a thousand leases a millisecond, more than any server hands out.
- */
-export function firstLeaseOf(time: number): number {
-  return Math.floor(time * 1000);
-}
 
 /** The servers that left a row behind when they died. */
 export function deadOf(servers: readonly ServerRow[], isAlive: IsAlive): readonly ServerRow[] {
@@ -47,25 +39,26 @@ export function formerHolders(
 }
 
 /**
- * For a task that was taken back from this dead server: which of its leases no longer count.
+ * For a task that was taken back from this server: which leases no longer count, as seen by the server `serverId`.
  *
- * `below`: leases from here on are those of a server that started after it. If there is none, `below` is the first
- * lease of a server that would start `now` (milliseconds since 1970 by the shared clock). `from`: leases below this may
- * be those of a neighbour that started before it and is still at work. Without such a neighbour it is 0.
+ * `below`: leases from here on are not its own, and later. `from`: leases below this may be those of a server that
+ * entered before it and is at work, `serverId` or a neighbour. Without such a server it is 0, because a task that it
+ * has adopted keeps the lease of a predecessor.
  */
 export function revokedLeasesOf(
-  dead: ServerRow,
+  row: ServerRow,
+  serverId: string,
   servers: readonly ServerRow[],
-  neighbours: readonly ServerRow[],
-  now: number,
+  isAlive: IsAlive,
 ): Omit<Revoked, "id"> {
-  const later = servers.filter((row) => row.startedAt > dead.startedAt);
-  const below = firstLeaseOf(Math.min(...later.map((row) => row.startedAt), now));
-  const from = neighbours.some((row) => row.startedAt < dead.startedAt) ? firstLeaseOf(dead.startedAt) : 0;
-  return { from, below };
+  const { firstLease } = row;
+  const later = servers.flatMap((other) => (other.firstLease > firstLease ? [other.firstLease] : []));
+  const isEarlier = (other: ServerRow): boolean =>
+    other.firstLease < firstLease && (other.id === serverId || isAlive(other));
+  return { from: servers.some(isEarlier) ? firstLease : 0, below: Math.min(...later, firstLease + leaseCount(row)) };
 }
 
-/** The tasks that were taken back from a dead server, each with the leases that no longer count. */
+/** The tasks that were taken back from a server, each with the leases that no longer count. */
 export function revokedBy(recalls: readonly Recall[], leases: Omit<Revoked, "id">): readonly Revoked[] {
   return recalls
     .filter(({ kind }) => kind === "reverted" || kind === "deleted" || kind === "cancelled")

@@ -3,8 +3,10 @@
  * bounded memory. `insert` waits while too many tasks are unscheduled. A task that has ended is forgotten, except for
  * counts and the little that another attempt needs.
  */
+import { randomUUID } from "node:crypto";
 import { deque, type Deque } from "../base/deque.ts";
 import { type ClaimedTask, isFailure, type NewTask, type Submission } from "../task/task.ts";
+import { leaseAt, leaseCount } from "./leases.ts";
 import { nextAttempt } from "./retry.ts";
 import {
   type HeldPair,
@@ -17,6 +19,7 @@ import {
   summaryOf,
 } from "./setbacks.ts";
 import {
+  type Admission,
   type AdoptRequest,
   type Claim,
   type ClaimRequest,
@@ -74,6 +77,8 @@ export class MemoryStore implements Store {
   /** Failed tasks that were not tried again, oldest first, for retryFailures: the last `capacity` of them. */
   readonly #failed: Deque<NewTask> = deque<NewTask>();
   readonly #submissions = new Map<string, Submission>();
+  readonly #id = randomUUID();
+  #nextLease = 0;
   readonly #servers = new Map<string, ServerRow>();
   /** The server of each connected client. */
   readonly #clients = new Map<string, string>();
@@ -122,9 +127,11 @@ export class MemoryStore implements Store {
     return [];
   }
 
-  async addServer(server: ServerRow): Promise<number> {
-    this.#servers.set(server.id, server);
-    return server.startedAt;
+  async addServer(server: Omit<ServerRow, "firstLease">): Promise<Admission> {
+    const firstLease = Math.max(this.#nextLease, leaseAt(server.startedAt));
+    this.#nextLease = firstLease + leaseCount(server);
+    this.#servers.set(server.id, { ...server, firstLease });
+    return { storeId: this.#id, firstLease };
   }
 
   async unreserve(id: string): Promise<void> {
@@ -132,9 +139,10 @@ export class MemoryStore implements Store {
     if (server !== undefined) this.#servers.set(id, { ...server, reserves: false });
   }
 
-  async beatServer(id: string, at: number): Promise<void> {
+  async beatServer(id: string, at: number): Promise<boolean> {
     const server = this.#servers.get(id);
     if (server !== undefined) this.#servers.set(id, { ...server, beatAt: at });
+    return server !== undefined;
   }
 
   async endServer(id: string): Promise<void> {

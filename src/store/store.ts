@@ -24,17 +24,34 @@ export interface ServerRow {
    */
   readonly pidStart: string | null;
   /**
+   * The process table that `pid` is a number of (see cluster/liveness.ts). Null: not known, so that `pid` says nothing.
+   */
+  readonly processTable: string | null;
+  /**
    * True for a finite run: it reserves its own submission, whose id is that of the server. False: it takes any free
    * task.
    */
   readonly reserves: boolean;
   readonly startedAt: number;
+  /** The first of its leases, see `Admission`. */
+  readonly firstLease: number;
   /**
-   * The last heartbeat, in milliseconds since 1970. A shared database (PostgreSQL) measures it by its own clock,
-   * ignores the value that it is given, and answers in terms of the reader's clock. An SQLite file keeps what the clock
-   * of the server's host told.
+   * The last heartbeat, in milliseconds since 1970, in terms of the reader's clock. A shared database (PostgreSQL)
+   * measures it by its own clock and ignores the value that it is given. An SQLite file keeps what the clock of the
+   * server's host shows.
    */
   readonly beatAt: number;
+}
+
+/** What the store tells a server that enters. */
+export interface Admission {
+  /** The identity of the store: a text that it got when it was made, and that stays the same whoever opens it. */
+  readonly storeId: string;
+  /**
+   * The first lease of the server, which counts its dispatches from here. It is above every lease that other servers of
+   * this store have handed out, whatever clocks show.
+   */
+  readonly firstLease: number;
 }
 
 export interface ClaimRequest {
@@ -228,14 +245,15 @@ export interface Store {
    */
   recalls(serverId: string): Promise<readonly Recall[]>;
 
-  /**
-   * Adds a server. Answers its start (milliseconds since 1970) by the clock that all servers of this store share; where
-   * the store has no clock, that is ours. Leases are counted from it.
-   */
-  addServer(server: ServerRow): Promise<number>;
+  /** Adds a server, perhaps once more after others have taken it for dead. */
+  addServer(server: Omit<ServerRow, "firstLease">): Promise<Admission>;
   /** Frees what a server reserves, for others to claim. What it holds stays its own. */
   unreserve(id: string): Promise<void>;
-  beatServer(id: string, at: number): Promise<void>;
+  /**
+   * Renews the heartbeat of a server. Answers whether its row was there; if not, another server took it for dead, and
+   * has freed what it held.
+   */
+  beatServer(id: string, at: number): Promise<boolean>;
   /** Removes a server that ends in good order: nothing is held or reserved by it any more. */
   endServer(id: string): Promise<void>;
   /** Rows of servers that have not ended. */

@@ -15,6 +15,7 @@ import { noPostgres, type Postgres, startPostgres } from "../systems/postgres.ts
 import { startAnswers } from "../fault/answers.ts";
 import { adoptionConformance } from "./adoption.ts";
 import { setbackConformance } from "./setbacks.ts";
+import { serversConformance } from "./servers.ts";
 import { sourcesConformance } from "./sources.ts";
 import {
   claimed,
@@ -79,6 +80,7 @@ async function untilBlocked(direct: PostgresConnection): Promise<void> {
 if (noPostgres === null) {
   storeConformance("postgresql", () => open());
   adoptionConformance("postgresql", () => open());
+  serversConformance("postgresql", () => open());
   sourcesConformance("postgresql", () => open());
   setbackConformance("postgresql", () => open());
   describe("several at one PostgreSQL", neighbourConformance);

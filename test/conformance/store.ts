@@ -94,7 +94,18 @@ export function makeCommit(fields: Partial<Commit>): Commit {
 }
 
 export function makeServer(id: string, fields: Partial<ServerRow> = {}): ServerRow {
-  return { id, host: "login01", pid: 4242, pidStart: "99", reserves: false, startedAt: t0, beatAt: t0, ...fields };
+  return {
+    id,
+    host: "login01",
+    pid: 4242,
+    pidStart: "99",
+    processTable: "boot/1",
+    reserves: false,
+    startedAt: t0,
+    firstLease: 0,
+    beatAt: t0,
+    ...fields,
+  };
 }
 
 export function claimed(claim: Claim): readonly ClaimedTask[] {
@@ -428,70 +439,6 @@ export function storeConformance(title: string, open: () => Promise<OpenedStore>
         const order = makeCommit({ assigned, completed: [completion(tasks[0]!)], reverted: [tasks[1]!.id] });
         expect(await store.commit(order)).toEqual({ refused: [] });
         expect(ids(claimed(await store.claim(request())))).toEqual([tasks[1]!.id]);
-      });
-    });
-
-    describe("servers", () => {
-      test("a server row is there until the server ends, with its last beat", async () => {
-        const row = makeServer(serverId, { pidStart: null, reserves: true });
-        const startedAt = await store.addServer(row);
-        await store.addServer(makeServer(other));
-        const at = Date.now();
-        await store.beatServer(serverId, at);
-        const [found] = (await store.servers()).filter(({ id }) => id === serverId);
-        expect(found).toEqual({ ...row, startedAt, beatAt: found!.beatAt });
-        // Not to the millisecond: a database may have a clock of its own.
-        expect(found!.beatAt).toBeGreaterThan(at - 1000);
-        expect(found!.beatAt).toBeLessThanOrEqual(Date.now() + 1000);
-        await store.endServer(serverId);
-        expect(ids(await store.servers())).toEqual([other]);
-      });
-
-      test("what a server reserves can be given free; what it holds, and since when it is there, stays", async () => {
-        const startedAt = await store.addServer(makeServer(other, { reserves: true }));
-        await store.insert(makeTasks(2, { submitId: other }));
-        const scope = { kind: "submission", id: other } as const;
-        const [held] = claimed(await store.claim(request({ serverId: other, scope, limit: 1 })));
-        await store.unreserve(other);
-        const free = claimed(await store.claim(request({ scope: everything })));
-        expect([free.length, ids(free).includes(held!.id)]).toEqual([1, false]);
-        const [row] = await store.servers();
-        expect([row?.id, row?.reserves, row?.startedAt]).toEqual([other, false, startedAt]);
-      });
-
-      test("a buried server gives back what it held, and only that", async () => {
-        await store.addServer(makeServer(other, { reserves: true }));
-        await store.insert([...makeTasks(4, { submitId: other }), ...makeTasks(2, { submitId: other, group: 4 })]);
-        const theirs = { serverId: other, scope: { kind: "submission", id: other } } as const;
-        const [first, , third] = claimed(await store.claim(request({ ...theirs, limit: 3 })));
-        await store.claim(request({ scope: theirs.scope, limit: 1 }));
-        await store.commit(makeCommit({ completed: [completion(first!)] }));
-        expect(await store.buryServer(other)).toBe(2);
-        expect(await store.servers()).toEqual([]);
-        const again = claimed(await store.claim(request({ scope: everything })));
-        expect(again.length).toBe(2);
-        expect(ids(again)).toContain(third!.id);
-      });
-
-      test("listeners hear of a burial: what was reserved is free", async () => {
-        await store.addServer(makeServer(other, { reserves: true }));
-        await store.insert(makeTasks(1, { submitId: other }));
-        expect(await store.claim(request({ scope: everything }))).toEqual({ kind: "none", unfinished: 0 });
-        let heard = 0;
-        store.onInsert(() => heard++);
-        expect(await store.buryServer(other)).toBe(0);
-        expect(heard).toBeGreaterThan(0);
-        expect(claimed(await store.claim(request({ scope: everything })))).toHaveLength(1);
-      });
-
-      test("tasks held by nobody known are given back, those of known servers are not", async () => {
-        await store.addServer(makeServer(serverId));
-        const tasks = makeTasks(3);
-        await store.insert(tasks);
-        await store.claim(request({ limit: 1 }));
-        await store.claim(request({ limit: 2, serverId: other }));
-        expect(await store.revertOrphans()).toBe(2);
-        expect(ids(claimed(await store.claim(request())))).toEqual(ids(tasks.slice(1)));
       });
     });
 

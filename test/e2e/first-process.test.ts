@@ -3,7 +3,7 @@
  * tasks keep their statuses, and signals end the program as elsewhere.
  */
 import { expect } from "bun:test";
-import { needs, openSite, until } from "./harness.ts";
+import { needs, openSite, sorted, until } from "./harness.ts";
 import { ask } from "./tables.ts";
 
 function problem(): string | null {
@@ -49,6 +49,15 @@ inside("a run, a server and a command that waits are ended by SIGTERM, with stat
     const line = `${container} ${words} & ${ready}; sleep 1; kill -TERM $1; wait $!`;
     expect([words, (await site.shell(line, { env })).status]).toEqual([words, 143]);
   }
+});
+
+inside("a run in another container of the same host name waits for what a living run reserves", async () => {
+  await using site = openSite();
+  site.write("t.in", "echo start >>ran; sleep 1.5; echo end >>ran\n".repeat(2));
+  const first = `${container} hsx t.in -N2 & until grep -qs start ran; do sleep 0.05; done`;
+  const ended = await site.shell(`${first}; ${container} hsx --restart -N2; echo $?; wait $!; echo $?`);
+  expect([ended.stdout, sorted(site.read("ran"))]).toEqual(["0\n0\n", ["end", "end", "start", "start"]]);
+  expect(ended.stderr).toMatch(/Server \S+: \S+ was at work a moment ago - waiting for a heartbeat/);
 });
 
 needs(["python3"], process.platform === "linux" ? null : "subreapers are a thing of Linux")(

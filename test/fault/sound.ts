@@ -4,7 +4,6 @@
  */
 import { existsSync } from "node:fs";
 import { systemClock } from "../../src/base/clock.ts";
-import { hostName } from "../../src/base/process.ts";
 import { isAlive } from "../../src/cluster/liveness.ts";
 import type { CheckStore, FaultKind } from "../../src/history/faults.ts";
 import { openPostgresCheck } from "../../src/history/postgres/verify.ts";
@@ -17,7 +16,7 @@ export const ofKilled: readonly FaultKind[] = ["deadServer", "deadServerOfClient
 
 async function expectNoFault(store: CheckStore, but: readonly FaultKind[]): Promise<void> {
   const found: string[] = [];
-  const alive = (server: Parameters<typeof isAlive>[0]): boolean => isAlive(server, hostName(), systemClock.now());
+  const alive = (server: Parameters<typeof isAlive>[0]): boolean => isAlive(server, systemClock.now());
   try {
     await store.check({ whole: true, isAlive: alive, hasFile: null }, ({ kind, id, other, place, count }) => {
       if (!but.includes(kind)) found.push(`${place}: ${kind} ${String(id)} ${String(other)} (${count})`);

@@ -89,6 +89,30 @@ export const canaries: Readonly<Record<string, Partial<Reactors>>> = {
     },
   },
 
+  "a server whose leases begin where those of its predecessor began": {
+    server(state, events, now) {
+      if (state.nextLease === state.settings.firstLease) state.nextLease = 1;
+      return serverStep(state, events, now);
+    },
+  },
+
+  "a server that does not notice that others took it for dead": {
+    server(state, events, now) {
+      return serverStep(
+        state,
+        events.filter(({ kind }) => kind !== "rowMissed" && kind !== "slept"),
+        now,
+      );
+    },
+  },
+
+  "a server that is taken for dead and keeps what its clients run": {
+    server(state, events, now) {
+      state.doubted.clear();
+      return serverStep(state, events, now);
+    },
+  },
+
   "a server that ends while outcomes are on their way to the store": {
     server(state, events, now) {
       const effects = serverStep(state, events, now);

@@ -72,6 +72,7 @@ export type Sight =
   | "task without a place"
   | "client evicted"
   | "estate given up"
+  | "server taken for dead"
   | "task repeated"
   | "task cancelled while it ran"
   | "task reverted while it ran"
@@ -310,6 +311,11 @@ function note(its: Watched, event: ServerEvent, now: number): void {
   const { book, serverId, presences } = its;
   if (event.kind === "recalled") hears(book, serverId, event.recalls);
   if (event.kind === "registered" || event.kind === "buried") hears(book, serverId, event.revoked);
+  if (event.kind === "rowMissed") {
+    see(book, "server taken for dead");
+    // What people wanted of its tasks went with its row.
+    for (const each of book.grants.values()) if (each.serverId === serverId) each.reverted = false;
+  }
   if (event.kind === "helloReceived") {
     const { clientId, running: claims, finished } = event.hello;
     if (claims.length > 0) see(book, "client resumes with running tasks");

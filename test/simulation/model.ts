@@ -2,8 +2,10 @@
  * The database of the simulation: the contract of src/store/store.ts in its plainest form, a list of rows, each call at
  * once and for good. What an honest store refuses silently is refused here too; what no server may ask is blamed.
  */
+import { leaseCount } from "../../src/store/leases.ts";
 import { assert } from "../../src/base/assert.ts";
 import {
+  type Admission,
   type AdoptRequest,
   type Claim,
   type ClaimRequest,
@@ -54,9 +56,9 @@ export interface Model {
   submission(id: string): Submission | null;
   insert(tasks: readonly NewTask[]): void;
   onInsert(wake: () => void): void;
-  addServer(server: ServerRow): number;
+  addServer(server: Omit<ServerRow, "firstLease">): Admission;
   unreserve(id: string): void;
-  beatServer(id: string, at: number): void;
+  beatServer(id: string, at: number): boolean;
   endServer(id: string): void;
   handedOut(id: string): number;
   buryServer(id: string): number;
@@ -93,6 +95,7 @@ interface Tables {
   readonly onRecall: (() => void)[];
   recalls: (Recall & { readonly serverId: string })[];
   lastRecall: number;
+  nextLease: number;
 }
 
 /** Tells who holds the row. */
@@ -360,6 +363,7 @@ function newTables(): Tables {
     onRecall: [],
     recalls: [],
     lastRecall: 0,
+    nextLease: 1,
   };
 }
 
@@ -382,8 +386,10 @@ export function newModel(): Model {
     },
     onInsert: (wake) => void its.onInsert.push(wake),
     addServer(server) {
-      servers.set(server.id, server);
-      return server.startedAt;
+      const firstLease = its.nextLease;
+      its.nextLease += leaseCount(server);
+      servers.set(server.id, { ...server, firstLease });
+      return { storeId: "model", firstLease };
     },
     unreserve(id) {
       const server = servers.get(id);
@@ -392,6 +398,7 @@ export function newModel(): Model {
     beatServer(id, at) {
       const server = servers.get(id);
       if (server !== undefined) servers.set(id, { ...server, beatAt: at });
+      return server !== undefined;
     },
     endServer: (id) => removeServer(its, id),
     handedOut: (id) => rows.filter((row) => row.ended === null && row.serverId === id && row.clientId !== null).length,

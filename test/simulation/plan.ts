@@ -38,6 +38,8 @@ export interface Plan {
   readonly longMs: number;
   /** Servers that share the database. */
   readonly servers: number;
+  /** Servers see each other's heartbeats only: one that is stopped for long is taken for dead. */
+  readonly apart: boolean;
   /** The clocks of their hosts differ from that of the database by this much at most. */
   readonly skewMs: number;
   /** How long a client with tasks waits for its server alone. */
@@ -103,7 +105,7 @@ export function draw(rng: Random): Plan {
       for (let n = rng.between(1, 3); n > 0; n--) failingCalls.add(first + n);
     }
   }
-  return {
+  const plan: Plan = {
     mode,
     durable,
     attempts: rng.between(1, 3),
@@ -139,7 +141,20 @@ export function draw(rng: Random): Plan {
     failingCalls,
     directories: rng.between(1, 3),
     skewMs: durable ? pick(0, 1000, 3_600_000) : 0,
+    apart: false,
   };
+  return plan.servers === 2 && rng.chance(0.5) ? setApart(plan, rng) : plan;
+}
+
+/** Sets the servers apart, and stops one for longer than the other waits for its heartbeat. */
+function setApart(plan: Plan, rng: Random): Plan {
+  const stop: Fault = {
+    at: rng.between(epoch, plan.calmAt),
+    kind: "server stops",
+    forMs: rng.between(70_000, 100_000),
+  };
+  const faults = [...plan.faults, stop].sort((left, right) => left.at - right.at);
+  return { ...plan, apart: true, faults };
 }
 
 /** Until each successor of a server that died; all but the last die too, after a while. */

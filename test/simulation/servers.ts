@@ -5,10 +5,10 @@
 import { assert } from "../../src/base/assert.ts";
 import type { Clock } from "../../src/base/clock.ts";
 import { TransientError, UserError } from "../../src/base/errors.ts";
+import { newLiveness } from "../../src/cluster/liveness.ts";
 import { recover, watchServers } from "../../src/cluster/recover.ts";
 import { runServer, type Server, serverBeatMs, type ServerReport } from "../../src/server/door.ts";
 import { isBurying, type ServerSettings, type ServerState } from "../../src/server/state.ts";
-import { firstLeaseOf } from "../../src/server/succession.ts";
 import type { Scope, ServerRow, Store } from "../../src/store/store.ts";
 import type { LeaveKind } from "../../src/wire/message.ts";
 import { WireProblem } from "../../src/wire/problem.ts";
@@ -72,6 +72,8 @@ interface Life {
   state: ServerState | null;
   lookedAt: number;
   told: boolean;
+  /** Others took it for dead. */
+  missed: boolean;
   hurried: boolean;
 }
 
@@ -94,6 +96,7 @@ export function startServer(cluster: Cluster, order: ServerOrder): ServerRun {
     state: null,
     lookedAt: 0,
     told: false,
+    missed: false,
     hurried: false,
   };
   const rows: Model = {
@@ -169,25 +172,28 @@ async function serve(life: Life, store: Store): Promise<ServerReport> {
   const { plan, newId } = cluster;
   const { mode, feeds } = order;
   const { log } = process;
-  const row: ServerRow = {
+  const row = {
     id,
     host: "head",
     pid: ++pids,
     pidStart: null,
+    processTable: null,
     reserves: feeds,
     startedAt: clock.now(),
     beatAt: clock.now(),
   };
-  const startedAt = await store.addServer(row);
-  const aheadMs = startedAt - clock.now();
-  const isAlive = (other: ServerRow): boolean => other.id === id || order.isAlive(other);
+  const { firstLease } = await store.addServer(row);
+  const lives = plan.apart ? newLiveness(process.clock, null).isAlive : () => true;
+  const isAlive = (other: ServerRow): boolean => other.id === id || (order.isAlive(other) && lives(other));
   const { estates } = await recover({
+    ownId: id,
     store,
     scope,
     forever: mode === "forever",
     attempts: plan.attempts,
     remote: mode !== "local",
     isAlive,
+    isProven: () => true,
     now: clock.now,
     newId,
     log,
@@ -205,33 +211,40 @@ async function serve(life: Life, store: Store): Promise<ServerReport> {
     await store.addSubmission(submission);
   }
   const server = runServer({
-    settings: settingsOf(life, startedAt),
+    settings: settingsOf(life, firstLease),
     estates,
     store,
+    enter: () => store.addServer({ ...row, startedAt: clock.now(), beatAt: clock.now() }),
     isAlive,
     clock,
-    sharedNow: () => clock.now() + aheadMs,
     log,
     onFailed: () => undefined,
-    step: watched(cluster, process, life.watch, (state) => {
-      life.state = state;
-    }),
+    step: watched(life),
   });
   life.server = server;
   // It was told to before it was there.
   if (life.told) server.stop("finish");
   const unwatch =
     scope.kind === "all"
-      ? watchServers({ store, isAlive, clock, everyMs: serverBeatMs, graceMs: plan.graceMs, log })
+      ? watchServers({
+          store,
+          isAlive,
+          isProven: () => true,
+          unproven: [],
+          clock,
+          everyMs: serverBeatMs,
+          graceMs: plan.graceMs,
+          log,
+        })
       : null;
   try {
     return await serveClients(life, server, store);
   } finally {
-    unwatch?.();
+    unwatch?.end();
   }
 }
 
-function settingsOf({ cluster, order, id, scope }: Life, startedAt: number): ServerSettings {
+function settingsOf({ cluster, order, id, scope }: Life, firstLease: number): ServerSettings {
   const { plan, newId } = cluster;
   return {
     serverId: id,
@@ -247,7 +260,7 @@ function settingsOf({ cluster, order, id, scope }: Life, startedAt: number): Ser
     graceMs: plan.graceMs,
     durable: plan.durable,
     companyMs: plan.companyMs,
-    firstLease: firstLeaseOf(startedAt),
+    firstLease,
     newId,
   };
 }
@@ -272,10 +285,12 @@ async function serveClients(life: Life, server: Server, store: Store): Promise<S
 }
 
 /** What holds when it has ended by itself. */
-function judgeEnd({ cluster, id, process, state, told }: Life, report: ServerReport): void {
+function judgeEnd({ cluster, id, process, state, told, missed }: Life, report: ServerReport): void {
   assert(state !== null, "a server that ends has begun");
   checkEnd(state);
-  if (!told) assert(report.cancelled === cluster.judge.cancelledOf(id), "what was cancelled is counted once");
+  // What others did to its tasks it did not hear when its row was gone.
+  if (!told && !missed)
+    assert(report.cancelled === cluster.judge.cancelledOf(id), "what was cancelled is counted once");
   assert(process.timers === 0, `${process.name} leaves no timer behind`);
   for (const each of cluster.model.rows)
     assert(
@@ -284,20 +299,18 @@ function judgeEnd({ cluster, id, process, state, told }: Life, report: ServerRep
     );
 }
 
-function watched(
-  { world, reactors }: Cluster,
-  process: Process,
-  watch: ServerWatch,
-  onState: (state: ServerState) => void,
-): Cluster["reactors"]["server"] {
+function watched(life: Life): Cluster["reactors"]["server"] {
+  const { process, watch } = life;
+  const { world, reactors } = life.cluster;
   return (state, events, now) => {
     for (const event of events) {
+      life.missed ||= event.kind === "rowMissed";
       world.mark(`${process.name} ${event.kind}`);
       world.trace(() => `${process.name} <--- ${JSON.stringify(event)}`);
     }
     watch.before(events, world.now());
     const effects = reactors.server(state, events, now);
-    onState(state);
+    life.state = state;
     for (const effect of effects) {
       if (effect.kind !== "note" && effect.kind !== "wake")
         world.trace(() => `${process.name} ---> ${JSON.stringify(effect)}`);

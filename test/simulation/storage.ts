@@ -61,9 +61,10 @@ export function storage(world: World, process: Process, model: Model, weather: W
         if (process.at !== "ended") world.at(world.now() + rng.between(0, noticeMs), () => process.enter(wake));
       }),
     recalls: (serverId) => call("recalls", () => model.recalls(serverId)),
-    addServer: (server) => call("addServer", () => model.addServer({ ...server, startedAt: world.now() })),
+    addServer: (server) =>
+      call("addServer", () => model.addServer({ ...server, startedAt: world.now(), beatAt: world.now() })),
     unreserve: (id) => call("unreserve", () => model.unreserve(id)),
-    beatServer: (id, at) => call("beatServer", () => model.beatServer(id, at)),
+    beatServer: (id) => call("beatServer", () => model.beatServer(id, world.now())),
     endServer: (id) => call("endServer", () => model.endServer(id)),
     servers: () => call("servers", () => [...model.servers.values()]),
     handedOut: (id) => call("handedOut", () => model.handedOut(id)),

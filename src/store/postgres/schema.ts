@@ -130,7 +130,7 @@ begin
 end
 $do$`;
 
-/** The name of each addition, and the statement that makes it. */
+/** The name of each addition, and the statement that makes it. A column is named with its table. */
 const additions: readonly (readonly [name: string, statement: string])[] = [
   [
     "client",
@@ -171,6 +171,18 @@ const additions: readonly (readonly [name: string, statement: string])[] = [
       beat_at DOUBLE PRECISION NOT NULL
     )`,
   ],
+  ["server.process_table", "alter table server add column if not exists process_table TEXT"],
+  ["server.first_lease", "alter table server add column if not exists first_lease BIGINT"],
+  // What the database itself is: its identity, and where the leases of the next server begin. The row is made by the
+  // first server.
+  [
+    "store",
+    `create table store (
+      one INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
+      id UUID NOT NULL,
+      next_lease BIGINT NOT NULL
+    )`,
+  ],
   // News of tasks that a server held when somebody else changed them; see Recall in store.ts.
   [
     "recall",
@@ -208,10 +220,16 @@ const addColumn = (field: TaskField): string => `alter table task add column if 
 /** Takes a lock, so that two programs do not make the tables at the same time. The number has no other use. */
 const creating = "select pg_advisory_xact_lock(4850183214)";
 
-/** The names of everything in the schema where statements look first. */
+/** The names of everything in the schema where statements look first, and of the columns of servers. */
 async function present(query: Query): Promise<Set<string>> {
   const rows = await query(
-    "select relname from pg_class where relnamespace = (select oid from pg_namespace where nspname = current_schema())",
+    `with ours as (
+       select oid, relname from pg_class
+       where relnamespace = (select oid from pg_namespace where nspname = current_schema())
+     )
+     select relname from ours union all
+     select 'server.' || attname from ours join pg_attribute on attrelid = ours.oid
+       where relname = 'server' and attnum > 0 and not attisdropped`,
   );
   return new Set(rows.map(([name]) => String(name)));
 }

@@ -2,8 +2,10 @@
  * The rows of servers, of their clients, and of submissions in PostgreSQL. Heartbeats go by the clock of the database:
  * the clocks of hosts differ, and a server whose clock is behind must not count as dead.
  */
+import { randomUUID } from "node:crypto";
 import type { Clock } from "../../base/clock.ts";
 import type { Submission } from "../../task/task.ts";
+import { lastFirstLease, leaseAt, leaseCount } from "../leases.ts";
 import type { Recall, ServerRow, Store } from "../store.ts";
 import { instantText } from "./cells.ts";
 import type { Query, Row } from "./connection.ts";
@@ -26,6 +28,20 @@ type ServerRows = Pick<
 
 /** The time on the clock of the database, milliseconds. */
 const theirNow = "extract(epoch from clock_timestamp()) * 1000";
+
+/** Takes a range of leases, and adds a server with it. $7: how many leases. Answers as Admission says. */
+const enter = `with taken as (
+    update store set next_lease = $7::bigint
+      + least(greatest(next_lease, least((${theirNow}) * 1000, 4e15)::bigint), ${lastFirstLease}::bigint)
+    returning id, next_lease - $7::bigint as first
+  ), added as (
+    insert into server (id, host, pid, pid_start, process_table, reserves, started_at, first_lease, beat_at)
+    select $1::uuid, $2, $3::int, $4, $5, $6::boolean, ${theirNow}, first, ${theirNow} from taken
+    on conflict (id) do update set host = excluded.host, pid = excluded.pid, pid_start = excluded.pid_start,
+      process_table = excluded.process_table, reserves = excluded.reserves, started_at = excluded.started_at,
+      first_lease = excluded.first_lease, beat_at = excluded.beat_at
+  )
+  select id, first from taken`;
 
 /** The statements about servers, clients and submissions. */
 export function serverRows(query: Query, clock: Clock): ServerRows {
@@ -51,24 +67,25 @@ export function serverRows(query: Query, clock: Clock): ServerRows {
       );
       return row === undefined ? null : submissionOf(row);
     },
-    async addServer({ id, host, pid, pidStart, reserves }) {
-      const [row] = await query(
-        `insert into server (id, host, pid, pid_start, reserves, started_at, beat_at)
-         values ($1::uuid, $2, $3, $4, $5::boolean, ${theirNow}, ${theirNow})
-         on conflict (id) do update set host = excluded.host, pid = excluded.pid, pid_start = excluded.pid_start,
-           reserves = excluded.reserves, started_at = excluded.started_at, beat_at = excluded.beat_at
-         returning started_at`,
-        [id, host, pid, pidStart, reserves],
-      );
-      return Number(row?.[0]);
+    async addServer(server) {
+      const { id, host, pid, pidStart, processTable, reserves } = server;
+      await query("insert into store (one, id, next_lease) values (1, $1::uuid, 0) on conflict (one) do nothing", [
+        randomUUID(),
+      ]);
+      const [row] = await query(enter, [id, host, pid, pidStart, processTable, reserves, leaseCount(server)]);
+      return { storeId: String(row?.[0]), firstLease: Number(row?.[1]) };
     },
     async beatServer(id) {
-      await query(`update server set beat_at = ${theirNow} where id = $1::uuid`, [id]);
+      const rows = await query(`update server set beat_at = ${theirNow} where id = $1::uuid returning id`, [id]);
+      return rows.length > 0;
     },
     endServer: (id) => endServer(query, id),
     async servers() {
       const rows = await query(
-        `select id, host, pid, pid_start, reserves, started_at, ${theirNow} - beat_at from server order by started_at`,
+        // A database that is only looked at may lack the newest columns.
+        `select id, host, pid, pid_start, to_jsonb(server)->>'process_table', reserves, started_at,
+           to_jsonb(server)->>'first_lease', ${theirNow} - beat_at
+         from server order by started_at`,
       );
       const now = clock.now();
       return rows.map((row) => serverOf(row, now));
@@ -139,14 +156,17 @@ function submissionOf(row: Row): Submission {
 
 /** The server of a row that says how long ago its last heartbeat was. `now` is the time on our clock. */
 function serverOf(row: Row, now: number): ServerRow {
-  const [id, host, pid, pidStart, reserves, startedAt, silentMs] = row;
+  const [id, host, pid, pidStart, processTable, reserves, startedAt, firstLease, silentMs] = row;
   return {
     id: String(id),
     host: String(host),
     pid: Number(pid),
     pidStart: pidStart === null ? null : String(pidStart),
+    processTable: processTable === null ? null : String(processTable),
     reserves: reserves === true,
     startedAt: Number(startedAt),
+    // Earlier versions took it from the time of their start.
+    firstLease: Number(firstLease ?? leaseAt(Number(startedAt))),
     beatAt: now - Number(silentMs),
   };
 }

@@ -7,7 +7,7 @@ import { Database, type Statement } from "bun:sqlite";
 import { existsSync, mkdirSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { systemClock } from "../../base/clock.ts";
-import { configurationError, FatalError, TransientError } from "../../base/errors.ts";
+import { configurationError, FatalError, messageOf, TransientError } from "../../base/errors.ts";
 import { failureReason } from "../../base/paths.ts";
 import { laterFields, requiredFields, type TaskField } from "../../task/field.ts";
 import { databaseError, isReadOnly, openFailure, runFailure } from "./failure.ts";
@@ -384,9 +384,18 @@ function upgrade(db: Database, file: string, known: boolean, { readOnly, notice 
   if (rows >= manyRows && missing.some(([, statement]) => / on task /.test(statement)))
     notice?.(`Adding indices to '${file}' (${counted(rows, "row")}) - this takes a while, once`);
   // Each statement is a transaction of its own, so that others who use the file get their turn in between.
-  for (const [, statement] of missing) db.run(statement);
+  for (const [, statement] of missing) add(db, statement);
   if (missing.some(([name]) => name === "clock")) setClock(db);
   return false;
+}
+
+/** Makes an addition that may be there already: another process may have made it meanwhile. */
+function add(db: Database, statement: string): void {
+  try {
+    db.run(statement);
+  } catch (error) {
+    if (!messageOf(error).startsWith("duplicate column name")) throw error;
+  }
 }
 
 /**
@@ -421,7 +430,7 @@ function create(db: Database, file: string): boolean {
     const created = !checkTaskTable(db, file);
     if (created) db.run(taskTable);
     for (const field of absentFrom(db)) db.run(addColumn(field));
-    for (const [, statement] of additions) db.run(statement);
+    for (const [, statement] of additions) add(db, statement);
     setClock(db);
     db.run("commit");
     return created;
@@ -449,7 +458,7 @@ function clockOf(db: Database): FileClock | null {
 function namesIn(db: Database): Set<string> {
   return new Set(
     db
-      .query("select name from sqlite_master")
+      .query("select name from sqlite_master union all select 'server.' || name from pragma_table_info('server')")
       .values()
       .map(([name]) => String(name)),
   );

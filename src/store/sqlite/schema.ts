@@ -103,7 +103,10 @@ export const clockTable = `create table if not exists clock (
 export const unusualStatus = "exit_status is not 0";
 export const unusualTag = `tag <> '{"part": 0}'`;
 
-/** The name of each addition in sqlite_master, and the statement that makes it. */
+/**
+ * The name of each addition in sqlite_master, and the statement that makes it. A column is named with its table:
+ * `server.process_table`.
+ */
 export const additions: readonly (readonly [name: string, statement: string])[] = [
   ["client", clientTable],
   ["client_disconnected_at", "create index if not exists client_disconnected_at on client (disconnected_at)"],
@@ -132,6 +135,18 @@ export const additions: readonly (readonly [name: string, statement: string])[] 
       reserves BOOLEAN NOT NULL,
       started_at REAL NOT NULL,
       beat_at REAL NOT NULL
+    )`,
+  ],
+  ["server.process_table", "alter table server add column process_table TEXT"],
+  ["server.first_lease", "alter table server add column first_lease INTEGER"],
+  // What the file itself is: its identity, and where the leases of the next server begin. The row is made by the first
+  // server.
+  [
+    "store",
+    `create table if not exists store (
+      one INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
+      id TEXT NOT NULL,
+      next_lease INTEGER NOT NULL
     )`,
   ],
   // News of tasks that a server held when somebody else changed them; see Recall in store.ts.

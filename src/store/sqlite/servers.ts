@@ -1,7 +1,11 @@
 /*
  * The rows of servers, of their clients, and of submissions in an SQLite file. A file has no clock, so heartbeats go by
- * the clocks of the servers' hosts.
+ * the clocks of the servers' hosts: by what these show, because processes of one host agree on nothing else after the
+ * clock was set, or after the host has slept.
  */
+import { randomUUID } from "node:crypto";
+import { type Clock, jumpedMs, systemClock } from "../../base/clock.ts";
+import { lastFirstLease, leaseAt, leaseCount } from "../leases.ts";
 import type { Submission } from "../../task/task.ts";
 import type { Recall, ServerRow, Store } from "../store.ts";
 import type { Connection } from "./connection.ts";
@@ -27,22 +31,30 @@ interface Servers extends ServerRows {
   connectClient(id: string, host: string, serverId: string, serverHost: string, at: number): void;
 }
 
-const everyServer = "select id, host, pid, pid_start, reserves, started_at, beat_at from server order by started_at";
+/** A file that is only looked at may lack the newest columns. */
+const everyServer = "select * from server order by started_at";
 
 /** Rows of servers in a file that is only looked at, and may have no such table. */
 export function serversIn(connection: Connection): readonly ServerRow[] {
   const { db } = connection;
   return connection.read(() => {
     const hasTable = db.query("select 1 from sqlite_master where name = 'server'").get() !== null;
-    return hasTable ? db.query(everyServer).values().map(serverOf) : [];
+    if (!hasTable) return [];
+    const ahead = jumpedMs(systemClock);
+    return (db.query(everyServer).all() as Row[]).map((row) => serverOf(row, ahead));
   });
 }
 
 /** Prepares the statements about servers, clients and submissions. */
-export function prepareServers(connection: Connection): Servers {
+export function prepareServers(connection: Connection, clock: Clock): Servers {
   const addServer = connection.prepare(
-    `insert or replace into server (id, host, pid, pid_start, reserves, started_at, beat_at)
-     values (?, ?, ?, ?, ?, ?, ?)`,
+    `insert or replace into server
+       (id, host, pid, pid_start, process_table, reserves, started_at, first_lease, beat_at)
+     values (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  );
+  const makeStore = connection.prepare("insert or ignore into store (one, id, next_lease) values (1, ?, 0)");
+  const takeLeases = connection.prepare(
+    `update store set next_lease = min(max(next_lease, ?1), ${lastFirstLease}) + ?2 returning id, next_lease - ?2`,
   );
   const beatServer = connection.prepare("update server set beat_at = ? where id = ?");
   const endServer = connection.prepare("delete from server where id = ?");
@@ -52,12 +64,19 @@ export function prepareServers(connection: Connection): Servers {
   return {
     ...submissionRows(connection),
     ...clientRows(connection),
-    async addServer({ id, host, pid, pidStart, reserves, startedAt, beatAt }) {
-      connection.write(() => addServer.run(id, host, pid, pidStart, reserves ? 1 : 0, startedAt, beatAt));
-      return startedAt;
+    async addServer({ id, host, pid, pidStart, processTable, reserves, startedAt, beatAt }) {
+      const jumped = jumpedMs(clock);
+      const process = [id, host, pid, pidStart, processTable];
+      return connection.write(() => {
+        makeStore.run(randomUUID());
+        const [found] = takeLeases.values(leaseAt(startedAt + jumped), leaseCount({ reserves }));
+        const admission = { storeId: String(found?.[0]), firstLease: Number(found?.[1]) };
+        addServer.run(...process, reserves ? 1 : 0, startedAt, admission.firstLease, beatAt + jumped);
+        return admission;
+      });
     },
     async beatServer(id, at) {
-      connection.write(() => beatServer.run(at, id));
+      return connection.write(() => beatServer.run(at + jumpedMs(clock), id)).changes > 0;
     },
     async endServer(id) {
       connection.write(() => {
@@ -66,7 +85,8 @@ export function prepareServers(connection: Connection): Servers {
       });
     },
     async servers() {
-      return connection.read(() => allServers.values()).map(serverOf);
+      const ahead = jumpedMs(clock);
+      return connection.read(() => allServers.all() as Row[]).map((row) => serverOf(row, ahead));
     },
     async recalls(serverId) {
       return connection
@@ -117,15 +137,21 @@ function clientRows(connection: Connection): Pick<Servers, "connectClient" | "en
   };
 }
 
-function serverOf(row: readonly unknown[]): ServerRow {
-  const [id, host, pid, pidStart, reserves, startedAt, beatAt] = row;
+type Row = Readonly<Record<string, unknown>>;
+
+/** The server of a row. `ahead`: by how much the clock of this host is ahead of that of its reader, milliseconds. */
+function serverOf(row: Row, ahead: number): ServerRow {
+  const text = (name: string): string | null => (typeof row[name] === "string" ? row[name] : null);
   return {
-    id: String(id),
-    host: String(host),
-    pid: Number(pid),
-    pidStart: pidStart === null ? null : String(pidStart),
-    reserves: reserves === 1,
-    startedAt: Number(startedAt),
-    beatAt: Number(beatAt),
+    id: String(row["id"]),
+    host: String(row["host"]),
+    pid: Number(row["pid"]),
+    pidStart: text("pid_start"),
+    processTable: text("process_table"),
+    reserves: row["reserves"] === 1,
+    startedAt: Number(row["started_at"]),
+    // Earlier versions took it from the time of their start.
+    firstLease: Number(row["first_lease"] ?? leaseAt(Number(row["started_at"]))),
+    beatAt: Number(row["beat_at"]) - ahead,
   };
 }

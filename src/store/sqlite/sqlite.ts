@@ -46,7 +46,7 @@ function prepare(connection: Connection, clock: Clock) {
     claims,
     adopt: prepareAdoption(connection, held),
     commits: connection.read(() => prepareCommits(connection, held)),
-    servers: prepareServers(connection),
+    servers: prepareServers(connection, clock),
     watch: newWatch(connection, clock),
     unreserve: connection.prepare("update server set reserves = 0 where id = ?"),
     forgetStray: connection.prepare("delete from recall where server_id not in (select id from server)"),

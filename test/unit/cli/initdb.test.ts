@@ -28,6 +28,8 @@ const server: ServerRow = {
   host: "node01",
   pid: 7,
   pidStart: null,
+  processTable: null,
+  firstLease: 0,
   reserves: false,
   startedAt: 0,
   beatAt: 0,

@@ -22,9 +22,11 @@ test("tasks of a server that dies beside a run are free at the next look, those 
       return { cancel: nothing };
     },
   };
-  const end = watchServers({
+  const { end } = watchServers({
     store,
     isAlive: ({ id }) => id === living,
+    isProven: () => true,
+    unproven: [],
     clock,
     everyMs: 1,
     graceMs: 0,

@@ -18,6 +18,7 @@ test("a database in trouble is waited for, until somebody is in a hurry", async 
   const server = runServer({
     settings: makeSettings({ durable: false }),
     store: brokenStore(),
+    enter: async () => ({ storeId: "store", firstLease: 1 }),
     isAlive: () => true,
     clock: systemClock,
     log: warningLog(warnings.resolve),

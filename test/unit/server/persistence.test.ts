@@ -5,20 +5,18 @@ import type { ServerEvent } from "../../../src/server/event.ts";
 import { carryOutInStore, lookAround, type Persistence, type StoreEffect } from "../../../src/server/persistence.ts";
 import { MemoryStore } from "../../../src/store/memory.ts";
 import type { Recall, ServerRow, Store } from "../../../src/store/store.ts";
-import { makeClaimed, silentLog } from "../../make.ts";
+import { makeClaimed, makeServerRow, silentLog } from "../../make.ts";
 import { makeSettings } from "./bench.ts";
 
 /** A store with servers `self` and `dead`, and whatever else the test puts in place. */
 function open(parts: Partial<Store> = {}) {
   const calls: string[] = [];
   const events: ServerEvent[] = [];
-  const row = (id: string, startedAt: number): ServerRow => {
-    return { id, host: "host", pid: 1, pidStart: null, reserves: false, startedAt, beatAt: startedAt };
-  };
+  const row = (id: string, firstLease: number): ServerRow => makeServerRow(id, { firstLease });
   const recalls: readonly Recall[] = [{ number: 1, id: "1", kind: "reverted" }];
   const store: Store = Object.assign(new MemoryStore(), { durable: true, ...parts });
   const fakes: Partial<Store> = {
-    servers: async () => [row("dead", 1), row("self", 5), row("other", 7)],
+    servers: async () => [row("dead", 1000), row("self", 5000), row("other", 7000)],
     recalls: async (id) => (id === "dead" ? recalls : []),
     addClient: async () => {},
     adopt: async ({ ids }) => ids.map((id) => makeClaimed(id)),
@@ -38,7 +36,7 @@ function open(parts: Partial<Store> = {}) {
     settings: makeSettings({ serverId: "self" }),
     store,
     clock: systemClock,
-    sharedNow: () => 9,
+    enter: async () => ({ storeId: "store", firstLease: 1 }),
     isAlive: ({ id }) => id !== "dead",
     patience: newPatience(systemClock, silentLog),
     submissions: new Map(),
@@ -109,7 +107,7 @@ test("the end of a client does not overtake its registration", async () => {
 test("a dead server is buried after its recalls were read, which are gone with it", async () => {
   const { after, calls } = open();
   const [event] = await after({ kind: "bury", serverId: "dead" });
-  expect(calls.slice(-2)).toEqual(["recalls", "buryServer"]);
+  expect(calls.slice(-3)).toEqual(["recalls", "servers", "buryServer"]);
   expect(event).toEqual({
     kind: "buried",
     serverId: "dead",

@@ -2,10 +2,17 @@ import { expect, test } from "bun:test";
 import { MemoryStore } from "../../../src/store/memory.ts";
 import { adoptionConformance } from "../../conformance/adoption.ts";
 import { setbackConformance } from "../../conformance/setbacks.ts";
+import { serversConformance } from "../../conformance/servers.ts";
 import { sourcesConformance } from "../../conformance/sources.ts";
 import { claimed, completion, makeCommit, makeTasks, request, storeConformance } from "../../conformance/store.ts";
 
-for (const conformance of [storeConformance, adoptionConformance, setbackConformance, sourcesConformance]) {
+for (const conformance of [
+  storeConformance,
+  adoptionConformance,
+  serversConformance,
+  setbackConformance,
+  sourcesConformance,
+]) {
   conformance("memory", async () => {
     const store = new MemoryStore();
     return { store, [Symbol.asyncDispose]: () => store.close() };

@@ -11,6 +11,7 @@ import type { NewTask } from "../../../../src/task/task.ts";
 import { adoption, adoptionConformance } from "../../../conformance/adoption.ts";
 import { setbackConformance } from "../../../conformance/setbacks.ts";
 import { openSqliteWithRecords } from "../../../sqlite.ts";
+import { serversConformance } from "../../../conformance/servers.ts";
 import { sourcesConformance } from "../../../conformance/sources.ts";
 import {
   claimed,
@@ -35,7 +36,13 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const open = (name = "main.db") => openSqliteWithRecords(join(folder, name));
 
-for (const conformance of [storeConformance, adoptionConformance, setbackConformance, sourcesConformance]) {
+for (const conformance of [
+  storeConformance,
+  adoptionConformance,
+  serversConformance,
+  setbackConformance,
+  sourcesConformance,
+]) {
   conformance("sqlite", async () => {
     const store = open();
     return { store, [Symbol.asyncDispose]: () => store.close() };
