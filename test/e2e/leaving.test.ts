@@ -6,7 +6,7 @@ import { expect, test } from "bun:test";
 import { linesOf, openSite, type Site, until } from "./harness.ts";
 import { ask } from "./tables.ts";
 
-const lines = 300_000;
+const lines = 120_000;
 
 /** A file that takes seconds to store. Its first task tells that it runs. */
 function bigFile(site: Site): void {
