@@ -310,6 +310,7 @@ function startServer(run: Run): Server {
     clock,
     log,
     patience,
+    syncs: remote,
     onFailed: (task, template) => failures?.writeTask(task, template ?? options.template),
     settings: {
       serverId: options.instanceId,

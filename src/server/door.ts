@@ -36,6 +36,8 @@ export interface ServerOptions {
    * its own.
    */
   readonly patience?: Patience;
+  /** Whether outcomes are acknowledged only when they survive a power cut; see Persistence. */
+  readonly syncs?: boolean;
   /** Called with the input line of each task that failed for good. */
   readonly onFailed: (task: NewTask, template: string | null) => void;
   /** Takes the place of the reactor's `step`, so that simulations can watch it. */
@@ -144,6 +146,7 @@ function openDoor(options: ServerOptions): Door {
     isAlive,
     patience,
     submissions: state.submissions,
+    syncs: options.syncs === true,
     push,
     fail: (error) => fail(door, error),
     hurried: false,

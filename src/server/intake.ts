@@ -16,7 +16,7 @@ import type { PeerLink } from "../wire/link.ts";
 import type { SubmitterMessage } from "../wire/message.ts";
 
 export interface IntakeOptions {
-  readonly store: Pick<Store, "durable" | "addSubmission" | "insert">;
+  readonly store: Pick<Store, "durable" | "addSubmission" | "insert" | "sync">;
   readonly scope: Scope;
   readonly serverId: string;
   readonly patience: Patience;
@@ -131,6 +131,8 @@ async function storeWaiting(submitter: Submitter): Promise<void> {
     const tasks = nextBatch(waiting).map((task) => taken(task, submitter.submission.id));
     if (new Set(tasks.map(({ id }) => id)).size < tasks.length) throw new Refusal(sameId);
     await persist(submitter, () => store.insert(tasks));
+    // A submitter may forget what is said to be stored.
+    await persist(submitter, () => store.sync());
     // Tasks in memory end with the server, which may have begun to end while there was no room.
     if (!store.durable && closing()) throw new Refusal(endsSoon);
     if (submitter.over) break;

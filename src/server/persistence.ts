@@ -7,7 +7,7 @@ import { unreachable } from "../base/assert.ts";
 import type { Clock } from "../base/clock.ts";
 import { exitStatus, UserError } from "../base/errors.ts";
 import type { Patience } from "../log/patience.ts";
-import type { Admission, ServerRow, Store } from "../store/store.ts";
+import type { Admission, Commit, ServerRow, Store } from "../store/store.ts";
 import type { ClaimedTask } from "../task/task.ts";
 import type { ServerEffect } from "./effects.ts";
 import type { NewSubmissions, Revoked, ServerEvent, SubmissionFacts } from "./event.ts";
@@ -39,6 +39,8 @@ export interface Persistence {
   readonly patience: Patience;
   /** The submissions that the reactor knows. */
   readonly submissions: ReadonlyMap<string, SubmissionFacts>;
+  /** Whether outcomes are acknowledged only when they survive a power cut: other processes keep them until then. */
+  readonly syncs: boolean;
   /** Called with the answers of the store. */
   readonly push: (event: ServerEvent) => void;
   /** Called with the error of a call that has failed for good, or that failed when somebody was in a hurry. */
@@ -60,11 +62,9 @@ export function carryOutInStore(its: Persistence, effect: StoreEffect): void {
     case "claim":
       claim(its, effect).catch(fail);
       return;
-    case "commit": {
-      const order = { ...effect.commit, serverId, serverHost };
-      persist(its, "commit", () => store.commit(order)).then((report) => push({ kind: "committed", report }), fail);
+    case "commit":
+      commit(its, { ...effect.commit, serverId, serverHost }).catch(fail);
       return;
-    }
     case "recalls":
       persist(its, "recalls", () => store.recalls(serverId)).then(
         (recalls) => push({ kind: "recalled", recalls }),
@@ -130,6 +130,14 @@ async function claim(its: Persistence, { request }: Effect<"claim">): Promise<vo
   const answer = await persist(its, "claim", () => store.claim({ ...request, serverId, serverHost, at: clock.now() }));
   const submissions = await newSubmissions(its, answer.kind === "claimed" ? answer.tasks : []);
   its.push({ kind: "claimed", claim: answer, submissions });
+}
+
+async function commit(its: Persistence, order: Commit): Promise<void> {
+  const { store, push, syncs } = its;
+  const report = await persist(its, "commit", () => store.commit(order));
+  // What has come meanwhile is in the next commit, and shares its sync.
+  if (syncs && order.completed.length > 0) await persist(its, "commit", () => store.sync());
+  push({ kind: "committed", report });
 }
 
 async function countFrom(its: Persistence, cwd: string): Promise<void> {

@@ -115,6 +115,11 @@ export class MemoryStore implements Store {
     return this.#room.promise;
   }
 
+  /** Nothing in memory survives a power cut. */
+  sync(): Promise<void> {
+    return Promise.resolve();
+  }
+
   onInsert(wake: () => void): void {
     this.#listeners.push(wake);
   }

@@ -234,6 +234,11 @@ export interface Store {
    * back-pressure.
    */
   insert(tasks: readonly NewTask[]): Promise<void>;
+  /**
+   * Resolves when everything that was stored before the call survives a power cut. Without it the last second of a run
+   * may be lost then. Closing the store does the same.
+   */
+  sync(): Promise<void>;
   /** Calls `wake` when tasks may have been added: by this process, or (durable) by another. It may call too often. */
   onInsert(wake: () => void): void;
 

@@ -366,6 +366,12 @@ export function storeConformance(title: string, open: () => Promise<OpenedStore>
         expect(await store.commit(late)).toEqual({ refused: late.completed.map(({ id }) => id) });
       });
 
+      test("what was stored is synced on request, and once for all who ask at a time", async () => {
+        const syncs = [store.sync(), store.insert(makeTasks(1)), store.sync(), store.sync()];
+        await Promise.all([...syncs, store.insert(makeTasks(1)), store.sync()]);
+        expect(await store.survey(everything)).toEqual({ unfinished: 2 });
+      });
+
       test("a refused outcome starts no next attempt", async () => {
         const [task] = makeTasks(1);
         await store.insert([task!]);

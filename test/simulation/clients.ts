@@ -93,7 +93,7 @@ export function clientIn(
         const { message } = event;
         if (message.kind === "leave") hurried ||= message.how === "abort";
         if (message.kind === "cancel") executor.cancelled(message.tasks);
-        if (message.kind === "ack") judge.acknowledged(message.tasks);
+        if (message.kind === "ack") judge.acknowledged(message.tasks, !local);
       }
       const effects = reactors.client(state, events, now);
       check(state);

@@ -50,7 +50,8 @@ export interface Ledger {
   cancelledOf(serverId: string): number;
   /** Since when nobody wants what it runs; null: somebody does, or it cannot know. */
   unwantedSince(execution: Execution): number | null;
-  acknowledged(tasks: readonly Lease[]): void;
+  /** `synced`: the client may forget outcomes, so they must survive a power cut. */
+  acknowledged(tasks: readonly Lease[], synced: boolean): void;
   sees(sight: Sight): void;
   /** All that still run. */
   running(): number;
@@ -407,8 +408,12 @@ export function ledger(model: Model, checkTurn: Book["checkTurn"]): Ledger {
     cancelledOf: (serverId) => book.cancelled.get(serverId) ?? 0,
     unwantedSince: ({ unwantedSince }) => unwantedSince,
     clientEnded: (clientId) => endClient(book, clientId),
-    acknowledged(tasks) {
-      for (const lease of tasks) acknowledge(book, lease);
+    acknowledged(tasks, synced) {
+      for (const lease of tasks) {
+        acknowledge(book, lease);
+        const isSafe = !book.model.unsynced.has(lease.id) || book.meddled.has(lease.id);
+        assert(!synced || isSafe, `task ${lease.id} is acknowledged when it survives a power cut`);
+      }
     },
     sees: (sight) => see(book, sight),
     running: () => book.running,

@@ -55,6 +55,8 @@ export interface Model {
   addSubmission(submission: Submission): void;
   submission(id: string): Submission | null;
   insert(tasks: readonly NewTask[]): void;
+  /** What a power cut would take: `ID` for an outcome, `new ID` for a task. */
+  readonly unsynced: Set<string>;
   onInsert(wake: () => void): void;
   addServer(server: Omit<ServerRow, "firstLease">): Admission;
   unreserve(id: string): void;
@@ -88,6 +90,7 @@ interface Tables {
   readonly rows: Row[];
   readonly byId: Map<string, Row>;
   readonly deleted: Set<string>;
+  readonly unsynced: Set<string>;
   readonly submissions: Map<string, Submission>;
   readonly servers: Map<string, ServerRow>;
   readonly clients: Map<string, ClientRow>;
@@ -277,6 +280,7 @@ function commit(its: Tables, order: Commit): CommitReport {
     ),
   );
   const refused = completed.filter((each) => !complete(its, each, order, away)).map(({ id }) => id);
+  for (const { id } of completed) if (!refused.includes(id)) its.unsynced.add(id);
   for (const { id, clientId } of assigned) {
     const row = byId.get(id);
     assert(row !== undefined || deleted.has(id), "only tasks that exist are assigned");
@@ -356,6 +360,7 @@ function newTables(): Tables {
     rows: [],
     byId: new Map(),
     deleted: new Set(),
+    unsynced: new Set(),
     submissions: new Map(),
     servers: new Map(),
     clients: new Map(),
@@ -375,13 +380,17 @@ export function newModel(): Model {
     servers,
     clients,
     deleted,
+    unsynced: its.unsynced,
     row: (id) => byId.get(id),
     addSubmission(submission) {
       if (!submissions.has(submission.id)) submissions.set(submission.id, submission);
     },
     submission: (id) => submissions.get(id) ?? null,
     insert(tasks) {
-      for (const task of tasks) add(its, task);
+      for (const task of tasks) {
+        add(its, task);
+        its.unsynced.add(`new ${task.id}`);
+      }
       wakeAll(its);
     },
     onInsert: (wake) => void its.onInsert.push(wake),

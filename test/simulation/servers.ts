@@ -218,6 +218,7 @@ async function serve(life: Life, store: Store): Promise<ServerReport> {
     isAlive,
     clock,
     log,
+    syncs: mode !== "local",
     onFailed: () => undefined,
     step: watched(life),
   });

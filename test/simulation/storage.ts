@@ -52,6 +52,7 @@ export function storage(world: World, process: Process, model: Model, weather: W
     addSubmission: (submission) => call("addSubmission", () => model.addSubmission(submission)),
     submission: (id) => call("submission", () => model.submission(id)),
     insert: (tasks) => call("insert", () => model.insert(tasks)),
+    sync: () => call("sync", () => model.unsynced.clear()),
     onInsert: (wake) =>
       model.onInsert(() => {
         if (process.at !== "ended") world.at(world.now() + rng.between(0, noticeMs), () => process.enter(wake));

@@ -58,8 +58,10 @@ export function submitByQueue(cluster: Cluster, count: number): void {
         if (message.kind === "accepted") return send(link);
         if (message.kind === "refused") return leave("refused");
         assert(message.kind === "stored", "a submitter is not answered as a client");
-        for (const { id } of tasks.slice(stored, stored + message.count))
+        for (const { id } of tasks.slice(stored, stored + message.count)) {
           assert(model.row(id) !== undefined || model.deleted.has(id), "what is answered is stored");
+          assert(!model.unsynced.has(`new ${id}`), "what is answered survives a power cut");
+        }
         stored += message.count;
         assert(stored <= sent, "no more is answered than was sent");
       },

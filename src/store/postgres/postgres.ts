@@ -78,6 +78,9 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
       await insertTasks(connection, tasks);
       news.announce();
     },
+    async sync() {
+      // The database server has synced each transaction before it answered (synchronous_commit).
+    },
     onInsert(listener) {
       assert(!opened.closed, "nobody listens to a closed store");
       news.onTasks(listener);

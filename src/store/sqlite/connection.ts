@@ -10,6 +10,7 @@ import { systemClock } from "../../base/clock.ts";
 import { configurationError, FatalError, messageOf, TransientError } from "../../base/errors.ts";
 import { failureReason } from "../../base/paths.ts";
 import { laterFields, requiredFields, type TaskField } from "../../task/field.ts";
+import { Durability } from "./durability.ts";
 import { databaseError, isReadOnly, openFailure, runFailure } from "./failure.ts";
 import { isLocalFileSystem } from "./filesystem.ts";
 import { type FileClock, fileTimes, type FileTimes, newFileClock } from "../times.ts";
@@ -58,6 +59,7 @@ export class Connection {
   readonly #inode: number | undefined;
   readonly #begin: Statement;
   readonly #commit: Statement;
+  readonly #durability: Durability;
   /** How long a call usually waits for a lock, milliseconds, while it waits for less. Null: it waits that long. */
   #usualBusyMs: number | null = null;
 
@@ -74,6 +76,7 @@ export class Connection {
     this.absent = new Set(absentFrom(opened.db));
     this.times = fileTimes(this.read(() => clockOf(opened.db)));
     this.#inode = statSync(this.file, { throwIfNoEntry: false })?.ino;
+    this.#durability = new Durability(opened.db, this.file, opened.created);
     this.#begin = this.prepare("begin immediate");
     this.#commit = this.prepare("commit");
   }
@@ -91,6 +94,7 @@ export class Connection {
    */
   write<T>(work: () => T): T {
     this.expectInPlace();
+    this.#durability.change();
     try {
       this.#begin.run();
       const result = work();
@@ -127,11 +131,14 @@ export class Connection {
    * from SQLite. This costs 2 µs.
    */
   expectInPlace(): void {
-    if (process.platform === "win32") return;
-    if (statSync(this.file, { throwIfNoEntry: false })?.ino === this.#inode) return;
+    if (this.#isInPlace()) return;
     throw new FatalError(
       `'${this.file}' was moved or deleted while it was in use - put it back and start again (a run with --restart)`,
     );
+  }
+
+  #isInPlace(): boolean {
+    return process.platform === "win32" || statSync(this.file, { throwIfNoEntry: false })?.ino === this.#inode;
   }
 
   /** Runs `work`, which only reads, and translates errors. */
@@ -143,10 +150,32 @@ export class Connection {
     }
   }
 
+  /**
+   * Resolves when everything that was committed before the call survives a power cut. Rejects with FatalError when the
+   * disk fails, or when the file is no longer where it was opened.
+   */
+  async sync(): Promise<void> {
+    this.expectInPlace();
+    await this.#durability.sync();
+  }
+
+  /** Resolves when no sync is under way, however it ended. */
+  synced(): Promise<void> {
+    return this.#durability.idle();
+  }
+
+  /**
+   * Closes the file when everything that was committed survives a power cut. Throws FatalError when the disk fails, or
+   * when something was committed to a file that is no longer where it was opened.
+   */
   close(): void {
-    // A statement that is not finalized keeps the file open, with its locks and its log.
-    for (const statement of this.#statements) statement.finalize();
-    this.db.close();
+    const isLost = this.#durability.isChanged && !this.#isInPlace();
+    this.#durability.end(() => {
+      // A statement that is not finalized keeps the file open, with its locks and its log.
+      for (const statement of this.#statements) statement.finalize();
+      this.db.close();
+    });
+    if (isLost) this.expectInPlace();
   }
 }
 
@@ -300,8 +329,8 @@ function setUp(db: Database, file: string, options: ConnectionOptions): void {
   };
   if (!own.has("journal_mode")) setJournal(db, isLocalFileSystem(dirname(file)) ? "wal" : "delete");
   else unlessInUse(() => setPragmas(db, options.pragmas, (name) => name === "journal_mode"));
-  // With a log every commit survives the death of the process. A power cut may lose the last commits, but never damages
-  // the file.
+  // With a log every commit survives the death of the process. A power cut never damages the file; what it may take of
+  // the last commits is said in durability.ts.
   set("synchronous", journalOf(db) === "wal" ? "normal" : "full");
   // 24 MB at most: bulk inserts need the ends of all indices at hand, not more. A million lines submitted into an empty
   // table, and a second million after them, peak at 135 and 145 MB in 3.6 s; with 64 MB of cache it was 182 and 187 MB,

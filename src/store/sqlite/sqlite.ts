@@ -10,7 +10,7 @@
  * the rates are lower by less than a tenth (scripts/bench records).
  */
 import { assert } from "../../base/assert.ts";
-import type { Clock } from "../../base/clock.ts";
+import type { Clock, Timer } from "../../base/clock.ts";
 import type { ClaimedTask } from "../../task/task.ts";
 import { failureColumns, mostSorted, retryOf } from "../retry.ts";
 import type { AdoptRequest, Claim, ClaimRequest, Scope, Source, Store } from "../store.ts";
@@ -82,8 +82,26 @@ function prepare(connection: Connection, clock: Clock) {
        ) left join submission on submission.id = submit_id
        group by cwd, host order by unfinished desc, max(time) desc`,
     ),
+    clock,
+    /** The timer of the next sync that nobody asked for. */
+    syncing: null as Timer | null,
     closed: false,
   };
+}
+
+/**
+ * How long a task or an outcome may be at the mercy of a power cut, milliseconds, where nobody waits for a sync: on one
+ * machine outcomes are not synced one by one.
+ */
+const unsyncedMs = 1000;
+
+/** Has what was stored synced within a second. */
+function syncLater(its: Opened): void {
+  its.syncing ??= its.clock.after(unsyncedMs, () => {
+    its.syncing = null;
+    // The next transaction throws what went wrong.
+    its.connection.sync().catch(() => undefined);
+  });
 }
 
 /**
@@ -101,8 +119,10 @@ export function openSqlite(options: SqliteStoreOptions): Store {
     async insert(tasks) {
       if (tasks.length === 0) return;
       connection.write(() => commits.insert(tasks));
+      syncLater(its);
       watch.announce();
     },
+    sync: () => connection.sync(),
     onInsert(wake) {
       assert(!its.closed, "nobody listens to a closed store");
       watch.onTasks(wake);
@@ -122,7 +142,9 @@ export function openSqlite(options: SqliteStoreOptions): Store {
     },
     claim: async (request) => claim(its, request),
     async commit(commit) {
-      return { refused: connection.write(() => commits.commit(commit)) };
+      const refused = connection.write(() => commits.commit(commit));
+      if (commit.completed.length > 0) syncLater(its);
+      return { refused };
     },
     retryFailures: async (scope, attempts, at, newId) => retryFailures(its, scope, attempts, at, newId),
     async survey(scope) {
@@ -138,7 +160,10 @@ export function openSqlite(options: SqliteStoreOptions): Store {
     async close() {
       if (its.closed) return;
       its.closed = true;
+      its.syncing?.cancel();
       watch.close();
+      // A descriptor must not be closed under a sync.
+      await connection.synced();
       connection.close();
     },
   };

@@ -296,6 +296,7 @@ function bound(store: MemoryStore): IntakeOptions["store"] {
     durable: store.durable,
     addSubmission: (row) => store.addSubmission(row),
     insert: (tasks) => store.insert(tasks),
+    sync: () => store.sync(),
   };
 }
 

@@ -5,6 +5,7 @@ import type { ServerEvent } from "../../../src/server/event.ts";
 import { carryOutInStore, lookAround, type Persistence, type StoreEffect } from "../../../src/server/persistence.ts";
 import { MemoryStore } from "../../../src/store/memory.ts";
 import type { Recall, ServerRow, Store } from "../../../src/store/store.ts";
+import { completion } from "../../conformance/store.ts";
 import { makeClaimed, makeServerRow, silentLog } from "../../make.ts";
 import { makeSettings } from "./bench.ts";
 
@@ -44,6 +45,7 @@ function open(parts: Partial<Store> = {}) {
     fail(error) {
       throw error;
     },
+    syncs: true,
     hurried: false,
     rows: Promise.resolve(),
   };
@@ -102,6 +104,26 @@ test("the end of a client does not overtake its registration", async () => {
   begun.resolve();
   await done;
   expect(calls).toEqual(["addClient", "endClient"]);
+});
+
+test("outcomes that other processes may forget then are synced before they count as recorded", async () => {
+  const disk = Promise.withResolvers<void>();
+  const { its, after, calls, events } = open({ commit: async () => ({ refused: [] }), sync: () => disk.promise });
+  const turn = () => new Promise((resolve) => setImmediate(resolve));
+  const nothing = { at: 1, assigned: [], started: [], completed: [], reverted: [], recalled: [] };
+  const ended = { kind: "commit", commit: { ...nothing, completed: [completion({ id: "1" })] } } as const;
+  await after({ kind: "commit", commit: nothing });
+  await turn();
+  expect([calls.splice(0), events.splice(0).length]).toEqual([["commit"], 1]);
+  await after(ended);
+  await turn();
+  expect([calls.splice(0), events.length]).toEqual([["commit", "sync"], 0]);
+  disk.resolve();
+  await turn();
+  expect(events.splice(0)).toEqual([{ kind: "committed", report: { refused: [] } }]);
+  carryOutInStore({ ...its, syncs: false }, ended);
+  await turn();
+  expect([calls, events.length]).toEqual([["commit"], 1]);
 });
 
 test("a dead server is buried after its recalls were read, which are gone with it", async () => {
