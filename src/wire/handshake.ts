@@ -129,6 +129,8 @@ function refusedBy(peerSide: Side, word: string): Refusal {
       return refuse("version", `the ${peerSide} does not speak version ${protocolVersion} of the protocol`);
     case "busy":
       return refuse("busy", `the ${peerSide} has too many connections that are not known yet`);
+    case "guesses":
+      return refuse("busy", `the ${peerSide} had many wrong keys from this host or network, and checks few at a time`);
     default:
       return refuse("malformed", `the ${peerSide} refuses: ${JSON.stringify(word.slice(0, 60))}`);
   }

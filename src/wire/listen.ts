@@ -8,6 +8,7 @@ import { isIP } from "node:net";
 import type { Timer } from "../base/clock.ts";
 import { messageOf, runtimeError } from "../base/errors.ts";
 import { isKnown } from "./addresses.ts";
+import { type Guesses, noGuesses, takeTurn } from "./guesses.ts";
 import type { PeerLink } from "./link.ts";
 import { type ProblemKind, WireProblem } from "./problem.ts";
 import { admit, type GiveUp, type SessionOptions } from "./session.ts";
@@ -60,6 +61,7 @@ interface Unknown {
 
 interface Listening {
   readonly options: ListenOptions;
+  readonly guesses: Guesses;
   /** These connections, oldest first. */
   readonly unknown: Map<Socket, Unknown>;
 }
@@ -70,7 +72,11 @@ interface Listening {
  */
 export async function listen(options: ListenOptions): Promise<Listener> {
   const { host, port, tls } = options;
-  const socket = handlersOf({ options, unknown: new Map() });
+  const socket = handlersOf({
+    options,
+    guesses: noGuesses({ clock: options.clock, random: Math.random }),
+    unknown: new Map(),
+  });
   try {
     const listener = Bun.listen<SocketStream>({
       hostname: host,
@@ -125,15 +131,16 @@ function accept(listening: Listening, socket: Socket): void {
   if (tls === null) enterSession(listening, socket, null);
 }
 
-function enterSession({ options, unknown }: Listening, socket: Socket, binding: Uint8Array | null): void {
+function enterSession({ options, guesses, unknown }: Listening, socket: Socket, binding: Uint8Array | null): void {
   const entry = unknown.get(socket);
   if (entry === undefined || entry.giveUp !== null) return;
   const stream = streamOf(socket, entry.peer, binding, options.clock);
   socket.data = stream;
   entry.timer?.cancel();
+  const from = socket.remoteAddress;
   entry.giveUp = admit(
     stream,
-    { ...options, nonce: () => randomBytes(32) },
+    { ...options, nonce: () => randomBytes(32), takeTurn: (check) => takeTurn(guesses, from, check) },
     {
       ready(link) {
         unknown.delete(socket);

@@ -12,6 +12,7 @@ import type { ByteStream } from "./bytes.ts";
 import { decodeHost, decodePeer, encode } from "./codec.ts";
 import type { Duplex, DuplexHandlers } from "./duplex.ts";
 import { answerTo, farewell, greeting, type Handshake, newHandshake, refusedTls } from "./handshake.ts";
+import type { Check } from "./guesses.ts";
 import type { HostLink, PeerLink } from "./link.ts";
 import type { HostMessage, PeerMessage } from "./message.ts";
 import { WireProblem } from "./problem.ts";
@@ -24,6 +25,8 @@ export interface SessionOptions {
   readonly nonce: () => Uint8Array;
   /** The longest time for the handshake, milliseconds. */
   readonly handshakeMs: number;
+  /** Has the proof of a peer checked, now or later; missing: now. For the side that listens. */
+  readonly takeTurn?: (check: Check) => void;
 }
 
 /**
@@ -80,6 +83,9 @@ interface Session<In> {
   readonly failed: (problem: WireProblem) => void;
   /** Calls `action` later in this turn of the event loop, or in the next one. */
   readonly soon: (action: () => void) => void;
+  readonly takeTurn: (check: Check) => void;
+  /** Whether the proof of the peer waits to be checked. */
+  isWaiting: boolean;
   /** Ends the handshake when it takes too long. */
   timer: Timer | null;
   /** `over`: the handshake has failed, or the session has ended. */
@@ -122,6 +128,8 @@ function open<Out extends PeerMessage | HostMessage, In extends PeerMessage | Ho
     ready: () => answer.ready(endOf(session, rules)),
     failed: answer.failed,
     soon: clock.defer ?? queueMicrotask,
+    takeTurn: options.takeTurn ?? ((check) => void check()),
+    isWaiting: false,
     timer: null,
     stage: "handshake",
     received: 0,
@@ -135,8 +143,11 @@ function open<Out extends PeerMessage | HostMessage, In extends PeerMessage | Ho
     untold: null,
   };
   session.timer = clock.after(handshakeMs, () => {
+    const within = `within ${counted(handshakeMs / 1000, "second")}`;
     const what = side === "server" ? "the client did not show that it knows the key" : "the server did not answer";
-    giveUp(session, new WireProblem("silent", `${what} within ${counted(handshakeMs / 1000, "second")}`), null);
+    if (!session.isWaiting) return giveUp(session, new WireProblem("silent", `${what} ${within}`), null);
+    const text = `after many wrong keys from there it was not its turn ${within}`;
+    giveUp(session, new WireProblem("busy", text), "guesses");
   });
   if (side === "client") writeLine(session, greeting(session.handshake));
   stream.open({
@@ -214,10 +225,27 @@ function leaveHandshake<In>(session: Session<In>, stage: "open" | "over"): void 
 }
 
 function takeHandshakeLine<In>(session: Session<In>, line: string): void {
+  const { handshake, takeTurn } = session;
+  if (session.isWaiting) return giveUp(session, malformed("the client did not wait for an answer to its proof"), null);
+  if (handshake.transcript === null) return void answerLine(session, line);
+  session.isWaiting = true;
+  takeTurn(() => {
+    if (session.stage !== "handshake") return "gone";
+    session.isWaiting = false;
+    return answerLine(session, line) ? "right" : "wrong";
+  });
+}
+
+/** Answers whether there was nothing wrong with the line. */
+function answerLine<In>(session: Session<In>, line: string): boolean {
   const answer = answerTo(session.handshake, line);
-  if (answer.kind === "refuse") return giveUp(session, answer.problem, answer.word);
+  if (answer.kind === "refuse") {
+    giveUp(session, answer.problem, answer.word);
+    return false;
+  }
   if (answer.line !== null) writeLine(session, answer.line);
   if (answer.kind === "shown") openUp(session, answer.transcript);
+  return true;
 }
 
 function openUp<In>(session: Session<In>, transcript: Transcript): void {

@@ -346,3 +346,28 @@ test("a client that never answers is sent away, and is told of", async () => {
   for (const line of honest.warnings()) expect(line).toMatch(/refused: .* within \d+ seconds/);
   await honest.ends();
 });
+
+test("whoever tries one key after the other is answered ever more slowly, and keeps nobody else out", async () => {
+  await using honest = await openHonest(["--no-tls"]);
+  const [greeting, proof] = [{ nonce: "ab".repeat(32) }, { proof: "00".repeat(32) }].map(
+    (fields) => `${JSON.stringify({ hypershell: 1, ...fields })}\n`,
+  );
+  let tries = 0;
+  const guess = async (): Promise<void> => {
+    using caller = await call(honest.port, false);
+    caller.say(`${greeting}${proof}`);
+    await gone(caller);
+    expect(caller.heard()).toMatch(/"error":"key"\}\n$/);
+    tries += 1;
+  };
+  const since = performance.now();
+  while (performance.now() - since < 700) await guess();
+  // At first there were 20, then one after pauses of 10 ms, 20 ms and so on.
+  expect(tries).toBeLessThan(30);
+  const over = Promise.allSettled([guess(), guess(), guess()]);
+  await honest.admits();
+  await over;
+  expect(honest.warnings().length).toBeLessThan(30);
+  await honest.works();
+  await honest.ends();
+});
