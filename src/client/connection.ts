@@ -36,8 +36,9 @@ export function sayHello(state: ClientState, now: number, effects: ClientEffect[
   const working = state.phase.at === "joining" || state.phase.at === "working";
   const credit = working ? Math.max(0, wanted(state) - state.running.size - state.inbox.length) : 0;
   state.granted = credit;
-  const { clientId, host, executors } = state.settings;
-  effects.push({ kind: "send", message: { kind: "hello", clientId, host, executors, credit, running, finished } });
+  const { clientId, host, executors, secret } = state.settings;
+  const message = { kind: "hello", clientId, host, executors, credit, running, finished } as const;
+  effects.push({ kind: "send", message: secret === null ? message : { ...message, secret } });
   // Outcomes that were sent on the old connection and not acknowledged may not have arrived. Tasks that were given back
   // on it need not be given back again: the hello does not name them.
   state.outbox = [...state.unacked.values()];

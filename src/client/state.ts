@@ -25,6 +25,11 @@ import type { Origin } from "./executor.ts";
 
 export interface ClientSettings {
   readonly clientId: string;
+  /**
+   * What this client says at each hello, so that nobody else can take its place at a server that knows it. Null: it has
+   * the only connection there is.
+   */
+  readonly secret: string | null;
   readonly host: string;
   readonly executors: number;
   /** The walltime limit of every task, milliseconds. Null: only the limit that a task has of its own. */

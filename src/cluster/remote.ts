@@ -3,6 +3,7 @@
  * leaves when it is told to, when it was idle for too long, and when its server is out of reach for good.
  */
 import { systemClock } from "../base/clock.ts";
+import { secretDigits } from "../base/ids.ts";
 import { hostName } from "../base/process.ts";
 import { type Client, runClient } from "../client/client.ts";
 import { type ClientTls, connect } from "../wire/connect.ts";
@@ -53,6 +54,7 @@ export async function runClientAlone(options: ClientRunOptions): Promise<ClientR
   const executor = makeExecutor(options, null, leaveUnread);
   const clock = systemClock;
   const reconnectMs = config.integer("client.reconnect") * 1000;
+  const secret = secretDigits(32);
   let stoppedBy: StopName | null = null;
   const stopped = Promise.withResolvers<void>();
   let client: Client | null = null;
@@ -83,6 +85,7 @@ export async function runClientAlone(options: ClientRunOptions): Promise<ClientR
       settings: {
         ...clientSettings(options),
         host: hostName(),
+        secret,
         bundleSize: options.bundleSize,
         bundleWaitMs: options.bundleWaitMs,
         servers: servers.length,

@@ -49,7 +49,7 @@ export async function runCluster(options: ClusterOptions): Promise<ClusterReport
     const serving = await serve({ ...options, logger: "cluster", remote: false, launchesClients: false });
     const { server } = serving;
     const [serverEnd, clientEnd] = pipe<HostMessage, PeerMessage>();
-    server.attach(serverEnd);
+    server.attachOwn(serverEnd);
     // The pipe is the only connection: a client that asks for another gets none.
     const ends = [clientEnd];
     stopUnread = serving.stopUnread;
@@ -65,6 +65,7 @@ export async function runCluster(options: ClusterOptions): Promise<ClusterReport
           // While lines may come, a client without a task is not idle but waits for them.
           idleMs: null,
           host: hostName(),
+          secret: null,
           servers: 1,
           connectMs: 0,
           loyalMs: 0,

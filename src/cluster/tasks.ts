@@ -43,7 +43,7 @@ const perTask = 3;
 /** The settings that both kinds of clients have in common. */
 export function clientSettings(
   options: TaskOptions,
-): Omit<ClientSettings, "host" | "connectMs" | "reconnectMs" | "forsakenMs" | "servers" | "loyalMs"> {
+): Omit<ClientSettings, "host" | "secret" | "connectMs" | "reconnectMs" | "forsakenMs" | "servers" | "loyalMs"> {
   const { config, loggers, executors, taskTimeout } = options;
   if (executors === 0)
     loggers("client").debug(() => `Auto-detected ${cpuCount()} executor threads (based on available cores)`);

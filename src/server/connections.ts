@@ -2,12 +2,14 @@
  * The connections of a server: whose each is, and which connection of a client counts. What clients say goes to the
  * reactor, what submitters say to their intake. What a message means is not known here.
  */
-import { assert } from "../base/assert.ts";
 import type { Logger } from "../log/logger.ts";
 import type { PeerLink } from "../wire/link.ts";
+import type { ClientMessage } from "../wire/message.ts";
 import { WireProblem } from "../wire/problem.ts";
 import type { ServerEvent } from "./event.ts";
 import { type Intake, type IntakeOptions, takeSubmitter } from "./intake.ts";
+
+type Hello = Extract<ClientMessage, { readonly kind: "hello" }>;
 
 export interface Connections {
   readonly log: Logger;
@@ -16,13 +18,18 @@ export interface Connections {
   readonly intakeOptions: IntakeOptions;
   /** The latest connection of each client. */
   readonly ofClients: Map<string, PeerLink>;
+  /** The secret of each client that the server knows, connected or not; undefined: it has none. */
+  readonly secrets: Map<string, string | undefined>;
   readonly intakes: Map<PeerLink, Intake>;
   /** All connections that are open, whoever is at the other end. */
   readonly open: Set<PeerLink>;
 }
 
-/** Listens to a connection from now on. Its first message tells whether a client or a submitter is at the other end. */
-export function listenTo(connections: Connections, link: PeerLink): void {
+/**
+ * Listens to a connection from now on. Its first message tells whether a client or a submitter is at the other end.
+ * `isOwn`: it is the client in this process, which alone has the id of the server.
+ */
+export function listenTo(connections: Connections, link: PeerLink, isOwn = false): void {
   const { open, ofClients, intakes, push } = connections;
   let clientId: string | null = null;
   open.add(link);
@@ -30,6 +37,7 @@ export function listenTo(connections: Connections, link: PeerLink): void {
     message(message) {
       switch (message.kind) {
         case "hello": {
+          if (!isOwn && isTaken(connections, message)) return link.close();
           clientId = message.clientId;
           const earlier = ofClients.get(clientId);
           ofClients.set(clientId, link);
@@ -44,8 +52,8 @@ export function listenTo(connections: Connections, link: PeerLink): void {
         case "done":
           return intakes.get(link)?.receive(message);
         default:
-          assert(clientId !== null, "the session lets nothing through before the hello");
-          if (ofClients.get(clientId) === link) push({ kind: "received", clientId, message });
+          // A client that was turned away may still be heard.
+          if (clientId !== null && ofClients.get(clientId) === link) push({ kind: "received", clientId, message });
       }
     },
     drain() {
@@ -53,6 +61,21 @@ export function listenTo(connections: Connections, link: PeerLink): void {
     },
     close: (error) => close(connections, link, clientId, error),
   });
+}
+
+/**
+ * Whether a client says hello by a name that is another's: it does not know the secret of the client that has it. Notes
+ * the secret of a client that is new.
+ */
+function isTaken({ secrets, intakeOptions, log }: Connections, { clientId, host, secret }: Hello): boolean {
+  const isServer = clientId === intakeOptions.serverId;
+  if (isServer || (secrets.has(clientId) && secrets.get(clientId) !== secret)) {
+    const owner = isServer ? "this server" : "another client";
+    log.warning(`Turned away a client on ${host}: its id is that of ${owner} (${clientId})`);
+    return true;
+  }
+  secrets.set(clientId, secret);
+  return false;
 }
 
 function close(connections: Connections, link: PeerLink, clientId: string | null, error: Error | null): void {
@@ -68,9 +91,10 @@ function close(connections: Connections, link: PeerLink, clientId: string | null
   push({ kind: "disconnected", clientId, error: error?.message ?? null });
 }
 
-/** Closes the connection of a client, if it has one. */
-export function disconnectClient({ ofClients }: Connections, clientId: string): void {
+/** Forgets a client, and closes its connection, if it has one. */
+export function disconnectClient({ ofClients, secrets }: Connections, clientId: string): void {
   const link = ofClients.get(clientId);
+  secrets.delete(clientId);
   ofClients.delete(clientId);
   link?.close();
 }

@@ -59,6 +59,8 @@ export interface ServerReport extends Counts {
 export interface Server {
   /** Takes a new connection. Its first message tells whether a client or a submitter is at the other end. */
   attach(link: PeerLink): void;
+  /** Takes the connection of the client in this process, which has the id of the server. */
+  attachOwn(link: PeerLink): void;
   /** Tells that lines are read again after `inputQuiet`. */
   inputResumed(): void;
   /** Tells that no line came for a while, although more may come. */
@@ -162,7 +164,15 @@ function openDoor(options: ServerOptions): Door {
     onOpen: () => push({ kind: "intakeOpened" }),
     onClose: () => push({ kind: "intakeClosed" }),
   };
-  const connections = { log, push, intakeOptions, ofClients: new Map(), intakes: new Map(), open: new Set<PeerLink>() };
+  const connections: Connections = {
+    log,
+    push,
+    intakeOptions,
+    ofClients: new Map(),
+    secrets: new Map(),
+    intakes: new Map(),
+    open: new Set(),
+  };
   const finished = Promise.withResolvers<ServerReport>();
   const ends = { wake: null, beat: null, awakeAt: awakeAt(clock), over: false };
   const door: Door = { options, state, box, patience, persistence, connections, finished, ...ends };
@@ -189,6 +199,7 @@ function serverOf(door: Door): Server {
       if (door.over) link.close();
       else listenTo(connections, link);
     },
+    attachOwn: (link) => listenTo(connections, link, true),
     inputResumed: () => box.push({ kind: "inputResumed" }),
     inputQuiet: () => box.push({ kind: "inputQuiet" }),
     inputEnded: () => box.push({ kind: "inputEnded" }),

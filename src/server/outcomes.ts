@@ -17,6 +17,7 @@ import {
   type Dispatch,
   disregard,
   giveBack,
+  hadBefore,
   isLocal,
   isDisregarded,
   isRevoked,
@@ -26,6 +27,7 @@ import {
   runOf,
   type ServerState,
   type Settling,
+  settlingAmong,
   withdraw,
   withhold,
 } from "./state.ts";
@@ -76,7 +78,9 @@ export function takeStarts(state: ServerState, client: ClientEntry, starts: read
 
 /**
  * Takes outcomes that have come from a client. Those that count wait for the next commit; the others are acknowledged
- * at once.
+ * at once. An outcome counts if its client holds that very dispatch, or has held it and the task has no other outcome
+ * yet: nobody ends a task of somebody else. An outcome that comes while another of the same task is on its way to the
+ * store is acknowledged with that.
  */
 export function takeOutcomes(
   state: ServerState,
@@ -86,6 +90,7 @@ export function takeOutcomes(
   effects: ServerEffect[],
 ): void {
   const unwanted: Lease[] = [];
+  let onTheirWay: ReadonlySet<string> | null = null;
   let confirmed = 0;
   for (const outcome of outcomes) {
     const { id, lease } = outcome;
@@ -96,25 +101,24 @@ export function takeOutcomes(
       continue;
     }
     const held = client.held.get(id);
-    const current = held !== undefined && held.lease === lease;
+    if (held === undefined || held.lease !== lease) {
+      onTheirWay ??= settlingAmong(state, new Set(outcomes.map((each) => each.id)));
+      if (onTheirWay.has(id)) settleLater(state, client, null, outcome, now);
+      else if (hadBefore(state, client, outcome))
+        settleLater(state, client, withdrawAnywhere(state, id, effects), outcome, now);
+      else unwanted.push({ id, lease });
+      continue;
+    }
     // The client had the task, and nobody has said so yet.
     if (state.outbox.assigned.delete(id)) confirmed++;
-    if (current) letGo(state, client, id);
-    if (current && held.cancelled) {
+    letGo(state, client, id);
+    if (held.cancelled) {
       // The task's row has ended, or waits to be run again: nobody wants the outcome of this run.
       disregard(client, outcome);
       unwanted.push({ id, lease });
       continue;
     }
-    // The outcome of a lease that was given up still counts if the task has no other yet.
-    const task = current ? held.task : withdrawAnywhere(state, id, effects);
-    if (task === null) withhold(state, id, "recalled");
-    state.outbox.completed.push({
-      clientId: client.id,
-      task,
-      outcome,
-      completion: completionOf(state, client, task, outcome, now),
-    });
+    settleLater(state, client, held.task, outcome, now);
   }
   if (confirmed > 0) note(effects, "debug", () => `Confirmed ${counted(confirmed, "task")} (${nameOf(client)})`);
   tell(effects, client.id, "ack", unwanted);
@@ -126,11 +130,27 @@ export function takeOutcomes(
  */
 function withdrawAnywhere(state: ServerState, id: string, effects: ServerEffect[]): ClaimedTask | null {
   const run = runOf(state, id);
-  if (run === null) return withdraw(state, new Set([id])).get(id) ?? null;
+  if (run === null) {
+    const waiting = withdraw(state, new Set([id])).get(id) ?? null;
+    if (waiting === null) withhold(state, id, "recalled");
+    return waiting;
+  }
   const { holder, held } = run;
   letGo(state, holder, id);
   tell(effects, holder.id, "drop", [{ id, lease: held.lease }]);
   return held.task;
+}
+
+/** Lets an outcome wait for the next commit. */
+function settleLater(
+  state: ServerState,
+  client: ClientEntry,
+  task: ClaimedTask | null,
+  outcome: Outcome,
+  now: number,
+): void {
+  const completion = completionOf(state, client, task, outcome, now);
+  state.outbox.completed.push({ clientId: client.id, task, outcome, completion });
 }
 
 function completionOf(

@@ -34,6 +34,7 @@ import {
   nameOf,
   type Registration,
   type ServerState,
+  settlingAmong,
   withdraw,
   withhold,
   wantsToStay,
@@ -140,18 +141,10 @@ function sortBrought(
     if (place === "another's") dropped.push(lease);
     return isForStore(place);
   });
-  // An outcome of another client's task counts if it is the first, but nobody waits for it.
+  // An outcome of a task that another client has by now may count (takeOutcomes), but nobody waits for it.
   const finishedForStore = finished.filter((lease) => isForStore(sort(lease)));
   tell(effects, client.id, "drop", dropped);
   return { running: runningForStore, finished: finishedForStore };
-}
-
-/** Which of these tasks have an outcome that is on its way into the store. */
-function settlingAmong({ settling, outbox }: ServerState, ids: ReadonlySet<string>): ReadonlySet<string> {
-  const found = new Set<string>();
-  for (const { outcome } of settling?.outcomes ?? []) if (ids.has(outcome.id)) found.add(outcome.id);
-  for (const { outcome } of outbox.completed) if (ids.has(outcome.id)) found.add(outcome.id);
-  return found;
 }
 
 /** Gives back what a client held and does not bring back: it was lost on the way and has to run again. */

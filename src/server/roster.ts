@@ -21,6 +21,7 @@ import {
   letGo,
   lookAgain,
   nameOf,
+  rememberLost,
   type ServerState,
   wantsToStay,
 } from "./state.ts";
@@ -197,6 +198,7 @@ function remove(state: ServerState, client: ClientEntry, evicted: boolean, effec
   if (client.held.size > 0) {
     note(effects, "warning", () => `Reverting orphaned tasks (${nameOf(client)})`);
     for (const [id, held] of client.held) {
+      rememberLost(state, client, { id, lease: held.lease });
       letGo(state, client, id);
       giveBack(state, held.task);
     }

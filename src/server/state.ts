@@ -144,8 +144,8 @@ export interface ClientEntry {
 }
 
 /**
- * An outcome on its way to the store. `task` is null when this server does not know the task (it was reverted
- * meanwhile).
+ * An outcome on its way to the store. `task` is null when this server does not have the task: it was reverted
+ * meanwhile, or another outcome of it is ahead.
  */
 export interface Settling {
   readonly clientId: string;
@@ -285,6 +285,13 @@ export interface ServerState {
    * end.
    */
   readonly revoked: Map<string, Revoked>;
+  /**
+   * The client that had each dispatch, by `leaseKey`, when it was given up: its outcome still counts if the task has no
+   * other by then. The oldest are forgotten.
+   */
+  readonly lost: Map<string, string>;
+  /** The clients of dead servers: what these have finished may be of a dispatch that this server knows nothing of. */
+  readonly inherited: ReadonlySet<string>;
   /** The number of submitters that are connected. */
   intakes: number;
   /** What others did to tasks of this server. `due`: the store may have recalls that no question has covered. */
@@ -307,6 +314,33 @@ export interface ServerState {
   /** The earliest end of the grace of a client that is away. */
   graceAt: number;
   readonly counts: Counts;
+}
+
+/** Which of these tasks have an outcome that is on its way into the store. */
+export function settlingAmong({ settling, outbox }: ServerState, ids: ReadonlySet<string>): ReadonlySet<string> {
+  const found = new Set<string>();
+  for (const { outcome } of settling?.outcomes ?? []) if (ids.has(outcome.id)) found.add(outcome.id);
+  for (const { outcome } of outbox.completed) if (ids.has(outcome.id)) found.add(outcome.id);
+  return found;
+}
+
+/** The largest number of dispatches of which it is remembered whose they were. They take 15 MB. */
+const mostLost = 50_000;
+
+/** Remembers whose a dispatch was that is given up. */
+export function rememberLost({ lost }: ServerState, client: ClientEntry, lease: Lease): void {
+  lost.set(leaseKey(lease), client.id);
+  if (lost.size <= mostLost) return;
+  for (const oldest of lost.keys()) {
+    lost.delete(oldest);
+    return;
+  }
+}
+
+/** Whether a dispatch that a client does not hold any more was its own. */
+export function hadBefore({ lost, inherited, settings }: ServerState, client: ClientEntry, lease: Lease): boolean {
+  if (lease.lease < settings.firstLease) return inherited.has(client.id);
+  return lost.size > 0 && lost.get(leaseKey(lease)) === client.id;
 }
 
 /** How many tasks run now: a client starts as many as it has executors, and the rest of what it holds waits there. */
@@ -350,6 +384,8 @@ export function newState(settings: ServerSettings, now: number, estates: readonl
     estates: new Map(estates.map(({ serverId, clients }) => [serverId, new Set(clients)])),
     estatesUntil: now + settings.graceMs,
     revoked: new Map(),
+    lost: new Map(),
+    inherited: new Set(estates.flatMap(({ clients }) => clients)),
     intakes: 0,
     recalls: { due: false, state: { at: "idle" } },
     outbox: { assigned: new Map(), started: new Map(), completed: [], reverted: [] },

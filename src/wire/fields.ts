@@ -265,6 +265,7 @@ export const peerFields = {
     credit: must(whole(0, mostCredit)),
     running: must(leases),
     finished: must(leases),
+    secret: orOut(name),
   },
   results: { outcomes: must(objects(outcomeFields, "an outcome")), credit: must(whole(0, mostCredit)) },
   returned: { tasks: must(leases), missing: orOut({ is: "list", of: id, each: "a submission" }) },

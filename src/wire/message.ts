@@ -26,7 +26,8 @@ export type ClientMessage =
   /**
    * The first message of a connection. A client that returns, to the same server or to its successor, names what it
    * still has: `running` (started, or waiting to be) and `finished` (not acknowledged). The outcomes of the finished
-   * tasks follow as results.
+   * tasks follow as results. `secret`: a text that this client alone knows, the same in each of its hellos, so that
+   * nobody else can take its place while the server knows it.
    */
   | {
       readonly kind: "hello";
@@ -36,6 +37,7 @@ export type ClientMessage =
       readonly credit: number;
       readonly running: readonly Lease[];
       readonly finished: readonly Lease[];
+      readonly secret?: string;
     }
   /** Outcomes of finished tasks, and how many more tasks the client will take. */
   | { readonly kind: "results"; readonly outcomes: readonly Outcome[]; readonly credit: number }

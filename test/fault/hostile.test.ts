@@ -82,7 +82,8 @@ withPostgres(
 
     // A client of Windows, whose task has crashed.
     const odd = await call(port);
-    odd.say(hello({ credit: 1 }));
+    const oddId = newId();
+    odd.say(hello({ clientId: oddId, credit: 1, secret: "its-own" }));
     const { tasks } = await odd.hears("assign");
     const task = tasks[0]! as ClaimedTask & { readonly lease: number };
     const times = { startTime: Date.now(), completionTime: Date.now() };

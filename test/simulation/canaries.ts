@@ -44,7 +44,10 @@ export const canaries: Readonly<Record<string, Partial<Reactors>>> = {
 
   "a server that records what comes of a run that was taken back": {
     server(state, events, now) {
-      for (const client of state.clients.values()) client.disregarded.clear();
+      for (const { id, disregarded } of state.clients.values()) {
+        for (const key of disregarded) state.lost.set(key, id);
+        disregarded.clear();
+      }
       state.revoked.clear();
       return serverStep(state, events, now);
     },

@@ -52,6 +52,7 @@ export function clientIn(
   const local = process.name.startsWith("server");
   const settings: ClientSettings = {
     clientId: id,
+    secret: `of-${id}`,
     host: process.name,
     executors: rng.between(1, 4),
     timeoutMs: rng.chance(0.1) ? 3000 : null,

@@ -33,7 +33,7 @@ test(`whatever happens, every task has one outcome and everybody goes home in ti
     "task repeated": 500,
     "estate given up": 100,
     "server taken for dead": 20,
-    "outcome refused": 100,
+    "outcome refused": 50,
     "task cancelled while it ran": 50,
     "task reverted while it ran": 50,
     "task deleted while it ran": 50,

@@ -330,7 +330,7 @@ function localClient(
   isOver: () => boolean,
 ): Promise<unknown> {
   const [near, far] = pipe<PeerMessage, HostMessage>();
-  server.attach(far);
+  server.attachOwn(far);
   // There is one connection, and no other after it.
   const ends = [near];
   const gone = (): Promise<never> => Promise.reject(new WireProblem("lost", "the server is gone"));

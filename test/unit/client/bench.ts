@@ -9,6 +9,7 @@ import { makeAssignment, makeOutcome } from "../../make.ts";
 
 const settings: ClientSettings = {
   clientId: "client",
+  secret: "only-mine",
   host: "node",
   executors: 2,
   timeoutMs: null,

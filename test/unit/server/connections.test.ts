@@ -21,10 +21,11 @@ function open() {
     push: (event) => events.push(event),
     intakeOptions,
     ofClients: new Map(),
+    secrets: new Map(),
     intakes: new Map(),
     open: new Set(),
   };
-  const connect = () => {
+  const connect = (isOwn = false) => {
     let handlers: DuplexHandlers<PeerMessage> | null = null;
     const sent: HostMessage[] = [];
     const peer = {
@@ -32,16 +33,30 @@ function open() {
       closed: false,
       say: (message: PeerMessage): void => handlers?.message(message),
       break: (error: Error | null): void => handlers?.close(error),
-      hello: (clientId: string): void =>
-        peer.say({ kind: "hello", clientId, host: "n", executors: 1, credit: 1, running: [], finished: [] }),
-    };
-    listenTo(connections, {
-      open: (given) => void (handlers = given),
-      send: (message) => sent.push(message) > 0,
-      close() {
-        peer.closed = true;
+      hello(clientId: string, secret?: string): void {
+        const hello = {
+          kind: "hello",
+          clientId,
+          host: "n",
+          executors: 1,
+          credit: 1,
+          running: [],
+          finished: [],
+        } as const;
+        peer.say(secret === undefined ? hello : { ...hello, secret });
       },
-    });
+    };
+    listenTo(
+      connections,
+      {
+        open: (given) => void (handlers = given),
+        send: (message) => sent.push(message) > 0,
+        close() {
+          peer.closed = true;
+        },
+      },
+      isOwn,
+    );
     return peer;
   };
   return { connections, connect, warnings, kinds: () => events.splice(0).map(({ kind }) => kind) };
@@ -105,4 +120,30 @@ test("a submitter is served by an intake of its own, and the reactor hears nothi
   expect([kinds(), connections.intakes.size]).toEqual([[], 1]);
   peer.break(null);
   expect(connections.intakes.size).toBe(0);
+});
+
+test("nobody takes the place of a client that the server knows, connected or away, nor that of the server", () => {
+  const { connect, kinds, connections, warnings } = open();
+  const honest = connect();
+  honest.hello("a", "only-mine");
+  const turnedAway = (clientId: string, secret?: string): boolean => {
+    const forger = connect();
+    forger.hello(clientId, secret);
+    forger.say({ kind: "bye", reason: "" });
+    forger.break(null);
+    return forger.closed && !honest.closed && warnings.splice(0).join().includes(`(${clientId})`);
+  };
+  expect([turnedAway("a"), turnedAway("a", "guessed"), turnedAway("server"), turnedAway("server", "x")]).toEqual(
+    Array(4).fill(true),
+  );
+  honest.break(new Error("reset"));
+  expect(turnedAway("a")).toBe(true);
+  expect(kinds()).toEqual(["helloReceived", "disconnected"]);
+  connect().hello("a", "only-mine");
+  expect(kinds()).toEqual(["helloReceived"]);
+  disconnectClient(connections, "a");
+  connect().hello("a");
+  connect().hello("a");
+  connect(true).hello("server");
+  expect([kinds(), warnings]).toEqual([["helloReceived", "helloReceived", "helloReceived"], []]);
 });

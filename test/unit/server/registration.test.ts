@@ -73,7 +73,7 @@ describe("coming back", () => {
   });
 
   test("an outcome of the one that was lost counts if it is the first, and the other stops", () => {
-    const bench = open();
+    const bench = new Bench({ firstLease: 100 }, { group: 0, estates: [{ serverId: "dead", clients: ["a"] }] });
     bench.register("b");
     bench.on({ kind: "inserted" });
     bench.give(task("1"));
@@ -83,6 +83,23 @@ describe("coming back", () => {
     bench.results("a", [outcome(older)], 0);
     expect(bench.told("b")).toEqual([{ kind: "drop", tasks: [newer!] }]);
     expect(bench.find("commit")?.commit.completed.map(({ clientId }) => clientId)).toEqual(["a"]);
+  });
+
+  test("an outcome of somebody who never had the task does not, whichever lease it names", () => {
+    const bench = open();
+    bench.register("b");
+    bench.on({ kind: "inserted" });
+    bench.give(task("1"));
+    const [own] = bench.held("b");
+    for (const lease of [own!.lease, own!.lease + 1, 3]) {
+      const forged = { id: "1", lease };
+      bench.registered("a", bench.hello("a", { finished: [forged] })?.number);
+      bench.results("a", [outcome(forged), outcome(forged, 1)], 0);
+      expect(bench.told("a")).toEqual([{ kind: "ack", tasks: [forged, forged] }]);
+      expect([bench.held("b"), bench.told("b"), bench.find("commit")]).toEqual([[own!], [], undefined]);
+    }
+    bench.results("b", [outcome(own!)]);
+    expect(bench.find("commit")?.commit.completed.map(({ clientId }) => clientId)).toEqual(["b"]);
   });
 
   test("what the store does not hand over is dropped", () => {
