@@ -74,10 +74,10 @@ export function readTextIfThere(path: string): string | null {
 
 /**
  * Writes the text next to the file and moves it there in one step. An existing file keeps its mode and, where that is
- * allowed, its owner. Of a symbolic link the file it leads to is replaced, not the link. `mode` is for a new file.
- * Throws the error of the operating system, and then leaves nothing behind.
+ * allowed, its owner. Of a symbolic link the file it leads to is replaced, not the link. `modeOf` tells the mode from
+ * that of the former file; 0: there was none. Throws the error of the operating system, and then leaves nothing behind.
  */
-export function replaceFile(path: string, text: string, mode: number): void {
+export function replaceFile(path: string, text: string, modeOf: (mode: number) => number): void {
   const target = realPath(path);
   const before = statSync(target, { throwIfNoEntry: false });
   const fresh = join(dirname(target), `.${basename(target)}.${uniqueName()}.tmp`);
@@ -92,7 +92,7 @@ export function replaceFile(path: string, text: string, mode: number): void {
       closeSync(file);
     }
     if (before !== undefined) keepOwner(fresh, before);
-    chmodSync(fresh, before === undefined ? mode : before.mode & 0o7777);
+    chmodSync(fresh, modeOf(before === undefined ? 0 : before.mode & 0o7777));
     renameSync(fresh, target);
   } catch (thrown) {
     rmSync(fresh, { force: true });

@@ -24,6 +24,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Clock } from "../base/clock.ts";
 import { runtimeError } from "../base/errors.ts";
+import { folderMode } from "../base/modes.ts";
 import { failureCode } from "../base/paths.ts";
 import { hostName, shortHost } from "../base/process.ts";
 import { splitWords } from "../base/shell.ts";
@@ -251,7 +252,7 @@ async function openThere(task: TaskRecord, file: Captured, ports: CapturePorts):
 function ownFolder({ captureFolder }: CapturePorts): { readonly folder: string; readonly kept: string | null } {
   const kept = captureFolder();
   try {
-    mkdirSync(kept, { recursive: true });
+    mkdirSync(kept, { recursive: true, mode: folderMode() });
     accessSync(kept, constants.W_OK | constants.X_OK);
     return { folder: mkdtempSync(join(kept, ".fetch-")), kept };
   } catch {

@@ -9,9 +9,10 @@ import { noEffect } from "./idle.ts";
 import type { CommandSpec, Option, Parsed, ParsedWith } from "../args/spec.ts";
 import { systemClock } from "../base/clock.ts";
 import { argumentError, configurationError, exitStatus, messageOf, runtimeError } from "../base/errors.ts";
+import { folderMode } from "../base/modes.ts";
 import { failureReason, readTextIfThere } from "../base/paths.ts";
 import { nearestKey } from "../config/check.ts";
-import { editFile } from "../config/edit.ts";
+import { type Audience, editFile } from "../config/edit.ts";
 import { parseGiven } from "../config/given.ts";
 import { allLayers, makeResolver } from "../config/load.ts";
 import type { SiteName } from "../config/load.ts";
@@ -87,6 +88,17 @@ function expectOurs(site: SiteName, file: string, context: Context): void {
   const reason = whyNotChange(file);
   if (reason === null || (site === "local" && sourcesOf(context).isShared)) return;
   throw runtimeError("config", notCounting(file, reason));
+}
+
+/** Who uses the file of a site. */
+function audienceOf(site: SiteName, context: Context): Audience {
+  if (site !== "local") return site === "system" ? "everybody" : "its user";
+  try {
+    return sourcesOf(context).isShared ? "users of the site" : "its user";
+  } catch {
+    // A file is broken, perhaps the one to be mended.
+    return "its user";
+  }
 }
 
 /** Everything that is set; nothing is checked. */
@@ -379,7 +391,8 @@ async function set(output: Output, parsed: SetWords, context: Context): Promise<
   const file = fileOf(site, context);
   expectOurs(site, file, context);
   const change = { path, value, ...(source === undefined ? {} : { source }) };
-  const { backup } = await editFile(file, change, site === "system", new Date(systemClock.now()));
+  const { backup, warning } = await editFile(file, change, audienceOf(site, context), new Date(systemClock.now()));
+  if (warning !== null) context.loggers("config").warning(`The settings in ${file} count from now on: ${warning}`);
   if (backup !== null) context.loggers("core.config").debug(() => `Created backup file (${backup})`);
   if (parsed.flag("generate") && parsed.flag("reveal")) output.write(`${text}\n`);
   else if (parsed.flag("generate"))
@@ -440,7 +453,7 @@ async function edit(parsed: SiteWords, context: Context): Promise<number> {
   logger.debug(() => `Opening ${file}`);
   logger.debug(() => `Editor: ${words.join(" ")}`);
   try {
-    mkdirSync(dirname(file), { recursive: true });
+    mkdirSync(dirname(file), { recursive: true, mode: site === "system" ? 0o777 : folderMode() });
   } catch (thrown) {
     throw runtimeError("config", `Could not create ${dirname(file)}: ${failureReason(thrown)}`);
   }

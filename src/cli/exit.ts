@@ -6,6 +6,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { FatalError, TransientError, UserError, exitStatus, messageOf, sentence } from "../base/errors.ts";
+import { folderMode } from "../base/modes.ts";
 import { compileDate } from "../log/dates.ts";
 import type { Loggers } from "../log/logger.ts";
 import { versionLine } from "./version.ts";
@@ -139,7 +140,7 @@ function writeTraceback(thrown: unknown, logFolder: () => string, now: number): 
   for (const folder of [logFolder, tmpdir]) {
     try {
       const path = join(folder(), file);
-      mkdirSync(folder(), { recursive: true });
+      mkdirSync(folder(), { recursive: true, mode: folderMode() });
       writeFileSync(path, text, { mode: 0o600, flag: "wx" });
       return `Exception traceback written to ${path}`;
     } catch (error) {

@@ -5,6 +5,7 @@
  */
 import { accessSync, closeSync, constants, mkdirSync, openSync } from "node:fs";
 import { runtimeError } from "../base/errors.ts";
+import { fileMode, folderMode } from "../base/modes.ts";
 import { failureReason } from "../base/paths.ts";
 
 /** The numbers of the files that all tasks share. Null: tasks inherit the client's own output. */
@@ -16,9 +17,13 @@ export interface Outputs {
 
 const { O_APPEND, O_CREAT, O_TRUNC, O_WRONLY } = constants;
 
-/** Creates or truncates a file for the output of tasks. Throws the errors of the file system. */
-export function openTruncated(path: string): number {
-  return openSync(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0o666);
+/** Creates or truncates a file of captured output. Throws the errors of the file system. */
+export function openFresh(path: string): number {
+  return openTruncated(path, fileMode());
+}
+
+function openTruncated(path: string, mode: number): number {
+  return openSync(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, mode);
 }
 
 /** Opens a file of captured output once more, to add to it. Throws the errors of the file system. */
@@ -49,7 +54,8 @@ export function openShared(outputPath: string | null, errorsPath: string | null)
 
 function openOrBlame(path: string, what: string): number {
   try {
-    return openTruncated(path);
+    // A file that the user has named is as one after `>` in a shell.
+    return openTruncated(path, 0o666);
   } catch (error) {
     throw runtimeError("client", `Cannot write task ${what} to "${path}": ${failureReason(error)}`);
   }
@@ -58,7 +64,7 @@ function openOrBlame(path: string, what: string): number {
 /** Makes sure that files can be created in the folder of captured output. Throws a UserError when they cannot. */
 export function prepareFolder(folder: string): void {
   try {
-    mkdirSync(folder, { recursive: true });
+    mkdirSync(folder, { recursive: true, mode: folderMode() });
     accessSync(folder, constants.W_OK | constants.X_OK);
   } catch (error) {
     throw runtimeError("client", `Cannot write captured output to folder "${folder}": ${failureReason(error)}`);

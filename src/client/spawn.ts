@@ -17,7 +17,7 @@ import type { Logger } from "../log/logger.ts";
 import type { Assignment } from "../task/task.ts";
 import { type Direct, openDirect, plainWords } from "./direct.ts";
 import { type EnvironmentOptions, type TaskEnvironment, taskEnvironment, type Variables } from "./environment.ts";
-import { openTruncated } from "./outputs.ts";
+import { openFresh } from "./outputs.ts";
 
 export type OnExit = (child: Bun.Subprocess, code: number | null, signal: NodeJS.Signals | number | null) => void;
 
@@ -190,8 +190,8 @@ export function wordsFor({ shellWords, signWords }: Spawner, command: string): s
  * then.
  */
 export function openCaptured({ shellStart }: Spawner, outpath: string, errpath: string): void {
-  shellStart.stdout = openTruncated(outpath);
-  shellStart.stderr = openTruncated(errpath);
+  shellStart.stdout = openFresh(outpath);
+  shellStart.stderr = openFresh(errpath);
 }
 
 /** Closes the files of `openCaptured`. The process has descriptors of its own for them. */

@@ -9,6 +9,7 @@
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileMode } from "../base/modes.ts";
 import { startByLoginShell } from "../base/shell.ts";
 
 /** How hosts are reached from here. */
@@ -50,7 +51,7 @@ export async function fetchFile(wanted: Wanted, reach: Reach): Promise<FetchFail
     if (status === 0) return null;
     if (!/subsystem request failed/i.test(said)) return diagnose(said, status, wanted);
   }
-  const file = openSync(join(wanted.folder, wanted.name), "w", 0o666);
+  const file = openSync(join(wanted.folder, wanted.name), "w", fileMode());
   try {
     // The messages must be in English, because `meanings` reads them.
     const { line, input } = startByLoginShell(["env", "LC_ALL=C", "cat", "--", wanted.path]);

@@ -81,7 +81,7 @@ export function makeExecutor(
   allowDescriptors(ownDescriptors + perTask * (options.executors === 0 ? cpuCount() : options.executors));
   return createExecutor({
     ...options.wishes,
-    environment: withoutRank(env),
+    environment: withoutRank(config.inheritable(env)),
     exports: config.exports(),
     cwd: wish === null || wish === ofSubmission ? cwd : requireFolder(resolve(cwd, wish)),
     inOrigin: wish === ofSubmission || (wish === null && serverId !== null),

@@ -19,7 +19,9 @@ import { systemClock } from "../base/clock.ts";
 import { configurationError, runtimeError } from "../base/errors.ts";
 import { failureCode, failureReason, readTextIfThere, realPath, replaceFile } from "../base/paths.ts";
 import { splitVariant } from "./schema.ts";
+import { holdsSecret } from "./secret.ts";
 import { parseToml, writeKey, writeValue } from "./toml.ts";
+import { whyOthersMayWrite } from "./trust.ts";
 import { isTable, own } from "./value.ts";
 import type { Table, Value } from "./value.ts";
 
@@ -37,9 +39,11 @@ export interface Edited {
   readonly changed: boolean;
   /** Where the former text is; null when there was none. */
   readonly backup: string | null;
+  /** Who else could have written what stands there, until now; null: nobody. */
+  readonly warning: string | null;
 }
 
-const unchanged: Edited = { changed: false, backup: null };
+const unchanged: Edited = { changed: false, backup: null, warning: null };
 
 /** A change takes milliseconds; a lock of this age was left by a program that was killed. */
 const staleMs = 10_000;
@@ -60,14 +64,36 @@ async function hold(file: string): Promise<() => void> {
   }
 }
 
-/** `isShared`: others have to be able to read a new file. Throws UserError. `now` is local time. */
-export async function editFile(file: string, change: Change, isShared: boolean, now: Date): Promise<Edited> {
+/**
+ * Whose a configuration file is: everybody reads that of the system, a group that of a site of several users, and
+ * nobody else any other, since it is likely to hold the key of a server one day.
+ */
+export type Audience = "everybody" | "users of the site" | "its user";
+
+/** The mode of a new file, and what of the mode of a former one stays where it holds no secret. */
+function modesFor(audience: Audience): { readonly fresh: number; readonly most: number } {
+  if (audience === "everybody") return { fresh: 0o644, most: 0o755 };
+  return audience === "its user" ? { fresh: 0o600, most: 0o755 } : { fresh: 0o660, most: 0o775 };
+}
+
+/** The mode that a file with this text gets, which had another before. Secrets in it are for whoever may write it. */
+function closed(mode: number, tree: Table, audience: Audience): number {
+  const { most } = modesFor(audience);
+  const mostOfSecrets = audience === "everybody" ? most : audience === "its user" ? 0o700 : 0o770;
+  return mode & (holdsSecret(tree) ? mostOfSecrets : most);
+}
+
+/**
+ * Changes a key of a file, or makes the file. Throws UserError, also for a file that others may write if what stands in
+ * it could run a program. `now` is local time.
+ */
+export async function editFile(file: string, change: Change, audience: Audience, now: Date): Promise<Edited> {
   try {
     const seen = readTextIfThere(file);
     if (seen === null && change.value === null) return unchanged;
     const planned = await edited(seen ?? heading(now), change, file);
     if (planned === seen) return unchanged;
-    mkdirSync(dirname(file), { recursive: true });
+    mkdirSync(dirname(file), { recursive: true, mode: audience === "its user" ? 0o700 : 0o777 });
     const target = realPath(file);
     const release = await hold(target);
     try {
@@ -75,10 +101,18 @@ export async function editFile(file: string, change: Change, isShared: boolean, 
       const before = readTextIfThere(file);
       const text = before === seen ? planned : await edited(before ?? heading(now), change, file);
       if (text === before) return unchanged;
-      const backup = before === null ? null : backUp(target, now);
-      // A user's file is likely to hold the key of a server one day.
-      replaceFile(file, text, isShared ? 0o644 : 0o600);
-      return { changed: true, backup };
+      const { fresh } = modesFor(audience);
+      if (before === null) {
+        replaceFile(file, text, () => fresh);
+        return { changed: true, backup: null, warning: null };
+      }
+      const warning = audience === "users of the site" ? null : whyOthersMayWrite(target);
+      if (warning !== null && mayRun(parseToml(before, file)))
+        throw runtimeError("config", `${file} was not changed, since it has settings that run programs: ${warning}`);
+      const modeOf = (mode: number): number => closed(mode, parseToml(text, file), audience);
+      const backup = backUp(target, now, modeOf);
+      replaceFile(file, text, modeOf);
+      return { changed: true, backup, warning };
     } finally {
       release();
     }
@@ -103,8 +137,18 @@ function stamp(now: Date, day: string, between: string, time: string): string {
   return date + between + [two(now.getHours()), two(now.getMinutes()), two(now.getSeconds())].join(time);
 }
 
-/** A copy in the same folder with mode and times, under a name that was free. */
-function backUp(file: string, now: Date): string {
+/** Whether a file has settings by which a program is run, here or elsewhere, in place of the usual one. */
+function mayRun(tree: Table): boolean {
+  return Object.entries(tree).some(
+    ([name, value]) =>
+      ["export", "ssh", "autoscale", "database", "shell"].includes(name) ||
+      name.endsWith("_eval") ||
+      (isTable(value) && mayRun(value)),
+  );
+}
+
+/** A copy in the same folder with times, and the mode if `modeOf` lets it be, under a name that was free. */
+function backUp(file: string, now: Date, modeOf: (mode: number) => number): string {
   const stem = join(dirname(file), `.config.${stamp(now, "", "-", "")}`);
   for (let count = 0; ; count += 1) {
     const copy = `${stem}${count === 0 ? "" : `-${count}`}.toml`;
@@ -115,7 +159,7 @@ function backUp(file: string, now: Date): string {
       throw thrown;
     }
     const { mode, atime, mtime } = statSync(file);
-    chmodSync(copy, mode & 0o7777);
+    chmodSync(copy, modeOf(mode & 0o7777));
     utimesSync(copy, atime, mtime);
     return copy;
   }

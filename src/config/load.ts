@@ -4,8 +4,10 @@
  */
 import { assert } from "../base/assert.ts";
 import { messageOf } from "../base/errors.ts";
+import { shareNewFiles } from "../base/modes.ts";
 import { expandHome } from "../base/paths.ts";
 import { checkDatabase, checkLayers, problemOf, refusal } from "./check.ts";
+import { withoutSecrets } from "./inherit.ts";
 import { findSetting, isOpenTable, openSection } from "./schema.ts";
 import type {
   BooleanKey,
@@ -51,6 +53,8 @@ export interface Config {
   origin(key: string): { readonly source: Origin; readonly label: string };
   /** Variables for tasks: HYPERSHELL_EXPORT_* as they are, [export] keys upper-cased. */
   exports(): Readonly<Record<string, string>>;
+  /** The variables of an environment that tasks may have: all but keys and passwords. */
+  inheritable(env: Environment): Environment;
   /** Folders of the default site. `problem`: why they could not be created, for those who need them. */
   readonly site: Site & { readonly name: SiteName; readonly problem?: string };
   /** The variables that it was read with. */
@@ -86,12 +90,14 @@ export function loadConfig(env: Environment, cwd: string, host: Host = thisHost(
   const sites = findSites(env, cwd, host);
   const { layers, refused } = allLayers(sites, env, host.platform);
   const warnings = checkLayers(layers);
-  const problem = createFolders(sites, isSiteShared(layers, env, cwd));
+  const isShared = isSiteShared(layers, env, cwd);
+  if (isShared) shareNewFiles();
+  const { problem, warnings: open } = createFolders(sites, isShared);
   const site = { ...sites[sites.chosen], name: sites.chosen };
   // Clients that a launcher starts are many, and whoever has started it was told.
   const isTold = sites.project !== null && env["HYPERSHELL_RUN_KEY"] === undefined;
   const news = {
-    warnings: [...(sites.refused === null ? [] : [sites.refused.text]), ...refused, ...warnings],
+    warnings: [...(sites.refused === null ? [] : [sites.refused.text]), ...refused, ...open, ...warnings],
     notices: isTold ? [`Project ${sites.project}`] : [],
   };
   return makeConfig(layers, news, problem === null ? site : { ...site, problem }, env, cwd);
@@ -140,6 +146,7 @@ function makeConfig(
         : { source: found.layer.source, label: labelOf(found.layer, key) };
     },
     exports: () => taskVariables(layers, env),
+    inheritable: (given) => withoutSecrets(given, layers),
     site,
     environment: env,
     ...news,

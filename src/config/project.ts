@@ -64,7 +64,7 @@ export function makeProject(folder: string): boolean {
   const site = join(folder, projectFolder);
   const isNew = !isMarked(folder);
   try {
-    mkdirSync(folder, { recursive: true });
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
     mkdirSync(site, { recursive: true, mode: 0o700 });
     const reason = whyNotOurs(folder);
     if (reason !== null) throw runtimeError("init", reason);

@@ -23,8 +23,8 @@ export interface Setting {
   readonly max?: number;
   /** null says something (mostly: off). Elsewhere null is as if the key had not been given. */
   readonly nullable?: boolean;
-  /** Never shown unless that is asked for. */
-  readonly secret?: boolean;
+  /** Never shown unless that is asked for, and kept from tasks; `partly`: that holds for a password in it. */
+  readonly secret?: boolean | "partly";
   /** A path: a `~` at its start is the home folder. */
   readonly path?: boolean;
   /** It is accepted, stored and shown, but nothing acts on it yet. Whoever sets it is told. */
@@ -82,7 +82,10 @@ const rows = [
     "Name of the database (PostgreSQL); for SQLite another word for 'file'.",
     off,
   ),
-  setting("database.url", "text", null, "Everything in one URL; wins over the separate settings.", off),
+  setting("database.url", "text", null, "Everything in one URL; wins over the separate settings.", {
+    ...off,
+    secret: "partly",
+  }),
   setting("database.schema", "text", null, "Schema that holds the tables (PostgreSQL).", off),
   setting("database.host", "text", null, "Host of the database server; localhost when a user or port is given.", off),
   setting("database.port", "integer", null, "Port of the database server.", { ...off, min: 1, max: 65535 }),

@@ -20,7 +20,17 @@ export function hideSecrets(key: string, value: Value): Value {
   }
   if (value === null || value === "" || value === placeholderKey) return value;
   if (isSecret(key)) return hidden;
-  return typeof value === "string" && key === "database.url" ? hideInUrl(value) : value;
+  return typeof value === "string" && isPartlySecret(key) ? hideInUrl(value) : value;
+}
+
+/** Whether a configuration has a key or a password in it. */
+export function holdsSecret(tree: Table): boolean {
+  return !Bun.deepEquals(hideSecrets("", tree), tree);
+}
+
+/** Whether the value of a setting is a URL that may have a password in it. */
+export function isPartlySecret(key: string): boolean {
+  return findSetting(key)?.secret === "partly";
 }
 
 function isSecret(key: string): boolean {
@@ -32,6 +42,12 @@ function isSecret(key: string): boolean {
   // A misspelt key, or one of the database driver's own: by its name. [export] is for programs of the user, who named
   // it.
   return !base.startsWith("export.") && /au(th|ht)|pass|pas+w|secret|token/i.test(base);
+}
+
+/** A URL of a database without its passwords. */
+export function withoutPassword(url: string): string {
+  const bare = url.replace(/^([^/?#]*:\/\/[^:@/]*):.*@/, "$1@");
+  return bare.replace(/([?&])[^=&]*(?:pass|secret|token)[^=&]*=[^&]*&?/gi, "$1").replace(/[?&]$/, "");
 }
 
 function hideInUrl(url: string): string {

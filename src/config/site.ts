@@ -2,10 +2,11 @@
  * Sites: where data, logs and the configuration file are for the system, the user and the working directory or the
  * project that it is in, and which of them is the one to use.
  */
-import { mkdirSync, statSync } from "node:fs";
+import { chmodSync, mkdirSync, readdirSync, type Stats, statSync } from "node:fs";
 import { isAbsolute, posix, win32 } from "node:path";
-import { describedUser } from "../base/accounts.ts";
+import { describedUser, isGroupOfOne } from "../base/accounts.ts";
 import { UserError, exitStatus } from "../base/errors.ts";
+import { folderMode } from "../base/modes.ts";
 import { failureReason, homeFolder } from "../base/paths.ts";
 import { isRoot } from "../base/process.ts";
 import { findProject, type FoundProject, projectFolder } from "./project.ts";
@@ -138,12 +139,21 @@ export function databaseFile(sites: Sites, platform: string): string {
   return join(sites[sites.chosen].lib, platform === "win32" || platform === "darwin" ? "Main.db" : "main.db");
 }
 
+/** What became of the folders of a site. */
+export interface Folders {
+  /** Why one could not be created, for those who need it; null: all are there. */
+  readonly problem: string | null;
+  /** Lines to log as WARNING: folders that others could look into. */
+  readonly warnings: readonly string[];
+}
+
 /**
- * Creates the folders of the site in use. Not being able to is no error, since a run may need none of them; the reason
- * comes back for those who do (null: all is there). Throws UserError (status 3) when a folder named by HYPERSHELL_SITE
- * cannot be created, and when the site is somebody else's and not one of several users (`isShared`).
+ * Creates the folders of the site in use, for nobody else, and closes those of an older version to others. With
+ * `isShared` it is a site of several users, and the umask decides. Not being able to create one is no error, since a
+ * run may need none of them. Throws UserError (status 3) when a folder named by HYPERSHELL_SITE cannot be created, and
+ * when the site is somebody else's and not shared.
  */
-export function createFolders(sites: Sites, isShared: boolean): string | null {
+export function createFolders(sites: Sites, isShared: boolean): Folders {
   const { lib, log } = sites[sites.chosen];
   if (sites.named !== null) {
     const failure = create(sites.named);
@@ -151,7 +161,7 @@ export function createFolders(sites: Sites, isShared: boolean): string | null {
       const text = `Could not create directory (HYPERSHELL_SITE=${sites.named}): ${failure}`;
       throw new UserError(exitStatus.badConfiguration, "core.platform", text);
     }
-    if (!isShared) expectOurs(sites.named);
+    if (!isShared) expectOurs(sites.named, look(sites.named));
   }
   // Lowest first: the second of these mostly makes the first one's parent too.
   let problem: string | null = null;
@@ -159,36 +169,69 @@ export function createFolders(sites: Sites, isShared: boolean): string | null {
     const failure = create(folder);
     if (failure !== null) problem ??= `cannot create ${folder}: ${failure}`;
   }
-  if (!isShared) for (const folder of [lib, log]) expectOurs(folder);
-  return problem;
+  if (isShared) return { problem, warnings: [] };
+  expectOurs(log, look(log));
+  const warning = keepToOurselves(lib);
+  return { problem, warnings: warning === null ? [] : [warning] };
 }
 
 /**
  * Throws a UserError for a folder of somebody else: what is in a database is run, and may have been written by whoever
  * owns the folder.
  */
-function expectOurs(folder: string): void {
-  const owner = ownerOf(folder);
+function expectOurs(folder: string, found: Stats | undefined): void {
+  const owner = found?.uid;
   const user = process.geteuid?.();
-  if (owner === null || user === undefined || owner === user || owner === 0) return;
+  if (owner === undefined || user === undefined || owner === user || owner === 0) return;
   const text =
     `${folder} belongs to ${describedUser(owner)}, and you are ${describedUser(user)}: whoever can write there says ` +
     "what is run - use a site of your own, or, if you trust them, HYPERSHELL_SITE_SHARED=true (site.shared)";
   throw new UserError(exitStatus.badConfiguration, "core.platform", text);
 }
 
-function ownerOf(folder: string): number | null {
+/** What a folder for data has in it. */
+const ownNames = /^(?:task|tls|[Mm]ain\..*|\..*)$/;
+
+/**
+ * A folder for data that others may look into is closed to them: versions before this one made it with the umask. Where
+ * others may write it, or everything in it belongs to one group, they are meant to, so that it stays, and the log says
+ * each time how to end that. One with other things in it, as `/usr/lib`, is left alone. Throws as `expectOurs`.
+ */
+function keepToOurselves(folder: string): string | null {
+  const found = look(folder);
+  expectOurs(folder, found);
+  if (found === undefined || found.uid !== process.geteuid?.() || (found.mode & 0o077) === 0) return null;
+  const mode = (found.mode & 0o7777).toString(8).padStart(4, "0");
+  const remedy = "if others are to use it: site.shared = true (HYPERSHELL_SITE_SHARED=true)";
+  const isForGroup = (found.mode & 0o2020) !== 0 && !isGroupOfOne(found.gid, found.uid);
+  if (isForGroup || (found.mode & 0o002) !== 0)
+    return (
+      `Others may use ${folder} (mode ${mode}), and whoever writes there says what is run as you - ` +
+      `chmod go-rwx ${folder}, or ${remedy}`
+    );
   try {
-    return statSync(folder, { throwIfNoEntry: false })?.uid ?? null;
+    if (readdirSync(folder).some((name) => !ownNames.test(name))) return null;
+    chmodSync(folder, 0o700);
+  } catch (thrown) {
+    return `Others may look into ${folder} (mode ${mode}), and that cannot be changed: ${failureReason(thrown)}`;
+  }
+  return `Closed ${folder} to others, who could look into it (mode ${mode}) - ${remedy}, and chmod ${mode} ${folder}`;
+}
+
+/** What is at a path; undefined: nothing, or nothing that may be seen. */
+function look(folder: string): Stats | undefined {
+  try {
+    return statSync(folder, { throwIfNoEntry: false });
   } catch {
-    return null;
+    return undefined;
   }
 }
 
 function create(folder: string): string | null {
   try {
     // Asking first is the cheaper way in all runs but the first.
-    if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) mkdirSync(folder, { recursive: true });
+    if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true)
+      mkdirSync(folder, { recursive: true, mode: folderMode() });
     return null;
   } catch (thrown) {
     return failureReason(thrown);

@@ -7,10 +7,11 @@ import { configurationError } from "../base/errors.ts";
 import { failureReason } from "../base/paths.ts";
 import { defaults, findSetting, isOpenTable, openSection, sectionNames, settings, splitVariant } from "./schema.ts";
 import type { Setting, Variant } from "./schema.ts";
+import { holdsSecret } from "./secret.ts";
 import { projectFolder } from "./project.ts";
 import type { SiteName, Sites } from "./site.ts";
 import { parseToml } from "./toml.ts";
-import { readTrusted } from "./trust.ts";
+import { readTrusted, whyOthersMayRead } from "./trust.ts";
 import type { Trusted } from "./trust.ts";
 import { isTable, own, parseBoolean, parseInteger, parseNumber } from "./value.ts";
 import type { Scalar, Table } from "./value.ts";
@@ -131,7 +132,8 @@ export function fileLayer(name: SiteName, file: string, orShared: boolean): Foun
   const tree = parseToml(read.text, file);
   const database = own(tree, "database");
   if (typeof database === "string") tree["database"] = { file: database };
-  return { layer: layer(name, file, tree), reason: null };
+  const open = holdsSecret(tree) ? whyOthersMayRead(file, orShared) : null;
+  return { layer: { ...layer(name, file, tree), warnings: open === null ? [] : [open] }, reason: null };
 }
 
 const prefix = "HYPERSHELL_";

@@ -92,6 +92,22 @@ export function whyNotChange(file: string): string | null {
   return reason ?? whyFolderForeign(dirname(file), [], around);
 }
 
+/** What others may read of a file of ours, as a sentence with the remedy; null: nothing. `orGroup`: its group may. */
+export function whyOthersMayRead(file: string, orGroup: boolean): string | null {
+  const found = look(statSync, file);
+  if (!hasOwners() || found === undefined || found.uid !== userNumber() || !found.isFile()) return null;
+  const isForGroup = !orGroup && (found.mode & 0o040) !== 0 && !isGroupOfOne(found.gid, found.uid);
+  if ((found.mode & 0o004) === 0 && !isForGroup) return null;
+  const mode = (found.mode & 0o7777).toString(8).padStart(4, "0");
+  return `Others can read the key or password in ${file} (mode ${mode}): chmod ${orGroup ? "o-r" : "600"} ${file}`;
+}
+
+/** Why others may write a file of ours, as the end of a sentence; null: nobody else may. */
+export function whyOthersMayWrite(file: string): string | null {
+  const found = look(statSync, file);
+  return found === undefined ? null : whyForeign(file, found, { ...ofUser });
+}
+
 /**
  * Why a folder does not count with what is named in it; null: all of it does, or is not there. A link has to be ours as
  * what it leads to.

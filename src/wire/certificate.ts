@@ -25,6 +25,7 @@ import { isIP } from "node:net";
 import { dirname, join } from "node:path";
 import { messageOf, runtimeError, type UserError } from "../base/errors.ts";
 import { secretDigits, uniqueName } from "../base/ids.ts";
+import { fileMode, folderMode } from "../base/modes.ts";
 import { failureCode, failureReason } from "../base/paths.ts";
 import { writeAll } from "../base/write.ts";
 
@@ -159,7 +160,7 @@ export async function keepCertificate(
     found === null
       ? await attempt(remedy, async () => makeCertificate(parseable(key, keyPath), await names(), now()))
       : null;
-  const made = own !== null && publish(certPath, own, 0o644);
+  const made = own !== null && publish(certPath, own, fileMode() & 0o644);
   // Another server may have made the certificate meanwhile.
   const cert = found ?? readIfThere(certPath) ?? own ?? "";
   return { certificate: await attempt(remedy, async () => pairOf(cert, key, certPath, keyPath)), made };
@@ -178,7 +179,7 @@ async function attempt<Result>(remedy: string, act: () => Promise<Result>): Prom
  * moved aside first. It comes back if it belongs to a key that another server has just put there.
  */
 async function placeKey(keyPath: string, certPath: string): Promise<string> {
-  mkdirSync(dirname(keyPath), { recursive: true });
+  mkdirSync(dirname(keyPath), { recursive: true, mode: folderMode() });
   const fresh = await makeKey();
   const aside = freshName(certPath);
   const moved = rename(certPath, aside);

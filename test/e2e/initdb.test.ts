@@ -260,7 +260,7 @@ test("a failure moves only when it is final: no attempt is left, and no higher g
 
 test("a partition of the reference is read after its main file, as the reference prints both", async () => {
   await using site = openSite();
-  mkdirSync(dirname(site.database), { recursive: true });
+  mkdirSync(dirname(site.database), { recursive: true, mode: 0o700 });
   for (const name of ["main.db", "main.1"]) copyFileSync(join(reference, name), beside(site, name));
   const before = readFileSync(join(reference, "main.1"));
   expect(await quiet(site, "hs list --csv")).toBe(readFileSync(join(reference, "list.csv"), "utf8"));
@@ -386,7 +386,7 @@ asRoot(
     await using site = openSite();
     const lib = dirname(site.database);
     mkdirSync(lib);
-    const mounted = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=128m", "tmpfs", lib]);
+    const mounted = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=128m,mode=700", "tmpfs", lib]);
     if (mounted.exitCode !== 0) throw new Error(`cannot mount: ${mounted.stderr.toString()}`);
     try {
       await site.shell("seq 20000 | hs submit; hs initdb");
@@ -417,7 +417,7 @@ asRoot("partitions on a read-only file system are read, and a rotation there is 
   await using site = openSite();
   const lib = dirname(site.database);
   mkdirSync(lib);
-  const mounted = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", lib]);
+  const mounted = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=16m,mode=700", "tmpfs", lib]);
   if (mounted.exitCode !== 0) throw new Error(`cannot mount: ${mounted.stderr.toString()}`);
   try {
     await site.shell("seq 3 | hsx -t 'true {}'; hs initdb -ry; seq 4 6 | hsx -t 'true {}'");

@@ -13,7 +13,7 @@ const reference = resolve(import.meta.dir, "../compat/reference-2.8.2");
 /** A place whose database the reference wrote: a main file, and what was rotated out of it. */
 function siteOfReference(...files: readonly string[]): Site {
   const site = openSite();
-  mkdirSync(dirname(site.database), { recursive: true });
+  mkdirSync(dirname(site.database), { recursive: true, mode: 0o700 });
   for (const name of ["main.db", ...files]) copyFileSync(join(reference, name), join(dirname(site.database), name));
   return site;
 }

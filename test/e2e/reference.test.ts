@@ -13,7 +13,7 @@ const reference = resolve(import.meta.dir, "../compat/reference-2.8.2");
 /** `main.db` has unfinished tasks in two groups and a cancelled one; `main.1` has failures. */
 function siteOf(name: "main.db" | "main.1"): Site {
   const site = openSite();
-  mkdirSync(dirname(site.database), { recursive: true });
+  mkdirSync(dirname(site.database), { recursive: true, mode: 0o700 });
   copyFileSync(resolve(reference, name), site.database);
   return site;
 }

@@ -2,9 +2,9 @@
  * Several users of one host: what one of them makes is not read, used or run by another. Root is a user too, and the
  * one with the most to lose.
  */
-import { expect } from "bun:test";
+import { expect, test } from "bun:test";
 import { chmodSync, chownSync, existsSync, writeFileSync } from "node:fs";
-import { linesOf, needs } from "./harness.ts";
+import { linesOf, needs, openSite } from "./harness.ts";
 import { lab, openUsers, whyNoUsers } from "../systems/users.ts";
 
 const asUsers = needs(["unshare", "setpriv"], whyNoUsers);
@@ -89,19 +89,106 @@ asUsers("a user's own settings count as long as nobody else can write them or pu
 
 asUsers("a site of another user is used only by whoever says that others use it too", async () => {
   await using users = openUsers();
-  const { alice, bob } = users;
-  await bob.run(
-    "chmod 777 .; umask 0; echo touch ran | hs submit; echo 'export.planted = \"yes\"' > .hypershell/config.toml",
-  );
-  const site = `${bob.home}/.hypershell`;
-  await bob.run("chmod -R a+rX .hypershell; chmod g-w .hypershell");
+  const { alice, bob, tmp } = users;
+  const site = `${bob.home}/site`;
   const env = { HYPERSHELL_SITE: site };
+  await bob.run("echo echo planted | hs submit; chmod 755 $HYPERSHELL_SITE $HYPERSHELL_SITE/*", { env });
   const refused = await alice.run("hs server --restart; hs list; echo true | hsx; hs list -c", { env });
-  expect([refused.status, refused.stdout]).toEqual([3, ""]);
+  expect([refused.status, refused.stdout, linesOf(refused.stderr).length]).toEqual([3, "", 4]);
   for (const line of linesOf(refused.stderr)) {
     expect(line).toEndWith(
       `${site} belongs to bob, and you are alice: whoever can write there says what is run - use a site of your own, ` +
         "or, if you trust them, HYPERSHELL_SITE_SHARED=true (site.shared)",
     );
   }
+  const shared = { HYPERSHELL_SITE: `${tmp}/s`, HYPERSHELL_SITE_SHARED: "true" };
+  const made = await bob.run(
+    `umask 007; mkdir ${tmp}/s; chgrp lab ${tmp}/s; chmod g+s ${tmp}/s; echo 'echo $SAID' | hs submit; ` +
+      "hs config set --local export.said 'by bob'; find $HYPERSHELL_SITE -printf '%g %m %P\\n' | sort",
+    { env: shared },
+  );
+  expect(linesOf(made.stdout)).toEqual([
+    "lab 2770 ",
+    "lab 2770 lib",
+    "lab 2770 lib/task",
+    "lab 2770 log",
+    "lab 660 config.toml",
+    "lab 660 lib/main.db",
+  ]);
+  const used = await alice.run("hsx --restart && hs list -c --succeeded", { env: shared });
+  expect([used.stdout, used.stderr.includes("WARNING")]).toEqual(["by bob\n1\n", false]);
+  chmodSync(`${tmp}/s/config.toml`, 0o666);
+  expect((await alice.run("hs list -c", { env: shared })).stderr).toContain(`others may write ${tmp}/s/config.toml`);
+});
+
+asUsers("a site that an older version has left open is closed, unless a group is meant to write it", async () => {
+  await using users = openUsers();
+  const { alice, bob } = users;
+  const lib = `${alice.home}/.hypershell/lib`;
+  await alice.run("echo true | hsx; chmod -R a+rX .hypershell");
+  const [first, second] = [await alice.run("hs list -c"), await alice.run("hs list -c")];
+  const remedy = "if others are to use it: site.shared = true (HYPERSHELL_SITE_SHARED=true)";
+  expect(first.stderr).toBe(
+    ` WARNING [hypershell.core.config] Closed ${lib} to others, who could look into it (mode 0755) - ${remedy}, ` +
+      `and chmod 0755 ${lib}\n`,
+  );
+  expect([first.stdout, second]).toEqual(["1\n", { status: 0, stdout: "1\n", stderr: "" }]);
+  expect((await bob.run(`cat ${lib}/main.db`)).status).toBe(1);
+  chownSync(lib, alice.uid, lab.gid);
+  chmodSync(lib, 0o2770);
+  const open = await alice.run("hs list -c; hs list -c; HYPERSHELL_SITE_SHARED=1 hs list -c");
+  const line =
+    ` WARNING [hypershell.core.config] Others may use ${lib} (mode 2770), and whoever writes there says what is run ` +
+    `as you - chmod go-rwx ${lib}, or ${remedy}\n`;
+  expect(open).toEqual({ status: 0, stdout: "1\n1\n1\n", stderr: line + line });
+});
+
+test("tasks have no keys and passwords, unless they are exported, and submit more tasks all the same", async () => {
+  await using site = openSite();
+  const env = {
+    HYPERSHELL_SERVER_AUTH: "secret-1",
+    PGPASSWORD: "secret-2",
+    HYPERSHELL_DATABASE_PASSWORD_ENV: "PW",
+    PW: "secret-3",
+    HYPERSHELL_DATABASE_URL: "sqlite:////nowhere?password=secret-4",
+    HYPERSHELL_EXPORT_PGPASSWORD: "exported",
+  };
+  const seen = await site.shell("echo env | hsx --no-db", { env });
+  expect(seen.stdout).not.toContain("secret");
+  expect(linesOf(seen.stdout)).toContain("PGPASSWORD=exported");
+  expect(linesOf(seen.stdout)).toContain("HYPERSHELL_DATABASE_URL=sqlite:////nowhere");
+  site.write(`${site.path}/site/config.toml`, `[database]\nfile = "${site.work}/own.db"\n`);
+  await site.shell("echo 'echo echo more | hs submit' | hsx; hsx --restart", { env: { HYPERSHELL_SERVER_AUTH: "k" } });
+  expect((await site.hs(["list", "-c", "-w", "exit_status==0"])).stdout).toBe("2\n");
+  expect(site.exists("own.db")).toBe(true);
+});
+
+/** Says of what others may use, whoever asks. */
+const openOnes = "find ~ -mindepth 1 -perm /077 ! -type l";
+
+/** What each run of the next test does, and the rest of what makes files. `$PORT` is the server's. */
+const usual = `cd ~; echo true | hs submit; echo "${openOnes}" | hsx; echo echo | hsx --capture`;
+const everything = `
+  hs config set server.port $PORT; hs config set server.auth --generate; hs list >/dev/null
+  hs server --restart & hs client --capture -N1; wait
+  echo 'false' | hs cluster --capture; hs update -y --failed --revert; hs info $(hs list id -l1) --stdout
+  hs initdb --rotate -y; hs initdb -y --backup ~/backups.db; hs initdb -y --vacuum; hs clean -y
+  hs init p >/dev/null; cd p; echo true | hsx --capture; cd
+  echo true | HYPERSHELL_SITE=~/a/site hsx --capture; echo true | HYPERSHELL_DATABASE_FILE=~/b/other.db hsx
+`;
+
+asUsers("whatever the umask, nobody else can read what any command has made", async () => {
+  await using users = openUsers();
+  const { alice, bob } = users;
+  const runs = ["000", "002", "022"].map(async (umask, at) => {
+    const env = { HOME: `${alice.home}/${umask}`, PORT: `${47_310 + at}` };
+    return alice.run(`mkdir ${umask}; umask ${umask}; ${usual}; ${at === 0 ? everything : ""} ${openOnes}`, { env });
+  });
+  // What only a running command has (the log of a database) was looked at by a task.
+  for (const { stdout } of await Promise.all(runs)) expect(stdout).toBe("");
+  const made = linesOf((await alice.run("find 0* -type f -printf '%P\\n'")).stdout);
+  for (const name of ["lib/main.db", "lib/main.1", "lib/tls/server.key", "config.toml"])
+    expect(made).toContain(`.hypershell/${name}`);
+  expect(made).toContain("backups.db");
+  expect((await bob.run(`find ${alice.home}/0* -mindepth 1 -readable`)).stdout).toBe("");
 });

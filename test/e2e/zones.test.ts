@@ -96,7 +96,7 @@ test("what was in a database before stays as it was written, and what comes is i
 
 test("archived tasks keep their times", async () => {
   await using site = openSite();
-  mkdirSync(dirname(site.database), { recursive: true });
+  mkdirSync(dirname(site.database), { recursive: true, mode: 0o700 });
   expect((await site.hsx(["-t", "echo {}", ":::", "1"], newYork)).status).toBe(0);
   const before = await column(site, ["submit_time", "completion_time"]);
   expect((await site.hs(["initdb", "--rotate", "--yes"], tokyo)).status).toBe(0);

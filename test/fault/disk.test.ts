@@ -14,7 +14,7 @@ const asRoot = needs(["mount"], process.getuid?.() === 0 ? null : "only root can
 function small(site: Site, size: string) {
   const path = join(site.work, "small");
   mkdirSync(path);
-  const mounted = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", `size=${size}`, "tmpfs", path]);
+  const mounted = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", `size=${size},mode=700`, "tmpfs", path]);
   if (mounted.exitCode !== 0) throw new Error(`cannot mount: ${mounted.stderr.toString()}`);
   return { path, [Symbol.dispose]: () => void Bun.spawnSync(["umount", "-l", path]) };
 }

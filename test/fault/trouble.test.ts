@@ -148,7 +148,7 @@ needs(["mount"], process.getuid?.() === 0 ? null : "only root can mount a small 
       await using site = openSoundSite();
       const lib = join(site.path, "site", "lib");
       Bun.spawnSync(["mkdir", "-p", lib]);
-      const mounted = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", lib]);
+      const mounted = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=4m,mode=700", "tmpfs", lib]);
       if (mounted.exitCode !== 0) throw new Error(`cannot mount: ${mounted.stderr.toString()}`);
       try {
         site.write("t.in", Array.from({ length: 100 }, (_, n) => `echo ${n}; sleep 0.02`).join("\n"));

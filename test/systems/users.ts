@@ -1,7 +1,8 @@
 /*
  * Two ordinary users, alice and bob, beside root on one machine, for tests of what one of them may see and do of
  * another. They have names, homes and groups of their own, and both are in the group lab. The machine itself is not
- * changed: whatever they run sees files of users and groups that only it sees. For that the test has to be root.
+ * changed: whatever they run sees files of users and groups, and of root's site, that only it sees. For that the test
+ * has to be root.
  *
  *     await using users = openUsers();
  *     await users.alice.run("echo hi > note; chmod 600 note");
@@ -54,14 +55,14 @@ export function openUsers(): Users {
   const site = openSite();
   chmodSync(site.path, 0o755);
   const at = (name: string): string => join(site.path, name);
-  mkdirSync(at("bin"));
-  mkdirSync(at("etc"));
+  for (const name of ["bin", "etc", "var"]) mkdirSync(at(name));
   chmodSync(at("tmp"), 0o1777);
   const accounts = members.map(({ name, uid }) => `${name}:x:${uid}:${uid}::${at(`home/${name}`)}:/bin/bash\n`);
   writeFileSync(at("etc/passwd"), accounts.join(""));
   const groups = members.map(({ name, uid }) => `${name}:x:${uid}:\n`);
   writeFileSync(at("etc/group"), `${groups.join("")}${lab.name}:x:${lab.gid}:alice,bob\n`);
   const enter = [`mount --bind ${at("etc/passwd")} /etc/passwd`, `mount --bind ${at("etc/group")} /etc/group`];
+  enter.push(`mount --bind ${at("var")} /var/lib`, `mount --bind ${at("var")} /var/log`);
   // The worktree may be in a folder that only root can enter.
   enter.push(`mount --bind ${dist} ${at("bin")}`, 'cd "$WHERE"', "unset WHERE");
   const user = ({ name, uid }: (typeof members)[number]): User => {

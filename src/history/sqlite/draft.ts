@@ -15,11 +15,11 @@ import {
   statSync,
 } from "node:fs";
 
-/** Makes an empty file, for those who may use the file `model`. */
-export function createDraft(draft: string, model: string): void {
+/** Makes an empty file, for those who may use the file `model`, as far as `limit` lets its mode be the same. */
+export function createDraft(draft: string, model: string, limit = (mode: number): number => mode): void {
   const { mode, uid, gid } = statSync(model);
   closeSync(openSync(draft, "wx", 0o600));
-  chmodSync(draft, mode & 0o777);
+  chmodSync(draft, limit(mode & 0o777));
   if (process.getuid?.() !== 0) return;
   try {
     chownSync(draft, uid, gid);

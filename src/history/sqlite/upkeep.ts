@@ -8,6 +8,7 @@ import { resolve } from "node:path";
 import type { Clock } from "../../base/clock.ts";
 import { counted } from "../../base/units.ts";
 import { messageOf, TransientError, UserError } from "../../base/errors.ts";
+import { copyMode } from "../../base/modes.ts";
 import type { UpkeepStore } from "../history.ts";
 import { runApart } from "./apart.ts";
 import { Connection, pragmaText, type SqliteOptions } from "../../store/sqlite/connection.ts";
@@ -136,7 +137,7 @@ async function backup(kept: Kept, path: string): Promise<void> {
   process.on("exit", remove);
   try {
     if (isThere(target)) throw taken();
-    createDraft(draft, kept.connection.file);
+    createDraft(draft, kept.connection.file, copyMode);
     await runLong(kept, "vacuum into ?", draft);
     if (!publishDraft(draft, target)) throw taken();
   } catch (error) {

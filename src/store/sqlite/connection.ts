@@ -4,10 +4,11 @@
  */
 import { counted } from "../../base/units.ts";
 import { Database, type Statement } from "bun:sqlite";
-import { existsSync, mkdirSync, statSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { systemClock } from "../../base/clock.ts";
 import { configurationError, FatalError, messageOf, TransientError } from "../../base/errors.ts";
+import { fileMode, folderMode } from "../../base/modes.ts";
 import { failureReason } from "../../base/paths.ts";
 import { laterFields, requiredFields, type TaskField } from "../../task/field.ts";
 import { Durability } from "./durability.ts";
@@ -66,7 +67,7 @@ export class Connection {
   constructor(options: ConnectionOptions) {
     this.file = resolve(options.file);
     if (options.readOnly) expectFolder(this.file);
-    checkPath(this.file);
+    checkPath(this.file, options.untouched !== true);
     const opened = openFile(this.file, options);
     const { echo } = options;
     this.db = echo === null || echo === undefined ? opened.db : echoing(opened.db, echo);
@@ -231,11 +232,13 @@ export function expectFolder(file: string): void {
   );
 }
 
-function checkPath(file: string): void {
+/** `makes`: a database that is not there is going to be made. */
+function checkPath(file: string, makes: boolean): void {
   let found;
   try {
     found = statSync(file, { throwIfNoEntry: false });
-    if (found === undefined) mkdirSync(dirname(file), { recursive: true });
+    if (found === undefined) mkdirSync(dirname(file), { recursive: true, mode: folderMode() });
+    if (found === undefined && makes) makeFile(file);
   } catch (error) {
     throw databaseError(
       `the folder of '${file}' cannot be used (${failureReason(error)}) - check its path and permissions, ` +
@@ -246,6 +249,15 @@ function checkPath(file: string): void {
   throw databaseError(
     `'${file}' is a folder, not a database file - set database.file to a file in it, such as '${file}/main.db'`,
   );
+}
+
+/** Makes an empty file for a database, which SQLite then gives its own mode to all that it keeps beside it. */
+function makeFile(file: string): void {
+  try {
+    closeSync(openSync(file, "wx", fileMode()));
+  } catch {
+    // Another process was quicker, or SQLite will say what stands in the way.
+  }
 }
 
 interface Opened {

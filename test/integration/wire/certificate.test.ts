@@ -117,7 +117,7 @@ describe("a folder of a site", () => {
     expect(first.made).toBe(true);
     expect(await keep(tls, { full: "renamed", short: "renamed" })).toEqual({ ...first, made: false });
     expect(readdirSync(tls).toSorted()).toEqual(["server.crt", "server.key"]);
-    expect(["server.crt", "server.key"].map((name) => statSync(join(tls, name)).mode & 0o777)).toEqual([0o644, 0o600]);
+    expect(["server.crt", "server.key"].map((name) => statSync(join(tls, name)).mode & 0o777)).toEqual([0o600, 0o600]);
     expect(readCertificate(join(tls, "server.crt"), join(tls, "server.key"))).toEqual(first.certificate);
   });
 

@@ -49,11 +49,11 @@ describe("a text file", () => {
   });
   test("is replaced whole, or not at all and without a trace", () => {
     using folder = temporaryFolder();
-    replaceFile(folder.at("a"), "x".repeat(100_000), 0o644);
+    replaceFile(folder.at("a"), "x".repeat(100_000), () => 0o644);
     expect(readFileSync(folder.at("a"), "utf8")).toHaveLength(100_000);
     mkdirSync(folder.at("b"));
     writeFileSync(folder.at("b/in the way"), "");
-    expect(() => replaceFile(folder.at("b"), "text", 0o644)).toThrow();
+    expect(() => replaceFile(folder.at("b"), "text", () => 0o644)).toThrow();
     expect(readdirSync(folder.path).toSorted()).toEqual(["a", "b"]);
   });
 });

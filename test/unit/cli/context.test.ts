@@ -35,6 +35,7 @@ function settings(values: Record<string, string | boolean> = {}, warnings: reado
     raw: (key) => all[key],
     origin: (key) =>
       key in values ? { source: "env", label: `from: ${key}` } : { source: "preload", label: "from: <preload>" },
+    inheritable: (env) => env,
     exports: () => ({}),
     site: { lib: "/lib", log: "/log", config: "/config", name: "user" },
     environment: {},

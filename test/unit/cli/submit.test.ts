@@ -50,6 +50,7 @@ class Site implements Disposable {
       boolean: (key) => this.settings[key] === true,
       raw: (key) => this.settings[key] ?? null,
       origin: (key: string) => ({ source: key in this.settings ? "user" : "default", label: "" }),
+      inheritable: (env) => env,
       exports: () => ({}),
       site: { lib: this.folder, log: this.folder, config: this.folder, name: "user" },
       environment: {},

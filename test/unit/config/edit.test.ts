@@ -140,7 +140,11 @@ describe("a configuration file", () => {
   test("begins with two lines that say whose it is, and a blank one", async () => {
     using folder = temporaryFolder();
     const file = folder.at("deep/er/config.toml");
-    expect(await editFile(file, change("logging.level", "debug"), false, now)).toEqual({ changed: true, backup: null });
+    expect(await editFile(file, change("logging.level", "debug"), "its user", now)).toEqual({
+      changed: true,
+      backup: null,
+      warning: null,
+    });
     const lines = readFileSync(file, "utf8").split("\n");
     expect(lines[0]).toMatch(/^# .*2026-11-22 07:13:32/);
     expect(lines[1]).toStartWith("# ");
@@ -148,14 +152,14 @@ describe("a configuration file", () => {
   });
   test("is closed to others when it is a user's, and open when it is shared", async () => {
     using folder = temporaryFolder();
-    await editFile(folder.at("user.toml"), change("server.auth", "x"), false, now);
-    await editFile(folder.at("system.toml"), change("server.auth", "x"), true, now);
+    await editFile(folder.at("user.toml"), change("server.auth", "x"), "its user", now);
+    await editFile(folder.at("system.toml"), change("server.auth", "x"), "everybody", now);
     expect(statSync(folder.at("user.toml")).mode & 0o777).toBe(0o600);
     expect(statSync(folder.at("system.toml")).mode & 0o777).toBe(0o644);
   });
   test("is not made by removing a key", async () => {
     using folder = temporaryFolder();
-    await editFile(folder.at("config.toml"), change("x.y", null), false, now);
+    await editFile(folder.at("config.toml"), change("x.y", null), "its user", now);
     expect(readdirSync(folder.path)).toEqual([]);
   });
   test("keeps its mode, and its former text with mode and times beside it", async () => {
@@ -163,16 +167,48 @@ describe("a configuration file", () => {
     const file = folder.write("config.toml", commented);
     chmodSync(file, 0o640);
     utimesSync(file, 1_000_000, 1_000_000);
-    const { backup } = await editFile(file, change("server.port", 1), false, now);
+    const { backup } = await editFile(file, change("server.port", 1), "its user", now);
     expect(backup).toBe(folder.at(".config.20261122-071332.toml"));
     expect(readFileSync(backup!, "utf8")).toBe(commented);
     const copy = statSync(backup!);
     expect([copy.mode & 0o777, copy.mtimeMs, statSync(file).mode & 0o777]).toEqual([0o640, 1_000_000_000, 0o640]);
   });
+  test("with secrets that others may use is for its user from the next change on, and so is the backup", async () => {
+    using folder = temporaryFolder();
+    const modeOf = (path: string): number => statSync(path).mode & 0o777;
+    for (const [text, audience, mode, secret, plain] of [
+      ["", "its user", 0o666, 0o600, 0o644],
+      ["", "everybody", 0o666, 0o644, 0o644],
+      ["", "users of the site", 0o666, 0o660, 0o664],
+      ["[server]\nauth = 'k'\n", "its user", 0o640, 0o600, 0o600],
+    ] as const) {
+      for (const [key, expected] of [
+        ["server.auth", secret],
+        ["server.port", plain],
+      ] as const) {
+        const file = folder.write("config.toml", text);
+        chmodSync(file, mode);
+        const { backup, warning } = await editFile(file, change(key, key === "server.auth" ? "x" : 1), audience, now);
+        expect([modeOf(file), modeOf(backup!)]).toEqual([expected, expected]);
+        if (mode === 0o640 || audience === "users of the site") expect(warning).toBeNull();
+        else expect(warning).toStartWith(`others may write ${file} (mode 0666) - look at what is in it`);
+      }
+    }
+  });
+  test("that others may write is not changed if it runs programs: nobody has looked at them yet", async () => {
+    using folder = temporaryFolder();
+    for (const text of ["[a.b]\nx_eval = 'x'\n", "[export]\n", "[ssh]\nargs = 'x'\n", "[task]\nshell = '/x'\n"]) {
+      const file = folder.write("config.toml", text);
+      chmodSync(file, 0o666);
+      expect(editFile(file, change("server.port", 1), "its user", now)).rejects.toThrow(
+        `${file} was not changed, since it has settings that run programs: others may write ${file} (mode 0666)`,
+      );
+    }
+  });
   test("leaves a former text of its own for each change within a second", async () => {
     using folder = temporaryFolder();
     const file = folder.write("config.toml", "");
-    for (const port of [1, 2, 3]) await editFile(file, change("server.port", port), false, now);
+    for (const port of [1, 2, 3]) await editFile(file, change("server.port", port), "its user", now);
     expect(readdirSync(folder.path).toSorted()).toEqual([
       ".config.20261122-071332-1.toml",
       ".config.20261122-071332-2.toml",
@@ -185,14 +221,18 @@ describe("a configuration file", () => {
     using folder = temporaryFolder();
     const file = folder.write("config.toml", commented);
     utimesSync(file, 1, 1);
-    expect(await editFile(file, change("server.port", 50100), false, now)).toEqual({ changed: false, backup: null });
+    expect(await editFile(file, change("server.port", 50100), "its user", now)).toEqual({
+      changed: false,
+      backup: null,
+      warning: null,
+    });
     expect([readdirSync(folder.path), statSync(file).mtimeMs]).toEqual([["config.toml"], 1000]);
   });
   test("may be a symbolic link, which stays one", async () => {
     using folder = temporaryFolder();
     const target = folder.write("real/hs.toml", commented);
     symlinkSync(target, folder.at("config.toml"));
-    const { backup } = await editFile(folder.at("config.toml"), change("server.port", 1), false, now);
+    const { backup } = await editFile(folder.at("config.toml"), change("server.port", 1), "its user", now);
     expect(lstatSync(folder.at("config.toml")).isSymbolicLink()).toBe(true);
     expect(readFileSync(target, "utf8")).toContain("port = 1");
     expect(backup).toBe(folder.at("real/.config.20261122-071332.toml"));
@@ -200,27 +240,27 @@ describe("a configuration file", () => {
   test("is as it was, with nothing beside it, when the change cannot be made", async () => {
     using folder = temporaryFolder();
     const file = folder.write("config.toml", "[server\n");
-    expect(editFile(file, change("server.port", 1), false, now)).rejects.toThrow("line 1, column 8");
+    expect(editFile(file, change("server.port", 1), "its user", now)).rejects.toThrow("line 1, column 8");
     expect([readFileSync(file, "utf8"), readdirSync(folder.path)]).toEqual(["[server\n", ["config.toml"]]);
   });
   test("that cannot be written is told in one line with its path", async () => {
     using folder = temporaryFolder();
     const inTheWay = folder.write("file", "");
     const file = `${inTheWay}/config.toml`;
-    expect(editFile(file, change("server.port", 1), false, now)).rejects.toMatchObject({
+    expect(editFile(file, change("server.port", 1), "its user", now)).rejects.toMatchObject({
       status: 5,
       logger: "config",
       message: expect.stringContaining(`Could not change ${file}: `),
     });
     mkdirSync(folder.at("folder.toml"));
-    expect(editFile(folder.at("folder.toml"), change("server.port", 1), false, now)).rejects.toMatchObject({
+    expect(editFile(folder.at("folder.toml"), change("server.port", 1), "its user", now)).rejects.toMatchObject({
       status: 5,
     });
   });
   test("that is no UTF-8 is refused", async () => {
     using folder = temporaryFolder();
     writeFileSync(folder.at("config.toml"), Buffer.from([0xff]));
-    expect(editFile(folder.at("config.toml"), change("a.b", 1), false, now)).rejects.toThrow(
+    expect(editFile(folder.at("config.toml"), change("a.b", 1), "its user", now)).rejects.toThrow(
       "the file is not UTF-8 text",
     );
   });
@@ -231,7 +271,7 @@ describe("changes that meet", () => {
     using folder = temporaryFolder();
     const file = folder.at("config.toml");
     const names = ["a", "b", "c", "d", "e", "f"];
-    await Promise.all(names.map((name) => editFile(file, change(`export.${name}`, name), false, new Date())));
+    await Promise.all(names.map((name) => editFile(file, change(`export.${name}`, name), "its user", new Date())));
     expect(parseToml(readFileSync(file, "utf8"), file)).toEqual({
       export: Object.fromEntries(names.map((name) => [name, name])),
     });
@@ -242,7 +282,7 @@ describe("changes that meet", () => {
     const file = folder.write("config.toml", "[server]\nport = 1\n");
     const lock = folder.write(".config.toml.lock", "");
     utimesSync(lock, new Date(0), new Date(0));
-    await editFile(file, change("server.port", 2), false, new Date());
+    await editFile(file, change("server.port", 2), "its user", new Date());
     expect(readFileSync(file, "utf8")).toBe("[server]\nport = 2\n");
   });
 });

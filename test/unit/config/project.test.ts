@@ -9,7 +9,7 @@ const isRoot = process.getuid?.() === 0;
 /** Sets a mode, with a group that has others in it. Only root can choose one; a user's own may have nobody else. */
 function forOthers(path: string, mode: number): void {
   if (isRoot) chownSync(path, 0, 12_345);
-  chmodSync(path, isRoot ? mode : mode | 0o002);
+  chmodSync(path, isRoot || (mode & 0o020) === 0 ? mode : mode | 0o002);
 }
 const modeOf = (path: string): number => statSync(path).mode & 0o777;
 
@@ -232,6 +232,22 @@ describe("a configuration file", () => {
     lchownSync(folder.at("link"), 0, 0);
     chmodSync(dirname(real), 0o777);
     expect(told(folder)[1]).toInclude("do not count: others may write /elsewhere (mode 0777) - ");
+  });
+
+  test("with a secret in it is told of if others can read it", () => {
+    using folder = temporaryFolder();
+    for (const [text, mode, isTold] of [
+      ["[server]\nattempts = 1\nauth = 'k'\n", 0o644, true],
+      ["[server]\nattempts = 1\nauth = 'k'\n", 0o640, isRoot],
+      ["[server]\nattempts = 1\nauth = 'k'\n", 0o600, false],
+      ["[server]\nattempts = 1\nauth_eval = 'echo k'\n", 0o644, false],
+      ["[server]\nattempts = 1\n[database]\nurl = 'postgresql://u:p@h/d'\n", 0o644, true],
+    ] as const) {
+      const path = folder.write(userFile, text);
+      forOthers(path, mode);
+      const warning = `Others can read the key or password in /${userFile} (mode 0${mode.toString(8)}): chmod 600`;
+      expect(told(folder)).toEqual([1, ...(isTold ? [`${warning} /${userFile}`] : [])]);
+    }
   });
 
   test("may be a device", () => {

@@ -71,13 +71,13 @@ describe("the site in use", () => {
 describe("folders", () => {
   test("for data, output and logs are created", () => {
     using folder = temporaryFolder();
-    expect(createFolders(findSites({}, folder.path, folder.host), false)).toBeNull();
+    expect(createFolders(findSites({}, folder.path, folder.host), false)).toEqual({ problem: null, warnings: [] });
     for (const name of ["lib/task", "log"]) expect(existsSync(folder.at(`home/.hypershell/${name}`))).toBe(true);
   });
   test("that cannot be created are told about and no error", () => {
     using folder = temporaryFolder();
     folder.write("home", "a file where a folder should be");
-    const problem = createFolders(findSites({}, folder.path, folder.host), false);
+    const problem = createFolders(findSites({}, folder.path, folder.host), false).problem;
     expect(problem).toStartWith(`cannot create ${folder.at("home/.hypershell/lib/task")}: `);
   });
   test("named by HYPERSHELL_SITE have to be there", () => {
@@ -94,7 +94,9 @@ describe("folders", () => {
     folder.write("lib", "in the way, for root too");
     chmodSync(site, 0o555);
     try {
-      expect(createFolders(findSites({ HYPERSHELL_SITE: site }, "/", folder.host), false)).toContain("lib/task");
+      expect(createFolders(findSites({ HYPERSHELL_SITE: site }, "/", folder.host), false).problem).toContain(
+        "lib/task",
+      );
     } finally {
       chmodSync(site, 0o755);
     }

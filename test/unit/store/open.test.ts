@@ -234,11 +234,11 @@ describe("during a run", () => {
   });
 });
 
-/** Runs as somebody who may not write to `folder`. */
+/** Runs as somebody who may not write to `folder`, but read what is in it. */
 async function withoutPermission<T>(work: () => Promise<T>): Promise<T> {
   const root = process.geteuid?.() === 0;
   chmodSync(folder, 0o555);
-  chmodSync(file, 0o444);
+  for (const path of [file, `${file}-wal`, `${file}-shm`].filter((name) => existsSync(name))) chmodSync(path, 0o444);
   if (root) process.seteuid!(65_534);
   try {
     return await work();
