@@ -98,7 +98,8 @@ const spec = {
       "start_time, ...) can be changed only where a task has ended. Tasks in rotated partitions " +
       "are not changed. A task that waits is run as changed; " +
       "one that runs is not run again because of a change. Each attempt is a task of its own " +
-      "(retried: there is a later one).",
+      "(retried: there is a later one). When an attempt is deleted that waits or runs, the failure " +
+      "before it is final again.",
     "",
     "Examples:",
     "  hs update --cancel --remaining -t site:b     stop a part of the work",

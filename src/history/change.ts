@@ -35,6 +35,11 @@ export function isLink(condition: Condition): boolean {
   return condition.kind === "field" && condition.field === "previous_id";
 }
 
+/** Whether a condition looks at what becomes of a failure when its next attempt is deleted. */
+export function isOfNext(condition: Condition): boolean {
+  return condition.kind === "field" && (condition.field === "next_id" || condition.field === "retried");
+}
+
 /** Whether a change writes tags. */
 export function isTagged({ tags, removedTags }: Change): boolean {
   return Object.keys(tags).length > 0 || removedTags.length > 0;

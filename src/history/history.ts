@@ -60,7 +60,8 @@ export interface Change {
   /**
    * cancel: a task that has not ended gets exit status -1 and ends now; one that has ended is left alone.
    * revert: the task is as if never scheduled, without a result and without a next attempt of its own.
-   * delete: the task is gone.
+   * delete: the task is gone, and with it the links of other attempts to it, also in partitions. A failure whose next
+   * attempt had not ended is a final failure again; one whose next attempt had ended stays one that was tried again.
    */
   readonly action: "cancel" | "revert" | "delete" | null;
   /** New values of fields; times are milliseconds since 1970. Never `id`, never `tag`. */

@@ -15,6 +15,7 @@ import { openPostgresCheck } from "../../src/history/postgres/verify.ts";
 import { partitionsOf } from "../../src/store/postgres/catalog.ts";
 import { prepareTables } from "../../src/store/postgres/schema.ts";
 import { openSqliteEdits } from "../../src/history/sqlite/edits.ts";
+import { openSqliteHistory as openWithPartitions } from "../../src/history/sqlite/partitions.ts";
 import { openSqliteUpkeep } from "../../src/history/sqlite/upkeep.ts";
 import { openSqliteCheck } from "../../src/history/sqlite/verify.ts";
 import { displayTime, fileTimes, type FileTimes, formatTime } from "../../src/store/times.ts";
@@ -70,6 +71,12 @@ export async function openSqliteHistory(): Promise<OpenedHistory> {
       await upkeep.close();
     },
     openCheck: async () => openSqliteCheck({ file, pragmas: {} }),
+    async findAnywhere(id) {
+      const all = openWithPartitions({ file, pragmas: {} });
+      const found = await all.find(id);
+      await all.close();
+      return found;
+    },
     displayTime: (ms) => displayTime(formatTime(ms)),
     keepsTagOrder: true,
     async [Symbol.asyncDispose]() {
@@ -139,6 +146,7 @@ export async function startPostgresHistories(schema: string | null = null): Prom
         async rotate() {
           await rotate(connection, await nextPartition(connection.query), 1, undefined);
         },
+        findAnywhere: (id) => postgresRecords(connection, { ignorePartitions: false }).find(id),
         openCheck: () => openPostgresCheck({ target, clock: systemClock, echo: null }),
         displayTime: displayInstant,
         keepsTagOrder: false,

@@ -8,7 +8,7 @@ import type { ShownValue, Tags, TagValue } from "../../src/task/task.ts";
 import { sameValue } from "../../src/store/tags.ts";
 import type { CheckStore } from "../../src/history/faults.ts";
 import { isLatestFirst } from "../../src/history/history.ts";
-import type { Change, Edits, RecordQuery, Records, Selection } from "../../src/history/history.ts";
+import type { Change, Edits, RecordQuery, Records, Selection, TaskRecord } from "../../src/history/history.ts";
 import { formatTime } from "../../src/store/times.ts";
 
 /** A row with times in milliseconds since 1970. */
@@ -32,6 +32,8 @@ export interface OpenedHistory extends AsyncDisposable {
   /** Moves what has ended into the next partition. */
   readonly rotate: () => Promise<void>;
   readonly openCheck: () => Promise<CheckStore>;
+  /** A task, wherever it is. */
+  readonly findAnywhere: (id: string) => Promise<TaskRecord | null>;
   /** As the database shows a time. */
   readonly displayTime: (ms: number) => string;
   /** Whether the order of the keys of a tag map is the database's to keep. */
@@ -222,6 +224,15 @@ export interface Changed {
   readonly report: { readonly changed: number; readonly held: number };
 }
 
+/** A row without its links to those that are deleted. A failure whose next attempt had not ended is final again. */
+function unlinked(row: HistoryRow, ids: ReadonlySet<unknown>, rows: readonly HistoryRow[]): HistoryRow {
+  let next = row;
+  if (row.previous_id !== null && ids.has(row.previous_id)) next = { ...next, previous_id: null };
+  if (row.next_id === null || !ids.has(row.next_id)) return next;
+  const successor = rows.find(({ id }) => id === row.next_id);
+  return { ...next, next_id: null, retried: row.retried === true && successor?.completion_time !== null };
+}
+
 /** What a change should leave behind. A cancellation selects among tasks that have not ended. */
 export function changed(rows: readonly HistoryRow[], selection: Selection, what: Change, at: number): Changed {
   const among = what.action === "cancel" ? rows.filter((row) => !ended(row)) : rows;
@@ -236,6 +247,7 @@ export function changed(rows: readonly HistoryRow[], selection: Selection, what:
     // The next attempt of a task that is reverted becomes a chain of its own.
     if (what.action === "revert" && row.previous_id !== null && ids.has(row.previous_id))
       next = { ...next, previous_id: null };
+    if (what.action === "delete") next = unlinked(next, ids, rows);
     if (!isWanted) return [next];
     if (what.action === "cancel") next = { ...next, schedule_time: at, completion_time: at, exit_status: -1 };
     if (what.action === "revert") next = { ...next, ...unscheduled, retried: false, next_id: null };

@@ -446,7 +446,7 @@ export function recordsConformance(title: string, open: () => Promise<OpenedHist
         await expectChange(where(`id == ${String(chain[1]!.id)}`), change({ action: "revert", tags: { again: true } }));
       });
 
-      test("delete takes rows away, and tells their servers", async () => {
+      test("delete takes rows away, and tells their servers; a failure without its next attempt is final", async () => {
         await expectChange(where("exit_status == null"), change({ action: "delete" }));
         expect((await history.recalls()).length).toBeGreaterThan(0);
       });

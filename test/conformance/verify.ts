@@ -5,7 +5,19 @@
 import { describe, expect, test } from "bun:test";
 import type { CheckOptions, CheckStore, Fault, FaultKind } from "../../src/history/faults.ts";
 import type { TaskRecord } from "../../src/history/history.ts";
-import { endedRow, heldRow, type HistoryRow, newRow, noon, type OpenedHistory, unscheduled, uuid } from "./history.ts";
+import {
+  change,
+  conditionOf,
+  endedRow,
+  heldRow,
+  type HistoryRow,
+  newRow,
+  noon,
+  type OpenedHistory,
+  select,
+  unscheduled,
+  uuid,
+} from "./history.ts";
 
 const submission = uuid(1_000_000);
 const [alive, dead, deadWithClients, unknown] = [2_000_000, 2_000_001, 2_000_002, 2_000_003].map(uuid) as [
@@ -32,6 +44,12 @@ function chain(first: Partial<HistoryRow> = {}, second: Partial<HistoryRow> = {}
   const one = endedRow({ exit_status: 1, retried: true, ...first });
   const two = newRow({ attempt: 2, previous_id: one.id, ...second });
   return [{ ...one, next_id: first.next_id === undefined ? two.id : first.next_id }, two];
+}
+
+/** The fields of a second attempt that has ended like this. */
+function endedAs(exitStatus: number): Partial<HistoryRow> {
+  const { previous_id: _, ...rest } = endedRow({ exit_status: exitStatus, attempt: 2 });
+  return rest;
 }
 
 /** Faults as `KIND ID OTHER`, in a fixed order. */
@@ -306,6 +324,33 @@ export function verifyConformance(title: string, openNew: () => Promise<OpenedHi
       expect(rest.map(({ kind }) => kind).toSorted()).toEqual(["openArchived", "twiceOtherwise"]);
       await history.run(`delete from TABLE where id = '${idOf(other)}'`);
       await history.run(`delete from TABLE where id = '${idOf(unended)}'`, "partition");
+      expect(await look(history)).toEqual([]);
+    });
+
+    test("an attempt that is deleted takes its links along, also out of a partition", async () => {
+      await using history = await openNew();
+      const [first, waiting] = chain();
+      const [tried, ended] = chain({}, endedAs(2));
+      const [early, late] = chain({}, endedAs(3));
+      await plant(history, [{ rows: [first, waiting, tried, ended, early, late] }]);
+      const idOf = (row: HistoryRow): string => String(row.id);
+      const remove = (row: HistoryRow) =>
+        history.records.change(
+          select({ where: [conditionOf(`id == ${idOf(row)}`)] }),
+          change({ action: "delete" }),
+          noon,
+        );
+      // In one table.
+      expect(await remove(ended)).toEqual({ changed: 1, held: 0 });
+      expect(await history.records.find(idOf(tried))).toMatchObject({ next_id: null, retried: true });
+      expect(await remove(early)).toEqual({ changed: 1, held: 0 });
+      expect(await history.records.find(idOf(late))).toMatchObject({ previous_id: null, attempt: 2 });
+      // Across two.
+      await history.rotate();
+      expect(await history.records.find(idOf(first))).toBeNull();
+      expect(await history.findAnywhere(idOf(first))).toMatchObject({ next_id: idOf(waiting), retried: true });
+      expect(await remove(waiting)).toEqual({ changed: 1, held: 0 });
+      expect(await history.findAnywhere(idOf(first))).toMatchObject({ next_id: null, retried: false, exit_status: 1 });
       expect(await look(history)).toEqual([]);
     });
 

@@ -9,9 +9,10 @@ import { parseId } from "../../base/ids.ts";
 import type { Condition } from "../../task/filter.ts";
 import { comparisonOf, kindOf, type TaskField } from "../../task/field.ts";
 import { type Bind, bindTo } from "../../store/postgres/bind.ts";
+import { partitionsOf } from "../../store/postgres/catalog.ts";
 import { instantText } from "../../store/postgres/cells.ts";
 import { channelOf, type PostgresConnection, type Query, type Row } from "../../store/postgres/connection.ts";
-import { guardsOf, isLink, isTagged, recallOf, revertedFields, selectionOf } from "../change.ts";
+import { guardsOf, isLink, isOfNext, isTagged, recallOf, revertedFields, selectionOf } from "../change.ts";
 import { column } from "../condition.ts";
 import type { Change, ChangeReport, Edits, Selection } from "../history.ts";
 import { matchingRows } from "./search.ts";
@@ -71,8 +72,9 @@ async function persist<T>(connection: PostgresConnection, work: (query: Query) =
  * which those that are changed stay behind, and the change does not touch what is yet to be selected. Otherwise all are
  * found before the first is changed.
  */
-function isStill({ where, orderBy }: Selection, { fields }: Change): boolean {
-  return (orderBy === null || orderBy === "submit_time") && !fields.has("submit_time") && !where.some(isLink);
+function isStill({ where, orderBy }: Selection, { action, fields }: Change): boolean {
+  const isTouched = where.some((each) => isLink(each) || (action === "delete" && isOfNext(each)));
+  return (orderBy === null || orderBy === "submit_time") && !fields.has("submit_time") && !isTouched;
 }
 
 /** The ids of all rows, at least `least` at a time, but for the last. */
@@ -96,9 +98,7 @@ async function edit(
   sets: readonly ColumnValue[],
 ): Promise<ChangeReport> {
   const { found, others } = await lock(query, ids, conditions, change, sets);
-  // The next attempt becomes the beginning of a chain of its own.
-  if (change.action === "revert" && found.length > 0)
-    await query("update task set previous_id = null where previous_id = any ($1::uuid[])", [found]);
+  if (change.action === "revert" || change.action === "delete") await unlink(query, found, change.action);
   if (others.length === 0) return { changed: 0, held: 0 };
   const kind = recallOf(change);
   const told =
@@ -113,6 +113,26 @@ async function edit(
         );
   await write(query, others, change, sets);
   return { changed: others.length, held: told.length };
+}
+
+/** $1: attempts that go. The one before is a final failure again, if the one that goes had not ended. */
+const forgetNext = (table: string): string => `update ${table} set next_id = null,
+    retried = ${table}.retried and gone.completion_time is not null
+  from task as gone where gone.id = any ($1::uuid[]) and ${table}.next_id = gone.id`;
+/** $1: attempts that go or are reverted. The next one becomes the beginning of a chain of its own. */
+const forgetPrevious = (table: string): string =>
+  `update ${table} set previous_id = null where previous_id = any ($1::uuid[])`;
+
+/** Takes away the links to these tasks, which are locked, also in partitions. */
+async function unlink(query: Query, ids: readonly string[], action: "revert" | "delete"): Promise<void> {
+  if (ids.length === 0) return;
+  const isLinked = "(next_id is not null or previous_id is not null)";
+  const linked = await query(`select 1 from task where id = any ($1::uuid[]) and ${isLinked} limit 1`, [ids]);
+  const partitions = linked.length === 0 ? [] : await partitionsOf(query);
+  for (const table of ["task", ...partitions]) {
+    await query(forgetPrevious(table), [ids]);
+    if (action === "delete") await query(forgetNext(table), [ids]);
+  }
 }
 
 /** Tasks that nobody else can change until the transaction ends. */

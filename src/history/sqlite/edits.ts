@@ -12,6 +12,7 @@ import type { TaskField } from "../../task/field.ts";
 import { Connection, expectFolder, type SqliteOptions } from "../../store/sqlite/connection.ts";
 import type { Change, ChangeReport, EditStore, Edits, Selection } from "../history.ts";
 import { prepareRecords, type SqliteRecords } from "./records.ts";
+import { prepareUnlinker } from "./unlink.ts";
 import { type Cell, cellOf } from "../../store/sqlite/row.ts";
 import { editTags } from "../../store/tags.ts";
 import type { FileTimes } from "../../store/times.ts";
@@ -109,6 +110,9 @@ function prepareEdits(connection: Connection, records: SqliteRecords): Edits {
   };
 }
 
+/** What a task that goes, or is reverted, says of other attempts. */
+const links = ["previous_id", "next_id", "completion_time is not null"];
+
 interface Editor {
   /** Inside a transaction: changes the tasks from one place of the list to another. */
   edit(from: number, to: number): ChangeReport;
@@ -125,7 +129,7 @@ function prepareEditor(
   const { db } = connection;
   const { action, tags, removedTags } = change;
   const { sql, cells, tests } = whereOf(guardsOf(conditions, change), connection.times);
-  const columns = ["task.rowid", "id", "tag", ...tests.map(({ field }) => column(field))].join(", ");
+  const columns = ["task.rowid", "id", "tag", ...links, ...tests.map(({ field }) => column(field))].join(", ");
   const sets = setsOf(change, at, connection.times);
   const assignments = [...sets.keys()].map((name) => `${column(name)} = ?`);
   const values = [...sets.values()];
@@ -139,7 +143,7 @@ function prepareEditor(
   const write = action === "delete" || assignments.length === 0 ? null : set(assignments);
   const writeTagged = action === "delete" || !isTagged(change) ? null : set([...assignments, "tag = ?"]);
   const remove = db.prepare("delete from task where rowid = ?");
-  const unlink = db.prepare("update task set previous_id = null where previous_id = ?");
+  const unlinker = prepareUnlinker(connection);
   const tell = db.prepare("insert into recall (server_id, task_id, kind) values (?, ?, ?)");
   const kind = recallOf(change);
   const edited = new Map<Cell, string>();
@@ -158,9 +162,12 @@ function prepareEditor(
   return {
     edit(from, to) {
       let [changed, held] = [0, 0];
-      for (const [isOther, server, row, id, tag, ...tested] of find.values(...values, from, to, ...cells) as Cell[][]) {
+      for (const found of find.values(...values, from, to, ...cells) as Cell[][]) {
+        const [isOther, server, row, id, tag, previousId, nextId, hasEnded, ...tested] = found;
         if (!tests.every(({ passes }, i) => passes(tested[i] ?? null))) continue;
-        if (action === "revert") unlink.run(id!);
+        const leaving = { id: id!, previousId: previousId!, nextId: nextId!, hasEnded: hasEnded === 1 };
+        if (action === "revert" || action === "delete") unlinker.fromNext(leaving);
+        if (action === "delete") unlinker.fromPrevious(leaving);
         const text = writeTagged === null ? tag : tagOf(tag ?? null);
         if (action !== "delete" && isOther !== 1 && text === tag) continue;
         changed += 1;
@@ -175,10 +182,12 @@ function prepareEditor(
         if (text !== tag) writeTagged?.run(...values, text!, row!);
         else write?.run(...values, row!);
       }
+      unlinker.flush();
       return { changed, held };
     },
     close() {
-      for (const each of [find, write, writeTagged, remove, unlink, tell]) each?.finalize();
+      for (const each of [find, write, writeTagged, remove, tell]) each?.finalize();
+      unlinker.close();
     },
   };
 }
