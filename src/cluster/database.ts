@@ -4,6 +4,7 @@
 import type { Config } from "../config/load.ts";
 import type { Logger } from "../log/logger.ts";
 import type { OpenOptions } from "../store/open.ts";
+import { keepFromDumps } from "./dumps.ts";
 
 /** The keys that have a meaning of ours. Every other key is a parameter for the driver. */
 const own = [
@@ -28,14 +29,17 @@ export function databaseSettings(config: Config, log: Logger): OpenOptions {
     file: config.text("database.file"),
     database: config.text("database.database"),
     url: config.text("database.url"),
-    postgres: () => ({
-      host: config.text("database.host"),
-      port: config.integer("database.port"),
-      user: config.text("database.user"),
-      password: config.text("database.password"),
-      schema: config.text("database.schema"),
-      parameters: parametersOf(config),
-    }),
+    postgres: () => {
+      keepFromDumps(config);
+      return {
+        host: config.text("database.host"),
+        port: config.integer("database.port"),
+        user: config.text("database.user"),
+        password: config.text("database.password"),
+        schema: config.text("database.schema"),
+        parameters: parametersOf(config),
+      };
+    },
     environment: config.environment,
     echo: config.raw("database.echo") === true ? (sql) => log.info(sql) : null,
     notice: (text) => log.info(text),

@@ -17,6 +17,7 @@ import { prepareKey } from "../wire/auth.ts";
 import type { Certificate, HostNames } from "../wire/certificate.ts";
 import type { ClientTls } from "../wire/connect.ts";
 import type { ServerTls } from "../wire/listen.ts";
+import { keepFromDumps } from "./dumps.ts";
 import { isStandardInput, readKeyFile } from "./key-file.ts";
 import type { ClientAccess } from "./remote.ts";
 import type { ServerAccess } from "./standalone.ts";
@@ -134,6 +135,7 @@ export function keyProblem(key: string, exposed: boolean): { readonly text: stri
 
 /** The key that was given, else that of the configuration; empty: there is none. */
 async function keyOf({ key, config }: Words, log: Logger): Promise<string> {
+  keepFromDumps(config);
   if (key !== null) return key;
   const path = keyFileOf(config);
   if (path === null) return config.text("server.auth") ?? "";

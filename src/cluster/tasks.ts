@@ -14,6 +14,7 @@ import type { ClientSettings } from "../client/state.ts";
 import type { Config } from "../config/load.ts";
 import { withoutRank } from "../launch/rank.ts";
 import type { Loggers } from "../log/logger.ts";
+import { keepFromDumps } from "./dumps.ts";
 
 export interface TaskOptions {
   readonly instanceId: string;
@@ -78,6 +79,7 @@ export function makeExecutor(
   const { config, env, cwd, instanceId } = options;
   const wish = config.text("task.cwd");
   const host = hostName();
+  if (config.holdsSecrets(env)) keepFromDumps(config);
   allowDescriptors(ownDescriptors + perTask * (options.executors === 0 ? cpuCount() : options.executors));
   return createExecutor({
     ...options.wishes,

@@ -34,6 +34,9 @@ export function problemOf(setting: Setting, value: Value): string | null {
       return `has the unrecognized value '${value}', expected ${expected(setting)}`;
     }
   }
+  // It would become the name of a file, with the password in it.
+  if (typeof value === "string" && setting.urlBelongsTo !== undefined && /^[a-z][\w.+-]*:\/\//i.test(value.trim()))
+    return `must not be a URL: ${setting.urlBelongsTo} takes one (${variableOf(setting.urlBelongsTo)})`;
   if (typeof value === "number") {
     const { min, max } = setting;
     if (Number.isNaN(value) || (min !== undefined && value < min))
@@ -41,6 +44,10 @@ export function problemOf(setting: Setting, value: Value): string | null {
     if (max !== undefined && value > max) return `must be at most ${max}, not ${showValue(value)}`;
   }
   return null;
+}
+
+function variableOf(key: string): string {
+  return `HYPERSHELL_${key.replaceAll(".", "_").toUpperCase()}`;
 }
 
 function isKind(value: Value, kind: Kind): boolean {

@@ -19,6 +19,7 @@ import type {
   Setting,
   TextKey,
 } from "./schema.ts";
+import { holdsSecret } from "./secret.ts";
 import { createFolders, databaseFile, findSites, thisHost } from "./site.ts";
 import type { Host, Site, SiteName, Sites } from "./site.ts";
 import { defaultLayer, environmentExports, preloadLayer, readLayers } from "./source.ts";
@@ -55,6 +56,8 @@ export interface Config {
   exports(): Readonly<Record<string, string>>;
   /** The variables of an environment that tasks may have: all but keys and passwords. */
   inheritable(env: Environment): Environment;
+  /** Whether a key or a password is in the configuration, or in this environment. */
+  holdsSecrets(env: Environment): boolean;
   /** Folders of the default site. `problem`: why they could not be created, for those who need them. */
   readonly site: Site & { readonly name: SiteName; readonly problem?: string };
   /** The variables that it was read with. */
@@ -147,6 +150,9 @@ function makeConfig(
     },
     exports: () => taskVariables(layers, env),
     inheritable: (given) => withoutSecrets(given, layers),
+    holdsSecrets: (given) =>
+      Object.keys(withoutSecrets(given, layers)).length !== Object.keys(given).length ||
+      layers.some(({ source, tree }) => source !== "default" && source !== "preload" && holdsSecret(tree)),
     site,
     environment: env,
     ...news,

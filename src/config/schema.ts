@@ -25,6 +25,8 @@ export interface Setting {
   readonly nullable?: boolean;
   /** Never shown unless that is asked for, and kept from tasks; `partly`: that holds for a password in it. */
   readonly secret?: boolean | "partly";
+  /** It holds no URL: another setting takes that. */
+  readonly urlBelongsTo?: string;
   /** A path: a `~` at its start is the home folder. */
   readonly path?: boolean;
   /** It is accepted, stored and shown, but nothing acts on it yet. Whoever sets it is told. */
@@ -66,6 +68,12 @@ const rows = [
     false,
     "Others use the site too: modes of files are as the umask has it, and it may belong to somebody else.",
   ),
+  setting(
+    "site.dumpable",
+    "boolean",
+    false,
+    "Core dumps of programs that have keys and passwords, and debuggers for them (Linux).",
+  ),
 
   setting("database.provider", "text", "sqlite", "Kind of database: sqlite or postgres."),
   setting(
@@ -73,15 +81,13 @@ const rows = [
     "text",
     null,
     "SQLite file; empty or :memory: for no database. Unset: main.db in the site.",
-    { ...off, path: true },
+    { ...off, path: true, urlBelongsTo: "database.url", secret: "partly" },
   ),
-  setting(
-    "database.database",
-    "text",
-    null,
-    "Name of the database (PostgreSQL); for SQLite another word for 'file'.",
-    off,
-  ),
+  setting("database.database", "text", null, "Name of the database (PostgreSQL); for SQLite another word for 'file'.", {
+    ...off,
+    urlBelongsTo: "database.url",
+    secret: "partly",
+  }),
   setting("database.url", "text", null, "Everything in one URL; wins over the separate settings.", {
     ...off,
     secret: "partly",

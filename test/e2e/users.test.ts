@@ -3,7 +3,7 @@
  * one with the most to lose.
  */
 import { expect, test } from "bun:test";
-import { chmodSync, chownSync, existsSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, statSync, writeFileSync } from "node:fs";
 import { linesOf, needs, openSite } from "./harness.ts";
 import { lab, openUsers, whyNoUsers } from "../systems/users.ts";
 
@@ -143,6 +143,22 @@ asUsers("a site that an older version has left open is closed, unless a group is
   expect(open).toEqual({ status: 0, stdout: "1\n1\n1\n", stderr: line + line });
 });
 
+test("a URL in place of the file of a database is refused, without its password, and makes no file", async () => {
+  await using site = openSite();
+  const url = "postgresql://user:secret@host/db";
+  const { stderr } = await site.shell(
+    `HYPERSHELL_DATABASE=${url} hsx ::: true; HYPERSHELL_DATABASE_DATABASE=${url} hs list; ` +
+      `echo ${url} | hs config set database.file -`,
+  );
+  const problem = "must not be a URL: database.url takes one (HYPERSHELL_DATABASE_URL)";
+  expect(linesOf(stderr)).toEqual([
+    `CRITICAL [hypershell.core.config] database.file ${problem} (from: HYPERSHELL_DATABASE)`,
+    `CRITICAL [hypershell.core.config] database.database ${problem} (from: HYPERSHELL_DATABASE_DATABASE)`,
+    `CRITICAL [hypershell] argument value: database.file ${problem}`,
+  ]);
+  expect(await site.shell("ls -A; ls -A ~")).toEqual({ status: 0, stdout: "", stderr: "" });
+});
+
 test("tasks have no keys and passwords, unless they are exported, and submit more tasks all the same", async () => {
   await using site = openSite();
   const env = {
@@ -162,6 +178,32 @@ test("tasks have no keys and passwords, unless they are exported, and submit mor
   expect((await site.hs(["list", "-c", "-w", "exit_status==0"])).stdout).toBe("2\n");
   expect(site.exists("own.db")).toBe(true);
 });
+
+asUsers(
+  "programs that have a key tell nobody of their memory, unless that is asked for, and tasks are as ever",
+  async () => {
+    await using users = openUsers();
+    const { alice } = users;
+    // Whoever owns this file may read the memory of the process, and only of such a process Linux makes a core.
+    const seen = (pid: number): number => statSync(`/proc/${pid}/environ`).uid;
+    const task = "echo $PPID $(ulimit -c) $(stat -c %u /proc/self/environ); sleep 60";
+    const run = async (env: Record<string, string>): Promise<readonly number[]> => {
+      await using hsx = alice.start(`ulimit -c unlimited; echo '${task}' | hsx --no-db`, { env });
+      const [pid = "", limit, own] = (await hsx.line(/unlimited/)).split(" ");
+      expect([limit, own]).toEqual(["unlimited", String(alice.uid)]);
+      return [seen(Number(pid))];
+    };
+    const key = { HYPERSHELL_SERVER_AUTH: "0123456789abcdef" };
+    expect(await Promise.all([run(key), run({}), run({ ...key, HYPERSHELL_SITE_DUMPABLE: "true" })])).toEqual([
+      [0],
+      [alice.uid],
+      [alice.uid],
+    ]);
+    await using server = alice.start("exec hs server --forever --no-db -p 47320", { env: key });
+    await server.line(/listening/);
+    expect(seen(server.pid)).toBe(0);
+  },
+);
 
 /** Says of what others may use, whoever asks. */
 const openOnes = "find ~ -mindepth 1 -perm /077 ! -type l";

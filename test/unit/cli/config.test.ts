@@ -102,7 +102,7 @@ describe("hs config get", () => {
     const { out } = await call(folder, ["get", "."], { HYPERSHELL_CONFIG_FILE: "", HYPERSHELL_DATABASE_FILE: "" });
     expect(out).toContain("[server.tls]\n");
     expect(out).not.toContain("null");
-    expect(out).toContain("[site]\nshared = false\n\n");
+    expect(out).toContain("[site]\nshared = false\ndumpable = false\n\n");
     expect(Bun.TOML.parse(out)).toMatchObject({ server: { port: 50001 }, database: { provider: "sqlite" } });
     folder.write(userFile, "# mine\n[server]\nport = 1\n");
     expect((await call(folder, ["get", "--user"])).out).toBe("[server]\nport = 1\n");

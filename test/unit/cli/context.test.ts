@@ -36,6 +36,7 @@ function settings(values: Record<string, string | boolean> = {}, warnings: reado
     origin: (key) =>
       key in values ? { source: "env", label: `from: ${key}` } : { source: "preload", label: "from: <preload>" },
     inheritable: (env) => env,
+    holdsSecrets: () => false,
     exports: () => ({}),
     site: { lib: "/lib", log: "/log", config: "/config", name: "user" },
     environment: {},

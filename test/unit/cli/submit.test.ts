@@ -51,6 +51,7 @@ class Site implements Disposable {
       raw: (key) => this.settings[key] ?? null,
       origin: (key: string) => ({ source: key in this.settings ? "user" : "default", label: "" }),
       inheritable: (env) => env,
+      holdsSecrets: () => false,
       exports: () => ({}),
       site: { lib: this.folder, log: this.folder, config: this.folder, name: "user" },
       environment: {},
