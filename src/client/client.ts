@@ -26,6 +26,11 @@ export interface ClientOptions {
   readonly executor: Executor;
   readonly clock: Clock;
   readonly log: Logger;
+  /**
+   * Whether what has ended last may not be recorded soon; asked where the server is in this process and has a database.
+   * Nothing starts then before it is, so that a crash repeats at most one task per executor.
+   */
+  readonly isStuck?: () => boolean;
   /** Takes the place of the reactor's `step`, so that simulations can watch it. */
   readonly step?: typeof step;
 }
@@ -146,8 +151,12 @@ function afterReaction(door: Door): void {
 function startTasks(door: Door): void {
   if (door.toStart.length === 0) return;
   const { tasks, ends, toStart } = door;
-  const { executor } = door.options;
+  const { executor, isStuck } = door.options;
   door.toStart = [];
+  if (isStuck !== undefined && door.state.unacked.size > 0 && isStuck()) {
+    for (const { task } of toStart.toReversed()) door.box.push({ kind: "postponed", id: task.id });
+    return;
+  }
   for (const { task, origin } of toStart) tasks.set(task.id, executor.start(task, origin, ends));
 }
 

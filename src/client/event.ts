@@ -20,6 +20,8 @@ export type ClientEvent =
   | { readonly kind: "disconnected"; readonly error: string | null }
   /** A task waits until the system lets it start (`isWaiting`), or has started after it did. */
   | { readonly kind: "held"; readonly id: string; readonly isWaiting: boolean }
+  /** A task was not started: what ended before it is not recorded yet, and takes its time. */
+  | { readonly kind: "postponed"; readonly id: string }
   /** A started task has ended. `isUnread`: by SIGPIPE, because nobody reads the output of this client any more. */
   | { readonly kind: "ended"; readonly outcome: Outcome; readonly isUnread: boolean }
   /** A task was not started, because the directory of its submission cannot be entered. */

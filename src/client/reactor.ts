@@ -53,6 +53,8 @@ function take(state: ClientState, event: ClientEvent, now: number, effects: Clie
       return end(state, event, now, effects);
     case "unplaced":
       return takeUnplaced(state, event, now, effects);
+    case "postponed":
+      return postpone(state, event.id);
     case "held": {
       const entry = state.running.get(event.id);
       if (entry === undefined) return;
@@ -205,8 +207,22 @@ function drop(state: ClientState, tasks: readonly Lease[], now: number, effects:
 /** What tasks have whose submission the server did not tell of. */
 const unknownOrigin: Origin = { template: null, cwd: null };
 
+/** Takes back a task that was not started. It is the next to start, unless it is not to run any more. */
+function postpone(state: ClientState, id: string): void {
+  const entry = state.running.get(id);
+  if (entry === undefined) return;
+  state.running.delete(id);
+  state.isPostponed = true;
+  if (state.phase.at === "working" && entry.stopping === null && !entry.returned)
+    return state.inbox.unshift(entry.task);
+  state.outboxReturned.push({ id, lease: entry.task.lease });
+  state.owesCredit = true;
+}
+
 function startTasks(state: ClientState, now: number, effects: ClientEffect[]): void {
   if (state.phase.at !== "working" || state.sleptUntil !== null) return;
+  if (state.isPostponed && state.unacked.size > 0) return;
+  state.isPostponed = false;
   const { timeoutMs, announce } = state.settings;
   const waiting: Assignment[] = [];
   while (state.running.size < capacity(state)) {

@@ -158,6 +158,8 @@ export interface ClientState {
   /** How many executors rest because of them. */
   resting: number;
   readonly unacked: Map<string, Outcome>;
+  /** Whether nothing starts before all that has ended is recorded: the store is in trouble. */
+  isPostponed: boolean;
   /** Why this client ends badly; null: it does not. */
   failure: ClientFailure | null;
   /** Whether credit is due although no outcome is: tasks were given back, or dropped. */
@@ -237,6 +239,7 @@ export function newState(settings: ClientSettings, now: number): ClientState {
     heldBack: new Map(),
     resting: 0,
     unacked: new Map(),
+    isPostponed: false,
     failure: null,
     owesCredit: false,
     serverId: null,
@@ -289,7 +292,8 @@ export function check(state: ClientState): void {
     assert(state.running.size + state.heldBack.size === 0, "nothing runs and nothing is held back when done");
   const working = state.phase.at === "working";
   const startable = [...state.inbox.values()].some(({ id }) => !isHere(state, id));
-  if (working && state.sleptUntil === null && startable)
+  const isPostponed = state.isPostponed && state.unacked.size > 0;
+  if (working && state.sleptUntil === null && startable && !isPostponed)
     assert(state.running.size >= free, "no executor is idle while a task waits");
 }
 

@@ -74,6 +74,7 @@ export async function runCluster(options: ClusterOptions): Promise<ClusterReport
         },
         executor,
         clock,
+        isStuck: server.isStuck,
         log: loggers("client"),
       });
       // The client leaves only when it is asked to, or after a long idle time. Then nobody is left to run tasks.

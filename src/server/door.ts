@@ -15,7 +15,7 @@ import type { LeaveKind } from "../wire/message.ts";
 import { type Connections, disconnectClient, listenTo } from "./connections.ts";
 import type { ServerEffect } from "./effects.ts";
 import type { ServerEvent } from "./event.ts";
-import { carryOutInStore, lookAround, type Persistence } from "./persistence.ts";
+import { carryOutInStore, isCommitStuck, lookAround, type Persistence } from "./persistence.ts";
 import { step } from "./reactor.ts";
 import { type Counts, type Estate, newState, runningOf, type ServerSettings, type ServerState } from "./state.ts";
 import type { IsAlive } from "./succession.ts";
@@ -67,6 +67,8 @@ export interface Server {
   inputQuiet(): void;
   /** Tells that the last line was read. */
   inputEnded(): void;
+  /** Whether outcomes are on their way into the store that will not be there soon. */
+  isStuck(): boolean;
   /** How many tasks run now, at all clients. */
   running(): number;
   /** Hands out nothing more. A second call may be more urgent. */
@@ -151,6 +153,7 @@ function openDoor(options: ServerOptions): Door {
     syncs: options.syncs === true,
     push,
     fail: (error) => fail(door, error),
+    commitSince: null,
     hurried: false,
     rows: Promise.resolve(),
   };
@@ -203,6 +206,7 @@ function serverOf(door: Door): Server {
     inputResumed: () => box.push({ kind: "inputResumed" }),
     inputQuiet: () => box.push({ kind: "inputQuiet" }),
     inputEnded: () => box.push({ kind: "inputEnded" }),
+    isStuck: () => isCommitStuck(persistence),
     running: () => runningOf(door.state),
     stop(how) {
       if (how === "abort" && patience.inTrouble) {

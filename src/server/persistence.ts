@@ -45,6 +45,8 @@ export interface Persistence {
   readonly push: (event: ServerEvent) => void;
   /** Called with the error of a call that has failed for good, or that failed when somebody was in a hurry. */
   readonly fail: (error: unknown) => void;
+  /** Since when a commit is under way, milliseconds since 1970; null: none is. */
+  commitSince: number | null;
   /** Whether somebody is in a hurry: a call that fails is not made again. */
   hurried: boolean;
   /**
@@ -133,11 +135,24 @@ async function claim(its: Persistence, { request }: Effect<"claim">): Promise<vo
 }
 
 async function commit(its: Persistence, order: Commit): Promise<void> {
-  const { store, push, syncs } = its;
+  const { store, push, syncs, clock } = its;
+  its.commitSince = clock.now();
   const report = await persist(its, "commit", () => store.commit(order));
   // What has come meanwhile is in the next commit, and shares its sync.
   if (syncs && order.completed.length > 0) await persist(its, "commit", () => store.sync());
+  its.commitSince = null;
   push({ kind: "committed", report });
+}
+
+/**
+ * How long a commit may take before tasks wait for it that run in this process, milliseconds. One in an SQLite file is
+ * over, or has failed, before the next task starts.
+ */
+const promptMs = 20;
+
+/** Whether a commit is under way that will not be over soon. */
+export function isCommitStuck({ commitSince, patience, clock }: Persistence): boolean {
+  return commitSince !== null && (patience.inTrouble || clock.now() - commitSince > promptMs);
 }
 
 async function countFrom(its: Persistence, cwd: string): Promise<void> {

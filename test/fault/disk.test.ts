@@ -3,10 +3,10 @@
  * says what happened, and the run goes on.
  */
 import { expect, test } from "bun:test";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { linesOf, needs, type Site } from "../e2e/harness.ts";
-import { openSoundSite } from "./sound.ts";
+import { linesOf, needs, type Site, until } from "../e2e/harness.ts";
+import { expectSound, openSoundSite } from "./sound.ts";
 
 const asRoot = needs(["mount"], process.getuid?.() === 0 ? null : "only root can mount a small file system");
 
@@ -70,4 +70,28 @@ asRoot("a failure file on a full disk has whole lines only, and all of them once
   expect([freed.status, warnings(freed.stderr, /Cannot write/).length]).toEqual([7, 1]);
   expect(site.lines("small/failed")).toEqual([...lines, last]);
   expect(linesOf(freed.stderr).at(-1)).toEndWith("(their lines are in small/failed)");
+});
+
+asRoot("killed on a full disk, a run repeats one task per executor at most", async () => {
+  for (const executors of [1, 4]) {
+    await using site = openSoundSite();
+    using disk = small(site, "24m");
+    const env = { HYPERSHELL_SITE: join(disk.path, "site") };
+    const count = 250;
+    site.write("t.in", Array.from({ length: count }, (_, n) => `echo ${n} >>ran`).join("\n"));
+    await using run = site.start(["hsx", "t.in", `-N${executors}`], { env });
+    await until(() => site.lines("ran").length > 20, "tasks run");
+    await site.shell("cat /dev/zero >filler 2>/dev/null", { cwd: "small" });
+    await until(() => run.stderr().includes("Database trouble"), "the disk is full");
+    // Whatever should not start has the time to.
+    await site.shell("sleep 0.15");
+    run.kill("SIGKILL");
+    expect((await run.ended).status).toBe(137);
+    rmSync(join(disk.path, "filler"));
+    expect((await site.hsx(["--restart", `-N${executors}`], { env })).status).toBe(0);
+    const ran = site.lines("ran");
+    expect(new Set(ran).size).toBe(count);
+    expect([executors, ran.length - count <= executors]).toEqual([executors, true]);
+    await expectSound(join(disk.path, "site", "lib", "main.db"));
+  }
 });

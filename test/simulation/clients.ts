@@ -5,6 +5,7 @@
 import { assert } from "../../src/base/assert.ts";
 import { runClient } from "../../src/client/client.ts";
 import { check, type ClientFailure, type ClientSettings, type ClientState } from "../../src/client/state.ts";
+import type { Executor } from "../../src/client/executor.ts";
 import type { Duplex } from "../../src/wire/duplex.ts";
 import type { HostMessage, LeaveKind, PeerMessage } from "../../src/wire/message.ts";
 import type { Cluster } from "./cluster.ts";
@@ -40,12 +41,39 @@ export function startClient(cluster: Cluster): ClientRun {
   return run;
 }
 
+/**
+ * Sees to it that on one machine nothing starts while outcomes wait for the database for longer than it usually takes:
+ * a crash would repeat all that ended meanwhile.
+ */
+function recordsOf({ world, plan }: Cluster, process: Process) {
+  /** A commit may wait for another; each call and its answer take their time. */
+  const usualMs = 100 + 6 * plan.slowMs;
+  let waiting = new Map<string, { readonly since: number; readonly stops: number }>();
+  return {
+    see({ unacked }: ClientState): void {
+      const now = { since: world.now(), stops: process.stops };
+      waiting = new Map([...unacked.keys()].map((id) => [id, waiting.get(id) ?? now]));
+    },
+    guard(start: Executor["start"]): Executor["start"] {
+      return (...words) => {
+        for (const [id, { since, stops }] of waiting)
+          assert(
+            stops !== process.stops || world.now() - since <= usualMs,
+            `nothing starts while the outcome of ${id} cannot be recorded`,
+          );
+        return start(...words);
+      };
+    },
+  };
+}
+
 /** The client in this process, which may be a server's too. */
 export function clientIn(
   cluster: Cluster,
   process: Process,
   id: string,
   connect: (server: number) => Promise<Duplex<PeerMessage, HostMessage>>,
+  isStuck?: () => boolean,
 ): ClientRun {
   const { world, plan, judge, reactors } = cluster;
   const { rng } = world;
@@ -77,13 +105,15 @@ export function clientIn(
     quiet: plan.faults.length === 0 && plan.failingCalls.size === 0,
   });
   const executor = withLostPlaces(usual, world, process, judge, plan);
+  const records = recordsOf(cluster, process);
   process.onEnd(() => judge.clientEnded(id));
   const client = runClient({
     connect,
     settings,
-    executor,
+    executor: local && plan.durable ? { ...executor, start: records.guard(executor.start) } : executor,
     clock: process.clock,
     log: process.log,
+    ...(isStuck === undefined ? {} : { isStuck }),
     step(state, events, now) {
       last = state;
       for (const event of events) {
@@ -97,6 +127,7 @@ export function clientIn(
         if (message.kind === "ack") judge.acknowledged(message.tasks, !local);
       }
       const effects = reactors.client(state, events, now);
+      records.see(state);
       check(state);
       for (const effect of effects) {
         if (effect.kind !== "note" && effect.kind !== "wake")

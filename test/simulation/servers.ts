@@ -334,7 +334,7 @@ function localClient(
   // There is one connection, and no other after it.
   const ends = [near];
   const gone = (): Promise<never> => Promise.reject(new WireProblem("lost", "the server is gone"));
-  const { finished } = clientIn(cluster, process, id, async () => ends.pop() ?? gone());
+  const { finished } = clientIn(cluster, process, id, async () => ends.pop() ?? gone(), server.isStuck);
   return finished
     .then((failure) => {
       assert(failure === null || isOver(), "the client in the same process does not lose its server");

@@ -46,6 +46,7 @@ function open(parts: Partial<Store> = {}) {
       throw error;
     },
     syncs: true,
+    commitSince: null,
     hurried: false,
     rows: Promise.resolve(),
   };
