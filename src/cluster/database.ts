@@ -24,6 +24,7 @@ const own = [
 
 /** The settings of the configured database. `log` gets its notices, and its statements if `database.echo` is set. */
 export function databaseSettings(config: Config, log: Logger): OpenOptions {
+  const told = new Set<string>();
   return {
     provider: config.text("database.provider"),
     file: config.text("database.file"),
@@ -43,6 +44,11 @@ export function databaseSettings(config: Config, log: Logger): OpenOptions {
     environment: config.environment,
     echo: config.raw("database.echo") === true ? (sql) => log.info(sql) : null,
     notice: (text) => log.info(text),
+    // A command may ask several times where its database is.
+    warn(text) {
+      if (!told.has(text)) log.warning(text);
+      told.add(text);
+    },
     made: isChosen(config) ? null : (file) => log.info(`Made the database ${file}${remedyOf(config)}`),
     pragmas: tableOf(config.raw("database.pragmas")),
   };

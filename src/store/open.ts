@@ -24,6 +24,8 @@ export interface DatabaseSettings {
   readonly postgres?: () => Omit<PostgresSettings, "url" | "database">;
   /** Variables that stand in for missing settings of PostgreSQL (PGHOST, PGPASSWORD, HOME for ~/.pgpass, ...). */
   readonly environment?: Environment;
+  /** Told of a password file that is ignored. */
+  readonly warn?: ((text: string) => void) | null;
 }
 
 /** What every way to open a database takes. */
@@ -110,7 +112,10 @@ export async function targetOf(settings: DatabaseSettings): Promise<DatabaseTarg
   const { url, database, environment = {} } = settings;
   const none = { host: null, port: null, user: null, password: null, schema: null, parameters: {} };
   const given = { ...(settings.postgres?.() ?? none), url, database };
-  return { kind: "postgres", target: postgresTarget(given, environment, userName(environment)) };
+  return {
+    kind: "postgres",
+    target: postgresTarget(given, environment, userName(environment), settings.warn ?? undefined),
+  };
 }
 
 /** A database as prompts and log lines name it. */

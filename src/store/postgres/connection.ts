@@ -9,7 +9,7 @@ import { cell, cellTypes } from "./cells.ts";
 import { isFull, openFailure, runFailure } from "./failure.ts";
 import { type Listener, startListening } from "./listener.ts";
 import { type Client, type Driver, isBreach, newPool, onlyConnection, type Pool, silentMs } from "./pool.ts";
-import type { PostgresTarget } from "./settings.ts";
+import { type PostgresTarget, socketIn } from "./settings.ts";
 
 /**
  * The cells of one row, in the order of its columns. Times are milliseconds since 1970 (the fraction has microseconds),
@@ -154,8 +154,8 @@ function driversOf(target: PostgresTarget, clock: Clock): (more: object) => Driv
     types: cellTypes,
     onnotice: () => undefined,
   };
-  const path = host.startsWith("/") ? `${host}/.s.PGSQL.${port}` : null;
-  const endpoint = { host, port, path, connectSeconds: target.connectSeconds };
+  const path = host.startsWith("/") ? socketIn(host, port) : null;
+  const endpoint = { host, port, path, peer: target.peer ?? null, connectSeconds: target.connectSeconds };
   return (more) =>
     postgres({ ...usual, ...more, socket: onlyConnection(endpoint, clock) } as unknown as Options) as Driver;
 }

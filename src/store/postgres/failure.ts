@@ -27,7 +27,9 @@ const hungUp: Trouble = {
 
 const noTls: Trouble = {
   what: "PLACE has no TLS, which sslmode asks for, or ended the connection",
-  remedy: "set sslmode to prefer or disable in [database], or let the server have TLS",
+  remedy:
+    "let the server have TLS (ssl = on in postgresql.conf); without it whoever is on the way reads the password " +
+    "and the tasks, so set sslmode to less than that only where nobody can be",
   mayPass: false,
 };
 

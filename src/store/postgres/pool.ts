@@ -9,6 +9,8 @@
 import { connect as dial, type Socket } from "node:net";
 import type postgres from "postgres";
 import { assert } from "../../base/assert.ts";
+import { TransientError } from "../../base/errors.ts";
+import { trustRemedy, whyNotTrusted } from "./peer.ts";
 import type { Clock, Timer } from "../../base/clock.ts";
 import { isAnswer } from "./failure.ts";
 
@@ -226,12 +228,14 @@ export interface ServerSocket {
   readonly port: number;
   /** The path of its Unix socket; null: it is reached by host and port. */
   readonly path: string | null;
+  /** Whose that socket has to be, see peer.ts. */
+  readonly peer: string | null;
   readonly connectSeconds: number;
 }
 
 /** Makes the function by which a driver opens its only connection; a second one is refused. */
 export function onlyConnection(
-  { host, port, path, connectSeconds }: ServerSocket,
+  { host, port, path, peer, connectSeconds }: ServerSocket,
   clock: Clock,
 ): () => Promise<Socket> {
   let used = false;
@@ -239,6 +243,9 @@ export function onlyConnection(
     new Promise((resolve, reject) => {
       if (used) return reject(lostError("the connection was closed"));
       used = true;
+      const why = path === null ? null : whyNotTrusted(path, peer);
+      // The owner may start the server again, and then it is the right one.
+      if (why !== null) return reject(new TransientError(`the socket ${why} - ${trustRemedy}`));
       const socket = dial(path === null ? { host, port } : { path });
       // The driver checks that the certificate is for this host.
       Object.assign(socket, { host });

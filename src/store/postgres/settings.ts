@@ -16,6 +16,8 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { isIP } from "node:net";
 import { checkServerIdentity, type ConnectionOptions, createSecureContext } from "node:tls";
+import { passwordFrom, usualSocketFolders } from "./passfile.ts";
+import { trustRemedy, whyNotTrusted } from "./peer.ts";
 import { configurationError, messageOf } from "../../base/errors.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -43,6 +45,8 @@ export interface PostgresTarget {
   readonly user: string;
   readonly password: string | null;
   readonly schema: string | null;
+  /** Whose a Unix socket has to be; null or missing: root's, ours, or that of the user postgres. */
+  readonly peer?: string | null;
   readonly tls: Tls;
   /** How long one attempt to connect may take, seconds. */
   readonly connectSeconds: number;
@@ -55,10 +59,16 @@ const usualConnectSeconds = 10;
 const longestConnectSeconds = 3600;
 
 /**
- * Where the database is, and how to get in. `osUser` is the name of the user in the operating system. Throws UserError
- * for settings that make no sense.
+ * Where the database is, and how to get in. `osUser` is the name of the user in the operating system; `warn` is told of
+ * a password file that is ignored. Throws UserError for settings that make no sense, and for a socket that may be a
+ * trap.
  */
-export function postgresTarget(settings: PostgresSettings, env: Environment, osUser: string): PostgresTarget {
+export function postgresTarget(
+  settings: PostgresSettings,
+  env: Environment,
+  osUser: string,
+  warn: (text: string) => void = () => undefined,
+): PostgresTarget {
   const { url } = settings;
   const given = url === null || url === "" ? separate(settings) : parseUrl(url);
   const { host: wantedHost, port: wantedPort, database, parameters: all } = given;
@@ -67,13 +77,16 @@ export function postgresTarget(settings: PostgresSettings, env: Environment, osU
       "data",
       "Must provide 'database' if not SQLite (database.database, or the path of database.url)",
     );
-  const { sslmode, sslrootcert, sslcert, sslkey, connect_timeout: timeout, host: socket, ...others } = all;
+  const { sslmode, sslrootcert, sslcert, sslkey, connect_timeout: timeout, host: socket, ...rest } = all;
+  const { requirepeer = env["PGREQUIREPEER"] ?? "", passfile = env["PGPASSFILE"], ...others } = rest;
+  const peer = filled(requirepeer);
   const parameters = forServer(others);
   const port = wantedPort ?? portOf(env["PGPORT"]) ?? usualPort;
   const remote = wantedHost ?? socket ?? (given.user !== null || wantedPort !== null ? "localhost" : null);
-  const host = remote ?? env["PGHOST"] ?? socketFolder(port) ?? "localhost";
+  const host = remote ?? env["PGHOST"] ?? socketFolder(port, peer) ?? "localhost";
   const user = given.user ?? env["PGUSER"] ?? osUser;
-  const password = given.password ?? env["PGPASSWORD"] ?? fromPassFile({ host, port, database, user }, env);
+  const file = passfile ?? join(env["HOME"] ?? homedir(), ".pgpass");
+  const password = given.password ?? env["PGPASSWORD"] ?? passwordFrom(file, { host, port, database, user }, warn);
   if (given.user === null && given.password !== null)
     throw configurationError("data", "Must provide 'user' if 'password' provided (database.user)");
   if (given.user !== null && password === null && url === null)
@@ -88,6 +101,7 @@ export function postgresTarget(settings: PostgresSettings, env: Environment, osU
     user,
     password,
     schema: settings.schema === "" ? null : settings.schema,
+    peer,
     tls: tlsOf(host, sslmode ?? env["PGSSLMODE"] ?? null, { sslrootcert, sslcert, sslkey }),
     connectSeconds: secondsOf(timeout ?? env["PGCONNECT_TIMEOUT"]),
     parameters,
@@ -183,12 +197,21 @@ function secondsOf(text: string | undefined): number {
   return seconds === 0 ? longestConnectSeconds : Math.min(seconds, longestConnectSeconds);
 }
 
-/** The folder of the server's socket: Debian and Red Hat use the first two, PostgreSQL itself the last. */
-function socketFolder(port: number): string | null {
-  return (
-    ["/var/run/postgresql", "/run/postgresql", "/tmp"].find((folder) => existsSync(join(folder, `.s.PGSQL.${port}`))) ??
-    null
-  );
+/**
+ * The folder of the server's socket: Debian and Red Hat use the first two, PostgreSQL itself the last. Throws UserError
+ * where there is only a socket of somebody else: who made it may listen on localhost, too.
+ */
+function socketFolder(port: number, peer: string | null): string | null {
+  const found = usualSocketFolders.filter((folder) => existsSync(socketIn(folder, port)));
+  const trusted = found.find((folder) => whyNotTrusted(socketIn(folder, port), peer) === null);
+  if (trusted !== undefined || found.length === 0) return trusted ?? null;
+  const why = String(whyNotTrusted(socketIn(found[0]!, port), peer));
+  throw configurationError("data", `There is no database.host, and the socket ${why} - ${trustRemedy}`);
+}
+
+/** The path of the socket in a folder. `port`: that of the server, from 1 to 65535. */
+export function socketIn(folder: string, port: number): string {
+  return join(folder, `.s.PGSQL.${port}`);
 }
 
 interface Files {
@@ -252,33 +275,4 @@ function read(key: string, path: string): string {
   } catch (error) {
     throw configurationError("data", `${key} '${path}' cannot be read: ${failureReason(error)}`);
   }
-}
-
-interface Login {
-  readonly host: string;
-  readonly port: number;
-  readonly database: string;
-  readonly user: string;
-}
-
-/** The password for a login from ~/.pgpass. Source: https://www.postgresql.org/docs/current/libpq-pgpass.html */
-function fromPassFile({ host, port, database, user }: Login, env: Environment): string | null {
-  const file = env["PGPASSFILE"] ?? join(env["HOME"] ?? homedir(), ".pgpass");
-  let text: string;
-  try {
-    text = readFileSync(file, "utf8");
-  } catch {
-    return null;
-  }
-  const wanted = [host.startsWith("/") ? "localhost" : host, String(port), database, user];
-  for (const line of text.split("\n")) {
-    if (line.startsWith("#")) continue;
-    // A backslash before a colon or a backslash takes away its special meaning.
-    const fields = [...line.matchAll(/((?:\\.|[^:\\])*)(?::|$)/g)].map(([, field = ""]) =>
-      field.replace(/\\(.)/g, "$1"),
-    );
-    if (fields.length < 5) continue;
-    if (wanted.every((value, i) => fields[i] === "*" || fields[i] === value)) return fields[4]!;
-  }
-  return null;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type PostgresSettings, postgresTarget } from "../../../../src/store/postgres/settings.ts";
@@ -69,6 +69,7 @@ describe("URLs", () => {
       database: "my db",
       user: "u@x",
       password: "p/w:1",
+      peer: null,
       schema: null,
       tls: false,
       connectSeconds: 10,
@@ -106,13 +107,32 @@ describe("passwords that are kept elsewhere", () => {
     expect(target({ database: "d", user: "u", password: "p" }, { PGPASSWORD: "s" }).password).toBe("p");
   });
 
-  test("without PGPASSWORD the first line of the password file that fits counts", () => {
+  test("without PGPASSWORD the password file counts: passfile, else PGPASSFILE, else ~/.pgpass", () => {
     const folder = mkdtempSync(join(tmpdir(), "hs-pgpass-"));
-    const file = join(folder, "pgpass");
-    writeFileSync(file, "# mine\nother:*:*:u:no\nh:5432:d:u:a\\:b\\\\c\n*:*:*:*:last\n");
-    const env = { PGPASSFILE: file };
-    expect(target({ database: "d", host: "h", user: "u" }, env).password).toBe("a:b\\c");
-    expect(target({ database: "d", host: "h", user: "v" }, env).password).toBe("last");
+    const [own, other, usual] = ["own", "other", ".pgpass"].map((name) => {
+      writeFileSync(join(folder, name), `h:5432:d:u:${name}\n`, { mode: 0o600 });
+      return join(folder, name);
+    }) as [string, string, string];
+    const settings = { database: "d", host: "h", user: "u" };
+    const env = { HOME: folder };
+    expect(target(settings, env).password).toBe(".pgpass");
+    expect(target(settings, { ...env, PGPASSFILE: other }).password).toBe("other");
+    const passfile = { ...settings, parameters: { passfile: own } };
+    expect(target(passfile, { ...env, PGPASSFILE: other })).toMatchObject({ password: "own", parameters: {} });
+    const said: string[] = [];
+    chmodSync(usual, 0o644);
+    expect(() => postgresTarget({ ...none, ...settings }, env, "me", (text) => void said.push(text))).toThrow(
+      "password",
+    );
+    expect(said).toEqual([expect.stringContaining("other users may read it")]);
     rmSync(folder, { recursive: true });
+  });
+
+  test("the owner of a socket may be named, as libpq has it", () => {
+    const settings = { database: "d", host: "/run/pg" };
+    expect(target(settings).peer).toBeNull();
+    expect(target(settings, { PGREQUIREPEER: "alice" }).peer).toBe("alice");
+    const parameters = { requirepeer: "bob" };
+    expect(target({ ...settings, parameters })).toMatchObject({ peer: "bob", parameters: {} });
   });
 });
