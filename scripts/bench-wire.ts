@@ -200,7 +200,15 @@ async function latencies(): Promise<void> {
     version: "",
   };
   const security = { key, tls: anyCertificate };
-  const queue = await openQueue({ host: "127.0.0.1", port: forever.port, security, submission, clock: systemClock });
+  const clock = systemClock;
+  const queue = await openQueue({
+    host: "127.0.0.1",
+    port: forever.port,
+    security,
+    submission,
+    clock,
+    heartMs: 10_000,
+  });
   add("submit --queue", 20, await pings(forever, async (args) => queue.insert([makeTask(args, submitId)]), 100));
   await queue.close().catch(() => undefined);
 

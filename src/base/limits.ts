@@ -23,6 +23,11 @@ export function allowDescriptors(wanted: number): void {
   library?.setrlimit(openFiles, new BigUint64Array([BigInt(raised), limits.hardBits]));
 }
 
+/** How many descriptors this process may have open now. Infinity: no limit is known. */
+export function descriptorLimit(): number {
+  return knownLimits()?.soft ?? Number.POSITIVE_INFINITY;
+}
+
 /** The limit that counts, and the one up to which it may be raised. Null: not known, as where there is no /proc. */
 function knownLimits(): { readonly soft: number; readonly hard: number; readonly hardBits: bigint } | null {
   try {

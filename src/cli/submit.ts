@@ -257,7 +257,8 @@ async function openServer(
   const words = await networkWords(parsed, readsStdin ? "the tasks" : null, loggers("submit"));
   const security = await clientSecurity({ ...words, config, loggers, host, role: "submit" });
   const { openQueue } = await import("../cluster/enqueue.ts");
-  return openQueue({ host, port, security, submission, clock: systemClock });
+  const heartMs = config.integer("client.heartrate") * 1000;
+  return openQueue({ host, port, security, submission, clock: systemClock, heartMs });
 }
 
 /** A server of databases is restarted now and then; what is wrong with a file does not pass by itself. Milliseconds. */

@@ -5,7 +5,7 @@
  * Nothing counts as stored before the server has said so: `close` resolves when everything is (ARCHITECTURE.md, rule
  * 4), and every error tells how much is.
  */
-import type { Clock } from "../base/clock.ts";
+import type { Clock, Timer } from "../base/clock.ts";
 import { runtimeError, type UserError } from "../base/errors.ts";
 import { counted } from "../base/units.ts";
 import type { Store } from "../store/store.ts";
@@ -22,6 +22,8 @@ export interface QueueOptions {
   readonly security: { readonly key: string; readonly tls: ClientTls | null };
   readonly submission: Submission;
   readonly clock: Clock;
+  /** The pause between two signs of life, milliseconds: there may be no task to send for hours. */
+  readonly heartMs: number;
 }
 
 /** The part of a Store that `hs submit` uses. */
@@ -51,14 +53,19 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
     if (!(error instanceof WireProblem)) throw error;
     throw problemError("submit", host, { kind: error.kind, text: error.message });
   }
-  return enqueue(link, host, options.submission);
+  return enqueue(link, host, options.submission, options);
 }
 
 /**
  * Offers a submission on a connection that is open, as openQueue does. Throws a UserError when the server does not
  * accept it.
  */
-export async function enqueue(link: HostLink, host: string, submission: Submission): Promise<Queue> {
+export async function enqueue(
+  link: HostLink,
+  host: string,
+  submission: Submission,
+  { clock, heartMs }: { readonly clock: Pick<Clock, "after">; readonly heartMs: number },
+): Promise<Queue> {
   const sending = newSending(link, host);
   link.open({
     message: (message) => heed(sending, message),
@@ -70,6 +77,12 @@ export async function enqueue(link: HostLink, host: string, submission: Submissi
   });
   link.send({ kind: "submitter", submission });
   await sending.accepted.promise;
+  const beat = (): void => {
+    if (sending.isClosing || sending.isOver || sending.failure !== null) return;
+    link.send({ kind: "tasks", tasks: [] });
+    sending.heart = clock.after(heartMs, beat);
+  };
+  sending.heart = clock.after(heartMs, beat);
   return {
     durable: false,
     broken: sending.broken.signal,
@@ -79,6 +92,7 @@ export async function enqueue(link: HostLink, host: string, submission: Submissi
     insert: (tasks) => insert(sending, tasks),
     close() {
       sending.isClosing = true;
+      sending.heart?.cancel();
       if (sending.failure === null && !sending.isOver) link.send({ kind: "done" });
       return sending.ended.promise;
     },
@@ -104,6 +118,8 @@ interface Sending {
   isOver: boolean;
   /** Whether the connection takes more without waiting. */
   isWritable: boolean;
+  /** The timer of the next sign of life; null: the server has not accepted the submission. */
+  heart: Timer | null;
   /** Wakes an `insert` that waits for room. */
   wake: (() => void) | null;
 }
@@ -126,6 +142,7 @@ function newSending(link: HostLink, host: string): Sending {
     isClosing: false,
     isOver: false,
     isWritable: true,
+    heart: null,
     wake: null,
   };
 }
@@ -140,6 +157,7 @@ function fail(sending: Sending, error: UserError): void {
   sending.failure ??= error;
   sending.accepted.reject(sending.failure);
   sending.ended.reject(sending.failure);
+  sending.heart?.cancel();
   sending.link.close();
   sending.broken.abort();
   goOn(sending);
@@ -166,6 +184,7 @@ function heed(sending: Sending, message: HostMessage): void {
 /** Ends the submission when the connection is gone: in order if everything is stored, as a failure otherwise. */
 function lose(sending: Sending, error: Error | null): void {
   sending.isOver = true;
+  sending.heart?.cancel();
   if (sending.isClosing && sending.stored >= sending.sent) return sending.ended.resolve();
   const kind = error instanceof WireProblem ? error.kind : "lost";
   const text = error === null ? "" : error.message;

@@ -89,7 +89,7 @@ export async function openGate(options: GateOptions): Promise<Gate> {
       if (attach === null) early.push(link);
       else attach(link);
     },
-    onProblem: (problem, peer) => refusals.tell(peer, problem.message),
+    onProblem: (problem, peer) => refusals.tell(peer, problem),
   });
   const host = listener.host.includes(":") ? `[${listener.host}]` : listener.host;
   return {

@@ -194,7 +194,9 @@ const rows = [
   setting("server.eager", "boolean", false, "Try failed tasks again before new ones."),
   setting("server.exitzero", "boolean", false, "End with status 0 even if tasks failed."),
   setting("server.poll", "integer", 30, "Longest pause in seconds between two looks at the database.", { min: 1 }),
-  setting("server.evict", "integer", 600, "Seconds of silence after which a client counts as lost.", { min: 10 }),
+  setting("server.evict", "integer", 600, "Seconds of silence after which a client or submitter counts as lost.", {
+    min: 10,
+  }),
   setting("server.grace", "integer", 30, "Seconds that a client whose connection broke keeps its tasks.", { min: 0 }),
   setting("server.tls.enabled", "boolean", true, "Encrypt connections."),
   setting("server.tls.cert", "text", "<auto>", "Certificate of the server (PEM).", { path: true }),

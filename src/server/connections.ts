@@ -2,9 +2,9 @@
  * The connections of a server: whose each is, and which connection of a client counts. What clients say goes to the
  * reactor, what submitters say to their intake. What a message means is not known here.
  */
-import type { Logger } from "../log/logger.ts";
+import type { SparingLog } from "../log/sparing.ts";
 import type { PeerLink } from "../wire/link.ts";
-import type { ClientMessage } from "../wire/message.ts";
+import type { ClientMessage, ServerMessage } from "../wire/message.ts";
 import { WireProblem } from "../wire/problem.ts";
 import type { ServerEvent } from "./event.ts";
 import { type Intake, type IntakeOptions, takeSubmitter } from "./intake.ts";
@@ -12,7 +12,8 @@ import { type Intake, type IntakeOptions, takeSubmitter } from "./intake.ts";
 type Hello = Extract<ClientMessage, { readonly kind: "hello" }>;
 
 export interface Connections {
-  readonly log: Logger;
+  /** The log of peers that are given up because of what they say. */
+  readonly log: SparingLog;
   /** Called with what clients say, and when they come and go. */
   readonly push: (event: ServerEvent) => void;
   readonly intakeOptions: IntakeOptions;
@@ -20,6 +21,8 @@ export interface Connections {
   readonly ofClients: Map<string, PeerLink>;
   /** The secret of each client that the server knows, connected or not; undefined: it has none. */
   readonly secrets: Map<string, string | undefined>;
+  /** The clients whose connection takes no more for now. */
+  readonly clogged: Set<string>;
   readonly intakes: Map<PeerLink, Intake>;
   /** All connections that are open, whoever is at the other end. */
   readonly open: Set<PeerLink>;
@@ -41,6 +44,7 @@ export function listenTo(connections: Connections, link: PeerLink, isOwn = false
           clientId = message.clientId;
           const earlier = ofClients.get(clientId);
           ofClients.set(clientId, link);
+          connections.clogged.delete(clientId);
           // The client came back before its old connection was seen to be gone.
           if (earlier !== undefined && earlier !== link) earlier.close();
           return push({ kind: "helloReceived", hello: message });
@@ -57,7 +61,8 @@ export function listenTo(connections: Connections, link: PeerLink, isOwn = false
       }
     },
     drain() {
-      // Credit bounds what is under way to a client, so there is nothing to hold back.
+      if (clientId === null || ofClients.get(clientId) !== link) return;
+      if (connections.clogged.delete(clientId)) push({ kind: "unclogged", clientId });
     },
     close: (error) => close(connections, link, clientId, error),
   });
@@ -71,7 +76,7 @@ function isTaken({ secrets, intakeOptions, log }: Connections, { clientId, host,
   const isServer = clientId === intakeOptions.serverId;
   if (isServer || (secrets.has(clientId) && secrets.get(clientId) !== secret)) {
     const owner = isServer ? "this server" : "another client";
-    log.warning(`Turned away a client on ${host}: its id is that of ${owner} (${clientId})`);
+    log.warn(`Turned away a client on ${host}: its id is that of ${owner} (${clientId})`);
     return true;
   }
   secrets.set(clientId, secret);
@@ -81,20 +86,30 @@ function isTaken({ secrets, intakeOptions, log }: Connections, { clientId, host,
 function close(connections: Connections, link: PeerLink, clientId: string | null, error: Error | null): void {
   const { log, push, open, ofClients, intakes } = connections;
   open.delete(link);
-  if (error instanceof WireProblem && error.kind === "malformed")
-    log.warning(`Gave up the connection to ${clientId ?? "a client that is not known yet"}: ${error.message}`);
+  if (error instanceof WireProblem && error.kind !== "lost")
+    log.warn(`Gave up the connection to ${clientId ?? "a client that is not known yet"}: ${error.message}`);
   intakes.get(link)?.closed();
   intakes.delete(link);
   // If a newer connection of the same client has replaced this one, its end is no loss.
   if (clientId === null || ofClients.get(clientId) !== link) return;
   ofClients.delete(clientId);
+  connections.clogged.delete(clientId);
   push({ kind: "disconnected", clientId, error: error?.message ?? null });
 }
 
+/** Sends a client a message, if it has a connection. Tells when that takes no more for now. */
+export function sendTo({ ofClients, clogged, push }: Connections, clientId: string, message: ServerMessage): void {
+  const link = ofClients.get(clientId);
+  if (link === undefined || link.send(message) || clogged.has(clientId)) return;
+  clogged.add(clientId);
+  push({ kind: "clogged", clientId });
+}
+
 /** Forgets a client, and closes its connection, if it has one. */
-export function disconnectClient({ ofClients, secrets }: Connections, clientId: string): void {
+export function disconnectClient({ ofClients, secrets, clogged }: Connections, clientId: string): void {
   const link = ofClients.get(clientId);
   secrets.delete(clientId);
   ofClients.delete(clientId);
+  clogged.delete(clientId);
   link?.close();
 }

@@ -11,7 +11,7 @@ import type { Assignment, ClaimedTask } from "../task/task.ts";
 import { note, type ServerEffect } from "./effects.ts";
 import type { SubmissionFacts } from "./event.ts";
 import { isLacking } from "./places.ts";
-import { type ClientEntry, giveBack, hold, isLocal, type ServerState } from "./state.ts";
+import { type ClientEntry, giveBack, hold, isLocal, type ServerState, weightOf } from "./state.ts";
 
 /**
  * Ready tasks are topped up to about the number of executors, within these bounds: enough that no client waits, and few
@@ -24,6 +24,16 @@ const readyCeiling = 4096;
  * claims. What is held but has not begun is nobody else's, and has to be freed after `kill -9`.
  */
 const aheadMs = 100;
+
+/**
+ * What one client may hold at most, as weightOf tells it, bytes: a share of `mostHeldByAll`, within these bounds. The
+ * least is room for 4,000 short tasks. A client that asks for a million, and reads or runs none, fills no more.
+ */
+const mostHeldByAll = 128 * 1024 * 1024;
+const leastHeld = 4 * 1024 * 1024;
+const mostHeld = 32 * 1024 * 1024;
+/** What one claim brings at most, roughly, and what waits here for a client, bytes: if tasks are as large as before. */
+const mostClaimed = 64 * 1024 * 1024;
 
 // ---- what clients can take
 
@@ -39,16 +49,45 @@ export function seat(state: ServerState, client: ClientEntry): void {
 export function unseat(state: ServerState, client: ClientEntry): void {
   if (client.standing.at !== "present") return;
   state.present.executors -= client.executors;
-  state.present.credit -= client.credit;
+  if (!state.barred.delete(client)) state.present.credit -= client.credit;
   state.willing.delete(client);
 }
 
 /** Notes that the client will take this many tasks more. */
 export function grant(state: ServerState, client: ClientEntry, credit: number): void {
   client.credit += credit;
-  if (client.standing.at !== "present") return;
+  if (client.standing.at !== "present" || state.barred.has(client)) return;
   state.present.credit += credit;
   if (client.credit > 0) state.willing.add(client);
+}
+
+/** Notes whether the connection of a client takes more: whoever reads nothing gets nothing. */
+export function clog(state: ServerState, client: ClientEntry, isClogged: boolean): void {
+  client.isClogged = isClogged;
+  if (isClogged) bar(state, client);
+}
+
+function bar({ barred, willing, present }: ServerState, client: ClientEntry): void {
+  if (client.standing.at !== "present" || barred.has(client)) return;
+  barred.add(client);
+  willing.delete(client);
+  present.credit -= client.credit;
+}
+
+/** What a client may hold now, bytes. */
+function mostHeldBy({ clients }: ServerState): number {
+  return Math.min(mostHeld, Math.max(leastHeld, mostHeldByAll / clients.size));
+}
+
+/** Lets those clients take tasks again that read what they were sent and hold less than they may. */
+function unbar(state: ServerState): void {
+  const { barred, willing, present } = state;
+  for (const client of barred) {
+    if (client.isClogged || client.weight >= mostHeldBy(state)) continue;
+    barred.delete(client);
+    present.credit += client.credit;
+    if (client.credit > 0) willing.add(client);
+  }
 }
 
 /**
@@ -56,14 +95,22 @@ export function grant(state: ServerState, client: ClientEntry, credit: number): 
  * answer tells whether there is anything to do at all.
  */
 export function shortage(state: ServerState): number | null {
-  const { present, neighbours, ready } = state;
+  const { present, neighbours, ready, meanWeight } = state;
   const { executors, credit } = present;
   if (executors === 0) return 0;
+  const fitting = Math.max(readyFloor, Math.floor(mostClaimed / meanWeight));
   // With neighbours, no tasks are kept ready here: the clients of another server might run them at once.
-  const most = neighbours > 0 ? 0 : Math.min(Math.max(executors, readyFloor), readyCeiling);
+  const most = neighbours > 0 ? 0 : Math.min(Math.max(executors, readyFloor), readyCeiling, fitting);
   const target = isLocal(state) ? Math.min(most, Math.floor(state.pace.perMs * aheadMs)) : most;
   const limit = target + credit - ready.length;
-  return limit <= target / 2 ? null : Math.min(limit, readyCeiling * 4);
+  return limit <= target / 2 ? null : Math.min(limit, readyCeiling * 4, fitting);
+}
+
+/** Notes how large the tasks are that come from the store: of large ones fewer are asked for. */
+export function weigh(state: ServerState, tasks: readonly ClaimedTask[]): void {
+  let weight = 0;
+  for (const task of tasks) weight += weightOf(task);
+  if (weight > 0) state.meanWeight = weight / tasks.length;
 }
 
 // ---- handing out
@@ -72,26 +119,37 @@ export function shortage(state: ServerState): number | null {
 export function dispatch(state: ServerState, now: number, effects: ServerEffect[]): void {
   if (state.phase.at !== "running") return;
   const { bundleSize } = state.settings;
+  if (state.barred.size > 0) unbar(state);
   if (state.willing.size === 0) return;
+  const most = mostHeldBy(state);
   const share = Math.max(1, Math.ceil(state.ready.length / state.willing.size));
   // `assign` puts a client with credit left at the end of the set, so this goes round and round while there are tasks.
   for (const client of state.willing) {
     const count = Math.min(client.credit, share, bundleSize ?? share, state.ready.length);
     if (count === 0) return;
-    const picked = pick(state, client, count);
+    const picked = pick(state, client, count, most - client.weight);
     if (picked.length > 0) assign(state, client, picked, now, effects);
+    if (client.weight >= most) bar(state, client);
   }
 }
 
-/** Takes at most `count` of the next ready tasks whose directory the client does not lack. */
-function pick(state: ServerState, client: ClientEntry, count: number): ClaimedTask[] {
+/**
+ * Takes at most `count` of the next ready tasks whose directory the client does not lack, and no more than have room:
+ * the last one may be larger than what was left.
+ */
+function pick(state: ServerState, client: ClientEntry, count: number, room: number): ClaimedTask[] {
   const { ready, places } = state;
   const picked: ClaimedTask[] = [];
   const others: ClaimedTask[] = [];
-  while (picked.length < count) {
+  let left = room;
+  while (picked.length < count && left > 0) {
     const task = ready.shift();
     if (task === undefined) break;
-    (places.lacked.size > 0 && isLacking(state, client, task) ? others : picked).push(task);
+    if (places.lacked.size > 0 && isLacking(state, client, task)) others.push(task);
+    else {
+      picked.push(task);
+      left -= weightOf(task);
+    }
   }
   for (const task of others.toReversed()) ready.unshift(task);
   return picked;

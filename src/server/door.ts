@@ -6,13 +6,15 @@ import { unreachable } from "../base/assert.ts";
 import { type Clock, jumpedMs, type Timer } from "../base/clock.ts";
 import { FatalError, messageOf } from "../base/errors.ts";
 import { type Mailbox, mailbox } from "../base/mailbox.ts";
+import { counted } from "../base/units.ts";
 import type { Logger } from "../log/logger.ts";
 import { newPatience, type Patience } from "../log/patience.ts";
+import { warnSparingly } from "../log/sparing.ts";
 import type { Admission, Store } from "../store/store.ts";
 import type { NewTask } from "../task/task.ts";
 import type { PeerLink } from "../wire/link.ts";
 import type { LeaveKind } from "../wire/message.ts";
-import { type Connections, disconnectClient, listenTo } from "./connections.ts";
+import { type Connections, disconnectClient, listenTo, sendTo } from "./connections.ts";
 import type { ServerEffect } from "./effects.ts";
 import type { ServerEvent } from "./event.ts";
 import { carryOutInStore, isCommitStuck, lookAround, type Persistence } from "./persistence.ts";
@@ -163,16 +165,19 @@ function openDoor(options: ServerOptions): Door {
     serverId,
     patience,
     log,
+    clock,
+    silenceMs: settings.evictMs,
     closing: () => door.over || state.phase.at !== "running",
     onOpen: () => push({ kind: "intakeOpened" }),
     onClose: () => push({ kind: "intakeClosed" }),
   };
   const connections: Connections = {
-    log,
+    log: warnSparingly(log, clock, { more: (count) => `Gave up ${counted(count, "more connection")} within a minute` }),
     push,
     intakeOptions,
     ofClients: new Map(),
     secrets: new Map(),
+    clogged: new Set(),
     intakes: new Map(),
     open: new Set(),
   };
@@ -229,8 +234,7 @@ function carryOut(door: Door, effect: ServerEffect): void {
     case "note":
       return options.log[effect.level](effect.text);
     case "send":
-      connections.ofClients.get(effect.clientId)?.send(effect.message);
-      return;
+      return sendTo(connections, effect.clientId, effect.message);
     case "disconnect":
       return disconnectClient(connections, effect.clientId);
     case "claim":
@@ -307,6 +311,7 @@ function shut(door: Door): void {
   door.wake?.timer.cancel();
   door.beat?.cancel();
   for (const link of door.connections.open) link.close();
+  door.connections.log.close();
 }
 
 function reportOf({ counts, heldBack, abandoned, places }: ServerState): ServerReport {

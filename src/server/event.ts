@@ -33,6 +33,10 @@ export type ServerEvent =
     }
   /** The connection of a client ended, after a bye or without one. `error` null: it ended in order. */
   | { readonly kind: "disconnected"; readonly clientId: string; readonly error: string | null }
+  /** A client does not read what it is sent: its connection takes no more for now. */
+  | { readonly kind: "clogged"; readonly clientId: string }
+  /** It has read all of it. */
+  | { readonly kind: "unclogged"; readonly clientId: string }
   /** The store answered a claim. */
   | { readonly kind: "claimed"; readonly claim: Claim; readonly submissions: NewSubmissions }
   /** The store knows the client. Of the tasks that the client brought, those in `adopted` are this server's now. */

@@ -6,8 +6,9 @@
  * A server with a submission of its own (a finite run) takes the tasks into that one, so that they are among those it
  * runs to the end.
  */
-import { counted } from "../base/units.ts";
+import type { Clock, Timer } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
+import { counted } from "../base/units.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Patience } from "../log/patience.ts";
 import type { Scope, Store } from "../store/store.ts";
@@ -21,6 +22,9 @@ export interface IntakeOptions {
   readonly serverId: string;
   readonly patience: Patience;
   readonly log: Logger;
+  readonly clock: Pick<Clock, "after">;
+  /** A submitter that says nothing for this long, although nothing keeps it from it, is given up, milliseconds. */
+  readonly silenceMs: number;
   /** Whether the server is about to end and takes nothing more. */
   readonly closing: () => boolean;
   /** Called once, when the submitter is connected. */
@@ -59,7 +63,14 @@ interface Submitter {
   over: boolean;
   /** The number of tasks that are stored. */
   total: number;
+  /** How many looks in a row have found that it said nothing. A server that stands still makes none meanwhile. */
+  silentLooks: number;
+  /** The timer of the next look; null: its connection has ended. */
+  look: Timer | null;
 }
+
+/** How often a submitter is looked at within the time that it may be silent. */
+const looks = 10;
 
 /**
  * Serves a submitter that has said who it is, until its connection ends. Never throws: failures are reported to the
@@ -81,9 +92,12 @@ export function takeSubmitter(
     complete: false,
     over: false,
     total: 0,
+    silentLooks: 0,
+    look: null,
   };
   const { name, waiting } = submitter;
   const failed = (error: unknown): void => refuse(submitter, error);
+  lookLater(submitter);
   options.onOpen();
   log.debug(() => `Submitter connected (${name})`);
   accept(submitter)
@@ -92,12 +106,17 @@ export function takeSubmitter(
   return {
     receive(message) {
       if (submitter.over) return;
+      submitter.silentLooks = 0;
       if (message.kind === "done") submitter.complete = true;
-      else waiting.push(message.tasks);
+      // A submitter that waits for its own input says so, from time to time, by a message without tasks.
+      else if (message.tasks.length > 0) waiting.push(message.tasks);
+      else return;
       if (!submitter.storing) storeWaiting(submitter).catch(failed);
     },
     closed() {
       submitter.over = true;
+      submitter.look?.cancel();
+      submitter.look = null;
       waiting.length = 0;
       // The submitter is gone, so a pause before another try need not last: the next try ends the call.
       patience.goOn();
@@ -105,6 +124,18 @@ export function takeSubmitter(
       options.onClose();
     },
   };
+}
+
+/** Gives up a submitter that has said nothing for too long: it would keep a finite run from its end. */
+function lookLater(submitter: Submitter): void {
+  const { clock, silenceMs } = submitter.options;
+  submitter.look = clock.after(silenceMs / looks, () => {
+    if (submitter.over) return;
+    // What it has sent is being stored: it may have to wait for that.
+    submitter.silentLooks = submitter.storing ? 0 : submitter.silentLooks + 1;
+    if (submitter.silentLooks < looks) return lookLater(submitter);
+    refuse(submitter, new Refusal(`it has said nothing for ${counted(silenceMs / 1000, "second")}`));
+  });
 }
 
 /**

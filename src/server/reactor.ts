@@ -8,7 +8,7 @@ import { assert, unreachable } from "../base/assert.ts";
 import type { Claim, HeldBack } from "../store/store.ts";
 import type { ClaimedTask } from "../task/task.ts";
 import type { LeaveKind } from "../wire/message.ts";
-import { dispatch, leaveToNeighbours, shortage } from "./dispatch.ts";
+import { clog, dispatch, leaveToNeighbours, shortage, weigh } from "./dispatch.ts";
 import { note, type ServerEffect, tell } from "./effects.ts";
 import type { ServerEvent } from "./event.ts";
 import { describeHeldBack } from "./held-back.ts";
@@ -73,6 +73,12 @@ function take(state: ServerState, event: ServerEvent, now: number, effects: Serv
     }
     case "disconnected":
       return disconnect(state, event.clientId, event.error, now, effects);
+    case "clogged":
+    case "unclogged": {
+      const client = state.clients.get(event.clientId);
+      if (client !== undefined) clog(state, client, event.kind === "clogged");
+      return;
+    }
     case "claimed":
       for (const { id, template, cwd } of event.submissions) state.submissions.set(id, { template, cwd });
       return takeClaim(state, event.claim, now, effects);
@@ -221,6 +227,7 @@ function takeClaim(state: ServerState, answer: Claim, now: number, effects: Serv
       const isAny = answer.tasks.length > 0;
       state.claim = isAny || state.present.executors > 0 ? { at: "due" } : otherwise("blocked");
       if (isAny) state.idlePolls = 0;
+      weigh(state, answer.tasks);
       giveBackAbove(state, answer.group);
       if (isAny || state.group === null) state.group = answer.group;
       for (const task of answer.tasks) takeClaimed(state, task, asked.withheld, effects);

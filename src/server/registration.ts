@@ -78,6 +78,8 @@ function newClient(known: ClientEntry | undefined, hello: Hello, now: number): C
     executors: hello.executors,
     credit: hello.credit,
     held: known?.held ?? new Map(),
+    weight: known?.weight ?? 0,
+    isClogged: false,
     disregarded: stillDisregarded(known, hello),
     known: new Set(),
     lastHeard: now,

@@ -126,6 +126,10 @@ export interface ClientEntry {
   /** How many more tasks the client will take. */
   credit: number;
   readonly held: Map<string, Held>;
+  /** How much memory these tasks take here, roughly, bytes. */
+  weight: number;
+  /** Whether its connection takes no more for now, because the client does not read what it is sent. */
+  isClogged: boolean;
   /**
    * Dispatches, by `leaseKey`, that the client was told to drop, or whose outcome was turned down. What the client
    * still says of them does not count, not even when it says it again on a new connection.
@@ -251,13 +255,17 @@ export interface ServerState {
     readonly told: { readonly cwd: string; readonly client: ClientEntry }[];
   };
   readonly clients: Map<string, ClientEntry>;
-  /** Clients that are present and have credit, in the order in which they are served next. */
+  /** Clients that are present, have credit and are not barred, in the order in which they are served next. */
   readonly willing: Set<ClientEntry>;
+  /** Clients that are present and get nothing for now: they do not read, or hold too much already. */
+  readonly barred: Set<ClientEntry>;
   /**
-   * How many tasks all present clients run at once, and how many more they will take. The sums are kept because every
-   * step needs them.
+   * How many tasks all present clients run at once, and how many more they will take (barred ones: none). The sums are
+   * kept because every step needs them.
    */
   readonly present: { executors: number; credit: number };
+  /** How much memory a task took on the average of those that were claimed last, bytes; at first a careful guess. */
+  meanWeight: number;
   /** How fast tasks are handed out: how many per millisecond, as last measured, and how many since `from`. */
   readonly pace: { perMs: number; from: number; count: number };
   /**
@@ -375,7 +383,9 @@ export function newState(settings: ServerSettings, now: number, estates: readonl
     places: { lacked: new Map(), aside: new Set(), warned: new Set(), told: [] },
     clients: new Map(),
     willing: new Set(),
+    barred: new Set(),
     present: { executors: 0, credit: 0 },
+    meanWeight: 64 * 1024,
     pace: { perMs: 0, from: now, count: 0 },
     abandoned: false,
     holders: new Map(),
@@ -406,12 +416,15 @@ export function check(state: ServerState): void {
   let held = 0;
   for (const client of clients.values()) {
     held += client.held.size;
+    let weight = 0;
     for (const [id, entry] of client.held) {
       assert(entry.task.id === id, "a held task is filed under its own id");
       assert(holders.get(id) === client, "a task is held by one client");
+      weight += weightOf(entry.task);
     }
+    assert(client.weight === weight, "what a client holds is weighed");
     assert(client.credit >= 0, "credit is never overdrawn");
-    const serves = client.credit > 0 && client.standing.at === "present";
+    const serves = client.credit > 0 && client.standing.at === "present" && !state.barred.has(client);
     assert(state.willing.has(client) === serves, "willing clients are those present with credit");
     if (client.standing.at === "registering") assert(client.registration !== null, "who registers has a registration");
   }
@@ -431,14 +444,19 @@ export function check(state: ServerState): void {
   }
   for (const client of state.doubted) assert(clients.get(client.id) === client, "doubted clients are known");
   for (const client of state.willing) assert(clients.get(client.id) === client, "willing clients are known");
+  for (const client of state.barred) {
+    assert(clients.get(client.id) === client, "barred clients are known");
+    assert(client.standing.at === "present", "barred clients are present");
+  }
   for (const client of registrations.waiting) {
     assert(clients.get(client.id) === client, "clients whose registration waits are known");
     assert(client.registration !== null, "who waits to be registered has a registration");
   }
   const present = [...clients.values()].filter((client) => client.standing.at === "present");
   const sum = (of: (client: ClientEntry) => number): number => present.reduce((total, client) => total + of(client), 0);
+  const creditOf = (client: ClientEntry): number => (state.barred.has(client) ? 0 : client.credit);
   assert(state.present.executors === sum((client) => client.executors), "the executors that are present are counted");
-  assert(state.present.credit === sum((client) => client.credit), "the credit that is present is counted");
+  assert(state.present.credit === sum(creditOf), "the credit that is present is counted");
   if (recalls.state.at === "settling") assert(settling !== null, "recalls settle with a commit");
   if (phase.at !== "running") assert(ready.length === 0, "nothing is ready when closing");
   if (phase.at === "done")
@@ -487,14 +505,26 @@ export function withhold({ claim }: ServerState, id: string, why: "adopted" | "r
   if (claim.at === "asked" && claim.withheld.get(id) !== "adopted") claim.withheld.set(id, why);
 }
 
+/**
+ * How much memory a task takes that a client holds, roughly, bytes: 900 are measured for a short one, in all the maps
+ * and messages that know of it.
+ */
+export function weightOf({ args }: ClaimedTask): number {
+  return 1024 + args.length;
+}
+
 /** Notes that the client has the task from now on. */
 export function hold(state: ServerState, client: ClientEntry, task: ClaimedTask, lease: number): void {
-  client.held.set(task.id, { task, lease, cancelled: client.held.get(task.id)?.cancelled ?? false });
+  const earlier = client.held.get(task.id);
+  client.held.set(task.id, { task, lease, cancelled: earlier?.cancelled ?? false });
+  client.weight += weightOf(task) - (earlier === undefined ? 0 : weightOf(earlier.task));
   state.holders.set(task.id, client);
 }
 
 /** Notes that the client no longer has the task. The caller decides where it goes. */
 export function letGo(state: ServerState, client: ClientEntry, id: string): void {
+  const held = client.held.get(id);
+  if (held !== undefined) client.weight -= weightOf(held.task);
   client.held.delete(id);
   state.holders.delete(id);
   state.outbox.started.delete(id);

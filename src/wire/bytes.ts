@@ -24,6 +24,11 @@ export interface ByteStream {
    * nothing after the end.
    */
   write(bytes: Uint8Array): boolean;
+  /**
+   * Whether bytes are delivered from now on; at first they are. What comes meanwhile waits in the system, and in the
+   * end stops the other side.
+   */
+  listen(isOn: boolean): void;
   /** Sends what was written, then ends this direction. */
   end(): void;
   /** Ends the stream at once. What was not sent is lost. */

@@ -5,15 +5,18 @@
 import { counted } from "../base/units.ts";
 import { randomBytes } from "node:crypto";
 import { isIP } from "node:net";
-import type { Timer } from "../base/clock.ts";
+import type { Clock, Timer } from "../base/clock.ts";
 import { messageOf, runtimeError } from "../base/errors.ts";
+import { descriptorLimit } from "../base/limits.ts";
 import { isKnown } from "./addresses.ts";
+import { type Backlog, newBacklog } from "./backlog.ts";
 import { type Guesses, noGuesses, takeTurn } from "./guesses.ts";
 import type { PeerLink } from "./link.ts";
 import { type ProblemKind, WireProblem } from "./problem.ts";
 import { admit, type GiveUp, type SessionOptions } from "./session.ts";
 import { bindingOf, passOn, placeOf, secureOptions, setUp, type Socket, streamOf } from "./socket.ts";
 import type { SocketStream, TlsVersion } from "./socket.ts";
+import { mayCome, noStrangers, seat, sourceOf, type Stranger, type Strangers, unseat, whoGoes } from "./strangers.ts";
 
 /** The certificate and key of the server (PEM), and the rules of TLS. */
 export interface ServerTls {
@@ -25,6 +28,7 @@ export interface ServerTls {
 }
 
 export interface ListenOptions extends Omit<SessionOptions, "nonce"> {
+  readonly clock: Clock;
   /** A name or an address, IPv4 or IPv6. */
   readonly host: string;
   /** 0: any free one. */
@@ -45,13 +49,14 @@ export interface Listener {
 }
 
 /**
- * The largest number of connections whose peer has not proved the key yet. Beyond it the oldest makes room: honest
+ * The largest number of connections whose peer has not proved the key yet. Beyond it one of them makes room: honest
  * peers need milliseconds.
  */
 const mostUnknown = 1024;
 
 /** A connection whose peer has not proved the key yet. */
-interface Unknown {
+interface Unknown extends Stranger {
+  readonly socket: Socket;
   readonly peer: string;
   /** Gives up its session; null: it has none, because its TLS handshake is not over. */
   giveUp: GiveUp | null;
@@ -61,9 +66,18 @@ interface Unknown {
 
 interface Listening {
   readonly options: ListenOptions;
-  readonly guesses: Guesses;
-  /** These connections, oldest first. */
+  /** These connections, and those who wait among them. */
   readonly unknown: Map<Socket, Unknown>;
+  readonly strangers: Strangers<Unknown>;
+  /** The wrong keys that came from each source. */
+  readonly guesses: Guesses;
+  /** What all sessions have to deal with. */
+  readonly backlog: Backlog;
+  /**
+   * A socket with this descriptor, or a higher one, takes one of the last that this process may open: the system gives
+   * the lowest that is free. They are kept for files, databases and processes.
+   */
+  readonly reservedFrom: number;
 }
 
 /**
@@ -72,11 +86,7 @@ interface Listening {
  */
 export async function listen(options: ListenOptions): Promise<Listener> {
   const { host, port, tls } = options;
-  const socket = handlersOf({
-    options,
-    guesses: noGuesses({ clock: options.clock, random: Math.random }),
-    unknown: new Map(),
-  });
+  const socket = handlersOf(newListening(options));
   try {
     const listener = Bun.listen<SocketStream>({
       hostname: host,
@@ -90,6 +100,23 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   }
 }
 
+function newListening(options: ListenOptions): Listening {
+  const { clock, onProblem } = options;
+  const limit = descriptorLimit();
+  const strangers = noStrangers<Unknown>({
+    clock,
+    places: Math.min(mostUnknown, Math.floor(limit / 2)),
+    random: Math.random,
+    onRefused(source, refused) {
+      const text = `${counted(refused, "connection")} of it within a second ${refused === 1 ? "was" : "were"} cut off`;
+      onProblem(new WireProblem("busy", text), source);
+    },
+  });
+  const reservedFrom = limit - Math.max(16, Math.min(256, limit / 8));
+  const guesses = noGuesses({ clock, random: Math.random });
+  return { options, unknown: new Map(), strangers, guesses, backlog: newBacklog(clock), reservedFrom };
+}
+
 function tlsOptions({ cert, key, minVersion, ciphers }: ServerTls): Bun.TLSOptions {
   return { cert, key, secureOptions: secureOptions(minVersion), ...(ciphers === null ? {} : { ciphers }) };
 }
@@ -99,70 +126,102 @@ function handlersOf(listening: Listening): Bun.SocketHandler<SocketStream> {
   return {
     ...passOn,
     open: (socket) => accept(listening, socket),
-    handshake(socket, success) {
+    handshake(socket, success, error) {
       if (tls === null) return;
       if (success) enterSession(listening, socket, bindingOf(socket));
-      else give(listening, socket, "tls", noTls);
+      else give(listening, socket, ...noHandshake(error));
     },
     close(socket, error) {
       // If there is a stream, its session is told. The session says itself why it came to nothing, even when it ends
       // the connection in the middle of its own turn.
-      if (socket.data === undefined) give(listening, socket, tls === null ? "lost" : "tls", noTls);
+      if (socket.data === undefined) give(listening, socket, "lost", hungUp);
       else socket.data.closed(error ?? null);
     },
   };
 }
 
 function accept(listening: Listening, socket: Socket): void {
-  const { options, unknown } = listening;
+  const { options, unknown, strangers, reservedFrom } = listening;
   const { tls, clock, handshakeMs } = options;
-  setUp(socket);
   const { remoteAddress, remotePort } = socket;
+  const source = sourceOf(remoteAddress);
+  // This comes first, and makes nothing: it is what a flood costs.
+  if (!mayCome(strangers, source)) return socket.terminate();
+  setUp(socket);
   // A peer that never ends the TLS handshake gets no session, so no clock of a session would end it.
   const late = (): void =>
     give(listening, socket, "silent", `no TLS handshake within ${counted(handshakeMs / 1000, "second")}`);
   const timer = tls === null ? null : clock.after(handshakeMs, late);
-  unknown.set(socket, { giveUp: null, peer: placeOf(remoteAddress, remotePort), timer });
-  if (unknown.size > mostUnknown) {
-    const [oldest] = unknown.keys();
-    if (oldest !== undefined)
-      give(listening, oldest, "busy", `made room: ${mostUnknown} others have not shown the key either`);
-  }
+  const peer = placeOf(remoteAddress, remotePort);
+  const entry: Unknown = { socket, source, since: clock.now(), index: 0, giveUp: null, peer, timer };
+  const isFull = strangers.waiting.length >= strangers.places;
+  if (isFull) makeRoom(listening, `made room: ${strangers.places} others have not shown the key either`);
+  unknown.set(socket, entry);
+  seat(strangers, entry);
+  // It may be the newest that has to go, if there is no other.
+  if (descriptorOf(socket) >= reservedFrom) makeRoom(listening, "made room: this process has no more descriptors");
   if (tls === null) enterSession(listening, socket, null);
 }
 
-function enterSession({ options, guesses, unknown }: Listening, socket: Socket, binding: Uint8Array | null): void {
+/** Gives up one of the connections whose peers have not shown the key. */
+function makeRoom(listening: Listening, text: string): void {
+  const entry = whoGoes(listening.strangers);
+  if (entry !== null) give(listening, entry.socket, "busy", text);
+}
+
+/** The number of the socket's descriptor; -1: it is not known. */
+function descriptorOf(socket: Socket & { readonly fd?: number }): number {
+  return socket.fd ?? -1;
+}
+
+function enterSession(listening: Listening, socket: Socket, binding: Uint8Array | null): void {
+  const { options, unknown, backlog, guesses } = listening;
   const entry = unknown.get(socket);
   if (entry === undefined || entry.giveUp !== null) return;
   const stream = streamOf(socket, entry.peer, binding, options.clock);
   socket.data = stream;
   entry.timer?.cancel();
-  const from = socket.remoteAddress;
   entry.giveUp = admit(
     stream,
-    { ...options, nonce: () => randomBytes(32), takeTurn: (check) => takeTurn(guesses, from, check) },
+    { ...options, backlog, nonce: () => randomBytes(32), takeTurn: (check) => takeTurn(guesses, entry.source, check) },
     {
       ready(link) {
-        unknown.delete(socket);
+        forget(listening, entry);
         options.onSession(link, entry.peer);
       },
       failed(problem) {
-        if (unknown.delete(socket)) options.onProblem(problem, entry.peer);
+        if (forget(listening, entry)) options.onProblem(problem, entry.peer);
       },
     },
   );
 }
 
 /** Gives up a connection whose peer has not proved the key. If it has a session, the session tells of the problem. */
-function give({ options, unknown }: Listening, socket: Socket, kind: ProblemKind, text: string): void {
-  const entry = unknown.get(socket);
+function give(listening: Listening, socket: Socket, kind: ProblemKind, text: string): void {
+  const entry = listening.unknown.get(socket);
   if (entry === undefined) return;
   const problem = new WireProblem(kind, text);
   if (entry.giveUp !== null) return entry.giveUp(problem);
   entry.timer?.cancel();
-  unknown.delete(socket);
-  options.onProblem(problem, entry.peer);
+  forget(listening, entry);
+  listening.options.onProblem(problem, entry.peer);
   socket.terminate();
+}
+
+/** Takes a connection off the list. Answers false if it was not on it. */
+function forget({ unknown, strangers }: Listening, entry: Unknown): boolean {
+  unseat(strangers, entry);
+  return unknown.delete(entry.socket);
+}
+
+const hungUp = "the client hung up before it was known";
+
+/** Why a handshake of TLS came to nothing. Whoever hangs up, or speaks HTTP, is mostly no client. */
+function noHandshake(error: Error | null): [ProblemKind, string] {
+  const code = error !== null && "code" in error ? error.code : "";
+  if (code === "ECONNRESET") return ["lost", hungUp];
+  if (error?.message.includes("HTTP_REQUEST") === true) return ["malformed", "the client speaks HTTP"];
+  return ["tls", noTls];
 }
 
 const noTls =

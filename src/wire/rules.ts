@@ -3,6 +3,7 @@
  * that breaks a rule is cut off, so that nothing it says can fill memory or confuse a reactor. Each connection has an
  * object of its own. Knows only those fields of messages that count something.
  */
+import type { Backlog } from "./backlog.ts";
 import { mostCredit } from "./fields.ts";
 import {
   type ClientMessage,
@@ -17,9 +18,18 @@ import { WireProblem } from "./problem.ts";
 
 export interface Rules<Out, In> {
   sent(message: Out): void;
-  /** Throws a WireProblem when the message is out of place. */
-  received(message: In): void;
+  /** Notes a message that came in a frame of this many bytes. Throws a WireProblem when it is out of place. */
+  received(message: In, bytes: number): void;
+  /** Whether the other side has said as much as may wait for an answer. More is read only after one. */
+  readonly isFull: () => boolean;
+  /** Called when the session has ended: nothing will be answered any more. */
+  readonly over: () => void;
 }
+
+/** The largest number of bytes of tasks that are read from one submitter while the server stores them. */
+const mostUnstored = 8 * 1024 * 1024;
+/** The largest number of such bytes of all submitters. Beyond it each is heard only when all its tasks are stored. */
+const mostUnstoredOfAll = 64 * 1024 * 1024;
 
 type PeerRole = "client" | "submitter";
 
@@ -62,11 +72,33 @@ function outOfPlace(text: string): WireProblem {
   return new WireProblem("malformed", text);
 }
 
+/** The largest number of beats of one client that are not answered. An honest one gives up its server after a few. */
+const mostBeats = 1000;
+
+/** The bytes of the tasks of a submitter that are not stored, as frames: the number of tasks and of bytes of each. */
+interface Unstored {
+  bytes: number;
+  readonly frames: { tasks: number; readonly bytes: number }[];
+}
+
+/** Notes that the first of these tasks are stored. Answers how many bytes fewer wait. */
+function settle(unstored: Unstored, stored: number): number {
+  const before = unstored.bytes;
+  for (let left = stored, first = unstored.frames[0]; first !== undefined && left > 0; first = unstored.frames[0]) {
+    first.tasks -= left;
+    if (first.tasks > 0) break;
+    left = -first.tasks;
+    unstored.bytes -= first.bytes;
+    unstored.frames.shift();
+  }
+  return before - unstored.bytes;
+}
+
 /**
  * The rules at a server: what clients and submitters may say. Its `received` throws a WireProblem when a rule is
  * broken.
  */
-export function peerRules(): Rules<HostMessage, PeerMessage> {
+export function peerRules(backlog: Pick<Backlog, "unstored">): Rules<HostMessage, PeerMessage> {
   /** The kind of peer; null until its first message. */
   let role: PeerRole | null = null;
   /** The number of tasks that the client got on this connection and has not reported. */
@@ -75,6 +107,9 @@ export function peerRules(): Rules<HostMessage, PeerMessage> {
   let credit = 0;
   /** The number of tasks of which the submitter does not know yet that they are stored. */
   let unanswered = 0;
+  const unstored: Unstored = { bytes: 0, frames: [] };
+  /** The number of beats that were not answered. */
+  let beats = 0;
   let done = false;
 
   function grant(tasks: number): void {
@@ -92,9 +127,18 @@ export function peerRules(): Rules<HostMessage, PeerMessage> {
       if (message.kind === "assign") {
         open += message.tasks.length;
         credit -= message.tasks.length;
-      } else if (message.kind === "stored") unanswered -= message.count;
+      } else if (message.kind === "stored") {
+        unanswered -= message.count;
+        backlog.unstored -= settle(unstored, message.count);
+      } else if (message.kind === "beat") beats--;
     },
-    received(message) {
+    isFull: () => unstored.bytes > mostUnstored || (unstored.bytes > 0 && backlog.unstored > mostUnstoredOfAll),
+    over() {
+      backlog.unstored -= unstored.bytes;
+      unstored.bytes = 0;
+      unstored.frames.length = 0;
+    },
+    received(message, bytes) {
       const { kind } = message;
       const expected = ofPeers[kind];
       if (role === null) {
@@ -110,9 +154,15 @@ export function peerRules(): Rules<HostMessage, PeerMessage> {
         answer("outcomes", message.outcomes.length);
         grant(message.credit);
       } else if (kind === "returned") answer("returns", message.tasks.length);
+      else if (kind === "beat" && ++beats > mostBeats)
+        throw outOfPlace(`more than ${mostBeats} beats without an answer`);
       else if (kind === "tasks") {
         unanswered += message.tasks.length;
         if (done || unanswered > submitWindow) throw outOfPlace("more tasks than a submitter may have under way");
+        if (message.tasks.length === 0) return;
+        unstored.frames.push({ tasks: message.tasks.length, bytes });
+        unstored.bytes += bytes;
+        backlog.unstored += bytes;
       } else if (kind === "done") done = true;
     },
   };
@@ -125,8 +175,12 @@ export function hostRules(): Rules<PeerMessage, HostMessage> {
   let credit = 0;
   let role: PeerRole = "client";
   let unanswered = 0;
+  /** The number of submissions that were told of since the last tasks came. */
+  let submissions = 0;
 
   return {
+    isFull: () => false,
+    over: () => undefined,
     sent(message) {
       ({ role } = ofPeers[message.kind]);
       if (message.kind === "hello") credit = message.credit;
@@ -139,6 +193,10 @@ export function hostRules(): Rules<PeerMessage, HostMessage> {
       if (kind === "assign") {
         credit -= message.tasks.length;
         if (credit < 0) throw outOfPlace("more tasks than were asked for");
+        submissions = 0;
+      } else if (kind === "submission") {
+        submissions++;
+        if (submissions > credit) throw outOfPlace("more submissions than tasks were asked for");
       } else if (kind === "stored") {
         unanswered -= message.count;
         if (unanswered < 0) throw outOfPlace("more tasks stored than were sent");

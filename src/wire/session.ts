@@ -9,6 +9,7 @@ import { counted } from "../base/units.ts";
 import type { Clock, Timer } from "../base/clock.ts";
 import { frameKey, frameMac, same, type Side, type Transcript } from "./auth.ts";
 import type { ByteStream } from "./bytes.ts";
+import { type Backlog, type Begun, finished, keepCount, newBacklog, rest } from "./backlog.ts";
 import { decodeHost, decodePeer, encode } from "./codec.ts";
 import type { Duplex, DuplexHandlers } from "./duplex.ts";
 import { answerTo, farewell, greeting, type Handshake, newHandshake, refusedTls } from "./handshake.ts";
@@ -23,10 +24,12 @@ export interface SessionOptions {
   readonly clock: Pick<Clock, "after" | "defer">;
   /** Makes 32 random bytes. */
   readonly nonce: () => Uint8Array;
-  /** The longest time for the handshake, milliseconds. */
+  /** The longest time for the handshake, milliseconds. A peer then has as long to say its first message. */
   readonly handshakeMs: number;
   /** Has the proof of a peer checked, now or later; missing: now. For the side that listens. */
   readonly takeTurn?: (check: Check) => void;
+  /** What all sessions of this process have to deal with; missing: the session has a backlog of its own. */
+  readonly backlog?: Backlog;
 }
 
 /**
@@ -47,8 +50,13 @@ export type GiveUp = (problem: WireProblem) => void;
 
 /** The largest number of bytes that a peer may send before it has proved the key. */
 const mostBefore = 4096;
-/** The largest number of bytes in one frame of a peer that has proved the key. */
-const mostInFrame = 16 * 1024 * 1024;
+/**
+ * The largest number of bytes in one frame of the other side, once it has proved the key. What servers say comes in
+ * small parts; a client may have to name many tasks in one hello.
+ */
+const mostInFrame: Readonly<Record<Side, number>> = { client: 16 * 1024 * 1024, server: 4 * 1024 * 1024 };
+/** The largest number of bytes that are set aside for pieces of a frame to come, when pieces are small. */
+const mostSpare = 64 * 1024;
 /** The number of characters in the MAC of a frame. */
 const macLength = 43;
 /** The frame after which a connection ends in order. */
@@ -58,12 +66,13 @@ const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Opens the side that connects. `close` of the Duplex gets a WireProblem, or null for an orderly end. */
 export function enter(stream: ByteStream, options: SessionOptions, answer: SessionAnswer<HostLink>): GiveUp {
-  return open(stream, options, answer, "client", decodeHost, hostRules());
+  return open(stream, options, answer, "client", decodeHost, hostRules(), newBacklog(options.clock));
 }
 
 /** Opens the side that listens. `close` of the Duplex gets a WireProblem, or null for an orderly end. */
 export function admit(stream: ByteStream, options: SessionOptions, answer: SessionAnswer<PeerLink>): GiveUp {
-  return open(stream, options, answer, "server", decodePeer, peerRules());
+  const { backlog = newBacklog(options.clock) } = options;
+  return open(stream, options, answer, "server", decodePeer, peerRules(backlog), backlog);
 }
 
 /** The state of the MACs in one direction of a session without TLS. */
@@ -74,27 +83,42 @@ interface Macs {
 }
 
 /** One side of a session; `In` is what it receives. */
-interface Session<In> {
+interface Session<In> extends Begun {
   readonly stream: ByteStream;
   readonly handshake: Handshake;
-  /** Makes a message of a frame, and checks whether the peer may say it now. Throws a WireProblem if not. */
-  readonly read: (frame: string) => In;
+  /**
+   * Makes a message of a frame of this many bytes, and checks whether the peer may say it now. Throws a WireProblem if
+   * not.
+   */
+  readonly read: (frame: string, bytes: number) => In;
+  /** Whether the peer has said so much that it is not heard until it was answered. */
+  readonly isFull: () => boolean;
+  /** Forgets what the peer was not answered. */
+  readonly over: () => void;
   readonly ready: () => void;
   readonly failed: (problem: WireProblem) => void;
+  readonly clock: Pick<Clock, "after">;
+  readonly handshakeMs: number;
   /** Calls `action` later in this turn of the event loop, or in the next one. */
   readonly soon: (action: () => void) => void;
   readonly takeTurn: (check: Check) => void;
   /** Whether the proof of the peer waits to be checked. */
   isWaiting: boolean;
-  /** Ends the handshake when it takes too long. */
+  readonly backlog: Backlog;
+  /** Ends the session of a peer that takes too long for the handshake, or for its first message; null: it has not. */
   timer: Timer | null;
   /** `over`: the handshake has failed, or the session has ended. */
   stage: "handshake" | "open" | "over";
   /** The number of bytes that came before the handshake was over. */
   received: number;
-  /** The beginning of a line whose end has not come yet. */
-  held: Uint8Array[];
+  /** The beginning of a line whose end has not come yet. The last piece has `spare` bytes of room at its end. */
+  held: Uint8Array<ArrayBuffer>[];
   heldBytes: number;
+  spare: number;
+  /** Whether a peer that reads too little is not heard, until it has taken what waits for it. Only servers do that. */
+  isClogged: boolean;
+  /** Whether nothing is read from the peer for now. */
+  isPaused: boolean;
   /** Null with TLS, and during the handshake. */
   macsOut: Macs | null;
   macsIn: Macs | null;
@@ -115,16 +139,24 @@ function open<Out extends PeerMessage | HostMessage, In extends PeerMessage | Ho
   side: Side,
   decode: (text: string) => In,
   rules: Rules<Out, In>,
+  backlog: Backlog,
 ): GiveUp {
   const { key, clock, handshakeMs, nonce } = options;
   const session: Session<In> = {
     stream,
     handshake: newHandshake(side, key, nonce(), stream.binding),
-    read(frame) {
+    read(frame, bytes) {
       const message = decode(frame);
-      rules.received(message);
+      rules.received(message, bytes);
       return message;
     },
+    isFull: rules.isFull,
+    over: rules.over,
+    late: (text) => giveUp(session, malformed(text), null),
+    looks: 0,
+    backlog,
+    clock,
+    handshakeMs,
     ready: () => answer.ready(endOf(session, rules)),
     failed: answer.failed,
     soon: clock.defer ?? queueMicrotask,
@@ -135,6 +167,9 @@ function open<Out extends PeerMessage | HostMessage, In extends PeerMessage | Ho
     received: 0,
     held: [],
     heldBytes: 0,
+    spare: 0,
+    isClogged: false,
+    isPaused: false,
     macsOut: null,
     macsIn: null,
     handlers: null,
@@ -152,7 +187,11 @@ function open<Out extends PeerMessage | HostMessage, In extends PeerMessage | Ho
   if (side === "client") writeLine(session, greeting(session.handshake));
   stream.open({
     data: (chunk) => takeBytes(session, chunk),
-    drain: () => session.handlers?.drain(),
+    drain() {
+      session.isClogged = false;
+      hearOrNot(session);
+      session.handlers?.drain();
+    },
     close: (error) => streamEnded(session, error),
   });
   return (problem) => {
@@ -175,6 +214,9 @@ function endOf<Out extends PeerMessage | HostMessage, In>(
       rules.sent(message);
       let goOn = true;
       for (const frame of encode(message)) goOn = writeFrame(session, frame);
+      // Most of what a server says answers what it hears. If a client did the same, both might wait for each other.
+      if (!goOn && session.handshake.side === "server") session.isClogged = true;
+      hearOrNot(session);
       return goOn;
     },
     close() {
@@ -186,6 +228,14 @@ function endOf<Out extends PeerMessage | HostMessage, In>(
       session.soon(() => end(session, null));
     },
   };
+}
+
+/** Reads nothing from a peer that reads nothing, or that is owed too many answers: what it says must not pile up. */
+function hearOrNot<In>(session: Session<In>): void {
+  const isPaused = session.isClogged || session.isFull();
+  if (isPaused === session.isPaused) return;
+  session.isPaused = isPaused;
+  session.stream.listen(!isPaused);
 }
 
 function deliverEarly<In>(session: Session<In>, handlers: DuplexHandlers<In>): void {
@@ -221,7 +271,21 @@ function giveUp<In>(session: Session<In>, problem: WireProblem, word: string | n
 
 function leaveHandshake<In>(session: Session<In>, stage: "open" | "over"): void {
   session.stage = stage;
+  forgetTimer(session);
+}
+
+function forgetTimer<In>(session: Session<In>): void {
   session.timer?.cancel();
+  session.timer = null;
+}
+
+/** Gives up a peer that has proved the key and then does not say what it wants. */
+function awaitFirst<In>(session: Session<In>): void {
+  const { clock, handshakeMs } = session;
+  session.timer = clock.after(handshakeMs, () => {
+    const text = `it has not said what it wants within ${counted(handshakeMs / 1000, "second")}`;
+    fail(session, new WireProblem("silent", text));
+  });
 }
 
 function takeHandshakeLine<In>(session: Session<In>, line: string): void {
@@ -255,6 +319,7 @@ function openUp<In>(session: Session<In>, transcript: Transcript): void {
     session.macsIn = { key: frameKey(secret, peerSide, transcript), frames: 0 };
   }
   leaveHandshake(session, "open");
+  if (side === "server") awaitFirst(session);
   session.ready();
 }
 
@@ -267,17 +332,15 @@ function takeBytes<In>(session: Session<In>, chunk: Uint8Array): void {
   while (from < chunk.length) {
     const found = chunk.indexOf(newline, from);
     const to = found < 0 ? chunk.length : found;
-    const most = session.stage === "open" ? mostInFrame : mostBefore;
+    const most = session.stage === "open" ? mostInFrame[session.handshake.peerSide] : mostBefore;
     if (session.heldBytes + to - from > most)
       return giveUp(session, malformed(`a frame of more than ${most} bytes`), null);
-    if (found < 0) {
-      session.held.push(chunk.slice(from));
-      session.heldBytes += to - from;
-      return;
-    }
+    if (found < 0) return keep(session, chunk.subarray(from));
     let bytes = chunk.subarray(from, to);
     if (session.heldBytes > 0) {
-      bytes = Buffer.concat([...session.held, bytes]);
+      const { held, spare } = session;
+      if (spare > 0) held.push(held.pop()!.subarray(0, -spare));
+      bytes = Buffer.concat([...held, bytes]);
       forget(session);
     }
     from = to + 1;
@@ -310,9 +373,39 @@ function malformed(text: string): WireProblem {
   return new WireProblem("malformed", text);
 }
 
+/**
+ * Keeps a copy of these bytes, which begin a line or go on with it. Pieces of any size take little more memory than
+ * their bytes: small ones share a larger piece.
+ */
+function keep<In>(session: Session<In>, bytes: Uint8Array): void {
+  const { held, spare, heldBytes } = session;
+  const filled = Math.min(spare, bytes.length);
+  if (filled > 0) {
+    const last = held.at(-1)!;
+    last.set(bytes.subarray(0, filled), last.length - spare);
+  }
+  const left = bytes.length - filled;
+  if (left === 0) session.spare -= filled;
+  else {
+    const size = Math.max(left, Math.min(heldBytes, mostSpare));
+    // This is a copy: a `slice` of a Buffer would keep the whole chunk that it is a part of.
+    const piece = new Uint8Array(size);
+    piece.set(bytes.subarray(filled));
+    held.push(piece);
+    session.spare = size - left;
+  }
+  session.heldBytes += bytes.length;
+  if (session.stage === "open") keepCount(session.backlog, session, bytes.length);
+}
+
 function forget<In>(session: Session<In>): void {
+  if (session.heldBytes === 0) return;
+  finished(session.backlog, session, session.heldBytes);
+  // The memory of a large frame is free at once. If it waited for the collector, it would be twice as much.
+  if (session.heldBytes > mostSpare) for (const { buffer } of session.held) buffer.transfer(0);
   session.held = [];
   session.heldBytes = 0;
+  session.spare = 0;
 }
 
 function takeLine<In>(session: Session<In>, bytes: Uint8Array): void {
@@ -328,11 +421,13 @@ function takeFrame<In>(session: Session<In>, bytes: Uint8Array): void {
     const frame = textOf(session, macsIn === null ? bytes : verified(macsIn, handshake.peerSide, bytes));
     if (frame === null) return;
     if (frame === endFrame) return end(session, null);
-    message = session.read(frame);
+    message = session.read(frame, bytes.length);
   } catch (error) {
     if (!(error instanceof WireProblem)) throw error;
     return fail(session, error);
   }
+  if (session.timer !== null) forgetTimer(session);
+  if (session.isFull()) hearOrNot(session);
   if (session.handlers === null || session.early.length > 0) session.early.push(message);
   else session.handlers.message(message);
 }
@@ -399,7 +494,10 @@ function end<In>(session: Session<In>, error: Error | null): void {
 function finish<In>(session: Session<In>, error: Error | null): void {
   session.stage = "over";
   session.untold = { error: session.closing ? null : error };
+  forgetTimer(session);
   forget(session);
+  rest(session.backlog);
+  session.over();
 }
 
 /** Tells the handlers of the end, after the last message. */

@@ -7,6 +7,7 @@
  */
 import { constants } from "node:crypto";
 import type { Clock, Timer } from "../base/clock.ts";
+import { counted } from "../base/units.ts";
 import type { ByteHandlers, ByteStream } from "./bytes.ts";
 
 export type TlsVersion = "TLSv1.2" | "TLSv1.3";
@@ -18,6 +19,11 @@ const highWater = 1024 * 1024;
  * too. The time starts anew whenever the other side takes something.
  */
 const lingerMs = 10_000;
+/**
+ * The number of bytes that may wait for a reader at all. Writers that heed `drain` stay far below; beyond it the other
+ * side reads nothing, and the connection is given up.
+ */
+const mostPending = 64 * 1024 * 1024;
 /** Pause (ms) after which the system probes an idle connection. */
 const keepAliveMs = 60_000;
 
@@ -47,6 +53,8 @@ interface State {
   scheduled: boolean;
   /** Whether the writer waits for `drain`. */
   asked: boolean;
+  /** Whether nothing is read from the socket for now. */
+  isDeaf: boolean;
   /** Whether nothing more may be written. */
   ending: boolean;
   /** Whether the system has no room for more bytes. Flushing goes on when the socket is writable again. */
@@ -74,6 +82,7 @@ export function streamOf(
     pendingBytes: 0,
     scheduled: false,
     asked: false,
+    isDeaf: false,
     ending: false,
     full: false,
     lingering: null,
@@ -84,10 +93,11 @@ export function streamOf(
     binding,
     open: (handlers) => open(state, handlers),
     write: (bytes) => write(state, bytes),
+    listen: (isOn) => listen(state, isOn),
     end: () => end(state),
     destroy: () => destroy(state),
     received(bytes) {
-      if (state.handlers === null) state.early.push(bytes.slice());
+      if (state.handlers === null) state.early.push(new Uint8Array(bytes));
       else state.handlers.data(bytes);
     },
     writable() {
@@ -116,11 +126,30 @@ function write(state: State, bytes: Uint8Array): boolean {
   schedule(state);
   if (state.pendingBytes < highWater) return true;
   state.asked = true;
+  if (state.pendingBytes > mostPending) queueMicrotask(() => giveUp(state));
   return false;
+}
+
+/** Ends the connection to a side that takes nothing of what it is sent. */
+function giveUp(state: State): void {
+  if (state.ended !== null || state.pendingBytes === 0) return;
+  state.ended = { error: new Error(`${counted(state.pendingBytes, "byte")} wait for it, and it reads nothing`) };
+  destroy(state);
+  tell(state);
+}
+
+/** A side that has ended its direction hears until the other has ended too, so it goes on reading. */
+function listen(state: State, isOn: boolean): void {
+  const { socket, ending, ended } = state;
+  if (ended !== null || (ending && !isOn) || isOn !== state.isDeaf) return;
+  state.isDeaf = !isOn;
+  if (isOn) socket.resume();
+  else socket.pause();
 }
 
 function end(state: State): void {
   if (state.ending || state.ended !== null) return;
+  listen(state, true);
   state.ending = true;
   linger(state);
   schedule(state);

@@ -8,7 +8,8 @@ import { readFileSync } from "node:fs";
 import type { Socket } from "node:net";
 import { type Ended, linesOf, needs, type Running, type Site, type StartOptions, until } from "../e2e/harness.ts";
 import { secured, startClient, startServer } from "../e2e/serving.ts";
-import { call, type Caller, certificateOf, impersonate, relayTo } from "./impostor.ts";
+import { enterAs } from "./insider.ts";
+import { call, callMany, type Caller, certificateOf, impersonate, relayTo } from "./impostor.ts";
 import { openSoundSite } from "./sound.ts";
 
 /** A server whose tasks are typed in, and an honest client that runs them and prints what they print. */
@@ -22,15 +23,16 @@ interface Honest extends AsyncDisposable {
   readonly admits: () => Promise<void>;
   /** Both end in order when the input does. */
   readonly ends: () => Promise<void>;
-  /** Warnings of the server about connections. */
-  readonly warnings: () => readonly string[];
+  /** Lines of the server about connections that came to nothing, whatever their level. */
+  readonly refusals: () => readonly string[];
 }
 
 async function openHonest(words: readonly string[] = [], options: StartOptions = {}): Promise<Honest> {
   const site = openSoundSite();
   const tls = words.filter((word) => word === "--no-tls");
   const timeoutMs = 120_000;
-  const served = await startServer(site, ["-", "--no-db", ...words], { keepOpen: true, timeoutMs, ...options });
+  const env = { HYPERSHELL_LOGGING_LEVEL: "DEBUG" };
+  const served = await startServer(site, ["-", "--no-db", ...words], { keepOpen: true, timeoutMs, env, ...options });
   const { server, port } = served;
   const client = startClient(site, port, ["-N4", ...tls], { timeoutMs });
   let count = 0;
@@ -51,7 +53,7 @@ async function openHonest(words: readonly string[] = [], options: StartOptions =
       server.closeStdin();
       expect([(await server.ended).status, (await client.ended).status]).toEqual([0, 0]);
     },
-    warnings: () => linesOf(server.stderr()).filter((line) => line.includes("WARNING") && line.includes("onnection")),
+    refusals: () => linesOf(server.stderr()).filter((line) => / Connection from .* refused: /.test(line)),
     [Symbol.asyncDispose]: () => site[Symbol.asyncDispose](),
   };
 }
@@ -97,10 +99,10 @@ test("a man in the middle who relays the proofs over TLS of his own is refused b
   expectFailure(end, /key/);
   expect(impostor.met()).toBe(1);
   await until(
-    () => honest.warnings().length === 1,
+    () => honest.refusals().length === 1,
     () => `the server warns of it\n${honest.server.stderr()}`,
   );
-  expect(honest.warnings()[0]).toMatch(/refused: .*key/);
+  expect(honest.refusals()[0]).toMatch(/refused: .*key/);
   await honest.works();
   await honest.ends();
 });
@@ -155,18 +157,20 @@ test("without TLS a man in the middle can change nothing: what was changed is no
   expect(honest.server.stderr()).not.toContain("genuine");
 });
 
+/** Those whom somebody has to help bring a warning; the others bring a line that only those see who look for it. */
 const strangers: readonly (readonly [who: string, words: readonly string[], line: RegExp])[] = [
-  ["a browser", ["GET / HTTP/1.1\r\nHost: here\r\n\r\n"], /HTTP/],
+  ["a port check", [], /hung up before it was known/],
+  ["a browser", ["GET / HTTP/1.1\r\nHost: here\r\n\r\n"], /DEBUG .*HTTP/],
   ["noise", ["\u0000\u0001\u0002\u00ff\u00fe garbage\n"], /./],
   ["JSON that is no greeting", ['{"kind":"hello","clientId":"x"}\n'], /./],
   ["deep JSON", [`${"[".repeat(3000)}\n`], /./],
-  ["a client of another version", [`{"hypershell":999,"nonce":"${"ab".repeat(32)}"}\n`], /version 999/],
+  ["a client of another version", [`{"hypershell":999,"nonce":"${"ab".repeat(32)}"}\n`], /WARNING .*version 999/],
   ["a greeting without a nonce", ['{"hypershell":1}\n'], /./],
   ["a proof before any greeting", [`{"hypershell":1,"proof":"${"ab".repeat(32)}"}\n`], /./],
   [
     "a proof that is made up",
     [`{"hypershell":1,"nonce":"${"ab".repeat(32)}"}\n`, `{"hypershell":1,"proof":"${"00".repeat(32)}"}\n`],
-    /key/,
+    /WARNING .*key/,
   ],
   ["a line that is too long", [`{"hypershell":1,"nonce":"${"ab".repeat(9000)}"}\n`], /./],
   ["a client that sends tasks at once", [`{"hypershell":1,"nonce":"${"ab".repeat(32)}"}\n{"kind":"hello"}\n`], /./],
@@ -176,23 +180,48 @@ for (const tls of [true, false]) {
   test(`strangers ${tls ? "over" : "without"} TLS are told off in one line each, and the server goes on`, async () => {
     await using honest = await openHonest(tls ? [] : ["--no-tls"]);
     for (const [who, words, line] of strangers) {
-      const before = honest.warnings().length;
+      const before = honest.refusals().length;
       using caller = await call(honest.port, tls);
       for (const text of words) caller.say(Buffer.from(text, "latin1"));
-      await gone(caller);
+      if (words.length > 0) await gone(caller);
+      else caller[Symbol.dispose]();
       await until(
-        () => honest.warnings().length > before,
+        () => honest.refusals().length > before,
         () => `the server warns of ${who}\n${honest.server.stderr()}`,
       );
-      expect(honest.warnings().at(-1)).toMatch(/WARNING \[hypershell.server\] Connection from 127.0.0.1:\d+ refused: /);
-      expect(honest.warnings().at(-1)).toMatch(line);
+      expect(honest.refusals().at(-1)).toMatch(line);
+      const level = /WARNING/.test(line.source) ? "WARNING" : "DEBUG";
+      expect(honest.refusals().at(-1)).toMatch(
+        new RegExp(`${level} \\[hypershell.server\\] Connection from 127.0.0.1:\\d+ refused: `),
+      );
     }
+    // A port check that knows nothing of TLS, where there is some.
+    using checker = await call(honest.port, false);
+    checker[Symbol.dispose]();
+    await until(() => honest.refusals().length === strangers.length + 1, "the server tells of the last");
+    expect(honest.refusals().at(-1)).toMatch(/DEBUG .*hung up/);
     await honest.works();
     await honest.admits();
-    expect(honest.warnings()).toHaveLength(strangers.length);
     await honest.ends();
   });
 }
+
+test("one warning in an hour tells of those who speak TLS where there is none, or none where there is", async () => {
+  for (const words of [[], ["--no-tls"]]) {
+    await using honest = await openHonest(words);
+    const noise = words.length === 0 ? "SSH-2.0-OpenSSH_9.2\r\n" : "\u0016\u0003\u0001\u0002\u0000\u0001";
+    for (let n = 0; n < 3; n++) {
+      using scanner = await call(honest.port, false);
+      scanner.say(Buffer.from(noise, "latin1"));
+      await gone(scanner);
+    }
+    await until(() => honest.refusals().length === 3, "the server tells of all");
+    expect(honest.refusals().filter((line) => line.includes("WARNING"))).toHaveLength(1);
+    await honest.works();
+    await honest.ends();
+    expect(honest.server.stderr()).toMatch(/WARNING .* 2 more connections were refused within an hour because of TLS/);
+  }
+});
 
 test("half a frame, and then nothing more, keeps nobody waiting", async () => {
   await using honest = await openHonest();
@@ -202,7 +231,7 @@ test("half a frame, and then nothing more, keeps nobody waiting", async () => {
   await honest.admits();
   half[Symbol.dispose]();
   await until(
-    () => honest.warnings().length === 1,
+    () => honest.refusals().length === 1,
     () => `the server warns of it\n${honest.server.stderr()}`,
   );
   await honest.ends();
@@ -223,7 +252,7 @@ needs([], process.platform === "linux" ? null : "memory is read from /proc")(
       expect(taken).toBeLessThan(total / 4);
       expect(memoryOf(honest.server) - before).toBeLessThan(50);
       await honest.works();
-      expect(honest.warnings()).toHaveLength(1);
+      expect(honest.refusals()).toHaveLength(1);
       await honest.ends();
     }
   },
@@ -239,8 +268,7 @@ needs([], process.platform === "linux" ? null : "memory is read from /proc")(
       const callers: Caller[] = [];
       try {
         // Plain connections, also where TLS is expected: it costs them nothing.
-        for (let n = 0; n < 20; n++)
-          callers.push(...(await Promise.all(Array.from({ length: 100 }, () => call(honest.port, false)))));
+        for (let n = 0; n < 20; n++) callers.push(...(await callMany(honest.port, 100)));
         expect(memoryOf(honest.server) - before).toBeLessThan(100);
         await honest.works();
         await honest.admits();
@@ -269,10 +297,10 @@ test("a client with TLS and a server without, and the other way round: both side
     const submit = await honest.site.hs(["submit", "-q", "-p", honest.port, ...words, "echo", "x"], { env: secured });
     expectFailure(submit, /CRITICAL \[hypershell.submit\] .*TLS.*--no-tls/);
     await until(
-      () => honest.warnings().length === 2,
+      () => honest.refusals().length === 2,
       () => `the server warns of both\n${honest.server.stderr()}`,
     );
-    for (const line of honest.warnings()) expect(line).toMatch(/refused: .*TLS.*--no-tls/);
+    for (const line of honest.refusals()) expect(line).toMatch(/refused: .*TLS.*--no-tls/);
     await honest.works();
     await honest.ends();
   }
@@ -290,10 +318,10 @@ test("a wrong key is refused on both sides, for clients and submitters, with TLS
     // Nobody tries again with a key that is wrong.
     expect(performance.now() - startedAt).toBeLessThan(10_000);
     await until(
-      () => honest.warnings().length === 2,
+      () => honest.refusals().length === 2,
       () => `the server warns of both\n${honest.server.stderr()}`,
     );
-    for (const line of honest.warnings()) expect(line).toMatch(/refused: .*key/);
+    for (const line of honest.refusals()) expect(line).toMatch(/refused: .*key/);
     await honest.works();
     await honest.ends();
   }
@@ -332,19 +360,34 @@ test("a server that never answers does not hold a client for ever", async () => 
   for (const [end, expected] of ends) expectFailure(await end, expected);
 });
 
-test("a client that never answers is sent away, and is told of", async () => {
+test("a client that never answers is sent away, as is one that knows the key and says nothing", async () => {
   await using honest = await openHonest();
+  // A finite server: without the submitter it would be at its end.
+  await using finite = openSoundSite();
+  const env = { HYPERSHELL_SERVER_EVICT: "11", HYPERSHELL_LOGGING_LEVEL: "DEBUG" };
+  const { server, port } = await startServer(finite, ["-", "--no-db", "--no-tls"], { env, keepOpen: true });
+  const submission = { id: "0b7c2b3e-0000-4000-8000-000000000001", time: 1, host: "n1", user: "me", cwd: "/" };
+  using submitter = await enterAs(port, { kind: "submitter", submission: { ...submission, version: "1" } });
+  using lazy = await enterAs(port, null);
+  server.closeStdin();
   using mute = await call(honest.port, true);
   using muteBeforeTls = await call(honest.port, false);
   await honest.works();
   await gone(mute);
   await gone(muteBeforeTls);
   await until(
-    () => honest.warnings().length === 2,
-    () => `the server warns of both\n${honest.server.stderr()}`,
+    () => honest.refusals().length === 2,
+    () => `the server tells of both\n${honest.server.stderr()}`,
   );
-  for (const line of honest.warnings()) expect(line).toMatch(/refused: .* within \d+ seconds/);
+  for (const line of honest.refusals()) expect(line).toMatch(/DEBUG .*refused: .* within \d+ seconds/);
   await honest.ends();
+  expect((await server.ended).status).toBe(0);
+  expect([lazy.gone(), submitter.gone()]).toEqual([true, true]);
+  const warnings = linesOf(server.stderr()).filter((line) => /WARNING .*(?:Gave up|Submitter)/.test(line));
+  expect(warnings.map((line) => line.replace(/.*\] /, ""))).toEqual([
+    "Gave up the connection to a client that is not known yet: it has not said what it wants within 10 seconds",
+    `Submitter refused (n1: ${submission.id}): it has said nothing for 11 seconds`,
+  ]);
 });
 
 test("whoever tries one key after the other is answered ever more slowly, and keeps nobody else out", async () => {
@@ -367,7 +410,7 @@ test("whoever tries one key after the other is answered ever more slowly, and ke
   const over = Promise.allSettled([guess(), guess(), guess()]);
   await honest.admits();
   await over;
-  expect(honest.warnings().length).toBeLessThan(30);
+  expect(honest.refusals().filter((line) => line.includes("WARNING")).length).toBeLessThan(30);
   await honest.works();
   await honest.ends();
 });

@@ -53,6 +53,8 @@ interface End {
   lost: boolean;
   /** The writer at the other end waits for `drain`. */
   waits: boolean;
+  /** Its owner hears nothing for now. */
+  isDeaf: boolean;
   readonly connection: Connection;
 }
 
@@ -89,6 +91,7 @@ function newEnd(connection: Connection, process: Process): End {
     pumping: false,
     lost: false,
     waits: false,
+    isDeaf: false,
     connection,
   };
 }
@@ -139,12 +142,12 @@ function send(net: Net, from: End, parcel: Parcel): void {
 
 function pump(net: Net, to: End): void {
   const next = to.coming[0];
-  if (next === undefined || to.pumping || to.handlers === null || to.lost) return;
+  if (next === undefined || to.pumping || to.handlers === null || to.isDeaf || to.lost) return;
   to.pumping = true;
   const reachableAt = (): number => Math.max(reachable(net, to.process), reachable(net, other(to).process));
   net.world.at(Math.max(next.at, reachableAt()), () => {
     to.pumping = false;
-    if (to.lost) return;
+    if (to.lost || to.isDeaf) return;
     if (reachableAt() > net.world.now()) return pump(net, to);
     const parcel = to.coming.shift();
     if (parcel === undefined) return;
@@ -212,7 +215,13 @@ function streamOf(net: Net, end: End): ByteStream {
       end.waits = true;
       return false;
     },
+    listen(isOn) {
+      end.isDeaf = !isOn;
+      if (isOn) pump(net, end);
+    },
     end() {
+      end.isDeaf = false;
+      pump(net, end);
       if (!end.open) return;
       end.open = false;
       send(net, end, { kind: "end", at: 0 });

@@ -67,6 +67,8 @@ export function makeIntakeOptions(
     serverId: "server",
     patience: newPatience({ ...systemClock, after: (_ms, action) => systemClock.after(0, action) }, log),
     log,
+    clock: systemClock,
+    silenceMs: 600_000,
     closing: () => false,
     onOpen: () => tell("open"),
     onClose: () => tell("close"),

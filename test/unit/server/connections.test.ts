@@ -17,11 +17,12 @@ function open() {
     () => undefined,
   );
   const connections: Connections = {
-    log: intakeOptions.log,
+    log: { warn: (text) => void warnings.push(typeof text === "string" ? text : text()), close: () => undefined },
     push: (event) => events.push(event),
     intakeOptions,
     ofClients: new Map(),
     secrets: new Map(),
+    clogged: new Set(),
     intakes: new Map(),
     open: new Set(),
   };

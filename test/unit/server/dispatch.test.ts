@@ -59,3 +59,49 @@ test("the store is told what runs on one machine, not what waits at its client",
   bench.results(local, [outcome(bench.lease("1"))], 0);
   expect(bench.find("commit")?.commit.assigned.map(({ id }) => id)).toEqual(["3"]);
 });
+
+test("a client that does not read what it is sent gets nothing until it has", () => {
+  const bench = new Bench();
+  bench.register("client", 100);
+  bench.register("other", 1);
+  bench.give(task("1"), task("2"));
+  bench.on({ kind: "clogged", clientId: "client" });
+  expect(asked(bench)).toBeLessThanOrEqual(100);
+  const before = bench.assigned("client").length;
+  bench.say("other", { kind: "results", outcomes: [], credit: 5 });
+  bench.give(task("3"), task("4"));
+  expect(
+    bench
+      .assigned("other")
+      .map(({ id }) => id)
+      .slice(-2),
+  ).toEqual(["3", "4"]);
+  expect(bench.assigned("client")).toHaveLength(before);
+  // It may come and go meanwhile.
+  bench.lose("client");
+  bench.register("client", 100);
+  bench.on({ kind: "clogged", clientId: "client" });
+  bench.on({ kind: "unclogged", clientId: "client" });
+  bench.give(task("5"), task("6"), task("7"), task("8"), task("9"), task("10"));
+  expect(bench.assigned("client").length).toBeGreaterThan(before);
+});
+
+test("what one client holds is bounded in bytes, whatever it asks for", () => {
+  const bench = new Bench();
+  bench.register("greedy", 1_000_000);
+  const args = "x".repeat(1 << 20);
+  bench.give(...Array.from({ length: 60 }, (_, n) => task(`${n}`, { args })));
+  const held = bench.held("greedy");
+  expect(held).toHaveLength(32);
+  // As they end, others follow.
+  bench.results(
+    "greedy",
+    held.slice(0, 10).map((lease) => outcome(lease)),
+    10,
+  );
+  expect(bench.held("greedy")).toHaveLength(32);
+  expect(asked(bench)).toBeLessThanOrEqual(64);
+  // What it gives back makes room, too.
+  bench.say("greedy", { kind: "returned", tasks: bench.held("greedy").slice(0, 5) });
+  expect(bench.held("greedy")).toHaveLength(32);
+});

@@ -19,8 +19,11 @@ import { type HostMessage, type PeerMessage, submitWindow } from "../../../src/w
 import { pipe } from "../../../src/wire/pipe.ts";
 import { claimed, makeTask, makeTasks, request } from "../../conformance/store.ts";
 import { until } from "../../e2e/harness.ts";
+import { stoppedClock } from "../wire/ends.ts";
 import { makeIntakeOptions } from "./bench.ts";
 
+/** A heart that does not beat within a test. */
+const heart = { clock: systemClock, heartMs: 600_000 };
 const everything: Scope = { kind: "all" };
 const folders: string[] = [];
 afterEach(() => {
@@ -99,7 +102,7 @@ for (const [kind, make] of [
   test(`tasks are stored in order, under the submission they came with (${kind})`, async () => {
     const store = await make();
     const { link, told } = meet(store);
-    const queue = await enqueue(link, "login07", submission);
+    const queue = await enqueue(link, "login07", submission, heart);
     const tasks = makeTasks(3, { submitId: submission.id });
     await queue.insert(tasks.slice(0, 2));
     await queue.insert(tasks.slice(2));
@@ -114,20 +117,20 @@ for (const [kind, make] of [
   test(`a task that is there already is refused, and the server goes on (${kind})`, async () => {
     const store = await make();
     const [task, other] = makeTasks(2, { submitId: submission.id });
-    const first = await enqueue(meet(store).link, "login07", submission);
+    const first = await enqueue(meet(store).link, "login07", submission, heart);
     await first.insert([task!]);
     await first.close();
     for (const again of [
       [other!, task!],
       [other!, other!],
     ]) {
-      const second = await enqueue(meet(store).link, "login07", submission);
+      const second = await enqueue(meet(store).link, "login07", submission, heart);
       await second.insert(again);
       expect(await failureOf(second.close())).toBe(
         "The server refused this: a task with the same id is there already (0 of 2 tasks stored)",
       );
     }
-    const third = await enqueue(meet(store).link, "login07", submission);
+    const third = await enqueue(meet(store).link, "login07", submission, heart);
     await third.insert([other!]);
     await third.close();
     expect(ids(claimed(await store.claim(request({ scope: everything }))))).toEqual(ids([task!, other!]));
@@ -138,7 +141,7 @@ for (const [kind, make] of [
 test("a server with a submission of its own takes the tasks into it", async () => {
   const store = new MemoryStore();
   const scope: Scope = { kind: "submission", id: "66666666-6666-7666-8666-666666666666" };
-  const queue = await enqueue(meet(store, { scope }).link, "login07", submission);
+  const queue = await enqueue(meet(store, { scope }).link, "login07", submission, heart);
   await queue.insert([makeTask({ submitId: submission.id })]);
   await queue.close();
   expect(claimed(await store.claim(request({ scope })))[0]?.submitId).toBe(scope.id);
@@ -163,7 +166,7 @@ test("what is not stored is not answered", async () => {
 test("a submitter stops at its window while the server has no room", async () => {
   const store = new MemoryStore(100);
   const { link } = meet(store);
-  const queue = await enqueue(link, "login07", submission);
+  const queue = await enqueue(link, "login07", submission, heart);
   const tasks = makeTasks(submitWindow + 10, { submitId: submission.id });
   let done = false;
   const inserting = queue.insert(tasks).then(() => (done = true));
@@ -192,7 +195,7 @@ test("what comes while the store is busy is stored at once", async () => {
       return sizes.length === 1 ? go.promise : Promise.resolve();
     },
   });
-  const queue = await enqueue(link, "login07", submission);
+  const queue = await enqueue(link, "login07", submission, heart);
   for (const task of makeTasks(10)) await queue.insert([task]);
   await turn();
   go.resolve();
@@ -207,7 +210,7 @@ test("a store in passing trouble is asked again, and that is said once", async (
     ...bound(store),
     insert: (tasks) => (++tries < 4 ? Promise.reject(new TransientError("disk full")) : store.insert(tasks)),
   });
-  const queue = await enqueue(link, "login07", submission);
+  const queue = await enqueue(link, "login07", submission, heart);
   await queue.insert(makeTasks(1));
   await queue.close();
   expect([tries, warnings]).toEqual([
@@ -219,7 +222,7 @@ test("a store in passing trouble is asked again, and that is said once", async (
 test("a store beyond help refuses, with its reason", async () => {
   const broken = { ...bound(new MemoryStore()), insert: () => Promise.reject(new Error("'main.db' is damaged")) };
   const { link, warnings, told } = meet(broken);
-  const queue = await enqueue(link, "login07", submission);
+  const queue = await enqueue(link, "login07", submission, heart);
   await queue.insert(makeTasks(1));
   const text = "the tasks could not be stored: 'main.db' is damaged";
   expect(await failureOf(queue.close())).toBe(`The server refused this: ${text} (0 of 1 task stored)`);
@@ -231,11 +234,11 @@ test("a store beyond help refuses, with its reason", async () => {
 
 test("a server that is about to end takes nothing more", async () => {
   const early = meet(new MemoryStore(), { closing: () => true });
-  expect(await failureOf(enqueue(early.link, "login07", submission))).toBe(
+  expect(await failureOf(enqueue(early.link, "login07", submission, heart))).toBe(
     "The server refused this: it is about to end (nothing was submitted)",
   );
   let closing = false;
-  const late = await enqueue(meet(new MemoryStore(), { closing: () => closing }).link, "login07", submission);
+  const late = await enqueue(meet(new MemoryStore(), { closing: () => closing }).link, "login07", submission, heart);
   await late.insert(makeTasks(1));
   await turn();
   closing = true;
@@ -257,7 +260,7 @@ test("a server that goes away is told with what is stored", async () => {
     drain: () => undefined,
     close: () => undefined,
   });
-  const queue = await enqueue(link, "login07", submission);
+  const queue = await enqueue(link, "login07", submission, heart);
   await queue.insert(makeTasks(3));
   expect(await failureOf(queue.close())).toBe("The server disconnected - 1 of 3 tasks stored");
 });
@@ -270,7 +273,7 @@ test("tasks that are not new are refused, each with what is wrong", async () => 
   ];
   for (const [fields, reason] of faults) {
     const store = new MemoryStore();
-    const queue = await enqueue(meet(store).link, "login07", submission);
+    const queue = await enqueue(meet(store).link, "login07", submission, heart);
     await queue.insert([makeTask(), makeTask(fields)]);
     expect(await failureOf(queue.close())).toContain(reason);
     expect((await store.survey(everything)).unfinished).toBe(0);
@@ -304,3 +307,42 @@ function bound(store: MemoryStore): IntakeOptions["store"] {
 async function turn(): Promise<void> {
   for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));
 }
+
+test("a submitter that says nothing is given up, unless it waits for the store or shows that it lives", async () => {
+  const store = new MemoryStore();
+  const [lazy, waiting, alive] = [stoppedClock(), stoppedClock(), stoppedClock()];
+  const silenceMs = 10_000;
+  const pass = async (clock: ReturnType<typeof stoppedClock>, seconds: number): Promise<void> => {
+    for (let second = 0; second < seconds; second++) {
+      clock.pass(1000);
+      await turn();
+    }
+  };
+
+  const silent = meet(store, { clock: lazy, silenceMs });
+  const queue = await enqueue(silent.link, "login07", submission, heart);
+  await queue.insert(makeTasks(1));
+  await pass(lazy, 9);
+  expect(queue.broken.aborted).toBe(false);
+  await pass(lazy, 2);
+  const text = "it has said nothing for 10 seconds";
+  expect(await failureOf(queue.close())).toBe(`The server refused this: ${text} (1 of 1 task stored)`);
+  expect(silent.warnings).toEqual([`Submitter refused (laptop: ${submission.id}): ${text}`]);
+  expect(silent.told).toEqual(["open", "close"]);
+  expect(lazy.left()).toBe(0);
+
+  const stuck = Promise.withResolvers<void>();
+  const slow = { ...bound(store), insert: () => stuck.promise };
+  const patient = await enqueue(meet(slow, { clock: waiting, silenceMs }).link, "login07", submission, heart);
+  await patient.insert(makeTasks(1));
+  await pass(waiting, 30);
+  stuck.resolve();
+  await patient.close();
+
+  const beating = { clock: alive, heartMs: 5000 };
+  const fed = await enqueue(meet(store, { clock: alive, silenceMs }).link, "login07", submission, beating);
+  await pass(alive, 60);
+  await fed.insert(makeTasks(1));
+  await fed.close();
+  expect(alive.left()).toBe(0);
+});

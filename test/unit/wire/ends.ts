@@ -1,6 +1,7 @@
 /* Sessions for tests: over two streams in memory, with a key and random numbers of the test's own. */
 import { randomBytes } from "node:crypto";
 import { type Clock, systemClock } from "../../../src/base/clock.ts";
+import type { Backlog } from "../../../src/wire/backlog.ts";
 import type { ByteStream } from "../../../src/wire/bytes.ts";
 import { type MemoryOptions, memoryBytes } from "./memory.ts";
 import type { WireProblem } from "../../../src/wire/problem.ts";
@@ -13,6 +14,7 @@ export interface SideOptions {
   readonly key?: string;
   readonly clock?: Pick<Clock, "after">;
   readonly handshakeMs?: number;
+  readonly backlog?: Backlog;
 }
 
 function sessionOptions(options: SideOptions): SessionOptions {
@@ -58,4 +60,29 @@ export async function sessionPair(
   const [near, far] = change(memoryBytes(options));
   const [client, server] = await Promise.all([enterOn(near), admitOn(far)]);
   return [linkOf(client), linkOf(server)];
+}
+
+/** Time passes when the test says so. */
+export function stoppedClock(): Pick<Clock, "after"> & {
+  readonly pass: (ms: number) => void;
+  readonly left: () => number;
+} {
+  let now = 0;
+  const timers = new Map<object, { at: number; action: () => void }>();
+  return {
+    after(delayMs, action) {
+      const timer = { cancel: () => void timers.delete(timer) };
+      timers.set(timer, { at: now + delayMs, action });
+      return timer;
+    },
+    pass(ms) {
+      now += ms;
+      for (const [timer, { at, action }] of timers) {
+        if (at > now) continue;
+        timers.delete(timer);
+        action();
+      }
+    },
+    left: () => timers.size,
+  };
 }

@@ -27,6 +27,8 @@ interface End {
   closed: boolean;
   /** The other side is to be told when there is room. */
   peerWaits: boolean;
+  /** Its owner hears nothing for now. */
+  isDeaf: boolean;
 }
 
 function end(): End {
@@ -39,6 +41,7 @@ function end(): End {
     ended: false,
     closed: false,
     peerWaits: false,
+    isDeaf: false,
   };
 }
 
@@ -52,7 +55,7 @@ function stream(peer: string, own: End, other: End, options: MemoryOptions): Byt
   const { cut = (bytes) => bytes, soon = queueMicrotask, highWater = 1024 * 1024 } = options;
 
   function schedule(to: End, from: End): void {
-    if (to.scheduled || to.closed || to.handlers === null) return;
+    if (to.scheduled || to.closed || to.isDeaf || to.handlers === null) return;
     to.scheduled = true;
     soon(() => {
       to.scheduled = false;
@@ -62,7 +65,7 @@ function stream(peer: string, own: End, other: End, options: MemoryOptions): Byt
 
   /** One chunk, or the end. */
   function deliver(to: End, from: End): void {
-    if (to.closed || to.handlers === null) return;
+    if (to.closed || to.isDeaf || to.handlers === null) return;
     if (to.arrivingBytes === 0) {
       if (to.last === null) return;
       to.closed = true;
@@ -100,7 +103,13 @@ function stream(peer: string, own: End, other: End, options: MemoryOptions): Byt
       other.peerWaits = true;
       return false;
     },
+    listen(isOn) {
+      own.isDeaf = !isOn;
+      if (isOn) schedule(own, other);
+    },
     end() {
+      own.isDeaf = false;
+      schedule(own, other);
       if (own.ended) return;
       own.ended = true;
       other.last ??= { error: null };

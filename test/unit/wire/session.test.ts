@@ -1,5 +1,4 @@
 import { describe, expect, test } from "bun:test";
-import type { Clock } from "../../../src/base/clock.ts";
 import type { Assignment, Outcome } from "../../../src/task/task.ts";
 import type { ByteStream } from "../../../src/wire/bytes.ts";
 import type { Duplex } from "../../../src/wire/duplex.ts";
@@ -9,33 +8,11 @@ import { WireProblem } from "../../../src/wire/problem.ts";
 import { admit } from "../../../src/wire/session.ts";
 import { hello } from "../../conformance/duplex-notes.ts";
 import { makeAssignment, makeOutcome } from "../../make.ts";
-import { admitOn, enterOn, key, linkOf, problemOf, sessionPair } from "./ends.ts";
+import { admitOn, enterOn, key, linkOf, problemOf, sessionPair, stoppedClock } from "./ends.ts";
 import { between, type Change, rawOn } from "./raw.ts";
 
 const nonce = "ab".repeat(32);
 const greeting = `{"hypershell":1,"nonce":"${nonce}"}\n`;
-
-/** Time passes when the test says so. */
-function stoppedClock(): Pick<Clock, "after"> & { readonly pass: (ms: number) => void; readonly left: () => number } {
-  let now = 0;
-  const timers = new Map<object, { at: number; action: () => void }>();
-  return {
-    after(delayMs, action) {
-      const timer = { cancel: () => void timers.delete(timer) };
-      timers.set(timer, { at: now + delayMs, action });
-      return timer;
-    },
-    pass(ms) {
-      now += ms;
-      for (const [timer, { at, action }] of timers) {
-        if (at > now) continue;
-        timers.delete(timer);
-        action();
-      }
-    },
-    left: () => timers.size,
-  };
-}
 
 /** Everything that was said, and how it ended. */
 function ear<In>(link: Duplex<never, In>): { readonly got: In[]; readonly ended: Promise<string | null> } {
@@ -61,6 +38,11 @@ describe("the handshake", () => {
     const [near, far] = memoryBytes();
     const results = await Promise.all([enterOn(near, { clock }), admitOn(far, { clock })]);
     expect(results.every((result) => "link" in result)).toBe(true);
+    // The server waits for the first message.
+    expect(clock.left()).toBe(1);
+    linkOf(results[0]).send(hello);
+    const { got } = ear(linkOf(results[1]));
+    while (got.length === 0) await Promise.resolve();
     expect(clock.left()).toBe(0);
   });
 
@@ -509,6 +491,7 @@ describe("whoever knows the key", () => {
     expect(await answers([wants(2)], [{ kind: "assign", tasks: [task(3), task(4)] }])).toBeNull();
   });
 
+  const beats = Array.from({ length: 1001 }, (): PeerMessage => ({ kind: "beat" }));
   const wrong: readonly (readonly [rule: string, messages: readonly PeerMessage[], text: RegExp])[] = [
     ["begins with hello or submitter", [{ kind: "beat" }], /first message is beat/],
     ["says hello once", [hello, hello], /client says hello out of turn/],
@@ -522,6 +505,7 @@ describe("whoever knows the key", () => {
       /more returns than/,
     ],
     ["has no more tasks under way than it may", [submitter, many(submitWindow), many(1)], /more tasks than/],
+    ["beats no faster than it is answered", [hello, ...beats], /more than 1000 beats/],
     ["sends no tasks after the last", [submitter, { kind: "done" }, many(1)], /more tasks than/],
     [
       "does not ask for the moon",
@@ -542,6 +526,11 @@ describe("whoever knows the key", () => {
       "gives no more tasks than were asked for",
       [{ kind: "assign", tasks: [task(1), task(2)] }],
       /more tasks than were asked/,
+    ],
+    [
+      "tells of no more submissions than it may give tasks of",
+      [1, 2].map((n) => ({ kind: "submission", id: id(n), template: null, cwd: null })),
+      /more submissions than tasks were asked/,
     ],
     ["does not talk to clients as to submitters", [{ kind: "stored", count: 0 }], /says stored to a client/],
   ];
