@@ -236,6 +236,7 @@ async function printed(state: State, task: Task, command: string): Promise<Shell
   spawner.viaShell.fill(task.assignment, null, options.clock.now());
   const env = spawner.viaShell.variables;
   const { stderr } = spawner.options;
+  guard?.taskStarts();
   const printing = printedBy(wordsFor(spawner, command), {
     cwd,
     env,
@@ -248,7 +249,6 @@ async function printed(state: State, task: Task, command: string): Promise<Shell
     printing.stop(signal);
   };
   asked.add(printing.pid);
-  guard?.taskStarted();
   try {
     return await printing.ended;
   } finally {
@@ -282,6 +282,7 @@ function launch(state: State, task: Task, command: string): void {
   if (state.scarcity.isScarce()) return holdLaunch(state, task, command, null);
   task.command = command;
   task.startTime = startTime;
+  state.guard?.taskStarts();
   state.starting = task;
   try {
     if (options.capture) nameCaptured(state, task);
@@ -302,7 +303,6 @@ function launch(state: State, task: Task, command: string): void {
     state.starting = null;
     if (options.capture) closeCaptured(spawner);
   }
-  state.guard?.taskStarted();
 }
 
 function nameCaptured({ taskFolder }: State, task: Task): void {
@@ -375,6 +375,7 @@ function hold(state: State, task: Task, error: unknown, { again, giveUp }: Held)
     },
   };
   if (error !== null) {
+    if (running === 0) state.guard?.makeRoom();
     if (state.lastRefusal === null) {
       const reason = `The system lets no more tasks start (${failureReason(error)})`;
       const what = running > 0 ? `the next wait until others end (${running} run)` : "trying again for a minute";

@@ -1,11 +1,13 @@
 /* Clients are programs of their own here: they are killed. */
 import { expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { randomUUID } from "node:crypto";
+import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock, type Timer } from "../../src/base/clock.ts";
 import { guardOrphans } from "../../src/client/orphans.ts";
-import { until } from "../e2e/harness.ts";
+import { guardScript } from "../../src/client/guard-script.ts";
+import { openSite, until } from "../e2e/harness.ts";
 import { allProcesses, isRunning, processesOf } from "../unit/client/tasks.ts";
 
 interface Client extends AsyncDisposable {
@@ -135,7 +137,7 @@ test("a client that ends in order leaves alone what its tasks left running, and 
   // The task itself ends as soon as it sees the guard.
   const guarded = "ps -e -o args | grep -q '[s]h TASK_CLIENT_ID='$TASK_CLIENT_ID";
   await using client = await openClient([`sleep 100 & echo $! >&2; until ${guarded}; do sleep 0.02; done`]);
-  await until(() => guardsOf(client.id).length > 0, "it is guarded");
+  await until(() => client.said().includes("\n") && guardsOf(client.id).length > 0, "it is guarded");
   const [pid] = numbers(client.said());
   await until(() => !isRunning(client.pid), "the client ends");
   await until(() => guardsOf(client.id).length === 0, "the guard ends");
@@ -175,14 +177,82 @@ test("a guard that was killed with others is replaced at once: its client may be
   guard.close();
 });
 
-test("a client whose tasks are short has no guard", async () => {
+test("a client whose tasks are short leaves no guard behind", async () => {
   await using client = await openClient(["true", "true"]);
-  let guards = 0;
-  await until(() => {
-    guards += guardsOf(client.id).length;
-    return !isRunning(client.pid);
-  }, "the client ends");
-  expect(guards).toBe(0);
+  await until(() => !isRunning(client.pid) && guardsOf(client.id).length === 0, "the client and its guard end");
+});
+
+test.skipIf(process.platform !== "linux")("a guard that somebody stopped does its work all the same", async () => {
+  await using client = await openClient(["sleep 100"]);
+  const [guard] = await oneOf(() => guardsOf(client.id).filter(waits));
+  process.kill(guard!, "SIGSTOP");
+  await until(() => waits(guard!), "it goes on");
+});
+
+test("kill -9 at any moment leaves no task behind", async () => {
+  await using site = openSite();
+  site.write("t.in", ": >>begun-$N; sleep 71\n: >>begun-$N; setsid sleep 72 & sleep 73\n");
+  async function round(n: number): Promise<void> {
+    const run = site.start(["hsx", "t.in", "--no-db", "-N2"], { env: { N: `${n}` } });
+    await until(() => site.exists(`begun-${n}`), run.stderr);
+    const moment = performance.now() + Math.random() * 100;
+    await until(() => performance.now() >= moment, "the moment");
+    run.kill("SIGKILL");
+    expect((await run.ended).status).toBe(137);
+  }
+  for (let n = 0; n < 20; n += 5) await Promise.all([n, n + 1, n + 2, n + 3, n + 4].map(round));
+  await site.deserted();
+});
+
+/** The words that start a shell, with what it starts in `path`. */
+const inShell = (path: string, ...shell: string[]): string[] => ["/usr/bin/env", `PATH=${path}`, ...shell];
+
+/**
+ * Runs the guard's script in a shell, lets its client die, and waits for the end of what it left: told, carrying the
+ * id, with a child that hides, and deaf to SIGTERM.
+ */
+async function endedByGuard(shell: readonly string[], user: readonly string[], isDeaf: boolean): Promise<void> {
+  const id = randomUUID();
+  const env = { PATH: "/usr/bin:/bin", LINES: "a\nb", TASK_CLIENT_ID: id };
+  const options = { detached: true, env, stdin: "ignore" } as const;
+  const start = (...words: string[]): Bun.Subprocess => Bun.spawn([...user, ...words], options);
+  const told = start("env", "-i", "/bin/sleep", "74");
+  const victims = [told, start("sleep", "75"), start("sh", "-c", "env -i setsid sleep 76; :")];
+  if (isDeaf) victims.push(start("sh", "-c", "trap '' TERM; while :; do sleep 0.2; done"));
+  const stranger = Bun.spawn([...user, "sleep", "77"], {
+    ...options,
+    env: { PATH: env.PATH, NOTE: `x TASK_CLIENT_ID=${id}`, TASK_CLIENT_ID: randomUUID() },
+  });
+  const guard = Bun.spawn([...user, ...shell, "-c", guardScript, "sh", `TASK_CLIENT_ID=${id}`], {
+    env: { PATH: env.PATH },
+    stdin: "pipe",
+    stdout: "ignore",
+    stderr: "ignore",
+    detached: true,
+  });
+  try {
+    await guard.stdin.write(`${told.pid}\n`);
+    await guard.stdin.flush();
+    await until(() => victims.every(({ pid }) => waits(pid)), "they run");
+    await guard.stdin.end();
+    await Promise.all(victims.map(({ exited }) => exited));
+    await guard.exited;
+    expect([stranger.exitCode, stranger.signalCode]).toEqual([null, null]);
+  } finally {
+    for (const each of [...victims, stranger, guard]) each.kill("SIGKILL");
+  }
+}
+
+for (const shell of ["/bin/dash", "/bin/bash", "/bin/busybox"].filter(existsSync)) {
+  const words = shell.endsWith("busybox") ? [shell, "sh"] : [shell];
+  test.concurrent(`the guard needs nothing but ${shell}`, () => endedByGuard(inShell("/nowhere", ...words), [], false));
+}
+
+const canLimit = process.getuid?.() === 0 && ["prlimit", "setpriv"].every((name) => Bun.which(name) !== null);
+test.concurrent.skipIf(!canLimit)("the guard does its work where there is no room for another process", async () => {
+  // Its user has many processes more than that.
+  const cramped = inShell("/usr/bin:/bin", "prlimit", "--nproc=1", "/bin/sh");
+  await endedByGuard(cramped, ["setpriv", "--reuid=65534", "--clear-groups"], true);
 });
 
 async function oneOf(find: () => number[]): Promise<number[]> {
