@@ -9,6 +9,7 @@
  */
 import {
   accessSync,
+  chmodSync,
   closeSync,
   constants,
   fstatSync,
@@ -18,13 +19,14 @@ import {
   readSync,
   renameSync,
   rmSync,
+  statSync,
   utimesSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Clock } from "../base/clock.ts";
 import { runtimeError } from "../base/errors.ts";
-import { folderMode } from "../base/modes.ts";
+import { fileMode, folderMode } from "../base/modes.ts";
 import { failureCode } from "../base/paths.ts";
 import { hostName, shortHost } from "../base/process.ts";
 import { splitWords } from "../base/shell.ts";
@@ -181,16 +183,24 @@ function openHere(task: TaskRecord, file: Captured, ports: CapturePorts): number
   return null;
 }
 
+/** The descriptor of a plain file; null: there is none. Clients say where it is, and no device has to be believed. */
 function openIfThere(path: string): number | null {
   try {
-    const descriptor = openSync(path, "r");
-    if (!fstatSync(descriptor).isDirectory()) return descriptor;
+    if (!statSync(path).isFile()) return null;
+    // What has taken its place since must not hold up Ctrl-C: a FIFO waits for a writer.
+    const descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    if (fstatSync(descriptor).isFile()) return descriptor;
     closeSync(descriptor);
   } catch (error) {
     // A path through what is no folder does not exist either.
     if (!["ENOENT", "ENOTDIR"].includes(failureCode(error))) throw error;
   }
   return null;
+}
+
+/** Whether there is something else than a plain file. */
+function isOdd(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() === false;
 }
 
 /** File systems keep time in steps of some milliseconds, and a file is opened when the task has its start time. */
@@ -224,7 +234,8 @@ async function openThere(task: TaskRecord, file: Captured, ports: CapturePorts):
   const host = task.client_host;
   if (!isText(recorded)) throw neverMade(task, file);
   if (!isText(host) || isSameHost(host, ports.host)) {
-    throw missing(`${file.meaning} of task (${String(task.id)}) is gone: '${recorded}'`);
+    const what = `${file.meaning} of task (${String(task.id)})`;
+    throw missing(isOdd(recorded) ? `${what} is in no plain file: '${recorded}'` : `${what} is gone: '${recorded}'`);
   }
   ports.log.debug(`Fetching remote files (${host})`);
   const { folder, kept } = ownFolder(ports);
@@ -236,12 +247,14 @@ async function openThere(task: TaskRecord, file: Captured, ports: CapturePorts):
     const failure = await ports.fetch({ host, path: recorded, folder, name });
     if (failure !== null) throw unfetched(task, file, host, failure, ports);
     const path = join(folder, name);
+    // sftp gives it the mode that it has over there.
+    chmodSync(path, fileMode());
     const ended = timeOf(task.completion_time);
     // So that it can be told, later, which run of the task it is of.
     if (ended !== null) utimesSync(path, ended / 1000, ended / 1000);
     const place = join(kept ?? folder, name);
     if (kept !== null) renameSync(path, place);
-    return openSync(place, "r");
+    return openSync(place, constants.O_RDONLY | constants.O_NONBLOCK);
   } finally {
     process.off("exit", leave);
     leave();

@@ -54,13 +54,16 @@ export async function fetchFile(wanted: Wanted, reach: Reach): Promise<FetchFail
   const file = openSync(join(wanted.folder, wanted.name), "w", fileMode());
   try {
     // The messages must be in English, because `meanings` reads them.
-    const { line, input } = startByLoginShell(["env", "LC_ALL=C", "cat", "--", wanted.path]);
+    const { line, input } = startByLoginShell(["env", "LC_ALL=C", "sh", "-c", printPlain, "sh", wanted.path]);
     const { status, said } = await run(catWords(line, wanted, reach), input, file, wanted.folder, reach);
     return status === 0 ? null : diagnose(said, status, wanted);
   } finally {
     closeSync(file);
   }
 }
+
+/** Prints a plain file, and nothing that may never end: sftp refuses those by itself. */
+const printPlain = 'if [ -e "$1" ] && ! [ -f "$1" ]; then echo "not a regular file" >&2; exit 1; fi; exec cat -- "$1"';
 
 /**
  * Options for a run in which nobody can answer a question. The user's configuration decides whether an unknown key is
@@ -152,6 +155,7 @@ const meanings: readonly (readonly [said: RegExp, meaning: (host: string) => str
     (host) => `${host} cannot be reached by ssh - check that it is up, or copy the file some other way`,
   ],
   [/Permission denied|remote readlink/i, (host) => `you may not read that file on ${host}`],
+  [/not a regular file/i, (host) => `that is no plain file on ${host}`],
   [/No space left|Disk quota exceeded/i, () => "there is no space left for it on this host"],
 ];
 

@@ -7,6 +7,7 @@ import {
   readFileSync,
   readdirSync,
   rmSync,
+  statSync,
   utimesSync,
   writeFileSync,
 } from "node:fs";
@@ -164,4 +165,23 @@ test("a host is the same with and without its domain", () => {
   ];
   expect(same.filter(([one, other]) => !isSameHost(one, other))).toEqual([]);
   expect(different.filter(([one, other]) => isSameHost(one, other))).toEqual([]);
+});
+
+test("only a plain file is shown: a FIFO or a device would never end, and its own copy may be there", async () => {
+  const folder = place({ own: ["mine", -1000] });
+  const fifo = join(folder, "fifo");
+  Bun.spawnSync(["mkfifo", fifo]);
+  for (const outpath of [fifo, "/dev/zero", folder]) {
+    expect((await stdoutOf(folder, { client_host: "node01", outpath })).text).toBe("mine");
+    const empty = place();
+    const shown = stdoutOf(empty, { client_host: "node01", outpath });
+    expect(shown).rejects.toThrow(`Standard output of task (${id}) is in no plain file: '${outpath}'`);
+    await shown.catch(() => undefined);
+  }
+});
+
+test("a copy of a file that only its owner reads is read by nobody else here either", async () => {
+  const folder = place();
+  await stdoutOf(folder, { client_host: "node02" }, "far");
+  expect(statSync(join(folder, "own", `${id}.out`)).mode & 0o777).toBe(0o600);
 });
