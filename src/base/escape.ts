@@ -23,7 +23,14 @@ export function escapeByNumber(char: string): string {
  */
 const unsafe = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
 
-/** The text with all that could do something to a terminal written by its number; also line ends and tabs. */
-export function escapeControls(text: string): string {
-  return text.replace(unsafe, escapeCharacter);
+/** Without `g`, which would make it remember where it was. */
+const anyUnsafe = new RegExp(unsafe.source, "u");
+
+/**
+ * The text with all that could do something to a terminal written by its number, or as `\n`, `\r` or `\t`. `kept`: the
+ * characters of these that stay.
+ */
+export function escapeControls(text: string, kept = ""): string {
+  if (!anyUnsafe.test(text)) return text;
+  return text.replace(unsafe, (char) => (kept.includes(char) ? char : escapeCharacter(char)));
 }

@@ -17,7 +17,7 @@ import type { Output } from "../print/output.ts";
 import { jsonOf } from "../print/render.ts";
 import { themeFor, themeSetting } from "../print/theme.ts";
 import type { Theme } from "../print/theme.ts";
-import { holdsFloats, isTags, raw } from "../print/value.ts";
+import { holdsFloats, isTags, raw, visibleLines } from "../print/value.ts";
 import { yamlTags } from "../print/yaml.ts";
 
 const spec = {
@@ -113,7 +113,7 @@ export async function info(parsed: Words, ports: InfoPorts): Promise<number> {
   } else {
     const stdout = ports.stdout();
     const theme = themeFor(stdout, ports.theme);
-    stdout.write(field === undefined ? taskText(task, format, theme) : fieldText(task, field, format, theme));
+    stdout.write(field === undefined ? taskText(task, format, theme) : fieldText(task, field, format, stdout, theme));
   }
   return exitStatus.success;
 }
@@ -133,9 +133,17 @@ async function find(word: string, shown: boolean, ports: InfoPorts): Promise<Tas
   }
 }
 
-function fieldText(task: TaskRecord, field: TaskField, format: string, theme: Theme | null): string {
+function fieldText(
+  task: TaskRecord,
+  field: TaskField,
+  format: string,
+  { isTerminal }: Output,
+  theme: Theme | null,
+): string {
   const value = task[field];
   if (isTags(value) && format === "json") return jsonOf(value, false, theme);
   if (isTags(value) && format === "yaml") return yamlTags(value, "", theme) || "{}\n";
-  return `${raw(value, holdsFloats(field))}\n`;
+  const text = raw(value, holdsFloats(field));
+  // A program gets it byte for byte; a terminal would obey what is in it.
+  return `${isTerminal ? visibleLines(text) : text}\n`;
 }

@@ -17,7 +17,7 @@ import { breather, formats, pour, renderer } from "../print/render.ts";
 import type { Format } from "../print/render.ts";
 import { conditionsOf, filterOptions, finishedOption, statusFilters } from "./search.ts";
 import { themeFor, themeSetting } from "../print/theme.ts";
-import { json } from "../print/value.ts";
+import { json, visible } from "../print/value.ts";
 
 /** Another name of the format `normal`, as older documents have it. */
 const formerFormat = "list";
@@ -149,6 +149,7 @@ export async function list(parsed: Words, ports: ListPorts): Promise<number> {
         theme,
         columns: output.columns,
         delimiter: wish.delimiter,
+        isTerminal: output.isTerminal,
       });
       const query = meant(wish.query);
       const rows = live === null ? records.search(query) : live.searchRunning(records, query, ports.clock);
@@ -233,7 +234,7 @@ async function printTags(key: string | null, records: Records, output: Output, c
   const print = (identity: string, line: string): void => {
     if (seen.has(identity)) return;
     seen.add(identity);
-    output.write(`${line}\n`);
+    output.write(`${output.isTerminal ? visible(line) : line}\n`);
   };
   for await (const tags of records.tagSets()) {
     const breath = breathe();

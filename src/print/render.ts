@@ -10,7 +10,7 @@ import { record } from "./record.ts";
 import { table } from "./table.ts";
 import { partOf, tint } from "./theme.ts";
 import type { Theme } from "./theme.ts";
-import { holdsFloats, isTags, json, jsonText, oneLine, readable } from "./value.ts";
+import { holdsFloats, isTags, json, jsonText, oneLine, readable, visible } from "./value.ts";
 import { yamlMapping } from "./yaml.ts";
 
 export const formats = ["normal", "plain", "table", "json", "csv"] as const;
@@ -23,6 +23,8 @@ export interface Page {
   readonly columns: number;
   /** For csv and plain. */
   readonly delimiter: string;
+  /** csv and plain are for programs, which get each text as it is; a terminal must not obey what is in it. */
+  readonly isTerminal: boolean;
 }
 
 export interface Renderer {
@@ -40,9 +42,9 @@ export function renderer(format: Format, fields: readonly TaskField[], page: Pag
     case "normal":
       return { head: "", row: (values) => `---\n${record(values)}`, end: () => "" };
     case "plain":
-      return plain(fields, page.delimiter);
+      return plain(fields, page);
     case "csv":
-      return csv(fields, page.delimiter);
+      return csv(fields, page);
     case "json":
       return jsonArray(fields, page.theme);
     case "table":
@@ -50,10 +52,11 @@ export function renderer(format: Format, fields: readonly TaskField[], page: Pag
   }
 }
 
-function plain(fields: readonly TaskField[], delimiter: string): Renderer {
+function plain(fields: readonly TaskField[], { delimiter, isTerminal }: Page): Renderer {
   const floats = fields.map(holdsFloats);
+  const shown = isTerminal ? visible : oneLine;
   const cell = (value: ShownValue, isFloat: boolean): string =>
-    typeof value === "string" ? oneLine(value) : readable(value, isFloat);
+    typeof value === "string" ? shown(value) : readable(value, isFloat);
   return {
     head: "",
     row(values) {
@@ -66,9 +69,10 @@ function plain(fields: readonly TaskField[], delimiter: string): Renderer {
 }
 
 /** RFC 4180: rows end with CR LF, quotes only where they are needed. */
-function csv(fields: readonly TaskField[], delimiter: string): Renderer {
+function csv(fields: readonly TaskField[], { delimiter, isTerminal }: Page): Renderer {
   const special = new RegExp(`["\\r\\n${delimiter.replace(/[\\\]^-]/g, "\\$&")}]`, "u");
-  const quote = (text: string): string => (special.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+  const asIs = (text: string): string => (special.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+  const quote = isTerminal ? (text: string): string => asIs(visible(text)) : asIs;
   const floats = fields.map(holdsFloats);
   // Numbers, null and booleans need no look, unless somebody separates by what they are made of.
   const quoteWord = /[\w.+-]/.test(delimiter) ? quote : (text: string): string => text;

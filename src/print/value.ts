@@ -2,7 +2,7 @@
  * The texts of single values, for every format of `hs list` and `hs info`: JSON, YAML scalars, and what people read.
  * Knows no columns but the two that hold floats, and no layout.
  */
-import { escapeCharacter } from "../base/escape.ts";
+import { escapeCharacter, escapeControls } from "../base/escape.ts";
 import { WrittenNumber } from "../task/written.ts";
 import { kindOf, type TaskField } from "../task/field.ts";
 import type { ShownValue, Tags, TagValue } from "../task/task.ts";
@@ -89,13 +89,16 @@ export function oneLine(text: string): string {
   return text.replace(/[\n\r\t]/g, escapeCharacter);
 }
 
-const controls = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g;
-const control = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/;
-
 /** Also without what a terminal would obey: a command line that was stored must not move the cursor of who lists it. */
 export function visible(text: string): string {
-  if (!control.test(text)) return text;
-  return text.replace(controls, escapeCharacter);
+  return escapeControls(text);
+}
+
+/**
+ * A text of any number of lines for a terminal, which shows its lines and columns as they are, and obeys nothing else.
+ */
+export function visibleLines(text: string): string {
+  return escapeControls(text, "\n\t");
 }
 
 function hex(code: number, digits: number): string {

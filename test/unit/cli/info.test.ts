@@ -23,10 +23,11 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 async function run(
   words: readonly string[],
   given: Readonly<Partial<Record<TaskField, ShownValue>>> = {},
+  isTerminal = false,
 ): Promise<{ out: string; err: string; outBytes: Buffer; status: number }> {
   const parsed = parseFlags(command.spec, words);
   if (parsed === "help") throw new Error("no help was asked for");
-  const out = collected();
+  const out = collected(isTerminal);
   const err = collected();
   const status = await info(parsed, {
     records: () => Promise.resolve(fakeRecords([taskRecord({ id, ...given })])),
@@ -151,4 +152,12 @@ describe("captured files", () => {
     );
     expect((await failure([id, "--json", "--yaml"]))[2]).toBe("argument --yaml: not allowed with argument --json");
   });
+});
+
+test("a field is printed as it is, but a terminal obeys nothing in it: lines and columns alone stay", async () => {
+  const args = "printf '\u001b[2J'\tx\nrm\r\u202ey\u0085";
+  const shown = "printf '\\x1b[2J'\tx\nrm\\r\\u202ey\\x85\n";
+  expect((await run([id, "-x", "args"], { args })).out).toBe(`${args}\n`);
+  expect((await run([id, "-x", "args"], { args }, true)).out).toBe(shown);
+  expect((await run([id, "-x", "tag"], { tag: { k: args } }, true)).out).toBe(`k:${shown}`);
 });

@@ -35,9 +35,10 @@ const tasks = [
 async function run(
   words: readonly string[],
   rows: readonly Task[] = tasks,
+  isTerminal = false,
 ): Promise<{ out: string; status: number; query: RecordQuery }> {
   const records = fakeRecords(rows);
-  const output = collected();
+  const output = collected(isTerminal);
   const status = await list(parse(words), {
     records: () => Promise.resolve(records),
     output: () => output,
@@ -246,4 +247,30 @@ test("the database is closed when the reader has left", async () => {
   const thrown = await list(parse(["args"]), ports).catch((error: unknown) => error);
   expect(thrown).toBe(gone);
   expect(records.isClosed()).toBe(true);
+});
+
+describe("what a terminal would obey", () => {
+  // ESC, BEL, a C1 control, an override of direction, a line end.
+  const nasty = "a\u001b]0;x\u0007\u009b2J\u202eb\rc\nd";
+  const harmless = String.raw`a\x1b]0;x\x07\x9b2J\u202eb\rc\nd`;
+  const rows = [taskRecord({ id: "0199b3f2-7c1e-7000-8000-00000000000d", args: nasty, tag: { [nasty]: nasty } })];
+
+  test.each([
+    [["args"], `${nasty.replace("\r", String.raw`\r`).replace("\n", String.raw`\n`)}\n`, `${harmless}\n`],
+    [["args", "--csv"], `args\r\n"${nasty}"\r\n`, `args\r\n${harmless}\r\n`],
+    [["--tag-keys"], `${nasty}\n`, `${harmless}\n`],
+    [["--tag-values", nasty], `${nasty}\n`, `${harmless}\n`],
+  ])("%j: a terminal sees it escaped, a program gets it as it is", async (words, piped, shown) => {
+    expect((await run(words, rows)).out).toBe(piped);
+    expect((await run(words, rows, true)).out).toBe(shown);
+  });
+
+  test.each([[[]], [["-f", "table", "args"]], [["--json", "args"]], [["args", "tag", "--csv"]], [["tag"]]])(
+    "%j has nothing of it on a terminal",
+    async (words) => {
+      const { out } = await run(words, rows, true);
+      const colours = new RegExp("\u001b\\[[0-9;]*m", "g");
+      expect(out.replace(colours, "").replace(/\r?\n/g, "")).not.toMatch(/[\p{Cc}\u202e]/u);
+    },
+  );
 });

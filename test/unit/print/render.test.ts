@@ -18,7 +18,7 @@ function render(
   page: Partial<Page> = {},
 ): string {
   const delimiter = format === "csv" ? "," : "\t";
-  const shape = renderer(format, fields, { theme: null, columns: 80, delimiter, ...page });
+  const shape = renderer(format, fields, { theme: null, columns: 80, delimiter, isTerminal: false, ...page });
   return shape.head + rows.map((row) => shape.row(row)).join("") + shape.end();
 }
 
@@ -304,7 +304,7 @@ describe("pouring rows", () => {
     };
   }
   const frozen: Clock = { now: () => 0, after: (_, action) => (queueMicrotask(action), { cancel: () => {} }) };
-  const plainArgs = () => renderer("plain", ["args"], { theme: null, columns: 80, delimiter: "\t" });
+  const plainArgs = () => renderer("plain", ["args"], { theme: null, columns: 80, delimiter: "\t", isTerminal: false });
 
   test("writes the first row before the second is there", async () => {
     const output = collector();
