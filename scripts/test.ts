@@ -6,6 +6,7 @@
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { type SecretWatch, watchSecrets } from "./watch-secrets.ts";
 import { say } from "./say.ts";
 
 const root = resolve(import.meta.dir, "..");
@@ -238,10 +239,23 @@ function startBeside(): void {
   }
 }
 
+/** What became of the keys and passwords in the suites that run whole programs. */
+function tallyOfSecrets(watch: SecretWatch): Tally {
+  const { wrong, processes, secrets } = watch.stop();
+  say.info(`${processes} processes, and ${secrets} keys and passwords that none may show`);
+  const failures = wrong.map((each) => `a key or a password can be read ${each}`);
+  // Where nothing was seen, nothing was watched.
+  if (processes === 0 || secrets === 0) failures.push("no process with a key was seen: the watch is blind");
+  const failed = failures.length;
+  return { name: "secrets", passed: failed === 0 ? 1 : 0, failed, skipped: [], failures, seconds: 0 };
+}
+
+let watch: SecretWatch | null = null;
 for (const name of wanted) {
   console.log(`\n=== ${name}`);
   const isBuilt = tallies.every((tally) => tally.name !== "build" || tally.failed === 0);
   if (isBuilt && needBuild.includes(name) && beside.size === 0) startBeside();
+  if (isBuilt && name === "e2e" && process.platform === "linux") watch = watchSecrets(join(root, "dist"));
   if (name === "check") tallies.push(await step(name, ["scripts/check"]));
   else if (name === "build") tallies.push(await step(name, ["scripts/build"]));
   else if (needBuild.includes(name) && !isBuilt) {
@@ -252,6 +266,7 @@ for (const name of wanted) {
     tallies.push(await beside.get(name)!.tally);
   } else tallies.push(await suite(name));
 }
+if (watch !== null) tallies.push(tallyOfSecrets(watch));
 
 console.log("");
 for (const { name, failures } of tallies) for (const each of failures) console.log(`failed in ${name}:\n${each}\n`);

@@ -119,8 +119,8 @@ const spec = {
           names: ["-E", "--env"],
           kind: "flag",
           help:
-            "With --ssh: set our HYPERSHELL_* variables over there too (they go over standard input). " +
-            "A launcher gets them anyway.",
+            "With --ssh: set our HYPERSHELL_* variables over there too (they go over standard input; keys and " +
+            "passwords stay here). A launcher gets them anyway.",
         },
         {
           key: "remoteExe",

@@ -174,7 +174,14 @@ async function launchClients(run: LaunchedRun): Promise<Crew> {
   const { gate, announce, security } = listening;
   const plan = { ...client, host: announce, port: gate.port, tls: security.tls !== null };
   const settings = settingsOfClients(config);
-  const made = makeOrders(launch, { plan, key: security.key, env, settings, exports: config.exports(), log });
+  const made = makeOrders(launch, {
+    plan,
+    key: security.key,
+    env: config.inheritable(env),
+    settings,
+    exports: config.exports(),
+    log,
+  });
   // A launcher is started with the limits that its tasks shall have: srun hands them on. What ssh starts has others.
   if (launch.kind === "ssh") allowDescriptors(mostDescriptors);
   try {

@@ -32,7 +32,7 @@ export interface OrderOptions {
   readonly plan: ClientPlan;
   /** The key of the run. */
   readonly key: string;
-  /** The environment of this program. */
+  /** The environment of this program, without keys and passwords: no client needs those of the user. */
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Variables that hold the settings of the clients, which may have no configuration file with them. */
   readonly settings: Readonly<Record<string, string>>;
@@ -46,9 +46,7 @@ export interface Orders {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/**
- * The launchers to be started, and their environment. Warns of settings that are not passed on because they are secret.
- */
+/** The launchers to be started, and their environment. */
 export function makeOrders(launch: Launch, options: OrderOptions): Orders {
   return launch.kind === "command" ? commandOrder(launch.words, options) : sshOrders(launch, options);
 }
@@ -64,18 +62,12 @@ function commandOrder(launcher: readonly string[], options: OrderOptions): Order
 
 function sshOrders(launch: Extract<Launch, { kind: "ssh" }>, options: OrderOptions): Orders {
   const { plan, key, settings, log } = options;
-  const given = launch.passEnvironment ? remoteVariables(options.env) : { passed: [], withheld: [] };
-  if (given.withheld.length > 0) {
-    const withheld = given.withheld.join(", ");
-    log.warning(
-      `These variables are not passed on, because clients have no use for the password of a database: ${withheld}`,
-    );
-  }
+  const given = launch.passEnvironment ? remoteVariables(options.env) : [];
   const plain = Object.entries(settings).map(([name, value]) => `${name}=${value}`);
-  const names = given.passed.map((each) => each.slice(0, each.indexOf("=")));
+  const names = given.map((each) => each.slice(0, each.indexOf("=")));
   const told = names.length === 0 ? "" : ` (and over standard input: ${names.join(", ")})`;
   const orders = launch.hosts.map((name) => {
-    const { words, input, shown } = sshCall(launch.args, name, { plain, given: given.passed }, plan);
+    const { words, input, shown } = sshCall(launch.args, name, { plain, given }, plan);
     log.debug(() => `Launching client: ${shownCommand(shown)}${told}`);
     return { name, words, input: `${input}${key}\n` };
   });

@@ -7,33 +7,17 @@ import { clientWords, type ClientPlan, keyVariable } from "./launcher.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-export interface RemoteVariables {
-  /** Variables to set there, each as `NAME=value`. */
-  readonly passed: readonly string[];
-  /** The names of variables with the password of a database, which no client has a use for. */
-  readonly withheld: readonly string[];
+/**
+ * The settings in this environment that a remote client gets too (`-E`), each as `NAME=value`. The run has a key of its
+ * own; that of the user stays here.
+ */
+export function remoteVariables(env: Environment): string[] {
+  return Object.entries(env)
+    .filter(([name, value]) => value !== undefined && /^HYPERSHELL_\w+$/.test(name) && !keyName.test(name))
+    .map(([name, value]) => `${name}=${value}`);
 }
 
-/** The settings in this environment that a remote client gets too (`-E`). */
-export function remoteVariables(env: Environment): RemoteVariables {
-  const passed: string[] = [];
-  const withheld: string[] = [];
-  for (const [name, value] of Object.entries(env)) {
-    if (value === undefined || !/^HYPERSHELL_\w+$/.test(name)) continue;
-    // These are left out because the run has a key of its own.
-    if (name === keyVariable || /^HYPERSHELL_SERVER_AUTH(?:FILE)?(?:_|$)/.test(name)) continue;
-    if (hasPassword(name, value)) withheld.push(name);
-    else passed.push(`${name}=${value}`);
-  }
-  return { passed, withheld };
-}
-
-function hasPassword(name: string, value: string): boolean {
-  if (name === "HYPERSHELL_DATABASE_PASSWORD") return true;
-  return (
-    (name === "HYPERSHELL_DATABASE_URL" || name === "HYPERSHELL_DATABASE") && /:\/\/[^/?#]*:[^/?#]*@|pass/i.test(value)
-  );
-}
+const keyName = new RegExp(`^(?:HYPERSHELL_SERVER_AUTH(?:FILE)?(?:_|$)|${keyVariable}$)`);
 
 /** How ssh is called for one host. */
 export interface SshCall {
