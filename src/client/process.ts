@@ -19,9 +19,19 @@ import type { Ends, Executor, Origin, Running, StopSignal } from "./executor.ts"
 import { type Group, groupOf, signalNumber } from "./group.ts";
 import { guardOrphans, type OrphanGuard } from "./orphans.ts";
 import { type Held, newScarcity, type Scarcity } from "./scarcity.ts";
+import { type Losses, newLosses } from "./losses.ts";
 import { openAppended, openShared, type Outputs, prepareFolder } from "./outputs.ts";
 import { printedBy } from "./printed.ts";
-import { closeCaptured, newSpawner, openCaptured, setServer, spawnDirect, type Spawner, spawnShell } from "./spawn.ts";
+import {
+  closeCaptured,
+  discardCaptured,
+  newSpawner,
+  openCaptured,
+  setServer,
+  spawnDirect,
+  type Spawner,
+  spawnShell,
+} from "./spawn.ts";
 import { wordsFor } from "./spawn.ts";
 import { type Expansion, expansion, fileFacts } from "./templates.ts";
 import { type Finder, newFinder, type Tree, treeOf } from "./tree.ts";
@@ -117,6 +127,7 @@ interface State {
   readonly outputs: Outputs;
   /** Where tasks run, unless it is in the directory of their submission. */
   readonly home: Place;
+  readonly losses: Losses;
   /** The directories of submissions, by path. */
   readonly places: Map<string, Place>;
   readonly alive: Map<Bun.Subprocess, Task>;
@@ -157,6 +168,7 @@ export function createExecutor(options: ExecutorOptions): ProcessExecutor {
     },
     close() {
       guard?.close();
+      state.losses.lookLast();
       outputs.close();
     },
   };
@@ -170,7 +182,9 @@ function openExecutor(options: ExecutorOptions): State {
   // A malformed template is told before anything is made.
   const expand = expansionIn(options, base, cwd);
   if (capture) prepareFolder(taskFolder);
-  const outputs = openShared(place(options.outputPath), place(options.errorsPath));
+  const paths = { outputPath: place(options.outputPath), errorsPath: place(options.errorsPath) };
+  const outputs = openShared(paths.outputPath, paths.errorsPath);
+  const losses = newLosses({ folder: capture ? taskFolder : null, ...paths, log });
   const alive = new Map<Bun.Subprocess, Task>();
   const asked = new Set<number>();
   const sessions = (): number[] => [...Array.from(alive.keys(), (child) => child.pid), ...asked];
@@ -187,7 +201,19 @@ function openExecutor(options: ExecutorOptions): State {
   const home: Place = { cwd, spawner, expand };
   const scarcity = newScarcity({ clock, isAlone: () => alive.size + asked.size === 0 });
   const finder = newFinder(options.clientId, clock.now);
-  const parts = { options, taskFolder, outputs, home, places: new Map(), alive, asked, guard, finder, scarcity };
+  const parts = {
+    options,
+    taskFolder,
+    outputs,
+    losses,
+    home,
+    places: new Map(),
+    alive,
+    asked,
+    guard,
+    finder,
+    scarcity,
+  };
   const state: State = { ...parts, starting: null, directStarts: 0, lastRefusal: null };
   return state;
 }
@@ -305,10 +331,18 @@ function launch(state: State, task: Task, command: string): void {
   }
 }
 
-function nameCaptured({ taskFolder }: State, task: Task): void {
+function nameCaptured({ taskFolder, losses }: State, task: Task): void {
+  const { spawner } = task.place;
   task.outpath = `${taskFolder}/${task.assignment.id}.out`;
   task.errpath = `${taskFolder}/${task.assignment.id}.err`;
-  openCaptured(task.place.spawner, task.outpath, task.errpath);
+  try {
+    openCaptured(spawner, task.outpath, task.errpath);
+  } catch (error) {
+    if (!losses.isRefused(error)) throw error;
+    discardCaptured(spawner);
+    for (const path of [task.outpath, task.errpath]) rmSync(path, { force: true });
+    task.outpath = task.errpath = null;
+  }
 }
 
 // ---- what the system refuses
@@ -457,6 +491,7 @@ function end(state: State, task: Task, exitStatus: number, completionTime = stat
   // merely the same is a status.
   const isCut = exitStatus === brokenPipe && (task.isKilled || !state.options.printsFailures) && isUnheard(state);
   if (isCut) state.options.onUnread();
+  state.losses.look(completionTime);
   if (task.outpath !== null) dropEmpty(task);
   const outcome = {
     id: task.assignment.id,

@@ -38,8 +38,8 @@ export interface SpawnOptions {
 interface Start {
   readonly cwd?: string;
   readonly stdin: "ignore";
-  stdout: number | "inherit";
-  stderr: number | "inherit";
+  stdout: number | "inherit" | "ignore";
+  stderr: number | "inherit" | "ignore";
   readonly detached: boolean;
   readonly onExit: OnExit;
   env: Variables;
@@ -192,6 +192,12 @@ export function wordsFor({ shellWords, signWords }: Spawner, command: string): s
 export function openCaptured({ shellStart }: Spawner, outpath: string, errpath: string): void {
   shellStart.stdout = openFresh(outpath);
   shellStart.stderr = openFresh(errpath);
+}
+
+/** Has the next process write to nowhere, after `openCaptured` has failed. */
+export function discardCaptured(spawner: Spawner): void {
+  closeCaptured(spawner);
+  spawner.shellStart.stdout = spawner.shellStart.stderr = "ignore";
 }
 
 /** Closes the files of `openCaptured`. The process has descriptors of its own for them. */

@@ -95,3 +95,37 @@ asRoot("killed on a full disk, a run repeats one task per executor at most", asy
     await expectSound(join(disk.path, "site", "lib", "main.db"));
   }
 });
+
+asRoot("output of tasks that finds no room costs one warning, and no task its status", async () => {
+  await using site = openSoundSite();
+  using disk = small(site, "64k");
+  const fill = "head -c 60k /dev/zero >small/filler 2>/dev/null";
+  const run = async (words: string, task = "seq 1000; exit 3") => {
+    const { status, stdout, stderr } = await site.shell(
+      `${fill}; seq 5 | hsx -N2 -t '${task}' ${words}; status=$?; rm small/*; exit $status`,
+    );
+    return { status, stdout, told: warnings(stderr, /cannot be written/) };
+  };
+  const lost = (name: string) => [
+    expect.stringContaining(`The output of tasks cannot be written to ${name}: its file system is full`),
+  ];
+  expect(await run("-o small/out -e small/err --no-db")).toEqual({
+    status: 7,
+    stdout: "",
+    told: lost(`'${disk.path}/out'`),
+  });
+  expect(await run(">small/out", "seq 1000; true")).toEqual({
+    status: 0,
+    stdout: "",
+    told: lost("the file of standard output"),
+  });
+  expect((await run("-o small/out", "true")).told).toEqual([]);
+  await site.shell("rm -rf ../site/lib/task && ln -s $PWD/small ../site/lib/task");
+  const captured = await run("--capture");
+  expect(captured).toEqual({ status: 7, stdout: "", told: lost(`'${join(site.path, "site", "lib", "task")}'`) });
+  expect((await site.shell("hs list --count -w exit_status==3")).stdout).toBe("5\n");
+  await site.shell("mount -o remount,nr_inodes=2 small");
+  const none = await run("--capture", "exit 4");
+  expect([none.status, none.told.length]).toEqual([7, 1]);
+  expect((await site.shell("hs list --count -w exit_status==4")).stdout).toBe("5\n");
+});
