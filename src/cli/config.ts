@@ -2,14 +2,14 @@
  * `hs config`: where configuration files are, what is set and by whom, and changing it. None of these needs a
  * configuration that works as a whole, since they are what mends one.
  */
-import { mkdirSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { isatty } from "node:tty";
 import { noEffect } from "./idle.ts";
 import type { CommandSpec, Option, Parsed, ParsedWith } from "../args/spec.ts";
 import { systemClock } from "../base/clock.ts";
 import { argumentError, configurationError, exitStatus, messageOf, runtimeError } from "../base/errors.ts";
-import { folderMode } from "../base/modes.ts";
+import { fileMode, folderMode } from "../base/modes.ts";
 import { failureReason, readTextIfThere } from "../base/paths.ts";
 import { nearestKey } from "../config/check.ts";
 import { type Audience, editFile } from "../config/edit.ts";
@@ -457,7 +457,10 @@ async function edit(parsed: SiteWords, context: Context): Promise<number> {
   } catch (thrown) {
     throw runtimeError("config", `Could not create ${dirname(file)}: ${failureReason(thrown)}`);
   }
+  const isNew = !existsSync(file);
   const failure = await runEditor(words, file, context);
+  // As 'hs config set' makes it: the editor knows only the umask.
+  if (isNew && site !== "system" && existsSync(file)) chmodSync(file, fileMode());
   if (failure !== null) throw runtimeError("config", `The editor '${editor}' ${failure}`);
   warnIfBroken(file, context);
   return exitStatus.success;

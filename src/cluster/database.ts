@@ -1,7 +1,9 @@
 /*
  * Makes the settings of a database from the configuration. No other file knows the keys of section `database`.
  */
+import { configurationError } from "../base/errors.ts";
 import type { Config } from "../config/load.ts";
+import { whoElseWrites } from "../config/trust.ts";
 import type { Logger } from "../log/logger.ts";
 import type { OpenOptions } from "../store/open.ts";
 import { keepFromDumps } from "./dumps.ts";
@@ -52,6 +54,24 @@ export function databaseSettings(config: Config, log: Logger): OpenOptions {
     made: isChosen(config) ? null : (file) => log.info(`Made the database ${file}${remedyOf(config)}`),
     pragmas: tableOf(config.raw("database.pragmas")),
   };
+}
+
+/**
+ * To be called before tasks of an SQLite file are run: whoever can write it says what that is. Throws a UserError
+ * (status 3) for a file of somebody else, and warns of one that others may write, unless the site is said to be shared.
+ */
+export function expectOwnFile(file: string, config: Config, log: Pick<Logger, "warning">): void {
+  if (config.boolean("site.shared")) return;
+  const others = whoElseWrites(file);
+  if (others === null) return;
+  const why = "and whoever can write it says what is run as you";
+  const remedy = "if you trust them: HYPERSHELL_SITE_SHARED=true (site.shared)";
+  if (others.owner !== null)
+    throw configurationError(
+      "data",
+      `${file} belongs to ${others.owner}, ${why} - use a database of your own, or, ${remedy}`,
+    );
+  log.warning(`Others may write ${file} (${others.mode}), ${why} - chmod go-w ${file}, or, ${remedy}`);
 }
 
 /** Whether somebody has said where the database is to be. */

@@ -26,7 +26,7 @@ import { runServer, type Server, type ServerReport, serverBeatMs } from "../serv
 import type { Admission, ClaimRequest, Commit, Scope, ServerRow, Store } from "../store/store.ts";
 import type { Loaded } from "../submit/loader.ts";
 import type { LeaveKind } from "../wire/message.ts";
-import { databaseSettings } from "./database.ts";
+import { databaseSettings, expectOwnFile } from "./database.ts";
 import { type FailureFile, openFailures } from "./failures.ts";
 import { feed, type Input, type InputOptions, openInput, taskDefaults } from "./feed.ts";
 import { newLiveness, processStart, processTable } from "./liveness.ts";
@@ -558,8 +558,10 @@ function reportOf(
 async function chooseStore(options: ServeOptions): Promise<Store> {
   const settings = options.noDatabase ? null : databaseSettings(options.config, options.loggers("data"));
   if (settings !== null) {
-    const { hasDatabase, openStore } = await import("../store/open.ts");
-    if (hasDatabase(settings)) return openStore({ ...settings, clock, create: options.createTables });
+    const { databaseOf, openStore } = await import("../store/open.ts");
+    const found = databaseOf(settings);
+    if (found?.kind === "sqlite") expectOwnFile(found.file, options.config, options.loggers("data"));
+    if (found !== null) return openStore({ ...settings, clock, create: options.createTables });
     options.loggers("server").warning("No database configured - automatically disabled");
   }
   const { MemoryStore } = await import("../store/memory.ts");

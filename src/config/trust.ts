@@ -92,14 +92,23 @@ export function whyNotChange(file: string): string | null {
   return reason ?? whyFolderForeign(dirname(file), [], around);
 }
 
+/** Who may write a file besides the user of this process and root; null: nobody, or there is no such file. */
+export function whoElseWrites(file: string): { readonly owner: string | null; readonly mode: string } | null {
+  const found = look(statSync, file);
+  if (!hasOwners() || found === undefined) return null;
+  const isOurs = found.uid === userNumber() || found.uid === 0;
+  if (isOurs && whyForeign(file, found, ofUser) === null) return null;
+  return { owner: isOurs ? null : describedUser(found.uid), mode: describedMode(found) };
+}
+
 /** What others may read of a file of ours, as a sentence with the remedy; null: nothing. `orGroup`: its group may. */
 export function whyOthersMayRead(file: string, orGroup: boolean): string | null {
   const found = look(statSync, file);
   if (!hasOwners() || found === undefined || found.uid !== userNumber() || !found.isFile()) return null;
   const isForGroup = !orGroup && (found.mode & 0o040) !== 0 && !isGroupOfOne(found.gid, found.uid);
   if ((found.mode & 0o004) === 0 && !isForGroup) return null;
-  const mode = (found.mode & 0o7777).toString(8).padStart(4, "0");
-  return `Others can read the key or password in ${file} (mode ${mode}): chmod ${orGroup ? "o-r" : "600"} ${file}`;
+  const mode = describedMode(found);
+  return `Others can read the key or password in ${file} (${mode}): chmod ${orGroup ? "o-r" : "600"} ${file}`;
 }
 
 /** Why others may write a file of ours, as the end of a sentence; null: nobody else may. */
@@ -142,11 +151,14 @@ function whyForeign(path: string, found: Stats, rule: Rule): string | null {
   if (!isForAll && !isForGroup) return null;
   if (rule.orSticky === true && found.isDirectory() && (found.mode & 0o1000) !== 0) return null;
   if (!isForAll && (isGroupOfOne(found.gid, userNumber()) || isGroupOfOne(found.gid, 0))) return null;
-  const mode = (found.mode & 0o7777).toString(8).padStart(4, "0");
-  const who = isForAll ? `mode ${mode}` : `mode ${mode}, group ${describedGroup(found.gid)}`;
+  const who = describedMode(found) + (isForAll ? "" : `, group ${describedGroup(found.gid)}`);
   const or =
     rule.orSticky === true && found.isDirectory() ? ` (or chmod +t ${path}, if others are to write there)` : "";
   return `others may write ${path} (${who}) - look at what is in it, then say: chmod go-w ${path}${or}`;
+}
+
+function describedMode({ mode }: Stats): string {
+  return `mode ${(mode & 0o7777).toString(8).padStart(4, "0")}`;
 }
 
 function whyOfAnother(path: string, found: Stats, rule: Rule): string | null {

@@ -179,7 +179,7 @@ needs([], process.getuid?.() === 0 ? null : "permissions do not bind root only")
 
 test("a corrupt database, and a file that is none: one line, status not 0, the file untouched", async () => {
   await using site = openSite();
-  mkdirSync(join(site.path, "site", "lib"), { recursive: true });
+  mkdirSync(join(site.path, "site", "lib"), { recursive: true, mode: 0o700 });
   writeFileSync(site.database, "this is not a database, it is a letter to my aunt\n".repeat(200));
   for (const words of [["list", "-c"], ["submit", "echo", "x"], ["initdb"]]) {
     const ended = await site.hs(words);

@@ -101,6 +101,17 @@ asUsers("a site of another user is used only by whoever says that others use it 
         "or, if you trust them, HYPERSHELL_SITE_SHARED=true (site.shared)",
     );
   }
+  // A database may also be elsewhere.
+  const file = `${bob.home}/x.db`;
+  await bob.run(`echo 'echo planted' | hs submit; chmod 666 ${file}`, { env: { HYPERSHELL_DATABASE_FILE: file } });
+  const elsewhere = { HYPERSHELL_DATABASE_FILE: file };
+  const theirs = await alice.run("hsx --restart", { env: elsewhere });
+  expect([theirs.status, theirs.stdout]).toEqual([3, ""]);
+  const why = "and whoever can write it says what is run as you";
+  expect(theirs.stderr).toContain(`${file} belongs to bob, ${why} - use a database of your own, or, if you trust`);
+  expect((await bob.run("hsx --restart", { env: elsewhere })).stderr).toContain(
+    ` WARNING [hypershell.data] Others may write ${file} (mode 0666), ${why} - chmod go-w ${file}, or, if you trust`,
+  );
   const shared = { HYPERSHELL_SITE: `${tmp}/s`, HYPERSHELL_SITE_SHARED: "true" };
   const made = await bob.run(
     `umask 007; mkdir ${tmp}/s; chgrp lab ${tmp}/s; chmod g+s ${tmp}/s; echo 'echo $SAID' | hs submit; ` +
@@ -223,7 +234,7 @@ asUsers("whatever the umask, nobody else can read what any command has made", as
   await using users = openUsers();
   const { alice, bob } = users;
   const runs = ["000", "002", "022"].map(async (umask, at) => {
-    const env = { HOME: `${alice.home}/${umask}`, PORT: `${47_310 + at}` };
+    const env = { HOME: `${alice.home}/${umask}`, PORT: `${47_310 + at}`, HYPERSHELL_CLIENT_CONNECT: "5" };
     return alice.run(`mkdir ${umask}; umask ${umask}; ${usual}; ${at === 0 ? everything : ""} ${openOnes}`, { env });
   });
   // What only a running command has (the log of a database) was looked at by a task.
