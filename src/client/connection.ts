@@ -2,7 +2,7 @@
  * The connection of a client to its server: how it connects, says what it still has, notices that the server is silent
  * or gone, tries again, chooses another server, and gives up. As pure as reactor.ts, which calls it.
  */
-import { formatDuration } from "../base/units.ts";
+import { counted, formatDuration } from "../base/units.ts";
 import type { Lease, ServerMessage } from "../wire/message.ts";
 import { type ClientEffect, note } from "./effects.ts";
 import type { ClientEvent } from "./event.ts";
@@ -23,7 +23,7 @@ export function sayHello(state: ClientState, now: number, effects: ClientEffect[
   state.connection = { at: "up", welcomedAt: null, since, tries };
   state.heardAt = now;
   state.beats = { sent: 0, heard: 0 };
-  state.nextBeat = now + state.settings.heartMs;
+  state.nextBeat = now + state.heartMs;
   for (const entry of state.running.values()) entry.told = false;
   const leaseOf = ({ id, lease }: Lease): Lease => ({ id, lease });
   const waiting = [...state.inbox.values()];
@@ -37,7 +37,8 @@ export function sayHello(state: ClientState, now: number, effects: ClientEffect[
   const credit = working ? Math.max(0, wanted(state) - state.running.size - state.inbox.length) : 0;
   state.granted = credit;
   const { clientId, host, executors, secret } = state.settings;
-  const message = { kind: "hello", clientId, host, executors, credit, running, finished } as const;
+  state.named = running.length + finished.length > 0 ? state.ground : null;
+  const message = { kind: "hello", clientId, host, executors, credit, running, finished, ...state.named } as const;
   effects.push({ kind: "send", message: secret === null ? message : { ...message, secret } });
   // Outcomes that were sent on the old connection and not acknowledged may not have arrived. Tasks that were given back
   // on it need not be given back again: the hello does not name them.
@@ -152,14 +153,52 @@ export function excuse(state: ClientState, now: number): void {
 
 /** Milliseconds without a word of the server after which it counts as gone. */
 export function silenceMs(state: ClientState): number {
-  return state.settings.heartMs * missedBeats;
+  return state.heartMs * missedBeats;
 }
 
 type Welcome = Extract<ServerMessage, { kind: "welcome" }>;
 
+/** Whether the tasks here are of another store or run than the server. */
+function isElsewhere({ named }: ClientState, { store, run }: Welcome): boolean {
+  return named !== null && store !== undefined && (store !== named.store || (run !== undefined && run !== named.run));
+}
+
+/** Hangs up on a server that knows nothing of the tasks here, and goes on looking for theirs. */
+function moveOn(state: ClientState, message: Welcome, now: number, effects: ClientEffect[]): void {
+  const { connection, named, running, inbox, heldBack, unacked, settings } = state;
+  if (connection.at !== "up") return;
+  effects.push({ kind: "hangUp" });
+  const key = `${message.store} ${message.run}`;
+  if (state.toldElsewhere !== key) {
+    state.toldElsewhere = key;
+    const count = running.size + inbox.length + heldBack.size + unacked.size;
+    const { store, run, serverHost, serverId } = message;
+    const [what, own, other] =
+      store === named?.store ? ["run", named?.run ?? "all that is free", run] : ["database", named?.store, store];
+    const left = formatDuration(Math.max(0, Math.ceil((connection.since + settings.reconnectMs - now) / 1000)));
+    const kept = `Keeping ${counted(count, "task")} from the server there (${serverHost}: ${serverId})`;
+    const why = `it has another ${what} (${other}, not ${own})`;
+    note(effects, "warning", `${kept}: ${why} - looking for the right one for ${left}`);
+  }
+  state.troubles.add("lost");
+  const text = "another server answers there";
+  tryAgain(state, connection, { problem: "lost", text, permanent: false }, now, effects);
+}
+
+/**
+ * How often a client beats within the time after which its server gives it up: one beat may be lost, and another late.
+ */
+const beatsInPatience = 3;
+
 /** Notes that the server has welcomed the client. */
 export function takeWelcome(state: ClientState, message: Welcome, now: number, effects: ClientEffect[]): void {
-  const { serverId, serverHost, companyMs } = message;
+  if (isElsewhere(state, message)) return moveOn(state, message, now, effects);
+  const { serverId, serverHost, companyMs, evictMs = Number.POSITIVE_INFINITY, store, run, fleeting } = message;
+  // Nobody can come back for the tasks of a store that ends with its server.
+  state.ground = store === undefined || fleeting === true ? null : run === undefined ? { store } : { store, run };
+  state.toldElsewhere = null;
+  state.heartMs = Math.min(state.settings.heartMs, evictMs / beatsInPatience);
+  state.nextBeat = Math.min(state.nextBeat, now + state.heartMs);
   state.sleptUntil = null;
   state.companyMs = Math.min(companyMs, state.settings.bundleWaitMs ?? Number.POSITIVE_INFINITY);
   state.serverName = `${serverHost}: ${serverId}`;
@@ -191,7 +230,7 @@ function keep(state: ClientState, isKept: boolean, now: number): void {
 /** Tells the server at intervals that the client lives. */
 export function beat(state: ClientState, now: number, effects: ClientEffect[]): void {
   if (now < state.nextBeat || state.phase.at === "gone" || state.connection.at !== "up") return;
-  state.nextBeat = now + state.settings.heartMs;
+  state.nextBeat = now + state.heartMs;
   state.beats.sent++;
   effects.push({ kind: "send", message: { kind: "beat" } });
   note(effects, "trace", () => `Heartbeat - running (${state.settings.host}: ${state.settings.clientId})`);

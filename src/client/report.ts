@@ -95,7 +95,7 @@ export function tellStarts(state: ClientState, now: number, effects: ClientEffec
   }
   if (started.length === 0) return;
   state.toldAt = now;
-  state.nextBeat = now + state.settings.heartMs;
+  state.nextBeat = now + state.heartMs;
   state.beats.sent++;
   effects.push({ kind: "send", message: { kind: "beat", started } });
 }

@@ -19,7 +19,7 @@
 import { assert } from "../base/assert.ts";
 import { type Deque, deque } from "../base/deque.ts";
 import type { Assignment, Outcome } from "../task/task.ts";
-import type { LeaveKind, Lease } from "../wire/message.ts";
+import type { Ground, LeaveKind, Lease } from "../wire/message.ts";
 import type { ProblemKind } from "../wire/problem.ts";
 import type { Origin } from "./executor.ts";
 
@@ -38,7 +38,7 @@ export interface ClientSettings {
   readonly signalWaitMs: number;
   /** The client leaves after this long without a task, milliseconds. Null: never. */
   readonly idleMs: number | null;
-  /** Pause between two beats, milliseconds. */
+  /** The longest pause between two beats, milliseconds. */
   readonly heartMs: number;
   /** The largest number of outcomes in one message. Null: no limit. */
   readonly bundleSize: number | null;
@@ -166,6 +166,14 @@ export interface ClientState {
   owesCredit: boolean;
   /** Null until the first welcome. */
   serverId: string | null;
+  /** The store and run of the server that was last served, and so of the tasks here; null: not known. */
+  ground: Ground | null;
+  /** What the last hello named of it; null: nothing, so that any server will do. */
+  named: Ground | null;
+  /** What was found at the address of the server instead, as a key: each is told of once. */
+  toldElsewhere: string | null;
+  /** The pause between two beats, milliseconds: as it is set, or shorter where the server is less patient. */
+  heartMs: number;
   /** The server's name for log lines. */
   serverName: string;
   /** Tasks whose process could not even be killed; each keeps an executor busy. */
@@ -243,6 +251,10 @@ export function newState(settings: ClientSettings, now: number): ClientState {
     failure: null,
     owesCredit: false,
     serverId: null,
+    ground: null,
+    named: null,
+    toldElsewhere: null,
+    heartMs: settings.heartMs,
     serverName: "unknown",
     abandoned: new Set(),
     outbox: [],

@@ -13,7 +13,7 @@
  * `finished` when everything is closed.
  */
 import { systemClock } from "../base/clock.ts";
-import { exitStatus, messageOf, TransientError, UserError } from "../base/errors.ts";
+import { configurationError, exitStatus, messageOf, TransientError, UserError } from "../base/errors.ts";
 import { newId } from "../base/ids.ts";
 import { userName } from "../base/accounts.ts";
 import { hostName } from "../base/process.ts";
@@ -207,6 +207,7 @@ async function prepare(options: ServeOptions): Promise<Run> {
   const since = clock.now();
   const scope: Scope = restart || forever ? { kind: "all" } : { kind: "submission", id: instanceId };
   const graceMs = config.integer("server.grace") * 1000;
+  if (remote) expectPatience(config);
 
   const input = await openInput(options, host);
   const failures = openFailureFile(options, () => store.durable);
@@ -244,6 +245,21 @@ async function prepare(options: ServeOptions): Promise<Run> {
     isLoaded: input === null,
     isHurried: false,
   };
+}
+
+/**
+ * Clients on other hosts beat at a third of the patience of their server, whatever client.heartrate says. Throws a
+ * UserError when somebody asks for what cannot be: a client that is silent for longer than that patience.
+ */
+function expectPatience(config: Config): void {
+  const [heartrate, evict] = [config.number("client.heartrate"), config.number("server.evict")];
+  if (heartrate <= evict) return;
+  throw configurationError(
+    "server",
+    `client.heartrate (${heartrate} s) is longer than server.evict (${evict} s): every client would count as lost ` +
+      `between two signs of life - set client.heartrate to ${Math.floor(evict / 3)} or less, or server.evict to ` +
+      `${heartrate * 3} or more`,
+  );
 }
 
 function openFailureFile(options: ServeOptions, isDurable: () => boolean): FailureFile | null {
@@ -315,6 +331,7 @@ function startServer(run: Run): Server {
     settings: {
       serverId: options.instanceId,
       serverHost: host,
+      storeId: admission.storeId,
       scope,
       attempts: options.attempts,
       eager: options.eager,

@@ -215,7 +215,13 @@ const rows = [
 
   setting("client.bundlesize", ["integer", "text"], "auto", "Most finished tasks to return at once.", adapting),
   setting("client.bundlewait", "integer", 5, "Seconds that a finished task may wait for company.", { min: 0 }),
-  setting("client.heartrate", "integer", 10, "Seconds between two signs of life.", { min: 1 }),
+  setting(
+    "client.heartrate",
+    "integer",
+    10,
+    "Longest time in seconds between two signs of life; never more than a third of server.evict.",
+    { min: 1 },
+  ),
   setting("client.connect", "integer", 15, "Seconds that a client that starts tries to reach its server.", { min: 0 }),
   setting("client.reconnect", "integer", 600, "Seconds that a client that lost its server tries to reach it again.", {
     min: 0,

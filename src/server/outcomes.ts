@@ -198,8 +198,8 @@ function retryOf(state: ServerState, task: ClaimedTask, outcome: Outcome, now: n
 }
 
 /** Whether a task of this group may be handed out: others may have come in a lower group since it was claimed. */
-function isItsTurn({ phase, group: present }: ServerState, group: number): boolean {
-  return phase.at === "running" && (present === null || group <= present);
+function isItsTurn({ phase, group: present, isNewIn }: ServerState, group: number): boolean {
+  return phase.at === "running" && (present === null || group <= present) && !(isNewIn && group > 0);
 }
 
 /** Tells the store what has happened, unless a commit is still under way. */

@@ -204,6 +204,8 @@ async function register(its: Persistence, effect: Effect<"register">): Promise<v
     at,
   };
   const adopted = await persist(its, "adopt", () => store.adopt(request));
+  // Another server may have recorded what is not handed over, and the client is about to be told to forget it.
+  if (its.syncs && finished.length > 0) await persist(its, "adopt", () => store.sync());
   // The recalls of the others are read only now: whatever is taken back after the adoption is taken back from this
   // server, which is told of it. A server that is alive may not have heard of them when its client leaves it.
   const revoked = await revokedOf(its, others);

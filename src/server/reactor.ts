@@ -142,6 +142,7 @@ function take(state: ServerState, event: ServerEvent, now: number, effects: Serv
 function doubt(state: ServerState, effects: ServerEffect[]): void {
   if (state.row !== "known" || !state.settings.durable) return;
   state.row = "doubted";
+  if (state.claim.at === "asked") state.claim.isDoubtful = true;
   effects.push({ kind: "attest" });
 }
 
@@ -149,6 +150,7 @@ function doubt(state: ServerState, effects: ServerEffect[]): void {
 function loseRow(state: ServerState, effects: ServerEffect[]): void {
   if (state.row === "lost") return;
   state.row = "lost";
+  if (state.claim.at === "asked") state.claim.isDoubtful = true;
   effects.push({ kind: "enter" });
   note(effects, "warning", "Another server took this one for dead, and what it held for free - going on with the rest");
 }
@@ -177,7 +179,7 @@ function askForTasks(state: ServerState, now: number, effects: ServerEffect[]): 
   }
   const { scope, attempts, eager } = state.settings;
   if (state.claim.at !== "due") state.idlePolls++;
-  state.claim = { at: "asked", stale: false, withheld: new Map() };
+  state.claim = { at: "asked", stale: false, isDoubtful: false, withheld: new Map() };
   state.isNewIn = false;
   effects.push({
     kind: "claim",
@@ -230,7 +232,7 @@ function takeClaim(state: ServerState, answer: Claim, now: number, effects: Serv
       weigh(state, answer.tasks);
       giveBackAbove(state, answer.group);
       if (isAny || state.group === null) state.group = answer.group;
-      for (const task of answer.tasks) takeClaimed(state, task, asked.withheld, effects);
+      for (const task of answer.tasks) takeClaimed(state, task, asked, effects);
       return;
     }
     case "none":
@@ -263,9 +265,14 @@ function takeClaim(state: ServerState, answer: Claim, now: number, effects: Serv
 function takeClaimed(
   state: ServerState,
   task: ClaimedTask,
-  withheld: Extract<ClaimState, { at: "asked" }>["withheld"],
+  { isDoubtful, withheld }: Extract<ClaimState, { at: "asked" }>,
   effects: ServerEffect[],
 ): void {
+  if (isDoubtful) {
+    // It may be a task that others had freed while a client had it here, or its outcome.
+    if (!state.holders.has(task.id)) giveBack(state, task);
+    return;
+  }
   const why = withheld.size === 0 ? undefined : withheld.get(task.id);
   if (why !== undefined) {
     // A client may have adopted the task, and may be gone again. If it is gone, only the store has the task, whichever

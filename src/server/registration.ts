@@ -16,6 +16,7 @@
 import { counted } from "../base/units.ts";
 import { assert } from "../base/assert.ts";
 import type { ClaimedTask } from "../task/task.ts";
+import { longestEvictMs } from "../wire/fields.ts";
 import type { ClientMessage, Lease } from "../wire/message.ts";
 import { note, type ServerEffect, tell } from "./effects.ts";
 import type { ServerEvent } from "./event.ts";
@@ -47,6 +48,7 @@ type Registered = Extract<ServerEvent, { kind: "registered" }>;
 
 /** Begins the registration of a client that has said hello, for the first time or again. */
 export function beginRegistration(state: ServerState, hello: Hello, now: number, effects: ServerEffect[]): void {
+  if (isElsewhere(state, hello)) return sendOn(state, hello, effects);
   const known = state.clients.get(hello.clientId);
   const client = newClient(known, hello, now);
   if (known !== undefined) replace(state, known, client);
@@ -69,6 +71,31 @@ export function beginRegistration(state: ServerState, hello: Hello, now: number,
     ask(state, client, registration, effects);
     welcome(state, client, now, effects);
   } else state.registrations.waiting.add(client);
+}
+
+/**
+ * Whether what the client has belongs to a store or to a run that this server knows nothing of. It would stop the tasks
+ * and acknowledge outcomes that nobody has recorded.
+ */
+function isElsewhere({ settings }: ServerState, { store, run }: Hello): boolean {
+  const { storeId, scope } = settings;
+  return store !== undefined && (store !== storeId || (scope.kind === "submission" && run !== scope.id));
+}
+
+/** Tells a client who is here, so that it keeps its tasks and goes on looking for their server. */
+function sendOn(state: ServerState, hello: Hello, effects: ServerEffect[]): void {
+  const { clientId, host, running, finished } = hello;
+  const level = state.strangers.has(clientId) ? "debug" : "warning";
+  state.strangers.add(clientId);
+  const whose = hello.store === state.settings.storeId ? "run" : "database";
+  const what = `${counted(running.length + finished.length, "task")} of another ${whose}`;
+  note(
+    effects,
+    level,
+    `A client that has ${what} looks for its own server, and is not served here (${host}: ${clientId})`,
+  );
+  sayWelcome(state, clientId, effects);
+  effects.push({ kind: "disconnect", clientId });
 }
 
 function newClient(known: ClientEntry | undefined, hello: Hello, now: number): ClientEntry {
@@ -335,11 +362,29 @@ function dropRefused(
 
 /** Welcomes the client, and admits it. */
 function welcome(state: ServerState, client: ClientEntry, now: number, effects: ServerEffect[]): void {
-  const { serverId, serverHost, companyMs } = state.settings;
-  const stay = wantsToStay(state) ? { stay: true } : {};
-  const message = { kind: "welcome", serverId, serverHost, companyMs, ...stay } as const;
-  effects.push({ kind: "send", clientId: client.id, message });
+  sayWelcome(state, client.id, effects);
   admit(state, client, now, effects);
+}
+
+/** Says who this server is, and what clients have to go by. */
+function sayWelcome(state: ServerState, clientId: string, effects: ServerEffect[]): void {
+  const { serverId, serverHost, companyMs, storeId: store, scope, durable } = state.settings;
+  const evictMs = Math.min(state.settings.evictMs, longestEvictMs);
+  const run = scope.kind === "submission" ? { run: scope.id } : {};
+  const stay = wantsToStay(state) ? { stay: true } : {};
+  const fleeting = durable ? {} : { fleeting: true };
+  const message = {
+    kind: "welcome",
+    serverId,
+    serverHost,
+    companyMs,
+    evictMs,
+    store,
+    ...run,
+    ...fleeting,
+    ...stay,
+  } as const;
+  effects.push({ kind: "send", clientId, message });
 }
 
 /** Lets the client have tasks from now on, or sends it away if the server is about to end. */

@@ -157,9 +157,15 @@ export function checkClients(state: ServerState, now: number, effects: ServerEff
       remove(state, client, false, effects);
       continue;
     }
-    note(effects, "warning", () => `Evicting client (${nameOf(client)})`);
+    note(effects, "warning", () => `Evicting client (${nameOf(client)}): ${reasonFor(state, client)}`);
     remove(state, client, true, effects);
   }
+}
+
+/** Why a client is given up. */
+function reasonFor({ settings }: ServerState, { standing }: ClientEntry): string {
+  if (standing.at === "away") return `it did not come back within ${settings.graceMs / 1000} s (server.grace)`;
+  return `it showed no sign of life for ${settings.evictMs / 1000} s (server.evict)`;
 }
 
 /**

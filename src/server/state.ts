@@ -41,6 +41,8 @@ import type { Revoked, SubmissionFacts } from "./event.ts";
 export interface ServerSettings {
   readonly serverId: string;
   readonly serverHost: string;
+  /** The identity of the store, see Admission. */
+  readonly storeId: string;
   readonly scope: Scope;
   /** The number of attempts that a task has in all; 1: no retries. */
   readonly attempts: number;
@@ -177,6 +179,8 @@ export type ClaimState =
        * Whether something has changed since the store was asked: if so, an answer that there is nothing does not count.
        */
       stale: boolean;
+      /** Whether this server may have been taken for dead since: what was claimed is given back, whatever it is. */
+      isDoubtful: boolean;
       /**
        * Tasks that this claim must not hand out although it may bring them. `adopted`: a client came with the task
        * meanwhile. `recalled`: the task was recalled since the claim was sent, or finished meanwhile by a former
@@ -239,6 +243,8 @@ export interface ServerState {
   row: "known" | "doubted" | "lost";
   /** Clients that held tasks when the server was taken for dead: the store has yet to say which are still theirs. */
   readonly doubted: Set<ClientEntry>;
+  /** Clients, by id, that came with tasks of another store or run and were told so. */
+  readonly strangers: Set<string>;
   /** The number of polls in a row that found nothing. The pause before the next doubles with each. */
   idlePolls: number;
   /** The submissions that this server has met. */
@@ -378,6 +384,7 @@ export function newState(settings: ServerSettings, now: number, estates: readonl
     neighbours: 0,
     row: "known",
     doubted: new Set(),
+    strangers: new Set(),
     idlePolls: 0,
     submissions: new Map(),
     places: { lacked: new Map(), aside: new Set(), warned: new Set(), told: [] },

@@ -13,7 +13,7 @@ import { longestArgs } from "../task/line.ts";
 import { largestNumber } from "../task/tag.ts";
 import type { Assignment, NewTask, Outcome, Submission, Tags } from "../task/task.ts";
 import { WrittenNumber } from "../task/written.ts";
-import type { HostMessage, Lease, PeerMessage, Start } from "./message.ts";
+import type { Ground, HostMessage, Lease, PeerMessage, Start } from "./message.ts";
 
 /**
  * The largest number of executors of a client, and of tasks that it may ask for at once. It is a thousand times what
@@ -22,6 +22,8 @@ import type { HostMessage, Lease, PeerMessage, Start } from "./message.ts";
 export const mostCredit = 1_000_000;
 /** The longest that outcomes may be told to wait for others, milliseconds. */
 const longestCompanyMs = 3_600_000;
+/** The longest that a client may be told to be silent before it counts as lost, milliseconds: a year. */
+export const longestEvictMs = 31_536_000_000;
 
 /** One value: what it may be, in words and as a check. `from` and `to` are the ends of a range, for numbers. */
 export interface Scalar<T = unknown> {
@@ -256,6 +258,8 @@ type MessageTables<M extends PeerMessage | HostMessage> = {
 
 const leases = objects(leaseFields, "a task");
 
+const groundFields = { store: orOut(id), run: orOut(id) } as const satisfies TableOf<Ground>;
+
 /** What clients and submitters say. */
 export const peerFields = {
   hello: {
@@ -266,6 +270,7 @@ export const peerFields = {
     running: must(leases),
     finished: must(leases),
     secret: orOut(name),
+    ...groundFields,
   },
   results: { outcomes: must(objects(outcomeFields, "an outcome")), credit: must(whole(0, mostCredit)) },
   returned: { tasks: must(leases), missing: orOut({ is: "list", of: id, each: "a submission" }) },
@@ -283,6 +288,9 @@ export const hostFields = {
     serverHost: must(name),
     companyMs: must(number(0, longestCompanyMs)),
     stay: orOut(flag),
+    evictMs: orOut(number(1000, longestEvictMs)),
+    fleeting: orOut(flag),
+    ...groundFields,
   },
   submission: { id: must(id), template: orNull(text(longestText)), cwd: orNull(text(longestPath)) },
   assign: { tasks: must(objects(assignmentFields, "a task")) },

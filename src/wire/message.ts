@@ -22,14 +22,24 @@ export interface Start extends Lease {
   readonly startTime: number;
 }
 
+/**
+ * What a server runs, and what the tasks of a client are of: a store, by its identity, and in it one submission;
+ * without `run` whatever is free.
+ */
+export interface Ground {
+  readonly store?: string;
+  readonly run?: string;
+}
+
 export type ClientMessage =
   /**
    * The first message of a connection. A client that returns, to the same server or to its successor, names what it
    * still has: `running` (started, or waiting to be) and `finished` (not acknowledged). The outcomes of the finished
-   * tasks follow as results. `secret`: a text that this client alone knows, the same in each of its hellos, so that
-   * nobody else can take its place while the server knows it.
+   * tasks follow as results. The ground is that of these tasks; a client that has none, or does not know, names none.
+   * `secret`: a text that this client alone knows, the same in each of its hellos, so that nobody else can take its
+   * place while the server knows it.
    */
-  | {
+  | ({
       readonly kind: "hello";
       readonly clientId: string;
       readonly host: string;
@@ -38,7 +48,7 @@ export type ClientMessage =
       readonly running: readonly Lease[];
       readonly finished: readonly Lease[];
       readonly secret?: string;
-    }
+    } & Ground)
   /** Outcomes of finished tasks, and how many more tasks the client will take. */
   | { readonly kind: "results"; readonly outcomes: readonly Outcome[]; readonly credit: number }
   /**
@@ -54,15 +64,19 @@ export type ClientMessage =
 export type ServerMessage =
   /**
    * Answers a hello. `companyMs`: how long (ms) an outcome may wait to share a frame with others; 0 where each is worth
-   * recording at once. `stay`: see beat.
+   * recording at once. `stay`: see beat. `evictMs`: a client that is silent for longer (ms) counts as lost. The ground
+   * is the server's. If it is not that of the hello, the client keeps its tasks, hangs up, and goes on looking for
+   * their server; nothing else follows. `fleeting`: the store ends with its server, so nobody else can have it.
    */
-  | {
+  | ({
       readonly kind: "welcome";
       readonly serverId: string;
       readonly serverHost: string;
       readonly companyMs: number;
       readonly stay?: boolean;
-    }
+      readonly evictMs?: number;
+      readonly fleeting?: boolean;
+    } & Ground)
   /**
    * The template of a submission and the directory that it came from (null: not known), sent once a session before the
    * first of its tasks.

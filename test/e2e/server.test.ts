@@ -278,17 +278,28 @@ test("a stranger at a dead server's address ends no client, and the successor sa
   );
   server.kill("SIGKILL");
   await server.ended;
-  const stranger = site.start(["hs", "server", "--forever", "--no-db", "-p", port, "-k", "another-key-of-tests"]);
-  await client.line(/Cannot reach server \(the server does not accept the key\) - trying again for 0:/);
-  stranger.kill("SIGTERM");
-  await stranger.ended;
+  // The right key, but a database that is not there yet, or a run of its own on the same one.
+  site.write("more.in", "echo more\n");
+  for (const [words, env, what] of [
+    [["--forever"], { HYPERSHELL_DATABASE_FILE: "other.db" }, "another database"],
+    [["more.in"], {}, "another run"],
+  ] as const) {
+    const other = site.start(["hs", "server", ...words, "-p", port], { env: { ...secured, ...env } });
+    await client.line(new RegExp(`Keeping 1 task from the server there .*: it has ${what} \\(.*, not .*\\)`));
+    expect(other.stderr()).toMatch(/A client that has 1 task of another (run|database) looks for its own server/);
+    other.kill("SIGKILL");
+    await other.ended;
+  }
   const successor = site.start(["hs", "server", "--restart", "-p", port], { env: secured });
   await successor.line(/Waiting up to 30 s for 1 client of the previous server, which may still hold tasks/);
   await client.line(/Connected to server again/);
   site.write("over", "");
   expect([(await successor.ended).status, (await client.ended).status]).toEqual([0, 0]);
-  expect(client.stdout()).toBe("kept\n");
-  expect(rows(site).map((row) => [row.exit_status, row.attempt])).toEqual([[0, 1]]);
+  expect(sorted(client.stdout())).toEqual(["kept", "more"]);
+  expect(rows(site).map((row) => [row.exit_status, row.attempt])).toEqual([
+    [0, 1],
+    [0, 1],
+  ]);
 });
 
 test("a client says why it cannot reach its server, in one line, with status 5", async () => {

@@ -177,7 +177,7 @@ async function act(its: Pair, each: Action): Promise<void> {
 /** Both stores do what the model does, whatever happens. */
 async function compare(open: () => Store, actions: readonly Action[]): Promise<void> {
   const store = open();
-  const model = newModel();
+  const model = newModel("01900000-0000-7000-9000-000000000001");
   const its: Pair = {
     store,
     model,

@@ -99,23 +99,6 @@ export const canaries: Readonly<Record<string, Partial<Reactors>>> = {
     },
   },
 
-  "a server that does not notice that others took it for dead": {
-    server(state, events, now) {
-      return serverStep(
-        state,
-        events.filter(({ kind }) => kind !== "rowMissed" && kind !== "slept"),
-        now,
-      );
-    },
-  },
-
-  "a server that is taken for dead and keeps what its clients run": {
-    server(state, events, now) {
-      state.doubted.clear();
-      return serverStep(state, events, now);
-    },
-  },
-
   "a server that ends while outcomes are on their way to the store": {
     server(state, events, now) {
       const effects = serverStep(state, events, now);
@@ -138,6 +121,31 @@ export const canaries: Readonly<Record<string, Partial<Reactors>>> = {
         events.map((event) => (event.kind === "inserted" && state.ready.length > 0 ? { kind: "woken" } : event)),
         now,
       );
+    },
+  },
+
+  "a server and clients that do not ask whose tasks are whose": {
+    server: (state, events, now) =>
+      serverStep(
+        state,
+        events.map((event) => {
+          if (event.kind !== "helloReceived") return event;
+          const { store: _store, run: _run, ...hello } = event.hello;
+          return { kind: "helloReceived", hello };
+        }),
+        now,
+      ),
+    client(state, events, now) {
+      state.named = null;
+      return clientStep(state, events, now);
+    },
+  },
+
+  "a client that beats as rarely as it likes": {
+    client(state, events, now) {
+      state.heartMs = state.settings.heartMs;
+      state.nextBeat = Math.max(state.nextBeat, state.heardAt + state.heartMs);
+      return clientStep(state, events, now);
     },
   },
 

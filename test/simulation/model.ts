@@ -372,7 +372,8 @@ function newTables(): Tables {
   };
 }
 
-export function newModel(): Model {
+/** `storeId`: its identity, a UUID. */
+export function newModel(storeId: string): Model {
   const its = newTables();
   const { rows, byId, deleted, submissions, servers, clients } = its;
   return {
@@ -398,7 +399,7 @@ export function newModel(): Model {
       const firstLease = its.nextLease;
       its.nextLease += leaseCount(server);
       servers.set(server.id, { ...server, firstLease });
-      return { storeId: "model", firstLease };
+      return { storeId, firstLease };
     },
     unreserve(id) {
       const server = servers.get(id);

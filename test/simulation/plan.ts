@@ -40,6 +40,8 @@ export interface Plan {
   readonly servers: number;
   /** Servers see each other's heartbeats only: one that is stopped for long is taken for dead. */
   readonly apart: boolean;
+  /** While no server is at an address, one of another database may answer there. */
+  readonly strangers: boolean;
   /** The clocks of their hosts differ from that of the database by this much at most. */
   readonly skewMs: number;
   /** How long a client with tasks waits for its server alone. */
@@ -80,7 +82,7 @@ export function draw(rng: Random): Plan {
   const pick = <T>(...choices: readonly T[]): T => choices[rng.between(0, choices.length - 1)]!;
   const mode = pick<Mode>("finite", "finite", "restart", "restart", "forever", "local");
   const durable = mode === "restart" || rng.chance(0.8);
-  const heartMs = pick(1000, 1000, 10_000);
+  const heartMs = pick(1000, 1000, 10_000, 30_000);
   const evictMs = pick(10_000, 10_000, 60_000, 600_000);
   const graceMs = pick(0, 1000, 5000, 30_000);
   const windowMs = rng.between(1000, pick(2000, 10_000, 30_000, 60_000));
@@ -115,7 +117,7 @@ export function draw(rng: Random): Plan {
     bundleSize: rng.chance(0.5) ? rng.between(1, 4) : null,
     companyMs: pick(0, 3, 10),
     pollMs: pick(1000, 5000, 30_000),
-    evictMs: Math.max(evictMs, 5 * heartMs),
+    evictMs,
     graceMs,
     heartMs,
     connectMs: pick(5000, 15_000),
@@ -142,8 +144,10 @@ export function draw(rng: Random): Plan {
     directories: rng.between(1, 3),
     skewMs: durable ? pick(0, 1000, 3_600_000) : 0,
     apart: false,
+    strangers: false,
   };
-  return plan.servers === 2 && rng.chance(0.5) ? setApart(plan, rng) : plan;
+  if (plan.servers === 2 && rng.chance(0.5)) return setApart(plan, rng);
+  return { ...plan, strangers: plan.submitters === 0 && rng.chance(0.5) };
 }
 
 /** Sets the servers apart, and stops one for longer than the other waits for its heartbeat. */

@@ -9,7 +9,7 @@ import { newLiveness } from "../../src/cluster/liveness.ts";
 import { recover, watchServers } from "../../src/cluster/recover.ts";
 import { runServer, type Server, serverBeatMs, type ServerReport } from "../../src/server/door.ts";
 import { isBurying, type ServerSettings, type ServerState } from "../../src/server/state.ts";
-import type { Scope, ServerRow, Store } from "../../src/store/store.ts";
+import type { Admission, Scope, ServerRow, Store } from "../../src/store/store.ts";
 import type { LeaveKind } from "../../src/wire/message.ts";
 import { WireProblem } from "../../src/wire/problem.ts";
 import { pipe } from "../../src/wire/pipe.ts";
@@ -182,7 +182,7 @@ async function serve(life: Life, store: Store): Promise<ServerReport> {
     startedAt: clock.now(),
     beatAt: clock.now(),
   };
-  const { firstLease } = await store.addServer(row);
+  const admission = await store.addServer(row);
   const lives = plan.apart ? newLiveness(process.clock, null).isAlive : () => true;
   const isAlive = (other: ServerRow): boolean => other.id === id || (order.isAlive(other) && lives(other));
   const { estates } = await recover({
@@ -211,7 +211,7 @@ async function serve(life: Life, store: Store): Promise<ServerReport> {
     await store.addSubmission(submission);
   }
   const server = runServer({
-    settings: settingsOf(life, firstLease),
+    settings: settingsOf(life, admission),
     estates,
     store,
     enter: () => store.addServer({ ...row, startedAt: clock.now(), beatAt: clock.now() }),
@@ -245,11 +245,12 @@ async function serve(life: Life, store: Store): Promise<ServerReport> {
   }
 }
 
-function settingsOf({ cluster, order, id, scope }: Life, firstLease: number): ServerSettings {
+function settingsOf({ cluster, order, id, scope }: Life, { storeId, firstLease }: Admission): ServerSettings {
   const { plan, newId } = cluster;
   return {
     serverId: id,
     serverHost: "head",
+    storeId,
     scope,
     attempts: plan.attempts,
     eager: plan.eager,

@@ -42,6 +42,8 @@ export interface SimulationOptions {
   readonly reactors?: Partial<Reactors>;
 }
 
+/** The identity of the database, and of that of strangers. */
+const storeIds = { own: "01900000-0000-7000-9000-000000000001", other: "01900000-0000-7000-9000-000000000002" };
 const stepLimit = 400_000;
 /**
  * An attempt that nobody answers, and the pause after it; and the longest pauses of a server between two calls of a
@@ -56,7 +58,7 @@ export function simulate(seed: number, options: SimulationOptions = {}): Summary
   const its = newWorld(seed, options.trace ?? null);
   const plan = draw(random(seed ^ 0x5eed));
   its.trace(() => `plan ${JSON.stringify({ ...plan, failingCalls: [...plan.failingCalls] })}`);
-  const rows = newModel();
+  const rows = newModel(storeIds.own);
   const storedAt = new Map<string, number>();
   /** When each next attempt was added. */
   const addedAt = new Map<string, number>();
@@ -180,7 +182,19 @@ function follow(its: Operation, address: number, pauseMs: number): void {
   its.posts[address] = null;
   const at = world.now() + pauseMs;
   disturbed(its, at);
+  if (plan.strangers && pauseMs > 100) visit(its, address, pauseMs - 1);
   world.at(at, () => addServer(its, address, plan.mode === "finite" ? "restart" : plan.mode, false));
+}
+
+/** A server with another database answers at an address for a while. */
+function visit({ cluster }: Operation, address: number, forMs: number): void {
+  const { world } = cluster;
+  const model = newModel(storeIds.other);
+  const elsewhere: Cluster = { ...cluster, model, judge: ledger(model, () => undefined) };
+  const order = { mode: "forever", address, feeds: false, isAlive: () => true, onEnd: () => undefined } as const;
+  const { process } = startServer(elsewhere, order);
+  cluster.judge.sees("stranger");
+  world.at(world.now() + forMs, () => process.end("killed"));
 }
 
 function onServerEnd(its: Operation, address: number, run: ServerRun, end: ServerEnd): void {
@@ -443,6 +457,8 @@ function judgeRun(seed: number, its: Operation, steps: number): Summary {
   assert(judge.running() === 0, "nothing runs any more");
   assert(net.open() === 0, "no connection is left open");
   judgeRows(cluster, servers);
+  if (plan.faults.length === 0 && plan.failingCalls.size === 0)
+    assert(!judge.seen.has("client evicted"), "nobody is given up where nothing goes wrong");
   return {
     seed,
     mode: plan.mode,

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { ClientEvent } from "../../../src/client/event.ts";
 import type { Assignment } from "../../../src/task/task.ts";
+import type { Ground } from "../../../src/wire/message.ts";
 import { Bench, task } from "./bench.ts";
 
 describe("the connection", () => {
@@ -128,6 +129,51 @@ describe("the connection", () => {
       attempt(bench, { kind: "connectFailed", problem: "key", text: "wrong key", permanent: true });
     const text = "server disconnected, and could not be reached again (wrong key)";
     expect(bench.state.failure).toEqual({ kind: "lost", text });
+  });
+
+  test("a client keeps its tasks from a server with another database or another run, and says so once", () => {
+    const [own, other] = ["11111111-1111-7111-8111-111111111111", "22222222-2222-7222-8222-222222222222"] as const;
+    const welcome = (ground: Ground & { readonly fleeting?: boolean }): ClientEvent => ({
+      kind: "received",
+      message: { kind: "welcome", serverId: "s", serverHost: "h", companyMs: 0, ...ground },
+    });
+    const bench = new Bench();
+    bench.on(welcome({ store: own, run: "1" }));
+    const a = task("a");
+    bench.assign(a);
+    const warnings: string[] = [];
+    for (const ground of [{ store: other }, { store: other }, { store: own, run: "2" }]) {
+      bench.on(lost);
+      attempt(bench, { kind: "connected" });
+      expect(bench.sent()[0]).toMatchObject({ kind: "hello", store: own, run: "1", running: [{ id: "a" }] });
+      bench.on(welcome(ground));
+      expect(bench.effects.map(({ kind }) => kind)).toContain("hangUp");
+      warnings.push(...bench.notes("warning"));
+    }
+    expect(warnings.map((text) => text.replace(/\d:\d\d:\d\d$/, "TIME"))).toEqual([
+      `Keeping 1 task from the server there (h: s): it has another database (${other}, not ${own}) - ` +
+        "looking for the right one for TIME",
+      "Keeping 1 task from the server there (h: s): it has another run (2, not 1) - looking for the right one for TIME",
+    ]);
+    expect([bench.signals(), bench.state.running.size, bench.state.phase.at]).toEqual([[], 1, "working"]);
+    // Whoever runs all that is in the database takes it over; a store that ends with its server has no successor.
+    attempt(bench, { kind: "connected" });
+    bench.on(welcome({ store: own }));
+    expect(bench.notes("warning")).toEqual(["Connected to server again"]);
+    bench.on(welcome({ store: own, fleeting: true }));
+    bench.on(lost);
+    attempt(bench, { kind: "connected" });
+    expect(bench.sent()[0]).not.toHaveProperty("store");
+  });
+
+  test("a client beats three times within the patience of its server, and as often as it likes otherwise", () => {
+    const beats = (evictMs?: number): number => {
+      const bench = new Bench({ heartMs: 30_000 });
+      const message = { kind: "welcome", serverId: "s", serverHost: "h", companyMs: 0 } as const;
+      bench.on({ kind: "received", message: evictMs === undefined ? message : { ...message, evictMs } });
+      return bench.wake();
+    };
+    expect([beats(), beats(15_000), beats(600_000)]).toEqual([30_000, 5000, 30_000]);
   });
 
   test("the client that said that its server is out of reach says when it is there", () => {

@@ -11,13 +11,13 @@ import { step } from "../../../src/server/reactor.ts";
 import { check, type Estate, newState, type ServerSettings, type ServerState } from "../../../src/server/state.ts";
 import type { Claim, Recall } from "../../../src/store/store.ts";
 import type { Assignment, ClaimedTask, Outcome } from "../../../src/task/task.ts";
-import type { ClientMessage, HostMessage, Lease } from "../../../src/wire/message.ts";
+import type { ClientMessage, Ground, HostMessage, Lease } from "../../../src/wire/message.ts";
 import { makeClaimed, makeOutcome, warningLog } from "../../make.ts";
 
 type Effect<K extends ServerEffect["kind"]> = Extract<ServerEffect, { kind: K }>;
 
 /** What a client says of itself when it comes. */
-interface Arrival {
+interface Arrival extends Ground {
   readonly credit?: number;
   readonly running?: readonly Lease[];
   readonly finished?: readonly Lease[];
@@ -28,6 +28,7 @@ export function makeSettings(fields: Partial<ServerSettings> = {}): ServerSettin
   return {
     serverId: "server",
     serverHost: "host",
+    storeId: "store",
     scope: { kind: "all" },
     attempts: 1,
     eager: false,

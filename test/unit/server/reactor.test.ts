@@ -6,7 +6,14 @@ describe("handing out", () => {
   test("a client that joins is welcomed, and the store is asked for as much as it can take", () => {
     const bench = new Bench();
     bench.register("a", 4);
-    expect(bench.told("a")[0]).toEqual({ kind: "welcome", serverId: "server", serverHost: "host", companyMs: 0 });
+    expect(bench.told("a")[0]).toEqual({
+      kind: "welcome",
+      serverId: "server",
+      serverHost: "host",
+      companyMs: 0,
+      evictMs: 600_000,
+      store: "store",
+    });
     expect(bench.find("claim")?.request.limit).toBeGreaterThanOrEqual(4);
   });
 
@@ -309,7 +316,10 @@ describe("lost clients", () => {
     expect(bench.find("endClient")).toBeUndefined();
     bench.committed();
     bench.pass(20_000);
-    expect(bench.notes("warning")).toEqual(["Evicting client (node: a)", "Reverting orphaned tasks (node: a)"]);
+    expect(bench.notes("warning")).toEqual([
+      "Evicting client (node: a): it showed no sign of life for 10 s (server.evict)",
+      "Reverting orphaned tasks (node: a)",
+    ]);
     expect(bench.find("commit")?.commit.reverted).toEqual(["1"]);
   });
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { ServerSettings } from "../../../src/server/state.ts";
+import type { Lease } from "../../../src/wire/message.ts";
 import { Bench, outcome, task } from "./bench.ts";
 
 /** A server whose own leases are above those that clients bring from others. */
@@ -40,6 +41,72 @@ describe("registering", () => {
     bench.registered("a", asked?.number, [task("1")]);
     const [completed] = bench.find("commit")?.commit.completed ?? [];
     expect([completed?.id, completed?.retry?.task.attempt]).toEqual(["1", 2]);
+  });
+});
+
+describe("a client with tasks of another store or run", () => {
+  const lease = { id: "1", lease: 7 };
+
+  test("is told who is here, keeps what it has, and is told of once", () => {
+    const bench = open({ scope: { kind: "submission", id: "run" } });
+    for (const ground of [{ store: "elsewhere", run: "run" }, { store: "store" }, { store: "store", run: "another" }]) {
+      expect(bench.hello("a", { running: [lease], ...ground })).toBeUndefined();
+      const [welcome, ...rest] = bench.told("a");
+      expect([welcome, rest]).toMatchObject([{ kind: "welcome", store: "store", run: "run", evictMs: 600_000 }, []]);
+      expect([bench.find("disconnect")?.clientId, bench.state.clients.size]).toEqual(["a", 0]);
+    }
+    expect(bench.hello("a", { finished: [lease], store: "store", run: "run" })).toMatchObject({ adopt: ["1"] });
+  });
+
+  test("is served where whatever is free is run, if the store is its own", () => {
+    const bench = open();
+    expect(bench.hello("a", { running: [lease], store: "elsewhere" })).toBeUndefined();
+    expect(bench.notes("warning")).toEqual([
+      "A client that has 1 task of another database looks for its own server, and is not served here (node: a)",
+    ]);
+    bench.hello("a", { running: [lease], store: "elsewhere" });
+    expect(bench.notes("warning")).toEqual([]);
+    expect(bench.hello("a", { running: [lease], store: "store", run: "run" })).toMatchObject({ adopt: ["1"] });
+  });
+});
+
+describe("a server that was taken for dead", () => {
+  test("asks which tasks its clients may keep, and hands out nothing before it knows", () => {
+    const bench = open();
+    bench.register("a");
+    bench.give(task("1"), task("2"), task("3"));
+    const [one, two] = bench.held("a") as [Lease, Lease];
+    bench.on({ kind: "slept" });
+    expect([bench.find("attest") !== undefined, bench.state.row]).toEqual([true, "doubted"]);
+    bench.results("a", [outcome(one)], 1);
+    expect(bench.assigned("a")).toEqual([]);
+    bench.on({ kind: "rowMissed" });
+    expect(bench.find("enter")).toBeDefined();
+    bench.committed();
+    expect(bench.assigned("a")).toEqual([]);
+    // What waited here is free for others by now.
+    bench.on({ kind: "entered", firstLease: 500 });
+    expect(bench.find("commit")?.commit.reverted).toEqual(["3"]);
+    const asked = bench.find("register");
+    bench.committed();
+    expect(asked).toMatchObject({ adopt: ["2"], brings: true });
+    bench.registered("a", asked?.number);
+    expect(bench.told("a")).toEqual([{ kind: "drop", tasks: [two] }]);
+    // The claim that was under way may have brought what others had freed.
+    bench.give(task("4"));
+    expect(bench.find("commit")?.commit.reverted).toEqual(["4"]);
+    bench.committed();
+    bench.give(task("4"));
+    expect(bench.held("a")).toEqual([{ id: "4", lease: 500 }]);
+  });
+
+  test("goes on when its row is there", () => {
+    const bench = open();
+    bench.register("a");
+    bench.give(task("1"));
+    bench.on({ kind: "slept" });
+    bench.on({ kind: "rowSeen" });
+    expect([bench.state.row, bench.held("a").length, bench.find("register")]).toEqual(["known", 1, undefined]);
   });
 });
 

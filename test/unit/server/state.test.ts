@@ -38,7 +38,7 @@ test("a task that a client came with stays adopted for the claim under way, what
   withhold(state, "1", "adopted");
   expect(state.claim).toEqual({ at: "due" });
   const withheld = new Map();
-  state.claim = { at: "asked", stale: false, withheld };
+  state.claim = { at: "asked", stale: false, isDoubtful: false, withheld };
   withhold(state, "1", "recalled");
   withhold(state, "1", "adopted");
   withhold(state, "1", "recalled");
