@@ -41,6 +41,11 @@ export function expandHome(path: string, env: Environment): string {
     : path;
 }
 
+/** Whether a path means standard input. */
+export function isStandardInput(path: string): boolean {
+  return /^(?:-|\/dev\/stdin|\/dev\/fd\/0|\/proc\/self\/fd\/0)$/.test(path);
+}
+
 /**
  * The middle of `EACCES: permission denied, open '/x'`, so that a message can name the file as the user knows it. The
  * whole message of any other error.

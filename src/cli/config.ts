@@ -420,13 +420,13 @@ async function newValue(key: string, parsed: SetWords, context: Context): Promis
   }
   if (isSecret(word) && !/^(?:null|none)$/i.test(word)) {
     const { showsWords } = await import("./network.ts");
-    if (showsWords()) context.loggers("config").warning(`${key} was on the command line, ${othersSaw}`);
+    const orMake = key === "server.auth" ? ", and --generate makes one" : "";
+    if (showsWords()) context.loggers("config").warning(`${key} was on the command line, ${othersSaw}${orMake}`);
   }
   return word;
 }
 
-const othersSaw =
-  "where every user of this host may have seen it: '-' takes it from standard input, and --generate makes a key";
+const othersSaw = "where every user of this host may have seen it: '-' takes it from standard input";
 
 // hs config edit
 

@@ -5,13 +5,12 @@
  */
 import { readFileSync } from "node:fs";
 import { argumentError, runtimeError, type UserError } from "../base/errors.ts";
-import { isStandardInput, readKeyFile, readKeyFromStdin } from "../cluster/key-file.ts";
+import { isStandardInput } from "../base/paths.ts";
 import type { Endpoint } from "../cluster/remote.ts";
 import type { Config } from "../config/load.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Option, ParsedWith } from "../args/spec.ts";
 import { settled } from "../args/settled.ts";
-import { secretOf } from "./hidden-words.ts";
 
 export const portOption = {
   key: "port",
@@ -162,7 +161,7 @@ export async function networkWords(
   const word = parsed.text("auth");
   if (word !== undefined && showsWords()) log.warning(keyIsSeen);
   const path = parsed.text("authFile");
-  const key = path !== undefined ? await keyAt(path, stdin, log) : word === undefined ? null : secretOf(word);
+  const key = path !== undefined ? await keyAt(path, stdin, log) : word === undefined ? null : await keyOf(word);
   return { ...tlsWords(parsed), key };
 }
 
@@ -170,8 +169,14 @@ const keyIsSeen =
   "Every user of this host may have seen the key, because it was on the command line (-k): " +
   "give it by --auth-file, HYPERSHELL_SERVER_AUTH or server.auth, and make a new one";
 
+async function keyOf(word: string): Promise<string> {
+  const { secretOf } = await import("./hidden-words.ts");
+  return secretOf(word);
+}
+
 async function keyAt(path: string, stdin: string | null, log: Logger): Promise<string> {
   const blame = (text: string): UserError => argumentError(`argument --auth-file: ${text}`);
+  const { readKeyFile, readKeyFromStdin } = await import("../cluster/key-file.ts");
   if (!isStandardInput(path)) return readKeyFile(path, blame, log.warning);
   if (stdin !== null) throw blame(`standard input cannot be the key, it is ${stdin}`);
   return readKeyFromStdin(blame);
@@ -191,7 +196,8 @@ export function showsWords(): boolean {
 /**
  * The key that a launcher of clients hands over: the first line of standard input. Throws UserError when there is none.
  */
-export function keyFromStdin(): Promise<string> {
+export async function keyFromStdin(): Promise<string> {
+  const { readKeyFromStdin } = await import("../cluster/key-file.ts");
   return readKeyFromStdin(() => runtimeError("client", "Standard input has no key in its first line (--auth-stdin)"));
 }
 

@@ -3,7 +3,7 @@
  * together; cluster/standalone.ts does the work.
  */
 import { argumentError, exitStatus } from "../base/errors.ts";
-import { isStandardInput } from "../cluster/key-file.ts";
+import { isStandardInput } from "../base/paths.ts";
 import { largestNumber } from "../task/tag.ts";
 import type { Command, Context } from "./command.ts";
 import type { CommandSpec, Parsed } from "../args/spec.ts";

@@ -5,7 +5,7 @@
 import { systemClock } from "../base/clock.ts";
 import { exitStatus } from "../base/errors.ts";
 import { databaseSettings } from "../cluster/database.ts";
-import { isStandardInput } from "../cluster/key-file.ts";
+import { isStandardInput } from "../base/paths.ts";
 import type { Config } from "../config/load.ts";
 import type { Logger } from "../log/logger.ts";
 import { largestNumber, requireTags } from "../task/tag.ts";

@@ -12,11 +12,6 @@ import { counted } from "../base/units.ts";
 /** The largest number of bytes that is read. */
 const longest = 4096;
 
-/** Whether a path means standard input. */
-export function isStandardInput(path: string): boolean {
-  return /^(?:-|\/dev\/stdin|\/dev\/fd\/0|\/proc\/self\/fd\/0)$/.test(path);
-}
-
 /**
  * The key in a file: its only line, without the line end. `blame` makes the error that is thrown when there is none, or
  * when other users can change the file; `warn` is told when others can read it.

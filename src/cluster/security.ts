@@ -8,7 +8,7 @@ import type { Clock } from "../base/clock.ts";
 import { systemClock } from "../base/clock.ts";
 import { argumentError, configurationError, type UserError } from "../base/errors.ts";
 import { secretDigits } from "../base/ids.ts";
-import { failureCode, failureReason } from "../base/paths.ts";
+import { failureCode, failureReason, isStandardInput } from "../base/paths.ts";
 import { isLoopback } from "../base/loopback.ts";
 import { shortHost } from "../base/process.ts";
 import type { Config, Origin } from "../config/load.ts";
@@ -18,7 +18,7 @@ import type { Certificate, HostNames } from "../wire/certificate.ts";
 import type { ClientTls } from "../wire/connect.ts";
 import type { ServerTls } from "../wire/listen.ts";
 import { keepFromDumps } from "./dumps.ts";
-import { isStandardInput, readKeyFile } from "./key-file.ts";
+import { readKeyFile } from "./key-file.ts";
 import type { ClientAccess } from "./remote.ts";
 import type { ServerAccess } from "./standalone.ts";
 
