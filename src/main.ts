@@ -2,6 +2,8 @@
  * The process: finds out whether it was called as hs or as hsx, hands over to cli/, and ends with the status that comes
  * back. The only process.exit is here.
  */
+// oxlint-disable-next-line import/no-unassigned-import -- it comes first: signals are heeded from then on
+import "./cli/early.ts";
 import { fstatSync, readFileSync } from "node:fs";
 import { isatty } from "node:tty";
 import { systemClock } from "./base/clock.ts";

@@ -5,6 +5,7 @@
 import type { CommandContext, CommandDef } from "citty";
 import { parseFlags } from "../args/flags.ts";
 import { systemClock } from "../base/clock.ts";
+import { keepsSignal, releaseSignals } from "../base/early.ts";
 import { argumentError, exitStatus } from "../base/errors.ts";
 import { nearest } from "../base/nearest.ts";
 import { reapOrphans } from "../base/reaper.ts";
@@ -114,10 +115,11 @@ function takeOver(call: Call): () => void {
     void endWith(thrown, call).then(call.exit, () => call.exit(exitStatus.internalError));
   };
   const stopReaping = reapOrphans(systemClock);
-  const stopEnding = endAsFirst(call);
+  const stopEnding = endOnTerminate(call);
   process.on("SIGINT", interrupt);
   process.on("uncaughtException", crash);
   process.on("unhandledRejection", crash);
+  if (releaseSignals(["SIGINT"]).length > 0) interrupt();
   return () => {
     stopReaping();
     stopEnding();
@@ -128,15 +130,19 @@ function takeOver(call: Call): () => void {
 }
 
 /**
- * The first process of a container is not ended by a signal that it does not listen to, so it listens. Answers a
- * function that ends that. A command with handlers of its own for SIGTERM has precedence.
+ * Ends the program on SIGTERM, also on one that came before, until the function that comes back is called. Only two
+ * kinds need it: a run or client, which keeps early signals, and the first process of a container, which is not ended
+ * by a signal that it does not listen to. A command with handlers of its own for SIGTERM has precedence.
  */
-function endAsFirst(call: Call): () => void {
-  if (process.pid !== 1) return () => undefined;
+function endOnTerminate(call: Call): () => void {
+  if (process.pid !== 1 && !keepsSignal("SIGTERM")) return () => undefined;
   const terminate = (): void => {
-    if (process.listenerCount("SIGTERM") === 1) call.exit(exitStatus.terminated);
+    if (process.listenerCount("SIGTERM") > 1) return;
+    call.prepared?.lastLoggers()("").critical("terminated (SIGTERM): going down now!");
+    call.exit(exitStatus.terminated);
   };
   process.on("SIGTERM", terminate);
+  if (releaseSignals(["SIGTERM"]).length > 0) terminate();
   return () => process.off("SIGTERM", terminate);
 }
 

@@ -4,6 +4,7 @@
  */
 import { constants } from "node:os";
 import { systemClock } from "../base/clock.ts";
+import { releaseSignals } from "../base/early.ts";
 import { counted } from "../base/units.ts";
 import type { Logger, Loggers } from "../log/logger.ts";
 import type { LeaveKind } from "../wire/message.ts";
@@ -77,7 +78,10 @@ function watchStandstill(): { wasStill(): boolean; close(): void } {
   };
 }
 
-/** Starts listening to signals. Answers a function that stops it. `role` names the logger. */
+/**
+ * Starts listening to signals, and heeds those that came before, in this turn of the event loop but not within the
+ * call. Answers a function that stops it. `role` names the logger.
+ */
 export function onSignals(actions: SignalActions, loggers: Loggers, role: "server" | "client"): () => void {
   /** When the first SIGINT or SIGTERM came, milliseconds since 1970; null: none has. */
   let urgentSince: number | null = null;
@@ -121,7 +125,7 @@ export function onSignals(actions: SignalActions, loggers: Loggers, role: "serve
     },
   };
 
-  const listeners: [NodeJS.Signals, () => void][] = [];
+  const listeners = new Map<NodeJS.Signals, () => void>();
   for (const [name, action] of Object.entries(heard) as [Heard | "SIGHUP", () => void][]) {
     // Windows knows only some signals.
     if (constants.signals[name] === undefined) continue;
@@ -130,8 +134,10 @@ export function onSignals(actions: SignalActions, loggers: Loggers, role: "serve
       action();
     };
     process.on(name, listener);
-    listeners.push([name, listener]);
+    listeners.set(name, listener);
   }
+  const early = releaseSignals([...listeners.keys()]);
+  if (early.length > 0) queueMicrotask(() => early.forEach((name) => listeners.get(name)!()));
   return () => {
     standstill.close();
     for (const [name, listener] of listeners) process.off(name, listener);

@@ -2,7 +2,10 @@
  * Signals to a whole job: to the tasks and to whoever runs them, in either order, as schedulers and service managers
  * stop what they started. What was running is run again and has not failed. `SIGNAL_ROUNDS` is how often each is done.
  */
+import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { constants } from "node:os";
 import { type Site, until } from "../e2e/harness.ts";
 import { startClient, startServer } from "../e2e/serving.ts";
 import { ask } from "../e2e/tables.ts";
@@ -198,4 +201,33 @@ test("a task that its user ends, or the system, has failed all the same, and hol
   expect([status, stdout]).toEqual([7, "after\nlast\n"]);
   const got = ask<{ exit_status: number }>(site.database, "select exit_status from task order by rowid");
   expect(got.map((row) => row.exit_status)).toEqual([143, 143, 137, 143, 0, 0]);
+});
+
+/** Whether a process has a listener for this signal. */
+function listens(pid: number, signal: NodeJS.Signals): boolean {
+  const caught = /^SigCgt:\s*([0-9a-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))![1]!;
+  return ((BigInt(`0x${caught}`) >> BigInt(constants.signals[signal] - 1)) & 1n) === 1n;
+}
+
+test.skipIf(process.platform !== "linux")("signals that come while a run starts are kept until it is up", async () => {
+  await using site = openSoundSite();
+  site.write("t.in", "echo done >>log\n");
+  expect((await site.hsx(["t.in"])).status).toBe(0);
+  const statuses = { SIGHUP: 0, SIGUSR1: 7, SIGUSR2: 7, SIGTERM: 143, SIGINT: 4 } as const;
+  const lock = new Database(site.database);
+  lock.run("begin exclusive");
+  const runs = (Object.keys(statuses) as (keyof typeof statuses)[]).map((signal) => {
+    const env = { HYPERSHELL_SERVER_AUTH: "0123456789abcdef-key-of-tests" };
+    const words = signal === "SIGUSR2" ? (["hs", "server", "t.in", "-p0"] as const) : (["hsx", "t.in"] as const);
+    return { signal, run: site.start(words, { env }) };
+  });
+  // They wait for the lock before they are up.
+  for (const { signal, run } of runs) {
+    await until(() => listens(run.pid, "SIGHUP"), run.stderr);
+    run.kill(signal);
+  }
+  lock.run("rollback");
+  lock.close();
+  for (const { signal, run } of runs) expect([signal, (await run.ended).status]).toEqual([signal, statuses[signal]]);
+  expect(site.lines("log")).toEqual(["done", "done"]);
 });
