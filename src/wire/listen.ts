@@ -6,17 +6,29 @@ import { counted } from "../base/units.ts";
 import { randomBytes } from "node:crypto";
 import { isIP } from "node:net";
 import type { Clock, Timer } from "../base/clock.ts";
+import { allowAttempts, dropAttempts } from "../base/attempts.ts";
 import { messageOf, runtimeError } from "../base/errors.ts";
 import { descriptorLimit } from "../base/limits.ts";
 import { isKnown } from "./addresses.ts";
 import { type Backlog, newBacklog } from "./backlog.ts";
 import { type Guesses, noGuesses, takeTurn } from "./guesses.ts";
+import { endFloods, type Floods, noFloods, noteArrival } from "./floods.ts";
 import type { PeerLink } from "./link.ts";
 import { type ProblemKind, WireProblem } from "./problem.ts";
 import { admit, type GiveUp, type SessionOptions } from "./session.ts";
 import { bindingOf, passOn, placeOf, secureOptions, setUp, type Socket, streamOf } from "./socket.ts";
 import type { SocketStream, TlsVersion } from "./socket.ts";
-import { mayCome, noStrangers, seat, sourceOf, type Stranger, type Strangers, unseat, whoGoes } from "./strangers.ts";
+import {
+  mayCome,
+  networkOf,
+  noStrangers,
+  seat,
+  sourceOf,
+  type Stranger,
+  type Strangers,
+  unseat,
+  whoGoes,
+} from "./strangers.ts";
 
 /** The certificate and key of the server (PEM), and the rules of TLS. */
 export interface ServerTls {
@@ -69,6 +81,9 @@ interface Listening {
   /** These connections, and those who wait among them. */
   readonly unknown: Map<Socket, Unknown>;
   readonly strangers: Strangers<Unknown>;
+  readonly floods: Floods;
+  /** The descriptor of the socket that listens; -1: it is not known. */
+  descriptor: number;
   /** The wrong keys that came from each source. */
   readonly guesses: Guesses;
   /** What all sessions have to deal with. */
@@ -86,7 +101,8 @@ interface Listening {
  */
 export async function listen(options: ListenOptions): Promise<Listener> {
   const { host, port, tls } = options;
-  const socket = handlersOf(newListening(options));
+  const listening = newListening(options);
+  const socket = handlersOf(listening);
   try {
     const listener = Bun.listen<SocketStream>({
       hostname: host,
@@ -94,7 +110,15 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       socket,
       ...(tls === null ? {} : { tls: tlsOptions(tls) }),
     });
-    return { host: listener.hostname, port: listener.port, close: () => listener.stop(false) };
+    listening.descriptor = descriptorOf(listener);
+    return {
+      host: listener.hostname,
+      port: listener.port,
+      close() {
+        endFloods(listening.floods);
+        listener.stop(false);
+      },
+    };
   } catch (error) {
     throw runtimeError("server", await cannotListen(error, host, port));
   }
@@ -113,8 +137,22 @@ function newListening(options: ListenOptions): Listening {
     },
   });
   const reservedFrom = limit - Math.max(16, Math.min(256, limit / 8));
-  const guesses = noGuesses({ clock, random: Math.random });
-  return { options, unknown: new Map(), strangers, guesses, backlog: newBacklog(clock), reservedFrom };
+  const floods = noFloods({
+    clock,
+    shut: (sources) => listening.descriptor >= 0 && dropAttempts(listening.descriptor, sources?.map(networkOf) ?? null),
+    open: () => allowAttempts(listening.descriptor),
+  });
+  const listening: Listening = {
+    options,
+    unknown: new Map(),
+    strangers,
+    floods,
+    descriptor: -1,
+    guesses: noGuesses({ clock, random: Math.random }),
+    backlog: newBacklog(clock),
+    reservedFrom,
+  };
+  return listening;
 }
 
 function tlsOptions({ cert, key, minVersion, ciphers }: ServerTls): Bun.TLSOptions {
@@ -141,11 +179,16 @@ function handlersOf(listening: Listening): Bun.SocketHandler<SocketStream> {
 }
 
 function accept(listening: Listening, socket: Socket): void {
-  const { options, unknown, strangers, reservedFrom } = listening;
+  const { options, unknown, strangers, floods, reservedFrom } = listening;
   const { tls, clock, handshakeMs } = options;
   const { remoteAddress, remotePort } = socket;
   const source = sourceOf(remoteAddress);
   // This comes first, and makes nothing: it is what a flood costs.
+  const flood = noteArrival(floods, source);
+  if (flood > 0) {
+    const text = `${counted(flood, "connection")} came at once: attempts of the busiest are dropped for a while`;
+    options.onProblem(new WireProblem("busy", text), source);
+  }
   if (!mayCome(strangers, source)) return socket.terminate();
   setUp(socket);
   // A peer that never ends the TLS handshake gets no session, so no clock of a session would end it.
@@ -169,9 +212,9 @@ function makeRoom(listening: Listening, text: string): void {
   if (entry !== null) give(listening, entry.socket, "busy", text);
 }
 
-/** The number of the socket's descriptor; -1: it is not known. */
-function descriptorOf(socket: Socket & { readonly fd?: number }): number {
-  return socket.fd ?? -1;
+/** The number of the descriptor of a socket; -1: it is not known. */
+function descriptorOf(socket: object): number {
+  return "fd" in socket && typeof socket.fd === "number" ? socket.fd : -1;
 }
 
 function enterSession(listening: Listening, socket: Socket, binding: Uint8Array | null): void {

@@ -3,6 +3,7 @@
  * and who makes room. Whoever opens many connections loses most of its own, and honest peers, who need milliseconds,
  * find room. Knows neither sockets nor sessions.
  */
+import type { Network } from "../base/attempts.ts";
 import type { Clock } from "../base/clock.ts";
 
 /** A connection in its place. */
@@ -119,4 +120,11 @@ export function sourceOf(address: string): string {
     groups.push(...Array.from({ length: Math.max(0, zeros) }, () => "0"), ...rest);
   }
   return groups.slice(0, 4).join(":");
+}
+
+/** The numbers of a source: one for an IPv4 address, two for a network of IPv6. */
+export function networkOf(source: string): Network {
+  if (!source.includes(":")) return [source.split(".").reduce((sum, part) => sum * 256 + Number(part), 0)];
+  const [a = 0, b = 0, c = 0, d = 0] = source.split(":").map((group) => Number.parseInt(group, 16));
+  return [a * 65_536 + b, c * 65_536 + d];
 }

@@ -1,11 +1,13 @@
 /*
- * Peers that know the key and mean no good. They may run and submit tasks, and that is what the key is for; they cannot
- * fill the server's memory, and others are served meanwhile. PROTOCOL.md, section 9, says so.
+ * Peers that mean no good. Those that know the key may run and submit tasks, and that is what the key is for; they
+ * cannot fill the server's memory. Those that do not can connect as fast as they like. Others are served meanwhile.
+ * PROTOCOL.md, section 9, says so.
  */
-import { expect } from "bun:test";
+import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { linesOf, needs, type Running, type Site, type StartOptions, until } from "../e2e/harness.ts";
-import { startClient, startServer } from "../e2e/serving.ts";
+import { join } from "node:path";
+import { linesOf, needs, type Running, type Site, until } from "../e2e/harness.ts";
+import { secured, startClient } from "../e2e/serving.ts";
 import { openSoundSite } from "./sound.ts";
 import { callMany, type Caller } from "./impostor.ts";
 import { enterAs, helloOf, type Insider } from "./insider.ts";
@@ -17,14 +19,20 @@ interface Served extends AsyncDisposable {
   readonly port: string;
   /** A task goes through, from the server to an honest client. */
   readonly works: () => Promise<void>;
+  /** A new peer is let in. */
+  readonly admits: () => Promise<void>;
   /** The most memory that the server has had so far, MB. */
   readonly peak: () => number;
 }
 
-async function open(words: readonly string[] = [], options: StartOptions = {}): Promise<Served> {
+/** `descriptors`: how many the server may have open. */
+async function open(descriptors: number | null = null): Promise<Served> {
   const site = openSoundSite();
-  const served = await startServer(site, ["-", "--no-db", "--no-tls", ...words], { keepOpen: true, ...options });
-  const { server, port } = served;
+  const limit = descriptors === null ? "" : `ulimit -n ${descriptors}; `;
+  const command = `${limit}exec hs server -p 0 - --no-db --no-tls`;
+  const server = site.start(["sh", "-c", command], { keepOpen: true, timeoutMs: 60_000, env: secured });
+  const line = await server.line(/Server listening on .*:\d+$/);
+  const port = line.slice(line.lastIndexOf(":") + 1);
   const client = startClient(site, port, ["-N2", "--no-tls"]);
   let count = 0;
   return {
@@ -37,6 +45,10 @@ async function open(words: readonly string[] = [], options: StartOptions = {}): 
       server.type(`echo ${word}\n`);
       await client.line(new RegExp(`^${word}$`));
     },
+    async admits() {
+      using peer = await enter(port, ++count, 0, "127.0.0.1");
+      await until(() => peer.heard() > 0, "a new peer is welcomed");
+    },
     peak() {
       const [, kB = "0"] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${server.pid}/status`, "latin1")) ?? [];
       return Number(kB) / 1024;
@@ -45,10 +57,59 @@ async function open(words: readonly string[] = [], options: StartOptions = {}): 
   };
 }
 
+/** Starts a flood of connections from that address; resolves with their number when it is over. */
+async function flood(port: string, address: string, ms: number): Promise<number> {
+  const flooder = Bun.spawn([process.execPath, join(import.meta.dir, "flooder.ts"), port, address, `${ms}`]);
+  return Number(await new Response(flooder.stdout).text());
+}
+
+test("a flood from one source keeps out nobody from another, and those who are connected are served", async () => {
+  await using served = await open();
+  await served.works();
+  let isOver = false;
+  const flooding = flood(served.port, "127.0.0.2", 1500).finally(() => (isOver = true));
+  await until(() => /WARNING .*came at once|WARNING .*made room/.test(served.server.stderr()), "the flood is noticed");
+  let slowest = 0;
+  while (!isOver) {
+    const since = performance.now();
+    const admitted = served.admits();
+    await served.works();
+    slowest = Math.max(slowest, performance.now() - since);
+    await admitted;
+    expect(performance.now() - since).toBeLessThan(5000);
+  }
+  expect(slowest).toBeLessThan(1000);
+  expect(await flooding).toBeGreaterThan(2000);
+});
+
+needs([], process.platform === "linux" ? null : "other systems have limits of their own")(
+  "a server with few descriptors keeps some for itself, and lets in who knows the key",
+  async () => {
+    await using served = await open(100);
+    const { port, server, works, admits } = served;
+    await works();
+    const strangers = await callMany(port, 300);
+    await works();
+    await admits();
+    const [before, since] = [cpuOf(server), performance.now()];
+    await until(() => performance.now() - since > 300, "time passes");
+    // It waits, and does not try to accept what it has no descriptor for.
+    expect(cpuOf(server) - before).toBeLessThan(150);
+    for (const each of strangers) each[Symbol.dispose]();
+    await works();
+  },
+);
+
+/** Processor time so far, milliseconds. Source: proc(5), fields 14 and 15 of stat, in hundredths of a second. */
+function cpuOf({ pid }: Running): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, "latin1").split(") ")[1]!.split(" ");
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+}
+
 const idOf = (n: number): string => `0b7c2b3e-0000-4000-8000-${`${n}`.padStart(12, "0")}`;
 /** It comes from an address of its own, so that it is not taken for one of the many that say nothing. */
-const enter = (port: string, n: number, credit = 0): Promise<Insider> =>
-  enterAs(port, helloOf(idOf(n), credit), "127.0.0.2");
+const enter = (port: string, n: number, credit = 0, from = "127.0.0.2"): Promise<Insider> =>
+  enterAs(port, helloOf(idOf(n), credit), from);
 
 needs([], process.platform === "linux" ? null : "memory is read from /proc")(
   "silent connections, unread answers, half frames and a million of credit leave the server its memory and its time",
