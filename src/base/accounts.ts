@@ -19,7 +19,7 @@ export function userName(env: Readonly<Record<string, string | undefined>> = pro
 
 /** The login name of a user; null when nothing knows one (containers often run without an entry in passwd). */
 function nameOfUser(uid: number): string | null {
-  return linesOf("passwd").find((fields) => fields[2] === String(uid))?.[0] ?? null;
+  return entriesOf("passwd", uid)[0]?.[0] ?? null;
 }
 
 /** A user as messages name one: the login name, or `user 1234`. */
@@ -29,31 +29,49 @@ export function describedUser(uid: number): string {
 
 /** A group as messages name one: the name, or the number. */
 export function describedGroup(gid: number): string {
-  return linesOf("group").find((fields) => fields[2] === String(gid))?.[0] ?? String(gid);
+  return entriesOf("group", gid)[0]?.[0] ?? String(gid);
 }
 
 /**
  * Whether a group is the one that many systems give each user, with nobody else in it. It has the name of the user
- * then. A group that the files of this host do not know counts as one of several: its members cannot be told.
+ * then: who else has it as the first group can be seen only of the users in the files of this host.
  */
 export function isGroupOfOne(gid: number, uid: number): boolean {
   const name = nameOfUser(uid);
-  const groups = linesOf("group").filter((fields) => fields[2] === String(gid));
+  const groups = entriesOf("group", gid);
   if (name === null || groups.length === 0 || groups.some((fields) => fields[0] !== name)) return false;
   const members = groups.flatMap((fields) => (fields[3] ?? "").split(",")).filter((member) => member !== "");
-  // Whoever has it as the first group is not in its list.
-  const first = linesOf("passwd").filter((fields) => fields[3] === String(gid) && fields[2] !== String(uid));
+  const first = linesOf(fileText("passwd")).filter((fields) => fields[3] === String(gid) && fields[2] !== String(uid));
   return members.every((member) => member === name || member === "root") && first.every((fields) => fields[2] === "0");
 }
 
-/** The fields of each line of /etc/passwd or /etc/group; none where there is no such file. */
-function linesOf(name: "passwd" | "group"): readonly (readonly string[])[] {
+/** The entries of a user or group. Those that are not in the files of this host may be in a directory of many hosts. */
+function entriesOf(database: "passwd" | "group", id: number): readonly (readonly string[])[] {
+  const own = linesOf(fileText(database)).filter((fields) => fields[2] === String(id));
+  return own.length > 0 ? own : linesOf(directoryText(database, id));
+}
+
+function linesOf(text: string): readonly (readonly string[])[] {
+  return text
+    .split("\n")
+    .map((line) => line.trimEnd().split(":"))
+    .filter((fields) => fields.length >= 4 && fields[0] !== "");
+}
+
+function fileText(database: "passwd" | "group"): string {
   try {
-    return readFileSync(`/etc/${name}`, "utf8")
-      .split("\n")
-      .map((line) => line.split(":"))
-      .filter((fields) => fields.length >= 4 && fields[0] !== "");
+    return readFileSync(`/etc/${database}`, "utf8");
   } catch {
-    return [];
+    return "";
+  }
+}
+
+/** What LDAP and the like know, as getent(1) says it. It takes milliseconds, where something looks odd. */
+function directoryText(database: "passwd" | "group", id: number): string {
+  try {
+    const words = ["/usr/bin/getent", database, String(id)];
+    return Bun.spawnSync(words, { stdin: "ignore", stdout: "pipe", stderr: "ignore" }).stdout.toString("utf8");
+  } catch {
+    return "";
   }
 }

@@ -95,7 +95,7 @@ export function loadConfig(env: Environment, cwd: string, host: Host = thisHost(
   const warnings = checkLayers(layers);
   const isShared = isSiteShared(layers, env, cwd);
   if (isShared) shareNewFiles();
-  const { problem, warnings: open } = createFolders(sites, isShared);
+  const { problem, warnings: open } = createFolders(sites, isShared, refused);
   const site = { ...sites[sites.chosen], name: sites.chosen };
   // Clients that a launcher starts are many, and whoever has started it was told.
   const isTold = sites.project !== null && env["HYPERSHELL_RUN_KEY"] === undefined;

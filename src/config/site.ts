@@ -3,13 +3,14 @@
  * project that it is in, and which of them is the one to use.
  */
 import { chmodSync, mkdirSync, readdirSync, type Stats, statSync } from "node:fs";
-import { isAbsolute, posix, win32 } from "node:path";
+import { dirname, isAbsolute, posix, win32 } from "node:path";
 import { describedUser, isGroupOfOne } from "../base/accounts.ts";
 import { UserError, exitStatus } from "../base/errors.ts";
 import { folderMode } from "../base/modes.ts";
 import { failureReason, homeFolder } from "../base/paths.ts";
 import { isRoot } from "../base/process.ts";
 import { findProject, type FoundProject, projectFolder } from "./project.ts";
+import { whoElseWrites } from "./trust.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -151,9 +152,9 @@ export interface Folders {
  * Creates the folders of the site in use, for nobody else, and closes those of an older version to others. With
  * `isShared` it is a site of several users, and the umask decides. Not being able to create one is no error, since a
  * run may need none of them. Throws UserError (status 3) when a folder named by HYPERSHELL_SITE cannot be created, and
- * when the site is somebody else's and not shared.
+ * when the site is somebody else's and not shared. `told`: what the log says already.
  */
-export function createFolders(sites: Sites, isShared: boolean): Folders {
+export function createFolders(sites: Sites, isShared: boolean, told: readonly string[] = []): Folders {
   const { lib, log } = sites[sites.chosen];
   if (sites.named !== null) {
     const failure = create(sites.named);
@@ -171,8 +172,22 @@ export function createFolders(sites: Sites, isShared: boolean): Folders {
   }
   if (isShared) return { problem, warnings: [] };
   expectOurs(log, look(log));
-  const warning = keepToOurselves(lib);
-  return { problem, warnings: warning === null ? [] : [warning] };
+  const top = sites.named ?? (sites.chosen === "user" ? dirname(sites.user.config) : null);
+  const isTold = top === null || told.some((text) => text.includes(`others may write ${top} `));
+  const warnings = [isTold ? null : whyOpen(top), keepToOurselves(lib)];
+  return { problem, warnings: warnings.filter((text) => text !== null) };
+}
+
+const remedy = "if others are to use it: site.shared = true (HYPERSHELL_SITE_SHARED=true)";
+
+/** What the log says of the folder of a site in which others may put another in place of that for data. */
+function whyOpen(folder: string): string | null {
+  const others = whoElseWrites(folder);
+  if (others === null) return null;
+  return (
+    `Others may write ${folder} (${others.mode}), and whoever writes there says what is run as you - ` +
+    `chmod go-w ${folder}, or ${remedy}`
+  );
 }
 
 /**
@@ -202,7 +217,6 @@ function keepToOurselves(folder: string): string | null {
   expectOurs(folder, found);
   if (found === undefined || found.uid !== process.geteuid?.() || (found.mode & 0o077) === 0) return null;
   const mode = (found.mode & 0o7777).toString(8).padStart(4, "0");
-  const remedy = "if others are to use it: site.shared = true (HYPERSHELL_SITE_SHARED=true)";
   const isForGroup = (found.mode & 0o2020) !== 0 && !isGroupOfOne(found.gid, found.uid);
   if (isForGroup || (found.mode & 0o002) !== 0)
     return (

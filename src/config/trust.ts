@@ -92,12 +92,15 @@ export function whyNotChange(file: string): string | null {
   return reason ?? whyFolderForeign(dirname(file), [], around);
 }
 
-/** Who may write a file besides the user of this process and root; null: nobody, or there is no such file. */
+/**
+ * Who may write a file, or exchange what is in a folder, besides the user of this process and root; null: nobody, or
+ * there is nothing.
+ */
 export function whoElseWrites(file: string): { readonly owner: string | null; readonly mode: string } | null {
   const found = look(statSync, file);
   if (!hasOwners() || found === undefined) return null;
   const isOurs = found.uid === userNumber() || found.uid === 0;
-  if (isOurs && whyForeign(file, found, ofUser) === null) return null;
+  if (isOurs && whyForeign(file, found, around) === null) return null;
   return { owner: isOurs ? null : describedUser(found.uid), mode: describedMode(found) };
 }
 

@@ -2,13 +2,14 @@
  * Configurations written for HyperShell 2.7 and 2.8 load without an error or a warning, and say what they said there.
  */
 import { describe, expect, test } from "bun:test";
+import { chmodSync } from "node:fs";
 import { loadConfig } from "../../src/config/load.ts";
 import type { Config } from "../../src/config/load.ts";
 import { temporaryFolder, userFile } from "../unit/config/folder.ts";
 
 function load(text: string, env: Record<string, string> = {}): Config {
   using folder = temporaryFolder();
-  folder.write(userFile, text);
+  chmodSync(folder.write(userFile, text), 0o600);
   return loadConfig({ HOME: folder.at("home"), ...env }, "/", folder.host);
 }
 

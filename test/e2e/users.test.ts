@@ -112,6 +112,10 @@ asUsers("a site of another user is used only by whoever says that others use it 
   expect((await bob.run("hsx --restart", { env: elsewhere })).stderr).toContain(
     ` WARNING [hypershell.data] Others may write ${file} (mode 0666), ${why} - chmod go-w ${file}, or, if you trust`,
   );
+  const open = await alice.run("mkdir -m 777 o; hs list -c", { env: { HYPERSHELL_SITE: `${alice.home}/o` } });
+  expect(open.stderr).toStartWith(
+    ` WARNING [hypershell.core.config] Others may write ${alice.home}/o (mode 0777), and whoever writes there`,
+  );
   const shared = { HYPERSHELL_SITE: `${tmp}/s`, HYPERSHELL_SITE_SHARED: "true" };
   const made = await bob.run(
     `umask 007; mkdir ${tmp}/s; chgrp lab ${tmp}/s; chmod g+s ${tmp}/s; echo 'echo $SAID' | hs submit; ` +
@@ -197,18 +201,19 @@ asUsers(
     const { alice } = users;
     // Whoever owns this file may read the memory of the process, and only of such a process Linux makes a core.
     const seen = (pid: number): number => statSync(`/proc/${pid}/environ`).uid;
-    const task = "echo $PPID $(ulimit -c) $(stat -c %u /proc/self/environ); sleep 60";
-    const run = async (env: Record<string, string>): Promise<readonly number[]> => {
+    const task =
+      "echo $PPID $(ulimit -c) $(stat -c %u /proc/self/environ) $(cat /proc/$PPID/environ | wc -c); sleep 60";
+    const run = async (env: Record<string, string>): Promise<readonly unknown[]> => {
       await using hsx = alice.start(`ulimit -c unlimited; echo '${task}' | hsx --no-db`, { env });
-      const [pid = "", limit, own] = (await hsx.line(/unlimited/)).split(" ");
+      const [pid = "", limit, own, bytes] = (await hsx.line(/unlimited/)).split(" ");
       expect([limit, own]).toEqual(["unlimited", String(alice.uid)]);
-      return [seen(Number(pid))];
+      return [seen(Number(pid)), bytes !== "0"];
     };
     const key = { HYPERSHELL_SERVER_AUTH: "0123456789abcdef" };
     expect(await Promise.all([run(key), run({}), run({ ...key, HYPERSHELL_SITE_DUMPABLE: "true" })])).toEqual([
-      [0],
-      [alice.uid],
-      [alice.uid],
+      [0, false],
+      [alice.uid, true],
+      [alice.uid, true],
     ]);
     await using server = alice.start("exec hs server --forever --no-db -p 47320", { env: key });
     await server.line(/listening/);
