@@ -49,6 +49,8 @@ interface State {
   readonly clock: Clock;
   /** The ids of the sessions (process ids) of all tasks that run now. */
   readonly sessions: () => number[];
+  /** Called at each look that finds tasks at work. */
+  readonly onLasting: () => void;
   /** The shell; null: it is not started, or has ended. */
   guard: Bun.Subprocess<"pipe", "ignore", "ignore"> | null;
   /** The next look; null: none is due. */
@@ -66,19 +68,21 @@ interface State {
 
 /**
  * Makes a guard that is started when it is needed. `path` is its PATH; `sessions` gives the ids of the sessions
- * (process ids) of all tasks that run now.
+ * (process ids) of all tasks that run now. `onLasting` is called once and again while tasks last.
  */
 export function guardOrphans(
   clientId: string,
   path: string | undefined,
   clock: Clock,
   sessions: () => number[],
+  onLasting: () => void = () => undefined,
 ): OrphanGuard {
   const state: State = {
     clientId,
     path,
     clock,
     sessions,
+    onLasting,
     guard: null,
     timer: null,
     closed: false,
@@ -107,6 +111,7 @@ function look(state: State): void {
   const now = state.sessions();
   // All tasks are over. The next start of a task sets the timer again.
   if (now.length === 0 && state.told === "") return;
+  state.onLasting();
   if (state.guard === null) start(state);
   else awaken(state.guard.pid);
   // The guard is told only of tasks that also ran at the last look. The many short ones are found by their environment.

@@ -18,6 +18,7 @@ import { type EnvironmentOptions, inherited, type Variables } from "./environmen
 import type { Ends, Executor, Origin, Running, StopSignal } from "./executor.ts";
 import { type Group, groupOf, signalNumber } from "./group.ts";
 import { guardOrphans, type OrphanGuard } from "./orphans.ts";
+import { findPredecessors, type Predecessors } from "./predecessors.ts";
 import { type Held, newScarcity, type Scarcity } from "./scarcity.ts";
 import { type Losses, newLosses } from "./losses.ts";
 import { openAppended, openShared, type Outputs, prepareFolder } from "./outputs.ts";
@@ -54,6 +55,8 @@ export interface ExecutorOptions extends EnvironmentOptions, TaskWishes {
    * all do without.
    */
   readonly inOrigin: boolean;
+  /** Where clients of this site note that their tasks last. */
+  readonly clientFolder: string;
   /** File for the standard output of all tasks; null: the client's own. */
   readonly outputPath: string | null;
   /** File for the standard error of all tasks; null: the client's own. */
@@ -137,6 +140,8 @@ interface State {
   readonly guard: OrphanGuard | null;
   /** Finds the processes of tasks that are stopped. */
   readonly finder: Finder;
+  /** Clients that were killed, whose tasks are ended before others start. */
+  readonly predecessors: Predecessors;
   /** The task whose process is being started. */
   starting: Task | null;
   /** The number of tasks that were executed without a shell so far. */
@@ -168,6 +173,7 @@ export function createExecutor(options: ExecutorOptions): ProcessExecutor {
     },
     close() {
       guard?.close();
+      state.predecessors.close();
       state.losses.lookLast();
       outputs.close();
     },
@@ -197,7 +203,9 @@ function openExecutor(options: ExecutorOptions): State {
     onExit: (child, code, signal) => processEnded(state, child, code, signal),
     log,
   });
-  const guard = windows ? null : guardOrphans(options.clientId, options.environment["PATH"], clock, sessions);
+  const predecessors = findPredecessors({ folder: options.clientFolder, clientId: options.clientId, clock, log });
+  const path = options.environment["PATH"];
+  const guard = windows ? null : guardOrphans(options.clientId, path, clock, sessions, predecessors.note);
   const home: Place = { cwd, spawner, expand };
   const scarcity = newScarcity({ clock, isAlone: () => alive.size + asked.size === 0 });
   const finder = newFinder(options.clientId, clock.now);
@@ -213,6 +221,7 @@ function openExecutor(options: ExecutorOptions): State {
     guard,
     finder,
     scarcity,
+    predecessors,
   };
   const state: State = { ...parts, starting: null, directStarts: 0, lastRefusal: null };
   return state;
@@ -242,6 +251,10 @@ function placeOf({ options, home, places }: State, { cwd }: Origin): Place {
 // ---- from the command to the process
 
 function begin(state: State, task: Task, template: string | null): void {
+  if (state.predecessors.isBusy()) {
+    const again = (): void => begin(state, task, template);
+    return hold(state, task, null, { again, giveUp: again });
+  }
   try {
     const command = task.place.expand(template, task.assignment.args, (inner) => printed(state, task, inner));
     if (typeof command === "string") return launch(state, task, command);

@@ -92,6 +92,7 @@ export function makeExecutor(
     serverId,
     serverHost: serverId === null ? null : host,
     taskFolder: join(config.site.lib, "task"),
+    clientFolder: join(config.site.lib, "client"),
     shell: options.wishes.shell === null ? usualShell(env) : requireShell(options.wishes.shell, env, cwd),
     outputPath: options.output,
     errorsPath: options.errors,

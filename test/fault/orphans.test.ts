@@ -1,7 +1,7 @@
 /* Clients are programs of their own here: they are killed. */
 import { expect, test } from "bun:test";
 import { randomUUID } from "node:crypto";
-import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock, type Timer } from "../../src/base/clock.ts";
@@ -204,6 +204,40 @@ test("kill -9 at any moment leaves no task behind", async () => {
   await site.deserted();
 });
 
+test.skipIf(process.platform !== "linux")(
+  "who comes next ends what a client left that died with its guard",
+  async () => {
+    await using site = openSite();
+    const notes = (): string[] => {
+      const folder = join(site.path, "site/lib/client");
+      return existsSync(folder) ? readdirSync(folder) : [];
+    };
+    site.write("t.in", "exec >&- 2>&-; [ -e go ] || { setsid sleep 78 & echo $! $$ >begun; sleep 78; }\n");
+    // This one left something in the background, and ended in order.
+    await site.shell("echo 'exec >&- 2>&-; setsid sleep 79 & sleep 0.3' | hsx");
+    await using run = site.start(["hsx", "t.in", "-N1"]);
+    const [id] = await oneNote(notes);
+    // This one still lives.
+    await using other = site.start(["hsx", "--no-db"], { keepOpen: true });
+    other.type("sleep 80\n");
+    await until(() => notes().length === 2 && site.exists("begun"), "both have noted themselves");
+    for (const pid of guardsOf(id!)) process.kill(pid, "SIGKILL");
+    run.kill("SIGKILL");
+    await run.ended;
+    const pids = numbers(site.read("begun"));
+    expect(pids.map(isRunning)).toEqual([true, true]);
+    site.write("go", "");
+    const next = await site.hsx(["--restart"]);
+    expect(next.status).toBe(0);
+    expect(next.stderr).toMatch(
+      /WARNING .* Ending 3 processes of 1 client that was killed on this host, before any task/,
+    );
+    expect(pids.map(isRunning)).toEqual([false, false]);
+    expect(site.left().filter((line) => /^\d+ sleep (79|80)$/.test(line))).toHaveLength(2);
+    expect(notes()).toHaveLength(1);
+  },
+);
+
 /** The words that start a shell, with what it starts in `path`. */
 const inShell = (path: string, ...shell: string[]): string[] => ["/usr/bin/env", `PATH=${path}`, ...shell];
 
@@ -254,6 +288,11 @@ test.concurrent.skipIf(!canLimit)("the guard does its work where there is no roo
   const cramped = inShell("/usr/bin:/bin", "prlimit", "--nproc=1", "/bin/sh");
   await endedByGuard(cramped, ["setpriv", "--reuid=65534", "--clear-groups"], true);
 });
+
+async function oneNote(notes: () => string[]): Promise<string[]> {
+  await until(() => notes().length === 1, "it has noted itself");
+  return notes();
+}
 
 async function oneOf(find: () => number[]): Promise<number[]> {
   let found: number[] = [];

@@ -44,6 +44,7 @@ export function taskPlace(changes: Partial<ExecutorOptions> = {}): TaskPlace {
     inOrigin: false,
     shell: "/bin/sh",
     taskFolder: join(folder, "task"),
+    clientFolder: join(folder, "client"),
     capture,
     outputPath: capture ? null : join(folder, "out"),
     errorsPath: capture ? null : join(folder, "err"),
