@@ -8,6 +8,7 @@ import { createConsola } from "consola/core";
 import type { ConsolaReporter, LogType } from "consola/core";
 import type { Clock } from "../base/clock.ts";
 import { configurationError } from "../base/errors.ts";
+import { visible } from "../base/escape.ts";
 import { compileLayout } from "./format.ts";
 import type { Line, Origin } from "./format.ts";
 import { levelChoices, levels, parseThreshold } from "./levels.ts";
@@ -71,7 +72,9 @@ export function makeLoggers(sinks: readonly Sink[], clock: Clock): Loggers {
     // `raw` hands the line on as it is: consola would take an object with a `message` apart.
     const print = output[type].raw;
     return (text) => {
-      const line: Line = { level, name, message: typeof text === "string" ? text : text(), at: clock.now() };
+      // Hosts, reasons and commands come from others, who shall not write into anybody's terminal.
+      const message = visible(typeof text === "string" ? text : text());
+      const line: Line = { level, name, message, at: clock.now() };
       print(line);
     };
   }

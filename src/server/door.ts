@@ -159,12 +159,16 @@ function openDoor(options: ServerOptions): Door {
     hurried: false,
     rows: Promise.resolve(),
   };
+  const sparing = warnSparingly(log, clock, {
+    more: (count) => `Gave up ${counted(count, "more connection")} within a minute`,
+  });
   const intakeOptions = {
     store,
     scope,
     serverId,
     patience,
     log,
+    refusals: sparing,
     clock,
     silenceMs: settings.evictMs,
     closing: () => door.over || state.phase.at !== "running",
@@ -172,7 +176,7 @@ function openDoor(options: ServerOptions): Door {
     onClose: () => push({ kind: "intakeClosed" }),
   };
   const connections: Connections = {
-    log: warnSparingly(log, clock, { more: (count) => `Gave up ${counted(count, "more connection")} within a minute` }),
+    log: sparing,
     push,
     intakeOptions,
     ofClients: new Map(),
@@ -232,6 +236,7 @@ function carryOut(door: Door, effect: ServerEffect): void {
   const { options, connections, persistence } = door;
   switch (effect.kind) {
     case "note":
+      if (effect.level === "refusal") return connections.log.warn(effect.text);
       return options.log[effect.level](effect.text);
     case "send":
       return sendTo(connections, effect.clientId, effect.message);

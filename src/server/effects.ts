@@ -7,7 +7,8 @@ import type { ClaimRequest, Commit } from "../store/store.ts";
 import type { NewTask } from "../task/task.ts";
 import type { Lease, ServerMessage } from "../wire/message.ts";
 
-export type NoteLevel = "trace" | "debug" | "info" | "warning" | "error" | "critical";
+/** `refusal`: a warning of which there are at most so many in a minute (log/sparing.ts). */
+export type NoteLevel = "refusal" | "trace" | "debug" | "info" | "warning" | "error" | "critical";
 
 export type ServerEffect =
   | { readonly kind: "send"; readonly clientId: string; readonly message: ServerMessage }
@@ -44,8 +45,13 @@ export type ServerEffect =
   | { readonly kind: "attest" }
   /** Write the row of this server again. Answered by one `entered`. */
   | { readonly kind: "enter" }
-  /** Tell the store that a client has left, or was given up. */
-  | { readonly kind: "endClient"; readonly clientId: string; readonly evicted: boolean }
+  /** Tell the store that a client has left, or was given up. One that never had a task is forgotten there. */
+  | {
+      readonly kind: "endClient";
+      readonly clientId: string;
+      readonly evicted: boolean;
+      readonly hasWorked: boolean;
+    }
   /** Write a task that failed for good to the failure file. `template`: that of its submission; null: none. */
   | { readonly kind: "failed"; readonly task: NewTask; readonly template: string | null }
   /** Log this. */

@@ -11,6 +11,7 @@ import { messageOf } from "../base/errors.ts";
 import { counted } from "../base/units.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Patience } from "../log/patience.ts";
+import type { SparingLog } from "../log/sparing.ts";
 import type { Scope, Store } from "../store/store.ts";
 import type { NewTask, Submission } from "../task/task.ts";
 import type { PeerLink } from "../wire/link.ts";
@@ -25,6 +26,8 @@ export interface IntakeOptions {
   readonly clock: Pick<Clock, "after">;
   /** A submitter that says nothing for this long, although nothing keeps it from it, is given up, milliseconds. */
   readonly silenceMs: number;
+  /** The log of submitters that are refused. */
+  readonly refusals: SparingLog;
   /** Whether the server is about to end and takes nothing more. */
   readonly closing: () => boolean;
   /** Called once, when the submitter is connected. */
@@ -212,7 +215,7 @@ function refuse(submitter: Submitter, error: unknown): void {
   if (submitter.over) return;
   submitter.over = true;
   const reason = error instanceof Refusal ? error.message : describe(error);
-  options.log.warning(`Submitter refused (${name}): ${reason}`);
+  options.refusals.warn(`Submitter refused (${name}): ${reason}`);
   link.send({ kind: "refused", reason });
   link.close();
 }

@@ -76,10 +76,10 @@ export function carryOutInStore(its: Persistence, effect: StoreEffect): void {
     case "register":
       return inOrder(its, () => register(its, effect));
     case "endClient": {
-      const { clientId, evicted } = effect;
-      return inOrder(its, () =>
-        persist(its, "client", () => store.endClient(clientId, serverId, clock.now(), evicted)),
-      );
+      const { clientId, evicted, hasWorked } = effect;
+      const end = (): Promise<void> =>
+        hasWorked ? store.endClient(clientId, serverId, clock.now(), evicted) : store.forgetClient(clientId, serverId);
+      return inOrder(its, () => persist(its, "client", end));
     }
     case "countFrom":
       countFrom(its, effect.cwd).catch(fail);

@@ -56,7 +56,7 @@ export function beginRegistration(state: ServerState, hello: Hello, now: number,
   const [level, text] =
     known === undefined
       ? (["debug", "Registered client"] as const)
-      : (["warning", "Existing client re-registered"] as const);
+      : ([known.hasWorked ? "warning" : "refusal", "Existing client re-registered"] as const);
   note(effects, level, () => `${text} (${nameOf(client)})`);
   const registration: Registration = {
     number: state.registrations.nextNumber++,
@@ -107,6 +107,7 @@ function newClient(known: ClientEntry | undefined, hello: Hello, now: number): C
     held: known?.held ?? new Map(),
     weight: known?.weight ?? 0,
     isClogged: false,
+    hasWorked: known?.hasWorked ?? false,
     disregarded: stillDisregarded(known, hello),
     known: new Set(),
     lastHeard: now,

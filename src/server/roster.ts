@@ -38,7 +38,7 @@ const sleptMs = 1000;
 const goodbyeMs = 30_000;
 /**
  * A closing server waits this long for an idle client whose connection just broke, so that it can tell it to leave,
- * milliseconds. Otherwise the client would retry for minutes.
+ * milliseconds. Otherwise the client would retry for minutes. Any server waits no longer for one that never had a task.
  */
 const partingMs = 2000;
 
@@ -110,7 +110,8 @@ export function disconnect(
   if (client === undefined) return;
   unseat(state, client);
   // A client that was told to leave and has nothing left to do may go without saying bye.
-  const level = client.standing.at === "leaving" && !isAwaited(client) ? "debug" : "warning";
+  const isExpected = client.standing.at === "leaving" && !isAwaited(client);
+  const level = isExpected ? "debug" : client.hasWorked ? "warning" : "refusal";
   client.standing = { at: "away", since: now };
   if (state.phase.at === "closing" && state.phase.how === "abort" && !isAwaited(client))
     return remove(state, client, false, effects);
@@ -154,10 +155,12 @@ export function checkClients(state: ServerState, now: number, effects: ServerEff
       continue;
     }
     if (isParting(state, client)) {
+      note(effects, "debug", () => `Client did not come back (${nameOf(client)})`);
       remove(state, client, false, effects);
       continue;
     }
-    note(effects, "warning", () => `Evicting client (${nameOf(client)}): ${reasonFor(state, client)}`);
+    const level = client.hasWorked ? "warning" : "refusal";
+    note(effects, level, () => `Evicting client (${nameOf(client)}): ${reasonFor(state, client)}`);
     remove(state, client, true, effects);
   }
 }
@@ -186,9 +189,9 @@ function isAwaited({ held, registration }: ClientEntry): boolean {
   return held.size > 0 || registration !== null;
 }
 
-/** Whether the only thing left to do for a client that is away is to tell it to leave. */
+/** Whether the only thing left to do for a client that is away is to tell it to leave, or to stay if it is new. */
 function isParting({ phase }: ServerState, client: ClientEntry): boolean {
-  return phase.at === "closing" && client.standing.at === "away" && !isAwaited(client);
+  return client.standing.at === "away" && !isAwaited(client) && (phase.at === "closing" || !client.hasWorked);
 }
 
 /**
@@ -209,7 +212,7 @@ function remove(state: ServerState, client: ClientEntry, evicted: boolean, effec
       giveBack(state, held.task);
     }
   }
-  effects.push({ kind: "endClient", clientId: client.id, evicted });
+  effects.push({ kind: "endClient", clientId: client.id, evicted, hasWorked: client.hasWorked });
   forget(state, client, effects);
 }
 

@@ -132,6 +132,8 @@ export interface ClientEntry {
   weight: number;
   /** Whether its connection takes no more for now, because the client does not read what it is sent. */
   isClogged: boolean;
+  /** Whether the client has ever had a task here. One that has not is nothing to wait for, and leaves no trace. */
+  hasWorked: boolean;
   /**
    * Dispatches, by `leaseKey`, that the client was told to drop, or whose outcome was turned down. What the client
    * still says of them does not count, not even when it says it again on a new connection.
@@ -525,6 +527,7 @@ export function hold(state: ServerState, client: ClientEntry, task: ClaimedTask,
   const earlier = client.held.get(task.id);
   client.held.set(task.id, { task, lease, cancelled: earlier?.cancelled ?? false });
   client.weight += weightOf(task) - (earlier === undefined ? 0 : weightOf(earlier.task));
+  client.hasWorked = true;
   state.holders.set(task.id, client);
 }
 

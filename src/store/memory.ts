@@ -281,6 +281,8 @@ export class MemoryStore implements Store {
     this.#clients.set(client.id, client.serverId);
   }
 
+  forgetClient = (id: string, serverId: string): Promise<void> => this.endClient(id, serverId);
+
   async endClient(id: string, serverId: string): Promise<void> {
     if (this.#clients.get(id) === serverId) this.#clients.delete(id);
   }

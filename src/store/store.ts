@@ -306,6 +306,11 @@ export interface Store {
    * changes: that server decides.
    */
   endClient(id: string, serverId: string, at: number, evicted: boolean): Promise<void>;
+  /**
+   * Removes the row of a client of this server that never had a task from it. There may be many such clients, and
+   * nobody asks for them.
+   */
+  forgetClient(id: string, serverId: string): Promise<void>;
   /** Clients of that server that neither left nor were evicted. When the server is dead, they may still run tasks. */
   clientsOf(serverId: string): Promise<readonly string[]>;
   /**

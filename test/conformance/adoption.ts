@@ -83,6 +83,12 @@ export function adoptionConformance(title: string, open: () => Promise<OpenedSto
         await store.addClient({ ...client, connectedAt: t0 + 2000 });
         expect(await store.clientsOf(serverId)).toEqual([client1]);
         expect(await store.clientsOf(newId())).toEqual([]);
+        // Only its own server forgets a client.
+        await store.forgetClient(client1, other);
+        expect(await store.clientsOf(serverId)).toEqual([client1]);
+        await store.forgetClient(client1, serverId);
+        await store.endClient(client1, serverId, t0 + 3000, false);
+        expect(await store.clientsOf(serverId)).toEqual([]);
       });
 
       test("a client that goes over to another server belongs to the other one", async () => {

@@ -77,6 +77,7 @@ export interface Model {
   before(task: NewTask, serverId: string, attempts: number): readonly Row[];
   addClient(client: { readonly id: string; readonly serverId: string }): void;
   endClient(id: string, serverId: string, at: number, evicted: boolean): void;
+  forgetClient(id: string, serverId: string): void;
   clientsOf(serverId: string): readonly string[];
   adopt(request: AdoptRequest): readonly ClaimedTask[];
   onRecall(wake: () => void): void;
@@ -443,6 +444,9 @@ export function newModel(storeId: string): Model {
     endClient(id, serverId, at, evicted) {
       const client = clients.get(id);
       if (client?.serverId === serverId) clients.set(id, { ...client, disconnectedAt: at, evicted });
+    },
+    forgetClient(id, serverId) {
+      if (clients.get(id)?.serverId === serverId) clients.delete(id);
     },
     clientsOf: (serverId) =>
       [...clients.values()]

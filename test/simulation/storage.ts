@@ -80,6 +80,7 @@ export function storage(world: World, process: Process, model: Model, weather: W
     total: (scope) => call("total", () => model.total(scope)),
     addClient: (client) => call("addClient", () => model.addClient(client)),
     endClient: (id, serverId, at, evicted) => call("endClient", () => model.endClient(id, serverId, at, evicted)),
+    forgetClient: (id, serverId) => call("forgetClient", () => model.forgetClient(id, serverId)),
     clientsOf: (serverId) => call("clientsOf", () => model.clientsOf(serverId)),
     adopt: (request) => call("adopt", () => model.adopt(request)),
     close: () => Promise.resolve(),

@@ -22,6 +22,7 @@ type ServerRows = Pick<
   | "servers"
   | "addClient"
   | "endClient"
+  | "forgetClient"
   | "clientsOf"
   | "recalls"
 >;
@@ -98,6 +99,9 @@ export function serverRows(query: Query, clock: Clock): ServerRows {
         "update client set disconnected_at = $3, evicted = $4::boolean where id = $1::uuid and server_id = $2::uuid",
         [id, serverId, at, evicted],
       );
+    },
+    async forgetClient(id, serverId) {
+      await query("delete from client where id = $1::uuid and server_id = $2::uuid", [id, serverId]);
     },
     async clientsOf(serverId) {
       const rows = await query(

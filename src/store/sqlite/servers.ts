@@ -20,6 +20,7 @@ type ServerRows = Pick<
   | "endServer"
   | "servers"
   | "endClient"
+  | "forgetClient"
   | "clientsOf"
   | "recalls"
 >;
@@ -113,7 +114,9 @@ function submissionRows(connection: Connection): Pick<Servers, "addSubmission" |
   };
 }
 
-function clientRows(connection: Connection): Pick<Servers, "connectClient" | "endClient" | "clientsOf"> {
+function clientRows(
+  connection: Connection,
+): Pick<Servers, "connectClient" | "endClient" | "forgetClient" | "clientsOf"> {
   const add = connection.prepare(
     `insert into client (id, host, server_id, server_host, connected_at, disconnected_at, evicted)
      values (?, ?, ?, ?, ?, null, 0)
@@ -121,6 +124,7 @@ function clientRows(connection: Connection): Pick<Servers, "connectClient" | "en
        server_host = excluded.server_host, connected_at = excluded.connected_at, disconnected_at = null, evicted = 0`,
   );
   const end = connection.prepare("update client set disconnected_at = ?, evicted = ? where id = ? and server_id = ?");
+  const forget = connection.prepare("delete from client where id = ? and server_id = ?");
   const some = connection.prepare(
     "select id from client where disconnected_at is null and evicted = 0 and server_id = ? order by connected_at",
   );
@@ -130,6 +134,9 @@ function clientRows(connection: Connection): Pick<Servers, "connectClient" | "en
     },
     async endClient(id, serverId, at, evicted) {
       connection.write(() => end.run(connection.times.format(at), evicted ? 1 : 0, id, serverId));
+    },
+    async forgetClient(id, serverId) {
+      connection.write(() => forget.run(id, serverId));
     },
     async clientsOf(serverId) {
       return connection.read(() => some.values(serverId)).map(([id]) => String(id));

@@ -52,6 +52,16 @@ describe("consoleLoggers", () => {
     expect(logger.enabled("TRACE")).toBe(through.includes("TRACE"));
     expect(logger.enabled("CRITICAL")).toBe(true);
   });
+  test("nothing in a line moves the cursor, forges a line, or turns the direction of writing", () => {
+    const lines: string[] = [];
+    logTo(lines, { coloured: true })("server").warning(
+      "\u001b]0;x\u0007 a\r\nERROR \u009b2J \u202egpj.exe \ud800\tü 漢 👩‍🚀",
+    );
+    expect(lines).toEqual([
+      expect.stringMatching(/^[^\n]* \\x1b\]0;x\\x07 a\\r\\nERROR \\x9b2J \\u202egpj\.exe \\ud800\tü 漢 👩‍🚀\n$/),
+    ]);
+  });
+
   test("the text of a level that is off is never made", () => {
     let made = 0;
     const logger = logTo([])("x");

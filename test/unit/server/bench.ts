@@ -70,6 +70,7 @@ export function makeIntakeOptions(
     log,
     clock: systemClock,
     silenceMs: 600_000,
+    refusals: { warn: log.warning, close: () => undefined },
     closing: () => false,
     onOpen: () => tell("open"),
     onClose: () => tell("close"),

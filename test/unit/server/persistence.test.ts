@@ -23,6 +23,7 @@ function open(parts: Partial<Store> = {}) {
     adopt: async ({ ids }) => ids.map((id) => makeClaimed(id)),
     submission: async () => null,
     endClient: async () => {},
+    forgetClient: async () => {},
     buryServer: async () => 3,
   };
   for (const [name, fake] of Object.entries({ ...fakes, ...parts }))
@@ -99,12 +100,16 @@ test("what a client brings is adopted from predecessors, servers that died since
 test("the end of a client does not overtake its registration", async () => {
   const begun = Promise.withResolvers<void>();
   const { after, calls } = open({ addClient: () => begun.promise });
-  const done = after(register(), { kind: "endClient", clientId: "a", evicted: false });
+  const done = after(
+    register(),
+    { kind: "endClient", clientId: "a", evicted: false, hasWorked: true },
+    { kind: "endClient", clientId: "b", evicted: false, hasWorked: false },
+  );
   await new Promise((resolve) => setImmediate(resolve));
   expect(calls).toEqual(["addClient"]);
   begun.resolve();
   await done;
-  expect(calls).toEqual(["addClient", "endClient"]);
+  expect(calls).toEqual(["addClient", "endClient", "forgetClient"]);
 });
 
 test("outcomes that other processes may forget then are synced before they count as recorded", async () => {

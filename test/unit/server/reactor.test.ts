@@ -303,7 +303,7 @@ describe("lost clients", () => {
     expect(bench.find("commit")).toBeUndefined();
     bench.pass(30_000);
     expect(bench.find("commit")?.commit.reverted).toEqual(["1", "2"]);
-    expect(bench.find("endClient")).toEqual({ kind: "endClient", clientId: "a", evicted: true });
+    expect(bench.find("endClient")).toMatchObject({ clientId: "a", evicted: true, hasWorked: true });
   });
 
   test("a client that is silent for too long is evicted", () => {
@@ -336,6 +336,17 @@ describe("lost clients", () => {
     expect(bench.find("endClient")).toBeUndefined();
     bench.pass(1_006_000);
     expect(bench.find("endClient")).toMatchObject({ clientId: "a", evicted: true });
+  });
+
+  test("a client that never had a task is soon forgotten, and makes few lines", () => {
+    const bench = new Bench();
+    bench.register("a", 4);
+    bench.lose("a");
+    expect(bench.find("note")).toMatchObject({ level: "refusal" });
+    bench.pass(1900);
+    expect(bench.find("endClient")).toBeUndefined();
+    bench.pass(2100);
+    expect(bench.find("endClient")).toMatchObject({ clientId: "a", evicted: false, hasWorked: false });
   });
 
   test("the client in the same process is not evicted, however silent", () => {
