@@ -33,6 +33,7 @@ import {
   letGo,
   lookAgain,
   nameOf,
+  rememberLost,
   type Registration,
   type ServerState,
   settlingAmong,
@@ -311,13 +312,17 @@ function takeAdopted(
   const { id } = task;
   const ids = new Set([id]);
   withhold(state, id, "adopted");
-  // A claim or an earlier connection has brought the task already.
-  if (state.holders.has(id) || settlingAmong(state, ids).size > 0) return;
+  const isThis = (each: Lease): boolean => each.id === id;
+  const lease = registration?.running.find(isThis) ?? registration?.finished.find(isThis);
+  // A claim or an earlier connection has brought the task already. If another client has it by now, what this one has
+  // finished counts all the same, because the store has said whose the task was.
+  if (state.holders.has(id) || settlingAmong(state, ids).size > 0) {
+    if (client !== null && lease !== undefined) rememberLost(state, client, lease);
+    return;
+  }
   withdraw(state, ids);
   // The client came when nobody was waited for, and has gone on with the task.
   if (client === null && state.abandoned) return;
-  const isThis = (lease: Lease): boolean => lease.id === id;
-  const lease = registration?.running.find(isThis) ?? registration?.finished.find(isThis);
   if (client === null || lease === undefined || isDisregarded(client, lease) || isRevoked(state, lease))
     giveBack(state, task);
   else hold(state, client, task, lease.lease);
@@ -356,7 +361,7 @@ function dropRefused(
   if (refused.length > 0)
     note(
       effects,
-      "warning",
+      client.hasWorked ? "warning" : "refusal",
       () => `Client runs ${counted(refused.length, "task")} that it has lost to others (${nameOf(client)})`,
     );
 }

@@ -355,7 +355,7 @@ export function rememberLost({ lost }: ServerState, client: ClientEntry, lease: 
 
 /** Whether a dispatch that a client does not hold any more was its own. */
 export function hadBefore({ lost, inherited, settings }: ServerState, client: ClientEntry, lease: Lease): boolean {
-  if (lease.lease < settings.firstLease) return inherited.has(client.id);
+  if (lease.lease < settings.firstLease && inherited.has(client.id)) return true;
   return lost.size > 0 && lost.get(leaseKey(lease)) === client.id;
 }
 
