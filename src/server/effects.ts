@@ -16,8 +16,15 @@ export type ServerEffect =
   | { readonly kind: "disconnect"; readonly clientId: string }
   /** Ask the store for tasks. Answered by exactly one `claimed`. */
   | { readonly kind: "claim"; readonly request: Omit<ClaimRequest, "serverId" | "serverHost" | "at"> }
-  /** Tell the store what has happened. Answered by exactly one `committed`. */
-  | { readonly kind: "commit"; readonly commit: Omit<Commit, "serverId" | "serverHost"> }
+  /**
+   * Tell the store what has happened. Answered by exactly one `committed`. `confirms`: clients are told then that their
+   * outcomes are safe.
+   */
+  | {
+      readonly kind: "commit";
+      readonly commit: Omit<Commit, "serverId" | "serverHost">;
+      readonly confirms: boolean;
+    }
   /**
    * Make this client known to the store, and have the store hand over those of the tasks `adopt` that have not ended.
    * Answered by exactly one `registered` with this number.

@@ -106,7 +106,7 @@ export function takeOutcomes(
       if (onTheirWay.has(id)) settleLater(state, client, null, outcome, now);
       else if (hadBefore(state, client, outcome))
         settleLater(state, client, withdrawAnywhere(state, id, effects), outcome, now);
-      else unwanted.push({ id, lease });
+      else state.outbox.unwanted.push({ clientId: client.id, id, lease });
       continue;
     }
     // The client had the task, and nobody has said so yet.
@@ -207,17 +207,18 @@ export function commit(state: ServerState, now: number, effects: ServerEffect[])
   if (state.settling !== null) return;
   const { outbox } = state;
   const assigned = dueDispatches(state, now);
-  const { completed, reverted } = outbox;
+  const { completed, reverted, unwanted } = outbox;
   const recalled = handledRecalls(state);
-  const others = completed.length + reverted.length + recalled.length + assigned.length;
+  const others = completed.length + reverted.length + recalled.length + assigned.length + unwanted.length;
   if (others === 0 && now < startsDueAt(state)) return;
   const started = [...outbox.started.values()];
   outbox.started.clear();
   noteConfirmed(assigned, effects);
   outbox.completed = [];
   outbox.reverted = [];
+  outbox.unwanted = [];
   if (recalled.length > 0) state.recalls.state = { at: "settling" };
-  state.settling = { outcomes: completed, frees: reverted.length > 0 };
+  state.settling = { outcomes: completed, frees: reverted.length > 0, unwanted };
   const order: Omit<Commit, "serverId" | "serverHost"> = {
     at: now,
     assigned,
@@ -226,7 +227,7 @@ export function commit(state: ServerState, now: number, effects: ServerEffect[])
     reverted,
     recalled,
   };
-  effects.push({ kind: "commit", commit: order });
+  effects.push({ kind: "commit", commit: order, confirms: completed.length + unwanted.length > 0 });
 }
 
 function noteConfirmed(assigned: readonly Dispatch[], effects: ServerEffect[]): void {
@@ -285,13 +286,16 @@ export function settle(state: ServerState, refused: readonly string[], now: numb
   if (refused.length > 0) noticeRecalls(state);
   const turnedDown = refused.length === 0 ? null : turnedDownOf(settling.outcomes, refused);
   const acks = new Map<string, Lease[]>();
+  const acknowledge = (clientId: string, { id, lease }: Lease): void => {
+    const list = acks.get(clientId);
+    if (list === undefined) acks.set(clientId, [{ id, lease }]);
+    else list.push({ id, lease });
+  };
+  for (const each of settling.unwanted) acknowledge(each.clientId, each);
   let frees = settling.frees || state.claim.at === "blocked";
   for (const entry of settling.outcomes) {
     const { outcome } = entry;
-    const ack = { id: outcome.id, lease: outcome.lease };
-    const list = acks.get(entry.clientId);
-    if (list === undefined) acks.set(entry.clientId, [ack]);
-    else list.push(ack);
+    acknowledge(entry.clientId, outcome);
     if (turnedDown?.has(entry)) {
       // If the answer is lost with the connection, the client sends the outcome again, and the row may be free by then.
       const client = state.clients.get(entry.clientId);

@@ -65,7 +65,7 @@ export function carryOutInStore(its: Persistence, effect: StoreEffect): void {
       claim(its, effect).catch(fail);
       return;
     case "commit":
-      commit(its, { ...effect.commit, serverId, serverHost }).catch(fail);
+      commit(its, { ...effect.commit, serverId, serverHost }, effect.confirms).catch(fail);
       return;
     case "recalls":
       persist(its, "recalls", () => store.recalls(serverId)).then(
@@ -134,12 +134,12 @@ async function claim(its: Persistence, { request }: Effect<"claim">): Promise<vo
   its.push({ kind: "claimed", claim: answer, submissions });
 }
 
-async function commit(its: Persistence, order: Commit): Promise<void> {
+async function commit(its: Persistence, order: Commit, confirms: boolean): Promise<void> {
   const { store, push, syncs, clock } = its;
   its.commitSince = clock.now();
   const report = await persist(its, "commit", () => store.commit(order));
   // What has come meanwhile is in the next commit, and shares its sync.
-  if (syncs && order.completed.length > 0) await persist(its, "commit", () => store.sync());
+  if (syncs && confirms) await persist(its, "commit", () => store.sync());
   its.commitSince = null;
   push({ kind: "committed", report });
 }

@@ -392,6 +392,7 @@ function conclude(state: ServerState, now: number, effects: ServerEffect[]): voi
     state.settling === null &&
     outbox.completed.length === 0 &&
     outbox.reverted.length === 0 &&
+    outbox.unwanted.length === 0 &&
     !areRecallsOpen(state);
   if (!idle) return;
   if (state.phase.at === "running") {

@@ -293,12 +293,15 @@ export function completeRegistration(
     if (registration.isRenewal) admit(state, client, now, effects);
     else welcome(state, client, now, effects);
   }
-  for (const message of registration.backlog) receive(state, client, message, now, effects);
+  for (const message of registration.backlog) {
+    // It may have said bye, and whatever it says after that counts no more than on a connection of its own.
+    if (state.clients.get(client.id) === client) receive(state, client, message, now, effects);
+  }
   for (const [serverId, missing] of state.estates) {
     if (missing.delete(client.id) && missing.size === 0) bury(serverId, effects);
   }
   // The client was lost again meanwhile.
-  if (client.standing.at === "away" && state.phase.at === "closing")
+  if (client.standing.at === "away" && state.phase.at === "closing" && state.clients.get(client.id) === client)
     leave(state, client, state.phase.how, "no more tasks", now, effects);
 }
 

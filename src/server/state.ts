@@ -216,6 +216,16 @@ export interface CommitInFlight {
   readonly outcomes: readonly Settling[];
   /** Whether the commit gives tasks back. */
   readonly frees: boolean;
+  /** Outcomes that do not count, to be acknowledged after it. */
+  readonly unwanted: readonly Unwanted[];
+}
+
+/**
+ * An outcome that does not count, because its client does not have the task: perhaps it was recorded long ago. It is
+ * acknowledged only after a commit, with which everything that is recorded is safe.
+ */
+export interface Unwanted extends Lease {
+  readonly clientId: string;
 }
 
 export interface ServerState {
@@ -320,6 +330,7 @@ export interface ServerState {
     readonly started: Map<string, Started>;
     completed: Settling[];
     reverted: string[];
+    unwanted: Unwanted[];
   };
   /** The commit under way; null: there is none. */
   settling: CommitInFlight | null;
@@ -407,7 +418,7 @@ export function newState(settings: ServerSettings, now: number, estates: readonl
     inherited: new Set(estates.flatMap(({ clients }) => clients)),
     intakes: 0,
     recalls: { due: false, state: { at: "idle" } },
-    outbox: { assigned: new Map(), started: new Map(), completed: [], reverted: [] },
+    outbox: { assigned: new Map(), started: new Map(), completed: [], reverted: [], unwanted: [] },
     settling: null,
     lastCheck: now,
     wakeAt: now,

@@ -117,8 +117,9 @@ test("outcomes that other processes may forget then are synced before they count
   const { its, after, calls, events } = open({ commit: async () => ({ refused: [] }), sync: () => disk.promise });
   const turn = () => new Promise((resolve) => setImmediate(resolve));
   const nothing = { at: 1, assigned: [], started: [], completed: [], reverted: [], recalled: [] };
-  const ended = { kind: "commit", commit: { ...nothing, completed: [completion({ id: "1" })] } } as const;
-  await after({ kind: "commit", commit: nothing });
+  const confirms = true;
+  const ended = { kind: "commit", commit: { ...nothing, completed: [completion({ id: "1" })] }, confirms } as const;
+  await after({ kind: "commit", commit: nothing, confirms: false });
   await turn();
   expect([calls.splice(0), events.splice(0).length]).toEqual([["commit"], 1]);
   await after(ended);
