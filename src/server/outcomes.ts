@@ -9,6 +9,7 @@ import type { Commit, Completion } from "../store/store.ts";
 import { describeFailure } from "../task/failure.ts";
 import { type ClaimedTask, isFailure, type NewTask, type Outcome, sentinel } from "../task/task.ts";
 import type { Lease, Start } from "../wire/message.ts";
+import { hadBefore } from "./lost.ts";
 import { note, type ServerEffect, tell } from "./effects.ts";
 import { isAside } from "./places.ts";
 import { handledRecalls, noticeRecalls, settleRecalls } from "./recalls.ts";
@@ -17,7 +18,6 @@ import {
   type Dispatch,
   disregard,
   giveBack,
-  hadBefore,
   isLocal,
   isDisregarded,
   isRevoked,

@@ -18,6 +18,7 @@ import { assert } from "../base/assert.ts";
 import type { ClaimedTask } from "../task/task.ts";
 import { longestEvictMs } from "../wire/fields.ts";
 import type { ClientMessage, Lease } from "../wire/message.ts";
+import { rememberLost } from "./lost.ts";
 import { note, type ServerEffect, tell } from "./effects.ts";
 import type { ServerEvent } from "./event.ts";
 import { cancelAgain } from "./recalls.ts";
@@ -33,7 +34,6 @@ import {
   letGo,
   lookAgain,
   nameOf,
-  rememberLost,
   type Registration,
   type ServerState,
   settlingAmong,

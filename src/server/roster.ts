@@ -9,6 +9,7 @@
 import { counted } from "../base/units.ts";
 import { assert, unreachable } from "../base/assert.ts";
 import type { ClientMessage, LeaveKind } from "../wire/message.ts";
+import { rememberLost } from "./lost.ts";
 import { note, type ServerEffect } from "./effects.ts";
 import type { ServerEvent } from "./event.ts";
 import { takeOutcomes, takeStarts } from "./outcomes.ts";
@@ -21,7 +22,6 @@ import {
   letGo,
   lookAgain,
   nameOf,
-  rememberLost,
   type ServerState,
   wantsToStay,
 } from "./state.ts";

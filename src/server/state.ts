@@ -351,25 +351,6 @@ export function settlingAmong({ settling, outbox }: ServerState, ids: ReadonlySe
   return found;
 }
 
-/** The largest number of dispatches of which it is remembered whose they were. They take 15 MB. */
-const mostLost = 50_000;
-
-/** Remembers whose a dispatch was that is given up. */
-export function rememberLost({ lost }: ServerState, client: ClientEntry, lease: Lease): void {
-  lost.set(leaseKey(lease), client.id);
-  if (lost.size <= mostLost) return;
-  for (const oldest of lost.keys()) {
-    lost.delete(oldest);
-    return;
-  }
-}
-
-/** Whether a dispatch that a client does not hold any more was its own. */
-export function hadBefore({ lost, inherited, settings }: ServerState, client: ClientEntry, lease: Lease): boolean {
-  if (lease.lease < settings.firstLease && inherited.has(client.id)) return true;
-  return lost.size > 0 && lost.get(leaseKey(lease)) === client.id;
-}
-
 /** How many tasks run now: a client starts as many as it has executors, and the rest of what it holds waits there. */
 export function runningOf({ clients }: ServerState): number {
   let sum = 0;
