@@ -1,5 +1,5 @@
 /*
- * Whose each dispatch was that this server has given up: what its client has finished counts, if nobody else was faster.
+ * Whose each dispatch was that this server has given up: what its client has finished counts if nobody was faster.
  * Knows nothing of tasks and stores.
  */
 import type { Lease } from "../wire/message.ts";
