@@ -138,10 +138,6 @@ const words: Readonly<Record<FaultKind, Words>> = {
     what: ({ count }) => `${counted(count, "note")} about it to a server, of a kind that is not known`,
     remedy: () => "a newer version of hs may have written it: stop the servers, and start them with --restart",
   },
-  strayClient: {
-    what: () => "it counts as connected to a server that has ended",
-    remedy: () => "hs verify --repair",
-  },
   counts: {
     what: () => "the counts that triggers keep are wrong",
     remedy: () => "hs initdb",

@@ -117,7 +117,7 @@ function isThere(path: string): boolean {
 }
 
 /** Faults that are kept to be mended after one look; what is beyond comes with the next. */
-const mostAtOnce = 10_000;
+const mostAtOnce = 100_000;
 
 /** Looks, mends if asked to, and tells; the exit status. Throws UserError when there are faults left. */
 export async function verify(parsed: Words, ports: VerifyPorts): Promise<number> {

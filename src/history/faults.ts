@@ -50,7 +50,6 @@ export type FaultKind =
   | "noSubmission"
   | "strayRecall"
   | "badRecall"
-  | "strayClient"
   | "counts"
   | "clock"
   | "rotation"

@@ -11,6 +11,7 @@ import { newId } from "../../src/base/ids.ts";
 import { Connection } from "../../src/store/sqlite/connection.ts";
 import { taskFields } from "../../src/task/field.ts";
 import { claimed, completion, makeCommit, makeTask, request } from "../conformance/store.ts";
+import { expectSound } from "../fault/sound.ts";
 import { openSqliteWithRecords } from "../sqlite.ts";
 
 const fixtures = join(import.meta.dir, "reference-2.8.2");
@@ -55,6 +56,12 @@ test("opening adds tables and indices, and changes neither what was there nor an
       expect(db.query("pragma integrity_check").values()).toEqual([["ok"]]);
     });
   }
+});
+
+test("what the reference wrote is sound, before this program has written to it and after", async () => {
+  await expectSound(join(folder, "main.db"));
+  await open("main.db").close();
+  await expectSound(join(folder, "main.db"));
 });
 
 test("rows of the reference are shown as the reference shows them", async () => {

@@ -1,4 +1,5 @@
-import { afterAll, beforeAll } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import type { Fault } from "../../src/history/faults.ts";
 import { needs } from "../e2e/harness.ts";
 import { noPostgres } from "../systems/postgres.ts";
 import { openSqliteHistory, type PostgresHistories, startPostgresHistories } from "./histories.ts";
@@ -12,5 +13,22 @@ beforeAll(async () => {
 });
 afterAll(() => postgres?.[Symbol.asyncDispose]());
 
-if (noPostgres === null) verifyConformance("postgresql", () => postgres!.open());
-else needs([], noPostgres)("PostgreSQL is verified", async () => undefined);
+if (noPostgres === null) {
+  verifyConformance("postgresql", () => postgres!.open());
+
+  test("counts of PostgreSQL that are wrong are told, and counted anew", async () => {
+    await using history = await postgres!.open();
+    await history.run("insert into tally values (5, 0, 5, 0)");
+    const store = await history.openCheck();
+    const look = async (): Promise<readonly Fault[]> => {
+      const found: Fault[] = [];
+      await store.check({ whole: false, isAlive: () => true, hasFile: null }, (fault) => void found.push(fault));
+      return found;
+    };
+    const [fault, ...others] = await look();
+    expect([fault?.kind, others]).toEqual(["counts", []]);
+    expect(await store.mend(fault!, () => true)).toBe(true);
+    expect(await look()).toEqual([]);
+    await store.close();
+  });
+} else needs([], noPostgres)("PostgreSQL is verified", async () => undefined);

@@ -31,7 +31,8 @@ const [nowhere, nowhereElse] = [uuid(9_000_000), uuid(9_000_001)];
 const options: CheckOptions = { whole: true, isAlive: ({ id }) => id === alive, hasFile: null };
 
 const addServer = (id: string, reserves = false): string =>
-  `insert into server values ('${id}', 'elsewhere', 1, null, ${reserves}, 0, 0)`;
+  `insert into server (id, host, pid, reserves, started_at, beat_at)
+   values ('${id}', 'elsewhere', 1, ${reserves}, 0, 0)`;
 const addClient = (id: string, server: string): string =>
   `insert into client values ('${id}', 'h', '${server}', 'h', '2027-01-10 12:00:00', null, false)`;
 const addSubmission = (id: string): string =>
