@@ -163,7 +163,7 @@ const words: Readonly<Record<FaultKind, Words>> = {
   },
   fileGone: {
     what: ({ other }) => `its file ${String(other)} is gone`,
-    remedy: () => "nothing else depends on it; hs clean removes such files, too",
+    remedy: () => "restore it, or clear its field (hs update outpath=null); hs clean removes such files, too",
   },
 };
 

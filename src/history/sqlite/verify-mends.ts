@@ -52,7 +52,8 @@ function removeTwin(db: Database, file: string, { id, other }: Fault): boolean {
   return isSame && db.query("delete from task where id = ?").run(id).changes > 0;
 }
 
-function inFile<T>(path: string, work: (db: Database) => T): T {
+/** Runs `work` with a file that is there, opened for writing. Throws the errors of the library. */
+export function inFile<T>(path: string, work: (db: Database) => T): T {
   const db = new Database(path, { readwrite: true, create: false });
   try {
     db.run("pragma busy_timeout = 5000");

@@ -16,8 +16,8 @@ import { runApart } from "./apart.ts";
 import { isFilledBy, isPartition, partitionCandidates, rotationUnderWay, type UnderWay } from "./partition-files.ts";
 import type { TaskFile, TaskFiles } from "./verify-files.ts";
 import { checkLinks } from "./verify-links.ts";
-import { mendOthers } from "./verify-mends.ts";
-import { checkCaptured, checkDuplicates, checkTables } from "./verify-others.ts";
+import { inFile, mendOthers } from "./verify-mends.ts";
+import { checkCaptured, checkDuplicates, checkTables, contentOf } from "./verify-others.ts";
 import { checkRows } from "./verify-rows.ts";
 
 /** Opens a file to be verified; nothing is changed before `mend`. Throws UserError for what stands in the way. */
@@ -84,10 +84,29 @@ async function checkAll(
   checkTables(files, underWay, tell);
   let tasks = await checkRows(files.main, facts, tell);
   for (const partition of files.partitions) tasks += await checkRows(partition, null, tell);
-  await checkLinks(files, tell);
+  await checkLinks(files, tellingOfStill(files, tell));
   await checkDuplicates(files, tell);
   const filesElsewhere = asked.hasFile === null ? 0 : await checkCaptured(files, asked.hasFile, tell);
   return { tasks, partitions: files.partitions.length, filesElsewhere };
+}
+
+/**
+ * Tells faults of links, but for those between two files of which somebody has changed a task since the main file was
+ * read: a deletion takes links along in both, and they are not read at one moment.
+ */
+function tellingOfStill(files: TaskFiles, tell: Tell): Tell {
+  const { main, partitions } = files;
+  if (partitions.length === 0) return tell;
+  return (fault) => {
+    const now = new Database(main.path, { readonly: true });
+    try {
+      now.run("pragma busy_timeout = 5000");
+      const isStill = (id: string | null): boolean => id === null || contentOf(main, id) === contentOf({ db: now }, id);
+      if (isStill(fault.id) && isStill(fault.other)) tell(fault);
+    } finally {
+      now.close();
+    }
+  };
 }
 
 /** Faults that are told of one file; SQLite counts no further. */
@@ -143,23 +162,29 @@ async function openPartitions(
   return { partitions, isComplete };
 }
 
+/** Whether the other task of a link still names this one; somebody may have deleted it since. */
+function isNamed({ db, file }: Connection, { kind, id, other }: Fault): boolean {
+  const sql = `select 1 from task where id = ? and ${kind === "nextUnaware" ? "next_id" : "previous_id"} = ?`;
+  const names = (there: Database): boolean => there.query(sql).get(other, id) !== null;
+  return names(db) || partitionCandidates(file).some(({ path }) => isPartition(path) && inFile(path, names));
+}
+
 function mend(writer: Connection, fault: Fault): boolean {
   const { kind, id, other, place } = fault;
   const sql = mends[kind];
   const path = partitionCandidates(writer.file).find((each) => basename(each.path) === place)?.path;
   if (sql === undefined) return writer.write(() => mendOthers(writer, fault, path ?? null));
   const values = takesOther(sql) ? [id, other] : [id];
+  if ((kind === "nextUnaware" || kind === "previousUnaware") && !isNamed(writer, fault)) return false;
   const statement = sql.replaceAll("TABLE", "task");
   if (place === basename(writer.file)) return writer.write(() => writer.db.query(statement).run(...values).changes > 0);
   if (path === undefined) return false;
-  const db = new Database(path, { readwrite: true, create: false });
   try {
-    db.run("pragma busy_timeout = 5000");
-    db.run("pragma synchronous = full");
-    return db.query(statement).run(...values).changes > 0;
+    return inFile(path, (db) => {
+      db.run("pragma synchronous = full");
+      return db.query(statement).run(...values).changes > 0;
+    });
   } catch (error) {
     throw runFailure(error, path);
-  } finally {
-    db.close();
   }
 }

@@ -112,3 +112,42 @@ test("a file without a log is read as well, and so is one that holds no task", a
   run("delete from task");
   expect(await look()).toEqual([]);
 });
+
+test("an attempt that is deleted while it is verified is told of nowhere, and mends nothing", async () => {
+  const [first, second] = ["01900000-0000-7000-8000-000000000001", "01900000-0000-7000-8000-000000000002"];
+  run(
+    `update task set id = '${first}', exit_status = 1, retried = 1, next_id = '${second}' where rowid = 1`,
+    // Of a program that tells of no submission.
+    `update task set id = '${second}', submit_id = '5b2f1a34-8a51-4d6f-9a0e-0b5a3f7f2f10', attempt = 2,
+       previous_id = '${first}', schedule_time = null, start_time = null, completion_time = null,
+       exit_status = null, command = null where rowid = 2`,
+    "insert into server (id, host, pid, reserves, started_at, beat_at) values ('s', 'h', 1, 0, 0, 0)",
+  );
+  await rotate();
+  const inPartition = (sql: string): void => {
+    const db = new Database(join(folder, "main.1"));
+    db.run(sql);
+    db.close();
+  };
+  const unlinked = `update task set next_id = null, retried = 0 where id = '${first}'`;
+  const store = openSqliteCheck({ file, pragmas: {} });
+  const lookDuring = async (meanwhile: () => void): Promise<Fault[]> => {
+    const found: Fault[] = [];
+    // It is asked when the main file is being read, before the partition is.
+    const isAlive = (): boolean => (meanwhile(), true);
+    await store.check({ whole: false, isAlive, hasFile: null }, (fault) => void found.push(fault));
+    return found;
+  };
+  inPartition(unlinked);
+  const [fault, ...others] = await lookDuring(() => undefined);
+  expect([fault?.kind, fault?.place, fault?.mendable, others]).toEqual(["previousUnaware", "main.1", true, []]);
+  inPartition(`update task set next_id = '${second}', retried = 1 where id = '${first}'`);
+  const remove = (): void => {
+    inPartition(unlinked);
+    run(`delete from task where id = '${second}'`);
+  };
+  expect(await lookDuring(remove)).toEqual([]);
+  expect(await store.mend(fault!, () => true)).toBe(false);
+  expect(await lookDuring(() => undefined)).toEqual([]);
+  await store.close();
+});

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { FatalError, TransientError } from "../../../../src/base/errors.ts";
-import { runFailure } from "../../../../src/store/postgres/failure.ts";
+import { openFailure, runFailure } from "../../../../src/store/postgres/failure.ts";
 import { isBreach } from "../../../../src/store/postgres/pool.ts";
 
 /** As the driver throws it in the compiled program, where its class has another name. */
@@ -21,4 +21,13 @@ test("a trouble is told in the words of the server too, and says what to do", ()
   const undone = runFailure(said("40P01", "deadlock detected"), "db:5432/hs");
   expect(undone).toBeInstanceOf(TransientError);
   expect(String(undone)).toContain("(deadlock detected)");
+});
+
+test("nobody is told to do without TLS where it was asked for", () => {
+  const closed = Object.assign(new Error("closed"), { code: "CONNECTION_CLOSED" });
+  const text = String(openFailure(closed, "db:5432/hs", true));
+  expect(text).toContain(
+    "'db:5432/hs' has no TLS, which sslmode asks for, or ended the connection - let the server have",
+  );
+  expect(text).not.toMatch(/prefer|disable/);
 });
