@@ -30,7 +30,7 @@ const spec = {
       "has none of its own, except",
     "those of the database. HYPERSHELL_SITE and HYPERSHELL_DATABASE_* come first. A project counts for its owner " +
       "only, and only as long as",
-    "nobody else can write its .hypershell.",
+    "nobody else can write its .hypershell or put another in its place.",
     "",
     "Examples:",
     "  hs init                        here",

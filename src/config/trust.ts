@@ -69,8 +69,7 @@ function whyNotTrusted(file: string, more: Partial<Rule> = {}): string | null {
   }
   const rule = { ...ofUser, ...more };
   const folders = { ...around, ...more };
-  const reason = found === undefined ? null : whyForeign(file, found, rule);
-  if (reason !== null) return reason;
+  // The folders first: in one of somebody else it is no use to have the file.
   const real = realPath(file);
   const paths = new Set([file, real].flatMap((path) => [dirname(path), dirname(dirname(path))]));
   for (const path of paths) {
@@ -78,7 +77,8 @@ function whyNotTrusted(file: string, more: Partial<Rule> = {}): string | null {
     const why = folder === undefined ? null : whyForeign(path, folder, folders);
     if (why !== null) return why;
   }
-  return real === file ? null : whyForeignLink(file, rule);
+  const reason = found === undefined ? null : whyForeign(file, found, rule);
+  return reason ?? (real === file ? null : whyForeignLink(file, rule));
 }
 
 /**

@@ -34,7 +34,7 @@ asUsers("settings of another user are not read, by an ordinary user or by root, 
     const why = `${tmp}/.hypershell belongs to bob, and you are ${user.name} - use a folder of your own`;
     const project = `${log}The project in ${tmp} does not count: ${why}`;
     expect(linesOf(stderr).slice(0, 2)).toEqual([project, project]);
-    expect(linesOf(stderr)[2]).toContain(`The settings in ${planted} do not count: ${planted} belongs to bob, and you`);
+    expect(linesOf(stderr)[2]).toContain(`The settings in ${planted} do not count: ${why}`);
     const below = await user.run("hs config get -x logging.level", { cwd: `${tmp}/deep` });
     expect([below.status, below.stdout]).toEqual([0, "info\n"]);
     const only = await user.run(tried, { env: { HYPERSHELL_CONFIG_FILE: single } });
