@@ -450,11 +450,14 @@ test("many tasks at a time all end, each once", async () => {
   expect(outcomes.map(({ exitStatus }) => exitStatus)).toEqual(Array.from({ length: 100 }, (_, i) => i));
 });
 
-test("output files of tasks are made with the user's mask", async () => {
-  using place = taskPlace({ capture: true });
-  const outcome = await place.run("umask");
+test("captured output is for the user alone; the mask decides of files that the user has named", async () => {
+  using captured = taskPlace({ capture: true });
+  const outcome = await captured.run("umask");
+  expect(statSync(outcome.outpath!).mode & 0o777).toBe(0o600);
   const mask = Number.parseInt(readFileSync(outcome.outpath!, "utf8"), 8);
-  expect(statSync(outcome.outpath!).mode & 0o777).toBe(0o666 & ~mask);
+  using named = taskPlace();
+  await named.run("umask");
+  expect(statSync(join(named.folder, "out")).mode & 0o777).toBe(0o666 & ~mask);
 });
 
 test("a script without a first line that names its interpreter is run by the shell", async () => {
