@@ -1,7 +1,7 @@
 /*
  * Peers that know the key, and are hostile or merely odd, at a server with a real database: what they say ends their
  * own connection with one line in the log, and nothing else. All that a peer may say, bent in every way, is in
- * test/simulation/fuzz.test.ts.
+ * test/integration/fuzz.
  */
 import { expect } from "bun:test";
 import { systemClock } from "../../src/base/clock.ts";
@@ -12,7 +12,7 @@ import type { HostLink } from "../../src/wire/link.ts";
 import type { HostMessage, PeerMessage } from "../../src/wire/message.ts";
 import { linesOf, needs, openSite, until } from "../e2e/harness.ts";
 import { secured, startClient, startServer } from "../e2e/serving.ts";
-import { makeOutcome } from "../make.ts";
+import { makeClaimed, makeOutcome } from "../make.ts";
 import { noPostgres } from "../systems/postgres.ts";
 import { sharedPostgres } from "../systems/shared-postgres.ts";
 
@@ -73,7 +73,8 @@ withPostgres(
   "what a database would choke on ends the connection that says it, and a status of Windows is kept",
   async () => {
     await using site = openSite();
-    const env = postgres().env(await postgres().create());
+    const database = await postgres().create();
+    const env = postgres().env(database);
     expect((await site.hs(["initdb", "--yes"], { env })).status).toBe(0);
     site.write("tasks.in", "crash\n");
     expect((await site.hs(["submit", "-f", "tasks.in"], { env })).status).toBe(0);
@@ -116,6 +117,16 @@ withPostgres(
       );
       expect(warnings().at(-1)).toContain(`: ${field} should be `);
     }
+
+    // What a submitter calls itself writes into nobody's terminal.
+    const loud = await call(port);
+    const host = "laptop\u001b]0;x\u0007\nERROR \u009b2J\u202e";
+    const submission = { id: newId(), time: Date.now(), host, user: "me", cwd: "/", template: null, version: "1" };
+    loud.say({ kind: "submitter", submission });
+    await loud.hears("accepted");
+    loud.say({ kind: "tasks", tasks: [makeClaimed(newId(), { submitId: submission.id, attempt: 2 })] });
+    await loud.hears("refused");
+    await server.line(/Submitter refused \(laptop\\x1b\]0;x\\x07\\nERROR \\x9b2J\\u202e: /);
 
     // The server goes on: an honest client gets what comes in.
     const client = startClient(site, port, ["--no-tls"]);
