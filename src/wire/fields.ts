@@ -83,7 +83,8 @@ function number(from: number, to: number): Scalar<number> {
 const mostWhole = Number.MAX_SAFE_INTEGER;
 const count = whole(0, mostWhole);
 const integer = whole(-mostWhole, mostWhole);
-const finite = { ...number(-Number.MAX_VALUE, Number.MAX_VALUE), wanted: "a number" };
+/** A limit of a task as a database has it; a thousand times as much is still finite. */
+const finite = { ...number(-mostWhole, mostWhole), wanted: "a number of at most 2^53" };
 
 /**
  * The first and the last moment that a time may be, milliseconds since 1970: years of four digits, wherever on earth

@@ -45,7 +45,12 @@ const newTask: fc.Arbitrary<NewTask> = fc.record({
 const assignment: fc.Arbitrary<Assignment> = fc
   .tuple(
     newTask,
-    fc.record({ args: text, group: fc.integer(), cores: optional(number), tag: tagsOf(text) }),
+    fc.record({
+      args: text,
+      group: fc.integer(),
+      cores: optional(fc.double({ noNaN: true, min: -9e15, max: 9e15 }).map((value) => value + 0)),
+      tag: tagsOf(text),
+    }),
     time,
     count,
   )
