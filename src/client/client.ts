@@ -4,20 +4,34 @@
  */
 import { assert, unreachable } from "../base/assert.ts";
 import type { Clock, Timer } from "../base/clock.ts";
+import { messageOf } from "../base/errors.ts";
 import { type Mailbox, mailbox } from "../base/mailbox.ts";
 import { counted, formatDuration } from "../base/units.ts";
 import type { Logger } from "../log/logger.ts";
 import type { HostLink } from "../wire/link.ts";
-import type { LeaveKind } from "../wire/message.ts";
+import type { Outcome } from "../task/task.ts";
+import type { Ground, LeaveKind } from "../wire/message.ts";
 import { WireProblem } from "../wire/problem.ts";
 import { isForClient } from "../wire/rules.ts";
 import type { ClientEffect } from "./effects.ts";
 import type { ClientEvent } from "./event.ts";
 import type { Ends, Executor, Running } from "./executor.ts";
+import { unconfirmed } from "./leaving.ts";
 import { step } from "./reactor.ts";
 import { type ClientFailure, type ClientSettings, type ClientState, newState } from "./state.ts";
 
 type StartEffect = Extract<ClientEffect, { kind: "start" }>;
+
+/** What a client leaves that ends before its server has confirmed everything. */
+export interface Left {
+  readonly clientId: string;
+  readonly host: string;
+  /** See ClientSettings.secret. */
+  readonly secret: string | null;
+  /** What the outcomes are of. */
+  readonly ground: Ground;
+  readonly outcomes: readonly Outcome[];
+}
 
 export interface ClientOptions {
   /** Makes a new connection to that server (counted from 0) with each call. Rejects with a WireProblem. */
@@ -31,6 +45,10 @@ export interface ClientOptions {
    * Nothing starts then before it is, so that a crash repeats at most one task per executor.
    */
   readonly isStuck?: () => boolean;
+  /** Outcomes of an earlier client of this name, which this one is to deliver. */
+  readonly resumes?: Pick<Left, "ground" | "outcomes">;
+  /** Keeps what the client leaves, and answers where. Throws when it cannot be kept. */
+  readonly keep?: (left: Left) => string;
   /** Takes the place of the reactor's `step`, so that simulations can watch it. */
   readonly step?: typeof step;
 }
@@ -49,6 +67,8 @@ export interface Client {
   running(): number;
   /** The server that the client is connected to or asked last, counted from 0. */
   server(): number;
+  /** How many outcomes the server has not confirmed. */
+  unconfirmed(): number;
   /** Whether the server sent the client away. */
   dismissed(): boolean;
   /**
@@ -92,6 +112,7 @@ export function runClient(options: ClientOptions): Client {
     limitIdle: (idleMs) => box.push({ kind: "idleLimited", idleMs }),
     running: () => state.running.size,
     server: () => state.server,
+    unconfirmed: () => state.unacked.size,
     dismissed: () => state.dismissed,
     kill: () => box.push({ kind: "killRequested" }),
   };
@@ -100,6 +121,10 @@ export function runClient(options: ClientOptions): Client {
 function openDoor(options: ClientOptions): Door {
   const { settings, clock } = options;
   const state = newState(settings, clock.now());
+  if (options.resumes !== undefined) {
+    state.ground = options.resumes.ground;
+    for (const outcome of options.resumes.outcomes) state.unacked.set(outcome.id, outcome);
+  }
   const react = options.step ?? step;
   const defer = clock.defer ?? setImmediate;
   const box = mailbox<ClientEvent>(
@@ -261,11 +286,25 @@ function carryOut(door: Door, effect: ClientEffect): void {
       door.box.push({ kind: "restSeen", id: effect.id, alive, ignoreInterrupt });
       return;
     }
+    case "keep":
+      return keep(door, effect);
     case "finish":
       return finish(door);
     default:
       unreachable(effect);
   }
+}
+
+function keep({ options }: Door, { ground, outcomes }: Extract<ClientEffect, { kind: "keep" }>): void {
+  const { clientId, host, secret } = options.settings;
+  let what = "may be run again";
+  try {
+    const path = options.keep?.({ clientId, host, secret, ground, outcomes });
+    if (path !== undefined) what = `are kept in ${path}, for the next 'hs client' here to deliver`;
+  } catch (error) {
+    what = `cannot be kept (${messageOf(error)}) and may be run again`;
+  }
+  options.log.warning(`${unconfirmed(outcomes.length)}: their outcomes ${what}`);
 }
 
 function finish(door: Door): void {

@@ -2,8 +2,8 @@
  * What a client wants done, in the imperative. The reactor makes these; the door carries them out.
  */
 import type { Text } from "../log/logger.ts";
-import type { Assignment } from "../task/task.ts";
-import type { ClientMessage } from "../wire/message.ts";
+import type { Assignment, Outcome } from "../task/task.ts";
+import type { ClientMessage, Ground } from "../wire/message.ts";
 import type { Origin, StopSignal } from "./executor.ts";
 
 export type ClientEffect =
@@ -30,6 +30,8 @@ export type ClientEffect =
     }
   /** Send `woken` at this time; replaces an earlier wish. Infinity: never. */
   | { readonly kind: "wake"; readonly at: number }
+  /** Keep these outcomes, which the server has not confirmed, for a later client to deliver. */
+  | { readonly kind: "keep"; readonly ground: Ground; readonly outcomes: readonly Outcome[] }
   /**
    * End the client: everything is reported and said, or cannot be (see `failure` of the state). It comes once, last.
    */

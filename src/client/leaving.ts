@@ -82,15 +82,16 @@ export function isEmpty({ phase, running, lingering, heldBack }: ClientState): b
   return isLeaving && running.size === 0 && lingering.size === 0 && heldBack.size === 0;
 }
 
+/** The beginning of a sentence about outcomes that the server has not acknowledged. */
+export function unconfirmed(count: number): string {
+  return `The server has not confirmed ${counted(count, "task")} that ended here`;
+}
+
 /** Ends the client. */
 export function finish(state: ClientState, effects: ClientEffect[]): void {
-  const { size } = state.unacked;
-  if (size > 0)
-    note(
-      effects,
-      "warning",
-      `The server has not confirmed ${counted(size, "task")} that ended here and may be run again`,
-    );
+  const { unacked, ground } = state;
+  if (unacked.size > 0 && ground !== null) effects.push({ kind: "keep", ground, outcomes: [...unacked.values()] });
+  else if (unacked.size > 0) note(effects, "warning", `${unconfirmed(unacked.size)} and may be run again`);
   state.phase = { at: "done" };
   effects.push({ kind: "finish" });
 }

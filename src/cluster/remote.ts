@@ -2,11 +2,16 @@
  * The story of `hs client`: it connects to a server, runs its tasks, and comes back when the connection breaks. It
  * leaves when it is told to, when it was idle for too long, and when its server is out of reach for good.
  */
+import { unreachable } from "../base/assert.ts";
 import { systemClock } from "../base/clock.ts";
 import { secretDigits } from "../base/ids.ts";
 import { hostName } from "../base/process.ts";
-import { type Client, runClient } from "../client/client.ts";
+import { counted } from "../base/units.ts";
+import { type Client, type ClientOptions, type Left, runClient } from "../client/client.ts";
+import type { ClientSettings } from "../client/state.ts";
+import type { Logger } from "../log/logger.ts";
 import { type ClientTls, connect } from "../wire/connect.ts";
+import { forget, keep, type Kept, keptIn } from "./leftovers.ts";
 import { problemError } from "./problems.ts";
 import { moreUrgent, onSignals, type StopName, unreadText } from "./signals.ts";
 import { clientSettings, makeExecutor, type TaskOptions } from "./tasks.ts";
@@ -54,16 +59,17 @@ export async function runClientAlone(options: ClientRunOptions): Promise<ClientR
   const executor = makeExecutor(options, null, leaveUnread);
   const clock = systemClock;
   const reconnectMs = config.integer("client.reconnect") * 1000;
-  const secret = secretDigits(32);
   let stoppedBy: StopName | null = null;
   const stopped = Promise.withResolvers<void>();
   let client: Client | null = null;
+  let couriers: readonly Courier[] = [];
   const release = onSignals(
     {
       stop(how, signal) {
         stoppedBy = moreUrgent(stoppedBy, signal);
         stopped.resolve();
         client?.stop(how, signal);
+        for (const courier of couriers) courier.stop();
       },
       running: () => client?.running() ?? 0,
       kill: () => client?.kill(),
@@ -79,28 +85,26 @@ export async function runClientAlone(options: ClientRunOptions): Promise<ClientR
     client?.stop("finish", "SIGPIPE");
   }
 
-  function start(servers: readonly Endpoint[]): Client {
-    return runClient({
-      connect: (index) => connect({ ...servers[index]!, ...options.security, clock, handshakeMs, connectMs }),
-      settings: {
-        ...clientSettings(options),
-        host: hostName(),
-        secret,
-        bundleSize: options.bundleSize,
-        bundleWaitMs: options.bundleWaitMs,
-        servers: servers.length,
-        connectMs: config.integer("client.connect") * 1000,
-        // After the whole grace period the server gives the tasks to others. The server has half of that time to come
-        // back.
-        loyalMs: (config.integer("server.grace") * 1000) / 2,
-        reconnectMs,
-        forsakenMs: options.launched ? Math.min(forsakenMs, reconnectMs) : reconnectMs,
-      },
-      executor,
-      clock,
-      log: loggers("client"),
-    });
-  }
+  const { lib } = config.site;
+  const log = loggers("client");
+  const settings: ClientSettings = {
+    ...clientSettings(options),
+    host: hostName(),
+    secret: secretDigits(32),
+    bundleSize: options.bundleSize,
+    bundleWaitMs: options.bundleWaitMs,
+    servers: options.servers.length,
+    connectMs: config.integer("client.connect") * 1000,
+    // After the whole grace period the server gives the tasks to others. The server has half of that time to come back.
+    loyalMs: (config.integer("server.grace") * 1000) / 2,
+    reconnectMs,
+    forsakenMs: options.launched ? Math.min(forsakenMs, reconnectMs) : reconnectMs,
+  };
+  const among = (servers: readonly Endpoint[]): Pick<ClientOptions, "connect" | "settings"> => ({
+    connect: (index) => connect({ ...servers[index]!, ...options.security, clock, handshakeMs, connectMs }),
+    settings: { ...settings, servers: servers.length },
+  });
+  const keepLeft = (left: Left): string => keep(lib, left);
 
   try {
     if (delayMs > 0) {
@@ -110,8 +114,9 @@ export async function runClientAlone(options: ClientRunOptions): Promise<ClientR
       if (stoppedBy !== null) return { stoppedBy };
     }
     let { servers } = options;
+    couriers = keptIn(lib, clock.now()).map((kept) => deliver(kept, among(servers), log));
     for (let round = 1; ; round++) {
-      client = start(servers);
+      client = runClient({ ...among(servers), executor, clock, log, keep: keepLeft });
       const failure = await client.finished;
       const last = servers[client.server()]!;
       // A client that one server sent away has done its work: if it finds no other server then, that is no failure.
@@ -121,9 +126,48 @@ export async function runClientAlone(options: ClientRunOptions): Promise<ClientR
       loggers("client").info(`Sent away by the server on ${last.host} - asking the next`);
     }
   } finally {
+    await Promise.all(couriers.map(({ finished }) => finished));
     release();
     executor.close();
   }
+}
+
+/** Delivers what an earlier client has left. */
+interface Courier {
+  readonly finished: Promise<void>;
+  stop(): void;
+}
+
+/** Delivers what an earlier client on this site has left, by the name of that client. It takes no task. */
+function deliver(
+  kept: Kept,
+  { connect: connectTo, settings }: Pick<ClientOptions, "connect" | "settings">,
+  log: Logger,
+): Courier {
+  const { clientId, host, secret, ground, outcomes, path } = kept;
+  const courier = runClient({
+    connect: connectTo,
+    settings: { ...settings, clientId, host, secret, executors: 0 },
+    executor: { servedBy: () => undefined, start: () => unreachable(undefined as never), close: () => undefined },
+    clock: systemClock,
+    // Whatever keeps it from the server is told by the client itself.
+    log: { ...log, info: log.debug, warning: log.debug, error: log.debug, critical: log.debug },
+    resumes: { ground, outcomes },
+    keep: () => path,
+  });
+  courier.stop("finish", "all is delivered");
+  const finished = courier.finished.then((failure) => {
+    if (failure !== null || courier.unconfirmed() > 0) return;
+    forget(kept);
+    log.info(`Delivered ${counted(outcomes.length, "task")} that an earlier client here had finished`);
+  });
+  return {
+    finished,
+    stop() {
+      courier.stop("abort", "stopped");
+      courier.kill();
+    },
+  };
 }
 
 /** The longest wait of one attempt for the connection, and for the proofs of the key on it, milliseconds. */

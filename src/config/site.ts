@@ -205,7 +205,7 @@ function expectOurs(folder: string, found: Stats | undefined): void {
 }
 
 /** What a folder for data has in it. */
-const ownNames = /^(?:task|tls|[Mm]ain\..*|\..*)$/;
+const ownNames = /^(?:task|tls|outcomes|[Mm]ain\..*|\..*)$/;
 
 /**
  * A folder for data that others may look into is closed to them: versions before this one made it with the umask. Where

@@ -302,6 +302,27 @@ test("a stranger at a dead server's address ends no client, and the successor sa
   ]);
 });
 
+test("what a client has finished, but could not deliver before Ctrl-C, the next one delivers", async () => {
+  await using site = openSite();
+  site.write("t.in", "echo >> ran; while [ ! -e over ]; do sleep 0.05; done\n".repeat(2));
+  expect((await site.hs(["submit", "-f", "t.in"])).status).toBe(0);
+  const { server, port } = await startServer(site, ["--forever", "--no-tls"]);
+  const client = startClient(site, port, ["--no-tls", "-N2"]);
+  await until(() => site.lines("ran").length === 2, "nothing started");
+  server.kill("SIGKILL");
+  await client.line(/Cannot reach server/);
+  site.write("over", "");
+  await until(() => site.left().every((each) => !each.includes("sleep")), "the tasks run on");
+  client.kill("SIGINT");
+  expect((await client.ended).status).toBe(4);
+  expect(client.stderr()).toMatch(/has not confirmed 2 tasks that ended here: .* are kept in .*lib\/outcomes\//);
+  const again = await startServer(site, ["--restart", "--no-tls"]);
+  const next = startClient(site, again.port, ["--no-tls"]);
+  await next.line(/Delivered 2 tasks that an earlier client here had finished/);
+  expect([(await again.server.ended).status, (await next.ended).status]).toEqual([0, 0]);
+  expect([site.lines("ran").length, rows(site).map((row) => row.exit_status)]).toEqual([2, [0, 0]]);
+});
+
 test("a client says why it cannot reach its server, in one line, with status 5", async () => {
   await using site = openSite();
   const port = linesOf((await site.hs(["server", "--available-ports"])).stdout)[5]!;

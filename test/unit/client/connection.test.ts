@@ -176,6 +176,20 @@ describe("the connection", () => {
     expect([beats(), beats(15_000), beats(600_000)]).toEqual([30_000, 5000, 30_000]);
   });
 
+  test("outcomes that a client with a database leaves behind are kept for the next one", () => {
+    const bench = new Bench();
+    const store = "11111111-1111-7111-8111-111111111111";
+    bench.on({ kind: "received", message: { kind: "welcome", serverId: "s", serverHost: "h", companyMs: 0, store } });
+    const a = task("a");
+    bench.assign(a);
+    bench.on(lost);
+    bench.ended(a);
+    bench.on({ kind: "stopRequested", how: "abort", reason: "SIGINT" });
+    const keeps = bench.effects.find((effect) => effect.kind === "keep");
+    expect(keeps).toMatchObject({ ground: { store }, outcomes: [{ id: "a" }] });
+    expect([bench.state.phase.at, bench.notes("warning")]).toEqual(["done", []]);
+  });
+
   test("the client that said that its server is out of reach says when it is there", () => {
     const bench = new Bench().welcome();
     expect([bench.notes("debug"), bench.notes("info")]).toEqual([["Connected to server (h: s)"], []]);
