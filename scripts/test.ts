@@ -108,7 +108,8 @@ interface Ended {
 /** Runs a command, and shows what it says at once, or when `shown` is there. */
 async function timed(command: readonly string[], shown: Promise<void> | null): Promise<Ended> {
   const startedAt = performance.now();
-  const env = { ...process.env, PATH };
+  // Bun tells a test that it is in UTC. The C library is told as well.
+  const env = { TZ: "UTC", ...process.env, PATH };
   const child = Bun.spawn([...command], { cwd: root, env, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
   // Bun's report of tests goes to stderr; to stdout goes what tests print, which is passed on and forgotten.
   const [err, out]: readonly [Said, Said] = [

@@ -9,6 +9,9 @@ const openZone = () => openLibc({ localtime_r: { args: ["ptr", "ptr"], returns: 
 /** `library` null: there is none here. All of it null: it was not looked for yet. */
 let known: { readonly library: ReturnType<typeof openZone> } | null = null;
 
+/** The zone that the C library goes by. Whoever sets another one later, as tests do, sets it for `Date` alone. */
+const zone = process.env["TZ"];
+
 /** The `struct tm` of Linux and macOS: nine ints and, at byte 40, `tm_gmtoff`, a long in seconds. */
 const calendarTime = new BigInt64Array(8);
 const offsetAt = 5;
@@ -16,9 +19,10 @@ const seconds = new BigInt64Array(1);
 
 /** What local time is ahead of UTC at a time in milliseconds since 1970: minutes, negative in the west. */
 export function zoneOffset(ms: number): number {
-  if (process.env["TZ"] === "UTC") return 0;
+  const asked = process.env["TZ"];
+  if (asked === "UTC") return 0;
   known ??= { library: openZone() };
-  if (known.library === null) return -new Date(ms).getTimezoneOffset();
+  if (known.library === null || asked !== zone) return -new Date(ms).getTimezoneOffset();
   seconds[0] = BigInt(Math.floor(ms / 1000));
   if (known.library.localtime_r(seconds, calendarTime) === null) return -new Date(ms).getTimezoneOffset();
   return Number(calendarTime[offsetAt]) / 60;

@@ -36,7 +36,7 @@ interface Place {
 }
 
 /** The shortest pause between two looks, milliseconds. A look costs 3 µs. */
-const pauseMs = 50;
+const pauseMs = 250;
 /** What the system answers when a file cannot be made for want of room. */
 const noRoom: ReadonlySet<string> = new Set(["ENOSPC", "EDQUOT", "EROFS"]);
 
