@@ -51,7 +51,7 @@ describe("a mistake is found soon:", () => {
   for (const [mistake, reactors] of Object.entries(canaries)) {
     test(mistake, () => {
       let found = 0;
-      for (let seed = 1; seed <= 300 && found === 0; seed++) {
+      for (let seed = 1; seed <= 1000 && found === 0; seed++) {
         try {
           simulate(seed, { reactors });
         } catch {
