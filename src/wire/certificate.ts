@@ -181,6 +181,9 @@ async function attempt<Result>(remedy: string, act: () => Promise<Result>): Prom
 async function placeKey(keyPath: string, certPath: string): Promise<string> {
   mkdirSync(dirname(keyPath), { recursive: true, mode: folderMode() });
   const fresh = await makeKey();
+  // That took a while. The certificate of another server must not be gone when a third one looks.
+  const other = readIfThere(keyPath);
+  if (other !== null) return other;
   const aside = freshName(certPath);
   const moved = rename(certPath, aside);
   publish(keyPath, fresh, 0o600);
