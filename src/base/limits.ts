@@ -1,8 +1,8 @@
 /*
- * How many descriptors this process may have open. What it starts inherits the limit, so that it stays as the user set
- * it (scripts/keep-limits.ts sees to that on Linux), and is raised only where it would not do. The starts of tasks pay
- * nothing for it: 2000 of them take as much processor time as before (1.98 and 1.95 s, each measured seven times in
- * turn). On other systems Bun has raised the limit.
+ * How many descriptors this process may have open, and how large its files may be. What it starts inherits the limit,
+ * so that it stays as the user set it (scripts/keep-limits.ts sees to that on Linux), and is raised only where it
+ * would not do. The starts of tasks pay nothing for it: 2000 of them take as much processor time as before (1.98 and
+ * 1.95 s, each measured seven times in turn). On other systems Bun has raised the limit.
  */
 import { readFileSync } from "node:fs";
 import { openLibc } from "./libc.ts";
@@ -28,10 +28,17 @@ export function descriptorLimit(): number {
   return knownLimits()?.soft ?? Number.POSITIVE_INFINITY;
 }
 
+/** How large a file may become that this process writes, bytes. Infinity: no limit is known. */
+export function fileSizeLimit(): number {
+  return knownLimits("Max file size")?.soft ?? Number.POSITIVE_INFINITY;
+}
+
 /** The limit that counts, and the one up to which it may be raised. Null: not known, as where there is no /proc. */
-function knownLimits(): { readonly soft: number; readonly hard: number; readonly hardBits: bigint } | null {
+function knownLimits(
+  name = "Max open files",
+): { readonly soft: number; readonly hard: number; readonly hardBits: bigint } | null {
   try {
-    const line = /^Max open files +(\S+) +(\S+)/m.exec(readFileSync("/proc/self/limits", "latin1"));
+    const line = new RegExp(`^${name} +(\\S+) +(\\S+)`, "m").exec(readFileSync("/proc/self/limits", "latin1"));
     const [soft, hard] = [line?.[1] ?? "", line?.[2] ?? ""];
     if (soft === "" || hard === "") return null;
     const isEndless = hard === "unlimited";

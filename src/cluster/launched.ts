@@ -154,6 +154,7 @@ function obeySignals(run: LaunchedRun): () => void {
         if (run.isOver && how === "abort") run.crew?.hurry();
       },
       running: serving.server.running,
+      inTrouble: serving.inTrouble,
       kill() {
         serving.hurry();
         run.crew?.hurry();

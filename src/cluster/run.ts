@@ -94,6 +94,7 @@ export async function runCluster(options: ClusterOptions): Promise<ClusterReport
           serving.stop(how, signal);
         },
         running: server.running,
+        inTrouble: serving.inTrouble,
         kill() {
           client?.kill();
           serving.hurry();

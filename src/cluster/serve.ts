@@ -84,6 +84,8 @@ export interface Serving {
   stop(how: LeaveKind, signal: StopName | null): void;
   /** Stops waiting for a database in trouble. */
   hurry(): void;
+  /** Whether the database is in trouble. */
+  inTrouble(): boolean;
   /** Stops the run because nobody reads any more what it and its tasks write. Running tasks may end. */
   stopUnread(): void;
   /** Stops the run, and answers true, if tasks or failures are printed on standard output and nobody reads it. */
@@ -164,6 +166,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       if (isGone) serving.stopUnread();
       return isGone;
     },
+    inTrouble: () => run.patience.inTrouble,
     hurry() {
       run.isHurried = true;
       leaveInput(run);

@@ -22,8 +22,13 @@ export interface SignalActions {
   stop(how: LeaveKind, signal: StopName): void;
   /** How many tasks run now. */
   running(): number;
-  /** Called when a second SIGINT or SIGTERM came: nothing is waited for any more. */
+  /**
+   * Called when a second SIGINT or SIGTERM came, or any second signal while a database is in trouble: nothing is waited
+   * for any more.
+   */
   kill(): void;
+  /** Whether the end must wait for a database that is in trouble. */
+  inTrouble?(): boolean;
 }
 
 const urgency: Record<StopName, number> = { SIGUSR1: 0, SIGPIPE: 0, SIGUSR2: 1, SIGINT: 2, SIGTERM: 2 };
@@ -101,22 +106,40 @@ export function onSignals(actions: SignalActions, loggers: Loggers, role: "serve
     return true;
   }
 
+  /** When the first signal came, milliseconds since 1970; null: none has. */
+  let since: number | null = null;
+
+  /** Whether another signal came before, and nobody can say when the run will end. To be asked once for each. */
+  function isStuck(): boolean {
+    const now = systemClock.now();
+    since ??= now;
+    return now - since >= echoMs && actions.inTrouble?.() === true;
+  }
+
+  function goDown(signal: "SIGINT" | "SIGTERM"): void {
+    const isLate = isStuck();
+    actions.stop("abort", signal);
+    if (isLate) actions.kill();
+  }
+
   const heard: Record<Heard | "SIGHUP", () => void> = {
     SIGINT() {
       if (isAgain("SIGINT")) return;
       loggers("").critical("keyboard-interrupt: going down now!");
-      actions.stop("abort", "SIGINT");
+      goDown("SIGINT");
     },
     SIGTERM() {
       if (isAgain("SIGTERM")) return;
       loggers("").critical("terminated (SIGTERM): going down now!");
-      actions.stop("abort", "SIGTERM");
+      goDown("SIGTERM");
     },
     SIGUSR1() {
+      if (isStuck()) return actions.kill();
       own.warning(drainText("SIGUSR1", actions.running()));
       actions.stop("finish", "SIGUSR1");
     },
     SIGUSR2() {
+      if (isStuck()) return actions.kill();
       own.warning(drainText("SIGUSR2", actions.running()));
       actions.stop("interrupt", "SIGUSR2");
     },

@@ -44,9 +44,9 @@ export async function runServerAlone(options: ServerRunOptions): Promise<Cluster
       printsTasks: false,
     } as const;
     const serving = await serve({ ...options, ...decided });
-    const { stop, hurry: kill, server } = serving;
+    const { stop, hurry: kill, inTrouble, server } = serving;
     // Who reads that the server listens may send a signal at once.
-    const release = onSignals({ stop, kill, running: server.running }, loggers, "server");
+    const release = onSignals({ stop, kill, inTrouble, running: server.running }, loggers, "server");
     gate.open((link) => server.attach(link));
     return await serving.finished.finally(release);
   } finally {

@@ -129,3 +129,17 @@ asRoot("output of tasks that finds no room costs one warning, and no task its st
   expect([none.status, none.told.length]).toEqual([7, 1]);
   expect((await site.shell("hs list --count -w exit_status==4")).stdout).toBe("5\n");
 });
+
+test("a database that is as large as files may be says so, and any second signal leaves", async () => {
+  await using site = openSoundSite();
+  site.write("t.in", "true\n".repeat(2000));
+  await using run = site.start(["sh", "-c", "ulimit -f 400; exec hsx t.in"]);
+  await until(() => run.stderr().includes("which is as large as a file may be here (ulimit -f)"), "the limit is named");
+  run.kill("SIGUSR1");
+  await until(() => run.stderr().includes("draining"), "the first signal is heard");
+  // What comes sooner is an echo.
+  await site.shell("sleep 0.3");
+  run.kill("SIGTERM");
+  const { status, stderr } = await run.ended;
+  expect([status, warnings(stderr, /WARNING.* trouble/).length]).toEqual([143, 1]);
+});

@@ -2,6 +2,8 @@
  * The table of errors of SQLite with what they mean for us. An error while opening is something that the user can put
  * right. An error during a run may pass (the server tries again), or no retry helps (the run ends).
  */
+import { statSync } from "node:fs";
+import { fileSizeLimit } from "../../base/limits.ts";
 import { FatalError, runtimeError, TransientError, type UserError } from "../../base/errors.ts";
 
 interface Trouble {
@@ -76,12 +78,32 @@ function codeOf(error: unknown): string | null {
   return code.split("_")[1] ?? null;
 }
 
-function troubleOf(error: unknown): Trouble | null {
+/** SQLite tells it as any other failed write. */
+const sizeLimited: Trouble = {
+  what: "no space left to write to FILE, which is as large as a file may be here (ulimit -f)",
+  remedy: "raise that limit, or set database.file to another",
+  mayPass: true,
+};
+/** How close to the limit a file is that cannot grow any more, bytes: less than SQLite writes at once. */
+const nearBytes = 65_536;
+
+/** Whether a file of the database is as large as this process may make one. */
+function isAtSizeLimit(file: string): boolean {
+  const limit = fileSizeLimit();
+  if (limit === Number.POSITIVE_INFINITY) return false;
+  const sizes = ["", "-wal", "-journal", "-shm"].map(
+    (end) => statSync(`${file}${end}`, { throwIfNoEntry: false })?.size,
+  );
+  return Math.max(...sizes.map((size) => size ?? 0)) + nearBytes >= limit;
+}
+
+function troubleOf(error: unknown, file: string): Trouble | null {
   const code = codeOf(error);
   if (code === null) return null;
   if (code === "ERROR" && /no such (table|index|column)/.test((error as Error).message)) {
     return { what: "the tables in FILE were changed by another program", remedy: "start again", mayPass: false };
   }
+  if (code === "IOERR" && isAtSizeLimit(file)) return sizeLimited;
   return troubles[code] ?? null;
 }
 
@@ -99,13 +121,13 @@ export function databaseError(text: string): UserError {
  * it is.
  */
 export function openFailure(error: unknown, file: string): unknown {
-  const trouble = troubleOf(error);
+  const trouble = troubleOf(error, file);
   return trouble === null ? error : databaseError(say(trouble, file));
 }
 
 /** The error to throw for what went wrong with an open database. */
 export function runFailure(error: unknown, file: string): unknown {
-  const trouble = troubleOf(error);
+  const trouble = troubleOf(error, file);
   if (trouble === null) return error;
   return trouble.mayPass ? new TransientError(say(trouble, file)) : new FatalError(say(trouble, file));
 }
