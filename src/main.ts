@@ -13,9 +13,14 @@ import type { Surroundings } from "./cli/context.ts";
 import { hs } from "./cli/hs.ts";
 import { openOutput } from "./print/output.ts";
 import { programName } from "./cli/program.ts";
-import { descriptor } from "./log/descriptor.ts";
+import { outlet } from "./log/outlet.ts";
 
-const exit = (status: number): never => process.exit(status);
+const log = outlet(2);
+
+function exit(status: number): never {
+  log.close();
+  process.exit(status);
+}
 
 const words = process.argv.slice(2);
 const goneText = "The working directory is not there any more: go to one that is (cd), and try again";
@@ -31,7 +36,8 @@ const surroundings: Surroundings = {
   hostname: hostName,
   startedAt: systemClock.now(),
   stdout: () => openOutput(1, process.env),
-  stderr: descriptor(2).write,
+  stderr: log.write,
+  onLogLost: log.onLost,
   isTerminal: () => isatty(2),
   input: () => {
     try {

@@ -129,7 +129,7 @@ const loadedAtOnce = [
   "src/cli/program.ts",
   "src/cli/version.ts",
   "src/log/colour.ts",
-  "src/log/descriptor.ts",
+  "src/log/outlet.ts",
   "src/main.ts",
   "src/print/output.ts",
 ];

@@ -9,6 +9,8 @@ import { openLibc } from "./libc.ts";
 /** Of `poll`: an error, and a connection that is closed in both directions. Linux and macOS agree on the numbers. */
 const pollErr = 0x8;
 const pollHup = 0x10;
+/** There is room to write. */
+const pollOut = 0x4;
 
 const openPoll = () => openLibc({ poll: { args: ["ptr", "u64", "i32"], returns: "i32" } });
 /** `library` null: there is none here. All of it null: it was not looked for yet. */
@@ -26,13 +28,23 @@ export function isPiped(descriptor: number): boolean {
 
 /** Whether a descriptor is a pipe or a socket that nobody reads any more: whoever writes to it gets SIGPIPE. */
 export function isUnread(descriptor: number): boolean {
-  if (!isPiped(descriptor)) return false;
+  return isPiped(descriptor) && ((poll(descriptor, 0) ?? 0) & (pollErr | pollHup)) !== 0;
+}
+
+/** Whether a write to a descriptor is answered at once, by room or by an error; true where that cannot be told. */
+export function mayWrite(descriptor: number): boolean {
+  return poll(descriptor, pollOut) !== 0;
+}
+
+/** What is true of a descriptor now, of `events` and of what is always told; null: that cannot be asked here. */
+function poll(descriptor: number, events: number): number | null {
   known ??= { library: openPoll() };
-  if (known.library === null) return false;
+  if (known.library === null) return null;
   // struct pollfd: int fd, short events, short revents
   const asked = new DataView(new ArrayBuffer(8));
   const isLittle = true;
   asked.setInt32(0, descriptor, isLittle);
+  asked.setInt16(4, events, isLittle);
   known.library.poll(new Uint8Array(asked.buffer), 1, 0);
-  return (asked.getInt16(6, isLittle) & (pollErr | pollHup)) !== 0;
+  return asked.getInt16(6, isLittle);
 }

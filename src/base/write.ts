@@ -6,6 +6,16 @@ import { writeSync } from "node:fs";
 
 export type WriteSync = (fd: number, bytes: Uint8Array, offset: number, length: number) => number;
 
+let before: ((fd: number) => void) | null = null;
+
+/**
+ * `action` is called with the descriptor before anything is written here; null: nothing is. What waits for the same
+ * reader is to go first.
+ */
+export function writeBefore(action: ((fd: number) => void) | null): void {
+  before = action;
+}
+
 /**
  * Returns when all bytes are written, however long the reader takes. Throws the error of the operating system (EPIPE,
  * ENOSPC ...). `writeTo` and `pauseMs` are parameters so that a test can be a slow reader, a closed pipe or a full
@@ -17,6 +27,7 @@ export function writeAll(
   writeTo: WriteSync = writeSync,
   pauseMs: (ms: number) => void = Bun.sleepSync,
 ): void {
+  before?.(fd);
   let done = 0;
   let waitMs = 1;
   while (done < bytes.length) {

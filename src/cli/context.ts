@@ -5,6 +5,7 @@
  * A broken configuration ends a command where it asks for it, but never keeps the program from saying so: the loggers
  * for errors fall back to the built-in layout.
  */
+import { counted } from "../base/units.ts";
 import { systemClock } from "../base/clock.ts";
 import type { Config } from "../config/load.ts";
 import { builtIn } from "../config/schema.ts";
@@ -29,6 +30,8 @@ export interface Surroundings {
   readonly stdout: () => Output;
   /** Whole lines; never throws. */
   readonly stderr: (text: string) => void;
+  /** `tell` is called when lines could not be written to stderr, and it takes lines again. */
+  readonly onLogLost?: (tell: (lines: number) => void) => void;
   /** Whether stderr is a terminal. */
   readonly isTerminal: () => boolean;
   /**
@@ -54,12 +57,12 @@ export function makeContext(surroundings: Surroundings, load: () => Config, leni
   const config = once(load);
   const configured = once(() => {
     const settings = config();
-    const loggers = consoleLoggers(options(surroundings, settings));
+    const loggers = loggersOf(surroundings, settings);
     for (const warning of settings.warnings) loggers("core.config").warning(warning);
     for (const notice of settings.notices) loggers("core.config").info(notice);
     return loggers;
   });
-  const preset = once(() => consoleLoggers(options(surroundings, null)));
+  const preset = once(() => loggersOf(surroundings, null));
   const lastLoggers = (): Loggers => {
     try {
       return configured();
@@ -85,6 +88,15 @@ export function makeContext(surroundings: Surroundings, load: () => Config, leni
       loggers,
     },
   };
+}
+
+function loggersOf(surroundings: Surroundings, config: Config | null): Loggers {
+  const loggers = consoleLoggers(options(surroundings, config));
+  surroundings.onLogLost?.((lines) => {
+    const text = `${counted(lines, "line")} of the log ${lines === 1 ? "is" : "are"} lost`;
+    loggers("").warning(`${text}: standard error was not read for too long, or had no room`);
+  });
+  return loggers;
 }
 
 /** The settings of the console log; null: the built-in ones. */

@@ -72,6 +72,21 @@ test("tasks that write to a standard error that nobody reads", async () => {
   await until(() => site.exists("first") && site.read("first") === "a\n", "the first line on standard error");
 });
 
+test("a log that nobody reads for a while holds nothing up, and nothing of it is lost", async () => {
+  await using site = openSite();
+  site.write("t.in", "echo >>ran; exit 1\n".repeat(150));
+  const env = { HYPERSHELL_LOGGING_LEVEL: "debug" };
+  const line = "mkfifo p; exec 3<>p; hsx t.in -N2 2>p 3>&-; echo $? >status";
+  await using run = site.start(["sh", "-c", line], { env });
+  await until(() => site.lines("ran").length === 150, "all tasks have run");
+  await using reader = site.start(["sh", "-c", "exec cat p"]);
+  await run.ended;
+  const { stdout } = await reader.ended;
+  expect(site.read("status")).toBe("7\n");
+  // More than a pipe holds.
+  expect([stdout.length > 65_536, stdout.match(/Completed task/g)?.length]).toEqual([true, 300]);
+});
+
 test("a socket as standard output", async () => {
   await using site = openSite();
   using listener = Bun.listen({
