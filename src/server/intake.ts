@@ -137,7 +137,7 @@ function lookLater(submitter: Submitter): void {
     // What it has sent is being stored: it may have to wait for that.
     submitter.silentLooks = submitter.storing ? 0 : submitter.silentLooks + 1;
     if (submitter.silentLooks < looks) return lookLater(submitter);
-    refuse(submitter, new Refusal(`it has said nothing for ${counted(silenceMs / 1000, "second")}`));
+    refuse(submitter, new Refusal(`the submitter has said nothing for ${counted(silenceMs / 1000, "second")}`));
   });
 }
 

@@ -3,6 +3,7 @@
  * that breaks a rule is cut off, so that nothing it says can fill memory or confuse a reactor. Each connection has an
  * object of its own. Knows only those fields of messages that count something.
  */
+import { type Deque, deque } from "../base/deque.ts";
 import type { Backlog } from "./backlog.ts";
 import { mostCredit } from "./fields.ts";
 import {
@@ -30,6 +31,11 @@ export interface Rules<Out, In> {
 const mostUnstored = 8 * 1024 * 1024;
 /** The largest number of such bytes of all submitters. Beyond it each is heard only when all its tasks are stored. */
 const mostUnstoredOfAll = 64 * 1024 * 1024;
+/**
+ * The largest number of bytes of outcomes that are read from one client while the store records them: 100,000 of the
+ * usual size, so that a client that is not heard because of it has more in mind than work.
+ */
+const mostUnrecorded = 32 * 1024 * 1024;
 
 type PeerRole = "client" | "submitter";
 
@@ -75,23 +81,42 @@ function outOfPlace(text: string): WireProblem {
 /** The largest number of beats of one client that are not answered. An honest one gives up its server after a few. */
 const mostBeats = 1000;
 
-/** The bytes of the tasks of a submitter that are not stored, as frames: the number of tasks and of bytes of each. */
-interface Unstored {
+/** What a peer has sent and was not answered, as frames: tasks of a submitter, or outcomes of a client. */
+interface Unanswered {
+  /** The number of bytes of these frames. */
   bytes: number;
-  readonly frames: { tasks: number; readonly bytes: number }[];
+  /** The number of tasks or outcomes in each, and of bytes; the first to be answered in front. */
+  readonly frames: Deque<Frame>;
+  /** The frame that is partly answered; null: there is none. */
+  first: Frame | null;
 }
 
-/** Notes that the first of these tasks are stored. Answers how many bytes fewer wait. */
-function settle(unstored: Unstored, stored: number): number {
-  const before = unstored.bytes;
-  for (let left = stored, first = unstored.frames[0]; first !== undefined && left > 0; first = unstored.frames[0]) {
-    first.tasks -= left;
-    if (first.tasks > 0) break;
-    left = -first.tasks;
-    unstored.bytes -= first.bytes;
-    unstored.frames.shift();
+interface Frame {
+  items: number;
+  readonly bytes: number;
+}
+
+function put(unanswered: Unanswered, items: number, bytes: number): void {
+  if (items === 0) return;
+  unanswered.frames.push({ items, bytes });
+  unanswered.bytes += bytes;
+}
+
+/** Notes that so many are answered. Answers how many bytes fewer wait. */
+function settle(unanswered: Unanswered, items: number): number {
+  const before = unanswered.bytes;
+  for (let left = items; left > 0;) {
+    const first = (unanswered.first ??= unanswered.frames.shift() ?? null);
+    if (first === null) break;
+    if (first.items > left) {
+      first.items -= left;
+      break;
+    }
+    left -= first.items;
+    unanswered.bytes -= first.bytes;
+    unanswered.first = null;
   }
-  return before - unstored.bytes;
+  return before - unanswered.bytes;
 }
 
 /**
@@ -107,7 +132,7 @@ export function peerRules(backlog: Pick<Backlog, "unstored">): Rules<HostMessage
   let credit = 0;
   /** The number of tasks of which the submitter does not know yet that they are stored. */
   let unanswered = 0;
-  const unstored: Unstored = { bytes: 0, frames: [] };
+  const waiting: Unanswered = { bytes: 0, frames: deque(), first: null };
   /** The number of beats that were not answered. */
   let beats = 0;
   let done = false;
@@ -129,14 +154,18 @@ export function peerRules(backlog: Pick<Backlog, "unstored">): Rules<HostMessage
         credit -= message.tasks.length;
       } else if (message.kind === "stored") {
         unanswered -= message.count;
-        backlog.unstored -= settle(unstored, message.count);
-      } else if (message.kind === "beat") beats--;
+        backlog.unstored -= settle(waiting, message.count);
+      } else if (message.kind === "ack") settle(waiting, message.tasks.length);
+      else if (message.kind === "beat") beats--;
     },
-    isFull: () => unstored.bytes > mostUnstored || (unstored.bytes > 0 && backlog.unstored > mostUnstoredOfAll),
+    isFull: () =>
+      role === "submitter"
+        ? waiting.bytes > mostUnstored || (waiting.bytes > 0 && backlog.unstored > mostUnstoredOfAll)
+        : waiting.bytes > mostUnrecorded,
     over() {
-      backlog.unstored -= unstored.bytes;
-      unstored.bytes = 0;
-      unstored.frames.length = 0;
+      if (role === "submitter") backlog.unstored -= waiting.bytes;
+      waiting.bytes = 0;
+      waiting.frames.drain();
     },
     received(message, bytes) {
       const { kind } = message;
@@ -153,6 +182,7 @@ export function peerRules(backlog: Pick<Backlog, "unstored">): Rules<HostMessage
       } else if (kind === "results") {
         answer("outcomes", message.outcomes.length);
         grant(message.credit);
+        put(waiting, message.outcomes.length, bytes);
       } else if (kind === "returned") answer("returns", message.tasks.length);
       else if (kind === "beat" && ++beats > mostBeats)
         throw outOfPlace(`more than ${mostBeats} beats without an answer`);
@@ -160,8 +190,7 @@ export function peerRules(backlog: Pick<Backlog, "unstored">): Rules<HostMessage
         unanswered += message.tasks.length;
         if (done || unanswered > submitWindow) throw outOfPlace("more tasks than a submitter may have under way");
         if (message.tasks.length === 0) return;
-        unstored.frames.push({ tasks: message.tasks.length, bytes });
-        unstored.bytes += bytes;
+        put(waiting, message.tasks.length, bytes);
         backlog.unstored += bytes;
       } else if (kind === "done") done = true;
     },

@@ -386,7 +386,7 @@ test("a client that never answers is sent away, as is one that knows the key and
   const warnings = linesOf(server.stderr()).filter((line) => /WARNING .*(?:Gave up|Submitter)/.test(line));
   expect(warnings.map((line) => line.replace(/.*\] /, ""))).toEqual([
     "Gave up the connection to a client that is not known yet: it has not said what it wants within 10 seconds",
-    `Submitter refused (n1: ${submission.id}): it has said nothing for 11 seconds`,
+    `Submitter refused (n1: ${submission.id}): the submitter has said nothing for 11 seconds`,
   ]);
 });
 

@@ -11,7 +11,7 @@ import { WireProblem } from "../../../src/wire/problem.ts";
 import { type ClientEnd, hello, notePair, type ServerEnd } from "../../conformance/duplex-notes.ts";
 import { duplexConformance } from "../../conformance/duplex.ts";
 import { needs } from "../../e2e/harness.ts";
-import { anyCertificate } from "../../make.ts";
+import { anyCertificate, makeClaimed } from "../../make.ts";
 import { key } from "../../unit/wire/ends.ts";
 
 const names = { full: "n1.cluster.example", short: "n1" };
@@ -115,6 +115,9 @@ for (const [title, { port, next }, tls] of [
   });
 }
 
+const id = "0b7c2b3e-0000-4000-8000-000000000001";
+const { scheduleTime: _time, ...task } = makeClaimed(id, { submitId: id, args: "x".repeat(100_000) });
+
 const deaf = { message: () => undefined, drain: () => undefined, close: () => undefined };
 const soon = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
 
@@ -151,6 +154,20 @@ describe("what was sent before the end arrives", () => {
       }
     });
   }
+});
+
+test("whoever reads nothing is given up when 64 MiB wait for it", async () => {
+  const [client, server] = await Promise.all([visit(plain.port), plain.next()]);
+  const ended = Promise.withResolvers<Error | null>();
+  client.open({ ...deaf, close: ended.resolve });
+  // It stores nothing, so it reads no more than a few of the tasks.
+  server.open(deaf);
+  const submission = { id, time: 1, host: "n1", user: "me", cwd: "/", template: null, version: "1" };
+  client.send({ kind: "submitter", submission });
+  const tasks = Array.from({ length: 10 }, () => task);
+  for (let n = 0; n < 90; n++) client.send({ kind: "tasks", tasks });
+  expect((await ended.promise)?.message).toMatch(/^\d+ bytes wait for it, and it reads nothing$/);
+  server.close();
 });
 
 describe("a server's certificate", () => {

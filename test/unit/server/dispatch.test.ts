@@ -90,7 +90,7 @@ test("what one client holds is bounded in bytes, whatever it asks for", () => {
   const bench = new Bench();
   bench.register("greedy", 1_000_000);
   const args = "x".repeat(1 << 20);
-  bench.give(...Array.from({ length: 60 }, (_, n) => task(`${n}`, { args })));
+  bench.give(...Array.from({ length: 100 }, (_, n) => task(`${n}`, { args })));
   const held = bench.held("greedy");
   expect(held).toHaveLength(32);
   // As they end, others follow.
@@ -101,7 +101,18 @@ test("what one client holds is bounded in bytes, whatever it asks for", () => {
   );
   expect(bench.held("greedy")).toHaveLength(32);
   expect(asked(bench)).toBeLessThanOrEqual(64);
+  // The more clients there are, the less each may hold.
+  for (let n = 0; n < 31; n++) bench.register(`other ${n}`, 0);
+  bench.results(
+    "greedy",
+    bench
+      .held("greedy")
+      .slice(0, 30)
+      .map((lease) => outcome(lease)),
+    0,
+  );
+  expect(bench.held("greedy")).toHaveLength(4);
   // What it gives back makes room, too.
-  bench.say("greedy", { kind: "returned", tasks: bench.held("greedy").slice(0, 5) });
-  expect(bench.held("greedy")).toHaveLength(32);
+  bench.say("greedy", { kind: "returned", tasks: bench.held("greedy").slice(0, 2) });
+  expect(bench.held("greedy")).toHaveLength(4);
 });

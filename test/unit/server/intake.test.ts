@@ -325,7 +325,7 @@ test("a submitter that says nothing is given up, unless it waits for the store o
   await pass(lazy, 9);
   expect(queue.broken.aborted).toBe(false);
   await pass(lazy, 2);
-  const text = "it has said nothing for 10 seconds";
+  const text = "the submitter has said nothing for 10 seconds";
   expect(await failureOf(queue.close())).toBe(`The server refused this: ${text} (1 of 1 task stored)`);
   expect(silent.warnings).toEqual([`Submitter refused (laptop: ${submission.id}): ${text}`]);
   expect(silent.told).toEqual(["open", "close"]);

@@ -2,9 +2,9 @@
 import { describe, expect, test } from "bun:test";
 import { type Begun, keepCount, newBacklog } from "../../../src/wire/backlog.ts";
 import type { ByteStream } from "../../../src/wire/bytes.ts";
-import type { HostMessage, PeerMessage } from "../../../src/wire/message.ts";
+import type { HostMessage, Lease, PeerMessage } from "../../../src/wire/message.ts";
 import { type ClientEnd, hello, type ServerEnd } from "../../conformance/duplex-notes.ts";
-import { makeClaimed } from "../../make.ts";
+import { makeClaimed, makeOutcome } from "../../make.ts";
 import { admitOn, enterOn, linkOf, type SideOptions, stoppedClock } from "./ends.ts";
 import { memoryBytes, type MemoryOptions } from "./memory.ts";
 
@@ -127,6 +127,24 @@ describe("half a frame", () => {
       expect(heard.at(-1)).toEqual({ kind: "bye", reason });
     }
   });
+});
+
+test("a client is not heard while more of its outcomes than may wait are not recorded", async () => {
+  const { wire, server, heard } = await open({}, { cut: (bytes) => Math.min(bytes, 1 << 20) });
+  const lease = (n: number): Lease => ({ id: `0b7c2b3e-0000-4000-8000-${`${n}`.padStart(12, "0")}`, lease: n });
+  const leases = Array.from({ length: 40 }, (_, n) => lease(n + 1));
+  wire.write(raw({ ...hello, finished: leases }));
+  const command = "x".repeat(1_000_000);
+  for (const each of leases)
+    wire.write(raw({ kind: "results", outcomes: [makeOutcome(each, { command })], credit: 0 }));
+  for (let n = 0; n < 10; n++) await turn();
+  // 32 MiB, and what was on its way.
+  const first = heard.length - 1;
+  expect(first).toBeGreaterThan(32);
+  expect(first).toBeLessThan(37);
+  server.send({ kind: "ack", tasks: leases.slice(0, 20) });
+  for (let n = 0; n < 10; n++) await turn();
+  expect(heard).toHaveLength(41);
 });
 
 describe("a submitter", () => {

@@ -556,6 +556,11 @@ describe("whoever knows the key", () => {
     for (let n = 0; n < 17; n++) near.write(chunk);
     expect(await listening.ended).toBe("malformed: a frame of more than 16777216 bytes");
     expect(listening.got).toEqual([hello]);
+    // What a server says is smaller.
+    const [here, there] = memoryBytes({ binding: new Uint8Array(32) });
+    const [victim] = await Promise.all([enterOn(here), admitOn(there)]);
+    for (let n = 0; n < 5; n++) there.write(chunk);
+    expect(await ear(linkOf(victim)).ended).toBe("malformed: a frame of more than 4194304 bytes");
   });
 
   test("is cut off for a frame that is no message, and what came before it counts", async () => {
