@@ -5,18 +5,26 @@
  * 1.95 s, each measured seven times in turn). On other systems Bun has raised the limit.
  */
 import { readFileSync } from "node:fs";
+import { exitStatus, UserError } from "./errors.ts";
 import { openLibc } from "./libc.ts";
 
 /** RLIMIT_NOFILE of Linux. */
 const openFiles = 7;
 
+/** With fewer than this a run would stand still in its middle (it did with 16), instead of ending with a reason. */
+const fewestFiles = 32;
+
 /**
  * Makes sure that this process may have `wanted` descriptors open, or as many as the system lets it. What it starts
- * from then on may have as many.
+ * from then on may have as many. Throws a UserError where there are too few to run anything.
  */
 export function allowDescriptors(wanted: number): void {
   const limits = knownLimits();
   if (limits === null) return;
+  if (limits.hard < fewestFiles) {
+    const text = `The limit of open files (ulimit -n) is ${limits.hard}, and at least ${fewestFiles} are needed`;
+    throw new UserError(exitStatus.runtimeError, "", text);
+  }
   const raised = Math.min(wanted, limits.hard);
   if (limits.soft >= raised) return;
   const library = openLibc({ setrlimit: { args: ["i32", "ptr"], returns: "i32" } });

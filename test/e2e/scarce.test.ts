@@ -80,3 +80,11 @@ test("more tasks at once than there may be files", async () => {
   expect(ended.stderr).toMatch(/lets no more tasks start \(.*\): the next wait until others end \(\d+ run\)\n$/);
   expect(allDone(site)).toEqual([{ status: 0, n: 60 }]);
 }, 90_000);
+
+test("too few files for any run: it says so, and nothing is begun", async () => {
+  await using site = openSite();
+  const text = "CRITICAL [hypershell] The limit of open files (ulimit -n) is 20, and at least 32 are needed\n";
+  const ended = await site.shell("ulimit -n 20; seq 9 | hsx -N4 -t 'echo {} >>log'");
+  expect(ended).toEqual({ status: 5, stdout: "", stderr: text });
+  expect(site.exists("log")).toBe(false);
+});
