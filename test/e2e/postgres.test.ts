@@ -216,7 +216,7 @@ describe("tables", () => {
       "select column_name || ' ' || data_type from information_schema.columns " +
       "where table_name = 'task' and column_name";
     expect(await db.sql(name, `${types} in ('memory', 'exit_status', 'waited') order by 1`)).toEqual([
-      "exit_status integer",
+      "exit_status bigint",
       "memory bigint",
       "waited double precision",
     ]);
