@@ -245,7 +245,7 @@ needs([], process.platform === "linux" ? null : "needs /proc")(
     expect((await site.shell(submit)).stderr).not.toContain("seen the key");
     await until(() => client.stdout() + file.stdout() === "ran\n", "the task is not run");
     // The other one may have run it before this one was up.
-    await client.line(/Connected to server/);
+    await client.line(seen);
     expect(wordsOf(server.pid)).toMatch(/hs server -p 0 --no-tls --no-db --forever -k <fd:\d+> -k<fd:\d+> $/);
     expect(wordsOf(client.pid)).toMatch(/--auth=<fd:\d+> $/);
     for (const each of [server, client]) each.kill("SIGSEGV");
