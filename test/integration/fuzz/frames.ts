@@ -193,7 +193,12 @@ function bend(rng: Random, message: Json): void {
     const at = rng.between(0, Math.max(0, items.length - 1));
     if (items.length === 0 || rng.chance(0.3)) items.push(oddValue(rng));
     else if (rng.chance(0.5)) items[at] = oddValue(rng);
-    else items.push(...Array.from({ length: rng.chance(0.02) ? 9000 : rng.between(1, 20) }, () => items[at]!));
+    else {
+      const copies = rng.chance(0.02) ? 9000 : rng.between(1, 20);
+      // As many as make a frame that is just too long.
+      const most = Math.ceil((17 * 1024 * 1024) / textOf(items[at]!).length);
+      items.push(...Array.from({ length: Math.min(copies, most) }, () => items[at]!));
+    }
     return;
   }
   if (!("fields" in place)) return;
