@@ -35,7 +35,9 @@ const beside = (site: Site, name: string): string => join(dirname(site.database)
 
 /** Files of the database, without those that SQLite makes and removes as it likes. */
 const files = (site: Site): readonly string[] =>
-  readdirSync(dirname(site.database)).filter((name) => name !== "task" && !/-(?:wal|shm)$/.test(name));
+  readdirSync(dirname(site.database), { withFileTypes: true })
+    .filter((entry) => entry.isFile() && !/-(?:wal|shm)$/.test(entry.name))
+    .map(({ name }) => name);
 
 /** What follows the name of the logger in each line. */
 const said = (stderr: string): readonly string[] =>
