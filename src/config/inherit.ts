@@ -21,7 +21,9 @@ const ofDrivers: readonly string[] = ["PGPASSWORD"];
 export function withoutSecrets(env: Environment, layers: readonly Layer[]): Environment {
   const kept: Record<string, string | undefined> = { ...env };
   for (const name of ofDrivers) delete kept[name];
-  for (const { tree, names } of layers) {
+  for (const { source, tree, names } of layers) {
+    // No default names a variable.
+    if (source === "default") continue;
     for (const [key, name] of names) keepPublic(kept, name, key);
     keepNamed(kept, tree, "");
   }
@@ -31,9 +33,10 @@ export function withoutSecrets(env: Environment, layers: readonly Layer[]): Envi
 /** Does the same to the variables that settings below `prefix` name. */
 function keepNamed(env: Record<string, string | undefined>, table: Table, prefix: string): void {
   for (const [name, value] of Object.entries(table)) {
-    const { base, variant } = splitVariant(prefix + name);
     if (isTable(value)) keepNamed(env, value, `${prefix}${name}.`);
-    else if (variant === "_env" && typeof value === "string") keepPublic(env, value, base);
+    if (typeof value !== "string" || !name.endsWith("_env")) continue;
+    const { base, variant } = splitVariant(prefix + name);
+    if (variant === "_env") keepPublic(env, value, base);
   }
 }
 

@@ -16,8 +16,7 @@
 import { counted } from "../base/units.ts";
 import { assert } from "../base/assert.ts";
 import type { ClaimedTask } from "../task/task.ts";
-import { longestEvictMs } from "../wire/fields.ts";
-import type { ClientMessage, Lease } from "../wire/message.ts";
+import { type ClientMessage, type Lease, longestEvictMs } from "../wire/message.ts";
 import { rememberLost } from "./lost.ts";
 import { note, type ServerEffect, tell } from "./effects.ts";
 import type { ServerEvent } from "./event.ts";

@@ -3,7 +3,6 @@
  * bounded memory. `insert` waits while too many tasks are unscheduled. A task that has ended is forgotten, except for
  * counts and the little that another attempt needs.
  */
-import { randomUUID } from "node:crypto";
 import { deque, type Deque } from "../base/deque.ts";
 import { type ClaimedTask, isFailure, type NewTask, type Submission } from "../task/task.ts";
 import { leaseAt, leaseCount } from "./leases.ts";
@@ -77,7 +76,7 @@ export class MemoryStore implements Store {
   /** Failed tasks that were not tried again, oldest first, for retryFailures: the last `capacity` of them. */
   readonly #failed: Deque<NewTask> = deque<NewTask>();
   readonly #submissions = new Map<string, Submission>();
-  readonly #id = randomUUID();
+  readonly #id = crypto.randomUUID();
   #nextLease = 0;
   readonly #servers = new Map<string, ServerRow>();
   /** The server of each connected client. */

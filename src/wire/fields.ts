@@ -13,17 +13,18 @@ import { longestArgs } from "../task/line.ts";
 import { largestNumber } from "../task/tag.ts";
 import type { Assignment, NewTask, Outcome, Submission, Tags } from "../task/task.ts";
 import { WrittenNumber } from "../task/written.ts";
-import type { Ground, HostMessage, Lease, PeerMessage, Start } from "./message.ts";
+import {
+  type Ground,
+  type HostMessage,
+  type Lease,
+  longestEvictMs,
+  mostCredit,
+  type PeerMessage,
+  type Start,
+} from "./message.ts";
 
-/**
- * The largest number of executors of a client, and of tasks that it may ask for at once. It is a thousand times what
- * hosts have.
- */
-export const mostCredit = 1_000_000;
 /** The longest that outcomes may be told to wait for others, milliseconds. */
 const longestCompanyMs = 3_600_000;
-/** The longest that a client may be told to be silent before it counts as lost, milliseconds: a year. */
-export const longestEvictMs = 31_536_000_000;
 
 /** One value: what it may be, in words and as a check. `from` and `to` are the ends of a range, for numbers. */
 export interface Scalar<T = unknown> {

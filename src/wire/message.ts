@@ -11,6 +11,14 @@
  */
 import type { Assignment, NewTask, Outcome, Submission } from "../task/task.ts";
 
+/**
+ * The largest number of executors of a client, and of tasks that it may ask for at once. It is a thousand times what
+ * hosts have.
+ */
+export const mostCredit = 1_000_000;
+/** The longest that a client may be told to be silent before it counts as lost, milliseconds: a year. */
+export const longestEvictMs = 31_536_000_000;
+
 /** One dispatch of one task. The store gives each dispatch of a task a greater number than the one before. */
 export interface Lease {
   readonly id: string;

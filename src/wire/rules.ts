@@ -5,7 +5,7 @@
  */
 import { type Deque, deque } from "../base/deque.ts";
 import type { Backlog } from "./backlog.ts";
-import { mostCredit } from "./fields.ts";
+import { mostCredit } from "./message.ts";
 import {
   type ClientMessage,
   type HostMessage,

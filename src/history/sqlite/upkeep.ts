@@ -11,11 +11,11 @@ import { messageOf, TransientError, UserError } from "../../base/errors.ts";
 import { copyMode } from "../../base/modes.ts";
 import type { UpkeepStore } from "../history.ts";
 import { runApart } from "./apart.ts";
-import { Connection, pragmaText, type SqliteOptions } from "../../store/sqlite/connection.ts";
+import { Connection, makeAdditions, pragmaText, type SqliteOptions } from "../../store/sqlite/connection.ts";
 import { createDraft, isThere, publishDraft, removeDraft } from "./draft.ts";
 import { databaseError, openFailure, runFailure } from "../../store/sqlite/failure.ts";
 import { nextPart, rotate, type RotationOptions } from "./rotation.ts";
-import { additions, taskTable } from "../../store/sqlite/schema.ts";
+import { taskTable } from "../../store/sqlite/schema.ts";
 
 export interface UpkeepOptions extends SqliteOptions {
   readonly clock: Clock;
@@ -157,7 +157,7 @@ async function truncate(kept: Kept): Promise<void> {
     for (const table of ["task", "client", "submission", "server", "schedule", "recall"])
       db.run(`drop table if exists ${table}`);
     db.run(taskTable);
-    for (const [, statement] of additions) db.run(statement);
+    makeAdditions(db);
   });
   await vacuum(kept);
 }

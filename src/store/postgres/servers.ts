@@ -2,7 +2,6 @@
  * The rows of servers, of their clients, and of submissions in PostgreSQL. Heartbeats go by the clock of the database:
  * the clocks of hosts differ, and a server whose clock is behind must not count as dead.
  */
-import { randomUUID } from "node:crypto";
 import type { Clock } from "../../base/clock.ts";
 import type { Submission } from "../../task/task.ts";
 import { lastFirstLease, leaseAt, leaseCount } from "../leases.ts";
@@ -71,7 +70,7 @@ export function serverRows(query: Query, clock: Clock): ServerRows {
     async addServer(server) {
       const { id, host, pid, pidStart, processTable, reserves } = server;
       await query("insert into store (one, id, next_lease) values (1, $1::uuid, 0) on conflict (one) do nothing", [
-        randomUUID(),
+        crypto.randomUUID(),
       ]);
       const [row] = await query(enter, [id, host, pid, pidStart, processTable, reserves, leaseCount(server)]);
       return { storeId: String(row?.[0]), firstLease: Number(row?.[1]) };

@@ -463,6 +463,12 @@ function absentFrom(db: Database): readonly TaskField[] {
   return laterFields.filter((field) => !columns.has(field));
 }
 
+/** Makes what is in a file besides the table of tasks. Throws the errors of the library. */
+export function makeAdditions(db: Database): void {
+  // New tables have their later columns at once.
+  for (const [name, statement] of additions) if (!name.includes(".") || !namesIn(db).has(name)) add(db, statement);
+}
+
 /** Makes all tables, in one transaction. */
 function create(db: Database, file: string): boolean {
   db.run("begin immediate");
@@ -471,7 +477,7 @@ function create(db: Database, file: string): boolean {
     const created = !checkTaskTable(db, file);
     if (created) db.run(taskTable);
     for (const field of absentFrom(db)) db.run(addColumn(field));
-    for (const [, statement] of additions) add(db, statement);
+    makeAdditions(db);
     setClock(db);
     db.run("commit");
     return created;

@@ -3,7 +3,6 @@
  * the clocks of the servers' hosts: by what these show, because processes of one host agree on nothing else after the
  * clock was set, or after the host has slept.
  */
-import { randomUUID } from "node:crypto";
 import { type Clock, jumpedMs, systemClock } from "../../base/clock.ts";
 import { lastFirstLease, leaseAt, leaseCount } from "../leases.ts";
 import type { Submission } from "../../task/task.ts";
@@ -69,7 +68,7 @@ export function prepareServers(connection: Connection, clock: Clock): Servers {
       const jumped = jumpedMs(clock);
       const process = [id, host, pid, pidStart, processTable];
       return connection.write(() => {
-        makeStore.run(randomUUID());
+        makeStore.run(crypto.randomUUID());
         const [found] = takeLeases.values(leaseAt(startedAt + jumped), leaseCount({ reserves }));
         const admission = { storeId: String(found?.[0]), firstLease: Number(found?.[1]) };
         addServer.run(...process, reserves ? 1 : 0, startedAt, admission.firstLease, beatAt + jumped);

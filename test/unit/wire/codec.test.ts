@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { Assignment, Outcome } from "../../../src/task/task.ts";
 import { decodeHost, decodePeer, encode } from "../../../src/wire/codec.ts";
-import { mostCredit } from "../../../src/wire/fields.ts";
+import { mostCredit } from "../../../src/wire/message.ts";
 import type { PeerMessage } from "../../../src/wire/message.ts";
 import { WireProblem } from "../../../src/wire/problem.ts";
 import { makeAssignment, makeOutcome } from "../../make.ts";
