@@ -4,9 +4,9 @@
  * would not do. The starts of tasks pay nothing for it: 2000 of them take as much processor time as before (1.98 and
  * 1.95 s, each measured seven times in turn). On other systems Bun has raised the limit.
  */
-import { readFileSync } from "node:fs";
 import { exitStatus, UserError } from "./errors.ts";
 import { openLibc } from "./libc.ts";
+import { processLimit } from "./process.ts";
 
 /** RLIMIT_NOFILE of Linux. */
 const openFiles = 7;
@@ -41,19 +41,18 @@ export function fileSizeLimit(): number {
   return knownLimits("Max file size")?.soft ?? Number.POSITIVE_INFINITY;
 }
 
-/** The limit that counts, and the one up to which it may be raised. Null: not known, as where there is no /proc. */
+/** A limit as numbers, and the one up to which it may be raised as the system takes it. Null: it is not known. */
 function knownLimits(
   name = "Max open files",
 ): { readonly soft: number; readonly hard: number; readonly hardBits: bigint } | null {
-  try {
-    const line = new RegExp(`^${name} +(\\S+) +(\\S+)`, "m").exec(readFileSync("/proc/self/limits", "latin1"));
-    const [soft, hard] = [line?.[1] ?? "", line?.[2] ?? ""];
-    if (soft === "" || hard === "") return null;
-    const isEndless = hard === "unlimited";
-    return { soft: numberOf(soft), hard: numberOf(hard), hardBits: isEndless ? 2n ** 64n - 1n : BigInt(hard) };
-  } catch {
-    return null;
-  }
+  const found = processLimit(name);
+  if (found === null) return null;
+  const { soft, hard } = found;
+  return {
+    soft: numberOf(soft),
+    hard: numberOf(hard),
+    hardBits: hard === "unlimited" ? 2n ** 64n - 1n : BigInt(hard),
+  };
 }
 
 function numberOf(limit: string): number {

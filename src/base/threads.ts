@@ -7,6 +7,7 @@
  */
 import { readFileSync } from "node:fs";
 import { ownVariables, ownWords, startAnew } from "./anew.ts";
+import { processLimit } from "./process.ts";
 
 /** Garbage is collected, and code compiled, by the one thread that runs the program. */
 const few = ["BUN_JSC_numberOfGCMarkers=1", "BUN_JSC_useConcurrentGC=0", "BUN_JSC_useConcurrentJIT=0"] as const;
@@ -45,8 +46,8 @@ function roomForProcesses(): number {
   let room = Number.POSITIVE_INFINITY;
   // The limit of a user. How many there are already is not known, and root has none.
   if (process.getuid?.() !== 0) {
-    const most = /^Max processes +(\d+)/m.exec(textOf("/proc/self/limits"))?.[1];
-    if (most !== undefined) room = Number(most);
+    const most = Number(processLimit("Max processes")?.soft);
+    if (!Number.isNaN(most)) room = most;
   }
   for (const folder of groupFolders()) {
     const most = Number.parseInt(textOf(`${folder}/pids.max`), 10);

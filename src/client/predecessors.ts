@@ -7,10 +7,10 @@
  *
  * Only on Linux. Without a folder (a site that has none yet, a disk that is full) it does nothing.
  */
-import { lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
+import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock, Timer } from "../base/clock.ts";
-import { processFacts } from "../base/process.ts";
+import { processFacts, processTable } from "../base/process.ts";
 import { allProcesses, type ProcessRow, variableIn } from "../base/processes.ts";
 import { counted } from "../base/units.ts";
 import type { Logger } from "../log/logger.ts";
@@ -38,8 +38,8 @@ interface Note {
   readonly pid: number;
   /** The start of the process, in ticks since the start of the system. */
   readonly startedAt: string;
-  /** Tells this start of the system, and this space of process ids, from all others. */
-  readonly space: string;
+  /** In which process table that is, see processTable. */
+  readonly table: string;
 }
 
 /** The pause between two looks, and when SIGKILL follows SIGTERM, and when the looks end, milliseconds. */
@@ -73,7 +73,9 @@ export function findPredecessors(options: PredecessorOptions): Predecessors {
       state.isNoted = true;
       quietly(() => {
         quietly(() => mkdirSync(folder, { mode: 0o700 }));
-        const note: Note = { client: clientId, pid: process.pid, startedAt: startOf(process.pid), space: ownSpace() };
+        const table = processTable();
+        if (table === null) return;
+        const note: Note = { client: clientId, pid: process.pid, startedAt: startOf(process.pid), table };
         writeFileSync(join(folder, clientId), JSON.stringify(note), { mode: 0o600 });
       });
     },
@@ -89,15 +91,15 @@ export function findPredecessors(options: PredecessorOptions): Predecessors {
 function takeNotes({ folder, gone }: State): void {
   quietly(() => {
     const names = readdirSync(folder);
-    if (names.length === 0) return;
-    const space = ownSpace();
+    const table = names.length === 0 ? null : processTable();
+    if (table === null) return;
     for (const name of names) {
       quietly(() => {
         const path = join(folder, name);
         // Nobody else may have our processes ended by a note.
         if (lstatSync(path).uid !== process.getuid?.()) return;
         const note = JSON.parse(readFileSync(path, "utf8")) as Partial<Note>;
-        if (note.client !== name || note.space !== space || isAlive(note)) return;
+        if (note.client !== name || note.table !== table || isAlive(note)) return;
         rmSync(path);
         gone.add(name);
       });
@@ -117,10 +119,6 @@ function startOf(pid: number): string {
   // Field 22 is the start.
   const facts = processFacts(pid);
   return facts[0] === "Z" ? "" : facts[19]!;
-}
-
-function ownSpace(): string {
-  return `${readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()} ${readlinkSync("/proc/self/ns/pid")}`;
 }
 
 /** Ends what is left, step by step. */

@@ -3,9 +3,8 @@
  * it at once, but only where it is certainly the one in which the server is: two containers, or two hosts that share a
  * file, may have the same host name and each a process of that number.
  */
-import { readFileSync, readlinkSync } from "node:fs";
 import type { Clock } from "../base/clock.ts";
-import { processFacts } from "../base/process.ts";
+import { processFacts, processTable } from "../base/process.ts";
 import { serverBeatMs } from "../server/door.ts";
 import type { ServerRow } from "../store/store.ts";
 
@@ -17,32 +16,6 @@ export const silentMs = 6 * serverBeatMs;
 
 /** A heartbeat that is newer than the last by less than this, milliseconds, is the same one, read a second time. */
 const sameBeatMs = 1000;
-
-/**
- * The start time of a process in clock ticks since boot; null where /proc does not exist. Source: proc(5), field 22.
- */
-export function processStart(pid: number): string | null {
-  try {
-    return processFacts(pid)[19] ?? null;
-  } catch {
-    return null;
-  }
-}
-
-/**
- * The process table that this process sees: the boot of the machine, and the namespace in which processes are numbered.
- * Null where that is not known, or where /proc shows another table than ours. Source: random(4), pid_namespaces(7).
- */
-export function processTable(): string | null {
-  try {
-    if (readlinkSync("/proc/self") !== String(process.pid)) return null;
-    const boot = readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim();
-    const namespace = /\d+/.exec(readlinkSync("/proc/self/ns/pid"))?.[0];
-    return boot === "" || namespace === undefined ? null : `${boot}/${namespace}`;
-  } catch {
-    return null;
-  }
-}
 
 /** Whether the process of a server is there, by the process table `here`; null when that does not tell. */
 function isThere({ pid, pidStart, processTable: table }: ServerRow, here: string | null): boolean | null {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
-import { isAlive, newLiveness, processStart, processTable, silentMs } from "../../../src/cluster/liveness.ts";
+import { processStart } from "../../../src/base/process.ts";
+import { isAlive, newLiveness, silentMs } from "../../../src/cluster/liveness.ts";
 import { serverBeatMs } from "../../../src/server/door.ts";
 import type { ServerRow } from "../../../src/store/store.ts";
 import { makeServerRow } from "../../make.ts";
@@ -39,10 +40,6 @@ describe("whether a server runs, at one look", () => {
       }
     expect(isAlive(row({ pid: gone() }), now, null)).toBe(true);
     expect(isAlive(row({ pid: gone(), pidStart: null }), now, here)).toBe(true);
-  });
-
-  onLinux("a table is named by the boot and the namespace in which processes are numbered", () => {
-    expect(processTable()).toMatch(/^[0-9a-f-]{36}\/\d+$/);
   });
 });
 
