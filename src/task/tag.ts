@@ -11,6 +11,7 @@
 import { argumentError } from "../base/errors.ts";
 import { parseSeconds, parseSize } from "../base/units.ts";
 import { coerce, coerceTag } from "./coerce.ts";
+import { builtInResources, whyNoAmount } from "./demand.ts";
 import type { TagValue } from "./task.ts";
 
 /** What one tag sets: a tag of the task, or one of its columns. */
@@ -28,6 +29,9 @@ export interface BadTag {
 const shape = /^[A-Za-z0-9_.+-]*$/;
 const longest = 120;
 const alphabet = "A-Z a-z 0-9 _ . + -";
+
+/** Keys of tags that are not those of resources. */
+const reserved: ReadonlySet<string> = new Set(["group", "cores", "memory", "timeout", "part"]);
 
 /** The largest group, number of cores, and timeout (seconds): every database has 32 bits for them. */
 export const largestNumber = 2 ** 31 - 1;
@@ -81,6 +85,8 @@ export function parseTag(word: string): TaskSetting | BadTag {
     if (value.length > longest)
       return bad(word, `the value is too long (${value.length} characters, at most ${longest})`);
   }
+  const noAmount = builtInResources.has(key) ? whyNoAmount(key, value) : null;
+  if (noAmount !== null) return bad(word, noAmount);
   return { kind: "tag", key, value };
 }
 
@@ -89,6 +95,11 @@ export function whyNoKey(key: string): string | null {
   if (key === "") return "the key is empty";
   if (!shape.test(key)) return `a key may only hold ${alphabet}`;
   return key.length > longest ? `the key is too long (${key.length} characters, at most ${longest})` : null;
+}
+
+/** Why no resource can have this name, which a tag has to bear; null: one can. */
+export function whyNoResource(name: string): string | null {
+  return reserved.has(name) ? `${name} is no name for a resource, because it means something else` : whyNoKey(name);
 }
 
 /** The setting of a column. `null` takes a limit away again, and so does 0, as in the configuration. */

@@ -9,8 +9,9 @@
  * stores none of it, so the fields of `assign` are wider than those of `tasks`.
  */
 import { isId } from "../base/ids.ts";
+import type { Capacity } from "../task/demand.ts";
 import { longestArgs } from "../task/line.ts";
-import { largestNumber } from "../task/tag.ts";
+import { largestNumber, whyNoResource } from "../task/tag.ts";
 import type { Assignment, NewTask, Outcome, Submission, Tags } from "../task/task.ts";
 import { WrittenNumber } from "../task/written.ts";
 import {
@@ -28,7 +29,7 @@ const longestCompanyMs = 3_600_000;
 
 /** One value: what it may be, in words and as a check. `from` and `to` are the ends of a range, for numbers. */
 export interface Scalar<T = unknown> {
-  readonly is: "id" | "name" | "text" | "whole" | "number" | "flag" | "word" | "tags";
+  readonly is: "id" | "name" | "text" | "whole" | "number" | "flag" | "word" | "tags" | "amounts";
   /** How a message names what the field should be: `a whole number from 0 to 5`. */
   readonly wanted: string;
   readonly fits: (value: unknown) => value is T;
@@ -171,13 +172,30 @@ const longestTag = 65_536;
 const cleanTags = tags((value) => value.length <= longestTag && isClean(value));
 const anyTags = tags((value) => value.length <= longestTag);
 
+/** The most resources that one client may have. */
+const mostResources = 100;
+
+/** An amount of each of some resources, by name. */
+const amounts: Scalar<Readonly<Record<string, number>>> = {
+  is: "amounts",
+  wanted: `an object of at most ${mostResources} resources and their amounts`,
+  fits: (value): value is Readonly<Record<string, number>> => {
+    if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+    const entries = Object.entries(value);
+    return (
+      entries.length <= mostResources &&
+      entries.every(([key, held]) => whyNoResource(key) === null && inRange(held, 0, mostWhole))
+    );
+  },
+};
+
 // ---- fields
 
 const must = <Type extends Scalar | ListOf | ObjectOf>(type: Type): Field<Type> => ({ type, missing: "wrong" });
 /** A field that may be null, and is when it is missing. */
 const orNull = <T>(type: Scalar<T>): Field<Scalar<T>> => ({ type, missing: "null" });
 /** A field that earlier programs do not send. */
-const orOut = <Type extends Scalar | ListOf>(type: Type): Field<Type> => ({ type, missing: "out" });
+const orOut = <Type extends Scalar | ListOf | ObjectOf>(type: Type): Field<Type> => ({ type, missing: "out" });
 
 const objects = (fields: Table, each: string): ListOf => ({ is: "list", of: fields, each });
 
@@ -262,6 +280,13 @@ const leases = objects(leaseFields, "a task");
 
 const groundFields = { store: orOut(id), run: orOut(id) } as const satisfies TableOf<Ground>;
 
+const capacityFields = {
+  cores: must(number(0, mostWhole)),
+  memory: must(number(0, mostWhole)),
+  others: must(amounts),
+  until: orOut(time),
+} as const satisfies TableOf<Capacity>;
+
 /** What clients and submitters say. */
 export const peerFields = {
   hello: {
@@ -272,6 +297,7 @@ export const peerFields = {
     running: must(leases),
     finished: must(leases),
     secret: orOut(name),
+    capacity: orOut({ is: "object", fields: capacityFields }),
     ...groundFields,
   },
   results: { outcomes: must(objects(outcomeFields, "an outcome")), credit: must(whole(0, mostCredit)) },

@@ -9,6 +9,7 @@
  *
  * A submitter names its submission and sends tasks. It pauses while many of them are not yet known to be stored.
  */
+import type { Capacity } from "../task/demand.ts";
 import type { Assignment, NewTask, Outcome, Submission } from "../task/task.ts";
 
 /**
@@ -45,7 +46,8 @@ export type ClientMessage =
    * still has: `running` (started, or waiting to be) and `finished` (not acknowledged). The outcomes of the finished
    * tasks follow as results. The ground is that of these tasks; a client that has none, or does not know, names none.
    * `secret`: a text that this client alone knows, the same in each of its hellos, so that nobody else can take its
-   * place while the server knows it.
+   * place while the server knows it. `capacity`: what the client may hand out to tasks. A client of an older version
+   * does not tell, and gets every task.
    */
   | ({
       readonly kind: "hello";
@@ -56,6 +58,7 @@ export type ClientMessage =
       readonly running: readonly Lease[];
       readonly finished: readonly Lease[];
       readonly secret?: string;
+      readonly capacity?: Capacity;
     } & Ground)
   /** Outcomes of finished tasks, and how many more tasks the client will take. */
   | { readonly kind: "results"; readonly outcomes: readonly Outcome[]; readonly credit: number }

@@ -134,6 +134,8 @@ function scalarOf({ rng, known }: Making, type: Scalar): unknown {
       return rng.chance(0.5);
     case "word":
       return pick(rng, type.words ?? []);
+    case "amounts":
+      return { gpus: rng.between(0, 4), ...(rng.chance(0.5) ? { license: rng.next() } : {}) };
     case "tags":
       return { part: 0, ...(rng.chance(0.5) ? { site: pick(rng, texts), n: rng.next(), none: null } : {}) };
   }
