@@ -20,6 +20,13 @@ const captureOption = {
   help: "One .out and one .err file per task, under lib/task of the site.",
 } as const satisfies Option;
 
+const monitorOption = {
+  key: "monitor",
+  names: ["--monitor"],
+  kind: "flag",
+  help: "Measure cores and memory of each task: peaks, and a .csv file under lib/task of the site (hs info ID --perf).",
+} as const satisfies Option;
+
 /** How the input is taken apart; the same words in hsx, hs server and hs submit. */
 export const inputOptions = [
   {
@@ -51,6 +58,7 @@ export function inputFormOf(parsed: ParsedWith<(typeof inputOptions)[number]>): 
 /** Where the output of tasks goes. */
 export const outputOptions = [
   captureOption,
+  monitorOption,
   {
     key: "output",
     names: ["-o", "--output"],
@@ -215,6 +223,13 @@ export const taskOptions = [
     help: "Shell that runs tasks, as PATH -c COMMAND: /bin/bash for {1..3}, [[ ]], &>.",
     fallback: "/bin/sh",
   },
+  {
+    key: "enforce",
+    names: ["--enforce"],
+    kind: "flag",
+    setting: "task.enforce",
+    help: "Stop a task, with status -5, that takes more memory than it asked for (memory:2GB).",
+  },
 ] as const satisfies readonly Option[];
 
 /** Everything that hsx passes on to a client, in the order of its words (wordsOf). */
@@ -225,6 +240,7 @@ export const clientOptions = [
   delayOption,
   ...taskOptions,
   captureOption,
+  monitorOption,
   idleOption,
   taskTimeoutOption,
 ] as const satisfies readonly Option[];

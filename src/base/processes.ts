@@ -92,7 +92,11 @@ function namesInProc(): readonly string[] {
   }
 }
 
-function environmentOf(pid: string, mark: string, room: Buffer): string | null {
+/**
+ * The environment of a process, as in its row; null where `mark` is not in it, or it is not shown. It is read into
+ * `room` where it has room there.
+ */
+export function environmentOf(pid: string, mark: string, room: Buffer): string | null {
   try {
     const bytes = readWhole(`/proc/${pid}/environ`, room);
     return bytes.includes(mark) ? `\0${bytes.toString("latin1")}` : null;

@@ -16,6 +16,7 @@ import {
   mkdirSync,
   mkdtempSync,
   openSync,
+  readFileSync,
   readSync,
   renameSync,
   rmSync,
@@ -71,7 +72,7 @@ export const capturedFiles = {
     field: "csvpath",
     suffix: "csv",
     meaning: "Metrics",
-    unless: "this version records no metrics yet",
+    unless: "its client ran without --monitor",
   },
 } as const satisfies Readonly<Record<Captured["option"], Captured>>;
 
@@ -114,6 +115,16 @@ export function isCaptured(task: TaskRecord, file: Captured): boolean {
 
 function isText(value: TaskRecord[TaskField]): value is string {
   return typeof value === "string" && value !== "";
+}
+
+/** The whole text of a file that is small. Throws UserError when it cannot be had. */
+export async function readCaptured(task: TaskRecord, file: Captured, ports: CapturePorts): Promise<string> {
+  const descriptor = openHere(task, file, ports) ?? (await openThere(task, file, ports));
+  try {
+    return readFileSync(descriptor, "utf8");
+  } finally {
+    closeSync(descriptor);
+  }
 }
 
 /** Writes the file byte by byte. Throws UserError when it cannot be had. */

@@ -6,7 +6,7 @@ import { systemClock } from "../base/clock.ts";
 import { exitStatus } from "../base/errors.ts";
 import type { Records, RecordStore, TaskRecord } from "../history/history.ts";
 import { fieldNamed, fieldNames, type TaskField } from "../task/field.ts";
-import { capturedFiles, capturePorts, printCaptured } from "./captured.ts";
+import { capturedFiles, capturePorts, printCaptured, readCaptured } from "./captured.ts";
 import type { CapturePorts } from "./captured.ts";
 import type { Command } from "./command.ts";
 import type { CommandSpec, Parsed } from "../args/spec.ts";
@@ -23,7 +23,7 @@ import { yamlTags } from "../print/yaml.ts";
 const spec = {
   name: "hs info",
   summary: "Show one task: what was submitted, how it went, and what it printed.",
-  usage: ["hs info ID [-f FORMAT | --json | --yaml]", "hs info ID (-x FIELD | --stdout | --stderr)"],
+  usage: ["hs info ID [-f FORMAT | --json | --yaml]", "hs info ID (-x FIELD | --stdout | --stderr | --perf)"],
   positionals: [idPositional],
   sections: [
     {
@@ -45,8 +45,12 @@ const spec = {
           kind: "flag",
           help: "Print the captured errors of the task, on standard error.",
         },
-        // No client of this version records metrics, but other programs do, and they may share the database.
-        { key: "perf", names: ["--perf"], kind: "flag", help: "Print the metrics of the task (CSV).", hidden: true },
+        {
+          key: "perf",
+          names: ["--perf"],
+          kind: "flag",
+          help: "Print what the task used over time (CSV); on a terminal it is drawn.",
+        },
         {
           key: "ignorePartitions",
           names: ["-i", "--ignore-partitions"],
@@ -61,7 +65,7 @@ const spec = {
     ["format", "json", "yaml"],
   ],
   epilog: [
-    "What a task printed is kept by its client, if that was started with --capture, on " +
+    "What a task printed is kept by its client, if that was started with --capture (what it used: --monitor), on " +
       "the host where it ran. From another host it",
     "is fetched with sftp, or ssh, by the name in client_host, and kept here in lib/task of the site. Your " +
       "ssh configuration, keys, agent and known",
@@ -71,6 +75,7 @@ const spec = {
     "Examples:",
     "  hs info ID -x exit_status          how it ended",
     "  hs info ID --stdout > result.txt   what it printed, wherever it ran",
+    "  hs info ID --perf                  how many cores and how much memory it had, from start to end",
     "",
     "Exit status: 0 success, 2 bad argument, 3 no database, 5 there is no such task, " +
       "or its output cannot be read or fetched.",
@@ -108,7 +113,9 @@ export async function info(parsed: Words, ports: InfoPorts): Promise<number> {
   const task = await find(expectId(parsed), format === "normal", ports);
   const file = Object.values(capturedFiles).find(({ option }) => parsed.flag(option));
   const field = fieldNamed(parsed.text("extract") ?? "");
-  if (file !== undefined) {
+  if (file?.option === "perf" && ports.stdout().isTerminal) {
+    await showPerf(task, ports);
+  } else if (file !== undefined) {
     await printCaptured(task, file, file.option === "stderr" ? ports.stderr() : ports.stdout(), ports.capture);
   } else {
     const stdout = ports.stdout();
@@ -116,6 +123,16 @@ export async function info(parsed: Words, ports: InfoPorts): Promise<number> {
     stdout.write(field === undefined ? taskText(task, format, theme) : fieldText(task, field, format, stdout, theme));
   }
   return exitStatus.success;
+}
+
+/** Draws what the task used, for people. */
+async function showPerf(task: TaskRecord, { stdout, capture }: InfoPorts): Promise<void> {
+  const text = await readCaptured(task, capturedFiles.perf, capture);
+  const { drawPerf } = await import("./perf.ts");
+  const output = stdout();
+  const drawing = drawPerf(text, task, output.columns);
+  if (drawing === null) capture.log.info(`Task (${String(task.id)}) has no measurements: it was over too soon`);
+  else output.write(drawing);
 }
 
 /** The task; `shown`: for people, who see how long it has run so far. */

@@ -148,6 +148,7 @@ function openDoor(options: ClientOptions): Door {
     finished: Promise.withResolvers(),
     ends: {
       held: (id, isWaiting) => box.push({ kind: "held", id, isWaiting }),
+      overMemory: (id, used, allowed, isKilled) => box.push({ kind: "overMemory", id, used, allowed, isKilled }),
       ended: (outcome, isUnread) => box.push({ kind: "ended", outcome, isUnread }),
       unplaced: (id, reason) => box.push({ kind: "unplaced", id, reason }),
     },

@@ -24,6 +24,17 @@ export type ClientEvent =
   | { readonly kind: "postponed"; readonly id: string }
   /** A started task has ended. `isUnread`: by SIGPIPE, because nobody reads the output of this client any more. */
   | { readonly kind: "ended"; readonly outcome: Outcome; readonly isUnread: boolean }
+  /**
+   * A task has taken more memory than it asked for, bytes. `isKilled`: the kernel has ended all of it, and an `ended`
+   * follows; else it goes on.
+   */
+  | {
+      readonly kind: "overMemory";
+      readonly id: string;
+      readonly used: number;
+      readonly allowed: number;
+      readonly isKilled: boolean;
+    }
   /** A task was not started, because the directory of its submission cannot be entered. */
   | { readonly kind: "unplaced"; readonly id: string; readonly reason: string }
   /** Somebody checked whether processes are left of a task that ended while it was being stopped. */

@@ -41,6 +41,11 @@ export interface Ends {
   ended(outcome: Outcome, isUnread: boolean): void;
   /** The task waits for room to start (processes, memory, files), or has begun after it has. */
   held(id: string, isWaiting: boolean): void;
+  /**
+   * The task has taken more memory than it asked for, bytes. `isKilled`: the kernel has ended it, and its outcome
+   * follows.
+   */
+  overMemory(id: string, used: number, allowed: number, isKilled: boolean): void;
   /** The task was not started, and has no outcome, because its submission's directory cannot be entered. */
   unplaced(id: string, reason: string): void;
 }

@@ -3,7 +3,7 @@
  * never pass through this program: it opens files and hands them to the processes. Files are opened for appending, so
  * that several processes can write to one. Knows no processes.
  */
-import { accessSync, closeSync, constants, mkdirSync, openSync } from "node:fs";
+import { accessSync, closeSync, constants, mkdirSync, openSync, rmSync, statSync } from "node:fs";
 import { runtimeError } from "../base/errors.ts";
 import { fileMode, folderMode } from "../base/modes.ts";
 import { failureReason } from "../base/paths.ts";
@@ -61,12 +61,28 @@ function openOrBlame(path: string, what: string): number {
   }
 }
 
-/** Makes sure that files can be created in the folder of captured output. Throws a UserError when they cannot. */
+/** Makes sure that files of tasks can be created in this folder. Throws a UserError when they cannot. */
 export function prepareFolder(folder: string): void {
   try {
     mkdirSync(folder, { recursive: true, mode: folderMode() });
     accessSync(folder, constants.W_OK | constants.X_OK);
   } catch (error) {
     throw runtimeError("client", `Cannot write captured output to folder "${folder}": ${failureReason(error)}`);
+  }
+}
+
+/**
+ * Removes those captured files of a task that are empty, and answers which, unless the task has left processes behind
+ * (`isWritten`) that may still write to them.
+ */
+export function removeEmpty(paths: readonly string[], isWritten: () => boolean): readonly string[] {
+  try {
+    const empty = paths.filter((path) => statSync(path, { throwIfNoEntry: false })?.size === 0);
+    if (empty.length === 0 || isWritten()) return [];
+    for (const path of empty) rmSync(path, { force: true });
+    return empty;
+  } catch {
+    // A folder that is out of reach just now: the files stay, and stay recorded.
+    return [];
   }
 }

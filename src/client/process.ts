@@ -5,7 +5,7 @@
  * Invariant: every start is answered exactly once, by an outcome or by the news that the task has no place to run in,
  * and never from within `start`.
  */
-import { accessSync, closeSync, constants, existsSync, rmSync, statSync } from "node:fs";
+import { closeSync, rmSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Clock } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
@@ -21,14 +21,17 @@ import { guardOrphans, type OrphanGuard } from "./orphans.ts";
 import { findPredecessors, type Predecessors } from "./predecessors.ts";
 import { type Held, newScarcity, type Scarcity } from "./scarcity.ts";
 import { type Losses, newLosses } from "./losses.ts";
-import { openAppended, openShared, type Outputs, prepareFolder } from "./outputs.ts";
+import type { Monitor, Watch } from "./monitor.ts";
+import { openAppended, openShared, type Outputs, prepareFolder, removeEmpty } from "./outputs.ts";
 import { printedBy } from "./printed.ts";
+import { describeRefusal, whyNotEntered } from "./refusals.ts";
 import {
   closeCaptured,
   discardCaptured,
   newSpawner,
   openCaptured,
   setServer,
+  spawnConfined,
   spawnDirect,
   type Spawner,
   spawnShell,
@@ -45,9 +48,13 @@ export interface TaskWishes {
   readonly template: string | null;
   /** The shell that runs tasks, as SHELL -c COMMAND: a path, or a name that is looked up in PATH; null: the usual. */
   readonly shell: string | null;
+  /** Whether each task gets a file of what it uses over time, in `taskFolder`, and its outcome has peaks. */
+  readonly monitor: boolean;
+  /** Whether tasks that take more memory than they asked for are stopped. */
+  readonly enforce: boolean;
 }
 
-export interface ExecutorOptions extends EnvironmentOptions, TaskWishes {
+export interface ExecutorOptions extends EnvironmentOptions, Omit<TaskWishes, "monitor" | "enforce"> {
   /** `/bin/sh`, or the one that the user chose; on Windows the path of cmd.exe. */
   readonly shell: string;
   /**
@@ -61,6 +68,8 @@ export interface ExecutorOptions extends EnvironmentOptions, TaskWishes {
   readonly outputPath: string | null;
   /** File for the standard error of all tasks; null: the client's own. */
   readonly errorsPath: string | null;
+  /** What measures tasks; null: nothing does. It is closed with the executor. */
+  readonly monitor: Monitor | null;
   /** Whether this process prints failures on the standard output that it shares with tasks. */
   readonly printsFailures: boolean;
   readonly clock: Clock;
@@ -84,6 +93,8 @@ const passing = new Set(["EAGAIN", "ENOMEM", "EMFILE", "ENFILE"]);
 /** The exit status of a task that SIGPIPE ended. */
 const brokenPipe = 141;
 const windows = process.platform === "win32";
+/** What an outcome says of what its task has used, where nobody measured it. */
+const unmeasured = { csvpath: null, coresMax: null, memoryMax: null };
 
 /** A directory in which tasks run, and what depends on it. */
 interface Place {
@@ -119,6 +130,8 @@ interface Task extends Running {
   interrupt: ((signal: StopSignal) => void) | null;
   /** Whether it had to wait for room to start. */
   isHeld: boolean;
+  /** What measures it; null: nothing does. */
+  watch: Watch | null;
   /** Whether a process of its group is left. To ask costs little, but what has left the group is not seen. */
   groupAlive(): boolean;
 }
@@ -173,6 +186,7 @@ export function createExecutor(options: ExecutorOptions): ProcessExecutor {
     },
     close() {
       guard?.close();
+      options.monitor?.close();
       state.predecessors.close();
       state.losses.lookLast();
       outputs.close();
@@ -325,14 +339,10 @@ function launch(state: State, task: Task, command: string): void {
   state.starting = task;
   try {
     if (options.capture) nameCaptured(state, task);
-    let child = spawnDirect(spawner, assignment, command, startTime);
-    if (child === null) child = spawnShell(spawner, assignment, command, startTime);
-    else {
-      task.direct = true;
-      state.directStarts++;
-    }
+    const child = spawn(state, task, command, startTime);
     const { pid } = child;
     task.pid = pid;
+    if (options.monitor !== null) watch(options.monitor, task, child);
     if (!task.over) state.alive.set(child, task);
     if (task.isHeld) task.ends.held(assignment.id, false);
     options.log.debug(() => `Running task (${assignment.id})[${pid}]: ${command}`);
@@ -342,6 +352,24 @@ function launch(state: State, task: Task, command: string): void {
     state.starting = null;
     if (options.capture) closeCaptured(spawner);
   }
+}
+
+function spawn(state: State, task: Task, command: string, startTime: number): Bun.Subprocess {
+  const { assignment } = task;
+  const { spawner } = task.place;
+  const entrance = state.options.monitor?.confine(assignment) ?? null;
+  if (entrance !== null) return spawnConfined(spawner, assignment, command, startTime, entrance);
+  const child = spawnDirect(spawner, assignment, command, startTime);
+  if (child === null) return spawnShell(spawner, assignment, command, startTime);
+  task.direct = true;
+  state.directStarts++;
+  return child;
+}
+
+function watch(monitor: Monitor, task: Task, child: Bun.Subprocess): void {
+  task.watch = monitor.watch(task.assignment, child.pid, task.ends);
+  // It may have ended within its start.
+  if (task.over) task.watch?.ended(child);
 }
 
 function nameCaptured({ taskFolder, losses }: State, task: Task): void {
@@ -369,7 +397,8 @@ function giveUpStart(state: State, task: Task, command: string, error: unknown):
   if (isUnplaced(state, task)) return;
   task.command = command;
   task.startTime ??= state.options.clock.now();
-  state.options.log.error(`Cannot start task (${task.assignment.id}): ${refusal(state.options, error, command)}`);
+  const reason = describeRefusal(error, command, state.options);
+  state.options.log.error(`Cannot start task (${task.assignment.id}): ${reason}`);
   task.outpath = task.errpath = null;
   endLater(state, task, notExecutable);
 }
@@ -387,17 +416,6 @@ function isUnplaced(state: State, task: Task): boolean {
   task.over = true;
   queueMicrotask(() => task.ends.unplaced(id, `${task.place.cwd} (${reason})`));
   return true;
-}
-
-/** What keeps a process from having this working directory; null: nothing. */
-function whyNotEntered(cwd: string): string | null {
-  try {
-    if (!statSync(cwd).isDirectory()) return "not a directory";
-    accessSync(cwd, constants.X_OK);
-    return null;
-  } catch (error) {
-    return failureReason(error);
-  }
 }
 
 /** Lets a task wait for room to start. `error`: why there is none; null: others wait already. */
@@ -439,15 +457,6 @@ function hold(state: State, task: Task, error: unknown, { again, giveUp }: Held)
   scarcity.hold(held);
 }
 
-function refusal({ cwd, shell }: ExecutorOptions, error: unknown, command: string): string {
-  const code = failureCode(error);
-  if (code === "E2BIG")
-    return `the command (${command.length} characters) and its environment are more than the system takes`;
-  if (code === "ERR_INVALID_ARG_VALUE") return "a command or a tag contains a zero byte";
-  if (!existsSync(cwd)) return `the working directory "${cwd}" does not exist`;
-  return `${failureReason(error)} (${shell} in "${cwd}")`;
-}
-
 // ---- the end
 
 function processEnded(
@@ -462,6 +471,7 @@ function processEnded(
   state.alive.delete(child);
   const status = code ?? (signal === null ? unknownStatus : 128 + signalNumber(signal));
   task.isKilled = signal !== null;
+  task.watch?.ended(child);
   // A signal that this client sent went to the whole group, so it would have ended the shell too.
   const ownSignal = signal === null || signal === task.signalled;
   if (task.direct && !ownSignal && task.place.spawner.withoutShell!.shell.reportsSignals)
@@ -505,7 +515,12 @@ function end(state: State, task: Task, exitStatus: number, completionTime = stat
   const isCut = exitStatus === brokenPipe && (task.isKilled || !state.options.printsFailures) && isUnheard(state);
   if (isCut) state.options.onUnread();
   state.losses.look(completionTime);
-  if (task.outpath !== null) dropEmpty(task);
+  const measured = task.watch?.close(completionTime) ?? unmeasured;
+  if (task.outpath !== null) {
+    const removed = removeEmpty([task.outpath, task.errpath!], task.groupAlive);
+    if (removed.includes(task.outpath)) task.outpath = null;
+    if (removed.includes(task.errpath!)) task.errpath = null;
+  }
   const outcome = {
     id: task.assignment.id,
     lease: task.assignment.lease,
@@ -515,30 +530,11 @@ function end(state: State, task: Task, exitStatus: number, completionTime = stat
     exitStatus,
     outpath: task.outpath,
     errpath: task.errpath,
-    csvpath: null,
-    coresMax: null,
-    memoryMax: null,
+    csvpath: measured.csvpath,
+    coresMax: measured.coresMax,
+    memoryMax: measured.memoryMax,
   };
   task.ends.ended(outcome, isCut);
-}
-
-/**
- * Removes those captured files that are empty, and forgets them, unless the task has left processes behind that may
- * still write to them.
- */
-function dropEmpty(task: Task): void {
-  const isEmpty = (path: string | null): path is string =>
-    path !== null && statSync(path, { throwIfNoEntry: false })?.size === 0;
-  const { outpath, errpath } = task;
-  try {
-    const empty = [outpath, errpath].filter(isEmpty);
-    if (empty.length === 0 || task.groupAlive()) return;
-    for (const path of empty) rmSync(path, { force: true });
-    task.outpath = empty.includes(outpath!) ? null : outpath;
-    task.errpath = empty.includes(errpath!) ? null : errpath;
-  } catch {
-    // A folder that is out of reach just now: the files stay, and stay recorded.
-  }
 }
 
 /** Whether tasks write where this process does, and nobody reads that any more. */
@@ -582,6 +578,7 @@ function newTask(assignment: Assignment, place: Place, ends: Ends, finder: Finde
     stopped: null,
     interrupt: null,
     isHeld: false,
+    watch: null,
     signal(signal) {
       if (task.pid !== null || task.over) {
         task.signalled = signal;

@@ -17,7 +17,8 @@ import { forgetHeld, holdBack, isBySignal, isDrainedWith, nextRelease, releaseHe
 import { conclude, giveBack, idle, idleUntil, isEmpty, leave } from "./leaving.ts";
 import { mayTell, report, tellStarts, tellTime } from "./report.ts";
 import { capacity, type ClientState, deliver, isHere, type RunningTask } from "./state.ts";
-import { interrupt, limited, linger, nextPush, pushStopping, send, sendToRest, stopRest } from "./stopping.ts";
+import { interrupt, limited, linger, nextPush, pushStopping, send, sendToRest } from "./stopping.ts";
+import { stopOverMemory, stopRest } from "./stopping.ts";
 
 /** The pause between two looks at the group of a stopped task, milliseconds. They go on until nothing of it is left. */
 const lingerMs = 20;
@@ -53,6 +54,8 @@ function take(state: ClientState, event: ClientEvent, now: number, effects: Clie
       return end(state, event, now, effects);
     case "unplaced":
       return takeUnplaced(state, event, now, effects);
+    case "overMemory":
+      return stopOverMemory(state, event, now, effects);
     case "postponed":
       return postpone(state, event.id);
     case "held": {
@@ -243,7 +246,7 @@ function startTasks(state: ClientState, now: number, effects: ClientEffect[]): v
       interruptAt: Number.POSITIVE_INFINITY,
       stopping: null,
       told: false,
-      overLimit: false,
+      limitStatus: null,
       stoppedAt: Number.POSITIVE_INFINITY,
       nextAt: Number.POSITIVE_INFINITY,
       returned: false,
@@ -273,7 +276,7 @@ function end(
   state.idleSince = now;
   // What nobody read is to be had only from another run.
   const isBack = isUnread || isUnfinished(state, entry, outcome, now);
-  if (stopping === null && !isBack && isBySignal(outcome)) {
+  if (stopping === null && !isBack && entry.limitStatus === null && isBySignal(outcome)) {
     note(effects, "debug", () => `Task was ended by a signal (${outcome.id}: status ${outcome.exitStatus})`);
     return holdBack(state, outcome, now);
   }
@@ -290,7 +293,7 @@ function end(
   const { startTime, completionTime } = outcome;
   const elapsedMs = completionTime - (startTime ?? completionTime);
   note(effects, "debug", () => `Completed task (${outcome.id}) elapsed: ${formatDuration(elapsedMs / 1000)}`);
-  deliver(state, entry.overLimit ? limited(outcome) : outcome, now);
+  deliver(state, limited(entry, outcome), now);
 }
 
 /**

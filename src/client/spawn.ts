@@ -127,6 +127,21 @@ export function spawnShell(spawner: Spawner, task: Assignment, command: string, 
   return Bun.spawn(wordsFor(spawner, command), spawner.shellStart);
 }
 
+/** Enters the control group whose file of processes is `$0`, and becomes the program of the words after it. */
+const enterScript = '{ echo 0 >"$0"; } 2>/dev/null; exec "$@"';
+
+/** As spawnShell; the process enters a control group first. `entrance`: the file into which it writes for that. */
+export function spawnConfined(
+  spawner: Spawner,
+  task: Assignment,
+  command: string,
+  startTime: number,
+  entrance: string,
+): Bun.Subprocess {
+  spawner.viaShell.fill(task, command, startTime);
+  return Bun.spawn(["/bin/sh", "-c", enterScript, entrance, ...wordsFor(spawner, command)], spawner.shellStart);
+}
+
 /**
  * Runs a plain command without a shell. `startTime`: milliseconds since 1970. Answers null if the shell has to run it:
  * the command is not plain, its program cannot be started, or it is not known (yet) what the shell does to plain

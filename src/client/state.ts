@@ -83,8 +83,8 @@ export interface RunningTask {
   stopping: Stopping | null;
   /** Whether the server was told on this connection that it runs. */
   told: boolean;
-  /** Whether it is being stopped because it reached its walltime limit. */
-  overLimit: boolean;
+  /** The status that it ends with because it is being stopped at a limit of its own; null: at none. */
+  limitStatus: number | null;
   /** When the first signal was sent; Infinity: none. */
   stoppedAt: number;
   /** When the next, harder signal is due. */

@@ -2,10 +2,11 @@
  * Ends tasks before their time, by ever harder signals to their whole group: tasks over their limit, cancelled or
  * dropped, or all of them because the client leaves. As pure as reactor.ts, which calls it.
  */
-import { formatDuration } from "../base/units.ts";
+import { formatDuration, formatSize } from "../base/units.ts";
 import { lineText } from "../base/wordlist.ts";
 import { type Outcome, sentinel } from "../task/task.ts";
 import { type ClientEffect, note } from "./effects.ts";
+import type { ClientEvent } from "./event.ts";
 import { type ClientState, deliver, type Lingering, type RunningTask, type Stopping } from "./state.ts";
 
 /**
@@ -106,6 +107,25 @@ export function sendToRest(
   effects.push({ kind: "signal", id, signal });
 }
 
+/** Stops a task that has taken more memory than it asked for, unless it is being stopped anyway. */
+export function stopOverMemory(
+  state: ClientState,
+  { id, used, allowed, isKilled }: Extract<ClientEvent, { kind: "overMemory" }>,
+  now: number,
+  effects: ClientEffect[],
+): void {
+  const entry = state.running.get(id);
+  // It may have ended meanwhile. What is being stopped for another reason has its status from there.
+  if (entry === undefined || entry.stopping !== null || entry.limitStatus !== null) return;
+  const [taken, granted] = [formatSize(used), formatSize(allowed)];
+  const text = isKilled
+    ? `${taken} (used) of ${granted} (allocated), and it wanted more - ended by the kernel`
+    : `${taken} (used) > ${granted} (allocated) - stopping it`;
+  note(effects, "error", `Memory limit exceeded (${id}): ${text}`);
+  entry.limitStatus = sentinel.overMemory;
+  if (!isKilled) interrupt(state, entry, now, effects);
+}
+
 /** Stops tasks whose time has come, and sends the next signal to those that did not end by the last. */
 export function pushStopping(state: ClientState, now: number, effects: ClientEffect[]): void {
   for (const [id, entry] of state.running) {
@@ -115,7 +135,7 @@ export function pushStopping(state: ClientState, now: number, effects: ClientEff
       const elapsed = formatDuration((now - entry.startedAt - entry.stoodMs) / 1000);
       const limit = formatDuration(entry.limitMs / 1000);
       note(effects, "warning", `Walltime limit exceeded (${id}): ${elapsed} > ${limit}`);
-      entry.overLimit = true;
+      entry.limitStatus = sentinel.overLimit;
       interrupt(state, entry, now, effects);
       continue;
     }
@@ -179,16 +199,16 @@ function giveUp(state: ClientState, entry: RunningTask, now: number, effects: Cl
     coresMax: null,
     memoryMax: null,
   };
-  deliver(state, entry.overLimit ? limited(killed) : killed, now);
+  deliver(state, limited(entry, killed), now);
 }
 
 /** The statuses of a program that one of our signals has ended: SIGINT, SIGKILL, SIGTERM. */
 const bySignal: ReadonlySet<number> = new Set([130, 137, 143]);
 
 /**
- * The outcome of a task that was stopped at its walltime limit, with a status that tells this from an interrupt. A
- * program that caught the signal, and ended with a status of its own choice, is believed.
+ * The outcome of a task; if it was stopped at its limit of time or memory, with a status that tells this from an
+ * interrupt. A program that caught the signal, and ended with a status of its own choice, is believed.
  */
-export function limited(outcome: Outcome): Outcome {
-  return bySignal.has(outcome.exitStatus) ? { ...outcome, exitStatus: sentinel.overLimit } : outcome;
+export function limited({ limitStatus }: RunningTask, outcome: Outcome): Outcome {
+  return limitStatus !== null && bySignal.has(outcome.exitStatus) ? { ...outcome, exitStatus: limitStatus } : outcome;
 }

@@ -14,7 +14,7 @@ import { type ClientTls, connect } from "../wire/connect.ts";
 import { forget, keep, type Kept, keptIn } from "./leftovers.ts";
 import { problemError } from "./problems.ts";
 import { moreUrgent, onSignals, type StopName, unreadText } from "./signals.ts";
-import { clientSettings, makeExecutor, type TaskOptions } from "./tasks.ts";
+import { clientSettings, makeExecutor, monitorFor, type TaskOptions } from "./tasks.ts";
 
 /** The key that both sides must know, and the TLS settings by which the server is recognised. */
 export interface ClientAccess {
@@ -56,7 +56,7 @@ export interface ClientReport {
  */
 export async function runClientAlone(options: ClientRunOptions): Promise<ClientReport> {
   const { config, loggers, delayMs } = options;
-  const executor = makeExecutor(options, null, leaveUnread);
+  const executor = makeExecutor({ ...options, monitor: await monitorFor(options) }, null, leaveUnread);
   const clock = systemClock;
   const reconnectMs = config.integer("client.reconnect") * 1000;
   let stoppedBy: StopName | null = null;

@@ -8,7 +8,7 @@ import { type Client, runClient } from "../client/client.ts";
 import { pipe } from "../wire/pipe.ts";
 import type { HostMessage, PeerMessage } from "../wire/message.ts";
 import { WireProblem } from "../wire/problem.ts";
-import { clientSettings, makeExecutor, type TaskOptions } from "./tasks.ts";
+import { clientSettings, makeExecutor, monitorFor, type TaskOptions } from "./tasks.ts";
 import { type ClusterReport, serve, type ServeOptions } from "./serve.ts";
 import { onSignals } from "./signals.ts";
 
@@ -36,7 +36,8 @@ export async function runCluster(options: ClusterOptions): Promise<ClusterReport
   const { loggers } = options;
   const clock = systemClock;
   // Everything that can be wrong with files is found before the first task runs.
-  const executor = makeExecutor(options, options.instanceId, () => {
+  const monitor = await monitorFor(options);
+  const executor = makeExecutor({ ...options, monitor }, options.instanceId, () => {
     // The client gives back a task that died so. It must not get it again before the server knows.
     client?.stop("finish", "SIGPIPE");
     stopUnread();

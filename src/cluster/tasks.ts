@@ -9,6 +9,7 @@ import { configurationError } from "../base/errors.ts";
 import { allowDescriptors } from "../base/limits.ts";
 import { cpuCount, hostName } from "../base/process.ts";
 import type { Executor } from "../client/executor.ts";
+import type { Monitor } from "../client/monitor.ts";
 import { createExecutor, type TaskWishes } from "../client/process.ts";
 import type { ClientSettings } from "../client/state.ts";
 import type { Config } from "../config/load.ts";
@@ -36,10 +37,11 @@ export interface TaskOptions {
 
 /**
  * How many descriptors this process needs for itself, and for each task that runs: one, and two more while a command of
- * its template runs. Tasks inherit the limit, so no more is asked for.
+ * its template runs; one for the file of a task that is measured. Tasks inherit the limit, so no more is asked for.
  */
 const ownDescriptors = 128;
 const perTask = 3;
+const perMeasuredTask = 4;
 
 /** The settings that both kinds of clients have in common. */
 export function clientSettings(
@@ -61,6 +63,32 @@ export function clientSettings(
   };
 }
 
+/**
+ * What measures the tasks of a client; null: nothing is to be measured, or nothing can be. Throws a UserError when no
+ * files can be made for that.
+ */
+export async function monitorFor(options: TaskOptions): Promise<Monitor | null> {
+  const { wishes, config, instanceId, cwd, loggers } = options;
+  if (!wishes.monitor && !wishes.enforce) return null;
+  const log = loggers("client");
+  const { openMonitor } = await import("../client/monitor.ts");
+  const monitor = await openMonitor({
+    clientId: instanceId,
+    records: wishes.monitor,
+    enforces: wishes.enforce,
+    taskFolder: resolve(cwd, taskFolderOf(config)),
+    clock: systemClock,
+    log,
+  });
+  if (monitor !== null) return monitor;
+  const names = [wishes.monitor ? "--monitor" : "", wishes.enforce ? "--enforce (task.enforce)" : ""].filter(Boolean);
+  const verb = names.length === 1 ? "has" : "have";
+  log.warning(`${names.join(" and ")} ${verb} no effect here: what processes use is not known on ${process.platform}`);
+  return null;
+}
+
+const taskFolderOf = (config: Config): string => join(config.site.lib, "task");
+
 /** The value of task.cwd that asks for the directory which tasks were submitted from. */
 const ofSubmission = "<submit>";
 
@@ -72,7 +100,7 @@ const ofSubmission = "<submit>";
  * a task died because nobody reads the output that it shares with this process.
  */
 export function makeExecutor(
-  options: TaskOptions & { readonly failures?: string | null },
+  options: TaskOptions & { readonly failures?: string | null; readonly monitor: Monitor | null },
   serverId: string | null,
   onUnread: () => void,
 ): Executor {
@@ -80,7 +108,8 @@ export function makeExecutor(
   const wish = config.text("task.cwd");
   const host = hostName();
   if (config.holdsSecrets(env)) keepFromDumps(config);
-  allowDescriptors(ownDescriptors + perTask * (options.executors === 0 ? cpuCount() : options.executors));
+  const each = options.monitor === null ? perTask : perMeasuredTask;
+  allowDescriptors(ownDescriptors + each * (options.executors === 0 ? cpuCount() : options.executors));
   return createExecutor({
     ...options.wishes,
     environment: withoutRank(config.inheritable(env)),
@@ -91,11 +120,12 @@ export function makeExecutor(
     clientHost: host,
     serverId,
     serverHost: serverId === null ? null : host,
-    taskFolder: join(config.site.lib, "task"),
+    taskFolder: taskFolderOf(config),
     clientFolder: join(config.site.lib, "client"),
     shell: options.wishes.shell === null ? usualShell(env) : requireShell(options.wishes.shell, env, cwd),
     outputPath: options.output,
     errorsPath: options.errors,
+    monitor: options.monitor,
     printsFailures: options.failures === "-",
     clock: systemClock,
     onUnread,

@@ -166,6 +166,7 @@ const rows = [
     ...orOff,
     idle: true,
   }),
+  setting("task.enforce", "boolean", false, "Stop a task that takes more memory than it asked for."),
   setting("task.timeout", "integer", 0, "Seconds that a task may run; 0: as long as it takes.", orOff),
   setting("task.signalwait", "integer", 10, "Seconds between the signals INT, TERM and KILL to a task that must end.", {
     min: 0,

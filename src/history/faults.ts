@@ -131,8 +131,8 @@ const hasHolder = `(server_id is not null or client_id is not null or start_time
  * version 2.8 did:
  * - A task that waits has nothing that a dispatch or an outcome writes.
  * - One that is held has a server and its time; perhaps a client, and the time of its start.
- * - One that has ended has a status and a time. Only what was cancelled (-1), what ran into its limit (-4), or what a
- *   signal stopped before it began (128 and more) never started; a template that failed (-2) left no command.
+ * - One that has ended has a status and a time. Only what was cancelled (-1), what ran into its limit (-4, -5), or what
+ *   a signal stopped before it began (128 and more) never started; a template that failed (-2) left no command.
  * - `retried` stands in failures only. It stays when the next attempt is deleted after its end.
  */
 export const rowRules: readonly (readonly [kind: RowFault, condition: string])[] = [

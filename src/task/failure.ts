@@ -20,12 +20,17 @@ interface Failure {
 /** The most characters of a line that are shown: it identifies the task, and a line of the log stays a line. */
 const shownChars = 80;
 
+const limits: Readonly<Record<number, string>> = {
+  [sentinel.overLimit]: ", stopped at its time limit",
+  [sentinel.overMemory]: ", stopped for taking more memory than it asked for",
+};
+
 /**
  * `Non-zero exit status (3) for task (ID): LINE (stderr: PATH)`. The line is cut, and its control characters are
  * escaped.
  */
 export function describeFailure({ id, exitStatus, line, errpath, host }: Failure): string {
-  const limit = exitStatus === sentinel.overLimit ? ", stopped at its time limit" : "";
+  const limit = limits[exitStatus] ?? "";
   const shown = line === null || line === "" ? "" : `: ${shortened(line)}`;
   const place = host === null ? errpath : `${host}:${errpath}`;
   const stderr = errpath === null ? "" : ` (stderr: ${place})`;
@@ -54,4 +59,5 @@ export const statusMeanings: Readonly<Record<number, string>> = {
   [sentinel.templateFailed]: "its template could not be expanded",
   [sentinel.insufficientResources]: "it needs more cores or memory than its client has",
   [sentinel.overLimit]: "it was stopped at its time limit",
+  [sentinel.overMemory]: "it was stopped, because it took more memory than it asked for (task.enforce)",
 };

@@ -77,7 +77,13 @@ export interface Outcome {
 }
 
 /** Values of exit_status that no program produces. */
-export const sentinel = { cancelled: -1, templateFailed: -2, insufficientResources: -3, overLimit: -4 } as const;
+export const sentinel = {
+  cancelled: -1,
+  templateFailed: -2,
+  insufficientResources: -3,
+  overLimit: -4,
+  overMemory: -5,
+} as const;
 
 /** A final status that counts as a failure (cancelled tasks do not). */
 export function isFailure(status: number): boolean {

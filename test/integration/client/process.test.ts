@@ -68,7 +68,8 @@ test("an outcome is never told from within start", async () => {
     let inside = true;
     const { promise, resolve } = Promise.withResolvers<boolean>();
     const told = (): void => resolve(inside);
-    place.executor.start(newAssignment({ args }), { template, cwd: null }, { ended: told, unplaced: told, held: told });
+    const ends = { ended: told, unplaced: told, held: told, overMemory: told };
+    place.executor.start(newAssignment({ args }), { template, cwd: null }, ends);
     inside = false;
     expect(await promise).toBe(false);
   }

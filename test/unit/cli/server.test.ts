@@ -75,7 +75,6 @@ test("numbers of a server have their least values", async () => {
 
 test("a client takes no words, and the features to come are unknown", async () => {
   expect(await refusal(client, ["x"])).toBe("unrecognized arguments: x");
-  expect(await refusal(client, ["--monitor"])).toBe("unrecognized arguments: --monitor");
   expect(await refusal(client, ["-R4"])).toBe("unrecognized arguments: -R4");
 });
 

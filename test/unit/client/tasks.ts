@@ -56,6 +56,7 @@ export function taskPlace(changes: Partial<ExecutorOptions> = {}): TaskPlace {
     serverId: "11111111-1111-7111-8111-111111111111",
     serverHost: "there",
     clock: systemClock,
+    monitor: null,
     onUnread() {
       notes.push("unread");
     },
@@ -72,6 +73,7 @@ export function taskPlace(changes: Partial<ExecutorOptions> = {}): TaskPlace {
     const { promise, resolve, reject } = Promise.withResolvers<Outcome>();
     const ends: Ends = {
       ended: resolve,
+      overMemory: (_id, used, allowed, isKilled) => notes.push(`over ${used} > ${allowed} ${isKilled}`),
       unplaced: (id, reason) => reject(new Error(`${id}: ${reason}`)),
       held: (_id, isWaiting) => notes.push(isWaiting ? "held" : "begun"),
     };
