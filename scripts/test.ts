@@ -61,6 +61,7 @@ const programs: Readonly<Record<string, string>> = {
   zsh: "zsh",
   pg_ctlcluster: "postgresql",
   psql: "postgresql-client",
+  faketime: "faketime",
 };
 
 /** Daemons are where only root looks for programs. */

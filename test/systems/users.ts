@@ -50,8 +50,11 @@ export const whyNoUsers: string | null =
       ? null
       : "nothing can be mounted here";
 
-/** Everything that they started and left is ended when this is disposed of, and their files are removed. */
-export function openUsers(): Users {
+/**
+ * Everything that they started and left is ended when this is disposed of, and their files are removed.
+ * `hidesProcesses`: each sees only processes of their own, as with the mount option hidepid.
+ */
+export function openUsers({ hidesProcesses = false } = {}): Users {
   const site = openSite();
   chmodSync(site.path, 0o755);
   const at = (name: string): string => join(site.path, name);
@@ -63,6 +66,7 @@ export function openUsers(): Users {
   writeFileSync(at("etc/group"), `${groups.join("")}${lab.name}:x:${lab.gid}:alice,bob\n`);
   const enter = [`mount --bind ${at("etc/passwd")} /etc/passwd`, `mount --bind ${at("etc/group")} /etc/group`];
   enter.push(`mount --bind ${at("var")} /var/lib`, `mount --bind ${at("var")} /var/log`);
+  if (hidesProcesses) enter.push("mount -t proc -o hidepid=2 proc /proc");
   // The worktree may be in a folder that only root can enter.
   enter.push(`mount --bind ${dist} ${at("bin")}`, 'cd "$WHERE"', "unset WHERE");
   const user = ({ name, uid }: (typeof members)[number]): User => {
