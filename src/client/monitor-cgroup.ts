@@ -199,6 +199,10 @@ function giveBack(base: string, ports: CgroupPorts): void {
 
 // ---- groups of tasks
 
+/** How often the groups that are left are removed at the end, and the pause between, milliseconds. */
+const removals = 5;
+const removalMs = 10;
+
 function cgroupsOf(state: State): Cgroups {
   const { base, limits, left, ports } = state;
   return {
@@ -207,7 +211,11 @@ function cgroupsOf(state: State): Cgroups {
     leave: (id) => leave(state, id),
     close() {
       for (const id of limits.keys()) leave(state, id);
-      for (const folder of left) tryRemove(state, folder);
+      // What was just killed may still be on its way out.
+      for (let round = 0; left.size > 0 && round < removals; round++) {
+        if (round > 0) Bun.sleepSync(removalMs);
+        for (const folder of left) tryRemove(state, folder);
+      }
       giveBack(base, ports);
     },
   };

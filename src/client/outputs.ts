@@ -67,7 +67,7 @@ export function prepareFolder(folder: string): void {
     mkdirSync(folder, { recursive: true, mode: folderMode() });
     accessSync(folder, constants.W_OK | constants.X_OK);
   } catch (error) {
-    throw runtimeError("client", `Cannot write captured output to folder "${folder}": ${failureReason(error)}`);
+    throw runtimeError("client", `Cannot write files of tasks to folder "${folder}": ${failureReason(error)}`);
   }
 }
 

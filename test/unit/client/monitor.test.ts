@@ -179,6 +179,16 @@ test("the size of this program, which a process has in the system's books, is no
   expect(watch.close(on.now())).toMatchObject({ memoryMax: mb });
 });
 
+test("what a task leaves running counts as it is at the task's end", () => {
+  using on = bench();
+  const watch = on.start(1001)!;
+  on.host.start(1002, 1001, { memory: 10 * mb });
+  on.pass(1500);
+  on.host.processes.get(1002)!.memory = 200 * mb;
+  on.host.end(1001, true);
+  expect(watch.close(on.now())).toMatchObject({ memoryMax: 200 * mb });
+});
+
 test("without a request to keep tasks within their memory, none is stopped", () => {
   using on = bench({ enforces: false });
   on.start(1001, { memory: mb });
@@ -187,7 +197,7 @@ test("without a request to keep tasks within their memory, none is stopped", () 
   expect(on.said.filter((line) => line.startsWith("over"))).toEqual([]);
 });
 
-test("with it, a task that takes more than it asked for is told of within a quarter of a second, once", () => {
+test("with it, a task near its limit that takes more is told of within a quarter of a second, once", () => {
   // These have nothing to do with the groups of the kernel that there may be on the host of the test.
   using on = bench({ records: false, enforces: true });
   expect(on.start(1000, {})).toBeNull();
