@@ -116,6 +116,7 @@ const spec = {
     "  Ctrl-C, TERM   stop every task, give it back and go (a second Ctrl-C: at once)",
     "  USR1           take nothing more, let running tasks end, go",
     "  USR2           take nothing more, stop running tasks, return their outcomes, go",
+    "  HUP            begin a new log file (logging.file), nothing else",
     "  A signal to the whole job (a time limit, scancel, systemd): a task that it ended within 2 seconds of the " +
       "client is given back, not failed.",
     "",

@@ -307,7 +307,8 @@ const spec = {
     "  Ctrl-C, TERM   stop every task and go (either of them again: at once); what did not finish stays unfinished",
     "  USR1           start nothing more, let running tasks end",
     "  USR2           start nothing more, stop running tasks; their outcomes count",
-    "  HUP            is ignored; a signal that comes while hsx starts counts when it is up",
+    "  HUP            begin a new log file (logging.file), nothing else",
+    "  A signal that comes while hsx starts counts when it is up.",
     "  A task that is stopped ends with all its processes, also those in groups or sessions of their own (setsid).",
     "  With a database, the rest of FILE is stored first after any of them, so that --restart has all of it.",
     "  A signal to the whole job (a time limit, scancel, systemd): a task that it ended within 2 seconds of hsx " +

@@ -18,7 +18,7 @@ export interface Context {
   readonly cwd: string;
   /** Loaded on first use, so that help and version need no files. Throws UserError (status 3). */
   readonly config: () => Config;
-  /** Console logging set up from the configuration on first use. */
+  /** Logging set up from the configuration on first use. */
   readonly loggers: Loggers;
 }
 

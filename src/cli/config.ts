@@ -144,6 +144,10 @@ const pathSpec = {
     "A site of another user is refused, unless site.shared is true (HYPERSHELL_SITE_SHARED=true): you trust " +
       "whoever can write there.",
     "",
+    "logging.file = true logs into files of the site as well, one for each process, with all that there is to say; " +
+      "a path, and logging.file.level,",
+    "rotate, compress and keep say more: see docs/settings.md, or 'hs config get logging'.",
+    "",
     "Tasks run in the directory that they were submitted from on one machine, and elsewhere in the one where their " +
       "client was started;",
     "task.cwd names another: a path, or <submit> to have the former everywhere.",

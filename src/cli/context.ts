@@ -8,13 +8,17 @@
 import { counted } from "../base/units.ts";
 import { systemClock } from "../base/clock.ts";
 import type { Config } from "../config/load.ts";
+import { fileSettings, startedTasks } from "../config/logging.ts";
 import { builtIn } from "../config/schema.ts";
 import { wantsColour } from "../log/colour.ts";
-import { consoleLoggers } from "../log/console.ts";
+import { consoleLoggers, type ConsoleOptions } from "../log/console.ts";
+import type { Line } from "../log/format.ts";
 import type { Logger, Loggers } from "../log/logger.ts";
 import { defaultDateFormat } from "../log/styles.ts";
+import type { Role } from "../log/slot.ts";
 import type { Context } from "./command.ts";
 import { instanceId } from "./instance.ts";
+import type { fileLog, FileLog } from "./file-log.ts";
 import type { Output } from "../print/output.ts";
 
 /** What the process is given from outside; main.ts has the real one. */
@@ -48,21 +52,34 @@ export interface Prepared {
   readonly context: Context;
   /** For the last words of the program: as configured if that is possible, else the built-in layout. */
   readonly lastLoggers: () => Loggers;
+  /** Waits until the log file has every line, and what is left to do for it is done. */
+  readonly settle: () => Promise<void>;
 }
 
-/** `lenient`: the command mends configurations, so a broken one must not take its loggers away. */
-export function makeContext(surroundings: Surroundings, load: () => Config, lenient: boolean): Prepared {
+/**
+ * `lenient`: the command mends configurations, so a broken one must not take its loggers away. `role`: whose log file
+ * it is, if there is one.
+ */
+export function makeContext(
+  surroundings: Surroundings,
+  load: () => Config,
+  lenient: boolean,
+  role: Role = "main",
+): Prepared {
   const { program, env } = surroundings;
+  let file: FileLog | null = null;
 
   const config = once(load);
   const configured = once(() => {
     const settings = config();
-    const loggers = loggersOf(surroundings, settings);
+    file = openFile(surroundings, settings, role);
+    const loggers = loggersOf(surroundings, settings, file);
+    file?.open(loggers);
     for (const warning of settings.warnings) loggers("core.config").warning(warning);
     for (const notice of settings.notices) loggers("core.config").info(notice);
     return loggers;
   });
-  const preset = once(() => loggersOf(surroundings, null));
+  const preset = once(() => loggersOf(surroundings, null, null));
   const lastLoggers = (): Loggers => {
     try {
       return configured();
@@ -73,6 +90,7 @@ export function makeContext(surroundings: Surroundings, load: () => Config, leni
   const loggers: Loggers = (name): Logger => (lenient ? lastLoggers() : configured())(name);
   return {
     lastLoggers,
+    settle: async () => file?.settle(),
     context: {
       program,
       env,
@@ -90,8 +108,19 @@ export function makeContext(surroundings: Surroundings, load: () => Config, leni
   };
 }
 
-function loggersOf(surroundings: Surroundings, config: Config | null): Loggers {
-  const loggers = consoleLoggers(options(surroundings, config));
+/** The log file that was asked for; null: none. Throws UserError (status 3) for settings that say nothing. */
+function openFile(surroundings: Surroundings, config: Config, role: Role): FileLog | null {
+  const settings = fileSettings(config);
+  if (settings === null) return null;
+  // Without a log file nothing of it is loaded.
+  const { fileLog: make } = require("./file-log.ts") as { readonly fileLog: typeof fileLog };
+  const { label, origin, datefmt, clock } = options(surroundings, config);
+  const [folder, cwd] = [config.site.log, (): string => surroundings.cwd];
+  return make({ settings, role, folder, cwd, label, origin, datefmt, clock });
+}
+
+function loggersOf(surroundings: Surroundings, config: Config | null, file: FileLog | null): Loggers {
+  const loggers = consoleLoggers(options(surroundings, config), file === null ? [] : [file.sink]);
   surroundings.onLogLost?.((lines) => {
     const text = `${counted(lines, "line")} of the log ${lines === 1 ? "is" : "are"} lost`;
     loggers("").warning(`${text}: standard error was not read for too long, or had no room`);
@@ -100,7 +129,7 @@ function loggersOf(surroundings: Surroundings, config: Config | null): Loggers {
 }
 
 /** The settings of the console log; null: the built-in ones. */
-function options(surroundings: Surroundings, config: Config | null): Parameters<typeof consoleLoggers>[0] {
+function options(surroundings: Surroundings, config: Config | null): ConsoleOptions {
   const coloured =
     wantsColour(surroundings.env, surroundings.isTerminal()) && config?.boolean("logging.color") !== false;
   // The style is a name for a format, so a format that only follows from the style is no setting of its own.
@@ -122,7 +151,17 @@ function options(surroundings: Surroundings, config: Config | null): Parameters<
     },
     clock: systemClock,
     write: surroundings.stderr,
+    ...(config === null ? {} : hidden(config)),
   };
+}
+
+/** Lines that are only for the log file: that a task was started, where the console is not to tell. */
+function hidden(config: Config): Pick<ConsoleOptions, "hides"> {
+  const { onConsole, inFile } = startedTasks(config);
+  if (onConsole || !inFile) return {};
+  const isStart = ({ level, name, message }: Line): boolean =>
+    level === "INFO" && name === "hypershell.client" && message.startsWith("Running task (");
+  return { hides: isStart };
 }
 
 /** Remembers the value, or the error, of the first call. */

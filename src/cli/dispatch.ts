@@ -10,6 +10,7 @@ import { argumentError, exitStatus } from "../base/errors.ts";
 import { nearest } from "../base/nearest.ts";
 import { reapOrphans } from "../base/reaper.ts";
 import type { Loggers } from "../log/logger.ts";
+import type { Role } from "../log/slot.ts";
 import type { Command } from "./command.ts";
 import type { Prepared, Surroundings } from "./context.ts";
 import { pageOf } from "./page.ts";
@@ -19,6 +20,8 @@ import { calledAs, type How, isShown, root, type Runner, subCommandsOf } from ".
 export interface Call {
   readonly surroundings: Surroundings;
   readonly exit: (status: number) => void;
+  /** What the command is to its log. */
+  role: Role;
   prepared: Prepared | null;
 }
 
@@ -67,6 +70,7 @@ function lacksWords(bare: Command["bare"], { input }: Surroundings): boolean {
 async function run(command: Command, words: readonly string[], call: Call, how: How): Promise<number> {
   const { surroundings } = call;
   const { spec, bare } = command;
+  call.role = roles[spec.name] ?? "main";
   if (words.length === 0 && lacksWords(bare, surroundings)) {
     const { usage } = await import("../args/layout.ts");
     surroundings.stdout().write(usage(spec, pageOf(surroundings)));
@@ -81,20 +85,29 @@ async function run(command: Command, words: readonly string[], call: Call, how: 
     return exitStatus.success;
   }
   if (parsed.secrets.length > 0) (await import("./hidden-words.ts")).hideWords(words, parsed.secrets);
-  call.prepared = await prepare(surroundings, how.lenient);
+  call.prepared = await prepare(call, how.lenient);
   const release = takeOver(call);
   try {
     return await command.run(parsed, call.prepared.context);
   } finally {
     release();
+    await call.prepared.settle();
   }
 }
 
-async function prepare(surroundings: Surroundings, lenient: boolean): Promise<Prepared> {
+/** The commands that have a log file of their own. */
+const roles: Readonly<Record<string, Role>> = {
+  "hs server": "server",
+  "hs cluster": "cluster",
+  "hs client": "client",
+  "hs submit": "submit",
+};
+
+async function prepare({ surroundings, role }: Call, lenient: boolean): Promise<Prepared> {
   const { makeContext } = await import("./context.ts");
   const { settingsFolder } = await import("../config/site.ts");
   const { loadConfig } = await import("../config/load.ts");
-  return makeContext(surroundings, () => loadConfig(surroundings.env, settingsFolder(surroundings)), lenient);
+  return makeContext(surroundings, () => loadConfig(surroundings.env, settingsFolder(surroundings)), lenient, role);
 }
 
 /**
@@ -152,7 +165,7 @@ function endOnTerminate(call: Call): () => void {
  */
 export async function endWith(thrown: unknown, call: Call): Promise<number> {
   const { report } = await import("./exit.ts");
-  const prepared = call.prepared ?? (await prepare(call.surroundings, true));
+  const prepared = call.prepared ?? (await prepare(call, true));
   const loggers: Loggers = prepared.lastLoggers();
   return report(thrown, {
     loggers,

@@ -60,7 +60,7 @@ export async function hs(
   surroundings: Surroundings,
   exit: (status: number) => void,
 ): Promise<number> {
-  const call: Call = { surroundings, exit, prepared: null };
+  const call: Call = { surroundings, exit, role: "main", prepared: null };
   try {
     expectText(words, surroundings);
     const [first, ...rest] = words;

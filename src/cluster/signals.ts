@@ -1,6 +1,7 @@
 /*
  * Signals to a run, in its own terms. SIGINT and SIGTERM stop everything at once (after a second one of them nothing is
- * waited for). SIGUSR1 drains. SIGUSR2 drains and stops what runs. SIGHUP is ignored.
+ * waited for). SIGUSR1 drains. SIGUSR2 drains and stops what runs. SIGHUP is for the log
+ * file (cli/file-log.ts).
  */
 import { constants } from "node:os";
 import { systemClock } from "../base/clock.ts";
@@ -144,7 +145,7 @@ export function onSignals(actions: SignalActions, loggers: Loggers, role: "serve
       actions.stop("interrupt", "SIGUSR2");
     },
     SIGHUP() {
-      // This listener only keeps the signal from ending the process.
+      // This listener only keeps the signal from ending the process; the log file has one of its own.
     },
   };
 

@@ -13,6 +13,7 @@ import type { Monitor } from "../client/monitor.ts";
 import { createExecutor, type TaskWishes } from "../client/process.ts";
 import type { ClientSettings } from "../client/state.ts";
 import type { Config } from "../config/load.ts";
+import { startedTasks } from "../config/logging.ts";
 import { withoutRank } from "../launch/rank.ts";
 import type { Loggers } from "../log/logger.ts";
 import { keepFromDumps } from "./dumps.ts";
@@ -59,7 +60,7 @@ export function clientSettings(
     heartMs: config.number("client.heartrate") * 1000,
     bundleSize: config.integer("client.bundlesize"),
     bundleWaitMs: null,
-    announce: announces(config),
+    announce: Object.values(startedTasks(config)).includes(true),
   };
 }
 
@@ -150,15 +151,4 @@ function requireShell(name: string, env: TaskOptions["env"], cwd: string): strin
     "client",
     `the shell '${name}' does not exist or is not a program - give --shell (task.shell) the path of one, as /bin/bash`,
   );
-}
-
-/**
- * Whether each started task gets an INFO line: as `logging.tasks` says; without it, only when somebody asked for a
- * level.
- */
-function announces(config: Config): boolean {
-  const wish = config.text("logging.tasks");
-  if (wish === "true" || wish === "false") return wish === "true";
-  const { source } = config.origin("logging.level");
-  return source !== "default" && source !== "preload";
 }

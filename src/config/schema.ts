@@ -114,35 +114,27 @@ const rows = [
     ["text", "boolean"],
     null,
     "Log into files too: true, a path, or a table of the settings below.",
-    { ...off, section: true, path: true, idle: true },
+    { ...off, section: true, path: true },
   ),
   setting("logging.file.path", "text", "<none>", "The log file; <none>: one per role in the site.", {
     ...off,
     path: true,
-    idle: true,
   }),
-  setting("logging.file.level", "text", "trace", "Least level that is written to the file.", {
-    choices: levels,
-    idle: true,
-  }),
-  setting("logging.file.style", "text", "system", "Named layout of lines in the file.", {
-    choices: styles,
-    idle: true,
-  }),
-  setting("logging.file.format", "text", null, "Layout of lines in the file; wins over the style.", {
-    ...off,
-    idle: true,
-  }),
-  setting("logging.file.rotate", "text", "never", "When to begin a new file: never, a size, or times as for cron.", {
-    ...off,
-    idle: true,
-  }),
+  setting("logging.file.level", "text", "trace", "Least level that is written to the file.", { choices: levels }),
+  setting("logging.file.style", "text", "system", "Named layout of lines in the file.", { choices: styles }),
+  setting("logging.file.format", "text", null, "Layout of lines in the file; wins over the style.", off),
+  setting(
+    "logging.file.rotate",
+    ["text", "integer"],
+    "never",
+    "When to begin a new file: never, at a size (512MB), or at times as for cron ('0 1 * * 0', @daily).",
+    { ...off, min: 1000 },
+  ),
   setting("logging.file.compress", "text", "<none>", "Compression of files that are full.", {
     ...off,
     choices: ["<none>", "none", "gzip", "bzip", "lzma", "zstd"],
-    idle: true,
   }),
-  setting("logging.file.keep", "integer", 0, "Full files to leave uncompressed.", { ...orOff, idle: true }),
+  setting("logging.file.keep", "integer", 0, "Full files to leave beside their archives.", orOff),
 
   setting(
     "task.cwd",

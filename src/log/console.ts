@@ -1,6 +1,6 @@
 /*
  * Loggers: from a threshold and a layout to the six methods of a Logger. A sink is a place that lines go to, with a
- * threshold of its own. The console is one, and log files are to be others. consola hands each line to the sinks, which
+ * threshold of its own: the console, and a log file. consola hands each line to the sinks, which
  * are its reporters. A level that no sink wants is an empty function, so that a call costs nothing and never reaches
  * consola.
  */
@@ -34,13 +34,16 @@ export interface ConsoleOptions {
   readonly origin: Origin;
   readonly clock: Clock;
   readonly write: (text: string) => void;
+  /** Whether a line that others want is not for the console; absent: none is. */
+  readonly hides?: (line: Line) => boolean;
 }
 
 /**
- * Loggers that write to the console. Throws UserError (status 3) for an unknown level or style and for a bad format.
+ * Loggers that write to the console, and to more sinks. Throws UserError (status 3) for an unknown level or style and
+ * for a bad format.
  */
-export function consoleLoggers(options: ConsoleOptions): Loggers {
-  return makeLoggers([consoleSink(options)], options.clock);
+export function consoleLoggers(options: ConsoleOptions, more: readonly Sink[] = []): Loggers {
+  return makeLoggers([consoleSink(options), ...more], options.clock);
 }
 
 function consoleSink(options: ConsoleOptions): Sink {
@@ -56,7 +59,9 @@ function consoleSink(options: ConsoleOptions): Sink {
   const compiled = compileLayout(layout, options.origin);
   if ("problem" in compiled) return refuse("logging.format", `logging.format: ${compiled.problem}`);
   const { render } = compiled;
-  return { threshold, write: (line) => options.write(`${render(line)}\n`) };
+  const { hides, write } = options;
+  const print = (line: Line): void => write(`${render(line)}\n`);
+  return { threshold, write: hides === undefined ? print : (line) => (hides(line) ? undefined : print(line)) };
 }
 
 const nothing = (): void => {};
