@@ -3,6 +3,7 @@
  * compiled program (its start included), and what a server gets from the store while the table grows. SQLite and
  * PostgreSQL side by side.
  */
+import { everyFailure } from "../src/task/retries.ts";
 import { mkdtempSync, rmSync, statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -100,7 +101,7 @@ async function sample(store: Store): Promise<Sample> {
   for (let i = 0; i < sampleTasks; i += bundle) {
     startedAt = performance.now();
     const asked = { serverId, serverHost: "login01", at: systemClock.now(), scope, group: 0, limit: bundle };
-    const found = await store.claim({ ...asked, attempts: 1, eager: false, aside: [] });
+    const found = await store.claim({ ...asked, retries: everyFailure(1), eager: false, aside: [] });
     claims.push(seconds(startedAt));
     if (found.kind !== "claimed" || found.tasks.length !== bundle) throw new Error(`claimed ${JSON.stringify(found)}`);
     bundles.push(found.tasks);

@@ -2,7 +2,6 @@
  * The options that several commands have in common and that mean the same in each. What differs stands with its
  * command.
  */
-import type { Config } from "../config/load.ts";
 import type { Option, ParsedWith } from "./spec.ts";
 import type { ValuesOf } from "./settled.ts";
 
@@ -76,32 +75,6 @@ export const outputOptions = [
     fallback: "stderr",
   },
 ] as const satisfies readonly Option[];
-
-/** What is tried again, and before what. */
-export const retryOptions = [
-  {
-    key: "retries",
-    names: ["-r", "--max-retries"],
-    kind: "integer",
-    metavar: "NUM",
-    min: 0,
-    help: "Try a failed task again, this many times.",
-    fallback: "0, or server.attempts less one",
-  },
-  {
-    key: "eager",
-    names: ["--eager"],
-    kind: "flag",
-    setting: "server.eager",
-    help: "Try failed tasks again before new ones.",
-  },
-] as const satisfies readonly Option[];
-
-/** How often a task is tried: once more than it is tried again. */
-export function attemptsOf(parsed: ParsedWith<(typeof retryOptions)[number]>, config: Config): number {
-  const retries = parsed.number("retries");
-  return retries === undefined ? config.integer("server.attempts") : retries + 1;
-}
 
 export const pollOption = {
   key: "poll",

@@ -2,6 +2,7 @@
  * `hs cluster` (hsx): a server and its clients, one in the same process or many that a launcher brings up elsewhere.
  * Here are the options and what they mean together; cluster/run.ts and cluster/launched.ts do the work.
  */
+import { failureOptions, failurePolicyOf } from "./failure-policy.ts";
 import { argumentError } from "../base/errors.ts";
 import { splitWords } from "../base/shell.ts";
 import { saveThreads } from "../base/threads.ts";
@@ -16,7 +17,6 @@ import { type GivenInput, givenInput, expectTaskFile, refuseTwoInputs } from "./
 import { warnOfIdleSettings } from "./idle.ts";
 import { instanceId } from "./instance.ts";
 import {
-  attemptsOf,
   clientOptions,
   type ClientValues,
   databaseOptions,
@@ -28,7 +28,6 @@ import {
   noConfirmOption,
   outputOptions,
   pollOption,
-  retryOptions,
   taskOptions,
   taskTimeoutOption,
   templateOption,
@@ -190,7 +189,7 @@ const spec = {
           kind: "flag",
           help: "Run what the database holds and whatever is submitted later; never stop by itself.",
         },
-        ...retryOptions,
+        ...failureOptions,
         {
           key: "bundleSize",
           names: ["-b", "--bundlesize"],
@@ -432,8 +431,7 @@ function shared({ parsed, context, config, read, client, given }: Call): Shared 
     words: given?.words ?? null,
     inputForm: inputFormOf(parsed),
     template: client.template,
-    attempts: attemptsOf(parsed, config),
-    eager: read("eager"),
+    policy: failurePolicyOf(parsed, config),
     noDatabase: parsed.flag("noDb"),
     createTables: parsed.flag("initdb"),
     restart: parsed.flag("restart"),

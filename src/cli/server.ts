@@ -2,6 +2,7 @@
  * `hs server`: a server by itself, to which clients and submitters come. Here are the options and what they mean
  * together; cluster/standalone.ts does the work.
  */
+import { failureOptions, failurePolicyOf } from "./failure-policy.ts";
 import { argumentError, exitStatus } from "../base/errors.ts";
 import { isStandardInput } from "../base/paths.ts";
 import { largestNumber } from "../task/tag.ts";
@@ -10,8 +11,8 @@ import type { CommandSpec, Parsed } from "../args/spec.ts";
 import { expectTaskFile, givenInput, refuseTwoInputs } from "./inputs.ts";
 import { warnOfIdleSettings } from "./idle.ts";
 import { instanceId } from "./instance.ts";
-import { attemptsOf, databaseOptions, inputFormOf, inputOptions, noConfirmOption } from "../args/options.ts";
-import { pollOption, retryOptions } from "../args/options.ts";
+import { databaseOptions, inputFormOf, inputOptions, noConfirmOption } from "../args/options.ts";
+import { pollOption } from "../args/options.ts";
 import { reader } from "../args/settled.ts";
 import { builtIn } from "../config/schema.ts";
 import { keyFileOption, keyOption, keyOptions, networkWords } from "./network.ts";
@@ -79,7 +80,7 @@ const spec = {
           kind: "flag",
           help: "No input: run what the database still holds, from hs submit and earlier runs, then stop.",
         },
-        ...retryOptions,
+        ...failureOptions,
         {
           key: "bundleSize",
           names: ["-b", "--bundlesize"],
@@ -249,8 +250,7 @@ async function run(parsed: Words, context: Context): Promise<number> {
     file,
     words: given?.words ?? null,
     inputForm: inputFormOf(parsed),
-    attempts: attemptsOf(parsed, config),
-    eager: read("eager"),
+    policy: failurePolicyOf(parsed, config),
     noDatabase: parsed.flag("noDb"),
     createTables: parsed.flag("initdb"),
     restart,

@@ -3,6 +3,7 @@
  * finite run with input of its own only tells of them; `--restart` and `--forever` take them over (ARCHITECTURE.md,
  * rule 5).
  */
+import type { Retries } from "../task/retries.ts";
 import type { Clock } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
 import { counted } from "../base/units.ts";
@@ -17,8 +18,8 @@ export interface RecoverOptions {
   readonly store: Store;
   readonly scope: Scope;
   readonly forever: boolean;
-  /** The number of attempts that a task has in all. */
-  readonly attempts: number;
+  /** Which failures are tried again. */
+  readonly retries: Retries;
   /** Whether clients of an earlier server can come back to this run. */
   readonly remote: boolean;
   readonly isAlive: (server: ServerRow) => boolean;
@@ -144,7 +145,7 @@ export function watchServers(options: WatchOptions): Watch {
 }
 
 async function takeOver(options: RecoverOptions): Promise<Recovery> {
-  const { store, scope, forever, attempts, remote, isAlive, isProven, now, newId, log } = options;
+  const { store, scope, forever, retries, remote, isAlive, isProven, now, newId, log } = options;
   const estates: Estate[] = [];
   const inherit = async (server: ServerRow, clients: readonly string[]): Promise<boolean> => {
     if (!remote) return false;
@@ -155,8 +156,8 @@ async function takeOver(options: RecoverOptions): Promise<Recovery> {
   };
   const dead = await buryDead(store, isAlive, inherit, log);
   const reverted = dead.reverted + (await store.revertOrphans());
-  if (attempts > 1) {
-    const again = await store.retryFailures(scope, attempts, now(), newId);
+  if (retries.attempts > 1) {
+    const again = await store.retryFailures(scope, retries, now(), newId);
     if (again > 0) log.info(`Trying ${counted(again, "previously failed task")} again`);
   }
   const sources = await store.sources(scope);

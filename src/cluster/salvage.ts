@@ -2,6 +2,7 @@
  * What becomes of a run when nobody is left to run its tasks. With a database the tasks wait there; without one they
  * are written down, ready to be input again. Knows the contract of a store, and nothing of clients.
  */
+import { everyFailure } from "../task/retries.ts";
 import { fstatSync } from "node:fs";
 import type { Clock } from "../base/clock.ts";
 import type { Scope, Store } from "../store/store.ts";
@@ -64,7 +65,7 @@ const perClaim = 1000;
 const everyGroup = {
   group: "any",
   limit: perClaim,
-  attempts: 2 ** 31 - 1,
+  retries: everyFailure(2 ** 31 - 1),
   eager: false,
   aside: [],
 } as const;

@@ -12,6 +12,7 @@
  * A UserError while a run is prepared means that none of its tasks has run. `serve` resolves when the run begins,
  * `finished` when everything is closed.
  */
+import type { FailurePolicy } from "../server/failure-policy.ts";
 import { systemClock } from "../base/clock.ts";
 import { configurationError, exitStatus, messageOf, TransientError, UserError } from "../base/errors.ts";
 import { newId } from "../base/ids.ts";
@@ -46,8 +47,7 @@ export interface ServeOptions extends InputOptions {
   readonly logger: string;
   /** The template for the tasks of this input; null: none. */
   readonly template: string | null;
-  readonly attempts: number;
-  readonly eager: boolean;
+  readonly policy: FailurePolicy;
   readonly noDatabase: boolean;
   /** Whether missing tables are made in a database server. In a file they are always made. */
   readonly createTables: boolean;
@@ -204,7 +204,7 @@ const startMs = 60_000;
 const endMs = 10_000;
 
 async function prepare(options: ServeOptions): Promise<Run> {
-  const { instanceId, loggers, config, restart, forever, attempts, remote } = options;
+  const { instanceId, loggers, config, restart, forever, policy, remote } = options;
   const log = loggers("server");
   const host = hostName();
   const since = clock.now();
@@ -221,7 +221,17 @@ async function prepare(options: ServeOptions): Promise<Run> {
   const { isAlive, isProven } = newLiveness(clock);
   const alive = (server: ServerRow): boolean => server.id === instanceId || isAlive(server);
   const liveness = { ownId: instanceId, isAlive: alive, isProven };
-  const recovering = { ...liveness, store, scope, forever, attempts, remote, now: clock.now, newId, log };
+  const recovering = {
+    ...liveness,
+    store,
+    scope,
+    forever,
+    retries: policy.retries,
+    remote,
+    now: clock.now,
+    newId,
+    log,
+  };
   const recovery = await begin(patience, () => recover(recovering));
   tellOfEstates(recovery, graceMs, log);
   if (input !== null) await addSubmission(options, { host, store, patience });
@@ -336,8 +346,7 @@ function startServer(run: Run): Server {
       serverHost: host,
       storeId: admission.storeId,
       scope,
-      attempts: options.attempts,
-      eager: options.eager,
+      ...options.policy,
       forever: options.forever,
       launchesClients: options.launchesClients,
       bundleSize: options.bundleSize,

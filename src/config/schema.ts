@@ -184,6 +184,27 @@ const rows = [
   setting("server.queuesize", "integer", 1, "Bundles that may wait in the server.", { min: 1 }),
   setting("server.bundlesize", ["integer", "text"], "auto", "Most tasks to hand to a client at once.", adapting),
   setting("server.attempts", "integer", 1, "Times that a failing task is tried.", { min: 1 }),
+  setting(
+    "server.retryon",
+    "text",
+    null,
+    "Failures that are tried again, as exit=75,signal=9,timeout; unset: all.",
+    off,
+  ),
+  setting(
+    "server.retrydelay",
+    "integer",
+    0,
+    "Seconds before the first retry of a task; each pause is twice the last.",
+    {
+      min: 0,
+    },
+  ),
+  setting("server.retrymemory", "text", null, "How much more memory each retry asks for, as x2; unset: as much.", off),
+  setting("server.halt", "text", null, "Failures after which nothing more is started: a number, or as 20%.", off),
+  setting("server.poison", "integer", 5, "Lost clients after which a task is given up that they ran; 0: never.", {
+    min: 0,
+  }),
   setting("server.eager", "boolean", false, "Try failed tasks again before new ones."),
   setting("server.exitzero", "boolean", false, "End with status 0 even if tasks failed."),
   setting("server.poll", "integer", 30, "Longest pause in seconds between two looks at the database.", { min: 1 }),

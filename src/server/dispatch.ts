@@ -8,6 +8,7 @@
  */
 import { counted } from "../base/units.ts";
 import type { Assignment, ClaimedTask } from "../task/task.ts";
+import { delayedCount, mostDelayed } from "./delays.ts";
 import { note, type ServerEffect } from "./effects.ts";
 import type { SubmissionFacts } from "./event.ts";
 import { isLacking } from "./places.ts";
@@ -98,6 +99,7 @@ export function shortage(state: ServerState): number | null {
   const { present, neighbours, ready, meanWeight } = state;
   const { executors, credit } = present;
   if (executors === 0) return 0;
+  if (delayedCount(state.delays) >= mostDelayed) return null;
   const fitting = Math.max(readyFloor, Math.floor(mostClaimed / meanWeight));
   // With neighbours, no tasks are kept ready here: the clients of another server might run them at once.
   const most = neighbours > 0 ? 0 : Math.min(Math.max(executors, readyFloor), readyCeiling, fitting);

@@ -7,8 +7,10 @@ import { counted } from "../base/units.ts";
 import { assert } from "../base/assert.ts";
 import type { Commit, Completion } from "../store/store.ts";
 import { describeFailure } from "../task/failure.ts";
-import { type ClaimedTask, isFailure, type NewTask, type Outcome, sentinel } from "../task/task.ts";
+import { isTriedAgain, memoryOfNext, retryDelayMs } from "../task/retries.ts";
+import { type ClaimedTask, type NewTask, type Outcome, sentinel } from "../task/task.ts";
 import type { Lease, Start } from "../wire/message.ts";
+import { delay } from "./delays.ts";
 import { hadBefore } from "./lost.ts";
 import { note, type ServerEffect, tell } from "./effects.ts";
 import { isAside } from "./places.ts";
@@ -16,6 +18,7 @@ import { handledRecalls, noticeRecalls, settleRecalls } from "./recalls.ts";
 import {
   type ClientEntry,
   type Dispatch,
+  type Held,
   disregard,
   giveBack,
   isLocal,
@@ -141,6 +144,23 @@ function withdrawAnywhere(state: ServerState, id: string, effects: ServerEffect[
   return held.task;
 }
 
+/**
+ * Ends a task that this server takes from a client and does not hand out again, with a status that is not a program's.
+ */
+export function endInstead(
+  state: ServerState,
+  client: ClientEntry,
+  { task, lease }: Held,
+  exitStatus: number,
+  now: number,
+): void {
+  const nothing = { command: null, startTime: null, outpath: null, errpath: null, csvpath: null };
+  const peaks = { coresMax: null, memoryMax: null };
+  const outcome = { id: task.id, lease, completionTime: now, exitStatus, ...nothing, ...peaks };
+  state.outbox.assigned.delete(task.id);
+  settleLater(state, client, task, outcome, now);
+}
+
 /** Lets an outcome wait for the next commit. */
 function settleLater(
   state: ServerState,
@@ -178,8 +198,8 @@ function completionOf(
  * because a copy of the task would take its schedule time along.
  */
 function retryOf(state: ServerState, task: ClaimedTask, outcome: Outcome, now: number): Completion["retry"] {
-  const { attempts, eager, newId, serverHost } = state.settings;
-  if (!isFailure(outcome.exitStatus) || task.attempt >= attempts) return null;
+  const { retries, retryDelayMs: pauseMs, eager, newId, serverHost } = state.settings;
+  if (!isTriedAgain(retries, task.attempt, outcome.exitStatus)) return null;
   const next: NewTask = {
     id: newId(),
     group: task.group,
@@ -188,17 +208,18 @@ function retryOf(state: ServerState, task: ClaimedTask, outcome: Outcome, now: n
     submitTime: now,
     submitHost: serverHost,
     cores: task.cores,
-    memory: task.memory,
+    memory: memoryOfNext(task.memory, retries),
     timeout: task.timeout,
     attempt: task.attempt + 1,
     previousId: task.id,
     tag: task.tag,
   };
-  return { task: next, claimed: eager && isItsTurn(state, task.group) };
+  // This server keeps the attempt itself until its pause is over.
+  return { task: next, claimed: pauseMs > 0 || (eager && isItsTurn(state, task.group)) };
 }
 
 /** Whether a task of this group may be handed out: others may have come in a lower group since it was claimed. */
-function isItsTurn({ phase, group: present, isNewIn }: ServerState, group: number): boolean {
+export function isItsTurn({ phase, group: present, isNewIn }: ServerState, group: number): boolean {
   return phase.at === "running" && (present === null || group <= present) && !(isNewIn && group > 0);
 }
 
@@ -339,6 +360,7 @@ function failureOf({ settings }: ServerState, { outcome, completion, task }: Set
  */
 function record(state: ServerState, entry: Settling, now: number, effects: ServerEffect[]): boolean {
   const { outcome, completion } = entry;
+  if (state.losses.size > 0) state.losses.delete(outcome.id);
   const status = outcome.exitStatus;
   note(effects, "debug", () => `Completed task (${outcome.id})`);
   if (status === 0) {
@@ -361,7 +383,10 @@ function record(state: ServerState, entry: Settling, now: number, effects: Serve
   state.counts.retried++;
   if (!retry.claimed) return true;
   const claimed: ClaimedTask = { ...retry.task, scheduleTime: now };
-  if (isItsTurn(state, claimed.group) && !isAside(state, claimed)) state.ready.unshift(claimed);
+  const { retryDelayMs: firstMs } = state.settings;
+  if (firstMs > 0 && state.phase.at === "running")
+    delay(state.delays, claimed, now + retryDelayMs(firstMs, claimed.attempt - 1));
+  else if (isItsTurn(state, claimed.group) && !isAside(state, claimed)) state.ready.unshift(claimed);
   else giveBack(state, claimed);
   return false;
 }

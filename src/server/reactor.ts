@@ -12,7 +12,9 @@ import { clog, dispatch, leaveToNeighbours, shortage, weigh } from "./dispatch.t
 import { note, type ServerEffect, tell } from "./effects.ts";
 import type { ServerEvent } from "./event.ts";
 import { describeHeldBack } from "./held-back.ts";
-import { commit, dispatchesDueAt, settle, startsDueAt } from "./outcomes.ts";
+import { delayedCount, nextDueAt, takeDue } from "./delays.ts";
+import { describeHalt, isReached } from "./failure-policy.ts";
+import { commit, dispatchesDueAt, isItsTurn, settle, startsDueAt } from "./outcomes.ts";
 import { areRecallsOpen, askForRecalls, noticeRecalls, takeRecalls } from "./recalls.ts";
 import { isAside, reviewPlaces, submissionsAside, tellOfPlace } from "./places.ts";
 import { askForRegistrations, beginRegistration, completeRegistration, doubtClients } from "./registration.ts";
@@ -44,6 +46,8 @@ export function step(state: ServerState, events: readonly ServerEvent[], now: nu
   excuse(state, now);
   for (const event of events) take(state, event, now, effects);
   checkClients(state, now, effects);
+  haltIfReached(state, now, effects);
+  resumeDelayed(state, now);
   if (!reviewPlaces(state, now, effects)) close(state, "finish", "no client has the directory", now, effects);
   if (state.row === "known") {
     askForRegistrations(state, effects);
@@ -130,7 +134,7 @@ function take(state: ServerState, event: ServerEvent, now: number, effects: Serv
     case "stopRequested":
       return close(state, event.how, "stop requested", now, effects);
     case "hurried":
-      return abandonAll(state, effects);
+      return abandonAll(state, now, effects);
     default:
       unreachable(event);
   }
@@ -159,7 +163,7 @@ function loseRow(state: ServerState, effects: ServerEffect[]): void {
 function reenter(state: ServerState, firstLease: number): void {
   state.row = "known";
   state.nextLease = firstLease;
-  for (const task of state.ready.drain()) giveBack(state, task);
+  giveBackAll(state);
   doubtClients(state);
   lookAgain(state);
 }
@@ -177,13 +181,13 @@ function askForTasks(state: ServerState, now: number, effects: ServerEffect[]): 
     state.claim = { at: "due" };
     return;
   }
-  const { scope, attempts, eager } = state.settings;
+  const { scope, retries, eager } = state.settings;
   if (state.claim.at !== "due") state.idlePolls++;
   state.claim = { at: "asked", stale: false, isDoubtful: false, withheld: new Map() };
   state.isNewIn = false;
   effects.push({
     kind: "claim",
-    request: { scope, group: state.group, limit, attempts, eager, aside: submissionsAside(state) },
+    request: { scope, group: state.group, limit, retries, eager, aside: submissionsAside(state) },
   });
 }
 
@@ -363,6 +367,32 @@ function tellHeldBack(
   for (const line of isTold ? [first] : [first, ...advice]) note(effects, level, line);
 }
 
+// ---- retries that wait, and failures that are too many
+
+/** Lets next attempts go whose pause is over. */
+function resumeDelayed(state: ServerState, now: number): void {
+  if (state.row !== "known") return;
+  for (let task = takeDue(state.delays, now); task !== null; task = takeDue(state.delays, now)) {
+    if (isItsTurn(state, task.group) && !isAside(state, task)) state.ready.push(task);
+    else giveBack(state, task);
+  }
+}
+
+/** Gives back everything that waits here, for a client or for its time. */
+function giveBackAll(state: ServerState): void {
+  for (const task of state.ready.drain()) giveBack(state, task);
+  const { delays } = state;
+  for (let task = takeDue(delays, Infinity); task !== null; task = takeDue(delays, Infinity)) giveBack(state, task);
+}
+
+/** Begins the end when too many tasks have failed. */
+function haltIfReached(state: ServerState, now: number, effects: ServerEffect[]): void {
+  const { halt } = state.settings;
+  if (halt === null || state.phase.at !== "running" || !isReached(halt, state.counts)) return;
+  note(effects, "error", describeHalt(halt, state.counts, state.settings.durable));
+  close(state, "finish", "too many tasks failed", now, effects);
+}
+
 // ---- the end
 
 /** How urgent each way to end is. A run that ends in one way may be told to end in a more urgent one. */
@@ -374,7 +404,7 @@ function close(state: ServerState, how: LeaveKind, reason: string, now: number, 
   const { phase } = state;
   const again = phase.at === "closing";
   state.phase = { at: "closing", how: again && urgency[phase.how] > urgency[how] ? phase.how : how };
-  for (const task of state.ready.drain()) giveBack(state, task);
+  giveBackAll(state);
   if (!again) note(effects, "debug", () => `Signaling clients (${state.clients.size} connected)`);
   // A second, more urgent call also reaches the clients that are leaving already.
   for (const client of state.clients.values()) leave(state, client, how, reason, now, effects);
@@ -386,6 +416,7 @@ function conclude(state: ServerState, now: number, effects: ServerEffect[]): voi
   const idle =
     state.row === "known" &&
     state.ready.length === 0 &&
+    delayedCount(state.delays) === 0 &&
     state.holders.size === 0 &&
     state.registrations.asked === 0 &&
     !isBurying(state) &&
@@ -431,6 +462,7 @@ function nextWake(state: ServerState, now: number): number {
   let at = Math.min(state.lastCheck + state.settings.evictMs / 10, state.graceAt);
   if (isAwaitingEstates(state)) at = Math.min(at, state.estatesUntil);
   if (state.phase.at === "running") at = Math.min(at, pollAt(state));
+  if (state.row === "known") at = Math.min(at, nextDueAt(state.delays));
   if (state.settling === null) at = Math.min(at, dispatchesDueAt(state, now), startsDueAt(state));
   return Math.max(at, now);
 }

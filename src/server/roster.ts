@@ -8,16 +8,18 @@
  */
 import { counted } from "../base/units.ts";
 import { assert, unreachable } from "../base/assert.ts";
+import { sentinel } from "../task/task.ts";
 import type { ClientMessage, LeaveKind } from "../wire/message.ts";
 import { rememberLost } from "./lost.ts";
 import { note, type ServerEffect } from "./effects.ts";
 import type { ServerEvent } from "./event.ts";
-import { takeOutcomes, takeStarts } from "./outcomes.ts";
+import { endInstead, takeOutcomes, takeStarts } from "./outcomes.ts";
 import { grant, unseat } from "./dispatch.ts";
 import { takeLack } from "./places.ts";
 import {
   type ClientEntry,
   giveBack,
+  type Held,
   leaseKey,
   letGo,
   lookAgain,
@@ -87,7 +89,7 @@ export function receive(
     case "bye":
       note(effects, "trace", () => `Client disconnected (${nameOf(client)})`);
       note(effects, "debug", () => `Client leaves: ${message.reason} (${nameOf(client)})`);
-      return remove(state, client, false, effects);
+      return remove(state, client, false, now, effects);
     default:
       unreachable(message);
   }
@@ -114,7 +116,7 @@ export function disconnect(
   const level = isExpected ? "debug" : client.hasWorked ? "warning" : "refusal";
   client.standing = { at: "away", since: now };
   if (state.phase.at === "closing" && state.phase.how === "abort" && !isAwaited(client))
-    return remove(state, client, false, effects);
+    return remove(state, client, false, now, effects);
   state.graceAt = Math.min(state.graceAt, graceEnd(state, client));
   note(effects, level, () => `Lost connection to client (${nameOf(client)})${error === null ? "" : `: ${error}`}`);
 }
@@ -156,12 +158,12 @@ export function checkClients(state: ServerState, now: number, effects: ServerEff
     }
     if (isParting(state, client)) {
       note(effects, "debug", () => `Client did not come back (${nameOf(client)})`);
-      remove(state, client, false, effects);
+      remove(state, client, false, now, effects);
       continue;
     }
     const level = client.hasWorked ? "warning" : "refusal";
     note(effects, level, () => `Evicting client (${nameOf(client)}): ${reasonFor(state, client)}`);
-    remove(state, client, true, effects);
+    remove(state, client, true, now, effects);
   }
 }
 
@@ -203,17 +205,36 @@ function silenceEnd(state: ServerState, client: ClientEntry, evictMs: number): n
 }
 
 /** Forgets a client, and gives back what it held. */
-function remove(state: ServerState, client: ClientEntry, evicted: boolean, effects: ServerEffect[]): void {
+function remove(state: ServerState, client: ClientEntry, evicted: boolean, now: number, effects: ServerEffect[]): void {
   if (client.held.size > 0) {
     note(effects, "warning", () => `Reverting orphaned tasks (${nameOf(client)})`);
+    // It runs those that it has had for longest, as many as it has executors.
+    let running = evicted ? client.executors : 0;
     for (const [id, held] of client.held) {
       rememberLost(state, client, { id, lease: held.lease });
       letGo(state, client, id);
-      giveBack(state, held.task);
+      if (running-- > 0 && isPoison(state, id)) giveUp(state, client, held, now, effects);
+      else giveBack(state, held.task);
     }
   }
   effects.push({ kind: "endClient", clientId: client.id, evicted, hasWorked: client.hasWorked });
   forget(state, client, effects);
+}
+
+/** Counts that a client was lost while it ran this task. Answers whether that has been so too often. */
+function isPoison({ losses, settings }: ServerState, id: string): boolean {
+  if (settings.poison === 0) return false;
+  const count = (losses.get(id) ?? 0) + 1;
+  losses.set(id, count);
+  return count >= settings.poison;
+}
+
+/** Ends a task that takes its clients down: the next one would be lost too. */
+function giveUp(state: ServerState, client: ClientEntry, held: Held, now: number, effects: ServerEffect[]): void {
+  const { poison } = state.settings;
+  const lost = `${counted(poison, "client")} ${poison === 1 ? "was" : "were"} lost while it ran`;
+  note(effects, "error", `Giving up task (${held.task.id}): ${lost} (server.poison)`);
+  endInstead(state, client, held, sentinel.clientLost, now);
 }
 
 function forget(state: ServerState, client: ClientEntry, effects: ServerEffect[]): void {
@@ -241,8 +262,8 @@ export function leave(
     // A client that is away is told when it is back, if it is worth waiting for and the end is not urgent.
     if (how === "abort") {
       effects.push({ kind: "send", clientId: client.id, message: { kind: "leave", how, reason } });
-      abandon(state, client, effects);
-    } else if (now >= graceEnd(state, client)) remove(state, client, false, effects);
+      abandon(state, client, now, effects);
+    } else if (now >= graceEnd(state, client)) remove(state, client, false, now, effects);
     else state.graceAt = Math.min(state.graceAt, graceEnd(state, client));
     return;
   }
@@ -254,9 +275,9 @@ export function leave(
 }
 
 /** Stops waiting for all clients except the one in the same process, which answers. */
-export function abandonAll(state: ServerState, effects: ServerEffect[]): void {
+export function abandonAll(state: ServerState, now: number, effects: ServerEffect[]): void {
   for (const client of state.clients.values()) {
-    if (client.id !== state.settings.serverId) abandon(state, client, effects);
+    if (client.id !== state.settings.serverId) abandon(state, client, now, effects);
   }
 }
 
@@ -265,9 +286,9 @@ export function abandonAll(state: ServerState, effects: ServerEffect[]): void {
  * database its tasks stay on record as its own, and it stays on record as this server's client. If it does not come to
  * another server in time, other servers take its tasks, as after a crash.
  */
-function abandon(state: ServerState, client: ClientEntry, effects: ServerEffect[]): void {
+function abandon(state: ServerState, client: ClientEntry, now: number, effects: ServerEffect[]): void {
   const count = Math.max(client.held.size, client.registration?.brought.length ?? 0);
-  if (!state.settings.durable || count === 0) return remove(state, client, false, effects);
+  if (!state.settings.durable || count === 0) return remove(state, client, false, now, effects);
   note(
     effects,
     "warning",

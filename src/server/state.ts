@@ -1,9 +1,10 @@
 /*
- * Everything that a server knows between two events, and `check`, which says whether it makes sense. No I/O, no clock,
- * no randomness.
+ * Everything that a server knows between two events; check.ts says whether it makes sense. No I/O, no clock, no
+ * randomness.
  *
- * The places of a task. A task that this server holds is in exactly one of them: the queue `ready`, a client's `held`
- * (`holders` tells whose), `completed` and `reverted` in the outbox, or `settling`, the commit under way.
+ * The places of a task. A task that this server holds is in exactly one of them: the queue `ready`, `delays` (a next
+ * attempt before its time), a client's `held` (`holders` tells whose), `completed` and `reverted` in the outbox, or
+ * `settling`, the commit under way.
  *
  *        its client brings it, and the store hands it over
  *      +--------------------------------------------+
@@ -31,23 +32,20 @@
  * client gets no task: a successor of this server must find out from the store which clients to wait for. Only the
  * client in the same process is present at once, because it ends with its server.
  */
-import { assert } from "../base/assert.ts";
 import { type Deque, deque } from "../base/deque.ts";
+import { delayedCount, type Delays, newDelays, takeDelayed } from "./delays.ts";
+import type { FailurePolicy } from "./failure-policy.ts";
 import type { Completion, HeldBack, Scope } from "../store/store.ts";
 import type { ClaimedTask, Outcome } from "../task/task.ts";
 import type { ClientMessage, Lease, LeaveKind } from "../wire/message.ts";
 import type { Revoked, SubmissionFacts } from "./event.ts";
 
-export interface ServerSettings {
+export interface ServerSettings extends FailurePolicy {
   readonly serverId: string;
   readonly serverHost: string;
   /** The identity of the store, see Admission. */
   readonly storeId: string;
   readonly scope: Scope;
-  /** The number of attempts that a task has in all; 1: no retries. */
-  readonly attempts: number;
-  /** Whether the next attempt of a task goes before everything else. */
-  readonly eager: boolean;
   /** Whether the server goes on when nothing is left to do. */
   readonly forever: boolean;
   /** Whether this run has launched its clients, all of them: they ask it whether they are idle. */
@@ -244,6 +242,10 @@ export interface ServerState {
   isNewIn: boolean;
   /** Tasks that wait for a client, the next one in front. */
   readonly ready: Deque<ClaimedTask>;
+  /** Next attempts that wait for the end of their pause. */
+  readonly delays: Delays;
+  /** How many clients were lost that ran each of these tasks. */
+  readonly losses: Map<string, number>;
   claim: ClaimState;
   /** The number of other servers that take any free task. */
   neighbours: number;
@@ -374,6 +376,8 @@ export function newState(settings: ServerSettings, now: number, estates: readonl
     toldHeldBack: null,
     isNewIn: false,
     ready: deque(),
+    delays: newDelays(),
+    losses: new Map(),
     claim: { at: "due" },
     neighbours: 0,
     row: "known",
@@ -409,62 +413,6 @@ export function newState(settings: ServerSettings, now: number, estates: readonl
 }
 
 /**
- * Cross-checks every map and count. Throws a bug (see base/assert.ts) when they disagree. It visits everything, so only
- * tests and simulations call it.
- */
-export function check(state: ServerState): void {
-  const { clients, holders, ready, phase, recalls, settling, registrations } = state;
-  let held = 0;
-  for (const client of clients.values()) {
-    held += client.held.size;
-    let weight = 0;
-    for (const [id, entry] of client.held) {
-      assert(entry.task.id === id, "a held task is filed under its own id");
-      assert(holders.get(id) === client, "a task is held by one client");
-      weight += weightOf(entry.task);
-    }
-    assert(client.weight === weight, "what a client holds is weighed");
-    assert(client.credit >= 0, "credit is never overdrawn");
-    const serves = client.credit > 0 && client.standing.at === "present" && !state.barred.has(client);
-    assert(state.willing.has(client) === serves, "willing clients are those present with credit");
-    if (client.standing.at === "registering") assert(client.registration !== null, "who registers has a registration");
-  }
-  assert(held === holders.size, "the number of held tasks is right");
-  for (const id of state.outbox.started.keys()) assert(holders.has(id), "only tasks that a client holds run");
-  const elsewhere = (id: string): boolean => holders.has(id) || places.has(id);
-  const places = new Set<string>();
-  for (const task of ready.values()) {
-    assert(!elsewhere(task.id), "a ready task is in one place");
-    places.add(task.id);
-  }
-  for (const { outcome } of [...(settling?.outcomes ?? []), ...state.outbox.completed])
-    assert(!elsewhere(outcome.id), "a task whose outcome is on its way to the store is neither ready nor held");
-  for (const id of state.outbox.reverted) {
-    assert(!elsewhere(id), "a task that is given back is neither ready nor held, and is given back once");
-    places.add(id);
-  }
-  for (const client of state.doubted) assert(clients.get(client.id) === client, "doubted clients are known");
-  for (const client of state.willing) assert(clients.get(client.id) === client, "willing clients are known");
-  for (const client of state.barred) {
-    assert(clients.get(client.id) === client, "barred clients are known");
-    assert(client.standing.at === "present", "barred clients are present");
-  }
-  for (const client of registrations.waiting) {
-    assert(clients.get(client.id) === client, "clients whose registration waits are known");
-    assert(client.registration !== null, "who waits to be registered has a registration");
-  }
-  const present = [...clients.values()].filter((client) => client.standing.at === "present");
-  const sum = (of: (client: ClientEntry) => number): number => present.reduce((total, client) => total + of(client), 0);
-  const creditOf = (client: ClientEntry): number => (state.barred.has(client) ? 0 : client.credit);
-  assert(state.present.executors === sum((client) => client.executors), "the executors that are present are counted");
-  assert(state.present.credit === sum(creditOf), "the credit that is present is counted");
-  if (recalls.state.at === "settling") assert(settling !== null, "recalls settle with a commit");
-  if (phase.at !== "running") assert(ready.length === 0, "nothing is ready when closing");
-  if (phase.at === "done")
-    assert(held === 0 && registrations.asked === 0 && settling === null, "nothing is open when done");
-}
-
-/**
  * Gives up a task that will not be run by the client that had it. This server, or (when closing) a later one, may claim
  * it again.
  */
@@ -483,14 +431,15 @@ export function giveBackAbove(state: ServerState, group: number): void {
   }
 }
 
-/** Takes those of the tasks that wait for a client out of `ready`. Answers them by id. */
+/** Takes those of the tasks that wait here, for a client or for their time. Answers them by id. */
 export function withdraw(
-  { ready }: ServerState,
+  { ready, delays }: ServerState,
   ids: { readonly has: (id: string) => boolean },
 ): ReadonlyMap<string, ClaimedTask> {
   const found = new Map<string, ClaimedTask>();
   for (const task of ready.values()) if (ids.has(task.id)) found.set(task.id, task);
   if (found.size > 0) for (const task of ready.drain()) if (!found.has(task.id)) ready.push(task);
+  if (delayedCount(delays) > 0) for (const task of takeDelayed(delays, ids)) found.set(task.id, task);
   return found;
 }
 

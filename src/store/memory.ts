@@ -3,6 +3,8 @@
  * bounded memory. `insert` waits while too many tasks are unscheduled. A task that has ended is forgotten, except for
  * counts and the little that another attempt needs.
  */
+import type { Retries } from "../task/retries.ts";
+import { type FinalFailures, KnownFailures } from "./memory-failures.ts";
 import { deque, type Deque } from "../base/deque.ts";
 import { type ClaimedTask, isFailure, type NewTask, type Submission } from "../task/task.ts";
 import { leaseAt, leaseCount } from "./leases.ts";
@@ -57,12 +59,6 @@ interface Lane {
 
 type Matches = (entry: Entry) => boolean;
 
-/** Failures of one group, submission and attempt: how many, and the id of one. */
-interface Failures {
-  count: number;
-  example: string;
-}
-
 export class MemoryStore implements Store {
   readonly durable = false;
   readonly title = "memory";
@@ -71,10 +67,7 @@ export class MemoryStore implements Store {
   readonly #lanes = new Map<number, Lane>();
   /** The number of unfinished tasks of each group. */
   readonly #open = new Map<number, number>();
-  /** Final failures by group, submission and attempt. */
-  readonly #failures = new Map<number, Map<string, Map<number, Failures>>>();
-  /** Failed tasks that were not tried again, oldest first, for retryFailures: the last `capacity` of them. */
-  readonly #failed: Deque<NewTask> = deque<NewTask>();
+  readonly #failures: KnownFailures;
   readonly #submissions = new Map<string, Submission>();
   readonly #id = crypto.randomUUID();
   #nextLease = 0;
@@ -93,6 +86,7 @@ export class MemoryStore implements Store {
   /** `capacity`: inserts wait while more tasks than this are unscheduled. */
   constructor(capacity = 10_000) {
     this.#capacity = capacity;
+    this.#failures = new KnownFailures(capacity);
   }
 
   async addSubmission(submission: Submission): Promise<void> {
@@ -234,17 +228,9 @@ export class MemoryStore implements Store {
     return { refused };
   }
 
-  async retryFailures(scope: Scope, attempts: number, at: number, newId: () => string): Promise<number> {
-    const mine = this.#filterSubmissions(scope, null);
-    const again: NewTask[] = [];
-    for (const task of this.#failed.drain()) {
-      if (task.attempt < attempts && mine(task.submitId)) again.push(task);
-      else this.#failed.push(task);
-    }
-    for (const task of again.toSorted((one, other) => one.submitTime - other.submitTime)) {
-      this.#noteFailure(task, -1);
-      this.#add(nextAttempt(task, at, newId()), null, 0);
-    }
+  async retryFailures(scope: Scope, retries: Retries, at: number, newId: () => string): Promise<number> {
+    const again = this.#failures.takeAgain(retries, this.#filterSubmissions(scope, null));
+    for (const task of again) this.#add(nextAttempt(task, retries, at, newId()), null, 0);
     if (again.length > 0) for (const wake of this.#listeners) wake();
     return again.length;
   }
@@ -353,7 +339,7 @@ export class MemoryStore implements Store {
     else this.#open.delete(task.group);
     const { retry } = done;
     if (retry !== null) this.#add(retry.task, retry.claimed ? commit.serverId : null, retry.claimed ? commit.at : 0);
-    else if (isFailure(done.exitStatus)) this.#keepFailure(task);
+    else if (isFailure(done.exitStatus)) this.#failures.keep({ task, exitStatus: done.exitStatus });
     return true;
   }
 
@@ -373,19 +359,6 @@ export class MemoryStore implements Store {
     this.#makeRoom();
   }
 
-  #keepFailure(task: NewTask): void {
-    this.#noteFailure(task, 1);
-    this.#failed.push(task);
-    if (this.#failed.length > this.#capacity) this.#failed.shift();
-  }
-
-  #noteFailure(task: NewTask, change: 1 | -1): void {
-    const ofGroup = upsert(this.#failures, task.group, () => new Map<string, Map<number, Failures>>());
-    const ofSubmission = upsert(ofGroup, task.submitId, () => new Map<number, Failures>());
-    const failures = upsert(ofSubmission, task.attempt, () => ({ count: 0, example: task.id }));
-    failures.count += change;
-  }
-
   #originOf(submitId: string): Setback["origin"] {
     const submission = this.#submissions.get(submitId);
     return submission === undefined ? null : { cwd: submission.cwd, time: submission.time };
@@ -396,18 +369,8 @@ export class MemoryStore implements Store {
   }
 
   /** The final failures in scope, by submission and group. */
-  *#failuresFor({ scope, serverId, attempts, aside }: ClaimRequest): Iterable<Omit<Setback, "origin">> {
-    const mine = this.#filterSubmissions(scope, serverId, undefined, aside);
-    for (const [group, bySubmission] of this.#failures) {
-      for (const [submitId, byAttempt] of bySubmission) {
-        if (!mine(submitId)) continue;
-        const final = [...byAttempt].flatMap(([attempt, some]) =>
-          attempt >= attempts && some.count > 0 ? [some] : [],
-        );
-        const failed = final.reduce((sum, { count }) => sum + count, 0);
-        if (failed > 0) yield { submitId, group, failed, example: final[0]!.example };
-      }
-    }
+  #failuresFor({ scope, serverId, retries, aside }: ClaimRequest): Iterable<FinalFailures> {
+    return this.#failures.final(retries, this.#filterSubmissions(scope, serverId, undefined, aside));
   }
 
   #lowestFailures(request: ClaimRequest): Lowest {
@@ -585,13 +548,4 @@ function shiftNext(lane: Lane, eager: boolean): Entry | undefined {
   if (first !== undefined && next !== first) lane.first.unshift(first);
   if (next === returned) lane.returned.pop();
   return next;
-}
-
-function upsert<K, V>(map: Map<K, V>, key: K, make: () => V): V {
-  let value = map.get(key);
-  if (value === undefined) {
-    value = make();
-    map.set(key, value);
-  }
-  return value;
 }

@@ -1,6 +1,7 @@
 /*
  * Makes the next attempt of a failed task, for every store. Does not know which failures are tried again.
  */
+import { memoryOfNext, type Retries } from "../task/retries.ts";
 import type { NewTask } from "../task/task.ts";
 import { readTags } from "./tags.ts";
 
@@ -14,12 +15,13 @@ export const failureColumns = 'id, "group", args, submit_id, submit_host, cores,
 export const mostSorted = 100_000;
 
 /** The next attempt of a task, submitted `at` (milliseconds since 1970). */
-export function nextAttempt(task: NewTask, at: number, id: string): NewTask {
-  return { ...task, id, submitTime: at, attempt: task.attempt + 1, previousId: task.id };
+export function nextAttempt(task: NewTask, retries: Retries, at: number, id: string): NewTask {
+  const memory = memoryOfNext(task.memory, retries);
+  return { ...task, id, memory, submitTime: at, attempt: task.attempt + 1, previousId: task.id };
 }
 
 /** The next attempt of the task in a row of `failureColumns`, submitted `at` (milliseconds since 1970). */
-export function retryOf(row: readonly unknown[], at: number, id: string): NewTask {
+export function retryOf(row: readonly unknown[], retries: Retries, at: number, id: string): NewTask {
   const [previousId, group, args, submitId, submitHost, cores, memory, timeout, attempt, tag] = row;
   const number = (cell: unknown): number | null => (typeof cell === "number" ? cell : null);
   return {
@@ -30,7 +32,7 @@ export function retryOf(row: readonly unknown[], at: number, id: string): NewTas
     submitTime: at,
     submitHost: submitHost === null ? "" : String(submitHost),
     cores: number(cores),
-    memory: number(memory),
+    memory: memoryOfNext(number(memory), retries),
     timeout: number(timeout),
     attempt: Number(attempt) + 1,
     previousId: String(previousId),

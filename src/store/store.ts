@@ -3,11 +3,12 @@
  * memory, SQLite and PostgreSQL keep the same promises: test/conformance/store.ts spells them out and runs against
  * each. The server never asks which store it has.
  *
- * Deliberately unknown here: clients, templates, what a retry policy is, which processes are alive (callers say).
+ * Deliberately unknown here: clients, templates, when a task is tried again, which processes are alive (callers say).
  *
  * Invariants: a task is claimed by at most one server at a time; an outcome is recorded at most once per row; a row
  * that has ended (completion_time set) is never changed by claim, commit or revert.
  */
+import type { Retries } from "../task/retries.ts";
 import type { ClaimedTask, NewTask, Outcome, Submission } from "../task/task.ts";
 
 /** The tasks that a run may schedule: its own submission, or everything that no live server reserves or holds. */
@@ -65,8 +66,8 @@ export interface ClaimRequest {
    */
   readonly group: number | "any" | null;
   readonly limit: number;
-  /** Attempts that a task may have: a failed row with fewer is not a final failure. */
-  readonly attempts: number;
+  /** Which failures are final: a failed row that is tried again holds nothing back. */
+  readonly retries: Retries;
   /** Whether next attempts (attempt > 1) are claimed before first ones. */
   readonly eager: boolean;
   /** Submissions that scope `all` leaves out of this claim, as if a live server reserved them. */
@@ -279,10 +280,10 @@ export interface Store {
   claim(request: ClaimRequest): Promise<Claim>;
   commit(commit: Commit): Promise<CommitReport>;
   /**
-   * Creates next attempts for final failures in scope that have had fewer than `attempts`, in the order in which those
-   * were submitted. Answers how many. `at` is in milliseconds since 1970.
+   * Creates next attempts for final failures in scope that `retries` allows, in the order in which those were
+   * submitted. Answers how many. `at` is in milliseconds since 1970.
    */
-  retryFailures(scope: Scope, attempts: number, at: number, newId: () => string): Promise<number>;
+  retryFailures(scope: Scope, retries: Retries, at: number, newId: () => string): Promise<number>;
   /** How many rows in scope have no completion_time. Scope `all` leaves out what live servers reserve. */
   survey(scope: Scope): Promise<{ readonly unfinished: number }>;
   /** Where the unfinished rows in scope (see `survey`) came from, those with the most rows first. */

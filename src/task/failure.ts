@@ -60,4 +60,5 @@ export const statusMeanings: Readonly<Record<number, string>> = {
   [sentinel.insufficientResources]: "it needs more cores or memory than its client has",
   [sentinel.overLimit]: "it was stopped at its time limit",
   [sentinel.overMemory]: "it was stopped, because it took more memory than it asked for (task.enforce)",
+  [sentinel.clientLost]: "the clients that ran it were lost, as often as server.poison allows",
 };

@@ -83,6 +83,7 @@ export const sentinel = {
   insufficientResources: -3,
   overLimit: -4,
   overMemory: -5,
+  clientLost: -6,
 } as const;
 
 /** A final status that counts as a failure (cancelled tasks do not). */

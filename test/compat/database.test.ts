@@ -2,6 +2,7 @@
  * A database that the reference wrote opens, is only added to, runs, retries, and stays readable and writable for the
  * reference.
  */
+import { everyFailure } from "../../src/task/retries.ts";
 import { Database } from "bun:sqlite";
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { copyFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -118,9 +119,9 @@ test("interrupted tasks of the reference are given back", async () => {
 
 test("failures of the reference get another attempt that is linked and keeps what the task has", async () => {
   const store = open("main.1");
-  expect(await store.retryFailures(everything, 2, Date.now(), newId)).toBe(0);
-  expect(await store.retryFailures(everything, 3, Date.now(), newId)).toBe(2);
-  const tasks = claimed(await store.claim(request({ scope: everything, attempts: 3 })));
+  expect(await store.retryFailures(everything, everyFailure(2), Date.now(), newId)).toBe(0);
+  expect(await store.retryFailures(everything, everyFailure(3), Date.now(), newId)).toBe(2);
+  const tasks = claimed(await store.claim(request({ scope: everything, retries: everyFailure(3) })));
   const again = tasks.find(({ args }) => args === "false");
   expect(again).toMatchObject({
     attempt: 3,

@@ -2,6 +2,7 @@
  * What every Store promises about clients, and about the tasks that they bring back to another server. Run against each
  * implementation, beside store.ts, which has the rest.
  */
+import { everyFailure } from "../../src/task/retries.ts";
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { newId } from "../../src/base/ids.ts";
 import type { AdoptRequest, ClaimRequest, Store } from "../../src/store/store.ts";
@@ -293,7 +294,7 @@ export function adoptionConformance(title: string, open: () => Promise<OpenedSto
             reverted: [returned.id],
           }),
         );
-        expect(ids(claimed(await store.claim(request({ attempts: 2 }))))).toEqual([returned.id, retry.id]);
+        expect(ids(claimed(await store.claim(request({ retries: everyFailure(2) }))))).toEqual([returned.id, retry.id]);
       });
 
       test("adopting twice is adopting once, and nothing is nothing", async () => {

@@ -1,6 +1,7 @@
 /*
  * What every Store promises of tasks that failures hold back, stated once. Which group comes first is in store.ts.
  */
+import { everyFailure } from "../../src/task/retries.ts";
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { newId } from "../../src/base/ids.ts";
 import type { Claim, HeldBack, Store } from "../../src/store/store.ts";
@@ -75,18 +76,21 @@ export function setbackConformance(title: string, open: () => Promise<OpenedStor
       const heldBack = { tasks: 2, waiting: [{ submitId: mine.id, group: 2 }], submissions: 1, reasons: 1 };
       const setback = { submitId: mine.id, origin: null, group: 1 };
       for (const scope of [mine, everything])
-        expect(await store.claim(request({ scope, group: 1, attempts: 3 }))).toEqual({
+        expect(await store.claim(request({ scope, group: 1, retries: everyFailure(3) }))).toEqual({
           kind: "heldBack",
           heldBack: { ...heldBack, setbacks: [{ ...setback, failed: 1, example: retry.id }] },
         });
       for (const group of [null, 1, 7]) {
-        const answer = await store.claim(request({ group, attempts: 1 }));
+        const answer = await store.claim(request({ group, retries: everyFailure(1) }));
         expect(answer).toMatchObject({
           kind: "heldBack",
           heldBack: { ...heldBack, setbacks: [{ ...setback, failed: 3 }] },
         });
       }
-      expect(await store.claim(request({ group: 1, attempts: 4 }))).toMatchObject({ kind: "advance", to: 2 });
+      expect(await store.claim(request({ group: 1, retries: everyFailure(4) }))).toMatchObject({
+        kind: "advance",
+        to: 2,
+      });
     });
 
     test("a failure holds back what was submitted from the same directory, and nothing else", async () => {
@@ -121,7 +125,7 @@ export function setbackConformance(title: string, open: () => Promise<OpenedStor
       const own = request({ scope: { kind: "submission", id: third }, group: 1 });
       expect(await store.claim(own)).toEqual({ kind: "advance", to: 2, heldBack: null });
       // Another attempt goes first, and frees the rest when it succeeds.
-      const [again] = [await store.retryFailures(everything, 2, t0 + 99_000, newId)];
+      const [again] = [await store.retryFailures(everything, everyFailure(2), t0 + 99_000, newId)];
       expect(again).toBe(1);
       const tried = claimed(await store.claim({ ...all, group: 3 }));
       expect(tried.map(({ group, attempt }) => [group, attempt])).toEqual([[1, 2]]);
@@ -140,11 +144,11 @@ export function setbackConformance(title: string, open: () => Promise<OpenedStor
         kind: "heldBack",
         heldBack: { tasks: 2, submissions: 2, reasons: 1, setbacks: [{ submitId: mine.id, origin: null, group: 0 }] },
       });
-      await store.retryFailures(everything, 2, t0 + 99_000, newId);
+      await store.retryFailures(everything, everyFailure(2), t0 + 99_000, newId);
       await store.commit(
-        makeCommit({ completed: [completion(claimed(await store.claim({ ...all, attempts: 2 }))[0]!)] }),
+        makeCommit({ completed: [completion(claimed(await store.claim({ ...all, retries: everyFailure(2) }))[0]!)] }),
       );
-      await end(high, 1, { ...all, attempts: 2, group: 1 });
+      await end(high, 1, { ...all, retries: everyFailure(2), group: 1 });
       const nobodys = makeTask({ group: 2 });
       await store.insert([nobodys]);
       expect(await store.claim({ ...all, group: 1 })).toMatchObject({

@@ -2,6 +2,7 @@
  * What every Store promises, stated once. Each implementation runs this suite; new behaviour is added here, never to
  * one store's tests.
  */
+import { everyFailure } from "../../src/task/retries.ts";
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { messageOf } from "../../src/base/errors.ts";
 import { newId } from "../../src/base/ids.ts";
@@ -51,7 +52,7 @@ export function request(fields: Partial<ClaimRequest> = {}): ClaimRequest {
     scope: mine,
     group: null,
     limit: 100,
-    attempts: 1,
+    retries: everyFailure(1),
     eager: false,
     aside: [],
     ...fields,
@@ -460,10 +461,10 @@ export function storeConformance(title: string, open: () => Promise<OpenedStore>
         await fail(task);
         await fail(makeTask(), -1);
         const id = newId();
-        expect(await store.retryFailures(mine, 1, t0, newId)).toBe(0);
-        expect(await store.retryFailures(mine, 2, t0 + 4000, () => id)).toBe(1);
-        expect(await store.retryFailures(mine, 2, t0, newId)).toBe(0);
-        expect(claimed(await store.claim(request({ attempts: 2 })))).toEqual([
+        expect(await store.retryFailures(mine, everyFailure(1), t0, newId)).toBe(0);
+        expect(await store.retryFailures(mine, everyFailure(2), t0 + 4000, () => id)).toBe(1);
+        expect(await store.retryFailures(mine, everyFailure(2), t0, newId)).toBe(0);
+        expect(claimed(await store.claim(request({ retries: everyFailure(2) })))).toEqual([
           { ...task, id, attempt: 2, previousId: task.id, submitTime: t0 + 4000, scheduleTime: t0 + 5000 },
         ]);
       });
@@ -476,9 +477,24 @@ export function storeConformance(title: string, open: () => Promise<OpenedStore>
           const exitStatus = 1 + (which % 3);
           await store.commit(makeCommit({ completed: [completion(tasks[which]!, { exitStatus })] }));
         }
-        expect(await store.retryFailures(mine, 2, t0 + 8500, newId)).toBe(6);
-        const again = claimed(await store.claim(request({ attempts: 2 })));
+        expect(await store.retryFailures(mine, everyFailure(2), t0 + 8500, newId)).toBe(6);
+        const again = claimed(await store.claim(request({ retries: everyFailure(2) })));
         expect(again.map(({ previousId }) => previousId)).toEqual(ids(tasks));
+      });
+
+      test("only failures with these statuses are tried again, and the others are final at once", async () => {
+        const [final, again] = [makeTask({ memory: 1000 }), makeTask({ memory: 1001 })];
+        await fail(final, 1);
+        await fail(again, 75);
+        await store.insert([makeTask({ group: 1 })]);
+        const retries = { attempts: 3, statuses: [75, -4], memoryFactor: 1.5 };
+        const heldBack = { setbacks: [{ group: 0, failed: 1, example: final.id }] };
+        expect(await store.claim(request({ group: 0, retries }))).toMatchObject({ kind: "heldBack", heldBack });
+        expect(await store.claim(request({ group: 0, retries, scope: everything }))).toMatchObject({ heldBack });
+        expect(await store.retryFailures(mine, retries, t0 + 4000, newId)).toBe(1);
+        const tried = claimed(await store.claim(request({ retries })));
+        expect(tried).toMatchObject([{ previousId: again.id, attempt: 2, memory: 1502 }]);
+        expect(await store.retryFailures(everything, { ...retries, statuses: [2] }, t0, newId)).toBe(0);
       });
 
       test("a failure that is tried again no longer counts against its group", async () => {
@@ -488,7 +504,7 @@ export function storeConformance(title: string, open: () => Promise<OpenedStore>
         const heldBack = { tasks: 1, setbacks: [{ group: 0, failed: 1 }] };
         expect(await store.claim(request({ group: 0 }))).toMatchObject({ kind: "heldBack", heldBack });
         const id = newId();
-        await store.retryFailures(mine, 2, t0, () => id);
+        await store.retryFailures(mine, everyFailure(2), t0, () => id);
         await store.claim(request({ group: 0 }));
         await store.commit(makeCommit({ completed: [completion({ id })] }));
         expect(await store.claim(request({ group: 0 }))).toEqual({ kind: "advance", to: 1, heldBack: null });
@@ -496,11 +512,11 @@ export function storeConformance(title: string, open: () => Promise<OpenedStore>
 
       test("failures out of scope are left as they are", async () => {
         await fail(makeTask({ submitId: other }));
-        expect(await store.retryFailures(mine, 5, t0, newId)).toBe(0);
+        expect(await store.retryFailures(mine, everyFailure(5), t0, newId)).toBe(0);
         await store.addServer(makeServer(other, { reserves: true }));
-        expect(await store.retryFailures(everything, 5, t0, newId)).toBe(0);
+        expect(await store.retryFailures(everything, everyFailure(5), t0, newId)).toBe(0);
         await store.endServer(other);
-        expect(await store.retryFailures(everything, 5, t0, newId)).toBe(1);
+        expect(await store.retryFailures(everything, everyFailure(5), t0, newId)).toBe(1);
       });
     });
 

@@ -3,6 +3,7 @@
  * made again, as the server does, and in the end the database holds what it holds after a day without trouble, and no
  * task was handed out twice.
  */
+import { everyFailure } from "../../src/task/retries.ts";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { systemClock } from "../../src/base/clock.ts";
 import { TransientError } from "../../src/base/errors.ts";
@@ -98,7 +99,7 @@ async function day(store: Store, direct: PostgresConnection): Promise<Day> {
   const refused: string[] = [];
   let at = t0 + 10_000;
   const claim = async (limit: number, group: number | null = null): Promise<Claim> => {
-    const answer = await persist(() => store.claim(request({ limit, group, at: ++at, attempts: 2 })));
+    const answer = await persist(() => store.claim(request({ limit, group, at: ++at, retries: everyFailure(2) })));
     if (answer.kind === "claimed") handed.push(...ids(answer.tasks));
     return answer;
   };
@@ -140,7 +141,7 @@ async function day(store: Store, direct: PostgresConnection): Promise<Day> {
   const recalled = recalls.map(({ number }) => number);
   await commit({ completed: [completion(e), completion(g, { exitStatus: 3 })], recalled });
   // How many there were is for a line of the log, and is not known for certain after a loss.
-  await persist(() => store.retryFailures(mine, 2, ++at, newId));
+  await persist(() => store.retryFailures(mine, everyFailure(2), ++at, newId));
   // What another server has held, its client brings along.
   await persist(() => store.claim(request({ serverId: other, limit: 2, at: ++at })));
   const adoption = {

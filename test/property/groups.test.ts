@@ -2,6 +2,7 @@
  * Which task is next, against a model that looks at every row: submissions into random groups from random directories
  * that come while others run, fail, are tried again, cancelled or given back, for two servers on one store.
  */
+import { everyFailure } from "../../src/task/retries.ts";
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -114,7 +115,15 @@ async function claim(its: Pair, { server, limit, attempts, eager, own }: Extract
   const id = own === null ? undefined : submissions[own];
   const scope: Scope = id === undefined ? { kind: "all" } : { kind: "submission", id };
   const group = scope.kind === "all" ? groups[server]! : null;
-  const asked = request({ serverId: servers[server]!, scope, group, limit, attempts, eager, at: its.now });
+  const asked = request({
+    serverId: servers[server]!,
+    scope,
+    group,
+    limit,
+    retries: everyFailure(attempts),
+    eager,
+    at: its.now,
+  });
   const wanted = model.claim(asked);
   const got = await store.claim(asked);
   expect(comparable(got)).toEqual(comparable(wanted));
@@ -165,11 +174,11 @@ async function act(its: Pair, each: Action): Promise<void> {
     }
     case "retry": {
       const ids: string[] = [];
-      const count = await store.retryFailures({ kind: "all" }, 2, its.now, () => {
+      const count = await store.retryFailures({ kind: "all" }, everyFailure(2), its.now, () => {
         ids.push(its.newId());
         return ids.at(-1)!;
       });
-      expect(model.retryFailures({ kind: "all" }, 2, its.now, () => ids.shift()!)).toBe(count);
+      expect(model.retryFailures({ kind: "all" }, everyFailure(2), its.now, () => ids.shift()!)).toBe(count);
     }
   }
 }

@@ -2,6 +2,8 @@
  * The database of the simulation: the contract of src/store/store.ts in its plainest form, a list of rows, each call at
  * once and for good. What an honest store refuses silently is refused here too; what no server may ask is blamed.
  */
+import { nextAttempt } from "../../src/store/retry.ts";
+import { isTriedAgain, type Retries } from "../../src/task/retries.ts";
 import { leaseCount } from "../../src/store/leases.ts";
 import { assert } from "../../src/base/assert.ts";
 import {
@@ -67,14 +69,14 @@ export interface Model {
   revertOrphans(): number;
   claim(request: ClaimRequest): Claim;
   commit(order: Commit): CommitReport;
-  retryFailures(scope: Scope, attempts: number, at: number, newId: () => string): number;
+  retryFailures(scope: Scope, retries: Retries, at: number, newId: () => string): number;
   survey(scope: Scope): { readonly unfinished: number };
   sources(scope: Scope): readonly Source[];
   total(scope: Scope): number;
-  /** Whether failures hold the row back for a run with this scope and this many attempts. */
-  isHeldBack(row: Row, scope: Scope, attempts: number): boolean;
+  /** Whether failures hold the row back for a run with this scope and these retries. */
+  isHeldBack(row: Row, scope: Scope, retries: Retries): boolean;
   /** The rows of lower groups that this server is to run before the task. */
-  before(task: NewTask, serverId: string, attempts: number): readonly Row[];
+  before(task: NewTask, serverId: string, retries: Retries): readonly Row[];
   addClient(client: { readonly id: string; readonly serverId: string }): void;
   endClient(id: string, serverId: string, at: number, evicted: boolean): void;
   forgetClient(id: string, serverId: string): void;
@@ -179,16 +181,18 @@ function setbacksFor(
   {
     scope,
     serverId,
-    attempts,
+    retries,
     aside = [],
-  }: Pick<ClaimRequest, "scope" | "attempts"> & {
+  }: Pick<ClaimRequest, "scope" | "retries"> & {
     readonly serverId: string | null;
     readonly aside?: readonly string[];
   },
 ): Setbacks {
   const mine = inScope(its, scope, serverId, [], aside);
   return {
-    rows: its.rows.filter((row) => isFinalFailure(row) && row.task.attempt >= attempts && mine(row)),
+    rows: its.rows.filter(
+      (row) => isFinalFailure(row) && !isTriedAgain(retries, row.task.attempt, row.ended!.exitStatus) && mine(row),
+    ),
     cwdOf: (row) => its.submissions.get(row.task.submitId)?.cwd ?? null,
   };
 }
@@ -303,12 +307,14 @@ function commit(its: Tables, order: Commit): CommitReport {
   return { refused };
 }
 
-function retryFailures(its: Tables, scope: Scope, attempts: number, at: number, newId: () => string): number {
+function retryFailures(its: Tables, scope: Scope, retries: Retries, at: number, newId: () => string): number {
   const mine = inScope(its, scope, null);
-  const again = its.rows.filter((row) => isFinalFailure(row) && row.task.attempt < attempts && mine(row));
+  const again = its.rows.filter(
+    (row) => isFinalFailure(row) && isTriedAgain(retries, row.task.attempt, row.ended!.exitStatus) && mine(row),
+  );
   for (const row of again) {
     const { task } = row;
-    addNext(its, row, { ...task, id: newId(), submitTime: at, attempt: task.attempt + 1, previousId: task.id });
+    addNext(its, row, nextAttempt(task, retries, at, newId()));
   }
   if (again.length > 0) wakeAll(its);
   return again.length;
@@ -420,7 +426,7 @@ export function newModel(storeId: string): Model {
     revertOrphans: () => freeAll(its, (row) => !servers.has(row.serverId!)),
     claim: (request) => claim(its, request),
     commit: (order) => commit(its, order),
-    retryFailures: (scope, attempts, at, newId) => retryFailures(its, scope, attempts, at, newId),
+    retryFailures: (scope, retries, at, newId) => retryFailures(its, scope, retries, at, newId),
     sources(scope) {
       const open = rows.filter((row) => row.ended === null).filter(inScope(its, scope, null));
       return [{ cwd: "/", host: "host", submissions: 1, example: "", unfinished: open.length, first: 0, last: 0 }];
@@ -429,17 +435,16 @@ export function newModel(storeId: string): Model {
       return { unfinished: rows.filter(inScope(its, scope, null)).filter((row) => row.ended === null).length };
     },
     total: (scope) => rows.filter(inScope(its, scope, null)).length,
-    before(task, serverId, attempts) {
+    before(task, serverId, retries) {
       const reserves = servers.get(serverId)?.reserves === true;
       const scope: Scope = reserves ? { kind: "submission", id: serverId } : { kind: "all" };
-      const setbacks = setbacksFor(its, { scope, attempts, serverId });
+      const setbacks = setbacksFor(its, { scope, retries, serverId });
       return rows
         .filter((row) => row.ended === null && row.task.group < task.group)
         .filter(inScope(its, scope, serverId))
         .filter((row) => row.serverId !== null || holders(setbacks, row).length === 0);
     },
-    isHeldBack: (row, scope, attempts) =>
-      holders(setbacksFor(its, { scope, attempts, serverId: null }), row).length > 0,
+    isHeldBack: (row, scope, retries) => holders(setbacksFor(its, { scope, retries, serverId: null }), row).length > 0,
     addClient: ({ id, serverId }) => void clients.set(id, { id, serverId, disconnectedAt: null, evicted: false }),
     endClient(id, serverId, at, evicted) {
       const client = clients.get(id);

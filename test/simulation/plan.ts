@@ -2,6 +2,7 @@
  * What a seed stands for: the settings of a cluster, its work, and what will go wrong with it. Everything is drawn
  * here, before anything happens.
  */
+import type { Retries } from "../../src/task/retries.ts";
 import type { Random } from "./random.ts";
 import { epoch } from "./world.ts";
 
@@ -14,7 +15,9 @@ export type Mode = "finite" | "restart" | "forever" | "local";
 export interface Plan {
   readonly mode: Mode;
   readonly durable: boolean;
-  readonly attempts: number;
+  readonly retries: Retries;
+  readonly retryDelayMs: number;
+  readonly poison: number;
   readonly groups: number;
   /** Directories from which people submit. */
   readonly directories: number;
@@ -110,7 +113,9 @@ export function draw(rng: Random): Plan {
   const plan: Plan = {
     mode,
     durable,
-    attempts: rng.between(1, 3),
+    retries: { attempts: rng.between(1, 3), statuses: tasks % 4 === 1 ? [1] : null, memoryFactor: 1 },
+    retryDelayMs: tasks % 5 === 2 ? 2000 : 0,
+    poison: tasks % 3 === 0 ? 1 + (clients % 3) : 0,
     groups: rng.between(1, 3),
     tasks,
     eager: rng.chance(0.5),

@@ -4,6 +4,7 @@
  * reactors' own checks); at the end every task must have come to its end, everybody must have gone home by himself, and
  * in time.
  */
+import { isTriedAgain } from "../../src/task/retries.ts";
 import { assert } from "../../src/base/assert.ts";
 import { step as clientStep } from "../../src/client/reactor.ts";
 import { step as serverStep } from "../../src/server/reactor.ts";
@@ -80,8 +81,8 @@ export function simulate(seed: number, options: SimulationOptions = {}): Summary
         for (const { retry } of order.completed) if (retry !== null) addedAt.set(retry.task.id, its.now());
         return report;
       },
-      retryFailures(scope, attempts, at, newId) {
-        return rows.retryFailures(scope, attempts, at, () => {
+      retryFailures(scope, retries, at, newId) {
+        return rows.retryFailures(scope, retries, at, () => {
           const id = newId();
           addedAt.set(id, its.now());
           return id;
@@ -124,7 +125,7 @@ function checkTurn(
   const isLate = plan.faults.some(({ kind }) => kind === "database away" || kind === "server stops");
   // Tasks whose directory is set aside hold up nobody.
   if (isLate || plan.failingCalls.size > 0 || plan.lacking) return;
-  for (const { task: lower } of model.before(task, serverId, plan.attempts)) {
+  for (const { task: lower } of model.before(task, serverId, plan.retries)) {
     const forMs = world.now() - (addedAt.get(lower.id) ?? storedAt.get(lower.id) ?? epoch);
     assert(
       forMs < noticedMs + questions * plan.slowMs,
@@ -226,7 +227,7 @@ function onServerEnd(its: Operation, address: number, run: ServerRun, end: Serve
 
 /** Whether failures hold a row back for runs with this scope. */
 function heldBackBy({ model, plan }: Cluster, scope: Scope): (row: Row) => boolean {
-  return (row) => model.isHeldBack(row, scope, plan.attempts);
+  return (row) => model.isHeldBack(row, scope, plan.retries);
 }
 
 /** Looks after what nobody else does: clients where there are none, the end of what runs forever. */
@@ -508,7 +509,8 @@ function judgeRows(cluster: Cluster, servers: readonly ServerRun[]): void {
       const free = row.serverId === null || rows.servers.has(row.serverId);
       assert(free, `task ${id} that did not run is free`);
     }
-    assert(attempt <= plan.attempts, `task ${id} is no attempt too many`);
-    if (isFinalFailure(row)) assert(attempt === plan.attempts, `task ${id} got all its attempts`);
+    assert(attempt <= plan.retries.attempts, `task ${id} is no attempt too many`);
+    if (isFinalFailure(row))
+      assert(!isTriedAgain(plan.retries, attempt, row.ended!.exitStatus), `task ${id} got all its attempts`);
   }
 }

@@ -73,8 +73,8 @@ export function storage(world: World, process: Process, model: Model, weather: W
     revertOrphans: () => call("revertOrphans", model.revertOrphans),
     claim: (request) => call("claim", () => model.claim(request)),
     commit: (order) => call("commit", () => model.commit(order)),
-    retryFailures: (scope, attempts, at, newId) =>
-      call("retryFailures", () => model.retryFailures(scope, attempts, at, newId)),
+    retryFailures: (scope, retries, at, newId) =>
+      call("retryFailures", () => model.retryFailures(scope, retries, at, newId)),
     survey: (scope) => call("survey", () => model.survey(scope)),
     sources: (scope) => call("sources", () => model.sources(scope)),
     total: (scope) => call("total", () => model.total(scope)),

@@ -6,6 +6,7 @@
  * A call whose answer is lost with the connection throws TransientError, although it may have been done. When it is
  * tried again, it does nothing twice: see doubts.ts.
  */
+import type { Retries } from "../../task/retries.ts";
 import { assert } from "../../base/assert.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { ClaimedTask, NewTask } from "../../task/task.ts";
@@ -104,7 +105,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
       if (freed) news.announce();
       return { refused };
     },
-    retryFailures: (scope, attempts, at, newId) => retryFailures(opened, scope, attempts, at, newId),
+    retryFailures: (scope, retries, at, newId) => retryFailures(opened, scope, retries, at, newId),
     async survey(scope) {
       return { unfinished: await countUnfinished(query, scope, await reservedIn(query, scope, null)) };
     },
@@ -284,15 +285,15 @@ async function adoptTasks(
 async function retryFailures(
   { connection, query, news }: Opened,
   scope: Scope,
-  attempts: number,
+  retries: Retries,
   at: number,
   newId: () => string,
 ): Promise<number> {
   const reserved = await reservedIn(query, scope, null);
   const whose = scope.kind === "submission" ? "submit_id = any ($1::uuid[])" : "submit_id <> all ($1::uuid[])";
-  const values = [scope.kind === "submission" ? [scope.id] : reserved, attempts];
-  const left = `attempt < $2::int and ${whose}`;
-  const toTask = (row: readonly unknown[]): NewTask => retryOf(row, at, newId());
+  const values = [scope.kind === "submission" ? [scope.id] : reserved, retries.attempts, retries.statuses];
+  const left = `attempt < $2::int and ($3::bigint[] is null or exit_status::bigint = any ($3::bigint[])) and ${whose}`;
+  const toTask = (row: readonly unknown[]): NewTask => retryOf(row, retries, at, newId());
   let count = 0;
   for (;;) {
     const rows = await query(
@@ -303,7 +304,7 @@ async function retryFailures(
       const ids = rows.slice(from, from + chunk).map(([id]) => id);
       // The condition is there twice: others may have changed the row meanwhile.
       const some = `select ${failureColumns} from task
-        where id = any ($3::uuid[]) and ${finalFailureAsIs} and ${left} order by submit_time, id for update`;
+        where id = any ($4::uuid[]) and ${finalFailureAsIs} and ${left} order by submit_time, id for update`;
       const retried = await inTurn(() =>
         connection.transaction(async (within) => retry(within, (await within(some, [...values, ids])).map(toTask))),
       );

@@ -5,12 +5,13 @@
  * failure.
  */
 import { type Lowest, LowestKept, lowestOf, nowhere } from "../setbacks.ts";
+import type { Retries } from "../../task/retries.ts";
 import { type ClaimRequest, mostTold, type Setback } from "../store.ts";
 import type { Query } from "./connection.ts";
 import { finalFailure } from "./indices.ts";
 
-/** What a claim wants to know of failures: its own scope, and tasks with this many attempts. */
-type Asked = Pick<ClaimRequest, "scope" | "attempts">;
+/** What a claim wants to know of failures: its own scope, and which of them are final. */
+type Asked = Pick<ClaimRequest, "scope" | "retries">;
 
 /** Below which group the failures of a directory count. */
 type Below = (directory: string) => number;
@@ -46,7 +47,7 @@ export function newSetbacks(query: Query, now: () => number): Setbacks {
   const kept = new LowestKept(now, msEach);
   return {
     async lowest(asked, reserved, isFresh) {
-      const key = JSON.stringify([asked.scope, asked.attempts, reserved]);
+      const key = JSON.stringify([asked.scope, asked.retries, reserved]);
       const recent = isFresh ? null : kept.find(key);
       if (recent !== null) return recent;
       const found = await failures(query, asked, reserved);
@@ -56,7 +57,7 @@ export function newSetbacks(query: Query, now: () => number): Setbacks {
       const found = await failures(query, asked, reserved);
       const counting = found.filter(({ group, cwd }) => group < below(cwd ?? nowhere));
       const setbacks: Setback[] = [];
-      for (const failure of counting.slice(0, mostTold)) setbacks.push(await setback(query, failure, asked.attempts));
+      for (const failure of counting.slice(0, mostTold)) setbacks.push(await setback(query, failure, asked.retries));
       return { setbacks, reasons: counting.length };
     },
   };
@@ -83,13 +84,14 @@ const pairsOfOne = `with recursive step ("group") as (
   ), pair as (select "group", $1::uuid as submit_id from step)`;
 
 /** The submissions with final failures in scope, by group. */
-async function failures(query: Query, { scope, attempts }: Asked, reserved: readonly string[]): Promise<Failure[]> {
+async function failures(query: Query, { scope, retries }: Asked, reserved: readonly string[]): Promise<Failure[]> {
+  const { attempts, statuses } = retries;
   const isOne = scope.kind === "submission";
-  const isFinal = `(
-    select attempt from task
-    where ${finalFailure} and task."group" = pair."group" and task.submit_id = pair.submit_id
-    order by attempt desc limit 1
-  ) >= $2::int`;
+  const ofPair = `${finalFailure} and task."group" = pair."group" and task.submit_id = pair.submit_id`;
+  // Where every status is tried again, the last attempt decides, and the index has it.
+  const isFinal = `case when $3::bigint[] is null
+    then (select attempt from task where ${ofPair} order by attempt desc limit 1) >= $2::int
+    else exists (select 1 from task where ${ofPair} and ${isLast("$2", "$3")}) end`;
   // A walk over all submissions finds only those that failed.
   const condition = isOne
     ? `pair.submit_id = $1::uuid and ${isFinal}`
@@ -99,7 +101,7 @@ async function failures(query: Query, { scope, attempts }: Asked, reserved: read
      select pair."group", pair.submit_id, submission.cwd, submission.time
      from pair left join submission on submission.id = pair.submit_id
      where ${condition} order by pair."group", pair.submit_id`,
-    [isOne ? scope.id : reserved, attempts],
+    [isOne ? scope.id : reserved, attempts, statuses],
   );
   return rows.map(([group, submitId, cwd, time]) => ({
     group: Number(group),
@@ -109,11 +111,21 @@ async function failures(query: Query, { scope, attempts }: Asked, reserved: read
   }));
 }
 
-async function setback(query: Query, { group, submitId, cwd, time }: Failure, attempts: number): Promise<Setback> {
+/** Whether a failure is not tried again. The marks stand for the attempts of a task, and for the statuses or null. */
+function isLast(attempts: string, statuses: string): string {
+  return `(attempt >= ${attempts}::int or (${statuses}::bigint[] is not null
+    and exit_status::bigint <> all (${statuses}::bigint[])))`;
+}
+
+async function setback(
+  query: Query,
+  { group, submitId, cwd, time }: Failure,
+  { attempts, statuses }: Retries,
+): Promise<Setback> {
   const [row] = await query(
     `select count(*), min(id::text) from task
-     where ${finalFailure} and "group" = $1::int and submit_id = $2::uuid and attempt >= $3::int`,
-    [group, submitId, attempts],
+     where ${finalFailure} and "group" = $1::int and submit_id = $2::uuid and ${isLast("$3", "$4")}`,
+    [group, submitId, attempts, statuses],
   );
   const origin = cwd === null ? null : { cwd, time };
   return { submitId, origin, group, failed: Number(row?.[0]), example: String(row?.[1]) };

@@ -3,12 +3,13 @@
  * one failed submission to the next in the index on failures (schema.ts), so the cost follows the number of submissions
  * that failed, not the number of tasks. It is paid only by claims of a higher group than that of some failure.
  */
+import type { Retries } from "../../task/retries.ts";
 import type { Connection } from "./connection.ts";
 import { type Lowest, LowestKept, lowestOf, nowhere } from "../setbacks.ts";
 import { type ClaimRequest, mostTold, type Setback } from "../store.ts";
 
-/** What a claim wants to know of failures: its own scope, and tasks with this many attempts. */
-type Asked = Pick<ClaimRequest, "scope" | "attempts">;
+/** What a claim wants to know of failures: its own scope, and which of them are final. */
+type Asked = Pick<ClaimRequest, "scope" | "retries">;
 
 export interface Setbacks {
   /** Whether there is a failure in a lower group than this, of whichever submission. */
@@ -33,6 +34,15 @@ export interface Setbacks {
 
 const failed = "retried = 0 and exit_status is not null and exit_status <> 0 and exit_status <> -1";
 const fromFailed = `from task indexed by task_failed where ${failed}`;
+/**
+ * Those that are not tried again; ?1: group, ?2: a submission, ?3: the attempts of a task, ?4: the statuses that are
+ * tried again; null: all are. The first form finds them without a look at the others.
+ */
+const whose = `${fromFailed} and "group" = ?1 and submit_id = ?2`;
+const final = {
+  byAttempt: `${whose} and attempt >= ?3 and ?4 is null`,
+  byStatus: `${whose} and (attempt >= ?3 or exit_status not in (select value from json_each(?4)))`,
+};
 
 /** Ten times what it takes to find one submission (3 µs), milliseconds. */
 const msEach = 0.03;
@@ -54,10 +64,22 @@ function prepareStatements(db: Connection) {
     anyBelow: db.prepare(`select 1 ${fromFailed} and "group" < ? limit 1`),
     nextGroup: db.prepare(`select "group" ${fromFailed} and "group" > ? order by "group" limit 1`),
     nextOf: db.prepare(`select submit_id ${fromFailed} and "group" = ? and submit_id > ? order by submit_id limit 1`),
-    isFinal: db.prepare(`select 1 ${fromFailed} and "group" = ? and submit_id = ? and attempt >= ? limit 1`),
-    count: db.prepare(`select count(*) ${fromFailed} and "group" = ? and submit_id = ? and attempt >= ?`),
-    example: db.prepare(`select id ${fromFailed} and "group" = ? and submit_id = ? and attempt >= ? limit 1`),
-    /** The directories of failed submissions of a group, and how many of these there are in each. */
+    byAttempt: prepareFinal(db, final.byAttempt),
+    byStatus: prepareFinal(db, final.byStatus),
+    times: db.times,
+    submission: db.prepare("select cwd, time from submission where id = ?"),
+  };
+}
+
+/** The statements about final failures, which `condition` describes. */
+function prepareFinal(db: Connection, condition: string) {
+  return {
+    is: db.prepare(`select 1 ${condition} limit 1`),
+    count: db.prepare(`select count(*) ${condition}`),
+    example: db.prepare(`select id ${condition} limit 1`),
+    /**
+     * The directories of failed submissions of a group, and how many of these there are in each. ?2: what is reserved.
+     */
     places: db.prepare(
       `with recursive pair (id) as (
          select (select submit_id ${fromFailed} and "group" = ?1 order by submit_id limit 1)
@@ -66,12 +88,10 @@ function prepareStatements(db: Connection) {
          from pair where pair.id is not null
        )
        select coalesce((select cwd from submission where submission.id = pair.id), ''), count(*) from pair
-       where id is not null and id not in (select value from json_each(?3))
-         and (?2 <= 1 or exists (select 1 ${fromFailed} and "group" = ?1 and submit_id = pair.id and attempt >= ?2))
+       where id is not null and id not in (select value from json_each(?2))
+         and (?3 <= 1 or exists (select 1 ${condition.replace("submit_id = ?2", "submit_id = pair.id")}))
        group by 1`,
     ),
-    times: db.times,
-    submission: db.prepare("select cwd, time from submission where id = ?"),
   };
 }
 
@@ -84,7 +104,7 @@ export function prepareSetbacks(db: Connection, now: () => number): Setbacks {
     isAnyBelow: (group) => its.anyBelow.get(group) !== null,
     directoryOf,
     lowest(asked, reserved, isFresh) {
-      const key = JSON.stringify([asked.scope, asked.attempts, reserved]);
+      const key = JSON.stringify([asked.scope, asked.retries, reserved]);
       const recent = isFresh ? null : kept.find(key);
       if (recent !== null) return recent;
       const places = asked.scope.kind === "all" ? placesOfAll(its, asked, reserved) : [];
@@ -100,7 +120,7 @@ export function prepareSetbacks(db: Connection, now: () => number): Setbacks {
       for (const { group, submitId, directory } of failures(its, directoryOf, asked, reserved)) {
         if (group >= below(directory)) continue;
         reasons++;
-        if (setbacks.length < mostTold) setbacks.push(setback(its, group, submitId, asked.attempts));
+        if (setbacks.length < mostTold) setbacks.push(setback(its, group, submitId, asked.retries));
       }
       return { setbacks, reasons };
     },
@@ -114,10 +134,17 @@ interface Place {
   readonly submissions: number;
 }
 
-function placesOfAll(its: Statements, { attempts }: Asked, reserved: readonly string[]): Place[] {
+/** The statements for these retries, and the last two values that each of them takes. */
+function finalOf(its: Statements, { attempts, statuses }: Retries) {
+  const cells: readonly [number, string | null] = [attempts, statuses === null ? null : JSON.stringify(statuses)];
+  return { statements: statuses === null ? its.byAttempt : its.byStatus, cells };
+}
+
+function placesOfAll(its: Statements, { retries }: Asked, reserved: readonly string[]): Place[] {
+  const { statements, cells } = finalOf(its, retries);
   const places: Place[] = [];
   for (const group of failedGroups(its)) {
-    const rows = its.places.values(group, attempts, JSON.stringify(reserved));
+    const rows = statements.places.values(group, JSON.stringify(reserved), ...cells);
     for (const [directory, count] of rows)
       places.push({ directory: String(directory), group, submissions: Number(count) });
   }
@@ -137,12 +164,13 @@ function* failedGroups(its: Statements): Iterable<number> {
 function* failures(
   its: Statements,
   directoryOf: (submitId: string) => string,
-  { scope, attempts }: Asked,
+  { scope, retries }: Asked,
   reserved: readonly string[],
 ): Iterable<Failure> {
   const skipped = new Set(reserved);
-  const isFinal = (group: number, submitId: string): boolean => its.isFinal.get(group, submitId, attempts) !== null;
-  const counts = (group: number, submitId: string): boolean => attempts <= 1 || isFinal(group, submitId);
+  const { statements, cells } = finalOf(its, retries);
+  const isFinal = (group: number, submitId: string): boolean => statements.is.get(group, submitId, ...cells) !== null;
+  const counts = (group: number, submitId: string): boolean => retries.attempts <= 1 || isFinal(group, submitId);
   const text = (rows: unknown[][]): string | null => (typeof rows[0]?.[0] === "string" ? rows[0][0] : null);
   for (const group of failedGroups(its)) {
     if (scope.kind === "submission") {
@@ -155,13 +183,14 @@ function* failures(
   }
 }
 
-function setback(its: Statements, group: number, submitId: string, attempts: number): Setback {
+function setback(its: Statements, group: number, submitId: string, retries: Retries): Setback {
+  const { statements, cells } = finalOf(its, retries);
   const row = its.submission.values(submitId)[0];
   return {
     submitId,
     origin: row === undefined ? null : { cwd: String(row[0]), time: its.times.parse(row[1]) ?? 0 },
     group,
-    failed: Number(its.count.values(group, submitId, attempts)[0]?.[0]),
-    example: String(its.example.values(group, submitId, attempts)[0]?.[0]),
+    failed: Number(statements.count.values(group, submitId, ...cells)[0]?.[0]),
+    example: String(statements.example.values(group, submitId, ...cells)[0]?.[0]),
   };
 }

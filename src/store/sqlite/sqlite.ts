@@ -9,6 +9,7 @@
  * and 2. From insert to record a task costs 15 µs, and more than half of that keeps indices. In a table of ten million
  * the rates are lower by less than a tenth (scripts/bench records).
  */
+import type { Retries } from "../../task/retries.ts";
 import { assert } from "../../base/assert.ts";
 import type { Clock, Timer } from "../../base/clock.ts";
 import type { ClaimedTask } from "../../task/task.ts";
@@ -30,9 +31,13 @@ export interface SqliteStoreOptions extends SqliteOptions {
   readonly clock: Clock;
 }
 
-/** Failures that get a next attempt; ?1: the attempts of a task, ?2: a submission or null, ?3: what is reserved. */
+/**
+ * Failures that get a next attempt; ?1: the attempts of a task, ?2: a submission or null, ?3: what is reserved, ?4: the
+ * statuses that are tried again; null: all are.
+ */
 const triedAgain = `retried = 0 and exit_status is not null and exit_status <> 0 and exit_status <> -1
-  and attempt < ?1 and (?2 is null or submit_id = ?2) and submit_id not in (select value from json_each(?3))`;
+  and attempt < ?1 and (?2 is null or submit_id = ?2) and submit_id not in (select value from json_each(?3))
+  and (?4 is null or exit_status in (select value from json_each(?4)))`;
 
 type Opened = ReturnType<typeof prepare>;
 
@@ -70,7 +75,7 @@ function prepare(connection: Connection, clock: Clock) {
     // Said once more of each: somebody may have changed the row meanwhile, or given its place to another.
     failuresAt: connection.prepare(
       `select ${failureColumns} from task not indexed
-       where rowid in (select value from json_each(?4)) and ${triedAgain} order by rowid`,
+       where rowid in (select value from json_each(?5)) and ${triedAgain} order by rowid`,
     ),
     // ?1: a submission or null, ?2: what is reserved. Only the index of unfinished tasks is read.
     sources: connection.prepare(
@@ -146,7 +151,7 @@ export function openSqlite(options: SqliteStoreOptions): Store {
       if (commit.completed.length > 0) syncLater(its);
       return { refused };
     },
-    retryFailures: async (scope, attempts, at, newId) => retryFailures(its, scope, attempts, at, newId),
+    retryFailures: async (scope, retries, at, newId) => retryFailures(its, scope, retries, at, newId),
     async survey(scope) {
       const reserved = connection.read(() => reservedIn(its, scope, null));
       return { unfinished: connection.read(() => claims.countUnfinished(scope, reserved)) };
@@ -230,18 +235,20 @@ async function buryServer(its: Opened, id: string): Promise<number> {
   return count;
 }
 
-function retryFailures(its: Opened, scope: Scope, attempts: number, at: number, newId: () => string): number {
+function retryFailures(its: Opened, scope: Scope, retries: Retries, at: number, newId: () => string): number {
   const { connection, commits, watch } = its;
   const only = scope.kind === "submission" ? scope.id : null;
   const reserved = (): string => JSON.stringify(reservedIn(its, scope, null));
+  const statuses = retries.statuses === null ? null : JSON.stringify(retries.statuses);
+  const asked = (): [number, string | null, string, string | null] => [retries.attempts, only, reserved(), statuses];
   let count = 0;
   for (;;) {
-    const places = connection.read(() => its.failures.values(attempts, only, reserved())).map(([rowid]) => rowid);
+    const places = connection.read(() => its.failures.values(...asked())).map(([rowid]) => rowid);
     for (let from = 0; from < places.length; from += chunk) {
       const some = JSON.stringify(places.slice(from, from + chunk));
       count += connection.write(() => {
-        const rows = its.failuresAt.values(attempts, only, reserved(), some);
-        for (const row of rows) commits.insertRetry(retryOf(row, at, newId()));
+        const rows = its.failuresAt.values(...asked(), some);
+        for (const row of rows) commits.insertRetry(retryOf(row, retries, at, newId()));
         return rows.length;
       });
     }

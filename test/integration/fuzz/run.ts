@@ -3,6 +3,7 @@
  * sessions over memory, by seed. An honest client works at the same server, and honest tasks come in. Afterwards the
  * server must be alive, every honest task recorded, and every outcome that of a client that had the task.
  */
+import { everyFailure } from "../../../src/task/retries.ts";
 import { assert } from "../../../src/base/assert.ts";
 import { systemClock } from "../../../src/base/clock.ts";
 import { newId } from "../../../src/base/ids.ts";
@@ -160,7 +161,10 @@ function startServer(
       serverId,
       serverHost: "here",
       scope: everything,
-      attempts: 1,
+      retries: everyFailure(1),
+      retryDelayMs: 0,
+      halt: null,
+      poison: 0,
       eager: false,
       forever: true,
       launchesClients: false,

@@ -2,13 +2,15 @@
  * A server without surroundings, for tests of its reactor: events go in, and what clients, the store and the log are
  * told is looked at. The state is checked after every step.
  */
+import { everyFailure } from "../../../src/task/retries.ts";
 import { systemClock } from "../../../src/base/clock.ts";
 import { newPatience } from "../../../src/log/patience.ts";
 import type { ServerEffect } from "../../../src/server/effects.ts";
 import type { Revoked, ServerEvent } from "../../../src/server/event.ts";
 import type { IntakeOptions } from "../../../src/server/intake.ts";
 import { step } from "../../../src/server/reactor.ts";
-import { check, type Estate, newState, type ServerSettings, type ServerState } from "../../../src/server/state.ts";
+import { check } from "../../../src/server/check.ts";
+import { type Estate, newState, type ServerSettings, type ServerState } from "../../../src/server/state.ts";
 import type { Claim, Recall } from "../../../src/store/store.ts";
 import type { Assignment, ClaimedTask, Outcome } from "../../../src/task/task.ts";
 import type { ClientMessage, Ground, HostMessage, Lease } from "../../../src/wire/message.ts";
@@ -30,7 +32,10 @@ export function makeSettings(fields: Partial<ServerSettings> = {}): ServerSettin
     serverHost: "host",
     storeId: "store",
     scope: { kind: "all" },
-    attempts: 1,
+    retries: everyFailure(1),
+    retryDelayMs: 0,
+    halt: null,
+    poison: 0,
     eager: false,
     forever: false,
     launchesClients: false,

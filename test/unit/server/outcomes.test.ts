@@ -1,3 +1,4 @@
+import { everyFailure } from "../../../src/task/retries.ts";
 import { describe, expect, test } from "bun:test";
 import { Bench, outcome, task } from "./bench.ts";
 
@@ -102,7 +103,7 @@ describe("recording", () => {
   });
 
   test("of two outcomes of one task in a commit the first is recorded, and what follows from it is done", () => {
-    const bench = new Bench({ attempts: 2 });
+    const bench = new Bench({ retries: everyFailure(2) });
     bench.register("a", 4);
     bench.give(task("1"), task("2"));
     const [one, two] = bench.assigned("a");
@@ -134,7 +135,7 @@ describe("recording", () => {
   });
 
   test("a cancelled task is neither a failure nor retried", () => {
-    const bench = new Bench({ attempts: 3 });
+    const bench = new Bench({ retries: everyFailure(3) });
     bench.register("a", 4);
     bench.give(task("1"));
     bench.results("a", [outcome(bench.assigned("a")[0]!, -1)]);
@@ -146,7 +147,7 @@ describe("recording", () => {
 
 describe("retries", () => {
   test("a failure with attempts left becomes a next attempt that keeps submission, resources, group and tags", () => {
-    const bench = new Bench({ attempts: 2 });
+    const bench = new Bench({ retries: everyFailure(2) });
     bench.register("a", 4);
     bench.give(task("1", { cores: 2, memory: 1024, timeout: 9, group: 5, tag: { x: 1, part: 0 } }));
     bench.results("a", [outcome(bench.assigned("a")[0]!, 1)]);
@@ -172,7 +173,7 @@ describe("retries", () => {
   });
 
   test("a next attempt is submitted by the clock of the server, whatever that of the client says", () => {
-    const bench = new Bench({ attempts: 2 });
+    const bench = new Bench({ retries: everyFailure(2) });
     bench.now = 70_000;
     bench.register("a", 4);
     bench.give(task("1", { submitTime: 60_000 }));
@@ -182,7 +183,7 @@ describe("retries", () => {
   });
 
   test("an eager retry goes out before everything else, without another claim", () => {
-    const bench = new Bench({ attempts: 2, eager: true });
+    const bench = new Bench({ retries: everyFailure(2), eager: true });
     bench.register("a", 1);
     bench.give(task("1"), task("2"), task("3"));
     bench.results("a", [outcome(bench.assigned("a")[0]!, 1)], 0);
@@ -192,7 +193,7 @@ describe("retries", () => {
   });
 
   test("an eager retry waits in the store when tasks of a lower group have come meanwhile", () => {
-    const bench = new Bench({ attempts: 2, eager: true });
+    const bench = new Bench({ retries: everyFailure(2), eager: true });
     bench.register("a", 2);
     bench.give(task("1", { group: 1 }), task("2", { group: 1 }));
     const [first, second] = bench.assigned("a");
@@ -208,7 +209,7 @@ describe("retries", () => {
   });
 
   test("the last attempt is final", () => {
-    const bench = new Bench({ attempts: 2 });
+    const bench = new Bench({ retries: everyFailure(2) });
     bench.register("a", 4);
     bench.give(task("1", { attempt: 2 }));
     bench.results("a", [outcome(bench.assigned("a")[0]!, 1)]);

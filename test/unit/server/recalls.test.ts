@@ -1,10 +1,11 @@
+import { everyFailure } from "../../../src/task/retries.ts";
 import { describe, expect, test } from "bun:test";
 import type { Recall } from "../../../src/store/store.ts";
 import { Bench, outcome, task } from "./bench.ts";
 
 /** A server whose one client, `a`, takes so many of these tasks; the rest is ready. */
 function open(ids: readonly string[], credit: number): Bench {
-  const bench = new Bench({ attempts: 3, eager: true, firstLease: 100 }, { group: 0 });
+  const bench = new Bench({ retries: everyFailure(3), eager: true, firstLease: 100 }, { group: 0 });
   bench.registered("a", bench.hello("a", { credit })?.number);
   bench.give(...ids.map((id) => task(id)));
   return bench;

@@ -1,3 +1,4 @@
+import { everyFailure } from "../../../src/task/retries.ts";
 import { describe, expect, test } from "bun:test";
 import type { ServerSettings } from "../../../src/server/state.ts";
 import type { Lease } from "../../../src/wire/message.ts";
@@ -33,7 +34,7 @@ describe("registering", () => {
   });
 
   test("outcomes that come before the store knows the client are recorded when it does", () => {
-    const bench = open({ attempts: 2 });
+    const bench = open({ retries: everyFailure(2) });
     const lease = { id: "1", lease: 7 };
     const asked = bench.hello("a", { finished: [lease] });
     bench.results("a", [outcome(lease, 1)], 0);

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { check, giveBack, hold, newState, type ServerState, withdraw, withhold } from "../../../src/server/state.ts";
+import { check } from "../../../src/server/check.ts";
+import { giveBack, hold, newState, type ServerState, withdraw, withhold } from "../../../src/server/state.ts";
 import { Bench, makeSettings, task } from "./bench.ts";
 
 /** A server with one client, which holds task `1`; task `2` is ready. */

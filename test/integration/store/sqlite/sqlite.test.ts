@@ -1,3 +1,4 @@
+import { everyFailure } from "../../../../src/task/retries.ts";
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { Database } from "bun:sqlite";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -436,7 +437,7 @@ describe("plans", () => {
     await store.claim(request({ limit: 5 }));
     await store.adopt(adoption(tasks.slice(100), { from: [serverId] }));
     await store.clientsOf(serverId);
-    await store.retryFailures({ kind: "all" }, 3, t0, newId);
+    await store.retryFailures({ kind: "all" }, everyFailure(3), t0, newId);
     await store.revertOrphans();
     await store.buryServer(serverId);
     // Past tasks that are held back, each way.
