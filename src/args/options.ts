@@ -205,6 +205,21 @@ export const taskOptions = [
   },
 ] as const satisfies readonly Option[];
 
+/** Until when the tasks of a client may use its host; the same words in hsx and in hs client. */
+export const hostOptions = [
+  {
+    key: "until",
+    names: ["--until"],
+    kind: "text",
+    metavar: "TIME",
+    setting: "client.until",
+    help:
+      "When the time of the host is up: 18:00, +2h, 2026-11-30T18:00, or never. No task starts whose time limit " +
+      "reaches beyond it.",
+    fallback: "the end of the batch job",
+  },
+] as const satisfies readonly Option[];
+
 /** Everything that hsx passes on to a client, in the order of its words (wordsOf). */
 export const clientOptions = [
   executorsOption,
@@ -216,6 +231,7 @@ export const clientOptions = [
   monitorOption,
   idleOption,
   taskTimeoutOption,
+  ...hostOptions,
 ] as const satisfies readonly Option[];
 
 /** What a client is told. */

@@ -21,15 +21,24 @@ type Certain = { readonly kind: "flag" } | { readonly preset: string | number } 
 type CertainSetting = CertainTextKey | CertainNumberKey;
 
 /** The type of the value of an option. */
-export type Settled<O extends Option> = O extends Certain ? Basic<O> : Basic<O> | null;
+export type Settled<O extends Option> = O extends { readonly repeatable: true }
+  ? readonly string[]
+  : O extends Certain
+    ? Basic<O>
+    : Basic<O> | null;
 
-/** The value of an option. `words` and repeatable options have more than one and are read from Parsed. */
+/** What an option may come to, whatever option it is. */
+type AnyValue = string | number | boolean | readonly string[] | null;
+
+/** The value of an option; of a repeatable one every text that was given. `words` are read from Parsed. */
 export function settled<const O extends Option>(option: O, parsed: Parsed, config: Config): Settled<O> {
   return valueOf(option, parsed, config) as Settled<O>;
 }
 
-function valueOf(option: Option, parsed: Parsed, config: Config): string | number | boolean | null {
+function valueOf(option: Option, parsed: Parsed, config: Config): AnyValue {
   const { key, kind, setting, preset = null } = option;
+  // Its setting holds more than texts, and is read by whoever knows what they mean.
+  if (option.repeatable === true) return parsed.words(key);
   // That the kinds of an option and of its setting agree is a test's business: the types of both would say it twice.
   if (kind === "flag") return parsed.flag(key) || (setting !== undefined && config.boolean(setting as BooleanKey));
   const isText = kind === "text" || kind === "optional";
@@ -62,7 +71,7 @@ export type ValuesOf<T extends readonly Option[]> = { readonly [O in T[number] a
  */
 export function valuesOf<const T extends readonly Option[]>(
   table: T,
-  read: (key: T[number]["key"]) => string | number | boolean | null,
+  read: (key: T[number]["key"]) => AnyValue,
 ): ValuesOf<T> {
   return Object.fromEntries(table.map(({ key }) => [key, read(key)])) as ValuesOf<T>;
 }
@@ -71,16 +80,15 @@ export function valuesOf<const T extends readonly Option[]>(
  * The words that tell these values to a command with these options. null and false need none. A value that begins with
  * `-` could be taken for an option, so it is joined to a long name.
  */
-export function wordsOf(
-  table: readonly Option[],
-  values: Readonly<Record<string, string | number | boolean | null>>,
-): string[] {
+export function wordsOf(table: readonly Option[], values: Readonly<Record<string, AnyValue>>): string[] {
   return table.flatMap(({ key, names }) => {
     const value = values[key] ?? null;
     const name = names[0] ?? "";
     if (value === null || value === false) return [];
     if (value === true) return [name];
-    if (typeof value === "number" || !value.startsWith("-")) return [name, `${value}`];
-    return [`${names.find((each) => each.startsWith("--")) ?? name}=${value}`];
+    if (typeof value === "number") return [name, `${value}`];
+    const texts = typeof value === "string" ? [value] : value;
+    const long = names.find((each) => each.startsWith("--")) ?? name;
+    return texts.flatMap((text) => (text.startsWith("-") ? [`${long}=${text}`] : [name, text]));
   });
 }

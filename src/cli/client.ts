@@ -3,18 +3,22 @@
  * cluster/remote.ts does the work.
  */
 import { counted } from "../base/units.ts";
+import { systemClock } from "../base/clock.ts";
 import { isLoopback } from "../base/loopback.ts";
 import { argumentError, exitStatus } from "../base/errors.ts";
-import { cpuCount } from "../base/process.ts";
 import { saveThreads } from "../base/threads.ts";
+import { usableCores } from "../client/capacity.ts";
+import { thisHost } from "../client/host.ts";
 import type { Command, Context } from "./command.ts";
 import type { CommandSpec, Parsed } from "../args/spec.ts";
+import { hostWishes } from "./host-words.ts";
 import { warnOfIdleSettings } from "./idle.ts";
 import { instanceId } from "./instance.ts";
 import {
   clientOptions,
   delayOption,
   executorsOption,
+  hostOptions,
   idleOption,
   noConfirmOption,
   outputOptions,
@@ -67,6 +71,10 @@ const spec = {
     {
       title: "Limits",
       options: [taskTimeoutOption, ...taskOptions],
+    },
+    {
+      title: "Host",
+      options: hostOptions,
     },
     {
       title: "Output",
@@ -138,9 +146,10 @@ function checkTogether(parsed: Words): void {
 }
 
 async function run(parsed: Words, context: Context): Promise<number> {
-  if (parsed.flag("availableCores")) return print([`${cpuCount()}`], context);
+  if (parsed.flag("availableCores")) return print([`${usableCores(thisHost(context.env))}`], context);
   if (parsed.flag("availableSshGroups")) return print(sshGroups(context), context);
   checkTogether(parsed);
+  const host = hostWishes(parsed, context.config(), systemClock.now());
   // This comes before anything is said or done: the program may start anew.
   saveThreads(parsed.number("executors") ?? 0);
   const config = context.config();
@@ -158,8 +167,9 @@ async function run(parsed: Words, context: Context): Promise<number> {
   if (!isLaunched) warnOfIdleSettings(spec, parsed, config, context.loggers("client"));
   const { clientSecurity } = await import("../cluster/security.ts");
   // What would be too little on the way to any of them is too little.
-  const { host } = servers.find((each) => !isLoopback(each.host)) ?? servers[0]!;
-  const security = await clientSecurity({ ...words, key, config, loggers: context.loggers, host, role: "client" });
+  const farthest = servers.find((each) => !isLoopback(each.host)) ?? servers[0]!;
+  const about = { config, loggers: context.loggers, host: farthest.host, role: "client" } as const;
+  const security = await clientSecurity({ ...words, key, ...about });
   const { runClientAlone } = await import("../cluster/remote.ts");
   const { stoppedBy } = await runClientAlone({
     instanceId,
@@ -179,6 +189,7 @@ async function run(parsed: Words, context: Context): Promise<number> {
     errors: read("errors"),
     idleMs: idle === 0 ? null : idle * 1000,
     taskTimeout: read("taskTimeout"),
+    host,
     signalWaitMs: read("signalWait") * 1000,
   });
   if (stoppedBy === "SIGINT") return exitStatus.interrupted;

@@ -4,8 +4,10 @@
  */
 import { failureOptions, failurePolicyOf } from "./failure-policy.ts";
 import { argumentError } from "../base/errors.ts";
+import { systemClock } from "../base/clock.ts";
 import { splitWords } from "../base/shell.ts";
 import { saveThreads } from "../base/threads.ts";
+import type { HostWishes } from "../cluster/host.ts";
 import type { ClusterOptions } from "../cluster/run.ts";
 import type { Launch } from "../launch/orders.ts";
 import type { ClusterReport } from "../cluster/serve.ts";
@@ -14,6 +16,7 @@ import { largestNumber } from "../task/tag.ts";
 import type { Command, Context } from "./command.ts";
 import type { CommandSpec, Parsed } from "../args/spec.ts";
 import { type GivenInput, givenInput, expectTaskFile, refuseTwoInputs } from "./inputs.ts";
+import { hostWishes } from "./host-words.ts";
 import { warnOfIdleSettings } from "./idle.ts";
 import { instanceId } from "./instance.ts";
 import {
@@ -22,6 +25,7 @@ import {
   databaseOptions,
   delayOption,
   executorsOption,
+  hostOptions,
   idleOption,
   inputFormOf,
   inputOptions,
@@ -229,6 +233,10 @@ const spec = {
       ],
     },
     {
+      title: "Host (of each client)",
+      options: hostOptions,
+    },
+    {
       title: "Output",
       options: [
         ...outputOptions,
@@ -395,7 +403,10 @@ const outputs = [
 ] as const;
 
 type Shared = Omit<ClusterOptions, "delayMs" | keyof LocalOnly>;
-type LocalOnly = Pick<ClusterOptions, "executors" | "idleMs" | "signalWaitMs" | "wishes" | "output" | "errors">;
+type LocalOnly = Pick<
+  ClusterOptions,
+  "executors" | "idleMs" | "signalWaitMs" | "wishes" | "host" | "output" | "errors"
+>;
 
 /** One call: its words, and what they mean together with the configuration. */
 interface Call {
@@ -407,6 +418,8 @@ interface Call {
   readonly client: ClientValues;
   /** The input on the command line and its template; null: there is none. */
   readonly given: GivenInput | null;
+  /** What the user says of the host of a client. */
+  readonly host: HostWishes;
 }
 
 async function callOf(parsed: Words, context: Context): Promise<Call> {
@@ -415,7 +428,8 @@ async function callOf(parsed: Words, context: Context): Promise<Call> {
   const given = await givenInput(parsed.inputs, read("template") ?? "{}", context.loggers("cluster"));
   const client = valuesOf(clientOptions, read);
   const template = client.template === null || given === null ? client.template : given.template;
-  return { parsed, context, config, read, client: { ...client, template }, given };
+  const host = hostWishes(parsed, config, systemClock.now());
+  return { parsed, context, config, read, client: { ...client, template }, given, host };
 }
 
 /** What a run is given wherever its clients are. */
@@ -469,6 +483,7 @@ async function runHere(call: Call): Promise<ClusterReport> {
     executors: client.executors,
     idleMs: idle === null ? null : idle * 1000,
     signalWaitMs: client.signalWait * 1000,
+    host: call.host,
     delayMs: (delay < 0 ? Math.random() * -delay : delay) * 1000,
     output: read("output"),
     errors: read("errors"),
@@ -479,7 +494,7 @@ async function runHere(call: Call): Promise<ClusterReport> {
  * What clients elsewhere are told. The sizes of bundles only if they were given here: else the configuration over there
  * counts.
  */
-function told({ parsed, client }: Call): Nullable<ClientValues> {
+function told({ parsed, client, host }: Call): Nullable<ClientValues> {
   return {
     ...client,
     delay: client.delay === 0 ? null : client.delay,
@@ -487,7 +502,13 @@ function told({ parsed, client }: Call): Nullable<ClientValues> {
     // Who waits for whatever is submitted is never idle.
     timeout: parsed.flag("forever") ? null : atLeastOne(limit(client.timeout)),
     taskTimeout: atLeastOne(limit(client.taskTimeout)),
+    until: parsed.given("until") ? untilOf(host) : null,
   };
+}
+
+/** The same moment for all clients, whenever they start; what the settings say counts for each by itself. */
+function untilOf({ until }: HostWishes): string | null {
+  return until === null || until === "never" ? until : `@${Math.ceil(until.at / 1000)}`;
 }
 
 type Nullable<T> = { readonly [K in keyof T]: T[K] | null };

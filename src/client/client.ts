@@ -13,6 +13,7 @@ import type { Outcome } from "../task/task.ts";
 import type { Ground, LeaveKind } from "../wire/message.ts";
 import { WireProblem } from "../wire/problem.ts";
 import { isForClient } from "../wire/rules.ts";
+import type { End } from "./allocation.ts";
 import type { ClientEffect } from "./effects.ts";
 import type { ClientEvent } from "./event.ts";
 import type { Ends, Executor, Running } from "./executor.ts";
@@ -54,6 +55,8 @@ export interface ClientOptions {
 }
 
 export interface Client {
+  /** Tells when the time of this host is up, in place of what was known of it. */
+  endsAt(end: End): void;
   /** Lets the client leave after this long without a task, counted from now, milliseconds; null: never. */
   limitIdle(idleMs: number | null): void;
   /**
@@ -110,6 +113,10 @@ export function runClient(options: ClientOptions): Client {
     finished: door.finished.promise,
     stop: (how, reason) => box.push({ kind: "stopRequested", how, reason }),
     limitIdle: (idleMs) => box.push({ kind: "idleLimited", idleMs }),
+    endsAt(end) {
+      options.executor.endsAt(end.at);
+      box.push({ kind: "endLearned", end });
+    },
     running: () => state.running.size,
     server: () => state.server,
     unconfirmed: () => state.unacked.size,
@@ -183,7 +190,7 @@ function startTasks(door: Door): void {
     for (const { task } of toStart.toReversed()) door.box.push({ kind: "postponed", id: task.id });
     return;
   }
-  for (const { task, origin } of toStart) tasks.set(task.id, executor.start(task, origin, ends));
+  for (const { task, origin, devices } of toStart) tasks.set(task.id, executor.start(task, origin, ends, devices));
 }
 
 /** Ends the client after a bug: nothing of it may be left running. */

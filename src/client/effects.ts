@@ -14,8 +14,13 @@ export type ClientEffect =
   /** Tell the executor which server's tasks run here from now on. */
   | { readonly kind: "served"; readonly serverId: string; readonly serverHost: string }
   | { readonly kind: "send"; readonly message: ClientMessage }
-  /** Start a task. Answered by exactly one `ended` or `unplaced`. */
-  | { readonly kind: "start"; readonly task: Assignment; readonly origin: Origin }
+  /** Start a task. Answered by exactly one `ended` or `unplaced`. `devices`: see Executor. */
+  | {
+      readonly kind: "start";
+      readonly task: Assignment;
+      readonly origin: Origin;
+      readonly devices: readonly number[] | null;
+    }
   | { readonly kind: "signal"; readonly id: string; readonly signal: StopSignal }
   /** Check whether processes of a task are left. Answered by a `restSeen`. */
   | { readonly kind: "lookAtRest"; readonly id: string }

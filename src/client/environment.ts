@@ -29,17 +29,23 @@ export interface EnvironmentOptions {
   readonly serverHost: string | null;
   /** The folder of captured output. Tasks get their paths in it even when nothing is captured. */
   readonly taskFolder: string;
+  /** When the time of this host is up, milliseconds since 1970; null or not there: that is not known. */
+  readonly until?: number | null;
 }
 
 export type Variables = Record<string, string | undefined>;
+
+/** Variables of one task. */
+export type Own = Readonly<Record<string, string>>;
 
 export interface TaskEnvironment {
   readonly variables: Variables;
   /**
    * Makes the variables those of this task. `command` null: not known yet (its template asks the shell). `startTime`:
-   * milliseconds since 1970.
+   * milliseconds since 1970. `own`: variables that this task alone has, such as its devices; null: none. They win over
+   * all others.
    */
-  fill(task: Assignment, command: string | null, startTime: number): void;
+  fill(task: Assignment, command: string | null, startTime: number, own?: Own | null): void;
 }
 
 /** What tasks inherit: the environment of the client with the exports of the configuration. */
@@ -72,6 +78,8 @@ interface State {
   /** The names of the variables that the last task's tags set, in their order. */
   present: string[];
   last: Partial<Assignment>;
+  /** What the last task alone had. */
+  own: Own | null;
 }
 
 /**
@@ -88,6 +96,7 @@ export function taskEnvironment(options: EnvironmentOptions, base: Variables, an
   variables["TASK_SERVER_ID"] = options.serverId ?? "null";
   variables["TASK_SERVER_HOST"] = options.serverHost ?? "null";
   variables["TASK_RETRIED"] = "false";
+  setDeadline(variables, options.until ?? null);
   const state: State = {
     variables,
     base,
@@ -99,11 +108,21 @@ export function taskEnvironment(options: EnvironmentOptions, base: Variables, an
     startTime: timeText(),
     present: [],
     last: {},
+    own: null,
   };
-  return { variables, fill: (task, command, startTime) => fill(state, task, command, startTime) };
+  return { variables, fill: (task, command, startTime, own = null) => fill(state, task, command, startTime, own) };
 }
 
-function fill(state: State, task: Assignment, command: string | null, startTime: number): void {
+/**
+ * Tells tasks when the time of this host is up, in whole seconds since 1970 as `date +%s` counts them. `until`:
+ * milliseconds since 1970; null: nothing is known of it. What the client inherited stays then, because it holds for its
+ * tasks as well.
+ */
+export function setDeadline(variables: Variables, until: number | null): void {
+  if (until !== null) variables["TASK_DEADLINE"] = `${Math.floor(until / 1000)}`;
+}
+
+function fill(state: State, task: Assignment, command: string | null, startTime: number, own: Own | null): void {
   const { variables, taskFolder, last } = state;
   const { id } = task;
   variables["TASK_ID"] = id;
@@ -132,6 +151,18 @@ function fill(state: State, task: Assignment, command: string | null, startTime:
     setTags(state, task.tag);
   }
   state.last = task;
+  if (own !== state.own) setOwn(state, own);
+}
+
+/** Sets what this task alone has, in place of what the last one had. */
+function setOwn(state: State, own: Own | null): void {
+  const { variables, base } = state;
+  for (const name in state.own) {
+    if (base[name] === undefined) delete variables[name];
+    else variables[name] = base[name];
+  }
+  Object.assign(variables, own);
+  state.own = own;
 }
 
 /** The names of the variables of a tag: `TASK_TAG_SITE`. Both may be absent. */

@@ -4,6 +4,7 @@
 import type { Outcome } from "../task/task.ts";
 import type { LeaveKind, ServerMessage } from "../wire/message.ts";
 import type { ProblemKind } from "../wire/problem.ts";
+import type { End } from "./allocation.ts";
 
 export type ClientEvent =
   | { readonly kind: "received"; readonly message: ServerMessage }
@@ -47,6 +48,8 @@ export type ClientEvent =
     }
   /** The time of a `wake` effect has come. */
   | { readonly kind: "woken" }
+  /** It has become known when the time of this host is up. */
+  | { readonly kind: "endLearned"; readonly end: End }
   /** From now on the client leaves after this long without a task, milliseconds; null: never. */
   | { readonly kind: "idleLimited"; readonly idleMs: number | null }
   /** A signal to this process, or the code that runs it, asks it to leave. */

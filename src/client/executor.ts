@@ -53,7 +53,10 @@ export interface Ends {
 export interface Executor {
   /** Tells which server's tasks run from now on; their environment names it. */
   servedBy(serverId: string, serverHost: string): void;
-  start(task: Assignment, origin: Origin, ends: Ends): Running;
+  /** Tells when the time of this host is up, milliseconds since 1970; tasks that start from now on know it. */
+  endsAt(until: number): void;
+  /** `devices`: those that the task has, by their positions in the list of this host; null or not there: none. */
+  start(task: Assignment, origin: Origin, ends: Ends, devices?: readonly number[] | null): Running;
   /** Releases files. It must not be called before all tasks have ended. */
   close(): void;
 }

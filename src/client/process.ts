@@ -7,14 +7,13 @@
  */
 import { closeSync, rmSync } from "node:fs";
 import { resolve } from "node:path";
-import type { Clock } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
 import { failureCode, failureReason } from "../base/paths.ts";
 import { isUnread } from "../base/unread.ts";
-import type { Logger } from "../log/logger.ts";
 import { type Assignment, sentinel } from "../task/task.ts";
 import type { ShellOutput } from "../base/system.ts";
-import { type EnvironmentOptions, inherited, type Variables } from "./environment.ts";
+import { variablesFor } from "./device-list.ts";
+import { inherited, type Own, type Variables } from "./environment.ts";
 import type { Ends, Executor, Origin, Running, StopSignal } from "./executor.ts";
 import { type Group, groupOf, signalNumber } from "./group.ts";
 import { guardOrphans, type OrphanGuard } from "./orphans.ts";
@@ -22,6 +21,7 @@ import { findPredecessors, type Predecessors } from "./predecessors.ts";
 import { type Held, newScarcity, type Scarcity } from "./scarcity.ts";
 import { type Losses, newLosses } from "./losses.ts";
 import type { Monitor, Watch } from "./monitor.ts";
+import type { ExecutorOptions } from "./options.ts";
 import { openAppended, openShared, type Outputs, prepareFolder, removeEmpty } from "./outputs.ts";
 import { printedBy } from "./printed.ts";
 import { describeRefusal, whyNotEntered } from "./refusals.ts";
@@ -31,6 +31,7 @@ import {
   newSpawner,
   openCaptured,
   setServer,
+  setUntil,
   spawnConfined,
   spawnDirect,
   type Spawner,
@@ -39,45 +40,6 @@ import {
 import { wordsFor } from "./spawn.ts";
 import { type Expansion, expansion, fileFacts } from "./templates.ts";
 import { type Finder, newFinder, type Tree, treeOf } from "./tree.ts";
-
-/** What a user may wish for all tasks. An option in the table of a client (args/options.ts) arrives here by itself. */
-export interface TaskWishes {
-  /** Whether the output of each task goes to files in `taskFolder`. It excludes `outputPath` and `errorsPath`. */
-  readonly capture: boolean;
-  /** The client's own template, for tasks whose submission has none; null: `{}`. */
-  readonly template: string | null;
-  /** The shell that runs tasks, as SHELL -c COMMAND: a path, or a name that is looked up in PATH; null: the usual. */
-  readonly shell: string | null;
-  /** Whether each task gets a file of what it uses over time, in `taskFolder`, and its outcome has peaks. */
-  readonly monitor: boolean;
-  /** Whether tasks that take more memory than they asked for are stopped. */
-  readonly enforce: boolean;
-}
-
-export interface ExecutorOptions extends EnvironmentOptions, Omit<TaskWishes, "monitor" | "enforce"> {
-  /** `/bin/sh`, or the one that the user chose; on Windows the path of cmd.exe. */
-  readonly shell: string;
-  /**
-   * Whether tasks run in the directory that their submission came from, where it is known. The others run in `cwd`, as
-   * all do without.
-   */
-  readonly inOrigin: boolean;
-  /** Where clients of this site note that their tasks last. */
-  readonly clientFolder: string;
-  /** File for the standard output of all tasks; null: the client's own. */
-  readonly outputPath: string | null;
-  /** File for the standard error of all tasks; null: the client's own. */
-  readonly errorsPath: string | null;
-  /** What measures tasks; null: nothing does. It is closed with the executor. */
-  readonly monitor: Monitor | null;
-  /** Whether this process prints failures on the standard output that it shares with tasks. */
-  readonly printsFailures: boolean;
-  readonly clock: Clock;
-  /** Called when a task died of SIGPIPE because nobody reads any more what this process and its tasks write. */
-  readonly onUnread: () => void;
-  /** Logs why a task could not be run. */
-  readonly log: Pick<Logger, "error" | "warning" | "debug">;
-}
 
 export interface ProcessExecutor extends Executor {
   /** How many tasks were executed without a shell so far. */
@@ -111,6 +73,8 @@ interface Task extends Running {
   readonly assignment: Assignment;
   readonly place: Place;
   readonly ends: Ends;
+  /** Variables that it alone has. */
+  readonly own: Own | null;
   pid: number | null;
   command: string | null;
   startTime: number | null;
@@ -179,8 +143,12 @@ export function createExecutor(options: ExecutorOptions): ProcessExecutor {
     servedBy(serverId, serverHost) {
       for (const { spawner } of [home, ...places.values()]) setServer(spawner, serverId, serverHost);
     },
-    start(assignment, origin, ends) {
-      const task = newTask(assignment, placeOf(state, origin), ends, state.finder);
+    endsAt(until) {
+      for (const { spawner } of [home, ...places.values()]) setUntil(spawner, until);
+    },
+    start(assignment, origin, ends, devices = null) {
+      const own = devices === null ? null : variablesFor(options.devices(), devices);
+      const task = newTask(assignment, placeOf(state, origin), ends, own, state.finder);
       begin(state, task, origin.template);
       return task;
     },
@@ -286,7 +254,7 @@ async function printed(state: State, task: Task, command: string): Promise<Shell
   const { options, asked, guard } = state;
   const { cwd, spawner } = task.place;
   if (task.stopped !== null) throw new Error("stopped");
-  spawner.viaShell.fill(task.assignment, null, options.clock.now());
+  spawner.viaShell.fill(task.assignment, null, options.clock.now(), task.own);
   const env = spawner.viaShell.variables;
   const { stderr } = spawner.options;
   guard?.taskStarts();
@@ -339,6 +307,7 @@ function launch(state: State, task: Task, command: string): void {
   state.starting = task;
   try {
     if (options.capture) nameCaptured(state, task);
+    options.pins?.pin(assignment.id, assignment.cores ?? 0);
     const child = spawn(state, task, command, startTime);
     const { pid } = child;
     task.pid = pid;
@@ -347,9 +316,11 @@ function launch(state: State, task: Task, command: string): void {
     if (task.isHeld) task.ends.held(assignment.id, false);
     options.log.debug(() => `Running task (${assignment.id})[${pid}]: ${command}`);
   } catch (error) {
+    options.pins?.release(assignment.id);
     notStarted(state, task, command, error);
   } finally {
     state.starting = null;
+    options.pins?.unpin();
     if (options.capture) closeCaptured(spawner);
   }
 }
@@ -358,9 +329,9 @@ function spawn(state: State, task: Task, command: string, startTime: number): Bu
   const { assignment } = task;
   const { spawner } = task.place;
   const entrance = state.options.monitor?.confine(assignment) ?? null;
-  if (entrance !== null) return spawnConfined(spawner, assignment, command, startTime, entrance);
-  const child = spawnDirect(spawner, assignment, command, startTime);
-  if (child === null) return spawnShell(spawner, assignment, command, startTime);
+  if (entrance !== null) return spawnConfined(spawner, assignment, command, startTime, task.own, entrance);
+  const child = spawnDirect(spawner, assignment, command, startTime, task.own);
+  if (child === null) return spawnShell(spawner, assignment, command, startTime, task.own);
   task.direct = true;
   state.directStarts++;
   return child;
@@ -510,6 +481,7 @@ function reportSignal(state: State, task: Task, status: number): void {
 
 function end(state: State, task: Task, exitStatus: number, completionTime = state.options.clock.now()): void {
   task.over = true;
+  state.options.pins?.release(task.assignment.id);
   // Where failures are printed too, their reader may go without harm to tasks that print nothing: a status that is
   // merely the same is a status.
   const isCut = exitStatus === brokenPipe && (task.isKilled || !state.options.printsFailures) && isUnheard(state);
@@ -556,7 +528,7 @@ function endStopped(state: State, task: Task, signal: StopSignal): void {
   endLater(state, task, 128 + signalNumber(signal));
 }
 
-function newTask(assignment: Assignment, place: Place, ends: Ends, finder: Finder): Task {
+function newTask(assignment: Assignment, place: Place, ends: Ends, own: Own | null, finder: Finder): Task {
   let group: Group | null = null;
   let tree: Tree | null = null;
   const ended = (): boolean => task.over;
@@ -566,6 +538,7 @@ function newTask(assignment: Assignment, place: Place, ends: Ends, finder: Finde
     assignment,
     place,
     ends,
+    own,
     pid: null,
     command: null,
     startTime: null,

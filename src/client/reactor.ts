@@ -11,6 +11,7 @@ import type { Lease, ServerMessage } from "../wire/message.ts";
 import { beat, excuse, keepConnection, loseConnection, sayHello, silenceMs } from "./connection.ts";
 import { takeBeat, takeConnectFailed, takeWelcome } from "./connection.ts";
 import { type ClientEffect, note } from "./effects.ts";
+import { isTooLong, keepTime, nextTime, refuse } from "./ending.ts";
 import type { ClientEvent } from "./event.ts";
 import type { Origin } from "./executor.ts";
 import { forgetHeld, holdBack, isBySignal, isDrainedWith, nextRelease, releaseHeld } from "./interruption.ts";
@@ -32,9 +33,11 @@ export function step(state: ClientState, events: readonly ClientEvent[], now: nu
   for (const event of events) take(state, event, now, effects);
   keepConnection(state, now, effects);
   if (state.heldBack.size > 0) releaseHeld(state, now, effects);
+  keepTime(state, now, effects);
   // Outcomes are reported before anything new starts, because a start takes the processor for a while.
   report(state, now, effects);
   startTasks(state, now, effects);
+  if (state.outboxReturned.length > 0) report(state, now, effects);
   pushStopping(state, now, effects);
   idle(state, now, effects);
   tellStarts(state, now, effects);
@@ -86,6 +89,9 @@ function take(state: ClientState, event: ClientEvent, now: number, effects: Clie
     case "idleLimited":
       state.idleMs = event.idleMs;
       state.idleSince = now;
+      return;
+    case "endLearned":
+      state.ending.end = event.end;
       return;
     case "stopRequested":
       return leave(state, event.how, event.reason, now, effects);
@@ -237,6 +243,10 @@ function startTasks(state: ClientState, now: number, effects: ClientEffect[]): v
     }
     const own = task.timeout === null || task.timeout === 0 ? Number.POSITIVE_INFINITY : task.timeout * 1000;
     const limit = Math.min(own, timeoutMs ?? Number.POSITIVE_INFINITY);
+    if (isTooLong(state, limit, now)) {
+      refuse(state, task, limit, now, effects);
+      continue;
+    }
     state.running.set(task.id, {
       task,
       startedAt: now,
@@ -252,7 +262,7 @@ function startTasks(state: ClientState, now: number, effects: ClientEffect[]): v
       returned: false,
     });
     if (announce) note(effects, "info", () => `Running task (${task.id})`);
-    effects.push({ kind: "start", task, origin: state.origins.get(task.submitId) ?? unknownOrigin });
+    effects.push({ kind: "start", task, origin: state.origins.get(task.submitId) ?? unknownOrigin, devices: null });
   }
   for (const task of waiting.toReversed()) state.inbox.unshift(task);
 }
@@ -354,7 +364,7 @@ function nextWake(state: ClientState, now: number): number {
   state.tellAt = tellTime(state, untold);
   if (mayTell(state)) at = Math.min(at, state.tellAt);
   if (state.outbox.length > 0 && state.connection.at === "up") at = Math.min(at, state.outboxSince + state.companyMs);
-  return Math.min(at, idleUntil(state), nextPush(state, now), nextRelease(state));
+  return Math.min(at, idleUntil(state), nextPush(state, now), nextRelease(state), nextTime(state));
 }
 
 function isDone(state: ClientState): boolean {

@@ -27,7 +27,8 @@ function measurePace(state: ClientState, now: number): void {
 export function wanted(state: ClientState): number {
   const free = capacity(state);
   const ahead = Math.min(Math.floor(state.rate * aheadMs), 4 * free + 2);
-  return free + ahead;
+  // A task that was given back because it takes too long is not asked for again at once.
+  return Math.max(0, free + ahead - state.ending.refused);
 }
 
 /** Sends outcomes and tasks given back, and asks for others. */

@@ -16,7 +16,14 @@ import { workingFolder } from "../base/process.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Assignment } from "../task/task.ts";
 import { type Direct, openDirect, plainWords } from "./direct.ts";
-import { type EnvironmentOptions, type TaskEnvironment, taskEnvironment, type Variables } from "./environment.ts";
+import {
+  type EnvironmentOptions,
+  type Own,
+  setDeadline,
+  type TaskEnvironment,
+  taskEnvironment,
+  type Variables,
+} from "./environment.ts";
 import { openFresh } from "./outputs.ts";
 
 export type OnExit = (child: Bun.Subprocess, code: number | null, signal: NodeJS.Signals | number | null) => void;
@@ -121,9 +128,25 @@ export function setServer(spawner: Spawner, serverId: string, serverHost: string
   }
 }
 
-/** Has the shell run a command. `startTime`: milliseconds since 1970. Throws what Bun.spawn throws. */
-export function spawnShell(spawner: Spawner, task: Assignment, command: string, startTime: number): Bun.Subprocess {
-  spawner.viaShell.fill(task, command, startTime);
+/** Sets when the time of this host is up, milliseconds since 1970. */
+export function setUntil(spawner: Spawner, until: number): void {
+  spawner.environment = { ...spawner.environment, until };
+  for (const environment of [spawner.viaShell, spawner.withoutShell?.environment])
+    if (environment !== undefined) setDeadline(environment.variables, until);
+}
+
+/**
+ * Has the shell run a command. `startTime`: milliseconds since 1970. `own`: see TaskEnvironment. Throws what Bun.spawn
+ * throws.
+ */
+export function spawnShell(
+  spawner: Spawner,
+  task: Assignment,
+  command: string,
+  startTime: number,
+  own: Own | null,
+): Bun.Subprocess {
+  spawner.viaShell.fill(task, command, startTime, own);
   return Bun.spawn(wordsFor(spawner, command), spawner.shellStart);
 }
 
@@ -136,22 +159,24 @@ export function spawnConfined(
   task: Assignment,
   command: string,
   startTime: number,
+  own: Own | null,
   entrance: string,
 ): Bun.Subprocess {
-  spawner.viaShell.fill(task, command, startTime);
+  spawner.viaShell.fill(task, command, startTime, own);
   return Bun.spawn(["/bin/sh", "-c", enterScript, entrance, ...wordsFor(spawner, command)], spawner.shellStart);
 }
 
 /**
- * Runs a plain command without a shell. `startTime`: milliseconds since 1970. Answers null if the shell has to run it:
- * the command is not plain, its program cannot be started, or it is not known (yet) what the shell does to plain
- * commands.
+ * Runs a plain command without a shell. `startTime`: milliseconds since 1970. `own`: see TaskEnvironment. Answers null
+ * if the shell has to run it: the command is not plain, its program cannot be started, or it is not known (yet) what
+ * the shell does to plain commands.
  */
 export function spawnDirect(
   spawner: Spawner,
   task: Assignment,
   command: string,
   startTime: number,
+  own: Own | null,
 ): Bun.Subprocess | null {
   const { withoutShell } = spawner;
   if (withoutShell === null && spawner.plainSeen >= plainBeforeAsking) return null;
@@ -165,7 +190,7 @@ export function spawnDirect(
   const program = words[0]!;
   const file = shell.find(program);
   if (file === null) return null;
-  environment.fill(task, command, startTime);
+  environment.fill(task, command, startTime, own);
   if (shell.setsUnderscore) environment.variables["_"] = file;
   start.argv0 = program;
   start.stdout = spawner.shellStart.stdout;

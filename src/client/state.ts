@@ -21,6 +21,7 @@ import { type Deque, deque } from "../base/deque.ts";
 import type { Assignment, Outcome } from "../task/task.ts";
 import type { Ground, LeaveKind, Lease } from "../wire/message.ts";
 import type { ProblemKind } from "../wire/problem.ts";
+import type { End } from "./allocation.ts";
 import type { Origin } from "./executor.ts";
 
 export interface ClientSettings {
@@ -62,6 +63,20 @@ export interface ClientSettings {
   readonly forsakenMs: number;
   /** Whether each started task gets a line of level INFO. */
   readonly announce: boolean;
+  /** When the time of this host is up; not there: that is not known from the start. */
+  readonly end?: End;
+}
+
+/** What is known of the end of this host's time, and what was refused because of it (ending.ts). */
+export interface Ending {
+  /** Null: the time is not limited, as far as is known. */
+  end: End | null;
+  /** How many tasks were given back lately. */
+  refused: number;
+  /** When these take up credit no more, milliseconds; Infinity: there are none. */
+  refusedUntil: number;
+  /** Whether the user was told that tasks are given back. */
+  isTold: boolean;
 }
 
 /** The last signal that was sent to a task that must end. */
@@ -220,6 +235,7 @@ export interface ClientState {
   rateAt: number;
   /** The number of tasks that ended since `rateAt`. */
   finished: number;
+  readonly ending: Ending;
 }
 
 /** Why a client ended badly: the server could not be reached, or was lost for too long. */
@@ -277,6 +293,7 @@ export function newState(settings: ClientSettings, now: number): ClientState {
     rate: 0,
     rateAt: now,
     finished: 0,
+    ending: { end: settings.end ?? null, refused: 0, refusedUntil: Number.POSITIVE_INFINITY, isTold: false },
   };
 }
 

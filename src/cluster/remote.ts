@@ -3,7 +3,7 @@
  * leaves when it is told to, when it was idle for too long, and when its server is out of reach for good.
  */
 import { unreachable } from "../base/assert.ts";
-import { systemClock } from "../base/clock.ts";
+import { type Clock, systemClock } from "../base/clock.ts";
 import { secretDigits } from "../base/ids.ts";
 import { hostName } from "../base/process.ts";
 import { counted } from "../base/units.ts";
@@ -14,6 +14,7 @@ import { type ClientTls, connect } from "../wire/connect.ts";
 import { forget, keep, type Kept, keptIn } from "./leftovers.ts";
 import { problemError } from "./problems.ts";
 import { moreUrgent, onSignals, type StopName, unreadText } from "./signals.ts";
+import { provisionOf } from "./host.ts";
 import { clientSettings, makeExecutor, monitorFor, type TaskOptions } from "./tasks.ts";
 
 /** The key that both sides must know, and the TLS settings by which the server is recognised. */
@@ -56,7 +57,9 @@ export interface ClientReport {
  */
 export async function runClientAlone(options: ClientRunOptions): Promise<ClientReport> {
   const { config, loggers, delayMs } = options;
-  const executor = makeExecutor({ ...options, monitor: await monitorFor(options) }, null, leaveUnread);
+  const provision = provisionOf(options);
+  const monitor = await monitorFor(options);
+  const executor = makeExecutor({ ...options, monitor }, provision, null, leaveUnread);
   const clock = systemClock;
   const reconnectMs = config.integer("client.reconnect") * 1000;
   let stoppedBy: StopName | null = null;
@@ -88,7 +91,7 @@ export async function runClientAlone(options: ClientRunOptions): Promise<ClientR
   const { lib } = config.site;
   const log = loggers("client");
   const settings: ClientSettings = {
-    ...clientSettings(options),
+    ...clientSettings(options, provision),
     host: hostName(),
     secret: secretDigits(32),
     bundleSize: options.bundleSize,
@@ -102,9 +105,15 @@ export async function runClientAlone(options: ClientRunOptions): Promise<ClientR
   };
   const among = (servers: readonly Endpoint[]): Pick<ClientOptions, "connect" | "settings"> => ({
     connect: (index) => connect({ ...servers[index]!, ...options.security, clock, handshakeMs, connectMs }),
-    settings: { ...settings, servers: servers.length },
+    settings: { ...settings, servers: servers.length, ...(end === null ? {} : { end }) },
   });
   const keepLeft = (left: Left): string => keep(lib, left);
+  let { end } = provision;
+  const learned = provision.learned?.then((found) => {
+    end = found;
+    if (found !== null) executor.endsAt(found.at);
+    if (found !== null) client?.endsAt(found);
+  });
 
   try {
     if (delayMs > 0) {
@@ -113,6 +122,9 @@ export async function runClientAlone(options: ClientRunOptions): Promise<ClientR
       timer.cancel();
       if (stoppedBy !== null) return { stoppedBy };
     }
+    // A server that knows the end from the hello on does not send what cannot be over by then.
+    if (learned !== undefined) await Promise.race([learned, stopped.promise, after(clock, askedMs)]);
+    if (stoppedBy !== null) return { stoppedBy };
     let { servers } = options;
     couriers = keptIn(lib, clock.now()).map((kept) => deliver(kept, among(servers), log));
     for (let round = 1; ; round++) {
@@ -148,7 +160,12 @@ function deliver(
   const courier = runClient({
     connect: connectTo,
     settings: { ...settings, clientId, host, secret, executors: 0 },
-    executor: { servedBy: () => undefined, start: () => unreachable(undefined as never), close: () => undefined },
+    executor: {
+      servedBy: () => undefined,
+      endsAt: () => undefined,
+      start: () => unreachable(undefined as never),
+      close: () => undefined,
+    },
     clock: systemClock,
     // Whatever keeps it from the server is told by the client itself.
     log: { ...log, info: log.debug, warning: log.debug, error: log.debug, critical: log.debug },
@@ -168,6 +185,16 @@ function deliver(
       courier.kill();
     },
   };
+}
+
+/** How long the client waits for a batch system to say when the job ends, before it connects, milliseconds. */
+const askedMs = 2000;
+
+/** Resolves after a time, milliseconds, which keeps nobody from ending. */
+function after(clock: Clock, ms: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  clock.after(ms, resolve);
+  return promise;
 }
 
 /** The longest wait of one attempt for the connection, and for the proofs of the key on it, milliseconds. */

@@ -8,6 +8,7 @@ import { type Client, runClient } from "../client/client.ts";
 import { pipe } from "../wire/pipe.ts";
 import type { HostMessage, PeerMessage } from "../wire/message.ts";
 import { WireProblem } from "../wire/problem.ts";
+import { provisionOf } from "./host.ts";
 import { clientSettings, makeExecutor, monitorFor, type TaskOptions } from "./tasks.ts";
 import { type ClusterReport, serve, type ServeOptions } from "./serve.ts";
 import { onSignals } from "./signals.ts";
@@ -36,8 +37,9 @@ export async function runCluster(options: ClusterOptions): Promise<ClusterReport
   const { loggers } = options;
   const clock = systemClock;
   // Everything that can be wrong with files is found before the first task runs.
+  const provision = provisionOf(options);
   const monitor = await monitorFor(options);
-  const executor = makeExecutor({ ...options, monitor }, options.instanceId, () => {
+  const executor = makeExecutor({ ...options, monitor }, provision, options.instanceId, () => {
     // The client gives back a task that died so. It must not get it again before the server knows.
     client?.stop("finish", "SIGPIPE");
     stopUnread();
@@ -62,7 +64,7 @@ export async function runCluster(options: ClusterOptions): Promise<ClusterReport
       client = runClient({
         connect: async () => ends.pop() ?? Promise.reject(new WireProblem("lost", "the server is gone")),
         settings: {
-          ...clientSettings(options),
+          ...clientSettings(options, provision),
           // While lines may come, a client without a task is not idle but waits for them.
           idleMs: null,
           host: hostName(),
@@ -81,6 +83,12 @@ export async function runCluster(options: ClusterOptions): Promise<ClusterReport
       // The client leaves only when it is asked to, or after a long idle time. Then nobody is left to run tasks.
       client.finished.then(() => server.stop("finish"), clientFailure.reject);
       if (!options.forever && options.idleMs !== null) limitIdle(client, options.idleMs);
+      limitTime(client);
+    }
+    function limitTime(of: Client): void {
+      void provision.learned?.then((end) => {
+        if (end !== null) of.endsAt(end);
+      });
     }
     function limitIdle(of: Client, idleMs: number): void {
       void serving.inputEnded.then(() => of.limitIdle(idleMs));

@@ -7,16 +7,18 @@ import { join, resolve } from "node:path";
 import { systemClock } from "../base/clock.ts";
 import { configurationError } from "../base/errors.ts";
 import { allowDescriptors } from "../base/limits.ts";
-import { cpuCount, hostName } from "../base/process.ts";
+import { hostName } from "../base/process.ts";
 import type { Executor } from "../client/executor.ts";
 import type { Monitor } from "../client/monitor.ts";
-import { createExecutor, type TaskWishes } from "../client/process.ts";
+import type { TaskWishes } from "../client/options.ts";
+import { createExecutor } from "../client/process.ts";
 import type { ClientSettings } from "../client/state.ts";
 import type { Config } from "../config/load.ts";
 import { startedTasks } from "../config/logging.ts";
 import { withoutRank } from "../launch/rank.ts";
 import type { Loggers } from "../log/logger.ts";
 import { keepFromDumps } from "./dumps.ts";
+import type { HostWishes, Provision } from "./host.ts";
 
 export interface TaskOptions {
   readonly instanceId: string;
@@ -32,6 +34,8 @@ export interface TaskOptions {
   /** The time limit of every task that runs here, seconds; null or 0: none. */
   readonly taskTimeout: number | null;
   readonly signalWaitMs: number;
+  /** What the user says of this host. */
+  readonly host: HostWishes;
   readonly output: string | null;
   readonly errors: string | null;
 }
@@ -47,13 +51,14 @@ const perMeasuredTask = 4;
 /** The settings that both kinds of clients have in common. */
 export function clientSettings(
   options: TaskOptions,
+  provision: Provision,
 ): Omit<ClientSettings, "host" | "secret" | "connectMs" | "reconnectMs" | "forsakenMs" | "servers" | "loyalMs"> {
   const { config, loggers, executors, taskTimeout } = options;
   if (executors === 0)
-    loggers("client").debug(() => `Auto-detected ${cpuCount()} executor threads (based on available cores)`);
+    loggers("client").debug(() => `Auto-detected ${provision.cores()} executor threads (based on available cores)`);
   return {
     clientId: options.instanceId,
-    executors: executors === 0 ? cpuCount() : executors,
+    executors: executors === 0 ? provision.cores() : executors,
     timeoutMs: taskTimeout === null || taskTimeout === 0 ? null : taskTimeout * 1000,
     signalWaitMs: options.signalWaitMs,
     idleMs: options.idleMs,
@@ -61,6 +66,7 @@ export function clientSettings(
     bundleSize: config.integer("client.bundlesize"),
     bundleWaitMs: null,
     announce: Object.values(startedTasks(config)).includes(true),
+    ...(provision.end === null ? {} : { end: provision.end }),
   };
 }
 
@@ -94,14 +100,15 @@ const taskFolderOf = (config: Config): string => join(config.site.lib, "task");
 const ofSubmission = "<submit>";
 
 /**
- * The executor of a client. Throws a UserError when the shell or the directory that was asked for is not there.
- * `serverId` is that of a server in the same process; null: the client learns it when it connects. With a server in
- * the same process, tasks run in the directory that they were submitted from unless task.cwd says otherwise: it is on
- * this machine, or was once. `failures` is the failure file of a server in the same process. `onUnread` is called when
- * a task died because nobody reads the output that it shares with this process.
+ * The executor of a client on a host with `provision`. Throws a UserError when the shell or the directory that was
+ * asked for is not there. `serverId` is that of a server in the same process; null: the client learns it when it
+ * connects. With a server in the same process, tasks run in the directory that they were submitted from unless task.cwd
+ * says otherwise: it is on this machine, or was once. `failures` is the failure file of a server in the same process.
+ * `onUnread` is called when a task died because nobody reads the output that it shares with this process.
  */
 export function makeExecutor(
   options: TaskOptions & { readonly failures?: string | null; readonly monitor: Monitor | null },
+  provision: Provision,
   serverId: string | null,
   onUnread: () => void,
 ): Executor {
@@ -110,7 +117,7 @@ export function makeExecutor(
   const host = hostName();
   if (config.holdsSecrets(env)) keepFromDumps(config);
   const each = options.monitor === null ? perTask : perMeasuredTask;
-  allowDescriptors(ownDescriptors + each * (options.executors === 0 ? cpuCount() : options.executors));
+  allowDescriptors(ownDescriptors + each * (options.executors === 0 ? provision.cores() : options.executors));
   return createExecutor({
     ...options.wishes,
     environment: withoutRank(config.inheritable(env)),
@@ -127,6 +134,9 @@ export function makeExecutor(
     outputPath: options.output,
     errorsPath: options.errors,
     monitor: options.monitor,
+    until: provision.end?.at ?? null,
+    devices: provision.devices,
+    pins: provision.pins(),
     printsFailures: options.failures === "-",
     clock: systemClock,
     onUnread,

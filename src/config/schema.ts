@@ -241,6 +241,14 @@ const rows = [
     min: 0,
   }),
   setting("client.timeout", "integer", 0, "Seconds without tasks after which a client leaves; 0: never.", orOff),
+  setting("client.pin", "boolean", false, "Keep each task on processors of its own, as many as it asks for (Linux)."),
+  setting(
+    "client.until",
+    "text",
+    null,
+    "When the host's time is up, as for --until; never: no end; unset: that of the batch job.",
+    off,
+  ),
   setting("client.cores", "integer", 0, "Cores that the client's tasks may use; 0: all.", { ...orOff, idle: true }),
   setting("client.memory", "integer", 0, "Bytes of memory that the client's tasks may use; 0: all.", {
     ...orOff,

@@ -135,9 +135,9 @@ export function simulatedExecutor(
   }
 
   return {
-    servedBy() {
-      // The environment of a task that does not exist is nobody's.
-    },
+    // The environment of a task that does not exist is nobody's.
+    servedBy: () => undefined,
+    endsAt: () => undefined,
     start: (task, _origin, ends) => start(task, ends.ended),
     isInterrupted: (run) => interrupted.has(keyOf(run)),
     cancelled(runs) {

@@ -14,7 +14,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { openDirect, plainWords } from "../../../src/client/direct.ts";
 import { inherited } from "../../../src/client/environment.ts";
-import type { ExecutorOptions } from "../../../src/client/process.ts";
+import type { ExecutorOptions } from "../../../src/client/options.ts";
 import type { Assignment } from "../../../src/task/task.ts";
 import { until } from "../../e2e/harness.ts";
 import { newAssignment, type TaskPlace, taskPlace } from "../../unit/client/tasks.ts";

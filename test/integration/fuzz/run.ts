@@ -260,6 +260,7 @@ const settings: Omit<ClientSettings, "clientId"> = {
 /** Ends each task at once, with success. */
 const executor: Executor = {
   servedBy: () => undefined,
+  endsAt: () => undefined,
   start(task, _origin, ends) {
     const at = Date.now();
     setImmediate(() => ends.ended(makeOutcome(task, { startTime: at, completionTime: at }), false));

@@ -8,7 +8,8 @@ import { join } from "node:path";
 import { systemClock } from "../../../src/base/clock.ts";
 import { newId } from "../../../src/base/ids.ts";
 import type { Ends, Running } from "../../../src/client/executor.ts";
-import { createExecutor, type ExecutorOptions, type ProcessExecutor } from "../../../src/client/process.ts";
+import type { ExecutorOptions } from "../../../src/client/options.ts";
+import { createExecutor, type ProcessExecutor } from "../../../src/client/process.ts";
 import type { Assignment, Outcome } from "../../../src/task/task.ts";
 import { makeAssignment } from "../../make.ts";
 
@@ -39,6 +40,8 @@ export function taskPlace(changes: Partial<ExecutorOptions> = {}): TaskPlace {
   };
   const capture = changes.capture ?? false;
   const executor = createExecutor({
+    devices: () => ({ count: 0, variables: [] }),
+    pins: null,
     printsFailures: false,
     cwd: folder,
     inOrigin: false,

@@ -1,0 +1,70 @@
+/* What a client has of its host: processors of its own for each task, and an end of its time. */
+import { availableParallelism } from "node:os";
+import { expect, test } from "bun:test";
+import { needs, openSite, type Site } from "./harness.ts";
+
+/** A line for each start (+) and end (-) of a task, with what it was shown. */
+const marked = (what: string): string => `echo "+ ${what}" >> log; sleep 0.3; echo "- ${what}" >> log`;
+
+/** The most that ran at once, of each kind of line, and of all together (`all`). */
+function peaksOf(site: Site): Record<string, number> {
+  const now: Record<string, number> = {};
+  const most: Record<string, number> = {};
+  for (const line of site.lines("log")) {
+    for (const kind of [line.slice(2), "all"]) {
+      now[kind] = (now[kind] ?? 0) + (line.startsWith("+") ? 1 : -1);
+      most[kind] = Math.max(most[kind] ?? 0, now[kind]);
+    }
+  }
+  return most;
+}
+
+test("what cannot be meant is refused with one line", async () => {
+  await using site = openSite();
+  const told = async (...words: readonly string[]): Promise<readonly [number, string]> => {
+    const { status, stderr } = await site.hsx(["-", "--no-db", ...words], { stdin: "echo 1\n" });
+    return [status, stderr.replace(/^.*?\] /, "").trimEnd()];
+  };
+  expect(await told("--until", "2020-01-01")).toEqual([2, "argument --until: 2020-01-01 has passed already"]);
+  expect((await told("--until", "soon"))[1]).toMatch(/^argument --until: 'soon' is no time \(a time is 18:00/);
+});
+
+const pinnable = needs(
+  [],
+  process.platform !== "linux" || availableParallelism() < 2 ? "fewer than two processors" : null,
+);
+
+pinnable("pinned tasks have processors of their own", async () => {
+  await using site = openSite();
+  const cores = "$(grep Cpus_allowed_list /proc/self/status | cut -f2)";
+  const { status } = await site.hsx(["-", "-N2", "--no-db"], {
+    stdin: `${marked(cores)}\n`.repeat(4),
+    env: { HYPERSHELL_CLIENT_PIN: "true" },
+  });
+  const { all, ...each } = peaksOf(site);
+  expect([status, all, Object.keys(each).length, Object.values(each)]).toEqual([0, 2, 2, [1, 1]]);
+  expect(Object.keys(each).every((list) => /^\d+$/.test(list))).toBe(true);
+});
+
+test("no task starts whose limit reaches beyond the end, tasks know it, and the run ends then", async () => {
+  await using site = openSite();
+  const before = Math.floor(Date.now() / 1000);
+  const { status, stdout, stderr } = await site.hsx(["-", "-N2", "--until", "+2"], {
+    stdin: "echo $TASK_DEADLINE\necho too long  # HYPERSHELL: timeout:1h\n",
+  });
+  const deadline = Number(stdout);
+  expect(deadline - before).toBeWithin(1, 5);
+  expect(stderr).toContain("when the time of this host is up (--until)");
+  expect(stderr).toContain("The time of this host is up (--until): no more tasks start");
+  expect([status, (await site.hs(["list", "--remaining", "-c"])).stdout]).toEqual([7, "1\n"]);
+  const never = await site.hsx(["--restart", "--until", "never"], {
+    env: { SLURMD_NODENAME: "n", SLURM_JOB_END_TIME: "1600000000" },
+  });
+  expect([never.status, never.stdout]).toEqual([0, "too long\n"]);
+  // A terminal that keeps the variables of a job that is over.
+  const past = await site.hsx(["-"], {
+    stdin: "echo 1\n",
+    env: { SLURMD_NODENAME: "n", SLURM_JOB_END_TIME: "1600000000" },
+  });
+  expect([past.status, past.stdout]).toEqual([0, "1\n"]);
+});
