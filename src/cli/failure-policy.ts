@@ -81,6 +81,8 @@ export function failurePolicyOf(parsed: Words, config: Config): FailurePolicy {
     eager: parsed.flag("eager") || config.boolean("server.eager"),
     retryDelayMs: (parsed.number("retryDelay") ?? config.number("server.retrydelay")) * 1000,
     halt: text("halt", "server.halt", readHalt),
+    // 0 is the status of success.
+    requeueStatus: config.integer("task.requeue_status") || null,
     poison: config.integer("server.poison"),
   };
 }

@@ -160,6 +160,13 @@ const rows = [
   }),
   setting("task.enforce", "boolean", false, "Stop a task that takes more memory than it asked for."),
   setting("task.timeout", "integer", 0, "Seconds that a task may run; 0: as long as it takes.", orOff),
+  setting(
+    "task.requeue_status",
+    "integer",
+    null,
+    "Exit status (85, say) by which a task asks to be run again, which costs no attempt; 0: none.",
+    { ...off, min: 0, max: 255 },
+  ),
   setting("task.signalwait", "integer", 10, "Seconds between the signals INT, TERM and KILL to a task that must end.", {
     min: 0,
   }),

@@ -18,6 +18,8 @@ export interface FailurePolicy {
   readonly retryDelayMs: number;
   /** Null: however many fail, the run goes on. */
   readonly halt: Halt | null;
+  /** The exit status by which a task asks to be run again without a failure; null: there is none. */
+  readonly requeueStatus: number | null;
   /** The number of lost clients after which a task is given up that they ran; 0: it never is. */
   readonly poison: number;
 }

@@ -15,6 +15,7 @@ import { hadBefore } from "./lost.ts";
 import { note, type ServerEffect, tell } from "./effects.ts";
 import { isAside } from "./places.ts";
 import { handledRecalls, noticeRecalls, settleRecalls } from "./recalls.ts";
+import { isRequest } from "./requeue.ts";
 import {
   type ClientEntry,
   type Dispatch,
@@ -107,6 +108,8 @@ export function takeOutcomes(
     if (held === undefined || held.lease !== lease) {
       onTheirWay ??= settlingAmong(state, new Set(outcomes.map((each) => each.id)));
       if (onTheirWay.has(id)) settleLater(state, client, null, outcome, now);
+      // It is with somebody else by now, or waits to be.
+      else if (isRequest(state, outcome, effects)) unwanted.push({ id, lease });
       else if (hadBefore(state, client, outcome))
         settleLater(state, client, withdrawAnywhere(state, id, effects), outcome, now);
       else state.outbox.unwanted.push({ clientId: client.id, id, lease });
@@ -118,6 +121,11 @@ export function takeOutcomes(
     if (held.cancelled) {
       // The task's row has ended, or waits to be run again: nobody wants the outcome of this run.
       disregard(client, outcome);
+      unwanted.push({ id, lease });
+      continue;
+    }
+    if (isRequest(state, outcome, effects)) {
+      giveBack(state, held.task);
       unwanted.push({ id, lease });
       continue;
     }

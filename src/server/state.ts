@@ -342,6 +342,8 @@ export interface ServerState {
   wakeAt: number;
   /** The earliest end of the grace of a client that is away. */
   graceAt: number;
+  /** How many runs in a row were short, of tasks that asked to be run again; see requeue.ts. */
+  readonly shortRuns: Map<string, number>;
   readonly counts: Counts;
 }
 
@@ -408,6 +410,7 @@ export function newState(settings: ServerSettings, now: number, estates: readonl
     lastCheck: now,
     wakeAt: now,
     graceAt: Number.POSITIVE_INFINITY,
+    shortRuns: new Map(),
     counts: { succeeded: 0, failed: 0, cancelled: 0, retried: 0 },
   };
 }

@@ -68,3 +68,15 @@ test("no task starts whose limit reaches beyond the end, tasks know it, and the 
   });
   expect([past.status, past.stdout]).toEqual([0, "1\n"]);
 });
+
+test("a task that asks to be run again is, at the cost of no attempt, but not for ever", async () => {
+  await using site = openSite();
+  const env = { HYPERSHELL_TASK_REQUEUE_STATUS: "85" };
+  const twice = "echo $TASK_ATTEMPT >> runs; [ $(wc -l < runs) -ge 3 ] || exit 85";
+  const first = await site.hsx(["-"], { stdin: `${twice}\n`, env });
+  expect([first.status, first.stderr, site.lines("runs")]).toEqual([0, "", ["1", "1", "1"]]);
+  expect((await site.hs(["list", "attempt", "exit_status"])).stdout).toBe("1\t0\n");
+  const never = await site.hsx(["-", "--no-db"], { stdin: "echo run; exit 85\n", env });
+  expect([never.status, never.stdout]).toEqual([7, "run\n".repeat(11)]);
+  expect(never.stderr).toContain("counts as failed after 10 runs of less than 10 seconds in a row");
+});

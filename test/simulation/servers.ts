@@ -255,6 +255,7 @@ function settingsOf({ cluster, order, id, scope }: Life, { storeId, firstLease }
     retries: plan.retries,
     retryDelayMs: plan.retryDelayMs,
     halt: null,
+    requeueStatus: null,
     poison: plan.poison,
     eager: plan.eager,
     forever: order.mode === "forever",

@@ -165,6 +165,7 @@ function startServer(
       retryDelayMs: 0,
       halt: null,
       poison: 0,
+      requeueStatus: null,
       eager: false,
       forever: true,
       launchesClients: false,

@@ -36,6 +36,7 @@ export function makeSettings(fields: Partial<ServerSettings> = {}): ServerSettin
     retryDelayMs: 0,
     halt: null,
     poison: 0,
+    requeueStatus: null,
     eager: false,
     forever: false,
     launchesClients: false,
