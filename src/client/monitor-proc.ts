@@ -23,7 +23,7 @@ const environmentBytes = 1 << 16;
 
 /** What /proc tells. */
 export function procSource(clientId: string): ProcessSource {
-  const units = unitsOf(readFileSync("/proc/self/auxv"));
+  const units = unitsOf(auxiliaryVector());
   const room = Buffer.allocUnsafe(statBytes);
   const large = Buffer.allocUnsafe(environmentBytes);
   return {
@@ -75,6 +75,15 @@ function pidsOf(names: readonly string[]): readonly number[] {
     if (first >= 0x31 && first <= 0x39) pids.push(Number(name));
   }
   return pids;
+}
+
+function auxiliaryVector(): Uint8Array {
+  try {
+    return readFileSync("/proc/self/auxv");
+  } catch {
+    // It is not to be read while core dumps are off, as they are for a program that has keys.
+    return new Uint8Array();
+  }
 }
 
 const auxiliary = { end: 0n, pageBytes: 6n, ticksPerSecond: 17n } as const;

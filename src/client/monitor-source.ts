@@ -2,6 +2,7 @@
  * What the system tells of processes while tasks are monitored, whichever system it is: the seam behind which /proc
  * (monitor-proc.ts) and ps (monitor-ps.ts) are. Knows no tasks.
  */
+import { existsSync } from "node:fs";
 
 /** What is known of a process at one moment. One object is filled again and again. */
 export interface Reading {
@@ -44,7 +45,8 @@ export function emptyReading(): Reading {
 
 /** What tells of processes on this system; null: nothing does. */
 export async function openSource(clientId: string): Promise<ProcessSource | null> {
-  if (process.platform === "linux") return (await import("./monitor-proc.ts")).procSource(clientId);
+  if (process.platform === "linux" && existsSync("/proc/self/stat"))
+    return (await import("./monitor-proc.ts")).procSource(clientId);
   if (process.platform === "darwin") return (await import("./monitor-ps.ts")).psSource();
   return null;
 }

@@ -99,7 +99,11 @@ interface Watched {
   dueAt: number;
   /** When its exact size may be asked for again, milliseconds since 1970. */
   exactAt: number;
-  /** The largest resident size that this program ever had, bytes: a child begins with it in the system's books. */
+  /**
+   * The largest resident size that this program ever had, bytes. A child begins with it in the system's books (Linux
+   * counts the memory that it had before it executed its program), so a smaller peak of its own is not known from
+   * there.
+   */
   readonly ownPeak: number;
   usage: Usage | null;
   hasToldOfCores: boolean;

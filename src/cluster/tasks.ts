@@ -90,7 +90,7 @@ export async function monitorFor(options: TaskOptions): Promise<Monitor | null> 
   if (monitor !== null) return monitor;
   const names = [wishes.monitor ? "--monitor" : "", wishes.enforce ? "--enforce (task.enforce)" : ""].filter(Boolean);
   const verb = names.length === 1 ? "has" : "have";
-  log.warning(`${names.join(" and ")} ${verb} no effect here: what processes use is not known on ${process.platform}`);
+  log.warning(`${names.join(" and ")} ${verb} no effect: the system does not tell here what processes use`);
   return null;
 }
 

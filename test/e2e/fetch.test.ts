@@ -68,7 +68,7 @@ function farSite(site: Site): string {
 /** Runs the tasks that wait on node77. */
 async function runThere(site: Site): Promise<Ended> {
   const env = { HYPERSHELL_SITE: farSite(site), HYPERSHELL_DATABASE_FILE: site.database };
-  return site.shell("unshare --uts sh -c 'hostname node77; exec hsx --restart --capture'", { env });
+  return site.shell("unshare --uts sh -c 'hostname node77; exec hsx --restart --capture --monitor'", { env });
 }
 
 /** Calls hs here, where nothing is seen of the folder of node77. HERE_PATH, if it is set, is the PATH of hs. */
@@ -107,7 +107,12 @@ withSshd("what a task printed on another host is fetched by sftp, shown, and kep
     expect.stringMatching(/^ {3}TRACE \[hypershell\.core\.remote\] GET node77:.*\.out -> \/.*\.out$/),
   ]);
   expect(await here(site, ["info", id, "--stderr"], options)).toEqual({ status: 0, stdout: "", stderr: "err\n" });
-  expect(kept(site)).toEqual([`${id}.err`, `${id}.out`]);
+  const measured = await here(site, ["info", id, "--perf"], options);
+  expect([measured.status, measured.stdout]).toEqual([
+    0,
+    expect.stringMatching(/^time,cores,memory\n(?:.*,\d+\n){2}$/),
+  ]);
+  expect(kept(site)).toEqual([`${id}.csv`, `${id}.err`, `${id}.out`]);
   // What is here needs no way there.
   const offline = await here(site, ["info", id, "--stdout"], { env: { HYPERSHELL_SSH_CONFIG: "/dev/null" } });
   expect([offline.status, offline.stdout, offline.stderr]).toEqual([0, stdout, ""]);
