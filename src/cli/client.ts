@@ -158,8 +158,8 @@ async function run(parsed: Words, context: Context): Promise<number> {
   const delay = startDelay(read("delay"), context);
   const idle = read("timeout") ?? 0;
   const words = await networkWords(parsed, null, context.loggers("client"));
-  const { keyVariable } = await import("../launch/launcher.ts");
-  const { [keyVariable]: runKey, ...env } = context.env;
+  const { keyVariable, launchVariable } = await import("../launch/launcher.ts");
+  const { [keyVariable]: runKey, [launchVariable]: launch = "", ...env } = context.env;
   const given = parsed.flag("authStdin") ? await keyFromStdin() : null;
   const key = given ?? words.key ?? runKey ?? null;
   const isLaunched = given !== null || (words.key === null && runKey !== undefined);
@@ -170,6 +170,7 @@ async function run(parsed: Words, context: Context): Promise<number> {
   const farthest = servers.find((each) => !isLoopback(each.host)) ?? servers[0]!;
   const about = { config, loggers: context.loggers, host: farthest.host, role: "client" } as const;
   const security = await clientSecurity({ ...words, key, ...about });
+  const { jobOfEnvironment } = await import("../launch/submitted.ts");
   const { runClientAlone } = await import("../cluster/remote.ts");
   const { stoppedBy } = await runClientAlone({
     instanceId,
@@ -184,6 +185,7 @@ async function run(parsed: Words, context: Context): Promise<number> {
     bundleSize: read("bundleSize"),
     bundleWaitMs: read("bundleWait") * 1000,
     launched: isLaunched,
+    job: launch === "" ? jobOfEnvironment(env) : launch,
     delayMs: delay * 1000,
     output: read("output"),
     errors: read("errors"),

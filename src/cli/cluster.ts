@@ -9,6 +9,7 @@ import { splitWords } from "../base/shell.ts";
 import { saveThreads } from "../base/threads.ts";
 import type { HostWishes } from "../cluster/host.ts";
 import type { ClusterOptions } from "../cluster/run.ts";
+import type { ListeningOptions } from "../cluster/listening.ts";
 import type { Launch } from "../launch/orders.ts";
 import type { ClusterReport } from "../cluster/serve.ts";
 import type { Config } from "../config/load.ts";
@@ -41,7 +42,9 @@ import { builtIn } from "../config/schema.ts";
 import { openOutput } from "../print/output.ts";
 import { tlsWords } from "./network.ts";
 import { needDatabase, statusOfRun } from "./outcome.ts";
+import { clusterNotes } from "./cluster-notes.ts";
 import { refuseOverwriting } from "./overwrite.ts";
+import { autoscaleOptions, checkAutoscaling, policyNamed, policySet, rulesOf, warnOfScaling } from "./scaling.ts";
 import { programVersion } from "./version.ts";
 
 const spec = {
@@ -50,6 +53,7 @@ const spec = {
   usage: [
     "hsx [FILE | --restart | --forever] [-N NUM] [-t CMD] [-f PATH] [options]",
     "hsx [FILE | --restart | --forever] --launcher=ARGS | --mpi | --ssh [HOST] [options]",
+    "hsx [FILE] -A [MODE] [--launcher=ARGS] [-I SIZE] [-X SIZE] [-Y SIZE] [-P SEC] [-F VALUE] [-T SEC] [options]",
     "hsx [options] -t CMD ::: WORD... [::: WORD... | :::+ WORD...]",
   ],
   positionals: [
@@ -179,6 +183,10 @@ const spec = {
       ],
     },
     {
+      title: "Clients that come and go",
+      options: autoscaleOptions,
+    },
+    {
       title: "What is scheduled",
       options: [
         {
@@ -255,76 +263,7 @@ const spec = {
     ["ssh", "mpi", "launcher"],
   ],
   takesInputs: true,
-  epilog: [
-    "Examples:",
-    "  seq 4 | hsx -t 'echo {}'",
-    "  find in -name '*.gz' | hsx -N8 -t 'zcat {Q} | wc -l > out/{/-Q}.n'",
-    "  find in -type f -print0 | hsx -0 -t 'gzip -k {Q}'      (names with any character)",
-    "  hsx -t 'gzip -k {Q}' ::: *.csv",
-    "  hsx -t './sim -m {[0]} -s {[1]}' ::: a b ::: 1 2 3     (six tasks)",
-    "  hsx tasks.in -N0 -r2 -W 10m -f tasks.failed",
-    "  hsx --restart -N0                  (after a crash, or Ctrl-C)",
-    "  hsx tasks.in -N0 --launcher=srun   (in a job of Slurm: on all of its nodes)",
-    "  hsx tasks.in -N16 --ssh 'a[00-32].cluster' --capture",
-    "",
-    "Clients elsewhere:",
-    "  They find this host by its name, and know a key made for this run: it is in the environment of a " +
-      "launcher and comes to ssh on standard",
-    "  input, never on a command line. ssh must get in without asking. What a launcher prints is passed on; " +
-      "when it fails, or ends before",
-    "  the tasks do and no client is left, the run ends with status 5 and what did not finish stays in the database.",
-    "  Tasks run in the directory in which their client was started: with srun and mpirun this one, with ssh " +
-      "your home over there;",
-    "  HYPERSHELL_TASK_CWD=$PWD (task.cwd) names another, '<submit>' for each task the one it was submitted from.",
-    "  Tasks are no ranks of an MPI job and no processes of a step,",
-    "  so mpirun and srun work in them; the job itself, its nodes and its GPUs they know. The step of the clients " +
-      "overlaps other steps of the job;",
-    "  'srun --exclusive' keeps it apart.",
-    "",
-    "Directories:",
-    "  On one machine each task runs in the directory that it was submitted from, also with --restart; task.cwd " +
-      "names another. Where that",
-    "  directory is gone, its tasks stay unfinished, the others go on, and the exit status is 7.",
-    "",
-    "Templates:",
-    "  {}                 the line, without its comment",
-    "  {/} {/-} {+} {++}  of the line as a path: a.tar.gz, a.tar, .gz, gz for dir/a.tar.gz",
-    "  {.} {..} {-}       its folder, the folder of that, the path without its last extension",
-    "  {[0]} {[-1]}       a word; {[1:]} {[:3]} {[::-1]} slices as in Python",
-    "  {% basename @ %}   what a shell command prints; @ the line, @Q the line quoted, \\@ an at sign",
-    "  {= x * 2 =}        the value of a Python expression; x is the line, as a number if it is one",
-    "  {Q} {/Q} {[0]Q}    any of these with Q before its last brace: quoted, so that the shell sees it as it is",
-    "                     (file names; words of a slice one by one); quote(x) in an expression does the same",
-    "  \\{                 a brace; other {...} stay as they are: awk '{print $1}' needs no escape",
-    "",
-    "Words as input:",
-    "  -t 'echo {}' ::: 1 2 3    each word is a line, exactly as it is; without -t each is a command",
-    "  ::: a b ::: 1 2           all combinations: 'a 1' 'a 2' 'b 1' 'b 2'. {} is the line; {[0]} {[1]}, or {1} {2},",
-    "                            are its words, whatever blanks are in them; with Q quoted: {[0]Q} {1Q}",
-    "  ::: a b :::+ 1 2          pairs: 'a 1' 'b 2'; the shorter list decides, and what is left over is told",
-    "  Everything after ::: is input, options stand before it. After --, ::: is a word like any other.",
-    "",
-    "Task lines:",
-    "  echo 1  # HYPERSHELL: site:b timeout:10m    tags and settings of this task",
-    "  # HYPERSHELL: group:2                       on a line of its own: of all lines after it",
-    "  Group 0 (the default) runs first, a higher one when nothing lower is left to run. A task that failed for good",
-    "  holds back higher groups of what was submitted from the same directory.",
-    "",
-    "Signals:",
-    "  Ctrl-C, TERM   stop every task and go (either of them again: at once); what did not finish stays unfinished",
-    "  USR1           start nothing more, let running tasks end",
-    "  USR2           start nothing more, stop running tasks; their outcomes count",
-    "  HUP            begin a new log file (logging.file), nothing else",
-    "  A signal that comes while hsx starts counts when it is up.",
-    "  A task that is stopped ends with all its processes, also those in groups or sessions of their own (setsid).",
-    "  With a database, the rest of FILE is stored first after any of them, so that --restart has all of it.",
-    "  A signal to the whole job (a time limit, scancel, systemd): a task that it ended within 2 seconds of hsx " +
-      "is run again, not failed.",
-    "",
-    "Exit status: 0 all tasks succeeded (or --forever was drained), 7 some failed or were not run, 4 " +
-      "interrupted (Ctrl-C), 143 terminated, 141 nobody reads the output any more (hsx | head), " +
-      "2 bad argument, 3 bad configuration, 5 other errors.",
-  ].join("\n"),
+  epilog: clusterNotes,
 } as const satisfies CommandSpec;
 
 type Words = Parsed<typeof spec>;
@@ -361,11 +300,15 @@ function checkTogether(parsed: Words): void {
     "argument --capture: not allowed with argument -e/--errors",
   );
   checkPlace(parsed);
+  const isScaled = parsed.given("autoscale");
+  conflict(isScaled && parsed.given("ssh"), "argument -A/--autoscaling: not allowed with argument --ssh");
+  conflict(isScaled && parsed.flag("mpi"), "argument -A/--autoscaling: not allowed with argument --mpi");
 }
 
 const elsewhere = [
   ["ssh", "--ssh"],
   ["mpi", "--mpi"],
+  ["autoscale", "-A/--autoscaling"],
   ["launcher", "--launcher"],
 ] as const;
 
@@ -390,7 +333,7 @@ function checkPlace(parsed: Words): void {
   const bind = parsed.text("bind") ?? "localhost";
   conflict(
     mode === undefined && bind !== "localhost" && bind !== "127.0.0.1",
-    `argument -H/--bind: '${bind}' makes sense only with clients elsewhere (--launcher, --mpi or --ssh)`,
+    `argument -H/--bind: '${bind}' makes sense only with clients elsewhere (--launcher, --mpi, --ssh or -A)`,
   );
   conflict(bind === "", "argument -H/--bind: names no address");
   conflict((parsed.number("port") ?? 0) > 65535, "argument -p/--port: must be at most 65535");
@@ -500,7 +443,7 @@ function told({ parsed, client, host }: Call): Nullable<ClientValues> {
     delay: client.delay === 0 ? null : client.delay,
     bundleSize: parsed.number("bundleSize") ?? null,
     // Who waits for whatever is submitted is never idle.
-    timeout: parsed.flag("forever") ? null : atLeastOne(limit(client.timeout)),
+    timeout: parsed.flag("forever") && !parsed.given("autoscale") ? null : atLeastOne(limit(client.timeout)),
     taskTimeout: atLeastOne(limit(client.taskTimeout)),
     until: parsed.given("until") ? untilOf(host) : null,
   };
@@ -514,15 +457,38 @@ function untilOf({ until }: HostWishes): string | null {
 type Nullable<T> = { readonly [K in keyof T]: T[K] | null };
 
 async function runElsewhere(call: Call): Promise<ClusterReport> {
-  const { remoteProgram } = await import("../launch/launcher.ts");
-  const { parsed, context, config, read } = call;
   const launch = await launchOf(call);
   const { runLaunched } = await import("../cluster/launched.ts");
+  return runLaunched({ ...shared(call), launch, ...(await listening(call)) });
+}
+
+/** Runs a server here, and clients that come and go. */
+async function runWithScaler(call: Call): Promise<ClusterReport> {
+  const { parsed, context, config, read, client } = call;
+  const log = context.loggers("cluster");
+  const policy = policyNamed(parsed.text("autoscale") ?? "", "-A/--autoscaling", context.cwd) ?? policySet(config);
+  const rules = rulesOf(parsed, config, { policy, init: read("initSize") }, log);
+  const launcher = splitWords(parsed.text("launcher") ?? config.text("autoscale.launcher"), "--launcher");
+  const { expectRoom } = await import("../launch/submitted.ts");
+  expectRoom(launcher);
+  const facts = {
+    isRestart: parsed.flag("restart"),
+    isForever: parsed.flag("forever"),
+    hasFile: parsed.words("file").length > 0 && parsed.words("file")[0] !== "-",
+    leavesIdle: limit(client.timeout) !== null,
+  };
+  warnOfScaling(rules, facts, log);
+  const { runScaled } = await import("../cluster/scaled.ts");
+  return runScaled({ ...shared(call), launcher, rules, ...(await listening(call)) });
+}
+
+/** Where the server listens, and how its clients are started. */
+async function listening(call: Call): Promise<Omit<ListeningOptions, "env">> {
+  const { remoteProgram } = await import("../launch/launcher.ts");
+  const { parsed, context, config, read } = call;
   const { freshKey, serverSecurity } = await import("../cluster/security.ts");
   const values = told(call);
-  return runLaunched({
-    ...shared(call),
-    launch,
+  return {
     bind: read("bind"),
     ports: portsOf(read("port")),
     security: (bind) =>
@@ -534,7 +500,7 @@ async function runElsewhere(call: Call): Promise<ClusterReport> {
       delay: values.delay ?? 0,
       idle: values.timeout,
     },
-  });
+  };
 }
 
 /** Other runs on this host have the built-in port too: then it or any of the thousand after it will do. */
@@ -559,6 +525,7 @@ async function launchOf({ parsed, config, read }: Call): Promise<Launch> {
 
 async function run(parsed: Words, context: Context): Promise<number> {
   checkTogether(parsed);
+  checkAutoscaling(parsed, context.cwd);
   if (!parsed.flag("restart") && parsed.inputs === null) {
     const paths = outputs.map(([key, names]) => [names, parsed.text(key)] as const);
     refuseOverwriting(parsed.words("file")[0] ?? "-", paths);
@@ -571,8 +538,9 @@ async function run(parsed: Words, context: Context): Promise<number> {
   warnOfIdleSettings(spec, parsed, config, context.loggers("cluster"));
   if (parsed.flag("restart")) await needDatabase("--restart continues from a database", config, context.loggers);
   if (parsed.flag("forever")) await needDatabase("--forever waits for a database to fill", config, context.loggers);
-  const report = await (isElsewhere(parsed) ? runElsewhere : runHere)(call);
-  return statusOfRun(report, parsed.flag("forever"), config);
+  const isScaled = parsed.given("autoscale");
+  const report = await (isScaled ? runWithScaler : isElsewhere(parsed) ? runElsewhere : runHere)(call);
+  return statusOfRun(report, isScaled || parsed.flag("forever"), config);
 }
 
 export const command: Command = { spec, bare: "stdin", run };

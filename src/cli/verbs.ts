@@ -92,6 +92,11 @@ const verbs: Verbs = {
     "Submit one command, wait, and print what it printed",
     async () => (await import("./run.ts")).command,
   ),
+  autoscale: verb(
+    "autoscale",
+    "Launch pilots while tasks wait in the database",
+    async () => (await import("./autoscale.ts")).command,
+  ),
   list: verb("list", "Search tasks", async () => (await import("./list.ts")).command),
   update: verb(
     "update",

@@ -36,10 +36,22 @@ export function sayHello(state: ClientState, now: number, effects: ClientEffect[
   const working = state.phase.at === "joining" || state.phase.at === "working";
   const credit = working ? Math.max(0, wanted(state) - state.running.size - state.inbox.length) : 0;
   state.granted = credit;
-  const { clientId, host, executors, secret } = state.settings;
+  const { clientId, host, executors, secret, job } = state.settings;
   state.named = running.length + finished.length > 0 ? state.ground : null;
-  const message = { kind: "hello", clientId, host, executors, credit, running, finished, ...state.named } as const;
-  effects.push({ kind: "send", message: secret === null ? message : { ...message, secret } });
+  const own = { ...(secret === null ? {} : { secret }), ...(job === undefined ? {} : { job }) };
+  const hello = {
+    kind: "hello",
+    clientId,
+    host,
+    executors,
+    credit,
+    running,
+    finished,
+    ...own,
+    ...state.named,
+  } as const;
+  effects.push({ kind: "send", message: hello });
+  if (!working) state.nextBeat = now;
   // Outcomes that were sent on the old connection and not acknowledged may not have arrived. Tasks that were given back
   // on it need not be given back again: the hello does not name them.
   state.outbox = [...state.unacked.values()];
@@ -232,7 +244,8 @@ export function beat(state: ClientState, now: number, effects: ClientEffect[]): 
   if (now < state.nextBeat || state.phase.at === "gone" || state.connection.at !== "up") return;
   state.nextBeat = now + state.heartMs;
   state.beats.sent++;
-  effects.push({ kind: "send", message: { kind: "beat" } });
+  const isLeaving = state.phase.at === "leaving" && !state.dismissed;
+  effects.push({ kind: "send", message: isLeaving ? { kind: "beat", leaving: true } : { kind: "beat" } });
   note(effects, "trace", () => `Heartbeat - running (${state.settings.host}: ${state.settings.clientId})`);
 }
 

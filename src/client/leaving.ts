@@ -19,6 +19,8 @@ export function leave(state: ClientState, how: LeaveKind, reason: string, now: n
   if (phase.at === "gone" || phase.at === "done") return;
   if (phase.at === "leaving" && urgency[how] <= urgency[phase.how]) return;
   state.phase = { at: "leaving", how, reason, since: now };
+  // The server is told at once of one that goes on for a while: others may be brought up in its place.
+  if (state.running.size > 0 && !state.dismissed) state.nextBeat = now;
   giveBack(state, state.inbox.drain());
   const cut = giveBackHeld(state, how, now, effects);
   if (cut > 0) note(effects, "info", () => `${counted(cut, "task")} ended by a signal just before - to be run again`);

@@ -31,6 +31,8 @@ export interface ClientSettings {
    * the only connection there is.
    */
   readonly secret: string | null;
+  /** What brought this client up, by which the run that did so knows it. Absent: nobody asks. */
+  readonly job?: string;
   readonly host: string;
   readonly executors: number;
   /** The walltime limit of every task, milliseconds. Null: only the limit that a task has of its own. */

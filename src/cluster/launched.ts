@@ -4,41 +4,23 @@
  * server needs is in serve.ts.
  */
 import { systemClock } from "../base/clock.ts";
-import { runtimeError, UserError } from "../base/errors.ts";
+import type { UserError } from "../base/errors.ts";
+import { runtimeError } from "../base/errors.ts";
 import { allowDescriptors } from "../base/limits.ts";
 import { hostName } from "../base/process.ts";
-import type { Config } from "../config/load.ts";
-import { serverAddress, thisHost } from "../launch/address.ts";
 import { type Arrivals, arrivals } from "../launch/arrivals.ts";
 import { type Crew, type Ended, musterCrew } from "../launch/crew.ts";
-import { checkProgram, type ClientPlan } from "../launch/launcher.ts";
 import { type Launch, makeOrders } from "../launch/orders.ts";
 import type { Logger } from "../log/logger.ts";
-import { parseTemplate } from "../template/parse.ts";
-import { checkInput } from "./feed.ts";
+import { type LaunchedClient, type Listening, listenForClients, type ListeningOptions } from "./listening.ts";
+import { settingsOfClients } from "./listening.ts";
 import { type ClusterReport, serve, type ServeOptions, type Serving } from "./serve.ts";
 import { moreUrgent, onSignals, type StopName } from "./signals.ts";
-import { type Gate, mostDescriptors, openGate, type ServerAccess } from "./standalone.ts";
+import { mostDescriptors } from "./standalone.ts";
 
-/**
- * How each client is started, without the way to the server, and the settings of clients that the run itself must know.
- */
-export interface LaunchedClient extends Omit<ClientPlan, "host" | "port" | "tls"> {
-  /** Seconds before a client connects; negative: a random time up to that. */
-  readonly delay: number;
-  /** A client leaves after this many seconds without tasks; null: never. */
-  readonly idle: number | null;
-}
-
-export interface LaunchedOptions extends Omit<ServeOptions, "logger" | "remote" | "launchesClients"> {
+export interface LaunchedOptions extends Omit<ServeOptions, "logger" | "remote" | "launchesClients">, ListeningOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly launch: Launch;
-  readonly client: LaunchedClient;
-  readonly bind: string;
-  /** The server listens on the first of these that is free. */
-  readonly ports: readonly number[];
-  /** Makes a key for this run alone; `bind` is the address where the server listens. */
-  readonly security: (bind: string) => Promise<ServerAccess>;
 }
 
 /** The state of a run whose clients are launched. */
@@ -58,13 +40,6 @@ interface LaunchedRun {
   /** Whether the server has ended with a report, which is then the answer of the run. */
   isConcluded: boolean;
   stoppedBy: StopName | null;
-}
-
-/** Where the server listens, and what its clients need to know to connect. */
-interface Listening {
-  readonly gate: Gate;
-  readonly announce: string;
-  readonly security: ServerAccess;
 }
 
 const clock = systemClock;
@@ -100,14 +75,8 @@ async function prepare(options: LaunchedOptions): Promise<LaunchedRun> {
   const log = loggers("cluster");
   const host = hostName();
   const graceMs = config.integer("server.grace") * 1000;
-  await checkInput(options.file);
-  // A bad template is found here once, not by each client; a bad launcher is found before tasks are stored.
-  if (options.template !== null) parseTemplate(options.template);
-  checkProgram(launch.kind === "ssh" ? "ssh" : (launch.words[0] ?? ""), options.env, options.cwd);
-  const address = await serverAddress(options.bind, thisHost(host));
-  if (address.warning !== null) log.warning(address.warning);
-  const security = await options.security(address.listen);
-  const gate = await openFirst(options, address.listen, security);
+  const listening = await listenForClients(options, launch.kind === "ssh" ? "ssh" : (launch.words[0] ?? ""), log);
+  const { gate } = listening;
   const serving = await serve({ ...options, logger: "cluster", remote: true, launchesClients: true }).catch(
     (error: unknown) => {
       gate.close();
@@ -118,7 +87,7 @@ async function prepare(options: LaunchedOptions): Promise<LaunchedRun> {
     options,
     log,
     graceMs,
-    listening: { gate, announce: address.announce, security },
+    listening,
     serving,
     clients: arrivals({ serverId: instanceId, serverHost: host, onClose: () => look(run) }),
     crew: null,
@@ -128,19 +97,6 @@ async function prepare(options: LaunchedOptions): Promise<LaunchedRun> {
     stoppedBy: null,
   };
   return run;
-}
-
-async function openFirst(options: LaunchedOptions, bind: string, security: ServerAccess): Promise<Gate> {
-  const { ports, loggers } = options;
-  for (const [index, port] of ports.entries()) {
-    try {
-      return await openGate({ bind, port, security, loggers });
-    } catch (error) {
-      const taken = error instanceof UserError && /in use/i.test(error.message);
-      if (!taken || index === ports.length - 1) throw error;
-    }
-  }
-  throw runtimeError("cluster", "There is no port to listen on");
 }
 
 /** Starts listening to signals. Answers a function that stops it. */
@@ -260,30 +216,6 @@ async function sendHome(run: LaunchedRun): Promise<void> {
   // A launcher that has not brought up a client yet has nothing to finish.
   const shortMs = clients.ever ? shortPatienceMs : 0;
   await crew?.disband(isHasty(run) ? shortMs : patienceMs + Math.abs(options.client.delay) * 1000);
-}
-
-/**
- * Settings without an option of `hs client`. They are passed on because a client on another host may have no file with
- * them.
- */
-const clientSettings = ["client.heartrate", "client.connect", "client.reconnect", "task.cwd"] as const;
-
-/**
- * The least time for which a client tries to reconnect, seconds. Nobody else knows the key of this run: if the server
- * is gone for longer than a break of the network, it does not come back.
- */
-const leastReconnect = 60;
-
-function settingsOfClients(config: Config): Record<string, string> {
-  const reconnect = Math.max(leastReconnect, config.integer("server.grace"));
-  const found: Record<string, string> = { HYPERSHELL_CLIENT_RECONNECT: `${reconnect}` };
-  for (const key of clientSettings) {
-    const { source } = config.origin(key);
-    const value = config.raw(key);
-    if (source !== "default" && source !== "preload" && (typeof value === "string" || typeof value === "number"))
-      found[`HYPERSHELL_${key.replaceAll(".", "_").toUpperCase()}`] = `${value}`;
-  }
-  return found;
 }
 
 /** Whether the clients left in good order: they had been idle for as long as they were told to wait. */

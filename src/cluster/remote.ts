@@ -43,6 +43,8 @@ export interface ClientRunOptions extends TaskOptions {
    * place.
    */
   readonly launched: boolean;
+  /** What brought it up: the launch of an autoscaler, or the job of a batch system; null: neither is known. */
+  readonly job: string | null;
   /** Time before the first attempt to connect, milliseconds. */
   readonly delayMs: number;
 }
@@ -94,6 +96,7 @@ export async function runClientAlone(options: ClientRunOptions): Promise<ClientR
     ...clientSettings(options, provision),
     host: hostName(),
     secret: secretDigits(32),
+    ...(options.job === null ? {} : { job: options.job }),
     bundleSize: options.bundleSize,
     bundleWaitMs: options.bundleWaitMs,
     servers: options.servers.length,

@@ -24,7 +24,7 @@ import type { Config } from "../config/load.ts";
 import type { Logger, Loggers } from "../log/logger.ts";
 import { newPatience, type Patience } from "../log/patience.ts";
 import { runServer, type Server, type ServerReport, serverBeatMs } from "../server/door.ts";
-import type { Admission, ClaimRequest, Commit, Scope, ServerRow, Store } from "../store/store.ts";
+import type { Admission, Backlog, ClaimRequest, Commit, Scope, ServerRow, Store } from "../store/store.ts";
 import type { Loaded } from "../submit/loader.ts";
 import type { LeaveKind } from "../wire/message.ts";
 import { databaseSettings, expectOwnFile } from "./database.ts";
@@ -32,6 +32,7 @@ import { type FailureFile, openFailures } from "./failures.ts";
 import { feed, type Input, type InputOptions, openInput, taskDefaults } from "./feed.ts";
 import { newLiveness } from "./liveness.ts";
 import { recover, type Recovery, type Watch, watchServers } from "./recover.ts";
+import { watchReader } from "./reader.ts";
 import { copyWaiting, keepRest, type Rest } from "./salvage.ts";
 import { describeFailures, describeMissing, describeRun } from "./summary.ts";
 import { moreUrgent, type StopName, unreadText } from "./signals.ts";
@@ -65,8 +66,10 @@ export interface ServeOptions extends InputOptions {
   readonly printsTasks: boolean;
   /** Whether clients are other processes, which may outlive this one, and may have outlived an earlier one. */
   readonly remote: boolean;
-  /** Whether this run launches its clients, all of them. */
+  /** Whether this run launches its clients, all of them, and they stay while more tasks may come. */
   readonly launchesClients: boolean;
+  /** Whether what each client does is measured, for an autoscaler. Absent: it is not. */
+  readonly measures?: boolean;
 }
 
 export interface ClusterReport {
@@ -78,6 +81,8 @@ export interface ClusterReport {
 export interface Serving {
   /** The server; connections go to its `attach`. */
   readonly server: Server;
+  /** How much there is to do. Throws a TransientError while the database is in trouble. */
+  backlog(): Promise<Backlog>;
   /** Whether the run ends by itself, even without a client. */
   readonly nothingToDo: boolean;
   /** Hands out nothing more. `signal` is the reason; null: something went wrong. A second call may be more urgent. */
@@ -149,6 +154,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   );
   const serving: Omit<Serving, "finished"> = {
     server,
+    backlog: () => run.store.backlog(run.scope),
     nothingToDo: input === null && !options.forever && recovery.unfinished === 0 && recovery.unproven.length === 0,
     stop(how, signal) {
       if (signal !== null) run.stoppedBy = moreUrgent(run.stoppedBy, signal);
@@ -175,25 +181,12 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     inputEnded,
   };
   // Failures are not missed where nobody reads them: the run goes on. A task that dies because nobody reads it ends it.
-  const unwatchReader = watchReader(serving, options.failures !== "-" && isPiped(1));
+  const unwatchReader = watchReader(serving.noticeUnread, options.failures !== "-" && isPiped(1));
   function unwatch(): void {
     watch.end();
     unwatchReader();
   }
   return { ...serving, finished: conclude(run, server, loading, unwatch) };
-}
-
-/** The pause between two looks at the reader of standard output, milliseconds. */
-const readerMs = 250;
-
-/** Looks again and again whether standard output is still read. Answers a function that ends it. */
-function watchReader(serving: Pick<Serving, "noticeUnread">, isNeeded: boolean): () => void {
-  if (!isNeeded) return () => undefined;
-  function look(): void {
-    if (!serving.noticeUnread()) timer = clock.after(readerMs, look);
-  }
-  let timer = clock.after(readerMs, look);
-  return () => timer.cancel();
 }
 
 /**
@@ -349,6 +342,7 @@ function startServer(run: Run): Server {
       ...options.policy,
       forever: options.forever,
       launchesClients: options.launchesClients,
+      measures: options.measures === true,
       bundleSize: options.bundleSize,
       pollMs: options.pollMs,
       evictMs: config.number("server.evict") * 1000,

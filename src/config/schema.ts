@@ -277,14 +277,13 @@ const rows = [
 
   setting("autoscale.policy", "text", "fixed", "Keep a number of clients, or follow the load.", {
     choices: ["fixed", "dynamic"],
-    idle: true,
   }),
-  setting("autoscale.factor", "number", 1, "Load per client that calls for another client.", { min: 0, idle: true }),
-  setting("autoscale.period", "integer", 60, "Seconds between two looks at the load.", { min: 1, idle: true }),
-  setting("autoscale.launcher", "text", "", "Command that starts a client elsewhere.", { idle: true }),
-  setting("autoscale.size.init", "integer", 1, "Clients to start with.", { min: 0, idle: true }),
-  setting("autoscale.size.min", "integer", 0, "Least number of clients.", { min: 0, idle: true }),
-  setting("autoscale.size.max", "integer", 1, "Greatest number of clients.", { min: 0, idle: true }),
+  setting("autoscale.factor", "number", 1, "Load per client that calls for another client.", { min: 0 }),
+  setting("autoscale.period", "integer", 60, "Seconds between two looks at the load.", { min: 1 }),
+  setting("autoscale.launcher", "text", "", "Command that starts a client elsewhere."),
+  setting("autoscale.size.init", "integer", 1, "Clients to start with.", { min: 0 }),
+  setting("autoscale.size.min", "integer", 0, "Least number of clients.", { min: 0 }),
+  setting("autoscale.size.max", "integer", 1, "Greatest number of clients.", { min: 0 }),
 
   setting(
     "console.theme",

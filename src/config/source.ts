@@ -139,7 +139,7 @@ export function fileLayer(name: SiteName, file: string, orShared: boolean): Foun
 const prefix = "HYPERSHELL_";
 const exportPrefix = "EXPORT_";
 /** Variables with a meaning of their own, which are no settings. */
-const special = new Set(["SITE", "CONFIG_FILE", "PYTHONPATH", "RUN_KEY"]);
+const special = new Set(["SITE", "CONFIG_FILE", "PYTHONPATH", "RUN_KEY", "RUN_LAUNCH"]);
 
 /** Variables for tasks that the environment names: HYPERSHELL_EXPORT_<NAME>, unchanged. */
 export function environmentExports(env: Environment): Map<string, string> {

@@ -4,7 +4,7 @@
  * need none of this: their contract is store/store.ts. Both contracts are about the same tables.
  */
 import type { DatabasePlace } from "../store/open.ts";
-import type { ServerRow } from "../store/store.ts";
+import type { Backlog, ServerRow } from "../store/store.ts";
 import type { FieldValue } from "../task/edit.ts";
 import type { TaskField } from "../task/field.ts";
 import type { Condition } from "../task/filter.ts";
@@ -122,10 +122,20 @@ interface Opened {
   close(): Promise<void>;
 }
 
+/** What there is to do, and who is there to do it. */
+export interface Outlook {
+  /** All unfinished tasks, those included that a run keeps for itself. */
+  readonly backlog: Backlog;
+  /** How many clients each server has that neither left nor were given up, by the id of the server. */
+  readonly clients: ReadonlyMap<string, number>;
+}
+
 /** The history of tasks, for looking only. */
 export interface RecordStore extends Records, Opened {
   /** Rows of servers that have not ended, be they alive or dead; none where the database has no such rows yet. */
   servers(): Promise<readonly ServerRow[]>;
+  /** Counts along indices of what is unfinished and connected, whatever else there is. */
+  outlook(): Promise<Outlook>;
 }
 
 /** The history of tasks, for looking and changing. */

@@ -30,13 +30,15 @@ export interface ArrivalsOptions {
   readonly serverHost: string;
   /** Called after each end of a connection. */
   readonly onClose: () => void;
+  /** Called when a client says hello, with what brought it up, as it says; null: it does not know. */
+  readonly onHello?: (job: string | null) => void;
 }
 
 /**
  * Arrivals of a run to which nobody has come yet. `serverId` and `serverHost` name the server to clients that are
  * dismissed.
  */
-export function arrivals({ serverId, serverHost, onClose }: ArrivalsOptions): Arrivals {
+export function arrivals({ serverId, serverHost, onClose, onHello }: ArrivalsOptions): Arrivals {
   const open = new Set<PeerLink>();
   let ever = false;
   let leaving = false;
@@ -80,6 +82,7 @@ export function arrivals({ serverId, serverHost, onClose }: ArrivalsOptions): Ar
             message(message) {
               if (dismissed) return sendAway(link, message);
               spoken = true;
+              if (message.kind === "hello") onHello?.(message.job ?? null);
               handlers.message(message);
             },
             drain: handlers.drain,

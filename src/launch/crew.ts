@@ -10,23 +10,31 @@ import { type Launcher, type LauncherEnd, type Order, startLauncher } from "./la
 /** How a launcher ended. */
 export interface Ended extends LauncherEnd {
   readonly name: string;
+  readonly pid: number;
   /** When it ended, in milliseconds since 1970. */
   readonly at: number;
   /** Whether we made it end. */
   readonly dismissed: boolean;
 }
 
-export interface Crew {
-  /** The launchers that have ended, in the order in which they did. */
-  readonly ends: readonly Ended[];
+/** Launchers to which others are added while they run. */
+export interface OpenCrew {
   /** Whether all have ended, so that nobody is left to bring up clients. */
   readonly ended: boolean;
+  /** Starts one more launcher; `more` is added to its environment. Throws a UserError if it cannot be started. */
+  hire(order: Order, more?: Readonly<Record<string, string>>): Launcher;
   /**
    * Waits until all are gone. Those that are left after `patienceMs` milliseconds get SIGTERM, and SIGKILL after that.
    */
   disband(patienceMs: number): Promise<void>;
   /** Ends the patience of `disband`, also of a later call. */
   hurry(): void;
+}
+
+/** Launchers that were started together. */
+export interface Crew extends Omit<OpenCrew, "hire"> {
+  /** The launchers that have ended, in the order in which they did. */
+  readonly ends: readonly Ended[];
 }
 
 export interface CrewOptions {
@@ -36,7 +44,7 @@ export interface CrewOptions {
   readonly cwd: string;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Called when a launcher ends, but never from within `musterCrew`. */
+  /** Called when a launcher ends, but never from within the call that starts it. */
   readonly onEnd: (end: Ended) => void;
 }
 
@@ -59,28 +67,62 @@ const perTurn = 16;
  * then.
  */
 export async function musterCrew(orders: readonly Order[], options: CrewOptions): Promise<Crew> {
-  const { id, env, cwd, clock, log, onEnd } = options;
-  const launchers: Launcher[] = [];
   const ends: Ended[] = [];
+  const crew = openCrew({
+    ...options,
+    onEnd(end) {
+      ends.push(end);
+      options.onEnd(end);
+    },
+  });
+  try {
+    for (const [index, order] of orders.entries()) {
+      if (index > 0 && index % perTurn === 0) await new Promise<void>((resume) => setImmediate(resume));
+      crew.hire(order);
+    }
+  } catch (error) {
+    await crew.disband(0);
+    throw error;
+  }
+  const { disband, hurry } = crew;
+  return {
+    ends,
+    get ended() {
+      return crew.ended;
+    },
+    disband,
+    hurry,
+  };
+}
+
+/** A crew without a launcher. */
+export function openCrew(options: CrewOptions): OpenCrew {
+  const { id, env, cwd, clock, log, onEnd } = options;
+  /** Those of which a process may be left. */
+  const launchers = new Set<Launcher>();
+  let running = 0;
   let dismissed = false;
   let hurried = false;
 
-  function start(order: Order): void {
-    const launcher = startLauncher({ ...order, env, cwd, clock, log });
-    launchers.push(launcher);
-    // This promise never rejects: a launcher that fails has ended, too.
-    void launcher.ended.then((end) => {
-      const known = { ...end, name: order.name, at: clock.now(), dismissed };
-      ends.push(known);
-      onEnd(known);
-    });
-  }
-
-  const left = (): readonly Launcher[] => launchers.filter((launcher) => launcher.alive());
+  const left = (): readonly Launcher[] => [...launchers].filter((launcher) => launcher.alive());
 
   // A guard ends the clients if this process is killed: nobody else knows the key of the run, so they would work for
   // nothing.
   const guard = guardOrphans(id, env["PATH"], clock, () => left().map(({ pid }) => pid));
+
+  function hire(order: Order, more: Readonly<Record<string, string>> = {}): Launcher {
+    const launcher = startLauncher({ ...order, env: { ...env, ...more }, cwd, clock, log });
+    launchers.add(launcher);
+    running++;
+    guard.lasting();
+    // This promise never rejects: a launcher that fails has ended, too.
+    void launcher.ended.then((end) => {
+      running--;
+      if (!launcher.alive()) launchers.delete(launcher);
+      onEnd({ ...end, name: order.name, pid: launcher.pid, at: clock.now(), dismissed });
+    });
+    return launcher;
+  }
 
   async function gone(limitMs: number, patient: boolean): Promise<boolean> {
     const deadline = clock.now() + limitMs;
@@ -103,21 +145,11 @@ export async function musterCrew(orders: readonly Order[], options: CrewOptions)
     guard.close();
   }
 
-  try {
-    for (const [index, order] of orders.entries()) {
-      if (index > 0 && index % perTurn === 0) await new Promise<void>((resume) => setImmediate(resume));
-      start(order);
-      guard.lasting();
-    }
-  } catch (error) {
-    await disband(0);
-    throw error;
-  }
   return {
-    ends,
     get ended() {
-      return ends.length === launchers.length;
+      return running === 0;
     },
+    hire,
     disband,
     hurry() {
       hurried = true;

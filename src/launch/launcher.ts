@@ -12,6 +12,7 @@ import { groupOf } from "../client/group.ts";
 import type { Logger } from "../log/logger.ts";
 import { quoteForSh } from "../base/shell.ts";
 import { ownOverlap, withoutRank } from "./rank.ts";
+import { exportWith } from "./submitted.ts";
 import { relay } from "./relay.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -22,6 +23,12 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * need.
  */
 export const keyVariable = "HYPERSHELL_RUN_KEY";
+
+/**
+ * The variable with the name of a launch: the client says it to the server, so that the run knows which of its launches
+ * has become this client. Tasks do not inherit it.
+ */
+export const launchVariable = "HYPERSHELL_RUN_LAUNCH";
 
 /** How a client is started. */
 export interface ClientPlan {
@@ -94,7 +101,8 @@ export function handOn(
   if (program === undefined) return [...words];
   const before = words.slice(0, at + 1);
   const after = words.slice(at + 1);
-  if (baseName(program) === "srun") return [...before, ...widened(after)];
+  const needed = [keyVariable, ...names.filter((name) => name === launchVariable)];
+  if (baseName(program) === "srun") return [...before, ...widened(after, needed)];
   if (!asksOpenMpi(program)) return [...words];
   return [...before, ...names.flatMap((name) => ["-x", name]), ...after];
 }
@@ -104,20 +112,13 @@ function baseName(path: string): string {
 }
 
 /**
- * Changes `srun --export=NONE`, which keeps this environment from tasks, so that it passes on the key: the client needs
- * it.
+ * Changes `srun --export=NONE`, which keeps this environment from tasks, so that it passes on what the client needs.
  */
-function widened(words: readonly string[]): string[] {
+function widened(words: readonly string[], names: readonly string[]): string[] {
   return words.map((word, index) => {
-    if (word.startsWith("--export=")) return `--export=${exportWith(word.slice("--export=".length))}`;
-    return words[index - 1] === "--export" ? exportWith(word) : word;
+    if (word.startsWith("--export=")) return `--export=${exportWith(word.slice("--export=".length), names)}`;
+    return words[index - 1] === "--export" ? exportWith(word, names) : word;
   });
-}
-
-/** A list of variables as srun reads it, with the key added. */
-function exportWith(list: string): string {
-  if (/^all$/i.test(list)) return list;
-  return list === "" || /^(none|nil)$/i.test(list) ? keyVariable : `${list},${keyVariable}`;
 }
 
 /**
@@ -126,11 +127,15 @@ function exportWith(list: string): string {
  * what the client holds, and so would clients for a step that the user has started before. It is a variable and no
  * option because it reaches the srun of mpirun and of a script as well, and older versions ignore it; tasks do not
  * inherit it. A user who has said how steps share, or wants the clients alone on their part of a job, is obeyed.
- * Source: sbatch(1), SLURM_EXPORT_ENV; srun(1), SLURM_OVERLAP.
+ * Source: sbatch(1), SLURM_EXPORT_ENV and SBATCH_EXPORT; srun(1), SLURM_OVERLAP.
  */
 export function slurmEnvironment(env: Record<string, string>, launcher: readonly string[]): Record<string, string> {
-  const list = env["SLURM_EXPORT_ENV"];
-  const exported: Record<string, string> = list === undefined ? {} : { SLURM_EXPORT_ENV: exportWith(list) };
+  const needed = [keyVariable, ...(env[launchVariable] === undefined ? [] : [launchVariable])];
+  const exported: Record<string, string> = {};
+  for (const name of ["SLURM_EXPORT_ENV", "SBATCH_EXPORT"]) {
+    const list = env[name];
+    if (list !== undefined) exported[name] = exportWith(list, needed);
+  }
   return { ...(keepsApart(env, launcher) ? {} : { SLURM_OVERLAP: ownOverlap }), ...env, ...exported };
 }
 
@@ -164,6 +169,8 @@ export interface LauncherEnd {
   readonly status: number;
   /** The last lines on its stderr, written by it or by what it started. */
   readonly lastLines: readonly string[];
+  /** What it wrote on its stdout, if that was to be read: see Order. */
+  readonly printed: string;
 }
 
 export interface Launcher {
@@ -183,6 +190,8 @@ export interface Order {
   readonly words: readonly string[];
   /** The text on its standard input; null: none. */
   readonly input: string | null;
+  /** Whether what it prints is read here (the number of a job), and not passed on. Absent: it is passed on. */
+  readonly isRead?: boolean;
 }
 
 export interface LaunchOptions extends Order {
@@ -194,19 +203,19 @@ export interface LaunchOptions extends Order {
 
 /**
  * Starts a launcher in a session of its own: Ctrl-C at the terminal reaches only us, and clients learn of it over the
- * wire. Its stdout is ours. Its stderr is passed on by us, so that its last lines are known. Throws a UserError if it
- * cannot be started.
+ * wire. Its stdout is ours, or is read. Its stderr is passed on by us, so that its last lines are known. Throws a
+ * UserError if it cannot be started.
  */
 export function startLauncher(options: LaunchOptions): Launcher {
-  const { name, words, env, cwd, input, clock, log } = options;
+  const { name, words, env, cwd, input, isRead = false, clock, log } = options;
   const program = words[0] ?? "";
-  let child: Bun.Subprocess<"ignore" | Uint8Array<ArrayBuffer>, "inherit", "pipe">;
+  let child: Bun.Subprocess<"ignore" | Uint8Array<ArrayBuffer>, "inherit" | "pipe", "pipe">;
   try {
     child = Bun.spawn([...words], {
       cwd,
       env: { ...env },
       stdin: input === null ? "ignore" : Buffer.from(input),
-      stdout: "inherit",
+      stdout: isRead ? "pipe" : "inherit",
       stderr: "pipe",
       detached: true,
     });
@@ -217,6 +226,7 @@ export function startLauncher(options: LaunchOptions): Launcher {
   let over = false;
   const group = groupOf(pid, () => over);
   const errors = relay(child.stderr, clock);
+  const printed = child.stdout instanceof ReadableStream ? firstOf(child.stdout) : null;
 
   async function end(): Promise<LauncherEnd> {
     await child.exited;
@@ -225,12 +235,12 @@ export function startLauncher(options: LaunchOptions): Launcher {
     // arrived by now.
     const late = Promise.withResolvers<void>();
     const timer = clock.after(lastWordsMs, late.resolve);
-    await Promise.race([errors.done, late.promise]);
+    await Promise.race([Promise.all([errors.done, printed?.done]), late.promise]);
     timer.cancel();
     const number = child.signalCode === null ? null : system.signals[child.signalCode as NodeJS.Signals];
     const status = number === null ? (child.exitCode ?? 1) : 128 + number;
     log.debug(() => `Launcher ended with status ${status} (${name}: ${pid})`);
-    return { status, lastLines: errors.lastLines() };
+    return { status, lastLines: errors.lastLines(), printed: printed?.text() ?? "" };
   }
 
   return {
@@ -243,6 +253,20 @@ export function startLauncher(options: LaunchOptions): Launcher {
       group.signal(signal);
     },
   };
+}
+
+/** The largest number of characters of a launcher's output that are read. */
+const mostRead = 65_536;
+
+/** Reads the beginning of a stream, and drops the rest. */
+function firstOf(stream: ReadableStream<Uint8Array<ArrayBuffer>>): { readonly done: Promise<void>; text(): string } {
+  let text = "";
+  async function read(): Promise<void> {
+    const decoder = new TextDecoder();
+    for await (const chunk of stream)
+      if (text.length < mostRead) text += decoder.decode(chunk, { stream: true }).slice(0, mostRead);
+  }
+  return { done: read(), text: () => text };
 }
 
 /** Throws the UserError of a launcher that cannot be started, without starting it. */

@@ -9,12 +9,14 @@ import {
   handOn,
   isOpenMpi,
   keyVariable,
+  launchVariable,
   launcherEnvironment,
   type Order,
   shownCommand,
   slurmEnvironment,
 } from "./launcher.ts";
 import { remoteVariables, sshCall } from "./ssh.ts";
+import { isScriptIn, submitCall, submitterOf } from "./submitted.ts";
 
 /** What brings up the clients: one command for all of them, or ssh to each host. */
 export type Launch =
@@ -49,6 +51,34 @@ export interface Orders {
 /** The launchers to be started, and their environment. */
 export function makeOrders(launch: Launch, options: OrderOptions): Orders {
   return launch.kind === "command" ? commandOrder(launch.words, options) : sshOrders(launch, options);
+}
+
+/** One client of an autoscaler, which is started as often as it is needed. */
+export interface ClientOrder {
+  readonly order: Order;
+  /** The environment, in which `launchVariable` is to be set anew for each launch. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/**
+ * How an autoscaler launches one client. Without a launcher it runs here. A launcher that submits jobs gets the
+ * client's command as a script, see submitCall. `cwd`: where scripts among the words are looked for.
+ */
+export function orderClient(launcher: readonly string[], cwd: string, options: OrderOptions): ClientOrder {
+  const { plan, key, settings, exports, log } = options;
+  const own = launcherEnvironment({ ...options.env, ...settings }, exports, key);
+  const env = slurmEnvironment({ ...own, [launchVariable]: "" }, launcher);
+  const client = clientWords(plan);
+  const submitter = submitterOf(launcher);
+  const name = launcher[0] ?? plan.program;
+  const names = Object.keys(env).filter((each) => each.startsWith("HYPERSHELL_") || Object.hasOwn(exports, each));
+  const { words, input } =
+    submitter === null
+      ? { words: [...handOn(launcher, names, isOpenMpi), ...client], input: null }
+      : submitCall(submitter, client, [keyVariable, launchVariable], isScriptIn(cwd));
+  const shown = submitter === null ? shownCommand(words) : `${shownCommand(launcher)} (${shownCommand(client)})`;
+  log.debug(() => `Autoscale launcher: ${keyVariable}='***' ${shown}`);
+  return { order: { name, words, input, isRead: submitter !== null }, env };
 }
 
 function commandOrder(launcher: readonly string[], options: OrderOptions): Orders {

@@ -62,6 +62,14 @@ export function grant(state: ServerState, client: ClientEntry, credit: number): 
   if (client.credit > 0) state.willing.add(client);
 }
 
+/** Notes that the client takes no more tasks, whatever it has asked for: it leaves when what it runs has ended. */
+export function drain(state: ServerState, client: ClientEntry): void {
+  client.isDraining = true;
+  if (client.standing.at === "present" && !state.barred.has(client)) state.present.credit -= client.credit;
+  client.credit = 0;
+  state.willing.delete(client);
+}
+
 /** Notes whether the connection of a client takes more: whoever reads nothing gets nothing. */
 export function clog(state: ServerState, client: ClientEntry, isClogged: boolean): void {
   client.isClogged = isClogged;

@@ -18,6 +18,7 @@ import { type Connections, disconnectClient, listenTo, sendTo } from "./connecti
 import type { ServerEffect } from "./effects.ts";
 import type { ServerEvent } from "./event.ts";
 import { carryOutInStore, isCommitStuck, lookAround, type Persistence } from "./persistence.ts";
+import { loadOf, type ServerLoad } from "./load.ts";
 import { step } from "./reactor.ts";
 import { type Counts, type Estate, newState, runningOf, type ServerSettings, type ServerState } from "./state.ts";
 import type { IsAlive } from "./succession.ts";
@@ -73,6 +74,8 @@ export interface Server {
   isStuck(): boolean;
   /** How many tasks run now, at all clients. */
   running(): number;
+  /** How much there is to do, and who does it. */
+  load(): ServerLoad;
   /** Hands out nothing more. A second call may be more urgent. */
   stop(how: LeaveKind): void;
   /**
@@ -217,6 +220,7 @@ function serverOf(door: Door): Server {
     inputEnded: () => box.push({ kind: "inputEnded" }),
     isStuck: () => isCommitStuck(persistence),
     running: () => runningOf(door.state),
+    load: () => loadOf(door.state),
     stop(how) {
       if (how === "abort" && patience.inTrouble) {
         const text = "The database must come back to record what has ended (a second Ctrl-C or TERM leaves without)";

@@ -14,6 +14,7 @@ import { delay } from "./delays.ts";
 import { hadBefore } from "./lost.ts";
 import { note, type ServerEffect, tell } from "./effects.ts";
 import { isAside } from "./places.ts";
+import { noteWork } from "./tally.ts";
 import { handledRecalls, noticeRecalls, settleRecalls } from "./recalls.ts";
 import { isRequest } from "./requeue.ts";
 import {
@@ -130,6 +131,7 @@ export function takeOutcomes(
       continue;
     }
     settleLater(state, client, held.task, outcome, now);
+    if (client.tally !== null) noteWork(client.tally, outcome);
   }
   if (confirmed > 0) note(effects, "debug", () => `Confirmed ${counted(confirmed, "task")} (${nameOf(client)})`);
   tell(effects, client.id, "ack", unwanted);

@@ -23,6 +23,7 @@ import type { ServerEvent } from "./event.ts";
 import { cancelAgain } from "./recalls.ts";
 import { bury, leave, receive } from "./roster.ts";
 import { seat, unseat } from "./dispatch.ts";
+import { newTally } from "./tally.ts";
 import {
   type ClientEntry,
   giveBack,
@@ -50,7 +51,7 @@ type Registered = Extract<ServerEvent, { kind: "registered" }>;
 export function beginRegistration(state: ServerState, hello: Hello, now: number, effects: ServerEffect[]): void {
   if (isElsewhere(state, hello)) return sendOn(state, hello, effects);
   const known = state.clients.get(hello.clientId);
-  const client = newClient(known, hello, now);
+  const client = newClient(state, known, hello, now);
   if (known !== undefined) replace(state, known, client);
   state.clients.set(client.id, client);
   const [level, text] =
@@ -98,11 +99,14 @@ function sendOn(state: ServerState, hello: Hello, effects: ServerEffect[]): void
   effects.push({ kind: "disconnect", clientId });
 }
 
-function newClient(known: ClientEntry | undefined, hello: Hello, now: number): ClientEntry {
+function newClient({ settings }: ServerState, known: ClientEntry | undefined, hello: Hello, now: number): ClientEntry {
   return {
     id: hello.clientId,
     host: hello.host,
+    job: hello.job ?? null,
     executors: hello.executors,
+    isDraining: false,
+    tally: known?.tally ?? (settings.measures === true ? newTally() : null),
     credit: hello.credit,
     held: known?.held ?? new Map(),
     weight: known?.weight ?? 0,

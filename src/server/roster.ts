@@ -14,7 +14,7 @@ import { rememberLost } from "./lost.ts";
 import { note, type ServerEffect } from "./effects.ts";
 import type { ServerEvent } from "./event.ts";
 import { endInstead, takeOutcomes, takeStarts } from "./outcomes.ts";
-import { grant, unseat } from "./dispatch.ts";
+import { drain, grant, unseat } from "./dispatch.ts";
 import { takeLack } from "./places.ts";
 import {
   type ClientEntry,
@@ -63,6 +63,7 @@ export function receive(
   client.lastHeard = now;
   if (message.kind === "beat") {
     if (message.started !== undefined) takeStarts(state, client, message.started, now);
+    if (message.leaving === true) drain(state, client);
     note(effects, "trace", () => `Heartbeat - running (${nameOf(client)})`);
     const answer = wantsToStay(state) ? stayingBeat : plainBeat;
     effects.push({ kind: "send", clientId: client.id, message: answer });

@@ -39,6 +39,7 @@ import type { Completion, HeldBack, Scope } from "../store/store.ts";
 import type { ClaimedTask, Outcome } from "../task/task.ts";
 import type { ClientMessage, Lease, LeaveKind } from "../wire/message.ts";
 import type { Revoked, SubmissionFacts } from "./event.ts";
+import type { Tally } from "./tally.ts";
 
 export interface ServerSettings extends FailurePolicy {
   readonly serverId: string;
@@ -64,6 +65,8 @@ export interface ServerSettings extends FailurePolicy {
   readonly companyMs: number;
   /** The first lease; later ones grow. It must be above every lease of earlier servers. */
   readonly firstLease: number;
+  /** Whether what each client does is measured, for an autoscaler. Absent: it is not. */
+  readonly measures?: boolean;
   readonly newId: () => string;
 }
 
@@ -122,7 +125,13 @@ export type Standing =
 export interface ClientEntry {
   readonly id: string;
   readonly host: string;
+  /** What brought the client up, as it says itself; null: it does not say. */
+  readonly job: string | null;
   readonly executors: number;
+  /** Whether the client has said that it takes no more tasks. */
+  isDraining: boolean;
+  /** What it has done; null: nobody wants to know. */
+  readonly tally: Tally | null;
   /** How many more tasks the client will take. */
   credit: number;
   readonly held: Map<string, Held>;

@@ -7,6 +7,7 @@ import type { Retries } from "../task/retries.ts";
 import { type FinalFailures, KnownFailures } from "./memory-failures.ts";
 import { deque, type Deque } from "../base/deque.ts";
 import { type ClaimedTask, isFailure, type NewTask, type Submission } from "../task/task.ts";
+import { backlogOf } from "./backlog.ts";
 import { leaseAt, leaseCount } from "./leases.ts";
 import { nextAttempt } from "./retry.ts";
 import {
@@ -235,9 +236,10 @@ export class MemoryStore implements Store {
     return again.length;
   }
 
-  async survey(scope: Scope): Promise<{ readonly unfinished: number }> {
-    return { unfinished: this.#count(this.#filter(scope, null)) };
-  }
+  survey = async (scope: Scope) => ({ unfinished: this.#count(this.#filter(scope, null)) });
+
+  backlog = async (scope: Scope) =>
+    backlogOf([...this.#entries.values()].filter(this.#filter(scope, null)).map(({ task }) => task.group));
 
   async sources(scope: Scope): Promise<readonly Source[]> {
     const mine = this.#filter(scope, null);

@@ -161,6 +161,16 @@ export interface Recall {
   readonly kind: "cancelled" | "reverted" | "deleted" | "changed" | "adopted";
 }
 
+/** What is to be done in a scope. */
+export interface Backlog {
+  /** The lowest group with unfinished tasks, which is the next to run; null: there is none. */
+  readonly group: number | null;
+  /** How many tasks of that group have not ended. */
+  readonly inGroup: number;
+  /** How many tasks of all groups have not ended. */
+  readonly unfinished: number;
+}
+
 export interface AdoptRequest {
   readonly ids: readonly string[];
   /** The tasks among `ids` that have ended at the client: nobody else needs to run them, whoever holds them. */
@@ -286,6 +296,8 @@ export interface Store {
   retryFailures(scope: Scope, retries: Retries, at: number, newId: () => string): Promise<number>;
   /** How many rows in scope have no completion_time. Scope `all` leaves out what live servers reserve. */
   survey(scope: Scope): Promise<{ readonly unfinished: number }>;
+  /** The same with the group that is next. It counts along an index of what is unfinished, whatever has ended. */
+  backlog(scope: Scope): Promise<Backlog>;
   /** Where the unfinished rows in scope (see `survey`) came from, those with the most rows first. */
   sources(scope: Scope): Promise<readonly Source[]>;
   /** How many rows are in scope, ended ones included. This reads them all: about a second for ten million rows. */

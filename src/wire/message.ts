@@ -46,8 +46,9 @@ export type ClientMessage =
    * still has: `running` (started, or waiting to be) and `finished` (not acknowledged). The outcomes of the finished
    * tasks follow as results. The ground is that of these tasks; a client that has none, or does not know, names none.
    * `secret`: a text that this client alone knows, the same in each of its hellos, so that nobody else can take its
-   * place while the server knows it. `capacity`: what the client may hand out to tasks. A client of an older version
-   * does not tell, and gets every task.
+   * place while the server knows it. `job`: what brought the client up, as far as it knows: the launch of an
+   * autoscaler, or the job of a batch system. `capacity`: what the client may hand out to tasks. A client of an older
+   * version does not tell, and gets every task.
    */
   | ({
       readonly kind: "hello";
@@ -58,6 +59,7 @@ export type ClientMessage =
       readonly running: readonly Lease[];
       readonly finished: readonly Lease[];
       readonly secret?: string;
+      readonly job?: string;
       readonly capacity?: Capacity;
     } & Ground)
   /** Outcomes of finished tasks, and how many more tasks the client will take. */
@@ -67,8 +69,11 @@ export type ClientMessage =
    * whose directory this client was to run tasks in and could not enter.
    */
   | { readonly kind: "returned"; readonly tasks: readonly Lease[]; readonly missing?: readonly string[] }
-  /** The client lives. `started`: tasks that have run for a while; not there: none. A task may be named again. */
-  | { readonly kind: "beat"; readonly started?: readonly Start[] }
+  /**
+   * The client lives. `started`: tasks that have run for a while; not there: none. A task may be named again.
+   * `leaving`: the client takes no more tasks, and leaves when what it runs has ended.
+   */
+  | { readonly kind: "beat"; readonly started?: readonly Start[]; readonly leaving?: boolean }
   /** The client leaves. Everything it held was returned or reported before; `reason` is for people. */
   | { readonly kind: "bye"; readonly reason: string };
 

@@ -10,6 +10,7 @@ import { instantText } from "../../src/store/postgres/cells.ts";
 import { openPostgres, type PostgresConnection } from "../../src/store/postgres/connection.ts";
 import { postgresEdits } from "../../src/history/postgres/edits.ts";
 import { postgresRecords } from "../../src/history/postgres/partitions.ts";
+import { outlookOf } from "../../src/history/postgres/outlook.ts";
 import { nextPartition, rotate } from "../../src/history/postgres/rotation.ts";
 import { openPostgresCheck } from "../../src/history/postgres/verify.ts";
 import { partitionsOf } from "../../src/store/postgres/catalog.ts";
@@ -71,6 +72,12 @@ export async function openSqliteHistory(): Promise<OpenedHistory> {
       await upkeep.close();
     },
     openCheck: async () => openSqliteCheck({ file, pragmas: {} }),
+    async outlook() {
+      const all = openWithPartitions({ file, pragmas: {} });
+      const found = await all.outlook();
+      await all.close();
+      return found;
+    },
     async findAnywhere(id) {
       const all = openWithPartitions({ file, pragmas: {} });
       const found = await all.find(id);
@@ -147,6 +154,7 @@ export async function startPostgresHistories(schema: string | null = null): Prom
           await rotate(connection, await nextPartition(connection.query), 1, undefined);
         },
         findAnywhere: (id) => postgresRecords(connection, { ignorePartitions: false }).find(id),
+        outlook: () => outlookOf(connection.query),
         openCheck: () => openPostgresCheck({ target, clock: systemClock, echo: null }),
         displayTime: displayInstant,
         keepsTagOrder: false,

@@ -8,7 +8,7 @@ import type { ShownValue, Tags, TagValue } from "../../src/task/task.ts";
 import { sameValue } from "../../src/store/tags.ts";
 import type { CheckStore } from "../../src/history/faults.ts";
 import { isLatestFirst } from "../../src/history/history.ts";
-import type { Change, Edits, RecordQuery, Records, Selection, TaskRecord } from "../../src/history/history.ts";
+import type { Change, Edits, Outlook, RecordQuery, Records, Selection, TaskRecord } from "../../src/history/history.ts";
 import { formatTime } from "../../src/store/times.ts";
 
 /** A row with times in milliseconds since 1970. */
@@ -32,6 +32,7 @@ export interface OpenedHistory extends AsyncDisposable {
   /** Moves what has ended into the next partition. */
   readonly rotate: () => Promise<void>;
   readonly openCheck: () => Promise<CheckStore>;
+  readonly outlook: () => Promise<Outlook>;
   /** A task, wherever it is. */
   readonly findAnywhere: (id: string) => Promise<TaskRecord | null>;
   /** As the database shows a time. */

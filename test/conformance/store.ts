@@ -528,6 +528,22 @@ export function storeConformance(title: string, open: () => Promise<OpenedStore>
       expect([await store.survey(everything), await store.total(everything)]).toEqual([{ unfinished: 2 }, 3]);
     });
 
+    test("the backlog counts the lowest group with unfinished tasks, and all of them", async () => {
+      expect(await store.backlog(everything)).toEqual({ group: null, inGroup: 0, unfinished: 0 });
+      const low = makeTasks(3, { group: 2 });
+      await store.insert([...makeTasks(4, { group: 7 }), ...low]);
+      await store.insert(makeTasks(5, { group: 1, submitId: other }));
+      expect(await store.backlog(everything)).toEqual({ group: 1, inGroup: 5, unfinished: 12 });
+      expect(await store.backlog(mine)).toEqual({ group: 2, inGroup: 3, unfinished: 7 });
+      // What a run keeps for itself is nobody else's work.
+      await store.addServer(makeServer(other, { reserves: true }));
+      expect(await store.backlog(everything)).toEqual({ group: 2, inGroup: 3, unfinished: 7 });
+      await store.endServer(other);
+      await store.claim(request({ scope: mine, limit: 3 }));
+      await store.commit(makeCommit({ completed: low.map((task) => completion(task)) }));
+      expect(await store.backlog(mine)).toEqual({ group: 7, inGroup: 4, unfinished: 4 });
+    });
+
     test("a submission is found again, an unknown one is null", async () => {
       const row = {
         id: newId(),

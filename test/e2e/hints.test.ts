@@ -64,7 +64,6 @@ test("a blank before the colon is refused with the right spelling", async () => 
 
 test("settings without effect are named in one warning a run, wherever they were set", async () => {
   await using site = openSite();
-  site.write("../site/config.toml", "[autoscale]\npolicy = 'dynamic'\n");
   site.write("tasks.in", "echo 1 # HYPERSHELL: cores:2 memory:1GB\necho 2 # HYPERSHELL: cores:2\n");
   const env = { HYPERSHELL_CLIENT_CORES: "4", HYPERSHELL_CLIENT_MEMORY: "0", HYPERSHELL_CLIENT_RATELIMIT: "2.5" };
   const ended = await site.hsx(["tasks.in", "-N1"], { env });
@@ -72,7 +71,7 @@ test("settings without effect are named in one warning a run, wherever they were
     status: 0,
     stdout: "1\n2\n",
     stderr:
-      " WARNING [hypershell.cluster] client.cores, client.ratelimit and autoscale.policy have no " +
+      " WARNING [hypershell.cluster] client.cores and client.ratelimit have no " +
       "effect in this version yet\n" +
       " WARNING [hypershell.submit] tasks.in, line 1: cores: and memory: are recorded with the task, but nothing " +
       "acts on that in this version yet\n",

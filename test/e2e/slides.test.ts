@@ -283,11 +283,23 @@ test("W23, W24: tasks are changed, cancelled and deleted, after a question", asy
 
 // ---- what comes by itself
 
-test("W25: autoscaling is not there yet, and is refused before anything is started", async () => {
-  const launcher = `srun -Q -A mylab -p cpu -t60 -c192 --signal=SIGUSR1@600`;
-  const options = `-N192 -P5 -I1 -X0 -Y12 -T60 --capture --autoscaling=dynamic --launcher="${launcher}"`;
-  const { status, stderr } = await type(`echo 'echo 1' | hsx ${options}`);
-  expect([status, stderr]).toEqual([2, expect.stringContaining("unrecognized arguments: ")]);
+withSlurm("W25: from one client to the greatest number under load, and back to none", async () => {
+  const launcher = "srun -Q -A mylab -p main -t60 -c4 --signal=SIGUSR1@600";
+  const sizes = ["-N4", "-P1", "-I1", "-X0", "-Y4", "-T1"];
+  const words = [...sizes, "--capture", "--autoscaling=dynamic", `--launcher=${launcher}`];
+  const running = site.start(["hsx", ...words, "-t", "echo {} >>scaled; sleep 0.6"], {
+    stdin: `${count(96).join("\n")}\n`,
+    env: { ...env, HYPERSHELL_LOGGING_LEVEL: "DEBUG" },
+    timeoutMs: 60_000,
+  });
+  const said = (pattern: RegExp): number => running.stderr().match(pattern)?.length ?? 0;
+  await until(() => said(/Autoscale client disconnected \(/g) >= 4, "four clients come and leave", 40_000);
+  await running.line(/Autoscale check \(pressure: unknown, clients: 0\/0, tasks: 0 in group 0, 0 total\)/);
+  expect(sorted(site.read("scaled"))).toEqual(count(96));
+  expect(said(/Autoscale check \(pressure: \S+, clients: 4\/4, /g)).toBeGreaterThan(0);
+  expect(await slurm!.run(["squeue", "-h", "-t", "PD,R"])).toBe("");
+  running.kill("SIGINT");
+  expect((await running.ended).status).toBe(4);
 });
 
 withSlurm("W26, W27: pilot jobs, as many as the tasks that wait call for", async () => {

@@ -139,6 +139,37 @@ withSlurm("clients wait for no step that runs already, and share nothing when th
   expect([status, linesOf(stdout)]).toEqual([0, ["early", "124"]]);
 });
 
+withSlurm(
+  "sbatch brings up clients as jobs: some wait, one is cancelled in its middle, and no task is lost",
+  async () => {
+    await using site = openSite();
+    // Four jobs of half a node run at once, the fifth and sixth wait in the queue.
+    const words = ["-A", "dynamic", "-N2", "-P1", "-I6", "-Y6", "-T2", "--launcher", "sbatch -Q -c4 -t5 -o job.log"];
+    const running = site.start(["hsx", ...words, "-t", "echo {} $SLURM_JOB_ID >>done; sleep 0.5; echo {} >>ended"], {
+      stdin: numbers(60, String),
+      env: environment({ HYPERSHELL_LOGGING_LEVEL: "debug", HYPERSHELL_SERVER_GRACE: "1" }),
+      timeoutMs: 60_000,
+    });
+    const said = (pattern: RegExp): readonly string[] => [...new Set(running.stderr().match(pattern))];
+    await until(() => said(/adding client \(job \d+\)/g).length === 6, "six jobs are submitted");
+    await until(
+      () => new Set(site.lines("done").map((line) => line.split(" ")[1])).size >= 3,
+      "three jobs are at work",
+    );
+    const [first] = site.lines("done").map((line) => line.split(" ")[1]!);
+    await slurm!.run(["scancel", first!]);
+    await until(() => new Set(site.lines("ended")).size === 60, "all tasks are run", 40_000);
+    expect(running.stderr()).toMatch(/Autoscale check \(pressure: \S+, clients: 4\/6, /);
+    const remaining = async (): Promise<string> =>
+      (await site.hs(["list", "--count", "--remaining"], { env: environment() })).stdout;
+    await until(async () => (await remaining()) === "0\n", "their outcomes are recorded");
+    running.kill("SIGTERM");
+    expect((await running.ended).status).toBe(143);
+    await until(async () => (await slurm!.run(["squeue", "-h", "-t", "PD,R"])) === "", "no job is left in the queue");
+    await site.deserted();
+  },
+);
+
 withSlurm("a launcher that Slurm refuses is reported with its status and its words", async () => {
   await using site = openSite();
   const { status, stderr } = await site.shell("seq 3 | hsx -t 'echo {}' --launcher='srun -N5 -t1 --immediate=1'", {

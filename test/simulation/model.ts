@@ -17,6 +17,7 @@ import {
   type HeldBack,
   mostTold,
   type Recall,
+  type Backlog,
   type Scope,
   type ServerRow,
   type Source,
@@ -71,6 +72,7 @@ export interface Model {
   commit(order: Commit): CommitReport;
   retryFailures(scope: Scope, retries: Retries, at: number, newId: () => string): number;
   survey(scope: Scope): { readonly unfinished: number };
+  backlog(scope: Scope): Backlog;
   sources(scope: Scope): readonly Source[];
   total(scope: Scope): number;
   /** Whether failures hold the row back for a run with this scope and these retries. */
@@ -433,6 +435,12 @@ export function newModel(storeId: string): Model {
     },
     survey(scope) {
       return { unfinished: rows.filter(inScope(its, scope, null)).filter((row) => row.ended === null).length };
+    },
+    backlog(scope) {
+      const groups = rows.filter((row) => row.ended === null).filter(inScope(its, scope, null));
+      const group = groups.length === 0 ? null : Math.min(...groups.map((row) => row.task.group));
+      const inGroup = groups.filter((row) => row.task.group === group).length;
+      return { group, inGroup, unfinished: groups.length };
     },
     total: (scope) => rows.filter(inScope(its, scope, null)).length,
     before(task, serverId, retries) {

@@ -76,6 +76,7 @@ export function storage(world: World, process: Process, model: Model, weather: W
     retryFailures: (scope, retries, at, newId) =>
       call("retryFailures", () => model.retryFailures(scope, retries, at, newId)),
     survey: (scope) => call("survey", () => model.survey(scope)),
+    backlog: (scope) => call("backlog", () => model.backlog(scope)),
     sources: (scope) => call("sources", () => model.sources(scope)),
     total: (scope) => call("total", () => model.total(scope)),
     addClient: (client) => call("addClient", () => model.addClient(client)),

@@ -8,6 +8,7 @@ import { serverRows } from "../../store/postgres/servers.ts";
 import { prepareTables, requireTables } from "../../store/postgres/schema.ts";
 import type { EditStore, RecordStore, UpkeepStore } from "../history.ts";
 import { postgresEdits } from "./edits.ts";
+import { outlookOf } from "./outlook.ts";
 import { postgresRecords, type RecordsOptions } from "./partitions.ts";
 import { postgresUpkeep } from "./upkeep.ts";
 
@@ -19,7 +20,13 @@ export async function openPostgresRecords(options: PostgresOptions & RecordsOpti
     const catalog = catalogOf(answer);
     requireTables(catalog, place);
     const { servers } = serverRows(connection.query, options.clock);
-    return { title, ...postgresRecords(connection, { ...options, catalog }), servers, close };
+    return {
+      title,
+      ...postgresRecords(connection, { ...options, catalog }),
+      servers,
+      outlook: () => outlookOf(connection.query),
+      close,
+    };
   });
 }
 

@@ -8,6 +8,7 @@ import { serversIn } from "../../store/sqlite/servers.ts";
 import type { RecordQuery, RecordStore, Selection } from "../history.ts";
 import { fewRows, type PartOpener, unionRecords } from "../union.ts";
 import { displayOf } from "./display.ts";
+import { outlookOf } from "./outlook.ts";
 import { type HistoryOptions, openPartition, type Partition } from "./partition.ts";
 import { type Candidate, partitionCandidates, rotationUnderWay, type UnderWay } from "./partition-files.ts";
 import { prepareRecords, type SqliteRecords } from "./records.ts";
@@ -40,6 +41,7 @@ export function openSqliteHistory(options: HistoryOptions): RecordStore {
     },
     count: async (selection) => count(whole, selection),
     servers: async () => serversIn(connection),
+    outlook: async () => outlookOf(connection),
     async close() {
       connection.close();
     },

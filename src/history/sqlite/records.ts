@@ -9,6 +9,7 @@ import { serversIn } from "../../store/sqlite/servers.ts";
 import type { RecordStore, Records, Selection, TaskRecord } from "../history.ts";
 import { countOf } from "./count.ts";
 import { displayOf } from "./display.ts";
+import { outlookOf } from "./outlook.ts";
 import { matchingRows, matchingRowsFrom } from "./search.ts";
 import { type Row, rowsOf, tableOf, taskRow } from "./table.ts";
 import { tagSets } from "./tags.ts";
@@ -27,6 +28,7 @@ export function openSqliteRecords(options: SqliteOptions): RecordStore {
     title: `sqlite (${connection.file})`,
     ...prepareRecords(connection),
     servers: async () => serversIn(connection),
+    outlook: async () => outlookOf(connection),
     async close() {
       connection.close();
     },

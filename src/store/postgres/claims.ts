@@ -11,7 +11,7 @@
  */
 import type { ClaimedTask } from "../../task/task.ts";
 import { type HeldPair, highestFree, holdersOf, isToTell, type Lowest, nowhere, summaryOf } from "../setbacks.ts";
-import type { AdoptRequest, Claim, ClaimRequest, HeldBack, Scope } from "../store.ts";
+import type { AdoptRequest, Backlog, Claim, ClaimRequest, HeldBack, Scope } from "../store.ts";
 import { instantText } from "./cells.ts";
 import type { Query } from "./connection.ts";
 import { claimColumns, claimedTask, storable } from "./row.ts";
@@ -119,6 +119,24 @@ export async function countUnfinished(query: Query, scope: Scope, reserved: read
     [value],
   );
   return Number(row?.[0]);
+}
+
+/** What is to be done in scope, and which group is next. */
+export async function backlog(query: Query, scope: Scope, reserved: readonly string[]): Promise<Backlog> {
+  const { sql, value } = within(scope, reserved);
+  const parts = [waitingIn(scope), held].map(
+    (part) => `select "group", count(*) as tasks from task where ${part} and ${sql} group by "group"`,
+  );
+  const rows = await query(
+    `select "group", sum(tasks) from (${parts.join(" union all ")}) as part group by "group" order by "group"`,
+    [value],
+  );
+  const counts = rows.map(([group, tasks]) => ({ group: Number(group), tasks: Number(tasks) }));
+  return {
+    group: counts[0]?.group ?? null,
+    inGroup: counts[0]?.tasks ?? 0,
+    unfinished: counts.reduce((sum, { tasks }) => sum + tasks, 0),
+  };
 }
 
 /** Tasks wait in this group, and the run may take them. */

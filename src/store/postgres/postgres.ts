@@ -13,7 +13,7 @@ import type { ClaimedTask, NewTask } from "../../task/task.ts";
 import type { AdoptRequest, Claim, ClaimRequest, Scope, Source, Store } from "../store.ts";
 import { failureColumns, mostSorted, retryOf } from "../retry.ts";
 import { instantText } from "./cells.ts";
-import { adopt, countUnfinished, look, reservedIds, take, takenAt } from "./claims.ts";
+import { adopt, backlog, countUnfinished, look, reservedIds, take, takenAt } from "./claims.ts";
 import { clear, commitAll } from "./commits.ts";
 import { openPostgres, type PostgresConnection, type Query } from "./connection.ts";
 import { type Doubts, newDoubts } from "./doubts.ts";
@@ -109,6 +109,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     async survey(scope) {
       return { unfinished: await countUnfinished(query, scope, await reservedIn(query, scope, null)) };
     },
+    backlog: async (scope) => backlog(query, scope, await reservedIn(query, scope, null)),
     sources: (scope) => sources(query, scope),
     total: (scope) => total(query, scope),
     adopt: (request) => adoptTasks(opened, request),

@@ -50,6 +50,7 @@ function prepareGroupStatements(one: (sql: string) => One) {
       `select "group" from ${bySubmission} where ${unfinished} and submit_id = ? and "group" > ?
        order by "group" limit 1`,
     ),
+    highestOfAll: one(`select "group" from ${byGroup} where ${unfinished} order by "group" desc limit 1`),
     groupOfAll: one(`select "group" from ${byGroup} where ${unfinished} and "group" > ? order by "group" limit 1`),
     waits: one(`select 1 from ${bySubmission} where ${waiting} and submit_id = ? and "group" = ? limit 1`),
     waitsInAll: one(`select 1 from ${byGroup} where ${waiting} and "group" = ? limit 1`),

@@ -12,7 +12,7 @@ import type { Connection } from "./connection.ts";
 import { type ClaimStatements, prepareClaimStatements } from "./claim-statements.ts";
 import { heldTask, type HeldRows } from "./row.ts";
 import { type HeldPair, heldPlaces, highestFree, holdersOf, isToTell, type Lowest, summaryOf } from "../setbacks.ts";
-import type { Claim, ClaimRequest, HeldBack, Scope } from "../store.ts";
+import type { Backlog, Claim, ClaimRequest, HeldBack, Scope } from "../store.ts";
 import type { Setbacks } from "./setbacks.ts";
 import type { FileTimes } from "../times.ts";
 
@@ -36,6 +36,7 @@ export interface Claims {
   /** Takes at most `request.limit` tasks of what `look` found, in order. It must be called inside a transaction. */
   take(request: ClaimRequest, open: Open): readonly ClaimedTask[];
   countUnfinished(scope: Scope, reserved: readonly string[]): number;
+  backlog(scope: Scope, reserved: readonly string[]): Backlog;
   /**
    * The groups with unfinished tasks of any submission, from the lowest up. Each is looked for when it is asked for.
    */
@@ -72,6 +73,7 @@ export function prepareClaims(db: Connection, held: HeldRows, setbacks: Setbacks
     look: (request, reserved) => look(its, request, reserved),
     take: (request, open) => take(its, { held, times: db.times }, request, open),
     countUnfinished: (scope, reserved) => countUnfinished(its, scope, reserved),
+    backlog: (scope, reserved) => backlog(its, scope, reserved),
     *unfinishedGroups() {
       for (let group = number(its.groupOfAll(lowest)); group !== null; group = number(its.groupOfAll(group)))
         yield group;
@@ -265,6 +267,16 @@ function countUnfinished(its: ClaimStatements, scope: Scope, reserved: readonly 
   let count = number(its.countAll()) ?? 0;
   for (const id of reserved) count -= number(its.countOf(id)) ?? 0;
   return count;
+}
+
+function backlog(its: ClaimStatements, scope: Scope, reserved: readonly string[]): Backlog {
+  const { busy: group } = groups(its, scope, reserved);
+  if (group === null) return { group, inGroup: 0, unfinished: 0 };
+  const unfinished = countUnfinished(its, scope, reserved);
+  // Mostly there is one group, and millions of entries are not counted twice.
+  const highest = scope.kind === "all" ? number(its.highestOfAll()) : null;
+  const inGroup = highest === group ? unfinished : countIn(its, scope, reserved, group);
+  return { group, inGroup, unfinished };
 }
 
 function countIn(its: ClaimStatements, scope: Scope, reserved: readonly string[], group: number): number {

@@ -156,6 +156,10 @@ export function openSqlite(options: SqliteStoreOptions): Store {
       const reserved = connection.read(() => reservedIn(its, scope, null));
       return { unfinished: connection.read(() => claims.countUnfinished(scope, reserved)) };
     },
+    async backlog(scope) {
+      const reserved = connection.read(() => reservedIn(its, scope, null));
+      return connection.read(() => claims.backlog(scope, reserved));
+    },
     sources: async (scope) => connection.read(() => sources(its, scope)),
     total: async (scope) => connection.read(() => total(its, scope)),
     async addClient({ id, host, serverId, serverHost, connectedAt }) {

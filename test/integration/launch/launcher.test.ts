@@ -158,7 +158,7 @@ function launch(words: readonly string[], more: Partial<LaunchOptions> = {}): Re
 test("a launcher's end comes with its status and its last lines on stderr", async () => {
   const script = "for n in 1 2 3 4 5 6 7; do echo line $n >&2; done; printf unfinished >&2; exit 3";
   const end = await launch(["sh", "-c", script]).ended;
-  expect(end).toEqual({ status: 3, lastLines: ["line 4", "line 5", "line 6", "line 7", "unfinished"] });
+  expect(end).toEqual({ status: 3, lastLines: ["line 4", "line 5", "line 6", "line 7", "unfinished"], printed: "" });
 });
 
 test("a launcher that a signal ended has the status of a shell", async () => {

@@ -323,12 +323,8 @@ describe("hs config set", () => {
     ["export.path", '["/a", "/b"]', ["/a", "/b"]],
   ])("%s %j stores %j, as the setting says", async (key, text, value) => {
     using folder = temporaryFolder();
-    const isIdle = key.startsWith("autoscale");
-    const warning =
-      key === "server.auth"
-        ? expect.stringMatching(/^WARNING \[config\] server\.auth was on the command line, where every user/)
-        : `WARNING [config] ${key} has no effect in this version yet`;
-    const log = isIdle || key === "server.auth" ? [warning] : [];
+    const warning = expect.stringMatching(/^WARNING \[config\] server\.auth was on the command line, where every user/);
+    const log = key === "server.auth" ? [warning] : [];
     expect(await set(folder, key, "--", text)).toEqual({ status: 0, out: "", log });
     const stored = key.split(".").reduce((at: unknown, part) => (at as Record<string, unknown>)[part], tree(folder));
     expect(stored).toEqual(value);

@@ -449,7 +449,20 @@ describe("leaving", () => {
     expect(bench.sent()).toMatchObject([
       { kind: "returned", tasks: [{ id: "a" }] },
       { kind: "results", outcomes: [{ id: "b" }], credit: 0 },
+      { kind: "beat", leaving: true },
     ]);
+  });
+
+  test("a client that leaves while a task runs says so at once, unless its server has sent it away", () => {
+    const beats = (bench: Bench) => bench.sent().filter(({ kind }) => kind === "beat");
+    const own = new Bench().welcome();
+    own.assign(task("a"));
+    own.on({ kind: "stopRequested", how: "finish", reason: "SIGUSR1" });
+    expect(beats(own)).toEqual([{ kind: "beat", leaving: true }]);
+    const sent = new Bench().welcome();
+    sent.assign(task("a"));
+    sent.on({ kind: "received", message: { kind: "leave", how: "finish", reason: "done" } });
+    expect(beats(sent)).toEqual([]);
   });
 
   test("the time limit of a task that waits for room counts from its start", () => {

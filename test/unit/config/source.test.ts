@@ -39,6 +39,7 @@ describe("variables become keys", () => {
       HYPERSHELL_CONFIG_FILE: "",
       HYPERSHELL_PYTHONPATH: "/p",
       HYPERSHELL_RUN_KEY: "k",
+      HYPERSHELL_RUN_LAUNCH: "1",
     };
     expect(tree(env)).toEqual({});
   });
