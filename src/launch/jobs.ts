@@ -41,6 +41,7 @@ const mostInCall = 500;
 /** The jobs that a launcher submits. */
 export function openJobs({ submitter, env, cwd, pauseMs, clock, log }: JobsOptions): Jobs {
   let askedAt = Number.NEGATIVE_INFINITY;
+  let isSilent = false;
 
   async function call({ words }: Call): Promise<Answer> {
     log.debug(() => `Autoscale asks: ${words.join(" ")}`);
@@ -51,9 +52,13 @@ export function openJobs({ submitter, env, cwd, pauseMs, clock, log }: JobsOptio
   }
 
   async function statesOf(jobs: readonly string[]): Promise<ReadonlyMap<string, JobState> | null> {
-    const { status, printed, said } = await call(stateCall(submitter, jobs));
-    if (status === 0 || isUnknownJob(said)) return statesIn(submitter, jobs, printed);
-    return null;
+    const asked = stateCall(submitter, jobs);
+    const { status, printed, said } = await call(asked);
+    const isAnswer = status === 0 || isUnknownJob(said);
+    if (!isAnswer && !isSilent) log.warning(`Cannot ask for jobs: ${failureOf(asked, status, said)}`);
+    if (isAnswer && isSilent) log.info("The batch system tells of jobs again");
+    isSilent = !isAnswer;
+    return isAnswer ? statesIn(submitter, jobs, printed) : null;
   }
 
   return {
@@ -70,12 +75,20 @@ export function openJobs({ submitter, env, cwd, pauseMs, clock, log }: JobsOptio
     },
     async cancel(jobs) {
       for (const part of parts(jobs)) {
-        const { status, said } = await call(cancelCall(submitter, part));
+        const asked = cancelCall(submitter, part);
+        const { status, said } = await call(asked);
         if (status !== 0 && !isUnknownJob(said))
-          log.warning(`Could not cancel ${part.join(" ")}: ${said.trim().split("\n").at(-1) ?? ""}`);
+          log.warning(`Cannot cancel jobs (${part.join(", ")}): ${failureOf(asked, status, said)}`);
       }
     },
   };
+}
+
+/** How a call has failed, with its last words. */
+function failureOf({ words }: Call, status: number, said: string): string {
+  const last = said.trim().split("\n").at(-1) ?? "";
+  if (status === notFound && !said.includes("\n")) return `${words[0]} cannot be called: ${last}`;
+  return `${words[0]} ended with status ${status}${last === "" ? "" : `: ${last}`}`;
 }
 
 function parts(jobs: readonly string[]): string[][] {
@@ -109,6 +122,7 @@ async function run(words: readonly string[], place: Pick<JobsOptions, "env" | "c
     const [printed, said, status] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
     return { status, printed, said };
   } catch (error) {
-    return { status: notFound, printed: "", said: messageOf(error) };
+    const isMissing = (error as { code?: unknown } | null)?.code === "ENOENT";
+    return { status: notFound, printed: "", said: isMissing ? "it cannot be found on the PATH" : messageOf(error) };
   }
 }

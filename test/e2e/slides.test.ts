@@ -321,7 +321,13 @@ withSlurm("W26, W27: pilot jobs, as many as the tasks that wait call for", async
   await succeed(`scancel --batch --signal=USR1 ${first.stdout.trim()}`);
   await until(() => site.read("log").includes("SIGUSR1"), "the pilot was not warned");
   site.write("went", "");
-  await succeed("sbatch --parsable -o /dev/null pilot.sh");
+  // The cron script as a command: the one that leaves is still there, and there is work for another.
+  const rules = "--launcher 'sbatch -o /dev/null pilot.sh' --max-size 8 --tasks-per-client 24";
+  expect((await succeed(`hs autoscale --dry-run ${rules}`)).stdout).toContain(
+    "Would launch: sbatch -o /dev/null pilot.sh",
+  );
+  const scaled = await succeed(`HYPERSHELL_LOGGING_LEVEL=info hs autoscale --once ${rules}`);
+  expect(scaled.stderr).toMatch(/INFO \[hypershell\.cluster\] Autoscale adding client \(job \d+\)$/m);
   await until(async () => (await succeed("hs list --count --remaining")).stdout === "0\n", "tasks are left", 60_000);
   expect(sorted(site.read("ended"))).toEqual(count(96));
   expect((await succeed(cron)).stdout).toBe("enough\n");
