@@ -8,6 +8,8 @@ import type { NewTask } from "../task/task.ts";
 
 interface FailedTask {
   readonly task: NewTask;
+  /** Its number in order of insertion. Times do not tell the order: many tasks are submitted within a millisecond. */
+  readonly place: number;
   readonly exitStatus: number;
 }
 
@@ -54,7 +56,7 @@ export class KnownFailures {
       else this.#tasks.push(failed);
     }
     for (const failed of again) this.#count(failed, -1);
-    return again.map(({ task }) => task).toSorted((one, other) => one.submitTime - other.submitTime);
+    return again.toSorted((one, other) => one.place - other.place).map(({ task }) => task);
   }
 
   /** Those that are not tried again, of the submissions that are `mine`. */

@@ -341,7 +341,7 @@ export class MemoryStore implements Store {
     else this.#open.delete(task.group);
     const { retry } = done;
     if (retry !== null) this.#add(retry.task, retry.claimed ? commit.serverId : null, retry.claimed ? commit.at : 0);
-    else if (isFailure(done.exitStatus)) this.#failures.keep({ task, exitStatus: done.exitStatus });
+    else if (isFailure(done.exitStatus)) this.#failures.keep({ task, place: entry.place, exitStatus: done.exitStatus });
     return true;
   }
 

@@ -469,18 +469,19 @@ export function storeConformance(title: string, open: () => Promise<OpenedStore>
         ]);
       });
 
-      test("failures are tried again in the order in which they were submitted, whichever failed first", async () => {
-        const tasks = makeTasks(6);
-        await store.insert(tasks);
-        await store.claim(request());
-        for (const which of [3, 1, 5, 0, 4, 2]) {
-          const exitStatus = 1 + (which % 3);
-          await store.commit(makeCommit({ completed: [completion(tasks[which]!, { exitStatus })] }));
-        }
-        expect(await store.retryFailures(mine, everyFailure(2), t0 + 8500, newId)).toBe(6);
-        const again = claimed(await store.claim(request({ retries: everyFailure(2) })));
-        expect(again.map(({ previousId }) => previousId)).toEqual(ids(tasks));
-      });
+      for (const [when, fields] of [["one after the other", {}] as const, ["at once", { submitTime: t0 }] as const])
+        test(`failures are tried again as they were submitted (${when}), whichever failed first`, async () => {
+          const tasks = makeTasks(6, fields);
+          await store.insert(tasks);
+          await store.claim(request());
+          for (const which of [3, 1, 5, 0, 4, 2]) {
+            const exitStatus = 1 + (which % 3);
+            await store.commit(makeCommit({ completed: [completion(tasks[which]!, { exitStatus })] }));
+          }
+          expect(await store.retryFailures(mine, everyFailure(2), t0 + 8500, newId)).toBe(6);
+          const again = claimed(await store.claim(request({ retries: everyFailure(2) })));
+          expect(again.map(({ previousId }) => previousId)).toEqual(ids(tasks));
+        });
 
       test("only failures with these statuses are tried again, and the others are final at once", async () => {
         const [final, again] = [makeTask({ memory: 1000 }), makeTask({ memory: 1001 })];
