@@ -105,11 +105,11 @@ export function sendTo({ ofClients, clogged, push }: Connections, clientId: stri
   push({ kind: "clogged", clientId });
 }
 
-/** Forgets a client, and closes its connection, if it has one. */
-export function disconnectClient({ ofClients, secrets, clogged }: Connections, clientId: string): void {
-  const link = ofClients.get(clientId);
+/**
+ * Forgets the secret of a client, and closes its connection, if it has one. Its end is told as any other: the client may
+ * have come back on it before the reactor knew, and would count as connected for good.
+ */
+export function disconnectClient({ ofClients, secrets }: Connections, clientId: string): void {
   secrets.delete(clientId);
-  ofClients.delete(clientId);
-  clogged.delete(clientId);
-  link?.close();
+  ofClients.get(clientId)?.close();
 }

@@ -87,15 +87,19 @@ test("a client that is back before its old connection is seen to be gone counts 
   expect(kinds()).toEqual(["received"]);
 });
 
-test("the end of a connection that the server closed itself is no news", () => {
+test("the end of a connection that the server closed itself is told: its client may have come back on that one", () => {
   const { connections, connect, kinds } = open();
-  const peer = connect();
-  peer.hello("a");
+  const [old, anew] = [connect(), connect()];
+  old.hello("a");
+  anew.hello("a");
   kinds();
+  // This was meant for the old one.
   disconnectClient(connections, "a");
-  expect(peer.closed).toBe(true);
-  peer.break(null);
+  expect(anew.closed).toBe(true);
+  old.break(null);
   expect(kinds()).toEqual([]);
+  anew.break(null);
+  expect([kinds(), connections.ofClients.size]).toEqual([["disconnected"], 0]);
 });
 
 test("a connection that is given up for what was said on it is warned of, by the client's name if there is one", () => {
