@@ -34,7 +34,8 @@ async function open(descriptors: number | null = null): Promise<Served> {
   const line = await server.line(/Server listening on .*:\d+$/);
   const port = line.slice(line.lastIndexOf(":") + 1);
   const client = startClient(site, port, ["-N2", "--no-tls"]);
-  let count = 0;
+  // Peers have numbers of their own, from 1,000 on.
+  let count = 1000;
   return {
     site,
     server,
@@ -63,12 +64,27 @@ async function flood(port: string, address: string, ms: number): Promise<number>
   return Number(await new Response(flooder.stdout).text());
 }
 
+/** Says one beat after the other until `isOver`. Answers how many, and the longest time to an answer, milliseconds. */
+async function beatUntil(peer: Insider, isOver: () => boolean): Promise<{ count: number; slowest: number }> {
+  let [count, slowest] = [0, 0];
+  for (; !isOver(); count++) {
+    const [before, since] = [peer.heard(), performance.now()];
+    peer.say({ kind: "beat" });
+    await until(() => peer.heard() > before, "a beat is answered");
+    slowest = Math.max(slowest, performance.now() - since);
+  }
+  return { count, slowest };
+}
+
 test("a flood from one source keeps out nobody from another, and those who are connected are served", async () => {
   await using served = await open();
   await served.works();
+  using connected = await enter(served.port, 1, 0, "127.0.0.1");
+  await until(() => connected.heard() > 0, "it is welcomed");
   let isOver = false;
   const flooding = flood(served.port, "127.0.0.2", 1500).finally(() => (isOver = true));
   await until(() => /WARNING .*came at once|WARNING .*made room/.test(served.server.stderr()), "the flood is noticed");
+  const beating = beatUntil(connected, () => isOver);
   let slowest = 0;
   while (!isOver) {
     const since = performance.now();
@@ -79,6 +95,9 @@ test("a flood from one source keeps out nobody from another, and those who are c
     expect(performance.now() - since).toBeLessThan(5000);
   }
   expect(slowest).toBeLessThan(1000);
+  const beats = await beating;
+  expect(beats.count).toBeGreaterThan(3);
+  expect(beats.slowest).toBeLessThan(1000);
   expect(await flooding).toBeGreaterThan(2000);
 });
 

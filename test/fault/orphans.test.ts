@@ -7,7 +7,8 @@ import { join } from "node:path";
 import { systemClock, type Timer } from "../../src/base/clock.ts";
 import { guardOrphans } from "../../src/client/orphans.ts";
 import { guardScript } from "../../src/client/guard-script.ts";
-import { openSite, until } from "../e2e/harness.ts";
+import { until } from "../e2e/harness.ts";
+import { openSoundSite } from "./sound.ts";
 import { allProcesses, isRunning, processesOf } from "../unit/client/tasks.ts";
 
 interface Client extends AsyncDisposable {
@@ -190,7 +191,7 @@ test.skipIf(process.platform !== "linux")("a guard that somebody stopped does it
 });
 
 test("kill -9 at any moment leaves no task behind", async () => {
-  await using site = openSite();
+  await using site = openSoundSite();
   site.write("t.in", ": >>begun-$N; sleep 71\n: >>begun-$N; setsid sleep 72 & sleep 73\n");
   async function round(n: number): Promise<void> {
     const run = site.start(["hsx", "t.in", "--no-db", "-N2"], { env: { N: `${n}` } });
@@ -207,7 +208,7 @@ test("kill -9 at any moment leaves no task behind", async () => {
 test.skipIf(process.platform !== "linux")(
   "who comes next ends what a client left that died with its guard",
   async () => {
-    await using site = openSite();
+    await using site = openSoundSite();
     const notes = (): string[] => {
       const folder = join(site.path, "site/lib/client");
       return existsSync(folder) ? readdirSync(folder) : [];
