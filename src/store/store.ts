@@ -327,13 +327,13 @@ export interface Store {
   /** Clients of that server that neither left nor were evicted. When the server is dead, they may still run tasks. */
   clientsOf(serverId: string): Promise<readonly string[]>;
   /**
-   * Takes over the tasks that a returning client names. Tasks that are in scope and have not ended are held by
-   * `serverId` and `clientId` from now on, if one of these is true of them:
+   * Takes over the tasks that a returning client names. Tasks that are in scope, have not ended and are not on record
+   * as another client's are held by `serverId` and `clientId` from now on, if one of these is true of them:
    *
    * (a) they are free;
    * (b) they are held by one of the servers `from`, or by one that has no row any more;
    * (c) this client is on record as running them, for whichever server;
-   * (d) they are `finished`: nobody else needs to run them, whoever holds them.
+   * (d) they are `finished`: nobody else needs to run them, whichever server holds them.
    *
    * In cases (c) and (d) the former server gets a recall if it is alive. Answers the tasks that were taken over.
    *

@@ -126,8 +126,9 @@ export function adoptionConformance(title: string, open: () => Promise<OpenedSto
           { id: two.id, clientId: client2, clientHost: "node02" },
         ];
         await store.commit(makeCommit({ serverId: other, assigned }));
-        // What has ended with a client it has run, whether that is on record or not.
-        expect(ids(await store.adopt(adoption(tasks, { finished: [done.id] })))).toEqual([one.id, done.id]);
+        // What has ended with a client it has run, if nobody else is on record with it.
+        const finished = [two.id, done.id];
+        expect(ids(await store.adopt(adoption(tasks, { finished })))).toEqual([one.id, done.id]);
         const told = await store.recalls(other);
         expect(told.map(({ id, kind }) => [id, kind])).toEqual([
           [one.id, "adopted"],
@@ -218,6 +219,30 @@ export function adoptionConformance(title: string, open: () => Promise<OpenedSto
         await store.commit(makeCommit({ serverId: dead, reverted: ids(tasks) }));
         expect(ids(await store.adopt(adoption([tasks[0]!])))).toEqual([tasks[0]!.id]);
         expect(ids(claimed(await store.claim(request({ serverId: other }))))).toEqual([tasks[1]!.id]);
+      });
+
+      test("what is on record as another client's is not adopted, whatever is said of it", async () => {
+        if (!store.durable) return;
+        const tasks = makeTasks(3);
+        await store.addServer(makeServer(other));
+        await store.insert(tasks);
+        for (const holder of [other, dead, serverId]) {
+          const [task] = claimed(await store.claim(request({ serverId: holder, limit: 1 })));
+          const assigned = [{ id: task!.id, clientId: client2, clientHost: "node02" }];
+          await store.commit(makeCommit({ serverId: holder, assigned }));
+        }
+        const asked = { finished: ids(tasks), from: [dead, serverId] };
+        expect(await store.adopt(adoption(tasks, asked))).toEqual([]);
+        expect(await store.recalls(other)).toEqual([]);
+        expect(new Set(ids(await store.adopt(adoption(tasks, { ...asked, clientId: client2 }))))).toEqual(
+          new Set(ids(tasks)),
+        );
+        // This server keeps the news that a task has gone, when somebody else asks for it in vain.
+        await store.adopt(adoption(tasks, { ...asked, serverId: other, clientId: client2 }));
+        const news = await store.recalls(serverId);
+        expect(news.map(({ kind }) => kind)).toEqual(["adopted", "adopted", "adopted"]);
+        await store.adopt(adoption(tasks, asked));
+        expect(await store.recalls(serverId)).toEqual(news);
       });
 
       test("what a server without a row holds is adopted without being asked for by its name", async () => {

@@ -335,6 +335,7 @@ function adopt(its: Tables, request: AdoptRequest): readonly ClaimedTask[] {
   for (const id of new Set(ids)) {
     const row = its.byId.get(id);
     if (row === undefined || row.ended !== null || !mine(row)) continue;
+    if (row.clientId !== null && row.clientId !== clientId) continue;
     const holder = row.serverId;
     const moves = (row.clientId === clientId || finished.includes(id)) && holder !== serverId;
     if (holder !== null && !from.includes(holder) && its.servers.has(holder) && !moves) continue;

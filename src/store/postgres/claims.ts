@@ -332,26 +332,30 @@ export async function adopt(
   if (ids.length === 0) return [];
   const { sql, value } = within(scope, reserved);
   const moves = "(client_id = $2::uuid or task.id = any ($3::uuid[]))";
+  const isNoOthers = "(client_id is null or client_id = $2::uuid)";
   // The former server of each task is told by a recall. A server without a row is not there to be told.
   await query(
     `insert into recall (server_id, task_id, kind) select server_id, id, 'adopted' from task
-     where id = any ($5::uuid[]) and ${held} and ${sql} and ${moves}
+     where id = any ($5::uuid[]) and ${held} and ${sql} and ${isNoOthers} and ${moves}
        and server_id <> $4::uuid and server_id in (select id from server)`,
     [value, clientId, finished, serverId, ids],
   );
-  // Recalls for this server from an earlier move of the same tasks no longer count.
-  await query("delete from recall where server_id = $1::uuid and kind = 'adopted' and task_id = any ($2::uuid[])", [
-    serverId,
-    ids,
-  ]);
   const rows = await query(
     `update task set server_id = $4::uuid, server_host = $6, schedule_time = coalesce(schedule_time, $7::timestamptz),
        client_id = $2::uuid, client_host = $8
-     where id = any ($5::uuid[]) and completion_time is null and ${sql}
+     where id = any ($5::uuid[]) and completion_time is null and ${sql} and ${isNoOthers}
      and (schedule_time is null or server_id is null or server_id = any ($9::uuid[])
        or not exists (select 1 from server where server.id = task.server_id) or (server_id <> $4::uuid and ${moves}))
      returning ${claimColumns}`,
     [value, clientId, finished, serverId, ids, serverHost, instantText(at), storable(clientHost), from],
   );
-  return rows.map(claimedTask);
+  const tasks = rows.map(claimedTask);
+  if (tasks.length === 0) return [];
+  // Recalls for this server from an earlier move of the same tasks no longer count.
+  const taken = tasks.map(({ id }) => id);
+  await query("delete from recall where server_id = $1::uuid and kind = 'adopted' and task_id = any ($2::uuid[])", [
+    serverId,
+    taken,
+  ]);
+  return tasks;
 }

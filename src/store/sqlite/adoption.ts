@@ -20,7 +20,8 @@ export function prepareAdoption(db: Connection, held: HeldRows): Adopt {
   // A cross join fixes the order of the tables: each id is looked up once, however large the table of tasks.
   const wanted = `json_each($ids) as wanted cross join task on task.id = wanted.value
     where completion_time is null and ($submission is null or submit_id = $submission)
-    and submit_id not in (select value from json_each($reserved))`;
+    and submit_id not in (select value from json_each($reserved))
+    and (client_id is null or client_id = $clientId)`;
   const isAtClient = "(client_id = $clientId or task.id in (select value from json_each($finished)))";
   // A client that is on record as the runner has the task, whichever server handed it out. If that server is alive, it
   // is told by a recall.
@@ -62,9 +63,11 @@ export function prepareAdoption(db: Connection, held: HeldRows): Adopt {
     for (let i = 0; i < request.ids.length; i += adoptChunk) {
       const $ids = JSON.stringify(request.ids.slice(i, i + adoptChunk));
       tellFormer.run({ ...told, $ids });
-      forgetMoves.run(serverId, $ids);
-      for (const row of adoptRows.values({ ...adopted, $ids }))
-        tasks.push(heldTask(held, row, db.times.parse(row.at(-1)) ?? at, db.times));
+      const some = adoptRows
+        .values({ ...adopted, $ids })
+        .map((row) => heldTask(held, row, db.times.parse(row.at(-1)) ?? at, db.times));
+      forgetMoves.run(serverId, JSON.stringify(some.map(({ id }) => id)));
+      tasks.push(...some);
     }
     return tasks;
   };
