@@ -4,6 +4,7 @@
  * object of its own. Knows only those fields of messages that count something.
  */
 import { type Deque, deque } from "../base/deque.ts";
+import type { Outcome } from "../task/task.ts";
 import type { Backlog } from "./backlog.ts";
 import { mostCredit } from "./message.ts";
 import {
@@ -76,6 +77,11 @@ export function isForClient(message: HostMessage): message is ServerMessage {
 
 function outOfPlace(text: string): WireProblem {
   return new WireProblem("malformed", text);
+}
+
+/** Whether an outcome contradicts itself: the status is that of a program, and no program was started. */
+function neverStarted({ exitStatus, startTime, command }: Outcome): boolean {
+  return exitStatus >= 0 && exitStatus < 128 && (startTime === null || command === null);
 }
 
 /** The largest number of beats of one client that are not answered. An honest one gives up its server after a few. */
@@ -181,6 +187,8 @@ export function peerRules(backlog: Pick<Backlog, "unstored">): Rules<HostMessage
         grant(message.credit);
       } else if (kind === "results") {
         answer("outcomes", message.outcomes.length);
+        for (const each of message.outcomes)
+          if (neverStarted(each)) throw outOfPlace("the result of a task that was never started");
         grant(message.credit);
         put(waiting, message.outcomes.length, bytes);
       } else if (kind === "returned") answer("returns", message.tasks.length);

@@ -110,7 +110,18 @@ function objectOf(making: Making, table: Table): Json {
     const own = lease !== null && (name === "id" || name === "lease") ? raw(lease[name]) : fieldOf(making, field);
     if (own !== null) fields.push([name, own]);
   }
+  if ("exitStatus" in table && rng.chance(0.98)) makeSense(rng, fields);
   return { fields };
+}
+
+/** Gives an outcome that tells of a program what every program has. */
+function makeSense(rng: Random, fields: [string, Json][]): void {
+  const at = rng.between(1, 1e9);
+  for (const [name, value] of [["command", "true"] as const, ["startTime", 1.7e12 + at] as const]) {
+    const found = fields.find(([key]) => key === name);
+    if (found === undefined) fields.push([name, raw(value)]);
+    else if ("raw" in found[1] && found[1].raw === "null") found[1] = raw(value);
+  }
 }
 
 const texts = ["", "a", "echo 1", "/tmp/x", "漢字 👩‍🚀", "a\u001b[2J\u202eb\n", "x".repeat(300)];

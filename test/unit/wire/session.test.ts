@@ -491,6 +491,12 @@ describe("whoever knows the key", () => {
     expect(await answers([wants(2)], [{ kind: "assign", tasks: [task(3), task(4)] }])).toBeNull();
   });
 
+  const has: PeerMessage = { ...hello, running: [lease(1)] };
+  const untrue = (own: Partial<Outcome>): PeerMessage => ({
+    kind: "results",
+    outcomes: [{ ...outcome(1), ...own }],
+    credit: 0,
+  });
   const beats = Array.from({ length: 1001 }, (): PeerMessage => ({ kind: "beat" }));
   const wrong: readonly (readonly [rule: string, messages: readonly PeerMessage[], text: RegExp])[] = [
     ["begins with hello or submitter", [{ kind: "beat" }], /first message is beat/],
@@ -499,6 +505,8 @@ describe("whoever knows the key", () => {
     ["does not run tasks when it submits", [submitter, results()], /submitter says results out of turn/],
     ["does not submit tasks when it runs them", [hello, { kind: "done" }], /client says done out of turn/],
     ["reports no more tasks than it has", [hello, results(1)], /more outcomes than/],
+    ["reports no result of a task that it has not started", [has, untrue({ startTime: null })], /never started/],
+    ["reports no result without a command", [has, untrue({ command: null, exitStatus: 127 })], /never started/],
     [
       "gives back no more tasks than it has",
       [{ ...hello, running: [lease(1)] }, results(1), { kind: "returned", tasks: [lease(1)] }],
