@@ -29,12 +29,17 @@ export interface FinalFailures {
   readonly example: string;
 }
 
+/** The largest number of characters in the lines of the tasks that are kept. */
+const mostText = 16 * 1024 * 1024;
+
 export class KnownFailures {
   readonly #capacity: number;
   /** By group and submission, and by attempt and status as one text. */
   readonly #kinds = new Map<number, Map<string, Map<string, Kind>>>();
-  /** Failed tasks that were not tried again, oldest first: the last `capacity` of them. */
+  /** Failed tasks that were not tried again, oldest first: the last `capacity` of them, or fewer. */
   readonly #tasks: Deque<FailedTask> = deque<FailedTask>();
+  /** The number of characters in their lines. */
+  #text = 0;
 
   /** `capacity`: the largest number of tasks that can be tried again. */
   constructor(capacity: number) {
@@ -44,7 +49,9 @@ export class KnownFailures {
   keep(failed: FailedTask): void {
     this.#count(failed, 1);
     this.#tasks.push(failed);
-    if (this.#tasks.length > this.#capacity) this.#tasks.shift();
+    this.#text += failed.task.args.length;
+    while (this.#tasks.length > this.#capacity || this.#text > mostText)
+      this.#text -= this.#tasks.shift()!.task.args.length;
   }
 
   /** Takes out those that are tried again, of the submissions that are `mine`, in the order of their submission. */
@@ -55,7 +62,10 @@ export class KnownFailures {
       if (isTriedAgain(retries, task.attempt, exitStatus) && mine(task.submitId)) again.push(failed);
       else this.#tasks.push(failed);
     }
-    for (const failed of again) this.#count(failed, -1);
+    for (const failed of again) {
+      this.#count(failed, -1);
+      this.#text -= failed.task.args.length;
+    }
     return again.toSorted((one, other) => one.place - other.place).map(({ task }) => task);
   }
 

@@ -1,13 +1,14 @@
 /*
  * The store of a run without a database. It keeps the promises of every store for as long as the process lives, in
- * bounded memory. `insert` waits while too many tasks are unscheduled. A task that has ended is forgotten, except for
- * counts and the little that another attempt needs.
+ * bounded memory. `insert` waits while too many tasks are unscheduled, or too large ones. A task that has ended is
+ * forgotten, except for counts and the little that another attempt needs.
  */
 import type { Retries } from "../task/retries.ts";
 import { type FinalFailures, KnownFailures } from "./memory-failures.ts";
-import { deque, type Deque } from "../base/deque.ts";
+import { deque } from "../base/deque.ts";
 import { type ClaimedTask, isFailure, type NewTask, type Submission } from "../task/task.ts";
 import { backlogOf } from "./backlog.ts";
+import { type Entry, isEmpty, type Lane, takeNext } from "./lanes.ts";
 import { leaseAt, leaseCount } from "./leases.ts";
 import { nextAttempt } from "./retry.ts";
 import {
@@ -38,27 +39,13 @@ import {
   type Store,
 } from "./store.ts";
 
-/** An unfinished task. */
-interface Entry {
-  readonly task: NewTask;
-  /** Number in order of insertion. */
-  readonly place: number;
-  /** The server that holds the task; null while the task waits. */
-  serverId: string | null;
-  /** When the claim that holds the task was made (milliseconds since 1970); 0 while the task waits. */
-  scheduleTime: number;
-}
-
-/** The tasks of one group that wait, each list in order of insertion. */
-interface Lane {
-  readonly first: Deque<Entry>;
-  readonly retries: Deque<Entry>;
-  /** Tasks that were given back. They are sorted when next needed, with the last place first. */
-  returned: Entry[];
-  sorted: boolean;
-}
-
 type Matches = (entry: Entry) => boolean;
+
+/** The largest number of characters in the lines of tasks that wait, beyond which `insert` waits. */
+const mostWaitingText = 64 * 1024 * 1024;
+/** The largest number of characters in large templates. All others are small beside the tasks that come with them. */
+const mostTemplateText = 64 * 1024 * 1024;
+const largeTemplate = 4096;
 
 export class MemoryStore implements Store {
   readonly durable = false;
@@ -78,6 +65,9 @@ export class MemoryStore implements Store {
   readonly #listeners: (() => void)[] = [];
   #room: PromiseWithResolvers<void> | null = null;
   #waiting = 0;
+  /** The number of characters in their lines. */
+  #waitingText = 0;
+  #templateText = 0;
   #total = 0;
   #place = 0;
   /** The submission of all tasks so far; undefined before the first, null once there are several. */
@@ -91,7 +81,12 @@ export class MemoryStore implements Store {
   }
 
   async addSubmission(submission: Submission): Promise<void> {
-    this.#submissions.set(submission.id, submission);
+    const { id, template } = submission;
+    const known = this.#submissions.get(id);
+    const text = this.#templateText + largePart(template) - largePart(known?.template ?? null);
+    if (text > mostTemplateText) throw new Error("there is no room for more large templates without a database");
+    this.#templateText = text;
+    this.#submissions.set(id, submission);
   }
 
   async submission(id: string): Promise<Submission | null> {
@@ -104,7 +99,7 @@ export class MemoryStore implements Store {
     if (known !== undefined) return Promise.reject(new Error(`a task with the id ${known.id} is there already`));
     for (const task of tasks) this.#add(task, null, 0);
     if (tasks.length > 0) for (const wake of this.#listeners) wake();
-    if (this.#waiting <= this.#capacity || this.#closed) return Promise.resolve();
+    if (!this.#isFull() || this.#closed) return Promise.resolve();
     this.#room ??= Promise.withResolvers<void>();
     return this.#room.promise;
   }
@@ -205,12 +200,12 @@ export class MemoryStore implements Store {
 
   #takeFrom(group: number, mine: Matches, { serverId, at, limit, eager }: ClaimRequest): Claim {
     const tasks: ClaimedTask[] = [];
-    for (const entry of this.#take(this.#lanes.get(group)!, limit, eager, mine)) {
+    for (const entry of takeNext(this.#lanes.get(group)!, limit, eager, mine)) {
       entry.serverId = serverId;
       entry.scheduleTime = at;
+      this.#noteWaiting(entry, -1);
       tasks.push({ ...entry.task, scheduleTime: at });
     }
-    this.#waiting -= tasks.length;
     this.#makeRoom();
     return { kind: "claimed", group, tasks };
   }
@@ -220,12 +215,10 @@ export class MemoryStore implements Store {
     for (const done of commit.completed) {
       if (!this.#record(commit, done)) refused.push(done.id);
     }
-    let released = 0;
     for (const id of commit.reverted) {
       const entry = this.#entries.get(id);
-      if (entry?.serverId === commit.serverId) released += this.#release(entry);
+      if (entry?.serverId === commit.serverId) this.#release(entry);
     }
-    this.#waiting += released;
     return { refused };
   }
 
@@ -318,7 +311,7 @@ export class MemoryStore implements Store {
     if (serverId !== null) return;
     const lane = this.#lane(task.group);
     (task.attempt > 1 ? lane.retries : lane.first).push(entry);
-    this.#waiting++;
+    this.#noteWaiting(entry, 1);
   }
 
   #lane(group: number): Lane {
@@ -357,7 +350,7 @@ export class MemoryStore implements Store {
       }
       lane.returned = lane.returned.filter((other) => !entries.has(other));
     }
-    this.#waiting -= entries.size;
+    for (const entry of entries) this.#noteWaiting(entry, -1);
     this.#makeRoom();
   }
 
@@ -404,30 +397,6 @@ export class MemoryStore implements Store {
     return { ...summaryOf(held), setbacks, reasons: reasons.length };
   }
 
-  /**
-   * Takes at most `limit` waiting tasks that match, in order; with `eager`, next attempts first. Other tasks stay where
-   * they are.
-   */
-  #take(lane: Lane, limit: number, eager: boolean, mine: Matches): Entry[] {
-    if (!lane.sorted) {
-      lane.returned.sort((left, right) => right.place - left.place);
-      lane.sorted = true;
-    }
-    const taken: Entry[] = [];
-    const others: Entry[] = [];
-    if (eager) collectRetries(lane);
-    while (taken.length < limit) {
-      const entry = shiftNext(lane, eager);
-      if (entry === undefined) break;
-      (mine === anyone || mine(entry) ? taken : others).push(entry);
-    }
-    if (others.length > 0) {
-      lane.returned.push(...others);
-      lane.sorted = false;
-    }
-    return taken;
-  }
-
   /** The lowest group with a matching task that waits, that a server holds, or either. */
   #lowest(mine: Matches, which: "waiting" | "held" | "open"): number | null {
     let lowest = Number.POSITIVE_INFINITY;
@@ -457,24 +426,34 @@ export class MemoryStore implements Store {
   #releaseHeld(isGone: (serverId: string) => boolean): number {
     let count = 0;
     for (const entry of this.#entries.values()) {
-      if (entry.serverId !== null && isGone(entry.serverId)) count += this.#release(entry);
+      if (entry.serverId === null || !isGone(entry.serverId)) continue;
+      this.#release(entry);
+      count++;
     }
-    this.#waiting += count;
     if (count > 0) for (const wake of this.#listeners) wake();
     return count;
   }
 
-  #release(entry: Entry): number {
+  #release(entry: Entry): void {
     entry.serverId = null;
     entry.scheduleTime = 0;
     const lane = this.#lane(entry.task.group);
     lane.returned.push(entry);
     lane.sorted = false;
-    return 1;
+    this.#noteWaiting(entry, 1);
+  }
+
+  #noteWaiting({ task }: Entry, change: 1 | -1): void {
+    this.#waiting += change;
+    this.#waitingText += change * task.args.length;
+  }
+
+  #isFull(): boolean {
+    return this.#waiting > this.#capacity || this.#waitingText > mostWaitingText;
   }
 
   #makeRoom(): void {
-    if (this.#room === null || this.#waiting > this.#capacity) return;
+    if (this.#room === null || this.#isFull()) return;
     this.#room.resolve();
     this.#room = null;
   }
@@ -518,36 +497,12 @@ function joined(one: Source, other: Source): Source {
   };
 }
 
+function largePart(template: string | null): number {
+  const length = template?.length ?? 0;
+  return length > largeTemplate ? length : 0;
+}
+
 /** The filter that lets everything pass. It is recognised by identity, because then no list has to be searched. */
 function anyone(): boolean {
   return true;
-}
-
-function isEmpty(lane: Lane): boolean {
-  return lane.first.length === 0 && lane.retries.length === 0 && lane.returned.length === 0;
-}
-
-/** Moves next attempts that were given back to the list of next attempts. */
-function collectRetries(lane: Lane): void {
-  const again = lane.returned.filter((entry) => entry.task.attempt > 1);
-  if (again.length === 0) return;
-  lane.returned = lane.returned.filter((entry) => entry.task.attempt === 1);
-  again.push(...lane.retries.drain());
-  again.sort((left, right) => left.place - right.place);
-  for (const entry of again) lane.retries.push(entry);
-}
-
-/** Removes the next task in order of insertion; with `eager`, a next attempt if there is one. */
-function shiftNext(lane: Lane, eager: boolean): Entry | undefined {
-  const retry = lane.retries.shift();
-  if (eager && retry !== undefined) return retry;
-  const first = lane.first.shift();
-  const returned = lane.returned.at(-1);
-  let next = first;
-  if (retry !== undefined && (next === undefined || retry.place < next.place)) next = retry;
-  if (returned !== undefined && (next === undefined || returned.place < next.place)) next = returned;
-  if (retry !== undefined && next !== retry) lane.retries.unshift(retry);
-  if (first !== undefined && next !== first) lane.first.unshift(first);
-  if (next === returned) lane.returned.pop();
-  return next;
 }

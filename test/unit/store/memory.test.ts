@@ -1,4 +1,7 @@
 import { expect, test } from "bun:test";
+import { messageOf } from "../../../src/base/errors.ts";
+import { newId } from "../../../src/base/ids.ts";
+import { everyFailure } from "../../../src/task/retries.ts";
 import { MemoryStore } from "../../../src/store/memory.ts";
 import { adoptionConformance } from "../../conformance/adoption.ts";
 import { setbackConformance } from "../../conformance/setbacks.ts";
@@ -33,6 +36,33 @@ test("an insert above the capacity waits until enough is claimed", async () => {
   expect(await isSettled(inserted)).toBe(false);
   await store.claim(request({ limit: 1 }));
   await inserted;
+});
+
+test("long lines fill the memory no more than many: inserts wait, and fewer failures are kept", async () => {
+  const store = new MemoryStore();
+  const args = "x".repeat(1024 * 1024);
+  await store.insert(makeTasks(64, { args }));
+  const inserted = store.insert(makeTasks(2, { args }));
+  expect(await isSettled(inserted)).toBe(false);
+  const first = claimed(await store.claim(request({ limit: 1 })));
+  expect(await isSettled(inserted)).toBe(false);
+  const tasks = [...first, ...claimed(await store.claim(request({ limit: 40 })))];
+  await inserted;
+  const completed = tasks.map((task) => completion(task, { exitStatus: 1 }));
+  await store.commit(makeCommit({ completed }));
+  expect(await store.retryFailures({ kind: "all" }, everyFailure(2), 0, newId)).toBe(16);
+});
+
+test("large templates do not fill the memory: one too many is refused, and small ones are not", async () => {
+  const store = new MemoryStore();
+  const template = "x".repeat(1024 * 1024);
+  const add = (n: number, fields: object): Promise<void> =>
+    store.addSubmission({ id: `${n}`, time: 0, host: "h", user: "u", cwd: "/", template, version: "", ...fields });
+  for (let n = 0; n < 64; n++) await add(n, {});
+  await add(0, {});
+  expect(await add(64, {}).catch(messageOf)).toMatch(/no room for more large templates/);
+  await add(65, { template: "{}" });
+  expect([await store.submission("64"), (await store.submission("65"))?.template]).toEqual([null, "{}"]);
 });
 
 test("tasks given back count as unscheduled again", async () => {
