@@ -9,7 +9,7 @@ export interface SubmissionFacts {
   readonly cwd: string | null;
 }
 
-/** Submissions that this server meets for the first time. */
+/** The submissions of the tasks that the store has answered with, each once. */
 export type NewSubmissions = readonly (SubmissionFacts & { readonly id: string })[];
 
 /**

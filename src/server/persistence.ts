@@ -162,16 +162,18 @@ async function countFrom(its: Persistence, cwd: string): Promise<void> {
   its.push({ kind: "counted", cwd, unfinished });
 }
 
-/** Those of the tasks' submissions that the reactor does not know yet. */
+/** The submissions of tasks. The store is asked for those that the reactor does not know. */
 async function newSubmissions(its: Persistence, tasks: readonly ClaimedTask[]): Promise<NewSubmissions> {
   const found: (SubmissionFacts & { readonly id: string })[] = [];
   let last = "";
   for (const { submitId } of tasks) {
     if (submitId === last) continue;
     last = submitId;
-    if (its.submissions.has(submitId) || found.some((entry) => entry.id === submitId)) continue;
-    const submission = await persist(its, "submission", () => its.store.submission(submitId));
-    found.push({ id: submitId, template: submission?.template ?? null, cwd: submission?.cwd ?? null });
+    if (found.some((entry) => entry.id === submitId)) continue;
+    // The reactor may forget it before it hears of the tasks.
+    const known = its.submissions.get(submitId);
+    const facts = known ?? (await persist(its, "submission", () => its.store.submission(submitId)));
+    found.push({ id: submitId, template: facts?.template ?? null, cwd: facts?.cwd ?? null });
   }
   return found;
 }

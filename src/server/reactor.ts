@@ -17,8 +17,16 @@ import { describeHalt, isReached } from "./failure-policy.ts";
 import { commit, dispatchesDueAt, isItsTurn, settle, startsDueAt } from "./outcomes.ts";
 import { areRecallsOpen, askForRecalls, noticeRecalls, takeRecalls } from "./recalls.ts";
 import { isAside, reviewPlaces, submissionsAside, tellOfPlace } from "./places.ts";
-import { askForRegistrations, beginRegistration, completeRegistration, doubtClients } from "./registration.ts";
+import {
+  askForRegistrations,
+  beginRegistration,
+  bringers,
+  completeRegistration,
+  doubtClients,
+  leaveToBringer,
+} from "./registration.ts";
 import { abandonAll, checkClients, disconnect, excuse, leave, receive, takeBuried } from "./roster.ts";
+import { forgetSubmissions, learnSubmissions } from "./submissions.ts";
 import {
   type ClaimState,
   disregard,
@@ -84,11 +92,13 @@ function take(state: ServerState, event: ServerEvent, now: number, effects: Serv
       return;
     }
     case "claimed":
-      for (const { id, template, cwd } of event.submissions) state.submissions.set(id, { template, cwd });
-      return takeClaim(state, event.claim, now, effects);
+      learnSubmissions(state, event.submissions);
+      takeClaim(state, event.claim, now, effects);
+      return forgetSubmissions(state);
     case "registered":
-      for (const { id, template, cwd } of event.submissions) state.submissions.set(id, { template, cwd });
-      return completeRegistration(state, event, now, effects);
+      learnSubmissions(state, event.submissions);
+      completeRegistration(state, event, now, effects);
+      return forgetSubmissions(state);
     case "counted":
       return tellOfPlace(state, event, effects);
     case "buried":
@@ -236,7 +246,12 @@ function takeClaim(state: ServerState, answer: Claim, now: number, effects: Serv
       weigh(state, answer.tasks);
       giveBackAbove(state, answer.group);
       if (isAny || state.group === null) state.group = answer.group;
-      for (const task of answer.tasks) takeClaimed(state, task, asked, effects);
+      const brought = isAny ? bringers(state) : null;
+      for (const task of answer.tasks) {
+        if (isWithheld(state, task, asked)) continue;
+        const bringer = brought?.get(task.id);
+        if (bringer === undefined || !leaveToBringer(state, bringer, task, now)) takeClaimed(state, task, effects);
+      }
       return;
     }
     case "none":
@@ -266,25 +281,27 @@ function takeClaim(state: ServerState, answer: Claim, now: number, effects: Serv
   }
 }
 
-function takeClaimed(
+/** Whether a claim has brought a task that is not to be handed out; see ClaimState. Gives it back if nobody has it. */
+function isWithheld(
   state: ServerState,
   task: ClaimedTask,
   { isDoubtful, withheld }: Extract<ClaimState, { at: "asked" }>,
-  effects: ServerEffect[],
-): void {
+): boolean {
   if (isDoubtful) {
     // It may be a task that others had freed while a client had it here, or its outcome.
     if (!state.holders.has(task.id)) giveBack(state, task);
-    return;
+    return true;
   }
   const why = withheld.size === 0 ? undefined : withheld.get(task.id);
-  if (why !== undefined) {
-    // A client may have adopted the task, and may be gone again. If it is gone, only the store has the task, whichever
-    // event came first. A recalled task was this server's for a moment; giving it back does nothing if it belongs
-    // elsewhere by now.
-    if (why === "recalled" || !state.holders.has(task.id)) giveBack(state, task);
-    return;
-  }
+  if (why === undefined) return false;
+  // A client may have adopted the task, and may be gone again. If it is gone, only the store has the task, whichever
+  // event came first. A recalled task was this server's for a moment; giving it back does nothing if it belongs
+  // elsewhere by now.
+  if (why === "recalled" || !state.holders.has(task.id)) giveBack(state, task);
+  return true;
+}
+
+function takeClaimed(state: ServerState, task: ClaimedTask, effects: ServerEffect[]): void {
   forgetOld(state, task.id, effects);
   if (state.phase.at === "running" && !isAside(state, task)) state.ready.push(task);
   else giveBack(state, task);

@@ -17,7 +17,6 @@ import { counted } from "../base/units.ts";
 import { assert } from "../base/assert.ts";
 import type { ClaimedTask } from "../task/task.ts";
 import { type ClientMessage, type Lease, longestEvictMs } from "../wire/message.ts";
-import { rememberLost } from "./lost.ts";
 import { note, type ServerEffect, tell } from "./effects.ts";
 import type { ServerEvent } from "./event.ts";
 import { cancelAgain } from "./recalls.ts";
@@ -45,6 +44,9 @@ import {
 type Hello = Extract<ClientMessage, { kind: "hello" }>;
 type Registered = Extract<ServerEvent, { kind: "registered" }>;
 
+/** The largest number of clients of other servers that are told of once. After that the first are told of again. */
+const mostStrangers = 10_000;
+
 // ---- the hello
 
 /** Begins the registration of a client that has said hello, for the first time or again. */
@@ -63,6 +65,7 @@ export function beginRegistration(state: ServerState, hello: Hello, now: number,
     number: state.registrations.nextNumber++,
     ...sortBrought(state, client, hello, effects),
     brought: [...hello.running, ...hello.finished],
+    claimed: new Set(),
     isRenewal: false,
     backlog: [],
   };
@@ -87,6 +90,7 @@ function isElsewhere({ settings }: ServerState, { store, run }: Hello): boolean 
 function sendOn(state: ServerState, hello: Hello, effects: ServerEffect[]): void {
   const { clientId, host, running, finished } = hello;
   const level = state.strangers.has(clientId) ? "debug" : "warning";
+  if (state.strangers.size >= mostStrangers) state.strangers.clear();
   state.strangers.add(clientId);
   const whose = hello.store === state.settings.storeId ? "run" : "database";
   const what = `${counted(running.length + finished.length, "task")} of another ${whose}`;
@@ -224,6 +228,7 @@ function renewRegistrations(state: ServerState): void {
       running,
       finished: [],
       brought: running,
+      claimed: new Set(),
       isRenewal: true,
       backlog: [],
     };
@@ -253,7 +258,7 @@ function ask(state: ServerState, client: ClientEntry, registration: Registration
   registrations.waiting.delete(client);
   // Some tasks may have been taken back since the hello.
   const wantedOf = (leases: readonly Lease[]): string[] =>
-    leases.flatMap((lease) => (isDisregarded(client, lease) ? [] : [lease.id]));
+    leases.flatMap((lease) => (isDisregarded(client, lease) || registration.claimed.has(lease.id) ? [] : [lease.id]));
   const finished = wantedOf(registration.finished);
   const adopt = [...wantedOf(registration.running), ...finished];
   const wanted = new Set(adopt);
@@ -269,6 +274,46 @@ function ask(state: ServerState, client: ClientEntry, registration: Registration
     finished,
     from: [...estates.keys()],
   });
+}
+
+// ---- a claim that brings what a client is asking for
+
+/** A client that is registering, and its dispatch of a task that this server knows nothing of. */
+export interface Bringer {
+  readonly client: ClientEntry;
+  readonly lease: Lease;
+}
+
+/** Who brings tasks that the store is asked for, by the id of the task; null: nobody is registering. */
+export function bringers({ registrations, clients }: ServerState): ReadonlyMap<string, Bringer> | null {
+  if (registrations.asked === 0 && registrations.waiting.size === 0) return null;
+  const found = new Map<string, Bringer>();
+  for (const client of clients.values()) {
+    const { running = [], finished = [] } = client.registration ?? {};
+    for (const lease of [...running, ...finished]) if (!found.has(lease.id)) found.set(lease.id, { client, lease });
+  }
+  return found.size === 0 ? null : found;
+}
+
+/**
+ * Leaves a task that was just claimed to the client that says it has it, as if it had waited here when the client came:
+ * in the hands of another it would run twice. Answers false if that dispatch does not count, or another has the task.
+ * `now` is in milliseconds since 1970.
+ */
+export function leaveToBringer(
+  state: ServerState,
+  { client, lease }: Bringer,
+  task: ClaimedTask,
+  now: number,
+): boolean {
+  const { id } = task;
+  const holder = state.holders.get(id) ?? client;
+  if (client.registration === null || holder !== client) return false;
+  if (isDisregarded(client, lease) || isRevoked(state, lease)) return false;
+  hold(state, client, task, lease.lease);
+  state.outbox.assigned.set(id, { id, clientId: client.id, clientHost: client.host, at: now });
+  client.registration.claimed.add(id);
+  return true;
 }
 
 // ---- the answer
@@ -320,18 +365,18 @@ function takeAdopted(
   withhold(state, id, "adopted");
   const isThis = (each: Lease): boolean => each.id === id;
   const lease = registration?.running.find(isThis) ?? registration?.finished.find(isThis);
-  // A claim or an earlier connection has brought the task already. If another client has it by now, what this one has
-  // finished counts all the same, because the store has said whose the task was.
-  if (state.holders.has(id) || settlingAmong(state, ids).size > 0) {
-    if (client !== null && lease !== undefined) rememberLost(state, client, lease);
-    return;
-  }
+  // An earlier connection has brought the task already, or another client that said it has it was faster.
+  if (state.holders.has(id) || settlingAmong(state, ids).size > 0) return;
   withdraw(state, ids);
   // The client came when nobody was waited for, and has gone on with the task.
   if (client === null && state.abandoned) return;
-  if (client === null || lease === undefined || isDisregarded(client, lease) || isRevoked(state, lease))
-    giveBack(state, task);
-  else hold(state, client, task, lease.lease);
+  const isReturning = state.outbox.reverted.includes(id);
+  if (client === null || lease === undefined || isDisregarded(client, lease) || isRevoked(state, lease)) {
+    if (!isReturning) giveBack(state, task);
+    return;
+  }
+  if (isReturning) state.outbox.reverted = state.outbox.reverted.filter((each) => each !== id);
+  hold(state, client, task, lease.lease);
 }
 
 /** Stops those of the client's tasks that were taken back from a dead server. Their rows wait to be run again. */
@@ -356,11 +401,12 @@ function dropRevoked(
 function dropRefused(
   state: ServerState,
   client: ClientEntry,
-  { running, finished }: Registration,
+  { running, finished, claimed }: Registration,
   adopted: readonly ClaimedTask[],
   effects: ServerEffect[],
 ): void {
-  const own = new Set(adopted.map(({ id }) => id));
+  // Whatever the store has answered about a task that was claimed meanwhile was true before that.
+  const own = new Set([...claimed, ...adopted.map(({ id }) => id)]);
   for (const { id } of [...running, ...finished]) if (!own.has(id) && client.held.has(id)) letGo(state, client, id);
   const refused = running.filter(({ id }) => !client.held.has(id));
   tell(effects, client.id, "drop", refused);

@@ -109,6 +109,8 @@ export interface Registration {
   readonly finished: readonly Lease[];
   /** All tasks that the client has, known or not. */
   readonly brought: readonly Lease[];
+  /** Those of `running` and `finished` that a claim has brought meanwhile, and that were left to the client. */
+  readonly claimed: Set<string>;
   /** Whether the client was registered before, and was not told that it is registered anew. */
   readonly isRenewal: boolean;
   /** Messages that came before the store had answered. */
@@ -270,8 +272,10 @@ export interface ServerState {
   readonly strangers: Set<string>;
   /** The number of polls in a row that found nothing. The pause before the next doubles with each. */
   idlePolls: number;
-  /** The submissions that this server has met. */
+  /** The submissions that this server has met, as far as it remembers them; see submissions.ts. */
   readonly submissions: Map<string, SubmissionFacts>;
+  /** The number of characters in what is known of them. */
+  submissionText: number;
   /** The directories of submissions that clients could not enter; see places.ts. */
   readonly places: {
     /** The clients that lack each, and when they said so, milliseconds since 1970. */
@@ -396,6 +400,7 @@ export function newState(settings: ServerSettings, now: number, estates: readonl
     strangers: new Set(),
     idlePolls: 0,
     submissions: new Map(),
+    submissionText: 0,
     places: { lacked: new Map(), aside: new Set(), warned: new Set(), told: [] },
     clients: new Map(),
     willing: new Set(),

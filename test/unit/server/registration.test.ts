@@ -230,6 +230,57 @@ describe("coming back", () => {
 });
 
 describe("tasks between claim and client", () => {
+  const one = { id: "1", lease: 3 };
+
+  test("what a claim brings while a client asks for it is that client's, whatever the store answers", () => {
+    for (const answer of [[task("1")], []]) {
+      const bench = open();
+      bench.register("b");
+      const asked = bench.hello("a", { finished: [one] });
+      bench.give(task("1"), task("2"));
+      expect([bench.held("a"), bench.assigned("b").map(({ id }) => id)]).toEqual([[one], ["2"]]);
+      bench.registered("a", asked?.number, answer);
+      bench.results("a", [outcome(one)], 0);
+      expect(bench.find("commit")?.commit.completed.map(({ clientId }) => clientId)).toEqual(["a"]);
+    }
+  });
+
+  test("it goes to others if nobody wants that dispatch any more", () => {
+    const bench = open();
+    bench.register("b");
+    const asked = bench.hello("a", { running: [one] });
+    bench.registered("c", bench.hello("c")?.number, [], [{ id: "1", from: 0, below: 4 }]);
+    bench.give(task("1"));
+    expect([bench.held("a"), bench.assigned("b").map(({ id }) => id)]).toEqual([[], ["1"]]);
+    bench.registered("a", asked?.number);
+    expect(bench.told("a")).toContainEqual({ kind: "drop", tasks: [one] });
+  });
+
+  test("of two clients that say they have a task, only the one that was given it ends it", () => {
+    const bench = open();
+    const [first, second] = [bench.hello("a", { finished: [one] }), bench.hello("b", { finished: [one] })];
+    bench.registered("a", first?.number, [task("1")]);
+    bench.registered("b", second?.number, [task("1")]);
+    bench.results("b", [outcome(one, 1)], 0);
+    expect([bench.find("commit")?.commit.completed, bench.held("a")]).toEqual([[], [one]]);
+    bench.committed();
+    bench.results("a", [outcome(one)], 0);
+    expect(bench.find("commit")?.commit.completed.map(({ clientId }) => clientId)).toEqual(["a"]);
+  });
+
+  test("what is adopted for a client that has left it to be given back is given back once", () => {
+    const bench = open({ graceMs: 0 });
+    bench.register("b");
+    bench.give(task("2"));
+    const asked = bench.hello("a", { running: [one] });
+    bench.results("b", [outcome(bench.lease("2"))]);
+    bench.give(task("1"));
+    bench.lose("a");
+    expect(bench.state.outbox.reverted).toEqual(["1"]);
+    bench.registered("a", asked?.number, [task("1")]);
+    expect(bench.state.outbox.reverted).toEqual(["1"]);
+  });
+
   test("what was adopted for a client that is gone, and then claimed, is given back before the next claim", () => {
     const bench = open({ graceMs: 0 });
     bench.register("b");
