@@ -1,10 +1,12 @@
 /*
- * Lets hostile peers say as many frames as wished to a server (test/integration/fuzz), against one store or each, and
- * tells how long it took and how much memory. The number of frames and the seed are those of the command line.
+ * Lets hostile peers say as many frames as wished to a server in a process of its own (test/integration/fuzz), against
+ * one store or each, and tells how long it took and how much memory that process had. Afterwards the tables must have
+ * what was recorded, and `hs verify` must find no fault. The number of frames and the seed are those of the command
+ * line.
  */
-import { sameOutcomes } from "../test/integration/fuzz/run.ts";
-import { fuzz } from "../test/integration/fuzz/run.ts";
-import { openFuzzed, type StoreName } from "../test/integration/fuzz/stores.ts";
+import { targetApart } from "../test/integration/fuzz/apart.ts";
+import { fuzz, sameOutcomes } from "../test/integration/fuzz/run.ts";
+import { placeFor, type StoreName } from "../test/integration/fuzz/stores.ts";
 import { type Postgres, startPostgres } from "../test/systems/postgres.ts";
 import { megabytes } from "./bench-measure.ts";
 import { say } from "./say.ts";
@@ -25,15 +27,26 @@ let failures = 0;
 for (const name of names) {
   const since = performance.now();
   try {
-    await using opened = await openFuzzed(name as StoreName, async () => (postgres ??= await startPostgres()));
-    const report = await fuzz({ store: opened.store, frames, seed });
-    await sameOutcomes(report, opened.outcomes);
+    await using place = await placeFor(name as StoreName, async () => (postgres ??= await startPostgres()));
+    await using target = await targetApart(place.where);
+    const sizes: string[] = [];
+    const report = await fuzz({
+      target,
+      frames,
+      seed,
+      onProgress(said, memory) {
+        if (said >= ((sizes.length + 1) * frames) / 10) sizes.push(megabytes(memory));
+      },
+    });
+    await sameOutcomes(report, await place.outcomes());
+    await place.expectSound();
     const seconds = ((performance.now() - since) / 1000).toFixed(0);
+    const { most } = report.memory;
     const text =
       `${name}, seed ${seed}: ${report.frames} frames in ${report.sessions} sessions, of which ${report.cutOff} were ` +
-      `cut off; ${report.recorded.size} outcomes, ${report.byHostile} of hostile clients; ${seconds} s, ` +
-      `${megabytes(report.mostMemory)} at most`;
-    if (report.mostMemory > mostMemory) throw new Error(`${text}: that is more than ${megabytes(mostMemory)}`);
+      `cut off; ${report.recorded.size} outcomes, ${report.byHostile} of hostile clients; ${seconds} s; ` +
+      `the server had ${megabytes(most)} at most, by tenths ${sizes.join(", ")}`;
+    if (most > mostMemory) throw new Error(`${text}: that is more than ${megabytes(mostMemory)}`);
     say.success(text);
   } catch (error) {
     failures++;

@@ -9,26 +9,28 @@ import { systemClock } from "../../../src/base/clock.ts";
 import { MemoryStore } from "../../../src/store/memory.ts";
 import { openStore } from "../../../src/store/open.ts";
 import type { Store } from "../../../src/store/store.ts";
+import { expectSound, expectSoundIn } from "../../fault/sound.ts";
 import type { Postgres } from "../../systems/postgres.ts";
-import type { Recorded } from "./run.ts";
+import type { Recorded } from "./ledger.ts";
 
 export type StoreName = "memory" | "sqlite" | "postgres";
 
-/** A store, and the outcomes that its tables have when it is closed; null: it keeps none. */
-export interface FuzzedStore extends AsyncDisposable {
-  readonly store: Store;
-  readonly outcomes: (() => Promise<Map<string, Recorded>>) | null;
+/** Where a store is; both null: in memory. */
+export interface Where {
+  readonly file: string | null;
+  readonly url: string | null;
 }
 
-const settings = {
-  provider: null,
-  file: null,
-  database: null,
-  url: null,
-  pragmas: {},
-  clock: systemClock,
-  create: true,
-};
+/** Room for a store, with what its tables say when it is closed. */
+export interface Place extends AsyncDisposable {
+  readonly where: Where;
+  /** The outcomes in its tables; null: it has none. */
+  readonly outcomes: () => Promise<ReadonlyMap<string, Recorded> | null>;
+  /** Throws when `hs verify` would find a fault. */
+  readonly expectSound: () => Promise<void>;
+}
+
+const settings = { provider: null, database: null, pragmas: {}, clock: systemClock, create: true };
 const ended = "select id, client_id, exit_status from task where completion_time is not null";
 
 function outcomesOf(rows: Iterable<readonly unknown[]>): Map<string, Recorded> {
@@ -38,32 +40,42 @@ function outcomesOf(rows: Iterable<readonly unknown[]>): Map<string, Recorded> {
   return found;
 }
 
-/** Opens an empty store. `postgres` is asked only for the store that needs one. */
-export async function openFuzzed(name: StoreName, postgres: () => Promise<Postgres>): Promise<FuzzedStore> {
-  if (name === "memory")
-    return { store: new MemoryStore(), outcomes: null, [Symbol.asyncDispose]: async () => undefined };
+/** Opens the store that is there, or makes it. */
+export async function openAt(where: Where): Promise<Store> {
+  return where.file === null && where.url === null ? new MemoryStore() : openStore({ ...settings, ...where });
+}
+
+/** Makes room for an empty store. `postgres` is asked only for the store that needs one. */
+export async function placeFor(name: StoreName, postgres: () => Promise<Postgres>): Promise<Place> {
+  if (name === "memory") return inMemory;
   if (name === "postgres") {
-    const place = await postgres();
-    const database = await place.create();
-    const store = await openStore({ ...settings, url: place.url(database) });
+    const system = await postgres();
+    const database = await system.create();
     return {
-      store,
-      outcomes: async () => outcomesOf((await place.sql(database, ended)).map((line) => line.split("|"))),
-      [Symbol.asyncDispose]: () => store.close(),
+      where: { file: null, url: system.url(database) },
+      outcomes: async () => outcomesOf((await system.sql(database, ended)).map((line) => line.split("|"))),
+      expectSound: () => expectSoundIn(system, database),
+      [Symbol.asyncDispose]: () => Promise.resolve(),
     };
   }
   const folder = mkdtempSync(join(tmpdir(), "hs-fuzz-"));
   const file = join(folder, "main.db");
-  const store = await openStore({ ...settings, file });
   return {
-    store,
+    where: { file, url: null },
     async outcomes() {
       using db = new Database(file, { readonly: true });
       return outcomesOf(db.query(ended).values());
     },
+    expectSound: () => expectSound(file),
     async [Symbol.asyncDispose]() {
-      await store.close();
       rmSync(folder, { recursive: true });
     },
   };
 }
+
+const inMemory: Place = {
+  where: { file: null, url: null },
+  outcomes: () => Promise.resolve(null),
+  expectSound: () => Promise.resolve(),
+  [Symbol.asyncDispose]: () => Promise.resolve(),
+};
