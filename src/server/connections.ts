@@ -106,8 +106,8 @@ export function sendTo({ ofClients, clogged, push }: Connections, clientId: stri
 }
 
 /**
- * Forgets the secret of a client, and closes its connection, if it has one. Its end is told as any other: the client may
- * have come back on it before the reactor knew, and would count as connected for good.
+ * Forgets the secret of a client, and closes its connection, if it has one. That end is told like any other: the client
+ * may have come back on this connection before the reactor knew, and would count as connected for good.
  */
 export function disconnectClient({ ofClients, secrets }: Connections, clientId: string): void {
   secrets.delete(clientId);
