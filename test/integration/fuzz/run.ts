@@ -123,7 +123,6 @@ const settings: Omit<ClientSettings, "clientId"> = {
 const executor: Executor = {
   servedBy: () => undefined,
   endsAt: () => undefined,
-  endsAt: () => undefined,
   start(task, _origin, ends) {
     const at = Date.now();
     setImmediate(() => ends.ended(makeOutcome(task, { startTime: at, completionTime: at }), false));
