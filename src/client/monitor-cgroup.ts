@@ -245,10 +245,18 @@ function leave(state: State, id: string): number | null {
   if (limit === undefined) return null;
   state.limits.delete(id);
   const folder = folderOf(state, id);
-  const kills = Number(/^oom_kill (\d+)$/m.exec(tryRead(join(folder, "memory.events")) ?? "")?.[1] ?? 0);
+  const kills = countIn(join(folder, "memory.events"), "oom_kill");
+  // A group that the task has made may have had a limit of its own. Older kernels do not tell whose it was.
+  const own = countIn(join(folder, "memory.events.local"), "oom");
   const peak = Number(tryRead(join(folder, "memory.peak")) ?? limit);
   tryRemove(state, folder);
-  return kills > 0 ? peak : null;
+  return kills !== null && kills > 0 && own !== 0 ? peak : null;
+}
+
+/** The number behind a name in a file of events; null: it is not there. */
+function countIn(path: string, name: string): number | null {
+  const found = new RegExp(`^${name} (\\d+)$`, "m").exec(tryRead(path) ?? "");
+  return found === null ? null : Number(found[1]);
 }
 
 /** Removes a group. One in which a task has left processes stays until the end. */

@@ -87,6 +87,14 @@ describe("a task", () => {
     }
   });
 
+  test("is not told of when a group that it has made itself has met a limit of its own", () => {
+    const groups = open()!;
+    groups.confine("t", 2 ** 27);
+    write("hs-task-t/memory.events", "oom 1\noom_kill 3\n");
+    write("hs-task-t/memory.events.local", "oom 0\noom_kill 0\n");
+    expect(groups.leave("t")).toBeNull();
+  });
+
   test("that has left processes keeps its group until the end", () => {
     let isBusy = true;
     const remove = (path: string): void => {
