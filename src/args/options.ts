@@ -2,6 +2,7 @@
  * The options that several commands have in common and that mean the same in each. What differs stands with its
  * command.
  */
+import type { Config } from "../config/load.ts";
 import type { Option, ParsedWith } from "./spec.ts";
 import type { ValuesOf } from "./settled.ts";
 
@@ -220,6 +221,43 @@ export const hostOptions = [
   },
 ] as const satisfies readonly Option[];
 
+/** What a client shares out among tasks, and how fast it starts them. */
+export const limitOptions = [
+  {
+    key: "clientCores",
+    names: ["-C", "--client-cores"],
+    kind: "integer",
+    metavar: "NUM",
+    min: 0,
+    setting: "client.cores",
+    help: "Cores of a client that its tasks share; who asks for more than are free (-c, cores:) waits. 0 is all.",
+  },
+  {
+    key: "clientMemory",
+    names: ["-M", "--client-memory"],
+    kind: "size",
+    metavar: "MEM",
+    setting: "client.memory",
+    help: "Memory of a client that its tasks share in the same way, as 64GB; 0 is all there is.",
+  },
+  {
+    key: "ratelimit",
+    names: ["-R", "--ratelimit"],
+    kind: "float",
+    metavar: "NUM",
+    min: 0,
+    help: "Most tasks that a client starts in a second; 0.5 is one every two seconds, 0 is no limit.",
+    fallback: "client.ratelimit, else no limit",
+  },
+] as const satisfies readonly Option[];
+
+/** Starts per second and client, above 0; null: no limit. */
+export function rateLimitOf(parsed: ParsedWith<(typeof limitOptions)[number]>, config: Config): number | null {
+  const isOwn = config.origin("client.ratelimit").source !== "default";
+  const rate = parsed.number("ratelimit") ?? config.number(isOwn ? "client.ratelimit" : "task.ratelimit");
+  return rate === 0 ? null : rate;
+}
+
 /** Everything that hsx passes on to a client, in the order of its words (wordsOf). */
 export const clientOptions = [
   executorsOption,
@@ -232,6 +270,7 @@ export const clientOptions = [
   idleOption,
   taskTimeoutOption,
   ...hostOptions,
+  ...limitOptions,
 ] as const satisfies readonly Option[];
 
 /** What a client is told. */

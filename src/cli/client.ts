@@ -2,7 +2,6 @@
  * `hs client`: connects to a server and runs its tasks on this host. Here are the options and what they mean together;
  * cluster/remote.ts does the work.
  */
-import { counted } from "../base/units.ts";
 import { systemClock } from "../base/clock.ts";
 import { isLoopback } from "../base/loopback.ts";
 import { argumentError, exitStatus } from "../base/errors.ts";
@@ -11,6 +10,7 @@ import { usableCores } from "../client/capacity.ts";
 import { thisHost } from "../client/host.ts";
 import type { Command, Context } from "./command.ts";
 import type { CommandSpec, Parsed } from "../args/spec.ts";
+import { startDelay } from "./delay.ts";
 import { hostWishes } from "./host-words.ts";
 import { warnOfIdleSettings } from "./idle.ts";
 import { instanceId } from "./instance.ts";
@@ -20,8 +20,10 @@ import {
   executorsOption,
   hostOptions,
   idleOption,
+  limitOptions,
   noConfirmOption,
   outputOptions,
+  rateLimitOf,
   returnOptions,
   taskOptions,
   taskTimeoutOption,
@@ -70,7 +72,7 @@ const spec = {
     },
     {
       title: "Limits",
-      options: [taskTimeoutOption, ...taskOptions],
+      options: [taskTimeoutOption, ...taskOptions, ...limitOptions],
     },
     {
       title: "Host",
@@ -155,7 +157,7 @@ async function run(parsed: Words, context: Context): Promise<number> {
   const config = context.config();
   const servers = addressesOf(parsed, config);
   const read = reader(spec, parsed, config);
-  const delay = startDelay(read("delay"), context);
+  const delay = startDelay(read("delay"), context.loggers("client"));
   const idle = read("timeout") ?? 0;
   const words = await networkWords(parsed, null, context.loggers("client"));
   const { keyVariable, launchVariable } = await import("../launch/launcher.ts");
@@ -182,6 +184,9 @@ async function run(parsed: Words, context: Context): Promise<number> {
     security,
     wishes: valuesOf(clientOptions, read),
     executors: read("executors"),
+    clientCores: read("clientCores"),
+    clientMemory: read("clientMemory"),
+    ratelimit: rateLimitOf(parsed, config),
     bundleSize: read("bundleSize"),
     bundleWaitMs: read("bundleWait") * 1000,
     launched: isLaunched,
@@ -197,14 +202,6 @@ async function run(parsed: Words, context: Context): Promise<number> {
   if (stoppedBy === "SIGINT") return exitStatus.interrupted;
   if (stoppedBy === "SIGPIPE") return exitStatus.unread;
   return stoppedBy === "SIGTERM" ? exitStatus.terminated : exitStatus.success;
-}
-
-/** Seconds; of a negative number a random part. */
-function startDelay(wished: number, { loggers }: Context): number {
-  const delay = wished < 0 ? Math.random() * -wished : wished;
-  if (wished < 0) loggers("client").debug(`Waiting random (${delay.toFixed(1)} seconds)`);
-  if (wished > 0) loggers("client").debug(`Waiting (${counted(delay, "second")})`);
-  return delay;
 }
 
 function print(lines: readonly string[], context: Context): number {

@@ -16,6 +16,7 @@ import type { Config } from "../config/load.ts";
 import { largestNumber } from "../task/tag.ts";
 import type { Command, Context } from "./command.ts";
 import type { CommandSpec, Parsed } from "../args/spec.ts";
+import { startDelay } from "./delay.ts";
 import { type GivenInput, givenInput, expectTaskFile, refuseTwoInputs } from "./inputs.ts";
 import { hostWishes } from "./host-words.ts";
 import { warnOfIdleSettings } from "./idle.ts";
@@ -30,9 +31,11 @@ import {
   idleOption,
   inputFormOf,
   inputOptions,
+  limitOptions,
   noConfirmOption,
   outputOptions,
   pollOption,
+  rateLimitOf,
   taskOptions,
   taskTimeoutOption,
   templateOption,
@@ -238,6 +241,7 @@ const spec = {
           help: "Walltime limit of each task; also 90s 10m 2h 1d; 0 is none. A task that reaches it has status -4.",
         },
         ...taskOptions,
+        ...limitOptions,
       ],
     },
     {
@@ -348,8 +352,9 @@ const outputs = [
 type Shared = Omit<ClusterOptions, "delayMs" | keyof LocalOnly>;
 type LocalOnly = Pick<
   ClusterOptions,
-  "executors" | "idleMs" | "signalWaitMs" | "wishes" | "host" | "output" | "errors"
+  keyof Limits | "executors" | "idleMs" | "signalWaitMs" | "wishes" | "host" | "output" | "errors"
 >;
+type Limits = Pick<ClusterOptions, "clientCores" | "clientMemory" | "ratelimit">;
 
 /** One call: its words, and what they mean together with the configuration. */
 interface Call {
@@ -372,7 +377,8 @@ async function callOf(parsed: Words, context: Context): Promise<Call> {
   const client = valuesOf(clientOptions, read);
   const template = client.template === null || given === null ? client.template : given.template;
   const host = hostWishes(parsed, config, systemClock.now());
-  return { parsed, context, config, read, client: { ...client, template }, given, host };
+  const values = { ...client, template, ratelimit: rateLimitOf(parsed, config) };
+  return { parsed, context, config, read, client: values, given, host };
 }
 
 /** What a run is given wherever its clients are. */
@@ -417,17 +423,19 @@ function atLeastOne(seconds: number | null): number | null {
 
 async function runHere(call: Call): Promise<ClusterReport> {
   const { runCluster } = await import("../cluster/run.ts");
-  const { client, read } = call;
-  const { delay } = client;
+  const { client, read, context } = call;
   const idle = limit(client.timeout);
   return runCluster({
     ...shared(call),
     wishes: client,
     executors: client.executors,
+    clientCores: client.clientCores,
+    clientMemory: client.clientMemory,
+    ratelimit: client.ratelimit,
     idleMs: idle === null ? null : idle * 1000,
     signalWaitMs: client.signalWait * 1000,
     host: call.host,
-    delayMs: (delay < 0 ? Math.random() * -delay : delay) * 1000,
+    delayMs: startDelay(client.delay, context.loggers("client")) * 1000,
     output: read("output"),
     errors: read("errors"),
   });
@@ -442,6 +450,9 @@ function told({ parsed, client, host }: Call): Nullable<ClientValues> {
     ...client,
     delay: client.delay === 0 ? null : client.delay,
     bundleSize: parsed.number("bundleSize") ?? null,
+    // 0 is what a client does by itself.
+    clientCores: limit(client.clientCores),
+    clientMemory: limit(client.clientMemory),
     // Who waits for whatever is submitted is never idle.
     timeout: parsed.flag("forever") && !parsed.given("autoscale") ? null : atLeastOne(limit(client.timeout)),
     taskTimeout: atLeastOne(limit(client.taskTimeout)),

@@ -9,7 +9,7 @@ import type { ClientEvent } from "./event.ts";
 import { finish, leave } from "./leaving.ts";
 import { longestPauseMs, pauseMs } from "./pause.ts";
 import { wanted } from "./report.ts";
-import type { ClientState } from "./state.ts";
+import { allWaiting, type ClientState, waitingCount } from "./state.ts";
 import { excuseTasks } from "./stopping.ts";
 
 /** A server that left this many beats unanswered counts as gone. */
@@ -26,7 +26,7 @@ export function sayHello(state: ClientState, now: number, effects: ClientEffect[
   state.nextBeat = now + state.heartMs;
   for (const entry of state.running.values()) entry.told = false;
   const leaseOf = ({ id, lease }: Lease): Lease => ({ id, lease });
-  const waiting = [...state.inbox.values()];
+  const waiting = allWaiting(state);
   // A task may wait for the end of an earlier run of itself. In that case only the later run is named.
   const again = new Set(waiting.map(({ id }) => id));
   const started = Array.from(state.running.values(), ({ task }) => task).filter(({ id }) => !again.has(id));
@@ -34,9 +34,9 @@ export function sayHello(state: ClientState, now: number, effects: ClientEffect[
   const running = [...started, ...heldBack, ...waiting].map(leaseOf);
   const finished = [...state.unacked.values()].map(leaseOf);
   const working = state.phase.at === "joining" || state.phase.at === "working";
-  const credit = working ? Math.max(0, wanted(state) - state.running.size - state.inbox.length) : 0;
+  const credit = working ? Math.max(0, wanted(state, now) - state.running.size - waiting.length) : 0;
   state.granted = credit;
-  const { clientId, host, executors, secret, job } = state.settings;
+  const { clientId, host, executors, secret, capacity, job } = state.settings;
   state.named = running.length + finished.length > 0 ? state.ground : null;
   const own = { ...(secret === null ? {} : { secret }), ...(job === undefined ? {} : { job }) };
   const hello = {
@@ -47,6 +47,7 @@ export function sayHello(state: ClientState, now: number, effects: ClientEffect[
     credit,
     running,
     finished,
+    capacity,
     ...own,
     ...state.named,
   } as const;
@@ -128,8 +129,8 @@ function tryAgain(
  * database and the other is gone. So a client that has tasks first waits for their server to be started again.
  */
 function isFree(state: ClientState, awayMs: number): boolean {
-  const { running, inbox, heldBack, unacked, settings } = state;
-  const tasks = running.size + inbox.length + heldBack.size + unacked.size;
+  const { running, heldBack, unacked, settings } = state;
+  const tasks = running.size + waitingCount(state) + heldBack.size + unacked.size;
   return tasks === 0 || awayMs >= settings.loyalMs;
 }
 
@@ -177,13 +178,13 @@ function isElsewhere({ named }: ClientState, { store, run }: Welcome): boolean {
 
 /** Hangs up on a server that knows nothing of the tasks here, and goes on looking for theirs. */
 function moveOn(state: ClientState, message: Welcome, now: number, effects: ClientEffect[]): void {
-  const { connection, named, running, inbox, heldBack, unacked, settings } = state;
+  const { connection, named, running, heldBack, unacked, settings } = state;
   if (connection.at !== "up") return;
   effects.push({ kind: "hangUp" });
   const key = `${message.store} ${message.run}`;
   if (state.toldElsewhere !== key) {
     state.toldElsewhere = key;
-    const count = running.size + inbox.length + heldBack.size + unacked.size;
+    const count = running.size + waitingCount(state) + heldBack.size + unacked.size;
     const { store, run, serverHost, serverId } = message;
     const [what, own, other] =
       store === named?.store ? ["run", named?.run ?? "all that is free", run] : ["database", named?.store, store];

@@ -8,7 +8,7 @@ import type { LeaveKind } from "../wire/message.ts";
 import { type ClientEffect, note } from "./effects.ts";
 import { giveBackHeld } from "./interruption.ts";
 import { sendReturned } from "./report.ts";
-import type { ClientState } from "./state.ts";
+import { type ClientState, takeWaiting, waitingCount } from "./state.ts";
 import { interrupt } from "./stopping.ts";
 
 const urgency: Record<LeaveKind, number> = { finish: 0, interrupt: 1, abort: 2 };
@@ -21,7 +21,10 @@ export function leave(state: ClientState, how: LeaveKind, reason: string, now: n
   state.phase = { at: "leaving", how, reason, since: now };
   // The server is told at once of one that goes on for a while: others may be brought up in its place.
   if (state.running.size > 0 && !state.dismissed) state.nextBeat = now;
-  giveBack(state, state.inbox.drain());
+  giveBack(
+    state,
+    takeWaiting(state, () => true),
+  );
   const cut = giveBackHeld(state, how, now, effects);
   if (cut > 0) note(effects, "info", () => `${counted(cut, "task")} ended by a signal just before - to be run again`);
   if (how === "finish") return;
@@ -54,8 +57,8 @@ export function idle(state: ClientState, now: number, effects: ClientEffect[]): 
 }
 
 /** Whether the client has no task. */
-function isIdle({ running, inbox, heldBack }: ClientState): boolean {
-  return running.size === 0 && inbox.length === 0 && heldBack.size === 0;
+function isIdle(state: ClientState): boolean {
+  return state.running.size === 0 && waitingCount(state) === 0 && state.heldBack.size === 0;
 }
 
 /** Says bye when everything is reported, or finishes when there is no server to say it to. */

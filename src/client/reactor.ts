@@ -1,23 +1,24 @@
 /*
  * What a client does with its tasks: `step(state, events, now)` changes the state and answers what is to be done. It
- * starts tasks on free executors, stops those over their limit by ever harder signals (stopping.ts), keeps outcomes
- * until the server has recorded them (report.ts), keeps up its connection (connection.ts), and leaves in order
- * (leaving.ts). No I/O, no clock.
+ * starts tasks on free executors (starting.ts), stops those over their limit by ever harder signals (stopping.ts),
+ * keeps outcomes until the server has recorded them (report.ts), keeps up its connection (connection.ts), and leaves in
+ * order (leaving.ts). No I/O, no clock.
  */
 import { assert, unreachable } from "../base/assert.ts";
 import { counted, formatDuration } from "../base/units.ts";
-import type { Assignment, Outcome } from "../task/task.ts";
+import type { Outcome } from "../task/task.ts";
 import type { Lease, ServerMessage } from "../wire/message.ts";
 import { beat, excuse, keepConnection, loseConnection, sayHello, silenceMs } from "./connection.ts";
 import { takeBeat, takeConnectFailed, takeWelcome } from "./connection.ts";
 import { type ClientEffect, note } from "./effects.ts";
-import { isTooLong, keepTime, nextTime, refuse } from "./ending.ts";
+import { keepTime, nextTime } from "./ending.ts";
 import type { ClientEvent } from "./event.ts";
-import type { Origin } from "./executor.ts";
 import { forgetHeld, holdBack, isBySignal, isDrainedWith, nextRelease, releaseHeld } from "./interruption.ts";
 import { conclude, giveBack, idle, idleUntil, isEmpty, leave } from "./leaving.ts";
+import { release } from "./pool.ts";
 import { mayTell, report, tellStarts, tellTime } from "./report.ts";
-import { capacity, type ClientState, deliver, isHere, type RunningTask } from "./state.ts";
+import { countTime, postpone, startTasks } from "./starting.ts";
+import { type ClientState, deliver, type RunningTask, takeWaiting, waitingCount } from "./state.ts";
 import { interrupt, limited, linger, nextPush, pushStopping, send, sendToRest } from "./stopping.ts";
 import { stopOverMemory, stopRest } from "./stopping.ts";
 
@@ -37,7 +38,7 @@ export function step(state: ClientState, events: readonly ClientEvent[], now: nu
   // Outcomes are reported before anything new starts, because a start takes the processor for a while.
   report(state, now, effects);
   startTasks(state, now, effects);
-  if (state.outboxReturned.length > 0) report(state, now, effects);
+  if (state.owesCredit || state.outboxReturned.length > 0) report(state, now, effects);
   pushStopping(state, now, effects);
   idle(state, now, effects);
   tellStarts(state, now, effects);
@@ -61,15 +62,8 @@ function take(state: ClientState, event: ClientEvent, now: number, effects: Clie
       return stopOverMemory(state, event, now, effects);
     case "postponed":
       return postpone(state, event.id);
-    case "held": {
-      const entry = state.running.get(event.id);
-      if (entry === undefined) return;
-      // The time of a task counts from its start.
-      entry.startedAt = now;
-      entry.stoodMs = 0;
-      entry.deadline = event.isWaiting ? Number.POSITIVE_INFINITY : now + entry.limitMs;
-      return;
-    }
+    case "held":
+      return countTime(state, event.id, event.isWaiting, now);
     case "restSeen": {
       const lingering = state.lingering.get(event.id);
       if (lingering === undefined) return;
@@ -130,7 +124,7 @@ function receive(state: ClientState, message: ServerMessage, now: number, effect
       note(effects, "debug", () => `Received ${counted(message.tasks.length, "task")} (${state.serverName})`);
       if (state.phase.at !== "working") return giveBack(state, message.tasks);
       // The time without any task does not count: the pace is measured while there is work.
-      if (state.running.size === 0 && state.inbox.length === 0) {
+      if (state.running.size === 0 && waitingCount(state) === 0) {
         state.rateAt = now;
         state.finished = 0;
       }
@@ -179,14 +173,9 @@ function cancel(state: ClientState, tasks: readonly Lease[], now: number, effect
     }
   }
   if (waiting.size === 0) return;
-  for (const task of state.inbox.drain()) {
-    if (!waiting.has(`${task.id} ${task.lease}`)) {
-      state.inbox.push(task);
-      continue;
-    }
-    state.outboxReturned.push({ id: task.id, lease: task.lease });
-    state.owesCredit = true;
-  }
+  const taken = takeWaiting(state, ({ id, lease }) => waiting.has(`${id} ${lease}`));
+  giveBack(state, taken);
+  if (taken.length > 0) state.owesCredit = true;
 }
 
 /** Drops tasks that belong to somebody else by now. Those that run are stopped and given back. */
@@ -205,67 +194,11 @@ function drop(state: ClientState, tasks: readonly Lease[], now: number, effects:
     }
   }
   if (waiting.size === 0) return;
-  for (const task of state.inbox.drain()) {
-    if (waiting.has(`${task.id} ${task.lease}`)) state.owesCredit = true;
-    else state.inbox.push(task);
-  }
+  const taken = takeWaiting(state, ({ id, lease }) => waiting.has(`${id} ${lease}`));
+  if (taken.length > 0) state.owesCredit = true;
 }
 
 // ---- running
-
-/** What tasks have whose submission the server did not tell of. */
-const unknownOrigin: Origin = { template: null, cwd: null };
-
-/** Takes back a task that was not started. It is the next to start, unless it is not to run any more. */
-function postpone(state: ClientState, id: string): void {
-  const entry = state.running.get(id);
-  if (entry === undefined) return;
-  state.running.delete(id);
-  state.isPostponed = true;
-  if (state.phase.at === "working" && entry.stopping === null && !entry.returned)
-    return state.inbox.unshift(entry.task);
-  state.outboxReturned.push({ id, lease: entry.task.lease });
-  state.owesCredit = true;
-}
-
-function startTasks(state: ClientState, now: number, effects: ClientEffect[]): void {
-  if (state.phase.at !== "working" || state.sleptUntil !== null) return;
-  if (state.isPostponed && state.unacked.size > 0) return;
-  state.isPostponed = false;
-  const { timeoutMs, announce } = state.settings;
-  const waiting: Assignment[] = [];
-  while (state.running.size < capacity(state)) {
-    const task = state.inbox.shift();
-    if (task === undefined) break;
-    if (isHere(state, task.id)) {
-      waiting.push(task);
-      continue;
-    }
-    const own = task.timeout === null || task.timeout === 0 ? Number.POSITIVE_INFINITY : task.timeout * 1000;
-    const limit = Math.min(own, timeoutMs ?? Number.POSITIVE_INFINITY);
-    if (isTooLong(state, limit, now)) {
-      refuse(state, task, limit, now, effects);
-      continue;
-    }
-    state.running.set(task.id, {
-      task,
-      startedAt: now,
-      limitMs: limit,
-      deadline: now + limit,
-      stoodMs: 0,
-      interruptAt: Number.POSITIVE_INFINITY,
-      stopping: null,
-      told: false,
-      limitStatus: null,
-      stoppedAt: Number.POSITIVE_INFINITY,
-      nextAt: Number.POSITIVE_INFINITY,
-      returned: false,
-    });
-    if (announce) note(effects, "info", () => `Running task (${task.id})`);
-    effects.push({ kind: "start", task, origin: state.origins.get(task.submitId) ?? unknownOrigin, devices: null });
-  }
-  for (const task of waiting.toReversed()) state.inbox.unshift(task);
-}
 
 function end(
   state: ClientState,
@@ -276,6 +209,7 @@ function end(
   const entry = state.running.get(outcome.id);
   if (entry === undefined) {
     assert(state.abandoned.delete(outcome.id), "a task that ends was running");
+    release(state.pool, outcome.id);
     // Its outcome was reported long ago, without credit for another task, because its executor was lost.
     state.owesCredit = true;
     effects.push({ kind: "forget", id: outcome.id });
@@ -283,6 +217,7 @@ function end(
   }
   const { stopping } = entry;
   state.running.delete(outcome.id);
+  release(state.pool, outcome.id);
   state.idleSince = now;
   // What nobody read is to be had only from another run.
   const isBack = isUnread || isUnfinished(state, entry, outcome, now);
@@ -319,6 +254,7 @@ function takeUnplaced(
   const entry = state.running.get(id);
   effects.push({ kind: "forget", id });
   state.owesCredit = true;
+  release(state.pool, id);
   if (entry === undefined) {
     assert(state.abandoned.delete(id), "a task that was not started was to be");
     return;
@@ -333,10 +269,10 @@ function takeUnplaced(
     const level = state.serverId === state.settings.clientId ? "debug" : "info";
     note(effects, level, `Giving back the tasks that were submitted from ${reason}`);
   }
-  for (const task of state.inbox.drain()) {
-    if (task.submitId === submitId) giveBack(state, [task]);
-    else state.inbox.push(task);
-  }
+  giveBack(
+    state,
+    takeWaiting(state, (task) => task.submitId === submitId),
+  );
 }
 
 /** Whether a task that has ended is to be run again: it was cut off by us, or by whoever stopped us too. */
@@ -364,7 +300,7 @@ function nextWake(state: ClientState, now: number): number {
   state.tellAt = tellTime(state, untold);
   if (mayTell(state)) at = Math.min(at, state.tellAt);
   if (state.outbox.length > 0 && state.connection.at === "up") at = Math.min(at, state.outboxSince + state.companyMs);
-  return Math.min(at, idleUntil(state), nextPush(state, now), nextRelease(state), nextTime(state));
+  return Math.min(at, state.nextStart, idleUntil(state), nextPush(state, now), nextRelease(state), nextTime(state));
 }
 
 function isDone(state: ClientState): boolean {

@@ -4,7 +4,8 @@
  */
 import type { ClientEffect } from "./effects.ts";
 import type { Start } from "../wire/message.ts";
-import { capacity, type ClientState } from "./state.ts";
+import { tokensAt } from "./rate.ts";
+import { type ClientState, usableExecutors, waitingCount } from "./state.ts";
 
 /**
  * Tasks are fetched ahead for this long at the present rate, milliseconds: it covers the way to the server and back. A
@@ -23,12 +24,25 @@ function measurePace(state: ClientState, now: number): void {
   state.rateAt = now;
 }
 
-/** How many tasks this client wants in all: those on the way, those that wait, and those that run. */
-export function wanted(state: ClientState): number {
-  const free = capacity(state);
-  const ahead = Math.min(Math.floor(state.rate * aheadMs), 4 * free + 2);
+/**
+ * A client looks past this many tasks that wait for cores, memory and the like for one that can start: it fetches so
+ * many more than it has executors. The others that wait are kept from nobody who could run them: the server knows what
+ * its clients have.
+ */
+const mostPassed = 64;
+
+/**
+ * How many tasks this client wants in all at `now` (milliseconds): those on the way, those that wait, and those that
+ * run.
+ */
+export function wanted(state: ClientState, now: number): number {
+  const { running, pool, bucket } = state;
+  const executors = usableExecutors(state);
+  const ahead = Math.min(Math.floor(state.rate * aheadMs), 4 * executors + 2);
+  // With a limited rate, one more than may start now is here when its time comes.
+  const startable = bucket === null ? executors : Math.min(executors, running.size + tokensAt(bucket, now) + 1);
   // A task that was given back because it takes too long is not asked for again at once.
-  return Math.max(0, free + ahead - state.ending.refused);
+  return Math.max(0, startable + ahead + Math.min(pool.waiting, mostPassed) - state.ending.refused);
 }
 
 /** Sends outcomes and tasks given back, and asks for others. */
@@ -40,7 +54,7 @@ export function report(state: ClientState, now: number, effects: ClientEffect[])
   if (state.outbox.length === 0 ? !owes : awaitsCompany(state, now)) return;
   let credit = 0;
   if (state.phase.at === "working") {
-    credit = Math.max(0, wanted(state) - state.granted - state.inbox.length - state.running.size);
+    credit = Math.max(0, wanted(state, now) - state.granted - waitingCount(state) - state.running.size);
     state.granted += credit;
   }
   state.owesCredit = false;

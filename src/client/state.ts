@@ -4,12 +4,14 @@
  * A task of this client is in one of these places. What is given back goes to `outboxReturned` and is forgotten:
  *
  *   assign --> inbox --start--> running --end--> unacked --ack--> forgotten
- *                |                 |
- *                |                 +--ended by a signal--> heldBack --after a while--> unacked
- *                |                 |                          |
- *                |                 |                          +--the client stops--> outboxReturned
- *                |                 +--stopped, or not started, and given back--> outboxReturned
- *                +--given back--> outboxReturned
+ *              |   |               |
+ *              |   +--asks for what is not free--> pool --start--> running
+ *              |                   |
+ *              |                   +--ended by a signal--> heldBack --after a while--> unacked
+ *              |                   |                          |
+ *              |                   |                          +--the client stops--> outboxReturned
+ *              |                   +--stopped, or not started, and given back--> outboxReturned
+ *              +--given back, also from the pool--> outboxReturned
  *
  * A task that ended while it was being stopped is also in `lingering`, until no process of its group is left. A task
  * that not even SIGKILL ended is in `abandoned`, beside its outcome, until it ends. `outbox` holds the part of
@@ -18,11 +20,14 @@
  */
 import { assert } from "../base/assert.ts";
 import { type Deque, deque } from "../base/deque.ts";
+import type { Capacity } from "../task/demand.ts";
 import type { Assignment, Outcome } from "../task/task.ts";
 import type { Ground, LeaveKind, Lease } from "../wire/message.ts";
 import type { ProblemKind } from "../wire/problem.ts";
 import type { End } from "./allocation.ts";
 import type { Origin } from "./executor.ts";
+import { checkPool, newPool, type Pool, takeOut, waitingIn } from "./pool.ts";
+import { newTokenBucket, type TokenBucket } from "./rate.ts";
 
 export interface ClientSettings {
   readonly clientId: string;
@@ -35,6 +40,10 @@ export interface ClientSettings {
   readonly job?: string;
   readonly host: string;
   readonly executors: number;
+  /** What tasks may use here. */
+  readonly capacity: Capacity;
+  /** The most tasks that start in a second, above 0, also a fraction; null: no limit. */
+  readonly ratelimit: number | null;
   /** The walltime limit of every task, milliseconds. Null: only the limit that a task has of its own. */
   readonly timeoutMs: number | null;
   /** Pause between SIGINT, SIGTERM and SIGKILL, milliseconds. */
@@ -167,7 +176,14 @@ export interface ClientState {
     | { readonly at: "done" };
   /** When the client goes, whatever the server has not heard by then; Infinity: it takes its time. */
   leaveBy: number;
+  /** What has come, in that order. With a free executor a task starts, or goes on to the pool. */
   readonly inbox: Deque<Assignment>;
+  /** What this host has for tasks, and those that wait for it. They came before everything in the inbox. */
+  readonly pool: Pool;
+  /** Holds back starts; null: their rate is not limited. */
+  readonly bucket: TokenBucket | null;
+  /** When the rate allows the next start, if there is an executor for it; Infinity: nothing waits for that. */
+  nextStart: number;
   readonly running: Map<string, RunningTask>;
   readonly lingering: Map<string, Lingering>;
   /** Outcomes that do not count yet, by task. */
@@ -260,6 +276,9 @@ export function newState(settings: ClientSettings, now: number): ClientState {
     phase: { at: "joining" },
     leaveBy: Number.POSITIVE_INFINITY,
     inbox: deque(),
+    pool: newPool(settings.capacity),
+    bucket: settings.ratelimit === null ? null : newTokenBucket(settings.ratelimit, now),
+    nextStart: Number.POSITIVE_INFINITY,
     running: new Map(),
     lingering: new Map(),
     heldBack: new Map(),
@@ -305,13 +324,13 @@ export function isHere(state: ClientState, id: string): boolean {
 }
 
 /** How many tasks may run at once just now. */
-export function capacity({ settings, abandoned, resting }: ClientState): number {
+export function usableExecutors({ settings, abandoned, resting }: ClientState): number {
   return Math.max(0, settings.executors - abandoned.size - resting);
 }
 
 /** Cross-checks the maps, for tests and simulations. Throws a bug when they disagree. */
 export function check(state: ClientState): void {
-  const free = capacity(state);
+  const free = usableExecutors(state);
   assert(state.running.size <= free || state.abandoned.size > 0, "no more tasks run than there are executors");
   const resting = [...state.heldBack.values()].filter(({ isResting }) => isResting);
   assert(state.resting === resting.length, "an executor rests for each outcome that is held back since a moment ago");
@@ -324,8 +343,33 @@ export function check(state: ClientState): void {
   const working = state.phase.at === "working";
   const startable = [...state.inbox.values()].some(({ id }) => !isHere(state, id));
   const isPostponed = state.isPostponed && state.unacked.size > 0;
-  if (working && state.sleptUntil === null && startable && !isPostponed)
+  const isRationed = state.nextStart !== Number.POSITIVE_INFINITY;
+  if (working && state.sleptUntil === null && startable && !isPostponed && !isRationed)
     assert(state.running.size >= free, "no executor is idle while a task waits");
+  checkPool(state.pool, (id) => state.running.has(id) || state.abandoned.has(id));
+  for (const { id } of waitingIn(state.pool)) assert(!isHere(state, id), "nothing is left here of what waits");
+  if (working && state.sleptUntil === null && state.pool.waiting > 0 && !isPostponed && !isRationed)
+    assert(state.pool.isSettled || state.running.size >= free, "no executor is idle while a task might start");
+}
+
+/** How many tasks wait to start. */
+export function waitingCount({ inbox, pool }: ClientState): number {
+  return inbox.length + pool.waiting;
+}
+
+/** The tasks that wait to start, the first first. */
+export function allWaiting({ inbox, pool }: ClientState): Assignment[] {
+  return [...waitingIn(pool), ...inbox.values()];
+}
+
+/** Takes out those of the waiting tasks for which `isTaken` answers true. */
+export function takeWaiting({ inbox, pool }: ClientState, isTaken: (task: Assignment) => boolean): Assignment[] {
+  const taken = pool.waiting === 0 ? [] : takeOut(pool, isTaken);
+  for (const task of inbox.drain()) {
+    if (isTaken(task)) taken.push(task);
+    else inbox.push(task);
+  }
+  return taken;
 }
 
 /** Notes an outcome to report. It is kept until the server has recorded it. */

@@ -8,7 +8,7 @@ import { systemClock } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
 import { formatMoment } from "../base/moment.ts";
 import { earlier, type End, endInEnvironment, endOfWalltime, type Question, questionOf } from "../client/allocation.ts";
-import { affinityOf, usableCores } from "../client/capacity.ts";
+import { affinityOf, usableCores, usableMemory } from "../client/capacity.ts";
 import { type DeviceList, listDevices } from "../client/device-list.ts";
 import { type Host, thisHost } from "../client/host.ts";
 import { newPins, type Pins } from "../client/pinning.ts";
@@ -27,6 +27,8 @@ export interface HostWishes {
 export interface Provision {
   /** How many cores tasks may use; at least 1. */
   cores(): number;
+  /** How much memory tasks may use, bytes; at least 1. */
+  memory(): number;
   devices(): DeviceList;
   pins(): Pins | null;
   /** When the time is up, as far as that is known at once; null: nothing is. */
@@ -54,6 +56,7 @@ export function provisionOf({ host: wishes, env, config, loggers }: Site): Provi
   let cores: number | null = null;
   return {
     cores: () => (cores ??= usableCores(host)),
+    memory: () => usableMemory(host),
     devices,
     pins: () => pinsOf(wishes, host, log),
     end: knownEnd(wishes, seen),

@@ -162,7 +162,7 @@ function deliver(
   const { clientId, host, secret, ground, outcomes, path } = kept;
   const courier = runClient({
     connect: connectTo,
-    settings: { ...settings, clientId, host, secret, executors: 0 },
+    settings: { ...settings, clientId, host, secret, executors: 0, capacity: { cores: 0, memory: 0, others: {} } },
     executor: {
       servedBy: () => undefined,
       endsAt: () => undefined,

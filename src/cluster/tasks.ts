@@ -8,6 +8,7 @@ import { systemClock } from "../base/clock.ts";
 import { configurationError } from "../base/errors.ts";
 import { allowDescriptors } from "../base/limits.ts";
 import { hostName } from "../base/process.ts";
+import { counted } from "../base/units.ts";
 import type { Executor } from "../client/executor.ts";
 import type { Monitor } from "../client/monitor.ts";
 import type { TaskWishes } from "../client/options.ts";
@@ -15,6 +16,7 @@ import { createExecutor } from "../client/process.ts";
 import type { ClientSettings } from "../client/state.ts";
 import type { Config } from "../config/load.ts";
 import { startedTasks } from "../config/logging.ts";
+import { type Capacity, gpus } from "../task/demand.ts";
 import { withoutRank } from "../launch/rank.ts";
 import type { Loggers } from "../log/logger.ts";
 import { keepFromDumps } from "./dumps.ts";
@@ -29,6 +31,12 @@ export interface TaskOptions {
   readonly wishes: TaskWishes;
   /** The number of tasks that run at once; 0: as many as there are cores. */
   readonly executors: number;
+  /** The cores that tasks here may use together; null or 0: all. */
+  readonly clientCores: number | null;
+  /** The memory that tasks here may use together, bytes; null or 0: all. */
+  readonly clientMemory: number | null;
+  /** The most tasks that start in a second, above 0; null: no limit. */
+  readonly ratelimit: number | null;
   /** The client leaves after this long without tasks, milliseconds; null: never. */
   readonly idleMs: number | null;
   /** The time limit of every task that runs here, seconds; null or 0: none. */
@@ -53,12 +61,15 @@ export function clientSettings(
   options: TaskOptions,
   provision: Provision,
 ): Omit<ClientSettings, "host" | "secret" | "connectMs" | "reconnectMs" | "forsakenMs" | "servers" | "loyalMs"> {
-  const { config, loggers, executors, taskTimeout } = options;
+  const { config, loggers, executors, taskTimeout, ratelimit } = options;
+  if (ratelimit !== null) loggers("client").debug(() => `Rate limit enabled: ${counted(ratelimit, "task")} per second`);
   if (executors === 0)
     loggers("client").debug(() => `Auto-detected ${provision.cores()} executor threads (based on available cores)`);
   return {
     clientId: options.instanceId,
     executors: executors === 0 ? provision.cores() : executors,
+    capacity: capacityOf(options, provision),
+    ratelimit,
     timeoutMs: taskTimeout === null || taskTimeout === 0 ? null : taskTimeout * 1000,
     signalWaitMs: options.signalWaitMs,
     idleMs: options.idleMs,
@@ -67,6 +78,17 @@ export function clientSettings(
     bundleWaitMs: null,
     announce: Object.values(startedTasks(config)).includes(true),
     ...(provision.end === null ? {} : { end: provision.end }),
+  };
+}
+
+/** What tasks may use here: as much as the user says, else what the host lets this process use. */
+function capacityOf({ clientCores, clientMemory }: TaskOptions, provision: Provision): Capacity {
+  const { count } = provision.devices();
+  return {
+    cores: clientCores === null || clientCores === 0 ? provision.cores() : clientCores,
+    memory: clientMemory === null || clientMemory === 0 ? provision.memory() : clientMemory,
+    others: count === 0 ? {} : { [gpus]: count },
+    ...(provision.end === null ? {} : { until: provision.end.at }),
   };
 }
 

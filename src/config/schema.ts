@@ -170,10 +170,7 @@ const rows = [
   setting("task.signalwait", "integer", 10, "Seconds between the signals INT, TERM and KILL to a task that must end.", {
     min: 0,
   }),
-  setting("task.ratelimit", "number", null, "Tasks per second and client, as client.ratelimit, which wins.", {
-    ...orOff,
-    idle: true,
-  }),
+  setting("task.ratelimit", "number", null, "Tasks per second and client, as client.ratelimit, which wins.", orOff),
 
   setting("submit.bundlesize", ["integer", "text"], "auto", "Most tasks to store at once.", adapting),
   setting("submit.bundlewait", "integer", 5, "Seconds that a task may wait for company before it is stored.", {
@@ -256,15 +253,9 @@ const rows = [
     "When the host's time is up, as for --until; never: no end; unset: that of the batch job.",
     off,
   ),
-  setting("client.cores", "integer", 0, "Cores that the client's tasks may use; 0: all.", { ...orOff, idle: true }),
-  setting("client.memory", "integer", 0, "Bytes of memory that the client's tasks may use; 0: all.", {
-    ...orOff,
-    idle: true,
-  }),
-  setting("client.ratelimit", "number", 0, "Tasks per second that the client starts; 0: no limit.", {
-    ...orOff,
-    idle: true,
-  }),
+  setting("client.cores", "integer", 0, "Cores that the client's tasks may use; 0: all.", orOff),
+  setting("client.memory", "integer", 0, "Bytes of memory that the client's tasks may use; 0: all.", orOff),
+  setting("client.ratelimit", "number", 0, "Tasks per second that the client starts; 0: no limit.", orOff),
 
   setting("ssh.config", "text", "~/.ssh/config", "Configuration file of the SSH client.", { path: true }),
   setting("ssh.args", "text", null, "More arguments for ssh.", off),

@@ -47,7 +47,7 @@ export interface Lack {
 }
 
 /** The resource that has devices. Each of them can be shared, by tasks that need a part of it. */
-const gpus = "gpus";
+export const gpus = "gpus";
 
 /** The names that are always those of resources. */
 export const builtInResources: ReadonlySet<string> = new Set([gpus]);

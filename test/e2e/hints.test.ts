@@ -65,14 +65,13 @@ test("a blank before the colon is refused with the right spelling", async () => 
 test("settings without effect are named in one warning a run, wherever they were set", async () => {
   await using site = openSite();
   site.write("tasks.in", "echo 1 # HYPERSHELL: cores:2 memory:1GB\necho 2 # HYPERSHELL: cores:2\n");
-  const env = { HYPERSHELL_CLIENT_CORES: "4", HYPERSHELL_CLIENT_MEMORY: "0", HYPERSHELL_CLIENT_RATELIMIT: "2.5" };
+  const env = { HYPERSHELL_TASK_CORES: "1", HYPERSHELL_TASK_MEMORY: "0" };
   const ended = await site.hsx(["tasks.in", "-N1"], { env });
   expect(ended).toEqual({
     status: 0,
     stdout: "1\n2\n",
     stderr:
-      " WARNING [hypershell.cluster] client.cores and client.ratelimit have no " +
-      "effect in this version yet\n" +
+      " WARNING [hypershell.cluster] task.cores has no effect in this version yet\n" +
       " WARNING [hypershell.submit] tasks.in, line 1: cores: and memory: are recorded with the task, but nothing " +
       "acts on that in this version yet\n",
   });
@@ -98,7 +97,7 @@ test("options, tags and 'hs config set' of such settings say it too, and 0 is no
 
 test("clients that a launcher starts do not repeat it", async () => {
   await using site = openSite();
-  const { stderr } = await site.hsx(["--launcher=env", ":::", "true"], { env: { HYPERSHELL_CLIENT_CORES: "4" } });
+  const { stderr } = await site.hsx(["--launcher=env", ":::", "true"], { env: { HYPERSHELL_TASK_CORES: "1" } });
   expect(stderr.match(/no effect in this version yet/g)).toHaveLength(1);
 });
 

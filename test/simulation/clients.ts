@@ -83,6 +83,8 @@ export function clientIn(
     secret: `of-${id}`,
     host: process.name,
     executors: rng.between(1, 4),
+    capacity: { cores: 8, memory: 2 ** 33, others: {} },
+    ratelimit: null,
     timeoutMs: rng.chance(0.1) ? 3000 : null,
     signalWaitMs: plan.signalWaitMs,
     idleMs: !local && rng.chance(plan.idling) ? rng.between(500, 5000) : null,

@@ -105,6 +105,8 @@ const settings: Omit<ClientSettings, "clientId"> = {
   secret: "only-mine",
   host: "honest",
   executors: 1,
+  capacity: { cores: 8, memory: 2 ** 33, others: {} },
+  ratelimit: null,
   timeoutMs: null,
   signalWaitMs: 10,
   idleMs: null,

@@ -12,6 +12,8 @@ const settings: ClientSettings = {
   secret: "only-mine",
   host: "node",
   executors: 2,
+  capacity: { cores: 8, memory: 2 ** 33, others: {} },
+  ratelimit: null,
   timeoutMs: null,
   signalWaitMs: 10_000,
   idleMs: null,

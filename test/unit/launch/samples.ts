@@ -21,6 +21,9 @@ export function makePlan(told: Partial<Told> = {}, way: Partial<ClientPlan> = {}
     timeout: null,
     taskTimeout: null,
     until: null,
+    clientCores: null,
+    clientMemory: null,
+    ratelimit: null,
     ...told,
   };
   return {
