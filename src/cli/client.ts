@@ -172,7 +172,7 @@ async function run(parsed: Words, context: Context): Promise<number> {
   const farthest = servers.find((each) => !isLoopback(each.host)) ?? servers[0]!;
   const about = { config, loggers: context.loggers, host: farthest.host, role: "client" } as const;
   const security = await clientSecurity({ ...words, key, ...about });
-  const { jobOfEnvironment } = await import("../launch/submitted.ts");
+  const { jobOfClient } = await import("../launch/submitted.ts");
   const { runClientAlone } = await import("../cluster/remote.ts");
   const { stoppedBy } = await runClientAlone({
     instanceId,
@@ -190,7 +190,7 @@ async function run(parsed: Words, context: Context): Promise<number> {
     bundleSize: read("bundleSize"),
     bundleWaitMs: read("bundleWait") * 1000,
     launched: isLaunched,
-    job: launch === "" ? jobOfEnvironment(env) : launch,
+    job: jobOfClient(launch, env),
     delayMs: delay * 1000,
     output: read("output"),
     errors: read("errors"),

@@ -264,11 +264,14 @@ export function isUnknownJob(said: string): boolean {
   return /invalid job id|unknown job|unknown jobid|has finished|is not found|no matching job|not found/i.test(said);
 }
 
-/** The id of the batch job that a process is in, from its environment; null: it is in none. */
-export function jobOfEnvironment(env: Readonly<Record<string, string | undefined>>): string | null {
+/**
+ * What brought a client up: its `launch`, if an autoscaler has named it, or the batch job that its environment tells of.
+ * Null: neither is known, or it is no name that could be said to a server.
+ */
+export function jobOfClient(launch: string, env: Readonly<Record<string, string | undefined>>): string | null {
   const pod = env["KUBERNETES_SERVICE_HOST"] === undefined ? undefined : (env["POD_NAME"] ?? env["HOSTNAME"]);
-  const ids = [env["SLURM_JOB_ID"], env["PBS_JOBID"], env["LSB_JOBID"], env["FLUX_JOB_ID"], env["JOB_ID"], pod];
-  return ids.find((id) => id !== undefined && id !== "" && id.length <= 255) ?? null;
+  const jobs = [env["SLURM_JOB_ID"], env["PBS_JOBID"], env["LSB_JOBID"], env["FLUX_JOB_ID"], env["JOB_ID"]];
+  return [launch, ...jobs, pod].find((id) => id !== undefined && /^[\wƒ][\w.:@[\]-]{0,254}$/u.test(id)) ?? null;
 }
 
 /**

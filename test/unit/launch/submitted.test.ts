@@ -3,7 +3,7 @@ import {
   cancelCall,
   exportWith,
   jobIn,
-  jobOfEnvironment,
+  jobOfClient,
   stateCall,
   statesIn,
   submitCall,
@@ -157,11 +157,14 @@ describe("states of jobs", () => {
   });
 });
 
-test("a client knows the job that it is in", () => {
-  expect(jobOfEnvironment({ SLURM_JOB_ID: "11", HOSTNAME: "a" })).toBe("11");
-  expect(jobOfEnvironment({ PBS_JOBID: "11.pbs" })).toBe("11.pbs");
-  expect(jobOfEnvironment({ LSB_JOBID: "11" })).toBe("11");
-  expect(jobOfEnvironment({ FLUX_JOB_ID: "ƒA" })).toBe("ƒA");
-  expect(jobOfEnvironment({ KUBERNETES_SERVICE_HOST: "10.0.0.1", HOSTNAME: "hs-1" })).toBe("hs-1");
-  expect(jobOfEnvironment({ HOSTNAME: "a" })).toBeNull();
+test("a client knows what brought it up", () => {
+  expect(jobOfClient("hs-1a-2", { SLURM_JOB_ID: "11" })).toBe("hs-1a-2");
+  const of = (env: Record<string, string>) => jobOfClient("", env);
+  expect(of({ SLURM_JOB_ID: "11", HOSTNAME: "a" })).toBe("11");
+  expect(of({ PBS_JOBID: "11[3].pbs" })).toBe("11[3].pbs");
+  expect(of({ LSB_JOBID: "1" })).toBe("1");
+  expect(of({ FLUX_JOB_ID: "ƒA" })).toBe("ƒA");
+  expect(of({ KUBERNETES_SERVICE_HOST: "10.0.0.1", HOSTNAME: "hs-1" })).toBe("hs-1");
+  for (const env of [{ HOSTNAME: "a" }, { JOB_ID: "no name" }, { JOB_ID: "a/b" }, { JOB_ID: ".." }, { JOB_ID: "" }])
+    expect(of(env as Record<string, string>)).toBeNull();
 });
