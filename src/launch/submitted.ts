@@ -265,8 +265,8 @@ export function isUnknownJob(said: string): boolean {
 }
 
 /**
- * What brought a client up: its `launch`, if an autoscaler has named it, or the batch job that its environment tells of.
- * Null: neither is known, or it is no name that could be said to a server.
+ * What brought a client up: its `launch`, if an autoscaler has named it, or the batch job that its environment tells
+ * of. Null: neither is known, or it is no name that could be said to a server.
  */
 export function jobOfClient(launch: string, env: Readonly<Record<string, string | undefined>>): string | null {
   const pod = env["KUBERNETES_SERVICE_HOST"] === undefined ? undefined : (env["POD_NAME"] ?? env["HOSTNAME"]);
