@@ -24,6 +24,7 @@ const launcherOption = {
   metavar: "ARGS",
   setting: "autoscale.launcher",
   help: "Command that launches one pilot, run as it is: 'sbatch pilot.sh'.",
+  fallback: "autoscale.launcher",
 } as const satisfies Option;
 
 const spec = {
@@ -144,8 +145,8 @@ async function keepLooking(options: PilotOptions, context: Context): Promise<num
   const heeded = heedEnding(context);
   log.info(`Autoscale start (policy: ${rules.policy}, at most ${counted(rules.sizes.max, "client")})`);
   try {
-    for (;;) {
-      const decision = await lookOnce(options).then(
+    for (let isFresh = true; ; isFresh = false) {
+      const decision = await lookOnce({ ...options, isFresh }).then(
         (look) => look.decision,
         (error: unknown) => {
           if (!(error instanceof TransientError)) throw error;

@@ -47,7 +47,10 @@ export interface MemoryPlace {
   readonly title: string;
 }
 
-const nothing: Memory = { pilots: [], launched: 0, luck: { failures: 0, failedAt: 0, everCame: false } };
+/** How launches have gone before the first. */
+export const noLuck: Luck = { failures: 0, failedAt: 0, everCame: false };
+
+const nothing: Memory = { pilots: [], launched: 0, luck: noLuck };
 
 function fileIn(lib: string): string {
   return join(lib, "autoscale.json");

@@ -11,7 +11,7 @@ import { type JobState, jobIn, type Submitter } from "../../launch/submitted.ts"
 import type { Logger } from "../../log/logger.ts";
 import type { Backlog } from "../../store/store.ts";
 import { hostName, processStart } from "../../base/process.ts";
-import { alone, type Memory, type MemoryPlace, type Pilot, readMemory, writeMemory } from "./pilot-file.ts";
+import { alone, type Memory, type MemoryPlace, noLuck, type Pilot, readMemory, writeMemory } from "./pilot-file.ts";
 import { decide, type Decision, describeSight, pressureOfBacklog, type Rules, type Sight } from "./policy.ts";
 
 /** A launcher that submits, and the jobs of its batch system. */
@@ -38,6 +38,8 @@ export interface PilotOptions extends MemoryPlace {
   readonly jobsOf: (words: readonly string[]) => PilotJobs | null;
   /** Whether this look is the only one: whoever calls decides when to try again, and launches are never given up. */
   readonly isOnce: boolean;
+  /** Whether this look forgets how earlier launches went. Absent: it does not. */
+  readonly isFresh?: boolean;
   /** What is to be done, and how many clients are connected to servers that are alive. */
   readonly outlook: () => Promise<{ readonly backlog: Backlog; readonly clients: number }>;
   /** Runs the launcher's words. Throws a UserError if they cannot be run. */
@@ -99,7 +101,8 @@ interface Live {
 
 async function seen(options: PilotOptions): Promise<Seen> {
   const { rules, perClient, clock } = options;
-  const memory = readMemory(options);
+  const found = readMemory(options);
+  const memory = options.isFresh === true ? { ...found, luck: noLuck } : found;
   const states = await statesOf(memory.pilots, options);
   const live = memory.pilots.flatMap((pilot): readonly Live[] => {
     const state = states.get(pilot) ?? "gone";

@@ -132,6 +132,8 @@ test("launches that fail make pauses that last from call to call, and end a prog
   const failed = kinds.flatMap((kind, minute) => (kind === "add failed" ? [minute] : []));
   expect([failed, kinds.at(-1)]).toEqual([[0, 1, 3, 7], "end failed"]);
   expect(its.lines[0]).toBe("Autoscale client (1) exited with status 1: no such partition");
+  // Who begins to look anew has mended the launcher, perhaps.
+  expect((await lookOnce(options(its, { isOnce: false, isFresh: true }))).decision.kind).toBe("add");
 });
 
 test("a launcher that submits and names no job has failed", async () => {
