@@ -8,7 +8,7 @@
 import { counted } from "../base/units.ts";
 import { systemClock } from "../base/clock.ts";
 import type { Config } from "../config/load.ts";
-import { fileSettings, startedTasks } from "../config/logging.ts";
+import { asksForLevel, fileSettings, startedTasks } from "../config/logging.ts";
 import { builtIn } from "../config/schema.ts";
 import { wantsColour } from "../log/colour.ts";
 import { consoleLoggers, type ConsoleOptions } from "../log/console.ts";
@@ -155,13 +155,21 @@ function options(surroundings: Surroundings, config: Config | null): ConsoleOpti
   };
 }
 
-/** Lines that are only for the log file: that a task was started, where the console is not to tell. */
+/**
+ * Lines that are only for the log file, unless the console is to tell: that a task was started, and that a full log
+ * file is being compressed.
+ */
 function hidden(config: Config): Pick<ConsoleOptions, "hides"> {
-  const { onConsole, inFile } = startedTasks(config);
-  if (onConsole || !inFile) return {};
-  const isStart = ({ level, name, message }: Line): boolean =>
-    level === "INFO" && name === "hypershell.client" && message.startsWith("Running task (");
-  return { hides: isStart };
+  if (fileSettings(config) === null) return {};
+  const { onConsole: areTasksTold } = startedTasks(config);
+  const isAsked = asksForLevel(config);
+  const isStart = ({ name, message }: Line): boolean =>
+    name === "hypershell.client" && message.startsWith("Running task (");
+  return {
+    hides: (line) =>
+      line.level === "INFO" &&
+      ((!areTasksTold && isStart(line)) || (!isAsked && line.name === "hypershell.core.logging")),
+  };
 }
 
 /** Remembers the value, or the error, of the first call. */

@@ -68,6 +68,12 @@ function settingsOf(config: Config, path: string | null, hasOwn: boolean): FileS
   };
 }
 
+/** Whether somebody asked for a level on the console. Without that it tells nothing of what is as it should be. */
+export function asksForLevel(config: Config): boolean {
+  const { source } = config.origin("logging.level");
+  return source !== "default" && source !== "preload";
+}
+
 /**
  * Where each started task gets an INFO line: as `logging.tasks` says; without it, on the console only when somebody
  * asked for a level, and in a log file always.
@@ -75,7 +81,5 @@ function settingsOf(config: Config, path: string | null, hasOwn: boolean): FileS
 export function startedTasks(config: Config): { readonly onConsole: boolean; readonly inFile: boolean } {
   const wish = config.text("logging.tasks");
   if (wish === "false") return { onConsole: false, inFile: false };
-  const { source } = config.origin("logging.level");
-  const onConsole = wish === "true" || (source !== "default" && source !== "preload");
-  return { onConsole, inFile: fileSettings(config) !== null };
+  return { onConsole: wish === "true" || asksForLevel(config), inFile: fileSettings(config) !== null };
 }

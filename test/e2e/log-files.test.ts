@@ -17,6 +17,7 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { linesOf, needs, openSite, type Site, until } from "./harness.ts";
 import { startClient, startServer } from "./serving.ts";
+import { openUsers, whyNoUsers } from "../systems/users.ts";
 
 const host = hostname().split(".", 1)[0]!;
 const on = { HYPERSHELL_LOGGING_FILE: "enabled" } as const;
@@ -125,7 +126,7 @@ test("HUP begins a new file at once, and logrotate moves one away: no line is lo
   run.kill("SIGHUP");
   run.type(numbers(150, 300));
   run.closeStdin();
-  expect((await run.ended).status).toBe(0);
+  expect(await run.ended).toMatchObject({ status: 0, stderr: "" });
   const { stdout } = await site.shell(`cat ${folderOf(site)}/moved; zcat -f ${folderOf(site)}/cluster-*[!k]`);
   const ids = stdout.match(/DEBUG .*Completed task \([-0-9a-f]{36}\)/g) ?? [];
   expect(new Set(ids.map((line) => line.slice(-38))).size).toBe(300);
@@ -146,6 +147,31 @@ test("a log file that cannot be written costs one line, and nothing else", async
   const link = await site.hsx(["--no-db"], { stdin: "echo 1\n", env: { HYPERSHELL_LOGGING_FILE: "link.log" } });
   expect([link.stderr, site.lines("real.log").length > 3]).toEqual(["", true]);
 });
+
+needs(["unshare", "setpriv"], whyNoUsers)(
+  "what another user has put in place of the log file is not written, and one line says so",
+  async () => {
+    await using users = openUsers();
+    const { alice, bob, tmp } = users;
+    const plant = `umask 0; ln -s ${alice.home}/victim link.log; touch file.log; mkfifo pipe.log; mkdir folder.log`;
+    expect((await bob.run(`${plant}; umask 077; touch slot.log.lock`, { cwd: tmp })).status).toBe(0);
+    for (const [name, reason] of [
+      ["link", "is a link that belongs to bob"],
+      ["file", "(?:it belongs to bob|permission denied)"],
+      ["pipe", "(?:no regular file|permission denied|no such device)"],
+      ["folder", "it is a directory"],
+    ]) {
+      const env = { HYPERSHELL_LOGGING_FILE: `${tmp}/${name}.log` };
+      const { status, stdout, stderr } = await alice.run("echo echo 1 | hsx --no-db", { env });
+      expect([name, status, stdout, linesOf(stderr).length]).toEqual([name, 0, "1\n", 1]);
+      expect(stderr).toMatch(new RegExp(`Cannot write the log file .*${reason}`));
+    }
+    expect(existsSync(join(alice.home, "victim"))).toBe(false);
+    expect(statSync(join(tmp, "file.log")).size).toBe(0);
+    const second = await alice.run("hs list --count", { env: { HYPERSHELL_LOGGING_FILE: `${tmp}/slot.log` } });
+    expect([second.stderr, statSync(join(tmp, "slot-2.log")).uid]).toEqual(["", alice.uid]);
+  },
+);
 
 needs(["mount"], process.getuid?.() === 0 ? null : "only root can mount a small file system")(
   "on a full disk the run goes on, one line says so, and the log follows when there is room",
