@@ -19,7 +19,7 @@ export interface GivenInput {
 /**
  * What the words after ":::" mean; null: there are none. `template` is the one that makes commands of them; null where
  * clients have their own, or where the words are commands. Tells what is left out. Throws a UserError for a template
- * that is malformed.
+ * that is malformed, or has a pattern of GNU Parallel that means nothing here.
  */
 export async function givenInput(
   inputs: InputWords | null,
@@ -30,11 +30,13 @@ export async function givenInput(
   const { sources, leftOut } = inputs;
   for (const text of leftOut) log.warning(text);
   const columns = sources.reduce((sum, rows) => sum + (rows[0]?.length ?? 1), 0);
-  if (template === null) return { words: { sources, keepsWords: columns > 1 }, template };
+  if (template === null) return { words: { sources, keepsWords: columns > 1, keepsEmpty: false }, template };
+  refuseOtherNumbers(template, columns);
   const { parseTemplate } = await import("../template/parse.ts");
   const { takesWords } = await import("../template/expand.ts");
   const text = numberedWords(template, columns);
-  return { words: { sources, keepsWords: takesWords(parseTemplate(text)) }, template: text };
+  const keepsWords = takesWords(parseTemplate(text));
+  return { words: { sources, keepsWords, keepsEmpty: text.trim() !== "{}" }, template: text };
 }
 
 /**
@@ -60,4 +62,19 @@ function numberedWords(template: string, columns: number): string {
     const number = Number(digits);
     return number <= columns ? `{[${number - 1}]${quote}}` : found;
   });
+}
+
+/**
+ * Refuses `{1/}`, `{1//}`, `{1.}` and `{1/.}` for a word that there is: in GNU Parallel they are parts of it as a path,
+ * and here they would be passed on as they stand. Throws argumentError.
+ */
+function refuseOtherNumbers(template: string, columns: number): void {
+  for (const [found, digits] of template.matchAll(/\\\{|\{[ \t]*([1-9]\d*)[ \t]*(?:\/\/?|\/?\.)[ \t]*Q?[ \t]*\}/g)) {
+    if (digits === undefined || Number(digits) > columns) continue;
+    const word = `{= os.path.basename(x.split()[${Number(digits) - 1}]) =}`;
+    throw argumentError(
+      `argument -t/--template: '${found}' is no pattern - {${digits}} is the word, {/} {/-} {.} are of the whole line ` +
+        `as a path, ${word} is of a word; braces that are text are written '\\${found}'`,
+    );
+  }
 }

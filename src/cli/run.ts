@@ -14,6 +14,7 @@ import { openHistory } from "./history.ts";
 import { type InterruptPorts, interruptPorts, untilInterrupt } from "./interrupt.ts";
 import { openOutput } from "../print/output.ts";
 import type { Output } from "../print/output.ts";
+import { expectCommand } from "./submit-input.ts";
 import { intervalOf, intervalOption, statusOf, untilEnded } from "./waiting.ts";
 
 const spec = {
@@ -26,7 +27,9 @@ const spec = {
       metavar: "ARGS",
       min: 1,
       max: Infinity,
-      help: "The command, after -- if it has options. One word may be a whole command line.",
+      help:
+        "The command, after -- if it has options. One word may be a whole command line; a single name must be that " +
+        "of a file or a program, unless it is after --.",
     },
   ],
   sections: [
@@ -78,6 +81,8 @@ export const command: Command = {
   run: (parsed: Words, context) =>
     run(parsed, {
       submit: async (words, tags) => {
+        // As 'hs submit' has it: nobody wants to wait for the task of a mistyped name.
+        if (!parsed.verbatim) expectCommand(words, context.env["PATH"]);
         const { submitCommand } = await import("./submitting.ts");
         return submitCommand(words, tags, context);
       },

@@ -12,10 +12,12 @@ export interface WordInput {
   readonly sources: readonly (readonly (readonly string[])[])[];
   /** Whether a template may ask for single words, so that one with blanks in it must stay one. */
   readonly keepsWords: boolean;
+  /** Whether an empty word alone is a line: a template makes something of it. Else it is an empty line, no task. */
+  readonly keepsEmpty: boolean;
 }
 
 /** The lines of these words. They can be read again, like those of a file. */
-export function combinations({ sources, keepsWords }: WordInput): LineSource {
+export function combinations({ sources, ...kept }: WordInput): LineSource {
   let isClosed = false;
   return {
     name: ":::",
@@ -25,7 +27,7 @@ export function combinations({ sources, keepsWords }: WordInput): LineSource {
       let size = firstBatch;
       let lines: string[] = [];
       for (const words of rowsOf(sources)) {
-        lines.push(lineOf(words, keepsWords));
+        lines.push(lineOf(words, kept));
         if (lines.length < size) continue;
         yield { first, lines } satisfies LineBatch;
         if (isClosed) return;
@@ -61,8 +63,8 @@ function* rowsOf(sources: WordInput["sources"]): Generator<readonly string[], vo
 const needsList = /^$|\s/;
 
 /** A line for these words. A list only where blanks would not do: most lines are as people would write them. */
-function lineOf(words: readonly string[], keepsWords: boolean): string {
+function lineOf(words: readonly string[], { keepsWords, keepsEmpty }: Omit<WordInput, "sources">): string {
   const [only = ""] = words;
-  if (words.length === 1 && only === "") return "";
+  if (words.length === 1 && only === "") return keepsEmpty ? listText(words) : "";
   return keepsWords && words.some((word) => needsList.test(word)) ? listText(words) : words.join(" ");
 }

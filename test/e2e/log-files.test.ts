@@ -4,6 +4,7 @@
  */
 import { expect, test } from "bun:test";
 import {
+  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -168,7 +169,7 @@ needs(["unshare", "setpriv"], whyNoUsers)(
     }
     expect(existsSync(join(alice.home, "victim"))).toBe(false);
     expect(statSync(join(tmp, "file.log")).size).toBe(0);
-    const second = await alice.run("hs list --count", { env: { HYPERSHELL_LOGGING_FILE: `${tmp}/slot.log` } });
+    const second = await alice.run("hsx --no-db </dev/null", { env: { HYPERSHELL_LOGGING_FILE: `${tmp}/slot.log` } });
     expect([second.stderr, statSync(join(tmp, "slot-2.log")).uid]).toEqual(["", alice.uid]);
   },
 );

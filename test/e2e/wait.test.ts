@@ -92,6 +92,7 @@ test("a bad call of hs run or hs wait is refused in one line, and stores nothing
     "hs run -n x -- true": "argument -n/--interval",
     "hs run ''": "there is no command in ''",
     "hs run /": "'/' is a directory",
+    "hs run taks.sh": "'taks.sh' is neither a file nor a command (after -- it is taken as it stands)",
     "hs wait bad": "Bad UUID: 'bad'",
     "hs wait -s": "the following arguments are required: ID",
     "hs wait -s -r x": "argument -r/--return: not allowed with argument -s/--status",

@@ -19,10 +19,7 @@ test("each word after ::: is a line, exactly as it is, and without a template a 
   const names = await site.hsx(["-N1", "-t", "printf '<%s>' {Q}", ":::", ...odd]);
   expect(names).toEqual({
     status: 0,
-    stdout: odd
-      .slice(0, -1)
-      .map((word) => `<${word}>`)
-      .join(""),
+    stdout: odd.map((word) => `<${word}>`).join(""),
     stderr: "",
   });
   expect(site.exists("x")).toBe(false);
@@ -71,12 +68,26 @@ test("the lines of failures can be input again, with their words", async () => {
   expect(again).toEqual({ status: 0, stdout: "a b,1\na b,2 3\n", stderr: "" });
 });
 
+test("an empty word is a word for a template, and what GNU Parallel has of a single word is refused", async () => {
+  await using site = openSite();
+  const ended = await site.hsx(["-N1", "-t", "printf '[%s]' {Q}", ":::", "a", "", "b"]);
+  expect(ended).toEqual({ status: 0, stdout: "[a][][b]", stderr: "" });
+  expect((await site.hs(["list", "--count"])).stdout).toBe("3\n");
+  for (const pattern of ["{1/}", "{1//}", "{2.}", "{ 1/.Q }"]) {
+    const wrong = await site.hsx(["-t", `echo ${pattern}`, ":::", "/x/a.b", ":::", "c"]);
+    expect([wrong.status, wrong.stdout]).toEqual([2, ""]);
+    expect(wrong.stderr).toContain(`argument -t/--template: '${pattern}' is no pattern`);
+  }
+  const text = await site.hsx(["-N1", "-t", "echo \\{1/} {3/} {= os.path.basename(x.split()[0]) =}", ":::", "/x/a.b"]);
+  expect(text.stdout).toBe("{1/} {3/} a.b\n");
+});
+
 test("no words are no tasks", async () => {
   await using site = openSite();
   const nothing = { status: 0, stdout: "", stderr: "" };
   expect(await site.hsx([":::"])).toEqual(nothing);
   expect(await site.hsx(["-t", "echo {}", ":::", "a", ":::"])).toEqual(nothing);
-  expect(await site.hsx(["-t", "echo {}", ":::", ""])).toEqual(nothing);
+  expect(await site.hsx([":::", ""])).toEqual(nothing);
   const submitted = await site.hs(["submit", ":::"]);
   expect([submitted.status, linesOf(submitted.stderr).at(-1)]).toEqual([
     0,

@@ -4,9 +4,9 @@ import { combinations, type WordInput } from "../../../src/submit/combinations.t
 
 const column = (...words: string[]) => words.map((word) => [word]);
 
-async function linesOf(sources: WordInput["sources"], keepsWords = true): Promise<unknown[]> {
+async function linesOf(sources: WordInput["sources"], keepsWords = true, keepsEmpty = false): Promise<unknown[]> {
   const lines: unknown[] = [];
-  for await (const batch of combinations({ sources, keepsWords }).read()) {
+  for await (const batch of combinations({ sources, keepsWords, keepsEmpty }).read()) {
     expect(batch.first).toBe(lines.length + 1);
     lines.push(...batch.lines);
   }
@@ -47,8 +47,9 @@ test("words with blanks, and empty ones, are kept apart where a template may ask
   expect(await linesOf(sources, false)).toEqual(["a  b 1", " 1"]);
 });
 
-test("an empty word alone is an empty line", async () => {
+test("an empty word alone is an empty line, or a word for a template", async () => {
   expect(await linesOf([column("", " ")])).toEqual(["", "\ufdd0 "]);
+  expect(await linesOf([column("a", "")], false, true)).toEqual(["a", "\ufdd0"]);
 });
 
 test("a word with the mark of lists in it makes no list", async () => {
@@ -58,7 +59,7 @@ test("a word with the mark of lists in it makes no list", async () => {
 
 test("a thousand million combinations are made as they are read, and reading can be ended", async () => {
   const thousand = column(...Array.from({ length: 1000 }, (_, at) => `${at}`));
-  const source = combinations({ sources: [thousand, thousand, thousand], keepsWords: false });
+  const source = combinations({ sources: [thousand, thousand, thousand], keepsWords: false, keepsEmpty: false });
   let read = 0;
   for await (const { lines } of source.read()) {
     read += lines.length;
