@@ -3,16 +3,7 @@
  * the programs bzip2 and xz. An archive has `.partial` behind its name until it is whole and on the disk; only then
  * the file itself goes. What an earlier process has left undone is done as well.
  */
-import {
-  closeSync,
-  constants,
-  createReadStream,
-  createWriteStream,
-  openSync,
-  readdirSync,
-  rmSync,
-  statSync,
-} from "node:fs";
+import { createReadStream, createWriteStream, readdirSync, rmSync, statSync } from "node:fs";
 import { open, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
@@ -167,18 +158,16 @@ async function writeArchive(state: State, path: string, partial: string, mode: n
     const through = compression === "gzip" ? createGzip() : createZstdCompress();
     return pipeline(createReadStream(path), through, createWriteStream(partial, { flags: "wx", mode }));
   }
-  const { O_WRONLY, O_CREAT, O_EXCL } = constants;
-  const descriptor = openSync(partial, O_WRONLY | O_CREAT | O_EXCL, mode);
+  const program = Bun.which(programs[compression]) ?? programs[compression];
+  // What it writes goes through this process, so that it ends with this process, however that ends.
+  const child = Bun.spawn([program, "-c"], { stdin: Bun.file(path), stdout: "pipe", stderr: "pipe", env: {} });
+  state.child = child;
   try {
-    const words = [programs[compression], "-c"];
-    const child = Bun.spawn(words, { stdin: Bun.file(path), stdout: descriptor, stderr: "pipe" });
-    state.child = child;
-    const [said, status] = await Promise.all([new Response(child.stderr).text(), child.exited]);
-    const reason = said.trim().split("\n")[0] || `${words[0]} ended with status ${status}`;
-    if (status !== 0) throw new Error(reason);
+    const written = pipeline(child.stdout, createWriteStream(partial, { flags: "wx", mode }));
+    const [said, status] = await Promise.all([child.stderr.text(), child.exited, written]);
+    if (status !== 0) throw new Error(said.trim().split("\n")[0] || `${program} ended with status ${status}`);
   } finally {
     state.child = null;
-    closeSync(descriptor);
   }
 }
 

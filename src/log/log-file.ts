@@ -7,6 +7,7 @@
  * Which file it is, and that nobody else writes it, is slot.ts; when it is full is rotation.ts; the compression of full
  * ones is compressor.ts.
  */
+import { failureCode } from "../base/paths.ts";
 import { counted } from "../base/units.ts";
 import type { Clock, Timer } from "../base/clock.ts";
 import type { Sink } from "./console.ts";
@@ -126,6 +127,8 @@ interface State extends LogFileOptions {
   lookedAt: number;
   /** Since when the path leads elsewhere, ms since 1970; null: it leads here. */
   movedAt: number | null;
+  /** Whether lines are being taken from those that wait: what is said meanwhile waits behind them. */
+  isTaking: boolean;
   isLeaving: boolean;
 }
 
@@ -148,6 +151,7 @@ export function newLogFile(options: LogFileOptions): LogFile {
     lost: 0,
     lookedAt: options.clock.now(),
     movedAt: null,
+    isTaking: false,
     isLeaving: false,
   };
   return {
@@ -169,12 +173,13 @@ export function newLogFile(options: LogFileOptions): LogFile {
 
 function add(state: State, line: Line): void {
   const text = `${state.render(line)}\n`;
-  if (state.waitingSize + text.length > mostWaiting && !makeRoom(state)) {
+  if (state.waitingSize + text.length > mostWaiting && !state.isTaking && !makeRoom(state)) {
     state.lost += 1;
     return;
   }
   state.waiting.push({ text, at: line.at, isOwn: line.name === `hypershell.${ownLogger}` });
   state.waitingSize += text.length;
+  if (state.isTaking) return;
   if (state.isInTrouble) soon(state, retryMs);
   else if (state.isLeaving) writeNow(state);
   else soon(state, state.waitingSize >= piece ? 0 : companyMs);
@@ -200,7 +205,7 @@ function soon(state: State, waitMs: number): void {
 
 function turn(state: State): void {
   if (state.flying !== null || state.isLeaving) return;
-  const bytes = isReady(state) ? nextPiece(state) : null;
+  const bytes = take(state);
   if (bytes === null) return state.isInTrouble ? soon(state, retryMs) : undefined;
   const { descriptor } = state.open!;
   const flying = { bytes, end: state.size + bytes.length };
@@ -234,6 +239,11 @@ function settle(state: State, bytes: Uint8Array, failure: unknown, taken: number
 
 function fail(state: State, failure: unknown): void {
   state.isInTrouble = true;
+  // Where there is room again, the same file will do; after anything else the path may lead to another.
+  if (state.open !== null && !["ENOSPC", "EDQUOT", "EFBIG"].includes(failureCode(failure))) {
+    state.files.close(state.open.descriptor);
+    state.open = null;
+  }
   const text = `Cannot write the log file (${state.files.path()}): ${state.reasonOf(failure)}`;
   warnSometimes(state, `${text} - the run goes on, and so does the log as soon as it can`);
 }
@@ -282,6 +292,16 @@ function reopen(state: State): boolean {
   } catch (thrown) {
     fail(state, thrown);
     return false;
+  }
+}
+
+/** What is to be written next, into the file that is open by then. null: nothing can be written. */
+function take(state: State): Uint8Array | null {
+  state.isTaking = true;
+  try {
+    return isReady(state) ? nextPiece(state) : null;
+  } finally {
+    state.isTaking = false;
   }
 }
 
@@ -359,7 +379,7 @@ function writeNow(state: State): void {
   state.timer?.cancel();
   state.timer = null;
   while (hasMore(state)) {
-    const bytes = isReady(state) ? nextPiece(state) : null;
+    const bytes = take(state);
     if (bytes === null) break;
     try {
       settle(state, bytes, null, state.files.appendNow(state.open!.descriptor, bytes));

@@ -101,7 +101,7 @@ function disk(sleep: (ms: number) => void) {
 }
 
 /** A log file on such a disk. */
-function folder(policy: Partial<Policy> = {}) {
+function folder(policy: Partial<Policy> = {}, tells = false) {
   const { its: time, clock, pass } = watch();
   const { its: store, system } = disk((ms) => void (time.now += ms));
   const full: string[] = [];
@@ -125,8 +125,15 @@ function folder(policy: Partial<Policy> = {}) {
     files: system,
     clock,
     reasonOf: (failure) => (failure as Error).message,
-    log: () => warningLog((text) => void warnings.push(text)),
-    onFull: (name) => void full.push(name),
+    log: () =>
+      warningLog((text) => {
+        warnings.push(text);
+        if (tells) say(text, "hypershell.core.logging");
+      }),
+    onFull(name) {
+      full.push(name);
+      if (tells) say(`Compressing ${name}`, "hypershell.core.logging");
+    },
   });
   const say = (message: string, name = "hypershell.server"): void =>
     file.write({ level: "INFO", name, message, at: time.now });
@@ -371,9 +378,11 @@ test("random sizes, policies and troubles lose no line and mix none up", () => {
   for (let seed = 1; seed <= 8; seed += 1) {
     let random = seed;
     const next = (below: number): number => (random = (random * 48_271) % 0x7fffffff) % below;
-    const { its, file, say } = folder({ naming: "number", bytes: 20 + next(200) });
+    const { its, file, say } = folder({ naming: "number", bytes: 20 + next(200) }, true);
     file.open();
+    const leavesAt = 200 + next(100);
     for (let n = 0; n < 300; n += 1) {
+      if (n === leavesAt) file.flush();
       say(`${n} ${"x".repeat(next(30))}`);
       if (next(10) === 0) its.later(next(40));
       if (next(60) === 0) file.renew();
@@ -388,7 +397,7 @@ test("random sizes, policies and troubles lose no line and mix none up", () => {
       .toSorted((one, other) => one.length - other.length || (one < other ? -1 : 1))
       .filter((name) => name !== "a.log")
       .concat("a.log")
-      .flatMap((name) => (its.text(name) ?? "").split("\n").filter((line) => line !== ""))
+      .flatMap((name) => (its.text(name) ?? "").split("\n").filter((line) => /^\d/.test(line)))
       .map((line) => Number.parseInt(line, 10));
     expect([seed, numbers]).toEqual([seed, Array.from({ length: 300 }, (_, n) => n)]);
   }
