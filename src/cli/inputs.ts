@@ -69,12 +69,13 @@ function numberedWords(template: string, columns: number): string {
  * and here they would be passed on as they stand. Throws argumentError.
  */
 function refuseOtherNumbers(template: string, columns: number): void {
-  for (const [found, digits] of template.matchAll(/\\\{|\{[ \t]*([1-9]\d*)[ \t]*(?:\/\/?|\/?\.)[ \t]*Q?[ \t]*\}/g)) {
+  const shape = /\\\{|\{[ \t]*([1-9]\d*)[ \t]*(?:\/\/?|\/?\.)[ \t]*Q?[ \t]*\}/g;
+  for (const [found, digits] of template.matchAll(shape)) {
     if (digits === undefined || Number(digits) > columns) continue;
     const word = `{= os.path.basename(x.split()[${Number(digits) - 1}]) =}`;
     throw argumentError(
-      `argument -t/--template: '${found}' is no pattern - {${digits}} is the word, {/} {/-} {.} are of the whole line ` +
-        `as a path, ${word} is of a word; braces that are text are written '\\${found}'`,
+      `argument -t/--template: '${found}' is no pattern - {${digits}} is the word, {/} {/-} {.} are of the whole ` +
+        `line as a path, ${word} is of a word; braces that are text are written '\\${found}'`,
     );
   }
 }

@@ -77,9 +77,13 @@ export function allLayers(
 ): Sources {
   const base = defaultLayer();
   const { layers: given, ...rest } = readLayers(sites, env);
-  const style = find([base, ...given], "logging.style")?.value;
-  const format = typeof style === "string" ? formatOf(style) : null;
-  const preload: Table = format === null ? {} : { logging: { format } };
+  const formatFor = (key: string): string | null => {
+    const style = find([base, ...given], key)?.value;
+    return typeof style === "string" ? formatOf(style) : null;
+  };
+  const [format, ofFile] = [formatFor("logging.style"), formatFor("logging.file.style")];
+  const file: Table = ofFile === null ? {} : { file: { format: ofFile } };
+  const preload: Table = format === null ? {} : { logging: { format, ...file } };
   // `database.database` is another word for the file, and the two must not contradict each other.
   if (find(given, "database.database") === null) preload["database"] = { file: databaseFile(sites, platform) };
   return { ...rest, layers: [base, preloadLayer(preload), ...given] };

@@ -247,6 +247,8 @@ describe("hs config which", () => {
     expect(await prints(folder, ["logging.format"], { HYPERSHELL_LOGGING_STYLE: "short" })).toMatch(
       /%\(message\)s \(preload\)\n$/,
     );
+    expect(await prints(folder, ["logging.file.format"])).toMatch(/^%\(asctime\)s.*%\(message\)s \(preload\)\n$/);
+    expect(await prints(folder, ["logging.file"], { HYPERSHELL_LOGGING_FILE: "x.log" })).toStartWith("x.log (env: ");
   });
   test("prints the origin alone with --site", async () => {
     using folder = temporaryFolder();
