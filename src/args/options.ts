@@ -206,8 +206,17 @@ export const taskOptions = [
   },
 ] as const satisfies readonly Option[];
 
-/** Until when the tasks of a client may use its host; the same words in hsx and in hs client. */
+/** What else the tasks of a client may use of its host, and until when; the same words in hsx and in hs client. */
 export const hostOptions = [
+  {
+    key: "resource",
+    names: ["--resource"],
+    kind: "text",
+    metavar: "NAME:NUM",
+    repeatable: true,
+    help: "What else tasks can ask for, and how many there are here, as license:3; gpus:NUM in place of those found.",
+    fallback: "client.resources, and the gpus that are found",
+  },
   {
     key: "until",
     names: ["--until"],

@@ -110,6 +110,8 @@ const spec = {
       "those that run end.",
     "    #SBATCH -c48 --signal=B:USR1@300",
     "    exec hs client -H login07 -N48 -T60 --capture 2>>client.log",
+    "  By itself it starts no task whose time limit reaches beyond the end of the job, and tasks find that in " +
+      "$TASK_DEADLINE (seconds since 1970).",
     "  On every node of a job; --overlap lets srun work in its tasks, too:",
     "    srun --overlap hs client -H login07 -N0 -T60",
     "",

@@ -70,6 +70,8 @@ export const clusterNotes = [
   "Task lines:",
   "  echo 1  # HYPERSHELL: site:b timeout:10m    tags and settings of this task",
   "  # HYPERSHELL: group:2                       on a line of its own: of all lines after it",
+  "  ./train a  # HYPERSHELL: gpus:0.5 license:1 what it needs of its host: cores:, memory:, GPUs or parts of one",
+  "                                              (it sees only its own), and whatever --resource declares",
   "  Group 0 (the default) runs first, a higher one when nothing lower is left to run. A task that failed for good",
   "  holds back higher groups of what was submitted from the same directory.",
   "",

@@ -6,19 +6,43 @@ import { argumentError, configurationError } from "../base/errors.ts";
 import { parseMoment } from "../base/moment.ts";
 import type { hostOptions } from "../args/options.ts";
 import type { ParsedWith } from "../args/spec.ts";
+import { parseResource, whyNotHad } from "../client/resources.ts";
 import type { HostWishes } from "../cluster/host.ts";
 import type { Config } from "../config/load.ts";
 
 type Words = ParsedWith<(typeof hostOptions)[number]>;
 
 /**
- * What the options and settings come to. `now`: milliseconds since 1970. Throws a UserError for a time that cannot
- * be one, and for one of the command line that has passed.
+ * What the options and settings come to. `now`: milliseconds since 1970. Throws a UserError for a resource or a
+ * time that cannot be one, and for a time of the command line that has passed.
  */
 export function hostWishes(parsed: Words, config: Config, now: number): HostWishes {
+  const resources = { ...configured(config), ...givenResources(parsed.words("resource")) };
   const given = parsed.text("until");
   const until = given === undefined ? configuredEnd(config, now) : givenEnd(given, now);
-  return { until, pin: config.boolean("client.pin") };
+  return { resources, until, pin: config.boolean("client.pin") };
+}
+
+function givenResources(words: readonly string[]): Record<string, number> {
+  const found: Record<string, number> = {};
+  for (const word of words) {
+    const resource = parseResource(word);
+    if (typeof resource === "string") throw argumentError(`argument --resource: ${resource} (not '${word}')`);
+    found[resource.name] = resource.amount;
+  }
+  return found;
+}
+
+function configured(config: Config): Record<string, number> {
+  const { source, label } = config.origin("client.resources");
+  if (source === "default") return {};
+  const found: Record<string, number> = {};
+  for (const [name, amount] of Object.entries(config.raw("client.resources") ?? {})) {
+    const reason = whyNotHad(name, amount);
+    if (reason !== null) throw configurationError("client", `client.resources: ${reason} (${label})`);
+    found[name] = amount as number;
+  }
+  return found;
 }
 
 const forms = "a time is 18:00, +2h, +90m, 2026-11-30T18:00, @SECONDS since 1970, or never";

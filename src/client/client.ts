@@ -55,8 +55,8 @@ export interface ClientOptions {
 }
 
 export interface Client {
-  /** Tells when the time of this host is up, in place of what was known of it. */
-  endsAt(end: End): void;
+  /** Tells when the time of this host is up, in place of what was known of it; null: nothing is known of an end. */
+  endsAt(end: End | null): void;
   /** Lets the client leave after this long without a task, counted from now, milliseconds; null: never. */
   limitIdle(idleMs: number | null): void;
   /**
@@ -114,7 +114,7 @@ export function runClient(options: ClientOptions): Client {
     stop: (how, reason) => box.push({ kind: "stopRequested", how, reason }),
     limitIdle: (idleMs) => box.push({ kind: "idleLimited", idleMs }),
     endsAt(end) {
-      options.executor.endsAt(end.at);
+      if (end !== null) options.executor.endsAt(end.at);
       box.push({ kind: "endLearned", end });
     },
     running: () => state.running.size,

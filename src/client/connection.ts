@@ -4,6 +4,7 @@
  */
 import { counted, formatDuration } from "../base/units.ts";
 import type { Lease, ServerMessage } from "../wire/message.ts";
+import type { Capacity } from "../task/demand.ts";
 import { type ClientEffect, note } from "./effects.ts";
 import type { ClientEvent } from "./event.ts";
 import { finish, leave } from "./leaving.ts";
@@ -36,7 +37,8 @@ export function sayHello(state: ClientState, now: number, effects: ClientEffect[
   const working = state.phase.at === "joining" || state.phase.at === "working";
   const credit = working ? Math.max(0, wanted(state, now) - state.running.size - waiting.length) : 0;
   state.granted = credit;
-  const { clientId, host, executors, secret, capacity, job } = state.settings;
+  const { clientId, host, executors, secret, job } = state.settings;
+  const capacity = capacityToTell(state);
   state.named = running.length + finished.length > 0 ? state.ground : null;
   const own = { ...(secret === null ? {} : { secret }), ...(job === undefined ? {} : { job }) };
   const hello = {
@@ -47,7 +49,7 @@ export function sayHello(state: ClientState, now: number, effects: ClientEffect[
     credit,
     running,
     finished,
-    capacity,
+    ...(capacity === null ? {} : { capacity }),
     ...own,
     ...state.named,
   } as const;
@@ -58,6 +60,13 @@ export function sayHello(state: ClientState, now: number, effects: ClientEffect[
   state.outbox = [...state.unacked.values()];
   state.outboxSince = Number.NEGATIVE_INFINITY;
   state.outboxReturned = [];
+}
+
+/**
+ * What the server hears of this host; null: nothing. A server in the same process has no other client to choose from.
+ */
+function capacityToTell({ settings: { capacity, secret } }: ClientState): Capacity | null {
+  return secret === null ? null : capacity;
 }
 
 /** The connection has ended; `error` is null for an orderly end. Tries again, unless the client has said bye. */

@@ -21,6 +21,11 @@ export function isTooLong({ ending: { end } }: ClientState, limitMs: number, now
   return end !== null && limitMs !== Number.POSITIVE_INFINITY && now + limitMs > end.at;
 }
 
+/** Whether it is about to be known how much time is left for a task with this limit (ms, Infinity for none). */
+export function isTooEarly({ ending }: ClientState, limitMs: number): boolean {
+  return ending.isAsked && limitMs !== Number.POSITIVE_INFINITY;
+}
+
 /** Gives back a task whose limit reaches beyond the end. */
 export function refuse(
   state: ClientState,

@@ -48,8 +48,8 @@ export type ClientEvent =
     }
   /** The time of a `wake` effect has come. */
   | { readonly kind: "woken" }
-  /** It has become known when the time of this host is up. */
-  | { readonly kind: "endLearned"; readonly end: End }
+  /** The batch system has said when the time of this host is up; null: nothing is known of an end. */
+  | { readonly kind: "endLearned"; readonly end: End | null }
   /** From now on the client leaves after this long without a task, milliseconds; null: never. */
   | { readonly kind: "idleLimited"; readonly idleMs: number | null }
   /** A signal to this process, or the code that runs it, asks it to leave. */

@@ -73,11 +73,18 @@ export interface Pool {
 
 /** A pool with all of this free, and nobody in it. */
 export function newPool(capacity: Capacity): Pool {
+  // What a host has is found out when the first task asks for something: most runs have none.
+  let room: Room | null = null;
+  let devices: Devices | null = null;
   return {
     capacity,
     names: new Set([...builtInResources, ...Object.keys(capacity.others)]),
-    room: roomOf(capacity),
-    devices: newDevices(Math.floor(capacity.others[gpus] ?? 0)),
+    get room() {
+      return (room ??= roomOf(capacity));
+    },
+    get devices() {
+      return (devices ??= newDevices(Math.floor(capacity.others[gpus] ?? 0)));
+    },
     holders: new Map(),
     line: deque(),
     kinds: new Map(),

@@ -86,6 +86,7 @@ function take(state: ClientState, event: ClientEvent, now: number, effects: Clie
       return;
     case "endLearned":
       state.ending.end = event.end;
+      state.ending.isAsked = false;
       return;
     case "stopRequested":
       return leave(state, event.how, event.reason, now, effects);

@@ -6,7 +6,7 @@
 import { demandOf, describeLack, lackOf } from "../task/demand.ts";
 import { type Assignment, type Outcome, sentinel } from "../task/task.ts";
 import { type ClientEffect, note } from "./effects.ts";
-import { isTooLong, refuse } from "./ending.ts";
+import { isTooEarly, isTooLong, refuse } from "./ending.ts";
 import type { Origin } from "./executor.ts";
 import { arrive, hold, lookAnew, next, putBack, release, takeOut, type Waiting } from "./pool.ts";
 import { nextToken, returnToken, takeToken, tokensAt } from "./rate.ts";
@@ -31,7 +31,7 @@ export function startTasks(state: ClientState, now: number, effects: ClientEffec
   const again: Assignment[] = [];
   while (inbox.length > 0 && mayStart(state, now)) {
     const task = inbox.shift()!;
-    if (isHere(state, task.id)) again.push(task);
+    if (isHere(state, task.id) || isTooEarly(state, limitOf(state, task))) again.push(task);
     else consider(state, task, now, effects);
   }
   for (const task of again.toReversed()) inbox.unshift(task);

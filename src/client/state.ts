@@ -76,12 +76,16 @@ export interface ClientSettings {
   readonly announce: boolean;
   /** When the time of this host is up; not there: that is not known from the start. */
   readonly end?: End;
+  /** Whether a batch system was asked for it, and has not answered yet. */
+  readonly asksForEnd?: boolean;
 }
 
 /** What is known of the end of this host's time, and what was refused because of it (ending.ts). */
 export interface Ending {
   /** Null: the time is not limited, as far as is known. */
   end: End | null;
+  /** Whether more is to be learned soon: tasks with a limit wait for that. */
+  isAsked: boolean;
   /** How many tasks were given back lately. */
   refused: number;
   /** When these take up credit no more, milliseconds; Infinity: there are none. */
@@ -314,7 +318,13 @@ export function newState(settings: ClientSettings, now: number): ClientState {
     rate: 0,
     rateAt: now,
     finished: 0,
-    ending: { end: settings.end ?? null, refused: 0, refusedUntil: Number.POSITIVE_INFINITY, isTold: false },
+    ending: {
+      end: settings.end ?? null,
+      isAsked: settings.asksForEnd === true,
+      refused: 0,
+      refusedUntil: Number.POSITIVE_INFINITY,
+      isTold: false,
+    },
   };
 }
 
@@ -341,7 +351,7 @@ export function check(state: ClientState): void {
   if (state.phase.at === "done")
     assert(state.running.size + state.heldBack.size === 0, "nothing runs and nothing is held back when done");
   const working = state.phase.at === "working";
-  const startable = [...state.inbox.values()].some(({ id }) => !isHere(state, id));
+  const startable = !state.ending.isAsked && [...state.inbox.values()].some(({ id }) => !isHere(state, id));
   const isPostponed = state.isPostponed && state.unacked.size > 0;
   const isRationed = state.nextStart !== Number.POSITIVE_INFINITY;
   if (working && state.sleptUntil === null && startable && !isPostponed && !isRationed)

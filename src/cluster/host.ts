@@ -4,7 +4,7 @@
  * is done beside everything else.
  */
 import { affinitySetter } from "../base/affinity.ts";
-import { systemClock } from "../base/clock.ts";
+import { type Clock, systemClock } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
 import { formatMoment } from "../base/moment.ts";
 import { earlier, type End, endInEnvironment, endOfWalltime, type Question, questionOf } from "../client/allocation.ts";
@@ -12,11 +12,15 @@ import { affinityOf, usableCores, usableMemory } from "../client/capacity.ts";
 import { type DeviceList, listDevices } from "../client/device-list.ts";
 import { type Host, thisHost } from "../client/host.ts";
 import { newPins, type Pins } from "../client/pinning.ts";
+import type { Resources } from "../client/resources.ts";
 import type { Config } from "../config/load.ts";
 import type { Logger, Loggers } from "../log/logger.ts";
+import { type Capacity, gpus } from "../task/demand.ts";
 
 /** What the user says of the host. */
 export interface HostWishes {
+  /** What tasks can ask for by name. `gpus` takes the place of those that are found. */
+  readonly resources: Resources;
   /** When its time is up; null: as the batch system says. */
   readonly until: End | "never" | null;
   /** Whether each task is kept on processors of its own. */
@@ -27,13 +31,18 @@ export interface HostWishes {
 export interface Provision {
   /** How many cores tasks may use; at least 1. */
   cores(): number;
-  /** How much memory tasks may use, bytes; at least 1. */
-  memory(): number;
+  /**
+   * What tasks may use: as much as the user says, else what the system allows; null or 0 of what the user says is
+   * nothing. Nothing is looked at before somebody reads it, because few tasks ask. `memory`: bytes.
+   */
+  capacity(cores: number | null, memory: number | null): Capacity;
   devices(): DeviceList;
   pins(): Pins | null;
-  /** When the time is up, as far as that is known at once; null: nothing is. */
+  /** When the time is up, as far as that is known by now; null: nothing is. */
   readonly end: End | null;
-  /** The same when the batch system has answered, which was asked; null: there is none to ask. It never rejects. */
+  /** Whether a batch system was asked for the end, and has not answered. */
+  readonly asksForEnd: boolean;
+  /** The end, when the batch system has answered; null: there is none to ask. It never rejects. */
   readonly learned: Promise<End | null> | null;
 }
 
@@ -51,17 +60,48 @@ export function provisionOf({ host: wishes, env, config, loggers }: Site): Provi
   // Tasks have what is exported, and what tells of this process in its step stays here.
   const seen = { ...config.inheritable(env), ...config.exports() };
   const host = thisHost(seen);
-  let list: DeviceList | null = null;
-  const devices = (): DeviceList => (list ??= listDevices(host, null));
-  let cores: number | null = null;
+  const cores = once(() => usableCores(host));
+  const memory = once(() => usableMemory(host));
+  const devices = once(() => listDevices(host, wishes.resources[gpus] ?? null));
+  let end = knownEnd(wishes, seen);
+  const asked = learnEnd(wishes, seen, log);
+  let asksForEnd = asked !== null;
+  const learned = asked?.then((found) => {
+    asksForEnd = false;
+    return (end = found);
+  });
   return {
-    cores: () => (cores ??= usableCores(host)),
-    memory: () => usableMemory(host),
+    cores,
+    capacity: (wishedCores, wishedMemory) => ({
+      get cores() {
+        return wishedCores || cores();
+      },
+      get memory() {
+        return wishedMemory || memory();
+      },
+      others: {
+        ...wishes.resources,
+        get [gpus]() {
+          return devices().count;
+        },
+      },
+    }),
     devices,
     pins: () => pinsOf(wishes, host, log),
-    end: knownEnd(wishes, seen),
-    learned: learnEnd(wishes, seen, log),
+    get end() {
+      return end;
+    },
+    get asksForEnd() {
+      return asksForEnd;
+    },
+    learned: learned ?? null,
   };
+}
+
+/** Finds something out when it is first asked for. */
+function once<T>(find: () => T): () => T {
+  let found: { readonly value: T } | null = null;
+  return () => (found ??= { value: find() }).value;
 }
 
 /** What the user and the environment say of the end of the host's time, the earlier of both; null: nothing. */
@@ -71,6 +111,18 @@ function knownEnd({ until }: HostWishes, env: Host["env"]): End | null {
 
 /** A program of a batch system has this long to answer, milliseconds: its server may be busy. */
 const answerMs = 30_000;
+/**
+ * A client waits this long for the answer before it begins, milliseconds: most tasks are to know when the time is up.
+ * After that only those wait that have a time limit.
+ */
+export const askedMs = 2000;
+
+/** Resolves after a time, milliseconds. */
+export function waitedFor(clock: Clock, ms: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  clock.after(ms, resolve);
+  return promise;
+}
 
 /**
  * Asks the batch system for the end, where the environment does not tell it. Comes to the earlier of that and what is

@@ -3,7 +3,7 @@
  * leaves when it is told to, when it was idle for too long, and when its server is out of reach for good.
  */
 import { unreachable } from "../base/assert.ts";
-import { type Clock, systemClock } from "../base/clock.ts";
+import { systemClock } from "../base/clock.ts";
 import { secretDigits } from "../base/ids.ts";
 import { hostName } from "../base/process.ts";
 import { counted } from "../base/units.ts";
@@ -14,8 +14,8 @@ import { type ClientTls, connect } from "../wire/connect.ts";
 import { forget, keep, type Kept, keptIn } from "./leftovers.ts";
 import { problemError } from "./problems.ts";
 import { moreUrgent, onSignals, type StopName, unreadText } from "./signals.ts";
-import { provisionOf } from "./host.ts";
-import { clientSettings, makeExecutor, monitorFor, type TaskOptions } from "./tasks.ts";
+import { askedMs, provisionOf, waitedFor } from "./host.ts";
+import { clientSettings, endSettings, makeExecutor, monitorFor, type TaskOptions } from "./tasks.ts";
 
 /** The key that both sides must know, and the TLS settings by which the server is recognised. */
 export interface ClientAccess {
@@ -108,14 +108,12 @@ export async function runClientAlone(options: ClientRunOptions): Promise<ClientR
   };
   const among = (servers: readonly Endpoint[]): Pick<ClientOptions, "connect" | "settings"> => ({
     connect: (index) => connect({ ...servers[index]!, ...options.security, clock, handshakeMs, connectMs }),
-    settings: { ...settings, servers: servers.length, ...(end === null ? {} : { end }) },
+    settings: { ...settings, ...endSettings(provision), servers: servers.length },
   });
   const keepLeft = (left: Left): string => keep(lib, left);
-  let { end } = provision;
-  const learned = provision.learned?.then((found) => {
-    end = found;
-    if (found !== null) executor.endsAt(found.at);
-    if (found !== null) client?.endsAt(found);
+  const learned = provision.learned?.then((end) => {
+    if (end !== null) executor.endsAt(end.at);
+    client?.endsAt(end);
   });
 
   try {
@@ -126,7 +124,7 @@ export async function runClientAlone(options: ClientRunOptions): Promise<ClientR
       if (stoppedBy !== null) return { stoppedBy };
     }
     // A server that knows the end from the hello on does not send what cannot be over by then.
-    if (learned !== undefined) await Promise.race([learned, stopped.promise, after(clock, askedMs)]);
+    if (learned !== undefined) await Promise.race([learned, stopped.promise, waitedFor(clock, askedMs)]);
     if (stoppedBy !== null) return { stoppedBy };
     let { servers } = options;
     couriers = keptIn(lib, clock.now()).map((kept) => deliver(kept, among(servers), log));
@@ -188,16 +186,6 @@ function deliver(
       courier.kill();
     },
   };
-}
-
-/** How long the client waits for a batch system to say when the job ends, before it connects, milliseconds. */
-const askedMs = 2000;
-
-/** Resolves after a time, milliseconds, which keeps nobody from ending. */
-function after(clock: Clock, ms: number): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  clock.after(ms, resolve);
-  return promise;
 }
 
 /** The longest wait of one attempt for the connection, and for the proofs of the key on it, milliseconds. */

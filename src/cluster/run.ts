@@ -8,7 +8,7 @@ import { type Client, runClient } from "../client/client.ts";
 import { pipe } from "../wire/pipe.ts";
 import type { HostMessage, PeerMessage } from "../wire/message.ts";
 import { WireProblem } from "../wire/problem.ts";
-import { provisionOf } from "./host.ts";
+import { askedMs, provisionOf, waitedFor } from "./host.ts";
 import { clientSettings, makeExecutor, monitorFor, type TaskOptions } from "./tasks.ts";
 import { type ClusterReport, serve, type ServeOptions } from "./serve.ts";
 import { onSignals } from "./signals.ts";
@@ -86,15 +86,15 @@ export async function runCluster(options: ClusterOptions): Promise<ClusterReport
       limitTime(client);
     }
     function limitTime(of: Client): void {
-      void provision.learned?.then((end) => {
-        if (end !== null) of.endsAt(end);
-      });
+      void provision.learned?.then((end) => of.endsAt(end));
     }
     function limitIdle(of: Client, idleMs: number): void {
       void serving.inputEnded.then(() => of.limitIdle(idleMs));
     }
+    const { learned } = provision;
     if (options.delayMs > 0) clock.after(options.delayMs, start);
-    else start();
+    else if (learned === null) start();
+    else void Promise.race([learned, waitedFor(clock, askedMs)]).then(start);
 
     const release = onSignals(
       {

@@ -16,7 +16,6 @@ import { createExecutor } from "../client/process.ts";
 import type { ClientSettings } from "../client/state.ts";
 import type { Config } from "../config/load.ts";
 import { startedTasks } from "../config/logging.ts";
-import { type Capacity, gpus } from "../task/demand.ts";
 import { withoutRank } from "../launch/rank.ts";
 import type { Loggers } from "../log/logger.ts";
 import { keepFromDumps } from "./dumps.ts";
@@ -56,6 +55,11 @@ const ownDescriptors = 128;
 const perTask = 3;
 const perMeasuredTask = 4;
 
+/** How many tasks run at once where their number is that of the cores. */
+function coresOf({ clientCores }: TaskOptions, provision: Provision): number {
+  return provision.capacity(clientCores, null).cores;
+}
+
 /** The settings that both kinds of clients have in common. */
 export function clientSettings(
   options: TaskOptions,
@@ -64,11 +68,13 @@ export function clientSettings(
   const { config, loggers, executors, taskTimeout, ratelimit } = options;
   if (ratelimit !== null) loggers("client").debug(() => `Rate limit enabled: ${counted(ratelimit, "task")} per second`);
   if (executors === 0)
-    loggers("client").debug(() => `Auto-detected ${provision.cores()} executor threads (based on available cores)`);
+    loggers("client").debug(
+      () => `Auto-detected ${coresOf(options, provision)} executor threads (based on available cores)`,
+    );
   return {
     clientId: options.instanceId,
-    executors: executors === 0 ? provision.cores() : executors,
-    capacity: capacityOf(options, provision),
+    executors: executors === 0 ? coresOf(options, provision) : executors,
+    capacity: provision.capacity(options.clientCores, options.clientMemory),
     ratelimit,
     timeoutMs: taskTimeout === null || taskTimeout === 0 ? null : taskTimeout * 1000,
     signalWaitMs: options.signalWaitMs,
@@ -77,19 +83,13 @@ export function clientSettings(
     bundleSize: config.integer("client.bundlesize"),
     bundleWaitMs: null,
     announce: Object.values(startedTasks(config)).includes(true),
-    ...(provision.end === null ? {} : { end: provision.end }),
+    ...endSettings(provision),
   };
 }
 
-/** What tasks may use here: as much as the user says, else what the host lets this process use. */
-function capacityOf({ clientCores, clientMemory }: TaskOptions, provision: Provision): Capacity {
-  const { count } = provision.devices();
-  return {
-    cores: clientCores === null || clientCores === 0 ? provision.cores() : clientCores,
-    memory: clientMemory === null || clientMemory === 0 ? provision.memory() : clientMemory,
-    others: count === 0 ? {} : { [gpus]: count },
-    ...(provision.end === null ? {} : { until: provision.end.at }),
-  };
+/** What is known by now of the end of this host's time. */
+export function endSettings({ end, asksForEnd }: Provision): Pick<ClientSettings, "end" | "asksForEnd"> {
+  return end === null ? { asksForEnd } : { asksForEnd, end };
 }
 
 /**
@@ -139,7 +139,7 @@ export function makeExecutor(
   const host = hostName();
   if (config.holdsSecrets(env)) keepFromDumps(config);
   const each = options.monitor === null ? perTask : perMeasuredTask;
-  allowDescriptors(ownDescriptors + each * (options.executors === 0 ? provision.cores() : options.executors));
+  allowDescriptors(ownDescriptors + each * (options.executors === 0 ? coresOf(options, provision) : options.executors));
   return createExecutor({
     ...options.wishes,
     environment: withoutRank(config.inheritable(env)),

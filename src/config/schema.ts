@@ -245,6 +245,12 @@ const rows = [
     min: 0,
   }),
   setting("client.timeout", "integer", 0, "Seconds without tasks after which a client leaves; 0: never.", orOff),
+  setting(
+    "client.resources",
+    "table",
+    {},
+    "What else tasks can ask for here, as name = number: license = 3, gpus = 2.",
+  ),
   setting("client.pin", "boolean", false, "Keep each task on processors of its own, as many as it asks for (Linux)."),
   setting(
     "client.until",

@@ -1,7 +1,10 @@
-/* What a client has of its host: processors of its own for each task, and an end of its time. */
+/*
+ * What a client has of its host: devices that tasks share, processors that they do not, resources by name, and an end
+ * of its time. No GPU is needed: a host has those that somebody says it has.
+ */
 import { availableParallelism } from "node:os";
 import { expect, test } from "bun:test";
-import { needs, openSite, type Site } from "./harness.ts";
+import { linesOf, needs, openSite, type Site } from "./harness.ts";
 
 /** A line for each start (+) and end (-) of a task, with what it was shown. */
 const marked = (what: string): string => `echo "+ ${what}" >> log; sleep 0.3; echo "- ${what}" >> log`;
@@ -19,12 +22,52 @@ function peaksOf(site: Site): Record<string, number> {
   return most;
 }
 
+test("eight tasks of half a device run four at a time on two devices, and each sees only its own", async () => {
+  await using site = openSite();
+  const task = `${marked("$CUDA_VISIBLE_DEVICES $ROCR_VISIBLE_DEVICES $TASK_GPUS")}  # HYPERSHELL: gpus:0.5\n`;
+  const { status, stderr } = await site.hsx(["-", "-N8", "--no-db", "--resource", "gpus:2"], { stdin: task.repeat(8) });
+  expect([status, stderr]).toEqual([0, ""]);
+  expect(peaksOf(site)).toEqual({ "0 0 0": 2, "1 1 1": 2, all: 4 });
+});
+
+test("what the environment restricts is obeyed, and tasks that ask for nothing are left as they are", async () => {
+  await using site = openSite();
+  const env = { CUDA_VISIBLE_DEVICES: "5,GPU-ab,7" };
+  const lines = ["gpus:2", "gpus:1", "x:1"].map(
+    (tag) => `echo ${tag} $CUDA_VISIBLE_DEVICES $TASK_GPUS  # HYPERSHELL: ${tag}\n`,
+  );
+  const { stdout } = await site.hsx(["-", "--no-db"], { stdin: lines.join(""), env });
+  expect(linesOf(stdout)).toEqual(["gpus:2 5,GPU-ab 5,GPU-ab", "gpus:1 5 5", "x:1 5,GPU-ab,7"]);
+  const none = await site.hsx(["-", "--no-db"], { stdin: lines.join(""), env: { CUDA_VISIBLE_DEVICES: "" } });
+  expect([none.status, none.stdout]).toEqual([7, "x:1\n"]);
+  expect(none.stderr).toContain("gpus: 0 < 1");
+});
+
+test("a resource by name, from an option and from a setting", async () => {
+  await using site = openSite();
+  const stdin = `${marked("license")}  # HYPERSHELL: license:1\n`.repeat(4);
+  const first = await site.hsx(["-", "-N4", "--no-db", "--resource=license:2"], { stdin });
+  expect([first.status, first.stderr, peaksOf(site)]).toEqual([0, "", { license: 2, all: 2 }]);
+  site.write("log", "");
+  const file = site.write("../site/config.toml", "[client.resources]\nlicense = 1\n");
+  const second = await site.hsx(["-", "-N4", "--no-db"], { stdin, env: { HYPERSHELL_CONFIG_FILE: file } });
+  expect([second.status, second.stderr, peaksOf(site)]).toEqual([0, "", { license: 1, all: 1 }]);
+});
+
 test("what cannot be meant is refused with one line", async () => {
   await using site = openSite();
   const told = async (...words: readonly string[]): Promise<readonly [number, string]> => {
     const { status, stderr } = await site.hsx(["-", "--no-db", ...words], { stdin: "echo 1\n" });
     return [status, stderr.replace(/^.*?\] /, "").trimEnd()];
   };
+  expect(await told("--resource", "license")).toEqual([
+    2,
+    "argument --resource: a resource has a name and a number, as in license:3 (not 'license')",
+  ]);
+  expect(await told("--resource", "gpus:1.5")).toEqual([
+    2,
+    "argument --resource: the number of gpus is whole (not 'gpus:1.5')",
+  ]);
   expect(await told("--until", "2020-01-01")).toEqual([2, "argument --until: 2020-01-01 has passed already"]);
   expect((await told("--until", "soon"))[1]).toMatch(/^argument --until: 'soon' is no time \(a time is 18:00/);
 });

@@ -216,3 +216,22 @@ withSlurm("W26: pilot jobs come and go; one that is warned of its end hands back
   expect((await server.ended).status).toBe(0);
   expect(linesOf(site.read("log")).filter((line) => line.includes("CRITICAL"))).toEqual([]);
 });
+
+withSlurm(
+  "in a job a run starts nothing that the end of the job might cut off, and tasks know when that is",
+  async () => {
+    await using site = openSite();
+    site.write(
+      "task.in",
+      "echo $TASK_DEADLINE\necho early  # HYPERSHELL: timeout:30\necho late  # HYPERSHELL: timeout:1h\n",
+    );
+    const line =
+      "hsx task.in -N4 2>>log & sleep 2; kill -USR1 $!; wait $!; echo $?; " +
+      "scontrol -o show job $SLURM_JOB_ID > show";
+    await job(site, line, ["-t5", "-c4"]);
+    const end = /EndTime=(\S+)/.exec(site.read("show"))?.[1] ?? "";
+    const deadline = `${Date.parse(`${end}Z`) / 1000}`;
+    expect(sorted(site.read("job.out"))).toEqual(sorted(`${deadline}\nearly\n7\n`));
+    expect(site.read("log")).toContain("when the time of this host is up (scontrol)");
+  },
+);

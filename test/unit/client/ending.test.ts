@@ -73,3 +73,15 @@ test("an end that is learned later counts from then on, and a client whose time 
   const late = new Bench({ end: { at: 0, source: "--until" } });
   expect(late.state.phase.at).toBe("gone");
 });
+
+test("while a batch system is asked for the end, tasks with a limit wait, and others start", () => {
+  const bench = new Bench({ asksForEnd: true, executors: 3 }).welcome();
+  bench.assign(task("a", { timeout: 2 }), task("b"), task("c", { timeout: 1 }));
+  expect(bench.started()).toEqual(["b"]);
+  bench.on({ kind: "endLearned", end: { at: 1500, source: "scontrol" } });
+  expect(bench.started()).toEqual(["c"]);
+  const unlimited = new Bench({ asksForEnd: true }).welcome();
+  unlimited.assign(task("d", { timeout: 2 }));
+  unlimited.on({ kind: "endLearned", end: null });
+  expect(unlimited.started()).toEqual(["d"]);
+});

@@ -20,6 +20,7 @@ export function makePlan(told: Partial<Told> = {}, way: Partial<ClientPlan> = {}
     monitor: false,
     timeout: null,
     taskTimeout: null,
+    resource: [],
     until: null,
     clientCores: null,
     clientMemory: null,
