@@ -101,7 +101,7 @@ async function sample(store: Store): Promise<Sample> {
   for (let i = 0; i < sampleTasks; i += bundle) {
     startedAt = performance.now();
     const asked = { serverId, serverHost: "login01", at: systemClock.now(), scope, group: 0, limit: bundle };
-    const found = await store.claim({ ...asked, retries: everyFailure(1), eager: false, aside: [] });
+    const found = await store.claim({ ...asked, retries: everyFailure(1), eager: false, aside: [], tooMuch: [] });
     claims.push(seconds(startedAt));
     if (found.kind !== "claimed" || found.tasks.length !== bundle) throw new Error(`claimed ${JSON.stringify(found)}`);
     bundles.push(found.tasks);

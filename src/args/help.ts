@@ -28,7 +28,7 @@ export function help(spec: CommandSpec, page: Page, inner: readonly Verb[] = [])
     .filter((section) => section.options.length > 0)
     .map((section) => ({
       title: section.title,
-      rows: section.options.map((option) => optionRow(withEffect(option), fallbackOf(option))),
+      rows: section.options.map((option) => optionRow(option, fallbackOf(option))),
     }));
   const blocks = [
     usage(spec, page),
@@ -37,12 +37,6 @@ export function help(spec: CommandSpec, page: Page, inner: readonly Verb[] = [])
     ...(spec.epilog === undefined ? [] : [closing(spec.epilog, page)]),
   ];
   return blocks.join("\n");
-}
-
-/** An option whose setting nothing acts on yet says so. */
-function withEffect(option: Option): Option {
-  const isIdle = option.setting !== undefined && findSetting(option.setting)?.idle === true;
-  return isIdle ? { ...option, help: `${option.help} No effect in this version yet.` } : option;
 }
 
 /** What the value is when nothing is said; null: nothing that is worth saying. */

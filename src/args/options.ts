@@ -55,6 +55,28 @@ export function inputFormOf(parsed: ParsedWith<(typeof inputOptions)[number]>): 
   return { end: isNull ? "\0" : "\n", isVerbatim: isNull || parsed.flag("verbatim") };
 }
 
+/** What a task needs, unless it says so itself; hs server has longer names for these two. */
+export const coresOption = {
+  key: "cores",
+  names: ["-c", "--cores"],
+  kind: "integer",
+  metavar: "NUM",
+  min: 0,
+  setting: "task.cores",
+  help: "Cores; 0 is none.",
+  fallback: "none",
+} as const satisfies Option;
+
+export const memoryOption = {
+  key: "memory",
+  names: ["-m", "--memory"],
+  kind: "size",
+  metavar: "MEM",
+  setting: "task.memory",
+  help: "Memory, as in 512MB or 1.5GB; 0 is none.",
+  fallback: "none",
+} as const satisfies Option;
+
 /** Where the output of tasks goes. */
 export const outputOptions = [
   captureOption,

@@ -7,6 +7,8 @@ export interface Deque<T> {
   push(value: T): void;
   unshift(value: T): void;
   shift(): T | undefined;
+  /** The value that `shift` would take. */
+  peek(): T | undefined;
   /** Takes everything, front first. */
   drain(): T[];
   /** Looks at everything, front first; nothing may be added or taken meanwhile. */
@@ -52,6 +54,7 @@ export function deque<T>(): Deque<T> {
       length++;
     },
     shift,
+    peek: () => (length === 0 ? undefined : ring[head]),
     *values() {
       for (let i = 0; i < length; i++) yield ring[(head + i) & (ring.length - 1)]!;
     },

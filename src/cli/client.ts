@@ -12,7 +12,6 @@ import type { Command, Context } from "./command.ts";
 import type { CommandSpec, Parsed } from "../args/spec.ts";
 import { startDelay } from "./delay.ts";
 import { hostWishes } from "./host-words.ts";
-import { warnOfIdleSettings } from "./idle.ts";
 import { instanceId } from "./instance.ts";
 import {
   clientOptions,
@@ -168,7 +167,6 @@ async function run(parsed: Words, context: Context): Promise<number> {
   const key = given ?? words.key ?? runKey ?? null;
   const isLaunched = given !== null || (words.key === null && runKey !== undefined);
   // Who has launched it has been told.
-  if (!isLaunched) warnOfIdleSettings(spec, parsed, config, context.loggers("client"));
   const { clientSecurity } = await import("../cluster/security.ts");
   // What would be too little on the way to any of them is too little.
   const farthest = servers.find((each) => !isLoopback(each.host)) ?? servers[0]!;

@@ -74,6 +74,8 @@ export const clusterNotes = [
   "                                              (it sees only its own), and whatever --resource declares",
   "  Group 0 (the default) runs first, a higher one when nothing lower is left to run. A task that failed for good",
   "  holds back higher groups of what was submitted from the same directory.",
+  "  A task that needs cores:2, memory:4GB or gpus:1 waits until that is free. Where no client has it, and no larger",
+  "  one may come, it ends with status -3.",
   "",
   "Signals:",
   "  Ctrl-C, TERM   stop every task and go (either of them again: at once); what did not finish stays unfinished",

@@ -19,11 +19,11 @@ import type { CommandSpec, Parsed } from "../args/spec.ts";
 import { startDelay } from "./delay.ts";
 import { type GivenInput, givenInput, expectTaskFile, refuseTwoInputs } from "./inputs.ts";
 import { hostWishes } from "./host-words.ts";
-import { warnOfIdleSettings } from "./idle.ts";
 import { instanceId } from "./instance.ts";
 import {
   clientOptions,
   type ClientValues,
+  coresOption,
   databaseOptions,
   delayOption,
   executorsOption,
@@ -32,6 +32,7 @@ import {
   inputFormOf,
   inputOptions,
   limitOptions,
+  memoryOption,
   noConfirmOption,
   outputOptions,
   pollOption,
@@ -232,6 +233,10 @@ const spec = {
       options: databaseOptions,
     },
     {
+      title: "What a task needs, unless it says so itself (tasks of FILE)",
+      options: [{ ...coresOption, max: largestNumber }, memoryOption],
+    },
+    {
       title: "Limits",
       options: [
         {
@@ -401,8 +406,8 @@ function shared({ parsed, context, config, read, client, given }: Call): Shared 
     forever: parsed.flag("forever"),
     bundleSize: read("bundleSize"),
     pollMs: read("poll") * 1000,
-    taskCores: config.integer("task.cores"),
-    taskMemory: config.integer("task.memory"),
+    taskCores: read("cores"),
+    taskMemory: read("memory"),
     taskTimeout: read("taskTimeout"),
     failures: read("failures"),
     shell: client.shell,
@@ -546,7 +551,6 @@ async function run(parsed: Words, context: Context): Promise<number> {
   saveThreads(parsed.number("executors") ?? 0);
   const call = await callOf(parsed, context);
   const { config } = call;
-  warnOfIdleSettings(spec, parsed, config, context.loggers("cluster"));
   if (parsed.flag("restart")) await needDatabase("--restart continues from a database", config, context.loggers);
   if (parsed.flag("forever")) await needDatabase("--forever waits for a database to fill", config, context.loggers);
   const isScaled = parsed.given("autoscale");

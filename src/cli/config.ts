@@ -5,7 +5,6 @@
 import { chmodSync, existsSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { isatty } from "node:tty";
-import { noEffect } from "./idle.ts";
 import type { CommandSpec, Option, Parsed, ParsedWith } from "../args/spec.ts";
 import { systemClock } from "../base/clock.ts";
 import { argumentError, configurationError, exitStatus, messageOf, runtimeError } from "../base/errors.ts";
@@ -390,7 +389,6 @@ async function set(output: Output, parsed: SetWords, context: Context): Promise<
   };
   const text = await newValue(key, parsed, context);
   const { value, source } = parseGiven(key, text, onUnknown);
-  if (findSetting(splitVariant(key).base)?.idle === true) context.loggers("config").warning(`${key} has ${noEffect}`);
   const site = chosenSite(parsed) ?? "user";
   const file = fileOf(site, context);
   expectOurs(site, file, context);

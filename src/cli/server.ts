@@ -9,10 +9,9 @@ import { largestNumber } from "../task/tag.ts";
 import type { Command, Context } from "./command.ts";
 import type { CommandSpec, Parsed } from "../args/spec.ts";
 import { expectTaskFile, givenInput, refuseTwoInputs } from "./inputs.ts";
-import { warnOfIdleSettings } from "./idle.ts";
 import { instanceId } from "./instance.ts";
-import { databaseOptions, inputFormOf, inputOptions, noConfirmOption } from "../args/options.ts";
-import { pollOption } from "../args/options.ts";
+import { coresOption, databaseOptions, inputFormOf, inputOptions, memoryOption } from "../args/options.ts";
+import { noConfirmOption, pollOption } from "../args/options.ts";
 import { reader } from "../args/settled.ts";
 import { builtIn } from "../config/schema.ts";
 import { keyFileOption, keyOption, keyOptions, networkWords } from "./network.ts";
@@ -106,26 +105,8 @@ const spec = {
     {
       title: "What a task needs, unless it says so itself (tasks of FILE)",
       options: [
-        {
-          key: "taskCores",
-          names: ["-c", "--task-cores"],
-          kind: "integer",
-          metavar: "NUM",
-          min: 0,
-          max: largestNumber,
-          setting: "task.cores",
-          help: "Cores; 0 is none.",
-          fallback: "none",
-        },
-        {
-          key: "taskMemory",
-          names: ["-m", "--task-memory"],
-          kind: "size",
-          metavar: "MEM",
-          setting: "task.memory",
-          help: "Memory, as in 512MB or 1.5GB; 0 is none.",
-          fallback: "none",
-        },
+        { ...coresOption, names: ["-c", "--task-cores"], max: largestNumber },
+        { ...memoryOption, names: ["-m", "--task-memory"] },
         {
           key: "taskTimeout",
           names: ["-W", "--task-timeout"],
@@ -235,7 +216,6 @@ async function run(parsed: Words, context: Context): Promise<number> {
   // A file that is not there is told of before a key is asked for and a certificate is made.
   const { checkInput } = await import("../cluster/feed.ts");
   await checkInput(file);
-  warnOfIdleSettings(spec, parsed, config, context.loggers("server"));
   const { serverSecurity } = await import("../cluster/security.ts");
   const stdin = file !== null && isStandardInput(file) ? "the task file" : null;
   const words = await networkWords(parsed, stdin, context.loggers("server"));
@@ -257,8 +237,8 @@ async function run(parsed: Words, context: Context): Promise<number> {
     forever,
     bundleSize: read("bundleSize"),
     pollMs: read("poll") * 1000,
-    taskCores: read("taskCores"),
-    taskMemory: read("taskMemory"),
+    taskCores: read("cores"),
+    taskMemory: read("memory"),
     taskTimeout: read("taskTimeout"),
     shell: null,
     failures: parsed.flag("print") ? "-" : read("failures"),

@@ -7,14 +7,14 @@ import { exitStatus } from "../base/errors.ts";
 import { databaseSettings } from "../cluster/database.ts";
 import { isStandardInput } from "../base/paths.ts";
 import type { Config } from "../config/load.ts";
+import { resourceNames } from "../config/resource-names.ts";
 import type { Logger } from "../log/logger.ts";
 import { largestNumber, requireTags } from "../task/tag.ts";
 import type { Submission } from "../task/task.ts";
-import { inputFormOf, inputOptions } from "../args/options.ts";
+import { coresOption, inputFormOf, inputOptions, memoryOption } from "../args/options.ts";
 import { reader } from "../args/settled.ts";
 import type { CommandSpec, Parsed } from "../args/spec.ts";
 import type { Command, Context } from "./command.ts";
-import { warnOfIdleSettings } from "./idle.ts";
 import { givenInput, refuseTwoInputs } from "./inputs.ts";
 import { heedEnding } from "./interrupt.ts";
 import { addressOf, clientTlsOptions, hostOption, keyFileOption, keyOption, keyOptions } from "./network.ts";
@@ -59,7 +59,9 @@ const spec = {
           names: ["-t", "--tag"],
           kind: "words",
           metavar: "TAG...",
-          help: "Tags for every task: key, or key:value; group:2 cores:4 memory:2GB timeout:10m are settings, no tags.",
+          help:
+            "Tags for every task: key, or key:value. gpus:1 is a tag that it needs too; group:2 cores:4 memory:2GB " +
+            "timeout:10m are settings, no tags.",
         },
         {
           key: "group",
@@ -85,26 +87,8 @@ const spec = {
     {
       title: "What a task needs",
       options: [
-        {
-          key: "cores",
-          names: ["-c", "--cores"],
-          kind: "integer",
-          metavar: "NUM",
-          min: 0,
-          max: largestNumber,
-          setting: "task.cores",
-          help: "Cores; 0 is none.",
-          fallback: "none",
-        },
-        {
-          key: "memory",
-          names: ["-m", "--memory"],
-          kind: "size",
-          metavar: "MEM",
-          setting: "task.memory",
-          help: "Memory, as in 512MB or 1.5GB; 0 is none.",
-          fallback: "none",
-        },
+        { ...coresOption, max: largestNumber },
+        memoryOption,
         {
           key: "timeout",
           names: ["-W", "--timeout"],
@@ -196,11 +180,12 @@ async function run(parsed: Words, context: Context): Promise<number> {
     given === null
       ? chooseInput(parsed.words("args"), parsed.text("file"))
       : ({ kind: "words", words: given.words, note: "from ::: (explicit)" } as const);
-  const tags = requireTags(parsed.words("tag"));
+  const config = context.config();
+  const resources = resourceNames(config);
+  const tags = requireTags(parsed.words("tag"), resources);
   // A template makes a command of what is none.
   if (input.kind === "single" && !parsed.verbatim && !parsed.given("template"))
     expectCommand(parsed.words("args"), context.env["PATH"]);
-  const config = context.config();
   log.debug(`Submitted ${input.note}`);
   const read = reader(spec, parsed, config);
   const template = await submitTemplate(given?.template ?? parsed.text("template"), context);
@@ -210,12 +195,14 @@ async function run(parsed: Words, context: Context): Promise<number> {
   const toSubmit: Submit = {
     log,
     inputForm,
+    resources,
     template,
     bundleSize: parsed.number("bundleSize") ?? configuredBundle(config),
     open: async () =>
       begin(context, {
         tags,
         isVerbatim: inputForm.isVerbatim,
+        resources,
         limits: {
           cores: read("cores"),
           memory: read("memory"),
@@ -230,7 +217,6 @@ async function run(parsed: Words, context: Context): Promise<number> {
       }),
   };
   if (!parsed.flag("queue")) warnOfIdle(parsed, log);
-  warnOfIdleSettings(spec, parsed, config, log, tags);
   if (input.kind !== "single") return submitLines(input, { ...toSubmit, heed: () => heedEnding(context) });
   log.info(`Submitted task (${await submitOne(input.line, toSubmit)})`);
   return exitStatus.success;

@@ -20,13 +20,13 @@ import type { Expand, Loaded } from "../submit/loader.ts";
 import { taskFactory } from "../task/factory.ts";
 import type { TaskDefaults, TaskFactory } from "../task/factory.ts";
 import type { LineReader } from "../task/line.ts";
+import { resourceNames } from "../config/resource-names.ts";
 import { requireTags } from "../task/tag.ts";
 import type { TaskSetting } from "../task/tag.ts";
 import type { Submission } from "../task/task.ts";
 import type { InputForm } from "../args/options.ts";
 import type { Context } from "./command.ts";
 import type { Heeded } from "./interrupt.ts";
-import { warnOfIdleTags } from "./idle.ts";
 import { instanceId } from "./instance.ts";
 import { commandLine } from "./submit-input.ts";
 import { programVersion } from "./version.ts";
@@ -42,19 +42,21 @@ export async function submitCommand(
   context: Context,
 ): Promise<string> {
   const line = commandLine(words);
-  const tags = requireTags(tagWords);
   const config = context.config();
+  const resources = resourceNames(config);
+  const tags = requireTags(tagWords, resources);
   const log = context.loggers("submit");
-  warnOfIdleTags(config, log, tags);
   const id = await submitOne(line, {
     log,
     inputForm: { end: "\n", isVerbatim: false },
+    resources,
     template: { expand: null, pure: true },
     bundleSize: null,
     open: () =>
       begin(context, {
         tags,
         isVerbatim: false,
+        resources,
         limits: {
           cores: config.integer("task.cores"),
           memory: config.integer("task.memory"),
@@ -75,6 +77,8 @@ type Limits = Readonly<Record<"cores" | "memory" | "timeout", number | null>>;
 export interface Beginning {
   /** Whether each line is a task exactly as it is. */
   readonly isVerbatim: boolean;
+  /** Names of resources that tags may ask for. */
+  readonly resources: ReadonlySet<string>;
   readonly tags: readonly TaskSetting[];
   /** For tasks that say nothing themselves: cores, bytes and seconds. null and 0: no limit. */
   readonly limits: Limits;
@@ -107,7 +111,7 @@ export async function begin(context: Context, wish: Beginning): Promise<Begun> {
   };
   const target = await wish.connect(submission);
   await target.addSubmission(submission);
-  const factory = taskFactory(defaults, newId, await readerOf(wish));
+  const factory = taskFactory(defaults, newId, await readerOf(wish, wish.resources));
   return { target, factory, patientMs: wish.patientMs };
 }
 
@@ -117,6 +121,8 @@ export type Target = Pick<Store, "durable" | "addSubmission" | "insert" | "close
 export interface Submit {
   readonly log: Logger;
   readonly inputForm: InputForm;
+  /** Names of resources that tags may ask for. */
+  readonly resources: ReadonlySet<string>;
   readonly template: SubmitTemplate;
   readonly bundleSize: number | null;
   /** Called when the input has been found good, so that a bad call leaves no trace. */
@@ -137,8 +143,9 @@ export interface Begun {
 }
 
 /** The id of the task, once it is stored. Throws argumentError when the text is no command. */
-export async function submitOne(text: string, { log, inputForm, template, open }: Submit): Promise<string> {
-  const parse = await readerOf(inputForm);
+export async function submitOne(text: string, toSubmit: Submit): Promise<string> {
+  const { log, inputForm, resources, template, open } = toSubmit;
+  const parse = await readerOf(inputForm, resources);
   const { describeNear, expanded, stamper } = await import("../submit/loader.ts");
   let line = parse(text);
   if ("near" in line) log.warning(describeNear(line.near));
@@ -158,9 +165,12 @@ export async function submitOne(text: string, { log, inputForm, template, open }
   return task.id;
 }
 
-async function readerOf({ isVerbatim }: Pick<InputForm, "isVerbatim">): Promise<LineReader> {
-  const { exactLine, parseLine } = await import("../task/line.ts");
-  return isVerbatim ? exactLine : parseLine;
+async function readerOf(
+  { isVerbatim }: Pick<InputForm, "isVerbatim">,
+  resources: ReadonlySet<string>,
+): Promise<LineReader> {
+  const { exactLine, lineReader } = await import("../task/line.ts");
+  return isVerbatim ? exactLine : lineReader(resources);
 }
 
 /** Bad lines that are named; of the others the number must do. */
@@ -181,10 +191,10 @@ async function sourceOf(given: LinesGiven, end: InputForm["end"]): Promise<LineS
  */
 export async function submitLines(given: LinesGiven, toSubmit: SubmitLines): Promise<number> {
   const { load } = await import("../submit/loader.ts");
-  const { log, inputForm, template, bundleSize, open, heed } = toSubmit;
+  const { log, inputForm, resources, template, bundleSize, open, heed } = toSubmit;
   const { expand, pure } = template;
   const source = await sourceOf(given, inputForm.end);
-  if (source.regular) await requireGood(source, pure ? expand : null, await readerOf(inputForm), log);
+  if (source.regular) await requireGood(source, pure ? expand : null, await readerOf(inputForm, resources), log);
   const { target, factory, patientMs } = await open();
   const clock = systemClock;
   const { broken } = target;

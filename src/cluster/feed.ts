@@ -48,15 +48,22 @@ export function taskDefaults({
   return { cores: none(taskCores), memory: none(taskMemory), timeout: none(taskTimeout) };
 }
 
-/** Opens the input of a run on this host; null: it has none. Throws a UserError when it cannot be read. */
-export async function openInput(options: InputOptions, host: string): Promise<Input | null> {
+/**
+ * Opens the input of a run on this host, whose tasks may need these resources; null: it has none. Throws a UserError
+ * when it cannot be read.
+ */
+export async function openInput(
+  options: InputOptions,
+  host: string,
+  resources: ReadonlySet<string>,
+): Promise<Input | null> {
   const { file, words, inputForm, instanceId } = options;
   if (file === null && words === null) return null;
   const { taskFactory } = await import("../task/factory.ts");
-  const { exactLine, parseLine } = await import("../task/line.ts");
+  const { exactLine, lineReader } = await import("../task/line.ts");
   const defaults = { submitId: instanceId, submitHost: host, group: 0, ...taskDefaults(options), settings: [] };
   const isExact = words !== null || inputForm.isVerbatim;
-  const factory = taskFactory(defaults, newId, isExact ? exactLine : parseLine);
+  const factory = taskFactory(defaults, newId, isExact ? exactLine : lineReader(resources));
   if (words !== null) {
     const { combinations } = await import("../submit/combinations.ts");
     return { source: combinations(words), factory, isAllThere: true };

@@ -68,6 +68,7 @@ const everyGroup = {
   retries: everyFailure(2 ** 31 - 1),
   eager: false,
   aside: [],
+  tooMuch: [],
 } as const;
 
 /**

@@ -21,13 +21,14 @@ import { hostName, processStart, processTable } from "../base/process.ts";
 import { counted } from "../base/units.ts";
 import { isPiped, isUnread } from "../base/unread.ts";
 import type { Config } from "../config/load.ts";
+import { resourceNames } from "../config/resource-names.ts";
 import type { Logger, Loggers } from "../log/logger.ts";
 import { newPatience, type Patience } from "../log/patience.ts";
 import { runServer, type Server, type ServerReport, serverBeatMs } from "../server/door.ts";
 import type { Admission, Backlog, ClaimRequest, Commit, Scope, ServerRow, Store } from "../store/store.ts";
 import type { Loaded } from "../submit/loader.ts";
 import type { LeaveKind } from "../wire/message.ts";
-import { databaseSettings, expectOwnFile } from "./database.ts";
+import { chooseStore } from "./choose-store.ts";
 import { type FailureFile, openFailures } from "./failures.ts";
 import { feed, type Input, type InputOptions, openInput, taskDefaults } from "./feed.ts";
 import { newLiveness } from "./liveness.ts";
@@ -108,6 +109,8 @@ interface Run {
   readonly scope: Scope;
   readonly log: Logger;
   readonly graceMs: number;
+  /** The names of resources that the configuration knows. */
+  readonly resources: ReadonlySet<string>;
   readonly input: Input | null;
   readonly failures: FailureFile | null;
   readonly store: Store;
@@ -205,7 +208,8 @@ async function prepare(options: ServeOptions): Promise<Run> {
   const graceMs = config.integer("server.grace") * 1000;
   if (remote) expectPatience(config);
 
-  const input = await openInput(options, host);
+  const resources = resourceNames(config);
+  const input = await openInput(options, host, resources);
   const failures = openFailureFile(options, () => store.durable);
   const store = await chooseStore(options);
   const patience = newPatience(clock, log);
@@ -234,6 +238,7 @@ async function prepare(options: ServeOptions): Promise<Run> {
     scope,
     log,
     graceMs,
+    resources,
     input,
     failures,
     store,
@@ -341,6 +346,8 @@ function startServer(run: Run): Server {
       scope,
       ...options.policy,
       forever: options.forever,
+      mayGrow: options.forever || options.measures === true,
+      resources: [...run.resources],
       launchesClients: options.launchesClients,
       measures: options.measures === true,
       bundleSize: options.bundleSize,
@@ -576,18 +583,4 @@ function reportOf(
   const isWhole = left === 0 && !fed.stopped && report.heldBack === 0 && report.missing.length === 0;
   const complete = failed === null && isWhole;
   return { complete, stoppedBy };
-}
-
-async function chooseStore(options: ServeOptions): Promise<Store> {
-  const settings = options.noDatabase ? null : databaseSettings(options.config, options.loggers("data"));
-  if (settings !== null) {
-    const { databaseOf, openStore } = await import("../store/open.ts");
-    const found = databaseOf(settings);
-    if (found?.kind === "sqlite") expectOwnFile(found.file, options.config, options.loggers("data"));
-    if (found !== null) return openStore({ ...settings, clock, create: options.createTables });
-    options.loggers("server").warning("No database configured - automatically disabled");
-  }
-  const { MemoryStore } = await import("../store/memory.ts");
-  // With a thousand clients many tasks must be at hand; with one client less memory will do.
-  return new MemoryStore(options.remote ? 32_768 : undefined);
 }

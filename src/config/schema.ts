@@ -2,8 +2,6 @@
  * Every setting once: its key, what it may hold, its built-in value and its meaning. Defaults, the names of environment
  * variables, checks, warnings about unknown keys and the lists for shells all follow from this table. Knows no files
  * and no environment.
- *
- * Keys of features that are still to come are listed too: a configuration is shared by versions of the program.
  */
 import type { Table, Value } from "./value.ts";
 
@@ -29,8 +27,6 @@ export interface Setting {
   readonly urlBelongsTo?: string;
   /** A path: a `~` at its start is the home folder. */
   readonly path?: boolean;
-  /** It is accepted, stored and shown, but nothing acts on it yet. Whoever sets it is told. */
-  readonly idle?: boolean;
   /** Its own keys are settings as well (`logging.file` and `logging.file.level`). */
   readonly section?: boolean;
 }
@@ -150,14 +146,20 @@ const rows = [
     ...off,
     path: true,
   }),
-  setting("task.cores", "integer", 0, "Cores that a task needs unless it says so itself; 0: not counted.", {
-    ...orOff,
-    idle: true,
-  }),
-  setting("task.memory", "integer", 0, "Bytes of memory that a task needs unless it says so itself; 0: not counted.", {
-    ...orOff,
-    idle: true,
-  }),
+  setting("task.cores", "integer", 0, "Cores that a task needs unless it says so itself; 0: not counted.", orOff),
+  setting(
+    "task.memory",
+    "integer",
+    0,
+    "Bytes of memory that a task needs unless it says so itself; 0: not counted.",
+    orOff,
+  ),
+  setting(
+    "task.resources",
+    ["list", "text"],
+    [],
+    "More names of resources that a task asks for by a tag, as in license:2, besides gpus and what clients have.",
+  ),
   setting("task.enforce", "boolean", false, "Stop a task that takes more memory than it asked for."),
   setting("task.timeout", "integer", 0, "Seconds that a task may run; 0: as long as it takes.", orOff),
   setting(
@@ -293,9 +295,6 @@ const rows = [
 ] as const;
 
 export const settings: readonly Setting[] = rows;
-
-/** What nothing acts on yet. */
-export const idleSettings: readonly Setting[] = settings.filter((each) => each.idle === true);
 
 type Rows = (typeof rows)[number];
 

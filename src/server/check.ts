@@ -2,6 +2,7 @@
  * Whether what a server knows makes sense: every map and count of state.ts against the others. Decides nothing.
  */
 import { assert } from "../base/assert.ts";
+import { roomOf, take } from "../task/demand.ts";
 import { delayedCount, delayedTasks } from "./delays.ts";
 import { type ClientEntry, type ServerState, weightOf } from "./state.ts";
 
@@ -10,7 +11,7 @@ import { type ClientEntry, type ServerState, weightOf } from "./state.ts";
  * tests and simulations call it.
  */
 export function check(state: ServerState): void {
-  const { clients, holders, ready, phase, recalls, settling, registrations } = state;
+  const { clients, holders, ready, demands, phase, recalls, settling, registrations } = state;
   let held = 0;
   for (const client of clients.values()) {
     held += client.held.size;
@@ -21,6 +22,7 @@ export function check(state: ServerState): void {
       weight += weightOf(entry.task);
     }
     assert(client.weight === weight, "what a client holds is weighed");
+    checkRoom(client);
     assert(client.credit >= 0, "credit is never overdrawn");
     const serves = client.credit > 0 && client.standing.at === "present" && !state.barred.has(client);
     assert(state.willing.has(client) === serves, "willing clients are those present with credit");
@@ -38,6 +40,16 @@ export function check(state: ServerState): void {
     assert(!elsewhere(task.id), "a delayed task is in one place");
     places.add(task.id);
   }
+  let inLanes = 0;
+  for (const [key, { tasks, ...lane }] of demands.lanes) {
+    assert(lane.key === key && tasks.length > 0, "lanes are filed under their keys, and have tasks");
+    inLanes += tasks.length;
+    for (const task of tasks.values()) {
+      assert(!elsewhere(task.id), "a task in a lane is in one place");
+      places.add(task.id);
+    }
+  }
+  assert(demands.count === inLanes, "the tasks in lanes are counted");
   for (const { outcome } of [...(settling?.outcomes ?? []), ...state.outbox.completed])
     assert(!elsewhere(outcome.id), "a task whose outcome is on its way to the store is neither ready nor held");
   for (const id of state.outbox.reverted) {
@@ -61,9 +73,20 @@ export function check(state: ServerState): void {
   assert(state.present.credit === sum(creditOf), "the credit that is present is counted");
   if (recalls.state.at === "settling") assert(settling !== null, "recalls settle with a commit");
   if (phase.at !== "running") {
-    assert(ready.length === 0, "nothing is ready when closing");
+    assert(ready.length + demands.count === 0, "nothing waits when closing");
     assert(delayedCount(state.delays) === 0, "nothing is delayed when closing");
   }
   if (phase.at === "done")
     assert(held === 0 && registrations.asked === 0 && settling === null, "nothing is open when done");
+}
+
+function checkRoom({ capacity, room, held }: ClientEntry): void {
+  assert((capacity === null) === (room === null), "there is a room of every capacity");
+  if (capacity === null || room === null) return;
+  const left = roomOf(capacity);
+  for (const { demand } of held.values()) if (demand !== null) take(left, demand);
+  const isSame = (one: number, other: number): boolean => Math.abs(one - other) < 1e-3;
+  assert(isSame(left.cores, room.cores) && left.memory === room.memory, "what tasks take of a client is counted");
+  for (const [name, amount] of left.others)
+    assert(isSame(amount, room.others.get(name) ?? 0), "what tasks take of a resource is counted");
 }

@@ -1,18 +1,21 @@
 /*
- * What clients can still take, and how it is handed out. Only this file knows what credit is: a number of tasks. A
- * resource that tasks need and clients have would be added here, to `ClientEntry.credit`, and to the messages that
- * grant it (`hello` and `results`).
+ * What clients can still take, and how it is handed out. Only this file knows what credit is: a number of tasks. What
+ * else a task needs, and which client has it, is the matter of placing.ts.
  *
- * Ready tasks are one queue, and clients take turns. Knows nothing of the store, of outcomes, or of who the clients
- * are.
+ * Tasks that need nothing are one queue, and clients take turns. Knows nothing of the store, of outcomes, or of who the
+ * clients are.
  */
 import { counted } from "../base/units.ts";
+import { demandOf } from "../task/demand.ts";
 import type { Assignment, ClaimedTask } from "../task/task.ts";
 import { delayedCount, mostDelayed } from "./delays.ts";
 import { note, type ServerEffect } from "./effects.ts";
 import type { SubmissionFacts } from "./event.ts";
 import { isLacking } from "./places.ts";
+import { pickAhead, pickFitting, takePassedOver } from "./placing.ts";
 import { type ClientEntry, giveBack, hold, isLocal, type ServerState, weightOf } from "./state.ts";
+import { leaveLanes } from "./look-past.ts";
+import { waitingCount } from "./waiting.ts";
 
 /**
  * Ready tasks are topped up to about the number of executors, within these bounds: enough that no client waits, and few
@@ -104,7 +107,7 @@ function unbar(state: ServerState): void {
  * answer tells whether there is anything to do at all.
  */
 export function shortage(state: ServerState): number | null {
-  const { present, neighbours, ready, meanWeight } = state;
+  const { present, neighbours, meanWeight } = state;
   const { executors, credit } = present;
   if (executors === 0) return 0;
   if (delayedCount(state.delays) >= mostDelayed) return null;
@@ -112,7 +115,7 @@ export function shortage(state: ServerState): number | null {
   // With neighbours, no tasks are kept ready here: the clients of another server might run them at once.
   const most = neighbours > 0 ? 0 : Math.min(Math.max(executors, readyFloor), readyCeiling, fitting);
   const target = isLocal(state) ? Math.min(most, Math.floor(state.pace.perMs * aheadMs)) : most;
-  const limit = target + credit - ready.length;
+  const limit = target + credit - waitingCount(state);
   return limit <= target / 2 ? null : Math.min(limit, readyCeiling * 4, fitting);
 }
 
@@ -132,12 +135,28 @@ export function dispatch(state: ServerState, now: number, effects: ServerEffect[
   if (state.barred.size > 0) unbar(state);
   if (state.willing.size === 0) return;
   const most = mostHeldBy(state);
-  const share = Math.max(1, Math.ceil(state.ready.length / state.willing.size));
+  const isMixed = state.demands.count > 0;
+  for (let due = isMixed ? takePassedOver(state, now) : null; due !== null; due = takePassedOver(state, now))
+    assign(state, due.client, [due.task], now, effects);
+  const share = Math.max(1, Math.ceil(waitingCount(state) / state.willing.size));
   // `assign` puts a client with credit left at the end of the set, so this goes round and round while there are tasks.
   for (const client of state.willing) {
-    const count = Math.min(client.credit, share, bundleSize ?? share, state.ready.length);
+    const count = Math.min(client.credit, share, bundleSize ?? share, waitingCount(state));
     if (count === 0) return;
-    const picked = pick(state, client, count, most - client.weight);
+    const weight = most - client.weight;
+    const picked = isMixed ? pickFitting(state, client, { count, weight }, now) : pick(state, client, count, weight);
+    if (picked.length > 0) assign(state, client, picked, now, effects);
+    if (client.weight >= most) bar(state, client);
+  }
+  if (state.demands.count > 0) dispatchAhead(state, now, effects);
+}
+
+/** Hands out what clients of short tasks have asked for beyond what they have room for. */
+function dispatchAhead(state: ServerState, now: number, effects: ServerEffect[]): void {
+  const most = mostHeldBy(state);
+  for (const client of state.willing) {
+    const count = Math.min(client.credit, state.settings.bundleSize ?? client.credit);
+    const picked = pickAhead(state, client, { count, weight: most - client.weight }, now);
     if (picked.length > 0) assign(state, client, picked, now, effects);
     if (client.weight >= most) bar(state, client);
   }
@@ -167,7 +186,9 @@ function pick(state: ServerState, client: ClientEntry, count: number, room: numb
 
 /** Gives back the tasks that no client here can start now: the clients of other servers may. */
 export function leaveToNeighbours(state: ServerState): void {
-  if (state.neighbours === 0 || state.willing.size > 0 || state.ready.length === 0) return;
+  if (state.neighbours === 0) return;
+  if (state.demands.count > 0) leaveLanes(state);
+  if (state.willing.size > 0 || state.ready.length === 0) return;
   for (const task of state.ready.drain()) giveBack(state, task);
 }
 
@@ -198,6 +219,7 @@ function assign(
   const tasks: Assignment[] = [];
   const count = picked.length;
   const { assigned } = state.outbox;
+  const { isAny, names } = state.demands;
   for (const task of picked) {
     const lease = state.nextLease++;
     if (!client.known.has(task.submitId)) {
@@ -206,7 +228,7 @@ function assign(
       const { template, cwd } = state.submissions.get(id) ?? unknownFacts;
       effects.push({ kind: "send", clientId: client.id, message: { kind: "submission", id, template, cwd } });
     }
-    hold(state, client, task, lease);
+    hold(state, client, task, lease, isAny ? demandOf(task, names) : null);
     tasks.push({ ...task, lease });
     assigned.set(task.id, { id: task.id, clientId: client.id, clientHost: client.host, at: now });
     note(effects, "trace", () => `Scheduled task (${task.id})`);

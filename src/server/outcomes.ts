@@ -33,9 +33,9 @@ import {
   type ServerState,
   type Settling,
   settlingAmong,
-  withdraw,
   withhold,
 } from "./state.ts";
+import { enqueueFirst, withdraw } from "./waiting.ts";
 
 /**
  * How long the store is not told of a dispatch, milliseconds. Only `hs list` needs to know of it, and a task that is
@@ -164,28 +164,38 @@ export function endInstead(
   exitStatus: number,
   now: number,
 ): void {
-  const nothing = { command: null, startTime: null, outpath: null, errpath: null, csvpath: null };
-  const peaks = { coresMax: null, memoryMax: null };
-  const outcome = { id: task.id, lease, completionTime: now, exitStatus, ...nothing, ...peaks };
   state.outbox.assigned.delete(task.id);
-  settleLater(state, client, task, outcome, now);
+  settleLater(state, client, task, withoutRun({ id: task.id, lease }, exitStatus, now), now);
 }
 
 /** Lets an outcome wait for the next commit. */
 function settleLater(
   state: ServerState,
-  client: ClientEntry,
+  client: ClientEntry | null,
   task: ClaimedTask | null,
   outcome: Outcome,
   now: number,
 ): void {
   const completion = completionOf(state, client, task, outcome, now);
-  state.outbox.completed.push({ clientId: client.id, task, outcome, completion });
+  state.outbox.completed.push({ clientId: client?.id ?? null, task, outcome, completion });
+}
+
+/** Ends a task that no client can meet. It has waited here, and never ran. `now`: milliseconds since 1970. */
+export function endUnmet(state: ServerState, task: ClaimedTask, now: number): void {
+  // No client has had it.
+  const lease = { id: task.id, lease: 0 };
+  settleLater(state, null, task, withoutRun(lease, sentinel.insufficientResources, now), now);
+}
+
+/** The outcome of a dispatch of which nothing came. `now`: milliseconds since 1970. */
+function withoutRun({ id, lease }: Lease, exitStatus: number, now: number): Outcome {
+  const nothing = { command: null, startTime: null, outpath: null, errpath: null, csvpath: null };
+  return { id, lease, completionTime: now, exitStatus, ...nothing, coresMax: null, memoryMax: null };
 }
 
 function completionOf(
   state: ServerState,
-  client: ClientEntry,
+  client: ClientEntry | null,
   task: ClaimedTask | null,
   outcome: Outcome,
   now: number,
@@ -194,8 +204,8 @@ function completionOf(
   const seconds = (ms: number) => Math.max(0, Math.round(ms) / 1000);
   return {
     ...outcome,
-    clientId: client.id,
-    clientHost: client.host,
+    clientId: client?.id ?? null,
+    clientHost: client?.host ?? null,
     waited: started === null || task === null ? null : seconds(started - task.submitTime),
     duration: started === null ? null : seconds(outcome.completionTime - started),
     retry: task === null ? null : retryOf(state, task, outcome, now),
@@ -317,7 +327,8 @@ export function settle(state: ServerState, refused: readonly string[], now: numb
   if (refused.length > 0) noticeRecalls(state);
   const turnedDown = refused.length === 0 ? null : turnedDownOf(settling.outcomes, refused);
   const acks = new Map<string, Lease[]>();
-  const acknowledge = (clientId: string, { id, lease }: Lease): void => {
+  const acknowledge = (clientId: string | null, { id, lease }: Lease): void => {
+    if (clientId === null) return;
     const list = acks.get(clientId);
     if (list === undefined) acks.set(clientId, [{ id, lease }]);
     else list.push({ id, lease });
@@ -329,7 +340,7 @@ export function settle(state: ServerState, refused: readonly string[], now: numb
     acknowledge(entry.clientId, outcome);
     if (turnedDown?.has(entry)) {
       // If the answer is lost with the connection, the client sends the outcome again, and the row may be free by then.
-      const client = state.clients.get(entry.clientId);
+      const client = entry.clientId === null ? undefined : state.clients.get(entry.clientId);
       if (client !== undefined) disregard(client, outcome);
       note(effects, "debug", () => `Outcome dropped: task had already ended, or was taken back (${outcome.id})`);
       continue;
@@ -381,7 +392,8 @@ function record(state: ServerState, entry: Settling, now: number, effects: Serve
     state.counts.cancelled++;
     return false;
   }
-  note(effects, "warning", failureOf(state, entry));
+  // What the server has decided it has told already, as an error.
+  if (entry.clientId !== null) note(effects, "warning", failureOf(state, entry));
   const { retry } = completion;
   if (retry === null) {
     state.counts.failed++;
@@ -396,7 +408,7 @@ function record(state: ServerState, entry: Settling, now: number, effects: Serve
   const { retryDelayMs: firstMs } = state.settings;
   if (firstMs > 0 && state.phase.at === "running")
     delay(state.delays, claimed, now + retryDelayMs(firstMs, claimed.attempt - 1));
-  else if (isItsTurn(state, claimed.group) && !isAside(state, claimed)) state.ready.unshift(claimed);
+  else if (isItsTurn(state, claimed.group) && !isAside(state, claimed)) enqueueFirst(state, claimed);
   else giveBack(state, claimed);
   return false;
 }

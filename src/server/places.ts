@@ -10,7 +10,8 @@ import type { ClaimedTask } from "../task/task.ts";
 import { counted } from "../base/units.ts";
 import { note, type ServerEffect } from "./effects.ts";
 import type { ServerEvent } from "./event.ts";
-import { type ClientEntry, giveBack, lookAgain, nameOf, type ServerState, withdraw } from "./state.ts";
+import { type ClientEntry, giveBack, lookAgain, nameOf, type ServerState } from "./state.ts";
+import { waitingTasks, withdraw } from "./waiting.ts";
 
 /** How long a server that runs forever takes a client's word for it that a directory is not there, milliseconds. */
 export const againMs = 60_000;
@@ -83,7 +84,7 @@ function setAside(state: ServerState, cwd: string, effects: ServerEffect[]): voi
   const { aside, warned } = state.places;
   aside.add(cwd);
   const ids = new Set<string>();
-  for (const task of state.ready.values()) if (isAside(state, task)) ids.add(task.id);
+  for (const task of waitingTasks(state)) if (isAside(state, task)) ids.add(task.id);
   for (const task of withdraw(state, ids).values()) giveBack(state, task);
   lookAgain(state);
   if (warned.has(cwd)) return;

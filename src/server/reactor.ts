@@ -5,10 +5,11 @@
  */
 import { counted } from "../base/units.ts";
 import { assert, unreachable } from "../base/assert.ts";
-import type { Claim, HeldBack } from "../store/store.ts";
+import type { Claim, ClaimRequest, HeldBack } from "../store/store.ts";
 import type { ClaimedTask } from "../task/task.ts";
 import type { LeaveKind } from "../wire/message.ts";
 import { clog, dispatch, leaveToNeighbours, shortage, weigh } from "./dispatch.ts";
+import { leftOut, lookPast, lookSooner, lookTime, noteLook } from "./look-past.ts";
 import { note, type ServerEffect, tell } from "./effects.ts";
 import type { ServerEvent } from "./event.ts";
 import { describeHeldBack } from "./held-back.ts";
@@ -31,7 +32,6 @@ import {
   type ClaimState,
   disregard,
   giveBack,
-  giveBackAbove,
   isAwaitingEstates,
   isBurying,
   letGo,
@@ -39,6 +39,8 @@ import {
   runOf,
   type ServerState,
 } from "./state.ts";
+import { reviewUnmet, unmetTime } from "./unmet.ts";
+import { drainWaiting, enqueue, giveBackAbove, waitingCount } from "./waiting.ts";
 
 /** The first pause of an idle server between two looks at the store, milliseconds. It doubles up to `pollMs`. */
 const firstPollMs = 1000;
@@ -60,6 +62,7 @@ export function step(state: ServerState, events: readonly ServerEvent[], now: nu
   if (state.row === "known") {
     askForRegistrations(state, effects);
     askForRecalls(state, effects);
+    reviewUnmet(state, now, effects);
     dispatch(state, now, effects);
     leaveToNeighbours(state);
     askForTasks(state, now, effects);
@@ -113,6 +116,7 @@ function take(state: ServerState, event: ServerEvent, now: number, effects: Serv
       return settle(state, event.report.refused, now, effects);
     case "inserted":
       state.isNewIn = true;
+      lookSooner(state, now);
       return lookAgain(state);
     case "recallsNoticed":
       return noticeRecalls(state);
@@ -185,28 +189,38 @@ function askForTasks(state: ServerState, now: number, effects: ServerEffect[]): 
   if (state.phase.at !== "running" || state.claim.at === "asked") return;
   if (state.claim.at !== "due" && now < pollAt(state)) return;
   if (isReturning(state) || areRecallsOpen(state)) return;
-  const limit = shortage(state) ?? (mayBeOvertaken(state) ? 0 : null);
-  if (limit === null) {
+  const wish = wishOf(state, now);
+  if (wish === null) {
     // There is enough. The store is asked as soon as there is less; that need not wait for a poll.
     state.claim = { at: "due" };
     return;
   }
   const { scope, retries, eager } = state.settings;
   if (state.claim.at !== "due") state.idlePolls++;
-  state.claim = { at: "asked", stale: false, isDoubtful: false, withheld: new Map() };
+  const isPast = wish.tooMuch.length > 0;
+  state.claim = { at: "asked", stale: false, isDoubtful: false, withheld: new Map(), since: now, isPast };
   state.isNewIn = false;
   effects.push({
     kind: "claim",
-    request: { scope, group: state.group, limit, retries, eager, aside: submissionsAside(state) },
+    request: { scope, group: state.group, ...wish, retries, eager, aside: submissionsAside(state) },
   });
+}
+
+/** What the store is asked for; null: nothing, for now. */
+function wishOf(state: ServerState, now: number): Pick<ClaimRequest, "limit" | "tooMuch"> | null {
+  const limit = shortage(state) ?? (mayBeOvertaken(state) ? 0 : null);
+  if (limit === null) return lookPast(state, now);
+  const tooMuch = leftOut(state, now);
+  return limit > 0 && tooMuch.length > 0 && now < state.demands.lookAt ? null : { limit, tooMuch };
 }
 
 /**
  * Whether new tasks may be in a lower group than those that are ready, and go first. The store is asked then, although
  * there is enough: the answer tells the lowest group. Nothing can be submitted into a group below 0.
  */
-function mayBeOvertaken({ isNewIn, ready, group }: ServerState): boolean {
-  return isNewIn && ready.length > 0 && group !== null && group > 0;
+function mayBeOvertaken(state: ServerState): boolean {
+  const { isNewIn, group } = state;
+  return isNewIn && waitingCount(state) > 0 && group !== null && group > 0;
 }
 
 /**
@@ -223,7 +237,8 @@ function isReturning({ settling, outbox }: ServerState): boolean {
  *     answer                       claim.at    if something has changed since the store was asked (stale)
  *     claimed, with tasks          due         due
  *     claimed, without tasks       blocked     due      (there are some, but nobody is here to run them)
- *     claimed, without tasks       due         due      (there are some, and enough is ready)
+ *     claimed, without tasks       due         due      (there are some, and enough is ready; or they need too much)
+ *     claimed, without tasks       empty       due      (they need too much, and are left to neighbours: the run ends)
  *     none                         empty       due
  *     waiting                      blocked     due
  *     recalled                     due         due      (nothing is claimed before the recalls are dealt with)
@@ -241,7 +256,10 @@ function takeClaim(state: ServerState, answer: Claim, now: number, effects: Serv
   switch (answer.kind) {
     case "claimed": {
       const isAny = answer.tasks.length > 0;
-      state.claim = isAny || state.present.executors > 0 ? { at: "due" } : otherwise("blocked");
+      if (asked.isPast) noteLook(state, answer.tasks.length, now - asked.since, now);
+      if (isAny || state.present.executors > 0)
+        state.claim = !isAny && asked.isPast && isLeft(state) ? otherwise("empty") : { at: "due" };
+      else state.claim = otherwise("blocked");
       if (isAny) state.idlePolls = 0;
       weigh(state, answer.tasks);
       giveBackAbove(state, answer.group);
@@ -281,6 +299,11 @@ function takeClaim(state: ServerState, answer: Claim, now: number, effects: Serv
   }
 }
 
+/** Whether what needs too much is left to the servers beside this one. */
+function isLeft({ neighbours, settings, demands }: ServerState): boolean {
+  return neighbours > 0 && !settings.forever && demands.count === 0;
+}
+
 /** Whether a claim has brought a task that is not to be handed out; see ClaimState. Gives it back if nobody has it. */
 function isWithheld(
   state: ServerState,
@@ -303,7 +326,7 @@ function isWithheld(
 
 function takeClaimed(state: ServerState, task: ClaimedTask, effects: ServerEffect[]): void {
   forgetOld(state, task.id, effects);
-  if (state.phase.at === "running" && !isAside(state, task)) state.ready.push(task);
+  if (state.phase.at === "running" && !isAside(state, task)) enqueue(state, task);
   else giveBack(state, task);
 }
 
@@ -390,14 +413,14 @@ function tellHeldBack(
 function resumeDelayed(state: ServerState, now: number): void {
   if (state.row !== "known") return;
   for (let task = takeDue(state.delays, now); task !== null; task = takeDue(state.delays, now)) {
-    if (isItsTurn(state, task.group) && !isAside(state, task)) state.ready.push(task);
+    if (isItsTurn(state, task.group) && !isAside(state, task)) enqueue(state, task);
     else giveBack(state, task);
   }
 }
 
 /** Gives back everything that waits here, for a client or for its time. */
 function giveBackAll(state: ServerState): void {
-  for (const task of state.ready.drain()) giveBack(state, task);
+  for (const task of drainWaiting(state)) giveBack(state, task);
   const { delays } = state;
   for (let task = takeDue(delays, Infinity); task !== null; task = takeDue(delays, Infinity)) giveBack(state, task);
 }
@@ -432,7 +455,7 @@ function conclude(state: ServerState, now: number, effects: ServerEffect[]): voi
   const { outbox } = state;
   const idle =
     state.row === "known" &&
-    state.ready.length === 0 &&
+    waitingCount(state) === 0 &&
     delayedCount(state.delays) === 0 &&
     state.holders.size === 0 &&
     state.registrations.asked === 0 &&
@@ -478,10 +501,15 @@ function pauseMs({ settings, idlePolls }: ServerState): number {
 function nextWake(state: ServerState, now: number): number {
   let at = Math.min(state.lastCheck + state.settings.evictMs / 10, state.graceAt);
   if (isAwaitingEstates(state)) at = Math.min(at, state.estatesUntil);
-  if (state.phase.at === "running") at = Math.min(at, pollAt(state));
+  if (state.phase.at === "running") at = Math.min(at, pollAt(state), unmetTime(state), lookAt(state, now));
   if (state.row === "known") at = Math.min(at, nextDueAt(state.delays));
   if (state.settling === null) at = Math.min(at, dispatchesDueAt(state, now), startsDueAt(state));
   return Math.max(at, now);
+}
+
+/** When a claim that leaves something out is due. While one is under way, its answer comes first. */
+function lookAt(state: ServerState, now: number): number {
+  return state.claim.at === "due" && state.row === "known" ? lookTime(state, now) : Number.POSITIVE_INFINITY;
 }
 
 function isDone(state: ServerState): boolean {

@@ -22,9 +22,9 @@ import {
   type Run,
   runOf,
   type ServerState,
-  withdraw,
   withhold,
 } from "./state.ts";
+import { withdraw } from "./waiting.ts";
 
 /** Notes that the store may have recalls. */
 export function noticeRecalls(state: ServerState): void {
@@ -184,7 +184,7 @@ function disregardBrought(state: ServerState, kinds: ReadonlyMap<string, Recall[
       if (isTakenBack(kinds.get(lease.id))) disregard(client, lease);
   }
   for (const { clientId, outcome } of [...(state.settling?.outcomes ?? []), ...state.outbox.completed]) {
-    const client = state.clients.get(clientId);
+    const client = clientId === null ? undefined : state.clients.get(clientId);
     if (client !== undefined && isTakenBack(kinds.get(outcome.id))) disregard(client, outcome);
   }
 }

@@ -15,6 +15,7 @@
  */
 import { counted } from "../base/units.ts";
 import { assert } from "../base/assert.ts";
+import { type Capacity, roomOf, take } from "../task/demand.ts";
 import type { ClaimedTask } from "../task/task.ts";
 import { type ClientMessage, type Lease, longestEvictMs } from "../wire/message.ts";
 import { note, type ServerEffect, tell } from "./effects.ts";
@@ -36,10 +37,10 @@ import {
   type Registration,
   type ServerState,
   settlingAmong,
-  withdraw,
   withhold,
   wantsToStay,
 } from "./state.ts";
+import { refile, withdraw } from "./waiting.ts";
 
 type Hello = Extract<ClientMessage, { kind: "hello" }>;
 type Registered = Extract<ServerEvent, { kind: "registered" }>;
@@ -54,6 +55,9 @@ export function beginRegistration(state: ServerState, hello: Hello, now: number,
   if (isElsewhere(state, hello)) return sendOn(state, hello, effects);
   const known = state.clients.get(hello.clientId);
   const client = newClient(state, known, hello, now);
+  noteCapacity(state, client.capacity);
+  state.demands.round++;
+  if (known === undefined) state.demands.cameAt = now;
   if (known !== undefined) replace(state, known, client);
   state.clients.set(client.id, client);
   const [level, text] =
@@ -104,6 +108,10 @@ function sendOn(state: ServerState, hello: Hello, effects: ServerEffect[]): void
 }
 
 function newClient({ settings }: ServerState, known: ClientEntry | undefined, hello: Hello, now: number): ClientEntry {
+  const capacity = hello.capacity ?? null;
+  const room = capacity === null ? null : roomOf(capacity);
+  if (room !== null && known !== undefined)
+    for (const { demand } of known.held.values()) if (demand !== null) take(room, demand);
   return {
     id: hello.clientId,
     host: hello.host,
@@ -111,6 +119,10 @@ function newClient({ settings }: ServerState, known: ClientEntry | undefined, he
     executors: hello.executors,
     isDraining: false,
     tally: known?.tally ?? (settings.measures === true ? newTally() : null),
+    capacity,
+    room,
+    until: capacity?.until ?? Number.POSITIVE_INFINITY,
+    extra: 0,
     credit: hello.credit,
     held: known?.held ?? new Map(),
     weight: known?.weight ?? 0,
@@ -122,6 +134,21 @@ function newClient({ settings }: ServerState, known: ClientEntry | undefined, he
     standing: { at: "registering" },
     registration: null,
   };
+}
+
+/** The most names of resources that are known, so that clients cannot fill the memory with new ones. */
+const mostNames = 1000;
+
+/** Learns names of resources, and that time is limited. What waits is sorted anew then. */
+function noteCapacity(state: ServerState, capacity: Capacity | null): void {
+  if (capacity === null) return;
+  const { demands } = state;
+  const before = demands.names.size;
+  for (const name in capacity.others) if (demands.names.size < mostNames) demands.names.add(name);
+  const isTimed = demands.isTimed || capacity.until !== undefined;
+  if (demands.names.size === before && isTimed === demands.isTimed) return;
+  demands.isTimed = isTimed;
+  refile(state);
 }
 
 /** The dispatches that did not count on the connection before, and that the client still has. */

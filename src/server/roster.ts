@@ -8,7 +8,7 @@
  */
 import { counted } from "../base/units.ts";
 import { assert, unreachable } from "../base/assert.ts";
-import { sentinel } from "../task/task.ts";
+import { type ClaimedTask, sentinel } from "../task/task.ts";
 import type { ClientMessage, LeaveKind } from "../wire/message.ts";
 import { rememberLost } from "./lost.ts";
 import { note, type ServerEffect } from "./effects.ts";
@@ -83,6 +83,7 @@ export function receive(
         client.disregarded.delete(leaseKey(each));
         const held = client.held.get(each.id);
         if (held === undefined || held.lease !== each.lease) continue;
+        if (message.missing === undefined) limitTime(client, held.task, now);
         letGo(state, client, each.id);
         giveBack(state, held.task);
       }
@@ -94,6 +95,15 @@ export function receive(
     default:
       unreachable(message);
   }
+}
+
+/**
+ * Takes a client's word for it that a task did not fit into its time: its clock may be ahead of ours, and it would get
+ * the same task again and again.
+ */
+function limitTime(client: ClientEntry, { timeout }: ClaimedTask, now: number): void {
+  if (timeout === null || client.until === Number.POSITIVE_INFINITY) return;
+  client.until = Math.min(client.until, now + timeout * 1000 - 1);
 }
 
 // ---- being gone
@@ -240,6 +250,7 @@ function giveUp(state: ServerState, client: ClientEntry, held: Held, now: number
 
 function forget(state: ServerState, client: ClientEntry, effects: ServerEffect[]): void {
   unseat(state, client);
+  state.demands.round++;
   state.registrations.waiting.delete(client);
   state.doubted.delete(client);
   state.clients.delete(client.id);

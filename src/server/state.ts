@@ -2,9 +2,10 @@
  * Everything that a server knows between two events; check.ts says whether it makes sense. No I/O, no clock, no
  * randomness.
  *
- * The places of a task. A task that this server holds is in exactly one of them: the queue `ready`, `delays` (a next
- * attempt before its time), a client's `held` (`holders` tells whose), `completed` and `reverted` in the outbox, or
- * `settling`, the commit under way.
+ * The places of a task. A task that this server holds is in exactly one of them: the queue `ready`, one of the lanes in
+ * `demands`, where tasks wait that need something of their client (`ready` below means both), `delays` (a next attempt
+ * before its time), a client's `held` (`holders` tells whose), `completed` and `reverted` in the outbox, or `settling`,
+ * the commit under way.
  *
  *        its client brings it, and the store hands it over
  *      +--------------------------------------------+
@@ -33,11 +34,13 @@
  * client in the same process is present at once, because it ends with its server.
  */
 import { type Deque, deque } from "../base/deque.ts";
-import { delayedCount, type Delays, newDelays, takeDelayed } from "./delays.ts";
+import { type Delays, newDelays } from "./delays.ts";
 import type { FailurePolicy } from "./failure-policy.ts";
 import type { Completion, HeldBack, Scope } from "../store/store.ts";
+import { type Capacity, type Demand, demandOf, release, type Room, take } from "../task/demand.ts";
 import type { ClaimedTask, Outcome } from "../task/task.ts";
 import type { ClientMessage, Lease, LeaveKind } from "../wire/message.ts";
+import { type Demands, newDemands } from "./demands.ts";
 import type { Revoked, SubmissionFacts } from "./event.ts";
 import type { Tally } from "./tally.ts";
 
@@ -49,6 +52,13 @@ export interface ServerSettings extends FailurePolicy {
   readonly scope: Scope;
   /** Whether the server goes on when nothing is left to do. */
   readonly forever: boolean;
+  /**
+   * Whether clients may come at any time that have more than those that are here: tasks that need more wait for them.
+   * Otherwise such a task fails.
+   */
+  readonly mayGrow: boolean;
+  /** Names of resources that tasks may need, besides those that clients have. */
+  readonly resources: readonly string[];
   /** Whether this run has launched its clients, all of them: they ask it whether they are idle. */
   readonly launchesClients: boolean;
   /** The largest number of tasks in one frame to a client; null: no limit. */
@@ -95,6 +105,8 @@ export interface Started {
 export interface Held {
   readonly task: ClaimedTask;
   readonly lease: number;
+  /** What it takes of its client's room; null: nothing. */
+  readonly demand: Demand | null;
   /** Whether somebody cancelled the task: its client is to stop it. */
   cancelled: boolean;
 }
@@ -134,6 +146,17 @@ export interface ClientEntry {
   isDraining: boolean;
   /** What it has done; null: nobody wants to know. */
   readonly tally: Tally | null;
+  /** What it may hand out to tasks; null: it does not say, as older clients, and gets every task. */
+  readonly capacity: Capacity | null;
+  /**
+   * What of the capacity is left by all tasks that it holds. It is less than nothing where some of them wait over there
+   * until others end. Null: as for the capacity.
+   */
+  readonly room: Room | null;
+  /** When its time is up, by the clock of this server, milliseconds since 1970; infinity: it is not limited. */
+  until: number;
+  /** How many of the tasks that it holds were sent although there was no room for them, and may wait over there. */
+  extra: number;
   /** How many more tasks the client will take. */
   credit: number;
   readonly held: Map<string, Held>;
@@ -165,7 +188,8 @@ export interface ClientEntry {
  * meanwhile, or another outcome of it is ahead.
  */
 export interface Settling {
-  readonly clientId: string;
+  /** Null: no client has told of it, the server has decided it. */
+  readonly clientId: string | null;
   readonly task: ClaimedTask | null;
   readonly outcome: Outcome;
   readonly completion: Completion;
@@ -198,6 +222,10 @@ export type ClaimState =
        * holder.
        */
       readonly withheld: Map<string, "adopted" | "recalled">;
+      /** When it was asked, milliseconds since 1970. */
+      readonly since: number;
+      /** Whether tasks were left out because they need too much. */
+      readonly isPast: boolean;
     }
   /** The store is worth asking. */
   | { readonly at: "due" }
@@ -251,8 +279,10 @@ export interface ServerState {
   toldHeldBack: { readonly key: string; readonly level: "warning" | "critical" } | null;
   /** Whether tasks may have been added since the store was asked. They may be in a lower group than those here. */
   isNewIn: boolean;
-  /** Tasks that wait for a client, the next one in front. */
+  /** Tasks that wait for a client, whichever it is, the next one in front. */
   readonly ready: Deque<ClaimedTask>;
+  /** Tasks that wait for a client that has what they need; see waiting.ts. */
+  readonly demands: Demands;
   /** Next attempts that wait for the end of their pause. */
   readonly delays: Delays;
   /** How many clients were lost that ran each of these tasks. */
@@ -391,6 +421,7 @@ export function newState(settings: ServerSettings, now: number, estates: readonl
     toldHeldBack: null,
     isNewIn: false,
     ready: deque(),
+    demands: newDemands(settings.resources, now),
     delays: newDelays(),
     losses: new Map(),
     claim: { at: "due" },
@@ -438,28 +469,6 @@ export function giveBack(state: ServerState, task: ClaimedTask): void {
   state.outbox.reverted.push(task.id);
 }
 
-/** Gives back the tasks of higher groups than this that wait for a client here: others go first. */
-export function giveBackAbove(state: ServerState, group: number): void {
-  if (state.ready.length === 0 || state.group === null || state.group <= 0) return;
-  const ready = [...state.ready.drain()];
-  for (const task of ready) {
-    if (task.group > group) giveBack(state, task);
-    else state.ready.push(task);
-  }
-}
-
-/** Takes those of the tasks that wait here, for a client or for their time. Answers them by id. */
-export function withdraw(
-  { ready, delays }: ServerState,
-  ids: { readonly has: (id: string) => boolean },
-): ReadonlyMap<string, ClaimedTask> {
-  const found = new Map<string, ClaimedTask>();
-  for (const task of ready.values()) if (ids.has(task.id)) found.set(task.id, task);
-  if (found.size > 0) for (const task of ready.drain()) if (!found.has(task.id)) ready.push(task);
-  if (delayedCount(delays) > 0) for (const task of takeDelayed(delays, ids)) found.set(task.id, task);
-  return found;
-}
-
 /** Notes that something has changed: the store is worth asking again. */
 export function lookAgain(state: ServerState): void {
   if (state.claim.at === "asked") state.claim.stale = true;
@@ -480,10 +489,20 @@ export function weightOf({ args }: ClaimedTask): number {
   return 1024 + args.length;
 }
 
-/** Notes that the client has the task from now on. */
-export function hold(state: ServerState, client: ClientEntry, task: ClaimedTask, lease: number): void {
+/** Notes that the client has the task from now on. `demand`: what it takes of its room, where that is known. */
+export function hold(
+  state: ServerState,
+  client: ClientEntry,
+  task: ClaimedTask,
+  lease: number,
+  demand: Demand | null = demandOf(task, state.demands.names),
+): void {
   const earlier = client.held.get(task.id);
-  client.held.set(task.id, { task, lease, cancelled: earlier?.cancelled ?? false });
+  if (client.room !== null) {
+    if (earlier !== undefined && earlier.demand !== null) release(client.room, earlier.demand);
+    if (demand !== null) take(client.room, demand);
+  }
+  client.held.set(task.id, { task, lease, demand, cancelled: earlier?.cancelled ?? false });
   client.weight += weightOf(task) - (earlier === undefined ? 0 : weightOf(earlier.task));
   client.hasWorked = true;
   state.holders.set(task.id, client);
@@ -492,10 +511,19 @@ export function hold(state: ServerState, client: ClientEntry, task: ClaimedTask,
 /** Notes that the client no longer has the task. The caller decides where it goes. */
 export function letGo(state: ServerState, client: ClientEntry, id: string): void {
   const held = client.held.get(id);
-  if (held !== undefined) client.weight -= weightOf(held.task);
+  if (held !== undefined) {
+    client.weight -= weightOf(held.task);
+    if (held.demand !== null) vacate(client, held.demand);
+  }
   client.held.delete(id);
   state.holders.delete(id);
   state.outbox.started.delete(id);
+}
+
+function vacate(client: ClientEntry, demand: Demand): void {
+  if (client.room !== null) release(client.room, demand);
+  // Whichever ended, one that waited over there can begin.
+  if (client.extra > 0) client.extra--;
 }
 
 /** A task that a client has. */

@@ -38,6 +38,7 @@ import {
   type Source,
   type Store,
 } from "./store.ts";
+import { isTooMuch } from "./too-much.ts";
 
 type Matches = (entry: Entry) => boolean;
 
@@ -198,9 +199,10 @@ export class MemoryStore implements Store {
     return { kind: "waiting", busyGroup, unfinished: this.#count(inGroup) };
   }
 
-  #takeFrom(group: number, mine: Matches, { serverId, at, limit, eager }: ClaimRequest): Claim {
+  #takeFrom(group: number, mine: Matches, { serverId, at, limit, eager, tooMuch }: ClaimRequest): Claim {
     const tasks: ClaimedTask[] = [];
-    for (const entry of takeNext(this.#lanes.get(group)!, limit, eager, mine)) {
+    const fits = (entry: Entry): boolean => !isTooMuch(entry.task, tooMuch) && mine(entry);
+    for (const entry of takeNext(this.#lanes.get(group)!, limit, eager, tooMuch.length === 0 ? mine : fits)) {
       entry.serverId = serverId;
       entry.scheduleTime = at;
       this.#noteWaiting(entry, -1);

@@ -72,6 +72,29 @@ export interface ClaimRequest {
   readonly eager: boolean;
   /** Submissions that scope `all` leaves out of this claim, as if a live server reserved them. */
   readonly aside: readonly string[];
+  /**
+   * Tasks that are passed over, though they wait for their turn like others: their group is not left before they have
+   * ended, and a claim that finds nothing but such tasks answers `claimed` without any. Those that are passed over are
+   * looked at one by one, so a claim gives up after many of them (100,000).
+   */
+  readonly tooMuch: readonly TooMuch[];
+}
+
+/** After so many tasks a claim looks no further for some that are not too much. */
+export const mostPassedOver = 100_000;
+
+/**
+ * Tasks that need at least so much in every respect, and are passed over for that. 0 and an empty list say nothing, and
+ * at least one of them says something.
+ */
+export interface TooMuch {
+  readonly cores: number;
+  /** Bytes. */
+  readonly memory: number;
+  /** Keys of tags: a task that needs this has all of them, with whatever value. */
+  readonly tags: readonly string[];
+  /** Its time limit, seconds. */
+  readonly timeout: number;
 }
 
 /** Unfinished tasks that were submitted from one directory of one host. */
@@ -186,8 +209,9 @@ export interface AdoptRequest {
 
 /** An outcome on its way into the row of its task. Only result fields and the client are written. */
 export interface Completion extends Omit<Outcome, "lease"> {
-  readonly clientId: string;
-  readonly clientHost: string;
+  /** Null, as its host: no client has ever had the task, because none could meet what it needs. */
+  readonly clientId: string | null;
+  readonly clientHost: string | null;
   /** Seconds, as a fraction to the millisecond; so is `duration`. */
   readonly waited: number | null;
   readonly duration: number | null;

@@ -16,7 +16,6 @@ import { newPatience, type Patience } from "../log/patience.ts";
 import type { Store } from "../store/store.ts";
 import type { TaskFactory } from "../task/factory.ts";
 import type { Line, LineReader } from "../task/line.ts";
-import type { TaskSetting } from "../task/tag.ts";
 import type { NewTask } from "../task/task.ts";
 import type { LineBatch, LineSource } from "./lines.ts";
 import type { BadLine } from "./splitter.ts";
@@ -81,8 +80,8 @@ interface Loading {
   bad: number;
   /** The number of the last line that is dealt with. */
   lines: number;
-  /** What has been told of a line, since it is told only once. */
-  readonly told: Set<"marker" | "idle">;
+  /** Whether a comment that is nearly settings was told of, since that is told only once. */
+  isToldOfMarker: boolean;
 }
 
 /**
@@ -126,7 +125,17 @@ function newLoading(options: LoadOptions): Loading {
     patience.goOn();
   });
   const isTraced = log.enabled("TRACE");
-  return { options, patience, stamp: stamper(clock), isTraced, stopping, stored: 0, bad: 0, lines: 0, told: new Set() };
+  return {
+    options,
+    patience,
+    stamp: stamper(clock),
+    isTraced,
+    stopping,
+    stored: 0,
+    bad: 0,
+    lines: 0,
+    isToldOfMarker: false,
+  };
 }
 
 function isAborted({ options }: Loading): boolean {
@@ -170,30 +179,18 @@ async function tasksOf(loading: Loading, batch: LineBatch): Promise<ReadBatch> {
   return { batch, tasks, places };
 }
 
-/** Tells once of a comment that is nearly settings, and of settings without effect. `number` is that of the line. */
-function tellOnce({ options, told }: Loading, line: Line, number: number): void {
-  const { log, source } = options;
-  if ("near" in line && !told.has("marker")) {
-    told.add("marker");
-    log.warning(`${source.name}, line ${number}: ${describeNear(line.near)}`);
-  }
-  if (!("settings" in line) || line.settings.length === 0 || told.has("idle")) return;
-  const needs = line.settings.filter(({ kind, value }) => (kind === "cores" || kind === "memory") && value !== null);
-  if (needs.length === 0) return;
-  told.add("idle");
-  log.warning(`${source.name}, line ${number}: ${describeNeeds(needs)}`);
+/** Tells once of a comment that is nearly settings. `number` is that of the line. */
+function tellOnce(loading: Loading, line: Line, number: number): void {
+  const { log, source } = loading.options;
+  if (!("near" in line) || loading.isToldOfMarker) return;
+  loading.isToldOfMarker = true;
+  log.warning(`${source.name}, line ${number}: ${describeNear(line.near)}`);
 }
 
 /** Says that a comment is probably meant for settings. */
 export function describeNear(near: string): string {
   const shown = near.replace(/\s+/g, " ");
   return `'${shown}' is a plain comment - settings of tasks are written as '# HYPERSHELL: site:b timeout:10m'`;
-}
-
-function describeNeeds(needs: readonly TaskSetting[]): string {
-  const names = [...new Set(needs.map(({ kind }) => `${kind}:`))];
-  const are = names.length === 1 ? "is" : "are";
-  return `${names.join(" and ")} ${are} recorded with the task, but nothing acts on that in this version yet`;
 }
 
 /** Reports a line that is no task; `number` is its number, `text` its text. */

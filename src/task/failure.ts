@@ -57,7 +57,7 @@ export function shortened(text: string): string {
 export const statusMeanings: Readonly<Record<number, string>> = {
   [sentinel.cancelled]: "it was cancelled",
   [sentinel.templateFailed]: "its template could not be expanded",
-  [sentinel.insufficientResources]: "it needs more cores or memory than its client has",
+  [sentinel.insufficientResources]: "it needs more cores, memory or other resources than any client has",
   [sentinel.overLimit]: "it was stopped at its time limit",
   [sentinel.overMemory]: "it was stopped, because it took more memory than it asked for (task.enforce)",
   [sentinel.clientLost]: "the clients that ran it were lost, as often as server.poison allows",

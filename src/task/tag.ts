@@ -36,8 +36,14 @@ const reserved: ReadonlySet<string> = new Set(["group", "cores", "memory", "time
 /** The largest group, number of cores, and timeout (seconds): every database has 32 bits for them. */
 export const largestNumber = 2 ** 31 - 1;
 
-/** The settings of a list of words, in order; `part` is left out. A BadTag for the first word that cannot be one. */
-export function parseTags(words: readonly string[]): readonly TaskSetting[] | BadTag {
+/**
+ * The settings of a list of words, in order; `part` is left out. A BadTag for the first word that cannot be one. Tags
+ * with one of the names of `resources` need an amount.
+ */
+export function parseTags(
+  words: readonly string[],
+  resources: ReadonlySet<string> = builtInResources,
+): readonly TaskSetting[] | BadTag {
   const settings: TaskSetting[] = [];
   for (const [index, word] of words.entries()) {
     const next = words[index + 1];
@@ -45,7 +51,7 @@ export function parseTags(words: readonly string[]): readonly TaskSetting[] | Ba
     if (word.endsWith(":") && word.length > 1 && next !== undefined && !next.includes(":")) {
       return bad(`${word} ${next}`, `no blank may stand between a key and its value, write ${word}${next}`);
     }
-    const setting = parseTag(word);
+    const setting = parseTag(word, resources);
     if ("reason" in setting) return setting;
     if (setting.kind !== "tag" || setting.key !== "part") settings.push(setting);
   }
@@ -53,8 +59,8 @@ export function parseTags(words: readonly string[]): readonly TaskSetting[] | Ba
 }
 
 /** As parseTags, for words of the command line. Throws UserError for the first word that cannot be a tag. */
-export function requireTags(words: readonly string[]): readonly TaskSetting[] {
-  const settings = parseTags(words);
+export function requireTags(words: readonly string[], resources?: ReadonlySet<string>): readonly TaskSetting[] {
+  const settings = parseTags(words, resources);
   if ("reason" in settings) throw argumentError(describeBadTag(settings));
   return settings;
 }
@@ -65,8 +71,8 @@ export function describeBadTag({ word, reason }: BadTag): string {
   return `bad tag "${shown}": ${reason}`;
 }
 
-/** The setting of one word, or why it is none; the key `part` is taken like any other. */
-export function parseTag(word: string): TaskSetting | BadTag {
+/** The setting of one word, or why it is none; the key `part` is taken like any other. `resources`: as in parseTags. */
+export function parseTag(word: string, resources: ReadonlySet<string> = builtInResources): TaskSetting | BadTag {
   const colon = word.indexOf(":");
   const key = (colon < 0 ? word : word.slice(0, colon)).trim();
   const text = colon < 0 ? "" : word.slice(colon + 1).trim();
@@ -85,7 +91,7 @@ export function parseTag(word: string): TaskSetting | BadTag {
     if (value.length > longest)
       return bad(word, `the value is too long (${value.length} characters, at most ${longest})`);
   }
-  const noAmount = builtInResources.has(key) ? whyNoAmount(key, value) : null;
+  const noAmount = resources.has(key) ? whyNoAmount(key, value) : null;
   if (noAmount !== null) return bad(word, noAmount);
   return { kind: "tag", key, value };
 }

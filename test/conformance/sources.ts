@@ -1,11 +1,11 @@
 /*
- * What every Store promises about where tasks came from, and about submissions that a claim leaves out. Run against
- * each implementation, beside store.ts, which has the rest.
+ * What every Store promises about where tasks came from, and about submissions and tasks that a claim leaves out. Run
+ * against each implementation, beside store.ts, which has the rest.
  */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { newId } from "../../src/base/ids.ts";
-import type { Store } from "../../src/store/store.ts";
-import type { Submission } from "../../src/task/task.ts";
+import type { ClaimRequest, Store, TooMuch } from "../../src/store/store.ts";
+import type { NewTask, Submission } from "../../src/task/task.ts";
 import {
   claimed,
   completion,
@@ -14,7 +14,9 @@ import {
   makeCommit,
   makeServer,
   makeTask,
+  makeTasks,
   mine,
+  next,
   type OpenedStore,
   other,
   request,
@@ -63,6 +65,85 @@ export function sourcesConformance(title: string, open: () => Promise<OpenedStor
         const own = request({ group: 1, aside: [mine.id] });
         expect(ids(claimed(await store.claim(own)))).toEqual([later.id]);
       });
+    });
+
+    describe("too much", () => {
+      const nothing: TooMuch = { cores: 0, memory: 0, tags: [], timeout: 0 };
+      const plain = { cores: null, memory: null, timeout: null, tag: { part: 0 } };
+      const one = (fields: Partial<NewTask>): NewTask => makeTask({ ...plain, ...fields });
+      const tasks = (): NewTask[] => [
+        one({ cores: 8 }),
+        one({ memory: 2 ** 40 }),
+        one({ cores: 4, timeout: 60, tag: { gpus: 1, part: 0 } }),
+        one({ cores: 4, timeout: 60 }),
+        one({ tag: { gpus: "many", "a.b-c": 0, part: 0 } }),
+        one({}),
+      ];
+      const found = async (
+        all: readonly NewTask[],
+        tooMuch: Partial<TooMuch>[],
+        fields: Partial<ClaimRequest> = {},
+      ) => {
+        const asked = request({ ...fields, tooMuch: tooMuch.map((each) => ({ ...nothing, ...each })) });
+        const taken = claimed(await store.claim(asked));
+        await store.commit(makeCommit({ reverted: ids(taken) }));
+        return ids(taken).map((id) => ids(all).indexOf(id));
+      };
+
+      test("a claim passes over what needs as much as one of the needs in every respect", async () => {
+        const all = tasks();
+        await store.insert(all);
+        for (const scope of [mine, everything]) {
+          const claim = (...tooMuch: Partial<TooMuch>[]) => found(all, tooMuch, { scope });
+          expect(await claim({ cores: 5 })).toEqual([1, 2, 3, 4, 5]);
+          expect(await claim({ cores: 4 })).toEqual([1, 4, 5]);
+          expect(await claim({ memory: 2 ** 40 })).toEqual([0, 2, 3, 4, 5]);
+          expect(await claim({ memory: 2 ** 40 + 1, cores: 1 })).toEqual([0, 1, 2, 3, 4, 5]);
+          expect(await claim({ cores: 4, timeout: 60 })).toEqual([0, 1, 4, 5]);
+          expect(await claim({ tags: ["gpus"] })).toEqual([0, 1, 3, 5]);
+          expect(await claim({ tags: ["gpus", "a.b-c"] })).toEqual([0, 1, 2, 3, 5]);
+          expect(await claim({ tags: ["gpus"], cores: 4 }, { cores: 8 }, { memory: 1 })).toEqual([3, 4, 5]);
+        }
+      });
+
+      test("it looks as far as it has to, takes no more than its limit, and holds the group", async () => {
+        const many = makeTasks(3000, { ...plain, cores: 64 });
+        const [few, above] = [makeTasks(3, plain), makeTask({ ...plain, group: 1 })];
+        await store.insert([...many, ...few, above]);
+        const [tooMuch, reserved] = [[{ cores: 64 }], { scope: everything, aside: [other] }];
+        expect(await found(few, tooMuch, { limit: 2 })).toEqual([0, 1]);
+        expect(await found(few, tooMuch, { ...reserved, limit: 2 })).toEqual([0, 1]);
+        expect(await found(few, [...tooMuch, { memory: 1 }], { limit: 10 })).toEqual([0, 1, 2]);
+        await store.claim(request({ tooMuch: [{ ...nothing, cores: 64 }], limit: 10 }));
+        expect(await store.claim(request({ group: 0, tooMuch: [{ ...nothing, cores: 64 }] }))).toEqual({
+          kind: "claimed",
+          group: 0,
+          tasks: [],
+        });
+      });
+
+      test("eager claims take next attempts first, but none that need too much", async () => {
+        const first = makeTasks(2, plain);
+        const again = [next(first[0]!, { cores: 8 }), next(first[1]!)];
+        const all = [...makeTasks(1, plain), ...again];
+        await store.insert(all);
+        expect(await found(all, [{ cores: 8 }], { eager: true })).toEqual([2, 0]);
+      });
+    });
+
+    test("a task may end that no client has ever had", async () => {
+      const task = makeTask();
+      await store.insert([task]);
+      await store.claim(request());
+      const none = completion(task, {
+        clientId: null,
+        clientHost: null,
+        command: null,
+        startTime: null,
+        exitStatus: -3,
+      });
+      expect((await store.commit(makeCommit({ completed: [none] }))).refused).toEqual([]);
+      expect(await store.survey(mine)).toEqual({ unfinished: 0 });
     });
 
     test("sources tell where unfinished tasks came from, most of them first", async () => {

@@ -55,6 +55,7 @@ export function request(fields: Partial<ClaimRequest> = {}): ClaimRequest {
     retries: everyFailure(1),
     eager: false,
     aside: [],
+    tooMuch: [],
     ...fields,
   };
 }

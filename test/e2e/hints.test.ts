@@ -1,6 +1,6 @@
 /*
- * What people are told who write nearly the right thing: a misspelt marker, settings that have no effect yet, a
- * template in the place of a file, and input that is waited for at a terminal.
+ * What people are told who write nearly the right thing: a misspelt marker, a template in the place of a file, and
+ * input that is waited for at a terminal.
  */
 import { expect, test } from "bun:test";
 import { linesOf, openSite } from "./harness.ts";
@@ -60,45 +60,6 @@ test("a blank before the colon is refused with the right spelling", async () => 
   const { status, stderr } = await site.hs(["submit", "-f", "tasks.in"]);
   expect(status).toBe(2);
   expect(stderr).toContain("tasks.in, line 1: no blank may stand before the colon, write # HYPERSHELL:");
-});
-
-test("settings without effect are named in one warning a run, wherever they were set", async () => {
-  await using site = openSite();
-  site.write("tasks.in", "echo 1 # HYPERSHELL: cores:2 memory:1GB\necho 2 # HYPERSHELL: cores:2\n");
-  const env = { HYPERSHELL_TASK_CORES: "1", HYPERSHELL_TASK_MEMORY: "0" };
-  const ended = await site.hsx(["tasks.in", "-N1"], { env });
-  expect(ended).toEqual({
-    status: 0,
-    stdout: "1\n2\n",
-    stderr:
-      " WARNING [hypershell.cluster] task.cores has no effect in this version yet\n" +
-      " WARNING [hypershell.submit] tasks.in, line 1: cores: and memory: are recorded with the task, but nothing " +
-      "acts on that in this version yet\n",
-  });
-});
-
-test("options, tags and 'hs config set' of such settings say it too, and 0 is nothing", async () => {
-  await using site = openSite();
-  const warnings = async (...words: string[]): Promise<readonly string[]> =>
-    linesOf((await site.hs(words)).stderr).filter((line) => line.includes("WARNING"));
-  const has = (name: string, verb = "has"): string => `${name} ${verb} no effect in this version yet`;
-  expect(await warnings("submit", "-c", "4", "-t", "memory:1GB", "--", "echo", "1")).toEqual([
-    ` WARNING [hypershell.submit] ${has("-c/--cores and memory:", "have")}`,
-  ]);
-  expect(await warnings("submit", "-c", "0", "-m", "0", "-W", "10", "--", "echo", "1")).toEqual([]);
-  expect(await warnings("submit", "echo 1 # HYPERSHELL: timeout:10m site:b")).toEqual([]);
-  expect(await warnings("config", "set", "task.memory", "1000")).toEqual([
-    ` WARNING [hypershell.config] ${has("task.memory")}`,
-  ]);
-  expect(await warnings("submit", "--", "echo", "1")).toEqual([` WARNING [hypershell.submit] ${has("task.memory")}`]);
-  expect(await warnings("list")).toEqual([]);
-  expect((await site.hs(["submit", "--help"])).stdout).toMatch(/--cores NUM .*No effect in this version yet/);
-});
-
-test("clients that a launcher starts do not repeat it", async () => {
-  await using site = openSite();
-  const { stderr } = await site.hsx(["--launcher=env", ":::", "true"], { env: { HYPERSHELL_TASK_CORES: "1" } });
-  expect(stderr.match(/no effect in this version yet/g)).toHaveLength(1);
 });
 
 test("--perf says how a task is measured", async () => {

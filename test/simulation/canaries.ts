@@ -19,6 +19,7 @@ export const canaries: Readonly<Record<string, Partial<Reactors>>> = {
       const effects = serverStep(state, events, now);
       if (!effects.some(({ kind }) => kind === "commit")) return effects;
       for (const { clientId, outcome } of state.settling?.outcomes ?? []) {
+        if (clientId === null) continue;
         const tasks: readonly Lease[] = [{ id: outcome.id, lease: outcome.lease }];
         effects.push({ kind: "send", clientId, message: { kind: "ack", tasks } });
       }

@@ -6,7 +6,7 @@ import { assert } from "../../src/base/assert.ts";
 import type { ServerEffect } from "../../src/server/effects.ts";
 import type { ServerEvent } from "../../src/server/event.ts";
 import { check } from "../../src/server/check.ts";
-import { type ServerState, type Settling } from "../../src/server/state.ts";
+import type { ServerState, Settling } from "../../src/server/state.ts";
 import type { Assignment } from "../../src/task/task.ts";
 import type { Lease } from "../../src/wire/message.ts";
 import type { Model } from "./model.ts";

@@ -259,6 +259,8 @@ function settingsOf({ cluster, order, id, scope }: Life, { storeId, firstLease }
     poison: plan.poison,
     eager: plan.eager,
     forever: order.mode === "forever",
+    mayGrow: order.mode === "forever",
+    resources: [],
     launchesClients: plan.idling > 0 && plan.tasks % 2 === 0,
     bundleSize: plan.bundleSize,
     pollMs: plan.pollMs,

@@ -11,7 +11,15 @@
  */
 import type { ClaimedTask } from "../../task/task.ts";
 import { type HeldPair, highestFree, holdersOf, isToTell, type Lowest, nowhere, summaryOf } from "../setbacks.ts";
-import type { AdoptRequest, Backlog, Claim, ClaimRequest, HeldBack, Scope } from "../store.ts";
+import {
+  type AdoptRequest,
+  type Backlog,
+  type Claim,
+  type ClaimRequest,
+  type HeldBack,
+  mostPassedOver,
+  type Scope,
+} from "../store.ts";
 import { instantText } from "./cells.ts";
 import type { Query } from "./connection.ts";
 import { claimColumns, claimedTask, storable } from "./row.ts";
@@ -270,14 +278,15 @@ export async function take(
   const holding = `update task set server_id = $3::uuid, server_host = $4, schedule_time = $5::timestamptz
     from picked where task.id = picked.id returning ${claimColumns}`;
   const { sql, value } = within(scope, except);
-  const claimOf = async (pick: string, count: number): Promise<ClaimedTask[]> => {
+  const claimOf = async (pick: string, count: number, ...more: readonly string[]): Promise<ClaimedTask[]> => {
     const rows = await query(
       // An update does not keep the order in which its rows were picked, so they are sorted again.
       `with ${pick}, taken as (${holding}) select * from taken order by submit_time, id`,
-      [value, group, serverId, serverHost, instantText(at), count],
+      [value, group, serverId, serverHost, instantText(at), count, ...more],
     );
     return rows.map(claimedTask);
   };
+  if (request.tooMuch.length > 0) return takePast(request, { sql, except, settled }, claimOf);
   const lock = "limit $6 for update skip locked";
   const found: ClaimedTask[] = [];
   if (eager) {
@@ -301,6 +310,38 @@ export async function take(
   const plain = `picked as materialized (select id from task where ${waitingIn(scope)} and ${sql} and "group" = $2
     and ${settled} order by submit_time, id ${lock})`;
   found.push(...(await claimOf(plain, limit - found.length)));
+  return found;
+}
+
+/** Whether a row of `few` does not need too much. $7: a list of the contract's TooMuch. */
+const notTooMuch = `not exists (
+    select 1 from jsonb_to_recordset($7::jsonb) as need (cores float8, memory float8, timeout float8, tags text[])
+    where coalesce(few.cores, 0) >= need.cores and coalesce(few.memory, 0) >= need.memory
+      and coalesce(few.timeout, 0) >= need.timeout and few.tag ?& need.tags)`;
+
+/** Takes tasks as `take` does, but none that need too much. */
+async function takePast(
+  { scope, limit, eager, tooMuch }: ClaimRequest,
+  { sql, except, settled }: { readonly sql: string; readonly except: readonly string[]; readonly settled: string },
+  claimOf: (pick: string, count: number, ...more: readonly string[]) => Promise<ClaimedTask[]>,
+): Promise<readonly ClaimedTask[]> {
+  const few = (from: string, where: string): string =>
+    `${from} (select id, submit_time, cores, memory, timeout, tag from task where ${where} and "group" = $2
+       order by submit_time, id limit ${mostPassedOver}) as few
+     where ${notTooMuch} order by few.submit_time, few.id limit $6`;
+  const locked = (best: string): string => `best as materialized (select few.id from ${best}),
+    picked as materialized (select id from task where ${waiting.asIs} and id = any (array(select id from best))
+      and ${settled} for update skip locked)`;
+  const needs = JSON.stringify(tooMuch);
+  const found: ClaimedTask[] = [];
+  if (eager) found.push(...(await claimOf(locked(few("", `${waiting.again} and ${sql}`)), limit, needs)));
+  if (found.length >= limit) return found;
+  const isApart = scope.kind === "all" && except.length > 0;
+  const ofOne = few("free cross join lateral", `${waiting.ofSubmission} and task.submit_id = free.submit_id`);
+  const pick = isApart
+    ? `${freeSubmissions.replace("with ", "")}, ${locked(ofOne)}`
+    : locked(few("", `${waitingIn(scope)} and ${sql}`));
+  found.push(...(await claimOf(pick, limit - found.length, needs)));
   return found;
 }
 

@@ -229,7 +229,7 @@ function resultValues(outcomes: readonly Completion[]): unknown[][] {
   return [
     outcomes.map(({ id }) => id),
     outcomes.map(({ clientId }) => clientId),
-    outcomes.map(({ clientHost }) => storable(clientHost)),
+    outcomes.map(({ clientHost }) => (clientHost === null ? null : storable(clientHost))),
     ...resultFields.map((field) => valuesOf(field, propertyOf(field), outcomes)),
     outcomes.map(({ retry }) => retry?.task.id ?? null),
   ];

@@ -150,7 +150,7 @@ async function claim(opened: Opened, request: ClaimRequest): Promise<Claim> {
       doubts.claimLost(serverId, at);
       throw error;
     }
-    if (tasks.length === 0) {
+    if (tasks.length === 0 && request.tooMuch.length === 0) {
       // Another server is just taking the tasks that were found.
       const { promise, resolve } = Promise.withResolvers<void>();
       clock.after(crowdedMs, resolve);

@@ -16,6 +16,17 @@ const notExcept = "submit_id not in (select value from json_each(?))";
 const notHeld = `coalesce((select cwd from submission where submission.id = task.submit_id), '')
   not in (select value from json_each(?))`;
 
+/** Its value: what is too much, as a list of the contract's TooMuch. */
+const notTooMuch = `not exists (
+    select 1 from json_each(?) as need
+    where coalesce(task.cores, 0) >= need.value ->> 'cores' and coalesce(task.memory, 0) >= need.value ->> 'memory'
+      and coalesce(task.timeout, 0) >= need.value ->> 'timeout'
+      and not exists (
+        select 1 from json_each(need.value, '$.tags') as wanted
+        where json_type(task.tag, '$."' || wanted.value || '"') is null
+      )
+  )`;
+
 /** The value of the first row; null: there is no row. */
 type One = (...cells: (string | number)[]) => unknown;
 /** The first cell of each row. */
@@ -33,7 +44,11 @@ export function prepareClaimStatements(db: Connection) {
     const statement = db.prepare(sql);
     return (...cells) => statement.values(...cells).map(([cell]) => cell as number);
   };
+  let fitting: Column | null = null;
   return {
+    /** Those of these rows whose tasks do not need too much. Most runs never ask, so it is prepared when needed. */
+    fitting: () =>
+      (fitting ??= column(`select rowid from task where rowid in (select value from json_each(?)) and ${notTooMuch}`)),
     ...prepareGroupStatements(one),
     ...prepareCountStatements(one),
     ...preparePickStatements(column),

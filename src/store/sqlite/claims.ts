@@ -12,7 +12,7 @@ import type { Connection } from "./connection.ts";
 import { type ClaimStatements, prepareClaimStatements } from "./claim-statements.ts";
 import { heldTask, type HeldRows } from "./row.ts";
 import { type HeldPair, heldPlaces, highestFree, holdersOf, isToTell, type Lowest, summaryOf } from "../setbacks.ts";
-import type { Backlog, Claim, ClaimRequest, HeldBack, Scope } from "../store.ts";
+import { type Backlog, type Claim, type ClaimRequest, type HeldBack, mostPassedOver, type Scope } from "../store.ts";
 import type { Setbacks } from "./setbacks.ts";
 import type { FileTimes } from "../times.ts";
 
@@ -191,7 +191,8 @@ function take(
   request: ClaimRequest,
   open: Open,
 ): readonly ClaimedTask[] {
-  const rows = request.eager ? pickEagerly(its, request, open) : pick(its, request, open);
+  const pickFrom = request.eager ? pickEagerly : pick;
+  const rows = request.tooMuch.length === 0 ? pickFrom(its, request, open) : pickPast(its, request, open, pickFrom);
   if (rows.length === 0) return [];
   const holder = [request.serverId, request.serverHost, times.format(request.at)] as const;
   if (isRange(rows)) {
@@ -297,6 +298,29 @@ function pick(its: ClaimStatements, { scope, limit }: ClaimRequest, open: Open):
   const share = Math.min(limit, Math.ceil(mergeLimit / Math.max(1, ofGroup.length)));
   const rows = ofGroup.flatMap((pair) => its.pickOf(pair.submitId, group, share));
   return rows.sort((left, right) => left - right).slice(0, limit);
+}
+
+/** The fewest waiting tasks that are looked at for some that do not need too much. */
+const fewestLookedAt = 512;
+
+/** The rows that `pickFrom` finds, without those of tasks that need too much. */
+function pickPast(
+  its: ClaimStatements,
+  request: ClaimRequest,
+  open: Open,
+  pickFrom: (its: ClaimStatements, request: ClaimRequest, open: Open) => readonly number[],
+): readonly number[] {
+  const tooMuch = JSON.stringify(request.tooMuch);
+  const found: number[] = [];
+  let seen = 0;
+  for (let most = Math.max(fewestLookedAt, 2 * request.limit); ; most = Math.min(most * 8, mostPassedOver)) {
+    const rows = pickFrom(its, { ...request, limit: most }, open);
+    const some = rows.slice(seen);
+    const fitting = new Set(its.fitting()(JSON.stringify(some), tooMuch));
+    for (const row of some) if (fitting.has(row) && found.length < request.limit) found.push(row);
+    seen = rows.length;
+    if (found.length >= request.limit || rows.length < most || most >= mostPassedOver) return found;
+  }
 }
 
 /** The rows of waiting tasks of the group, later attempts first. */

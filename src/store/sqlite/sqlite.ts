@@ -205,7 +205,7 @@ function claim({ connection, claims }: Opened, request: ClaimRequest): Claim {
       claims.recalled(request.serverId) ? null : claims.take(request, found),
     );
     if (tasks === null) return { kind: "recalled" };
-    if (tasks.length > 0) return { kind: "claimed", group, tasks };
+    if (tasks.length > 0 || request.tooMuch.length > 0) return { kind: "claimed", group, tasks };
     // Another server took them between the look and the claim.
   }
 }

@@ -57,6 +57,8 @@ export async function serve(store: Store, log: Logger, tell: (told: Told) => voi
       requeueStatus: null,
       eager: false,
       forever: true,
+      mayGrow: true,
+      resources: [],
       launchesClients: false,
       bundleSize: null,
       pollMs: 1000,
@@ -95,7 +97,8 @@ function watchedStore(store: Store, tell: (told: Told) => void): Store {
       // Of several outcomes of one task the first is recorded, and the others are refused.
       const outcomes = order.completed.toReversed().flatMap(({ id, clientId, exitStatus }) => {
         const at = left.indexOf(id);
-        if (at < 0) return [{ id, clientId, exitStatus }];
+        // No task of the fuzzer needs more than a client has.
+        if (at < 0) return clientId === null ? [] : [{ id, clientId, exitStatus }];
         left.splice(at, 1);
         return [];
       });

@@ -189,7 +189,6 @@ describe("a file", () => {
     expect(status).toBe(0);
     expect(said).toEqual([
       `DEBUG [submit] Submitted from ${path} (explicit)`,
-      "WARNING [submit] -m/--memory and cores: have no effect in this version yet",
       `DEBUG [submit] Started (${path})`,
       "DEBUG [submit] Started (loader)",
       "DEBUG [submit] Started (committer: database)",

@@ -5,13 +5,14 @@
 import { everyFailure } from "../../../src/task/retries.ts";
 import { systemClock } from "../../../src/base/clock.ts";
 import { newPatience } from "../../../src/log/patience.ts";
+import { check } from "../../../src/server/check.ts";
 import type { ServerEffect } from "../../../src/server/effects.ts";
 import type { Revoked, ServerEvent } from "../../../src/server/event.ts";
 import type { IntakeOptions } from "../../../src/server/intake.ts";
 import { step } from "../../../src/server/reactor.ts";
-import { check } from "../../../src/server/check.ts";
 import { type Estate, newState, type ServerSettings, type ServerState } from "../../../src/server/state.ts";
 import type { Claim, Recall } from "../../../src/store/store.ts";
+import type { Capacity } from "../../../src/task/demand.ts";
 import type { Assignment, ClaimedTask, Outcome } from "../../../src/task/task.ts";
 import type { ClientMessage, Ground, HostMessage, Lease } from "../../../src/wire/message.ts";
 import { makeClaimed, makeOutcome, warningLog } from "../../make.ts";
@@ -21,6 +22,8 @@ type Effect<K extends ServerEffect["kind"]> = Extract<ServerEffect, { kind: K }>
 /** What a client says of itself when it comes. */
 interface Arrival extends Ground {
   readonly credit?: number;
+  readonly executors?: number;
+  readonly capacity?: Capacity;
   readonly running?: readonly Lease[];
   readonly finished?: readonly Lease[];
 }
@@ -39,6 +42,8 @@ export function makeSettings(fields: Partial<ServerSettings> = {}): ServerSettin
     requeueStatus: null,
     eager: false,
     forever: false,
+    mayGrow: false,
+    resources: [],
     launchesClients: false,
     bundleSize: null,
     pollMs: 30_000,
@@ -128,8 +133,8 @@ export class Bench {
    * A client comes, and the store knows it at once. A claim that was made because no client was there has brought
    * nothing.
    */
-  register(clientId: string, credit = 2): readonly ServerEffect[] {
-    const asked = this.hello(clientId, { credit });
+  register(clientId: string, credit = 2, arrival: Arrival = {}): readonly ServerEffect[] {
+    const asked = this.hello(clientId, { ...arrival, credit });
     const idle = this.find("claim")?.request.limit === 0;
     const hello = this.effects.filter(({ kind }) => kind !== "claim");
     const registered = this.registered(clientId, asked?.number);

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { check } from "../../../src/server/check.ts";
-import { giveBack, hold, newState, type ServerState, withdraw, withhold } from "../../../src/server/state.ts";
+import { giveBack, hold, newState, type ServerState, withhold } from "../../../src/server/state.ts";
 import { Bench, makeSettings, task } from "./bench.ts";
 
 /** A server with one client, which holds task `1`; task `2` is ready. */
@@ -27,19 +27,12 @@ test("a task that is in two places is found", () => {
   }
 });
 
-test("tasks are withdrawn by id, and the others stay in order", () => {
-  const state = newState(makeSettings(), 0);
-  for (const id of ["1", "2", "3", "4"]) state.ready.push(task(id));
-  expect([...withdraw(state, new Set(["3", "1", "5"])).keys()]).toEqual(["1", "3"]);
-  expect([...state.ready.values()].map(({ id }) => id)).toEqual(["2", "4"]);
-});
-
 test("a task that a client came with stays adopted for the claim under way, whatever else is heard of it", () => {
   const state = newState(makeSettings(), 0);
   withhold(state, "1", "adopted");
   expect(state.claim).toEqual({ at: "due" });
   const withheld = new Map();
-  state.claim = { at: "asked", stale: false, isDoubtful: false, withheld };
+  state.claim = { at: "asked", stale: false, isDoubtful: false, withheld, since: 0, isPast: false };
   withhold(state, "1", "recalled");
   withhold(state, "1", "adopted");
   withhold(state, "1", "recalled");
