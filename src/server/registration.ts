@@ -274,22 +274,28 @@ export function askForRegistrations(state: ServerState, effects: ServerEffect[])
     const { registration } = client;
     assert(registration !== null, "who waits to be registered has a registration");
     const asksForTasks = registration.running.length + registration.finished.length > 0;
-    // The commit under way might free a task just after the store has handed it over.
-    if (asksForTasks && state.settling !== null) continue;
+    // The commit under way might free a task just after the store has handed it over. A task that is to be given back
+    // is on record as somebody else's until then, and would not be handed over.
+    if (asksForTasks && (state.settling !== null || isReturning(state, registration))) continue;
     ask(state, client, registration, effects);
   }
 }
 
+/** Whether one of these tasks is given back with the next commit. */
+function isReturning({ outbox }: ServerState, { running, finished }: Registration): boolean {
+  if (outbox.reverted.length === 0) return false;
+  const reverted = new Set(outbox.reverted);
+  return running.some(({ id }) => reverted.has(id)) || finished.some(({ id }) => reverted.has(id));
+}
+
 function ask(state: ServerState, client: ClientEntry, registration: Registration, effects: ServerEffect[]): void {
-  const { registrations, outbox, estates } = state;
+  const { registrations, estates } = state;
   registrations.waiting.delete(client);
   // Some tasks may have been taken back since the hello.
   const wantedOf = (leases: readonly Lease[]): string[] =>
     leases.flatMap((lease) => (isDisregarded(client, lease) || registration.claimed.has(lease.id) ? [] : [lease.id]));
   const finished = wantedOf(registration.finished);
   const adopt = [...wantedOf(registration.running), ...finished];
-  const wanted = new Set(adopt);
-  if (wanted.size > 0) outbox.reverted = outbox.reverted.filter((id) => !wanted.has(id));
   registrations.asked++;
   effects.push({
     kind: "register",
@@ -397,12 +403,12 @@ function takeAdopted(
   withdraw(state, ids);
   // The client came when nobody was waited for, and has gone on with the task.
   if (client === null && state.abandoned) return;
-  const isReturning = state.outbox.reverted.includes(id);
+  const isGivenBack = state.outbox.reverted.includes(id);
   if (client === null || lease === undefined || isDisregarded(client, lease) || isRevoked(state, lease)) {
-    if (!isReturning) giveBack(state, task);
+    if (!isGivenBack) giveBack(state, task);
     return;
   }
-  if (isReturning) state.outbox.reverted = state.outbox.reverted.filter((each) => each !== id);
+  if (isGivenBack) state.outbox.reverted = state.outbox.reverted.filter((each) => each !== id);
   hold(state, client, task, lease.lease);
 }
 
