@@ -217,12 +217,14 @@ function loadOf({ nodes }: World): ServerLoad {
     isDraining,
     hasWorked,
   }));
+  const running = clients.reduce((sum, each) => sum + each.running, 0);
   const able = clients.filter(({ isDraining }) => !isDraining);
   return {
     clients,
-    running: clients.reduce((sum, { running }) => sum + running, 0),
+    running,
+    held: running,
     ready: 0,
-    credit: able.reduce((sum, { running }) => sum + executors - running, 0),
+    credit: able.reduce((sum, each) => sum + executors - each.running, 0),
     heldBack: null,
     ...paceOf([...nodes.values()].map(({ tally }) => tally)),
   };

@@ -159,7 +159,7 @@ function fail(fleet: Fleet, { round }: Launch, now: number): void {
 
 /** What a look sees of the whole run. `now`: milliseconds since 1970. */
 export function sightOf(fleet: Fleet, load: ServerLoad, backlog: Backlog, rules: Rules, now: number): Sight {
-  const { running, rate, duration, heldBack } = load;
+  const { running, held, rate, duration, heldBack } = load;
   // What failures hold back needs no client.
   const tasks = heldBack === null ? backlog.inGroup : Math.min(backlog.inGroup, running);
   fleet.silentLooks = running > 0 && rate === null ? fleet.silentLooks + 1 : 0;
@@ -170,7 +170,7 @@ export function sightOf(fleet: Fleet, load: ServerLoad, backlog: Backlog, rules:
     now,
     group: backlog.group ?? 0,
     tasks,
-    waiting: Math.max(0, tasks - running),
+    waiting: Math.max(0, tasks - held),
     total: backlog.unfinished,
     registered,
     launched: fleet.launches.length - draining + others,

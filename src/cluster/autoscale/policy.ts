@@ -124,7 +124,7 @@ function follow({ sizes }: Rules, { launched, tasks, pressure, waiting, room }: 
   if (pressure <= 1) return wait(`pressure low (${shown})`);
   if (launched >= sizes.max) return wait(`max-size reached (${launched} >= ${sizes.max})`);
   if (waiting > room) return add(`pressure high (${shown})`);
-  const why = waiting === 0 ? "nothing waits" : `room for ${room} is there or coming, and ${waiting} wait`;
+  const why = waiting === 0 ? "clients have all of it" : `room for ${room} is there or coming, and ${waiting} wait`;
   return wait(`pause (pressure high (${shown}), but ${why})`);
 }
 

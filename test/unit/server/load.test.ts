@@ -15,6 +15,7 @@ test("the load of a server is what runs, what waits, and who takes more", () => 
   expect(loadOf(bench.state)).toEqual({
     clients: [{ id: "a", host: "node", job: null, executors: 2, running: 2, isDraining: false, hasWorked: true }],
     running: 2,
+    held: 2,
     ready: 1,
     credit: 0,
     heldBack: null,
@@ -48,6 +49,17 @@ test("the pace is that of the clients that are there, and is measured only where
     const { rate, duration } = loadOf(bench.state);
     expect([rate, duration]).toEqual(measures ? [4, 0.5] : [null, null]);
   }
+});
+
+test("tasks that wait at a client for its cores do not run, and it has no room for others", () => {
+  const bench = new Bench({ forever: true, measures: true });
+  bench.register("a");
+  const wide = ["1", "2", "3"].map((id) => task(id, { cores: 8 }));
+  bench.claimed({ kind: "claimed", group: 0, tasks: wide });
+  expect(loadOf(bench.state)).toMatchObject({ running: 1, credit: 0, clients: [{ running: 1 }] });
+  const tally = bench.state.clients.get("a")!.tally!;
+  Object.assign(tally, { count: 4, tookMs: 4000, from: 1000, until: 3000 });
+  expect(loadOf(bench.state).running).toBe(2);
 });
 
 test("a client says what brought it up", () => {

@@ -25,7 +25,17 @@ function client(job: string | null, fields: Partial<ClientLoad> = {}): ClientLoa
 
 function load(clients: readonly ClientLoad[], fields: Partial<ServerLoad> = {}): ServerLoad {
   const running = clients.reduce((sum, each) => sum + each.running, 0);
-  return { clients, running, ready: 0, credit: 0, heldBack: null, rate: null, duration: null, ...fields };
+  return {
+    clients,
+    running,
+    held: running,
+    ready: 0,
+    credit: 0,
+    heldBack: null,
+    rate: null,
+    duration: null,
+    ...fields,
+  };
 }
 
 /** A fleet of launches with these names. */

@@ -84,7 +84,7 @@ describe("what a look comes to", () => {
       "all of it runs",
       dynamic,
       { tasks: 9, launched: 3, waiting: 0, pressure: 1.2 },
-      "wait: pause (pressure high (1.20), but nothing waits)",
+      "wait: pause (pressure high (1.20), but clients have all of it)",
     ],
     [
       "those that are there leave, and tasks wait",

@@ -48,7 +48,7 @@ function bench(rules: Partial<Rules>, more: Partial<ScalerOptions>) {
   const scaler = newScaler({
     rules: { policy: "fixed", sizes: { init: 1, min: 0, max: 4 }, factor: 1, periodMs: 1000, ...rules },
     prefix: "hs",
-    load: () => ({ clients: [], running: 0, ready: 0, credit: 0, heldBack: null, rate: null, duration: null }),
+    load: () => ({ clients: [], running: 0, held: 0, ready: 0, credit: 0, heldBack: null, rate: null, duration: null }),
     backlog: async () => ({ group: 0, inGroup: 3, unfinished: 3 }),
     launch: () => ({ pid: 7, ended: new Promise(() => undefined) }),
     jobs: null,
