@@ -16,6 +16,9 @@ import type { NewTask } from "../task/task.ts";
 import { isAllThere } from "./salvage.ts";
 import { paced } from "./pace.ts";
 
+/** How long a database in trouble is waited for when a run begins and nothing is stored yet, milliseconds. */
+export const patientStartMs = 60_000;
+
 export interface InputOptions {
   /** The id of the submission that the tasks belong to. */
   readonly instanceId: string;
@@ -122,6 +125,7 @@ export async function feed(input: Input, options: FeedOptions): Promise<Loaded> 
       clock: systemClock,
       log,
       patientMs: Number.POSITIVE_INFINITY,
+      startMs: patientStartMs,
       patience,
       onBad({ text }) {
         if (text !== null) onBad(text);

@@ -30,7 +30,7 @@ import type { Loaded } from "../submit/loader.ts";
 import type { LeaveKind } from "../wire/message.ts";
 import { chooseStore } from "./choose-store.ts";
 import { type FailureFile, openFailures } from "./failures.ts";
-import { feed, type Input, type InputOptions, openInput, taskDefaults } from "./feed.ts";
+import { feed, type Input, type InputOptions, openInput, patientStartMs, taskDefaults } from "./feed.ts";
 import { newLiveness } from "./liveness.ts";
 import { recover, type Recovery, type Watch, watchServers } from "./recover.ts";
 import { watchReader } from "./reader.ts";
@@ -192,11 +192,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   return { ...serving, finished: conclude(run, server, loading, unwatch) };
 }
 
-/**
- * How long a database in trouble is waited for, milliseconds: when a run begins, and when only its end is to be
- * written.
- */
-const startMs = 60_000;
+/** How long a database in trouble is waited for when only the end of a run is to be written, milliseconds. */
 const endMs = 10_000;
 
 async function prepare(options: ServeOptions): Promise<Run> {
@@ -278,13 +274,13 @@ function openFailureFile(options: ServeOptions, isDurable: () => boolean): Failu
   if (path === null) return null;
   const defaults = taskDefaults(options);
   const log = loggers(logger);
-  return openFailures({ path, inputForm, submitId, defaults, shell, isDurable, logger, log, now: clock.now });
+  return openFailures({ path, inputForm, submitId, defaults, shell, isDurable, logger, log, clock });
 }
 
 /** Makes a call to the store that comes before the first task. */
 function begin<T>(patience: Patience, call: () => Promise<T>): Promise<T> {
   const since = clock.now();
-  return patience.persist("start", call, (error) => (clock.now() - since < startMs ? null : error));
+  return patience.persist("start", call, (error) => (clock.now() - since < patientStartMs ? null : error));
 }
 
 /** Answers a function that writes the server's row, see Store.addServer. */
@@ -451,7 +447,7 @@ function tellOfReading(run: Run): void {
  * went.
  */
 async function conclude(run: Run, server: Server, loading: Promise<Fed>, unwatch: () => void): Promise<ClusterReport> {
-  const { scope, store, failures, stopReading } = run;
+  const { store, failures, stopReading } = run;
   try {
     const report = await server.finished.catch((error: unknown) => {
       stopReading.abort();
@@ -462,10 +458,9 @@ async function conclude(run: Run, server: Server, loading: Promise<Fed>, unwatch
     const loaded = await loading;
     unwatch();
     if (report.heldBack > 0) await copyHeldBack(run);
-    // After a signal, the tasks that are left wait in the database.
-    const isBrief = store.durable && (run.stoppedBy !== null || scope.kind === "all");
-    if (!report.abandoned) await endRow(run, isBrief ? endMs : Number.POSITIVE_INFINITY);
+    if (!report.abandoned) await endRow(run);
     const left = await leftOf(run);
+    await failures?.taken(() => readerPatience(run));
     const missing = failures?.close() ?? 0;
     return reportOf(run, report, loaded, { left: left === null ? null : Math.max(left, salvaged), missing });
   } catch (error) {
@@ -476,6 +471,17 @@ async function conclude(run: Run, server: Server, loading: Promise<Fed>, unwatch
     await store.close();
   }
 }
+
+/**
+ * How long the end of a run waits for a reader of failures who takes nothing, milliseconds. A pager is waited for until
+ * a signal comes.
+ */
+function readerPatience({ isHurried, stoppedBy }: Run): number {
+  if (isHurried) return 0;
+  return stoppedBy === null ? Number.POSITIVE_INFINITY : partingMs;
+}
+
+const partingMs = 3000;
 
 /** The error of a run that left without its database, with the status of the signal that it obeyed. */
 function asSignalled({ isHurried, stoppedBy }: Run, error: unknown): unknown {
@@ -509,14 +515,14 @@ function restOf({ options, host, scope, input, failures, store, stopReading }: R
 }
 
 /**
- * Writes the end of the server's row. A database in trouble is waited for `patientMs`. If the row stays, the next run
- * buries it, because the process is gone.
+ * Writes the end of the server's row. A database in trouble is waited for a little: all outcomes are recorded, and if
+ * the row stays, the next run buries it, because the process is gone.
  */
-async function endRow(run: Run, patientMs: number): Promise<void> {
+async function endRow(run: Run): Promise<void> {
   const { options, store, patience, log } = run;
   const since = clock.now();
   const enough = (error: TransientError): Error | null =>
-    run.isHurried || clock.now() - since >= patientMs ? error : null;
+    run.isHurried || clock.now() - since >= endMs ? error : null;
   try {
     await patience.persist("server", () => store.endServer(options.instanceId), enough);
   } catch (error) {

@@ -7,9 +7,9 @@
  * for writes that do not wait. Where it cannot be, as with sockets, the system is asked before each piece whether there
  * is room.
  */
-import { constants, fstatSync, openSync, writeSync } from "node:fs";
+import { fstatSync, writeSync } from "node:fs";
 import { systemClock } from "../base/clock.ts";
-import { writeBefore } from "../base/write.ts";
+import { pieceBytes, reopened, writeBefore } from "../base/write.ts";
 
 export interface Outlet {
   /** Writes, now or later. False: the other end is gone for good, or there is no room and the text is lost. */
@@ -39,8 +39,6 @@ const mostWaiting = 1 << 20;
 const longestPauseMs = 100;
 /** How long the end of the program waits for a reader who takes nothing, milliseconds. */
 const partingMs = 3000;
-/** Of a pipe or socket that has room, this much is written at once, bytes: PIPE_BUF of POSIX. */
-const piece = 4096;
 
 interface State {
   readonly system: OutletSystem;
@@ -96,8 +94,10 @@ function write(state: State, bytes: Uint8Array): boolean {
   state.queue.push(bytes);
   state.waitingBytes += bytes.length;
   // What is printed after a line of the log stays behind it.
-  writeBefore((other) => {
-    if (state.system.isSame(other)) drain(state, Number.POSITIVE_INFINITY);
+  writeBefore((other, mayWait) => {
+    if (!state.system.isSame(other)) return true;
+    drain(state, mayWait ? Number.POSITIVE_INFINITY : 0);
+    return state.queue.length === 0;
   });
   schedule(state);
   return true;
@@ -220,18 +220,6 @@ function writerTo(descriptor: number, last: { readonly isNear: boolean }): (byte
   return (bytes) => {
     if (mayWrite === null ? !last.isNear : !mayWrite(descriptor))
       throw Object.assign(new Error("there is no room"), { code: "EAGAIN" });
-    return writeSync(descriptor, bytes, 0, Math.min(bytes.length, piece));
+    return writeSync(descriptor, bytes, 0, Math.min(bytes.length, pieceBytes));
   };
-}
-
-/** A descriptor to the same pipe or terminal whose writes do not wait; null: there can be none. */
-function reopened(descriptor: number): number | null {
-  if (process.platform !== "linux") return null;
-  const { O_WRONLY, O_NONBLOCK, O_NOCTTY } = constants;
-  try {
-    return openSync(`/proc/self/fd/${descriptor}`, O_WRONLY | O_NONBLOCK | O_NOCTTY);
-  } catch {
-    // A socket, a pipe that another user made, or one that nobody reads any more.
-    return null;
-  }
 }

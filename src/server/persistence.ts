@@ -45,7 +45,7 @@ export interface Persistence {
   readonly push: (event: ServerEvent) => void;
   /** Called with the error of a call that has failed for good, or that failed when somebody was in a hurry. */
   readonly fail: (error: unknown) => void;
-  /** Since when a commit is under way, milliseconds since 1970; null: none is. */
+  /** Since when a commit is under way, milliseconds since 1970; null: none is; -Infinity: one has failed for good. */
   commitSince: number | null;
   /** Whether somebody is in a hurry: a call that fails is not made again. */
   hurried: boolean;
@@ -137,7 +137,10 @@ async function claim(its: Persistence, { request }: Effect<"claim">): Promise<vo
 async function commit(its: Persistence, order: Commit, confirms: boolean): Promise<void> {
   const { store, push, syncs, clock } = its;
   its.commitSince = clock.now();
-  const report = await persist(its, "commit", () => store.commit(order));
+  const report = await persist(its, "commit", () => store.commit(order)).catch((error: unknown) => {
+    its.commitSince = Number.NEGATIVE_INFINITY;
+    throw error;
+  });
   // What has come meanwhile is in the next commit, and shares its sync.
   if (syncs && confirms) await persist(its, "commit", () => store.sync());
   its.commitSince = null;

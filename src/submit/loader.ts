@@ -45,6 +45,8 @@ export interface LoadOptions {
   readonly onQuiet?: () => void;
   /** For how long a store in passing trouble (locked, disk full, gone) is asked again, milliseconds. */
   readonly patientMs: number;
+  /** The same as long as nothing is stored, milliseconds: a database that takes nothing is no use to wait for. */
+  readonly startMs?: number;
   /** Patience that is shared with everybody else in this process who uses the store. */
   readonly patience?: Patience;
   /** Ends the loading when aborted. Tasks that are not stored by then are left out. */
@@ -274,7 +276,7 @@ async function insertPart(loading: Loading, part: readonly NewTask[]): Promise<b
 class Stopped extends Error {}
 
 function insertPatiently(loading: Loading, tasks: readonly NewTask[]): Promise<void> {
-  const { store, clock, patientMs } = loading.options;
+  const { store, clock, patientMs, startMs = patientMs } = loading.options;
   let since: number | null = null;
   return loading.patience.persist(
     "loader",
@@ -285,7 +287,7 @@ function insertPatiently(loading: Loading, tasks: readonly NewTask[]): Promise<v
     (error) => {
       if (isAborted(loading)) return error;
       since ??= clock.now();
-      if (clock.now() - since < patientMs) return null;
+      if (clock.now() - since < (loading.stored === 0 ? startMs : patientMs)) return null;
       return runtimeError("submit", `${error.message} (stored so far: ${counted(loading.stored, "task")})`);
     },
   );

@@ -4,8 +4,10 @@
  * Whoever ends the program ends the thread; the file is then as it was.
  */
 
+import type { Way } from "../../store/sqlite/filesystem.ts";
+
 interface Work {
-  readonly file: string;
+  readonly way: Way;
   /** Statements that set these come first. */
   readonly pragmas: readonly string[];
   readonly sql: string;
@@ -17,10 +19,10 @@ type Ended = { readonly rows: readonly (readonly unknown[])[] } | { readonly mes
 
 /** The whole program of the thread: a text, so that it needs no file beside the executable. */
 const program = `import { Database } from "bun:sqlite";
-self.onmessage = ({ data: { file, pragmas, sql, values } }) => {
+self.onmessage = ({ data: { way, pragmas, sql, values } }) => {
   let ended;
   try {
-    const db = new Database(file, { readwrite: true, create: false });
+    const db = new Database(way.name, way.flags);
     for (const pragma of pragmas) db.run(pragma);
     ended = { rows: db.query(sql).values(...values) };
     db.close();

@@ -14,6 +14,7 @@ import { runApart } from "./apart.ts";
 import { Connection, makeAdditions, pragmaText, type SqliteOptions } from "../../store/sqlite/connection.ts";
 import { createDraft, isThere, publishDraft, removeDraft } from "./draft.ts";
 import { databaseError, openFailure, runFailure } from "../../store/sqlite/failure.ts";
+import { wayToWrite } from "../../store/sqlite/filesystem.ts";
 import { nextPart, rotate, type RotationOptions } from "./rotation.ts";
 import { taskTable } from "../../store/sqlite/schema.ts";
 
@@ -83,7 +84,7 @@ async function runLong({ connection, pragmas, options }: Kept, sql: string, ...v
   options.echo?.(sql);
   const own = Object.entries(pragmas).filter(([name]) => name.toLowerCase() !== "journal_mode");
   const said = ["pragma busy_timeout = 5000", ...own.map(([name, value]) => pragmaText(name, value))];
-  await runApart({ file: connection.file, pragmas: said, sql, values });
+  await runApart({ way: wayToWrite(connection.file), pragmas: said, sql, values });
 }
 
 /** Answers the number of bytes that the file is smaller after. */

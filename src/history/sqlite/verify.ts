@@ -9,7 +9,8 @@ import { Database } from "bun:sqlite";
 import { basename } from "node:path";
 import { FatalError, messageOf, UserError } from "../../base/errors.ts";
 import { Connection, type SqliteOptions } from "../../store/sqlite/connection.ts";
-import { openFailure, runFailure } from "../../store/sqlite/failure.ts";
+import { isUnwritable, openFailure, runFailure } from "../../store/sqlite/failure.ts";
+import { isMountedReadOnly, wayToRead, wayToWrite } from "../../store/sqlite/filesystem.ts";
 import { serversIn } from "../../store/sqlite/servers.ts";
 import { type CheckOptions, type Checked, type CheckStore, type Fault, faultOf, mends, takesOther } from "../faults.ts";
 import { runApart } from "./apart.ts";
@@ -96,7 +97,7 @@ async function checkAll(
  */
 function tellingOfStill(files: TaskFiles, tell: Tell): Tell {
   const { main, partitions } = files;
-  if (partitions.length === 0) return tell;
+  if (partitions.length === 0 || isMountedReadOnly(main.path)) return tell;
   return (fault) => {
     const now = new Database(main.path, { readonly: true });
     try {
@@ -119,7 +120,12 @@ async function checkPages(path: string, whole: boolean, tell: Tell): Promise<voi
   const place = basename(path);
   const sql = `pragma ${whole ? "integrity_check" : "quick_check"}(${mostPages})`;
   try {
-    const rows = await runApart({ file: path, pragmas: ["pragma busy_timeout = 5000"], sql, values: [] });
+    const work = { pragmas: ["pragma busy_timeout = 5000"], sql, values: [] };
+    const way = isMountedReadOnly(path) ? wayToRead(path) : wayToWrite(path);
+    const rows = await runApart({ ...work, way }).catch((error: unknown) => {
+      if (!isUnwritable(error, path)) throw error;
+      return runApart({ ...work, way: wayToRead(path) });
+    });
     const texts = rows.map(([text]) => String(text)).filter((text) => text !== "ok");
     const index = texts.find((text) => ofIndex.test(text));
     if (index !== undefined) tell(faultOf("indices", place, { other: index, mendable: true }));

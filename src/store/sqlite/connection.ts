@@ -12,8 +12,9 @@ import { fileMode, folderMode } from "../../base/modes.ts";
 import { failureReason } from "../../base/paths.ts";
 import { laterFields, requiredFields, type TaskField } from "../../task/field.ts";
 import { Durability } from "./durability.ts";
-import { databaseError, isReadOnly, openFailure, runFailure } from "./failure.ts";
-import { isLocalFileSystem } from "./filesystem.ts";
+import { databaseError, isFull, isUnwritable, openFailure, readOnlyError, runFailure } from "./failure.ts";
+import { fileSystemOf, isMountedReadOnly, wayToRead } from "./filesystem.ts";
+import { logLimit, makeRoom } from "./room.ts";
 import { type FileClock, fileTimes, type FileTimes, newFileClock } from "../times.ts";
 import { addColumn, additions, clockColumns, taskTable } from "./schema.ts";
 
@@ -99,18 +100,29 @@ export class Connection {
     if (systemClock.now() - this.#inPlaceAt >= inPlaceMs) this.expectInPlace();
     this.#durability.change();
     try {
-      this.#begin.run();
-      const result = work();
-      this.#commit.run();
+      const result = this.#transact(work);
       if (this.#usualBusyMs !== null) this.#waitAsUsual(this.#usualBusyMs);
       return result;
     } catch (error) {
-      // Some errors end the transaction by themselves.
-      if (this.db.inTransaction) this.db.run("rollback");
       const failure = runFailure(error, this.file);
       if (failure instanceof TransientError && this.#usualBusyMs === null) this.#waitBriefly();
       throw failure;
     }
+  }
+
+  /** Runs `work` in a transaction; once more if there was no room and some could be made. Throws SQLite's errors. */
+  #transact<T>(work: () => T, isSecond = false): T {
+    try {
+      this.#begin.run();
+      const result = work();
+      this.#commit.run();
+      return result;
+    } catch (error) {
+      // Some errors end the transaction by themselves.
+      if (this.db.inTransaction) this.db.run("rollback");
+      if (isSecond || !isFull(error, this.file) || !makeRoom(this.db, this.file)) throw error;
+    }
+    return this.#transact(work, true);
   }
 
   /**
@@ -279,10 +291,14 @@ interface Opened {
 }
 
 function openFile(file: string, options: ConnectionOptions): Opened {
+  // With what a crash left beside the file SQLite tries for ten seconds to write there.
+  const isForReading = isMountedReadOnly(file);
+  if (isForReading && !options.readOnly) throw readOnlyError(file);
   try {
+    if (isForReading) return openForReading(file, options);
     return options.untouched === true ? openUntouched(file, options) : openForWriting(file, options);
   } catch (error) {
-    if (!options.readOnly || !isReadOnly(error) || !existsSync(file)) throw openFailure(error, file);
+    if (!options.readOnly || !isUnwritable(error, file) || !existsSync(file)) throw openFailure(error, file);
   }
   try {
     return openForReading(file, options);
@@ -320,14 +336,9 @@ function openUntouched(file: string, options: ConnectionOptions): Opened {
   }
 }
 
-/** SQLITE_OPEN_READONLY | SQLITE_OPEN_URI */
-const readOnlyUri = 0x01 | 0x40;
-
 function openForReading(file: string, options: ConnectionOptions): Opened {
-  // Without a log or a journal beside the file nobody writes to it. It can then be read without locks, which a folder
-  // that we cannot write to does not allow.
-  const still = existsSync(`${file}-wal`) || existsSync(`${file}-journal`) ? "" : "?immutable=1";
-  const db = new Database(`file:${file.split("/").map(encodeURIComponent).join("/")}${still}`, readOnlyUri);
+  const way = wayToRead(file);
+  const db = new Database(way.name, way.flags);
   try {
     db.run("pragma busy_timeout = 5000");
     setPragmas(db, options.pragmas, (name) => name !== "journal_mode");
@@ -351,7 +362,8 @@ function setUp(db: Database, file: string, options: ConnectionOptions): void {
   const set = (name: string, value: string): void => {
     if (!own.has(name)) db.run(`pragma ${name} = ${value}`);
   };
-  if (!own.has("journal_mode")) setJournal(db, isLocalFileSystem(dirname(file)) ? "wal" : "delete");
+  const { isLocal, freeBytes } = fileSystemOf(dirname(file));
+  if (!own.has("journal_mode")) setJournal(db, isLocal ? "wal" : "delete");
   else unlessInUse(() => setPragmas(db, options.pragmas, (name) => name === "journal_mode"));
   // With a log every commit survives the death of the process. A power cut never damages the file; what it may take of
   // the last commits is said in durability.ts.
@@ -361,9 +373,10 @@ function setUp(db: Database, file: string, options: ConnectionOptions): void {
   // and no faster.
   set("cache_size", "-24576");
   // The log is written back to the file every 16 MB, and cut to that size: with the default of 4 MB, inserts in bulk
-  // took a tenth longer.
-  set("wal_autocheckpoint", "4096");
-  set("journal_size_limit", "16777216");
+  // took a tenth longer. On a small disk it leaves most of the room for the file.
+  const log = logLimit(freeBytes);
+  set("wal_autocheckpoint", String(log.pages));
+  set("journal_size_limit", String(log.bytes));
   setPragmas(db, options.pragmas, (name) => name !== "journal_mode" && name !== "busy_timeout");
 }
 

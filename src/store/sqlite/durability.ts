@@ -13,7 +13,7 @@
 import type { Database } from "bun:sqlite";
 import { closeSync, fdatasync, fdatasyncSync, fstatSync, fsyncSync, openSync, statSync } from "node:fs";
 import { dirname } from "node:path";
-import { FatalError } from "../../base/errors.ts";
+import { FatalError, TransientError } from "../../base/errors.ts";
 import { failureCode, failureReason } from "../../base/paths.ts";
 
 /**
@@ -35,6 +35,7 @@ export class Durability {
   #foldersSynced = false;
   /** The sync under way, and the one that comes after it. */
   #current: Promise<void> | null = null;
+  #isUnderWay = false;
   #next: Promise<void> | null = null;
   #failure: FatalError | null = null;
 
@@ -53,17 +54,25 @@ export class Durability {
 
   /**
    * Resolves when everything that was committed before the call survives a power cut. Calls at the same time share one
-   * sync. Rejects with FatalError when the disk fails: what the system has dropped then, no second try writes.
+   * sync. Rejects with FatalError when the disk fails: what the system has dropped then, no second try writes. Rejects
+   * with TransientError when no file can be opened.
    */
   sync(): Promise<void> {
     if (this.#failure !== null) return Promise.reject(this.#failure);
     if (!this.#changed) return this.#next ?? this.#current ?? Promise.resolve();
-    if (this.#current === null) return (this.#current = this.#start());
+    if (this.#current === null) return this.#begin();
     this.#next ??= this.#current.then(() => {
       this.#next = null;
-      return (this.#current = this.#start());
+      return this.#begin();
     });
     return this.#next;
+  }
+
+  /** Begins a sync, which is the current one until it ends. Where SQLite syncs, it has ended when this returns. */
+  #begin(): Promise<void> {
+    const sync = this.#start();
+    if (this.#isUnderWay) this.#current = sync;
+    return sync;
   }
 
   /** Whether there is something to sync. */
@@ -78,13 +87,18 @@ export class Durability {
 
   async #start(): Promise<void> {
     this.#changed = false;
+    this.#isUnderWay = true;
     try {
       if (this.#chosenWay() === "log") await synced(this.#openLog());
       this.#syncFolders();
     } catch (error) {
+      this.#changed = true;
+      if (withoutDescriptor.has(failureCode(error)))
+        throw new TransientError(`'${this.#file}' cannot be brought to its disk: ${failureReason(error)}`);
       this.#failure = this.#fatal(error);
       throw this.#failure;
     } finally {
+      this.#isUnderWay = false;
       this.#current = null;
     }
   }
@@ -165,6 +179,7 @@ export class Durability {
 
 /** `lib/main.db` in the site: the folder, the site, and the one that the site is in. */
 const folders = 3;
+const withoutDescriptor: ReadonlySet<string> = new Set(["EMFILE", "ENFILE"]);
 const unsynced: ReadonlySet<string> = new Set(["EACCES", "EPERM", "EINVAL", "ENOTSUP", "ENOENT"]);
 
 function synced(descriptor: number): Promise<void> {

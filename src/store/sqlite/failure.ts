@@ -2,9 +2,13 @@
  * The table of errors of SQLite with what they mean for us. An error while opening is something that the user can put
  * right. An error during a run may pass (the server tries again), or no retry helps (the run ends).
  */
-import { statSync } from "node:fs";
+import { closeSync, openSync, statSync } from "node:fs";
+import { devNull } from "node:os";
+import { dirname } from "node:path";
 import { fileSizeLimit } from "../../base/limits.ts";
 import { FatalError, runtimeError, TransientError, type UserError } from "../../base/errors.ts";
+import { failureCode } from "../../base/paths.ts";
+import { fileSystemOf, isReadOnlyPlace } from "./filesystem.ts";
 
 interface Trouble {
   /** A description of what is wrong, in which `FILE` stands for the file. */
@@ -78,7 +82,18 @@ function codeOf(error: unknown): string | null {
   return code.split("_")[1] ?? null;
 }
 
-/** SQLite tells it as any other failed write. */
+/** SQLite tells these as any other failed write. */
+const readOnlyDisk: Trouble = {
+  what: "FILE is on a file system that is read-only",
+  remedy: "have it mounted for writing (after an error of the disk: checked), or set database.file to another path",
+  // Nobody can mount it anew while the file is open.
+  mayPass: false,
+};
+const noDescriptor: Trouble = {
+  what: "FILE cannot be used, because too many files are open",
+  remedy: "raise the limit (ulimit -n)",
+  mayPass: true,
+};
 const sizeLimited: Trouble = {
   what: "no space left to write to FILE, which is as large as a file may be here (ulimit -f)",
   remedy: "raise that limit, or set database.file to another",
@@ -103,8 +118,31 @@ function troubleOf(error: unknown, file: string): Trouble | null {
   if (code === "ERROR" && /no such (table|index|column)/.test((error as Error).message)) {
     return { what: "the tables in FILE were changed by another program", remedy: "start again", mayPass: false };
   }
-  if (code === "IOERR" && isAtSizeLimit(file)) return sizeLimited;
+  if (failedWrites.has(code)) return writeTrouble(file) ?? troubles[code]!;
   return troubles[code] ?? null;
+}
+
+/** Codes of writes, and of files that cannot be made, that have several reasons. */
+const failedWrites: ReadonlySet<string> = new Set(["IOERR", "READONLY", "CANTOPEN", "PROTOCOL"]);
+
+/** Whether no file can be opened, whatever it is. */
+function isWithoutDescriptor(): boolean {
+  try {
+    closeSync(openSync(devNull, "r"));
+    return false;
+  } catch (error) {
+    return ["EMFILE", "ENFILE"].includes(failureCode(error));
+  }
+}
+
+/** The reason for a failed write that the system gives when it is asked; null: none. */
+function writeTrouble(file: string): Trouble | null {
+  if (isWithoutDescriptor()) return noDescriptor;
+  if (isAtSizeLimit(file)) return sizeLimited;
+  const folder = dirname(file);
+  const isThere = statSync(file, { throwIfNoEntry: false }) !== undefined;
+  if (isReadOnlyPlace(isThere ? file : folder)) return readOnlyDisk;
+  return fileSystemOf(folder).freeBytes === 0 ? troubles["FULL"]! : null;
 }
 
 function say(trouble: Trouble, file: string): string {
@@ -125,6 +163,11 @@ export function openFailure(error: unknown, file: string): unknown {
   return trouble === null ? error : databaseError(say(trouble, file));
 }
 
+/** The UserError for a database that is to be written and is on a file system that is mounted only for reading. */
+export function readOnlyError(file: string): UserError {
+  return databaseError(say(readOnlyDisk, file));
+}
+
 /** The error to throw for what went wrong with an open database. */
 export function runFailure(error: unknown, file: string): unknown {
   const trouble = troubleOf(error, file);
@@ -132,8 +175,15 @@ export function runFailure(error: unknown, file: string): unknown {
   return trouble.mayPass ? new TransientError(say(trouble, file)) : new FatalError(say(trouble, file));
 }
 
-/** Whether the file is there and can be read, but not written, by this error. */
-export function isReadOnly(error: unknown): boolean {
+/** Whether there was no room for a write, by this error. */
+export function isFull(error: unknown, file: string): boolean {
+  const trouble = troubleOf(error, file);
+  return trouble === troubles["FULL"] || trouble === sizeLimited;
+}
+
+/** Whether the file may be read, but nothing can be written to it or made beside it, by this error. */
+export function isUnwritable(error: unknown, file: string): boolean {
   const code = codeOf(error);
-  return code === "READONLY" || code === "CANTOPEN";
+  if (code === "READONLY" || code === "CANTOPEN") return true;
+  return isFull(error, file) || troubleOf(error, file) === readOnlyDisk;
 }

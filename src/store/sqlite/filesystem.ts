@@ -1,8 +1,10 @@
 /*
- * Whether a folder is on a file system where SQLite's write-ahead log is safe. The log needs memory that all processes
- * share, so it works on one machine only: a database on NFS, Lustre and the like must use a rollback journal.
+ * What the file system of a database lets it do, and how a file is opened there. SQLite's write-ahead log needs memory
+ * that all processes share, so it works on one machine only: a database on NFS, Lustre and the like must use a rollback
+ * journal. And a log must not take most of a small disk.
  */
-import { statfsSync } from "node:fs";
+import { accessSync, constants, existsSync, statfsSync, statSync, utimesSync } from "node:fs";
+import { failureCode } from "../../base/paths.ts";
 
 /**
  * Linux file systems known to be local, by f_type of statfs(2) (linux/magic.h). Everything else counts as a network:
@@ -33,16 +35,74 @@ export function isLocalType(type: number): boolean {
   return localTypes.has(type >>> 0);
 }
 
-/**
- * Whether a folder is on a local file system. `folder` must exist. Where the system does not tell (macOS, Windows
- * drives), it counts as local.
- */
-export function isLocalFileSystem(folder: string): boolean {
-  if (process.platform === "win32") return !/^[\\/]{2}/.test(folder);
-  if (process.platform !== "linux") return true;
+/** The file system that a database is on. */
+export interface FileSystem {
+  /** Whether it is known to be local. Where the system does not tell (macOS, Windows drives), it counts as local. */
+  readonly isLocal: boolean;
+  /** How much may be added to it, bytes; Infinity: not known. */
+  readonly freeBytes: number;
+}
+
+/** The file system of `folder`, which must exist. */
+export function fileSystemOf(folder: string): FileSystem {
   try {
-    return isLocalType(Number(statfsSync(folder).type));
+    const { type, bavail, bsize } = statfsSync(folder);
+    return { isLocal: isLocal(folder, Number(type)), freeBytes: bavail * bsize };
   } catch {
-    return false;
+    return { isLocal: process.platform !== "linux" && isLocal(folder, 0), freeBytes: Number.POSITIVE_INFINITY };
   }
+}
+
+function isLocal(folder: string, type: number): boolean {
+  if (process.platform === "win32") return !/^[\\/]{2}/.test(folder);
+  return process.platform !== "linux" || isLocalType(type);
+}
+
+/** Whether a file or folder is on a file system that is mounted only for reading. */
+export function isMountedReadOnly(path: string): boolean {
+  return refusesAsReadOnly(() => accessSync(path, constants.W_OK));
+}
+
+/** Whether a file or folder is on a file system that is mounted only for reading, or that takes nothing any more. */
+export function isReadOnlyPlace(path: string): boolean {
+  return isMountedReadOnly(path) || refusesAsReadOnly(() => touch(path));
+}
+
+/** A file system that stopped after an error is not mounted otherwise than before: only changes are refused. */
+function touch(path: string): void {
+  const { atime, mtime } = statSync(path);
+  utimesSync(path, atime, mtime);
+}
+
+function refusesAsReadOnly(work: () => void): boolean {
+  try {
+    work();
+    return false;
+  } catch (error) {
+    return failureCode(error) === "EROFS";
+  }
+}
+
+/** How SQLite is to open a file: a path or a URI, and its flags. Source: https://www.sqlite.org/c3ref/open.html */
+export interface Way {
+  readonly name: string;
+  readonly flags: number;
+}
+
+const [readOnly, readWrite, uri] = [0x01, 0x02, 0x40];
+/** A log without a page in it has only this, bytes. Source: https://www.sqlite.org/fileformat2.html (4.1) */
+const logHeaderBytes = 32;
+
+/** The usual way to open a file that is there. */
+export function wayToWrite(file: string): Way {
+  return { name: file, flags: readWrite };
+}
+
+/** A way to open a file that cannot be written, or is in a folder where nothing can be made. */
+export function wayToRead(file: string): Way {
+  // Without a page in a log, or a journal, beside the file nobody writes to it. It can then be read without locks,
+  // which a folder that we cannot write to does not allow.
+  const hasLog = (statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0) > logHeaderBytes;
+  const still = hasLog || existsSync(`${file}-journal`) ? "" : "?immutable=1";
+  return { name: `file:${file.split("/").map(encodeURIComponent).join("/")}${still}`, flags: readOnly | uri };
 }

@@ -12,6 +12,7 @@
 import type { Retries } from "../../task/retries.ts";
 import { assert } from "../../base/assert.ts";
 import type { Clock, Timer } from "../../base/clock.ts";
+import { TransientError } from "../../base/errors.ts";
 import type { ClaimedTask } from "../../task/task.ts";
 import { failureColumns, mostSorted, retryOf } from "../retry.ts";
 import type { AdoptRequest, Claim, ClaimRequest, Scope, Source, Store } from "../store.ts";
@@ -104,8 +105,10 @@ const unsyncedMs = 1000;
 function syncLater(its: Opened): void {
   its.syncing ??= its.clock.after(unsyncedMs, () => {
     its.syncing = null;
-    // The next transaction throws what went wrong.
-    its.connection.sync().catch(() => undefined);
+    its.connection.sync().catch((error: unknown) => {
+      // The next transaction throws what went wrong for good.
+      if (error instanceof TransientError && !its.closed) syncLater(its);
+    });
   });
 }
 

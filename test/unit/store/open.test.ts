@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { systemClock } from "../../../src/base/clock.ts";
 import { FatalError, TransientError, UserError } from "../../../src/base/errors.ts";
 import { Connection } from "../../../src/store/sqlite/connection.ts";
-import { isLocalFileSystem, isLocalType } from "../../../src/store/sqlite/filesystem.ts";
+import { fileSystemOf, isLocalType } from "../../../src/store/sqlite/filesystem.ts";
 import { databaseOf, type DatabaseSettings, hasDatabase, openStore } from "../../../src/store/open.ts";
 import { makeTask, makeTasks, request } from "../../conformance/store.ts";
 import { openEdits, openRecords } from "../../../src/history/open.ts";
@@ -321,6 +321,7 @@ describe("file systems", () => {
   });
 
   test.if(process.platform === "linux")("a folder that cannot be asked counts as remote", () => {
-    expect(isLocalFileSystem(join(folder, "missing"))).toBe(false);
+    const unknown = { isLocal: false, freeBytes: Number.POSITIVE_INFINITY };
+    expect(fileSystemOf(join(folder, "missing"))).toEqual(unknown);
   });
 });
