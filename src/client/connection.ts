@@ -63,10 +63,13 @@ export function sayHello(state: ClientState, now: number, effects: ClientEffect[
 }
 
 /**
- * What the server hears of this host; null: nothing. A server in the same process has no other client to choose from.
+ * What the server hears of this host; null: nothing. A server in the same process has no other client to choose from,
+ * so only the end matters to it.
  */
-function capacityToTell({ settings: { capacity, secret } }: ClientState): Capacity | null {
-  return secret === null ? null : capacity;
+function capacityToTell({ settings: { capacity, secret }, ending: { end } }: ClientState): Capacity | null {
+  if (end === null) return secret === null ? null : capacity;
+  const { cores, memory, others } = capacity;
+  return { cores, memory, others, until: end.at };
 }
 
 /** The connection has ended; `error` is null for an orderly end. Tries again, unless the client has said bye. */

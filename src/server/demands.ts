@@ -38,6 +38,8 @@ export interface Demands {
   count: number;
   /** Whether somebody was told that tasks wait for a client with more. */
   isTold: boolean;
+  /** Whether somebody was told that tasks wait for a client with more time. */
+  isLateTold: boolean;
   /** When a client last came for the first time, or else when this server started, milliseconds since 1970. */
   cameAt: number;
   /** A number that grows whenever a client comes or is gone. */
@@ -59,6 +61,7 @@ export function newDemands(resources: readonly string[], now: number): Demands {
     lanes: new Map(),
     count: 0,
     isTold: false,
+    isLateTold: false,
     cameAt: now,
     round: 0,
     left: new Map(),

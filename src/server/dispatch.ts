@@ -12,6 +12,7 @@ import { delayedCount, mostDelayed } from "./delays.ts";
 import { note, type ServerEffect } from "./effects.ts";
 import type { SubmissionFacts } from "./event.ts";
 import { isLacking } from "./places.ts";
+import { isSpent } from "./requeue.ts";
 import { pickAhead, pickFitting, takePassedOver } from "./placing.ts";
 import { type ClientEntry, giveBack, hold, isLocal, type ServerState, weightOf } from "./state.ts";
 import { leaveLanes } from "./look-past.ts";
@@ -174,7 +175,7 @@ function pick(state: ServerState, client: ClientEntry, count: number, room: numb
   while (picked.length < count && left > 0) {
     const task = ready.shift();
     if (task === undefined) break;
-    if (places.lacked.size > 0 && isLacking(state, client, task)) others.push(task);
+    if ((places.lacked.size > 0 && isLacking(state, client, task)) || isSpent(client, task)) others.push(task);
     else {
       picked.push(task);
       left -= weightOf(task);

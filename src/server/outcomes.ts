@@ -110,7 +110,7 @@ export function takeOutcomes(
       onTheirWay ??= settlingAmong(state, new Set(outcomes.map((each) => each.id)));
       if (onTheirWay.has(id)) settleLater(state, client, null, outcome, now);
       // It is with somebody else by now, or waits to be.
-      else if (isRequest(state, outcome, effects)) unwanted.push({ id, lease });
+      else if (isRequest(state, client, outcome, now, effects)) unwanted.push({ id, lease });
       else if (hadBefore(state, client, outcome))
         settleLater(state, client, withdrawAnywhere(state, id, effects), outcome, now);
       else state.outbox.unwanted.push({ clientId: client.id, id, lease });
@@ -125,7 +125,7 @@ export function takeOutcomes(
       unwanted.push({ id, lease });
       continue;
     }
-    if (isRequest(state, outcome, effects)) {
+    if (isRequest(state, client, outcome, now, effects)) {
       giveBack(state, held.task);
       unwanted.push({ id, lease });
       continue;

@@ -21,6 +21,7 @@ import { fits, type Lack, lackOf, release, take } from "../task/demand.ts";
 import type { ClaimedTask } from "../task/task.ts";
 import type { Lane } from "./demands.ts";
 import { isLacking } from "./places.ts";
+import { isSpent } from "./requeue.ts";
 import { type ClientEntry, type ServerState, weightOf } from "./state.ts";
 import { shiftLane, unshiftLane } from "./waiting.ts";
 
@@ -111,7 +112,7 @@ function pick(state: ServerState, client: ClientEntry, measure: Measure, beyond:
     if (task === undefined) break;
     if (lane === null) ready.shift();
     else shiftLane(state, lane);
-    if (places.lacked.size > 0 && isLacking(state, client, task)) {
+    if ((places.lacked.size > 0 && isLacking(state, client, task)) || isSpent(client, task)) {
       passed.push({ task, lane });
       continue;
     }
@@ -170,7 +171,7 @@ function emptiest(state: ServerState, lane: Lane, task: ClaimedTask, now: number
   let least = Number.POSITIVE_INFINITY;
   for (const client of state.willing) {
     if (isOverdrawn(client) || !canMeet(client, lane, now)) continue;
-    if (state.places.lacked.size > 0 && isLacking(state, client, task)) continue;
+    if ((state.places.lacked.size > 0 && isLacking(state, client, task)) || isSpent(client, task)) continue;
     const share = missingShare(client, lane);
     if (share < least) [best, least] = [client, share];
   }

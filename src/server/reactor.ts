@@ -39,7 +39,7 @@ import {
   runOf,
   type ServerState,
 } from "./state.ts";
-import { reviewUnmet, unmetTime } from "./unmet.ts";
+import { isStranded, reviewUnmet, unmetTime } from "./unmet.ts";
 import { drainWaiting, enqueue, giveBackAbove, waitingCount } from "./waiting.ts";
 
 /** The first pause of an idle server between two looks at the store, milliseconds. It doubles up to `pollMs`. */
@@ -453,9 +453,10 @@ function close(state: ServerState, how: LeaveKind, reason: string, now: number, 
 /** Ends a finite run when nothing is left to do, and the server when all clients are gone. */
 function conclude(state: ServerState, now: number, effects: ServerEffect[]): void {
   const { outbox } = state;
+  const stranded = state.phase.at === "running" && isStranded(state, now) ? waitingCount(state) : 0;
   const idle =
     state.row === "known" &&
-    waitingCount(state) === 0 &&
+    waitingCount(state) === stranded &&
     delayedCount(state.delays) === 0 &&
     state.holders.size === 0 &&
     state.registrations.asked === 0 &&
@@ -469,13 +470,26 @@ function conclude(state: ServerState, now: number, effects: ServerEffect[]): voi
   if (state.phase.at === "running") {
     const finite =
       !state.settings.forever && state.input === "ended" && state.intakes === 0 && state.estates.size === 0;
-    if (!finite || state.claim.at !== "empty") return;
+    if (!finite || !(stranded > 0 ? isNothingElse(state, now) : state.claim.at === "empty")) return;
     const reason = state.heldBack === null ? "all tasks are done" : "what is left is held back";
-    close(state, "finish", reason, now, effects);
+    if (stranded > 0) note(effects, "warning", describeStranded(stranded, state.settings.durable));
+    close(state, "finish", stranded > 0 ? "no time is left for more" : reason, now, effects);
   }
   if (state.clients.size > 0 || state.claim.at === "asked") return;
   state.phase = { at: "done" };
   effects.push({ kind: "finish" });
+}
+
+/** Whether the store had nothing when it was last asked for tasks besides those that wait here. */
+function isNothingElse({ claim, demands, isNewIn }: ServerState, now: number): boolean {
+  if (isNewIn || claim.at === "asked") return false;
+  return claim.at === "blocked" || claim.at === "empty" || (demands.lookMs > 0 && now < demands.lookAt);
+}
+
+function describeStranded(count: number, durable: boolean): string {
+  const [are, limits] = count === 1 ? ["is", "its time limit"] : ["are", "their time limits"];
+  const rest = durable ? "a later run can take up what is left (--restart)" : "what is left is not run";
+  return `${counted(count, "task")} ${are} left, because no client has as much time as ${limits} - ${rest}`;
 }
 
 // ---- time
@@ -501,7 +515,7 @@ function pauseMs({ settings, idlePolls }: ServerState): number {
 function nextWake(state: ServerState, now: number): number {
   let at = Math.min(state.lastCheck + state.settings.evictMs / 10, state.graceAt);
   if (isAwaitingEstates(state)) at = Math.min(at, state.estatesUntil);
-  if (state.phase.at === "running") at = Math.min(at, pollAt(state), unmetTime(state), lookAt(state, now));
+  if (state.phase.at === "running") at = Math.min(at, pollAt(state), unmetTime(state, now), lookAt(state, now));
   if (state.row === "known") at = Math.min(at, nextDueAt(state.delays));
   if (state.settling === null) at = Math.min(at, dispatchesDueAt(state, now), startsDueAt(state));
   return Math.max(at, now);

@@ -122,6 +122,7 @@ function newClient({ settings }: ServerState, known: ClientEntry | undefined, he
     capacity,
     room,
     until: capacity?.until ?? Number.POSITIVE_INFINITY,
+    spent: known?.spent ?? new Set(),
     extra: 0,
     credit: hello.credit,
     held: known?.held ?? new Map(),

@@ -155,6 +155,8 @@ export interface ClientEntry {
   readonly room: Room | null;
   /** When its time is up, by the clock of this server, milliseconds since 1970; infinity: it is not limited. */
   until: number;
+  /** Tasks for which it has too little time left, as they have told by their exit status; see requeue.ts. */
+  readonly spent: Set<string>;
   /** How many of the tasks that it holds were sent although there was no room for them, and may wait over there. */
   extra: number;
   /** How many more tasks the client will take. */

@@ -92,14 +92,17 @@ pinnable("pinned tasks have processors of their own", async () => {
 test("no task starts whose limit reaches beyond the end, tasks know it, and the run ends then", async () => {
   await using site = openSite();
   const before = Math.floor(Date.now() / 1000);
-  const { status, stdout, stderr } = await site.hsx(["-", "-N2", "--until", "+2"], {
+  const { status, stdout, stderr } = await site.hsx(["-", "-N2", "--until", "+600"], {
     stdin: "echo $TASK_DEADLINE\necho too long  # HYPERSHELL: timeout:1h\n",
   });
   const deadline = Number(stdout);
-  expect(deadline - before).toBeWithin(1, 5);
-  expect(stderr).toContain("when the time of this host is up (--until)");
-  expect(stderr).toContain("The time of this host is up (--until): no more tasks start");
+  expect(deadline - before).toBeWithin(599, 605);
+  expect(stderr).toMatch(/Starting no task that may run beyond the time of its client: \S+ may take 1:00:00/);
+  expect(stderr).toContain("1 task is left, because no client has as much time as its time limit");
   expect([status, (await site.hs(["list", "--remaining", "-c"])).stdout]).toEqual([7, "1\n"]);
+  const soon = await site.hsx(["-", "--no-db", "--until", "+1"], { stdin: "sleep 1.5; echo ended\necho too late\n" });
+  expect([soon.status, soon.stdout]).toEqual([7, "ended\n"]);
+  expect(soon.stderr).toContain("The time of this host is up (--until): no more tasks start, 1 task still runs");
   const never = await site.hsx(["--restart", "--until", "never"], {
     env: { SLURMD_NODENAME: "n", SLURM_JOB_END_TIME: "1600000000" },
   });

@@ -4,7 +4,7 @@ import type { Capacity } from "../../../src/task/demand.ts";
 import type { ServerSettings } from "../../../src/server/state.ts";
 import type { Completion } from "../../../src/store/store.ts";
 import { everyFailure } from "../../../src/task/retries.ts";
-import { Bench, task } from "./bench.ts";
+import { Bench, outcome, task } from "./bench.ts";
 
 const capacity: Capacity = { cores: 4, memory: 2 ** 30, others: {} };
 
@@ -87,11 +87,55 @@ test("what is no amount nobody will ever have", () => {
   expect(bench.state.demands.count).toBe(1);
 });
 
-test("a task that nobody has the time for says so", () => {
-  const bench = new Bench({ graceMs: 0 });
+/** A client that has a minute left. */
+function openTimed(settings: Partial<ServerSettings> = {}): Bench {
+  const bench = new Bench({ graceMs: 0, ...settings });
   bench.register("a", 2, { capacity: { ...capacity, until: 60_000 } });
+  return bench;
+}
+
+test("a task that nobody has the time for does not fail: a finite run ends without it", () => {
+  const bench = openTimed();
+  bench.give(task("1", { timeout: 3600 }), task("2", { timeout: 10 }));
+  expect(bench.notes("error")).toEqual([]);
+  expect(bench.notes("warning")).toEqual([
+    "Starting no task that may run beyond the time of its client: 1 may take 1:00:00, and 0:01:00 is left",
+  ]);
+  const [two] = bench.assigned("a");
+  expect(two!.id).toBe("2");
+  bench.on({ kind: "inputEnded" });
+  bench.results("a", [{ ...outcome(two!), completionTime: 20 }]);
+  bench.committed();
+  // What has changed since the first question makes it ask once more.
+  for (let n = 0; n < 2; n++) bench.claimed({ kind: "waiting", unfinished: 1, busyGroup: 0 });
+  expect(bench.notes("warning")).toEqual([
+    "1 task is left, because no client has as much time as its time limit - " +
+      "a later run can take up what is left (--restart)",
+  ]);
+  expect(bench.told("a")).toContainEqual({ kind: "leave", how: "finish", reason: "no time is left for more" });
+  expect(bench.state.outbox).toMatchObject({ completed: [], reverted: ["1"] });
+});
+
+test("where clients may come at any time it waits for one with more time", () => {
+  const bench = openTimed({ forever: true, mayGrow: true });
   bench.give(task("1", { timeout: 3600 }));
-  expect(bench.notes("error")).toEqual([line("1", "timeout: 60 < 3600")]);
+  bench.pass(59_000);
+  expect(bench.state.phase.at).toBe("running");
+  bench.register("b", 2, { capacity });
+  expect(bench.assigned("b").map(({ id }) => id)).toEqual(["1"]);
+});
+
+test("a client that has little time left does not get a task again that has told so by its exit status", () => {
+  const bench = openTimed({ requeueStatus: 85 });
+  bench.give(task("1"));
+  const [one] = bench.assigned("a");
+  bench.results("a", [outcome(one!, 85)]);
+  expect(bench.find("commit")?.commit.reverted).toEqual(["1"]);
+  bench.committed();
+  bench.give(task("1"), task("2"));
+  expect(bench.assigned("a").map(({ id }) => id)).toEqual(["2"]);
+  bench.register("b", 2, { capacity });
+  expect(bench.assigned("b").map(({ id }) => id)).toEqual(["1"]);
 });
 
 test("beside other servers it is left to them", () => {
