@@ -71,14 +71,14 @@ export interface Pool {
   opening: { readonly at: number; readonly ms: number } | null;
 }
 
-/** A pool with all of this free, and nobody in it. */
-export function newPool(capacity: Capacity): Pool {
+/** A pool with all of this free, and nobody in it. `resources`: more names of resources, of which nothing is here. */
+export function newPool(capacity: Capacity, resources: Iterable<string> = []): Pool {
   // What a host has is found out when the first task asks for something: most runs have none.
   let room: Room | null = null;
   let devices: Devices | null = null;
   return {
     capacity,
-    names: new Set([...builtInResources, ...Object.keys(capacity.others)]),
+    names: new Set([...builtInResources, ...resources, ...Object.keys(capacity.others)]),
     get room() {
       return (room ??= roomOf(capacity));
     },

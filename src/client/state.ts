@@ -42,6 +42,8 @@ export interface ClientSettings {
   readonly executors: number;
   /** What tasks may use here. */
   readonly capacity: Capacity;
+  /** Names of resources that the configuration knows, whether they are here or not; absent: none but gpus. */
+  readonly resources?: Iterable<string>;
   /** The most tasks that start in a second, above 0, also a fraction; null: no limit. */
   readonly ratelimit: number | null;
   /** The walltime limit of every task, milliseconds. Null: only the limit that a task has of its own. */
@@ -280,7 +282,7 @@ export function newState(settings: ClientSettings, now: number): ClientState {
     phase: { at: "joining" },
     leaveBy: Number.POSITIVE_INFINITY,
     inbox: deque(),
-    pool: newPool(settings.capacity),
+    pool: newPool(settings.capacity, settings.resources),
     bucket: settings.ratelimit === null ? null : newTokenBucket(settings.ratelimit, now),
     nextStart: Number.POSITIVE_INFINITY,
     running: new Map(),

@@ -15,6 +15,7 @@ import type { TaskWishes } from "../client/options.ts";
 import { createExecutor } from "../client/process.ts";
 import type { ClientSettings } from "../client/state.ts";
 import type { Config } from "../config/load.ts";
+import { resourceNames } from "../config/resource-names.ts";
 import { startedTasks } from "../config/logging.ts";
 import { withoutRank } from "../launch/rank.ts";
 import type { Loggers } from "../log/logger.ts";
@@ -75,6 +76,7 @@ export function clientSettings(
     clientId: options.instanceId,
     executors: executors === 0 ? coresOf(options, provision) : executors,
     capacity: provision.capacity(options.clientCores, options.clientMemory),
+    resources: resourceNames(config),
     ratelimit,
     timeoutMs: taskTimeout === null || taskTimeout === 0 ? null : taskTimeout * 1000,
     signalWaitMs: options.signalWaitMs,

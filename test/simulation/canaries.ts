@@ -4,6 +4,7 @@
  */
 import { step as clientStep } from "../../src/client/reactor.ts";
 import type { ServerEffect } from "../../src/server/effects.ts";
+import type { ServerEvent } from "../../src/server/event.ts";
 import { step as serverStep } from "../../src/server/reactor.ts";
 import type { Lease } from "../../src/wire/message.ts";
 import type { Reactors } from "./cluster.ts";
@@ -36,6 +37,17 @@ export const canaries: Readonly<Record<string, Partial<Reactors>>> = {
   "a server that does not fence what it gave to others": server((effects) =>
     effects.filter((effect) => effect.kind !== "send" || effect.message.kind !== "drop"),
   ),
+
+  "a server that does not heed what its clients have": {
+    server(state, events, now) {
+      const deaf = events.map((event): ServerEvent => {
+        if (event.kind !== "helloReceived") return event;
+        const { capacity: _, ...hello } = event.hello;
+        return { ...event, hello };
+      });
+      return serverStep(state, deaf, now);
+    },
+  },
 
   "a server that asks for no recalls": server((effects) => effects.filter(({ kind }) => kind !== "recalls")),
 

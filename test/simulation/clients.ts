@@ -8,7 +8,9 @@ import { check, type ClientFailure, type ClientSettings, type ClientState } from
 import type { Executor } from "../../src/client/executor.ts";
 import type { Duplex } from "../../src/wire/duplex.ts";
 import type { HostMessage, LeaveKind, PeerMessage } from "../../src/wire/message.ts";
-import type { Cluster } from "./cluster.ts";
+import { demandOf, lackOf, roomOf, take } from "../../src/task/demand.ts";
+import type { NewTask } from "../../src/task/task.ts";
+import { type Cluster, drawCapacity, largest, resources } from "./cluster.ts";
 import { simulatedExecutor, withLostPlaces } from "./executor.ts";
 import { enterSession } from "./sessions.ts";
 import type { Process } from "./world.ts";
@@ -16,13 +18,15 @@ import type { Process } from "./world.ts";
 export interface ClientRun {
   readonly id: string;
   readonly process: Process;
+  /** Whether it has as much of everything as any task that can be run needs. */
+  readonly isLarge: boolean;
   stop(how: LeaveKind): void;
   kill(): void;
   readonly finished: Promise<ClientFailure | null>;
 }
 
 /** A client with a process of its own. */
-export function startClient(cluster: Cluster): ClientRun {
+export function startClient(cluster: Cluster, isLarge = false): ClientRun {
   const { world, network, newId, plan } = cluster;
   const id = newId();
   /** Which of them it asks first. */
@@ -30,7 +34,7 @@ export function startClient(cluster: Cluster): ClientRun {
   const process = world.process(`client-${id.slice(-4)}`);
   const connect = async (server: number): Promise<Duplex<PeerMessage, HostMessage>> =>
     enterSession(cluster, process, await network.connect(process, (first + server) % plan.servers));
-  const run = clientIn(cluster, process, id, connect);
+  const run = clientIn(cluster, process, id, connect, { isLarge });
   run.finished
     .then((failure) => {
       world.trace(() => `${process.name} ---- ended${failure === null ? "" : `: ${failure.kind} ${failure.text}`}`);
@@ -67,13 +71,31 @@ function recordsOf({ world, plan }: Cluster, process: Process) {
   };
 }
 
+/** No client is ever asked for what it cannot have. */
+function expectCapable({ clientId, capacity }: ClientSettings, task: NewTask): void {
+  const demand = demandOf(task, resources);
+  const lack = demand === null ? null : lackOf(capacity, demand);
+  assert(lack === null, `client ${clientId} gets no task ${task.id} that it has too little for`);
+}
+
+/** What runs takes no more than there is. */
+function expectRoom({ capacity }: ClientSettings, { running }: ClientState): void {
+  const room = roomOf(capacity);
+  for (const { task } of running.values()) {
+    const demand = demandOf(task, resources);
+    if (demand !== null) take(room, demand);
+  }
+  const isOver = room.cores < 0 || [...room.others.values()].some((amount) => amount < 0);
+  assert(!isOver, "what runs at a client fits into what it has");
+}
+
 /** The client in this process, which may be a server's too. */
 export function clientIn(
   cluster: Cluster,
   process: Process,
   id: string,
   connect: (server: number) => Promise<Duplex<PeerMessage, HostMessage>>,
-  isStuck?: () => boolean,
+  { isStuck, isLarge = false }: { readonly isStuck?: () => boolean; readonly isLarge?: boolean } = {},
 ): ClientRun {
   const { world, plan, judge, reactors } = cluster;
   const { rng } = world;
@@ -83,7 +105,7 @@ export function clientIn(
     secret: `of-${id}`,
     host: process.name,
     executors: rng.between(1, 4),
-    capacity: { cores: 8, memory: 2 ** 33, others: {} },
+    capacity: drawCapacity(cluster, isLarge),
     ratelimit: null,
     timeoutMs: rng.chance(0.1) ? 3000 : null,
     signalWaitMs: plan.signalWaitMs,
@@ -124,6 +146,7 @@ export function clientIn(
         if (event.kind === "stopRequested") hurried ||= event.how === "abort";
         if (event.kind !== "received") continue;
         const { message } = event;
+        if (message.kind === "assign") for (const task of message.tasks) expectCapable(settings, task);
         if (message.kind === "leave") hurried ||= message.how === "abort";
         if (message.kind === "cancel") executor.cancelled(message.tasks);
         if (message.kind === "ack") judge.acknowledged(message.tasks, !local);
@@ -131,6 +154,7 @@ export function clientIn(
       const effects = reactors.client(state, events, now);
       records.see(state);
       check(state);
+      expectRoom(settings, state);
       for (const effect of effects) {
         if (effect.kind !== "note" && effect.kind !== "wake")
           world.trace(() => `${process.name} ---> ${JSON.stringify(effect)}`);
@@ -156,6 +180,8 @@ export function clientIn(
   return {
     id,
     process,
+    isLarge:
+      largest.cores === settings.capacity.cores && largest.others["license"] === settings.capacity.others["license"],
     stop: (how) => process.enter(() => client.stop(how, "told to")),
     kill: () => process.enter(client.kill),
     finished,

@@ -30,6 +30,7 @@ test(`whatever happens, every task has one outcome and everybody goes home in ti
     "task adopted": 200,
     "task fenced": 20,
     "task without a place": 25,
+    "task that nobody can run": 20,
     "task repeated": 500,
     "estate given up": 100,
     "server taken for dead": 20,

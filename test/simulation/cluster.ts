@@ -4,6 +4,7 @@
  */
 import type { step as clientStep } from "../../src/client/reactor.ts";
 import type { step as serverStep } from "../../src/server/reactor.ts";
+import type { Capacity } from "../../src/task/demand.ts";
 import type { NewTask } from "../../src/task/task.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Model } from "./model.ts";
@@ -43,7 +44,28 @@ export function directory({ world, plan }: Cluster): string {
   return `/${world.rng.between(1, plan.directories)}`;
 }
 
-export function newTasks({ world, plan, newId }: Cluster, submitId: string, count: number): NewTask[] {
+/** What a client of the simulation has at most, and so the most that a task may need and be run all the same. */
+export const largest: Capacity = { cores: 8, memory: 2 ** 33, others: { license: 2 } };
+
+/** The names of resources. */
+export const resources: ReadonlySet<string> = new Set(["license"]);
+
+/** What a client has. */
+export function drawCapacity({ world: { rng }, plan }: Cluster, isLarge: boolean): Capacity {
+  if (!plan.needs || isLarge) return largest;
+  const licenses = rng.between(0, 2);
+  return { cores: 2 ** rng.between(0, 3), memory: largest.memory, others: licenses === 0 ? {} : { license: licenses } };
+}
+
+/** What a task needs: mostly nothing, or what every client has. One in a hundred needs more than any has. */
+function drawNeeds({ world: { rng }, plan }: Cluster): Pick<NewTask, "cores" | "tag"> {
+  if (!plan.needs || rng.chance(0.3)) return { cores: null, tag: { part: 0 } };
+  const tag = rng.chance(0.2) ? { license: rng.between(1, 4) / 2, part: 0 } : { part: 0 };
+  return { cores: rng.chance(0.01) && plan.mode !== "forever" ? 16 : 2 ** rng.between(0, rng.between(0, 3)), tag };
+}
+
+export function newTasks(cluster: Cluster, submitId: string, count: number): NewTask[] {
+  const { world, plan, newId } = cluster;
   const { rng } = world;
   return Array.from({ length: count }, () => ({
     id: newId(),
@@ -52,11 +74,10 @@ export function newTasks({ world, plan, newId }: Cluster, submitId: string, coun
     submitId,
     submitTime: world.now(),
     submitHost: "login",
-    cores: null,
     memory: null,
     timeout: rng.chance(0.1) ? rng.between(1, 3) : null,
     attempt: 1,
     previousId: null,
-    tag: { part: 0 },
+    ...drawNeeds(cluster),
   }));
 }

@@ -7,7 +7,8 @@ import type { ServerEffect } from "../../src/server/effects.ts";
 import type { ServerEvent } from "../../src/server/event.ts";
 import { check } from "../../src/server/check.ts";
 import type { ServerState, Settling } from "../../src/server/state.ts";
-import type { Assignment } from "../../src/task/task.ts";
+import { demandOf, lackOf } from "../../src/task/demand.ts";
+import { type Assignment, sentinel } from "../../src/task/task.ts";
 import type { Lease } from "../../src/wire/message.ts";
 import type { Model } from "./model.ts";
 
@@ -72,6 +73,7 @@ export type Sight =
   | "task adopted"
   | "task fenced"
   | "task without a place"
+  | "task that nobody can run"
   | "client evicted"
   | "estate given up"
   | "server taken for dead"
@@ -281,6 +283,8 @@ function carryOut(its: Watched, state: ServerState, effect: ServerEffect, now: n
       return;
     case "commit":
       its.settling = state.settling?.outcomes ?? [];
+      for (const { id, clientId, exitStatus } of effect.commit.completed)
+        if (clientId === null && exitStatus === sentinel.insufficientResources) endUnmet(book, state, id);
       return see(book, "task given back", effect.commit.reverted.length);
     case "bury": {
       see(book, "estate given up");
@@ -291,6 +295,16 @@ function carryOut(its: Watched, state: ServerState, effect: ServerEffect, now: n
     }
     default:
   }
+}
+
+/** A server may end a task itself only if it has clients, none of which could ever run it. */
+function endUnmet(book: Book, { clients, demands }: ServerState, id: string): void {
+  see(book, "task that nobody can run");
+  const task = book.model.row(id)?.task;
+  const demand = task === undefined ? null : demandOf(task, demands.names);
+  assert(clients.size > 0, `task ${id} is not given up where nobody has said what there is`);
+  for (const { capacity } of clients.values())
+    assert(demand !== null && capacity !== null && lackOf(capacity, demand) !== null, `no client can run task ${id}`);
 }
 
 function checkSent(

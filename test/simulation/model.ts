@@ -22,6 +22,7 @@ import {
   type ServerRow,
   type Source,
 } from "../../src/store/store.ts";
+import { isTooMuch } from "../../src/store/too-much.ts";
 import { type ClaimedTask, isFailure, type NewTask, sentinel, type Submission } from "../../src/task/task.ts";
 
 export interface Row {
@@ -252,7 +253,8 @@ function claim(its: Tables, request: ClaimRequest): Claim {
     return { kind: "advance", to: next, heldBack: held.some((row) => row.task.group <= next) ? heldBack : null };
   let mine = mayRun.filter((row) => row.task.group === next);
   if (eager) mine = [...mine.filter((row) => row.task.attempt > 1), ...mine.filter((row) => row.task.attempt === 1)];
-  const tasks = mine.slice(0, Math.max(0, limit)).map((row) => {
+  const fitting = mine.filter(({ task }) => !isTooMuch(task, request.tooMuch));
+  const tasks = fitting.slice(0, Math.max(0, limit)).map((row) => {
     row.serverId = serverId;
     row.scheduleTime = at;
     return { ...row.task, scheduleTime: at };

@@ -53,6 +53,8 @@ export interface Plan {
   readonly edits: number;
   /** Until `calmAt`, clients now and then cannot enter the directory of a task. */
   readonly lacking: boolean;
+  /** Tasks need different things, and clients have different amounts of them. */
+  readonly needs: boolean;
   /** Clients at the beginning, and submitters that come over the network. */
   readonly clients: number;
   readonly submitters: number;
@@ -150,6 +152,7 @@ export function draw(rng: Random): Plan {
     skewMs: durable ? pick(0, 1000, 3_600_000) : 0,
     apart: false,
     strangers: false,
+    needs: rng.chance(0.3),
   };
   if (plan.servers === 2 && rng.chance(0.5)) return setApart(plan, rng);
   return { ...plan, strangers: plan.submitters === 0 && rng.chance(0.5) };

@@ -15,7 +15,7 @@ import { WireProblem } from "../../src/wire/problem.ts";
 import { pipe } from "../../src/wire/pipe.ts";
 import type { HostMessage, PeerMessage } from "../../src/wire/message.ts";
 import { clientIn } from "./clients.ts";
-import { type Cluster, directory, newTasks } from "./cluster.ts";
+import { type Cluster, directory, newTasks, resources } from "./cluster.ts";
 import type { ServerWatch } from "./ledger.ts";
 import type { Model } from "./model.ts";
 import type { Mode } from "./plan.ts";
@@ -260,7 +260,7 @@ function settingsOf({ cluster, order, id, scope }: Life, { storeId, firstLease }
     eager: plan.eager,
     forever: order.mode === "forever",
     mayGrow: order.mode === "forever",
-    resources: [],
+    resources: [...resources],
     launchesClients: plan.idling > 0 && plan.tasks % 2 === 0,
     bundleSize: plan.bundleSize,
     pollMs: plan.pollMs,
@@ -341,7 +341,7 @@ function localClient(
   // There is one connection, and no other after it.
   const ends = [near];
   const gone = (): Promise<never> => Promise.reject(new WireProblem("lost", "the server is gone"));
-  const { finished } = clientIn(cluster, process, id, async () => ends.pop() ?? gone(), server.isStuck);
+  const { finished } = clientIn(cluster, process, id, async () => ends.pop() ?? gone(), { isStuck: server.isStuck });
   return finished
     .then((failure) => {
       assert(failure === null || isOver(), "the client in the same process does not lose its server");

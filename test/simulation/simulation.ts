@@ -172,9 +172,9 @@ function addServer(its: Operation, address: number, mode: Mode, feeds: boolean):
   servers.push(run);
 }
 
-function addClient(its: Operation): void {
+function addClient(its: Operation, isLarge = false): void {
   disturbed(its);
-  its.clients.push(startClient(its.cluster));
+  its.clients.push(startClient(its.cluster, isLarge));
 }
 
 /** Another server takes the post after a pause. */
@@ -236,7 +236,11 @@ function tick(its: Operation): void {
   const { world, plan } = its.cluster;
   world.at(world.now() + tickMs, () => tick(its));
   if (serving(its).every(({ mode }) => mode === "local")) return endForever(its);
-  if (alive(its).length === 0 && (world.now() >= plan.calmAt || world.rng.chance(0.3))) addClient(its);
+  const here = alive(its);
+  if (here.length === 0 && (world.now() >= plan.calmAt || world.rng.chance(0.3))) addClient(its);
+  // What waits for a client that is large enough gets one in the end.
+  else if (plan.needs && plan.mode === "forever" && world.now() >= plan.calmAt && !here.some(({ isLarge }) => isLarge))
+    addClient(its, true);
   endForever(its);
 }
 
