@@ -27,13 +27,13 @@ function groupsFolder(): string | null {
 const groups = groupsFolder();
 const grouped = needs([], groups === null ? "no control group of processes can be made here" : null);
 
-/** Runs a line with at most so many processes and threads, its own shell included. */
+/** Runs a line with at most so many processes and threads, its own shell included; GROUP is where that is said. */
 async function within(most: number, line: string, site: Site) {
   const folder = `${groups}/hs-test-${process.pid}-${Math.random()}`;
   mkdirSync(folder);
   writeFileSync(`${folder}/pids.max`, `${most}`);
   try {
-    return await site.shell(`echo $$ >${folder}/cgroup.procs; ${line}`, { timeoutMs: 90_000 });
+    return await site.shell(`echo $$ >${folder}/cgroup.procs; export GROUP=${folder}; ${line}`, { timeoutMs: 90_000 });
   } finally {
     await until(() => {
       try {
@@ -62,6 +62,13 @@ grouped("there is room for one task, and its time limit counts from its start", 
   const ended = await within(10, "seq 6 | hsx -N20 -W2 -t 'exec sleep 1'", site);
   expect(ended.status).toBe(0);
   expect(allDone(site)).toEqual([{ status: 0, n: 6 }]);
+});
+
+grouped("no process is left at the end of a run: it ends as it should", async () => {
+  await using site = openSite();
+  site.write("in", 'echo 1 >>ran\necho 2 >>ran\necho 1 >"$GROUP/pids.max"; echo 3 >>ran\n');
+  expect(await within(200, "hsx in -N1", site)).toEqual({ status: 0, stdout: "", stderr: "" });
+  expect([site.lines("ran"), allDone(site)]).toEqual([["1", "2", "3"], [{ status: 0, n: 3 }]]);
 });
 
 grouped("tasks inherit nothing of how the program saves threads", async () => {

@@ -4,6 +4,10 @@
  * death of the process, not from that of the machine. Here the log is synced when somebody asks, by a thread of its
  * own, once for everything that was committed before. Knows no statement and no task.
  *
+ * Measured on ext4 of a virtual machine that was busy, against `synchronous = off`, minima of four in turn: `hs submit`
+ * of one task takes 80 instead of 36 ms, that of 100,000 as long as without (1.7 s), and `hsx` runs 1,500 tasks in 3.0
+ * s with and 3.1 s without.
+ *
  * The descriptor is one of the log only. Closing any descriptor of the database, or of its shared memory, would take
  * the locks from SQLite that POSIX keeps for each process and file; the log has none.
  *
