@@ -9,8 +9,9 @@
  *    that needs something before this one has begun. Its pool lets others go ahead only if they do not delay it.
  * 3. Clients of short tasks ask for more than they run at once (client/report.ts). So many, and no more, are sent
  *    beyond what there is room for, so that a client is not idle while it waits for the next.
- * 4. If there is only one client it gets whatever it can ever run, as far as its credit goes, in the order of
- *    submission. Priority and backfill are its own matter then.
+ * 4. If there is only one client it gets as many tasks that wait over there as it has executors, in the order of
+ *    submission: its pool can choose among them, and whoever comes later finds the rest here. Only the client in the
+ *    process of the server gets whatever it can ever run, as far as its credit goes: nobody comes beside it.
  *
  * Tasks that need nothing take part in the order of submission, and nothing else here concerns them.
  *
@@ -22,7 +23,7 @@ import type { ClaimedTask } from "../task/task.ts";
 import type { Lane } from "./demands.ts";
 import { isLacking } from "./places.ts";
 import { isSpent } from "./requeue.ts";
-import { type ClientEntry, type ServerState, weightOf } from "./state.ts";
+import { type ClientEntry, isLocal, type ServerState, weightOf } from "./state.ts";
 import { shiftLane, unshiftLane } from "./waiting.ts";
 
 /** Of what the client could never have enough for the tasks of a lane; null: it could meet them. */
@@ -53,9 +54,10 @@ function isOverdrawn({ room }: ClientEntry): boolean {
   return false;
 }
 
-/** Whether this is the only client: it has the right to everything that it can run. */
-function isSole({ clients }: ServerState): boolean {
-  return clients.size === 1;
+/** How many more tasks a client may hold that wait over there for those that run. */
+function spare(state: ServerState, client: ClientEntry): number {
+  if (state.clients.size > 1) return 0;
+  return isLocal(state) ? Number.POSITIVE_INFINITY : Math.max(0, client.executors - client.extra);
 }
 
 /** How much a pick may take. */
@@ -70,7 +72,10 @@ export interface Measure {
  * first. `now`: milliseconds since 1970.
  */
 export function pickFitting(state: ServerState, client: ClientEntry, measure: Measure, now: number): ClaimedTask[] {
-  return pick(state, client, measure, isSole(state) ? Number.POSITIVE_INFINITY : 0, now);
+  const beyond = spare(state, client);
+  const { picked, waiting } = pick(state, client, measure, beyond, now);
+  if (beyond !== Number.POSITIVE_INFINITY) client.extra += waiting;
+  return picked;
 }
 
 /**
@@ -80,7 +85,7 @@ export function pickFitting(state: ServerState, client: ClientEntry, measure: Me
 export function pickAhead(state: ServerState, client: ClientEntry, measure: Measure, now: number): ClaimedTask[] {
   const ahead = client.held.size + client.credit - client.executors - client.extra;
   if (ahead <= 0) return [];
-  const picked = pick(state, client, measure, ahead, now);
+  const { picked } = pick(state, client, measure, ahead, now);
   client.extra += picked.length;
   return picked;
 }
@@ -91,8 +96,14 @@ function isBefore(one: ClaimedTask, other: ClaimedTask, eager: boolean): boolean
   return one.submitTime < other.submitTime || (one.submitTime === other.submitTime && one.id < other.id);
 }
 
+interface Picked {
+  readonly picked: ClaimedTask[];
+  /** For how many of them the client has no room now. */
+  readonly waiting: number;
+}
+
 /** Takes tasks out of their queues for a client. At most `beyond` of them are tasks for which it has no room. */
-function pick(state: ServerState, client: ClientEntry, measure: Measure, beyond: number, now: number): ClaimedTask[] {
+function pick(state: ServerState, client: ClientEntry, measure: Measure, beyond: number, now: number): Picked {
   const { ready, places, settings } = state;
   const lanes = [...state.demands.lanes.values()].filter((lane) => canMeet(client, lane, now));
   const picked: ClaimedTask[] = [];
@@ -100,13 +111,13 @@ function pick(state: ServerState, client: ClientEntry, measure: Measure, beyond:
   const taken: { readonly task: ClaimedTask; readonly lane: Lane }[] = [];
   const passed: { readonly task: ClaimedTask; readonly lane: Lane | null }[] = [];
   let { weight } = measure;
-  let left = beyond;
+  let waiting = 0;
   while (picked.length < measure.count && weight > 0) {
     let task = ready.peek();
     let lane: Lane | null = null;
     for (const each of lanes) {
       const first = each.tasks.peek();
-      if (first === undefined || (left <= 0 && !hasRoom(client, each))) continue;
+      if (first === undefined || (waiting >= beyond && !hasRoom(client, each))) continue;
       if (task === undefined || isBefore(first, task, settings.eager)) [task, lane] = [first, each];
     }
     if (task === undefined) break;
@@ -117,7 +128,7 @@ function pick(state: ServerState, client: ClientEntry, measure: Measure, beyond:
       continue;
     }
     if (lane !== null) {
-      if (!hasRoom(client, lane)) left--;
+      if (!hasRoom(client, lane)) waiting++;
       // Until it is held, what it takes is noted here.
       if (client.room !== null) take(client.room, lane.demand);
       taken.push({ task, lane });
@@ -131,7 +142,7 @@ function pick(state: ServerState, client: ClientEntry, measure: Measure, beyond:
     else unshiftLane(state, lane, task);
   }
   if (taken.length > 0) notePassed(lanes, taken, settings.eager);
-  return picked;
+  return { picked, waiting };
 }
 
 /** Notes that tasks which need something went ahead of older ones that their client could have met. */
@@ -151,7 +162,7 @@ export interface Due {
 
 /** Takes a task that was passed over often enough out of its lane; null: there is none that can go now. */
 export function takePassedOver(state: ServerState, now: number): Due | null {
-  if (isSole(state)) return null;
+  if (state.clients.size === 1 && isLocal(state)) return null;
   for (const lane of state.demands.lanes.values()) {
     if (lane.passed < Math.max(1, state.present.executors)) continue;
     const task = lane.tasks.peek();

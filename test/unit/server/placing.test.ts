@@ -99,13 +99,49 @@ test("clients of short tasks get as many ahead as they ask for, and no more", ()
   expect(ids(bench, "a")).toHaveLength(4);
 });
 
-test("a client that is alone gets whatever it can ever run, in order, as far as its credit goes", () => {
+test("a client that is alone gets what waits there in the order of submission", () => {
   const bench = new Bench({ forever: true, mayGrow: true });
   come(bench, "a", 8, 3);
   bench.give(needing(1, 4), needing(2, 3), needing(3, 9), needing(4, 8), needing(5, 1), task("6", { submitTime: 6 }));
   expect(ids(bench, "a")).toEqual(["1", "2", "4"]);
   end(bench, "a", "1");
   expect(ids(bench, "a")).toEqual(["2", "4", "5"]);
+});
+
+test("a client that is alone keeps as many waiting as it has executors, and a later one finds the rest", () => {
+  const bench = new Bench();
+  come(bench, "a", 2, 4);
+  bench.give(...Array.from({ length: 24 }, (_, n) => needing(n + 1, 2)));
+  // One runs over there. For each of the others the client asks for one more, which might start at once.
+  for (let n = 0; n < 8; n++)
+    bench.say("a", { kind: "results", outcomes: [], credit: 3 - bench.state.clients.get("a")!.credit });
+  expect(ids(bench, "a")).toEqual(["1", "2", "3", "4", "5"]);
+  end(bench, "a", "1");
+  expect(ids(bench, "a")).toEqual(["2", "3", "4", "5", "6"]);
+  come(bench, "b", 2, 4);
+  for (let n = 7; n <= 10; n++) end(bench, "b", `${n}`);
+  expect(ids(bench, "b")).toContain("11");
+  expect(ids(bench, "a")).toEqual(["2", "3", "4", "5", "6"]);
+});
+
+test("a large task does not wait for ever at a client that is alone and always has something smaller to do", () => {
+  const bench = new Bench();
+  come(bench, "a", 4, 4);
+  bench.give(...[1, 2, 3, 4].map((n) => needing(n, 1)));
+  bench.give(needing(5, 4), ...Array.from({ length: 60 }, (_, n) => needing(6 + n, 1)));
+  let ended = 0;
+  while (!bench.state.holders.has("5")) {
+    end(bench, "a", ids(bench, "a")[0]!);
+    expect(++ended).toBeLessThan(10);
+  }
+});
+
+test("the client in the process of the server gets whatever it can ever run, as far as its credit goes", () => {
+  const bench = new Bench();
+  come(bench, bench.state.settings.serverId, 2, 4);
+  bench.give(...Array.from({ length: 24 }, (_, n) => needing(n + 1, 2)));
+  bench.say(bench.state.settings.serverId, { kind: "results", outcomes: [], credit: 10 });
+  expect(ids(bench, bench.state.settings.serverId)).toHaveLength(14);
 });
 
 test("a client of an older version gets everything", () => {
