@@ -228,7 +228,7 @@ function retryOf(state: ServerState, task: ClaimedTask, outcome: Outcome, now: n
     submitTime: now,
     submitHost: serverHost,
     cores: task.cores,
-    memory: memoryOfNext(task.memory, retries),
+    memory: memoryOfNext(task.memory, outcome.exitStatus, retries),
     timeout: task.timeout,
     attempt: task.attempt + 1,
     previousId: task.id,

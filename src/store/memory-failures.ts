@@ -4,13 +4,11 @@
  */
 import { type Deque, deque } from "../base/deque.ts";
 import { isTriedAgain, type Retries } from "../task/retries.ts";
-import type { NewTask } from "../task/task.ts";
+import type { Failure } from "./retry.ts";
 
-interface FailedTask {
-  readonly task: NewTask;
+interface FailedTask extends Failure {
   /** Its number in order of insertion. Times do not tell the order: many tasks are submitted within a millisecond. */
   readonly place: number;
-  readonly exitStatus: number;
 }
 
 /** Failures of one group, submission, attempt and status: how many, and the id of one. */
@@ -55,7 +53,7 @@ export class KnownFailures {
   }
 
   /** Takes out those that are tried again, of the submissions that are `mine`, in the order of their submission. */
-  takeAgain(retries: Retries, mine: (submitId: string) => boolean): readonly NewTask[] {
+  takeAgain(retries: Retries, mine: (submitId: string) => boolean): readonly Failure[] {
     const again: FailedTask[] = [];
     for (const failed of this.#tasks.drain()) {
       const { task, exitStatus } = failed;
@@ -66,7 +64,7 @@ export class KnownFailures {
       this.#count(failed, -1);
       this.#text -= failed.task.args.length;
     }
-    return again.toSorted((one, other) => one.place - other.place).map(({ task }) => task);
+    return again.toSorted((one, other) => one.place - other.place);
   }
 
   /** Those that are not tried again, of the submissions that are `mine`. */

@@ -226,7 +226,7 @@ export class MemoryStore implements Store {
 
   async retryFailures(scope: Scope, retries: Retries, at: number, newId: () => string): Promise<number> {
     const again = this.#failures.takeAgain(retries, this.#filterSubmissions(scope, null));
-    for (const task of again) this.#add(nextAttempt(task, retries, at, newId()), null, 0);
+    for (const failure of again) this.#add(nextAttempt(failure, retries, at, newId()), null, 0);
     if (again.length > 0) for (const wake of this.#listeners) wake();
     return again.length;
   }

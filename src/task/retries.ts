@@ -25,9 +25,12 @@ export function isTriedAgain({ attempts, statuses }: Retries, attempt: number, s
   return attempt < attempts && isFailure(status) && (statuses === null || statuses.includes(status));
 }
 
-/** The memory that the next attempt asks for, bytes; null: it asks for none, as the one before. */
-export function memoryOfNext(memory: number | null, { memoryFactor }: Retries): number | null {
-  if (memory === null || memoryFactor === 1) return memory;
+/**
+ * The memory that the next attempt asks for, bytes, after one that asked for `memory` and failed with this status.
+ * Null: it asks for none, as the one before. If no client had enough for a task, more would be even harder to find.
+ */
+export function memoryOfNext(memory: number | null, status: number, { memoryFactor }: Retries): number | null {
+  if (memory === null || memoryFactor === 1 || status === sentinel.insufficientResources) return memory;
   return Math.min(Math.ceil(memory * memoryFactor), Number.MAX_SAFE_INTEGER);
 }
 

@@ -318,7 +318,7 @@ function retryFailures(its: Tables, scope: Scope, retries: Retries, at: number, 
   );
   for (const row of again) {
     const { task } = row;
-    addNext(its, row, nextAttempt(task, retries, at, newId()));
+    addNext(its, row, nextAttempt({ task, exitStatus: row.ended!.exitStatus }, retries, at, newId()));
   }
   if (again.length > 0) wakeAll(its);
   return again.length;

@@ -7,6 +7,7 @@ import {
   readRetryOn,
   retryDelayMs,
 } from "../../../src/task/retries.ts";
+import { sentinel } from "../../../src/task/task.ts";
 
 describe("which failures are tried again", () => {
   test("the words name statuses, in any order, each once", () => {
@@ -47,13 +48,16 @@ test("a pause doubles with each attempt, up to an hour or its own length", () =>
 
 test("the memory of the next attempt is a whole number of bytes, and none stays none", () => {
   const twice = { attempts: 2, statuses: null, memoryFactor: 1.5 };
-  expect([null, 0, 5, Number.MAX_SAFE_INTEGER].map((memory) => memoryOfNext(memory, twice))).toEqual([
+  expect([null, 0, 5, Number.MAX_SAFE_INTEGER].map((memory) => memoryOfNext(memory, 1, twice))).toEqual([
     null,
     0,
     8,
     Number.MAX_SAFE_INTEGER,
   ]);
-  expect(memoryOfNext(5, everyFailure(2))).toBe(5);
+  expect(memoryOfNext(5, 1, everyFailure(2))).toBe(5);
+  expect([sentinel.insufficientResources, sentinel.overMemory].map((status) => memoryOfNext(4, status, twice))).toEqual(
+    [4, 6],
+  );
   expect(["x2", "X1.5", "3", "1"].map(readMemoryFactor)).toEqual([2, 1.5, 3, 1]);
   expect(["", "x", "0.5", "-2", "x2x", "1025", "2e2", "inf"].map(readMemoryFactor)).toEqual(Array(8).fill(null));
 });
