@@ -368,6 +368,7 @@ export function completeRegistration(
   for (const each of event.revoked) state.revoked.set(each.id, each);
   for (const task of event.adopted) takeAdopted(state, client, registration, task);
   if (client === null || registration === null || registration.number !== event.number) return;
+  if (asksAgain(state, client, registration, event.adopted)) return;
   client.registration = null;
   dropRevoked(state, client, registration, effects);
   dropRefused(state, client, registration, event.adopted, effects);
@@ -385,6 +386,35 @@ export function completeRegistration(
   // The client was lost again meanwhile.
   if (client.standing.at === "away" && state.phase.at === "closing" && state.clients.get(client.id) === client)
     leave(state, client, state.phase.how, "no more tasks", now, effects);
+}
+
+/**
+ * Asks the store once more for tasks that it did not hand over because they ran elsewhere, and that have ended at the
+ * client meanwhile: an answer may take long, and what is finished is handed over more readily. Answers whether it does.
+ */
+function asksAgain(
+  state: ServerState,
+  client: ClientEntry,
+  registration: Registration,
+  adopted: readonly ClaimedTask[],
+): boolean {
+  const ended = new Set<string>();
+  for (const message of registration.backlog)
+    if (message.kind === "results") for (const { id, lease } of message.outcomes) ended.add(leaseKey({ id, lease }));
+  if (ended.size === 0) return false;
+  const own = new Set([...registration.claimed, ...adopted.map(({ id }) => id)]);
+  const isOpen = ({ id }: Lease): boolean => !own.has(id);
+  const running = registration.running.filter(isOpen);
+  const late = running.filter((lease) => ended.has(leaseKey(lease)) && !isDisregarded(client, lease));
+  if (late.length === 0) return false;
+  client.registration = {
+    ...registration,
+    number: state.registrations.nextNumber++,
+    running: running.filter((lease) => !late.includes(lease)),
+    finished: [...registration.finished.filter(isOpen), ...late],
+  };
+  state.registrations.waiting.add(client);
+  return true;
 }
 
 /** Takes a task that the store has handed over because a client has it. */

@@ -8,7 +8,7 @@ import type { ServerEvent } from "../../src/server/event.ts";
 import { check } from "../../src/server/check.ts";
 import type { ServerState, Settling } from "../../src/server/state.ts";
 import { demandOf, lackOf } from "../../src/task/demand.ts";
-import { type Assignment, sentinel } from "../../src/task/task.ts";
+import type { Assignment } from "../../src/task/task.ts";
 import type { Lease } from "../../src/wire/message.ts";
 import type { Model } from "./model.ts";
 
@@ -283,9 +283,13 @@ function carryOut(its: Watched, state: ServerState, effect: ServerEffect, now: n
       return;
     case "commit":
       its.settling = state.settling?.outcomes ?? [];
-      for (const { id, clientId, exitStatus } of effect.commit.completed)
-        if (clientId === null && exitStatus === sentinel.insufficientResources) endUnmet(book, state, id);
       return see(book, "task given back", effect.commit.reverted.length);
+    case "note": {
+      // The commit may be much later, when larger clients are here.
+      const id = effect.level === "error" ? unmetIn(effect.text) : undefined;
+      if (id !== undefined) endUnmet(book, state, id);
+      return;
+    }
     case "bury": {
       see(book, "estate given up");
       const left = book.model.clientsOf(effect.serverId).filter((id) => !presences.has(id));
@@ -295,6 +299,11 @@ function carryOut(its: Watched, state: ServerState, effect: ServerEffect, now: n
     }
     default:
   }
+}
+
+/** The task that a server ends itself, by a line of its log. */
+function unmetIn(text: string | (() => string)): string | undefined {
+  return /^Insufficient resources for task \(([^)]+)\)/.exec(typeof text === "string" ? text : text())?.[1];
 }
 
 /** A server may end a task itself only if it has clients, none of which could ever run it. */

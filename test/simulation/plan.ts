@@ -154,7 +154,7 @@ export function draw(rng: Random): Plan {
     strangers: false,
     needs: rng.chance(0.3),
   };
-  if (plan.servers === 2 && rng.chance(0.5)) return setApart(plan, rng);
+  if (plan.servers === 2 && rng.chance(0.8)) return setApart(plan, rng);
   return { ...plan, strangers: plan.submitters === 0 && rng.chance(0.5) };
 }
 

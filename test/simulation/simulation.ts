@@ -484,7 +484,9 @@ function limitOf(plan: Plan, disturbedAt: number, closedAt: number | null): numb
   // A task to its end, however hard that is to reach, and what follows from it.
   const onceMs = longMs + 5 * signalWaitMs + 20 * (latencyMs + slowMs) + 2 * tickMs;
   // A directory that a client lacked is tried again after a while, at a poll.
-  const usualMs = onceMs + (plan.lacking ? againMs + plan.pollMs : 0);
+  const lackMs = plan.lacking ? againMs + plan.pollMs : 0;
+  // For what no client has, each attempt waits for a client that comes late.
+  const usualMs = onceMs + lackMs + (plan.needs ? plan.retries.attempts * (graceMs + plan.pollMs) : 0);
   const last = Math.max(disturbedAt, closedAt ?? 0, plan.lacking ? plan.calmAt : 0);
   // Of outcomes that another server records one hears at a poll. Else nobody waits for one, for the end of a grace, or
   // for anything else when nothing went wrong; but a client may come too late.

@@ -43,6 +43,20 @@ describe("registering", () => {
     const [completed] = bench.find("commit")?.commit.completed ?? [];
     expect([completed?.id, completed?.retry?.task.attempt]).toEqual(["1", 2]);
   });
+
+  test("what ends while the store is asked for it is asked for once more, as finished", () => {
+    const bench = open();
+    const [ends, runs, own] = ["1", "2", "3"].map((id) => ({ id, lease: 7 })) as [Lease, Lease, Lease];
+    const asked = bench.hello("a", { running: [ends, runs, own] });
+    bench.results("a", [outcome(ends), outcome(own)], 0);
+    bench.registered("a", asked?.number, [task("3")]);
+    const again = bench.find("register");
+    expect(again).toMatchObject({ adopt: ["2", "1"], finished: ["1"] });
+    expect(bench.told("a")).toEqual([]);
+    bench.registered("a", again?.number, [task("1")]);
+    expect(bench.told("a")).toContainEqual({ kind: "drop", tasks: [runs] });
+    expect(bench.find("commit")?.commit.completed.map(({ id }) => id)).toEqual(["1", "3"]);
+  });
 });
 
 describe("a client with tasks of another store or run", () => {
