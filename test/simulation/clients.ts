@@ -57,7 +57,9 @@ function recordsOf({ world, plan }: Cluster, process: Process) {
   return {
     see({ unacked }: ClientState): void {
       const now = { since: world.now(), stops: process.stops };
-      waiting = new Map([...unacked.keys()].map((id) => [id, waiting.get(id) ?? now]));
+      // As soon as one is recorded the database is back, and takes those that came meanwhile next.
+      const isBack = waiting.keys().some((id) => !unacked.has(id));
+      waiting = new Map([...unacked.keys()].map((id) => [id, (isBack ? null : waiting.get(id)) ?? now]));
     },
     guard(start: Executor["start"]): Executor["start"] {
       return (...words) => {
