@@ -17,7 +17,7 @@ import { largestNumber } from "../task/tag.ts";
 import type { Command, Context } from "./command.ts";
 import type { CommandSpec, Parsed } from "../args/spec.ts";
 import { startDelay } from "./delay.ts";
-import { type GivenInput, givenInput, expectTaskFile, refuseTwoInputs } from "./inputs.ts";
+import { expectTaskFile, type GivenInput, givenInput, refuseTwoInputs, tellOfTags } from "./inputs.ts";
 import { hostWishes } from "./host-words.ts";
 import { instanceId } from "./instance.ts";
 import {
@@ -382,6 +382,7 @@ async function callOf(parsed: Words, context: Context): Promise<Call> {
   const client = valuesOf(clientOptions, read);
   const template = client.template === null || given === null ? client.template : given.template;
   const host = hostWishes(parsed, config, systemClock.now());
+  tellOfTags(template, context.loggers("cluster"));
   const values = { ...client, template, ratelimit: rateLimitOf(parsed, config) };
   return { parsed, context, config, read, client: values, given, host };
 }

@@ -54,6 +54,18 @@ export function refuseTwoInputs(inputs: InputWords | null, isGiven: boolean, oth
 }
 
 /**
+ * Tells that tags in a template which clients expand are none: for the shell they are a comment, because lines give
+ * their tags away before.
+ */
+export function tellOfTags(template: string | null, log: Logger): void {
+  const found = template === null ? null : /(?:^|\s)(#\s*HYPERSHELL:.*)/.exec(template);
+  if (found !== null)
+    log.warning(
+      `Tags in a template do nothing (${quoted(found[1]!)}): they belong to the lines, -c and -m are for all tasks`,
+    );
+}
+
+/**
  * A template in which `{1}` to `{9}` and so on, up to the number of words in a line, are written as `{[0]}`: people
  * know them from GNU Parallel. Other numbers in braces stay text, as in `grep -E 'a{12}'`, and so does `\{1}`.
  */

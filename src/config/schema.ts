@@ -187,7 +187,13 @@ const rows = [
     ...off,
     path: true,
   }),
-  setting("server.queuesize", "integer", 1, "Bundles that may wait in the server.", { min: 1 }),
+  setting(
+    "server.queuesize",
+    "integer",
+    1,
+    "Accepted, changes nothing: what waits in the server is as much as its clients can take.",
+    { min: 1 },
+  ),
   setting("server.bundlesize", ["integer", "text"], "auto", "Most tasks to hand to a client at once.", adapting),
   setting("server.attempts", "integer", 1, "Times that a failing task is tried.", { min: 1 }),
   setting(

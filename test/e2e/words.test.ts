@@ -159,3 +159,11 @@ test("a million combinations are made while they run", async () => {
   expect((await run.ended).status).toBe(4);
   await site.deserted();
 });
+
+test("tags in a template of hsx are told of, because they mean nothing", async () => {
+  await using site = openSite();
+  const words = ["--no-db", "-t", "echo {} # HYPERSHELL: cores:99"];
+  const { status, stdout, stderr } = await site.hsx(words, { stdin: "1\n" });
+  expect([status, stdout]).toEqual([0, "1\n"]);
+  expect(stderr).toContain("Tags in a template do nothing ('# HYPERSHELL: cores:99')");
+});
