@@ -453,10 +453,8 @@ function close(state: ServerState, how: LeaveKind, reason: string, now: number, 
 /** Ends a finite run when nothing is left to do, and the server when all clients are gone. */
 function conclude(state: ServerState, now: number, effects: ServerEffect[]): void {
   const { outbox } = state;
-  const stranded = state.phase.at === "running" && isStranded(state, now) ? waitingCount(state) : 0;
   const idle =
     state.row === "known" &&
-    waitingCount(state) === stranded &&
     delayedCount(state.delays) === 0 &&
     state.holders.size === 0 &&
     state.registrations.asked === 0 &&
@@ -467,6 +465,8 @@ function conclude(state: ServerState, now: number, effects: ServerEffect[]): voi
     outbox.unwanted.length === 0 &&
     !areRecallsOpen(state);
   if (!idle) return;
+  const stranded = state.phase.at === "running" && isStranded(state, now) ? waitingCount(state) : 0;
+  if (waitingCount(state) !== stranded) return;
   if (state.phase.at === "running") {
     const finite =
       !state.settings.forever && state.input === "ended" && state.intakes === 0 && state.estates.size === 0;
