@@ -50,9 +50,8 @@ export function startClient(cluster: Cluster, isLarge = false): ClientRun {
  * a crash would repeat all that ended meanwhile.
  */
 function recordsOf({ world, plan }: Cluster, process: Process) {
-  // A commit may wait for another, which gets through at its second try, 250 ms later. Each call and its answer take
-  // their time.
-  const usualMs = 100 + 6 * plan.slowMs + (plan.failingCalls.size > 0 ? 250 : 0);
+  /** A commit may wait for another; each call and its answer take their time. */
+  const usualMs = 100 + 6 * plan.slowMs;
   let waiting = new Map<string, { readonly since: number; readonly stops: number }>();
   return {
     see({ unacked }: ClientState): void {
