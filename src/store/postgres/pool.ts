@@ -104,10 +104,11 @@ export function newPool(size: number, open: (onClose: () => void) => Driver, clo
       }
     },
     narrow() {
-      const { lent } = state;
-      // Somebody who reads a stream may be waiting for a connection themselves.
-      if (lent.size < 2 || [...lent].some(({ turn }) => turn === null)) return false;
-      state.most = lent.size - 1;
+      const { lent, free } = state;
+      // Others may have come back while this one was refused. Somebody who reads a stream may be waiting for a
+      // connection themselves.
+      if (free.length === 0 && (lent.size < 2 || [...lent].some(({ turn }) => turn === null))) return false;
+      state.most = lent.size - 1 + free.length;
       state.fullUntil = clock.now() + fullMs;
       return true;
     },
