@@ -4,7 +4,8 @@
  * rate is limited, the next start waits for its token (rate.ts). As pure as reactor.ts, which calls it.
  */
 import { demandOf, describeLack, lackOf } from "../task/demand.ts";
-import { type Assignment, type Outcome, sentinel } from "../task/task.ts";
+import { type Assignment, sentinel } from "../task/task.ts";
+import { unrun } from "../task/unrun.ts";
 import { type ClientEffect, note } from "./effects.ts";
 import { isTooEarly, isTooLong, refuse } from "./ending.ts";
 import type { Origin } from "./executor.ts";
@@ -63,28 +64,12 @@ function consider(state: ClientState, task: Assignment, now: number, effects: Cl
   if (lack !== null) {
     note(effects, "error", `Insufficient resources for task (${task.id}): ${describeLack(lack)} (cancelled)`);
     state.owesCredit = true;
-    return deliver(state, insufficient(task, now), now);
+    return deliver(state, unrun(task, sentinel.insufficientResources, now), now);
   }
   const chosen = arrive(pool, task, demand, limitMs, now);
   if (chosen !== null) return startHolding(state, chosen, now, effects);
   // Its executor is free for others, which the server may have.
   state.owesCredit = true;
-}
-
-function insufficient({ id, lease }: Assignment, now: number): Outcome {
-  return {
-    id,
-    lease,
-    command: null,
-    startTime: null,
-    completionTime: now,
-    exitStatus: sentinel.insufficientResources,
-    outpath: null,
-    errpath: null,
-    csvpath: null,
-    coresMax: null,
-    memoryMax: null,
-  };
 }
 
 /** The time limit of a task here, milliseconds; Infinity: none. */

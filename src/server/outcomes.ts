@@ -9,6 +9,7 @@ import type { Commit, Completion } from "../store/store.ts";
 import { describeFailure } from "../task/failure.ts";
 import { isTriedAgain, memoryOfNext, retryDelayMs } from "../task/retries.ts";
 import { type ClaimedTask, type NewTask, type Outcome, sentinel } from "../task/task.ts";
+import { unrun } from "../task/unrun.ts";
 import type { Lease, Start } from "../wire/message.ts";
 import { delay } from "./delays.ts";
 import { hadBefore } from "./lost.ts";
@@ -165,7 +166,7 @@ export function endInstead(
   now: number,
 ): void {
   state.outbox.assigned.delete(task.id);
-  settleLater(state, client, task, withoutRun({ id: task.id, lease }, exitStatus, now), now);
+  settleLater(state, client, task, unrun({ id: task.id, lease }, exitStatus, now), now);
 }
 
 /** Lets an outcome wait for the next commit. */
@@ -184,13 +185,7 @@ function settleLater(
 export function endUnmet(state: ServerState, task: ClaimedTask, now: number): void {
   // No client has had it.
   const lease = { id: task.id, lease: 0 };
-  settleLater(state, null, task, withoutRun(lease, sentinel.insufficientResources, now), now);
-}
-
-/** The outcome of a dispatch of which nothing came. `now`: milliseconds since 1970. */
-function withoutRun({ id, lease }: Lease, exitStatus: number, now: number): Outcome {
-  const nothing = { command: null, startTime: null, outpath: null, errpath: null, csvpath: null };
-  return { id, lease, completionTime: now, exitStatus, ...nothing, coresMax: null, memoryMax: null };
+  settleLater(state, null, task, unrun(lease, sentinel.insufficientResources, now), now);
 }
 
 function completionOf(

@@ -3,28 +3,13 @@
  * itself goes on with few threads.
  */
 import { expect, test } from "bun:test";
-import { existsSync, mkdirSync, rmdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmdirSync, writeFileSync } from "node:fs";
+import { groupsWith } from "../systems/groups.ts";
 import { needs, openSite, type Site, until } from "./harness.ts";
 import { ask } from "./tables.ts";
 
 /** Where a control group that limits processes can be made; null: nowhere. */
-function groupsFolder(): string | null {
-  if (process.getuid?.() !== 0) return null;
-  const found = ["/sys/fs/cgroup/pids", "/sys/fs/cgroup"].find((folder) => {
-    const own = `${folder}/hs-try-${process.pid}`;
-    try {
-      mkdirSync(own);
-      const works = existsSync(`${own}/pids.max`);
-      rmdirSync(own);
-      return works;
-    } catch {
-      return false;
-    }
-  });
-  return found ?? null;
-}
-
-const groups = groupsFolder();
+const groups = groupsWith("pids", ["pids.max"]);
 const grouped = needs([], groups === null ? "no control group of processes can be made here" : null);
 
 /** Runs a line with at most so many processes and threads, its own shell included; GROUP is where that is said. */

@@ -8,6 +8,7 @@ import { existsSync, mkdirSync, rmdirSync, rmSync, writeFileSync } from "node:fs
 import { join } from "node:path";
 import { type Ended, linesOf, needs, type Site, until } from "../e2e/harness.ts";
 import { openFailingDisk, openSmallDisk, whyNoDisks } from "../systems/disks.ts";
+import { groupsWith } from "../systems/groups.ts";
 import { expectSound, ofKilled, openSoundSite } from "./sound.ts";
 
 const withDisks = needs(["mount"], whyNoDisks);
@@ -130,23 +131,7 @@ needs(["prlimit"])(
 );
 
 /** Where a control group that limits memory can be made; null: nowhere. */
-function memoryFolder(): string | null {
-  if (process.getuid?.() !== 0) return null;
-  const found = ["/sys/fs/cgroup/memory", "/sys/fs/cgroup"].find((folder) => {
-    const own = `${folder}/hs-try-${process.pid}`;
-    try {
-      mkdirSync(own);
-      const works = ["memory.limit_in_bytes", "memory.max"].some((name) => existsSync(`${own}/${name}`));
-      rmdirSync(own);
-      return works;
-    } catch {
-      return false;
-    }
-  });
-  return found ?? null;
-}
-
-const memory = memoryFolder();
+const memory = groupsWith("memory", ["memory.limit_in_bytes", "memory.max"]);
 
 needs([], memory === null ? "no control group of memory can be made here" : null)(
   "out of memory: the system ends a task, which has failed, or the run, which goes on later",

@@ -8,8 +8,9 @@ import fc from "fast-check";
 import type { ClientEffect } from "../../src/client/effects.ts";
 import { release } from "../../src/client/pool.ts";
 import { startTasks } from "../../src/client/starting.ts";
-import { check, type ClientSettings, type ClientState, newState } from "../../src/client/state.ts";
+import { check, type ClientState, newState } from "../../src/client/state.ts";
 import { makeAssignment } from "../make.ts";
+import { settings } from "../unit/client/bench.ts";
 
 /** What a task asks for, in hundredths of a core and a GPU; its limit and how long it runs, milliseconds. */
 interface Job {
@@ -24,27 +25,6 @@ interface Site {
   readonly total: readonly [cores: number, gpus: number];
   readonly executors: number;
 }
-
-const settings: ClientSettings = {
-  clientId: "client",
-  secret: null,
-  host: "here",
-  executors: 1,
-  capacity: { cores: 1, memory: 2 ** 33, others: {} },
-  ratelimit: null,
-  timeoutMs: null,
-  signalWaitMs: 10_000,
-  idleMs: null,
-  heartMs: 10_000,
-  bundleSize: null,
-  bundleWaitMs: null,
-  servers: 1,
-  loyalMs: 0,
-  connectMs: 0,
-  reconnectMs: 0,
-  forsakenMs: 0,
-  announce: false,
-};
 
 /** What runs, with the time at which it reaches its limit. */
 interface Runs {

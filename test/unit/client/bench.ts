@@ -7,7 +7,8 @@ import type { Assignment, Outcome } from "../../../src/task/task.ts";
 import type { ClientMessage } from "../../../src/wire/message.ts";
 import { makeAssignment, makeOutcome } from "../../make.ts";
 
-const settings: ClientSettings = {
+/** Of a client as most tests have it. */
+export const settings: ClientSettings = {
   clientId: "client",
   secret: "only-mine",
   host: "node",
