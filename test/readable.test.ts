@@ -164,7 +164,7 @@ test("a public function without a comment, and one whose comment hides errors or
 /** Places whose behaviour somebody else has laid down, and how comments name that source. */
 const followed: readonly (readonly [place: RegExp, source: RegExp])[] = [
   [/^src\/expression\//, /Python|IEEE|JavaScript|grammar/],
-  [/^src\/base\/(?:posixpath|slice|strftime)\.ts$/, /Python/],
+  [/^src\/base\/(?:ntpath|ospath|posixpath|slice|strftime)\.ts$/, /Python/],
   [/^src\/wire\/(?:auth|certificate)\.ts$/, /RFC \d+|X\.509/],
 ];
 

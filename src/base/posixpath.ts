@@ -13,8 +13,7 @@ export function dirName(path: string): string {
   return end === 0 ? head : head.slice(0, end);
 }
 
-/** The text behind the last slash; Python's `os.path.basename`. */
-/** The text behind the last slash; the whole path when it has none. */
+/** The text behind the last slash; the whole path when it has none. Python's `os.path.basename`. */
 export function baseName(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1);
 }
@@ -28,7 +27,6 @@ export function splitExtension(path: string): readonly [string, string] {
 }
 
 /** The parts with slashes between them; a part that is absolute drops those before it. Python's `os.path.join`. */
-/** The parts with slashes between them; a part that begins with a slash starts anew. */
 export function joinPaths(parts: readonly string[]): string {
   let joined = parts[0] ?? "";
   for (const part of parts.slice(1)) {
@@ -52,4 +50,9 @@ export function normalPath(path: string): string {
     else if (part !== ".." || root === "") parts.push(part);
   }
   return root + parts.join("/") || ".";
+}
+
+/** Whether it begins at the top of the file system; Python's `os.path.isabs`. */
+export function isAbsolute(path: string): boolean {
+  return path.startsWith("/");
 }

@@ -2,6 +2,7 @@
  * What templates and expressions may ask of the system, passed in by whoever runs them: they do no I/O, and read
  * neither clock nor environment, themselves.
  */
+import type { PathRules } from "./ospath.ts";
 
 export interface FileFacts {
   readonly type: "file" | "folder" | "other";
@@ -18,6 +19,8 @@ export interface ShellOutput {
 }
 
 export interface System {
+  /** How paths are written there; the path patterns of templates, `path.join` and its like. */
+  readonly paths: PathRules;
   /** Milliseconds since 1970; `dt.datetime.now()`. */
   now(): number;
   /** Null when there is none; `os.environ`. */

@@ -7,6 +7,7 @@ import { systemClock } from "../base/clock.ts";
 import { UserError, argumentError, configurationError, exitStatus } from "../base/errors.ts";
 import { newId } from "../base/ids.ts";
 import { userName } from "../base/accounts.ts";
+import { osPaths } from "../base/ospath.ts";
 import { hostName } from "../base/process.ts";
 import type { SystemWithShell } from "../base/system.ts";
 import { databaseSettings } from "../cluster/database.ts";
@@ -264,6 +265,7 @@ export async function submitTemplate(text: string | undefined, { cwd, env, confi
   const template = parseTemplate(text);
   const chosen = config().text("task.shell");
   const system: SystemWithShell = {
+    paths: osPaths,
     now: systemClock.now,
     environment: (name) => env[name] ?? null,
     file: fileFacts(cwd),

@@ -8,6 +8,7 @@
 import { closeSync, rmSync } from "node:fs";
 import { resolve } from "node:path";
 import { messageOf } from "../base/errors.ts";
+import { osPaths } from "../base/ospath.ts";
 import { failureCode, failureReason } from "../base/paths.ts";
 import { isUnread } from "../base/unread.ts";
 import { type Assignment, sentinel } from "../task/task.ts";
@@ -211,7 +212,8 @@ function openExecutor(options: ExecutorOptions): State {
 
 /** The expansion of templates whose patterns ask for files in `cwd`. */
 function expansionIn({ template, clock }: ExecutorOptions, base: Variables, cwd: string): Expansion {
-  return expansion(template, { now: clock.now, environment: (name) => base[name] ?? null, file: fileFacts(cwd) });
+  const environment = (name: string): string | null => base[name] ?? null;
+  return expansion(template, { paths: osPaths, now: clock.now, environment, file: fileFacts(cwd) });
 }
 
 /** Where tasks of this origin run. */

@@ -45,7 +45,7 @@ import { dateText, momentText, strftime } from "./dateformat.ts";
 import { parseIso, strptime } from "./dateparse.ts";
 import { floorDivide, floorRemainder, trueDivide } from "./integer.ts";
 import { mathematics } from "./mathematics.ts";
-import { baseName, dirName, joinPaths, normalPath, splitExtension } from "../base/posixpath.ts";
+import { osPaths } from "../base/ospath.ts";
 import { signature } from "./signature.ts";
 import { expectText, textMethods } from "./strings.ts";
 import { described, numberOf, tuple } from "./value.ts";
@@ -76,13 +76,22 @@ function functions(prefix: string, entries: readonly (readonly [string, Body])[]
 // path
 
 const pathFunctions = functions("path.", [
-  ["basename(path)", ([path]) => baseName(expectText(path, "basename()"))],
-  ["dirname(path)", ([path]) => dirName(expectText(path, "dirname()"))],
-  ["split(path)", ([path]) => tuple([dirName(expectText(path, "split()")), baseName(expectText(path, "split()"))])],
-  ["splitext(path)", ([path]) => tuple(splitExtension(expectText(path, "splitext()")))],
-  ["normpath(path)", ([path]) => normalPath(expectText(path, "normpath()"))],
-  ["isabs(path)", ([path]) => expectText(path, "isabs()").startsWith("/")],
-  ["join(path, *more)", ([path], more) => joinPaths([path, ...more].map((part) => expectText(part, "join()")))],
+  ["basename(path)", ([path], _rest, { paths }) => paths.baseName(expectText(path, "basename()"))],
+  ["dirname(path)", ([path], _rest, { paths }) => paths.dirName(expectText(path, "dirname()"))],
+  [
+    "split(path)",
+    ([path], _rest, { paths }) => {
+      const whole = expectText(path, "split()");
+      return tuple([paths.dirName(whole), paths.baseName(whole)]);
+    },
+  ],
+  ["splitext(path)", ([path], _rest, { paths }) => tuple(paths.splitExtension(expectText(path, "splitext()")))],
+  ["normpath(path)", ([path], _rest, { paths }) => paths.normalPath(expectText(path, "normpath()"))],
+  ["isabs(path)", ([path], _rest, { paths }) => paths.isAbsolute(expectText(path, "isabs()"))],
+  [
+    "join(path, *more)",
+    ([path], more, { paths }) => paths.joinPaths([path, ...more].map((part) => expectText(part, "join()"))),
+  ],
   ["exists(path)", ([path], _rest, { file }) => file(expectText(path, "exists()")) !== null],
   ["isfile(path)", ([path], _rest, { file }) => file(expectText(path, "isfile()"))?.type === "file"],
   ["isdir(path)", ([path], _rest, { file }) => file(expectText(path, "isdir()"))?.type === "folder"],
@@ -107,7 +116,7 @@ const os = moduleOf(
   [
     ["environ", { kind: "environment" }],
     ["getenv", callable("os.getenv(key!, default=)", getEnvironment)],
-    ["sep", "/"],
+    ["sep", osPaths.separator],
   ],
   [["path", path]],
 );

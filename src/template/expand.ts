@@ -75,7 +75,7 @@ function plainText(part: PatternPart, text: string, input: string, system: Syste
     case "input":
       return text;
     case "path":
-      return part.partOf(text);
+      return part.partOf(text, system.paths);
     case "word": {
       const words = inputWords(input);
       const place = placeOf(part.index, words.length);

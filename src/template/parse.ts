@@ -18,7 +18,7 @@
 import { TemplateSyntaxError } from "./errors.ts";
 import type { Expression, parseExpression } from "../expression/expression.ts";
 import { ExpressionSyntaxError } from "../expression/failure.ts";
-import { baseName, dirName, splitExtension } from "../base/posixpath.ts";
+import type { PathRules } from "../base/ospath.ts";
 import type { Slice } from "../base/slice.ts";
 
 export type CommandPiece =
@@ -28,11 +28,14 @@ export type TemplatePart = { readonly kind: "text"; readonly text: string } | Pa
 
 export type PatternPart =
   | (Pattern & { readonly kind: "input" })
-  | (Pattern & { readonly kind: "path"; readonly partOf: (input: string) => string })
+  | (Pattern & { readonly kind: "path"; readonly partOf: PartOf })
   | (Pattern & { readonly kind: "word"; readonly index: number })
   | (Pattern & { readonly kind: "words"; readonly slice: Slice })
   | (Pattern & { readonly kind: "shell"; readonly pieces: readonly CommandPiece[] })
   | (Pattern & { readonly kind: "expression"; readonly textOf: Expression });
+
+/** What a path pattern makes of the whole input, by the rules of the system that it is on. */
+type PartOf = (input: string, paths: PathRules) => string;
 
 interface Pattern {
   /** The text of the pattern, braces and all. */
@@ -147,15 +150,15 @@ function expressionPattern(text: string, start: number, from: number): Found {
   }
 }
 
-/** The signs of path patterns and what each makes of the whole input. */
-const pathPatterns: ReadonlyMap<string, (input: string) => string> = new Map([
-  [".", dirName],
-  ["..", (input) => dirName(dirName(input))],
-  ["/", baseName],
-  ["/-", (input) => splitExtension(baseName(input))[0]],
-  ["-", (input) => splitExtension(input)[0]],
-  ["+", (input) => splitExtension(input)[1]],
-  ["++", (input) => splitExtension(input)[1].slice(1)],
+/** The signs of path patterns. */
+const pathPatterns: ReadonlyMap<string, PartOf> = new Map<string, PartOf>([
+  [".", (input, { dirName }) => dirName(input)],
+  ["..", (input, { dirName }) => dirName(dirName(input))],
+  ["/", (input, { baseName }) => baseName(input)],
+  ["/-", (input, { baseName, splitExtension }) => splitExtension(baseName(input))[0]],
+  ["-", (input, { splitExtension }) => splitExtension(input)[0]],
+  ["+", (input, { splitExtension }) => splitExtension(input)[1]],
+  ["++", (input, { splitExtension }) => splitExtension(input)[1].slice(1)],
 ]);
 
 function pathPattern(text: string, start: number, inside: number): Found | null {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { listText } from "../../../src/base/wordlist.ts";
+import { windowsPaths } from "../../../src/base/ospath.ts";
 import { TemplateError } from "../../../src/template/errors.ts";
 import { expand } from "../../../src/template/expand.ts";
 import { parseTemplate } from "../../../src/template/parse.ts";
@@ -46,6 +47,24 @@ describe("paths", () => {
     test(JSON.stringify(input), () => expect(signs.map((sign) => expanded(sign, input))).toEqual(results));
   }
   test("two slashes at the root stay", () => expect(expanded("{.}", "//a")).toBe("//"));
+  test("of another system mean nothing on this one", () => {
+    const input = String.raw`C:\data\run.1\a b.dat`;
+    expect(expanded("{.}|{..}|{/}|{/-}|{-}", input)).toBe(
+      String.raw`||C:\data\run.1\a b.dat|C:\data\run.1\a b|C:\data\run.1\a b`,
+    );
+  });
+  test("of Windows have drives and backslashes", () => {
+    const input = String.raw`C:\data\run.1\a b.dat`;
+    const shown = (template: string): string => expanded(template, input, { paths: windowsPaths });
+    expect(shown("{.}|{..}|{/}|{/-}|{-}|{+}|{++}")).toBe(
+      String.raw`C:\data\run.1|C:\data|a b.dat|a b|C:\data\run.1\a b|.dat|dat`,
+    );
+    expect(shown("{= path.join(path.dirname(x), 'c', '..', 'd') =}")).toBe(String.raw`C:\data\run.1\c\..\d`);
+    expect(shown("{= path.normpath('a/./b') =}|{= path.isabs(x) =}|{= path.split(x)[1] =}")).toBe(
+      String.raw`a\b|True|a b.dat`,
+    );
+    expect(shown("{= path.basename(x) =}|{= path.splitext(x)[1] =}")).toBe("a b.dat|.dat");
+  });
 });
 
 describe("with Q before its last brace a pattern gives words for the shell", () => {

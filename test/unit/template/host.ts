@@ -1,10 +1,12 @@
 /* A system for tests: a fixed clock, a few files, and a shell that answers from a table. */
+import { posixPaths } from "../../../src/base/ospath.ts";
 import { expand } from "../../../src/template/expand.ts";
 import { parseTemplate } from "../../../src/template/parse.ts";
 import type { ShellOutput, SystemWithShell } from "../../../src/base/system.ts";
 
 export function host(changes: Partial<SystemWithShell> = {}): SystemWithShell {
   return {
+    paths: posixPaths,
     now: () => Date.UTC(2024, 2, 1, 12, 0, 0, 250),
     environment: (name) => (name === "SITE" ? "/data" : null),
     file: (path) => {
@@ -37,8 +39,8 @@ export const realShell: SystemWithShell["shell"] = async (command) => {
 };
 
 /** The expansion of a template without commands. */
-export function expanded(template: string, input: string): string {
-  const result = expand(parseTemplate(template), input, host());
+export function expanded(template: string, input: string, changes: Partial<SystemWithShell> = {}): string {
+  const result = expand(parseTemplate(template), input, host(changes));
   if (typeof result !== "string") throw new Error("a template without commands expands at once");
   return result;
 }
