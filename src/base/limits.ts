@@ -1,6 +1,6 @@
 /*
  * How many descriptors this process may have open, and how large its files may be. What it starts inherits the limit,
- * so that it stays as the user set it (scripts/keep-limits.ts sees to that on Linux), and is raised only where it
+ * so that it stays as the user set it (scripts/executable/elf.ts sees to that on Linux), and is raised only where it
  * would not do. The starts of tasks pay nothing for it: 2000 of them take as much processor time as before (1.98 and
  * 1.95 s, each measured seven times in turn). On other systems Bun has raised the limit.
  */

@@ -1,9 +1,13 @@
-/* What goes into an executable is what package-lock.json says, or scripts/build refuses to make it. */
+/*
+ * What goes into an executable is what package-lock.json says, or scripts/build refuses to make it; and it remains the
+ * program that it is when its symbols are stripped.
+ */
 import { expect, test } from "bun:test";
 import { createHash } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { dist, needs, openSite } from "./harness.ts";
 
 const root = resolve(import.meta.dir, "../..");
 
@@ -75,3 +79,20 @@ test("the lock has the hash of the Bun for every platform that scripts/build mak
   for (const name of names)
     expect(packages[`node_modules/@oven/bun-${name}`]?.integrity).toMatch(/^sha512-[A-Za-z0-9+/]{86}==$/);
 });
+
+const strippers: readonly (readonly [program: string, ...options: string[]])[] = [
+  ["strip"],
+  ["strip", "-g"],
+  ["eu-strip"],
+  ["objcopy", "--strip-debug"],
+];
+
+for (const [program, ...options] of strippers)
+  needs([program])(`what ${[program, ...options].join(" ")} leaves of hs still runs tasks`, async () => {
+    await using site = openSite();
+    const stripped = join(site.work, "hs");
+    copyFileSync(join(dist, "hs"), stripped);
+    expect(Bun.spawnSync([program, ...options, stripped]).stderr.toString()).toBe("");
+    expect(await site.shell("seq 2 | ./hs cluster -t 'echo {}'")).toEqual({ status: 0, stdout: "1\n2\n", stderr: "" });
+    expect(await site.shell("./hs --version")).toEqual(await site.hs(["--version"]));
+  });

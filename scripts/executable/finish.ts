@@ -1,0 +1,26 @@
+/*
+ * What is done to an executable after Bun has made it. For scripts/build.
+ *
+ *   finish.ts FILE   Linux: it keeps the limits that it is started with, and its code when it is stripped. Executables
+ *                    for other systems are left as they are.
+ *
+ * Ends with status 1, and changes nothing, where the file is not as expected.
+ */
+import { openBytes } from "./bytes.ts";
+import { isElf, keepLimits, keepThroughStrip } from "./elf.ts";
+
+const [path, ...others] = process.argv.slice(2);
+if (path === undefined || others.length > 0) {
+  console.error("usage: scripts/bun scripts/executable/finish.ts FILE");
+  process.exit(2);
+}
+try {
+  using file = openBytes(path, "r+");
+  if (isElf(file)) {
+    keepThroughStrip(file);
+    keepLimits(file);
+  }
+} catch (error) {
+  console.error(`scripts/build: ${error instanceof Error ? error.message : String(error)}`);
+  process.exit(1);
+}
