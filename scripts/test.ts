@@ -12,16 +12,27 @@ import { say } from "./say.ts";
 const root = resolve(import.meta.dir, "..");
 
 /** Quick ones first; folders below test/ that are not named here come last. */
-const order = ["unit", "integration", "property", "conformance", "simulation", "e2e", "fault", "compat", "batch"];
+const order = [
+  "unit",
+  "integration",
+  "property",
+  "conformance",
+  "simulation",
+  "e2e",
+  "fault",
+  "compat",
+  "batch",
+  "windows",
+];
 
 /**
  * They wait far more than they compute, so they run beside the first one that needs the build. Each is told of in its
  * turn.
  */
-const besideOthers = ["fault", "batch"];
+const besideOthers = ["fault", "batch", "windows"];
 
 /** These talk to the executable: without one they would only wait in vain. */
-const needBuild = ["e2e", "fault", "compat", "batch"];
+const needBuild = ["e2e", "fault", "compat", "batch", "windows"];
 
 /** Not suites: numbers are for reading. */
 const notSuites = ["bench", "systems"];
@@ -65,10 +76,12 @@ const programs: Readonly<Record<string, string>> = {
   pg_ctlcluster: "postgresql",
   psql: "postgresql-client",
   faketime: "faketime",
+  // hs.exe is for x64 only.
+  ...(process.arch === "x64" ? { wine64: "wine64", "x86_64-w64-mingw32-gcc": "gcc-mingw-w64-x86-64-win32" } : {}),
 };
 
-/** Daemons are where only root looks for programs. */
-const PATH = `${process.env["PATH"] ?? "/usr/bin:/bin"}:/usr/sbin:/sbin`;
+/** Daemons are where only root looks for programs, and Wine is where only Debian's own packages look. */
+const PATH = `${process.env["PATH"] ?? "/usr/bin:/bin"}:/usr/sbin:/sbin:/usr/lib/wine`;
 
 /** While it is there, Debian starts no daemon that it installs: tests start their own. */
 const policy = "/usr/sbin/policy-rc.d";
@@ -168,6 +181,12 @@ async function step(name: string, command: readonly string[]): Promise<Tally> {
   return { name, passed: status === 0 ? 1 : 0, failed: status === 0 ? 0 : 1, skipped: [], ...rest };
 }
 
+/** Builds hs.exe for the tests under Wine. An older one would be tested where that fails. */
+async function buildForWindows(): Promise<Tally> {
+  rmSync(join(root, "dist/hs-windows-x64.exe"), { force: true });
+  return step("hs.exe", ["scripts/build", "windows-x64"]);
+}
+
 /**
  * Runs the tests of one folder and counts by Bun's report; a run that ended badly without a failed test counts as one.
  */
@@ -262,8 +281,10 @@ for (const name of wanted) {
   if (isBuilt && needBuild.includes(name) && beside.size === 0) startBeside();
   if (isBuilt && name === "e2e" && process.platform === "linux") watch = watchSecrets(join(root, "dist"));
   if (name === "check") tallies.push(await step(name, ["scripts/check"]));
-  else if (name === "build") tallies.push(await step(name, ["scripts/build"]));
-  else if (needBuild.includes(name) && !isBuilt) {
+  else if (name === "build") {
+    tallies.push(await step(name, ["scripts/build"]));
+    if (wanted.includes("windows") && Bun.which("wine64", { PATH }) !== null) tallies.push(await buildForWindows());
+  } else if (needBuild.includes(name) && !isBuilt) {
     say.fail("not run, and counted as one failure: there is no executable of this source");
     tallies.push({ name, passed: 0, failed: 1, skipped: [], failures: [], seconds: 0 });
   } else if (beside.has(name)) {
