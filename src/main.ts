@@ -9,6 +9,7 @@ import { isatty } from "node:tty";
 import { systemClock } from "./base/clock.ts";
 import { exitStatus, messageOf, UserError } from "./base/errors.ts";
 import { hostName, workingFolder } from "./base/process.ts";
+import { variablesOf } from "./base/variables.ts";
 import type { Surroundings } from "./cli/context.ts";
 import { hs } from "./cli/hs.ts";
 import { openOutput } from "./print/output.ts";
@@ -27,7 +28,7 @@ const goneText = "The working directory is not there any more: go to one that is
 
 const surroundings: Surroundings = {
   program: programName(process.argv0, process.execPath),
-  env: process.env,
+  env: variablesOf(process.env),
   get cwd() {
     const folder = workingFolder();
     if (folder === null) throw new UserError(exitStatus.runtimeError, "", goneText);

@@ -123,6 +123,7 @@ const loadedAtOnce = [
   "src/base/nearest.ts",
   "src/base/process.ts",
   "src/base/units.ts",
+  "src/base/variables.ts",
   "src/base/write.ts",
   "src/cli/early.ts",
   "src/cli/hs.ts",

@@ -92,7 +92,7 @@ export function isRoot(env: Readonly<Record<string, string | undefined>> = proce
   if (process.getuid !== undefined) return process.getuid() === 0;
   try {
     // Only administrators may list this folder; asking is cheaper than starting a program that knows.
-    readdirSync(`${env["SystemRoot"] ?? "C:\\Windows"}\\System32\\config`);
+    readdirSync(`${env["SYSTEMROOT"] ?? "C:\\Windows"}\\System32\\config`);
     return true;
   } catch {
     return false;

@@ -4,12 +4,14 @@
  */
 import { counted } from "../base/units.ts";
 import { systemClock } from "../base/clock.ts";
+import { shellCall, usualShell } from "../base/command-shell.ts";
 import { UserError, argumentError, configurationError, exitStatus } from "../base/errors.ts";
 import { newId } from "../base/ids.ts";
 import { userName } from "../base/accounts.ts";
 import { osPaths } from "../base/ospath.ts";
 import { hostName } from "../base/process.ts";
 import type { SystemWithShell } from "../base/system.ts";
+import { variableName } from "../base/variables.ts";
 import { databaseSettings } from "../cluster/database.ts";
 import type { Queue } from "../cluster/enqueue.ts";
 import type { Config } from "../config/load.ts";
@@ -263,19 +265,13 @@ export async function submitTemplate(text: string | undefined, { cwd, env, confi
   const { fileFacts } = await import("../client/templates.ts");
   const { printedBy } = await import("../client/printed.ts");
   const template = parseTemplate(text);
-  const chosen = config().text("task.shell");
+  const shell = config().text("task.shell") ?? usualShell(env);
   const system: SystemWithShell = {
     paths: osPaths,
     now: systemClock.now,
-    environment: (name) => env[name] ?? null,
+    environment: (name) => env[variableName(name)] ?? null,
     file: fileFacts(cwd),
-    shell: (asked) => printedBy(shellWords(asked, env, chosen), { cwd, env, stderr: "inherit", task: null }).ended,
+    shell: (asked) => printedBy(shellCall(shell, asked).words, { cwd, env, stderr: "inherit", task: null }).ended,
   };
   return { expand: (args) => expand(template, args, system), pure: !needsShell(template) };
-}
-
-function shellWords(asked: string, env: Context["env"], chosen: string | null): string[] {
-  if (chosen !== null) return [chosen, "-c", asked];
-  if (process.platform === "win32") return [env["ComSpec"] ?? "cmd.exe", "/d", "/s", "/c", `"${asked}"`];
-  return ["/bin/sh", "-c", "--", asked];
 }

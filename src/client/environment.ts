@@ -11,6 +11,7 @@
  * that is safe with a variable named `__proto__`.
  */
 import { taskFields } from "../task/field.ts";
+import { osPaths } from "../base/ospath.ts";
 import { lineText } from "../base/wordlist.ts";
 import { localFields } from "../base/zone.ts";
 import type { Assignment, TagValue, Tags } from "../task/task.ts";
@@ -67,7 +68,8 @@ interface State {
   readonly variables: Variables;
   /** What tasks inherit. */
   readonly base: Variables;
-  readonly taskFolder: string;
+  /** The folder of captured output, and what separates it from a name. */
+  readonly inFolder: string;
   /** Whether tags may have a key that makes no POSIX variable name. */
   readonly anyName: boolean;
   /** The variables for each tag key. */
@@ -100,7 +102,7 @@ export function taskEnvironment(options: EnvironmentOptions, base: Variables, an
   const state: State = {
     variables,
     base,
-    taskFolder: options.taskFolder,
+    inFolder: options.taskFolder + osPaths.separator,
     anyName,
     tagNames: new Map(),
     submitTime: timeText(),
@@ -123,7 +125,7 @@ export function setDeadline(variables: Variables, until: number | null): void {
 }
 
 function fill(state: State, task: Assignment, command: string | null, startTime: number, own: Own | null): void {
-  const { variables, taskFolder, last } = state;
+  const { variables, inFolder, last } = state;
   const { id } = task;
   variables["TASK_ID"] = id;
   variables["TASK_ARGS"] = lineText(task.args);
@@ -133,9 +135,9 @@ function fill(state: State, task: Assignment, command: string | null, startTime:
   variables["TASK_START_TIME"] = state.startTime(startTime);
   // The clocks of two hosts may disagree, but no task waits less than nothing.
   variables["TASK_WAITED"] = `${Math.max(0, Math.round(startTime - task.submitTime)) / 1000}`;
-  variables["TASK_OUTPATH"] = `${taskFolder}/${id}.out`;
-  variables["TASK_ERRPATH"] = `${taskFolder}/${id}.err`;
-  variables["TASK_CSVPATH"] = `${taskFolder}/${id}.csv`;
+  variables["TASK_OUTPATH"] = `${inFolder}${id}.out`;
+  variables["TASK_ERRPATH"] = `${inFolder}${id}.err`;
+  variables["TASK_CSVPATH"] = `${inFolder}${id}.csv`;
   // The other values are mostly those of the last task.
   if (task.submitId !== last.submitId) variables["TASK_SUBMIT_ID"] = task.submitId;
   if (task.submitHost !== last.submitHost) variables["TASK_SUBMIT_HOST"] = task.submitHost;

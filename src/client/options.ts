@@ -23,7 +23,7 @@ export interface TaskWishes {
 }
 
 export interface ExecutorOptions extends EnvironmentOptions, Omit<TaskWishes, "monitor" | "enforce"> {
-  /** `/bin/sh`, or the one that the user chose; on Windows the path of cmd.exe. */
+  /** `/bin/sh` or cmd.exe, or the one that the user chose. */
   readonly shell: string;
   /**
    * Whether tasks run in the directory that their submission came from, where it is known. The others run in `cwd`, as

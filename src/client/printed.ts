@@ -2,6 +2,7 @@
  * Runs a command and reads what it prints, for commands inside templates. This is the only output of processes that
  * passes through this program, so it is bounded. Knows neither templates nor tasks.
  */
+import { isCmd } from "../base/command-shell.ts";
 import type { ShellOutput } from "../base/system.ts";
 import type { Variables } from "./environment.ts";
 import type { StopSignal } from "./executor.ts";
@@ -36,7 +37,7 @@ export function printedBy(words: string[], { task, ...options }: PrintingOptions
     stdin: "ignore",
     stdout: "pipe",
     detached: !windows,
-    windowsVerbatimArguments: windows,
+    windowsVerbatimArguments: isCmd(words[0]!),
   });
   const ended = (): boolean => child.exitCode !== null || child.signalCode !== null;
   const group = groupOf(child.pid, ended);

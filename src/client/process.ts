@@ -11,6 +11,7 @@ import { messageOf } from "../base/errors.ts";
 import { osPaths } from "../base/ospath.ts";
 import { failureCode, failureReason } from "../base/paths.ts";
 import { isUnread } from "../base/unread.ts";
+import { variableName } from "../base/variables.ts";
 import { type Assignment, sentinel } from "../task/task.ts";
 import type { ShellOutput } from "../base/system.ts";
 import { variablesFor } from "./device-list.ts";
@@ -212,7 +213,7 @@ function openExecutor(options: ExecutorOptions): State {
 
 /** The expansion of templates whose patterns ask for files in `cwd`. */
 function expansionIn({ template, clock }: ExecutorOptions, base: Variables, cwd: string): Expansion {
-  const environment = (name: string): string | null => base[name] ?? null;
+  const environment = (name: string): string | null => base[variableName(name)] ?? null;
   return expansion(template, { paths: osPaths, now: clock.now, environment, file: fileFacts(cwd) });
 }
 
@@ -347,8 +348,8 @@ function watch(monitor: Monitor, task: Task, child: Bun.Subprocess): void {
 
 function nameCaptured({ taskFolder, losses }: State, task: Task): void {
   const { spawner } = task.place;
-  task.outpath = `${taskFolder}/${task.assignment.id}.out`;
-  task.errpath = `${taskFolder}/${task.assignment.id}.err`;
+  task.outpath = `${taskFolder}${osPaths.separator}${task.assignment.id}.out`;
+  task.errpath = `${taskFolder}${osPaths.separator}${task.assignment.id}.err`;
   try {
     openCaptured(spawner, task.outpath, task.errpath);
   } catch (error) {

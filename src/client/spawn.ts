@@ -11,7 +11,7 @@
  * JIT, no concurrent JIT or collector.
  */
 import { closeSync } from "node:fs";
-import { basename } from "node:path";
+import { expectRoomInCmd, isCmd, wordsForSigns, wordsOfShell } from "../base/command-shell.ts";
 import { workingFolder } from "../base/process.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Assignment } from "../task/task.ts";
@@ -29,7 +29,7 @@ import { openFresh } from "./outputs.ts";
 export type OnExit = (child: Bun.Subprocess, code: number | null, signal: NodeJS.Signals | number | null) => void;
 
 export interface SpawnOptions {
-  /** `/bin/sh`, or the one that the user chose; on Windows the path of cmd.exe. */
+  /** `/bin/sh` or cmd.exe, or the one that the user chose. */
   readonly shell: string;
   readonly environment: EnvironmentOptions;
   /** The environment that tasks inherit. */
@@ -85,9 +85,6 @@ const windows = process.platform === "win32";
 /** After this many plain commands, the shell is asked what it does to them, which takes a process. */
 const plainBeforeAsking = 8;
 
-/** Shells that take `--` as the end of their options; to others, as fish, it would be the command. */
-const takesDashes = /^(?:ba|da|a|k|mk|z)?sh$/;
-
 /** Makes a spawner, which starts no process yet. */
 export function newSpawner(options: SpawnOptions): Spawner {
   const { shell, environment, base } = options;
@@ -96,9 +93,9 @@ export function newSpawner(options: SpawnOptions): Spawner {
     options,
     environment,
     viaShell,
-    shellStart: { ...startOf(options, viaShell.variables), windowsVerbatimArguments: windows },
-    shellWords: windows ? [shell, "/d", "/s", "/c", ""] : [shell, "-c", ""],
-    signWords: takesDashes.test(basename(shell)) ? [shell, "-c", "--", ""] : [shell, "-c", ""],
+    shellStart: { ...startOf(options, viaShell.variables), windowsVerbatimArguments: isCmd(shell) },
+    shellWords: wordsOfShell(shell),
+    signWords: wordsForSigns(shell),
     withoutShell: null,
     plainSeen: 0,
   };
@@ -217,11 +214,17 @@ function askShell(spawner: Spawner): void {
   });
 }
 
-/** The words that have the shell run a command. They are only valid until the next call. */
-export function wordsFor({ shellWords, signWords }: Spawner, command: string): string[] {
+/**
+ * The words that have the shell run a command. They are only valid until the next call. Throws an Error for a command
+ * that is longer than cmd.exe takes.
+ */
+export function wordsFor({ shellWords, signWords, shellStart }: Spawner, command: string): string[] {
   const first = command.charCodeAt(0);
-  const list = !windows && (first === 0x2b || first === 0x2d) ? signWords : shellWords;
-  list[list.length - 1] = windows ? `"${command}"` : command;
+  const list = first === 0x2b || first === 0x2d ? signWords : shellWords;
+  if (shellStart.windowsVerbatimArguments) {
+    list[list.length - 1] = `"${command}"`;
+    expectRoomInCmd(list);
+  } else list[list.length - 1] = command;
   return list;
 }
 

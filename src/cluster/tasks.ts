@@ -5,6 +5,7 @@
 import { statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { systemClock } from "../base/clock.ts";
+import { usualShell } from "../base/command-shell.ts";
 import { configurationError } from "../base/errors.ts";
 import { allowDescriptors } from "../base/limits.ts";
 import { hostName } from "../base/process.ts";
@@ -166,10 +167,6 @@ export function makeExecutor(
     onUnread,
     log: options.loggers("client"),
   });
-}
-
-function usualShell(env: TaskOptions["env"]): string {
-  return process.platform === "win32" ? (env["COMSPEC"] ?? "cmd.exe") : "/bin/sh";
 }
 
 function requireFolder(path: string): string {

@@ -3,6 +3,7 @@
  * wants them to have all the same stands in [export] (or HYPERSHELL_EXPORT_*). Which settings are secret is said in
  * schema.ts.
  */
+import { variableName } from "../base/variables.ts";
 import { splitVariant } from "./schema.ts";
 import { hideSecrets, isPartlySecret, withoutPassword } from "./secret.ts";
 import type { Layer } from "./source.ts";
@@ -41,7 +42,8 @@ function keepNamed(env: Record<string, string | undefined>, table: Table, prefix
 }
 
 /** Takes away a variable that holds this setting, if it is secret, or what of it is. */
-function keepPublic(env: Record<string, string | undefined>, name: string, key: string): void {
+function keepPublic(env: Record<string, string | undefined>, named: string, key: string): void {
+  const name = variableName(named);
   const text = env[name];
   if (text === undefined || hideSecrets(key, text) === text) return;
   if (isPartlySecret(key)) env[name] = withoutPassword(text);

@@ -3,9 +3,11 @@
  * command line, which stand above all of these, are not known here.
  */
 import { assert } from "../base/assert.ts";
+import { shellCall, usualShell } from "../base/command-shell.ts";
 import { messageOf } from "../base/errors.ts";
 import { shareNewFiles } from "../base/modes.ts";
 import { expandHome } from "../base/paths.ts";
+import { variableName } from "../base/variables.ts";
 import { checkDatabase, checkLayers, problemOf, refusal } from "./check.ts";
 import { withoutSecrets } from "./inherit.ts";
 import { findSetting, isOpenTable, openSection } from "./schema.ts";
@@ -246,7 +248,7 @@ function rawOf(reading: Reading, key: string): Value {
 export function makeResolver(env: Environment, cwd: string): Resolver {
   const outputs = new Map<string, string>();
   return {
-    variable: (name) => env[name],
+    variable: (name) => env[variableName(name)],
     evaluate: (command) => {
       const before = outputs.get(command);
       if (before !== undefined) return before;
@@ -258,10 +260,18 @@ export function makeResolver(env: Environment, cwd: string): Resolver {
 }
 
 function outputOf(command: string, env: Environment, cwd: string): string {
-  const shell = process.platform === "win32" ? ["cmd.exe", "/d", "/s", "/c"] : ["/bin/sh", "-c"];
-  const run = () =>
+  const run = () => {
+    const { words, ...verbatim } = shellCall(usualShell(env), command);
     // Without standard input, which may hold the tasks of this run; what asks for a password uses the terminal itself.
-    Bun.spawnSync([...shell, command], { cwd, env: { ...env }, stdin: "ignore", stdout: "pipe", stderr: "inherit" });
+    return Bun.spawnSync(words, {
+      ...verbatim,
+      cwd,
+      env: { ...env },
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "inherit",
+    });
+  };
   let ended: ReturnType<typeof run>;
   try {
     ended = run();

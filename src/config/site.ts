@@ -3,7 +3,7 @@
  * project that it is in, and which of them is the one to use.
  */
 import { chmodSync, mkdirSync, readdirSync, type Stats, statSync } from "node:fs";
-import { dirname, isAbsolute, posix, win32 } from "node:path";
+import { dirname, isAbsolute, join as joinHere, posix, win32 } from "node:path";
 import { describedUser, isGroupOfOne } from "../base/accounts.ts";
 import { UserError, exitStatus } from "../base/errors.ts";
 import { folderMode } from "../base/modes.ts";
@@ -114,8 +114,8 @@ function placesOf(
       config: join(top, "Config.toml"),
     });
     return {
-      system: windows(join(env["ProgramData"] || "C:\\ProgramData", "HyperShell")),
-      user: windows(join(env["AppData"] || env["APPDATA"] || join(home, "AppData", "Roaming"), "HyperShell")),
+      system: windows(join(env["PROGRAMDATA"] || "C:\\ProgramData", "HyperShell")),
+      user: windows(join(env["APPDATA"] || join(home, "AppData", "Roaming"), "HyperShell")),
       local: windows(local),
     };
   }
@@ -166,7 +166,7 @@ export function createFolders(sites: Sites, isShared: boolean, told: readonly st
   }
   // Lowest first: the second of these mostly makes the first one's parent too.
   let problem: string | null = null;
-  for (const folder of [`${lib}/task`, log]) {
+  for (const folder of [joinHere(lib, "task"), log]) {
     const failure = create(folder);
     if (failure !== null) problem ??= `cannot create ${folder}: ${failure}`;
   }

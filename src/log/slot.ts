@@ -20,7 +20,7 @@ import {
   type Stats,
   writeSync,
 } from "node:fs";
-import { basename, dirname, join, parse, resolve } from "node:path";
+import { basename, dirname, isAbsolute, join, parse, resolve } from "node:path";
 import { describedUser } from "../base/accounts.ts";
 import { openLibc } from "../base/libc.ts";
 import { fileMode, folderMode } from "../base/modes.ts";
@@ -44,7 +44,7 @@ export interface Wish {
 /** The absolute path of the log file, unless another process has it. Throws as `cwd` does. */
 export function logPath({ role, host, path, folder, cwd }: Wish): string {
   if (path === null) return join(folder, role === "main" ? "main.log" : `${role}-${host}.log`);
-  const whole = resolve(path.startsWith("/") ? "/" : cwd(), path);
+  const whole = isAbsolute(path) ? resolve(path) : resolve(cwd(), path);
   // Clients of many hosts have the same settings, and mostly the same home.
   return role === "client" ? besides(whole, `-client-${host}`) : whole;
 }

@@ -7,7 +7,7 @@ import { refusalOf, temporaryFolder } from "./folder.ts";
 const linux: Host = { platform: "linux", isRoot: false, home: "/home/u" };
 const mac: Host = { platform: "darwin", isRoot: false, home: "/Users/u" };
 const windows: Host = { platform: "win32", isRoot: false, home: "C:\\Users\\u" };
-const windowsEnv = { ProgramData: "C:\\ProgramData", AppData: "C:\\Users\\u\\AppData\\Roaming" };
+const windowsEnv = { PROGRAMDATA: "C:\\ProgramData", APPDATA: "C:\\Users\\u\\AppData\\Roaming" };
 
 describe("the sites", () => {
   test("of Linux", () => {
