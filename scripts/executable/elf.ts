@@ -22,6 +22,7 @@ export interface Section {
   readonly entryAt: number;
 }
 
+const noBits = 8;
 const dynamicSymbols = 11;
 const isLoaded = 2;
 
@@ -85,12 +86,6 @@ function textAt(bytes: Buffer, at: number): string {
   return bytes.toString("latin1", at, end < 0 ? bytes.length : end);
 }
 
-function onlySection(file: Bytes, sections: readonly Section[], name: string): Section {
-  const found = sections.filter((section) => section.name === name);
-  if (found.length === 1) return found[0]!;
-  throw new Error(`${file.path}: it has ${found.length} sections ${name}, and one was expected`);
-}
-
 /**
  * Keeps the program from raising its own limits: Bun raises the limit of open files when it starts, which every process
  * that it starts inherits, and nothing tells later what the limit was before. The program imports `setrlimit` for that
@@ -114,31 +109,51 @@ const pointerLength = 8;
 
 /**
  * Keeps the code in the program when its symbols are stripped. Bun puts it into the section `.bun`, and its address
- * into the eight bytes behind `.data.rel.ro`. These belong to no section, so strip(1), eu-strip(1) and objcopy(1) leave
- * zeros there, and what remains is Bun itself: `hs run` would be `bun run`. Here the section becomes eight bytes
- * longer. Throws where the code, its address, or the room behind the section is not where it was expected. A file that
- * is as it should be already stays as it is.
+ * into eight bytes behind another section (`.data.rel.ro`, with musl `.init_array`). These belong to no section, so
+ * strip(1), eu-strip(1) and objcopy(1) leave zeros there, and what remains is Bun itself: `hs run` would be `bun run`.
+ * Here that section becomes eight bytes longer; what loads the program does not look at sections. Throws where the code
+ * or its address is not where it was expected. A file that is as it should be already stays as it is.
  */
 export function keepThroughStrip(file: Bytes): void {
   const sections = sectionsOf(file);
-  const code = onlySection(file, sections, ".bun");
-  const before = onlySection(file, sections, ".data.rel.ro");
-  const lengthSaid = word(file.read(code.at, 8), 0);
-  const end = file.read(code.at + code.size - trailer.length, trailer.length).toString("latin1");
-  if (lengthSaid !== code.size - 8 || end !== trailer)
-    throw new Error(`${file.path}: its section .bun does not hold what this script knows as the code of a program`);
-  const isAddressAt = (at: number): boolean => word(file.read(at, pointerLength), 0) === code.address;
-  const [endAt, endAddress] = [before.at + before.size, before.address + before.size];
-  if (before.size >= pointerLength && isAddressAt(endAt - pointerLength)) return;
-  if (!isAddressAt(endAt))
-    throw new Error(`${file.path}: the address of its code is not behind .data.rel.ro, where this Bun should have it`);
-  const inTheWay = sections.find(
-    ({ flags, address, size }) =>
-      (flags & isLoaded) !== 0 && size > 0 && address < endAddress + pointerLength && address + size > endAddress,
+  const code = codeOf(file, sections);
+  // What is in the same segment is as far from its place in memory as the code is.
+  const beside = sections.filter(
+    ({ name, type, flags, address, at, size }) =>
+      name !== code.name &&
+      type !== noBits &&
+      (flags & isLoaded) !== 0 &&
+      size > 0 &&
+      address - at === code.address - code.at,
   );
-  if (inTheWay !== undefined)
-    throw new Error(`${file.path}: section ${inTheWay.name} is where the address of its code was expected`);
+  const isAddressAt = (at: number): boolean => word(file.read(at, pointerLength), 0) === code.address;
+  if (beside.some(({ at, size }) => size >= pointerLength && isAddressAt(at + size - pointerLength))) return;
+  const [before, ...others] = beside.filter(
+    (section) => !isFollowed(section, sections) && isAddressAt(section.at + section.size),
+  );
+  if (before === undefined || others.length > 0)
+    throw new Error(`${file.path}: the address of its code is not behind one section, where this Bun should have it`);
   const size = Buffer.alloc(8);
   size.writeBigUint64LE(BigInt(before.size + pointerLength));
   file.write(before.entryAt + entry.size, size);
+}
+
+/** The section that holds the code. Throws where there is none, or where it does not hold what Bun puts there. */
+function codeOf(file: Bytes, sections: readonly Section[]): Section {
+  const found = sections.filter(({ name }) => name === ".bun");
+  const [code] = found;
+  if (code === undefined || found.length > 1)
+    throw new Error(`${file.path}: it has ${found.length} sections .bun, and one was expected`);
+  const end = file.read(code.at + code.size - trailer.length, trailer.length).toString("latin1");
+  if (word(file.read(code.at, 8), 0) === code.size - 8 && end === trailer) return code;
+  throw new Error(`${file.path}: its section .bun does not hold what this script knows as the code of a program`);
+}
+
+/** Whether another section has some of the eight bytes behind this one. */
+function isFollowed(section: Section, sections: readonly Section[]): boolean {
+  const end = section.address + section.size;
+  return sections.some(
+    ({ flags, address, size }) =>
+      (flags & isLoaded) !== 0 && size > 0 && address < end + pointerLength && address + size > end,
+  );
 }

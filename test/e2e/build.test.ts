@@ -75,7 +75,7 @@ test("the lock has the hash of the Bun for every platform that scripts/build mak
   };
   const script = readFileSync(join(root, "scripts/build"), "utf8");
   const names = [...script.matchAll(/\) package=(\S+) ;;/g)].map(([, name]) => name!);
-  expect(names).toHaveLength(5);
+  expect(names).toHaveLength(7);
   for (const name of names)
     expect(packages[`node_modules/@oven/bun-${name}`]?.integrity).toMatch(/^sha512-[A-Za-z0-9+/]{86}==$/);
 });
