@@ -14,6 +14,21 @@ export function help(spec: CommandSpec, page: Page, inner: readonly Verb[] = [])
     label: positionalLabel(positional),
     text: positional.help,
   }));
+  const optionRows = shownSections(spec).map((section) => ({
+    title: section.title,
+    rows: section.options.map((option) => optionRow(option, fallbackOf(option))),
+  }));
+  const blocks = [
+    usage(spec, page),
+    `${fill(spec.summary, page).join("\n")}\n`,
+    ...table([{ title: "Commands", rows: verbRows }, { title: "Arguments", rows: argumentRows }, ...optionRows], page),
+    ...(spec.epilog === undefined ? [] : [closing(spec.epilog, page)]),
+  ];
+  return blocks.join("\n");
+}
+
+/** The options that the help shows, under their headings; `--help` is among them. */
+export function shownSections(spec: CommandSpec): readonly { readonly title: string; readonly options: Option[] }[] {
   const declared = spec.sections.flatMap((section) => section.options);
   const sections = spec.sections.map(({ title, options }) => ({
     title,
@@ -24,23 +39,11 @@ export function help(spec: CommandSpec, page: Page, inner: readonly Verb[] = [])
     if (home === undefined) sections.push({ title: "Options", options: [helpOption] });
     else home.options.push(helpOption);
   }
-  const optionRows = sections
-    .filter((section) => section.options.length > 0)
-    .map((section) => ({
-      title: section.title,
-      rows: section.options.map((option) => optionRow(option, fallbackOf(option))),
-    }));
-  const blocks = [
-    usage(spec, page),
-    `${fill(spec.summary, page).join("\n")}\n`,
-    ...table([{ title: "Commands", rows: verbRows }, { title: "Arguments", rows: argumentRows }, ...optionRows], page),
-    ...(spec.epilog === undefined ? [] : [closing(spec.epilog, page)]),
-  ];
-  return blocks.join("\n");
+  return sections.filter((section) => section.options.length > 0);
 }
 
 /** What the value is when nothing is said; null: nothing that is worth saying. */
-function fallbackOf({ kind, fallback, preset, setting }: Option): string | null {
+export function fallbackOf({ kind, fallback, preset, setting }: Option): string | null {
   if (fallback !== undefined) return fallback;
   if (preset !== undefined) return `${preset}`;
   if (setting === undefined || kind === "flag") return null;
@@ -48,6 +51,7 @@ function fallbackOf({ kind, fallback, preset, setting }: Option): string | null 
   return builtIn === null ? null : String(builtIn);
 }
 
-function positionalLabel(positional: Positional): string {
+/** How the help calls a positional: `FILE`, or `ARGS...` where there can be several. */
+export function positionalLabel(positional: Positional): string {
   return positional.max > 1 ? `${positional.metavar.replace(/\.\.\.$/, "")}...` : positional.metavar;
 }

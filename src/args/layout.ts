@@ -3,6 +3,7 @@
  * and colour are given, text comes back. Knows nothing of settings, so that the overview does not load their table.
  */
 import { paint } from "../log/colour.ts";
+import { notesOf, type Row } from "./notes.ts";
 import type { CommandSpec, Option } from "./spec.ts";
 
 export interface Page {
@@ -11,12 +12,6 @@ export interface Page {
   /** Columns to fill. Infinity: a row a line however long, as a reader like grep wants it. */
   readonly width: number;
   readonly coloured: boolean;
-}
-
-/** A row of a table: an option, a command or an argument, and what it means. */
-export interface Row {
-  readonly label: string;
-  readonly text: string;
 }
 
 /** A command in a list of commands. */
@@ -90,7 +85,8 @@ export function optionRow(option: Option, fallback: string | null): Row {
   return { label: value === "" ? names : `${names} ${value}`, text };
 }
 
-function valueLabel(option: Option): string {
+/** How the help shows the value of an option: `NUM`, `TAG...`, `[HOST]`; empty for a flag. */
+export function valueLabel(option: Option): string {
   if (option.kind === "flag") return "";
   const metavar = (option.metavar ?? defaultMetavar(option)).replace(/\.\.\.$|^\[|\]$/g, "");
   if (option.kind === "words") return `${metavar}...`;
@@ -133,27 +129,20 @@ export function table(blocks: readonly { title: string; rows: readonly Row[] }[]
   });
 }
 
-/**
- * The closing text of a help, ending with a newline. Paragraphs are filled. A line that starts with a blank (an
- * example) stays as it is, and a line that ends with a colon alone is a heading.
- */
+/** The closing text of a help, ending with a newline. Paragraphs are filled; what is in a section is indented. */
 export function closing(text: string, page: Page): string {
-  const lines: string[] = [];
-  let paragraph: string[] = [];
-  const flush = (): void => {
-    if (paragraph.length > 0) lines.push(...fill(paragraph.join(" "), page));
-    paragraph = [];
-  };
-  for (const line of text.trimEnd().split("\n")) {
-    if (line.trim() === "" || line.startsWith(" ") || /^[A-Z][A-Za-z ]*:$/.test(line)) {
-      flush();
-      lines.push(line.endsWith(":") && !line.startsWith(" ") ? heading(line, page) : line.trimEnd());
-    } else {
-      paragraph.push(line.trim());
-    }
-  }
-  flush();
-  return `${lines.join("\n")}\n`;
+  const width = Math.min(page.width, paragraphMax);
+  const sections = notesOf(text).map(({ title, blocks }) => {
+    const margin = title === null ? "" : indent;
+    const lines = blocks.flatMap((block, index) => {
+      const before = blocks[index - 1];
+      const isApart = before !== undefined && (title === null || before.kind === block.kind);
+      const own = block.kind === "prose" ? wrap(block.text, width, margin) : block.lines;
+      return isApart ? ["", ...own] : own;
+    });
+    return [...(title === null ? [] : [heading(title, page)]), ...lines].join("\n");
+  });
+  return `${sections.join("\n\n")}\n`;
 }
 
 /** The lines of a paragraph, at most as wide as is good to read. */

@@ -105,13 +105,15 @@ const spec = {
     "  hs client -H login07 -N16 -T60 --auth-file ~/key         (a file with the key, chmod 600)",
     "  hs client -H login07 -p 50002 -N0 -t 'singularity exec image.sif sh -c {Q}'",
     "",
-    "  In a pilot job of Slurm: warned five minutes before its time is up, it takes no more tasks and lets " +
-      "those that run end.",
+    "Pilot jobs of Slurm:",
+    "  Warned five minutes before its time is up, a client takes no more tasks and lets those that run end:",
+    "",
     "    #SBATCH -c48 --signal=B:USR1@300",
     "    exec hs client -H login07 -N48 -T60 --capture 2>>client.log",
+    "",
     "  By itself it starts no task whose time limit reaches beyond the end of the job, and tasks find that in " +
-      "$TASK_DEADLINE (seconds since 1970).",
-    "  On every node of a job; --overlap lets srun work in its tasks, too:",
+      "$TASK_DEADLINE (seconds since 1970). On every node of a job; --overlap lets srun work in its tasks, too:",
+    "",
     "    srun --overlap hs client -H login07 -N0 -T60",
     "",
     "Connection:",
@@ -128,6 +130,7 @@ const spec = {
     "  USR1           take nothing more, let running tasks end, go",
     "  USR2           take nothing more, stop running tasks, return their outcomes, go",
     "  HUP            begin a new log file (logging.file), nothing else",
+    "",
     "  A signal to the whole job (a time limit, scancel, systemd): a task that it ended within 2 seconds of the " +
       "client is given back, not failed.",
     "",

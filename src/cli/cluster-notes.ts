@@ -20,6 +20,7 @@ export const clusterNotes = [
   "  input, never on a command line. ssh must get in without asking. What a launcher prints is passed on; " +
     "when it fails, or ends before",
   "  the tasks do and no client is left, the run ends with status 5 and what did not finish stays in the database.",
+  "",
   "  Tasks run in the directory in which their client was started: with srun and mpirun this one, with ssh " +
     "your home over there;",
   "  HYPERSHELL_TASK_CWD=$PWD (task.cwd) names another, '<submit>' for each task the one it was submitted from.",
@@ -35,6 +36,7 @@ export const clusterNotes = [
     "by themselves: idle for -T,",
   "  drained by USR1, or at the end of their job. --launcher (or autoscale.launcher) is run once for each client; " +
     "without it they run here.",
+  "",
   "  sbatch, qsub, bsub and flux batch submit instead: the client becomes a job, or the arguments of a script " +
     "among the words ('sbatch pilot.sh');",
   "  jobs that wait count as coming, and are cancelled at the end. The key is in the environment of the launcher, " +
@@ -65,15 +67,18 @@ export const clusterNotes = [
   "  ::: a b ::: 1 2           all combinations: 'a 1' 'a 2' 'b 1' 'b 2'. {} is the line; {[0]} {[1]}, or {1} {2},",
   "                            are its words, whatever blanks are in them; with Q quoted: {[0]Q} {1Q}",
   "  ::: a b :::+ 1 2          pairs: 'a 1' 'b 2'; the shorter list decides, and what is left over is told",
+  "",
   "  Everything after ::: is input, options stand before it. After --, ::: is a word like any other.",
   "",
   "Task lines:",
-  "  echo 1  # HYPERSHELL: site:b timeout:10m    tags and settings of this task",
-  "  # HYPERSHELL: group:2                       on a line of its own: of all lines after it",
-  "  ./train a  # HYPERSHELL: gpus:0.5 license:1 what it needs of its host: cores:, memory:, GPUs or parts of one",
-  "                                              (it sees only its own), and whatever --resource declares",
+  "  echo 1  # HYPERSHELL: site:b timeout:10m      tags and settings of this task",
+  "  # HYPERSHELL: group:2                         on a line of its own: of all lines after it",
+  "  ./train a  # HYPERSHELL: gpus:0.5 license:1   what it needs of its host: cores:, memory:, GPUs or parts of one",
+  "                                                (it sees only its own), and whatever --resource declares",
+  "",
   "  Group 0 (the default) runs first, a higher one when nothing lower is left to run. A task that failed for good",
   "  holds back higher groups of what was submitted from the same directory.",
+  "",
   "  A task that needs cores:2, memory:4GB or gpus:1 waits until that is free. Where no client has it, and no larger",
   "  one may come, it ends with status -3.",
   "",
@@ -82,6 +87,7 @@ export const clusterNotes = [
   "  USR1           start nothing more, let running tasks end",
   "  USR2           start nothing more, stop running tasks; their outcomes count",
   "  HUP            begin a new log file (logging.file), nothing else",
+  "",
   "  A signal that comes while hsx starts counts when it is up.",
   "  A task that is stopped ends with all its processes, also those in groups or sessions of their own (setsid).",
   "  With a database, the rest of FILE is stored first after any of them, so that --restart has all of it.",

@@ -18,7 +18,8 @@ const ownOptions = [
   { key: "citation", names: ["--citation"], kind: "flag", help: "Show how to cite this program (BibTeX) and stop." },
 ] as const satisfies readonly Option[];
 
-const about = {
+/** What `hs --help` says besides its list of commands. */
+export const about = {
   usage: [
     "hs COMMAND [ARGS...]",
     "hs [-h | -v | --citation]",

@@ -172,6 +172,7 @@ const spec = {
     "  USR1           hand out nothing more, let running tasks end",
     "  USR2           hand out nothing more, stop running tasks; their outcomes count",
     "  HUP            begin a new log file (logging.file), nothing else",
+    "",
     "  With a database, the rest of FILE is stored first after any of them, so that --restart has all of it.",
     "  A signal to the whole job (a time limit, scancel, systemd): a task that it ended within 2 seconds of its " +
       "client is run again, not failed.",

@@ -102,13 +102,13 @@ const spec = {
       "before it is final again.",
     "",
     "Examples:",
-    "  hs update --cancel --remaining -t site:b     stop a part of the work",
-    "  hs update phase:1 --completed                tag what is done",
-    "  hs update timeout=2h memory=4GB -R -g 1      give the rest of group 1 more",
+    "  hs update --cancel --remaining -t site:b       stop a part of the work",
+    "  hs update phase:1 --completed                  tag what is done",
+    "  hs update timeout=2h memory=4GB -R -g 1        give the rest of group 1 more",
     "  hs update --revert -F -w retried==false exit_status!=-1",
-    "                                               run failures again: each once, however often it was " +
+    "                                                 run failures again: each once, however often it was " +
       "tried, none that was cancelled",
-    "  hs update --delete -s submit_time --desc -l1 remove the latest task",
+    "  hs update --delete -s submit_time --desc -l1   remove the latest task",
     "",
     "Exit status: 0 success, also when no task is affected or the answer was no; 2 bad argument, " +
       "3 no database, 4 Ctrl-C, " +

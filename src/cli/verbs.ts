@@ -11,7 +11,7 @@
  * - Its `runCommand` parses the words of the command too, and takes 0.5 to 1 ms to load.
  */
 import { defineCommand } from "citty";
-import type { CommandDef, CommandMeta } from "citty";
+import type { CommandContext, CommandDef, CommandMeta } from "citty";
 import type { Verb } from "../args/layout.ts";
 import type { Command } from "./command.ts";
 
@@ -173,4 +173,15 @@ export function listed(command: CommandDef): readonly Verb[] {
 /** `meta` could be a promise or a function; in this tree it is a value. */
 function metaOf(command: CommandDef): CommandMeta {
   return (command.meta as CommandMeta | undefined) ?? {};
+}
+
+/** The command behind a name, with its table of options; null: the program itself, which is none. */
+export async function commandOf(named: CommandDef): Promise<Command | null> {
+  let found: Command | null = null;
+  const keep: Runner = (command) => {
+    found = command;
+    return Promise.resolve(0);
+  };
+  await named.run?.({ rawArgs: [], args: {} as CommandContext["args"], cmd: named, data: keep });
+  return found;
 }

@@ -46,7 +46,8 @@ export function problemOf(setting: Setting, value: Value): string | null {
   return null;
 }
 
-function variableOf(key: string): string {
+/** The variable of the environment that holds a setting: `HYPERSHELL_SERVER_PORT` of `server.port`. */
+export function variableOf(key: string): string {
   return `HYPERSHELL_${key.replaceAll(".", "_").toUpperCase()}`;
 }
 

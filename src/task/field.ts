@@ -39,6 +39,8 @@ export type FieldKind =
 export type FieldRole = "input" | "dispatch" | "result" | "state";
 
 interface Field {
+  /** For people, in a few words. */
+  readonly meaning: string;
   readonly kind: FieldKind;
   readonly role: FieldRole;
   readonly nullable: boolean;
@@ -49,36 +51,41 @@ interface Field {
 }
 
 const table = {
-  id: { kind: "id", role: "input", nullable: false, unique: true },
-  group: { kind: "whole", role: "input", nullable: false },
-  args: { kind: "text", role: "input", nullable: false },
-  submit_id: { kind: "id", role: "input", nullable: false },
-  submit_time: { kind: "time", role: "input", nullable: false },
-  submit_host: { kind: "host", role: "input", nullable: true },
-  cores: { kind: "whole", role: "input", nullable: true },
-  memory: { kind: "bytes", role: "input", nullable: true },
-  cores_max: { kind: "float", role: "result", nullable: true },
-  memory_max: { kind: "size", role: "result", nullable: true },
-  timeout: { kind: "seconds", role: "input", nullable: true },
-  server_id: { kind: "id", role: "dispatch", nullable: true },
-  server_host: { kind: "host", role: "dispatch", nullable: true },
-  schedule_time: { kind: "time", role: "dispatch", nullable: true },
-  client_id: { kind: "id", role: "dispatch", nullable: true },
-  client_host: { kind: "host", role: "dispatch", nullable: true },
-  command: { kind: "text", role: "result", nullable: true },
-  start_time: { kind: "time", role: "result", nullable: true },
-  completion_time: { kind: "time", role: "result", nullable: true },
-  exit_status: { kind: "status", role: "result", nullable: true },
-  outpath: { kind: "text", role: "result", nullable: true },
-  errpath: { kind: "text", role: "result", nullable: true },
-  csvpath: { kind: "text", role: "result", nullable: true },
-  attempt: { kind: "count", role: "input", nullable: false },
-  retried: { kind: "boolean", role: "state", nullable: false },
-  waited: { kind: "span", role: "result", nullable: true },
-  duration: { kind: "span", role: "result", nullable: true },
-  previous_id: { kind: "id", role: "input", nullable: true, unique: true },
-  next_id: { kind: "id", role: "state", nullable: true, unique: true },
-  tag: { kind: "tags", role: "input", nullable: false },
+  id: { kind: "id", role: "input", nullable: false, unique: true, meaning: "Id of the task." },
+  group: { kind: "whole", role: "input", nullable: false, meaning: "Group; the lowest goes first." },
+  args: { kind: "text", role: "input", nullable: false, meaning: "The task as it was submitted." },
+  submit_id: { kind: "id", role: "input", nullable: false, meaning: "Id of the run or the call that submitted it." },
+  submit_time: { kind: "time", role: "input", nullable: false, meaning: "When it was submitted." },
+  submit_host: { kind: "host", role: "input", nullable: true, meaning: "Host where it was submitted." },
+  cores: { kind: "whole", role: "input", nullable: true, meaning: "Cores that it asked for." },
+  memory: { kind: "bytes", role: "input", nullable: true, meaning: "Memory that it asked for, in bytes." },
+  cores_max: { kind: "float", role: "result", nullable: true, meaning: "Most cores that it used (--monitor)." },
+  memory_max: {
+    kind: "size",
+    role: "result",
+    nullable: true,
+    meaning: "Most memory that it used, in bytes (--monitor).",
+  },
+  timeout: { kind: "seconds", role: "input", nullable: true, meaning: "Its time limit, in seconds." },
+  server_id: { kind: "id", role: "dispatch", nullable: true, meaning: "Id of the server that scheduled it." },
+  server_host: { kind: "host", role: "dispatch", nullable: true, meaning: "Host of that server." },
+  schedule_time: { kind: "time", role: "dispatch", nullable: true, meaning: "When it was scheduled." },
+  client_id: { kind: "id", role: "dispatch", nullable: true, meaning: "Id of the client that ran it." },
+  client_host: { kind: "host", role: "dispatch", nullable: true, meaning: "Host of that client." },
+  command: { kind: "text", role: "result", nullable: true, meaning: "What was run: the template with the task in it." },
+  start_time: { kind: "time", role: "result", nullable: true, meaning: "When it started." },
+  completion_time: { kind: "time", role: "result", nullable: true, meaning: "When it ended." },
+  exit_status: { kind: "status", role: "result", nullable: true, meaning: "Its exit status; none: it has not ended." },
+  outpath: { kind: "text", role: "result", nullable: true, meaning: "File with its captured output." },
+  errpath: { kind: "text", role: "result", nullable: true, meaning: "File with its captured errors." },
+  csvpath: { kind: "text", role: "result", nullable: true, meaning: "File with what it used over time (--monitor)." },
+  attempt: { kind: "count", role: "input", nullable: false, meaning: "Which attempt this is, from 1." },
+  retried: { kind: "boolean", role: "state", nullable: false, meaning: "Whether there is a later attempt." },
+  waited: { kind: "span", role: "result", nullable: true, meaning: "Seconds from its submission to its start." },
+  duration: { kind: "span", role: "result", nullable: true, meaning: "Seconds that it ran." },
+  previous_id: { kind: "id", role: "input", nullable: true, unique: true, meaning: "Id of the attempt before." },
+  next_id: { kind: "id", role: "state", nullable: true, unique: true, meaning: "Id of the attempt after it." },
+  tag: { kind: "tags", role: "input", nullable: false, meaning: "Its tags." },
 } as const satisfies Readonly<Record<string, Field>>;
 
 type Table = typeof table;
@@ -140,6 +147,11 @@ export function describeNoField(name: string): string {
 /** The column's kind. */
 export function kindOf(name: TaskField): FieldKind {
   return fieldOf(name).kind;
+}
+
+/** What the column says, in a few words. */
+export function meaningOf(name: TaskField): string {
+  return fieldOf(name).meaning;
 }
 
 /** Whether a task may have no value for it. */
