@@ -4,6 +4,7 @@
  */
 import { showValue, isTable } from "../src/config/value.ts";
 import { notesOf } from "../src/args/notes.ts";
+import { posixPaths } from "../src/base/ospath.ts";
 import { clusterNotes } from "../src/cli/cluster-notes.ts";
 import { command as config } from "../src/cli/config.ts";
 import { variableOf } from "../src/config/check.ts";
@@ -245,15 +246,18 @@ function taskFileManual(): Manual {
 
 // hypershell-templates(7)
 
-/** What a template makes of an input. */
+/** A system without clock, files and shell, on which paths are written as on Unix. */
+const bareSystem = {
+  paths: posixPaths,
+  now: () => 0,
+  environment: () => null,
+  file: () => null,
+  shell: () => Promise.reject(new Error("the examples of the manual run no commands")),
+};
+
+/** What a template without commands makes of an input. */
 function made(template: string, input: string): string {
-  const text = expand(parseTemplate(template), input, {
-    environment: () => null,
-    file: () => null,
-    now: () => 0,
-  } as unknown as Parameters<typeof expand>[2]);
-  if (typeof text !== "string") throw new Error(`${template} runs a command`);
-  return text;
+  return String(expand(parseTemplate(template), input, bareSystem));
 }
 
 function results(input: string, templates: readonly string[]): Lines {
