@@ -1,7 +1,7 @@
 /*
  * Where this process is and what it may: host, processors, rights. Facts of the operating system only.
  */
-import { readFileSync, readdirSync, readlinkSync } from "node:fs";
+import { readFileSync, readdirSync } from "node:fs";
 import { availableParallelism, hostname } from "node:os";
 
 /** The working directory; null when it is not there any more. */
@@ -29,48 +29,6 @@ export function shortHost(name: string = hostname()): string {
  */
 export function cpuCount(): number {
   return Math.max(1, availableParallelism());
-}
-
-/**
- * What Linux tells of a process, from its state on: state, parent, group, ... The field that proc(5) numbers n is at
- * n - 3. Throws the error of the operating system when there is no such process.
- */
-export function processFacts(pid: number | string): readonly string[] {
-  const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-  // The name of a program, in parentheses, may hold anything.
-  return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-}
-
-/** The start time of a process in clock ticks since boot; null where that is not known. Source: proc(5), field 22. */
-export function processStart(pid: number): string | null {
-  try {
-    return processFacts(pid)[19] ?? null;
-  } catch {
-    return null;
-  }
-}
-
-/** It stays the same as long as this process lives; undefined: nobody has asked yet. */
-let ownTable: string | null | undefined;
-
-/**
- * The process table that this process sees: the boot of the machine, and the namespace in which processes are numbered.
- * Null where that is not known, or where /proc shows another table than ours. Source: random(4), pid_namespaces(7).
- */
-export function processTable(): string | null {
-  if (ownTable === undefined) ownTable = readProcessTable();
-  return ownTable;
-}
-
-function readProcessTable(): string | null {
-  try {
-    if (readlinkSync("/proc/self") !== String(process.pid)) return null;
-    const boot = readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim();
-    const namespace = /\d+/.exec(readlinkSync("/proc/self/ns/pid"))?.[0];
-    return boot === "" || namespace === undefined ? null : `${boot}/${namespace}`;
-  } catch {
-    return null;
-  }
 }
 
 /**

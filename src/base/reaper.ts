@@ -11,7 +11,7 @@
 import { readdirSync } from "node:fs";
 import type { Clock, Timer } from "./clock.ts";
 import { openLibc } from "./libc.ts";
-import { processFacts } from "./process.ts";
+import { processFacts } from "./processes-linux.ts";
 
 /** The pause between two looks, milliseconds. A look is one system call while there is nothing to do. */
 const lookMs = 250;

@@ -2,9 +2,8 @@
  * Process groups of tasks: signals to a group, and whether any process of it is left. A group outlives its leader as
  * long as it has a member, and until then the kernel gives its number to nobody else. Knows nothing of tasks.
  */
-import { readdirSync } from "node:fs";
 import { constants } from "node:os";
-import { processFacts } from "../base/process.ts";
+import { processes } from "../base/processes.ts";
 import type { StopSignal } from "./executor.ts";
 
 export interface Group {
@@ -30,18 +29,18 @@ export function groupOf(leader: number, ended: () => boolean): Group {
   /** A member that was alive at the last look. Looking at one process is cheaper than looking at all of them. */
   let member: number | null = null;
 
-  function kill(signal: StopSignal | 0): boolean {
-    if (gone) return false;
+  function kill(signal: StopSignal | 0): "reached" | "refused" | "gone" {
+    if (gone) return "gone";
     try {
       process.kill(-leader, signal);
     } catch (error) {
       // EPERM: a process is there but runs as another user by now (sudo). A signal does not reach it, and the reactor
       // will say so.
-      if ((error as NodeJS.ErrnoException).code !== "ESRCH") return true;
+      if ((error as NodeJS.ErrnoException).code !== "ESRCH") return "refused";
       gone = ended();
-      return false;
+      return "gone";
     }
-    return true;
+    return "reached";
   }
 
   if (process.platform === "win32") return tree(leader, ended);
@@ -49,34 +48,14 @@ export function groupOf(leader: number, ended: () => boolean): Group {
     leader,
     signal: (signal) => void kill(signal),
     alive() {
-      if (!kill(0)) return false;
-      if (process.platform !== "linux") return true;
+      const found = kill(0);
+      if (found === "gone") return false;
       // In a container whose first process does not collect dead processes, these keep their number, but they are not
       // alive.
-      if (member !== null && isMember(member, leader)) return true;
-      member = findMember(leader);
+      member = processes().memberOf(leader, member, found === "refused");
       return member !== null;
     },
   };
-}
-
-function findMember(group: number): number | null {
-  for (const entry of readdirSync("/proc")) {
-    const pid = Number(entry);
-    if (Number.isInteger(pid) && isMember(pid, group)) return pid;
-  }
-  return null;
-}
-
-/** Whether a process is alive and in this group. In proc(5), the fields after the name are state, parent, group. */
-function isMember(pid: number, group: number): boolean {
-  try {
-    const [state, , processGroup] = processFacts(pid);
-    return processGroup === `${group}` && state !== "Z" && state !== "X";
-  } catch {
-    // The process has ended meanwhile.
-    return false;
-  }
 }
 
 /**

@@ -5,7 +5,8 @@
  * Source: proc(5), /proc/PID/stat and smaps_rollup; getauxval(3) for the units.
  */
 import { closeSync, openSync, readdirSync, readFileSync, readSync } from "node:fs";
-import { environmentOf, variableIn } from "../base/processes.ts";
+import { environmentOf } from "../base/processes-linux.ts";
+import { variableIn } from "../base/process-source.ts";
 import type { ProcessSource, Reading } from "./monitor-source.ts";
 
 /** In what /proc counts. */

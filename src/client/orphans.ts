@@ -16,7 +16,7 @@
  * Where there is no /proc only the sessions are known (as process groups). Not for Windows.
  */
 import type { Clock, Timer } from "../base/clock.ts";
-import { processFacts } from "../base/process.ts";
+import { processFacts } from "../base/processes-linux.ts";
 import { guardScript } from "./guard-script.ts";
 
 export interface OrphanGuard {

@@ -5,13 +5,13 @@
  * client's id, before a task of its own starts: it may be the same one. What a client that ended in order has left in
  * the background is not touched.
  *
- * Only on Linux. Without a folder (a site that has none yet, a disk that is full) it does nothing.
+ * Not on Windows, where no process outlives its client. Without a folder (a site that has none yet, a disk that is full) it does nothing.
  */
 import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock, Timer } from "../base/clock.ts";
-import { processFacts, processTable } from "../base/process.ts";
-import { allProcesses, type ProcessRow, variableIn } from "../base/processes.ts";
+import { type ProcessRow, variableIn } from "../base/process-source.ts";
+import { processes } from "../base/processes.ts";
 import { counted } from "../base/units.ts";
 import type { Logger } from "../log/logger.ts";
 
@@ -36,9 +36,9 @@ export interface PredecessorOptions {
 interface Note {
   readonly client: string;
   readonly pid: number;
-  /** The start of the process, in ticks since the start of the system. */
+  /** The start of the process, see ProcessState. */
   readonly startedAt: string;
-  /** In which process table that is, see processTable. */
+  /** In which process table that is, see Processes. */
   readonly table: string;
 }
 
@@ -48,6 +48,7 @@ const killAfterMs = 2000;
 const giveUpAfterMs = 10_000;
 
 const owner = "TASK_CLIENT_ID";
+const windows = process.platform === "win32";
 
 interface State extends PredecessorOptions {
   /** The clients that were killed. */
@@ -61,7 +62,7 @@ interface State extends PredecessorOptions {
 export function findPredecessors(options: PredecessorOptions): Predecessors {
   const state: State = { ...options, gone: new Set(), startedAt: 0, timer: null, isNoted: false };
   const { folder, clientId, clock } = options;
-  if (process.platform === "linux") takeNotes(state);
+  if (!windows) takeNotes(state);
   if (state.gone.size > 0) {
     state.startedAt = clock.now();
     endLeft(state, true);
@@ -69,13 +70,14 @@ export function findPredecessors(options: PredecessorOptions): Predecessors {
   return {
     isBusy: () => state.timer !== null,
     note() {
-      if (state.isNoted || process.platform !== "linux") return;
+      if (state.isNoted || windows) return;
       state.isNoted = true;
       quietly(() => {
         quietly(() => mkdirSync(folder, { mode: 0o700 }));
-        const table = processTable();
-        if (table === null) return;
-        const note: Note = { client: clientId, pid: process.pid, startedAt: startOf(process.pid), table };
+        const table = processes().table();
+        const startedAt = processes().stateOf(process.pid)?.startedAt;
+        if (table === null || startedAt === undefined) return;
+        const note: Note = { client: clientId, pid: process.pid, startedAt, table };
         writeFileSync(join(folder, clientId), JSON.stringify(note), { mode: 0o600 });
       });
     },
@@ -91,7 +93,7 @@ export function findPredecessors(options: PredecessorOptions): Predecessors {
 function takeNotes({ folder, gone }: State): void {
   quietly(() => {
     const names = readdirSync(folder);
-    const table = names.length === 0 ? null : processTable();
+    const table = names.length === 0 ? null : processes().table();
     if (table === null) return;
     for (const name of names) {
       quietly(() => {
@@ -108,17 +110,8 @@ function takeNotes({ folder, gone }: State): void {
 }
 
 function isAlive({ pid, startedAt }: Partial<Note>): boolean {
-  try {
-    return startOf(Number(pid)) === startedAt;
-  } catch {
-    return false;
-  }
-}
-
-function startOf(pid: number): string {
-  // Field 22 is the start.
-  const facts = processFacts(pid);
-  return facts[0] === "Z" ? "" : facts[19]!;
+  const state = processes().stateOf(Number(pid));
+  return state !== null && !state.isOver && state.startedAt === startedAt;
 }
 
 /** Ends what is left, step by step. */
@@ -140,7 +133,7 @@ function endLeft(state: State, isFirst: boolean): void {
 
 /** The processes that carry the id of one of these clients, and what they have started. */
 function carriers(clients: ReadonlySet<string>): readonly ProcessRow[] {
-  const rows = allProcesses(owner);
+  const rows = processes().all(owner);
   const children = Map.groupBy(rows, ({ parent }) => parent);
   const ownerOf = ({ environment }: ProcessRow): string | null =>
     environment === null ? null : variableIn(environment, owner);

@@ -10,8 +10,8 @@
  */
 import { readFileSync } from "node:fs";
 import { constants } from "node:os";
-import { allProcesses, type ProcessRow, variableIn } from "../base/processes.ts";
-import { processFacts } from "../base/process.ts";
+import { type ProcessRow, variableIn } from "../base/process-source.ts";
+import { processes } from "../base/processes.ts";
 import type { StopSignal } from "./executor.ts";
 import type { Group } from "./group.ts";
 
@@ -171,22 +171,7 @@ function isAnyLeft(known: Map<number, ProcessRow>): boolean {
 
 /** Whether a process that was found is alive. */
 function isStill({ pid, startedAt }: ProcessRow): boolean {
-  if (startedAt === "") return canSignal(pid);
-  try {
-    const facts = processFacts(pid);
-    return facts[0] !== "Z" && facts[0] !== "X" && facts[19] === startedAt;
-  } catch {
-    return false;
-  }
-}
-
-function canSignal(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== "ESRCH";
-  }
+  return processes().isStill(pid, startedAt);
 }
 
 function allIgnoreInterrupt(state: State): boolean {
@@ -217,7 +202,7 @@ function heedsInterrupt({ pid }: ProcessRow): boolean {
 function look(finder: Finder): Look {
   if (finder.last?.isFresh === true) return finder.last;
   const at = finder.now();
-  const rows = allProcesses(owner);
+  const rows = processes().all(owner);
   const byTask = new Map<string, ProcessRow[]>();
   const taskOf = new Map<number, string | null>();
   for (const row of rows) {

@@ -4,7 +4,8 @@
  * file, may have the same host name and each a process of that number.
  */
 import type { Clock } from "../base/clock.ts";
-import { processFacts, processTable } from "../base/process.ts";
+import { isThere as finds } from "../base/process-source.ts";
+import { processes } from "../base/processes.ts";
 import { serverBeatMs } from "../server/door.ts";
 import type { ServerRow } from "../store/store.ts";
 
@@ -20,24 +21,14 @@ const sameBeatMs = 1000;
 /** Whether the process of a server is there, by the process table `here`; null when that does not tell. */
 function isThere({ pid, pidStart, processTable: table }: ServerRow, here: string | null): boolean | null {
   if (here === null || table !== here || pidStart === null) return null;
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ESRCH") return false;
-    // Otherwise the process exists and belongs to somebody else.
-  }
-  try {
-    const facts = processFacts(pid);
-    // A process that has ended keeps its number until its parent asks how.
-    return facts[19] === pidStart && facts[0] !== "Z" && facts[0] !== "X";
-  } catch {
-    // It may be hidden (mount option hidepid): the number may be somebody else's by now.
-    return null;
-  }
+  if (!finds(pid)) return false;
+  const state = processes().stateOf(pid);
+  // It may be hidden (mount option hidepid): the number may be somebody else's by now.
+  return state === null ? null : state.startedAt === pidStart && !state.isOver;
 }
 
 /** Whether a server still runs, seen at `now`, milliseconds since 1970, by somebody who looks only once. */
-export function isAlive(server: ServerRow, now: number, here: string | null = processTable()): boolean {
+export function isAlive(server: ServerRow, now: number, here: string | null = processes().table()): boolean {
   return isThere(server, here) ?? now - server.beatAt < silentMs;
 }
 
@@ -66,7 +57,7 @@ export interface Liveness {
  * has not moved while it was looked at, whatever clocks show: clocks are set, and a machine that sleeps stops its
  * servers and those who watch them alike. Only a server that is seen for the first time is judged by the clock.
  */
-export function newLiveness(clock: Clock, here: string | null = processTable()): Liveness {
+export function newLiveness(clock: Clock, here: string | null = processes().table()): Liveness {
   const sightings = new Map<string, Sighting>();
   let lookedAt = clock.now();
   function isAliveNow(server: ServerRow): boolean {

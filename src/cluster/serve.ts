@@ -17,7 +17,8 @@ import { systemClock } from "../base/clock.ts";
 import { configurationError, exitStatus, messageOf, TransientError, UserError } from "../base/errors.ts";
 import { newId } from "../base/ids.ts";
 import { userName } from "../base/accounts.ts";
-import { hostName, processStart, processTable } from "../base/process.ts";
+import { hostName } from "../base/process.ts";
+import { processes } from "../base/processes.ts";
 import { counted } from "../base/units.ts";
 import { isPiped, isUnread } from "../base/unread.ts";
 import type { Config } from "../config/load.ts";
@@ -289,7 +290,8 @@ function entering(
   { host, scope, store }: Pick<Run, "host" | "scope" | "store">,
 ): Run["enter"] {
   const { pid } = process;
-  const where = { host, pid, pidStart: processStart(pid), processTable: processTable() };
+  const { table, stateOf } = processes();
+  const where = { host, pid, pidStart: stateOf(pid)?.startedAt ?? null, processTable: table() };
   const reserves = scope.kind === "submission";
   return () => {
     const now = clock.now();

@@ -21,7 +21,7 @@ export interface Pilot {
   readonly words: readonly string[];
   /** The process of its launcher. */
   readonly pid: number;
-  /** When that process began, as processStart has it; null: not known. */
+  /** When that process began, as ProcessState has it; null: not known. */
   readonly pidStart: string | null;
   /** The host that it was launched on. */
   readonly host: string;

@@ -10,7 +10,9 @@ import type { Jobs } from "../../launch/jobs.ts";
 import { type JobState, jobIn, type Submitter } from "../../launch/submitted.ts";
 import type { Logger } from "../../log/logger.ts";
 import type { Backlog } from "../../store/store.ts";
-import { hostName, processStart } from "../../base/process.ts";
+import { hostName } from "../../base/process.ts";
+import { isThere } from "../../base/process-source.ts";
+import { processes } from "../../base/processes.ts";
 import { alone, type Memory, type MemoryPlace, noLuck, type Pilot, readMemory, writeMemory } from "./pilot-file.ts";
 import { decide, type Decision, describeSight, pressureOfBacklog, type Rules, type Sight } from "./policy.ts";
 
@@ -155,12 +157,9 @@ const forgottenMs = 60 * 86_400_000;
 /** Whether the process of a pilot runs. On another host it is taken to do so. */
 function isRunning({ pid, pidStart, host }: Pilot): boolean {
   if (host !== hostName()) return true;
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== "ESRCH";
-  }
-  return pidStart === null || processStart(pid) === pidStart;
+  if (!isThere(pid)) return false;
+  const state = pidStart === null ? null : processes().stateOf(pid);
+  return state === null || state.startedAt === pidStart;
 }
 
 /** Tells of pilots that are over, and counts those that have come to nothing. */
@@ -206,7 +205,8 @@ async function launchPilot(options: PilotOptions, memory: Memory, unfinished: nu
   if (submitter !== null && job === null)
     return fail(`exited with status 0: it printed no id of a job: ${printed.trim().slice(0, 200) || "nothing"}`);
   const host = hostName();
-  const pilot: Pilot = { index, job, words, pid, pidStart: processStart(pid), host, at, unfinished };
+  const pidStart = processes().stateOf(pid)?.startedAt ?? null;
+  const pilot: Pilot = { index, job, words, pid, pidStart, host, at, unfinished };
   log.info(`Autoscale adding client (${nameOf(pilot)})`);
   return { ...memory, launched: index, pilots: [...memory.pilots, pilot] };
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { cpuCount, hostName, isRoot, processLimit, processTable, shortHost } from "../../../src/base/process.ts";
+import { cpuCount, hostName, isRoot, processLimit, shortHost } from "../../../src/base/process.ts";
 
 test.each([
   ["login07.cluster.example", "login07"],
@@ -29,10 +29,6 @@ test("root is user 0", () => {
 });
 
 const onLinux = test.skipIf(process.platform !== "linux");
-
-onLinux("a process table is named by the boot and the namespace in which processes are numbered", () => {
-  expect(processTable()).toMatch(/^[0-9a-f-]{36}\/\d+$/);
-});
 
 onLinux("limits are those of this process, by name", () => {
   const files = Bun.spawnSync(["sh", "-c", "ulimit -Sn; ulimit -Hn"]).stdout.toString().split("\n");

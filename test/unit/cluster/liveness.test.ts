@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
-import { processStart } from "../../../src/base/process.ts";
+import { processes } from "../../../src/base/processes.ts";
 import { isAlive, newLiveness, silentMs } from "../../../src/cluster/liveness.ts";
 import { serverBeatMs } from "../../../src/server/door.ts";
 import type { ServerRow } from "../../../src/store/store.ts";
@@ -17,7 +17,7 @@ function row(fields: Partial<ServerRow> = {}): ServerRow {
 describe("whether a server runs, at one look", () => {
   /** The number of a process that has ended. */
   const gone = (): number => spawnSync("true").pid;
-  const own = { pid: process.pid, pidStart: processStart(process.pid) };
+  const own = { pid: process.pid, pidStart: processes().stateOf(process.pid)!.startedAt };
 
   onLinux("the process table tells, whatever the heartbeat does", () => {
     expect(isAlive(row({ pid: gone() }), now, here)).toBe(false);
