@@ -6,8 +6,10 @@
  * `read` drops the NUL bytes of an environment in dash, bash and busybox, so that variables are glued together where
  * there is no tr. Whoever then has the id of another client, too, is taken for a task of that one.
  *
- * Source: proc(5); in /proc/PID/stat the name may hold anything, so that fields are counted from the last `)`: state,
- * parent, group, session.
+ * Where there is no /proc, as on macOS, ps lists processes, and what the client told of is all that is known.
+ *
+ * Source: proc(5); ps(1) of macOS; in /proc/PID/stat the name may hold anything, so that fields are counted from the
+ * last `)`: state, parent, group, session.
  */
 
 /** Reads a file into `content`, each line with a line end before it, and needs no process for that. */
@@ -61,13 +63,9 @@ find_carriers() {
   done
 }`;
 
-/**
- * Sets `found`: the carriers, all in the sessions that they lead or that the client told of, and all that these have
- * started. An hs among them ends what it has started itself, or its own guard does.
- */
-const findProcesses = `
-find_processes() {
-  find_carriers
+/** Sets `rows`: number, parent, session and name of each process. */
+const listByProc = `
+list_by_proc() {
   rows=
   for folder in /proc/[0-9]*; do
     read_all "$folder/stat"
@@ -78,6 +76,25 @@ find_processes() {
     case $name in hs | hsx) name=hs ;; *) name=other ;; esac
     rows="$rows \${folder#/proc/} $2 $4 $name"
   done
+}`;
+
+/** Sets `rows` where there is no /proc: there a group stands in for a session, and a name may have blanks. */
+const listByPs = `
+list_by_ps() {
+  rows=$(ps -A -o pid= -o ppid= -o pgid= -o state= -o ucomm= 2>/dev/null |
+    while read -r pid parent group state name; do
+      case $state in Z*) continue ;; esac
+      case $name in hs | hsx) name=hs ;; *) name=other ;; esac
+      printf '%s ' "$pid $parent $group $name"
+    done)
+}`;
+
+/**
+ * Sets `found`: the carriers, all in the sessions that they lead or that the client told of, and all that these have
+ * started. An hs among them ends what it has started itself, or its own guard does.
+ */
+const findProcesses = `
+find_processes() {
   found=" "
   parents=" "
   more=yes
@@ -103,7 +120,7 @@ take() {
   [ "$1" != "$3" ] || case $sessions in *" $1 "*) ;; *) sessions="$sessions$1 " ;; esac
 }`;
 
-/** Sets `found` where there is no /proc: the groups that are left, as kill takes them. */
+/** Sets `found` where nothing lists processes: the groups that are left, as kill takes them. */
 const findGroups = `
 find_groups() {
   found=" "
@@ -135,6 +152,20 @@ pause() {
   done
 }`;
 
+/** Sets `found`, by the best that there is. */
+const findLeft = `
+find_left() {
+  carriers=" "
+  rows=
+  if [ -r /proc/self/stat ]; then
+    find_carriers
+    list_by_proc
+  elif [ -n "$forks" ]; then
+    list_by_ps
+  fi
+  if [ -n "$rows" ]; then find_processes; else find_groups; fi
+}`;
+
 /** Ends all that is found: at first kindly, then by force, until nobody is found twice. */
 const endAll = `
 end_all() {
@@ -145,7 +176,7 @@ end_all() {
   while [ $quiet -lt 2 ]; do
     look_at_time 10
     age=$((now - since))
-    if [ -r /proc/self/stat ]; then find_processes; else find_groups; fi
+    find_left
     if [ "$found" = " " ]; then
       quiet=$((quiet + 1))
     else
@@ -177,7 +208,7 @@ while read -r line; do
   [ "$line" = end ] && exit 0
   sessions=" $line "
 done
-${readAll}${isOurs}${findCarriers}${findProcesses}${findGroups}${time}${endAll}
+${readAll}${isOurs}${findCarriers}${listByProc}${listByPs}${findProcesses}${findGroups}${findLeft}${time}${endAll}
 forks=yes
 trap 'forks=; trap - EXIT; end_all' EXIT
 end_all

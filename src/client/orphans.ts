@@ -13,7 +13,8 @@
  * session, an environment and a working directory of its own: Ctrl-C does not reach it, no other such shell takes it
  * for a task, and it holds no output open.
  *
- * Where there is no /proc only the sessions are known (as process groups). Not for Windows.
+ * Where there is no /proc (macOS) environments do not tell: the shell is told of each session as soon as it begins, and
+ * finds what is in it (as a process group) and what that has started. Not for Windows.
  */
 import type { Clock, Timer } from "../base/clock.ts";
 import { processFacts } from "../base/processes-linux.ts";
@@ -22,6 +23,8 @@ import { guardScript } from "./guard-script.ts";
 export interface OrphanGuard {
   /** Must be called before each process of a task is started. Only the first call costs anything. */
   taskStarts(): void;
+  /** Must be called after each of these starts. It costs something only where there is no /proc. */
+  taskStarted(): void;
   /** Gives up the guard's process, because there is no room for that of a task. It comes back when there is room. */
   makeRoom(): void;
   /** Tells the guard at once of all sessions that run now, because they are going to last. */
@@ -60,6 +63,8 @@ interface State {
   isCramped: boolean;
   /** How often the shell has ended before its time. */
   deaths: number;
+  /** Whether the shell is told of each session at once. */
+  readonly tellsAtOnce: boolean;
   /** The sessions at the last look. */
   seen: ReadonlySet<number>;
   /** The sessions that the shell was told of last, as text. */
@@ -68,7 +73,8 @@ interface State {
 
 /**
  * Makes a guard that is started when it is needed. `path` is its PATH; `sessions` gives the ids of the sessions
- * (process ids) of all tasks that run now. `onLasting` is called once and again while tasks last.
+ * (process ids) of all tasks that run now. `onLasting` is called once and again while tasks last. `tellsAtOnce`:
+ * whether the shell is told of each session as soon as it begins.
  */
 export function guardOrphans(
   clientId: string,
@@ -76,6 +82,7 @@ export function guardOrphans(
   clock: Clock,
   sessions: () => number[],
   onLasting: () => void = () => undefined,
+  tellsAtOnce: boolean = process.platform !== "linux",
 ): OrphanGuard {
   const state: State = {
     clientId,
@@ -83,6 +90,7 @@ export function guardOrphans(
     clock,
     sessions,
     onLasting,
+    tellsAtOnce,
     guard: null,
     timer: null,
     closed: false,
@@ -96,6 +104,9 @@ export function guardOrphans(
       if (state.timer !== null || state.closed) return;
       if (state.guard === null && !state.isCramped) start(state);
       state.timer = clock.after(firstLookMs, () => look(state));
+    },
+    taskStarted() {
+      if (state.tellsAtOnce && !state.closed) tell(state, sessions().join(" "));
     },
     makeRoom() {
       state.isCramped = true;
@@ -115,7 +126,7 @@ function look(state: State): void {
   if (state.guard === null) start(state);
   else awaken(state.guard.pid);
   // The guard is told only of tasks that also ran at the last look. The many short ones are found by their environment.
-  tell(state, now.filter((id) => state.seen.has(id)).join(" "));
+  tell(state, now.filter((id) => state.tellsAtOnce || state.seen.has(id)).join(" "));
   state.seen = new Set(now);
   state.timer = state.clock.after(lookMs, () => look(state));
 }

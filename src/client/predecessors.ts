@@ -5,7 +5,8 @@
  * client's id, before a task of its own starts: it may be the same one. What a client that ended in order has left in
  * the background is not touched.
  *
- * Not on Windows, where no process outlives its client. Without a folder (a site that has none yet, a disk that is full) it does nothing.
+ * Not on Windows, where no process outlives its client. Without a folder (a site that has none yet, a disk that is
+ * full) it does nothing.
  */
 import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

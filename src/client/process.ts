@@ -273,6 +273,7 @@ async function printed(state: State, task: Task, command: string): Promise<Shell
     printing.stop(signal);
   };
   asked.add(printing.pid);
+  guard?.taskStarted();
   try {
     return await printing.ended;
   } finally {
@@ -316,6 +317,7 @@ function launch(state: State, task: Task, command: string): void {
     task.pid = pid;
     if (options.monitor !== null) watch(options.monitor, task, child);
     if (!task.over) state.alive.set(child, task);
+    state.guard?.taskStarted();
     if (task.isHeld) task.ends.held(assignment.id, false);
     options.log.debug(() => `Running task (${assignment.id})[${pid}]: ${command}`);
   } catch (error) {

@@ -178,6 +178,41 @@ test("a guard that was killed with others is replaced at once: its client may be
   guard.close();
 });
 
+test("where environments do not tell, the guard is told of each task as soon as it begins", async () => {
+  const never: Timer = { cancel: () => undefined };
+  const id = `told-${process.pid}`;
+  const guard = guardOrphans(
+    id,
+    process.env["PATH"],
+    { ...systemClock, after: () => never },
+    () => [7],
+    undefined,
+    true,
+  );
+  guard.taskStarts();
+  const [pid] = await oneOf(() => guardsOf(id).filter(waits));
+  const before = bytesRead(pid!);
+  guard.taskStarted();
+  await until(() => bytesRead(pid!) >= before + "7\n".length, "it has read the line");
+  guard.close();
+});
+
+test("where there is no /proc, the guard ends the groups that it was told of and what these have started", async () => {
+  const apart = "setsid sh -c 'echo $$; exec sleep 75' & sleep 76 & echo $!; wait";
+  const task = Bun.spawn(["/bin/sh", "-c", apart], { stdin: "ignore", stdout: "pipe", detached: true });
+  const output = task.stdout.getReader();
+  let said = "";
+  while (said.split("\n").length < 3) said += new TextDecoder().decode((await output.read()).value);
+  const script = guardScript.replaceAll("/proc", "/nowhere");
+  const guard = Bun.spawn(["/bin/sh", "-c", script, "sh", "TASK_CLIENT_ID=nobody"], { stdin: "pipe", detached: true });
+  void guard.stdin.write(`${task.pid}\n`);
+  await guard.stdin.end();
+  expect(await guard.exited).toBe(0);
+  expect(numbers(said)).toHaveLength(2);
+  expect(numbers(said).filter(isRunning)).toEqual([]);
+  expect(await task.exited).not.toBe(0);
+});
+
 test("a client whose tasks are short leaves no guard behind", async () => {
   await using client = await openClient(["true", "true"]);
   await until(() => !isRunning(client.pid) && guardsOf(client.id).length === 0, "the client and its guard end");

@@ -40,7 +40,7 @@ const printed: Readonly<Record<string, string>> = {
   ].join("\n"),
   "/bin/ps -A -E -ww -o pid=,ppid=,pgid=,state=,lstart=,command=": [
     "    1     0     1 Ss   Thu Nov  5 08:00:01 2026     /sbin/launchd",
-    "  812   700   812 S+   Mon Nov 30 19:49:30 2026     /opt/x/sleep 33 HOME=/Users/a b TASK_ID=one TASK_CLIENT_ID=c L=C",
+    "  812   700   812 S+   Mon Nov 30 19:49:30 2026     /o/sleep 33 HOME=/Users/a b TASK_ID=one TASK_CLIENT_ID=c L=C",
     " 9813   812  9813 Z    Mon Nov 30 19:49:31 2026     (sleep)",
     "",
   ].join("\n"),
