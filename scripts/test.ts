@@ -19,6 +19,7 @@ const order = [
   "conformance",
   "simulation",
   "e2e",
+  "docs",
   "fault",
   "compat",
   "batch",
@@ -29,10 +30,10 @@ const order = [
  * They wait far more than they compute, so they run beside the first one that needs the build. Each is told of in its
  * turn.
  */
-const besideOthers = ["fault", "batch", "windows"];
+const besideOthers = ["fault", "batch", "docs", "windows"];
 
 /** These talk to the executable: without one they would only wait in vain. */
-const needBuild = ["e2e", "fault", "compat", "batch", "windows"];
+const needBuild = ["e2e", "docs", "fault", "compat", "batch", "windows"];
 
 /** Not suites: numbers are for reading. */
 const notSuites = ["bench", "systems"];
