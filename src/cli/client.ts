@@ -177,6 +177,7 @@ async function run(parsed: Words, context: Context): Promise<number> {
   const security = await clientSecurity({ ...words, key, ...about });
   const { jobOfClient } = await import("../launch/submitted.ts");
   const { runClientAlone } = await import("../cluster/remote.ts");
+  const { onSignals } = await import("../cluster/signals.ts");
   const { stoppedBy } = await runClientAlone({
     instanceId,
     env,
@@ -201,6 +202,7 @@ async function run(parsed: Words, context: Context): Promise<number> {
     taskTimeout: read("taskTimeout"),
     host,
     signalWaitMs: read("signalWait") * 1000,
+    hearStop: onSignals,
   });
   if (stoppedBy === "SIGINT") return exitStatus.interrupted;
   if (stoppedBy === "SIGPIPE") return exitStatus.unread;

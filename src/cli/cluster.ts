@@ -354,7 +354,7 @@ const outputs = [
   ["errors", "-e/--errors"],
 ] as const;
 
-type Shared = Omit<ClusterOptions, "delayMs" | keyof LocalOnly>;
+type Shared = Omit<ClusterOptions, "delayMs" | "hearStop" | keyof LocalOnly>;
 type LocalOnly = Pick<
   ClusterOptions,
   keyof Limits | "executors" | "idleMs" | "signalWaitMs" | "wishes" | "host" | "output" | "errors"
@@ -429,6 +429,7 @@ function atLeastOne(seconds: number | null): number | null {
 
 async function runHere(call: Call): Promise<ClusterReport> {
   const { runCluster } = await import("../cluster/run.ts");
+  const { onSignals } = await import("../cluster/signals.ts");
   const { client, read, context } = call;
   const idle = limit(client.timeout);
   return runCluster({
@@ -444,6 +445,7 @@ async function runHere(call: Call): Promise<ClusterReport> {
     delayMs: startDelay(client.delay, context.loggers("client")) * 1000,
     output: read("output"),
     errors: read("errors"),
+    hearStop: onSignals,
   });
 }
 

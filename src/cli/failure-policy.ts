@@ -1,12 +1,11 @@
 /*
- * What becomes of failures, as the command line and the configuration say it: how often and which of them are tried
- * again, after which pause, with how much memory, and after how many nothing more is started. Does not do it.
+ * The options that say what becomes of failures. What they mean together with the configuration is in
+ * cluster/failure-settings.ts.
  */
-import { argumentError, configurationError, type UserError } from "../base/errors.ts";
+import { failurePolicy } from "../cluster/failure-settings.ts";
 import type { Config } from "../config/load.ts";
-import type { TextKey } from "../config/schema.ts";
-import { type FailurePolicy, readHalt } from "../server/failure-policy.ts";
-import { failureWords, readMemoryFactor, readRetryOn } from "../task/retries.ts";
+import type { FailurePolicy } from "../server/failure-policy.ts";
+import { failureWords } from "../task/retries.ts";
 import type { Option, ParsedWith } from "../args/spec.ts";
 
 /** Options of commands with a server. */
@@ -68,52 +67,17 @@ type Words = ParsedWith<(typeof failureOptions)[number]>;
  * Reads the policy. Throws UserError when an option (status 2) or a setting (status 3) has a value that means nothing.
  */
 export function failurePolicyOf(parsed: Words, config: Config): FailurePolicy {
-  const tries = parsed.number("retries");
-  const text = <T>(
-    key: "retryOn" | "retryMemory" | "halt",
-    setting: TextKey,
-    read: (text: string) => T | null,
-  ): T | null => readText(parsed.text(key), { option: optionName(key), setting, config, read });
-  const statuses = text("retryOn", "server.retryon", readRetryOn);
-  const memoryFactor = text("retryMemory", "server.retrymemory", readMemoryFactor) ?? 1;
-  return {
-    retries: { attempts: tries === undefined ? config.integer("server.attempts") : tries + 1, statuses, memoryFactor },
-    eager: parsed.flag("eager") || config.boolean("server.eager"),
-    retryDelayMs: (parsed.number("retryDelay") ?? config.number("server.retrydelay")) * 1000,
-    halt: text("halt", "server.halt", readHalt),
-    // 0 is the status of success.
-    requeueStatus: config.integer("task.requeue_status") || null,
-    poison: config.integer("server.poison"),
+  const wishes = {
+    retries: parsed.number("retries"),
+    eager: parsed.flag("eager"),
+    retryOn: parsed.text("retryOn"),
+    retryDelay: parsed.number("retryDelay"),
+    retryMemory: parsed.text("retryMemory"),
+    halt: parsed.text("halt"),
   };
+  return failurePolicy(wishes, config, (wish) => `argument ${optionName(wish)}`);
 }
 
 function optionName(key: string): string {
   return failureOptions.find((option) => option.key === key)?.names[0] ?? "";
-}
-
-/** What a text must be, by its option. */
-const forms: Readonly<Record<string, string>> = {
-  "--retry-on": `a list of ${failureWords}`,
-  "--retry-memory": "a factor from 1 to 1024, as x2",
-  "--halt": "a number of tasks, 1 or more, or a percentage above 0, as 20%",
-};
-
-interface Source<T> {
-  readonly option: string;
-  readonly setting: TextKey;
-  readonly config: Config;
-  readonly read: (text: string) => T | null;
-}
-
-function readText<T>(given: string | undefined, { option, setting, config, read }: Source<T>): T | null {
-  const text = given ?? config.text(setting);
-  if (text === null) return null;
-  const value = read(text);
-  if (value !== null) return value;
-  const problem = `must be ${forms[option]}, not '${text}'`;
-  throw given === undefined ? badSetting(config, setting, problem) : argumentError(`argument ${option}: ${problem}`);
-}
-
-function badSetting(config: Config, key: TextKey, problem: string): UserError {
-  return configurationError("core.config", `${key} ${problem} (${config.origin(key).label})`);
 }

@@ -1,13 +1,14 @@
 /*
- * What a user says of the host that a client runs on, by options or settings. Here it is checked and put together;
- * cluster/host.ts finds out the rest.
+ * What a user says of the host that a client runs on, by options above the settings (cluster/host-settings.ts). Here it
+ * is checked and put together; cluster/host.ts finds out the rest.
  */
-import { argumentError, configurationError } from "../base/errors.ts";
+import { argumentError } from "../base/errors.ts";
 import { parseMoment } from "../base/moment.ts";
 import type { hostOptions } from "../args/options.ts";
 import type { ParsedWith } from "../args/spec.ts";
-import { parseResource, whyNotHad } from "../client/resources.ts";
+import { parseResource } from "../client/resources.ts";
 import type { HostWishes } from "../cluster/host.ts";
+import { configuredEnd, configuredResources, isNever, timeForms } from "../cluster/host-settings.ts";
 import type { Config } from "../config/load.ts";
 
 type Words = ParsedWith<(typeof hostOptions)[number]>;
@@ -17,7 +18,7 @@ type Words = ParsedWith<(typeof hostOptions)[number]>;
  * time that cannot be one, and for a time of the command line that has passed.
  */
 export function hostWishes(parsed: Words, config: Config, now: number): HostWishes {
-  const resources = { ...configured(config), ...givenResources(parsed.words("resource")) };
+  const resources = { ...configuredResources(config), ...givenResources(parsed.words("resource")) };
   const given = parsed.text("until");
   const until = given === undefined ? configuredEnd(config, now) : givenEnd(given, now);
   return { resources, until, pin: config.boolean("client.pin") };
@@ -33,39 +34,11 @@ function givenResources(words: readonly string[]): Record<string, number> {
   return found;
 }
 
-function configured(config: Config): Record<string, number> {
-  const { source, label } = config.origin("client.resources");
-  if (source === "default") return {};
-  const found: Record<string, number> = {};
-  for (const [name, amount] of Object.entries(config.raw("client.resources") ?? {})) {
-    const reason = whyNotHad(name, amount);
-    if (reason !== null) throw configurationError("client", `client.resources: ${reason} (${label})`);
-    found[name] = amount as number;
-  }
-  return found;
-}
-
-const forms = "a time is 18:00, +2h, +90m, 2026-11-30T18:00, @SECONDS since 1970, or never";
-
 /** A launched client may start when the time is up: it is told the second since 1970, and leaves. */
 function givenEnd(text: string, now: number): HostWishes["until"] {
   if (isNever(text)) return "never";
   const at = parseMoment(text, now);
-  if (at === null) throw argumentError(`argument --until: '${text}' is no time (${forms})`);
+  if (at === null) throw argumentError(`argument --until: '${text}' is no time (${timeForms})`);
   if (at <= now && !text.trim().startsWith("@")) throw argumentError(`argument --until: ${text} has passed already`);
   return { at, source: "--until" };
-}
-
-function configuredEnd(config: Config, now: number): HostWishes["until"] {
-  const text = config.text("client.until");
-  if (text === null || text.trim() === "") return null;
-  if (isNever(text)) return "never";
-  const at = parseMoment(text, now);
-  const { label } = config.origin("client.until");
-  if (at === null) throw configurationError("client", `client.until: '${text}' is no time (${forms}) (${label})`);
-  return { at, source: "client.until" };
-}
-
-function isNever(text: string): boolean {
-  return /^\s*never\s*$/i.test(text);
 }

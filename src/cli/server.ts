@@ -222,6 +222,7 @@ async function run(parsed: Words, context: Context): Promise<number> {
   const words = await networkWords(parsed, stdin, context.loggers("server"));
   const security = await serverSecurity({ ...words, config, loggers: context.loggers, bind });
   const { runServerAlone } = await import("../cluster/standalone.ts");
+  const { onSignals } = await import("../cluster/signals.ts");
   const report = await runServerAlone({
     instanceId,
     version: programVersion,
@@ -247,6 +248,7 @@ async function run(parsed: Words, context: Context): Promise<number> {
     bind,
     port,
     security,
+    hearStop: onSignals,
   });
   return statusOfRun(report, forever, config);
 }

@@ -20,7 +20,8 @@ import { heedEnding } from "./interrupt.ts";
 import { addressOf, clientTlsOptions, hostOption, keyFileOption, keyOption, keyOptions } from "./network.ts";
 import { networkWords, portOption } from "./network.ts";
 import { chooseInput, expectCommand } from "./submit-input.ts";
-import { begin, openDatabase, type Submit, submitLines, submitOne, submitTemplate, type Target } from "./submitting.ts";
+import { begin, openDatabase, type Target } from "../cluster/submission.ts";
+import { readerOf, type Submit, submitLines, submitOne, submitTemplate, submitterOf } from "./submitting.ts";
 
 const spec = {
   name: "hs submit",
@@ -199,10 +200,9 @@ async function run(parsed: Words, context: Context): Promise<number> {
     template,
     bundleSize: parsed.number("bundleSize") ?? configuredBundle(config),
     open: async () =>
-      begin(context, {
+      begin(submitterOf(context), {
         tags,
-        isVerbatim: inputForm.isVerbatim,
-        resources,
+        read: await readerOf(inputForm, resources),
         limits: {
           cores: read("cores"),
           memory: read("memory"),

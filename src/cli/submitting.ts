@@ -1,32 +1,22 @@
 /*
- * How tasks of a submitter get into a database, or into that of a running server: what is stored about the submission,
- * one task or many, and what happens with lines that cannot be tasks. The lines themselves are read by submit/.
+ * How tasks of a submitter get to where they wait (cluster/submission.ts): one task or many, and what happens with
+ * lines that cannot be tasks. The lines themselves are read by submit/.
  */
 import { counted } from "../base/units.ts";
 import { systemClock } from "../base/clock.ts";
 import { shellCall, usualShell } from "../base/command-shell.ts";
-import { UserError, argumentError, configurationError, exitStatus } from "../base/errors.ts";
-import { newId } from "../base/ids.ts";
-import { userName } from "../base/accounts.ts";
+import { UserError, argumentError, exitStatus } from "../base/errors.ts";
 import { osPaths } from "../base/ospath.ts";
-import { hostName } from "../base/process.ts";
 import type { SystemWithShell } from "../base/system.ts";
 import { variableName } from "../base/variables.ts";
-import { databaseSettings } from "../cluster/database.ts";
-import type { Queue } from "../cluster/enqueue.ts";
-import type { Config } from "../config/load.ts";
+import { begin, type Begun, openDatabase, type Submitter } from "../cluster/submission.ts";
 import type { Logger } from "../log/logger.ts";
-import type { Store } from "../store/store.ts";
 import type { WordInput } from "../submit/combinations.ts";
 import type { LineSource } from "../submit/lines.ts";
 import type { Expand, Loaded } from "../submit/loader.ts";
-import { taskFactory } from "../task/factory.ts";
-import type { TaskDefaults, TaskFactory } from "../task/factory.ts";
 import type { LineReader } from "../task/line.ts";
 import { resourceNames } from "../config/resource-names.ts";
 import { requireTags } from "../task/tag.ts";
-import type { TaskSetting } from "../task/tag.ts";
-import type { Submission } from "../task/task.ts";
 import type { InputForm } from "../args/options.ts";
 import type { Context } from "./command.ts";
 import type { Heeded } from "./interrupt.ts";
@@ -55,11 +45,10 @@ export async function submitCommand(
     resources,
     template: { expand: null, pure: true },
     bundleSize: null,
-    open: () =>
-      begin(context, {
+    open: async () =>
+      begin(submitterOf(context), {
         tags,
-        isVerbatim: false,
-        resources,
+        read: await readerOf({ isVerbatim: false }, resources),
         limits: {
           cores: config.integer("task.cores"),
           memory: config.integer("task.memory"),
@@ -73,53 +62,6 @@ export async function submitCommand(
   log.debug(`Submitted task (${id})`);
   return id;
 }
-
-type Limits = Readonly<Record<"cores" | "memory" | "timeout", number | null>>;
-
-/** What is stored about a submission, and where. */
-export interface Beginning {
-  /** Whether each line is a task exactly as it is. */
-  readonly isVerbatim: boolean;
-  /** Names of resources that tags may ask for. */
-  readonly resources: ReadonlySet<string>;
-  readonly tags: readonly TaskSetting[];
-  /** For tasks that say nothing themselves: cores, bytes and seconds. null and 0: no limit. */
-  readonly limits: Limits;
-  readonly group: number;
-  readonly connect: (submission: Submission) => Promise<Target>;
-  /** How long trouble of the target is waited for, milliseconds. */
-  readonly patientMs: number;
-}
-
-/** The place where tasks go, told who submits, and what makes tasks of lines for it. */
-export async function begin(context: Context, wish: Beginning): Promise<Begun> {
-  const { cores, memory, timeout } = wish.limits;
-  const defaults: TaskDefaults = {
-    submitId: instanceId,
-    submitHost: hostName(),
-    group: wish.group,
-    cores: cores || null,
-    memory: memory || null,
-    timeout: timeout || null,
-    settings: wish.tags,
-  };
-  const submission: Submission = {
-    id: instanceId,
-    time: systemClock.now(),
-    host: hostName(),
-    user: userName(context.env),
-    cwd: context.cwd,
-    template: null,
-    version: programVersion,
-  };
-  const target = await wish.connect(submission);
-  await target.addSubmission(submission);
-  const factory = taskFactory(defaults, newId, await readerOf(wish, wish.resources));
-  return { target, factory, patientMs: wish.patientMs };
-}
-
-/** A database, or what stands for one at the other end of a connection. */
-export type Target = Pick<Store, "durable" | "addSubmission" | "insert" | "close"> & Partial<Pick<Queue, "broken">>;
 
 export interface Submit {
   readonly log: Logger;
@@ -136,13 +78,6 @@ export interface Submit {
 export interface SubmitLines extends Submit {
   /** Hears of Ctrl-C and SIGTERM from now on, until it is released. */
   readonly heed: () => Heeded;
-}
-
-export interface Begun {
-  readonly target: Target;
-  /** How long its trouble is waited for, milliseconds. */
-  readonly patientMs: number;
-  readonly factory: TaskFactory;
 }
 
 /** The id of the task, once it is stored. Throws argumentError when the text is no command. */
@@ -168,12 +103,18 @@ export async function submitOne(text: string, toSubmit: Submit): Promise<string>
   return task.id;
 }
 
-async function readerOf(
+/** Reads lines, each as a task exactly as it is, or with tags that may name `resources`. */
+export async function readerOf(
   { isVerbatim }: Pick<InputForm, "isVerbatim">,
   resources: ReadonlySet<string>,
 ): Promise<LineReader> {
   const { exactLine, lineReader } = await import("../task/line.ts");
   return isVerbatim ? exactLine : lineReader(resources);
+}
+
+/** The submitter that this process is. */
+export function submitterOf({ env, cwd }: Context): Submitter {
+  return { id: instanceId, env, cwd, version: programVersion };
 }
 
 /** Bad lines that are named; of the others the number must do. */
@@ -235,19 +176,6 @@ async function requireGood(source: LineSource, expand: Expand | null, parse: Lin
 
 function badLines(text: string): UserError {
   return new UserError(exitStatus.badArgument, "submit", text);
-}
-
-/** The database of the configuration. Throws a configuration error when there is none. */
-export async function openDatabase(config: Config, log: Logger, create: boolean): Promise<Store> {
-  const { hasDatabase, openStore } = await import("../store/open.ts");
-  const settings = databaseSettings(config, log);
-  if (!hasDatabase(settings)) {
-    throw configurationError(
-      "submit",
-      "No database is configured, so there is no place for tasks to wait - set database.file",
-    );
-  }
-  return openStore({ ...settings, clock: systemClock, create });
 }
 
 export interface SubmitTemplate {

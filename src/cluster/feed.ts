@@ -12,6 +12,8 @@ import type { WordInput } from "../submit/combinations.ts";
 import type { LineSource } from "../submit/lines.ts";
 import type { Loaded } from "../submit/loader.ts";
 import type { TaskFactory } from "../task/factory.ts";
+import type { LineReader } from "../task/line.ts";
+import type { TaskSetting } from "../task/tag.ts";
 import type { NewTask } from "../task/task.ts";
 import { isAllThere } from "./salvage.ts";
 import { paced } from "./pace.ts";
@@ -26,12 +28,24 @@ export interface InputOptions {
   readonly file: string | null;
   /** Words of the command line that are the input instead; null: none. */
   readonly words: WordInput | null;
+  /** Tasks of a program that runs this one, which are the input instead. Absent: none. */
+  readonly tasks?: TaskInput;
   /** What ends an item of the file, and whether it is taken exactly as it is. */
   readonly inputForm: { readonly end: "\n" | "\0"; readonly isVerbatim: boolean };
   /** What a task gets if its line does not say so itself: cores, bytes, seconds; null or 0: none. */
   readonly taskCores: number | null;
   readonly taskMemory: number | null;
   readonly taskTimeout: number | null;
+}
+
+/** Tasks that do not come as lines of a file. */
+export interface TaskInput {
+  readonly source: LineSource;
+  /** Reads what the source takes for a line. */
+  readonly read: LineReader;
+  /** What holds for all of them unless they say it themselves. */
+  readonly group: number;
+  readonly settings: readonly TaskSetting[];
 }
 
 export interface Input {
@@ -60,11 +74,15 @@ export async function openInput(
   host: string,
   resources: ReadonlySet<string>,
 ): Promise<Input | null> {
-  const { file, words, inputForm, instanceId } = options;
-  if (file === null && words === null) return null;
+  const { file, words, tasks, inputForm, instanceId } = options;
+  if (file === null && words === null && tasks === undefined) return null;
   const { taskFactory } = await import("../task/factory.ts");
   const { exactLine, lineReader } = await import("../task/line.ts");
   const defaults = { submitId: instanceId, submitHost: host, group: 0, ...taskDefaults(options), settings: [] };
+  if (tasks !== undefined) {
+    const { source, read, group, settings } = tasks;
+    return { source, factory: taskFactory({ ...defaults, group, settings }, newId, read), isAllThere: false };
+  }
   const isExact = words !== null || inputForm.isVerbatim;
   const factory = taskFactory(defaults, newId, isExact ? exactLine : lineReader(resources));
   if (words !== null) {

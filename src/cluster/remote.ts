@@ -8,12 +8,13 @@ import { secretDigits } from "../base/ids.ts";
 import { hostName } from "../base/process.ts";
 import { counted } from "../base/units.ts";
 import { type Client, type ClientOptions, type Left, runClient } from "../client/client.ts";
+import type { Executor } from "../client/executor.ts";
 import type { ClientSettings } from "../client/state.ts";
 import type { Logger } from "../log/logger.ts";
 import { type ClientTls, connect } from "../wire/connect.ts";
 import { forget, keep, type Kept, keptIn } from "./leftovers.ts";
 import { problemError } from "./problems.ts";
-import { moreUrgent, onSignals, type StopName, unreadText } from "./signals.ts";
+import { type HearStop, moreUrgent, type StopName, unreadText } from "./signals.ts";
 import { askedMs, provisionOf, waitedFor } from "./host.ts";
 import { clientSettings, endSettings, makeExecutor, monitorFor, type TaskOptions } from "./tasks.ts";
 
@@ -47,6 +48,9 @@ export interface ClientRunOptions extends TaskOptions {
   readonly job: string | null;
   /** Time before the first attempt to connect, milliseconds. */
   readonly delayMs: number;
+  readonly hearStop: HearStop;
+  /** Called each time that a server has taken this client in. */
+  readonly onConnected?: () => void;
 }
 
 export interface ClientReport {
@@ -61,14 +65,14 @@ export async function runClientAlone(options: ClientRunOptions): Promise<ClientR
   const { config, loggers, delayMs } = options;
   const provision = provisionOf(options);
   const monitor = await monitorFor(options);
-  const executor = makeExecutor({ ...options, monitor }, provision, null, leaveUnread);
+  const executor = telling(makeExecutor({ ...options, monitor }, provision, null, leaveUnread), options.onConnected);
   const clock = systemClock;
   const reconnectMs = config.integer("client.reconnect") * 1000;
   let stoppedBy: StopName | null = null;
   const stopped = Promise.withResolvers<void>();
   let client: Client | null = null;
   let couriers: readonly Courier[] = [];
-  const release = onSignals(
+  const release = options.hearStop(
     {
       stop(how, signal) {
         stoppedBy = moreUrgent(stoppedBy, signal);
@@ -143,6 +147,18 @@ export async function runClientAlone(options: ClientRunOptions): Promise<ClientR
     release();
     executor.close();
   }
+}
+
+/** An executor that tells when a server has taken its client in. */
+function telling(executor: Executor, onConnected: (() => void) | undefined): Executor {
+  if (onConnected === undefined) return executor;
+  return {
+    ...executor,
+    servedBy(serverId, serverHost) {
+      executor.servedBy(serverId, serverHost);
+      onConnected();
+    },
+  };
 }
 
 /** Delivers what an earlier client has left. */

@@ -11,11 +11,12 @@ import { WireProblem } from "../wire/problem.ts";
 import { askedMs, provisionOf, waitedFor } from "./host.ts";
 import { clientSettings, makeExecutor, monitorFor, type TaskOptions } from "./tasks.ts";
 import { type ClusterReport, serve, type ServeOptions } from "./serve.ts";
-import { onSignals } from "./signals.ts";
+import type { HearStop } from "./signals.ts";
 
 export interface ClusterOptions extends Omit<ServeOptions, "logger" | "remote" | "launchesClients">, TaskOptions {
   /** How long to wait before the first task starts, milliseconds. */
   readonly delayMs: number;
+  readonly hearStop: HearStop;
 }
 
 /** How long the client may take to hear of the end, milliseconds. It takes a turn of the event loop or two. */
@@ -96,7 +97,7 @@ export async function runCluster(options: ClusterOptions): Promise<ClusterReport
     else if (learned === null) start();
     else void Promise.race([learned, waitedFor(clock, askedMs)]).then(start);
 
-    const release = onSignals(
+    const release = options.hearStop(
       {
         stop(how, signal) {
           stopped = true;

@@ -14,7 +14,7 @@
  */
 import type { FailurePolicy } from "../server/failure-policy.ts";
 import { systemClock } from "../base/clock.ts";
-import { configurationError, exitStatus, messageOf, TransientError, UserError } from "../base/errors.ts";
+import { exitStatus, messageOf, TransientError, UserError } from "../base/errors.ts";
 import { newId } from "../base/ids.ts";
 import { userName } from "../base/accounts.ts";
 import { hostName } from "../base/process.ts";
@@ -35,8 +35,9 @@ import { feed, type Input, type InputOptions, openInput, patientStartMs, taskDef
 import { newLiveness } from "./liveness.ts";
 import { recover, type Recovery, type Watch, watchServers } from "./recover.ts";
 import { watchReader } from "./reader.ts";
+import { expectPatience } from "./signs-of-life.ts";
 import { copyWaiting, keepRest, type Rest } from "./salvage.ts";
-import { describeFailures, describeMissing, describeRun } from "./summary.ts";
+import { describeFailures, describeMissing, describeRun, type Tally } from "./summary.ts";
 import { moreUrgent, type StopName, unreadText } from "./signals.ts";
 
 /** What a caller asks of a run with a server. */
@@ -72,12 +73,18 @@ export interface ServeOptions extends InputOptions {
   readonly launchesClients: boolean;
   /** Whether what each client does is measured, for an autoscaler. Absent: it is not. */
   readonly measures?: boolean;
+  /** Puts something around the store that sees what goes through. Absent: nothing does. */
+  readonly around?: (store: Store) => Store;
 }
 
 export interface ClusterReport {
   /** Whether everything that was asked for was done and succeeded. */
   readonly complete: boolean;
   readonly stoppedBy: StopName | null;
+  /** How many tasks ended, and how. */
+  readonly tally: Tally;
+  /** The number of tasks that were to be run and have not ended; null: the database did not tell. */
+  readonly left: number | null;
 }
 
 export interface Serving {
@@ -197,7 +204,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
 const endMs = 10_000;
 
 async function prepare(options: ServeOptions): Promise<Run> {
-  const { instanceId, loggers, config, restart, forever, policy, remote } = options;
+  const { instanceId, loggers, config, restart, forever, remote } = options;
   const log = loggers("server");
   const host = hostName();
   const since = clock.now();
@@ -208,7 +215,27 @@ async function prepare(options: ServeOptions): Promise<Run> {
   const resources = resourceNames(config);
   const input = await openInput(options, host, resources);
   const failures = openFailureFile(options, () => store.durable);
-  const store = await chooseStore(options);
+  const opened = await chooseStore(options);
+  const store = options.around?.(opened) ?? opened;
+  const facts = { options, host, scope, log, graceMs, resources, input, failures, store, since };
+  try {
+    return await enterStore(facts);
+  } catch (error) {
+    failures?.close();
+    await store.close();
+    throw error;
+  }
+}
+
+type RunFacts = Pick<
+  Run,
+  "options" | "host" | "scope" | "log" | "graceMs" | "resources" | "input" | "failures" | "store" | "since"
+>;
+
+/** Writes the rows of the server and its submission, and deals with what dead servers have left. */
+async function enterStore(facts: RunFacts): Promise<Run> {
+  const { options, host, scope, log, graceMs, input, store } = facts;
+  const { instanceId, forever, policy, remote } = options;
   const patience = newPatience(clock, log);
   const enter = entering(options, { host, scope, store });
   const admission = await begin(patience, enter);
@@ -230,17 +257,8 @@ async function prepare(options: ServeOptions): Promise<Run> {
   tellOfEstates(recovery, graceMs, log);
   if (input !== null) await addSubmission(options, { host, store, patience });
   return {
-    options,
-    host,
-    scope,
-    log,
-    graceMs,
-    resources,
-    input,
-    failures,
-    store,
+    ...facts,
     patience,
-    since,
     admission,
     enter,
     isAlive: alive,
@@ -253,21 +271,6 @@ async function prepare(options: ServeOptions): Promise<Run> {
     isLoaded: input === null,
     isHurried: false,
   };
-}
-
-/**
- * Clients on other hosts beat at a third of the patience of their server, whatever client.heartrate says. Throws a
- * UserError when somebody asks for what cannot be: a client that is silent for longer than that patience.
- */
-function expectPatience(config: Config): void {
-  const [heartrate, evict] = [config.number("client.heartrate"), config.number("server.evict")];
-  if (heartrate <= evict) return;
-  throw configurationError(
-    "server",
-    `client.heartrate (${heartrate} s) is longer than server.evict (${evict} s): every client would count as lost ` +
-      `between two signs of life - set client.heartrate to ${Math.floor(evict / 3)} or less, or server.evict to ` +
-      `${heartrate * 3} or more`,
-  );
 }
 
 function openFailureFile(options: ServeOptions, isDurable: () => boolean): FailureFile | null {
@@ -457,7 +460,10 @@ async function conclude(run: Run, server: Server, loading: Promise<Fed>, unwatch
     });
     if (!run.isLoaded) leaveInput(run);
     const salvaged = isRestKept(run) ? await keepRest(restOf(run, loading)) : 0;
-    const loaded = await loading;
+    const loaded = await loading.catch(async (error: unknown) => {
+      if (!report.abandoned) await endRow(run);
+      throw error;
+    });
     unwatch();
     if (report.heldBack > 0) await copyHeldBack(run);
     if (!report.abandoned) await endRow(run);
@@ -590,5 +596,5 @@ function reportOf(
   if (summary !== null) log.info(summary);
   const isWhole = left === 0 && !fed.stopped && report.heldBack === 0 && report.missing.length === 0;
   const complete = failed === null && isWhole;
-  return { complete, stoppedBy };
+  return { complete, stoppedBy, tally, left };
 }

@@ -32,6 +32,12 @@ export interface SignalActions {
   inTrouble?(): boolean;
 }
 
+/**
+ * The way in which a run hears that it is to stop: `onSignals` below, or what a program has in its place that runs
+ * tasks beside other things. Answers a function that ends the hearing.
+ */
+export type HearStop = (actions: SignalActions, loggers: Loggers, role: "server" | "client") => () => void;
+
 const urgency: Record<StopName, number> = { SIGUSR1: 0, SIGPIPE: 0, SIGUSR2: 1, SIGINT: 2, SIGTERM: 2 };
 
 /** The signal that counts when `signal` comes after `earlier`: a milder one changes nothing. */

@@ -7,8 +7,9 @@ import { allowDescriptors } from "../base/limits.ts";
 import type { PeerLink } from "../wire/link.ts";
 import { listen, type Listener, type ServerTls } from "../wire/listen.ts";
 import { tellRefusals } from "./refusals.ts";
+import type { Endpoint } from "./remote.ts";
 import { type ClusterReport, serve, type ServeOptions } from "./serve.ts";
-import { onSignals } from "./signals.ts";
+import type { HearStop } from "./signals.ts";
 
 /** The key that a peer must show, and the TLS of the connection. */
 export interface ServerAccess {
@@ -24,6 +25,9 @@ export interface ServerRunOptions extends Omit<ServeOptions, Decided> {
   readonly bind: string;
   readonly port: number;
   readonly security: ServerAccess;
+  readonly hearStop: HearStop;
+  /** Called when peers may connect. */
+  readonly onListening?: (at: Endpoint) => void;
 }
 
 /**
@@ -46,8 +50,9 @@ export async function runServerAlone(options: ServerRunOptions): Promise<Cluster
     const serving = await serve({ ...options, ...decided });
     const { stop, hurry: kill, inTrouble, server } = serving;
     // Who reads that the server listens may send a signal at once.
-    const release = onSignals({ stop, kill, inTrouble, running: server.running }, loggers, "server");
+    const release = options.hearStop({ stop, kill, inTrouble, running: server.running }, loggers, "server");
     gate.open((link) => server.attach(link));
+    options.onListening?.(gate);
     return await serving.finished.finally(release);
   } finally {
     gate.close();

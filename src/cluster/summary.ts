@@ -7,7 +7,7 @@ import type { ServerReport } from "../server/door.ts";
 import type { Scope } from "../store/store.ts";
 
 /** How a run went. */
-interface Tally extends Pick<ServerReport, "succeeded" | "failed" | "cancelled" | "retried"> {
+export interface Tally extends Pick<ServerReport, "succeeded" | "failed" | "cancelled" | "retried"> {
   /** Lines of the input that are no tasks; they count as failed. */
   readonly bad: number;
 }

@@ -47,6 +47,8 @@ export interface TaskOptions {
   readonly host: HostWishes;
   readonly output: string | null;
   readonly errors: string | null;
+  /** Where files of tasks go; absent: into the site. */
+  readonly taskFolder?: string;
 }
 
 /**
@@ -100,7 +102,7 @@ export function endSettings({ end, asksForEnd }: Provision): Pick<ClientSettings
  * files can be made for that.
  */
 export async function monitorFor(options: TaskOptions): Promise<Monitor | null> {
-  const { wishes, config, instanceId, cwd, loggers } = options;
+  const { wishes, instanceId, cwd, loggers } = options;
   if (!wishes.monitor && !wishes.enforce) return null;
   const log = loggers("client");
   const { openMonitor } = await import("../client/monitor.ts");
@@ -108,7 +110,7 @@ export async function monitorFor(options: TaskOptions): Promise<Monitor | null> 
     clientId: instanceId,
     records: wishes.monitor,
     enforces: wishes.enforce,
-    taskFolder: resolve(cwd, taskFolderOf(config)),
+    taskFolder: resolve(cwd, taskFolderOf(options)),
     clock: systemClock,
     log,
   });
@@ -119,7 +121,7 @@ export async function monitorFor(options: TaskOptions): Promise<Monitor | null> 
   return null;
 }
 
-const taskFolderOf = (config: Config): string => join(config.site.lib, "task");
+const taskFolderOf = ({ taskFolder, config }: TaskOptions): string => taskFolder ?? join(config.site.lib, "task");
 
 /** The value of task.cwd that asks for the directory which tasks were submitted from. */
 const ofSubmission = "<submit>";
@@ -153,7 +155,7 @@ export function makeExecutor(
     clientHost: host,
     serverId,
     serverHost: serverId === null ? null : host,
-    taskFolder: taskFolderOf(config),
+    taskFolder: taskFolderOf(options),
     clientFolder: join(config.site.lib, "client"),
     shell: options.wishes.shell === null ? usualShell(env) : requireShell(options.wishes.shell, env, cwd),
     outputPath: options.output,
