@@ -48,6 +48,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   client: ["wire", "template", "task", "log"],
   launch: ["client", "wire", "template", "log"],
   cluster: ["launch", "server", "client", "submit", "store", "wire", "template", "config", "task", "log"],
+  library: ["cluster", "client", "history", "server", "submit", "store", "wire", "config", "task", "log"],
   args: ["config", "log"],
   print: ["task", "log"],
   cli: [
@@ -124,6 +125,7 @@ const loadedAtOnce = [
   "src/base/process.ts",
   "src/base/units.ts",
   "src/base/variables.ts",
+  "src/base/version.ts",
   "src/base/write.ts",
   "src/cli/early.ts",
   "src/cli/hs.ts",

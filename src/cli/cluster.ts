@@ -49,7 +49,7 @@ import { needDatabase, statusOfRun } from "./outcome.ts";
 import { clusterNotes } from "./cluster-notes.ts";
 import { refuseOverwriting } from "./overwrite.ts";
 import { autoscaleOptions, checkAutoscaling, policyNamed, policySet, rulesOf, warnOfScaling } from "./scaling.ts";
-import { programVersion } from "./version.ts";
+import { programVersion } from "../base/version.ts";
 
 const spec = {
   name: "hs cluster",

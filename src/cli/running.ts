@@ -5,7 +5,7 @@
 import type { Clock } from "../base/clock.ts";
 import { isAlive } from "../cluster/liveness.ts";
 import type { RecordQuery, Records, RecordStore, TaskRecord } from "../history/history.ts";
-import { momentOf, parseTime } from "../store/times.ts";
+import { shownTime } from "../store/times.ts";
 import type { Condition } from "../task/filter.ts";
 import type { ShownRow, ShownValue } from "../task/task.ts";
 
@@ -42,7 +42,6 @@ export async function withElapsed(
 /** Seconds, to the millisecond, since a time as people see it; null for what is none. */
 function elapsedSince(time: ShownValue, now: number): number | null {
   if (typeof time !== "string") return null;
-  const micros = momentOf(time);
-  const startedAt = micros === null ? parseTime(time) : micros / 1000;
+  const startedAt = shownTime(time);
   return startedAt === null ? null : Math.max(0, Math.round(now - startedAt)) / 1000;
 }

@@ -19,7 +19,7 @@ import { portOf, portOption, serverTlsOptions } from "./network.ts";
 import { openOutput } from "../print/output.ts";
 import { needDatabase, statusOfRun } from "./outcome.ts";
 import { refuseOverwriting } from "./overwrite.ts";
-import { programVersion } from "./version.ts";
+import { programVersion } from "../base/version.ts";
 
 const spec = {
   name: "hs server",

@@ -22,7 +22,7 @@ import type { Context } from "./command.ts";
 import type { Heeded } from "./interrupt.ts";
 import { instanceId } from "./instance.ts";
 import { commandLine } from "./submit-input.ts";
-import { programVersion } from "./version.ts";
+import { programVersion } from "../base/version.ts";
 
 /**
  * One command into the database, words and tags as for `hs submit` (but never the name of a file of commands). The id

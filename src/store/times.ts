@@ -131,6 +131,12 @@ export function momentOf(text: string): number | null {
   return Number.isNaN(ms) ? null : ms * 1000 + Number(fraction.padEnd(6, "0"));
 }
 
+/** Milliseconds since 1970 of a time as people see it, be it local or with its offset; null for a text that is none. */
+export function shownTime(text: string): number | null {
+  const micros = momentOf(text);
+  return micros === null ? parseTime(text) : micros / 1000;
+}
+
 /** The clock by which a file is written: a row of its table `clock`. */
 export interface FileClock {
   /** What the clock is ahead of UTC, minutes. */
