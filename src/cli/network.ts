@@ -6,7 +6,7 @@
 import { readFileSync } from "node:fs";
 import { argumentError, runtimeError, type UserError } from "../base/errors.ts";
 import { isStandardInput } from "../base/paths.ts";
-import type { Endpoint } from "../cluster/remote.ts";
+import { type Endpoint, parseAddress } from "../cluster/endpoint.ts";
 import type { Config } from "../config/load.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Option, ParsedWith } from "../args/spec.ts";
@@ -210,10 +210,12 @@ export function portOf(parsed: ParsedWith<typeof portOption>, config: Config, lo
   return port;
 }
 
+const addressName = "argument -H/--host";
+
 /** The server to connect to. Throws an argument error for what is no address or no port. */
 export function addressOf(parsed: ParsedWith<typeof hostOption | typeof portOption>, config: Config): Endpoint {
   const port = portOf(parsed, config, 1);
-  return parseAddress(settled(hostOption, parsed, config), port);
+  return parseAddress(settled(hostOption, parsed, config), port, addressName);
 }
 
 /**
@@ -229,23 +231,8 @@ export function addressesOf(
   const words = given.length > 0 ? given : [config.text("server.host")];
   const found = new Map<string, Endpoint>();
   for (const word of words.flatMap((each) => each.split(","))) {
-    const address = parseAddress(word.trim(), port);
+    const address = parseAddress(word.trim(), port, addressName);
     found.set(`${address.host} ${address.port}`, address);
   }
   return [...found.values()];
-}
-
-/**
- *   address = ( "[" IPv6 "]" | name | IPv4 ) [ ":" port ] | IPv6
- */
-function parseAddress(word: string, usualPort: number): Endpoint {
-  const [, bracketed, named, port] = /^(?:\[([^\]]*)\]|([^:]*))(?::(\d*))?$/.exec(word) ?? [];
-  // Two colons and no brackets: an address of IPv6.
-  const host = bracketed ?? named ?? word;
-  if (host.trim() === "") throw argumentError("argument -H/--host: the name of the server is missing");
-  if (port === undefined) return { host, port: usualPort };
-  const number = Number(port);
-  if (port === "" || number < 1 || number > 65535)
-    throw argumentError(`argument -H/--host: the port of '${word}' must be a number from 1 to 65535`);
-  return { host, port: number };
 }

@@ -209,3 +209,11 @@ function begunOf({ reverted, handedOut }: { readonly reverted: number; readonly 
   if (waited === 0) return "";
   return ` (${handedOut} ${handedOut === 1 ? "was" : "were"} running, ${waited} had not begun)`;
 }
+
+/** Says how long clients of dead servers are waited for. `graceMs`: milliseconds. */
+export function tellOfEstates({ estates }: Recovery, graceMs: number, log: Logger): void {
+  if (estates.length === 0) return;
+  const clients = estates.reduce((sum, estate) => sum + estate.clients.length, 0);
+  const who = `${counted(clients, "client")} of the previous server, which may still hold tasks`;
+  log.info(`Waiting up to ${graceMs / 1000} s for ${who}`);
+}

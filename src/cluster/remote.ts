@@ -12,6 +12,7 @@ import type { Executor } from "../client/executor.ts";
 import type { ClientSettings } from "../client/state.ts";
 import type { Logger } from "../log/logger.ts";
 import { type ClientTls, connect } from "../wire/connect.ts";
+import type { Endpoint } from "./endpoint.ts";
 import { forget, keep, type Kept, keptIn } from "./leftovers.ts";
 import { problemError } from "./problems.ts";
 import { type HearStop, moreUrgent, type StopName, unreadText } from "./signals.ts";
@@ -23,12 +24,6 @@ export interface ClientAccess {
   readonly key: string;
   /** The settings of TLS; null: connections have none. */
   readonly tls: ClientTls | null;
-}
-
-/** Where a server may be. */
-export interface Endpoint {
-  readonly host: string;
-  readonly port: number;
 }
 
 export interface ClientRunOptions extends TaskOptions {

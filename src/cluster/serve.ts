@@ -33,7 +33,7 @@ import { chooseStore } from "./choose-store.ts";
 import { type FailureFile, openFailures } from "./failures.ts";
 import { feed, type Input, type InputOptions, openInput, patientStartMs, taskDefaults } from "./feed.ts";
 import { newLiveness } from "./liveness.ts";
-import { recover, type Recovery, type Watch, watchServers } from "./recover.ts";
+import { recover, type Recovery, tellOfEstates, type Watch, watchServers } from "./recover.ts";
 import { watchReader } from "./reader.ts";
 import { expectPatience } from "./signs-of-life.ts";
 import { copyWaiting, keepRest, type Rest } from "./salvage.ts";
@@ -302,13 +302,6 @@ function entering(
   };
 }
 
-function tellOfEstates({ estates }: Recovery, graceMs: number, log: Logger): void {
-  if (estates.length === 0) return;
-  const clients = estates.reduce((sum, estate) => sum + estate.clients.length, 0);
-  const who = `${counted(clients, "client")} of the previous server, which may still hold tasks`;
-  log.info(`Waiting up to ${graceMs / 1000} s for ${who}`);
-}
-
 /** Writes the row of the submission that the input becomes. */
 async function addSubmission(
   { instanceId, template, cwd, version }: ServeOptions,
@@ -459,8 +452,8 @@ async function conclude(run: Run, server: Server, loading: Promise<Fed>, unwatch
       throw error;
     });
     if (!run.isLoaded) leaveInput(run);
-    const salvaged = isRestKept(run) ? await keepRest(restOf(run, loading)) : 0;
-    const loaded = await loading.catch(async (error: unknown) => {
+    const { salvaged, loaded } = await readRest(run, loading).catch(async (error: unknown) => {
+      // This process may go on after a run that failed, and its row would keep tasks from others.
       if (!report.abandoned) await endRow(run);
       throw error;
     });
@@ -478,6 +471,12 @@ async function conclude(run: Run, server: Server, loading: Promise<Fed>, unwatch
     failures?.close();
     await store.close();
   }
+}
+
+/** Waits for the end of the input, and writes down what nobody is left to run. Rejects as the input does. */
+async function readRest(run: Run, loading: Promise<Fed>): Promise<{ salvaged: number; loaded: Fed }> {
+  const salvaged = isRestKept(run) ? await keepRest(restOf(run, loading)) : 0;
+  return { salvaged, loaded: await loading };
 }
 
 /**

@@ -7,7 +7,7 @@ import { allowDescriptors } from "../base/limits.ts";
 import type { PeerLink } from "../wire/link.ts";
 import { listen, type Listener, type ServerTls } from "../wire/listen.ts";
 import { tellRefusals } from "./refusals.ts";
-import type { Endpoint } from "./remote.ts";
+import type { Endpoint } from "./endpoint.ts";
 import { type ClusterReport, serve, type ServeOptions } from "./serve.ts";
 import type { HearStop } from "./signals.ts";
 

@@ -201,13 +201,7 @@ export interface AbortOptions {
 
 /** `database`: none, unless you name one. */
 export interface RunOptions
-  extends
-    CommonOptions,
-    DatabaseOptions,
-    TaskDefaultOptions,
-    FailureOptions,
-    ExecutorOptions,
-    AbortOptions {}
+  extends CommonOptions, DatabaseOptions, TaskDefaultOptions, FailureOptions, ExecutorOptions, AbortOptions {}
 
 /** The way to a server. */
 export interface ServerOptions {
@@ -234,13 +228,11 @@ export interface Submitted {
 }
 
 /** `database`: none, unless you name one. */
-export interface ServeOptions
-  extends CommonOptions, DatabaseOptions, TaskDefaultOptions, FailureOptions, AbortOptions {
+export interface ServeOptions extends CommonOptions, DatabaseOptions, TaskDefaultOptions, FailureOptions, AbortOptions {
   /** Tasks to be run; `done` resolves when they have ended. Default: what is submitted, until the server is stopped. */
   readonly tasks?: Tasks | undefined;
   /** Runs what the database still holds of earlier runs, and ends then. Not together with `tasks`. */
   readonly restart?: boolean | undefined;
-  readonly template?: string | undefined;
   /** The address to listen on; `0.0.0.0` is every one of this host. Default: localhost. */
   readonly bind?: string | undefined;
   /** The port to listen on; 0: any that is free. Default: 0. */

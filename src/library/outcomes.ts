@@ -29,8 +29,9 @@ interface Seen {
 }
 
 /**
- * Sees each outcome behind which no further attempt follows, once it is stored, and calls `tell`. It calls `onInsert`
- * with the number of tasks that are about to be stored.
+ * Puts itself around a store. It calls `tell` with each outcome behind which no further attempt follows, once it is
+ * stored, and `onInsert` with the number of tasks that are about to be stored. The store around throws what the store
+ * within throws.
  */
 export function watchStore(
   store: Store,

@@ -5,7 +5,6 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../base/clock.ts";
-import { programVersion } from "../base/version.ts";
 import { type ClusterOptions, runCluster } from "../cluster/run.ts";
 import type { ClusterReport } from "../cluster/serve.ts";
 import { resourceNames } from "../config/resource-names.ts";
@@ -14,10 +13,10 @@ import type { Outcome, RunOptions, Summary, Tasks } from "./interface.ts";
 import { type Ended, openOutcomes, type Outcomes } from "./outcomes.ts";
 import { forgetPrinted, printedIn } from "./printed.ts";
 import { taskOfEnded } from "./record.ts";
-import { type Setting, settingOf } from "./setting.ts";
+import { settingOf } from "./setting.ts";
 import { newStopper, type Stopper, whenAborted } from "./stopping.ts";
 import { UnfinishedError } from "./unfinished.ts";
-import { defaultsOf, executingOf, policyOf, taskInput } from "./wishes.ts";
+import { defaultsOf, executingOf, servingOf, taskInput } from "./wishes.ts";
 
 /** A run under way. */
 interface Run {
@@ -73,12 +72,18 @@ function begin(tasks: Tasks, options: RunOptions): Run {
   const given = givenTasks(tasks, resources, outcomes.room);
   const stopper = newStopper();
   const captures = options.capture === true;
+  const executing = executingOf(options, setting);
   const defaults = defaultsOf(options, setting, resources);
   const clusterOptions: ClusterOptions = {
-    ...fixed,
-    ...common(setting, options),
-    ...executingOf(options, setting),
+    ...servingOf(options, setting),
+    ...executing,
     ...defaults,
+    env: setting.env,
+    template: options.template ?? null,
+    shell: executing.wishes.shell,
+    printsTasks: executing.output === null && !captures,
+    idleMs: null,
+    delayMs: 0,
     tasks: taskInput(given, defaults),
     hearStop: stopper.hear,
     around: outcomes.around,
@@ -96,40 +101,6 @@ function begin(tasks: Tasks, options: RunOptions): Run {
     },
   );
   return { outcomes, stopper, given, over, captures, folder };
-}
-
-/** What no option of `run` changes. */
-const fixed = {
-  version: programVersion,
-  file: null,
-  words: null,
-  inputForm: { end: "\n", isVerbatim: true },
-  createTables: false,
-  restart: false,
-  forever: false,
-  bundleSize: null,
-  failures: null,
-  summary: false,
-  idleMs: null,
-  delayMs: 0,
-} as const;
-
-function common(setting: Setting, options: RunOptions) {
-  const { id, env, cwd, config, loggers, noDatabase } = setting;
-  const { template = null, shell = null, output = null, capture = false } = options;
-  return {
-    instanceId: id,
-    env,
-    cwd,
-    config,
-    loggers,
-    noDatabase,
-    template,
-    shell: shell ?? config.text("task.shell"),
-    policy: policyOf(options, setting),
-    pollMs: config.integer("server.poll") * 1000,
-    printsTasks: output === null && !capture,
-  };
 }
 
 async function outcomeOf({ captures, folder }: Run, ended: Ended): Promise<Outcome> {

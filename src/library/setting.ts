@@ -34,7 +34,8 @@ export interface Setting {
 export function settingOf(options: CommonOptions & DatabaseOptions, usual: boolean): Setting {
   const env = { ...(options.env ?? process.env) };
   const folder = workingFolder();
-  if (folder === null && options.cwd === undefined) throw argumentError("the working directory is not there any more: give cwd");
+  if (folder === null && options.cwd === undefined)
+    throw argumentError("the working directory is not there any more: give cwd");
   const cwd = resolve(folder ?? "/", options.cwd ?? "");
   const { site, database = usual } = options;
   const seen = site === undefined ? env : { ...env, HYPERSHELL_SITE: resolve(cwd, site) };

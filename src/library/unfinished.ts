@@ -10,6 +10,10 @@ export class UnfinishedError extends UserError {
     readonly left: number,
   ) {
     const were = left === 1 ? "was" : "were";
-    super(exitStatus.tasksFailed, "", `${counted(left, "task")} ${were} not run: failures hold them back, or ended the run`);
+    super(
+      exitStatus.tasksFailed,
+      "",
+      `${counted(left, "task")} ${were} not run: failures hold them back, or ended the run`,
+    );
   }
 }

@@ -4,6 +4,7 @@
  */
 import { argumentError } from "../base/errors.ts";
 import { systemClock } from "../base/clock.ts";
+import { programVersion } from "../base/version.ts";
 import { whyNotHad } from "../client/resources.ts";
 import { failurePolicy } from "../cluster/failure-settings.ts";
 import { configuredEnd, configuredResources } from "../cluster/host-settings.ts";
@@ -15,8 +16,32 @@ import { settingsOf } from "./given.ts";
 import type { ExecutorOptions, FailureOptions, TaskDefaultOptions } from "./interface.ts";
 import { numberIn, type Setting } from "./setting.ts";
 
+/** What every run with a server is told, and no option changes, or every call in the same way. */
+export function servingOf(options: FailureOptions, setting: Setting) {
+  const { id, cwd, config, loggers, noDatabase } = setting;
+  return {
+    version: programVersion,
+    file: null,
+    words: null,
+    inputForm: { end: "\n", isVerbatim: true },
+    createTables: false,
+    restart: false,
+    forever: false,
+    bundleSize: null,
+    failures: null,
+    summary: false,
+    instanceId: id,
+    cwd,
+    config,
+    loggers,
+    noDatabase,
+    policy: policyOf(options, setting),
+    pollMs: config.integer("server.poll") * 1000,
+  } as const;
+}
+
 /** What becomes of failures. Throws a UserError for an option or a setting that means nothing. */
-export function policyOf(options: FailureOptions, { config }: Setting): FailurePolicy {
+function policyOf(options: FailureOptions, { config }: Setting): FailurePolicy {
   const { halt } = options;
   const factor = numberIn("retryMemory", options.retryMemory, undefined, { least: 1, most: 1024, whole: false });
   const wishes = {
@@ -61,15 +86,7 @@ export function defaultsOf(
 /** How tasks run here, as TaskOptions have it. */
 type Executing = Pick<
   TaskOptions,
-  | "wishes"
-  | "executors"
-  | "clientCores"
-  | "clientMemory"
-  | "ratelimit"
-  | "signalWaitMs"
-  | "host"
-  | "output"
-  | "errors"
+  "wishes" | "executors" | "clientCores" | "clientMemory" | "ratelimit" | "signalWaitMs" | "host" | "output" | "errors"
 >;
 
 /** Reads how tasks run here. Throws a UserError for options that mean nothing, or contradict each other. */
@@ -94,7 +111,7 @@ export function executingOf(options: ExecutorOptions, { config }: Setting): Exec
     ratelimit: ratelimit || null,
     signalWaitMs: numberIn("signalWait", options.signalWait, config.integer("task.signalwait"), {}) * 1000,
     host: {
-      resources: { ...configuredResources(config), ...given(options.resources) },
+      resources: { ...configuredResources(config), ...checked(options.resources) },
       until: configuredEnd(config, systemClock.now()),
       pin: config.boolean("client.pin"),
     },
@@ -103,7 +120,7 @@ export function executingOf(options: ExecutorOptions, { config }: Setting): Exec
   };
 }
 
-function given(resources: Readonly<Record<string, number>> = {}): Readonly<Record<string, number>> {
+function checked(resources: Readonly<Record<string, number>> = {}): Readonly<Record<string, number>> {
   for (const [name, amount] of Object.entries(resources)) {
     const reason = whyNotHad(name, amount);
     if (reason !== null) throw argumentError(`resources: ${reason}`);
