@@ -22,5 +22,11 @@ export const windowsPaths: PathRules = { separator: "\\", ...ntpath };
 /** Those of every other system. */
 export const posixPaths: PathRules = { separator: "/", ...posixpath };
 
+/** The name of the program at a path, as people call it: on Windows without `.exe`. */
+export function programAt(path: string, { baseName, separator }: PathRules = osPaths): string {
+  const name = baseName(path);
+  return separator === "\\" ? name.replace(/\.exe$/i, "") : name;
+}
+
 /** Those of this system. */
 export const osPaths: PathRules = process.platform === "win32" ? windowsPaths : posixPaths;

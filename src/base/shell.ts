@@ -22,9 +22,14 @@ export function quoteForSh(word: string): string {
   return /^[A-Za-z0-9_%+,./:=@^-]+$/.test(word) ? word : singleQuoted(word);
 }
 
-/** cmd.exe has no way to keep `%NAME%` from being replaced inside quotes. */
+/**
+ * Quoted, where it needs to be, for cmd.exe and the program that it starts: those of C take a backslash before a quote
+ * for its escape. cmd.exe has no way to keep `%NAME%` from being replaced inside quotes.
+ */
 export function quoteForCmd(word: string): string {
-  return /^[A-Za-z0-9_+,./\\:=@-]+$/.test(word) ? word : `"${word.replace(/"/g, '""')}"`;
+  if (/^[A-Za-z0-9_+,./\\:=@-]+$/.test(word)) return word;
+  const doubled = (_: string, backslashes: string, end: string): string => backslashes.repeat(2) + end.repeat(2);
+  return `"${word.replace(/(\\*)("|$)/g, doubled)}"`;
 }
 
 /**
@@ -67,8 +72,12 @@ export function startByLoginShell(words: readonly string[], variables: readonly 
 const typedBare = /^(?:[\w@%+=:,./^{}-]|(?!\s)[^\x00-\x7f])+$/;
 const braceExpansion = /^[{}]$|[{].*(?:,|\.\.).*[}]/;
 
-/** As people type it: bare where that is safe, else in double quotes where these will do, else in single quotes. */
-export function quoteAsTyped(word: string): string {
+/**
+ * As people type it: bare where that is safe, else in double quotes where these will do, else in single quotes. cmd.exe
+ * knows double ones only.
+ */
+export function quoteAsTyped(word: string, platform: NodeJS.Platform = process.platform): string {
+  if (platform === "win32") return /^[\w+,./\\:=@{}-]+$/.test(word) ? word : quoteForCmd(word);
   if (typedBare.test(word) && !braceExpansion.test(word)) return word;
   // Within double quotes these four keep a meaning, and `!` has one in interactive shells.
   if (/[\s']/.test(word) && !/["$`\\!]/.test(word)) return `"${word}"`;
@@ -76,14 +85,15 @@ export function quoteAsTyped(word: string): string {
 }
 
 /**
- * The words of a text as a POSIX shell would see them: quotes and backslashes count, nothing else does. Throws
- * UserError (status 2) that names `option` for a quote that is not closed and for a backslash at the end.
+ * The words of a text as a POSIX shell would see them: quotes and backslashes count, nothing else does. On Windows a
+ * backslash stands for itself: it separates folders. Throws UserError (status 2) that names `option` for a quote that
+ * is not closed and for a backslash at the end.
  */
-export function splitWords(text: string, option: string): string[] {
+export function splitWords(text: string, option: string, platform: NodeJS.Platform = process.platform): string[] {
   const refuse = (problem: string): never => {
     throw argumentError(`argument ${option}: ${problem} in ${JSON.stringify(text)}`);
   };
-  return scanWords(text, true, refuse);
+  return scanWords(text, platform !== "win32", refuse);
 }
 
 /**

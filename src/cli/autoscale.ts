@@ -218,7 +218,8 @@ async function launcherOf(words: readonly string[], context: Context): Promise<P
         stdin: "ignore",
         stdout: "inherit",
         stderr: "inherit",
-        detached: true,
+        // On Windows it would open a window.
+        detached: process.platform !== "win32",
       });
       child.unref();
       return { pid: child.pid, status: null, printed: "", lastLines: [] };

@@ -477,8 +477,9 @@ type Nullable<T> = { readonly [K in keyof T]: T[K] | null };
 
 async function runElsewhere(call: Call): Promise<ClusterReport> {
   const launch = await launchOf(call);
+  const program = launch.kind === "ssh" ? "ssh" : launch.words[0]!;
   const { runLaunched } = await import("../cluster/launched.ts");
-  return runLaunched({ ...shared(call), launch, ...(await listening(call)) });
+  return runLaunched({ ...shared(call), launch, ...(await listening(call, program)) });
 }
 
 /** Runs a server here, and clients that come and go. */
@@ -498,11 +499,11 @@ async function runWithScaler(call: Call): Promise<ClusterReport> {
   };
   warnOfScaling(rules, facts, log);
   const { runScaled } = await import("../cluster/scaled.ts");
-  return runScaled({ ...shared(call), launcher, rules, ...(await listening(call)) });
+  return runScaled({ ...shared(call), launcher, rules, ...(await listening(call, launcher[0] ?? "")) });
 }
 
-/** Where the server listens, and how its clients are started. */
-async function listening(call: Call): Promise<Omit<ListeningOptions, "env">> {
+/** Where the server listens, and how its clients are started by `launcher`. */
+async function listening(call: Call, launcher: string): Promise<Omit<ListeningOptions, "env">> {
   const { remoteProgram } = await import("../launch/launcher.ts");
   const { parsed, context, config, read } = call;
   const { freshKey, serverSecurity } = await import("../cluster/security.ts");
@@ -513,7 +514,7 @@ async function listening(call: Call): Promise<Omit<ListeningOptions, "env">> {
     security: (bind) =>
       serverSecurity({ ...tlsWords(parsed), key: freshKey(), config, loggers: context.loggers, bind }),
     client: {
-      program: read("remoteExe") ?? remoteProgram(process.execPath),
+      program: read("remoteExe") ?? remoteProgram(process.execPath, launcher),
       options: wordsOf(clientOptions, values),
       cafile: read("tlsCa"),
       delay: values.delay ?? 0,

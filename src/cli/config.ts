@@ -445,7 +445,7 @@ const editSpec = {
 async function edit(parsed: SiteWords, context: Context): Promise<number> {
   const { env } = context;
   const logger = context.loggers("config");
-  const editor = env["EDITOR"] || env["VISUAL"] || usualEditor(env["PATH"]);
+  const editor = env["EDITOR"] || env["VISUAL"] || usualEditor(env);
   if (editor === null)
     throw runtimeError("config", "There is no editor: set EDITOR (neither vi nor nano is installed)");
   const site = chosenSite(parsed) ?? "user";

@@ -3,6 +3,8 @@
  */
 import { statSync } from "node:fs";
 import { messageOf } from "../base/errors.ts";
+import { systemProgram } from "../base/command-shell.ts";
+import type { Environment } from "../base/variables.ts";
 import { splitWordsAnyway } from "../base/shell.ts";
 import type { Context } from "./command.ts";
 
@@ -15,8 +17,13 @@ export function editorWords(editor: string): string[] {
   return splitWordsAnyway(editor, process.platform !== "win32");
 }
 
-/** The editor of who has chosen none: vi, or nano. `path` is the value of PATH; null: there is neither. */
-export function usualEditor(path: string | undefined): string | null {
+/**
+ * The editor of who has chosen none: vi, or nano, if one of them is on the PATH of `env`; that of Windows there. Null:
+ * there is none.
+ */
+export function usualEditor(env: Environment, platform: NodeJS.Platform = process.platform): string | null {
+  const path = env["PATH"];
+  if (platform === "win32") return systemProgram(env, "notepad.exe");
   // Without a path Bun would look along its own.
   if (path === undefined || path === "") return null;
   const options = { PATH: path };

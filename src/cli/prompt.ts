@@ -7,6 +7,7 @@ import { fstatSync, read as readDescriptor } from "node:fs";
 import { isatty } from "node:tty";
 import { descriptor } from "../log/descriptor.ts";
 import { openOutput } from "../print/output.ts";
+import { showTyped } from "./echo.ts";
 
 export interface PromptPorts {
   /** To standard output, as it stands. */
@@ -55,11 +56,10 @@ export function openPrompt(env: Readonly<Record<string, string | undefined>>): P
  */
 export async function readSecret(question: string): Promise<string | null> {
   if (!isatty(0)) return readFromStdin();
-  const echo = (word: string): unknown => Bun.spawnSync(["stty", word], { stdin: "inherit" });
-  const restore = (): void => void echo("echo");
+  const restore = (): void => showTyped(true);
   // Ctrl-C ends the program in the middle of the question.
   process.once("exit", restore);
-  echo("-echo");
+  showTyped(false);
   try {
     descriptor(2).write(question);
     return await readFromStdin();

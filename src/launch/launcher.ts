@@ -10,6 +10,7 @@ import { messageOf, runtimeError } from "../base/errors.ts";
 import type { Clock } from "../base/clock.ts";
 import { groupOf } from "../client/group.ts";
 import type { Logger } from "../log/logger.ts";
+import { programAt, windowsPaths } from "../base/ospath.ts";
 import { quoteForSh } from "../base/shell.ts";
 import { ownOverlap, withoutRank } from "./rank.ts";
 import { exportWith } from "./submitted.ts";
@@ -29,6 +30,8 @@ export const keyVariable = "HYPERSHELL_RUN_KEY";
  * has become this client. Tasks do not inherit it.
  */
 export const launchVariable = "HYPERSHELL_RUN_LAUNCH";
+
+const windows = process.platform === "win32";
 
 /** How a client is started. */
 export interface ClientPlan {
@@ -54,8 +57,19 @@ export function clientWords({ program, host, port, options, tls, cafile }: Clien
   return words;
 }
 
-/** The program to run on client hosts by default: the path of this one, under the name that has commands (`hs`). */
-export function remoteProgram(execPath: string): string {
+/** Launchers whose hosts have mostly another system than a Windows that calls them. */
+const leaveWindows: ReadonlySet<string> = new Set(["ssh", "plink", "wsl", "srun", "kubectl"]);
+
+/**
+ * The program to run on client hosts by default: the path of this one, under the name that has commands (`hs`). No host
+ * that `launcher` leads to from a Windows knows that path: there the program is looked for on the PATH.
+ */
+export function remoteProgram(
+  execPath: string,
+  launcher: string,
+  platform: NodeJS.Platform = process.platform,
+): string {
+  if (platform === "win32" && leaveWindows.has(programAt(launcher, windowsPaths).toLowerCase())) return "hs";
   return execPath.replace(/(^|[/\\])hsx(\.exe)?$/i, "$1hs$2");
 }
 
@@ -96,19 +110,15 @@ export function handOn(
   names: readonly string[],
   asksOpenMpi: (program: string) => boolean,
 ): string[] {
-  const at = words.findIndex((word) => mpiPrograms.has(baseName(word)) || baseName(word) === "srun");
+  const at = words.findIndex((word) => mpiPrograms.has(programAt(word)) || programAt(word) === "srun");
   const program = words[at];
   if (program === undefined) return [...words];
   const before = words.slice(0, at + 1);
   const after = words.slice(at + 1);
   const needed = [keyVariable, ...names.filter((name) => name === launchVariable)];
-  if (baseName(program) === "srun") return [...before, ...widened(after, needed)];
+  if (programAt(program) === "srun") return [...before, ...widened(after, needed)];
   if (!asksOpenMpi(program)) return [...words];
   return [...before, ...names.flatMap((name) => ["-x", name]), ...after];
-}
-
-function baseName(path: string): string {
-  return path.slice(path.lastIndexOf("/") + 1);
 }
 
 /**
@@ -217,7 +227,7 @@ export function startLauncher(options: LaunchOptions): Launcher {
       stdin: input === null ? "ignore" : Buffer.from(input),
       stdout: isRead ? "pipe" : "inherit",
       stderr: "pipe",
-      detached: true,
+      detached: !windows,
     });
   } catch (thrown) {
     throw notStarted(program, thrown);
@@ -271,7 +281,8 @@ function firstOf(stream: ReadableStream<Uint8Array<ArrayBuffer>>): { readonly do
 
 /** Throws the UserError of a launcher that cannot be started, without starting it. */
 export function checkProgram(program: string, env: Environment, cwd: string): void {
-  if (!program.includes("/")) {
+  // A program of Windows may be named without its extension.
+  if (windows || !program.includes("/")) {
     if (Bun.which(program, { PATH: env["PATH"] ?? "", cwd }) === null) throw notStarted(program, { code: "ENOENT" });
     return;
   }

@@ -12,6 +12,7 @@
 import { accessSync, closeSync, constants, openSync, readSync } from "node:fs";
 import { resolve } from "node:path";
 import { argumentError } from "../base/errors.ts";
+import { programAt } from "../base/ospath.ts";
 import { quoteForSh } from "../base/shell.ts";
 
 /** How a job stands: it waits in a queue, it runs, or it is over. */
@@ -46,16 +47,12 @@ const below: ReadonlyMap<string, { readonly system: SystemName; readonly verbs: 
 
 /** The launcher as one that submits; null: it runs what it starts. */
 export function submitterOf(words: readonly string[]): Submitter | null {
-  const program = baseName(words[0] ?? "");
+  const program = programAt(words[0] ?? "");
   const system = direct.get(program);
   if (system !== undefined) return { system, at: 0, words };
   const more = below.get(program);
   const at = words.findIndex((word, index) => index > 0 && more?.verbs.includes(word) === true);
   return more === undefined || at < 0 ? null : { system: more.system, at, words };
-}
-
-function baseName(path: string): string {
-  return path.slice(path.lastIndexOf("/") + 1);
 }
 
 /**

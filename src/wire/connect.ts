@@ -49,6 +49,9 @@ export interface ConnectOptions extends Omit<SessionOptions, "nonce"> {
   readonly resolve?: (host: string) => Promise<readonly string[]>;
 }
 
+/** Of a closed port, too, Bun says on Windows that the socket is open. Nobody is at the other end then. */
+const opensUnconnected = process.platform === "win32";
+
 const unanswered: ReadonlySet<ProblemKind> = new Set(["refused", "unreachable", "silent"]);
 
 /** Connects to a server and proves that it knows the key. Throws a WireProblem when that fails. */
@@ -138,6 +141,7 @@ function handlersOf(attempt: Attempt): Bun.SocketHandler<SocketStream> {
     open(socket) {
       attempt.socket = socket;
       if (attempt.over) return socket.terminate();
+      if (opensUnconnected && typeof socket.remoteAddress !== "string") return fail(attempt, ...refused(host, port));
       setUp(socket);
       if (tls === null) enterSession(attempt, socket, null);
     },
@@ -184,11 +188,15 @@ function noTlsThere(host: string, port: number): string {
   return `no connection with TLS could be made to ${host}:${port}: ${why}`;
 }
 
+function refused(host: string, port: number): [ProblemKind, string] {
+  return ["refused", `Connection refused: there is no server at ${host}:${port}`];
+}
+
 function notConnected(error: unknown, host: string, port: number): [ProblemKind, string] {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   switch (code) {
     case "ECONNREFUSED":
-      return ["refused", `Connection refused: there is no server at ${host}:${port}`];
+      return refused(host, port);
     case "ENOTFOUND":
       return ["unreachable", `Could not resolve host '${host}'`];
     case "ETIMEDOUT":

@@ -8,13 +8,23 @@
  * line that fits counts; the password is all that follows the fourth colon.
  */
 import { readFileSync, statSync } from "node:fs";
+import { homedir } from "node:os";
+import { join, win32 } from "node:path";
 import { failureCode, failureReason } from "../../base/paths.ts";
+import type { Environment } from "../../base/variables.ts";
 
 export interface Login {
   readonly host: string;
   readonly port: number;
   readonly database: string;
   readonly user: string;
+}
+
+/** The password file of who names none. */
+export function passwordFile(env: Environment, platform: NodeJS.Platform = process.platform): string {
+  if (platform !== "win32") return join(env["HOME"] ?? homedir(), ".pgpass");
+  const roaming = env["APPDATA"] ?? win32.join(homedir(), "AppData", "Roaming");
+  return win32.join(roaming, "postgresql", "pgpass.conf");
 }
 
 /** The folders in which PostgreSQL makes its socket if nothing else is said: a password file calls them localhost. */

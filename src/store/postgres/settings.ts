@@ -12,11 +12,10 @@
  */
 import { failureReason } from "../../base/paths.ts";
 import { existsSync, readFileSync } from "node:fs";
-import { homedir } from "node:os";
 import { join } from "node:path";
 import { isIP } from "node:net";
 import { checkServerIdentity, type ConnectionOptions, createSecureContext } from "node:tls";
-import { passwordFrom, usualSocketFolders } from "./passfile.ts";
+import { passwordFile, passwordFrom, usualSocketFolders } from "./passfile.ts";
 import { trustRemedy, whyNotTrusted } from "./peer.ts";
 import { configurationError, messageOf } from "../../base/errors.ts";
 
@@ -85,7 +84,7 @@ export function postgresTarget(
   const remote = wantedHost ?? socket ?? (given.user !== null || wantedPort !== null ? "localhost" : null);
   const host = remote ?? env["PGHOST"] ?? socketFolder(port, peer) ?? "localhost";
   const user = given.user ?? env["PGUSER"] ?? osUser;
-  const file = passfile ?? join(env["HOME"] ?? homedir(), ".pgpass");
+  const file = passfile ?? passwordFile(env);
   const password = given.password ?? env["PGPASSWORD"] ?? passwordFrom(file, { host, port, database, user }, warn);
   if (given.user === null && given.password !== null)
     throw configurationError("data", "Must provide 'user' if 'password' provided (database.user)");

@@ -104,5 +104,16 @@ export function wayToRead(file: string): Way {
   // which a folder that we cannot write to does not allow.
   const hasLog = (statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0) > logHeaderBytes;
   const still = hasLog || existsSync(`${file}-journal`) ? "" : "?immutable=1";
-  return { name: `file:${file.split("/").map(encodeURIComponent).join("/")}${still}`, flags: readOnly | uri };
+  return { name: `${uriOf(file)}${still}`, flags: readOnly | uri };
+}
+
+/** A path as SQLite takes it in a URI: on Windows that of a drive stands behind a slash. */
+function uriOf(file: string): string {
+  const path = process.platform === "win32" ? file.replaceAll("\\", "/").replace(/^(?=[A-Za-z]:)/, "/") : file;
+  // A colon means nothing there but behind the letter of a drive.
+  return `file:${path
+    .split("/")
+    .map(encodeURIComponent)
+    .join("/")
+    .replace(/^(\/[A-Za-z])%3A/, "$1:")}`;
 }

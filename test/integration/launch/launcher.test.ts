@@ -48,12 +48,17 @@ test("a template that looks like an option stays a template", () => {
 });
 
 test("hsx starts hs on client hosts, and no other name is changed", () => {
-  expect(remoteProgram("/opt/bin/hsx")).toBe("/opt/bin/hs");
-  expect(remoteProgram("hsx")).toBe("hs");
-  expect(remoteProgram("C:\\bin\\hsx.exe")).toBe("C:\\bin\\hs.exe");
-  expect(remoteProgram("/opt/hsxx")).toBe("/opt/hsxx");
-  expect(remoteProgram("/opt/myhsx")).toBe("/opt/myhsx");
-  expect(remoteProgram("/home/max/hs")).toBe("/home/max/hs");
+  expect(remoteProgram("/opt/bin/hsx", "ssh")).toBe("/opt/bin/hs");
+  expect(remoteProgram("hsx", "ssh")).toBe("hs");
+  expect(remoteProgram("C:\\bin\\hsx.exe", "ssh")).toBe("C:\\bin\\hs.exe");
+  expect(remoteProgram("/opt/hsxx", "ssh")).toBe("/opt/hsxx");
+  expect(remoteProgram("/opt/myhsx", "ssh")).toBe("/opt/myhsx");
+  expect(remoteProgram("/home/max/hs", "ssh")).toBe("/home/max/hs");
+  // Other hosts than those of Windows do not know the path of a Windows.
+  const far = ["ssh", String.raw`C:\Windows\System32\OpenSSH\ssh.exe`, "plink.EXE"];
+  const near = ["", "mpiexec", String.raw`C:\ssh\mpiexec.exe`];
+  const [there, here] = [far, near].map((all) => all.map((name) => remoteProgram("C:\\x\\hsx.exe", name, "win32")));
+  expect([there, here]).toEqual([Array(3).fill("hs"), Array(3).fill("C:\\x\\hs.exe")]);
 });
 
 test("launchers are split into words as a shell does", () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { quoteForCmd, quoteForSh, splitWordsAnyway } from "../../../src/base/shell.ts";
+import { quoteAsTyped, quoteForCmd, quoteForSh, splitWords, splitWordsAnyway } from "../../../src/base/shell.ts";
 
 describe("quoting for a shell", () => {
   const cases: readonly (readonly [text: string, sh: string, cmd: string])[] = [
@@ -11,6 +11,8 @@ describe("quoting for a shell", () => {
     ["$HOME", "'$HOME'", '"$HOME"'],
     ["a&b", "'a&b'", '"a&b"'],
     ["C:\\x", "'C:\\x'", "C:\\x"],
+    ["C:\\a b\\", "'C:\\a b\\'", '"C:\\a b\\\\"'],
+    ['\\"x', "'\\\"x'", '"\\\\""x"'],
     ["~", "'~'", '"~"'],
     ["é", "'é'", '"é"'],
     ["a\nb", "'a\nb'", '"a\nb"'],
@@ -36,4 +38,23 @@ describe("splitting words that are used whatever they are", () => {
   ] as const)("%s, backslashes %p", (text, backslashes, words) => {
     expect(splitWordsAnyway(text, backslashes)).toEqual([...words]);
   });
+});
+
+test("on Windows a backslash in an option stands for itself", () => {
+  const words = ["C:\\Program Files\\MPI\\mpiexec.exe", "-n", "4"];
+  expect(splitWords('"C:\\Program Files\\MPI\\mpiexec.exe" -n 4', "--launcher", "win32")).toEqual(words);
+  expect(splitWords("a\\ b", "--launcher", "darwin")).toEqual(["a b"]);
+  expect(() => splitWords('"C:\\x', "--launcher", "win32")).toThrow("is not closed");
+});
+
+test("on Windows words are typed bare or in double quotes", () => {
+  const typed = (word: string): string => quoteAsTyped(word, "win32");
+  expect(["C:\\x\\y.exe", "a b", "it's", "{}", "a&b", ""].map(typed)).toEqual([
+    "C:\\x\\y.exe",
+    '"a b"',
+    '"it\'s"',
+    "{}",
+    '"a&b"',
+    '""',
+  ]);
 });

@@ -51,7 +51,7 @@ describe("words", () => {
     );
     fc.assert(
       fc.property(words, (list) => {
-        const line = list.map(quoteAsTyped).join(" ");
+        const line = list.map((word) => quoteAsTyped(word)).join(" ");
         const { stdout } = Bun.spawnSync(["/bin/sh", "-c", `for word in ${line}; do printf '%s\\0' "$word"; done`]);
         expect(stdout.toString()).toBe(list.map((word) => `${word}\0`).join(""));
       }),

@@ -2,7 +2,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { passwordFrom } from "../../../../src/store/postgres/passfile.ts";
+import { passwordFile, passwordFrom } from "../../../../src/store/postgres/passfile.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "hs-pgpass-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -65,4 +65,11 @@ test("a file that others may read, or that is none, is told and ignored", () => 
   expect(said.at(-1)).toBe(`The password file '${folder}' is ignored: it is not a plain file`);
   expect(look(join(folder, "missing"))).toBeNull();
   expect(said).toHaveLength(5);
+});
+
+test("the password file of who names none is where libpq looks", () => {
+  expect(passwordFile({ HOME: "/h", APPDATA: "x" }, "linux")).toBe("/h/.pgpass");
+  expect(passwordFile({ HOME: "/h", APPDATA: "C:\\Users\\u\\AppData\\Roaming" }, "win32")).toBe(
+    String.raw`C:\Users\u\AppData\Roaming\postgresql\pgpass.conf`,
+  );
 });
