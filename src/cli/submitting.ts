@@ -199,7 +199,8 @@ export async function submitTemplate(text: string | undefined, { cwd, env, confi
     now: systemClock.now,
     environment: (name) => env[variableName(name)] ?? null,
     file: fileFacts(cwd),
-    shell: (asked) => printedBy(shellCall(shell, asked).words, { cwd, env, stderr: "inherit", task: null }).ended,
+    shell: (asked) =>
+      printedBy(shellCall(shell, asked).words, { cwd, env, stderr: "inherit", task: null, jobs: null }).ended,
   };
   return { expand: (args) => expand(template, args, system), pure: !needsShell(template) };
 }

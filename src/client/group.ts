@@ -4,6 +4,7 @@
  */
 import { constants } from "node:os";
 import { processes } from "../base/processes.ts";
+import type { Job } from "../base/windows.ts";
 import type { StopSignal } from "./executor.ts";
 
 export interface Group {
@@ -26,13 +27,15 @@ export function signalNumber(signal: NodeJS.Signals | number): number {
 export function groupOf(leader: number, ended: () => boolean): Group {
   /** True once no process is left: the number may belong to somebody else by now. */
   let gone = false;
+  // Windows has no groups: this is the process alone there. The processes of tasks have a job.
+  const all = process.platform === "win32" ? leader : -leader;
   /** A member that was alive at the last look. Looking at one process is cheaper than looking at all of them. */
   let member: number | null = null;
 
   function kill(signal: StopSignal | 0): "reached" | "refused" | "gone" {
     if (gone) return "gone";
     try {
-      process.kill(-leader, signal);
+      process.kill(all, signal);
     } catch (error) {
       // EPERM: a process is there but runs as another user by now (sudo). A signal does not reach it, and the reactor
       // will say so.
@@ -43,7 +46,6 @@ export function groupOf(leader: number, ended: () => boolean): Group {
     return "reached";
   }
 
-  if (process.platform === "win32") return tree(leader, ended);
   return {
     leader,
     signal: (signal) => void kill(signal),
@@ -59,16 +61,9 @@ export function groupOf(leader: number, ended: () => boolean): Group {
 }
 
 /**
- * A stand-in for a group on Windows, which has neither groups nor signals: the process is ended with everything that it
- * started. What survives that cannot be found.
+ * The processes of a job of Windows, as a group. There are no signals there: the first one, whichever it is, ends them
+ * all, with the exit status that a shell of Linux gives for it.
  */
-function tree(leader: number, ended: () => boolean): Group {
-  return {
-    leader,
-    signal() {
-      if (ended()) return;
-      Bun.spawn(["taskkill", "/PID", `${leader}`, "/T", "/F"], { stdin: "ignore", stdout: "ignore", stderr: "ignore" });
-    },
-    alive: () => false,
-  };
+export function groupOfJob(leader: number, job: Pick<Job, "end" | "alive">): Group {
+  return { leader, signal: (signal) => job.end(128 + signalNumber(signal)), alive: () => job.alive() };
 }

@@ -2,6 +2,7 @@
  * What an executor of processes is told: what users wish for their tasks, and what comes from the client and its host.
  */
 import type { Clock } from "../base/clock.ts";
+import type { Jobs } from "../base/windows.ts";
 import type { Logger } from "../log/logger.ts";
 import type { DeviceList } from "./device-list.ts";
 import type { EnvironmentOptions } from "./environment.ts";
@@ -40,6 +41,8 @@ export interface ExecutorOptions extends EnvironmentOptions, Omit<TaskWishes, "m
   readonly monitor: Monitor | null;
   /** The devices of this host, asked for when a task has some. */
   readonly devices: () => DeviceList;
+  /** What holds the processes of each task together on Windows; null elsewhere. It is closed with the executor. */
+  readonly jobs: Jobs | null;
   /** Keeps each task on processors of its own; null: tasks run on all. */
   readonly pins: Pins | null;
   /** Whether this process prints failures on the standard output that it shares with tasks. */

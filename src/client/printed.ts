@@ -4,9 +4,10 @@
  */
 import { isCmd } from "../base/command-shell.ts";
 import type { ShellOutput } from "../base/system.ts";
+import type { Job, Jobs } from "../base/windows.ts";
 import type { Variables } from "./environment.ts";
 import type { StopSignal } from "./executor.ts";
-import { groupOf } from "./group.ts";
+import { groupOf, groupOfJob } from "./group.ts";
 import { type Tree, treeOf, type TreeOptions } from "./tree.ts";
 
 export interface Printing {
@@ -27,25 +28,29 @@ export interface PrintingOptions {
   readonly stderr: number | "inherit";
   /** The task that it is for, so that all its processes are found when it is stopped; null: none, it is not stopped. */
   readonly task: Pick<TreeOptions, "taskId" | "finder"> | null;
+  /** See ExecutorOptions. */
+  readonly jobs: Jobs | null;
 }
 
 /** Starts a command. Throws what Bun.spawn throws. */
-export function printedBy(words: string[], { task, ...options }: PrintingOptions): Printing {
+export function printedBy(words: string[], { task, jobs, ...options }: PrintingOptions): Printing {
   const windows = process.platform === "win32";
-  const child = Bun.spawn(words, {
-    ...options,
-    stdin: "ignore",
-    stdout: "pipe",
-    detached: !windows,
-    windowsVerbatimArguments: isCmd(words[0]!),
-  });
+  const spawn = () =>
+    Bun.spawn(words, {
+      ...options,
+      stdin: "ignore",
+      stdout: "pipe",
+      detached: !windows,
+      windowsVerbatimArguments: isCmd(words[0]!),
+    });
+  const { child, job } = jobs === null ? { child: spawn(), job: null } : jobs.start(spawn);
   const ended = (): boolean => child.exitCode !== null || child.signalCode !== null;
-  const group = groupOf(child.pid, ended);
+  const group = job === null ? groupOf(child.pid, ended) : groupOfJob(child.pid, job);
   const all = task === null ? group : treeOf({ ...task, group, ended });
   let stopped = false;
   return {
     pid: child.pid,
-    ended: read(child, all, () => stopped),
+    ended: read({ child, job, all, stopped: () => stopped }),
     stop(signal) {
       stopped = true;
       all.signal(signal);
@@ -53,15 +58,19 @@ export function printedBy(words: string[], { task, ...options }: PrintingOptions
   };
 }
 
-async function read(
-  child: Bun.Subprocess<"ignore", "pipe", number | "inherit">,
-  all: Pick<Tree, "signal">,
-  stopped: () => boolean,
-): Promise<ShellOutput> {
+interface Reading {
+  readonly child: Bun.Subprocess<"ignore", "pipe", number | "inherit">;
+  readonly job: Job | null;
+  readonly all: Pick<Tree, "signal">;
+  readonly stopped: () => boolean;
+}
+
+async function read({ child, job, all, stopped }: Reading): Promise<ShellOutput> {
   const output = child.stdout.getReader();
   // A process that left the group may hold the pipe open for ever, so the rest of a stopped command's output is not
   // waited for.
-  const exited = child.exited.then(async (status) => {
+  const exited = child.exited.then(async (told) => {
+    const status = job?.exitStatus(told) ?? told;
     if (stopped()) await output.cancel();
     return status;
   });

@@ -14,10 +14,11 @@ import { isUnread } from "../base/unread.ts";
 import { variableName } from "../base/variables.ts";
 import { type Assignment, sentinel } from "../task/task.ts";
 import type { ShellOutput } from "../base/system.ts";
+import type { Job } from "../base/windows.ts";
 import { variablesFor } from "./device-list.ts";
 import { inherited, type Own, type Variables } from "./environment.ts";
 import type { Ends, Executor, Origin, Running, StopSignal } from "./executor.ts";
-import { type Group, groupOf, signalNumber } from "./group.ts";
+import { type Group, groupOf, groupOfJob, signalNumber } from "./group.ts";
 import { guardOrphans, type OrphanGuard } from "./orphans.ts";
 import { findPredecessors, type Predecessors } from "./predecessors.ts";
 import { type Held, newScarcity, type Scarcity } from "./scarcity.ts";
@@ -98,6 +99,8 @@ interface Task extends Running {
   isHeld: boolean;
   /** What measures it; null: nothing does. */
   watch: Watch | null;
+  /** All its processes, on Windows; null elsewhere. */
+  job: Job | null;
   /** Whether a process of its group is left. To ask costs little, but what has left the group is not seen. */
   groupAlive(): boolean;
 }
@@ -157,6 +160,7 @@ export function createExecutor(options: ExecutorOptions): ProcessExecutor {
     close() {
       guard?.close();
       options.monitor?.close();
+      options.jobs?.close();
       state.predecessors.close();
       state.losses.lookLast();
       outputs.close();
@@ -266,6 +270,7 @@ async function printed(state: State, task: Task, command: string): Promise<Shell
     env,
     stderr,
     task: { taskId: task.assignment.id, finder: state.finder },
+    jobs: options.jobs,
   });
   const earlier = task.interrupt;
   task.interrupt = (signal) => {
@@ -333,6 +338,12 @@ function launch(state: State, task: Task, command: string): void {
 function spawn(state: State, task: Task, command: string, startTime: number): Bun.Subprocess {
   const { assignment } = task;
   const { spawner } = task.place;
+  const { jobs } = state.options;
+  if (jobs !== null) {
+    const started = jobs.start(() => spawnShell(spawner, assignment, command, startTime, task.own));
+    task.job = started.job;
+    return started.child;
+  }
   const entrance = state.options.monitor?.confine(assignment) ?? null;
   if (entrance !== null) return spawnConfined(spawner, assignment, command, startTime, task.own, entrance);
   const child = spawnDirect(spawner, assignment, command, startTime, task.own);
@@ -445,7 +456,8 @@ function processEnded(
   const task = state.alive.get(child) ?? state.starting;
   if (task === null || task.over) return;
   state.alive.delete(child);
-  const status = code ?? (signal === null ? unknownStatus : 128 + signalNumber(signal));
+  const told = code ?? (signal === null ? unknownStatus : 128 + signalNumber(signal));
+  const status = task.job?.exitStatus(told) ?? told;
   task.isKilled = signal !== null;
   task.watch?.ended(child);
   // A signal that this client sent went to the whole group, so it would have ended the shell too.
@@ -533,11 +545,15 @@ function endStopped(state: State, task: Task, signal: StopSignal): void {
   endLater(state, task, 128 + signalNumber(signal));
 }
 
+function groupOfTask(task: Task, leader: number): Group {
+  return task.job === null ? groupOf(leader, () => task.over) : groupOfJob(leader, task.job);
+}
+
 function newTask(assignment: Assignment, place: Place, ends: Ends, own: Own | null, finder: Finder): Task {
   let group: Group | null = null;
   let tree: Tree | null = null;
   const ended = (): boolean => task.over;
-  const groupThere = (): Group | null => (task.pid === null ? null : (group ??= groupOf(task.pid, ended)));
+  const groupThere = (): Group | null => (task.pid === null ? null : (group ??= groupOfTask(task, task.pid)));
   const treeThere = (): Tree => (tree ??= treeOf({ taskId: assignment.id, group: groupThere(), ended, finder }));
   const task: Task = {
     assignment,
@@ -557,6 +573,7 @@ function newTask(assignment: Assignment, place: Place, ends: Ends, own: Own | nu
     interrupt: null,
     isHeld: false,
     watch: null,
+    job: null,
     signal(signal) {
       if (task.pid !== null || task.over) {
         task.signalled = signal;

@@ -17,7 +17,7 @@ import { forget, keep, type Kept, keptIn } from "./leftovers.ts";
 import { problemError } from "./problems.ts";
 import { type HearStop, moreUrgent, type StopName, unreadText } from "./signals.ts";
 import { askedMs, provisionOf, waitedFor } from "./host.ts";
-import { clientSettings, endSettings, makeExecutor, monitorFor, type TaskOptions } from "./tasks.ts";
+import { clientSettings, endSettings, jobsFor, makeExecutor, monitorFor, type TaskOptions } from "./tasks.ts";
 
 /** The key that both sides must know, and the TLS settings by which the server is recognised. */
 export interface ClientAccess {
@@ -60,7 +60,8 @@ export async function runClientAlone(options: ClientRunOptions): Promise<ClientR
   const { config, loggers, delayMs } = options;
   const provision = provisionOf(options);
   const monitor = await monitorFor(options);
-  const executor = telling(makeExecutor({ ...options, monitor }, provision, null, leaveUnread), options.onConnected);
+  const held = { ...options, monitor, jobs: await jobsFor(options) };
+  const executor = telling(makeExecutor(held, provision, null, leaveUnread), options.onConnected);
   const clock = systemClock;
   const reconnectMs = config.integer("client.reconnect") * 1000;
   let stoppedBy: StopName | null = null;

@@ -9,7 +9,7 @@ import { pipe } from "../wire/pipe.ts";
 import type { HostMessage, PeerMessage } from "../wire/message.ts";
 import { WireProblem } from "../wire/problem.ts";
 import { askedMs, provisionOf, waitedFor } from "./host.ts";
-import { clientSettings, makeExecutor, monitorFor, type TaskOptions } from "./tasks.ts";
+import { clientSettings, jobsFor, makeExecutor, monitorFor, type TaskOptions } from "./tasks.ts";
 import { type ClusterReport, serve, type ServeOptions } from "./serve.ts";
 import type { HearStop } from "./signals.ts";
 
@@ -40,7 +40,8 @@ export async function runCluster(options: ClusterOptions): Promise<ClusterReport
   // Everything that can be wrong with files is found before the first task runs.
   const provision = provisionOf(options);
   const monitor = await monitorFor(options);
-  const executor = makeExecutor({ ...options, monitor }, provision, options.instanceId, () => {
+  const held = { ...options, monitor, jobs: await jobsFor(options) };
+  const executor = makeExecutor(held, provision, options.instanceId, () => {
     // The client gives back a task that died so. It must not get it again before the server knows.
     client?.stop("finish", "SIGPIPE");
     stopUnread();

@@ -10,9 +10,10 @@ import { configurationError } from "../base/errors.ts";
 import { allowDescriptors } from "../base/limits.ts";
 import { hostName } from "../base/process.ts";
 import { counted } from "../base/units.ts";
+import type { Jobs } from "../base/windows.ts";
 import type { Executor } from "../client/executor.ts";
 import type { Monitor } from "../client/monitor.ts";
-import type { TaskWishes } from "../client/options.ts";
+import type { ExecutorOptions, TaskWishes } from "../client/options.ts";
 import { createExecutor } from "../client/process.ts";
 import type { ClientSettings } from "../client/state.ts";
 import type { Config } from "../config/load.ts";
@@ -121,6 +122,18 @@ export async function monitorFor(options: TaskOptions): Promise<Monitor | null> 
   return null;
 }
 
+/** What holds the processes of each task together on Windows; null elsewhere. Throws what the system refuses. */
+export async function jobsFor({ loggers }: TaskOptions): Promise<Jobs | null> {
+  if (process.platform !== "win32") return null;
+  const [{ newJobs }, { openKernel }] = await Promise.all([
+    import("../base/windows.ts"),
+    import("../base/windows-kernel.ts"),
+  ]);
+  const jobs = newJobs(openKernel());
+  if (!jobs.endWithUs) loggers("client").warning("Windows allows no job here: tasks go on if this client is killed");
+  return jobs;
+}
+
 const taskFolderOf = ({ taskFolder, config }: TaskOptions): string => taskFolder ?? join(config.site.lib, "task");
 
 /** The value of task.cwd that asks for the directory which tasks were submitted from. */
@@ -134,7 +147,7 @@ const ofSubmission = "<submit>";
  * `onUnread` is called when a task died because nobody reads the output that it shares with this process.
  */
 export function makeExecutor(
-  options: TaskOptions & { readonly failures?: string | null; readonly monitor: Monitor | null },
+  options: TaskOptions & Pick<ExecutorOptions, "monitor" | "jobs"> & { readonly failures?: string | null },
   provision: Provision,
   serverId: string | null,
   onUnread: () => void,
@@ -161,6 +174,7 @@ export function makeExecutor(
     outputPath: options.output,
     errorsPath: options.errors,
     monitor: options.monitor,
+    jobs: options.jobs,
     until: provision.end?.at ?? null,
     devices: provision.devices,
     pins: provision.pins(),

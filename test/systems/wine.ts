@@ -68,10 +68,12 @@ __declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE data, SIZE_T size) {
 }
 `;
 
-/** It does nothing: while it runs, the services of Windows stay, and the next program starts in less time. */
+/** While it runs, the services of Windows stay, and the next program starts in less time. */
 const idleSource = `
 #include <windows.h>
 int main(void) {
+  DWORD written;
+  WriteFile(GetStdHandle(STD_OUTPUT_HANDLE), "ready", 5, &written, NULL);
   Sleep(INFINITE);
   return 0;
 }
@@ -105,13 +107,16 @@ async function openWine(): Promise<Wine> {
     if ((await child.exited) !== 0) throw new Error(`${compiler}: ${await new Response(child.stderr).text()}`);
     return path;
   }
-  const [idle] = await Promise.all([
-    compile("idle.exe", idleSource),
-    Bun.spawn([program, "wineboot", "-i"], { ...quiet, stdin: "ignore" }).exited,
-  ]);
+  const idle = compile("idle.exe", idleSource);
+  await Bun.spawn([program, "wineboot", "-i"], { ...quiet, stdin: "ignore" }).exited;
+  // Some of the programs are put in place by others that it has started.
+  await Bun.spawn([server, "-w"], { ...quiet, stdin: "ignore" }).exited;
   const random = join(prefix, "drive_c/windows/system32/bcryptprimitives.dll");
   if (!existsSync(random) || !readFileSync(random, "latin1").includes("ProcessPrng"))
     await Bun.write(random, Bun.file(await compile("bcryptprimitives.dll", randomSource, ["-shared", "-ladvapi32"])));
-  Bun.spawn([program, idle], { ...quiet, stdin: "ignore", detached: true }).unref();
+  const waiting = Bun.spawn([program, await idle], { ...quiet, stdin: "ignore", stdout: "pipe", detached: true });
+  waiting.unref();
+  const said = await waiting.stdout.getReader().read();
+  if (said.done) throw new Error(`${program}: no program of Windows can be started`);
   return { program, env, folder, compile };
 }

@@ -29,6 +29,8 @@ export interface Place extends AsyncDisposable {
   readonly cmd: (lines: string, options?: RunOptions) => Promise<Ended>;
   /** Starts a program of Windows: hs, hsx, or the path of a file. */
   readonly start: (words: readonly [program: string, ...string[]], options?: RunOptions) => Running;
+  /** Starts a program of Windows in a console of its own, for `type`. What it prints has more than text. */
+  readonly inConsole: (words: readonly [program: string, ...string[]]) => Running;
   /** A file in the working directory; its path for Windows. */
   readonly write: (name: string, text: string) => string;
 }
@@ -61,16 +63,23 @@ export async function openPlace(): Promise<Place> {
   };
   let batches = 0;
 
+  const programOf = (name: string): string =>
+    name === "hs" || name === "hsx" ? join(wine.folder, `${name}.exe`) : name;
   function start([name, ...words]: readonly [string, ...string[]], options: RunOptions = {}): Running {
-    const file = name === "hs" || name === "hsx" ? join(wine.folder, `${name}.exe`) : name;
     const env = { ...own, ...options.env };
-    return linux.start(["sh", "-c", 'exec "$0" "$@"', wine.program, file, ...words], { ...options, env });
+    return linux.start(["sh", "-c", 'exec "$0" "$@"', wine.program, programOf(name), ...words], { ...options, env });
   }
   const write = (name: string, text: string): string => windowsPath(linux.write(name, text));
   return {
     linux,
     start,
     write,
+    inConsole([name, ...words]) {
+      const script = `script-${batches++}.sh`;
+      const quoted = [wine.program, programOf(name), ...words].map((word) => `'${word}'`);
+      linux.write(script, `exec ${quoted.join(" ")}\n`);
+      return linux.start(["sh", "-c", `exec script -qec 'exec sh ${script}' /dev/null`], { keepOpen: true, env: own });
+    },
     hs: (words, options) => start(["hs", ...words], options).ended,
     hsx: (words, options) => start(["hsx", ...words], options).ended,
     cmd(lines, options) {

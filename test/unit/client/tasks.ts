@@ -42,6 +42,7 @@ export function taskPlace(changes: Partial<ExecutorOptions> = {}): TaskPlace {
   const executor = createExecutor({
     devices: () => ({ count: 0, variables: [] }),
     pins: null,
+    jobs: null,
     printsFailures: false,
     cwd: folder,
     inOrigin: false,
