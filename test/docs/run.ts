@@ -113,7 +113,9 @@ export async function runPage(page: Page, steps: Page["steps"], means: Means): P
   writeFileSync(join(folder, "page.sh"), scriptOf(toRun, folder));
   const env = { HYPERSHELL_SERVER_PORT: `${freePorts(1)[0]}`, ...means.env };
   // Servers that the page leaves running hold no pipe of ours.
-  await place.run(`cd ${quoted(work)}; bash ${quoted(join(folder, "page.sh"))} >/dev/null 2>&1`, { env, timeoutMs });
+  const line = `cd ${quoted(work)}; bash ${quoted(join(folder, "page.sh"))} >/dev/null 2>&1`;
+  // When it does not end, that is told of the step at which it stood.
+  await place.run(line, { env, timeoutMs }).catch(() => undefined);
   const ended = toRun.map((step, n) => faultsOf(step, join(folder, `${n}`), home));
   // What comes behind a step that ended the page was not tried.
   const last = Number(readFileSync(join(folder, "at"), "utf8"));
