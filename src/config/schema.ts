@@ -84,7 +84,7 @@ const rows = [
     urlBelongsTo: "database.url",
     secret: "partly",
   }),
-  setting("database.url", "text", null, "Everything in one URL; wins over the separate settings.", {
+  setting("database.url", "text", null, "All in one URL; wins over the others, but for a password that it lacks.", {
     ...off,
     secret: "partly",
   }),

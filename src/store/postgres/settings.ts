@@ -85,7 +85,9 @@ export function postgresTarget(
   const host = remote ?? env["PGHOST"] ?? socketFolder(port, peer) ?? "localhost";
   const user = given.user ?? env["PGUSER"] ?? osUser;
   const file = passfile ?? passwordFile(env);
-  const password = given.password ?? env["PGPASSWORD"] ?? passwordFrom(file, { host, port, database, user }, warn);
+  const found = given.password ?? env["PGPASSWORD"] ?? passwordFrom(file, { host, port, database, user }, warn);
+  // A URL is often without its password, which is then asked of a program (database.password_eval).
+  const password = found ?? filled(settings.password);
   if (given.user === null && given.password !== null)
     throw configurationError("data", "Must provide 'user' if 'password' provided (database.user)");
   if (given.user !== null && password === null && url === null)

@@ -33,6 +33,17 @@ describe("separate settings", () => {
     expect(() => target({ database: "d", password: "p" })).toThrow("Must provide 'user' if 'password' provided");
   });
 
+  test("a URL without a password gets that of the settings, unless libpq's own places have one", () => {
+    const url = "postgresql://u@h/d";
+    const passwordOf = (settings: Partial<PostgresSettings>, env: Record<string, string> = {}) =>
+      target({ password: "set", ...settings }, env).password;
+    expect(passwordOf({ url })).toBe("set");
+    expect(passwordOf({ url: "postgresql://u:own@h/d" })).toBe("own");
+    expect(passwordOf({ url }, { PGPASSWORD: "libpq" })).toBe("libpq");
+    expect(passwordOf({ url, password: "" })).toBe(null);
+    expect(passwordOf({ url: "postgresql:///d" })).toBe("set");
+  });
+
   test("further keys are parameters, some of them for the way there", () => {
     const parameters = { application_name: "x", connect_timeout: "3", sslmode: "require" };
     expect(target({ database: "d", host: "h", parameters })).toMatchObject({
