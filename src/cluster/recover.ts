@@ -46,8 +46,12 @@ export async function recover(options: RecoverOptions): Promise<Recovery> {
   if (scope.kind === "submission") {
     const sources = await store.sources({ kind: "all" });
     if (sources.length > 0) {
-      const living = (await store.servers()).filter(isAlive);
-      tellOfLeft(sources, now(), living.length <= 1, log);
+      const servers = await store.servers();
+      const dead = servers.filter((server) => !isAlive(server));
+      let recorded = 0;
+      for (const { id } of dead) recorded += await store.recordLeft(id);
+      const left = recorded === 0 ? sources : await store.sources({ kind: "all" });
+      tellOfLeft(left, now(), servers.length - dead.length <= 1, log);
     }
     return { estates: [], unfinished: 0, unproven: [] };
   }
@@ -72,6 +76,7 @@ async function buryDead(
     const clients = (await store.clientsOf(server.id)).filter((id) => id !== server.id);
     if (clients.length > 0 && (await spare(server, clients))) continue;
     log.debug(`Server is gone (${server.host}: ${server.id})`);
+    await store.recordLeft(server.id);
     handedOut += await store.handedOut(server.id);
     reverted += await store.buryServer(server.id);
   }

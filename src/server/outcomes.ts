@@ -238,6 +238,8 @@ export function isItsTurn({ phase, group: present, isNewIn }: ServerState, group
   return phase.at === "running" && (present === null || group <= present) && !(isNewIn && group > 0);
 }
 
+const lingering = { mayLinger: true };
+
 /** Tells the store what has happened, unless a commit is still under way. */
 export function commit(state: ServerState, now: number, effects: ServerEffect[]): void {
   if (state.settling !== null) return;
@@ -262,6 +264,8 @@ export function commit(state: ServerState, now: number, effects: ServerEffect[])
     completed: completed.map((entry) => entry.completion),
     reverted,
     recalled,
+    // The last ones do not linger: when a run says that it is done, everything is in its row.
+    ...(isLocal(state) && state.holders.size > 0 ? lingering : null),
   };
   effects.push({ kind: "commit", commit: order, confirms: completed.length + unwanted.length > 0 });
 }

@@ -152,6 +152,10 @@ export class MemoryStore implements Store {
     return 0;
   }
 
+  async recordLeft(): Promise<number> {
+    return 0;
+  }
+
   async buryServer(id: string): Promise<number> {
     this.#servers.delete(id);
     const count = this.#releaseHeld((holder) => holder === id);

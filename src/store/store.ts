@@ -244,6 +244,12 @@ export interface Commit {
    * deleted or adopted is refused.
    */
   readonly recalled: readonly number[];
+  /**
+   * Whether its outcomes may be recorded a moment later, together with others, if they survive the death of this
+   * process until then: `buryServer` records what such a process left. The answer says nothing of what is refused then.
+   * Absent: they may not.
+   */
+  readonly mayLinger?: boolean;
 }
 
 /**
@@ -304,8 +310,13 @@ export interface Store {
    */
   handedOut(serverId: string): Promise<number>;
   /**
-   * Removes the row of a dead server, reverts what it held (see Commit.reverted), and frees what it reserved. Answers
-   * how many tasks were reverted.
+   * Records the outcomes that a dead server had acknowledged and not yet recorded (see Commit.mayLinger). Answers how
+   * many. Rejects with a UserError when they cannot be read.
+   */
+  recordLeft(id: string): Promise<number>;
+  /**
+   * Removes the row of a dead server, records what it left, reverts what else it held (see Commit.reverted), and frees
+   * what it reserved. Answers how many tasks were reverted.
    */
   buryServer(id: string): Promise<number>;
   /** Reverts scheduled, unended rows whose server has no row here, as older programs leave them. Answers how many. */

@@ -67,6 +67,12 @@ export interface Model {
   beatServer(id: string, at: number): boolean;
   endServer(id: string): void;
   handedOut(id: string): number;
+  /** Keeps a commit of which its server is told that it is done: it is recorded later. */
+  linger(order: Commit): void;
+  /** Whether an outcome of the task lingers. */
+  isLingering(id: string): boolean;
+  /** Records what lingers of a server. */
+  recordLeft(id: string): number;
   buryServer(id: string): number;
   revertOrphans(): number;
   claim(request: ClaimRequest): Claim;
@@ -103,6 +109,8 @@ interface Tables {
   readonly onInsert: (() => void)[];
   readonly onRecall: (() => void)[];
   recalls: (Recall & { readonly serverId: string })[];
+  /** Commits that are acknowledged and not recorded, by server. */
+  readonly lingering: Map<string, Commit[]>;
   lastRecall: number;
   nextLease: number;
 }
@@ -311,6 +319,17 @@ function commit(its: Tables, order: Commit): CommitReport {
   return { refused };
 }
 
+function recordLeft(its: Tables, id: string): number {
+  const orders = its.lingering.get(id) ?? [];
+  its.lingering.delete(id);
+  let count = 0;
+  for (const order of orders) {
+    const completed = order.completed.filter((each) => its.byId.get(each.id)?.serverId === id);
+    count += completed.length - commit(its, { ...order, completed }).refused.length;
+  }
+  return count;
+}
+
 function retryFailures(its: Tables, scope: Scope, retries: Retries, at: number, newId: () => string): number {
   const mine = inScope(its, scope, null);
   const again = its.rows.filter(
@@ -379,6 +398,7 @@ function newTables(): Tables {
     onInsert: [],
     onRecall: [],
     recalls: [],
+    lingering: new Map(),
     lastRecall: 0,
     nextLease: 1,
   };
@@ -424,7 +444,14 @@ export function newModel(storeId: string): Model {
     },
     endServer: (id) => removeServer(its, id),
     handedOut: (id) => rows.filter((row) => row.ended === null && row.serverId === id && row.clientId !== null).length,
+    linger(order) {
+      its.lingering.set(order.serverId, [...(its.lingering.get(order.serverId) ?? []), order]);
+    },
+    isLingering: (id) =>
+      [...its.lingering.values()].flat().some(({ completed }) => completed.some((each) => each.id === id)),
+    recordLeft: (id) => recordLeft(its, id),
     buryServer(id) {
+      recordLeft(its, id);
       removeServer(its, id);
       return freeAll(its, (row) => row.serverId === id);
     },

@@ -3,7 +3,7 @@
  * when the seed says so. What a process that died had asked for may still be done.
  */
 import { TransientError } from "../../src/base/errors.ts";
-import type { Store } from "../../src/store/store.ts";
+import type { Commit, CommitReport, Store } from "../../src/store/store.ts";
 import type { Model } from "./model.ts";
 import type { Process, World } from "./world.ts";
 
@@ -18,11 +18,47 @@ export interface Weather {
   calls: number;
 }
 
+/** For how long outcomes linger, milliseconds. */
+const lingerMs = 20;
+
+/** Whether outcomes may linger: those of a commit that has nothing else. */
+function isPlain({ mayLinger, assigned, started, completed, reverted, recalled }: Commit): boolean {
+  const isElse = assigned.length + started.length + reverted.length + recalled.length > 0;
+  return mayLinger === true && !isElse && completed.every(({ retry }) => retry === null);
+}
+
 /** How late another process hears of new tasks, milliseconds at most. */
 const noticeMs = 100;
 
 export function storage(world: World, process: Process, model: Model, weather: Weather): Store {
   const { rng } = world;
+
+  /** The server whose outcomes linger (Commit.mayLinger); null: none do. */
+  let lingering: string | null = null;
+
+  /** Records what lingers, as every call but those for outcomes and rows of servers does. */
+  function settle(): void {
+    if (lingering !== null) model.recordLeft(lingering);
+    lingering = null;
+  }
+
+  function commit(order: Commit): CommitReport {
+    if (!isPlain(order) || model.recalls(order.serverId).length > 0) {
+      settle();
+      return model.commit(order);
+    }
+    if (lingering === null) world.at(world.now() + lingerMs, () => process.enter(settle));
+    lingering = order.serverId;
+    model.linger(order);
+    return { refused: [] };
+  }
+
+  function settled<T>(name: string, work: () => T): Promise<T> {
+    return call(name, () => {
+      settle();
+      return work();
+    });
+  }
 
   function call<T>(name: string, work: () => T): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
@@ -52,7 +88,7 @@ export function storage(world: World, process: Process, model: Model, weather: W
     addSubmission: (submission) => call("addSubmission", () => model.addSubmission(submission)),
     submission: (id) => call("submission", () => model.submission(id)),
     insert: (tasks) => call("insert", () => model.insert(tasks)),
-    sync: () => call("sync", () => model.unsynced.clear()),
+    sync: () => settled("sync", () => model.unsynced.clear()),
     onInsert: (wake) =>
       model.onInsert(() => {
         if (process.at !== "ended") world.at(world.now() + rng.between(0, noticeMs), () => process.enter(wake));
@@ -63,27 +99,28 @@ export function storage(world: World, process: Process, model: Model, weather: W
       }),
     recalls: (serverId) => call("recalls", () => model.recalls(serverId)),
     addServer: (server) =>
-      call("addServer", () => model.addServer({ ...server, startedAt: world.now(), beatAt: world.now() })),
+      settled("addServer", () => model.addServer({ ...server, startedAt: world.now(), beatAt: world.now() })),
     unreserve: (id) => call("unreserve", () => model.unreserve(id)),
     beatServer: (id) => call("beatServer", () => model.beatServer(id, world.now())),
-    endServer: (id) => call("endServer", () => model.endServer(id)),
+    endServer: (id) => settled("endServer", () => model.endServer(id)),
     servers: () => call("servers", () => [...model.servers.values()]),
     handedOut: (id) => call("handedOut", () => model.handedOut(id)),
+    recordLeft: (id) => call("recordLeft", () => model.recordLeft(id)),
     buryServer: (id) => call("buryServer", () => model.buryServer(id)),
     revertOrphans: () => call("revertOrphans", model.revertOrphans),
-    claim: (request) => call("claim", () => model.claim(request)),
-    commit: (order) => call("commit", () => model.commit(order)),
+    claim: (request) => settled("claim", () => model.claim(request)),
+    commit: (order) => call("commit", () => commit(order)),
     retryFailures: (scope, retries, at, newId) =>
-      call("retryFailures", () => model.retryFailures(scope, retries, at, newId)),
-    survey: (scope) => call("survey", () => model.survey(scope)),
-    backlog: (scope) => call("backlog", () => model.backlog(scope)),
-    sources: (scope) => call("sources", () => model.sources(scope)),
+      settled("retryFailures", () => model.retryFailures(scope, retries, at, newId)),
+    survey: (scope) => settled("survey", () => model.survey(scope)),
+    backlog: (scope) => settled("backlog", () => model.backlog(scope)),
+    sources: (scope) => settled("sources", () => model.sources(scope)),
     total: (scope) => call("total", () => model.total(scope)),
     addClient: (client) => call("addClient", () => model.addClient(client)),
     endClient: (id, serverId, at, evicted) => call("endClient", () => model.endClient(id, serverId, at, evicted)),
     forgetClient: (id, serverId) => call("forgetClient", () => model.forgetClient(id, serverId)),
     clientsOf: (serverId) => call("clientsOf", () => model.clientsOf(serverId)),
-    adopt: (request) => call("adopt", () => model.adopt(request)),
+    adopt: (request) => settled("adopt", () => model.adopt(request)),
     close: () => Promise.resolve(),
   };
 }

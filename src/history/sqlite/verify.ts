@@ -11,6 +11,7 @@ import { FatalError, messageOf, UserError } from "../../base/errors.ts";
 import { Connection, type SqliteOptions } from "../../store/sqlite/connection.ts";
 import { isUnwritable, openFailure, runFailure } from "../../store/sqlite/failure.ts";
 import { isMountedReadOnly, wayToRead, wayToWrite } from "../../store/sqlite/filesystem.ts";
+import { recordLeft } from "../../store/sqlite/left.ts";
 import { serversIn } from "../../store/sqlite/servers.ts";
 import { type CheckOptions, type Checked, type CheckStore, type Fault, faultOf, mends, takesOther } from "../faults.ts";
 import { runApart } from "./apart.ts";
@@ -31,6 +32,7 @@ export function openSqliteCheck(options: SqliteOptions): CheckStore {
     async mend(fault, isAlive) {
       writer ??= new Connection({ ...options, readOnly: false });
       const isDead = serversIn(writer).some((server) => server.id === fault.id && !isAlive(server));
+      if (isDead && fault.kind === "deadServer") recordLeft(writer, fault.id!);
       return (fault.kind !== "deadServer" || isDead) && mend(writer, fault);
     },
     async close() {

@@ -95,6 +95,8 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
       news.announce();
     },
     handedOut: (id) => handedOut(query, id),
+    // Every commit is in the database when it is answered.
+    recordLeft: async () => 0,
     buryServer: (id) => buryServer(opened, id),
     revertOrphans: () => revertOrphans(opened),
     claim: (request) => claim(opened, request),

@@ -12,14 +12,16 @@
 import type { Retries } from "../../task/retries.ts";
 import { assert } from "../../base/assert.ts";
 import type { Clock, Timer } from "../../base/clock.ts";
-import { TransientError } from "../../base/errors.ts";
+import { FatalError, TransientError } from "../../base/errors.ts";
 import type { ClaimedTask } from "../../task/task.ts";
 import { failureColumns, mostSorted, retryOf } from "../retry.ts";
-import type { AdoptRequest, Claim, ClaimRequest, Scope, Source, Store } from "../store.ts";
+import type { AdoptRequest, Claim, ClaimRequest, Commit, CommitReport, Scope, Source, Store } from "../store.ts";
 import { prepareAdoption } from "./adoption.ts";
 import { prepareClaims } from "./claims.ts";
 import { prepareCommits } from "./commits.ts";
 import { Connection, type SqliteOptions } from "./connection.ts";
+import { recordLeft } from "./left.ts";
+import { type Lingering, newLingering } from "./lingering.ts";
 import type { HeldRows } from "./row.ts";
 import { prepareServers } from "./servers.ts";
 import { prepareSetbacks } from "./setbacks.ts";
@@ -40,7 +42,8 @@ const triedAgain = `retried = 0 and exit_status is not null and exit_status <> 0
   and attempt < ?1 and (?2 is null or submit_id = ?2) and submit_id not in (select value from json_each(?3))
   and (?4 is null or exit_status in (select value from json_each(?4)))`;
 
-type Opened = ReturnType<typeof prepare>;
+type Prepared = ReturnType<typeof prepare>;
+type Opened = Prepared & { readonly lingering: Lingering };
 
 /** Prepares all statements of one open file, and what is remembered of it. */
 function prepare(connection: Connection, clock: Clock) {
@@ -117,20 +120,37 @@ function syncLater(its: Opened): void {
  */
 export function openSqlite(options: SqliteStoreOptions): Store {
   const connection = new Connection({ ...options, readOnly: false });
-  const its = prepare(connection, options.clock);
-  const { claims, commits, servers, watch } = its;
+  const its: Opened = {
+    ...prepare(connection, options.clock),
+    lingering: newLingering(connection.file, options.clock, () => recordSoon(its)),
+  };
+  const { claims, servers, watch } = its;
   const { connectClient, ...serverRows } = servers;
   return {
     durable: true,
     title: `sqlite (${connection.file})`,
     ...serverRows,
+    async addServer(row) {
+      // Others may have taken this server for dead, and have removed its file.
+      settle(its);
+      its.lingering.close();
+      return serverRows.addServer(row);
+    },
+    async endServer(id) {
+      settle(its);
+      its.lingering.close();
+      await serverRows.endServer(id);
+    },
     async insert(tasks) {
       if (tasks.length === 0) return;
-      connection.write(() => commits.insert(tasks));
+      connection.write(() => its.commits.insert(tasks));
       syncLater(its);
       watch.announce();
     },
-    sync: () => connection.sync(),
+    async sync() {
+      settle(its);
+      await connection.sync();
+    },
     onInsert(wake) {
       assert(!its.closed, "nobody listens to a closed store");
       watch.onTasks(wake);
@@ -142,35 +162,48 @@ export function openSqlite(options: SqliteStoreOptions): Store {
       connection.write(() => its.unreserve.run(id));
     },
     handedOut: async (id) => connection.read(() => handedOut(its, id)),
+    recordLeft: async (id) => recordLeft(connection, id, its.commits),
     buryServer: (id) => buryServer(its, id),
     async revertOrphans() {
       // The servers of these recalls are gone and will not ask for them.
       if (watch.anyRecall() !== false) connection.write(() => its.forgetStray.run());
       return releaseHeld(its, (group) => its.orphans.values(group));
     },
-    claim: async (request) => claim(its, request),
-    async commit(commit) {
-      const refused = connection.write(() => commits.commit(commit));
-      if (commit.completed.length > 0) syncLater(its);
-      return { refused };
+    async claim(request) {
+      settle(its);
+      return claim(its, request);
     },
-    retryFailures: async (scope, retries, at, newId) => retryFailures(its, scope, retries, at, newId),
+    commit: async (commit) => writeCommit(its, commit),
+    async retryFailures(scope, retries, at, newId) {
+      settle(its);
+      return retryFailures(its, scope, retries, at, newId);
+    },
     async survey(scope) {
+      settle(its);
       const reserved = connection.read(() => reservedIn(its, scope, null));
       return { unfinished: connection.read(() => claims.countUnfinished(scope, reserved)) };
     },
     async backlog(scope) {
+      settle(its);
       const reserved = connection.read(() => reservedIn(its, scope, null));
       return connection.read(() => claims.backlog(scope, reserved));
     },
-    sources: async (scope) => connection.read(() => sources(its, scope)),
+    async sources(scope) {
+      settle(its);
+      return connection.read(() => sources(its, scope));
+    },
     total: async (scope) => connection.read(() => total(its, scope)),
     async addClient({ id, host, serverId, serverHost, connectedAt }) {
       connection.write(() => connectClient(id, host, serverId, serverHost, connectedAt));
     },
-    adopt: async (request) => adoptTasks(its, request),
+    async adopt(request) {
+      settle(its);
+      return adoptTasks(its, request);
+    },
     async close() {
       if (its.closed) return;
+      recordSoon(its);
+      its.lingering.close();
       its.closed = true;
       its.syncing?.cancel();
       watch.close();
@@ -179,6 +212,42 @@ export function openSqlite(options: SqliteStoreOptions): Store {
       connection.close();
     },
   };
+}
+
+const noneRefused = { refused: [] };
+
+/** Writes a commit, now or a moment later (lingering.ts). Answers the outcomes that were refused. */
+function writeCommit(its: Opened, commit: Commit): CommitReport {
+  const { connection, commits, lingering, watch } = its;
+  // An outcome of a task that somebody has changed may be refused, and the caller has to know.
+  if (lingering.mayKeep(commit) && watch.anyRecall() === false && lingering.keep(commit)) return noneRefused;
+  const kept = lingering.kept();
+  const refused = connection.write(() => {
+    if (kept !== null) commits.commit(kept);
+    return commits.commit(commit);
+  });
+  if (commit.completed.length === 0 && kept === null) return { refused };
+  lingering.recorded();
+  syncLater(its);
+  return { refused };
+}
+
+/** Records what lingers. */
+function settle(its: Opened): void {
+  const kept = its.lingering.kept();
+  if (kept === null) return;
+  its.connection.write(() => its.commits.commit(kept));
+  its.lingering.recorded();
+  syncLater(its);
+}
+
+/** Records what lingers, when nobody waits for it. What goes wrong is told by the next call, which tries it again. */
+function recordSoon(its: Opened): void {
+  try {
+    if (!its.closed) settle(its);
+  } catch (error) {
+    if (!(error instanceof TransientError || error instanceof FatalError)) throw error;
+  }
 }
 
 /** Submissions that servers other than `except` keep for themselves. Only scope `all` has to know them. */
@@ -235,6 +304,7 @@ function handedOut({ claims, handedOut: count }: Opened, id: string): number {
 
 async function buryServer(its: Opened, id: string): Promise<number> {
   // The row of the server goes last: if this process dies half-way, the next one to bury the server does the rest.
+  recordLeft(its.connection, id, its.commits);
   const count = releaseHeld(its, (group) => its.heldBy.values(group, id));
   await its.servers.endServer(id);
   // What the server reserved is free now.
