@@ -15,7 +15,7 @@ interface Check {
 const root = resolve(import.meta.dir, "..");
 const tool = (path: string): string[] => [process.execPath, `node_modules/${path}`];
 const prettier = [...tool("prettier/bin/prettier.cjs"), "--log-level=warn", "--cache", "--cache-strategy=content"];
-const formatted = ["{src,scripts,test}/**/*.ts", "*.json"];
+const formatted = ["{src,scripts,test}/**/*.ts", "docs/examples/*.ts", "*.json"];
 const oxlint = [...tool("oxlint/bin/oxlint"), "--deny-warnings"];
 
 const checks: readonly Check[] = [
