@@ -6,6 +6,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { version } from "../package.json";
 import { type Edition, page } from "./manual-roff.ts";
+import { completionScripts } from "../src/cli/completion-scripts.ts";
 import { manuals } from "./manual-topics.ts";
 
 /** The date of pages of a version that has none yet. */
@@ -22,7 +23,10 @@ export function edition(changelog: string): Edition {
 export async function manualFiles(): Promise<ReadonlyMap<string, string>> {
   const of = edition(readFileSync(join(import.meta.dir, "../CHANGELOG.md"), "utf8"));
   const pages = await manuals();
-  return new Map(pages.map(({ head, body }) => [`man/${head.name}.${head.section}`, page(head, of, body)] as const));
+  return new Map([
+    ...pages.map(({ head, body }) => [`man/${head.name}.${head.section}`, page(head, of, body)] as const),
+    ...Object.values(completionScripts).map(({ file, text }) => [`completions/${file}`, text] as const),
+  ]);
 }
 
 if (import.meta.main) {

@@ -193,7 +193,7 @@ function note({ spec, seen, values }: Line, option: Option): OptionValue[] {
 }
 
 /** Every way to write an option. A spec that uses a name twice is our mistake. */
-function nameTable(spec: CommandSpec): ReadonlyMap<string, Option> {
+export function nameTable(spec: CommandSpec): ReadonlyMap<string, Option> {
   const table = new Map<string, Option>();
   const options = spec.sections.flatMap((section) => section.options);
   for (const option of options.some((each) => each.names.includes("--help")) ? options : [...options, helpOption]) {
@@ -210,15 +210,16 @@ function looksLikeOption(names: ReadonlyMap<string, Option>, word: string): bool
   return !/^-\.?\d/.test(word) || (names.has("-0") && /^-0(?!\.?\d)/.test(word));
 }
 
-interface Found {
+/** The options that a word names. */
+export interface Found {
   /** More than one for a cluster of short flags; only the last may take a value. */
   readonly options: readonly Option[];
   /** What was written together with the option; null: nothing. */
   readonly attached: string | null;
 }
 
-/** The options a word names; null when it names none. Throws for an ambiguous prefix. */
-function find(names: ReadonlyMap<string, Option>, word: string): Found | null {
+/** The options a word names; null when it names none. Throws argumentError for an ambiguous prefix. */
+export function find(names: ReadonlyMap<string, Option>, word: string): Found | null {
   return word.startsWith("--") ? findLong(names, word) : findShort(names, word);
 }
 

@@ -21,14 +21,15 @@ export interface InputWords {
   readonly leftOut: readonly string[];
 }
 
-const separators: ReadonlySet<string> = new Set([":::", ":::+", "::::", "::::+"]);
+/** The words that begin a source of input. */
+export const inputSeparators: ReadonlySet<string> = new Set([":::", ":::+", "::::", "::::+"]);
 
 /** The words of a command line before its input, and the input; null: there is none. Throws argumentError. */
 export function splitInputs(words: readonly string[]): {
   readonly own: readonly string[];
   readonly inputs: InputWords | null;
 } {
-  const at = words.findIndex((word) => word === "--" || separators.has(word));
+  const at = words.findIndex((word) => word === "--" || inputSeparators.has(word));
   if (at < 0 || words[at] === "--") return { own: words, inputs: null };
   return { own: words.slice(0, at), inputs: inputWords(words.slice(at)) };
 }
@@ -41,7 +42,7 @@ function inputWords(words: readonly string[]): InputWords {
   while (at < words.length) {
     const separator = words[at]!;
     const from = at + 1;
-    for (at = from; at < words.length && !separators.has(words[at]!);) at += 1;
+    for (at = from; at < words.length && !inputSeparators.has(words[at]!);) at += 1;
     const own = words.slice(from, at);
     if (separator.startsWith("::::")) {
       throw argumentError(`${separator} reads no files here: give one file of tasks as FILE, or words after :::`);

@@ -84,6 +84,7 @@ export const outputOptions = [
   {
     key: "output",
     names: ["-o", "--output"],
+    value: "file",
     kind: "text",
     metavar: "PATH",
     help: "Standard output of all tasks into one file.",
@@ -92,6 +93,7 @@ export const outputOptions = [
   {
     key: "errors",
     names: ["-e", "--errors"],
+    value: "file",
     kind: "text",
     metavar: "PATH",
     help: "Standard error of all tasks into one file.",
@@ -139,6 +141,7 @@ export const executorsOption = {
 export const templateOption = {
   key: "template",
   names: ["-t", "--template"],
+  value: "commandLine",
   kind: "text",
   metavar: "CMD",
   help: "Command to make of each line, for tasks that were submitted without one; see hsx --help.",
@@ -213,6 +216,7 @@ export const taskOptions = [
   {
     key: "shell",
     names: ["--shell"],
+    value: "shell",
     kind: "text",
     metavar: "PATH",
     setting: "task.shell",
@@ -233,6 +237,7 @@ export const hostOptions = [
   {
     key: "resource",
     names: ["--resource"],
+    value: "resource",
     kind: "text",
     metavar: "NAME:NUM",
     repeatable: true,
@@ -242,6 +247,7 @@ export const hostOptions = [
   {
     key: "until",
     names: ["--until"],
+    value: ["+1h", "never"],
     kind: "text",
     metavar: "TIME",
     setting: "client.until",

@@ -12,6 +12,38 @@ import type { InputWords } from "./inputs.ts";
  */
 export type OptionKind = "flag" | "text" | "integer" | "float" | "size" | "seconds" | "words" | "optional";
 
+/**
+ * What a value is, so that a shell can offer it (cli/values.ts). `commandLine`: a command in one word. `command`: one
+ * of several words. `task`: such a command, or a file of tasks. `hosts`: several, joined by commas. `address`: one of
+ * this host. `tag`: also one of the settings of a task. `free`: nobody can know it.
+ */
+export type ValueKind =
+  | "file"
+  | "folder"
+  | "shell"
+  | "command"
+  | "commandLine"
+  | "launcher"
+  | "task"
+  | "taskId"
+  | "host"
+  | "hosts"
+  | "hostGroup"
+  | "address"
+  | "field"
+  | "condition"
+  | "edit"
+  | "tag"
+  | "tagFilter"
+  | "tagKey"
+  | "resource"
+  | "failures"
+  | "setting"
+  | "settingOrSection"
+  | "settingValue"
+  | "shellName"
+  | "free";
+
 export interface Option {
   /** Name under which Parsed holds the value. */
   readonly key: string;
@@ -20,6 +52,8 @@ export interface Option {
   readonly kind: OptionKind;
   readonly metavar?: string;
   readonly choices?: readonly string[];
+  /** What its values are, or some of them; absent: one of the choices, else a number, or there is none. */
+  readonly value?: ValueKind | readonly string[];
   /** Smallest value allowed (numbers); smaller is an argument error. */
   readonly min?: number;
   /** Largest value allowed. */
@@ -45,6 +79,9 @@ export interface Option {
 export interface Positional {
   readonly key: string;
   readonly metavar: string;
+  readonly value: ValueKind;
+  /** What it is instead beside an option, by the key of that. */
+  readonly valueWith?: Readonly<Record<string, ValueKind>>;
   /** Least and most number of words. */
   readonly min: number;
   readonly max: number;

@@ -20,6 +20,7 @@ import { policyNamed, policySet, rulesOf, scalingOptions } from "./scaling.ts";
 const launcherOption = {
   key: "launcher",
   names: ["--launcher"],
+  value: "launcher",
   kind: "text",
   metavar: "ARGS",
   setting: "autoscale.launcher",
@@ -51,6 +52,7 @@ const spec = {
         {
           key: "policy",
           names: ["--policy"],
+          value: ["fixed", "dynamic"],
           kind: "text",
           metavar: "MODE",
           help: "The policy: fixed (the least number, and one where tasks wait) or dynamic (by --tasks-per-client).",

@@ -64,6 +64,7 @@ const spec = {
     {
       key: "file",
       metavar: "FILE",
+      value: "file",
       min: 0,
       max: 1,
       help: "Task file, one command a line ('-' or nothing: standard input).",
@@ -97,6 +98,7 @@ const spec = {
         {
           key: "launcher",
           names: ["--launcher"],
+          value: "launcher",
           kind: "text",
           metavar: "ARGS",
           help: "Command that starts a client on each host or slot it knows, run once: 'srun -n8'.",
@@ -105,6 +107,7 @@ const spec = {
         {
           key: "ssh",
           names: ["--ssh"],
+          value: "hosts",
           kind: "optional",
           metavar: "HOST",
           help: "A client on each of these hosts: a,b or n[00-03,7].x; without HOST those of ssh.nodelist.",
@@ -112,6 +115,7 @@ const spec = {
         {
           key: "sshArgs",
           names: ["--ssh-args"],
+          value: "free",
           kind: "text",
           metavar: "ARGS",
           setting: "ssh.args",
@@ -121,6 +125,7 @@ const spec = {
         {
           key: "sshGroup",
           names: ["--ssh-group"],
+          value: "hostGroup",
           kind: "text",
           metavar: "NAME",
           help: "With a bare --ssh: the hosts of this group of ssh.nodelist.",
@@ -136,6 +141,7 @@ const spec = {
         {
           key: "remoteExe",
           names: ["--remote-exe"],
+          value: "file",
           kind: "text",
           metavar: "PATH",
           help: "The hs that is there.",
@@ -144,6 +150,7 @@ const spec = {
         {
           key: "bind",
           names: ["-H", "--bind"],
+          value: "address",
           kind: "text",
           metavar: "ADDR",
           setting: "server.bind",
@@ -164,6 +171,7 @@ const spec = {
         {
           key: "tlsKey",
           names: ["--tls-key"],
+          value: "file",
           kind: "text",
           metavar: "PATH",
           help: "Private key of our certificate (PEM).",
@@ -172,6 +180,7 @@ const spec = {
         {
           key: "tlsCert",
           names: ["--tls-cert"],
+          value: "file",
           kind: "text",
           metavar: "PATH",
           help: "Our certificate (PEM).",
@@ -180,6 +189,7 @@ const spec = {
         {
           key: "tlsCa",
           names: ["--tls-ca"],
+          value: "file",
           kind: "text",
           metavar: "PATH",
           help: "Certificates that clients trust, where they are. Not needed: the key of the run proves who we are.",
@@ -260,6 +270,7 @@ const spec = {
         {
           key: "failures",
           names: ["-f", "--failures"],
+          value: "file",
           kind: "text",
           metavar: "PATH",
           help: "What is still to do, to be input again: tasks that failed or were held back; with --no-db all others.",

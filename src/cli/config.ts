@@ -171,6 +171,7 @@ const getSpec = {
     {
       key: "variable",
       metavar: "VAR",
+      value: "settingOrSection",
       min: 0,
       max: 1,
       help: "As server.port, or a section as server.tls, or '.' for everything (default).",
@@ -268,7 +269,7 @@ const whichSpec = {
   name: "hs config which",
   summary: "Shows a setting, where it comes from, and what it would be otherwise.",
   usage: ["hs config which SECTION[...].VAR [--site] [--reveal]"],
-  positionals: [{ key: "variable", metavar: "VAR", min: 1, max: 1, help: "As server.port." }],
+  positionals: [{ key: "variable", metavar: "VAR", value: "setting", min: 1, max: 1, help: "As server.port." }],
   sections: [
     {
       title: "Options",
@@ -342,6 +343,7 @@ const setSpec = {
     {
       key: "variable",
       metavar: "VAR",
+      value: "setting",
       min: 1,
       max: 1,
       help: "As server.port; server.auth_env and server.auth_eval name a variable or a command.",
@@ -349,6 +351,7 @@ const setSpec = {
     {
       key: "value",
       metavar: "value",
+      value: "settingValue",
       min: 0,
       max: 1,
       help:

@@ -29,6 +29,7 @@ export const failureOptions = [
   {
     key: "retryOn",
     names: ["--retry-on"],
+    value: "failures",
     kind: "text",
     metavar: "LIST",
     help: `Try only these failures again, joined by commas: ${failureWords}.`,
@@ -46,6 +47,7 @@ export const failureOptions = [
   {
     key: "retryMemory",
     names: ["--retry-memory"],
+    value: ["x1.5", "x2"],
     kind: "text",
     metavar: "FACTOR",
     help: "Ask for so much more memory at each retry, as x2, if a task asks for memory.",
@@ -54,6 +56,7 @@ export const failureOptions = [
   {
     key: "halt",
     names: ["--halt"],
+    value: ["1", "10%"],
     kind: "text",
     metavar: "NUM|PERCENT%",
     help: "Start nothing more once so many tasks have failed for good, or such a part of ten and more that ended.",

@@ -43,7 +43,8 @@ export const about = {
   ].join("\n"),
 } as const;
 
-const ownSpec = {
+/** The table of its own options. */
+export const ownSpec = {
   name: "hs",
   summary: about.summary,
   usage: about.usage,
@@ -65,6 +66,7 @@ export async function hs(
   try {
     expectText(words, surroundings);
     const [first, ...rest] = words;
+    if (first === "__complete") return await answerShell(rest, surroundings);
     if (surroundings.program !== "hsx") {
       if (first === undefined) return await printUsage(surroundings);
       if (first.startsWith("-") && first !== "-") return await ownOption(first, surroundings);
@@ -76,6 +78,17 @@ export async function hs(
     const { endWith } = await import("./dispatch.ts");
     return endWith(thrown, call);
   }
+}
+
+/** What a shell asks about words that are not finished yet. */
+async function answerShell(words: readonly string[], surroundings: Surroundings): Promise<number> {
+  try {
+    const { complete } = await import("./complete.ts");
+    surroundings.stdout().write(await complete(words, surroundings));
+  } catch {
+    // Nobody reads it any more.
+  }
+  return exitStatus.success;
 }
 
 /** Whether these words behind `hs help` name no command. */

@@ -33,6 +33,7 @@ const spec = {
         {
           key: "extract",
           names: ["-x", "--extract"],
+          value: "field",
           kind: "text",
           metavar: "FIELD",
           choices: fieldNames,

@@ -17,7 +17,14 @@ const spec = {
     "and below.",
   usage: ["hs init [DIR]"],
   positionals: [
-    { key: "folder", metavar: "DIR", min: 0, max: 1, help: "The folder; made if it is not there. (default: this one)" },
+    {
+      key: "folder",
+      metavar: "DIR",
+      value: "folder",
+      min: 0,
+      max: 1,
+      help: "The folder; made if it is not there. (default: this one)",
+    },
   ],
   sections: [],
   exclusive: [],

@@ -25,6 +25,7 @@ const spec = {
         {
           key: "backup",
           names: ["-b", "--backup"],
+          value: "file",
           kind: "text",
           metavar: "PATH",
           help: "Write a compact copy to PATH, where nothing may be yet (SQLite).",

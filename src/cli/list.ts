@@ -35,6 +35,8 @@ const spec = {
     {
       key: "fields",
       metavar: "FIELD",
+      value: "field",
+      valueWith: { tagValues: "tagKey" },
       min: 0,
       max: Infinity,
       help: "Fields to print, in this order (default: all; --fields names them).",
@@ -48,6 +50,7 @@ const spec = {
         {
           key: "orderBy",
           names: ["-s", "--order-by"],
+          value: "field",
           kind: "text",
           metavar: "FIELD",
           choices: fieldNames,
@@ -63,6 +66,7 @@ const spec = {
           kind: "text",
           metavar: "FORMAT",
           choices: [...formats, formerFormat],
+          value: formats,
           help: `One of ${formats.join(", ")}.`,
           fallback: "normal, or plain with FIELD",
         },
@@ -71,6 +75,7 @@ const spec = {
         {
           key: "delimiter",
           names: ["-d", "--delimiter"],
+          value: "free",
           kind: "text",
           metavar: "CHAR",
           help: "What stands between values in plain and csv.",

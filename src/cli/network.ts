@@ -26,6 +26,7 @@ export const portOption = {
 export const keyOption = {
   key: "auth",
   names: ["-k", "--auth"],
+  value: "free",
   kind: "text",
   metavar: "KEY",
   help: "Key that server and clients share; others see it in the list of processes, so better: --auth-file.",
@@ -35,6 +36,7 @@ export const keyOption = {
 export const keyFileOption = {
   key: "authFile",
   names: ["--auth-file"],
+  value: "file",
   kind: "text",
   metavar: "PATH",
   help: "File with that key, which only you can read ('-': standard input).",
@@ -48,6 +50,7 @@ export const keyOptions = [keyOption.key, keyFileOption.key] as const;
 export const hostOption = {
   key: "host",
   names: ["-H", "--host"],
+  value: "host",
   kind: "text",
   metavar: "ADDR",
   setting: "server.host",
@@ -76,6 +79,7 @@ export const serverTlsOptions = [
   {
     key: "tlsCert",
     names: ["--tls-cert"],
+    value: "file",
     kind: "text",
     metavar: "PATH",
     help: "Certificate (PEM).",
@@ -84,6 +88,7 @@ export const serverTlsOptions = [
   {
     key: "tlsKey",
     names: ["--tls-key"],
+    value: "file",
     kind: "text",
     metavar: "PATH",
     help: "Its private key (PEM).",
@@ -92,6 +97,7 @@ export const serverTlsOptions = [
   {
     key: "tlsCa",
     names: ["--tls-ca"],
+    value: "file",
     kind: "text",
     metavar: "PATH",
     help: "Accepted, changes nothing here: it is clients who check certificates.",
@@ -103,6 +109,7 @@ export const clientTlsOptions = [
   {
     key: "tlsCa",
     names: ["--tls-ca"],
+    value: "file",
     kind: "text",
     metavar: "PATH",
     help: "Trust only certificates signed by these (PEM).",
@@ -111,6 +118,7 @@ export const clientTlsOptions = [
   {
     key: "tlsCert",
     names: ["--tls-cert"],
+    value: "file",
     kind: "text",
     metavar: "PATH",
     help: "Accepted, changes nothing here: only a server has a certificate.",
@@ -118,6 +126,7 @@ export const clientTlsOptions = [
   {
     key: "tlsKey",
     names: ["--tls-key"],
+    value: "file",
     kind: "text",
     metavar: "PATH",
     help: "Accepted, changes nothing here: only a server has a certificate.",

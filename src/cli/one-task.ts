@@ -31,6 +31,7 @@ export const formatOptions = [
 export const idPositional = {
   key: "id",
   metavar: "ID",
+  value: "taskId",
   min: 1,
   max: 1,
   help: "Id of the task, or its beginning: 8 characters or more.",

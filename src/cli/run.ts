@@ -25,6 +25,7 @@ const spec = {
     {
       key: "args",
       metavar: "ARGS",
+      value: "command",
       min: 1,
       max: Infinity,
       help:
@@ -40,6 +41,7 @@ const spec = {
         {
           key: "tag",
           names: ["-t", "--tag"],
+          value: "tag",
           kind: "words",
           metavar: "TAG...",
           help: "Tags: key, or key:value; group:2 cores:4 memory:2GB timeout:10m are settings, no tags.",

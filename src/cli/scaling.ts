@@ -59,6 +59,7 @@ export const autoscaleOptions = [
   {
     key: "autoscale",
     names: ["-A", "--autoscaling"],
+    value: ["fixed", "dynamic"],
     kind: "optional",
     metavar: "MODE",
     help:

@@ -12,6 +12,7 @@ export const filterOptions = [
   {
     key: "where",
     names: ["-w", "--where"],
+    value: "condition",
     kind: "words",
     metavar: "COND",
     help: "Only tasks for which each condition holds: FIELD, one of == != > >= < <= ~, VALUE; as in 'duration >= 10m'.",
@@ -19,6 +20,7 @@ export const filterOptions = [
   {
     key: "withTag",
     names: ["-t", "--with-tag"],
+    value: "tagFilter",
     kind: "words",
     metavar: "TAG",
     help: "Only tasks that have each tag: KEY, or KEY:VALUE.",

@@ -32,6 +32,7 @@ const spec = {
     {
       key: "file",
       metavar: "FILE",
+      value: "file",
       min: 0,
       max: 1,
       help: "Task file, one command a line ('-' or nothing: standard input); ends when all of it is done.",
@@ -45,6 +46,7 @@ const spec = {
         {
           key: "bind",
           names: ["-H", "--bind"],
+          value: "address",
           kind: "text",
           metavar: "ADDR",
           setting: "server.bind",
@@ -136,6 +138,7 @@ const spec = {
         {
           key: "failures",
           names: ["-f", "--failures"],
+          value: "file",
           kind: "text",
           metavar: "PATH",
           help: "What is still to do, to be input again: tasks that failed or were held back; with --no-db all others.",

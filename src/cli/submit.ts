@@ -37,6 +37,7 @@ const spec = {
     {
       key: "args",
       metavar: "ARGS",
+      value: "task",
       min: 0,
       max: Infinity,
       help:
@@ -51,6 +52,7 @@ const spec = {
         {
           key: "file",
           names: ["-f", "--task-file"],
+          value: "file",
           kind: "text",
           metavar: "FILE",
           help: "Read tasks from FILE, whatever it is ('-': standard input).",
@@ -58,6 +60,7 @@ const spec = {
         {
           key: "tag",
           names: ["-t", "--tag"],
+          value: "tag",
           kind: "words",
           metavar: "TAG...",
           help:
@@ -77,6 +80,7 @@ const spec = {
         {
           key: "template",
           names: ["--template"],
+          value: "commandLine",
           kind: "text",
           metavar: "CMD",
           help: "Command to make of each line, now, as it is stored; see hsx --help.",

@@ -46,7 +46,14 @@ const submitSpec = {
   summary: "Add one command to the database, and print the id of the task.",
   usage: ["hs task submit [-t TAG...] -- ARGS..."],
   positionals: [
-    { key: "args", metavar: "ARGS", min: 1, max: Infinity, help: "The command, after -- if it has options." },
+    {
+      key: "args",
+      metavar: "ARGS",
+      value: "command",
+      min: 1,
+      max: Infinity,
+      help: "The command, after -- if it has options.",
+    },
   ],
   sections: [
     {
@@ -55,6 +62,7 @@ const submitSpec = {
         {
           key: "tag",
           names: ["-t", "--tag"],
+          value: "tag",
           kind: "words",
           metavar: "TAG",
           help: "Tags: key, or key:value; group:2 cores:4 memory:2GB timeout:10m are settings, no tags.",

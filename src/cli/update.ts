@@ -40,6 +40,7 @@ const spec = {
     {
       key: "args",
       metavar: "ARG",
+      value: "edit",
       min: 0,
       max: Infinity,
       help:
@@ -69,7 +70,14 @@ const spec = {
           kind: "flag",
           help: "Remove from the database; what runs is stopped. Captured files stay (hs clean).",
         },
-        { key: "removeTag", names: ["--remove-tag"], kind: "words", metavar: "KEY", help: "Remove these tags." },
+        {
+          key: "removeTag",
+          names: ["--remove-tag"],
+          value: "tagKey",
+          kind: "words",
+          metavar: "KEY",
+          help: "Remove these tags.",
+        },
       ],
     },
     { title: "Filters", options: filterOptions },
@@ -80,6 +88,7 @@ const spec = {
         {
           key: "orderBy",
           names: ["-s", "--order-by"],
+          value: "field",
           kind: "text",
           metavar: "FIELD",
           choices: fieldNames,

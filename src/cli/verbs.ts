@@ -121,6 +121,11 @@ const verbs: Verbs = {
       lenient: true,
     },
   ),
+  completion: verb(
+    "completion",
+    "Print the script by which a shell completes commands",
+    async () => (await import("./completion.ts")).command,
+  ),
   config: verb("config", "Show and change settings", async () => (await import("./config.ts")).command, {
     lenient: true,
     verbs: configVerbs,

@@ -115,7 +115,21 @@ export function loadConfig(
     warnings: [...(sites.refused === null ? [] : [sites.refused.text]), ...refused, ...open, ...warnings],
     notices: isTold ? [`Project ${sites.project}`] : [],
   };
-  return makeConfig(layers, news, problem === null ? site : { ...site, problem }, env, cwd);
+  return makeConfig(layers, news, problem === null ? site : { ...site, problem }, env, makeResolver(env, cwd));
+}
+
+/**
+ * The same settings for a glance: nothing is checked, warned of or made, and a setting that a command prints has no
+ * value. Throws UserError for a file that cannot be read.
+ */
+export function peekConfig(env: Environment, cwd: string, host: Host = thisHost(env)): Config {
+  const sites = findSites(env, cwd, host);
+  const { layers } = allLayers(sites, env, host.platform);
+  const site = { ...sites[sites.chosen], name: sites.chosen };
+  const evaluate = (): never => {
+    throw new Error("no command is run for a glance");
+  };
+  return makeConfig(layers, { warnings: [], notices: [] }, site, env, { ...makeResolver(env, cwd), evaluate });
 }
 
 /** Whether others use the site too. It is asked before there is a place for anything. */
@@ -144,9 +158,8 @@ function makeConfig(
   news: Pick<Config, "warnings" | "notices">,
   site: Config["site"],
   env: Environment,
-  cwd: string,
+  resolver: Resolver,
 ): Config {
-  const resolver = makeResolver(env, cwd);
   const reading: Reading = { layers, resolver, env, known: new Map(), databaseIsChecked: false };
   const access: Untyped = {
     text: (key) => textOf(reading, known(key, "text")),

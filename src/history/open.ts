@@ -39,6 +39,22 @@ export async function openRecords(options: RecordOptions): Promise<RecordStore> 
   return openSqliteHistory({ ...file, debug, warn });
 }
 
+/**
+ * For a glance: nothing is changed or made, and a file that is locked is not waited for. Archived tasks are left out.
+ * Throws UserError for what stands in the way, also for a database that is not there.
+ */
+export async function openGlance(options: OpenOptions): Promise<RecordStore> {
+  const { pragmas } = options;
+  const found = await targetOf(options);
+  if (found.kind === "postgres") {
+    const { openPostgresRecords } = await import("./postgres/open.ts");
+    const quiet = { echo: null, debug: null, ignorePartitions: true };
+    return openPostgresRecords({ target: found.target, clock: systemClock, ...quiet });
+  }
+  const { openSqliteGlance } = await import("./sqlite/records.ts");
+  return openSqliteGlance({ file: found.file, pragmas });
+}
+
 /** For looking and changing; archived tasks are left out. Throws UserError for what stands in the way. */
 export async function openEdits(options: OpenOptions): Promise<EditStore> {
   const { pragmas, echo = null, notice = null, made = null } = options;

@@ -23,7 +23,18 @@ export interface SqliteRecords extends Records {
 
 /** For looking only; a file that cannot be written will do. Throws UserError for what stands in the way. */
 export function openSqliteRecords(options: SqliteOptions): RecordStore {
-  const connection = new Connection({ ...options, readOnly: true });
+  return recordsOf(new Connection({ ...options, readOnly: true }));
+}
+
+/**
+ * For a glance, which changes nothing, makes nothing and hardly waits. Throws UserError for what stands in the way,
+ * also for a file that is not there.
+ */
+export function openSqliteGlance(options: SqliteOptions): RecordStore {
+  return recordsOf(new Connection({ ...options, readOnly: true, untouched: true, patienceMs: 100 }));
+}
+
+function recordsOf(connection: Connection): RecordStore {
   return {
     title: `sqlite (${connection.file})`,
     ...prepareRecords(connection),

@@ -42,6 +42,8 @@ export interface ConnectionOptions extends SqliteOptions {
    * another process left half-done is rolled back.
    */
   readonly untouched?: boolean;
+  /** How long such a caller waits for locks, ms; not given: 5000. */
+  readonly patienceMs?: number;
 }
 
 export type Echo = (sql: string) => void;
@@ -326,7 +328,7 @@ function openForWriting(file: string, options: ConnectionOptions): Opened {
 function openUntouched(file: string, options: ConnectionOptions): Opened {
   const db = new Database(file, { readwrite: true, create: false });
   try {
-    db.run("pragma busy_timeout = 5000");
+    db.run(`pragma busy_timeout = ${options.patienceMs ?? 5000}`);
     setPragmas(db, options.pragmas, (name) => name !== "journal_mode" && name !== "locking_mode");
     if (!checkTaskTable(db, file)) throw databaseError(`'${file}' has no tasks`);
     return { db, writable: false, created: false };

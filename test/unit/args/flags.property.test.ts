@@ -8,7 +8,7 @@ const spec: CommandSpec = {
   name: "hs test",
   summary: "",
   usage: [],
-  positionals: [{ key: "args", metavar: "ARGS", min: 0, max: Infinity, help: "" }],
+  positionals: [{ key: "args", metavar: "ARGS", value: "file", min: 0, max: Infinity, help: "" }],
   sections: [
     {
       title: "Options",

@@ -30,7 +30,7 @@ const spec: CommandSpec = {
   name: "hs test",
   summary: "",
   usage: [],
-  positionals: [{ key: "args", metavar: "ARGS", min: 0, max: Infinity, help: "" }],
+  positionals: [{ key: "args", metavar: "ARGS", value: "file", min: 0, max: Infinity, help: "" }],
   sections: [{ title: "Options", options }],
   exclusive: [["failed", "remaining", "completed"]],
 };
@@ -38,11 +38,14 @@ const spec: CommandSpec = {
 const pair: CommandSpec = {
   ...spec,
   positionals: [
-    { key: "var", metavar: "VAR", min: 1, max: 1, help: "" },
-    { key: "value", metavar: "value", min: 1, max: 1, help: "" },
+    { key: "var", metavar: "VAR", value: "file", min: 1, max: 1, help: "" },
+    { key: "value", metavar: "value", value: "file", min: 1, max: 1, help: "" },
   ],
 };
-const few: CommandSpec = { ...spec, positionals: [{ key: "file", metavar: "FILE", min: 0, max: 1, help: "" }] };
+const few: CommandSpec = {
+  ...spec,
+  positionals: [{ key: "file", metavar: "FILE", value: "file", min: 0, max: 1, help: "" }],
+};
 
 function parse(...words: string[]): Parsed {
   const parsed = parseFlags(spec, words);

@@ -7,7 +7,7 @@ const spec: CommandSpec = {
   name: "hs cluster",
   summary: "Run tasks here and now.",
   usage: ["hs cluster [FILE] [options]"],
-  positionals: [{ key: "file", metavar: "FILE", min: 0, max: 1, help: "Task file." }],
+  positionals: [{ key: "file", metavar: "FILE", value: "file", min: 0, max: 1, help: "Task file." }],
   sections: [
     {
       title: "Options",
