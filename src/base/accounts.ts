@@ -66,12 +66,34 @@ function fileText(database: "passwd" | "group"): string {
   }
 }
 
-/** What LDAP and the like know, as getent(1) says it. It takes milliseconds, where something looks odd. */
+/**
+ * What LDAP and the like know, as getent(1) says it, or dscacheutil(1) of macOS, where the files have no people. It
+ * takes milliseconds, where something looks odd.
+ */
 function directoryText(database: "passwd" | "group", id: number): string {
+  if (process.platform !== "darwin") return printedBy(["/usr/bin/getent", database, String(id)]);
+  const query = database === "passwd" ? ["user", "-a", "uid"] : ["group", "-a", "gid"];
+  return linesOfDirectory(printedBy(["/usr/bin/dscacheutil", "-q", ...query, String(id)]));
+}
+
+function printedBy(words: string[]): string {
   try {
-    const words = ["/usr/bin/getent", database, String(id)];
     return Bun.spawnSync(words, { stdin: "ignore", stdout: "pipe", stderr: "ignore" }).stdout.toString("utf8");
   } catch {
     return "";
   }
+}
+
+/** The lines that passwd or group would have of what dscacheutil prints: blocks of `name: value`. */
+export function linesOfDirectory(printed: string): string {
+  return printed
+    .split(/\n\s*\n/)
+    .map((block) => new Map(Array.from(block.matchAll(/^(\w+): ?(.*)$/gm), ([, name, value]) => [name!, value!])))
+    .filter((fields) => fields.has("name") && fields.has("gid"))
+    .map((fields) => {
+      const [name, uid, gid] = ["name", "uid", "gid"].map((key) => fields.get(key));
+      const users = (fields.get("users") ?? "").trim().replace(/ +/g, ",");
+      return uid === undefined ? `${name}:*:${gid}:${users}` : `${name}:*:${uid}:${gid}`;
+    })
+    .join("\n");
 }

@@ -49,6 +49,8 @@ export interface Processes {
    * processes.
    */
   all(mark: string): readonly ProcessRow[];
+  /** The paths of files that programs have open, without links, as far as they are shown to this user. */
+  openFiles(): ReadonlySet<string>;
 }
 
 /** Whether kill(2) finds a process of that number. */

@@ -13,9 +13,37 @@ export function workingFolder(): string | null {
   }
 }
 
-/** The name of this host as the system tells it, with or without a domain. */
+let ownName: string | null = null;
+
+/**
+ * The name of this host as the system tells it, with or without a domain. It stays the same: that of macOS changes with
+ * the network, so there it is the one that the settings have.
+ */
 export function hostName(): string {
+  return process.platform === "darwin" ? (ownName ??= settledName() ?? hostname()) : hostname();
+}
+
+/** The name by which this host is known in its network just now. */
+export function networkName(): string {
   return hostname();
+}
+
+function settledName(): string | null {
+  try {
+    return nameInSettings(readFileSync("/Library/Preferences/SystemConfiguration/preferences.plist", "utf8"));
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * The name of a host in the settings of macOS: the one that somebody has given it, else the one that it has among its
+ * neighbours. Null: there is none. Source: scutil(8), HostName and LocalHostName.
+ */
+export function nameInSettings(text: string): string | null {
+  const own = /<key>ComputerName<\/key>(?:(?!<\/dict>)[^])*?<key>HostName<\/key>\s*<string>([^<]+)</.exec(text)?.[1];
+  const local = /<key>LocalHostName<\/key>\s*<string>([^<]+)</.exec(text)?.[1];
+  return own ?? (local === undefined ? null : `${local}.local`);
 }
 
 /** The name up to the first dot. An address (`10.0.0.1`) stays whole. */

@@ -5,7 +5,7 @@
  * kill(2) of macOS finds zombies, and refuses (EPERM) a group in which nobody else is left: ps tells them apart. The
  * environment of programs that belong to macOS is not shown (System Integrity Protection).
  *
- * Source: ps(1), kill(2) and sysctl(8) of macOS.
+ * Source: ps(1), kill(2), lsof(8) and sysctl(8) of macOS.
  */
 import { systemClock } from "./clock.ts";
 import { isThere, type Processes, type ProcessRow, type ProcessState } from "./process-source.ts";
@@ -72,6 +72,10 @@ export function darwinProcesses(ports: DarwinPorts = systemPorts): Processes {
     all(mark) {
       const text = ports.ask(["/bin/ps", "-A", "-E", "-ww", "-o", `${columns},command=`]) ?? "";
       return rowsOf(text).flatMap((row) => (row.state.isOver ? [] : [withEnvironment(row, mark)]));
+    },
+    openFiles() {
+      const text = ports.ask(["/usr/sbin/lsof", "-w", "-n", "-P", "-u", `${process.getuid?.()}`, "-F", "n"]) ?? "";
+      return new Set(Array.from(text.matchAll(/^n(\/.*)$/gm), ([, path]) => path!));
     },
   };
 }

@@ -30,6 +30,7 @@ export const linuxProcesses: Processes = {
   },
   memberOf: (group, last) => (last !== null && isMember(last, group) ? last : findMember(group)),
   all: allProcesses,
+  openFiles: filesInUse,
 };
 
 /**
@@ -85,7 +86,7 @@ function isMember(pid: number, group: number): boolean {
 function allProcesses(mark: string): readonly ProcessRow[] {
   const rows: ProcessRow[] = [];
   const room = Buffer.allocUnsafe(roomBytes);
-  for (const entry of namesInProc()) {
+  for (const entry of namesIn("/proc")) {
     if (!/^\d/.test(entry)) continue;
     try {
       const stat = readWhole(`/proc/${entry}/stat`, room).toString("latin1");
@@ -118,15 +119,6 @@ function readWhole(path: string, room: Buffer): Buffer {
   return readFileSync(path);
 }
 
-function namesInProc(): readonly string[] {
-  try {
-    return readdirSync("/proc");
-  } catch {
-    // Out of descriptors, or there is no /proc here.
-    return [];
-  }
-}
-
 /**
  * The environment of a process, as in its row; null where `mark` is not in it, or it is not shown. It is read into
  * `room` where it has room there.
@@ -137,5 +129,29 @@ export function environmentOf(pid: string, mark: string, room: Buffer): string |
     return bytes.includes(mark) ? `\0${bytes.toString("latin1")}` : null;
   } catch {
     return null;
+  }
+}
+
+function filesInUse(): ReadonlySet<string> {
+  const found = new Set<string>();
+  for (const pid of namesIn("/proc")) {
+    if (!/^\d+$/.test(pid)) continue;
+    for (const descriptor of namesIn(`/proc/${pid}/fd`)) {
+      try {
+        found.add(readlinkSync(`/proc/${pid}/fd/${descriptor}`));
+      } catch {
+        // It was closed meanwhile.
+      }
+    }
+  }
+  return found;
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    // Out of descriptors, or it is not there any more.
+    return [];
   }
 }

@@ -14,6 +14,7 @@ const untold: Processes = {
   isStill: isThere,
   memberOf: (group) => group,
   all: () => [],
+  openFiles: () => new Set(),
 };
 
 let own: Processes | null = null;

@@ -3,11 +3,12 @@
  * could have made: in its folder, and named after a task. What is looked up of a task is whether the database has it,
  * and whether it has ended.
  */
-import { existsSync, lstatSync, readdirSync, readlinkSync, realpathSync, unlinkSync } from "node:fs";
+import { existsSync, lstatSync, readdirSync, realpathSync, unlinkSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { systemClock } from "../base/clock.ts";
 import { configurationError, exitStatus, runtimeError } from "../base/errors.ts";
 import { failureCode, failureReason } from "../base/paths.ts";
+import { processes } from "../base/processes.ts";
 import { counted, formatSize } from "../base/units.ts";
 import { databaseSettings } from "../cluster/database.ts";
 import type { Records } from "../history/history.ts";
@@ -81,7 +82,7 @@ function portsOf(context: Context): CleanPorts {
       if (ignorePartitions) await expectDatabase(context);
       return openHistory(context, ignorePartitions);
     },
-    openFiles: filesInUse,
+    openFiles: () => processes().openFiles(),
     prompt: openPrompt(context.env),
     log: context.loggers("task"),
   };
@@ -238,29 +239,5 @@ async function ofTasks(
     return { chosen: files.filter(({ id }) => matching.has(id)), which: "" };
   } finally {
     await records.close();
-  }
-}
-
-/** The files that programs of this host have open, as far as this user may see them. */
-function filesInUse(): ReadonlySet<string> {
-  const found = new Set<string>();
-  for (const pid of namesIn("/proc")) {
-    if (!/^\d+$/.test(pid)) continue;
-    for (const descriptor of namesIn(`/proc/${pid}/fd`)) {
-      try {
-        found.add(readlinkSync(`/proc/${pid}/fd/${descriptor}`));
-      } catch {
-        // It was closed meanwhile.
-      }
-    }
-  }
-  return found;
-}
-
-function namesIn(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return [];
   }
 }

@@ -3,7 +3,7 @@
  * before the first task is stored. Knows nothing of launchers beyond the name of the program.
  */
 import { runtimeError, UserError } from "../base/errors.ts";
-import { hostName } from "../base/process.ts";
+import { networkName } from "../base/process.ts";
 import type { Config } from "../config/load.ts";
 import { serverAddress, thisHost } from "../launch/address.ts";
 import { checkProgram, type ClientPlan } from "../launch/launcher.ts";
@@ -51,7 +51,7 @@ export async function listenForClients(options: All, program: string, log: Logge
   await checkInput(options.file);
   if (options.template !== null) parseTemplate(options.template);
   checkProgram(program, options.env, options.cwd);
-  const address = await serverAddress(options.bind, thisHost(hostName()));
+  const address = await serverAddress(options.bind, thisHost(networkName()));
   if (address.warning !== null) log.warning(address.warning);
   const security = await options.security(address.listen);
   const gate = await openFirst(options, address.listen, security);

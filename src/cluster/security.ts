@@ -2,7 +2,6 @@
  * What makes connections safe, from settings and options: which key, TLS or not, which certificate a server shows, and
  * which ones a client accepts. Only this file knows the policy; wire/ carries it out. No message contains a secret.
  */
-import { hostname } from "node:os";
 import { join } from "node:path";
 import type { Clock } from "../base/clock.ts";
 import { systemClock } from "../base/clock.ts";
@@ -10,7 +9,7 @@ import { argumentError, configurationError, type UserError } from "../base/error
 import { secretDigits } from "../base/ids.ts";
 import { failureCode, failureReason, isStandardInput } from "../base/paths.ts";
 import { isLoopback } from "../base/loopback.ts";
-import { shortHost } from "../base/process.ts";
+import { networkName, shortHost } from "../base/process.ts";
 import type { Config, Origin } from "../config/load.ts";
 import type { Logger, Loggers } from "../log/logger.ts";
 import { prepareKey } from "../wire/auth.ts";
@@ -286,7 +285,7 @@ const resolverMs = 1000;
 
 /** The names of this host. If its own name has no domain, the resolver may know one. */
 async function hostNames(clock: Clock): Promise<HostNames> {
-  const name = hostname();
+  const name = networkName();
   const short = shortHost(name);
   if (name.includes(".")) return { full: name, short };
   const late = Promise.withResolvers<null>();

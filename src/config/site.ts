@@ -5,6 +5,7 @@
 import { chmodSync, mkdirSync, readdirSync, type Stats, statSync } from "node:fs";
 import { dirname, isAbsolute, join as joinHere, posix, win32 } from "node:path";
 import { describedUser, isGroupOfOne } from "../base/accounts.ts";
+import type { closeToOthers } from "../base/acl.ts";
 import { UserError, exitStatus } from "../base/errors.ts";
 import { folderMode } from "../base/modes.ts";
 import { failureReason, homeFolder } from "../base/paths.ts";
@@ -156,8 +157,10 @@ export interface Folders {
  */
 export function createFolders(sites: Sites, isShared: boolean, told: readonly string[] = []): Folders {
   const { lib, log } = sites[sites.chosen];
+  const open: string[] = [];
+  const close = (folder: string): void => void open.push(...(isShared ? [] : whyLeftOpen(folder)));
   if (sites.named !== null) {
-    const failure = create(sites.named);
+    const failure = create(sites.named, close);
     if (failure !== null) {
       const text = `Could not create directory (HYPERSHELL_SITE=${sites.named}): ${failure}`;
       throw new UserError(exitStatus.badConfiguration, "core.platform", text);
@@ -166,16 +169,29 @@ export function createFolders(sites: Sites, isShared: boolean, told: readonly st
   }
   // Lowest first: the second of these mostly makes the first one's parent too.
   let problem: string | null = null;
-  for (const folder of [joinHere(lib, "task"), log]) {
-    const failure = create(folder);
+  const folders = [
+    [joinHere(lib, "task"), lib],
+    [log, log],
+  ] as const;
+  for (const [folder, own] of folders) {
+    // What is around them in the site of the system is for everybody to read.
+    const failure = create(folder, (made) => close(sites.chosen === "system" ? own : made));
     if (failure !== null) problem ??= `cannot create ${folder}: ${failure}`;
   }
   if (isShared) return { problem, warnings: [] };
   expectOurs(log, look(log));
   const top = sites.named ?? (sites.chosen === "user" ? dirname(sites.user.config) : null);
   const isTold = top === null || told.some((text) => text.includes(`others may write ${top} `));
-  const warnings = [isTold ? null : whyOpen(top), keepToOurselves(lib)];
+  const warnings = [isTold ? null : whyOpen(top), keepToOurselves(lib), ...open];
   return { problem, warnings: warnings.filter((text) => text !== null) };
+}
+
+/** What the log says of a folder of Windows that was just made, and that others can look into. */
+function whyLeftOpen(folder: string): string[] {
+  if (process.platform !== "win32") return [];
+  const { closeToOthers: closed } = require("../base/acl.ts") as { readonly closeToOthers: typeof closeToOthers };
+  const why = closed(folder);
+  return why === null ? [] : [`Others may look into ${folder}: ${why} - ${remedy}`];
 }
 
 const remedy = "if others are to use it: site.shared = true (HYPERSHELL_SITE_SHARED=true)";
@@ -241,11 +257,13 @@ function look(folder: string): Stats | undefined {
   }
 }
 
-function create(folder: string): string | null {
+/** Makes a folder, if there is none; why that is not possible, or null. `close` gets the outermost one that is new. */
+function create(folder: string, close: (made: string) => void): string | null {
   try {
     // Asking first is the cheaper way in all runs but the first.
-    if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true)
-      mkdirSync(folder, { recursive: true, mode: folderMode() });
+    if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() === true) return null;
+    const made = mkdirSync(folder, { recursive: true, mode: folderMode() });
+    if (made !== undefined) close(made);
     return null;
   } catch (thrown) {
     return failureReason(thrown);

@@ -4,7 +4,9 @@
  * journal. And a log must not take most of a small disk.
  */
 import { accessSync, constants, existsSync, statfsSync, statSync, utimesSync } from "node:fs";
+import { resolve } from "node:path";
 import { failureCode } from "../../base/paths.ts";
+import { isOnLocalDrive, isOnLocalMount } from "./mounts.ts";
 
 /**
  * Linux file systems known to be local, by f_type of statfs(2) (linux/magic.h). Everything else counts as a network:
@@ -37,7 +39,7 @@ export function isLocalType(type: number): boolean {
 
 /** The file system that a database is on. */
 export interface FileSystem {
-  /** Whether it is known to be local. Where the system does not tell (macOS, Windows drives), it counts as local. */
+  /** Whether it is known to be local. */
   readonly isLocal: boolean;
   /** How much may be added to it, bytes; Infinity: not known. */
   readonly freeBytes: number;
@@ -49,13 +51,19 @@ export function fileSystemOf(folder: string): FileSystem {
     const { type, bavail, bsize } = statfsSync(folder);
     return { isLocal: isLocal(folder, Number(type)), freeBytes: bavail * bsize };
   } catch {
-    return { isLocal: process.platform !== "linux" && isLocal(folder, 0), freeBytes: Number.POSITIVE_INFINITY };
+    return { isLocal: isLocal(folder, 0), freeBytes: Number.POSITIVE_INFINITY };
   }
 }
 
 function isLocal(folder: string, type: number): boolean {
-  if (process.platform === "win32") return !/^[\\/]{2}/.test(folder);
-  return process.platform !== "linux" || isLocalType(type);
+  switch (process.platform) {
+    case "darwin":
+      return isOnLocalMount(folder);
+    case "win32":
+      return isOnLocalDrive(resolve(folder));
+    default:
+      return isLocalType(type);
+  }
 }
 
 /** Whether a file or folder is on a file system that is mounted only for reading. */

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { cpuCount, hostName, isRoot, processLimit, shortHost } from "../../../src/base/process.ts";
+import { cpuCount, hostName, isRoot, nameInSettings, processLimit, shortHost } from "../../../src/base/process.ts";
 
 test.each([
   ["login07.cluster.example", "login07"],
@@ -11,6 +11,18 @@ test.each([
 
 test("the host has a name", () => {
   expect(hostName()).not.toBe("");
+});
+
+test("the name of a host of macOS is the one in its settings, whatever network it is in", () => {
+  const text = (more: string): string =>
+    "<dict><key>Network</key><dict><key>HostNames</key><dict><key>LocalHostName</key>\n<string>alices-mac</string>" +
+    `</dict></dict>\n<key>System</key><dict><key>ComputerName</key>\n<string>A Mac</string>${more}</dict></dict>` +
+    "<key>Proxies</key><dict><key>HostName</key><string>proxy</string></dict>";
+  expect(nameInSettings(text(""))).toBe("alices-mac.local");
+  const own =
+    "\n<key>ComputerNameEncoding</key>\n<integer>0</integer>\n<key>HostName</key>\n<string>mac.example</string>";
+  expect(nameInSettings(text(own))).toBe("mac.example");
+  expect(nameInSettings("bplist00")).toBeNull();
 });
 
 test("the processors that count are those the process may use", () => {

@@ -46,6 +46,8 @@ const printed: Readonly<Record<string, string>> = {
   ].join("\n"),
   "/bin/ps -p 812 -o pid=,ppid=,pgid=,state=,lstart=": "  812   700   812 S+   Mon Nov 30 19:49:30 2026\n",
   "/bin/ps -p 9813 -o pid=,ppid=,pgid=,state=,lstart=": " 9813   812  9813 Z    Mon Nov 30 19:49:31 2026\n",
+  [`/usr/sbin/lsof -w -n -P -u ${process.getuid?.()} -F n`]:
+    "p812\nfcwd\nn/private/tmp\nf1\nn/private/tmp/x y.out\nf3\nn*:50001\n",
   "/usr/sbin/sysctl -n kern.bootsessionuuid": "6B6F1D0C-4C6D-4E44-9F3A-0E1E3B1A7C11\n",
 };
 
@@ -94,6 +96,10 @@ test("on macOS a zombie is not alive, although kill finds it, and looks are shar
   pass(201);
   expect(isStill(812, "")).toBeTrue();
   expect(asked).toHaveLength(2);
+});
+
+test("on macOS lsof tells which files are open", () => {
+  expect([...darwinProcesses(macOs().ports).openFiles()]).toEqual(["/private/tmp", "/private/tmp/x y.out"]);
 });
 
 test("on macOS nothing is known where ps does not answer", () => {
