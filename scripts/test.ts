@@ -24,6 +24,7 @@ const order = [
   "compat",
   "batch",
   "windows",
+  "release",
 ];
 
 /**
@@ -63,6 +64,11 @@ const programs: Readonly<Record<string, string>> = {
   strip: "binutils",
   objcopy: "binutils",
   "eu-strip": "elfutils",
+  xz: "xz-utils",
+  gpg: "gnupg",
+  python3: "python3",
+  "qemu-aarch64-static": "qemu-user-static",
+  "/usr/aarch64-linux-gnu/lib/ld-linux-aarch64.so.1": "libc6-arm64-cross",
   ip: "iproute2",
   openssl: "openssl",
   munged: "munge",

@@ -23,6 +23,9 @@ export interface Section {
 }
 
 const noBits = 8;
+const versionNeeds = 0x6ffffffe;
+/** An entry of the table of what the loader is to do. */
+const neededLibrary = 1;
 const dynamicSymbols = 11;
 const isLoaded = 2;
 
@@ -117,8 +120,35 @@ const pointerLength = 8;
 export function keepThroughStrip(file: Bytes): void {
   const sections = sectionsOf(file);
   const code = codeOf(file, sections);
-  // What is in the same segment is as far from its place in memory as the code is.
-  const beside = sections.filter(
+  if (survivesStrip(file)) return;
+  const isAddressBehind = ({ at, size }: Section): boolean =>
+    word(file.read(at + size, pointerLength), 0) === code.address;
+  const [before, ...others] = besideCode(code, sections).filter(
+    (section) => !isFollowed(section, sections) && isAddressBehind(section),
+  );
+  if (before === undefined || others.length > 0)
+    throw new Error(`${file.path}: the address of its code is not behind one section, where this Bun should have it`);
+  const size = Buffer.alloc(8);
+  size.writeBigUint64LE(BigInt(before.size + pointerLength));
+  file.write(before.entryAt + entry.size, size);
+}
+
+/**
+ * Whether the address of the code belongs to a section, so that it stays when symbols are stripped. Throws where there
+ * is no code.
+ */
+export function survivesStrip(file: Bytes): boolean {
+  const sections = sectionsOf(file);
+  const code = codeOf(file, sections);
+  return besideCode(code, sections).some(
+    ({ at, size }) =>
+      size >= pointerLength && word(file.read(at + size - pointerLength, pointerLength), 0) === code.address,
+  );
+}
+
+/** The sections of the same segment: they are as far from their place in memory as the code is. */
+function besideCode(code: Section, sections: readonly Section[]): readonly Section[] {
+  return sections.filter(
     ({ name, type, flags, address, at, size }) =>
       name !== code.name &&
       type !== noBits &&
@@ -126,16 +156,6 @@ export function keepThroughStrip(file: Bytes): void {
       size > 0 &&
       address - at === code.address - code.at,
   );
-  const isAddressAt = (at: number): boolean => word(file.read(at, pointerLength), 0) === code.address;
-  if (beside.some(({ at, size }) => size >= pointerLength && isAddressAt(at + size - pointerLength))) return;
-  const [before, ...others] = beside.filter(
-    (section) => !isFollowed(section, sections) && isAddressAt(section.at + section.size),
-  );
-  if (before === undefined || others.length > 0)
-    throw new Error(`${file.path}: the address of its code is not behind one section, where this Bun should have it`);
-  const size = Buffer.alloc(8);
-  size.writeBigUint64LE(BigInt(before.size + pointerLength));
-  file.write(before.entryAt + entry.size, size);
 }
 
 /** The section that holds the code. Throws where there is none, or where it does not hold what Bun puts there. */
@@ -156,4 +176,54 @@ function isFollowed(section: Section, sections: readonly Section[]): boolean {
     ({ flags, address, size }) =>
       (flags & isLoaded) !== 0 && size > 0 && address < end + pointerLength && address + size > end,
   );
+}
+
+/** What a program asks of the system that loads it. */
+export interface Demands {
+  /** The program that loads it; null: none. */
+  readonly loader: string | null;
+  /** Names of libraries. */
+  readonly libraries: readonly string[];
+  /** Versions of what it uses of them, such as GLIBC_2.17; none where they have no versions. */
+  readonly versions: readonly string[];
+}
+
+/** Throws where the file is no ELF file, or has no table of sections. */
+export function demandsOf(file: Bytes): Demands {
+  const sections = sectionsOf(file);
+  const named = (name: string): Section | undefined => sections.find((section) => section.name === name);
+  const loader = named(".interp");
+  const dynamic = named(".dynamic");
+  const libraries: string[] = [];
+  if (dynamic !== undefined) {
+    const [entries, names] = [file.read(dynamic.at, dynamic.size), namesOf(file, sections, dynamic)];
+    for (let at = 0; at < entries.length; at += 16)
+      if (word(entries, at) === neededLibrary) libraries.push(textAt(names, word(entries, at + 8)));
+  }
+  const needs = sections.find(({ type }) => type === versionNeeds);
+  return {
+    loader: loader === undefined ? null : textAt(file.read(loader.at, loader.size), 0),
+    libraries,
+    versions: needs === undefined ? [] : versionsIn(file.read(needs.at, needs.size), namesOf(file, sections, needs)),
+  };
+}
+
+function namesOf(file: Bytes, sections: readonly Section[], { link }: Section): Buffer {
+  const names = sections[link];
+  return names === undefined ? Buffer.alloc(0) : file.read(names.at, names.size);
+}
+
+/** The names of versions in a table that has, for each library, a list of them. */
+function versionsIn(table: Buffer, names: Buffer): readonly string[] {
+  const found: string[] = [];
+  for (let library = 0, next = -1; next !== 0; library += next) {
+    const count = table.readUint16LE(library + 2);
+    let at = library + table.readUint32LE(library + 8);
+    for (let index = 0; index < count; index++) {
+      found.push(textAt(names, table.readUint32LE(at + 8)));
+      at += table.readUint32LE(at + 12);
+    }
+    next = table.readUint32LE(library + 12);
+  }
+  return found;
 }

@@ -4,7 +4,15 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openBytes } from "../../../scripts/executable/bytes.ts";
-import { keepLimits, keepThroughStrip, machineOf, sectionsOf } from "../../../scripts/executable/elf.ts";
+import {
+  demandsOf,
+  keepLimits,
+  keepThroughStrip,
+  machineOf,
+  sectionsOf,
+  survivesStrip,
+} from "../../../scripts/executable/elf.ts";
+import { newestOf } from "../../../scripts/executable/inspect.ts";
 
 interface Made {
   readonly name: string;
@@ -101,6 +109,8 @@ test("the address of the code belongs to the section before it, once, and nothin
   const differing = [...changed.keys()].filter((at) => changed[at] !== file[at]);
   expect(differing).toHaveLength(1);
   expect(change(changed, keepThroughStrip)).toEqual(changed);
+  change(file, (bytes) => expect(survivesStrip(bytes)).toBe(false));
+  change(changed, (bytes) => expect(survivesStrip(bytes)).toBe(true));
 });
 
 test("a file that is not as expected is refused, and stays as it is", () => {
@@ -145,4 +155,43 @@ test("the processor of a program is known, or it is refused", () => {
   change(file, (bytes) => expect(() => machineOf(bytes)).toThrow("a machine with the number 3"));
   file[4] = 1;
   change(file, (bytes) => expect(() => machineOf(bytes)).toThrow("no ELF file of 64 bits"));
+});
+
+function words(...values: readonly (readonly [value: number, bytes: 2 | 4])[]): Buffer {
+  const all = Buffer.alloc(values.reduce((total, [, bytes]) => total + bytes, 0));
+  let at = 0;
+  for (const [value, bytes] of values) at = all.writeUIntLE(value, at, bytes);
+  return all;
+}
+
+test("what a program asks of its system is read: the loader, libraries, versions of what it uses of them", () => {
+  const names = "\0libc.so.6\0libm.so.6\0GLIBC_2.17\0GLIBC_2.2.5\0GLIBC_2.9\0";
+  const at = (name: string): number => names.indexOf(`\0${name}\0`) + 1;
+  const version = (name: string, next: number): Buffer => words([0, 4], [0, 4], [at(name), 4], [next, 4]);
+  const library = (name: string, count: number, next: number): Buffer =>
+    words([1, 2], [count, 2], [at(name), 4], [16, 4], [next, 4]);
+  const needs = [library("libc.so.6", 2, 48), version("GLIBC_2.17", 16), version("GLIBC_2.2.5", 0)];
+  const more = [library("libm.so.6", 1, 0), version("GLIBC_2.9", 0)];
+  const needed = (name: string): readonly Buffer[] => [number(1), number(at(name))];
+  const file = makeElf([
+    { name: ".interp", bytes: Buffer.from("/lib64/ld.so\0") },
+    {
+      name: ".dynamic",
+      link: 4,
+      bytes: Buffer.concat([...needed("libc.so.6"), ...needed("libm.so.6"), number(0), number(0)]),
+    },
+    { name: ".gnu.version_r", type: 0x6ffffffe, link: 4, bytes: Buffer.concat([...needs, ...more]) },
+    { name: ".dynstr", type: 3, bytes: Buffer.from(names) },
+  ]);
+  change(file, (bytes) =>
+    expect(demandsOf(bytes)).toEqual({
+      loader: "/lib64/ld.so",
+      libraries: ["libc.so.6", "libm.so.6"],
+      versions: ["GLIBC_2.17", "GLIBC_2.2.5", "GLIBC_2.9"],
+    }),
+  );
+  change(makeElf([]), (bytes) => expect(demandsOf(bytes)).toEqual({ loader: null, libraries: [], versions: [] }));
+  expect(newestOf(["GLIBC_2.9", "GLIBC_2.17", "GLIBC_2.2.5"])).toBe("2.17");
+  expect(newestOf([])).toBeNull();
+  expect(() => newestOf(["GLIBC_2.2.5", "GLIBC_2.18"])).toThrow("it needs glibc 2.18, and 2.17 is the newest");
 });
