@@ -4,12 +4,12 @@
  * loop: absolute times say more about the machine. Each tool's output is counted, so that no one is fast by doing less.
  * Targets are for reading; nothing fails.
  */
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, release, tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { atMost, lineCount, measure, median, megabytes, milliseconds, statusBytes, table } from "./bench-measure.ts";
 import type { Measured } from "./bench-measure.ts";
-import { findTools, hs, hsx, referenceHs, yardstick } from "./bench-tools.ts";
+import { captured, findTools, freshShells, hs, hsx, referenceHs, yardstick } from "./bench-tools.ts";
 import type { Call, Tool, Work } from "./bench-tools.ts";
 
 /** How many times as fast as another tool hs has to be. */
@@ -19,19 +19,31 @@ interface Comparison {
   readonly atLeast: number;
 }
 
-const comparisons: Readonly<Record<Work["kind"], readonly Comparison[]>> = {
-  shell: [
-    { tool: "hsx --no-db", than: yardstick, atLeast: 0.9 },
-    { tool: "hsx --no-db", than: "xargs -P, sh -c", atLeast: 1 },
-    { tool: "hsx", than: "xargs -P, sh -c", atLeast: 0.9 },
-    { tool: "hsx", than: "GNU Parallel", atLeast: 4 },
-    { tool: "hsx", than: "HyperShell 2.8.2 --no-db", atLeast: 5 },
+const byShell = "xargs -P, sh -c";
+const comparisons = {
+  /** `true` by dash, or whatever /bin/sh is. */
+  spawn: [
+    { tool: "hsx --no-db", than: byShell, atLeast: 2.5 },
+    { tool: "hsx", than: byShell, atLeast: 1.8 },
+    { tool: "hsx", than: "HyperQueue", atLeast: 2.5 },
+    { tool: "hsx", than: "GNU Parallel", atLeast: 8 },
+    { tool: "hsx", than: "HyperShell 2.8.2 --no-db", atLeast: 10 },
   ],
-  program: [
-    { tool: "hsx --no-db", than: "xargs -P, sh -c", atLeast: 1.5 },
-    { tool: "hsx", than: "xargs -P, sh -c", atLeast: 1.5 },
+  bash: [
+    { tool: "hsx --no-db", than: byShell, atLeast: 2 },
+    { tool: "hsx", than: byShell, atLeast: 1.5 },
   ],
-};
+  pipes: [
+    { tool: "hsx --no-db", than: byShell, atLeast: 1.2 },
+    { tool: "hsx", than: byShell, atLeast: 1 },
+  ],
+  plain: [
+    { tool: "hsx --no-db", than: "xargs -P, no shell", atLeast: 1 },
+    { tool: "hsx", than: "xargs -P, no shell", atLeast: 0.9 },
+  ],
+  capture: [{ tool: "hsx --capture", than: "hsx", atLeast: 0.5 }],
+  starts: [{ tool: "hsx", than: "hsx, task.shell_reuse = false", atLeast: 1 }],
+} satisfies Readonly<Record<string, readonly Comparison[]>>;
 
 const targets = {
   peakBytes: 150e6,
@@ -51,7 +63,7 @@ interface Settings {
   readonly lines: number;
 }
 
-const parts = ["spawn", "plain", "single", "submit", "memory"] as const;
+const parts = ["spawn", "bash", "pipes", "plain", "capture", "starts", "single", "submit", "memory"] as const;
 type Part = (typeof parts)[number];
 
 const folder = mkdtempSync(join(tmpdir(), "hs-bench-"));
@@ -109,7 +121,8 @@ async function runTool(tool: Tool, call: Call, printed: number): Promise<Measure
   const lines = lineCount(stdout);
   if (lines !== printed)
     throw new Error(`${tool.name} printed ${lines} lines, not ${printed}: its figure would not count`);
-  return measured;
+  if (tool.saysSeconds !== true) return measured;
+  return { ...measured, seconds: Number(/^seconds ([\d.]+)$/m.exec(measured.stderr)?.[1] ?? Number.NaN) };
 }
 
 /** Tasks without output say nothing about how many there were; these do. */
@@ -120,6 +133,7 @@ async function checkThatAllRun(tools: readonly Tool[]): Promise<void> {
     input: input("check.in", () => "echo done", 100),
     tasks: 100,
     executors: 4,
+    prints: true,
   };
   for (const tool of tools) {
     const call = tool.call(work);
@@ -135,11 +149,13 @@ interface Series {
 }
 
 async function sideBySide(
+  part: keyof typeof comparisons,
   title: string,
   tools: readonly Tool[],
   work: Work,
-  { rounds, tasks }: Settings,
+  { rounds }: Settings,
 ): Promise<void> {
+  const { tasks } = work;
   const series: Series[] = tools.flatMap((tool) => {
     const call = tool.call(work);
     return call === null ? [] : [{ tool, call, seconds: [], peaks: [] }];
@@ -169,7 +185,7 @@ async function sideBySide(
   });
   const head = ["tool", "time", "tasks/s", "x C loop", "peak memory", "target", "rounds"];
   console.log(table(title, head, rows));
-  for (const { tool, than, atLeast } of comparisons[work.kind]) {
+  for (const { tool, than, atLeast } of comparisons[part]) {
     const [one, other] = [tool, than].map((name) => series.find((each) => each.tool.name === name)?.seconds);
     if (one === undefined || other === undefined) continue;
     const ratio = timesAsFast(one, other);
@@ -183,31 +199,71 @@ function timesAsFast(one: readonly number[], other: readonly number[]): number {
   return median(other) / median(one);
 }
 
-async function spawn(tools: readonly Tool[], settings: Settings): Promise<void> {
-  const line = "true";
+/** Lines for the shell that print nothing. */
+async function lines(
+  part: "spawn" | "bash" | "pipes",
+  line: string,
+  tools: readonly Tool[],
+  settings: Settings,
+): Promise<void> {
+  const { tasks } = settings;
   for (const executors of executorCounts) {
-    const work: Work = {
-      kind: "shell",
-      line,
-      input: input("true.in", () => line, settings.tasks),
-      tasks: settings.tasks,
-      executors,
-    };
-    await sideBySide(`${settings.tasks} tasks \`true\` by the shell, ${executors} executors`, tools, work, settings);
+    const work: Work = { kind: "shell", line, input: input(`${part}.in`, () => line, tasks), tasks, executors };
+    const shell = part === "bash" ? "bash as sh" : `sh (${shellName()})`;
+    await sideBySide(part, `${tasks} tasks \`${line}\` by ${shell}, ${executors} executors`, tools, work, settings);
   }
 }
 
 async function plain(tools: readonly Tool[], settings: Settings): Promise<void> {
+  const { tasks } = settings;
   for (const executors of executorCounts) {
-    const work: Work = {
-      kind: "program",
-      line: "",
-      input: input("numbers.in", String, settings.tasks),
-      tasks: settings.tasks,
-      executors,
-    };
-    await sideBySide(`${settings.tasks} tasks \`/bin/echo NUMBER\`, ${executors} executors`, tools, work, settings);
+    const work: Work = { kind: "program", line: "", input: input("numbers.in", String, tasks), tasks, executors };
+    await sideBySide("plain", `${tasks} tasks \`/bin/echo NUMBER\`, ${executors} executors`, tools, work, settings);
   }
+}
+
+/** What the output of each task in files of its own costs. */
+async function capture(tools: readonly Tool[], settings: Settings): Promise<void> {
+  const { tasks } = settings;
+  const compared = [...tools.filter(({ name }) => name === yardstick || name === "hsx"), captured];
+  for (const executors of executorCounts) {
+    const line = "true";
+    const work: Work = { kind: "shell", line, input: input("spawn.in", () => line, tasks), tasks, executors };
+    await sideBySide("capture", `${tasks} tasks \`true\`, ${executors} executors`, compared, work, settings);
+  }
+}
+
+/** How many tasks one client starts where it has the executors of a large node. */
+async function starts(tools: readonly Tool[], settings: Settings): Promise<void> {
+  const tasks = 5760;
+  const executors = 192;
+  const line = "sleep 0.1";
+  const work: Work = { kind: "shell", line, input: input("sleep.in", () => line, tasks), tasks, executors };
+  const compared = [...tools.filter(({ slow }) => !slow), freshShells];
+  const title = `${tasks} tasks \`${line}\`, ${executors} executors: at most ${executors * 10} tasks/s`;
+  await sideBySide("starts", title, compared, work, settings);
+}
+
+/** Measures this very part again where /bin/sh is bash: in a mount namespace of its own, which takes root. */
+async function bash({ rounds, tasks }: Settings): Promise<void> {
+  const program = Bun.which("bash");
+  if (process.getuid?.() !== 0 || program === null || Bun.which("unshare") === null) {
+    console.log("\nleft out: bash as sh (it takes root, bash and unshare)");
+    return;
+  }
+  const again = [process.execPath, import.meta.path, "--only", "spawn", "--rounds", `${rounds}`, "--tasks", `${tasks}`];
+  const script = 'mount --bind "$1" "$(readlink -f /bin/sh)" && shift && exec "$@"';
+  const child = Bun.spawn(["unshare", "-m", program, "-c", script, "bash", program, ...again], {
+    env: { ...process.env, HS_BENCH_SHELL: "bash" },
+    stdio: ["ignore", "inherit", "inherit"],
+  });
+  if ((await child.exited) !== 0) throw new Error("the part with bash as sh failed");
+}
+
+const isBash = process.env["HS_BENCH_SHELL"] === "bash";
+
+function shellName(): string {
+  return basename(realpathSync("/bin/sh"));
 }
 
 /** Start to end of programs with little or nothing to do. */
@@ -354,13 +410,18 @@ async function main(): Promise<void> {
   console.log(
     `${cpus().length} x ${cpus()[0]?.model ?? "unknown"}, ${process.platform} ${release()}, Bun ${Bun.version}`,
   );
-  if (has("spawn") || has("plain")) {
+  if (has("spawn") || has("pipes") || has("plain") || has("capture") || has("starts")) {
     const { tools, leftOut } = await findTools(folder);
     for (const reason of leftOut) console.log(`left out: ${reason}`);
-    await checkThatAllRun(tools);
-    if (has("spawn")) await spawn(tools, settings);
-    if (has("plain")) await plain(tools, settings);
+    const compared = isBash ? tools.filter(({ slow }) => !slow) : tools;
+    await checkThatAllRun(compared);
+    if (has("spawn")) await lines(isBash ? "bash" : "spawn", "true", compared, settings);
+    if (has("pipes")) await lines("pipes", "echo abc | tr a-z A-Z > f", compared, settings);
+    if (has("plain")) await plain(compared, settings);
+    if (has("capture")) await capture(compared, settings);
+    if (has("starts")) await starts(compared, settings);
   }
+  if (has("bash")) await bash(settings);
   if (has("single")) await single(settings);
   if (has("submit")) await submit(settings);
   if (has("memory")) await memory();

@@ -15,6 +15,8 @@ export interface Work {
   readonly line: string;
   readonly tasks: number;
   readonly executors: number;
+  /** Whether the lines print something. */
+  readonly prints?: boolean;
 }
 
 /** A command line; `stdin` is set for tools that take their work from there. */
@@ -28,6 +30,8 @@ export interface Tool {
   readonly name: string;
   /** Several times slower than the others: one round says enough. */
   readonly slow: boolean;
+  /** Whether it says on stderr how long its tasks took (`seconds 1.5`), without the start of its services. */
+  readonly saysSeconds?: boolean;
   /** null: this tool has no such way of working. */
   readonly call: (work: Work) => Call | null;
 }
@@ -76,6 +80,55 @@ async function fetchReference(): Promise<boolean> {
   if (!installed) rmSync(reference, { recursive: true, force: true });
   return installed && existsSync(referenceHsx);
 }
+
+/**
+ * HyperQueue has no package but its Python module, which has the server and the worker of `hq` in it: started here with
+ * as many cores as there are executors, so that as many tasks run at once. What is measured is from submit to the end.
+ */
+const hyperQueueVersion = "0.27.0";
+const hyperQueueFolder = join(tmpdir(), `hs-bench-hyperqueue-${hyperQueueVersion}`);
+const hyperQueueScript = `
+import os, sys, time
+# The server says on the standard output what it is.
+stdout = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)
+from hyperqueue import Job, LocalCluster
+from hyperqueue.cluster import WorkerConfig
+lines = open(sys.argv[2]).read().splitlines()
+with LocalCluster() as cluster:
+    cluster.start_worker(WorkerConfig(cores=int(sys.argv[1])))
+    job = Job()
+    outputs = [f"stdout.{number}" if sys.argv[3] == "prints" else None for number in range(len(lines))]
+    for line, output in zip(lines, outputs):
+        job.program(["sh", "-c", line], stdout=output, stderr=None)
+    client = cluster.client()
+    began = time.monotonic()
+    client.wait_for_jobs([client.submit(job)])
+    print("\\nseconds", time.monotonic() - began, file=sys.stderr)
+    for output in filter(None, outputs):
+        print(open(output).read(), end="", file=stdout)
+`;
+
+async function fetchHyperQueue(): Promise<boolean> {
+  const python = join(hyperQueueFolder, "bin", "python");
+  if (existsSync(python)) return true;
+  const installed =
+    (await succeeds(["python3", "-m", "venv", hyperQueueFolder])) &&
+    (await succeeds([python, "-m", "pip", "install", `hyperqueue==${hyperQueueVersion}`]));
+  if (!installed) rmSync(hyperQueueFolder, { recursive: true, force: true });
+  return installed;
+}
+
+const hyperQueue: Tool = {
+  name: "HyperQueue",
+  slow: true,
+  saysSeconds: true,
+  call({ kind, input, executors, prints }) {
+    if (kind === "program") return null;
+    const words = [String(executors), input, prints === true ? "prints" : "quiet"];
+    return { command: [join(hyperQueueFolder, "bin", "python"), "-c", hyperQueueScript, ...words] };
+  },
+};
 
 /** What needs nothing but this machine: loops in C, as `program`, and xargs. */
 const plainTools = (program: string): Tool[] => [
@@ -130,6 +183,13 @@ const own = (name: string, file: string, slow: boolean, words: readonly string[]
   }),
 });
 
+/** hsx with the output of each task in files. */
+export const captured: Tool = own("hsx --capture", hsx, false, ["--capture"]);
+/** hsx with a shell for each task, as it was before shells were kept. */
+export const freshShells: Tool = own("hsx, task.shell_reuse = false", hsx, false, [], {
+  HYPERSHELL_TASK_SHELL_REUSE: "false",
+});
+
 /**
  * The tools that are here, the yardstick first. What is compiled is put into `folder`. Throws an Error without a C
  * compiler.
@@ -149,6 +209,8 @@ export async function findTools(folder: string): Promise<Tools> {
       }),
     });
   } else leftOut.push("GNU Parallel (Debian package parallel) is not installed");
+  if (await fetchHyperQueue()) tools.push(hyperQueue);
+  else leftOut.push(`HyperQueue ${hyperQueueVersion} could not be installed (python3 -m venv, pip)`);
   if (await fetchReference()) {
     // Its default is a line on stderr for each task.
     const quiet = { HYPERSHELL_LOGGING_LEVEL: "warning" };
