@@ -118,9 +118,9 @@ function input(name: string, line: (number: number) => string, count: number): s
 async function runTool(tool: Tool, call: Call, printed: number): Promise<Measured> {
   const stdout = join(folder, "stdout");
   const measured = await runAlone(call, stdout);
-  const lines = lineCount(stdout);
-  if (lines !== printed)
-    throw new Error(`${tool.name} printed ${lines} lines, not ${printed}: its figure would not count`);
+  const count = lineCount(stdout);
+  if (count !== printed)
+    throw new Error(`${tool.name} printed ${count} lines, not ${printed}: its figure would not count`);
   if (tool.saysSeconds !== true) return measured;
   return { ...measured, seconds: Number(/^seconds ([\d.]+)$/m.exec(measured.stderr)?.[1] ?? Number.NaN) };
 }
@@ -200,7 +200,7 @@ function timesAsFast(one: readonly number[], other: readonly number[]): number {
 }
 
 /** Lines for the shell that print nothing. */
-async function lines(
+async function linesForShell(
   part: "spawn" | "bash" | "pipes",
   line: string,
   tools: readonly Tool[],
@@ -415,8 +415,8 @@ async function main(): Promise<void> {
     for (const reason of leftOut) console.log(`left out: ${reason}`);
     const compared = isBash ? tools.filter(({ slow }) => !slow) : tools;
     await checkThatAllRun(compared);
-    if (has("spawn")) await lines(isBash ? "bash" : "spawn", "true", compared, settings);
-    if (has("pipes")) await lines("pipes", "echo abc | tr a-z A-Z > f", compared, settings);
+    if (has("spawn")) await linesForShell(isBash ? "bash" : "spawn", "true", compared, settings);
+    if (has("pipes")) await linesForShell("pipes", "echo abc | tr a-z A-Z > f", compared, settings);
     if (has("plain")) await plain(compared, settings);
     if (has("capture")) await capture(compared, settings);
     if (has("starts")) await starts(compared, settings);
