@@ -218,7 +218,7 @@ function readComment(reading: Reading, lines: readonly string[], from: number): 
 }
 
 /** Cells of a row; `\|` is no border. */
-const cellsOf = (row: string): readonly string[] =>
+export const cellsOf = (row: string): readonly string[] =>
   row
     .trim()
     .replace(/^\||\|$/g, "")

@@ -12,7 +12,7 @@ import { parts } from "./parts.ts";
 import { runPage } from "./run.ts";
 
 const root = resolve(import.meta.dir, "../..");
-const paths = ["SECURITY.md", ...new Bun.Glob("docs/*.md").scanSync({ cwd: root })].toSorted();
+const paths = ["README.md", "SECURITY.md", ...new Bun.Glob("docs/*.md").scanSync({ cwd: root })].toSorted();
 const pages = paths.map((path) => ({ path, ...readPage(readFileSync(join(root, path), "utf8")) }));
 
 const opened = new AsyncDisposableStack();
