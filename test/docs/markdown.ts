@@ -16,7 +16,7 @@
  *     <!-- any order -->                the lines of the block that follows come as tasks happen to end
  *     <!-- here: login07 = localhost -->   in this place that word is written for this one, on the whole page
  *     <!-- not run: REASON -->          the block that follows is not run
- *     <!-- run by: test/x.test.ts -->   the block that follows is run by that test, which has each of its lines
+ *     <!-- run by: test/x.test.ts -->   the block that follows is run by that test (or page), which has all its words
  */
 
 /** Where something stands: the number of a line, from 1. */
