@@ -9,4 +9,4 @@ import { programName } from "./program.ts";
 const running = new Set(["cluster", "server", "client"]);
 
 const isRun = programName(process.argv0, process.execPath) === "hsx" || running.has(process.argv[2] ?? "");
-if (isRun) keepSignals(["SIGHUP", "SIGUSR1", "SIGUSR2", "SIGTERM", "SIGINT"]);
+if (isRun) keepSignals(["SIGHUP", "SIGUSR1", "SIGUSR2", "SIGTERM", "SIGINT", "SIGBREAK"]);

@@ -116,7 +116,7 @@ function compressionText({ keep }: FileSettings, compression: Compression | null
   return compression === null ? "none" : `${compression} (keep ${keep})`;
 }
 
-/** The commands whose signals have a meaning of their own: SIGHUP begins a new file. */
+/** The commands whose signals have a meaning of their own: SIGHUP begins a new file, except on Windows. */
 const running: readonly Role[] = ["server", "cluster", "client"];
 
 /** Hears of the ends of the process, whatever they are, and of the wish for a new file. */
@@ -127,7 +127,7 @@ function listen(state: State): void {
     state.compressor?.stop();
   });
   if (running.includes(role)) {
-    if (constants.signals["SIGHUP"] !== undefined) process.on("SIGHUP", () => file.renew());
+    if (process.platform !== "win32") process.on("SIGHUP", () => file.renew());
     return;
   }
   // Others are ended by these signals, unless they listen themselves. Bun says nothing of such an end.

@@ -20,9 +20,15 @@ const restMs = 200;
 /** The exit status of a process that died by this signal, which a shell passes on for its child. */
 const statusOf = (signal: NodeJS.Signals): number => 128 + signalNumber(signal);
 const drained = statusOf("SIGUSR1");
+/**
+ * What ends all programs of a console of Windows at once: Ctrl-C, Ctrl-Break or the end of its window
+ * (STATUS_CONTROL_C_EXIT), and the end of the session (DBG_TERMINATE_PROCESS). Source: ntstatus.h.
+ */
+const ofConsole = [0xc000_013a, 0x4001_0004];
 const statuses: ReadonlySet<number> = new Set([
   ...(["SIGHUP", "SIGINT", "SIGQUIT", "SIGKILL", "SIGTERM", "SIGUSR2"] as const).map(statusOf),
   drained,
+  ...ofConsole,
 ]);
 
 /** Whether a task ended by one of the signals with which whole jobs are stopped. */

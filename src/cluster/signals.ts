@@ -1,7 +1,9 @@
 /*
  * Signals to a run, in its own terms. SIGINT and SIGTERM stop everything at once (after a second one of them nothing is
- * waited for). SIGUSR1 drains. SIGUSR2 drains and stops what runs. SIGHUP is for the log
- * file (cli/file-log.ts).
+ * waited for). SIGUSR1 drains. SIGUSR2 drains and stops what runs. SIGHUP is for the log file (cli/file-log.ts).
+ *
+ * On Windows the console sends Ctrl-C, Ctrl-Break (SIGBREAK) and the end of its window (SIGHUP), each of which stops
+ * everything at once; the system ends this program 5 seconds after its window. Source: libuv, "Signal handling".
  */
 import { constants } from "node:os";
 import { systemClock } from "../base/clock.ts";
@@ -11,6 +13,13 @@ import type { Logger, Loggers } from "../log/logger.ts";
 import type { LeaveKind } from "../wire/message.ts";
 
 type Heard = "SIGINT" | "SIGTERM" | "SIGUSR1" | "SIGUSR2";
+
+/** What else the console of Windows sends. */
+type OfConsole = "SIGHUP" | "SIGBREAK";
+
+/** The signals that a run listens to. */
+const ofUnix = ["SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGHUP"] as const;
+const ofWindows = ["SIGINT", "SIGBREAK", "SIGTERM", "SIGHUP"] as const;
 
 /** Why a run stops. SIGPIPE stands for an output that nobody reads any more: the signal itself goes to tasks. */
 export type StopName = Heard | "SIGPIPE";
@@ -94,7 +103,12 @@ function watchStandstill(): { wasStill(): boolean; close(): void } {
  * Starts listening to signals, and heeds those that came before, in this turn of the event loop but not within the
  * call. Answers a function that stops it. `role` names the logger.
  */
-export function onSignals(actions: SignalActions, loggers: Loggers, role: "server" | "client"): () => void {
+export function onSignals(
+  actions: SignalActions,
+  loggers: Loggers,
+  role: "server" | "client",
+  platform: NodeJS.Platform = process.platform,
+): () => void {
   /** When the first SIGINT or SIGTERM came, milliseconds since 1970; null: none has. */
   let urgentSince: number | null = null;
   const standstill = watchStandstill();
@@ -129,17 +143,16 @@ export function onSignals(actions: SignalActions, loggers: Loggers, role: "serve
     if (isLate) actions.kill();
   }
 
-  const heard: Record<Heard | "SIGHUP", () => void> = {
-    SIGINT() {
-      if (isAgain("SIGINT")) return;
-      loggers("").critical("keyboard-interrupt: going down now!");
-      goDown("SIGINT");
-    },
-    SIGTERM() {
-      if (isAgain("SIGTERM")) return;
-      loggers("").critical("terminated (SIGTERM): going down now!");
-      goDown("SIGTERM");
-    },
+  function goDownSaying(what: string, signal: "SIGINT" | "SIGTERM"): void {
+    if (isAgain(signal)) return;
+    loggers("").critical(`${what}: going down now!`);
+    goDown(signal);
+  }
+
+  const heard: Record<Heard | OfConsole, () => void> = {
+    SIGINT: () => goDownSaying("keyboard-interrupt", "SIGINT"),
+    SIGBREAK: () => goDownSaying("keyboard-interrupt", "SIGINT"),
+    SIGTERM: () => goDownSaying("terminated (SIGTERM)", "SIGTERM"),
     SIGUSR1() {
       if (isStuck()) return actions.kill();
       own.warning(drainText("SIGUSR1", actions.running()));
@@ -151,17 +164,16 @@ export function onSignals(actions: SignalActions, loggers: Loggers, role: "serve
       actions.stop("interrupt", "SIGUSR2");
     },
     SIGHUP() {
-      // This listener only keeps the signal from ending the process; the log file has one of its own.
+      if (platform === "win32") goDownSaying("the window was closed", "SIGTERM");
+      // Elsewhere this only keeps the signal from ending the process; the log file has a listener of its own.
     },
   };
 
   const listeners = new Map<NodeJS.Signals, () => void>();
-  for (const [name, action] of Object.entries(heard) as [Heard | "SIGHUP", () => void][]) {
-    // Windows knows only some signals.
-    if (constants.signals[name] === undefined) continue;
+  for (const name of platform === "win32" ? ofWindows : ofUnix) {
     const listener = () => {
       core.debug(() => `Received signal ${constants.signals[name]}: ${name}`);
-      action();
+      heard[name]();
     };
     process.on(name, listener);
     listeners.set(name, listener);

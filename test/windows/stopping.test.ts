@@ -52,10 +52,13 @@ testOnWindows("a task over its time ends with all its processes, and has the sta
 
 testOnWindows("nothing goes on when a client is killed", async () => {
   await using place = await openPlace();
-  place.write("tasks", `cmd /c "${long} & exit 0" & exit 0\r\n`);
+  place.write("tasks", `if exist go (echo again) else (cmd /c "${long} & exit 0" & exit 0)\r\n`);
   const run = place.start(["hsx", "tasks", "-N1"]);
   await isWaiting(place);
   run.kill("SIGKILL");
   await nobodyWaits(place);
   expect(await statuses(place)).toEqual(["null"]);
+  // The next one need not wait until the killed one would have been heard of.
+  place.write("go", "");
+  expect((await place.hsx(["--restart", "-N1"])).stdout).toBe("again\r\n");
 });

@@ -1,91 +1,7 @@
 /* What is decided about processes of Windows, against a kernel that is only remembered. */
 import { expect, test } from "bun:test";
 import { newJobs } from "../../../src/base/windows.ts";
-import type { Handle, Kernel } from "../../../src/base/windows-kernel.ts";
-
-interface FakeProcess {
-  readonly pid: number;
-  readonly parent: number;
-  readonly startedAt: bigint;
-  /** Its exit status; null: it runs. */
-  status: number | null;
-  readonly jobs: Set<number>;
-}
-
-/** A system with this process as number 1. Handles of processes are their ids, those of jobs are above 1000. */
-function fakeSystem(refuses: ReadonlySet<string> = new Set()) {
-  const processes = new Map<number, FakeProcess>();
-  const open = new Map<number, number>();
-  const endingWithUs = new Set<number>();
-  const calls: string[] = [];
-  let jobs = 1000;
-  let clock = 0n;
-  let isDeaf = refuses.has("hearing");
-
-  function add(pid: number, parent: number): FakeProcess {
-    const above = [...(processes.get(parent)?.jobs ?? [])];
-    const one = { pid, parent, startedAt: clock++, status: null, jobs: new Set(above) };
-    processes.set(pid, one);
-    return one;
-  }
-  const self = add(1, 0);
-  const number = (handle: Handle): number => handle as unknown as number;
-  function opened(handle: number): Handle {
-    open.set(handle, (open.get(handle) ?? 0) + 1);
-    return handle as unknown as Handle;
-  }
-  const members = (job: Handle): FakeProcess[] =>
-    [...processes.values()].filter((one) => one.status === null && one.jobs.has(number(job)));
-  const kernel: Kernel = {
-    open: (pid) => (processes.has(pid) && !refuses.has("open") ? opened(pid) : null),
-    close(handle) {
-      const left = (open.get(number(handle)) ?? 0) - 1;
-      if (left < 0) throw new Error(`closed twice: ${number(handle)}`);
-      open.set(number(handle), left);
-    },
-    hasEnded: (handle) => processes.get(number(handle))?.status !== null,
-    exitStatus: (handle) => processes.get(number(handle))?.status ?? null,
-    startTime: (handle) => processes.get(number(handle))?.startedAt ?? null,
-    end(handle, status) {
-      processes.get(number(handle))!.status ??= status;
-    },
-    newJob: () => (refuses.has("newJob") ? null : opened(++jobs)),
-    join(job, handle) {
-      if (refuses.has("join")) return false;
-      (handle === null ? self : processes.get(number(handle))!).jobs.add(number(job));
-      return true;
-    },
-    endsWithUs(job, ends) {
-      if (ends) endingWithUs.add(number(job));
-      else endingWithUs.delete(number(job));
-      return true;
-    },
-    isIn: (job, handle) => processes.get(number(handle))!.jobs.has(number(job)),
-    members: (job) => members(job).length,
-    endAll(job, status) {
-      for (const one of members(job)) one.status = status;
-    },
-    processes: () => [...processes.values()].filter(({ status }) => status === null),
-    ignoresInterrupt: () => isDeaf,
-    ignoreInterrupt(ignores) {
-      isDeaf = ignores;
-      calls.push(ignores ? "deaf" : "hearing");
-    },
-    machine: () => "here",
-  };
-  return {
-    kernel,
-    add,
-    calls,
-    endingWithUs,
-    status: (pid: number) => processes.get(pid)!.status,
-    end(pid: number, status: number) {
-      processes.get(pid)!.status = status;
-    },
-    /** How many handles are open, besides those that are open from the start. */
-    open: () => [...open.values()].reduce((sum, count) => sum + count, 0) - 1,
-  };
-}
+import { fakeSystem } from "./fake-windows.ts";
 
 test("the exit status is that of the system, not the 8 bits that Bun tells", () => {
   const system = fakeSystem();
@@ -102,7 +18,8 @@ test("the exit status is that of the system, not the 8 bits that Bun tells", () 
     system.end(10, status);
     expect(job.exitStatus(told)).toBe(status);
   }
-  expect(system.open()).toBe(0);
+  // The job of this process.
+  expect(system.open()).toBe(1);
 });
 
 test("a process that cannot be asked is not believed to have succeeded", () => {
@@ -129,7 +46,8 @@ test("a task ends with all that it has started, also before it was in its job", 
   expect([10, 11, 12, 13, 20, 30].map(system.status)).toEqual([130, 130, 130, 130, null, null]);
   expect(job.alive()).toBe(false);
   expect(job.exitStatus(130)).toBe(130);
-  expect(system.open()).toBe(0);
+  // The job of this process.
+  expect(system.open()).toBe(1);
 });
 
 test("what outlives the first process of a task is seen and ended", () => {

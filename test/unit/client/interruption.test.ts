@@ -9,6 +9,8 @@ const statuses: readonly (readonly [string, number])[] = [
   ["SIGQUIT", 131],
   ["SIGKILL", 137],
   ["SIGTERM", 143],
+  ["the end of a console of Windows", 0xc000_013a],
+  ["the end of a session of Windows", 0x4001_0004],
 ];
 
 const lease = ({ id, lease: number }: { readonly id: string; readonly lease: number }) => ({ id, lease: number });
