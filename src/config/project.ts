@@ -47,6 +47,20 @@ function whyNotOurs(folder: string): string | null {
   return whyFolderForeign(join(folder, projectFolder), [mark, "config.toml"], { orRoot: false });
 }
 
+/** The names of what a site has in its one folder. */
+export interface SiteNames {
+  readonly lib: string;
+  readonly log: string;
+  readonly config: string;
+}
+
+/** The names that a system has for what is in a site. */
+export function namesInSite(platform: string): SiteNames {
+  if (platform === "win32") return { lib: "Library", log: "Logs", config: "Config.toml" };
+  if (platform === "darwin") return { lib: "Library", log: "Logs", config: "config.toml" };
+  return { lib: "lib", log: "log", config: "config.toml" };
+}
+
 function isMarked(folder: string): boolean {
   try {
     return statSync(join(folder, projectFolder, mark), { throwIfNoEntry: false })?.isFile() === true;
@@ -68,8 +82,9 @@ export function makeProject(folder: string): boolean {
     mkdirSync(site, { recursive: true, mode: 0o700 });
     const reason = whyNotOurs(folder);
     if (reason !== null) throw runtimeError("init", reason);
-    for (const name of ["lib/task", "log"]) mkdirSync(join(site, name), { recursive: true, mode: 0o700 });
-    writeIfNew(join(site, "config.toml"), configText);
+    const { lib, log, config } = namesInSite(process.platform);
+    for (const name of [join(lib, "task"), log]) mkdirSync(join(site, name), { recursive: true, mode: 0o700 });
+    writeIfNew(join(site, config), configText);
     // Version control leaves alone what is in here.
     writeIfNew(join(site, ".gitignore"), "*\n");
     writeIfNew(join(site, mark), markText);

@@ -10,7 +10,7 @@ import { UserError, exitStatus } from "../base/errors.ts";
 import { folderMode } from "../base/modes.ts";
 import { failureReason, homeFolder } from "../base/paths.ts";
 import { isRoot } from "../base/process.ts";
-import { findProject, type FoundProject, projectFolder } from "./project.ts";
+import { findProject, type FoundProject, namesInSite, projectFolder } from "./project.ts";
 import { whoElseWrites } from "./trust.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -96,6 +96,12 @@ function placesOf(
   local: string,
   join: (...parts: string[]) => string,
 ): Record<SiteName, Site> {
+  const names = namesInSite(platform);
+  const inOne = (top: string): Site => ({
+    lib: join(top, names.lib),
+    log: join(top, names.log),
+    config: join(top, names.config),
+  });
   if (platform === "darwin") {
     const mac = (top: string): Site => ({
       lib: join(top, "HyperShell"),
@@ -105,33 +111,23 @@ function placesOf(
     return {
       system: mac("/Library"),
       user: mac(join(home, "Library")),
-      local: { lib: join(local, "Library"), log: join(local, "Logs"), config: join(local, "config.toml") },
+      local: inOne(local),
     };
   }
   if (platform === "win32") {
-    const windows = (top: string): Site => ({
-      lib: join(top, "Library"),
-      log: join(top, "Logs"),
-      config: join(top, "Config.toml"),
-    });
     return {
-      system: windows(join(env["PROGRAMDATA"] || "C:\\ProgramData", "HyperShell")),
-      user: windows(join(env["APPDATA"] || join(home, "AppData", "Roaming"), "HyperShell")),
-      local: windows(local),
+      system: inOne(join(env["PROGRAMDATA"] || "C:\\ProgramData", "HyperShell")),
+      user: inOne(join(env["APPDATA"] || join(home, "AppData", "Roaming"), "HyperShell")),
+      local: inOne(local),
     };
   }
   if (!posixPlatforms.includes(platform)) {
     throw new UserError(exitStatus.badConfiguration, "core.platform", `Platform unrecognized (${platform})`);
   }
-  const unix = (top: string): Site => ({
-    lib: join(top, "lib"),
-    log: join(top, "log"),
-    config: join(top, "config.toml"),
-  });
   return {
     system: { lib: "/var/lib/hypershell", log: "/var/log/hypershell", config: "/etc/hypershell.toml" },
-    user: unix(join(home, ".hypershell")),
-    local: unix(local),
+    user: inOne(join(home, ".hypershell")),
+    local: inOne(local),
   };
 }
 
