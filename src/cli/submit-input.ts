@@ -64,6 +64,14 @@ const builtins: ReadonlySet<string> = new Set(
   ).split(" "),
 );
 
+/** What cmd.exe runs without a file of that name, in any case. */
+const ofCmd: ReadonlySet<string> = new Set(
+  (
+    "assoc break call cd chdir cls color copy date del dir echo erase exit for ftype goto if md mkdir mklink move " +
+    "path pause popd prompt pushd rd rem ren rename rmdir set setlocal shift start time title type ver verify vol"
+  ).split(" "),
+);
+
 /**
  * Refuses one word that a shell could only fail to find: no file and no program, such as the mistyped name of a file of
  * commands. `path` is the value of PATH. A word with blanks or with signs of the shell may be a whole command line.
@@ -71,7 +79,8 @@ const builtins: ReadonlySet<string> = new Set(
  */
 export function expectCommand(words: readonly string[], path: string | undefined): void {
   const [word = ""] = words;
-  if (words.length !== 1 || !/^[\w@%+:,./-]+$/.test(word) || builtins.has(word) || whatIs(word) !== "nothing") return;
+  const known = process.platform === "win32" ? ofCmd.has(word.toLowerCase()) : builtins.has(word);
+  if (words.length !== 1 || !/^[\w@%+:,./-]+$/.test(word) || known || whatIs(word) !== "nothing") return;
   if (!word.includes("/") && Bun.which(word, { PATH: path ?? "" }) !== null) return;
   throw argumentError(`${quoted(word)} is neither a file nor a command (after -- it is taken as it stands)`);
 }

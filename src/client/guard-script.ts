@@ -6,6 +6,8 @@
  * `read` drops the NUL bytes of an environment in dash, bash and busybox, so that variables are glued together where
  * there is no tr. Whoever then has the id of another client, too, is taken for a task of that one.
  *
+ * /bin/sh of macOS is bash 3.2, which takes the bracket of a pattern (`case`) for the end of `$(`.
+ *
  * Where there is no /proc, as on macOS, ps lists processes, and what the client told of is all that is known.
  *
  * Source: proc(5); ps(1) of macOS; in /proc/PID/stat the name may hold anything, so that fields are counted from the
@@ -80,13 +82,15 @@ list_by_proc() {
 
 /** Sets `rows` where there is no /proc: there a group stands in for a session, and a name may have blanks. */
 const listByPs = `
+rows_of_ps() {
+  while read -r pid parent group state name; do
+    case $state in Z*) continue ;; esac
+    case $name in hs | hsx) name=hs ;; *) name=other ;; esac
+    printf '%s ' "$pid $parent $group $name"
+  done
+}
 list_by_ps() {
-  rows=$(ps -A -o pid= -o ppid= -o pgid= -o state= -o ucomm= 2>/dev/null |
-    while read -r pid parent group state name; do
-      case $state in Z*) continue ;; esac
-      case $name in hs | hsx) name=hs ;; *) name=other ;; esac
-      printf '%s ' "$pid $parent $group $name"
-    done)
+  rows=$(ps -A -o pid= -o ppid= -o pgid= -o state= -o ucomm= 2>/dev/null | rows_of_ps)
 }`;
 
 /**

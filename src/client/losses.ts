@@ -79,8 +79,7 @@ export function newLosses({ folder, outputPath, errorsPath, log }: LossOptions):
 function sharedPlaces(outputPath: string | null, errorsPath: string | null): readonly Place[] {
   // Other systems have no path for what is open.
   const isNamed = process.platform === "linux";
-  const own = (descriptor: number): string =>
-    isNamed && isFile(descriptor) ? `/proc/self/fd/${descriptor}` : "";
+  const own = (descriptor: number): string => (isNamed && isFile(descriptor) ? `/proc/self/fd/${descriptor}` : "");
   return placesOf([
     outputPath === null ? [own(1), "the file of standard output"] : [outputPath, `'${outputPath}'`],
     errorsPath === null ? [own(2), "the file of standard error"] : [errorsPath, `'${errorsPath}'`],

@@ -13,9 +13,7 @@ testOnWindows("paths, variables and quotes of templates are those of Windows", a
   const { status, stdout, stderr } = await place.hsx(["in.txt", "--no-db", "-t", template], { env });
   const [shown, path, ...rest] = stdout.split("\r\n");
   expect([status, stderr, rest]).toEqual([0, "", ["GREETING=exported", ""]]);
-  expect(shown).toBe(
-    String.raw`[a b.dat] [C:\data\run.1] [C:\data\run.1\a b] ["a b.dat"] cmd.exe\a b.dat "q r"`,
-  );
+  expect(shown).toBe(String.raw`[a b.dat] [C:\data\run.1] [C:\data\run.1\a b] ["a b.dat"] cmd.exe\a b.dat "q r"`);
   expect(path).toMatch(/^Z:\\.*\\win\\Library\\task\\[0-9a-f-]{36}\.out$/);
 });
 
@@ -41,4 +39,16 @@ testOnWindows("a client waits for a server that is not there yet, with TLS as wi
     await until(() => /Connection refused.* trying again/.test(client.stderr()), "it tries again");
   for (const client of clients) client.kill("SIGKILL");
   await Promise.all(clients.map(({ ended }) => ended));
+});
+
+testOnWindows("a project has its folders where its runs keep things, and what they say may go to a file", async () => {
+  await using place = await openPlace();
+  const steps = ["hs init proj >nul", "cd proj", 'echo one| hsx -t "echo {}" 2>said', "dir /b .hypershell\\Library"];
+  const { status, stdout } = await place.cmd(steps.join("\n"), { env: { HYPERSHELL_SITE: undefined } });
+  const [printed, ...names] = stdout.trimEnd().split("\r\n");
+  expect([status, printed, names.filter((name) => !name.startsWith("Main.db-")).toSorted()]).toEqual([
+    0,
+    "one",
+    ["Main.db", "task"],
+  ]);
 });
