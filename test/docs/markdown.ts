@@ -12,7 +12,8 @@
  * HTML before a block (or between blocks), which a reader does not see:
  *
  *     <!-- run: mkdir in -->            commands that are run here, too: they make files, or look at what came out
- *     <!-- needs: slurm -->             the block that follows needs this; without an end, all on the page
+ *     <!-- needs: slurm -->             the block that follows needs this part (parts.ts)
+ *     <!-- page needs: slurm -->        all that follows on the page needs it
  *     <!-- any order -->                the lines of the block that follows come as tasks happen to end
  *     <!-- here: login07 = localhost -->   in this place that word is written for this one, on the whole page
  *     <!-- not run: REASON -->          the block that follows is not run

@@ -28,7 +28,7 @@ interface Place extends AsyncDisposable {
 }
 
 /** The longest that a page may take, in milliseconds. */
-const timeoutMs = 90_000;
+const timeoutMs = 150_000;
 
 function placeOf(user: User, dispose: () => PromiseLike<void>): Place {
   const work = join(user.home, "work");

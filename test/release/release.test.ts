@@ -66,7 +66,7 @@ needs(["xz", "gpg"])(
     expect(readdirSync(again).toSorted()).toEqual(["SHA256SUMS", "SHA256SUMS.asc", ...made.slice(1)]);
     for (const each of made) expect(readFileSync(join(again, each)).equals(readFileSync(join(first, each)))).toBe(true);
 
-    const checked = await run(["sh", "-c", `cd '${first}' && sha256sum -c SHA256SUMS`]);
+    const checked = await run(["sh", "-c", `cd '${first}' && sha256sum --ignore-missing -c SHA256SUMS`]);
     expect(checked).toMatchObject({ status: 0, stdout: `${name}.cdx.json: OK\n${name}.tar.xz: OK\n` });
     const [sums, signature] = [join(again, "SHA256SUMS"), join(again, "SHA256SUMS.asc")];
     expect(await run(["gpg", "--batch", "--verify", signature, sums], env)).toMatchObject({ status: 0 });
