@@ -47,6 +47,11 @@ export interface TaskEnvironment {
    * all others.
    */
   fill(task: Assignment, command: string | null, startTime: number, own?: Own | null): void;
+  /**
+   * The names of the variables that `fill` sets; the same list as long as they are the same. Null: one of them is no
+   * name for a POSIX shell.
+   */
+  names(): readonly string[] | null;
 }
 
 /** What tasks inherit: the environment of the client with the exports of the configuration. */
@@ -82,7 +87,17 @@ interface State {
   last: Partial<Assignment>;
   /** What the last task alone had. */
   own: Own | null;
+  /** See TaskEnvironment; undefined: it is not known now. */
+  names: readonly string[] | null | undefined;
 }
+
+/** The variables that each task sets. */
+const always = (
+  "ID ARGS COMMAND SUBMIT_TIME SCHEDULE_TIME START_TIME WAITED OUTPATH ERRPATH CSVPATH SUBMIT_ID SUBMIT_HOST GROUP " +
+  "CORES MEMORY TIMEOUT ATTEMPT PREVIOUS_ID TAG"
+)
+  .split(" ")
+  .map((name) => `TASK_${name}`);
 
 /**
  * Makes the environment that tasks share. `base` is what they inherit. With `anyName` false, names that are
@@ -111,8 +126,18 @@ export function taskEnvironment(options: EnvironmentOptions, base: Variables, an
     present: [],
     last: {},
     own: null,
+    names: undefined,
   };
-  return { variables, fill: (task, command, startTime, own = null) => fill(state, task, command, startTime, own) };
+  return {
+    variables,
+    fill: (task, command, startTime, own = null) => fill(state, task, command, startTime, own),
+    names: () => (state.names === undefined ? (state.names = namesSet(state)) : state.names),
+  };
+}
+
+function namesSet({ present, own }: State): readonly string[] | null {
+  const names = [...always, ...present, ...Object.keys(own ?? {})];
+  return names.every((name) => plainName.test(name)) ? names : null;
 }
 
 /**
@@ -165,6 +190,7 @@ function setOwn(state: State, own: Own | null): void {
   }
   Object.assign(variables, own);
   state.own = own;
+  state.names = undefined;
 }
 
 /** The names of the variables of a tag: `TASK_TAG_SITE`. Both may be absent. */
@@ -222,6 +248,7 @@ function replaceTags(state: State, tags: Tags): void {
     else variables[name] = base[name];
   }
   state.present = [];
+  state.names = undefined;
   for (const key in tags) {
     const { own, plain } = namesOf(state, key);
     for (const name of [own, plain]) {

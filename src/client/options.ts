@@ -31,6 +31,8 @@ export interface ExecutorOptions extends EnvironmentOptions, Omit<TaskWishes, "m
    * all do without.
    */
   readonly inOrigin: boolean;
+  /** Whether a shell may run one task after the other, where nobody can tell. */
+  readonly shellReuse: boolean;
   /** Where clients of this site note that their tasks last. */
   readonly clientFolder: string;
   /** File for the standard output of all tasks; null: the client's own. */

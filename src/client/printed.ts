@@ -46,7 +46,7 @@ export function printedBy(words: string[], { task, jobs, ...options }: PrintingO
   const { child, job } = jobs === null ? { child: spawn(), job: null } : jobs.start(spawn);
   const ended = (): boolean => child.exitCode !== null || child.signalCode !== null;
   const group = job === null ? groupOf(child.pid, ended) : groupOfJob(child.pid, job);
-  const all = task === null ? group : treeOf({ ...task, group, ended });
+  const all = task === null ? group : treeOf({ ...task, group, ended, afterMs: null });
   let stopped = false;
   return {
     pid: child.pid,

@@ -12,18 +12,17 @@ import { osPaths } from "../base/ospath.ts";
 import { failureCode, failureReason } from "../base/paths.ts";
 import { isUnread } from "../base/unread.ts";
 import { variableName } from "../base/variables.ts";
-import { type Assignment, sentinel } from "../task/task.ts";
+import { sentinel } from "../task/task.ts";
 import type { ShellOutput } from "../base/system.ts";
-import type { Job } from "../base/windows.ts";
 import { variablesFor } from "./device-list.ts";
-import { inherited, type Own, type Variables } from "./environment.ts";
-import type { Ends, Executor, Origin, Running, StopSignal } from "./executor.ts";
-import { type Group, groupOf, groupOfJob, signalNumber } from "./group.ts";
+import { inherited, type Variables } from "./environment.ts";
+import type { Executor, Origin, StopSignal } from "./executor.ts";
+import { signalNumber } from "./group.ts";
 import { guardOrphans, type OrphanGuard } from "./orphans.ts";
 import { findPredecessors, type Predecessors } from "./predecessors.ts";
 import { type Held, newScarcity, type Scarcity } from "./scarcity.ts";
 import { type Losses, newLosses } from "./losses.ts";
-import type { Monitor, Watch } from "./monitor.ts";
+import type { Monitor } from "./monitor.ts";
 import type { ExecutorOptions } from "./options.ts";
 import { openAppended, openShared, type Outputs, prepareFolder, removeEmpty } from "./outputs.ts";
 import { printedBy } from "./printed.ts";
@@ -37,16 +36,19 @@ import {
   setUntil,
   spawnConfined,
   spawnDirect,
-  type Spawner,
+  spawnLiving,
   spawnShell,
 } from "./spawn.ts";
 import { wordsFor } from "./spawn.ts";
 import { type Expansion, expansion, fileFacts } from "./templates.ts";
-import { type Finder, newFinder, type Tree, treeOf } from "./tree.ts";
+import { newTask, type Place, type Task } from "./started.ts";
+import { type Finder, newFinder } from "./tree.ts";
 
 export interface ProcessExecutor extends Executor {
   /** How many tasks were executed without a shell so far. */
   readonly directStarts: number;
+  /** How many tasks were given to shells that live so far. */
+  readonly livingStarts: number;
 }
 
 /** The exit status of a file that exists but cannot be executed, as in shells. */
@@ -61,49 +63,8 @@ const windows = process.platform === "win32";
 /** What an outcome says of what its task has used, where nobody measured it. */
 const unmeasured = { csvpath: null, coresMax: null, memoryMax: null };
 
-/** A directory in which tasks run, and what depends on it. */
-interface Place {
-  readonly cwd: string;
-  readonly spawner: Spawner;
-  readonly expand: Expansion;
-}
-
 /** The largest number of places other than the client's own that are kept. A full table starts anew. */
 const mostPlaces = 64;
-
-/** A task from its start to its end. */
-interface Task extends Running {
-  readonly assignment: Assignment;
-  readonly place: Place;
-  readonly ends: Ends;
-  /** Variables that it alone has. */
-  readonly own: Own | null;
-  pid: number | null;
-  command: string | null;
-  startTime: number | null;
-  outpath: string | null;
-  errpath: string | null;
-  /** Whether it was executed without a shell. */
-  direct: boolean;
-  /** The signal that was sent last. */
-  signalled: StopSignal | null;
-  /** Whether its process was ended by a signal. */
-  isKilled: boolean;
-  /** Whether its outcome has been reported, or is about to be. */
-  over: boolean;
-  /** A signal that came before there was a process; null: none did. */
-  stopped: StopSignal | null;
-  /** Stops what goes on before there is a process: a command of the template, or the wait for room. */
-  interrupt: ((signal: StopSignal) => void) | null;
-  /** Whether it had to wait for room to start. */
-  isHeld: boolean;
-  /** What measures it; null: nothing does. */
-  watch: Watch | null;
-  /** All its processes, on Windows; null elsewhere. */
-  job: Job | null;
-  /** Whether a process of its group is left. To ask costs little, but what has left the group is not seen. */
-  groupAlive(): boolean;
-}
 
 /** The state of an executor. */
 interface State {
@@ -145,6 +106,9 @@ export function createExecutor(options: ExecutorOptions): ProcessExecutor {
     get directStarts() {
       return state.directStarts;
     },
+    get livingStarts() {
+      return home.spawner.shells?.starts ?? 0;
+    },
     servedBy(serverId, serverHost) {
       for (const { spawner } of [home, ...places.values()]) setServer(spawner, serverId, serverHost);
     },
@@ -163,6 +127,7 @@ export function createExecutor(options: ExecutorOptions): ProcessExecutor {
       options.jobs?.close();
       state.predecessors.close();
       state.losses.lookLast();
+      for (const { spawner } of [home, ...places.values()]) spawner.shells?.dismiss();
       outputs.close();
     },
   };
@@ -189,6 +154,13 @@ function openExecutor(options: ExecutorOptions): State {
     stdout: outputs.output ?? "inherit",
     stderr: outputs.errors ?? "inherit",
     onExit: (child, code, signal) => processEnded(state, child, code, signal),
+    living: reusesShells(options)
+      ? {
+          clock,
+          onEnd: (child, code, signal) => livingEnded(state, child, code, signal),
+          onRefused: (child) => livingRefused(state, child),
+        }
+      : null,
     log,
   });
   const predecessors = findPredecessors({ folder: options.clientFolder, clientId: options.clientId, clock, log });
@@ -213,6 +185,11 @@ function openExecutor(options: ExecutorOptions): State {
   };
   const state: State = { ...parts, starting: null, directStarts: 0, lastRefusal: null };
   return state;
+}
+
+/** Whether tasks may share shells: nothing is to be done to the process of each alone. */
+function reusesShells({ shellReuse, capture, monitor, pins }: ExecutorOptions): boolean {
+  return shellReuse && !capture && monitor === null && pins === null;
 }
 
 /** The expansion of templates whose patterns ask for files in `cwd`. */
@@ -347,10 +324,13 @@ function spawn(state: State, task: Task, command: string, startTime: number): Bu
   const entrance = state.options.monitor?.confine(assignment) ?? null;
   if (entrance !== null) return spawnConfined(spawner, assignment, command, startTime, task.own, entrance);
   const child = spawnDirect(spawner, assignment, command, startTime, task.own);
-  if (child === null) return spawnShell(spawner, assignment, command, startTime, task.own);
-  task.direct = true;
-  state.directStarts++;
-  return child;
+  if (child !== null) {
+    task.direct = true;
+    state.directStarts++;
+    return child;
+  }
+  task.living = task.isRefused ? null : spawnLiving(spawner, assignment, command, startTime, task.own);
+  return task.living ?? spawnShell(spawner, assignment, command, startTime, task.own);
 }
 
 function watch(monitor: Monitor, task: Task, child: Bun.Subprocess): void {
@@ -469,6 +449,36 @@ function processEnded(
   state.scarcity.freed();
 }
 
+/** A task of a living shell has ended. */
+function livingEnded(
+  state: State,
+  child: Bun.Subprocess,
+  code: number | null,
+  signal: NodeJS.Signals | number | null,
+): void {
+  const task = state.alive.get(child);
+  if (task === undefined) return;
+  state.alive.delete(child);
+  const status = code ?? (signal === null ? unknownStatus : 128 + signalNumber(signal));
+  // Whether a signal has ended the subshell, or that has ended with such a status, is not known.
+  task.isKilled = signal !== null || status === brokenPipe;
+  end(state, task, status);
+  state.scarcity.freed();
+}
+
+/** A living shell has gone before it began its task: a fresh one runs it. */
+function livingRefused(state: State, child: Bun.Subprocess): void {
+  const task = state.alive.get(child);
+  if (task === undefined) return;
+  state.alive.delete(child);
+  task.place.spawner.shells?.dismiss();
+  task.isRefused = true;
+  task.living = null;
+  task.pid = null;
+  if (task.signalled !== null) endStopped(state, task, task.signalled);
+  else launch(state, task, task.command!);
+}
+
 /**
  * Has the shell write on the task's standard error what it writes when a program dies by a signal, because only the
  * shell has the words. This takes two processes, but few programs die so.
@@ -543,49 +553,4 @@ function endStopped(state: State, task: Task, signal: StopSignal): void {
   task.interrupt = null;
   task.command = task.startTime = null;
   endLater(state, task, 128 + signalNumber(signal));
-}
-
-function groupOfTask(task: Task, leader: number): Group {
-  return task.job === null ? groupOf(leader, () => task.over) : groupOfJob(leader, task.job);
-}
-
-function newTask(assignment: Assignment, place: Place, ends: Ends, own: Own | null, finder: Finder): Task {
-  let group: Group | null = null;
-  let tree: Tree | null = null;
-  const ended = (): boolean => task.over;
-  const groupThere = (): Group | null => (task.pid === null ? null : (group ??= groupOfTask(task, task.pid)));
-  const treeThere = (): Tree => (tree ??= treeOf({ taskId: assignment.id, group: groupThere(), ended, finder }));
-  const task: Task = {
-    assignment,
-    place,
-    ends,
-    own,
-    pid: null,
-    command: null,
-    startTime: null,
-    outpath: null,
-    errpath: null,
-    direct: false,
-    signalled: null,
-    isKilled: false,
-    over: false,
-    stopped: null,
-    interrupt: null,
-    isHeld: false,
-    watch: null,
-    job: null,
-    signal(signal) {
-      if (task.pid !== null || task.over) {
-        task.signalled = signal;
-        treeThere().signal(signal);
-      } else {
-        task.stopped ??= signal;
-        task.interrupt?.(signal);
-      }
-    },
-    groupAlive: () => !task.over || groupThere()?.alive() === true,
-    alive: () => !task.over || treeThere().alive(),
-    ignoresInterrupt: () => tree?.ignoresInterrupt() === true,
-  };
-  return task;
 }

@@ -1,6 +1,7 @@
 /*
  * Starts processes for tasks: `SHELL -c COMMAND`, or the program itself (see direct.ts), in a session of its own and
- * with the task's environment. Throws what Bun.spawn throws; knows neither attempts nor outcomes.
+ * with the task's environment; or has a shell that lives do it (see living-shell.ts). Throws what Bun.spawn throws;
+ * knows neither attempts nor outcomes.
  *
  * A start is the hottest path of a client. What keeps it short: options, argument lists and environments are made once
  * and shared by all starts, which only set what differs (Bun.spawn reads them before it returns); nothing waits for a
@@ -24,7 +25,9 @@ import {
   taskEnvironment,
   type Variables,
 } from "./environment.ts";
+import { openShells, type Shells, type ShellOptions } from "./living-shell.ts";
 import { openFresh } from "./outputs.ts";
+import { isReusable } from "./reusable.ts";
 
 export type OnExit = (child: Bun.Subprocess, code: number | null, signal: NodeJS.Signals | number | null) => void;
 
@@ -38,6 +41,8 @@ export interface SpawnOptions {
   readonly stdout: number | "inherit";
   readonly stderr: number | "inherit";
   readonly onExit: OnExit;
+  /** Who is told of tasks in living shells; null: there are to be none. */
+  readonly living: Pick<ShellOptions, "clock" | "onEnd" | "onRefused"> | null;
   readonly log: Pick<Logger, "debug">;
 }
 
@@ -79,11 +84,17 @@ export interface Spawner {
   withoutShell: WithoutShell | null;
   /** The number of plain commands so far. It counts until the shell is asked about them. */
   plainSeen: number;
+  /** The shells that live; null: there are none (yet). */
+  shells: Shells | null;
+  /** The number of commands so far that such a shell could have run. It counts until they are asked for. */
+  reusableSeen: number;
 }
 
 const windows = process.platform === "win32";
 /** After this many plain commands, the shell is asked what it does to them, which takes a process. */
 const plainBeforeAsking = 8;
+/** After this many commands for living shells, the shell is asked whether it can be one. That takes a process, too. */
+const reusableBeforeAsking = 16;
 
 /** Makes a spawner, which starts no process yet. */
 export function newSpawner(options: SpawnOptions): Spawner {
@@ -98,8 +109,13 @@ export function newSpawner(options: SpawnOptions): Spawner {
     signWords: wordsForSigns(shell),
     withoutShell: null,
     plainSeen: 0,
+    shells: null,
+    reusableSeen: options.living === null || cannotShare(options) ? Number.POSITIVE_INFINITY : 0,
   };
 }
+
+/** Whether shells must not outlive a task in this directory, which may be another one by then. */
+const cannotShare = ({ environment: { cwd } }: SpawnOptions): boolean => windows || cwd !== workingFolder();
 
 function startOf({ environment, stdout, stderr, onExit }: SpawnOptions, env: Variables): Start {
   const { cwd } = environment;
@@ -123,6 +139,7 @@ export function setServer(spawner: Spawner, serverId: string, serverHost: string
     environment.variables["TASK_SERVER_ID"] = serverId;
     environment.variables["TASK_SERVER_HOST"] = serverHost;
   }
+  spawner.shells?.dismiss();
 }
 
 /** Sets when the time of this host is up, milliseconds since 1970. */
@@ -130,6 +147,7 @@ export function setUntil(spawner: Spawner, until: number): void {
   spawner.environment = { ...spawner.environment, until };
   for (const environment of [spawner.viaShell, spawner.withoutShell?.environment])
     if (environment !== undefined) setDeadline(environment.variables, until);
+  spawner.shells?.dismiss();
 }
 
 /**
@@ -200,6 +218,55 @@ export function spawnDirect(
     // knows what to do or say.
     return null;
   }
+}
+
+/**
+ * Has a living shell run a command. `startTime`: milliseconds since 1970. `own`: see TaskEnvironment. Answers the
+ * process of the shell; null if a fresh shell has to run it: the command is not among those that may, the task has
+ * variables that cannot be set, or there are no such shells (yet).
+ */
+export function spawnLiving(
+  spawner: Spawner,
+  task: Assignment,
+  command: string,
+  startTime: number,
+  own: Own | null,
+): Bun.Subprocess | null {
+  const { shells, viaShell } = spawner;
+  if (shells === null && spawner.reusableSeen >= reusableBeforeAsking) return null;
+  if (!isReusable(command, shells?.isDash ?? true)) return null;
+  if (shells === null) {
+    if (++spawner.reusableSeen === reusableBeforeAsking) askToLive(spawner);
+    return null;
+  }
+  viaShell.fill(task, command, startTime, own);
+  const names = viaShell.names();
+  if (names === null) return null;
+  try {
+    return shells.run(command, names);
+  } catch {
+    // There is no room for one more: a fresh shell is told so, or finds some where those go that have nothing to do.
+    shells.dismiss();
+    return null;
+  }
+}
+
+function askToLive(spawner: Spawner): void {
+  const { living, shell, stdout, stderr, base, log } = spawner.options;
+  const options = {
+    ...living!,
+    shell,
+    cwd: null,
+    variables: spawner.viaShell.variables,
+    stdout: stdout === "inherit" ? 1 : stdout,
+    stderr: stderr === "inherit" ? 2 : stderr,
+  };
+  // The answer is not awaited, as above.
+  void openShells(options, base).then((shells) => {
+    if (shells === null) return;
+    spawner.shells = shells;
+    log.debug("Commands are run by shells that live");
+  });
 }
 
 function askShell(spawner: Spawner): void {

@@ -5,6 +5,9 @@
  * and whoever started it had ended before) is not found. Nobody looks for the processes of a task that ends by itself:
  * it may leave a daemon behind, as in a shell.
  *
+ * In the session of a living shell (living-shell.ts) may be what earlier tasks have left. What names such a task is
+ * none of this one's, and what names none is so if it is older than the task.
+ *
  * What an hs or hsx that is part of a task has started is left to that program as long as it lives: it stops its own
  * tasks, and gives them their time.
  */
@@ -36,6 +39,11 @@ export interface TreeOptions {
   readonly group: Group | null;
   /** Whether the leader of the group has ended. */
   readonly ended: () => boolean;
+  /**
+   * How long after the leader of the group the task began, milliseconds. The leader is a shell that ran other tasks
+   * before, and what these have left may be in the same group and session. Null: the leader was started for the task.
+   */
+  readonly afterMs: number | null;
   readonly finder: Finder;
 }
 
@@ -70,6 +78,10 @@ const leastPauseMs = 20;
 /** The pause is at least this many times as long as a look, so that waiting leaves the processor to others. */
 const leisure = 5;
 
+/** A tick of Linux, by which the start of a process is told, milliseconds; and what rounding may be off by, ticks. */
+const tickMs = 10;
+const slack = 2;
+
 const windows = process.platform === "win32";
 const interruptBit = 1n << BigInt(constants.signals.SIGINT - 1);
 const owner = "TASK_CLIENT_ID";
@@ -88,6 +100,8 @@ interface State extends TreeOptions {
   emptySince: number | null;
   /** Whether the number of the leader still stands for its session. */
   ownsSession: boolean;
+  /** When a subshell of the task was seen to begin, in ticks of the system; null: none was. */
+  since: number | null;
   /** One that heeded SIGINT at the last look. */
   heeding: ProcessRow | null;
 }
@@ -108,6 +122,7 @@ export function treeOf(options: TreeOptions): Tree {
     sent: null,
     emptySince: null,
     ownsSession: group !== null,
+    since: null,
     heeding: null,
   };
   return {
@@ -120,11 +135,18 @@ export function treeOf(options: TreeOptions): Tree {
 function send(state: State, signal: StopSignal): void {
   const { finder, group, known } = state;
   // They are collected before any of them is signalled: those whose parent has ended belong to process 1.
-  meet(state, look(finder));
-  group?.signal(signal);
+  const found = look(finder);
+  meet(state, found);
+  const isWhole = group !== null && ownsGroup(state, group, found);
+  if (isWhole) group.signal(signal);
   for (const row of known.values())
-    if (row.group !== group?.leader && !isForwarded(state, row, signal)) kill(row, signal);
+    if (!(isWhole && row.group === group.leader) && !isForwarded(state, row, signal)) kill(row, signal);
   state.sent = signal;
+}
+
+/** Whether all processes of a group are of the task. */
+function ownsGroup({ afterMs, known }: State, { leader }: Group, { byGroup }: Look): boolean {
+  return afterMs === null || (byGroup.get(leader) ?? []).every(({ pid }) => known.has(pid));
 }
 
 /**
@@ -146,7 +168,7 @@ function kill({ pid }: ProcessRow, signal: StopSignal): void {
 function isAlive(state: State): boolean {
   const { finder, group, known, sent } = state;
   const now = finder.now();
-  if (group?.alive() === true || isAnyLeft(known)) {
+  if ((state.afterMs === null && group?.alive() === true) || isAnyLeft(known)) {
     state.emptySince = null;
     return true;
   }
@@ -209,6 +231,8 @@ function look(finder: Finder): Look {
     if (row.environment === null) continue;
     const isOurs = variableIn(row.environment, owner) === finder.clientId;
     const id = isOurs ? variableIn(row.environment, "TASK_ID") : null;
+    // A living shell, or what it has made of itself for a task.
+    if (id === "") continue;
     taskOf.set(row.pid, id);
     if (id === null) continue;
     const others = byTask.get(id);
@@ -261,7 +285,8 @@ function meet(state: State, { byPid, byParent, byGroup, bySession, byTask, taskO
     const { leader } = group;
     const own = [...(bySession.get(leader) ?? []), ...(byGroup.get(leader) ?? [])];
     if (own.length === 0 && state.ended()) state.ownsSession = false;
-    for (const row of own) add(row);
+    const since = sinceWhen(state, byPid.get(leader), byParent.get(leader) ?? []);
+    for (const row of own) if (row.pid === leader || Number(row.startedAt) >= since) add(row);
   }
   for (const row of byTask.get(taskId) ?? []) add(row);
   for (const { pid, startedAt } of known.values()) {
@@ -272,6 +297,18 @@ function meet(state: State, { byPid, byParent, byGroup, bySession, byTask, taskO
     for (const child of byParent.get(row.pid) ?? []) add(child);
   known.clear();
   for (const [pid, row] of found) if (!isBelowProgram(row, found)) known.set(pid, row);
+}
+
+/**
+ * When the task began, in ticks of the system as a row has them; 0: all that is in its session is its own. The subshell
+ * of a living shell tells it exactly.
+ */
+function sinceWhen(state: State, leader: ProcessRow | undefined, children: readonly ProcessRow[]): number {
+  const { afterMs } = state;
+  if (afterMs === null) return 0;
+  if (children.length > 0) state.since = Math.min(...children.map(({ startedAt }) => Number(startedAt)));
+  if (state.since !== null) return state.since;
+  return leader === undefined ? 0 : Number(leader.startedAt) + Math.floor(afterMs / tickMs) - slack;
 }
 
 /** Whether an hs or hsx among `found` has started this process, directly or not. */

@@ -171,6 +171,7 @@ export function makeExecutor(
     taskFolder: taskFolderOf(options),
     clientFolder: join(config.site.lib, "client"),
     shell: options.wishes.shell === null ? usualShell(env) : requireShell(options.wishes.shell, env, cwd),
+    shellReuse: config.boolean("task.shell_reuse"),
     outputPath: options.output,
     errorsPath: options.errors,
     monitor: options.monitor,

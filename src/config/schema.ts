@@ -146,6 +146,7 @@ const rows = [
     ...off,
     path: true,
   }),
+  setting("task.shell_reuse", "boolean", true, "Whether one shell may run several tasks in turn, where none can tell."),
   setting("task.cores", "integer", 0, "Cores that a task needs unless it says so itself; 0: not counted.", orOff),
   setting(
     "task.memory",

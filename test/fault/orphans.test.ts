@@ -20,14 +20,19 @@ interface Client extends AsyncDisposable {
 }
 
 /** A client that runs these tasks; `orderly` ends it in order once they are over. */
-async function openClient(tasks: readonly string[], environment: Record<string, string> = {}): Promise<Client> {
+async function openClient(
+  tasks: readonly string[],
+  environment: Record<string, string> = {},
+  before = "",
+): Promise<Client> {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), "hs-client-")));
   writeFileSync(
     join(folder, "client.ts"),
     `
     import { taskPlace } from ${JSON.stringify(join(import.meta.dir, "../unit/client/tasks.ts"))};
-    const place = taskPlace({ errorsPath: ${JSON.stringify(join(folder, "said"))} });
+    const place = taskPlace({ errorsPath: ${JSON.stringify(join(folder, "said"))}, cwd: process.cwd() });
     console.log(place.clientId);
+    ${before}
     await Promise.all(${JSON.stringify(tasks)}.map((task) => place.run(task)));
     place.executor.close();
     console.log("closed");
@@ -115,6 +120,30 @@ test("a session is still known when its leader has no environment and nothing el
   await until(() => bytesRead(guard!) >= before + `${pid}\n`.length, "the guard is told of the session");
   await client.kill("SIGKILL");
   await until(() => !isRunning(pid!), "the task ends");
+});
+
+test("nothing is left of fifty tasks in shells that live, when their client is killed", async () => {
+  const lives =
+    "while (place.executor.livingStarts < 40) await Promise.all(Array.from({ length: 50 }, () => place.run('true')));";
+  const tasks = Array.from({ length: 50 }, (_, n) => `sh -c 'echo $$ >&2; sleep ${100 + n} | sleep 99'; sleep 98`);
+  await using client = await openClient(tasks, {}, lives);
+  await until(() => client.said().split("\n").length > 50 && guardsOf(client.id).length > 0, "all run and are guarded");
+  const shells = processesOf(client.id);
+  expect(shells.length).toBeGreaterThan(150);
+  await client.kill("SIGKILL");
+  await until(() => !shells.some(isRunning), "all processes of the tasks end, and the shells too");
+  await until(() => processesOf(client.id).length === 0 && guardsOf(client.id).length === 0, "nothing is left");
+});
+
+test("shells that live end with a client that is killed while they have nothing to do", async () => {
+  const lives = "while (place.executor.livingStarts < 3) await Promise.all([1, 2, 3].map(() => place.run('true')));";
+  await using client = await openClient(["echo done >&2", "cat /dev/zero >/dev/null; true"], {}, lives);
+  await until(() => client.said() === "done\n" && processesOf(client.id).length > 3, "they have nothing to do");
+  // The guard cannot help them.
+  const pids = processesOf(client.id);
+  for (const guard of guardsOf(client.id)) process.kill(guard, "SIGKILL");
+  await client.kill("SIGKILL");
+  await until(() => pids.filter(isRunning).length <= 3, "those that were idle have ended");
 });
 
 test("the guard touches nobody else's process", async () => {

@@ -47,6 +47,7 @@ export function taskPlace(changes: Partial<ExecutorOptions> = {}): TaskPlace {
     cwd: folder,
     inOrigin: false,
     shell: "/bin/sh",
+    shellReuse: true,
     taskFolder: join(folder, "task"),
     clientFolder: join(folder, "client"),
     capture,
