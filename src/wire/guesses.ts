@@ -26,6 +26,8 @@ export interface Guesses {
   readonly random: () => number;
   /** The sources of wrong proofs, those that are known for longest first. */
   readonly sources: Map<string, Source>;
+  /** Whether nothing is remembered any more, because the port is closed. */
+  isOver: boolean;
 }
 
 /** The number of wrong proofs without a pause: of people who mistype, and of a job whose clients have an old key. */
@@ -47,7 +49,13 @@ const mostSources = 10_000;
 
 /** Nobody has guessed yet. */
 export function noGuesses({ clock, random }: Pick<Guesses, "clock" | "random">): Guesses {
-  return { clock, random, sources: new Map() };
+  return { clock, random, sources: new Map(), isOver: false };
+}
+
+/** Forgets all, now and from now on: the port is closed. Those that wait have their turn at once. */
+export function endGuesses(guesses: Guesses): void {
+  guesses.isOver = true;
+  for (const from of guesses.sources.keys()) forgetSource(guesses.sources, from);
 }
 
 /** Has a proof from there checked: now, or when it is its turn. */
@@ -74,6 +82,7 @@ function forgetSource(sources: Map<string, Source>, from: string): void {
 }
 
 function noteWrong(guesses: Guesses, from: string, source: Source): void {
+  if (guesses.isOver) return forgetSource(guesses.sources, from);
   source.wrong += 1;
   pause(guesses, from, source);
 }

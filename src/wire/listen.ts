@@ -11,7 +11,7 @@ import { messageOf, runtimeError } from "../base/errors.ts";
 import { descriptorLimit } from "../base/limits.ts";
 import { isKnown } from "./addresses.ts";
 import { type Backlog, newBacklog } from "./backlog.ts";
-import { type Guesses, noGuesses, takeTurn } from "./guesses.ts";
+import { endGuesses, type Guesses, noGuesses, takeTurn } from "./guesses.ts";
 import { endFloods, type Floods, noFloods, noteArrival } from "./floods.ts";
 import type { PeerLink } from "./link.ts";
 import { type ProblemKind, WireProblem } from "./problem.ts";
@@ -21,6 +21,7 @@ import type { SocketStream, TlsVersion } from "./socket.ts";
 import {
   mayCome,
   networkOf,
+  endArrivals,
   noStrangers,
   seat,
   sourceOf,
@@ -56,7 +57,7 @@ export interface ListenOptions extends Omit<SessionOptions, "nonce"> {
 export interface Listener {
   readonly host: string;
   readonly port: number;
-  /** Accepts no new connections. Those that are open stay. */
+  /** Accepts no new connections, and gives up those whose peers have not proved the key. The others stay. */
   close(): void;
 }
 
@@ -116,7 +117,10 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       port: listener.port,
       close() {
         endFloods(listening.floods);
+        endArrivals(listening.strangers);
+        endGuesses(listening.guesses);
         listener.stop(false);
+        for (const each of listening.unknown.keys()) give(listening, each, "lost", "the port is closed");
       },
     };
   } catch (error) {

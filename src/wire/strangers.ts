@@ -4,7 +4,7 @@
  * find room. Knows neither sockets nor sessions.
  */
 import type { Network } from "../base/attempts.ts";
-import type { Clock } from "../base/clock.ts";
+import type { Clock, Timer } from "../base/clock.ts";
 
 /** A connection in its place. */
 export interface Stranger {
@@ -30,6 +30,8 @@ export interface Strangers<S extends Stranger> {
   readonly bySource: Map<string, Set<S>>;
   /** How many connections each source has opened in this second. */
   readonly arrivals: Map<string, number>;
+  /** Ends this second; null: nobody has come yet. */
+  second: Timer | null;
 }
 
 /** The largest number of connections of one source in a second: a host with as many cores starts a client on each. */
@@ -43,20 +45,26 @@ const samples = 8;
 export function noStrangers<S extends Stranger>(
   options: Pick<Strangers<S>, "clock" | "places" | "random" | "onRefused">,
 ): Strangers<S> {
-  return { ...options, waiting: [], bySource: new Map(), arrivals: new Map() };
+  return { ...options, waiting: [], bySource: new Map(), arrivals: new Map(), second: null };
 }
 
 /** Whether a connection from there may come, or its source has opened too many in this second. */
 export function mayCome<S extends Stranger>(strangers: Strangers<S>, source: string): boolean {
   const { arrivals, clock, onRefused } = strangers;
   if (arrivals.size === 0)
-    clock.after(1000, () => {
+    strangers.second = clock.after(1000, () => {
       for (const [each, count] of arrivals) if (count > mostArrivals) onRefused(each, count - mostArrivals);
       arrivals.clear();
     });
   const count = (arrivals.get(source) ?? 0) + 1;
   arrivals.set(source, count);
   return count <= mostArrivals;
+}
+
+/** Nobody comes any more. */
+export function endArrivals({ second, arrivals }: Strangers<Stranger>): void {
+  second?.cancel();
+  arrivals.clear();
 }
 
 /** Gives a connection a place. */
