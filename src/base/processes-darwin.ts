@@ -22,8 +22,11 @@ export interface DarwinPorts {
 
 const systemPorts: DarwinPorts = { ask, isThere, now: systemClock.now };
 
-/** What ps prints of each process, in this order. The time of the start has no column of fixed width. */
-const columns = "pid=,ppid=,pgid=,state=,lstart=";
+/**
+ * What ps prints of each process, in this order, without a head. Each has an option of its own: what follows `=` in the
+ * same word is taken for the head of that column. The time of the start has no fixed width.
+ */
+const columns = ["pid", "ppid", "pgid", "state", "lstart"].flatMap((name) => ["-o", `${name}=`]);
 
 /** How long a look holds, milliseconds. */
 const lookMs = 200;
@@ -45,7 +48,7 @@ export function darwinProcesses(ports: DarwinPorts = systemPorts): Processes {
   function look(): ReadonlyMap<number, Row> {
     const at = ports.now();
     if (last === null || at - last.at > lookMs || at < last.at) {
-      const rows = rowsOf(ports.ask(["/bin/ps", "-A", "-o", columns]) ?? "");
+      const rows = rowsOf(ports.ask(["/bin/ps", "-A", ...columns]) ?? "");
       last = { at, rows: new Map(rows.map((row) => [row.pid, row])) };
     }
     return last.rows;
@@ -56,7 +59,7 @@ export function darwinProcesses(ports: DarwinPorts = systemPorts): Processes {
       return table;
     },
     stateOf(pid) {
-      const text = ports.ask(["/bin/ps", "-p", `${pid}`, "-o", columns]) ?? "";
+      const text = ports.ask(["/bin/ps", "-p", `${pid}`, ...columns]) ?? "";
       return rowsOf(text).find((row) => row.pid === pid)?.state ?? null;
     },
     isStill(pid, startedAt) {
@@ -70,7 +73,7 @@ export function darwinProcesses(ports: DarwinPorts = systemPorts): Processes {
       return null;
     },
     all(mark) {
-      const text = ports.ask(["/bin/ps", "-A", "-E", "-ww", "-o", `${columns},command=`]) ?? "";
+      const text = ports.ask(["/bin/ps", "-A", "-E", "-ww", ...columns, "-o", "command="]) ?? "";
       return rowsOf(text).flatMap((row) => (row.state.isOver ? [] : [withEnvironment(row, mark)]));
     },
     openFiles() {

@@ -6,7 +6,8 @@
  */
 import { emptyReading, type ProcessSource, type Reading } from "./monitor-source.ts";
 
-const words = ["/bin/ps", "-axo", "pid=,ppid=,pgid=,rss=,time="];
+/** Each column has an option of its own: what follows `=` in the same word is taken for the head of that column. */
+const words = ["/bin/ps", "-ax", ...["pid", "ppid", "pgid", "rss", "time"].flatMap((name) => ["-o", `${name}=`])];
 
 /** What ps tells. */
 export function psSource(): ProcessSource {

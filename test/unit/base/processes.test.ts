@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { existsSync } from "node:fs";
 import { variableIn } from "../../../src/base/process-source.ts";
 import { processes } from "../../../src/base/processes.ts";
 import { type DarwinPorts, darwinProcesses } from "../../../src/base/processes-darwin.ts";
@@ -32,20 +33,20 @@ onLinux("a process is known by its start", () => {
 
 /* What programs of macOS 14 print. 9813 is a zombie, and the only one left in its group. */
 const printed: Readonly<Record<string, string>> = {
-  "/bin/ps -A -o pid=,ppid=,pgid=,state=,lstart=": [
+  "/bin/ps -A -o pid= -o ppid= -o pgid= -o state= -o lstart=": [
     "    1     0     1 Ss   Thu Nov  5 08:00:01 2026",
     "  812   700   812 S+   Mon Nov 30 19:49:30 2026",
     " 9813   812  9813 Z    Mon Nov 30 19:49:31 2026",
     "",
   ].join("\n"),
-  "/bin/ps -A -E -ww -o pid=,ppid=,pgid=,state=,lstart=,command=": [
+  "/bin/ps -A -E -ww -o pid= -o ppid= -o pgid= -o state= -o lstart= -o command=": [
     "    1     0     1 Ss   Thu Nov  5 08:00:01 2026     /sbin/launchd",
     "  812   700   812 S+   Mon Nov 30 19:49:30 2026     /o/sleep 33 HOME=/Users/a b TASK_ID=one TASK_CLIENT_ID=c L=C",
     " 9813   812  9813 Z    Mon Nov 30 19:49:31 2026     (sleep)",
     "",
   ].join("\n"),
-  "/bin/ps -p 812 -o pid=,ppid=,pgid=,state=,lstart=": "  812   700   812 S+   Mon Nov 30 19:49:30 2026\n",
-  "/bin/ps -p 9813 -o pid=,ppid=,pgid=,state=,lstart=": " 9813   812  9813 Z    Mon Nov 30 19:49:31 2026\n",
+  "/bin/ps -p 812 -o pid= -o ppid= -o pgid= -o state= -o lstart=": "  812   700   812 S+   Mon Nov 30 19:49:30 2026\n",
+  "/bin/ps -p 9813 -o pid= -o ppid= -o pgid= -o state= -o lstart=": " 9813   812  9813 Z    Mon Nov 30 19:49:31 2026\n",
   [`/usr/sbin/lsof -w -n -P -u ${process.getuid?.()} -F n`]:
     "p812\nfcwd\nn/private/tmp\nf1\nn/private/tmp/x y.out\nf3\nn*:50001\n",
   "/usr/sbin/sysctl -n kern.bootsessionuuid": "6B6F1D0C-4C6D-4E44-9F3A-0E1E3B1A7C11\n",
@@ -105,4 +106,11 @@ test("on macOS lsof tells which files are open", () => {
 test("on macOS nothing is known where ps does not answer", () => {
   const { table, stateOf, all, memberOf } = darwinProcesses({ ...macOs().ports, ask: () => null });
   expect([table(), stateOf(812), all(""), memberOf(812, null, true)]).toEqual([null, null, [], null]);
+});
+
+test.skipIf(!existsSync("/bin/ps"))("columns of ps are asked for as any ps understands them", () => {
+  const { stateOf, isStill } = darwinProcesses();
+  const state = stateOf(process.pid)!;
+  expect([state.isOver, isStill(process.pid, state.startedAt)]).toEqual([false, true]);
+  expect(Math.abs(Date.parse(`${state.startedAt} UTC`) - performance.timeOrigin)).toBeLessThan(60_000);
 });
