@@ -13,7 +13,7 @@ import { noWine, theWine, type Wine, windowsPath } from "../systems/wine.ts";
 const built = join(dist, "hs-windows-x64.exe");
 
 /** Why hs.exe cannot be run here; null: it can. */
-const noWindows: string | null =
+export const noWindows: string | null =
   noWine ?? (existsSync(built) ? null : "no dist/hs-windows-x64.exe: scripts/build windows-x64");
 
 /** `test` for what needs Wine and hs.exe: without them the test is skipped, and its name says why. */
