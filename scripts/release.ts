@@ -77,14 +77,22 @@ function timeOf(version: string): number {
 }
 
 /** What an executable says of its version, where it runs here; null: it does not. Another version ends everything. */
-function versionSaid(target: string, executable: string, version: string): string | null {
-  const starter = starterOf(target);
+async function versionSaid(target: string, executable: string, version: string): Promise<string | null> {
+  const starter = target.startsWith("windows-") && process.platform !== "win32" ? await wine() : starterOf(target);
   if (starter === null) return null;
   const said = run([...starter, executable, "--version"])
     .toString()
     .trim();
   if (said.startsWith(`hs ${version} `)) return said;
   return refuse(1, `${executable} says that it is '${said}', and package.json has ${version}`);
+}
+
+/** The words that start a program of Windows here; null: there is no Wine. */
+async function wine(): Promise<readonly string[] | null> {
+  const { noWine, theWine } = await import("../test/systems/wine.ts");
+  if (noWine !== null) return null;
+  const { program, env } = await theWine();
+  return ["env", ...Object.entries(env).map(([name, value]) => `${name}=${value}`), program];
 }
 
 /** The files of a folder and of those in it, as entries of an archive below `prefix`. */
@@ -117,14 +125,14 @@ interface Made {
 }
 
 /** Builds, checks and packs for one target. Everything is left in the folder `work`, below `made`. */
-function make(release: Release, work: string, { level }: Options): Made {
+async function make(release: Release, work: string, { level }: Options): Promise<Made> {
   const { target, version, time } = release;
   const isWindows = target.startsWith("windows-");
   const suffix = isWindows ? ".exe" : "";
   run(["scripts/build", target]);
   const path = join(dist, `hs-${target}${suffix}`);
   const found = inspect(path, target);
-  const said = versionSaid(target, path, version);
+  const said = await versionSaid(target, path, version);
   const executable = readFileSync(path);
   const ingredients = readContents(readFileSync(join(dist, `contents/hs-${target}${suffix}.txt`), "utf8"));
   const bill = Buffer.from(billOfMaterials(release, ingredients, executable));
@@ -166,7 +174,7 @@ function tell({ target, executable, archive, found, said }: Made): void {
   say.success(`${target.padEnd(16)} ${sizes}  ${found}; ${said ?? "not run: this machine cannot"}`);
 }
 
-function main(): void {
+async function main(): Promise<void> {
   const options = readOptions(process.argv.slice(2));
   if (Bun.which("xz") === null) refuse(1, "xz is needed (Debian: xz-utils)");
   if (options.key !== null && Bun.which("gpg") === null) refuse(1, "gpg is needed to sign (Debian: gnupg)");
@@ -179,11 +187,13 @@ function main(): void {
   const work = mkdtempSync(join(dist, ".release."));
   process.on("exit", () => rmSync(work, { recursive: true, force: true }));
   mkdirSync(join(work, "made"));
-  for (const target of options.targets) tell(make({ ...about, target }, work, options));
+  for (const target of options.targets) tell(await make({ ...about, target }, work, options));
   writeSums(join(work, "made"), options.key);
   rmSync(options.into, { recursive: true, force: true });
   cpSync(join(work, "made"), options.into, { recursive: true });
   say.success(`${options.into} has hs ${version}${options.key === null ? ", not signed" : ", signed"}`);
 }
 
-main();
+await main();
+// Wine would be waited for.
+process.exit(0);
