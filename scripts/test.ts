@@ -25,16 +25,17 @@ const order = [
   "batch",
   "windows",
   "release",
+  "packages",
 ];
 
 /**
  * They wait far more than they compute, so they run beside the first one that needs the build. Each is told of in its
  * turn.
  */
-const besideOthers = ["fault", "batch", "docs", "windows"];
+const besideOthers = ["fault", "batch", "docs", "windows", "packages"];
 
 /** These talk to the executable: without one they would only wait in vain. */
-const needBuild = ["e2e", "docs", "fault", "compat", "batch", "windows"];
+const needBuild = ["e2e", "docs", "fault", "compat", "batch", "windows", "packages"];
 
 /** Not suites: numbers are for reading. */
 const notSuites = ["bench", "systems"];
@@ -83,6 +84,16 @@ const programs: Readonly<Record<string, string>> = {
   pg_ctlcluster: "postgresql",
   psql: "postgresql-client",
   faketime: "faketime",
+  rpmbuild: "rpm",
+  lintian: "lintian",
+  man: "man-db",
+  "dh_bash-completion": "bash-completion",
+  modulecmd: "environment-modules",
+  "systemd-nspawn": "systemd-container",
+  podman: "podman",
+  runc: "runc",
+  busybox: "busybox",
+  ruby: "ruby",
   // hs.exe is for x64 only.
   ...(process.arch === "x64" ? { wine64: "wine64", "x86_64-w64-mingw32-gcc": "gcc-mingw-w64-x86-64-win32" } : {}),
 };

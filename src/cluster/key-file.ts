@@ -59,7 +59,9 @@ function checkMode(
   if ((mode & 0o022) !== 0)
     throw blame(`other users can change ${shown}, so they may know the key in it: make a new one, and ${mend}`);
   if (uid !== 0 && uid !== process.getuid?.()) warn(`The key in ${shown} belongs to another user, who knows it`);
-  else if ((mode & 0o044) !== 0) warn(`Other users can read the key in ${shown}: ${mend} mends it`);
+  // A file of root that is readable for a group was given to us: credentials of systemd and secrets of Kubernetes are.
+  else if ((mode & (uid === 0 && process.getuid?.() !== 0 ? 0o004 : 0o044)) !== 0)
+    warn(`Other users can read the key in ${shown}: ${mend} mends it`);
 }
 
 /**

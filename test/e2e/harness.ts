@@ -340,11 +340,11 @@ export function sorted(text: string): readonly string[] {
 export function needs(
   programs: readonly string[],
   also: string | null = null,
-): (name: string, body: () => Promise<void>) => void {
+): (name: string, body: () => Promise<void>, timeoutMs?: number) => void {
   const missing = programs.filter((program) => Bun.which(program) === null);
   const reason = missing.length > 0 ? `without ${missing.join(", ")}` : also;
-  return (name, body) => {
-    if (reason === null) test(name, body);
+  return (name, body, timeoutMs) => {
+    if (reason === null) test(name, body, timeoutMs);
     else test.skipIf(true)(`${name} (skipped: ${reason})`, body);
   };
 }
