@@ -15,9 +15,10 @@
  * fsync(2): the entry of a new file in its folder is synced by itself.
  */
 import type { Database } from "bun:sqlite";
-import { closeSync, fdatasync, fdatasyncSync, fstatSync, fsyncSync, openSync, statSync } from "node:fs";
+import { closeSync, fstatSync, fsyncSync, openSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { FatalError, TransientError } from "../../base/errors.ts";
+import { syncData, syncDataNow } from "../../base/full-sync.ts";
 import { failureCode, failureReason } from "../../base/paths.ts";
 
 /**
@@ -93,7 +94,7 @@ export class Durability {
     this.#changed = false;
     this.#isUnderWay = true;
     try {
-      if (this.#chosenWay() === "log") await synced(this.#openLog());
+      if (this.#chosenWay() === "log") await syncData(this.#openLog());
       this.#syncFolders();
     } catch (error) {
       this.#changed = true;
@@ -127,7 +128,7 @@ export class Durability {
     }
     try {
       const isAlone = fstatSync(log).nlink === 0;
-      if (isNeeded && !isAlone) fdatasyncSync(log);
+      if (isNeeded && !isAlone) syncDataNow(log);
       if (isNeeded && (!isAlone || this.#created)) this.#syncFolders();
     } catch (error) {
       throw this.#fatal(error);
@@ -185,9 +186,3 @@ export class Durability {
 const folders = 3;
 const withoutDescriptor: ReadonlySet<string> = new Set(["EMFILE", "ENFILE"]);
 const unsynced: ReadonlySet<string> = new Set(["EACCES", "EPERM", "EINVAL", "ENOTSUP", "ENOENT"]);
-
-function synced(descriptor: number): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  fdatasync(descriptor, (error) => (error === null || error === undefined ? resolve() : reject(error)));
-  return promise;
-}
