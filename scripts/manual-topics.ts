@@ -5,6 +5,7 @@
 import { showValue, isTable } from "../src/config/value.ts";
 import { notesOf } from "../src/args/notes.ts";
 import { posixPaths } from "../src/base/ospath.ts";
+import { quoterFor } from "../src/base/shell.ts";
 import { clusterNotes } from "../src/cli/cluster-notes.ts";
 import { command as config } from "../src/cli/config.ts";
 import { variableOf } from "../src/config/check.ts";
@@ -249,6 +250,7 @@ function taskFileManual(): Manual {
 /** A system without clock, files and shell, on which paths are written as on Unix. */
 const bareSystem = {
   paths: posixPaths,
+  quote: quoterFor("/bin/sh", "linux"),
   now: () => 0,
   environment: () => null,
   file: () => null,

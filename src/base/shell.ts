@@ -2,6 +2,7 @@
  * Words of command lines: quoted so that a shell sees one word, and split as a shell would. Knows no templates, no
  * options and no programs; which policy of quoting is right is the caller's decision.
  */
+import { isCmd } from "./command-shell.ts";
 import { argumentError } from "./errors.ts";
 
 /** Between single quotes everything stands for itself in a POSIX shell, so only the single quote needs care. */
@@ -10,11 +11,14 @@ function singleQuoted(word: string): string {
 }
 
 /**
- * Quoted, where it needs to be, for the shell that runs tasks: /bin/sh or the one that the user chose; cmd.exe on
- * Windows.
+ * What quotes words, where they need to be, for a shell that runs tasks, by its path: on Windows cmd.exe, PowerShell,
+ * or one that came from Unix.
  */
-export function quoteForShell(word: string): string {
-  return process.platform === "win32" ? quoteForCmd(word) : quoteForLoginShell(word);
+export function quoterFor(shell: string, platform: NodeJS.Platform = process.platform): (word: string) => string {
+  if (isCmd(shell, platform)) return quoteForCmd;
+  return platform === "win32" && /(?:^|[\\/])(?:pwsh|powershell)(?:\.exe)?$/i.test(shell)
+    ? quoteForPowerShell
+    : quoteForLoginShell;
 }
 
 /** Quoted, where it needs to be, as one word for /bin/sh (POSIX, Shell Command Language, 2.2). */
@@ -30,6 +34,11 @@ export function quoteForCmd(word: string): string {
   if (/^[A-Za-z0-9_+,./\\:=@-]+$/.test(word)) return word;
   const doubled = (_: string, backslashes: string, end: string): string => backslashes.repeat(2) + end.repeat(2);
   return `"${word.replace(/(\\*)("|$)/g, doubled)}"`;
+}
+
+/** Between single quotes everything stands for itself in PowerShell. Source: about_Quoting_Rules. */
+function quoteForPowerShell(word: string): string {
+  return /^[A-Za-z0-9_+./\\:=-]+$/.test(word) && !word.startsWith("-") ? word : `'${word.replaceAll("'", "''")}'`;
 }
 
 /**

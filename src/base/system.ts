@@ -21,6 +21,8 @@ export interface ShellOutput {
 export interface System {
   /** How paths are written there; the path patterns of templates, `path.join` and its like. */
   readonly paths: PathRules;
+  /** A word quoted for the shell that gets what comes of the template; `Q`, `quote(x)`. */
+  readonly quote: (word: string) => string;
   /** Milliseconds since 1970; `dt.datetime.now()`. */
   now(): number;
   /** Null when there is none; `os.environ`. */

@@ -7,6 +7,7 @@ import { systemClock } from "../base/clock.ts";
 import { shellCall, usualShell } from "../base/command-shell.ts";
 import { UserError, argumentError, exitStatus } from "../base/errors.ts";
 import { osPaths } from "../base/ospath.ts";
+import { quoterFor } from "../base/shell.ts";
 import type { SystemWithShell } from "../base/system.ts";
 import { variableName } from "../base/variables.ts";
 import { begin, type Begun, openDatabase, type Submitter } from "../cluster/submission.ts";
@@ -196,6 +197,7 @@ export async function submitTemplate(text: string | undefined, { cwd, env, confi
   const shell = config().text("task.shell") ?? usualShell(env);
   const system: SystemWithShell = {
     paths: osPaths,
+    quote: quoterFor(shell),
     now: systemClock.now,
     environment: (name) => env[variableName(name)] ?? null,
     file: fileFacts(cwd),

@@ -10,6 +10,7 @@ import { resolve } from "node:path";
 import { messageOf } from "../base/errors.ts";
 import { osPaths } from "../base/ospath.ts";
 import { failureCode, failureReason } from "../base/paths.ts";
+import { quoterFor } from "../base/shell.ts";
 import { isUnread } from "../base/unread.ts";
 import { variableName } from "../base/variables.ts";
 import { sentinel } from "../task/task.ts";
@@ -193,9 +194,10 @@ function reusesShells({ shellReuse, capture, monitor, pins }: ExecutorOptions): 
 }
 
 /** The expansion of templates whose patterns ask for files in `cwd`. */
-function expansionIn({ template, clock }: ExecutorOptions, base: Variables, cwd: string): Expansion {
+function expansionIn({ template, clock, shell }: ExecutorOptions, base: Variables, cwd: string): Expansion {
   const environment = (name: string): string | null => base[variableName(name)] ?? null;
-  return expansion(template, { paths: osPaths, now: clock.now, environment, file: fileFacts(cwd) });
+  const quote = quoterFor(shell);
+  return expansion(template, { paths: osPaths, quote, now: clock.now, environment, file: fileFacts(cwd) });
 }
 
 /** Where tasks of this origin run. */

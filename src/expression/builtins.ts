@@ -10,7 +10,6 @@ import { allowItems, clipped, spend } from "./bounds.ts";
 import { fail } from "./failure.ts";
 import { span } from "./calendar.ts";
 import { charCount, strip } from "../base/characters.ts";
-import { quoteForShell } from "../base/shell.ts";
 import { exactRatio, floorDivmod, parseFloatText, roundTo, roundToInteger, truncate } from "./float.ts";
 import { charOf, formatValue } from "./format.ts";
 import {
@@ -64,7 +63,7 @@ export function expectFloat(value: Value | undefined, what: string): number {
 
 define("bool(value?)", ([value]) => value !== undefined && truth(value), "bool");
 define("str(value?)", ([value]) => (value === undefined ? "" : text(value)), "str");
-define("quote(value)", ([value]) => quoteForShell(text(value ?? null)));
+define("quote(value)", ([value], _rest, { quote }) => quote(text(value ?? null)));
 define("repr(value)", ([value]) => repr(value ?? null));
 define("format(value, spec?)", ([value, spec]) => formatValue(value ?? null, expectText(spec ?? "", "format()")));
 define(

@@ -7,7 +7,6 @@ import { strip, wordsOf } from "../base/characters.ts";
 import { isList, lineText, listedWords } from "../base/wordlist.ts";
 import { TemplateError } from "./errors.ts";
 import { ExpressionFailure } from "../expression/failure.ts";
-import { quoteForShell } from "../base/shell.ts";
 import type { CommandPiece, PatternPart, TemplatePart, Template } from "./parse.ts";
 import { placeOf, placesOf, type Slice, take } from "../base/slice.ts";
 import type { SystemWithShell } from "../base/system.ts";
@@ -46,7 +45,7 @@ async function expandWithShell({ parts }: Template, input: string, system: Syste
     if (part.kind !== "shell") result += pureText(part, text, input, system);
     else {
       const output = await outputOf(part.pattern, part.pieces, text, system);
-      result += part.isQuoted ? quoteForShell(output) : output;
+      result += part.isQuoted ? system.quote(output) : output;
     }
   }
   return result;
@@ -57,8 +56,11 @@ function pureText(part: TemplatePart, text: string, input: string, system: Syste
   if (part.kind === "text") return part.text;
   if (!part.isQuoted) return plainText(part, text, input, system);
   // A slice gives several words, and each of them stays one.
-  if (part.kind === "words") return slicedWords(part.slice, input).map(quoteForShell).join(" ");
-  return quoteForShell(plainText(part, text, input, system));
+  if (part.kind === "words")
+    return slicedWords(part.slice, input)
+      .map((word) => system.quote(word))
+      .join(" ");
+  return system.quote(plainText(part, text, input, system));
 }
 
 function inputWords(input: string): readonly string[] {
@@ -109,11 +111,11 @@ async function outputOf(
   pattern: string,
   pieces: readonly CommandPiece[],
   input: string,
-  { shell }: SystemWithShell,
+  { shell, quote }: SystemWithShell,
 ): Promise<string> {
   let command = "";
   for (const piece of pieces)
-    command += piece.kind === "text" ? piece.text : piece.kind === "input" ? input : quoteForShell(input);
+    command += piece.kind === "text" ? piece.text : piece.kind === "input" ? input : quote(input);
   const { status, output } = await shell(command);
   if (status !== 0) throw new TemplateError(pattern, input, `the command ended with status ${status}`);
   return expectCommandText(pattern, input, strip(output));

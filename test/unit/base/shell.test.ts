@@ -1,5 +1,12 @@
 import { describe, expect, test } from "bun:test";
-import { quoteAsTyped, quoteForCmd, quoteForSh, splitWords, splitWordsAnyway } from "../../../src/base/shell.ts";
+import {
+  quoteAsTyped,
+  quoteForCmd,
+  quoteForSh,
+  quoterFor,
+  splitWords,
+  splitWordsAnyway,
+} from "../../../src/base/shell.ts";
 
 describe("quoting for a shell", () => {
   const cases: readonly (readonly [text: string, sh: string, cmd: string])[] = [
@@ -38,6 +45,17 @@ describe("splitting words that are used whatever they are", () => {
   ] as const)("%s, backslashes %p", (text, backslashes, words) => {
     expect(splitWordsAnyway(text, backslashes)).toEqual([...words]);
   });
+});
+
+test("a word is quoted for the shell that gets it", () => {
+  const shown = (shell: string): string[] => {
+    const quote = quoterFor(shell, "win32");
+    return ["C:\\a\\b", "it's $x"].map((word) => quote(word));
+  };
+  expect(shown("C:\\Windows\\System32\\cmd.exe")).toEqual(["C:\\a\\b", '"it\'s $x"']);
+  expect(shown("C:\\pwsh\\pwsh.exe")).toEqual(["C:\\a\\b", "'it''s $x'"]);
+  expect(shown("C:\\Git\\bin\\bash.exe")).toEqual(["'C:\\a\\b'", "'it'\\''s $x'"]);
+  expect(quoterFor("/usr/bin/pwsh", "linux")("a b")).toBe("'a b'");
 });
 
 test("on Windows a backslash in an option stands for itself", () => {

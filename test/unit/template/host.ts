@@ -1,5 +1,6 @@
 /* A system for tests: a fixed clock, a few files, and a shell that answers from a table. */
 import { posixPaths } from "../../../src/base/ospath.ts";
+import { quoterFor } from "../../../src/base/shell.ts";
 import { expand } from "../../../src/template/expand.ts";
 import { parseTemplate } from "../../../src/template/parse.ts";
 import type { ShellOutput, SystemWithShell } from "../../../src/base/system.ts";
@@ -7,6 +8,7 @@ import type { ShellOutput, SystemWithShell } from "../../../src/base/system.ts";
 export function host(changes: Partial<SystemWithShell> = {}): SystemWithShell {
   return {
     paths: posixPaths,
+    quote: quoterFor("/bin/sh", "linux"),
     now: () => Date.UTC(2024, 2, 1, 12, 0, 0, 250),
     environment: (name) => (name === "SITE" ? "/data" : null),
     file: (path) => {
