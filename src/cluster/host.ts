@@ -115,13 +115,14 @@ const answerMs = 30_000;
  * A client waits this long for the answer before it begins, milliseconds: most tasks are to know when the time is up.
  * After that only those wait that have a time limit.
  */
-export const askedMs = 2000;
+const askedMs = 2000;
 
-/** Resolves after a time, milliseconds. */
-export function waitedFor(clock: Clock, ms: number): Promise<void> {
+/** Resolves when one of the answers is there, and otherwise when a client does not wait for it any longer. */
+export async function answeredSoon(clock: Clock, answers: readonly Promise<unknown>[]): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
-  clock.after(ms, resolve);
-  return promise;
+  const timer = clock.after(askedMs, resolve);
+  await Promise.race([...answers, promise]);
+  timer.cancel();
 }
 
 /**

@@ -16,7 +16,7 @@ import type { Endpoint } from "./endpoint.ts";
 import { forget, keep, type Kept, keptIn } from "./leftovers.ts";
 import { problemError } from "./problems.ts";
 import { type HearStop, moreUrgent, type StopName, unreadText } from "./signals.ts";
-import { askedMs, provisionOf, waitedFor } from "./host.ts";
+import { answeredSoon, provisionOf } from "./host.ts";
 import { clientSettings, endSettings, jobsFor, makeExecutor, monitorFor, type TaskOptions } from "./tasks.ts";
 
 /** The key that both sides must know, and the TLS settings by which the server is recognised. */
@@ -124,7 +124,7 @@ export async function runClientAlone(options: ClientRunOptions): Promise<ClientR
       if (stoppedBy !== null) return { stoppedBy };
     }
     // A server that knows the end from the hello on does not send what cannot be over by then.
-    if (learned !== undefined) await Promise.race([learned, stopped.promise, waitedFor(clock, askedMs)]);
+    if (learned !== undefined) await answeredSoon(clock, [learned, stopped.promise]);
     if (stoppedBy !== null) return { stoppedBy };
     let { servers } = options;
     couriers = keptIn(lib, clock.now()).map((kept) => deliver(kept, among(servers), log));

@@ -8,7 +8,7 @@ import { type Client, runClient } from "../client/client.ts";
 import { pipe } from "../wire/pipe.ts";
 import type { HostMessage, PeerMessage } from "../wire/message.ts";
 import { WireProblem } from "../wire/problem.ts";
-import { askedMs, provisionOf, waitedFor } from "./host.ts";
+import { answeredSoon, provisionOf } from "./host.ts";
 import { clientSettings, jobsFor, makeExecutor, monitorFor, type TaskOptions } from "./tasks.ts";
 import { type ClusterReport, serve, type ServeOptions } from "./serve.ts";
 import type { HearStop } from "./signals.ts";
@@ -96,7 +96,7 @@ export async function runCluster(options: ClusterOptions): Promise<ClusterReport
     const { learned } = provision;
     if (options.delayMs > 0) clock.after(options.delayMs, start);
     else if (learned === null) start();
-    else void Promise.race([learned, waitedFor(clock, askedMs)]).then(start);
+    else void answeredSoon(clock, [learned]).then(start);
 
     const release = options.hearStop(
       {
