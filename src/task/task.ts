@@ -67,7 +67,7 @@ export interface Outcome {
   readonly command: string | null;
   readonly startTime: number | null;
   readonly completionTime: number;
-  /** 0..255 from the program, 128 + signal number, or one of `sentinel`. */
+  /** From the program (0 to 255, on Windows to 2^32 - 1), 128 + signal number, or one of `sentinel`. */
   readonly exitStatus: number;
   readonly outpath: string | null;
   readonly errpath: string | null;
