@@ -2,8 +2,9 @@
  * What pages need beside a shell, by the names that their comments use: real systems, started once for all pages, when
  * the first page asks.
  */
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { dist } from "../e2e/harness.ts";
 import { mpiEnvironment, mpiPrograms } from "../systems/mpi.ts";
 import { noPostgres, startPostgres } from "../systems/postgres.ts";
 import { slurmPrograms, startSlurm } from "../systems/slurm.ts";
@@ -47,15 +48,18 @@ export const parts: Readonly<Record<string, Part>> = {
       const postgres = opened.use(await startPostgres());
       const name = await postgres.create();
       const { host, port, user, password } = postgres;
+      // In a file, since tasks inherit the environment. Whoever runs the page may read it.
+      const folder = mkdtempSync(join(tmpdir(), "hs-password-"));
+      opened.defer(() => rmSync(folder, { recursive: true }));
+      chmodSync(folder, 0o755);
+      writeFileSync(join(folder, "password"), password);
       return {
         PGDATABASE: name,
         PGHOST: host,
         PGPORT: `${port}`,
         PGUSER: user,
-        PAGE_PASSWORD: password,
-        PAGE_URL: postgres.url(name).replace("+psycopg", ""),
+        PAGE_PASSWORD_FILE: join(folder, "password"),
       };
     },
   },
-  cc: { missing: without(["cc"]), asSelf: false, start: () => Promise.resolve({ HS_DIST: join(dist) }) },
 };
