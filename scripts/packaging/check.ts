@@ -93,6 +93,7 @@ Style/StringLiterals: {EnforcedStyle: double_quotes}
 Style/FrozenStringLiteralComment: {Enabled: false}
 Style/Documentation: {Enabled: false}
 Metrics: {Enabled: false}
+Layout/SpaceAroundOperators: {Enabled: false}
 `;
 
 async function tryFormula(to: string, work: string): Promise<void> {
