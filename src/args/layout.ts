@@ -32,8 +32,29 @@ const labelMax = (width: number): number => (width < 100 ? 28 : 36);
 
 /** The usage block, ending with a newline. */
 export function usage(spec: Pick<CommandSpec, "usage">, page: Page): string {
-  const lines = spec.usage.map((line) => indent + asTyped(line, page.program));
+  const lines = spec.usage.flatMap((line) => usageLines(asTyped(line, page.program), page.width));
   return [heading("Usage", page), ...lines, ""].join("\n");
+}
+
+/** A usage line, broken between its parts where it is too long: `[-l NUM]` stays whole. */
+function usageLines(line: string, width: number): string[] {
+  const [own = ""] = /^ */.exec(line)!;
+  if (indent.length + line.length <= width) return [indent + line];
+  const lines: string[] = [];
+  let current = own;
+  let depth = 0;
+  let part = "";
+  for (const word of line.trim().split(" ")) {
+    part = part === "" ? word : `${part} ${word}`;
+    depth += (word.match(/\[/g)?.length ?? 0) - (word.match(/\]/g)?.length ?? 0);
+    if (depth > 0) continue;
+    if (current.trim() !== "" && indent.length + current.length + 1 + part.length > width) {
+      lines.push(indent + current);
+      current = `        ${part}`;
+    } else current = current.trim() === "" ? current + part : `${current} ${part}`;
+    part = "";
+  }
+  return [...lines, indent + current + (part === "" ? "" : ` ${part}`)];
 }
 
 /** `hsx` is `hs cluster`, and its help should say what the user types. */
@@ -137,12 +158,30 @@ export function closing(text: string, page: Page): string {
     const lines = blocks.flatMap((block, index) => {
       const before = blocks[index - 1];
       const isApart = before !== undefined && (title === null || before.kind === block.kind);
-      const own = block.kind === "prose" ? wrap(block.text, width, margin) : block.lines;
+      const own =
+        block.kind === "prose"
+          ? wrap(block.text, width, margin)
+          : block.kind === "rows"
+            ? rowLines(block, page.width)
+            : block.lines;
       return isApart ? ["", ...own] : own;
     });
     return [...(title === null ? [] : [heading(title, page)]), ...lines].join("\n");
   });
   return `${sections.join("\n\n")}\n`;
+}
+
+/** Rows as they are written if there is room, else with their meanings filled beside or below the terms. */
+function rowLines({ rows, lines }: { rows: readonly Row[]; lines: readonly string[] }, width: number): string[] {
+  if (lines.every((line) => line.length <= width)) return [...lines];
+  const lengths = rows.filter(({ text }) => text !== "").map(({ label }) => label.length);
+  const labelWidth = Math.max(0, ...lengths.filter((length) => length <= labelMax(width)));
+  const margin = " ".repeat(indent.length + (labelWidth === 0 ? 4 : labelWidth + 2));
+  return rows.flatMap(({ label, text }) => {
+    const filled = wrap(text, width, margin);
+    if (filled.length === 0 || label.length > labelWidth) return [indent + label, ...filled];
+    return [(indent + label).padEnd(margin.length) + filled[0]!.slice(margin.length), ...filled.slice(1)];
+  });
 }
 
 /** The lines of a paragraph, at most as wide as is good to read. */

@@ -2,7 +2,7 @@
 # What can stand at the cursor is asked of the program itself, which knows its options, settings and database.
 
 _hs_complete() {
-  local program=$1 answer header native flags value line i at
+  local program=$1 answer header native flags value line
   COMPREPLY=()
   [[ $program == '~/'* ]] && program=$HOME/${program#'~/'}
   answer=$(command "$program" __complete bash "${COMP_LINE:0:COMP_POINT}" "$COMP_WORDBREAKS" 2>/dev/null </dev/null) ||
@@ -19,22 +19,35 @@ _hs_complete() {
   fi
   [[ $flags == *nospace* ]] && _hs_option nospace
   # With candidates the shell adds nothing of its own.
-  ((${#COMPREPLY[@]} > 0)) && return 0
-  case $native in
-  files)
-    _hs_option bashdefault && _hs_option default || _hs_paths -f "$value"
-    ;;
-  folders)
-    _hs_option dirnames || _hs_paths -d "$value"
-    ;;
-  command*)
-    _hs_command "${native#command }" "$value"
-    ;;
-  esac
+  ((${#COMPREPLY[@]} > 0)) || _hs_native "$native" "$value"
+  type compopt >/dev/null 2>&1 || _hs_blanks "$flags"
   return 0
 }
 
-# bash 3.2 has no compopt.
+# What the shell itself completes; $1: what that is, $2: how it begins.
+_hs_native() {
+  case $1 in
+  files)
+    _hs_option bashdefault && _hs_option default || _hs_paths -f "$2"
+    ;;
+  folders)
+    _hs_option dirnames || _hs_paths -d "$2"
+    ;;
+  command*)
+    _hs_command "${1#command }" "$2"
+    ;;
+  esac
+}
+
+# bash 3.2 has no compopt. There every candidate gets its blank here, and a path its quotes.
+_hs_blanks() {
+  local i
+  [[ $1 == *nospace* || ${COMP_WORDS[COMP_CWORD]} == [\"\']* ]] && return
+  for ((i = 0; i < ${#COMPREPLY[@]}; i++)); do
+    [[ ${COMPREPLY[i]} == */ ]] || COMPREPLY[i]+=' '
+  done
+}
+
 _hs_option() {
   type compopt >/dev/null 2>&1 && compopt -o "$1" 2>/dev/null
 }
@@ -43,7 +56,12 @@ _hs_option() {
 _hs_paths() {
   local line
   while IFS= read -r line; do
-    [[ -n $line ]] && COMPREPLY[${#COMPREPLY[@]}]=$line
+    [[ -n $line ]] || continue
+    if ! type compopt >/dev/null 2>&1; then
+      [[ $1 != -c && -d $line ]] && line+=/
+      [[ ${COMP_WORDS[COMP_CWORD]} == [\"\']* ]] || line=$(printf %q "$line")
+    fi
+    COMPREPLY[${#COMPREPLY[@]}]=$line
   done < <(compgen "$1" -- "$2")
   _hs_option filenames
 }
@@ -66,4 +84,8 @@ _hs_command() {
   fi
 }
 
-complete -F _hs_complete hs hsx
+if type compopt >/dev/null 2>&1; then
+  complete -F _hs_complete hs hsx
+else
+  complete -o nospace -F _hs_complete hs hsx
+fi

@@ -13,16 +13,20 @@ _hs_complete() {
     compset -P "${(b)kept}" || compset -P "${(b)${(q)kept}}" || return 1
   fi
   local -a parts options
+  local -i width=0
+  for line in "${(@)answer[2,-1]}"; do
+    ((${#line%%$'\t'*} > width && ${#line%%$'\t'*} < 40)) && width=${#line%%$'\t'*}
+  done
   [[ $flags == *replaces* ]] && options=(-U)
   for line in "${(@)answer[2,-1]}"; do
     parts=("${(@ps:\t:)line}")
     [[ -n $parts[1] ]] || continue
     if [[ $parts[3] == 1 ]]; then
       open+=("$parts[1]")
-      openShown+=("$parts[1]${parts[2]:+  -- $parts[2]}")
+      openShown+=("${(r:width:)parts[1]}${parts[2]:+  -- $parts[2]}")
     else
       texts+=("$parts[1]")
-      shown+=("$parts[1]${parts[2]:+  -- $parts[2]}")
+      shown+=("${(r:width:)parts[1]}${parts[2]:+  -- $parts[2]}")
     fi
   done
   local found=1
