@@ -30,7 +30,7 @@ const launcherOption = {
 
 const spec = {
   name: "hs autoscale",
-  summary: "Launch pilots for a server that runs elsewhere, as many as the tasks in its database call for.",
+  summary: "Launches pilots for a server that runs elsewhere, as many as the tasks in its database call for.",
   usage: [
     "hs autoscale --launcher=ARGS --tasks-per-client NUM [-Y SIZE] [-X SIZE] [-P SEC] [-F VALUE]",
     "hs autoscale --launcher=ARGS --once [--dry-run] [options]",

@@ -24,7 +24,7 @@ import { conditionsOf, filterOptions, statusFilters } from "./search.ts";
 
 const spec = {
   name: "hs clean",
-  summary: "Remove files of captured output: of tasks that were deleted or rotated, or of those that a filter names.",
+  summary: "Removes files of captured output: of tasks that were deleted or rotated, or of those that a filter names.",
   usage: ["hs clean [-w COND...] [-t TAG...] [-g GROUP] [-F | -S | -C] [--retries] [-y]"],
   positionals: [],
   sections: [

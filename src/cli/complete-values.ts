@@ -35,7 +35,7 @@ export interface Sources {
   readonly paths: (prefix: string) => readonly string[];
   readonly shells: () => readonly string[];
   readonly resources: () => readonly string[];
-  /** The names of tables of the user's own keys: variables in [export]. */
+  /** Whether a program of this name is installed. */
   readonly isThere: (program: string) => boolean;
 }
 

@@ -1,7 +1,7 @@
 # Completion of hs and hsx for PowerShell 5.1 and later; written by: hs completion powershell
 # What can stand at the cursor is asked of the program itself, which knows its options, settings and database.
 
-Register-ArgumentCompleter -Native -CommandName hs, hsx, hs.exe, hsx.exe -ScriptBlock {
+Register-ArgumentCompleter -Native -CommandName @('hs', 'hsx', 'hs.exe', 'hsx.exe') -ScriptBlock {
     param($wordToComplete, $commandAst, $cursorPosition)
 
     # The words before the cursor, without quotes. They go through the environment: older versions of PowerShell lose

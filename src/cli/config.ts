@@ -118,6 +118,8 @@ function layersOf(context: Context): Layer[] {
 const exitStatuses =
   "Exit status: 0 success, 1 called without arguments, 2 bad argument, 3 no such setting or a bad one, " +
   "5 the file cannot be written.";
+/** Of those that do something without arguments. */
+const exitStatusesOfAll = exitStatuses.replace(" 1 called without arguments,", "");
 
 const pathSpec = {
   name: "hs config",
@@ -203,7 +205,7 @@ const getSpec = {
     },
   ],
   exclusive: [[...siteNames, "default"]],
-  epilog: exitStatuses,
+  epilog: exitStatusesOfAll,
 } as const satisfies CommandSpec;
 
 type GetWords = Parsed<typeof getSpec>;
@@ -442,7 +444,7 @@ const editSpec = {
   positionals: [],
   sections: [{ title: "Options", options: siteOptions("user") }],
   exclusive: [siteNames],
-  epilog: exitStatuses,
+  epilog: exitStatusesOfAll,
 } as const satisfies CommandSpec;
 
 async function edit(parsed: SiteWords, context: Context): Promise<number> {

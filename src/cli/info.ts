@@ -22,7 +22,7 @@ import { yamlTags } from "../print/yaml.ts";
 
 const spec = {
   name: "hs info",
-  summary: "Show one task: what was submitted, how it went, and what it printed.",
+  summary: "Shows one task: what was submitted, how it went, and what it printed.",
   usage: ["hs info ID [-f FORMAT | --json | --yaml]", "hs info ID (-x FIELD | --stdout | --stderr | --perf)"],
   positionals: [idPositional],
   sections: [

@@ -13,7 +13,7 @@ import type { Command, Context } from "./command.ts";
 const spec = {
   name: "hs init",
   summary:
-    "Make a folder a project: with settings, a database and captured output of its own, used by every command in it " +
+    "Makes a folder a project: with settings, a database and captured output of its own, used by every command in it " +
     "and below.",
   usage: ["hs init [DIR]"],
   positionals: [

@@ -14,7 +14,7 @@ import { openPrompt } from "./prompt.ts";
 
 const spec = {
   name: "hs initdb",
-  summary: "Create the database if it is missing and tune its searches, or keep house in it.",
+  summary: "Creates the database if it is missing and tunes its searches, or keeps house in it.",
   usage: ["hs initdb [-v | -b PATH | -r | -t] [-y]"],
   positionals: [],
   sections: [

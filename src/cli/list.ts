@@ -24,7 +24,7 @@ const formerFormat = "list";
 
 const spec = {
   name: "hs list",
-  summary: "Search tasks in the database and print them, all of them or those that pass every filter.",
+  summary: "Searches tasks in the database and prints them, all of them or those that pass every filter.",
   usage: [
     "hs list [FIELD...] [-w COND...] [-t TAG...] [-g GROUP] [-F | -S | -C | -R | --running] [--retries]",
     "        [-s FIELD [--desc]] [-l NUM] [-f FORMAT | --json | --csv] [-d CHAR] [-c]",

@@ -19,7 +19,7 @@ import { intervalOf, intervalOption, statusOf, untilEnded } from "./waiting.ts";
 
 const spec = {
   name: "hs run",
-  summary: "Submit one command, wait until it has ended, print what it printed, and end with its status.",
+  summary: "Submits one command, waits until it has ended, prints what it printed, and ends with its status.",
   usage: ["hs run [-n SEC] [-t TAG...] -- ARGS..."],
   positionals: [
     {

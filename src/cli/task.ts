@@ -43,7 +43,7 @@ export const command: Command = {
 
 const submitSpec = {
   name: "hs task submit",
-  summary: "Add one command to the database, and print the id of the task.",
+  summary: "Adds one command to the database, and prints the id of the task.",
   usage: ["hs task submit [-t TAG...] -- ARGS..."],
   positionals: [
     {

@@ -29,7 +29,7 @@ type Action = (typeof actions)[number];
 const spec = {
   name: "hs update",
   summary:
-    "Change tasks: their fields and tags, or cancel, revert or delete them. Without a filter, all tasks are meant.",
+    "Changes tasks: their fields and tags, or cancels, reverts or deletes them. Without a filter, all tasks are meant.",
   usage: [
     "hs update [FIELD=VALUE...] [KEY:VALUE...] [--remove-tag KEY...] [--cancel | --revert | --delete]",
     "          [-w COND...] [-t TAG...] [-g GROUP] [-F | -S | -C | -R | --running] [--retries]",

@@ -23,7 +23,7 @@ const usualLimit = 100;
 
 const spec = {
   name: "hs verify",
-  summary: "Say whether the database is sound, from its pages to the chains of retries, and mend what can be mended.",
+  summary: "Says whether the database is sound, from its pages to the chains of retries, and mends what can be mended.",
   usage: ["hs verify [--repair] [--files] [--full] [-l NUM]"],
   positionals: [],
   sections: [

@@ -17,7 +17,7 @@ import { themeFor, themeSetting } from "../print/theme.ts";
 
 const spec = {
   name: "hs wait",
-  summary: "Wait until a task has ended.",
+  summary: "Waits until a task has ended.",
   usage: ["hs wait ID [-n SEC] [-s | -r | -i [-f FORMAT | --json | --yaml]]"],
   positionals: [idPositional],
   sections: [

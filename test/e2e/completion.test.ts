@@ -132,7 +132,7 @@ for (const { name, program, options, setUp, only = /^/ } of shells) {
       await terminal.press("Tab");
       await terminal.press("Tab");
       await terminal.shows((lines) =>
-        ["cafile", "fingerprint"].every((name) => lines.some((line) => line.includes(name))),
+        ["cafile", "fingerprint"].every((key) => lines.some((line) => line.includes(key))),
       );
       await terminal.press("C-c");
     });
