@@ -50,8 +50,8 @@ _hs_complete() {
   return found
 }
 
-# As a file in fpath this is the function itself; sourced, it is made known.
-if [[ $zsh_eval_context[-1] == loadautofunc ]]; then
+# A file in fpath is the function _hs itself; sourced, it is made known.
+if [[ $funcstack[1] == _hs ]]; then
   _hs_complete "$@"
 else
   compdef _hs_complete hs hsx

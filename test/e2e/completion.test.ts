@@ -68,6 +68,15 @@ const shells: readonly Shell[] = [
     setUp: "PS1='> '; autoload -Uz compinit; compinit -u -D; source <(hs completion zsh)",
   },
   {
+    name: "zsh, as a package installs it",
+    program: "zsh",
+    options: "-f",
+    setUp:
+      "PS1='> '; mkdir funs; hs completion zsh > funs/_hs; fpath=($PWD/funs $fpath); " +
+      "autoload -Uz compinit; compinit -u -D",
+    only: /^hs (?:su|list --|submit)|output/,
+  },
+  {
     name: "fish",
     program: "fish",
     options: "--no-config",
