@@ -30,7 +30,7 @@ export function sourcesIn(surroundings: Surroundings): Sources {
   const config = once(() => peekConfig(env, settingsFolder(surroundings)));
   const records = once(() => openRecords(config()));
   return {
-    tags: async () => tagsIn(await records()),
+    tags: async (current) => tagsIn(await records(), current),
     tasks: async (prefix) => tasksIn(await records(), prefix),
     hosts: () => [...new Set([...nodesOf(config), ...sshHosts(env, sshFile(config, env))])].slice(0, mostOffers),
     hostGroups: () => groupsOf(config()),
@@ -67,7 +67,7 @@ async function openRecords(config: Config): Promise<RecordStore> {
   return openGlance(databaseSettings(config, silentLogger));
 }
 
-async function tagsIn(records: RecordStore): Promise<TagValues> {
+async function tagsIn(records: RecordStore, current: string): Promise<TagValues> {
   const found = new Map<string, Set<string>>();
   const until = systemClock.now() + tagsMs;
   for await (const tags of records.tagSets()) {
@@ -75,7 +75,8 @@ async function tagsIn(records: RecordStore): Promise<TagValues> {
       let values = found.get(key);
       if (values === undefined) found.set(key, (values = new Set()));
       const text = typeof value === "string" ? value : JSON.stringify(value);
-      if (text !== "" && values.size < mostOffers) values.add(text);
+      const isWanted = text !== "" && (!current.includes(":") || `${key}:${text}`.startsWith(current));
+      if (isWanted && values.size < mostOffers) values.add(text);
     }
     if (systemClock.now() > until || found.size >= mostOffers) break;
   }

@@ -21,7 +21,8 @@ export type TagValues = ReadonlyMap<string, ReadonlySet<string>>;
 
 /** What is looked up when it is needed. Each may throw, or reject. */
 export interface Sources {
-  readonly tags: () => Promise<TagValues>;
+  /** Keys, and of the values those that can still be typed: `current` is KEY:VALUE as far as it stands. */
+  readonly tags: (current: string) => Promise<TagValues>;
   /** The latest tasks whose id begins so. */
   readonly tasks: (prefix: string) => Promise<readonly { readonly id: string; readonly args: string }[]>;
   /** Names from the files of ssh, and from ssh.nodelist. */
@@ -83,7 +84,7 @@ const offers: Readonly<Record<ValueKind, Offering>> = {
   edit: editOffer,
   tag: async (current, sources) => tagOffer(current, sources, [...settingsOfTasks, ...resourceTags(sources)]),
   tagFilter: (current, sources) => tagOffer(current, sources, []),
-  tagKey: async (_, { tags }) => only(plain((await tags()).keys())),
+  tagKey: async (_, { tags }) => only(plain((await tags("")).keys())),
   resource: (_, sources) => only(resourceTags(sources)),
   failures: (current) => listOffer(current, failureCandidates),
   setting: (current) => only(settingCandidates(current)),
@@ -126,7 +127,7 @@ function resourceTags({ resources }: Sources): readonly Candidate[] {
 
 /** KEY, or KEY:VALUE. What cannot be looked up does not keep the others back. */
 async function tagOffer(current: string, { tags }: Sources, others: readonly Candidate[]): Promise<Offer> {
-  const known = await tags().catch(() => new Map<string, Set<string>>());
+  const known = await tags(current).catch(() => new Map<string, Set<string>>());
   const colon = current.indexOf(":");
   if (colon >= 0) {
     const key = current.slice(0, colon);
