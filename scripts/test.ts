@@ -83,7 +83,6 @@ const programs: Readonly<Record<string, string>> = {
   zsh: "zsh",
   tmux: "tmux",
   mandoc: "mandoc",
-  man: "man-db",
   col: "bsdextrautils",
   pg_ctlcluster: "postgresql",
   psql: "postgresql-client",
