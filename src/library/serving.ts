@@ -53,7 +53,13 @@ export async function startServer(options: ServeOptions): Promise<Server> {
             watchStore(store, {
               clock: systemClock,
               onInsert: () => undefined,
-              tell: (ended) => onOutcome(taskOfEnded(ended)),
+              tell(ended) {
+                try {
+                  onOutcome(taskOfEnded(ended));
+                } catch {
+                  // The outcome is stored, and a server must not come to grief because somebody who looks on does.
+                }
+              },
             }).store,
         }),
     hearStop: stopper.hear,

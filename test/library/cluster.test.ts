@@ -24,6 +24,8 @@ test("tasks go from a submitter over a server to a client, are stopped, and run 
     ended.push(task);
     more.resolve();
     more = Promise.withResolvers();
+    // It is ignored.
+    throw new Error("somebody who looks on");
   };
   {
     await using server = await serve({ ...stored, key, onOutcome });
