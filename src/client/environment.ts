@@ -48,8 +48,8 @@ export interface TaskEnvironment {
    */
   fill(task: Assignment, command: string | null, startTime: number, own?: Own | null): void;
   /**
-   * The names of the variables that `fill` sets; the same list as long as they are the same. Null: one of them is no
-   * name for a POSIX shell.
+   * The names of the variables that `fill` sets; for the same names the same list. Null: one of them is no name for a
+   * POSIX shell, or they are asked for the first time: a shell for one task alone need not live.
    */
   names(): readonly string[] | null;
 }
@@ -89,6 +89,8 @@ interface State {
   own: Own | null;
   /** See TaskEnvironment; undefined: it is not known now. */
   names: readonly string[] | null | undefined;
+  /** The lists of names so far. A full table starts anew. */
+  readonly lists: Map<string, readonly string[]>;
 }
 
 /** The variables that each task sets. */
@@ -127,17 +129,28 @@ export function taskEnvironment(options: EnvironmentOptions, base: Variables, an
     last: {},
     own: null,
     names: undefined,
+    lists: new Map(),
   };
   return {
     variables,
     fill: (task, command, startTime, own = null) => fill(state, task, command, startTime, own),
-    names: () => (state.names === undefined ? (state.names = namesSet(state)) : state.names),
+    names: () => (state.names === undefined ? findNames(state) : state.names),
   };
 }
 
-function namesSet({ present, own }: State): readonly string[] | null {
-  const names = [...always, ...present, ...Object.keys(own ?? {})];
-  return names.every((name) => plainName.test(name)) ? names : null;
+/** The largest number of lists of names that are kept. */
+const mostLists = 64;
+
+function findNames(state: State): readonly string[] | null {
+  const { present, own, lists } = state;
+  const more = [...present, ...Object.keys(own ?? {})];
+  const key = more.join(" ");
+  const known = lists.get(key);
+  if (known !== undefined) return (state.names = known);
+  if (!more.every((name) => plainName.test(name))) return (state.names = null);
+  if (lists.size >= mostLists) lists.clear();
+  lists.set(key, [...always, ...more]);
+  return null;
 }
 
 /**

@@ -55,7 +55,7 @@ const programs = [
   "./dies SEGV",
   "sh -c 'exit 4'",
   "sh -c 'echo $0 $PWD' a",
-  "sh -c 'kill -HUP $$'",
+  "./dies HUP",
   "sh -c 'cat g >&2' 2>h",
   "ls /proc/self/fd",
   "readlink /proc/self/fd/0",

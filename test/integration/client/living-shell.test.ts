@@ -39,6 +39,7 @@ eachShell("each task has its own variables, and the output goes where it should"
     );
   expect(place.read("err")).toContain(`it's echo "$TASK_TAG_SITE $TASK_COMMAND" >&2\n`);
   // A tag that no shell can set, and other tags, are for other shells.
+  await place.run("true", { tag: { b: 1 } });
   const before = place.executor.livingStarts;
   expect((await place.run('[ "$TASK_TAG_B" = 1 ] && [ -z "$TASK_TAG_SITE" ]', { tag: { b: 1 } })).exitStatus).toBe(0);
   expect(place.executor.livingStarts).toBe(before + 1);
