@@ -79,8 +79,11 @@ int main(void) {
 }
 `;
 
-/** Waits until the process of the tests is gone, and takes everything away. */
-const guardScript = 'cat >/dev/null; "$0" -k -w; rm -rf -- "$1"';
+/**
+ * Waits until the process of the tests is gone, and takes everything away. It goes on without its parent: Bun kills the
+ * children of a test that has taken too long.
+ */
+const guardScript = '{ while kill -0 "$2"; do sleep 1; done; "$0" -k -w; rm -rf -- "$1"; } >/dev/null 2>&1 &';
 
 async function openWine(): Promise<Wine> {
   if (program === null || server === null || noWine !== null) throw new Error(`no Wine: ${noWine}`);
@@ -98,7 +101,7 @@ async function openWine(): Promise<Wine> {
     DISPLAY: "",
   };
   const quiet = { env: { ...process.env, ...env }, stdout: "ignore", stderr: "ignore" } as const;
-  Bun.spawn(["/bin/sh", "-c", guardScript, server, root], { ...quiet, stdin: "pipe", detached: true }).unref();
+  Bun.spawn(["/bin/sh", "-c", guardScript, server, root, `${process.pid}`], { ...quiet, detached: true }).unref();
 
   async function compile(name: string, source: string, options: readonly string[] = []): Promise<string> {
     const [path, text] = [join(folder, name), join(folder, `${name}.c`)];
