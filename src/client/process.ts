@@ -325,14 +325,13 @@ function spawn(state: State, task: Task, command: string, startTime: number): Bu
   }
   const entrance = state.options.monitor?.confine(assignment) ?? null;
   if (entrance !== null) return spawnConfined(spawner, assignment, command, startTime, task.own, entrance);
-  const child = spawnDirect(spawner, assignment, command, startTime, task.own);
-  if (child !== null) {
-    task.direct = true;
-    state.directStarts++;
-    return child;
-  }
   task.living = task.isRefused ? null : spawnLiving(spawner, assignment, command, startTime, task.own);
-  return task.living ?? spawnShell(spawner, assignment, command, startTime, task.own);
+  if (task.living !== null) return task.living;
+  const child = spawnDirect(spawner, assignment, command, startTime, task.own);
+  if (child === null) return spawnShell(spawner, assignment, command, startTime, task.own);
+  task.direct = true;
+  state.directStarts++;
+  return child;
 }
 
 function watch(monitor: Monitor, task: Task, child: Bun.Subprocess): void {

@@ -234,6 +234,8 @@ export function spawnLiving(
 ): Bun.Subprocess | null {
   const { shells, viaShell } = spawner;
   if (shells === null && spawner.reusableSeen >= reusableBeforeAsking) return null;
+  // bash starts a program no quicker than this process does.
+  if (shells?.isDash === false && spawner.withoutShell !== null && plainWords(command) !== null) return null;
   if (!isReusable(command, shells?.isDash ?? true)) return null;
   if (shells === null) {
     if (++spawner.reusableSeen === reusableBeforeAsking) askToLive(spawner);
