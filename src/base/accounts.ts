@@ -78,7 +78,8 @@ function directoryText(database: "passwd" | "group", id: number): string {
 
 function printedBy(words: string[]): string {
   try {
-    return Bun.spawnSync(words, { stdin: "ignore", stdout: "pipe", stderr: "ignore" }).stdout.toString("utf8");
+    // Whoever runs for another user can be read by that one, with what it inherits.
+    return Bun.spawnSync(words, { stdin: "ignore", stdout: "pipe", stderr: "ignore", env: {} }).stdout.toString("utf8");
   } catch {
     return "";
   }

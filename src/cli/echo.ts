@@ -11,7 +11,7 @@ const [standardInput, echoInput] = [-10, 0x4];
 export function showTyped(isShown: boolean): void {
   try {
     if (process.platform === "win32") showInConsole(isShown);
-    else Bun.spawnSync(["stty", isShown ? "echo" : "-echo"], { stdin: "inherit" });
+    else Bun.spawnSync(["stty", isShown ? "echo" : "-echo"], { stdin: "inherit", env: { PATH: process.env["PATH"] } });
   } catch {
     // There is no such program.
   }

@@ -188,9 +188,12 @@ function openExecutor(options: ExecutorOptions): State {
   return state;
 }
 
-/** Whether tasks may share shells: nothing is to be done to the process of each alone. */
-function reusesShells({ shellReuse, capture, monitor, pins }: ExecutorOptions): boolean {
-  return shellReuse && !capture && monitor === null && pins === null;
+/**
+ * Whether tasks may share shells: nothing is to be done to the process of each alone. Where failures are printed among
+ * what tasks print, a death of SIGPIPE is told from a status of 141, which a shell that lives does not tell apart.
+ */
+function reusesShells({ shellReuse, capture, monitor, pins, printsFailures }: ExecutorOptions): boolean {
+  return shellReuse && !capture && monitor === null && pins === null && !printsFailures;
 }
 
 /** The expansion of templates whose patterns ask for files in `cwd`. */
@@ -461,8 +464,7 @@ function livingEnded(
   if (task === undefined) return;
   state.alive.delete(child);
   const status = code ?? (signal === null ? unknownStatus : 128 + signalNumber(signal));
-  // Whether a signal has ended the subshell, or that has ended with such a status, is not known.
-  task.isKilled = signal !== null || status === brokenPipe;
+  task.isKilled = signal !== null;
   end(state, task, status);
   state.scarcity.freed();
 }
