@@ -23,6 +23,7 @@ import { waitingCount } from "./waiting.ts";
  * to give back.
  */
 const readyFloor = 64;
+const localReadyFloor = 256;
 const readyCeiling = 4096;
 /**
  * On one machine no more is kept ready than is handed out within this time (ms) at the present pace: it covers several
@@ -114,7 +115,8 @@ export function shortage(state: ServerState): number | null {
   if (delayedCount(state.delays) >= mostDelayed) return null;
   const fitting = Math.max(readyFloor, Math.floor(mostClaimed / meanWeight));
   // With neighbours, no tasks are kept ready here: the clients of another server might run them at once.
-  const most = neighbours > 0 ? 0 : Math.min(Math.max(executors, readyFloor), readyCeiling, fitting);
+  const floor = isLocal(state) ? localReadyFloor : readyFloor;
+  const most = neighbours > 0 ? 0 : Math.min(Math.max(executors, floor), readyCeiling, fitting);
   const target = isLocal(state) ? Math.min(most, Math.floor(state.pace.perMs * aheadMs)) : most;
   const limit = target + credit - waitingCount(state);
   return limit <= target / 2 ? null : Math.min(limit, readyCeiling * 4, fitting);
