@@ -23,7 +23,7 @@ import type { Clock, Timer } from "../base/clock.ts";
 import { openLibc } from "../base/libc.ts";
 import { plainWords } from "./direct.ts";
 import type { Variables } from "./environment.ts";
-import { redirected } from "./reusable.ts";
+import { isReusable, redirected } from "./reusable.ts";
 
 /** Where shells come from, and who is told of their tasks. */
 export interface ShellOptions {
@@ -44,6 +44,8 @@ export interface ShellOptions {
 
 /** The living shells of one directory. */
 export interface Shells {
+  /** Whether a command may be run by a shell that ran others before. */
+  takes(command: string): boolean;
   /**
    * Has a shell run a command. `names`: the variables in `variables` that are the task's own. Answers the shell's
    * process; null: none can. Throws what Bun.spawn throws.
@@ -168,6 +170,7 @@ function shellsOf(state: State): Shells {
       return state.starts;
     },
     isDash: state.kind === "dash",
+    takes: (command) => isReusable(command, state.kind === "dash"),
     run: (command, names) => run(state, command, names),
     startedAt: (child) => state.all.get(child)?.startedAt ?? 0,
     retire(child) {

@@ -25,9 +25,8 @@ import {
   taskEnvironment,
   type Variables,
 } from "./environment.ts";
-import { openShells, type Shells, type ShellOptions } from "./living-shell.ts";
+import type { Shells, ShellOptions } from "./living-shell.ts";
 import { openFresh } from "./outputs.ts";
-import { isReusable } from "./reusable.ts";
 
 export type OnExit = (child: Bun.Subprocess, code: number | null, signal: NodeJS.Signals | number | null) => void;
 
@@ -86,15 +85,15 @@ export interface Spawner {
   plainSeen: number;
   /** The shells that live; null: there are none (yet). */
   shells: Shells | null;
-  /** The number of commands so far that such a shell could have run. It counts until they are asked for. */
-  reusableSeen: number;
+  /** The number of commands so far, as long as there are none. */
+  startsSeen: number;
 }
 
 const windows = process.platform === "win32";
 /** After this many plain commands, the shell is asked what it does to them, which takes a process. */
 const plainBeforeAsking = 8;
-/** After this many commands for living shells, the shell is asked whether it can be one. That takes a process, too. */
-const reusableBeforeAsking = 16;
+/** At this command the shell is asked whether it can live. That takes a process, too. */
+const startsBeforeAsking = 16;
 
 /** Makes a spawner, which starts no process yet. */
 export function newSpawner(options: SpawnOptions): Spawner {
@@ -110,7 +109,7 @@ export function newSpawner(options: SpawnOptions): Spawner {
     withoutShell: null,
     plainSeen: 0,
     shells: null,
-    reusableSeen: options.living === null || cannotShare(options) ? Number.POSITIVE_INFINITY : 0,
+    startsSeen: options.living === null || cannotShare(options) ? Number.POSITIVE_INFINITY : 0,
   };
 }
 
@@ -233,14 +232,13 @@ export function spawnLiving(
   own: Own | null,
 ): Bun.Subprocess | null {
   const { shells, viaShell } = spawner;
-  if (shells === null && spawner.reusableSeen >= reusableBeforeAsking) return null;
-  // bash starts a program no quicker than this process does.
-  if (shells?.isDash === false && spawner.withoutShell !== null && plainWords(command) !== null) return null;
-  if (!isReusable(command, shells?.isDash ?? true)) return null;
   if (shells === null) {
-    if (++spawner.reusableSeen === reusableBeforeAsking) askToLive(spawner);
+    if (++spawner.startsSeen === startsBeforeAsking) askToLive(spawner);
     return null;
   }
+  // bash starts a program no quicker than this process does.
+  if (!shells.isDash && spawner.withoutShell !== null && plainWords(command) !== null) return null;
+  if (!shells.takes(command)) return null;
   viaShell.fill(task, command, startTime, own);
   const names = viaShell.names();
   if (names === null) return null;
@@ -264,11 +262,13 @@ function askToLive(spawner: Spawner): void {
     stderr: stderr === "inherit" ? 2 : stderr,
   };
   // The answer is not awaited, as above.
-  void openShells(options, base).then((shells) => {
-    if (shells === null) return;
-    spawner.shells = shells;
-    log.debug("Commands are run by shells that live");
-  });
+  void import("./living-shell.ts")
+    .then(({ openShells }) => openShells(options, base))
+    .then((shells) => {
+      if (shells === null) return;
+      spawner.shells = shells;
+      log.debug("Commands are run by shells that live");
+    });
 }
 
 function askShell(spawner: Spawner): void {
