@@ -252,8 +252,14 @@ async function bash({ rounds, tasks }: Settings): Promise<void> {
     return;
   }
   const again = [process.execPath, import.meta.path, "--only", "spawn", "--rounds", `${rounds}`, "--tasks", `${tasks}`];
-  const script = 'mount --bind "$1" "$(readlink -f /bin/sh)" && shift && exec "$@"';
-  const child = Bun.spawn(["unshare", "-m", program, "-c", script, "bash", program, ...again], {
+  // A layer over the folder of sh, in which sh is a link to bash as on Red Hat.
+  const script =
+    'dir=$(readlink -f /bin) && mount -t tmpfs tmpfs "$1" && mkdir "$1/upper" "$1/work" && ' +
+    'mount -t overlay -o "lowerdir=$dir,upperdir=$1/upper,workdir=$1/work" overlay "$dir" && ' +
+    'ln -sf bash "$dir/sh" && shift && exec "$@"';
+  const layer = join(folder, "layer");
+  mkdirSync(layer);
+  const child = Bun.spawn(["unshare", "-m", program, "-c", script, "bash", layer, ...again], {
     env: { ...process.env, HS_BENCH_SHELL: "bash" },
     stdio: ["ignore", "inherit", "inherit"],
   });

@@ -45,6 +45,12 @@ const patterns = [
 ] as const;
 
 /**
+ * What every name in `patterns` begins with. To try them all on each of the forty variables of a login costs a run of
+ * one task 0.7 ms of 25.
+ */
+const possible = /^(?:OMPI_|ORTE_|PRTE_|PMI|MPI|HYD|I_MPI_|MV|ALPS_|PALS_|JSM_|MP_CHILD|FLUX_|SLURM_)/;
+
+/**
  * In a step of Slurm these tell which processors this process has of it, and srun would take them for orders. In a
  * batch script they are the wishes of the user.
  */
@@ -60,8 +66,9 @@ export const ownOverlap = "hypershell";
 export function withoutRank(environment: Environment): Environment {
   const inStep = environment["SLURM_STEP_ID"] !== undefined || environment["SLURM_STEPID"] !== undefined;
   const isOfRank = (name: string): boolean =>
-    patterns.some((pattern) => pattern.test(name)) ||
-    (inStep && ofStep.test(name)) ||
-    (name === "SLURM_OVERLAP" && environment[name] === ownOverlap);
+    possible.test(name) &&
+    (patterns.some((pattern) => pattern.test(name)) ||
+      (inStep && ofStep.test(name)) ||
+      (name === "SLURM_OVERLAP" && environment[name] === ownOverlap));
   return Object.fromEntries(Object.entries(environment).filter(([name]) => !isOfRank(name)));
 }
