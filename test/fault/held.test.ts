@@ -22,7 +22,7 @@ test("a run on one machine holds what it runs; --restart says what was running a
   const line = "[ -e go ] || sleep 60\n";
   for (const [lines, words, most] of [
     [line.repeat(10), ["-N1", "-b1"], 1],
-    [`${":\n".repeat(100)}${line.repeat(100)}`, ["-N2"], 70],
+    [`${":\n".repeat(100)}${line.repeat(400)}`, ["-N2"], 270],
   ] as const) {
     await using site = openSoundSite();
     site.write("t.in", lines);
