@@ -440,7 +440,7 @@ function processEnded(
   const task = state.alive.get(child) ?? state.starting;
   if (task === null || task.over) return;
   state.alive.delete(child);
-  const told = code ?? (signal === null ? unknownStatus : 128 + signalNumber(signal));
+  const told = statusOf(code, signal);
   const status = task.job?.exitStatus(told) ?? told;
   task.isKilled = signal !== null;
   task.watch?.ended(child);
@@ -453,6 +453,11 @@ function processEnded(
   state.scarcity.freed();
 }
 
+/** The exit status of a process as shells tell it. */
+function statusOf(code: number | null, signal: NodeJS.Signals | number | null): number {
+  return code ?? (signal === null ? unknownStatus : 128 + signalNumber(signal));
+}
+
 /** A task of a living shell has ended. */
 function livingEnded(
   state: State,
@@ -463,7 +468,7 @@ function livingEnded(
   const task = state.alive.get(child);
   if (task === undefined) return;
   state.alive.delete(child);
-  const status = code ?? (signal === null ? unknownStatus : 128 + signalNumber(signal));
+  const status = statusOf(code, signal);
   task.isKilled = signal !== null;
   end(state, task, status);
   state.scarcity.freed();

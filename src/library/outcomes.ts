@@ -7,6 +7,7 @@ import { type Deque, deque } from "../base/deque.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Commit, Completion, Recall, Scope, Store } from "../store/store.ts";
 import { type ClaimedTask, type NewTask, sentinel } from "../task/task.ts";
+import { unrun } from "../task/unrun.ts";
 
 /** A task that has ended for good, with what is stored of it. */
 export interface Ended {
@@ -108,22 +109,8 @@ function heed(seen: Seen, order: Commit, refused: ReadonlySet<string>): void {
 
 /** What is stored of a task that somebody has cancelled. */
 function cancelled({ id }: NewTask, completionTime: number): Ended["completion"] {
-  return {
-    id,
-    clientId: null,
-    clientHost: null,
-    command: null,
-    startTime: null,
-    completionTime,
-    exitStatus: sentinel.cancelled,
-    outpath: null,
-    errpath: null,
-    csvpath: null,
-    coresMax: null,
-    memoryMax: null,
-    waited: null,
-    duration: null,
-  };
+  const ended = unrun({ id, lease: 0 }, sentinel.cancelled, completionTime);
+  return { ...ended, clientId: null, clientHost: null, waited: null, duration: null };
 }
 
 /** Outcomes between a run and the program that takes them. */
