@@ -231,7 +231,7 @@ function listenTo(door: Door, link: HostLink): void {
   link.open({
     message(message) {
       assert(isForClient(message), "a client is not answered as a submitter");
-      if (door.link === link) box.push({ kind: "received", message });
+      if (door.link === link && message.kind !== "taken") box.push({ kind: "received", message });
     },
     drain() {
       // What a client has to say is bounded by the tasks that it runs, so there is nothing to resume.

@@ -7,7 +7,7 @@
 import { assert, unreachable } from "../base/assert.ts";
 import { counted, formatDuration } from "../base/units.ts";
 import type { Outcome } from "../task/task.ts";
-import type { Lease, ServerMessage } from "../wire/message.ts";
+import type { Lease } from "../wire/message.ts";
 import { beat, excuse, keepConnection, loseConnection, sayHello, silenceMs } from "./connection.ts";
 import { takeBeat, takeConnectFailed, takeWelcome } from "./connection.ts";
 import { type ClientEffect, note } from "./effects.ts";
@@ -107,7 +107,9 @@ function take(state: ClientState, event: ClientEvent, now: number, effects: Clie
   }
 }
 
-function receive(state: ClientState, message: ServerMessage, now: number, effects: ClientEffect[]): void {
+type Received = Extract<ClientEvent, { kind: "received" }>["message"];
+
+function receive(state: ClientState, message: Received, now: number, effects: ClientEffect[]): void {
   state.heardAt = now;
   switch (message.kind) {
     case "welcome":

@@ -55,6 +55,9 @@ export function listenTo(connections: Connections, link: PeerLink, isOwn = false
         case "tasks":
         case "done":
           return intakes.get(link)?.receive(message);
+        case "output":
+          // No client was asked for any.
+          return;
         default:
           // A client that was turned away may still be heard.
           if (clientId !== null && ofClients.get(clientId) === link) push({ kind: "received", clientId, message });

@@ -56,11 +56,13 @@ export function encode(message: Message): string[] {
       return inParts(message.tasks, leaseSize, (tasks) => JSON.stringify({ kind: message.kind, tasks }));
     case "hello":
     case "beat":
+    case "output":
     case "bye":
     case "submitter":
     case "done":
     case "welcome":
     case "submission":
+    case "taken":
     case "leave":
     case "accepted":
     case "stored":

@@ -20,6 +20,7 @@ import {
   type Lease,
   longestEvictMs,
   mostCredit,
+  mostOutput,
   type PeerMessage,
   type Start,
 } from "./message.ts";
@@ -29,7 +30,7 @@ const longestCompanyMs = 3_600_000;
 
 /** One value: what it may be, in words and as a check. `from` and `to` are the ends of a range, for numbers. */
 export interface Scalar<T = unknown> {
-  readonly is: "id" | "name" | "text" | "whole" | "number" | "flag" | "word" | "tags" | "amounts";
+  readonly is: "id" | "name" | "text" | "bytes" | "whole" | "number" | "flag" | "word" | "tags" | "amounts";
   /** How a message names what the field should be: `a whole number from 0 to 5`. */
   readonly wanted: string;
   readonly fits: (value: unknown) => value is T;
@@ -139,6 +140,15 @@ const flag: Scalar<boolean> = {
   wanted: "true or false",
   fits: (value): value is boolean => typeof value === "boolean",
 };
+
+/** Bytes in base64 (RFC 4648, section 4) with padding, at most `to` of them. */
+function bytes(to: number): Scalar<string> {
+  const fits = (value: unknown): value is string =>
+    typeof value === "string" && value.length <= Math.ceil(to / 3) * 4 && value.length % 4 === 0 && base64.test(value);
+  return { is: "bytes", wanted: `at most ${to} bytes in base64`, fits, from: 0, to };
+}
+
+const base64 = /^[A-Za-z0-9+/]*={0,2}$/;
 
 function oneOf<Word extends string>(...words: readonly Word[]): Scalar<Word> {
   const fits = (value: unknown): value is Word => (words as readonly unknown[]).includes(value);
@@ -299,11 +309,18 @@ export const peerFields = {
     secret: orOut(name),
     job: orOut(name),
     capacity: orOut({ is: "object", fields: capacityFields }),
+    prints: orOut(flag),
     ...groundFields,
   },
   results: { outcomes: must(objects(outcomeFields, "an outcome")), credit: must(whole(0, mostCredit)) },
   returned: { tasks: must(leases), missing: orOut({ is: "list", of: id, each: "a submission" }) },
   beat: { started: orOut(objects(startFields, "a start")), leaving: orOut(flag) },
+  output: {
+    ...leaseFields,
+    stream: must(oneOf("stdout", "stderr")),
+    from: must(count),
+    data: must(bytes(mostOutput)),
+  },
   bye: { reason: must(reason) },
   submitter: { submission: must({ is: "object", fields: submissionFields }) },
   tasks: { tasks: must(objects(taskFields, "a task")) },
@@ -319,6 +336,7 @@ export const hostFields = {
     stay: orOut(flag),
     evictMs: orOut(number(1000, longestEvictMs)),
     fleeting: orOut(flag),
+    prints: orOut(oneOf("lines", "tasks")),
     ...groundFields,
   },
   submission: { id: must(id), template: orNull(text(longestText)), cwd: orNull(text(longestPath)) },
@@ -327,6 +345,7 @@ export const hostFields = {
   cancel: { tasks: must(leases) },
   drop: { tasks: must(leases) },
   beat: { stay: orOut(flag) },
+  taken: { bytes: must(count) },
   leave: { how: must(oneOf("finish", "interrupt", "abort")), reason: must(reason) },
   accepted: { serverId: must(id), group: must(integer), groupReason: must(reason) },
   stored: { count: must(count) },

@@ -5,7 +5,8 @@
  *
  * A client says hello and grants credit: how many tasks it will take beyond those it holds. The server sends
  * assignments while there is credit, and each uses up one. Outcomes come back as results, with new credit in the same
- * frame; the client keeps them until an ack names them. Beats say that the client lives, and are answered.
+ * frame; the client keeps them until an ack names them. Beats say that the client lives, and are answered. A server
+ * that prints what tasks print gets it in pieces, before the outcome.
  *
  * A submitter names its submission and sends tasks. It pauses while many of them are not yet known to be stored.
  */
@@ -40,6 +41,14 @@ export interface Ground {
   readonly run?: string;
 }
 
+/** How a server prints what tasks of its clients print: line by line as it comes, or the whole of a task at its end. */
+export type PrintUnit = "lines" | "tasks";
+
+/** The largest number of bytes of output in one message. */
+export const mostOutput = 192 * 1024;
+/** The largest number of bytes of output that a client may have sent without knowing that they are taken. */
+export const outputWindow = 4 * 1024 * 1024;
+
 export type ClientMessage =
   /**
    * The first message of a connection. A client that returns, to the same server or to its successor, names what it
@@ -48,7 +57,7 @@ export type ClientMessage =
    * `secret`: a text that this client alone knows, the same in each of its hellos, so that nobody else can take its
    * place while the server knows it. `job`: what brought the client up, as far as it knows: the launch of an
    * autoscaler, or the job of a batch system. `capacity`: what the client may hand out to tasks. A client of an older
-   * version does not tell, and gets every task.
+   * version does not tell, and gets every task. `prints`: it can send what its tasks print.
    */
   | ({
       readonly kind: "hello";
@@ -61,6 +70,7 @@ export type ClientMessage =
       readonly secret?: string;
       readonly job?: string;
       readonly capacity?: Capacity;
+      readonly prints?: boolean;
     } & Ground)
   /** Outcomes of finished tasks, and how many more tasks the client will take. */
   | { readonly kind: "results"; readonly outcomes: readonly Outcome[]; readonly credit: number }
@@ -74,6 +84,17 @@ export type ClientMessage =
    * `leaving`: the client takes no more tasks, and leaves when what it runs has ended.
    */
   | { readonly kind: "beat"; readonly started?: readonly Start[]; readonly leaving?: boolean }
+  /**
+   * A piece of what a task has printed, said before its outcome to a server that prints it (see welcome). `from`: how
+   * many bytes of the same stream came before it. `data`: at most `mostOutput` bytes, in base64. Pieces are answered by
+   * `taken`, and at most `outputWindow` bytes of them may be unanswered.
+   */
+  | ({
+      readonly kind: "output";
+      readonly stream: "stdout" | "stderr";
+      readonly from: number;
+      readonly data: string;
+    } & Lease)
   /** The client leaves. Everything it held was returned or reported before; `reason` is for people. */
   | { readonly kind: "bye"; readonly reason: string };
 
@@ -83,6 +104,7 @@ export type ServerMessage =
    * recording at once. `stay`: see beat. `evictMs`: a client that is silent for longer (ms) counts as lost. The ground
    * is the server's. If it is not that of the hello, the client keeps its tasks, hangs up, and goes on looking for
    * their server; nothing else follows. `fleeting`: the store ends with its server, so nobody else can have it.
+   * `prints`: the server prints what tasks print, and wants it sent; said only to a client that can.
    */
   | ({
       readonly kind: "welcome";
@@ -92,6 +114,7 @@ export type ServerMessage =
       readonly stay?: boolean;
       readonly evictMs?: number;
       readonly fleeting?: boolean;
+      readonly prints?: PrintUnit;
     } & Ground)
   /**
    * The template of a submission and the directory that it came from (null: not known), sent once a session before the
@@ -116,6 +139,8 @@ export type ServerMessage =
    * until a beat comes without it.
    */
   | { readonly kind: "beat"; readonly stay?: boolean }
+  /** So many more bytes of output are taken: the client may send others. */
+  | { readonly kind: "taken"; readonly bytes: number }
   /** There is no more work: return what was not started, deal with what runs as `how` says, say bye. */
   | { readonly kind: "leave"; readonly how: LeaveKind; readonly reason: string };
 

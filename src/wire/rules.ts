@@ -8,6 +8,7 @@ import type { Outcome } from "../task/task.ts";
 import type { Backlog } from "./backlog.ts";
 import { mostCredit } from "./message.ts";
 import {
+  outputWindow,
   type ClientMessage,
   type HostMessage,
   type IntakeMessage,
@@ -49,6 +50,7 @@ const ofPeers: Readonly<
   results: { role: "client", first: false },
   returned: { role: "client", first: false },
   beat: { role: "client", first: false },
+  output: { role: "client", first: false },
   bye: { role: "client", first: false },
   submitter: { role: "submitter", first: true },
   tasks: { role: "submitter", first: false },
@@ -64,6 +66,7 @@ const ofHosts: Readonly<Record<ServerMessage["kind"], "client"> & Record<IntakeM
   cancel: "client",
   drop: "client",
   beat: "client",
+  taken: "client",
   leave: "client",
   accepted: "submitter",
   stored: "submitter",
@@ -82,6 +85,12 @@ function outOfPlace(text: string): WireProblem {
 /** Whether an outcome contradicts itself: the status is that of a program, and no program was started. */
 function neverStarted({ exitStatus, startTime, command }: Outcome): boolean {
   return exitStatus >= 0 && exitStatus < 128 && (startTime === null || command === null);
+}
+
+/** How many bytes a piece of output has. */
+function bytesOf({ data }: { readonly data: string }): number {
+  const padding = data.endsWith("==") ? 2 : data.endsWith("=") ? 1 : 0;
+  return (data.length / 4) * 3 - padding;
 }
 
 /** The largest number of beats of one client that are not answered. An honest one gives up its server after a few. */
@@ -141,6 +150,9 @@ export function peerRules(backlog: Pick<Backlog, "unstored">): Rules<HostMessage
   const waiting: Unanswered = { bytes: 0, frames: deque(), first: null };
   /** The number of beats that were not answered. */
   let beats = 0;
+  /** Whether the client was told to send what tasks print, and how many bytes of it were not answered. */
+  let prints = false;
+  let untaken = 0;
   let done = false;
 
   function grant(tasks: number): void {
@@ -163,6 +175,8 @@ export function peerRules(backlog: Pick<Backlog, "unstored">): Rules<HostMessage
         backlog.unstored -= settle(waiting, message.count);
       } else if (message.kind === "ack") settle(waiting, message.tasks.length);
       else if (message.kind === "beat") beats--;
+      else if (message.kind === "taken") untaken -= message.bytes;
+      else if (message.kind === "welcome") prints = message.prints !== undefined;
     },
     isFull: () =>
       role === "submitter"
@@ -194,7 +208,11 @@ export function peerRules(backlog: Pick<Backlog, "unstored">): Rules<HostMessage
       } else if (kind === "returned") answer("returns", message.tasks.length);
       else if (kind === "beat" && ++beats > mostBeats)
         throw outOfPlace(`more than ${mostBeats} beats without an answer`);
-      else if (kind === "tasks") {
+      else if (kind === "output") {
+        untaken += bytesOf(message);
+        if (!prints) throw outOfPlace("output that nobody asked for");
+        if (untaken > outputWindow) throw outOfPlace("more output than a client may have under way");
+      } else if (kind === "tasks") {
         unanswered += message.tasks.length;
         if (done || unanswered > submitWindow) throw outOfPlace("more tasks than a submitter may have under way");
         if (message.tasks.length === 0) return;
@@ -214,6 +232,8 @@ export function hostRules(): Rules<PeerMessage, HostMessage> {
   let unanswered = 0;
   /** The number of submissions that were told of since the last tasks came. */
   let submissions = 0;
+  /** The number of bytes of output that were sent and not answered. */
+  let untaken = 0;
 
   return {
     isFull: () => false,
@@ -223,6 +243,7 @@ export function hostRules(): Rules<PeerMessage, HostMessage> {
       if (message.kind === "hello") credit = message.credit;
       else if (message.kind === "results") credit += message.credit;
       else if (message.kind === "tasks") unanswered += message.tasks.length;
+      else if (message.kind === "output") untaken += bytesOf(message);
     },
     received(message) {
       const { kind } = message;
@@ -234,6 +255,9 @@ export function hostRules(): Rules<PeerMessage, HostMessage> {
       } else if (kind === "submission") {
         submissions++;
         if (submissions > credit) throw outOfPlace("more submissions than tasks were asked for");
+      } else if (kind === "taken") {
+        untaken -= message.bytes;
+        if (untaken < 0) throw outOfPlace("more output taken than was sent");
       } else if (kind === "stored") {
         unanswered -= message.count;
         if (unanswered < 0) throw outOfPlace("more tasks stored than were sent");

@@ -102,6 +102,14 @@ const peerMessage: fc.Arbitrary<PeerMessage> = fc.oneof(
   fc.record({ kind: fc.constant("returned" as const), tasks: leases, missing: fc.array(name) }),
   fc.constant({ kind: "beat" as const }),
   fc.record({ kind: fc.constant("beat" as const), started: fc.array(start, { maxLength: 20 }) }),
+  fc.record({
+    kind: fc.constant("output" as const),
+    id: name,
+    lease: count,
+    stream: fc.constantFrom("stdout" as const, "stderr" as const),
+    from: fc.maxSafeNat(),
+    data: fc.uint8Array({ maxLength: 50 }).map((bytes) => Buffer.from(bytes).toString("base64")),
+  }),
   fc.record({ kind: fc.constant("bye" as const), reason: text }),
   fc.record({
     kind: fc.constant("submitter" as const),
@@ -137,6 +145,7 @@ const hostMessage: fc.Arbitrary<HostMessage> = fc.oneof(
   fc.record({ kind: fc.constant("assign" as const), tasks: fc.array(assignment) }),
   fc.record({ kind: fc.constantFrom("ack" as const, "cancel" as const, "drop" as const), tasks: leases }),
   fc.constant({ kind: "beat" as const }),
+  fc.record({ kind: fc.constant("taken" as const), bytes: count }),
   fc.record({ kind: fc.constant("beat" as const), stay: fc.boolean() }),
   fc.record({
     kind: fc.constant("leave" as const),

@@ -137,6 +137,8 @@ function scalarOf({ rng, known }: Making, type: Scalar): unknown {
       const text = pick(rng, texts);
       return text.length < from ? "true" : text.slice(0, to);
     }
+    case "bytes":
+      return Buffer.from(pick(rng, texts)).toString("base64");
     case "whole":
       return rng.chance(0.8) ? Math.max(from, Math.min(to, rng.between(0, 9))) : pick(rng, [from, to]);
     case "number":

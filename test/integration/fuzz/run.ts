@@ -347,7 +347,7 @@ async function callHostile(its: Fuzz, rng: Random, first: string): Promise<HostL
     near.resolve(linkOf(entered));
   });
   const frames = framesOf(rng, hostFields, { ids: its.ids, leases: its.leases, most: 3 });
-  const kinds = first === "welcome" ? hostKinds.slice(0, 8) : hostKinds.slice(8);
+  const kinds = first === "welcome" ? hostKinds.slice(0, 9) : hostKinds.slice(9);
   const speak = (): void => {
     say(its, peer.stream, rng.chance(0.9) ? frames.fit(first) : frames.bent(first));
     const most = rng.between(1, 30);

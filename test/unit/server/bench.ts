@@ -143,7 +143,7 @@ export class Bench {
     return this.effects;
   }
 
-  say(clientId: string, message: Exclude<ClientMessage, { kind: "hello" }>): readonly ServerEffect[] {
+  say(clientId: string, message: Exclude<ClientMessage, { kind: "hello" | "output" }>): readonly ServerEffect[] {
     return this.on({ kind: "received", clientId, message });
   }
 
