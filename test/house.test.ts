@@ -43,7 +43,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   config: ["task"],
   wire: ["view", "task"],
   store: ["task"],
-  history: ["store", "task"],
+  history: ["view", "store", "task"],
   submit: ["store", "template", "task", "log"],
   server: ["view", "store", "wire", "task", "log"],
   client: ["view", "wire", "template", "task", "log"],

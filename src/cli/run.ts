@@ -6,8 +6,8 @@
 import { systemClock } from "../base/clock.ts";
 import { UserError, exitStatus } from "../base/errors.ts";
 import type { Records, TaskRecord } from "../history/history.ts";
-import { capturedFiles, capturePorts, isCaptured, printCaptured } from "./captured.ts";
-import type { CapturePorts } from "./captured.ts";
+import { capturedFiles, type CapturePorts, isCaptured } from "../cluster/captured.ts";
+import { capturePorts, printCaptured } from "./captured.ts";
 import type { Command } from "./command.ts";
 import type { CommandSpec, Parsed } from "../args/spec.ts";
 import { openHistory } from "./history.ts";

@@ -15,7 +15,7 @@ import type { CheckOptions, Checked, CheckStore, Fault } from "../history/faults
 import type { Logger } from "../log/logger.ts";
 import { openOutput, type Output } from "../print/output.ts";
 import type { CommandSpec, Parsed } from "../args/spec.ts";
-import { isSameHost } from "./captured.ts";
+import { isSameHost } from "../cluster/captured.ts";
 import type { Command, Context } from "./command.ts";
 import { faultLine, mendedLine } from "./faults.ts";
 

@@ -5,6 +5,7 @@
 import { systemClock } from "../base/clock.ts";
 import { type OpenOptions, type StoreOptions, targetOf } from "../store/open.ts";
 import type { CheckStore } from "./faults.ts";
+import type { Overview } from "./overview.ts";
 import type { EditStore, RecordStore, UpkeepStore } from "./history.ts";
 
 export interface RecordOptions extends OpenOptions {
@@ -53,6 +54,21 @@ export async function openGlance(options: OpenOptions): Promise<RecordStore> {
   }
   const { openSqliteGlance } = await import("./sqlite/records.ts");
   return openSqliteGlance({ file: found.file, pragmas });
+}
+
+/**
+ * For a glance that is repeated again and again: nothing is changed or made, and everything goes along indices. Throws
+ * UserError for what stands in the way, also for a database that is not there.
+ */
+export async function openOverview(options: OpenOptions): Promise<Overview> {
+  const { pragmas } = options;
+  const found = await targetOf(options);
+  if (found.kind === "postgres") {
+    const { openPostgresOverview } = await import("./postgres/overview.ts");
+    return openPostgresOverview({ target: found.target, clock: systemClock, echo: null });
+  }
+  const { openSqliteOverview } = await import("./sqlite/overview.ts");
+  return openSqliteOverview({ file: found.file, pragmas });
 }
 
 /** For looking and changing; archived tasks are left out. Throws UserError for what stands in the way. */

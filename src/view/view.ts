@@ -58,9 +58,9 @@ export interface ClientView {
   /** The batch job or launch that brought it up. */
   readonly job: string | null;
   readonly running: number;
-  /** How many of its tasks have ended, and how many of these failed, as far as the source knows. */
-  readonly ended: number;
-  readonly failed: number;
+  /** How many of its tasks have ended, and how many of these failed; null: not known. */
+  readonly ended: number | null;
+  readonly failed: number | null;
   /** `present`, `away` (its connection is lost), `leaving`, `draining`; null: not known. */
   readonly standing: "present" | "away" | "leaving" | "draining" | null;
   /** When it was last heard, milliseconds since 1970; null: not known. */

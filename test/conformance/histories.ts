@@ -72,6 +72,7 @@ export async function openSqliteHistory(): Promise<OpenedHistory> {
       await upkeep.close();
     },
     openCheck: async () => openSqliteCheck({ file, pragmas: {} }),
+    settings: { provider: "sqlite", file, database: null, url: null, pragmas: {} },
     async outlook() {
       const all = openWithPartitions({ file, pragmas: {} });
       const found = await all.outlook();
@@ -156,6 +157,14 @@ export async function startPostgresHistories(schema: string | null = null): Prom
         findAnywhere: (id) => postgresRecords(connection, { ignorePartitions: false }).find(id),
         outlook: () => outlookOf(connection.query),
         openCheck: () => openPostgresCheck({ target, clock: systemClock, echo: null }),
+        settings: {
+          provider: "postgresql",
+          file: null,
+          database,
+          url: null,
+          postgres: () => ({ host, port, user, password, schema, parameters: { sslmode: "disable" } }),
+          pragmas: {},
+        },
         displayTime: displayInstant,
         keepsTagOrder: false,
         async [Symbol.asyncDispose]() {},

@@ -6,6 +6,7 @@ import { type Condition, type Operator, parseCondition, parseTagFilter } from ".
 import { type TaskField, taskFields } from "../../src/task/field.ts";
 import type { ShownValue, Tags, TagValue } from "../../src/task/task.ts";
 import { sameValue } from "../../src/store/tags.ts";
+import type { OpenOptions } from "../../src/store/open.ts";
 import type { CheckStore } from "../../src/history/faults.ts";
 import { isLatestFirst } from "../../src/history/history.ts";
 import type { Change, Edits, Outlook, RecordQuery, Records, Selection, TaskRecord } from "../../src/history/history.ts";
@@ -32,6 +33,8 @@ export interface OpenedHistory extends AsyncDisposable {
   /** Moves what has ended into the next partition. */
   readonly rotate: () => Promise<void>;
   readonly openCheck: () => Promise<CheckStore>;
+  /** How programs find the database. */
+  readonly settings: OpenOptions;
   readonly outlook: () => Promise<Outlook>;
   /** A task, wherever it is. */
   readonly findAnywhere: (id: string) => Promise<TaskRecord | null>;

@@ -5,7 +5,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "../../../src/base/clock.ts";
-import type { CapturePorts } from "../../../src/cli/captured.ts";
+import type { CapturePorts } from "../../../src/cluster/captured.ts";
 import type { FetchFailure, Wanted } from "../../../src/cluster/fetch.ts";
 import type { Logger } from "../../../src/log/logger.ts";
 import { makeLog } from "../../make.ts";

@@ -14,7 +14,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { UserError } from "../../../src/base/errors.ts";
-import { capturedFiles, isSameHost, printCaptured } from "../../../src/cli/captured.ts";
+import { printCaptured } from "../../../src/cli/captured.ts";
+import { capturedFiles, isSameHost } from "../../../src/cluster/captured.ts";
 import type { FetchFailure } from "../../../src/cluster/fetch.ts";
 import { formatTime } from "../../../src/store/times.ts";
 import { capture } from "./capture.ts";
