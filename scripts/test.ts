@@ -67,6 +67,7 @@ const programs: Readonly<Record<string, string>> = {
   "eu-strip": "elfutils",
   xz: "xz-utils",
   gpg: "gnupg",
+  parallel: "parallel",
   python3: "python3",
   "qemu-aarch64-static": "qemu-user-static",
   "/usr/aarch64-linux-gnu/lib/ld-linux-aarch64.so.1": "libc6-arm64-cross",

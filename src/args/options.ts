@@ -101,6 +101,16 @@ export const outputOptions = [
   },
 ] as const satisfies readonly Option[];
 
+/** What is written of a run; the same words in hsx and in hs server. */
+export const jobLogOption = {
+  key: "joblog",
+  names: ["--joblog"],
+  value: "file",
+  kind: "text",
+  metavar: "PATH",
+  help: "A line for each outcome, as GNU Parallel writes them; '-': standard output, +PATH: added to what is there.",
+} as const satisfies Option;
+
 export const pollOption = {
   key: "poll",
   names: ["-Q", "--poll"],

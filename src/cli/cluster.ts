@@ -31,6 +31,7 @@ import {
   idleOption,
   inputFormOf,
   inputOptions,
+  jobLogOption,
   limitOptions,
   memoryOption,
   noConfirmOption,
@@ -275,6 +276,7 @@ const spec = {
           metavar: "PATH",
           help: "What is still to do, to be input again: tasks that failed or were held back; with --no-db all others.",
         },
+        jobLogOption,
       ],
     },
   ],
@@ -339,7 +341,7 @@ function isElsewhere(parsed: Words): boolean {
 /** Where the clients are decides what else makes sense. */
 function checkPlace(parsed: Words): void {
   const [, mode] = elsewhere.find(([key]) => parsed.given(key)) ?? [];
-  for (const [key, names] of outputs.slice(1))
+  for (const [key, names] of outputs.slice(2))
     conflict(
       mode !== undefined && parsed.given(key),
       `argument ${names}: not allowed with argument ${mode} (the tasks run on other hosts, --capture keeps ` +
@@ -360,6 +362,7 @@ function checkPlace(parsed: Words): void {
 }
 
 const outputs = [
+  ["joblog", "--joblog"],
   ["failures", "-f/--failures"],
   ["output", "-o/--output"],
   ["errors", "-e/--errors"],
@@ -422,6 +425,7 @@ function shared({ parsed, context, config, read, client, given }: Call): Shared 
     taskMemory: read("memory"),
     taskTimeout: read("taskTimeout"),
     failures: read("failures"),
+    joblog: read("joblog"),
     shell: client.shell,
     summary: openOutput(2, context.env).isTerminal,
     printsTasks: read("output") === null && !client.capture,

@@ -10,8 +10,8 @@ import type { Command, Context } from "./command.ts";
 import type { CommandSpec, Parsed } from "../args/spec.ts";
 import { expectTaskFile, givenInput, refuseTwoInputs } from "./inputs.ts";
 import { instanceId } from "./instance.ts";
-import { coresOption, databaseOptions, inputFormOf, inputOptions, memoryOption } from "../args/options.ts";
-import { noConfirmOption, pollOption } from "../args/options.ts";
+import { coresOption, databaseOptions, inputFormOf, inputOptions, jobLogOption } from "../args/options.ts";
+import { memoryOption, noConfirmOption, pollOption } from "../args/options.ts";
 import { reader } from "../args/settled.ts";
 import { builtIn } from "../config/schema.ts";
 import { keyFileOption, keyOption, keyOptions, networkWords } from "./network.ts";
@@ -143,6 +143,7 @@ const spec = {
           metavar: "PATH",
           help: "What is still to do, to be input again: tasks that failed or were held back; with --no-db all others.",
         },
+        jobLogOption,
       ],
     },
   ],
@@ -202,7 +203,10 @@ function checkTogether(parsed: Words): void {
   refuseTwoInputs(parsed.inputs, restart, "--restart");
   refuse(restart && parsed.flag("noDb"), "--restart continues from a database: not allowed with --no-db");
   if (!forever && !restart && parsed.inputs === null)
-    refuseOverwriting(parsed.words("file")[0] ?? "-", [["-f/--failures", parsed.text("failures")]]);
+    refuseOverwriting(parsed.words("file")[0] ?? "-", [
+      ["-f/--failures", parsed.text("failures")],
+      ["--joblog", parsed.text("joblog")],
+    ]);
 }
 
 async function run(parsed: Words, context: Context): Promise<number> {
@@ -247,6 +251,7 @@ async function run(parsed: Words, context: Context): Promise<number> {
     taskTimeout: read("taskTimeout"),
     shell: null,
     failures: parsed.flag("print") ? "-" : read("failures"),
+    joblog: read("joblog"),
     summary: openOutput(2, context.env).isTerminal,
     bind,
     port,

@@ -14,11 +14,13 @@ import { type Launch, makeOrders } from "../launch/orders.ts";
 import type { Logger } from "../log/logger.ts";
 import { type LaunchedClient, type Listening, listenForClients, type ListeningOptions } from "./listening.ts";
 import { settingsOfClients } from "./listening.ts";
-import { type ClusterReport, serve, type ServeOptions, type Serving } from "./serve.ts";
+import { type LoggedOptions, serveLogged } from "./joblog.ts";
+import type { ClusterReport, Serving } from "./serve.ts";
 import { moreUrgent, onSignals, type StopName } from "./signals.ts";
 import { mostDescriptors } from "./standalone.ts";
 
-export interface LaunchedOptions extends Omit<ServeOptions, "logger" | "remote" | "launchesClients">, ListeningOptions {
+export interface LaunchedOptions
+  extends Omit<LoggedOptions, "logger" | "remote" | "launchesClients">, ListeningOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly launch: Launch;
 }
@@ -77,7 +79,7 @@ async function prepare(options: LaunchedOptions): Promise<LaunchedRun> {
   const graceMs = config.integer("server.grace") * 1000;
   const listening = await listenForClients(options, launch.kind === "ssh" ? "ssh" : (launch.words[0] ?? ""), log);
   const { gate } = listening;
-  const serving = await serve({ ...options, logger: "cluster", remote: true, launchesClients: true }).catch(
+  const serving = await serveLogged({ ...options, logger: "cluster", remote: true, launchesClients: true }).catch(
     (error: unknown) => {
       gate.close();
       throw error;

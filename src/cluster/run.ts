@@ -10,10 +10,11 @@ import type { HostMessage, PeerMessage } from "../wire/message.ts";
 import { WireProblem } from "../wire/problem.ts";
 import { answeredSoon, provisionOf } from "./host.ts";
 import { clientSettings, jobsFor, makeExecutor, monitorFor, type TaskOptions } from "./tasks.ts";
-import { type ClusterReport, serve, type ServeOptions } from "./serve.ts";
+import { type LoggedOptions, serveLogged } from "./joblog.ts";
+import type { ClusterReport } from "./serve.ts";
 import type { HearStop } from "./signals.ts";
 
-export interface ClusterOptions extends Omit<ServeOptions, "logger" | "remote" | "launchesClients">, TaskOptions {
+export interface ClusterOptions extends Omit<LoggedOptions, "logger" | "remote" | "launchesClients">, TaskOptions {
   /** How long to wait before the first task starts, milliseconds. */
   readonly delayMs: number;
   readonly hearStop: HearStop;
@@ -51,7 +52,7 @@ export async function runCluster(options: ClusterOptions): Promise<ClusterReport
     // No task runs before there is a server.
   };
   try {
-    const serving = await serve({ ...options, logger: "cluster", remote: false, launchesClients: false });
+    const serving = await serveLogged({ ...options, logger: "cluster", remote: false, launchesClients: false });
     const { server } = serving;
     const [serverEnd, clientEnd] = pipe<HostMessage, PeerMessage>();
     server.attachOwn(serverEnd);

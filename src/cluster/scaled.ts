@@ -17,12 +17,13 @@ import type { Logger } from "../log/logger.ts";
 import type { Rules } from "./autoscale/policy.ts";
 import { newScaler, type Scaler, type ScalerOptions } from "./autoscale/scaler.ts";
 import { type Listening, listenForClients, type ListeningOptions, settingsOfClients } from "./listening.ts";
-import { type ClusterReport, serve, type ServeOptions, type Serving } from "./serve.ts";
+import { type LoggedOptions, serveLogged } from "./joblog.ts";
+import type { ClusterReport, Serving } from "./serve.ts";
 import { moreUrgent, onSignals, type StopName } from "./signals.ts";
 import { mostDescriptors } from "./standalone.ts";
 
 export interface ScaledOptions
-  extends Omit<ServeOptions, "logger" | "remote" | "launchesClients" | "forever">, ListeningOptions {
+  extends Omit<LoggedOptions, "logger" | "remote" | "launchesClients" | "forever">, ListeningOptions {
   /** The words that start a client elsewhere; none: it is started here. */
   readonly launcher: readonly string[];
   readonly rules: Rules;
@@ -56,7 +57,7 @@ export async function runScaled(options: ScaledOptions): Promise<ClusterReport> 
   const log = options.loggers("cluster");
   const listening = await listenForClients(options, options.launcher[0] ?? options.client.program, log);
   const limit = raiseLimit();
-  const serving = await serve({
+  const serving = await serveLogged({
     ...options,
     logger: "cluster",
     remote: true,

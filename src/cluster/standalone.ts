@@ -8,7 +8,8 @@ import type { PeerLink } from "../wire/link.ts";
 import { listen, type Listener, type ServerTls } from "../wire/listen.ts";
 import { tellRefusals } from "./refusals.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { type ClusterReport, serve, type ServeOptions } from "./serve.ts";
+import { type LoggedOptions, serveLogged } from "./joblog.ts";
+import type { ClusterReport } from "./serve.ts";
 import type { HearStop } from "./signals.ts";
 
 /** The key that a peer must show, and the TLS of the connection. */
@@ -21,7 +22,7 @@ export interface ServerAccess {
 /** What is the same for every `hs server`. */
 type Decided = "logger" | "remote" | "launchesClients" | "template" | "printsTasks";
 
-export interface ServerRunOptions extends Omit<ServeOptions, Decided> {
+export interface ServerRunOptions extends Omit<LoggedOptions, Decided> {
   readonly bind: string;
   readonly port: number;
   readonly security: ServerAccess;
@@ -47,7 +48,7 @@ export async function runServerAlone(options: ServerRunOptions): Promise<Cluster
       launchesClients: false,
       printsTasks: false,
     } as const;
-    const serving = await serve({ ...options, ...decided });
+    const serving = await serveLogged({ ...options, ...decided });
     const { stop, hurry: kill, inTrouble, server } = serving;
     // Who reads that the server listens may send a signal at once.
     const release = options.hearStop({ stop, kill, inTrouble, running: server.running }, loggers, "server");
