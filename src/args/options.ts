@@ -27,6 +27,14 @@ const monitorOption = {
   help: "Measure cores and memory of each task: peaks, and a .csv file under lib/task of the site (hs info ID --perf).",
 } as const satisfies Option;
 
+/** The same in every command that starts tasks or stores them. cli/dispatch.ts knows it by its key. */
+export const dryRunOption = {
+  key: "dry",
+  names: ["--dry-run"],
+  kind: "flag",
+  help: "Print the commands that would run, one a line, with their settings; nothing is stored, run or made.",
+} as const satisfies Option;
+
 /** How the input is taken apart; the same words in hsx, hs server and hs submit. */
 export const inputOptions = [
   {

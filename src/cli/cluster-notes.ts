@@ -8,6 +8,7 @@ export const clusterNotes = [
   "  find in -type f -print0 | hsx -0 -t 'gzip -k {Q}'      (names with any character)",
   "  hsx -t 'gzip -k {Q}' ::: *.csv",
   "  hsx -t './sim -m {[0]} -s {[1]}' ::: a b ::: 1 2 3     (six tasks)",
+  "  hsx tasks.in --dry-run -t 'gzip {Q}'            (prints the commands, and runs nothing)",
   "  hsx tasks.in -N0 -r2 -W 10m -f tasks.failed",
   "  hsx --restart -N0                  (after a crash, or Ctrl-C)",
   "  hsx tasks.in -N0 --launcher=srun   (in a job of Slurm: on all of its nodes)",

@@ -19,6 +19,7 @@ import type { CommandSpec, Parsed } from "../args/spec.ts";
 import { startDelay } from "./delay.ts";
 import { expectTaskFile, type GivenInput, givenInput, refuseTwoInputs, tellOfTags } from "./inputs.ts";
 import { hostWishes } from "./host-words.ts";
+import { elsewhereOptions, launchNamed } from "./launch-words.ts";
 import { instanceId } from "./instance.ts";
 import {
   clientOptions,
@@ -26,6 +27,7 @@ import {
   coresOption,
   databaseOptions,
   delayOption,
+  dryRunOption,
   executorsOption,
   hostOptions,
   idleOption,
@@ -90,112 +92,13 @@ const spec = {
           ...delayOption,
           help: "Wait before the first task of a client; negative: a random time up to that.",
         },
+        dryRunOption,
         noConfirmOption,
       ],
     },
     {
       title: "Clients elsewhere (one of the first three)",
-      options: [
-        {
-          key: "launcher",
-          names: ["--launcher"],
-          value: "launcher",
-          kind: "text",
-          metavar: "ARGS",
-          help: "Command that starts a client on each host or slot it knows, run once: 'srun -n8'.",
-        },
-        { key: "mpi", names: ["--mpi"], kind: "flag", help: "The same as --launcher=mpirun." },
-        {
-          key: "ssh",
-          names: ["--ssh"],
-          value: "hosts",
-          kind: "optional",
-          metavar: "HOST",
-          help: "A client on each of these hosts: a,b or n[00-03,7].x; without HOST those of ssh.nodelist.",
-        },
-        {
-          key: "sshArgs",
-          names: ["--ssh-args"],
-          value: "free",
-          kind: "text",
-          metavar: "ARGS",
-          setting: "ssh.args",
-          help: "More arguments for ssh, as --ssh-args='-p 2222 -i key'.",
-          fallback: "ssh.args",
-        },
-        {
-          key: "sshGroup",
-          names: ["--ssh-group"],
-          value: "hostGroup",
-          kind: "text",
-          metavar: "NAME",
-          help: "With a bare --ssh: the hosts of this group of ssh.nodelist.",
-        },
-        {
-          key: "env",
-          names: ["-E", "--env"],
-          kind: "flag",
-          help:
-            "With --ssh: set our HYPERSHELL_* variables over there too (they go over standard input; keys and " +
-            "passwords stay here). A launcher gets them anyway.",
-        },
-        {
-          key: "remoteExe",
-          names: ["--remote-exe"],
-          value: "file",
-          kind: "text",
-          metavar: "PATH",
-          help: "The hs that is there.",
-          fallback: "the path of this one",
-        },
-        {
-          key: "bind",
-          names: ["-H", "--bind"],
-          value: "address",
-          kind: "text",
-          metavar: "ADDR",
-          setting: "server.bind",
-          help: "Address to listen on, and to send clients to.",
-          fallback: "every address, and the name of this host",
-        },
-        {
-          key: "port",
-          names: ["-p", "--port"],
-          kind: "integer",
-          metavar: "PORT",
-          min: 0,
-          setting: "server.port",
-          help: "Port to listen on; 0 is any that is free.",
-          fallback: "the first free one from 50001",
-        },
-        { key: "noTls", names: ["--no-tls"], kind: "flag", help: "Do not encrypt; keys are still proven." },
-        {
-          key: "tlsKey",
-          names: ["--tls-key"],
-          value: "file",
-          kind: "text",
-          metavar: "PATH",
-          help: "Private key of our certificate (PEM).",
-          fallback: "one of the site, made when first needed",
-        },
-        {
-          key: "tlsCert",
-          names: ["--tls-cert"],
-          value: "file",
-          kind: "text",
-          metavar: "PATH",
-          help: "Our certificate (PEM).",
-          fallback: "as for the key",
-        },
-        {
-          key: "tlsCa",
-          names: ["--tls-ca"],
-          value: "file",
-          kind: "text",
-          metavar: "PATH",
-          help: "Certificates that clients trust, where they are. Not needed: the key of the run proves who we are.",
-        },
-      ],
+      options: elsewhereOptions,
     },
     {
       title: "Clients that come and go",
@@ -543,19 +446,35 @@ function portsOf(port: number): readonly number[] {
   return port === builtIn("server.port") ? Array.from({ length: 1001 }, (_, at) => port + at) : [port];
 }
 
-async function launchOf({ parsed, config, read }: Call): Promise<Launch> {
-  if (!parsed.given("ssh")) {
-    const text = parsed.flag("mpi") ? "mpirun" : (parsed.text("launcher") ?? "");
-    const words = splitWords(text, "--launcher");
-    if (words.length === 0) throw argumentError("argument --launcher: names no program");
-    return { kind: "command", words };
-  }
-  const { hostsOfNodeList, hostsOfOption } = await import("../launch/hostlist.ts");
-  const pattern = parsed.text("ssh") ?? "";
-  const nodes = { value: config.raw("ssh.nodelist"), label: config.origin("ssh.nodelist").label };
-  const hosts = pattern === "" ? hostsOfNodeList(nodes, read("sshGroup")) : hostsOfOption(pattern);
-  const args = splitWords(read("sshArgs") ?? "", "--ssh-args");
-  return { kind: "ssh", hosts, args, passEnvironment: parsed.flag("env") };
+function launchOf({ parsed, config, read }: Call): Promise<Launch> {
+  return launchNamed(config, {
+    ssh: parsed.text("ssh"),
+    group: read("sshGroup"),
+    args: read("sshArgs"),
+    passEnvironment: parsed.flag("env"),
+    launcher: parsed.flag("mpi") ? "mpirun" : (parsed.text("launcher") ?? ""),
+  });
+}
+
+/** Prints what would run; the exit status. */
+async function printCommands(call: Call): Promise<number> {
+  const { parsed, context, read, client } = call;
+  const { clusterSettings, printRun, refuseDry } = await import("./dry-cluster.ts");
+  refuseDry(parsed);
+  const input = shared(call);
+  const isScaled = parsed.given("autoscale");
+  const settings = await clusterSettings(context, {
+    input,
+    client,
+    launch: isElsewhere(parsed) && !isScaled ? await launchOf(call) : null,
+    scaledBy: isScaled ? (parsed.text("launcher") ?? context.config().text("autoscale.launcher")) : null,
+    output: read("output"),
+    errors: read("errors"),
+    failures: input.failures,
+    noDatabase: input.noDatabase,
+    policy: input.policy,
+  });
+  return printRun({ context, input, template: client.template, shell: client.shell, settings });
 }
 
 async function run(parsed: Words, context: Context): Promise<number> {
@@ -566,6 +485,7 @@ async function run(parsed: Words, context: Context): Promise<number> {
     refuseOverwriting(parsed.words("file")[0] ?? "-", paths);
   }
   if (!parsed.flag("restart")) expectTaskFile(parsed.words("file")[0]);
+  if (parsed.flag("dry")) return printCommands(await callOf(parsed, context));
   // This comes before anything is said or done: the program may start anew.
   saveThreads(parsed.number("executors") ?? 0);
   const call = await callOf(parsed, context);

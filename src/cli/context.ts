@@ -58,13 +58,13 @@ export interface Prepared {
 
 /**
  * `lenient`: the command mends configurations, so a broken one must not take its loggers away. `role`: whose log file
- * it is, if there is one.
+ * it is, if there is one; null: there is to be none.
  */
 export function makeContext(
   surroundings: Surroundings,
   load: () => Config,
   lenient: boolean,
-  role: Role = "main",
+  role: Role | null = "main",
 ): Prepared {
   const { program, env } = surroundings;
   let file: FileLog | null = null;
@@ -72,7 +72,7 @@ export function makeContext(
   const config = once(load);
   const configured = once(() => {
     const settings = config();
-    file = openFile(surroundings, settings, role);
+    file = role === null ? null : openFile(surroundings, settings, role);
     const loggers = loggersOf(surroundings, settings, file);
     file?.open(loggers);
     for (const warning of settings.warnings) loggers("core.config").warning(warning);

@@ -9,6 +9,8 @@ import { keepsSignal, releaseSignals } from "../base/early.ts";
 import { argumentError, exitStatus } from "../base/errors.ts";
 import { nearest } from "../base/nearest.ts";
 import { reapOrphans } from "../base/reaper.ts";
+import type { CommandSpec, Parsed } from "../args/spec.ts";
+import type { Config } from "../config/load.ts";
 import type { Loggers } from "../log/logger.ts";
 import type { Role } from "../log/slot.ts";
 import type { Command } from "./command.ts";
@@ -85,7 +87,7 @@ async function run(command: Command, words: readonly string[], call: Call, how: 
     return exitStatus.success;
   }
   if (parsed.secrets.length > 0) (await import("./hidden-words.ts")).hideWords(words, parsed.secrets);
-  call.prepared = await prepare(call, how.lenient);
+  call.prepared = await prepare(call, how.lenient, isDry(spec, parsed));
   const release = takeOver(call);
   try {
     return await command.run(parsed, call.prepared.context);
@@ -93,6 +95,11 @@ async function run(command: Command, words: readonly string[], call: Call, how: 
     release();
     await call.prepared.settle();
   }
+}
+
+/** Whether the command is only to print what it would run (`dryRunOption`): no folder and no file is made for it. */
+function isDry({ sections }: CommandSpec, parsed: Parsed): boolean {
+  return sections.some(({ options }) => options.some(({ key }) => key === "dry")) && parsed.flag("dry");
 }
 
 /** The commands that have a log file of their own. */
@@ -103,11 +110,13 @@ const roles: Readonly<Record<string, Role>> = {
   "hs submit": "submit",
 };
 
-async function prepare({ surroundings, role }: Call, lenient: boolean): Promise<Prepared> {
+async function prepare({ surroundings, role }: Call, lenient: boolean, isDryRun = false): Promise<Prepared> {
   const { makeContext } = await import("./context.ts");
   const { settingsFolder } = await import("../config/site.ts");
   const { loadConfig } = await import("../config/load.ts");
-  return makeContext(surroundings, () => loadConfig(surroundings.env, settingsFolder(surroundings)), lenient, role);
+  const load = (): Config =>
+    loadConfig(surroundings.env, settingsFolder(surroundings), undefined, undefined, !isDryRun);
+  return makeContext(surroundings, load, lenient, isDryRun ? null : role);
 }
 
 /**

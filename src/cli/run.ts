@@ -8,7 +8,8 @@ import { UserError, exitStatus } from "../base/errors.ts";
 import type { Records, TaskRecord } from "../history/history.ts";
 import { capturedFiles, type CapturePorts, isCaptured } from "../cluster/captured.ts";
 import { capturePorts, printCaptured } from "./captured.ts";
-import type { Command } from "./command.ts";
+import type { Command, Context } from "./command.ts";
+import { dryRunOption } from "../args/options.ts";
 import type { CommandSpec, Parsed } from "../args/spec.ts";
 import { openHistory } from "./history.ts";
 import { type InterruptPorts, interruptPorts, untilInterrupt } from "./interrupt.ts";
@@ -20,7 +21,7 @@ import { intervalOf, intervalOption, statusOf, untilEnded } from "./waiting.ts";
 const spec = {
   name: "hs run",
   summary: "Submits one command, waits until it has ended, prints what it printed, and ends with its status.",
-  usage: ["hs run [-n SEC] [-t TAG...] -- ARGS..."],
+  usage: ["hs run [-n SEC] [-t TAG...] [--dry-run] -- ARGS..."],
   positionals: [
     {
       key: "args",
@@ -46,6 +47,7 @@ const spec = {
           metavar: "TAG...",
           help: "Tags: key, or key:value; group:2 cores:4 memory:2GB timeout:10m are settings, no tags.",
         },
+        dryRunOption,
       ],
     },
   ],
@@ -80,11 +82,18 @@ export interface RunPorts extends InterruptPorts {
 export const command: Command = {
   spec,
   bare: "usage",
-  run: (parsed: Words, context) =>
-    run(parsed, {
+  run: (parsed: Words, context) => {
+    // As 'hs submit' has it: nobody wants to wait for the task of a mistyped name.
+    const expect = (): void => {
+      if (!parsed.verbatim) expectCommand(parsed.words("args"), context.env["PATH"]);
+    };
+    if (parsed.flag("dry")) {
+      expect();
+      return printCommand(parsed, context);
+    }
+    return run(parsed, {
       submit: async (words, tags) => {
-        // As 'hs submit' has it: nobody wants to wait for the task of a mistyped name.
-        if (!parsed.verbatim) expectCommand(words, context.env["PATH"]);
+        expect();
         const { submitCommand } = await import("./submitting.ts");
         return submitCommand(words, tags, context);
       },
@@ -93,8 +102,20 @@ export const command: Command = {
       stderr: () => openOutput(2, context.env),
       capture: capturePorts(context, systemClock),
       ...interruptPorts(context),
-    }),
+    });
+  },
 };
+
+/** Prints the command with its settings; the exit status. */
+async function printCommand(parsed: Words, context: Context): Promise<number> {
+  const { describeDatabase, dryOutputs } = await import("./dry-cluster.ts");
+  const { dryTarget, showSettings } = await import("./dry-run.ts");
+  const { submitCommand } = await import("./submitting.ts");
+  const outputs = dryOutputs(context, context.config().text("task.shell"));
+  showSettings(outputs, [["database", await describeDatabase(context, false)]]);
+  await submitCommand(parsed.words("args"), parsed.words("tag"), context, dryTarget({ ...outputs, expand: null }));
+  return exitStatus.success;
+}
 
 /** Submits the command, waits for its end and prints what it printed; the exit status of the task. */
 export async function run(parsed: Words, ports: RunPorts): Promise<number> {

@@ -8,10 +8,11 @@ import { isStandardInput } from "../base/paths.ts";
 import { largestNumber } from "../task/tag.ts";
 import type { Command, Context } from "./command.ts";
 import type { CommandSpec, Parsed } from "../args/spec.ts";
+import type { InputOptions } from "../cluster/feed.ts";
 import { expectTaskFile, givenInput, refuseTwoInputs } from "./inputs.ts";
 import { instanceId } from "./instance.ts";
-import { coresOption, databaseOptions, inputFormOf, inputOptions, jobLogOption } from "../args/options.ts";
-import { memoryOption, noConfirmOption, pollOption } from "../args/options.ts";
+import { coresOption, databaseOptions, dryRunOption, inputFormOf, inputOptions } from "../args/options.ts";
+import { jobLogOption, memoryOption, noConfirmOption, pollOption } from "../args/options.ts";
 import { reader } from "../args/settled.ts";
 import { builtIn } from "../config/schema.ts";
 import { keyFileOption, keyOption, keyOptions, networkWords } from "./network.ts";
@@ -57,6 +58,7 @@ const spec = {
         keyOption,
         keyFileOption,
         ...serverTlsOptions,
+        dryRunOption,
         {
           key: "availablePorts",
           names: ["--available-ports"],
@@ -219,6 +221,7 @@ async function run(parsed: Words, context: Context): Promise<number> {
   const [forever, restart] = [parsed.flag("forever"), parsed.flag("restart")];
   const given = await givenInput(parsed.inputs, null, context.loggers("server"));
   const file = forever || restart || given !== null ? null : (parsed.words("file")[0] ?? "-");
+  if (parsed.flag("dry")) return printTasks(parsed, context, { file, words: given?.words ?? null });
   if (restart) await needDatabase("--restart continues from a database", config, context.loggers);
   expectTaskFile(file ?? undefined);
   // A file that is not there is told of before a key is asked for and a certificate is made.
@@ -259,6 +262,35 @@ async function run(parsed: Words, context: Context): Promise<number> {
     hearStop: onSignals,
   });
   return statusOfRun(report, forever, config);
+}
+
+/** Prints the tasks of an input as they would go to clients; the exit status. */
+async function printTasks(
+  parsed: Words,
+  context: Context,
+  source: Pick<InputOptions, "file" | "words">,
+): Promise<number> {
+  const { describeDatabase, describeInput, describePolicy, printRun, refuseDry } = await import("./dry-cluster.ts");
+  refuseDry(parsed);
+  expectTaskFile(source.file ?? undefined);
+  const config = context.config();
+  const read = reader(spec, parsed, config);
+  const input = {
+    ...source,
+    inputForm: inputFormOf(parsed),
+    taskCores: read("cores"),
+    taskMemory: read("memory"),
+    taskTimeout: read("taskTimeout"),
+  };
+  const settings = [
+    ["input", describeInput(source)],
+    ["template", "that of each client (hs client -t), else {}, the line itself"],
+    ["clients", `those that come to ${read("bind")}, port ${portOf(parsed, config, 0)}`],
+    ["database", await describeDatabase(context, parsed.flag("noDb"))],
+    ["retries", describePolicy(failurePolicyOf(parsed, config))],
+    ["failure file", parsed.flag("print") ? "standard output" : read("failures")],
+  ] as const;
+  return printRun({ context, input, template: null, shell: config.text("task.shell"), settings });
 }
 
 const portsShown = 10;

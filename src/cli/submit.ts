@@ -11,7 +11,7 @@ import { resourceNames } from "../config/resource-names.ts";
 import type { Logger } from "../log/logger.ts";
 import { largestNumber, requireTags } from "../task/tag.ts";
 import type { Submission } from "../task/task.ts";
-import { coresOption, inputFormOf, inputOptions, memoryOption } from "../args/options.ts";
+import { coresOption, dryRunOption, inputFormOf, inputOptions, memoryOption } from "../args/options.ts";
 import { reader } from "../args/settled.ts";
 import type { CommandSpec, Parsed } from "../args/spec.ts";
 import type { Command, Context } from "./command.ts";
@@ -21,7 +21,15 @@ import { addressOf, clientTlsOptions, hostOption, keyFileOption, keyOption, keyO
 import { networkWords, portOption } from "./network.ts";
 import { chooseInput, expectCommand } from "./submit-input.ts";
 import { begin, openDatabase, type Target } from "../cluster/submission.ts";
-import { readerOf, type Submit, submitLines, submitOne, submitTemplate, submitterOf } from "./submitting.ts";
+import {
+  type LinesGiven,
+  readerOf,
+  type Submit,
+  submitLines,
+  submitOne,
+  submitTemplate,
+  submitterOf,
+} from "./submitting.ts";
 
 const spec = {
   name: "hs submit",
@@ -87,6 +95,7 @@ const spec = {
           fallback: "{}",
         },
         ...inputOptions,
+        dryRunOption,
       ],
     },
     {
@@ -163,6 +172,7 @@ const spec = {
     "  hs submit <(seq 100) --template 'echo {}'",
     "  find in -type f -print0 | hs submit -0 --template 'gzip -k {Q}'     (names with any character)",
     "  hs submit -t site:b --template 'gzip -k {Q}' ::: *.csv     (words as input; see hsx --help)",
+    "  hs submit -f tasks.in -t site:b --dry-run     (prints the commands and what they ask for, stores nothing)",
     "  hs submit -f tasks.in --queue -H login07    (key: server.auth, HYPERSHELL_SERVER_AUTH or --auth-file)",
     "",
     "In a file, a line may end with '# HYPERSHELL: site:b cores:4 timeout:10m'; on a line of its own that " +
@@ -193,7 +203,9 @@ async function run(parsed: Words, context: Context): Promise<number> {
     expectCommand(parsed.words("args"), context.env["PATH"]);
   log.debug(`Submitted ${input.note}`);
   const read = reader(spec, parsed, config);
-  const template = await submitTemplate(given?.template ?? parsed.text("template"), context);
+  const isDry = parsed.flag("dry");
+  const dry = isDry ? await dryTargetOf(parsed, context) : null;
+  const template = await submitTemplate(given?.template ?? parsed.text("template"), context, { isDry, shell: null });
   const form = inputFormOf(parsed);
   const inputForm = { ...form, isVerbatim: form.isVerbatim || given !== null };
   const readsStdin = input.kind === "lines" && isStandardInput(input.path);
@@ -213,17 +225,59 @@ async function run(parsed: Words, context: Context): Promise<number> {
           timeout: read("timeout"),
         },
         group: parsed.number("group") ?? 0,
-        connect: (submission) =>
-          parsed.flag("queue")
+        connect: async (submission) => {
+          if (dry !== null) return dry.target;
+          return parsed.flag("queue")
             ? openServer(parsed, context, config, submission, readsStdin)
-            : openDatabase(config, context.loggers("data"), parsed.flag("initdb")),
-        patientMs: parsed.flag("queue") ? 0 : await patienceWith(config, log),
+            : openDatabase(config, context.loggers("data"), parsed.flag("initdb"));
+        },
+        patientMs: parsed.flag("queue") || isDry ? 0 : await patienceWith(config, log),
       }),
+    isDry,
   };
   if (!parsed.flag("queue")) warnOfIdle(parsed, log);
+  return dry === null ? submitGiven(input, toSubmit, context) : dry.around(() => submitGiven(input, toSubmit, context));
+}
+
+/** Submits a command or the lines of an input; the exit status. */
+async function submitGiven(input: Given, toSubmit: Submit, context: Context): Promise<number> {
   if (input.kind !== "single") return submitLines(input, { ...toSubmit, heed: () => heedEnding(context) });
-  log.info(`Submitted task (${await submitOne(input.line, toSubmit)})`);
+  const id = await submitOne(input.line, toSubmit);
+  if (!toSubmit.isDry) toSubmit.log.info(`Submitted task (${id})`);
   return exitStatus.success;
+}
+
+/** What is to be submitted. */
+type Given = ReturnType<typeof chooseInput> | LinesGiven;
+
+/** What prints tasks in place of storing them. */
+async function dryTargetOf(parsed: Words, context: Context): Promise<Dry> {
+  const { describeDatabase, dryOutputs } = await import("./dry-cluster.ts");
+  const { dryTarget, showEnd, showSettings } = await import("./dry-run.ts");
+  const outputs = dryOutputs(context, context.config().text("task.shell"));
+  const target = dryTarget({ ...outputs, expand: null });
+  const isSent = parsed.flag("queue");
+  const template = parsed.text("template");
+  const settings = [
+    ["server", isSent ? "named by -H and -p, not called now" : null],
+    ["database", isSent ? "that of the server" : await describeDatabase(context, false)],
+    ["template", template ?? "none here: clients apply theirs (-t), else the line is the command"],
+  ] as const;
+  return {
+    target,
+    async around(submit) {
+      showSettings(outputs, settings);
+      const status = await submit();
+      showEnd(outputs, target);
+      return status;
+    },
+  };
+}
+
+/** A place that prints tasks, and what is said before and after them. */
+interface Dry {
+  readonly target: Target;
+  readonly around: (submit: () => Promise<number>) => Promise<number>;
 }
 
 /** Somebody who names a server means one. */

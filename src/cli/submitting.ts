@@ -10,7 +10,7 @@ import { osPaths } from "../base/ospath.ts";
 import { quoterFor } from "../base/shell.ts";
 import type { SystemWithShell } from "../base/system.ts";
 import { variableName } from "../base/variables.ts";
-import { begin, type Begun, openDatabase, type Submitter } from "../cluster/submission.ts";
+import { begin, type Begun, openDatabase, type Submitter, type Target } from "../cluster/submission.ts";
 import type { Logger } from "../log/logger.ts";
 import type { WordInput } from "../submit/combinations.ts";
 import type { LineSource } from "../submit/lines.ts";
@@ -28,12 +28,13 @@ import { programVersion } from "../base/version.ts";
 /**
  * One command into the database, words and tags as for `hs submit` (but never the name of a file of commands). The id
  * of the task, once it is stored. Says nothing in the log above DEBUG: for commands that have words of their own about
- * it.
+ * it. `elsewhere` takes the task instead of the database; null: the database has it.
  */
 export async function submitCommand(
   words: readonly string[],
   tagWords: readonly string[],
   context: Context,
+  elsewhere: Target | null = null,
 ): Promise<string> {
   const line = commandLine(words);
   const config = context.config();
@@ -46,6 +47,7 @@ export async function submitCommand(
     resources,
     template: { expand: null, pure: true },
     bundleSize: null,
+    isDry: elsewhere !== null,
     open: async () =>
       begin(submitterOf(context), {
         tags,
@@ -56,7 +58,7 @@ export async function submitCommand(
           timeout: config.integer("task.timeout"),
         },
         group: 0,
-        connect: () => openDatabase(config, context.loggers("data"), false),
+        connect: async () => elsewhere ?? openDatabase(config, context.loggers("data"), false),
         patientMs: 0,
       }),
   });
@@ -73,6 +75,8 @@ export interface Submit {
   readonly bundleSize: number | null;
   /** Called when the input has been found good, so that a bad call leaves no trace. */
   readonly open: () => Promise<Begun>;
+  /** Whether tasks are only printed. */
+  readonly isDry: boolean;
 }
 
 /** Lines are read for as long as nobody stops that. */
@@ -136,7 +140,7 @@ async function sourceOf(given: LinesGiven, end: InputForm["end"]): Promise<LineS
  */
 export async function submitLines(given: LinesGiven, toSubmit: SubmitLines): Promise<number> {
   const { load } = await import("../submit/loader.ts");
-  const { log, inputForm, resources, template, bundleSize, open, heed } = toSubmit;
+  const { log, inputForm, resources, template, bundleSize, open, heed, isDry } = toSubmit;
   const { expand, pure } = template;
   const source = await sourceOf(given, inputForm.end);
   if (source.regular) await requireGood(source, pure ? expand : null, await readerOf(inputForm, resources), log);
@@ -157,7 +161,7 @@ export async function submitLines(given: LinesGiven, toSubmit: SubmitLines): Pro
   const { stored, bad, stopped, lines } = loaded;
   if (stopped)
     log.warning(`Stopped reading ${source.name} after ${counted(lines, "line")} - what follows is not stored`);
-  log.info(`Submitted ${counted(stored, "task")}`);
+  if (!isDry) log.info(`Submitted ${counted(stored, "task")}`);
   const asked = heeded.status();
   if (asked !== null) return asked;
   if (bad > 0)
@@ -186,23 +190,52 @@ export interface SubmitTemplate {
   readonly pure: boolean;
 }
 
-/** The template of a submission, ready to be applied to lines. Throws UserError for a template that cannot be read. */
-export async function submitTemplate(text: string | undefined, { cwd, env, config }: Context): Promise<SubmitTemplate> {
+/** How a template is applied. */
+interface Applied {
+  /** Its commands are not run, but stand in the text as `$(...)`. */
+  readonly isDry: boolean;
+  /** The shell that runs tasks; null: that of the configuration, else the usual one. */
+  readonly shell: string | null;
+}
+
+/** A template, ready to be applied to lines. Throws UserError for a template that cannot be read. */
+export async function submitTemplate(
+  text: string | undefined,
+  { cwd, env, config }: Context,
+  { isDry, shell: chosen }: Applied = { isDry: false, shell: null },
+): Promise<SubmitTemplate> {
   if (text === undefined) return { expand: null, pure: true };
   const { expand, needsShell } = await import("../template/expand.ts");
   const { parseTemplate } = await import("../template/parse.ts");
   const { fileFacts } = await import("../client/templates.ts");
   const { printedBy } = await import("../client/printed.ts");
   const template = parseTemplate(text);
-  const shell = config().text("task.shell") ?? usualShell(env);
+  const shell = chosen ?? config().text("task.shell") ?? usualShell(env);
+  const quote = quoterFor(shell);
+  const shown = substitution();
   const system: SystemWithShell = {
     paths: osPaths,
-    quote: quoterFor(shell),
+    quote: isDry ? (word) => shown.quoted(word) ?? quote(word) : quote,
     now: systemClock.now,
     environment: (name) => env[variableName(name)] ?? null,
     file: fileFacts(cwd),
-    shell: (asked) =>
-      printedBy(shellCall(shell, asked).words, { cwd, env, stderr: "inherit", task: null, jobs: null }).ended,
+    shell: isDry
+      ? shown.shell
+      : (asked) =>
+          printedBy(shellCall(shell, asked).words, { cwd, env, stderr: "inherit", task: null, jobs: null }).ended,
   };
   return { expand: (args) => expand(template, args, system), pure: !needsShell(template) };
+}
+
+/** Stands for the shell of a template whose commands are not run. */
+function substitution(): Pick<SystemWithShell, "shell"> & { quoted(word: string): string | null } {
+  let last: string | null = null;
+  return {
+    shell(command) {
+      last = `$(${command})`;
+      return Promise.resolve({ status: 0, output: last });
+    },
+    /** The last command as one word; null: this is another word. */
+    quoted: (word) => (word === last ? `"${word}"` : null),
+  };
 }

@@ -92,22 +92,25 @@ export function allLayers(
 }
 
 /**
- * Reads and checks everything, and creates the folders of the default site. `onShared` is called where several users
- * share the site. Throws UserError (status 3) for a file that cannot be read, a value that does not fit, a
- * HYPERSHELL_SITE that cannot be created.
+ * Reads and checks everything, and creates the folders of the default site, unless `makesFolders` is false. `onShared`
+ * is called where several users share the site. Throws UserError (status 3) for a file that cannot be read, a value
+ * that does not fit, a HYPERSHELL_SITE that cannot be created.
  */
 export function loadConfig(
   env: Environment,
   cwd: string,
   host: Host = thisHost(env),
   onShared: () => void = shareNewFiles,
+  makesFolders = true,
 ): Config {
   const sites = findSites(env, cwd, host);
   const { layers, refused } = allLayers(sites, env, host.platform);
   const warnings = checkLayers(layers);
   const isShared = isSiteShared(layers, env, cwd);
   if (isShared) onShared();
-  const { problem, warnings: open } = createFolders(sites, isShared, refused);
+  const { problem, warnings: open } = makesFolders
+    ? createFolders(sites, isShared, refused)
+    : { problem: null, warnings: [] };
   const site = { ...sites[sites.chosen], name: sites.chosen };
   // Clients that a launcher starts are many, and whoever has started it was told.
   const isTold = sites.project !== null && env["HYPERSHELL_RUN_KEY"] === undefined;
