@@ -39,6 +39,14 @@ describe("what a task needs", () => {
     });
     expect(demandOf({ cores: null, memory: null, tag: { license: 2 } }, builtInResources)).toBeNull();
   });
+  test("a name that becomes known counts from then on, in the same tags, too", () => {
+    const growing = new Set(builtInResources);
+    const task = { cores: null, memory: null, tag: { license: 2 } };
+    expect(demandOf(task, growing)).toBeNull();
+    expect(demandOf(task, growing)).toBeNull();
+    growing.add("license");
+    expect(demandOf(task, growing)).toEqual({ cores: 0, memory: 0, others: { license: 2 } });
+  });
   test.each<[string, TagValue, number]>([
     ["gpus", 1, 1],
     ["gpus", 0.25, 0.25],
