@@ -18,7 +18,6 @@ import { exitStatus, messageOf, TransientError, UserError } from "../base/errors
 import { newId } from "../base/ids.ts";
 import { userName } from "../base/accounts.ts";
 import { hostName } from "../base/process.ts";
-import { processes } from "../base/processes.ts";
 import { counted } from "../base/units.ts";
 import { isPiped, isUnread } from "../base/unread.ts";
 import type { Config } from "../config/load.ts";
@@ -26,14 +25,16 @@ import { resourceNames } from "../config/resource-names.ts";
 import type { Logger, Loggers } from "../log/logger.ts";
 import { newPatience, type Patience } from "../log/patience.ts";
 import { runServer, type Server, type ServerReport, serverBeatMs } from "../server/door.ts";
-import type { Admission, Backlog, ClaimRequest, Commit, Scope, ServerRow, Store } from "../store/store.ts";
+import type { Admission, Backlog, ClaimRequest, Commit, OwnStore, Scope, ServerRow, Store } from "../store/store.ts";
 import type { Loaded } from "../submit/loader.ts";
 import type { LeaveKind } from "../wire/message.ts";
 import { chooseStore } from "./choose-store.ts";
+import { entering } from "./entering.ts";
 import { type FailureFile, openFailures } from "./failures.ts";
 import { feed, type Input, type InputOptions, openInput, patientStartMs, taskDefaults } from "./feed.ts";
 import { newLiveness } from "./liveness.ts";
 import { recover, type Recovery, tellOfEstates, type Watch, watchServers } from "./recover.ts";
+import { type Seen, seenOf } from "./viewing/seen.ts";
 import { watchReader } from "./reader.ts";
 import { expectPatience } from "./signs-of-life.ts";
 import { copyWaiting, keepRest, type Rest } from "./salvage.ts";
@@ -73,6 +74,8 @@ export interface ServeOptions extends InputOptions {
   readonly launchesClients: boolean;
   /** Whether what each client does is measured, for an autoscaler. Absent: it is not. */
   readonly measures?: boolean;
+  /** Called when the run begins, with what can be seen of it while it lasts. */
+  readonly onServing?: (seen: Seen) => void;
   /** Puts something around the store that sees what goes through. Absent: nothing does. */
   readonly around?: (store: Store) => Store;
 }
@@ -122,6 +125,8 @@ interface Run {
   readonly input: Input | null;
   readonly failures: FailureFile | null;
   readonly store: Store;
+  /** What a store in this process alone tells of itself; null: the tasks are in a database. */
+  readonly own: OwnStore | null;
   readonly patience: Patience;
   /** When the run began, milliseconds since 1970. */
   readonly since: number;
@@ -197,6 +202,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     watch.end();
     unwatchReader();
   }
+  options.onServing?.(seenOf(options, run, server));
   return { ...serving, finished: conclude(run, server, loading, unwatch) };
 }
 
@@ -217,7 +223,8 @@ async function prepare(options: ServeOptions): Promise<Run> {
   const failures = openFailureFile(options, () => store.durable);
   const opened = await chooseStore(options);
   const store = options.around?.(opened) ?? opened;
-  const facts = { options, host, scope, log, graceMs, resources, input, failures, store, since };
+  const own = opened.own ?? null;
+  const facts = { options, host, scope, log, graceMs, resources, input, failures, store, own, since };
   try {
     return await enterStore(facts);
   } catch (error) {
@@ -229,7 +236,7 @@ async function prepare(options: ServeOptions): Promise<Run> {
 
 type RunFacts = Pick<
   Run,
-  "options" | "host" | "scope" | "log" | "graceMs" | "resources" | "input" | "failures" | "store" | "since"
+  "options" | "host" | "scope" | "log" | "graceMs" | "resources" | "input" | "failures" | "store" | "own" | "since"
 >;
 
 /** Writes the rows of the server and its submission, and deals with what dead servers have left. */
@@ -237,7 +244,7 @@ async function enterStore(facts: RunFacts): Promise<Run> {
   const { options, host, scope, log, graceMs, input, store } = facts;
   const { instanceId, forever, policy, remote } = options;
   const patience = newPatience(clock, log);
-  const enter = entering(options, { host, scope, store });
+  const enter = entering(options.instanceId, { host, scope, store });
   const admission = await begin(patience, enter);
   const { isAlive, isProven } = newLiveness(clock);
   const alive = (server: ServerRow): boolean => server.id === instanceId || isAlive(server);
@@ -285,21 +292,6 @@ function openFailureFile(options: ServeOptions, isDurable: () => boolean): Failu
 function begin<T>(patience: Patience, call: () => Promise<T>): Promise<T> {
   const since = clock.now();
   return patience.persist("start", call, (error) => (clock.now() - since < patientStartMs ? null : error));
-}
-
-/** Answers a function that writes the server's row, see Store.addServer. */
-function entering(
-  { instanceId: id }: ServeOptions,
-  { host, scope, store }: Pick<Run, "host" | "scope" | "store">,
-): Run["enter"] {
-  const { pid } = process;
-  const { table, stateOf } = processes();
-  const where = { host, pid, pidStart: stateOf(pid)?.startedAt ?? null, processTable: table() };
-  const reserves = scope.kind === "submission";
-  return () => {
-    const now = clock.now();
-    return store.addServer({ id, ...where, reserves, startedAt: now, beatAt: now });
-  };
 }
 
 /** Writes the row of the submission that the input becomes. */

@@ -12,6 +12,7 @@ import { newPatience, type Patience } from "../log/patience.ts";
 import { warnSparingly } from "../log/sparing.ts";
 import type { Admission, Store } from "../store/store.ts";
 import type { NewTask } from "../task/task.ts";
+import type { ViewQuery } from "../view/view.ts";
 import type { PeerLink } from "../wire/link.ts";
 import type { LeaveKind } from "../wire/message.ts";
 import { type Connections, disconnectClient, listenTo, sendTo } from "./connections.ts";
@@ -19,7 +20,9 @@ import type { ServerEffect } from "./effects.ts";
 import type { ServerEvent } from "./event.ts";
 import { carryOutInStore, isCommitStuck, lookAround, type Persistence } from "./persistence.ts";
 import { loadOf, type ServerLoad } from "./load.ts";
+import { lookAt, numbersOf, type ServerLook, type ServerNumbers } from "./look.ts";
 import { step } from "./reactor.ts";
+import { newSights, type Sights } from "./sights.ts";
 import { type Counts, type Estate, newState, runningOf, type ServerSettings, type ServerState } from "./state.ts";
 import type { IsAlive } from "./succession.ts";
 
@@ -76,6 +79,12 @@ export interface Server {
   running(): number;
   /** How much there is to do, and who does it. */
   load(): ServerLoad;
+  /** Notes from now on what can be seen of the server. A second call changes nothing. */
+  watch(): void;
+  /** A few numbers for a line on a terminal; rates begin with the first call, or with `watch`. */
+  numbers(): ServerNumbers;
+  /** What can be seen of the server; see `numbers` for when rates begin. */
+  look(query: ViewQuery): ServerLook;
   /** Hands out nothing more. A second call may be more urgent. */
   stop(how: LeaveKind): void;
   /**
@@ -158,6 +167,7 @@ function openDoor(options: ServerOptions): Door {
     syncs: options.syncs === true,
     push,
     fail: (error) => fail(door, error),
+    committed: (tookMs) => state.sights?.latency.add(tookMs / 1000),
     commitSince: null,
     hurried: false,
     rows: Promise.resolve(),
@@ -221,6 +231,9 @@ function serverOf(door: Door): Server {
     isStuck: () => isCommitStuck(persistence),
     running: () => runningOf(door.state),
     load: () => loadOf(door.state),
+    watch: () => void sightsOf(door),
+    numbers: () => numbersOf(door.state, sightsOf(door), options.clock.now()),
+    look: (query) => lookAt(door.state, sightsOf(door), query, options.clock.now()),
     stop(how) {
       if (how === "abort" && patience.inTrouble) {
         const text = "The database must come back to record what has ended (a second Ctrl-C or TERM leaves without)";
@@ -234,6 +247,11 @@ function serverOf(door: Door): Server {
       patience.goOn();
     },
   };
+}
+
+/** What is noted of the server, from the first call on. */
+function sightsOf({ state, options }: Door): Sights {
+  return (state.sights ??= newSights(options.clock.now()));
 }
 
 function carryOut(door: Door, effect: ServerEffect): void {

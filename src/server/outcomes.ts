@@ -15,6 +15,7 @@ import { delay } from "./delays.ts";
 import { hadBefore } from "./lost.ts";
 import { note, type ServerEffect, tell } from "./effects.ts";
 import { isAside } from "./places.ts";
+import { noteEnds } from "./sights.ts";
 import { noteWork } from "./tally.ts";
 import { handledRecalls, noticeRecalls, settleRecalls } from "./recalls.ts";
 import { isRequest } from "./requeue.ts";
@@ -73,11 +74,12 @@ const startedDelayMs = 500;
 
 /** Takes from a client that tasks have run for a while. Only what it holds by that very dispatch counts. */
 export function takeStarts(state: ServerState, client: ClientEntry, starts: readonly Start[], now: number): void {
-  // A store in memory shows nobody what runs.
-  if (!state.settings.durable) return;
   for (const { id, lease, startTime } of starts) {
     const held = client.held.get(id);
-    if (held === undefined || held.lease !== lease || held.cancelled) continue;
+    if (held === undefined || held.lease !== lease) continue;
+    held.startTime = startTime;
+    // A store in memory is told of no starts.
+    if (held.cancelled || !state.settings.durable) continue;
     state.outbox.started.set(id, { id, startTime, at: now });
   }
 }
@@ -334,6 +336,7 @@ export function settle(state: ServerState, refused: readonly string[], now: numb
   };
   for (const each of settling.unwanted) acknowledge(each.clientId, each);
   let frees = settling.frees || state.claim.at === "blocked";
+  noteSights(state, settling.outcomes, turnedDown, now);
   for (const entry of settling.outcomes) {
     const { outcome } = entry;
     acknowledge(entry.clientId, outcome);
@@ -348,6 +351,18 @@ export function settle(state: ServerState, refused: readonly string[], now: numb
   }
   for (const [clientId, tasks] of acks) if (state.clients.has(clientId)) tell(effects, clientId, "ack", tasks);
   if (frees) lookAgain(state);
+}
+
+/** Notes recorded outcomes for those who look, if anybody does. */
+function noteSights(
+  { sights, clients }: ServerState,
+  settled: readonly Settling[],
+  turnedDown: ReadonlySet<Settling> | null,
+  now: number,
+): void {
+  if (sights === null || settled.length === 0) return;
+  const recorded = turnedDown === null ? settled : settled.filter((entry) => !turnedDown.has(entry));
+  noteEnds(sights, recorded, clients, now);
 }
 
 /**

@@ -45,6 +45,8 @@ export interface Persistence {
   readonly push: (event: ServerEvent) => void;
   /** Called with the error of a call that has failed for good, or that failed when somebody was in a hurry. */
   readonly fail: (error: unknown) => void;
+  /** Called with how long each commit took, milliseconds. */
+  readonly committed: (tookMs: number) => void;
   /** Since when a commit is under way, milliseconds since 1970; null: none is; -Infinity: one has failed for good. */
   commitSince: number | null;
   /** Whether somebody is in a hurry: a call that fails is not made again. */
@@ -136,7 +138,8 @@ async function claim(its: Persistence, { request }: Effect<"claim">): Promise<vo
 
 async function commit(its: Persistence, order: Commit, confirms: boolean): Promise<void> {
   const { store, push, syncs, clock } = its;
-  its.commitSince = clock.now();
+  const since = clock.now();
+  its.commitSince = since;
   const report = await persist(its, "commit", () => store.commit(order)).catch((error: unknown) => {
     its.commitSince = Number.NEGATIVE_INFINITY;
     throw error;
@@ -144,6 +147,7 @@ async function commit(its: Persistence, order: Commit, confirms: boolean): Promi
   // What has come meanwhile is in the next commit, and shares its sync.
   if (syncs && confirms) await persist(its, "commit", () => store.sync());
   its.commitSince = null;
+  its.committed(clock.now() - since);
   push({ kind: "committed", report });
 }
 

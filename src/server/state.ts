@@ -42,6 +42,7 @@ import type { ClaimedTask, Outcome } from "../task/task.ts";
 import type { ClientMessage, Lease, LeaveKind } from "../wire/message.ts";
 import { type Demands, newDemands } from "./demands.ts";
 import type { Revoked, SubmissionFacts } from "./event.ts";
+import type { Sights } from "./sights.ts";
 import type { Tally } from "./tally.ts";
 
 export interface ServerSettings extends FailurePolicy {
@@ -109,6 +110,8 @@ export interface Held {
   readonly demand: Demand | null;
   /** Whether somebody cancelled the task: its client is to stop it. */
   cancelled: boolean;
+  /** When its client began to run it, milliseconds since 1970; null: it has not told yet. */
+  startTime: number | null;
 }
 
 /** A registration that the store has not answered. */
@@ -390,6 +393,8 @@ export interface ServerState {
   /** How many runs in a row were short, of tasks that asked to be run again; see requeue.ts. */
   readonly shortRuns: Map<string, number>;
   readonly counts: Counts;
+  /** What is noted for those who look; null: nobody has looked yet. */
+  sights: Sights | null;
 }
 
 /** Which of these tasks have an outcome that is on its way into the store. */
@@ -459,6 +464,7 @@ export function newState(settings: ServerSettings, now: number, estates: readonl
     graceAt: Number.POSITIVE_INFINITY,
     shortRuns: new Map(),
     counts: { succeeded: 0, failed: 0, cancelled: 0, retried: 0 },
+    sights: null,
   };
 }
 
@@ -504,7 +510,13 @@ export function hold(
     if (earlier !== undefined && earlier.demand !== null) release(client.room, earlier.demand);
     if (demand !== null) take(client.room, demand);
   }
-  client.held.set(task.id, { task, lease, demand, cancelled: earlier?.cancelled ?? false });
+  client.held.set(task.id, {
+    task,
+    lease,
+    demand,
+    cancelled: earlier?.cancelled ?? false,
+    startTime: earlier?.startTime ?? null,
+  });
   client.weight += weightOf(task) - (earlier === undefined ? 0 : weightOf(earlier.task));
   client.hasWorked = true;
   state.holders.set(task.id, client);

@@ -6,7 +6,7 @@
 import type { Retries } from "../task/retries.ts";
 import { type FinalFailures, KnownFailures } from "./memory-failures.ts";
 import { deque } from "../base/deque.ts";
-import { type ClaimedTask, isFailure, type NewTask, type Submission } from "../task/task.ts";
+import { type ClaimedTask, isFailure, type NewTask, sentinel, type Submission } from "../task/task.ts";
 import { backlogOf } from "./backlog.ts";
 import { type Entry, isEmpty, type Lane, takeNext } from "./lanes.ts";
 import { leaseAt, leaseCount } from "./leases.ts";
@@ -31,6 +31,7 @@ import {
   type Completion,
   type HeldBack,
   mostTold,
+  type OwnStore,
   type Recall,
   type Scope,
   type ServerRow,
@@ -70,6 +71,12 @@ export class MemoryStore implements Store {
   #waitingText = 0;
   #templateText = 0;
   #total = 0;
+  #succeeded = 0;
+  #cancelled = 0;
+  /** Recalls that no commit has named yet, by server. */
+  readonly #recalls = new Map<string, Recall[]>();
+  #nextRecall = 1;
+  readonly #recallListeners: (() => void)[] = [];
   #place = 0;
   /** The submission of all tasks so far; undefined before the first, null once there are several. */
   #onlySubmission: string | null | undefined = undefined;
@@ -114,12 +121,26 @@ export class MemoryStore implements Store {
     this.#listeners.push(wake);
   }
 
-  onRecall(): void {
-    // No other process can change this memory.
+  readonly own: OwnStore = {
+    counts: () => ({
+      total: this.#total,
+      unfinished: this.#entries.size,
+      succeeded: this.#succeeded,
+      cancelled: this.#cancelled,
+    }),
+    waitingSince: () => {
+      for (const { serverId, task } of this.#entries.values()) if (serverId === null) return task.submitTime;
+      return null;
+    },
+    cancel: (ids) => this.#cancel(ids),
+  };
+
+  onRecall(wake: () => void): void {
+    this.#recallListeners.push(wake);
   }
 
-  async recalls(): Promise<readonly Recall[]> {
-    return [];
+  async recalls(serverId: string): Promise<readonly Recall[]> {
+    return [...(this.#recalls.get(serverId) ?? [])];
   }
 
   async addServer(server: Omit<ServerRow, "firstLease">): Promise<Admission> {
@@ -170,6 +191,7 @@ export class MemoryStore implements Store {
 
   async claim(request: ClaimRequest): Promise<Claim> {
     const { scope, group, limit } = request;
+    if ((this.#recalls.get(request.serverId)?.length ?? 0) > 0) return { kind: "recalled" };
     const mine = this.#filter(scope, request.serverId, undefined, request.aside);
     const next = this.#lowest(mine, "waiting");
     if (next === null) return { kind: "none", unfinished: this.#count(mine) };
@@ -218,6 +240,7 @@ export class MemoryStore implements Store {
 
   async commit(commit: Commit): Promise<CommitReport> {
     const refused: string[] = [];
+    if (commit.recalled.length > 0) this.#forgetRecalls(commit);
     for (const done of commit.completed) {
       if (!this.#record(commit, done)) refused.push(done.id);
     }
@@ -333,15 +356,49 @@ export class MemoryStore implements Store {
     const entry = this.#entries.get(done.id);
     if (entry === undefined) return false;
     const { task } = entry;
-    if (entry.serverId === null) this.#withdraw(new Set([entry]));
-    this.#entries.delete(done.id);
-    const open = (this.#open.get(task.group) ?? 0) - 1;
-    if (open > 0) this.#open.set(task.group, open);
-    else this.#open.delete(task.group);
-    const { retry } = done;
+    this.#end(entry);
+    const { retry, exitStatus } = done;
+    if (exitStatus === 0) this.#succeeded++;
+    else if (exitStatus === sentinel.cancelled) this.#cancelled++;
     if (retry !== null) this.#add(retry.task, retry.claimed ? commit.serverId : null, retry.claimed ? commit.at : 0);
     else if (isFailure(done.exitStatus)) this.#failures.keep({ task, place: entry.place, exitStatus: done.exitStatus });
     return true;
+  }
+
+  /** Forgets a task that has ended. */
+  #end(entry: Entry): void {
+    const { task } = entry;
+    if (entry.serverId === null) this.#withdraw(new Set([entry]));
+    this.#entries.delete(task.id);
+    const open = (this.#open.get(task.group) ?? 0) - 1;
+    if (open > 0) this.#open.set(task.group, open);
+    else this.#open.delete(task.group);
+  }
+
+  #cancel(ids: readonly string[]): number {
+    let count = 0;
+    for (const id of ids) {
+      const entry = this.#entries.get(id);
+      if (entry === undefined) continue;
+      const { serverId } = entry;
+      this.#end(entry);
+      this.#cancelled++;
+      count++;
+      if (serverId === null) continue;
+      const recalls = this.#recalls.get(serverId) ?? [];
+      recalls.push({ number: this.#nextRecall++, id, kind: "cancelled" });
+      this.#recalls.set(serverId, recalls);
+    }
+    if (count > 0) for (const wake of this.#recallListeners) wake();
+    // A server that waits for these tasks to end must look again.
+    if (count > 0) for (const wake of this.#listeners) wake();
+    return count;
+  }
+
+  #forgetRecalls({ serverId, recalled }: Commit): void {
+    const handled = new Set(recalled);
+    const left = (this.#recalls.get(serverId) ?? []).filter(({ number }) => !handled.has(number));
+    this.#recalls.set(serverId, left);
   }
 
   /** Removes tasks from their lanes, because they have ended or already run: they must not be claimed any more. */

@@ -260,7 +260,27 @@ export interface CommitReport {
   readonly refused: readonly string[];
 }
 
+/** What only a store in memory tells and does: nobody else can look into it, or change it. */
+export interface OwnStore {
+  /** How many tasks there were so far, and how they ended. */
+  counts(): {
+    readonly total: number;
+    readonly unfinished: number;
+    readonly succeeded: number;
+    readonly cancelled: number;
+  };
+  /** When the oldest task was submitted that waits here, milliseconds since 1970; null: none does. */
+  waitingSince(): number | null;
+  /**
+   * Cancels tasks as `hs update --cancel` does in a database: they end now, and a server that holds one gets a recall.
+   * Answers how many; those that have ended are left alone.
+   */
+  cancel(ids: readonly string[]): number;
+}
+
 export interface Store {
+  /** Null: a database, which others can look into by themselves. */
+  readonly own?: OwnStore | null;
   /** Whether tasks outlive this process (a database). */
   readonly durable: boolean;
   /** The store as log lines name it: `sqlite (/path/main.db)` or `memory`. */

@@ -6,10 +6,12 @@ import { systemClock } from "../../src/base/clock.ts";
 import { hostName } from "../../src/base/process.ts";
 import { silentLog } from "../make.ts";
 import { viewDatabase } from "../../src/cluster/viewing/database.ts";
+import { viewServer } from "../../src/cluster/viewing/server.ts";
 import { needs } from "../e2e/harness.ts";
 import { noPostgres } from "../systems/postgres.ts";
 import { type HistoryRow, endedRow, heldRow, newRow, type OpenedHistory, uuid } from "./history.ts";
 import { openSqliteHistory, type PostgresHistories, startPostgresHistories } from "./histories.ts";
+import { stage } from "./view-server.ts";
 import { runningTexts, type Scene, viewConformance } from "./view.ts";
 
 const [serverId, clientId] = [uuid(2_000_000), uuid(3_000_000)];
@@ -63,6 +65,7 @@ async function sceneOf(history: OpenedHistory): Promise<Scene> {
     running: [ids[6]!, ids[7]!],
     waiting: [ids[8]!, ids[9]!],
     print: async (text) => appendFileSync(join(folder, `${ids[6]}.out`), text),
+    canShow: true,
     canRevert: true,
     async [Symbol.asyncDispose]() {
       rmSync(folder, { recursive: true });
@@ -72,6 +75,24 @@ async function sceneOf(history: OpenedHistory): Promise<Scene> {
 }
 
 viewConformance("sqlite", async () => sceneOf(await openSqliteHistory()));
+
+async function serverScene(database: boolean): Promise<Scene> {
+  const staged = await stage(database);
+  const { ids } = staged;
+  return {
+    source: await viewServer(staged.viewing),
+    failed: [ids[3]!, ids[4]!],
+    running: [ids[6]!, ids[7]!],
+    waiting: [ids[8]!, ids[9]!],
+    print: staged.print,
+    canShow: database,
+    canRevert: database,
+    [Symbol.asyncDispose]: () => staged[Symbol.asyncDispose](),
+  };
+}
+
+viewConformance("a server with a database", () => serverScene(true));
+viewConformance("a server without a database", () => serverScene(false));
 
 let postgres: PostgresHistories | null = null;
 beforeAll(async () => {

@@ -15,6 +15,8 @@ import { durationBounds, newAverage, newMeter, newPace, type Pace, timeLeft } fr
 import type {
   ClientView,
   Counts,
+  OutputPiece,
+  OutputQuery,
   ServerView,
   TaskView,
   View,
@@ -72,22 +74,25 @@ export async function viewDatabase(viewing: DatabaseViewing): Promise<ViewSource
   };
   return {
     look: (query) => look(state, query),
-    async output(query) {
-      const records = await openGlance(settings);
-      try {
-        const task = parseId(query.id) === null ? null : await records.find(query.id);
-        if (task === null) throw runtimeError("task", `There is no task with id ${query.id}`);
-        return await state.outputs.piece(task, query);
-      } finally {
-        await records.close();
-      }
-    },
+    output: (query) => outputOfRow(settings, state.outputs, query),
     act: (action, ids) => actOnRows(settings, action, ids, clock),
     async close() {
       state.outputs.close();
       await overview.close();
     },
   };
+}
+
+/** A piece of what a task of the database has printed. Throws UserError when there is none: why, and what to do. */
+export async function outputOfRow(settings: OpenOptions, outputs: Outputs, query: OutputQuery): Promise<OutputPiece> {
+  const records = await openGlance(settings);
+  try {
+    const task = parseId(query.id) === null ? null : await records.find(query.id);
+    if (task === null) throw runtimeError("task", `There is no task with id ${query.id}`);
+    return await outputs.piece(task, query);
+  } finally {
+    await records.close();
+  }
 }
 
 /** Cancels or reverts tasks as `hs update` does. Answers how many were changed. Throws UserError for a bad id. */
@@ -180,7 +185,8 @@ function noteCounts(state: State, pace: Pace, counted: Counted): void {
   pace.spread(last.at, counted.at, ended, failed);
 }
 
-function serverOf(row: ServerRow, { isAlive }: Liveness): ServerView {
+/** A server as its row tells of it. */
+export function serverOf(row: ServerRow, { isAlive }: Pick<Liveness, "isAlive">): ServerView {
   const { id, host, pid, startedAt, beatAt } = row;
   return { id, host, pid, startedAt, beatAt, isAlive: isAlive(row) };
 }
@@ -225,7 +231,8 @@ function chosen(all: readonly TaskView[], { most, filter }: ViewQuery): { tasks:
 /** Of how many failures those are chosen that a filter lets through. */
 const mostFiltered = 2000;
 
-async function failuresOf(overview: Overview, { most, filter }: ViewQuery): Promise<View["failures"]> {
+/** The last failures that a filter lets through. */
+export async function failuresOf(overview: Overview, { most, filter }: ViewQuery): Promise<View["failures"]> {
   const found = await overview.failures(filter === "" ? most : Math.max(most, mostFiltered));
   return filter === "" ? found : found.filter((task) => passes(task, filter)).slice(0, most);
 }

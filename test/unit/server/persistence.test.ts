@@ -47,6 +47,7 @@ function open(parts: Partial<Store> = {}) {
       throw error;
     },
     syncs: true,
+    committed: () => undefined,
     commitSince: null,
     hurried: false,
     rows: Promise.resolve(),
