@@ -20,6 +20,15 @@ const captureOption = {
   help: "One .out and one .err file per task, under lib/task of the site.",
 } as const satisfies Option;
 
+const resultsOption = {
+  key: "results",
+  names: ["--results"],
+  value: "folder",
+  kind: "text",
+  metavar: "DIR",
+  help: "Files for the output of each task, as GNU Parallel has them: DIR/1/VALUE/stdout; or a name as out/{}.txt.",
+} as const satisfies Option;
+
 const monitorOption = {
   key: "monitor",
   names: ["--monitor"],
@@ -88,6 +97,7 @@ export const memoryOption = {
 /** Where the output of tasks goes. */
 export const outputOptions = [
   captureOption,
+  resultsOption,
   monitorOption,
   {
     key: "output",
@@ -321,6 +331,7 @@ export const clientOptions = [
   delayOption,
   ...taskOptions,
   captureOption,
+  resultsOption,
   monitorOption,
   idleOption,
   taskTimeoutOption,

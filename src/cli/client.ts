@@ -41,6 +41,7 @@ import {
   portOption,
 } from "./network.ts";
 import { openOutput } from "../print/output.ts";
+import { refuseOtherOutput, resultsGiven } from "./results.ts";
 
 const spec = {
   name: "hs client",
@@ -142,6 +143,7 @@ const spec = {
 type Words = Parsed<typeof spec>;
 
 function checkTogether(parsed: Words): void {
+  refuseOtherOutput(parsed);
   if (!parsed.flag("capture")) return;
   for (const [key, names] of [
     ["output", "-o/--output"],
@@ -161,6 +163,7 @@ async function run(parsed: Words, context: Context): Promise<number> {
   const config = context.config();
   const servers = addressesOf(parsed, config);
   const read = reader(spec, parsed, config);
+  const results = await resultsGiven(read("results"), null, context.cwd);
   const delay = startDelay(read("delay"), context.loggers("client"));
   const idle = read("timeout") ?? 0;
   const words = await networkWords(parsed, null, context.loggers("client"));
@@ -186,7 +189,7 @@ async function run(parsed: Words, context: Context): Promise<number> {
     loggers: context.loggers,
     servers,
     security,
-    wishes: valuesOf(clientOptions, read),
+    wishes: { ...valuesOf(clientOptions, read), results },
     executors: read("executors"),
     clientCores: read("clientCores"),
     clientMemory: read("clientMemory"),

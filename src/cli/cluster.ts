@@ -52,6 +52,7 @@ import { needDatabase, statusOfRun } from "./outcome.ts";
 import { clusterNotes } from "./cluster-notes.ts";
 import { refuseOverwriting } from "./overwrite.ts";
 import { autoscaleOptions, checkAutoscaling, policyNamed, policySet, rulesOf, warnOfScaling } from "./scaling.ts";
+import { forResults, refuseOtherOutput, resultsGiven } from "./results.ts";
 import { programVersion } from "../base/version.ts";
 
 const spec = {
@@ -224,6 +225,7 @@ function checkTogether(parsed: Words): void {
     parsed.flag("capture") && parsed.given("errors"),
     "argument --capture: not allowed with argument -e/--errors",
   );
+  refuseOtherOutput(parsed);
   checkPlace(parsed);
   const isScaled = parsed.given("autoscale");
   conflict(isScaled && parsed.given("ssh"), "argument -A/--autoscaling: not allowed with argument --ssh");
@@ -300,7 +302,8 @@ async function callOf(parsed: Words, context: Context): Promise<Call> {
   const template = client.template === null || given === null ? client.template : given.template;
   const host = hostWishes(parsed, config, systemClock.now());
   tellOfTags(template, context.loggers("cluster"));
-  const values = { ...client, template, ratelimit: rateLimitOf(parsed, config) };
+  const results = await resultsGiven(client.results, parsed.inputs, context.cwd);
+  const values = { ...client, template, results, ratelimit: rateLimitOf(parsed, config) };
   return { parsed, context, config, read, client: values, given, host };
 }
 
@@ -314,7 +317,7 @@ function shared({ parsed, context, config, read, client, given }: Call): Shared 
     config,
     loggers: context.loggers,
     file: parsed.flag("restart") || given !== null ? null : (parsed.words("file")[0] ?? "-"),
-    words: given?.words ?? null,
+    words: given === null ? null : forResults(given.words, client.results),
     inputForm: inputFormOf(parsed),
     template: client.template,
     policy: failurePolicyOf(parsed, config),
@@ -331,7 +334,7 @@ function shared({ parsed, context, config, read, client, given }: Call): Shared 
     joblog: read("joblog"),
     shell: client.shell,
     summary: openOutput(2, context.env).isTerminal,
-    printsTasks: read("output") === null && !client.capture,
+    printsTasks: read("output") === null && !client.capture && client.results === null,
   };
 }
 

@@ -29,7 +29,7 @@ export async function givenInput(
   if (inputs === null) return null;
   const { sources, leftOut } = inputs;
   for (const text of leftOut) log.warning(text);
-  const columns = sources.reduce((sum, rows) => sum + (rows[0]?.length ?? 1), 0);
+  const columns = columnsOf(inputs);
   if (template === null) return { words: { sources, keepsWords: columns > 1, keepsEmpty: false }, template };
   refuseOtherNumbers(template, columns);
   const { parseTemplate } = await import("../template/parse.ts");
@@ -37,6 +37,11 @@ export async function givenInput(
   const text = numberedWords(template, columns);
   const keepsWords = takesWords(parseTemplate(text));
   return { words: { sources, keepsWords, keepsEmpty: text.trim() !== "{}" }, template: text };
+}
+
+/** How many words each line has. */
+export function columnsOf({ sources }: InputWords): number {
+  return sources.reduce((sum, rows) => sum + (rows[0]?.length ?? 1), 0);
 }
 
 /**
@@ -69,7 +74,7 @@ export function tellOfTags(template: string | null, log: Logger): void {
  * A template in which `{1}` to `{9}` and so on, up to the number of words in a line, are written as `{[0]}`: people
  * know them from GNU Parallel. Other numbers in braces stay text, as in `grep -E 'a{12}'`, and so does `\{1}`.
  */
-function numberedWords(template: string, columns: number): string {
+export function numberedWords(template: string, columns: number): string {
   return template.replace(/\\\{|\{[ \t]*([1-9]\d*)[ \t]*(Q?)[ \t]*\}/g, (found, digits?: string, quote = "") => {
     const number = Number(digits);
     return number <= columns ? `{[${number - 1}]${quote}}` : found;

@@ -13,6 +13,11 @@ import type { Pins } from "./pinning.ts";
 export interface TaskWishes {
   /** Whether the output of each task goes to files in `taskFolder`. It excludes `outputPath` and `errorsPath`. */
   readonly capture: boolean;
+  /**
+   * A folder, or a name with patterns, for files with the output of each task (see results.ts), an absolute path; null:
+   * there are none. It excludes the other ways.
+   */
+  readonly results: string | null;
   /** The client's own template, for tasks whose submission has none; null: `{}`. */
   readonly template: string | null;
   /** The shell that runs tasks, as SHELL -c COMMAND: a path, or a name that is looked up in PATH; null: the usual. */
@@ -35,6 +40,8 @@ export interface ExecutorOptions extends EnvironmentOptions, Omit<TaskWishes, "m
   readonly shellReuse: boolean;
   /** Where clients of this site note that their tasks last. */
   readonly clientFolder: string;
+  /** The number of a task, from 1 on, for the files of its results; null: it is not known here. */
+  readonly numberOf: ((id: string) => number) | null;
   /** File for the standard output of all tasks; null: the client's own. */
   readonly outputPath: string | null;
   /** File for the standard error of all tasks; null: the client's own. */

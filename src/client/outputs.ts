@@ -22,6 +22,11 @@ export function openFresh(path: string): number {
   return openTruncated(path, fileMode());
 }
 
+/** The same for a file whose name the user has chosen, as after `>` in a shell. */
+export function openNamed(path: string): number {
+  return openTruncated(path, 0o666);
+}
+
 function openTruncated(path: string, mode: number): number {
   return openSync(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, mode);
 }
@@ -54,17 +59,19 @@ export function openShared(outputPath: string | null, errorsPath: string | null)
 
 function openOrBlame(path: string, what: string): number {
   try {
-    // A file that the user has named is as one after `>` in a shell.
-    return openTruncated(path, 0o666);
+    return openNamed(path);
   } catch (error) {
     throw runtimeError("client", `Cannot write task ${what} to "${path}": ${failureReason(error)}`);
   }
 }
 
-/** Makes sure that files of tasks can be created in this folder. Throws a UserError when they cannot. */
-export function prepareFolder(folder: string): void {
+/**
+ * Makes sure that files of tasks can be created in this folder, which has this mode if it is new. Throws a UserError
+ * when they cannot.
+ */
+export function prepareFolder(folder: string, mode: number = folderMode()): void {
   try {
-    mkdirSync(folder, { recursive: true, mode: folderMode() });
+    mkdirSync(folder, { recursive: true, mode });
     accessSync(folder, constants.W_OK | constants.X_OK);
   } catch (error) {
     throw runtimeError("client", `Cannot write files of tasks to folder "${folder}": ${failureReason(error)}`);

@@ -14,7 +14,7 @@ import { quoterFor } from "../base/shell.ts";
 import { isUnread } from "../base/unread.ts";
 import { variableName } from "../base/variables.ts";
 import { sentinel } from "../task/task.ts";
-import type { ShellOutput } from "../base/system.ts";
+import type { ShellOutput, System } from "../base/system.ts";
 import { variablesFor } from "./device-list.ts";
 import { inherited, type Variables } from "./environment.ts";
 import type { Executor, Origin, StopSignal } from "./executor.ts";
@@ -25,9 +25,10 @@ import { type Held, newScarcity, type Scarcity } from "./scarcity.ts";
 import { type Losses, newLosses } from "./losses.ts";
 import type { Monitor } from "./monitor.ts";
 import type { ExecutorOptions } from "./options.ts";
-import { openAppended, openShared, type Outputs, prepareFolder, removeEmpty } from "./outputs.ts";
+import { openAppended, openNamed, openShared, type Outputs, prepareFolder, removeEmpty } from "./outputs.ts";
 import { printedBy } from "./printed.ts";
 import { describeRefusal, whyNotEntered } from "./refusals.ts";
+import { NoResults, prepareResults, type Results, resultsOf } from "./results.ts";
 import {
   closeCaptured,
   discardCaptured,
@@ -41,7 +42,7 @@ import {
   spawnShell,
 } from "./spawn.ts";
 import { wordsFor } from "./spawn.ts";
-import { type Expansion, expansion, fileFacts } from "./templates.ts";
+import { expansion, fileFacts } from "./templates.ts";
 import { newTask, type Place, type Task } from "./started.ts";
 import { type Finder, newFinder } from "./tree.ts";
 
@@ -75,6 +76,8 @@ interface State {
   /** Where tasks run, unless it is in the directory of their submission. */
   readonly home: Place;
   readonly losses: Losses;
+  /** How the files with the output of each task are named; null: there are none, or they are named after its id. */
+  readonly results: Results | null;
   /** The directories of submissions, by path. */
   readonly places: Map<string, Place>;
   readonly alive: Map<Bun.Subprocess, Task>;
@@ -140,11 +143,14 @@ function openExecutor(options: ExecutorOptions): State {
   const taskFolder = resolve(cwd, options.taskFolder);
   const base = inherited(options);
   // A malformed template is told before anything is made.
-  const expand = expansionIn(options, base, cwd);
+  const system = systemIn(options, base, cwd);
+  const expand = expansion(options.template, system);
+  const results = options.results === null ? null : resultsOf(options.results, system);
   if (capture) prepareFolder(taskFolder);
+  if (results !== null) prepareFolder(results.folder, 0o777);
   const paths = { outputPath: place(options.outputPath), errorsPath: place(options.errorsPath) };
   const outputs = openShared(paths.outputPath, paths.errorsPath);
-  const losses = newLosses({ folder: capture ? taskFolder : null, ...paths, log });
+  const losses = newLosses({ folder: capture ? taskFolder : (results?.folder ?? null), ...paths, log });
   const alive = new Map<Bun.Subprocess, Task>();
   const asked = new Set<number>();
   const sessions = (): number[] => [...Array.from(alive.keys(), (child) => child.pid), ...asked];
@@ -175,6 +181,7 @@ function openExecutor(options: ExecutorOptions): State {
     taskFolder,
     outputs,
     losses,
+    results,
     home,
     places: new Map(),
     alive,
@@ -192,15 +199,15 @@ function openExecutor(options: ExecutorOptions): State {
  * Whether tasks may share shells: nothing is to be done to the process of each alone. Where failures are printed among
  * what tasks print, a death of SIGPIPE is told from a status of 141, which a shell that lives does not tell apart.
  */
-function reusesShells({ shellReuse, capture, monitor, pins, printsFailures }: ExecutorOptions): boolean {
-  return shellReuse && !capture && monitor === null && pins === null && !printsFailures;
+function reusesShells({ shellReuse, capture, results, monitor, pins, printsFailures }: ExecutorOptions): boolean {
+  return shellReuse && !capture && results === null && monitor === null && pins === null && !printsFailures;
 }
 
-/** The expansion of templates whose patterns ask for files in `cwd`. */
-function expansionIn({ template, clock, shell }: ExecutorOptions, base: Variables, cwd: string): Expansion {
+/** What templates may ask of the system. Their patterns ask for files in `cwd`. */
+function systemIn({ clock, shell }: ExecutorOptions, base: Variables, cwd: string): System {
   const environment = (name: string): string | null => base[variableName(name)] ?? null;
   const quote = quoterFor(shell);
-  return expansion(template, { paths: osPaths, quote, now: clock.now, environment, file: fileFacts(cwd) });
+  return { paths: osPaths, quote, now: clock.now, environment, file: fileFacts(cwd) };
 }
 
 /** Where tasks of this origin run. */
@@ -213,7 +220,7 @@ function placeOf({ options, home, places }: State, { cwd }: Origin): Place {
   const place: Place = {
     cwd,
     spawner: newSpawner({ ...spawner.options, environment: { ...spawner.environment, cwd } }),
-    expand: expansionIn(options, spawner.options.base, cwd),
+    expand: expansion(options.template, systemIn(options, spawner.options.base, cwd)),
   };
   places.set(cwd, place);
   return place;
@@ -297,7 +304,7 @@ function launch(state: State, task: Task, command: string): void {
   state.guard?.taskStarts();
   state.starting = task;
   try {
-    if (options.capture) nameCaptured(state, task);
+    if (keepsOutput(state)) nameCaptured(state, task);
     options.pins?.pin(assignment.id, assignment.cores ?? 0);
     const child = spawn(state, task, command, startTime);
     const { pid } = child;
@@ -313,7 +320,7 @@ function launch(state: State, task: Task, command: string): void {
   } finally {
     state.starting = null;
     options.pins?.unpin();
-    if (options.capture) closeCaptured(spawner);
+    if (keepsOutput(state)) closeCaptured(spawner);
   }
 }
 
@@ -343,17 +350,39 @@ function watch(monitor: Monitor, task: Task, child: Bun.Subprocess): void {
   if (task.over) task.watch?.ended(child);
 }
 
-function nameCaptured({ taskFolder, losses }: State, task: Task): void {
+/** Whether the output of each task goes to files of its own. */
+function keepsOutput({ options, results }: State): boolean {
+  return options.capture || results !== null;
+}
+
+function nameCaptured(state: State, task: Task): void {
+  const { losses, results } = state;
   const { spawner } = task.place;
-  task.outpath = `${taskFolder}${osPaths.separator}${task.assignment.id}.out`;
-  task.errpath = `${taskFolder}${osPaths.separator}${task.assignment.id}.err`;
+  if (results === null) {
+    const stem = `${state.taskFolder}${osPaths.separator}${task.assignment.id}`;
+    [task.outpath, task.errpath] = [`${stem}.out`, `${stem}.err`];
+  }
   try {
-    openCaptured(spawner, task.outpath, task.errpath);
+    if (results === null) openCaptured(spawner, task.outpath!, task.errpath!);
+    else openResults(state, task, results);
   } catch (error) {
     if (!losses.isRefused(error)) throw error;
     discardCaptured(spawner);
-    for (const path of [task.outpath, task.errpath]) rmSync(path, { force: true });
+    if (results === null) for (const path of [task.outpath, task.errpath]) rmSync(path!, { force: true });
     task.outpath = task.errpath = null;
+  }
+}
+
+/** Opens the files of a task's results. Throws a NoResults that says which cannot be made, and why. */
+function openResults({ options }: State, task: Task, results: Results): void {
+  const { id, args } = task.assignment;
+  try {
+    const files = results.filesOf(args);
+    prepareResults(files, options.numberOf?.(id) ?? null);
+    [task.outpath, task.errpath] = [files.stdout, files.stderr];
+    openCaptured(task.place.spawner, files.stdout, files.stderr, openNamed);
+  } catch (error) {
+    throw new NoResults(error);
   }
 }
 
@@ -368,7 +397,7 @@ function giveUpStart(state: State, task: Task, command: string, error: unknown):
   if (isUnplaced(state, task)) return;
   task.command = command;
   task.startTime ??= state.options.clock.now();
-  const reason = describeRefusal(error, command, state.options);
+  const reason = error instanceof NoResults ? error.message : describeRefusal(error, command, state.options);
   state.options.log.error(`Cannot start task (${task.assignment.id}): ${reason}`);
   task.outpath = task.errpath = null;
   endLater(state, task, notExecutable);
@@ -523,7 +552,7 @@ function end(state: State, task: Task, exitStatus: number, completionTime = stat
   if (isCut) state.options.onUnread();
   state.losses.look(completionTime);
   const measured = task.watch?.close(completionTime) ?? unmeasured;
-  if (task.outpath !== null) {
+  if (task.outpath !== null && state.results === null) {
     const removed = removeEmpty([task.outpath, task.errpath!], task.groupAlive);
     if (removed.includes(task.outpath)) task.outpath = null;
     if (removed.includes(task.errpath!)) task.errpath = null;
@@ -545,8 +574,9 @@ function end(state: State, task: Task, exitStatus: number, completionTime = stat
 }
 
 /** Whether tasks write where this process does, and nobody reads that any more. */
-function isUnheard({ options: { capture }, outputs }: State): boolean {
-  if (capture) return false;
+function isUnheard(state: State): boolean {
+  const { outputs } = state;
+  if (keepsOutput(state)) return false;
   return (outputs.output === null && isUnread(1)) || (outputs.errors === null && isUnread(2));
 }
 

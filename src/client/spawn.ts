@@ -298,12 +298,17 @@ export function wordsFor({ shellWords, signWords, shellStart }: Spawner, command
 }
 
 /**
- * Has the next process write to these files. Throws the errors of the file system; `closeCaptured` must be called even
- * then.
+ * Has the next process write to these files, which `open` makes. Throws the errors of the file system;
+ * `closeCaptured` must be called even then.
  */
-export function openCaptured({ shellStart }: Spawner, outpath: string, errpath: string): void {
-  shellStart.stdout = openFresh(outpath);
-  shellStart.stderr = openFresh(errpath);
+export function openCaptured(
+  { shellStart }: Spawner,
+  outpath: string,
+  errpath: string,
+  open: (path: string) => number = openFresh,
+): void {
+  shellStart.stdout = open(outpath);
+  shellStart.stderr = open(errpath);
 }
 
 /** Has the next process write to nowhere, after `openCaptured` has failed. */

@@ -9,6 +9,7 @@ import { pipe } from "../wire/pipe.ts";
 import type { HostMessage, PeerMessage } from "../wire/message.ts";
 import { WireProblem } from "../wire/problem.ts";
 import { answeredSoon, provisionOf } from "./host.ts";
+import { newNumbering } from "./numbering.ts";
 import { clientSettings, jobsFor, makeExecutor, monitorFor, type TaskOptions } from "./tasks.ts";
 import { type LoggedOptions, serveLogged } from "./joblog.ts";
 import type { ClusterReport } from "./serve.ts";
@@ -41,7 +42,9 @@ export async function runCluster(options: ClusterOptions): Promise<ClusterReport
   // Everything that can be wrong with files is found before the first task runs.
   const provision = provisionOf(options);
   const monitor = await monitorFor(options);
-  const held = { ...options, monitor, jobs: await jobsFor(options) };
+  // The server and the client tell of the same numbers.
+  const numbering = options.wishes.results === null ? null : newNumbering();
+  const held = { ...options, numbering, monitor, jobs: await jobsFor(options) };
   const executor = makeExecutor(held, provision, options.instanceId, () => {
     // The client gives back a task that died so. It must not get it again before the server knows.
     client?.stop("finish", "SIGPIPE");
@@ -52,7 +55,13 @@ export async function runCluster(options: ClusterOptions): Promise<ClusterReport
     // No task runs before there is a server.
   };
   try {
-    const serving = await serveLogged({ ...options, logger: "cluster", remote: false, launchesClients: false });
+    const serving = await serveLogged({
+      ...options,
+      numbering,
+      logger: "cluster",
+      remote: false,
+      launchesClients: false,
+    });
     const { server } = serving;
     const [serverEnd, clientEnd] = pipe<HostMessage, PeerMessage>();
     server.attachOwn(serverEnd);

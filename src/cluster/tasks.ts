@@ -23,6 +23,7 @@ import { withoutRank } from "../launch/rank.ts";
 import type { Loggers } from "../log/logger.ts";
 import { keepFromDumps } from "./dumps.ts";
 import type { HostWishes, Provision } from "./host.ts";
+import type { Numbering } from "./numbering.ts";
 
 export interface TaskOptions {
   readonly instanceId: string;
@@ -48,6 +49,8 @@ export interface TaskOptions {
   readonly host: HostWishes;
   readonly output: string | null;
   readonly errors: string | null;
+  /** The numbers of tasks, where the server is in this process; null or absent: they are not known. */
+  readonly numbering?: Numbering | null;
   /** Where files of tasks go; absent: into the site. */
   readonly taskFolder?: string;
 }
@@ -180,6 +183,7 @@ export function makeExecutor(
     devices: provision.devices,
     pins: provision.pins(),
     printsFailures: options.failures === "-",
+    numberOf: options.numbering?.of ?? null,
     clock: systemClock,
     onUnread,
     log: options.loggers("client"),

@@ -100,6 +100,7 @@ export function executingOf(options: ExecutorOptions, { config }: Setting): Exec
   return {
     wishes: {
       capture,
+      results: null,
       template: options.template ?? null,
       shell: options.shell ?? config.text("task.shell"),
       monitor: false,

@@ -12,6 +12,8 @@ export interface WordInput {
   readonly sources: readonly (readonly (readonly string[])[])[];
   /** Whether a template may ask for single words, so that one with blanks in it must stay one. */
   readonly keepsWords: boolean;
+  /** Whether the words of each line are to be told apart, even if none has blanks. */
+  readonly listsAll?: boolean;
   /** Whether an empty word alone is a line: a template makes something of it. Else it is an empty line, no task. */
   readonly keepsEmpty: boolean;
 }
@@ -63,8 +65,10 @@ function* rowsOf(sources: WordInput["sources"]): Generator<readonly string[], vo
 const needsList = /^$|\s/;
 
 /** A line for these words. A list only where blanks would not do: most lines are as people would write them. */
-function lineOf(words: readonly string[], { keepsWords, keepsEmpty }: Omit<WordInput, "sources">): string {
+function lineOf(words: readonly string[], kept: Omit<WordInput, "sources">): string {
+  const { keepsWords, keepsEmpty, listsAll = false } = kept;
   const [only = ""] = words;
   if (words.length === 1 && only === "") return keepsEmpty ? listText(words) : "";
+  if (listsAll && words.length > 1) return listText(words);
   return keepsWords && words.some((word) => needsList.test(word)) ? listText(words) : words.join(" ");
 }

@@ -51,6 +51,8 @@ export function taskPlace(changes: Partial<ExecutorOptions> = {}): TaskPlace {
     taskFolder: join(folder, "task"),
     clientFolder: join(folder, "client"),
     capture,
+    results: null,
+    numberOf: null,
     outputPath: capture ? null : join(folder, "out"),
     errorsPath: capture ? null : join(folder, "err"),
     template: null,

@@ -17,6 +17,7 @@ export function makePlan(told: Partial<Told> = {}, way: Partial<ClientPlan> = {}
     signalWait: 10,
     enforce: false,
     capture: false,
+    results: null,
     monitor: false,
     timeout: null,
     taskTimeout: null,
