@@ -176,7 +176,8 @@ async function requireGood(source: LineSource, expand: Expand | null, parse: Lin
   if (bad === 0) return;
   for (const line of examples) log.error(describeBad(source.name, line));
   const rest = bad > examples.length ? `, the first ${examples.length} are named above` : "";
-  throw badLines(`${counted(bad, "line")} of ${source.name} cannot be tasks${rest} - nothing was submitted`);
+  const what = bad === 1 ? "a task" : "tasks";
+  throw badLines(`${counted(bad, "line")} of ${source.name} cannot be ${what}${rest} - nothing was submitted`);
 }
 
 function badLines(text: string): UserError {

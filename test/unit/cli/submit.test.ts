@@ -257,7 +257,7 @@ describe("a file", () => {
     const path = site.write("tasks.in", "1\nx\n2\n");
     const pure = await site.submit("-f", path, "--template", "echo {= int(x) =}");
     expect(pure.status).toBe(2);
-    expect(pure.said.at(-1)).toBe(`CRITICAL [submit] 1 line of ${path} cannot be tasks - nothing was submitted`);
+    expect(pure.said.at(-1)).toBe(`CRITICAL [submit] 1 line of ${path} cannot be a task - nothing was submitted`);
     expect(await site.args()).toEqual([]);
     const shell = await site.submit("-f", path, "--template", "{% echo @ >> log; echo @ %}");
     expect(shell.status).toBe(0);
