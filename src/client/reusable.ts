@@ -108,6 +108,22 @@ export function redirected(command: string): string | null {
     : null;
 }
 
+/**
+ * Whether a command is one pipeline of two commands or more, and nothing else: dash makes a subshell for each of them,
+ * so that none changes the shell itself. The command must be one that dash may reuse. One that speaks of descriptors
+ * is not: it could see those that the shell has put aside.
+ */
+export function isPipeline(command: string): boolean {
+  if (!command.includes("|") || command.includes("fd")) return false;
+  const reader = { text: command, at: 0, depth: 0, isDash: true, redirections: 0 };
+  let commands = 0;
+  do {
+    if (!readCommand(reader)) return false;
+    commands++;
+  } while (accept(reader, bar) && peek(reader) !== bar);
+  return commands > 1 && reader.at === command.length;
+}
+
 /** The code of the next sign; NaN: there is none. */
 const peek = (reader: Reader): number => reader.text.charCodeAt(reader.at);
 const is = (code: number, bits: number): boolean => code < 128 && (kinds[code]! & bits) !== 0;

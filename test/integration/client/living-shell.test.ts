@@ -69,6 +69,27 @@ eachShell("a signal from us ends a task with its shell, and the next has another
   expect(place.read("err")).toBe("");
 });
 
+eachShell("a signal from us ends a pipeline as it would in a fresh shell", async (shell) => {
+  using place = await warmed({ shell });
+  using fresh = taskPlace({ shell, cwd: process.cwd(), shellReuse: false });
+  const stubborn = `sh -c "trap '' INT TERM; echo ready >&2; sleep 0.3; exit 7"`;
+  for (const signal of ["SIGINT", "SIGTERM", "SIGKILL"] as const)
+    for (const command of ["sh -c 'echo ready >&2; exec sleep 60' | cat", `cat /dev/null | ${stubborn}`]) {
+      const statuses: number[] = [];
+      for (const each of [place, fresh]) {
+        const said = each.read("err").length;
+        const { running, outcome } = each.start(command);
+        await until(() => each.read("err").slice(said).includes("ready"), "it runs");
+        running.signal(signal);
+        statuses.push((await outcome).exitStatus);
+        running.signal("SIGKILL");
+        await until(() => !running.alive(), "nothing of it is left");
+      }
+      expect([signal, command, statuses[0]]).toEqual([signal, command, statuses[1]!]);
+    }
+  expect(place.read("err")).toBe(fresh.read("err"));
+});
+
 eachShell("a program that catches what stops it has its own say", async (shell) => {
   using place = await warmed({ shell });
   const script = `trap 'echo caught; exit 7' TERM INT; echo ready; while :; do sleep 0.05; done`;

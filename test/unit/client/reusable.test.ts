@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { isReusable } from "../../../src/client/reusable.ts";
+import { isPipeline, isReusable } from "../../../src/client/reusable.ts";
 
 const taken = [
   "true",
@@ -133,6 +133,14 @@ test("what the grammar accepts runs in a shell that lives", () => {
 test("all else gets a shell of its own", () => {
   for (const command of refused)
     for (const isDash of [true, false]) expect([command, isReusable(command, isDash)]).toEqual([command, false]);
+});
+
+test("a pipeline is one and nothing else, and speaks of no descriptors", () => {
+  const pipelines = ["a | b", "a|b|c", " a $(b; c) | x=1 b > f ", "a 'b;' | c \"|\"", "a | x=1", "> f | b"];
+  for (const command of pipelines) expect([command, isPipeline(command)]).toEqual([command, true]);
+  const others = ["a", "a '|' b", "a | b; c", "a | b;", "a | b && c", "a || b", "a | b || c", "! a | b", "a $(b | c)"];
+  for (const command of [...others, "ls /dev/fd | b", ""])
+    expect([command, isPipeline(command)]).toEqual([command, false]);
 });
 
 test("arithmetic and ! are for dash alone", () => {
