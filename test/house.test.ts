@@ -63,11 +63,13 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
     "log",
   ],
   library: ["cluster", "client", "history", "server", "submit", "store", "wire", "config", "task", "log"],
+  explain: ["view", "history", "server", "store", "task"],
   args: ["config", "log"],
   print: ["task", "log"],
   cli: [
     "args",
     "print",
+    "explain",
     "view",
     "cluster",
     "launch",

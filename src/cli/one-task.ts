@@ -39,7 +39,11 @@ export const idPositional = {
 
 /** The word for `idPositional`, in lower case: for fullId. Throws an argument error for what no UUID begins with. */
 export function expectId(parsed: ParsedWith<never, typeof idPositional>): string {
-  const word = parsed.words("id")[0] ?? "";
+  return idOf(parsed.words("id")[0] ?? "");
+}
+
+/** The id, or the beginning of one, that a word is, in lower case. Throws an argument error for what is none. */
+export function idOf(word: string): string {
   const id = parseIdPrefix(word);
   if (id === null) throw argumentError(`Bad UUID: ${quoted(word)}`);
   return id;

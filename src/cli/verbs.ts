@@ -86,6 +86,11 @@ const verbs: Verbs = {
     "Show one task: what it was, how it went, what it printed",
     async () => (await import("./info.ts")).command,
   ),
+  explain: verb(
+    "explain",
+    "Say why a task does not run, and what happened to it so far",
+    async () => (await import("./explain.ts")).command,
+  ),
   wait: verb("wait", "Wait until a task has ended", async () => (await import("./wait.ts")).command),
   run: verb(
     "run",

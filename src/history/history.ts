@@ -6,6 +6,7 @@
 import type { DatabasePlace } from "../store/open.ts";
 import type { Backlog, ServerRow } from "../store/store.ts";
 import type { FieldValue } from "../task/edit.ts";
+import type { ClientRow, ObstacleQuery, Obstacles } from "./obstacles.ts";
 import type { TaskField } from "../task/field.ts";
 import type { Condition } from "../task/filter.ts";
 import type { ShownRow, ShownValue, Tags } from "../task/task.ts";
@@ -136,6 +137,10 @@ export interface RecordStore extends Records, Opened {
   servers(): Promise<readonly ServerRow[]>;
   /** Counts along indices of what is unfinished and connected, whatever else there is. */
   outlook(): Promise<Outlook>;
+  /** What stands in the way of a task; null: the database is of an older program, which had no rules of groups. */
+  obstacles(query: ObstacleQuery): Promise<Obstacles | null>;
+  /** The client with this id; null: it is not on record. */
+  client(id: string): Promise<ClientRow | null>;
 }
 
 /** The history of tasks, for looking and changing. */

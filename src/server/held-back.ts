@@ -16,24 +16,31 @@ interface Circumstances {
 
 /** The lines that tell of tasks that are held back. Each command can be used as it stands. */
 export function describeHeldBack(heldBack: HeldBack, { forever, durable }: Circumstances): [string, ...string[]] {
-  const { tasks, waiting, submissions, setbacks, reasons } = heldBack;
-  const causes = setbacks.map(causeOf);
-  if (reasons > setbacks.length) causes.push(`more in ${counted(reasons - setbacks.length, "other submission")}`);
-  const first = `${counted(tasks, "task")} ${tasks === 1 ? "is" : "are"} held back: ${causes.join("; ")}`;
+  const { tasks, waiting, submissions, setbacks } = heldBack;
+  const first = `${counted(tasks, "task")} ${tasks === 1 ? "is" : "are"} held back: ${causesOf(heldBack).join("; ")}`;
   if (!durable) return [first];
   const again = forever ? "" : ", then start again with --restart";
-  const lines: [string, ...string[]] = [first];
-  for (const { submitId, group } of setbacks) {
-    const filter = `-F -g ${group} -w submit_id==${submitId} retried==false exit_status!=-1`;
-    lines.push(
-      `To run what failed again: hs update --revert ${filter}${again} (to go on without it: --delete instead)`,
-    );
-  }
+  const lines: [string, ...string[]] = [first, ...remediesOf(setbacks, again)];
   for (const { submitId, group } of waiting)
     lines.push(`To drop what is held back: hs update --cancel -R -w submit_id==${submitId} 'group>=${group}'`);
   if (submissions > waiting.length)
     lines.push(`What is held back belongs to ${counted(submissions - waiting.length, "other submission")} too`);
   return lines;
+}
+
+/** Each of the reasons in words, and how many there are besides. */
+export function causesOf({ setbacks, reasons }: Pick<HeldBack, "setbacks" | "reasons">): string[] {
+  const causes = setbacks.map(causeOf);
+  if (reasons > setbacks.length) causes.push(`more in ${counted(reasons - setbacks.length, "other submission")}`);
+  return causes;
+}
+
+/** The commands that deal with the failures. `again`: what else it takes to go on. */
+export function remediesOf(setbacks: readonly Setback[], again: string): string[] {
+  return setbacks.map(({ submitId, group }) => {
+    const filter = `-F -g ${group} -w submit_id==${submitId} retried==false exit_status!=-1`;
+    return `To run what failed again: hs update --revert ${filter}${again} (to go on without it: --delete instead)`;
+  });
 }
 
 function causeOf({ origin, group, failed, example }: Setback): string {

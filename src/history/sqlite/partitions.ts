@@ -8,6 +8,7 @@ import { serversIn } from "../../store/sqlite/servers.ts";
 import type { RecordQuery, RecordStore, Selection } from "../history.ts";
 import { fewRows, type PartOpener, unionRecords } from "../union.ts";
 import { displayOf } from "./display.ts";
+import { clientOf, obstaclesOf } from "./obstacles.ts";
 import { outlookOf } from "./outlook.ts";
 import { type HistoryOptions, openPartition, type Partition } from "./partition.ts";
 import { type Candidate, partitionCandidates, rotationUnderWay, type UnderWay } from "./partition-files.ts";
@@ -42,6 +43,8 @@ export function openSqliteHistory(options: HistoryOptions): RecordStore {
     count: async (selection) => count(whole, selection),
     servers: async () => serversIn(connection),
     outlook: async () => outlookOf(connection),
+    obstacles: async (query) => obstaclesOf(connection, query),
+    client: async (id) => clientOf(connection, id),
     async close() {
       connection.close();
     },

@@ -9,6 +9,7 @@ import { serversIn } from "../../store/sqlite/servers.ts";
 import type { RecordStore, Records, Selection, TaskRecord } from "../history.ts";
 import { countOf } from "./count.ts";
 import { displayOf } from "./display.ts";
+import { clientOf, obstaclesOf } from "./obstacles.ts";
 import { outlookOf } from "./outlook.ts";
 import { matchingRows, matchingRowsFrom } from "./search.ts";
 import { type Row, rowsOf, tableOf, taskRow } from "./table.ts";
@@ -40,6 +41,8 @@ function recordsOf(connection: Connection): RecordStore {
     ...prepareRecords(connection),
     servers: async () => serversIn(connection),
     outlook: async () => outlookOf(connection),
+    obstacles: async (query) => obstaclesOf(connection, query),
+    client: async (id) => clientOf(connection, id),
     async close() {
       connection.close();
     },
