@@ -15,6 +15,8 @@ export const exitStatus = {
   runtimeError: 5,
   internalError: 6,
   tasksFailed: 7,
+  /** Ctrl-C in a command that only shows something until then. */
+  left: 130,
   unread: 141,
   terminated: 143,
 } as const;

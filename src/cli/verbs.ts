@@ -92,6 +92,7 @@ const verbs: Verbs = {
     async () => (await import("./explain.ts")).command,
   ),
   wait: verb("wait", "Wait until a task has ended", async () => (await import("./wait.ts")).command),
+  tail: verb("tail", "Show what a task prints, as it comes", async () => (await import("./tail.ts")).command),
   run: verb(
     "run",
     "Submit one command, wait, and print what it printed",

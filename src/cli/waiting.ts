@@ -47,7 +47,7 @@ export interface Waiting {
 /** The record of the last attempt, once it has ended. Throws UserError when there is no such task, or no longer. */
 export async function untilEnded(id: string, waiting: Waiting): Promise<TaskRecord> {
   const { log } = waiting;
-  const look = lookout(waiting);
+  const look = patientLook(waiting);
   let task = await look(id);
   if (task === null) throw notFound(id);
   log.info(`Waiting on task (${id})`);
@@ -110,8 +110,11 @@ export function pauseAfter(waitedMs: number, intervalMs: number): number {
   return Math.max(shortestMs, Math.min(waitedMs / 10, intervalMs));
 }
 
-/** A database that goes away is waited for: looks again with growing pauses, and says so once. */
-function lookout({ records, log, clock }: Waiting): Look {
+/**
+ * Looks a task up. A database that goes away is waited for, with growing pauses, and that is said once. The look throws
+ * what else the database says.
+ */
+export function patientLook({ records, log, clock }: Pick<Waiting, "records" | "log" | "clock">): Look {
   return async (id) => {
     let goneAt: number | null = null;
     for (;;) {

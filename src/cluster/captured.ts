@@ -253,10 +253,12 @@ function ownFolder({ captureFolder }: CapturePorts): { readonly folder: string; 
   }
 }
 
+/** Why there is no file of a task that may still have one. */
+export const notEnded = "it has not ended";
+
 /** Says that the file was never made, and why. */
 export function neverMade(task: TaskRecord, file: Captured): Error {
-  const reason =
-    task.exit_status === null ? "it has not ended" : task.start_time === null ? "it never ran" : file.unless;
+  const reason = task.exit_status === null ? notEnded : task.start_time === null ? "it never ran" : file.unless;
   return runtimeError("task", `${file.meaning} of task (${String(task.id)}) was not kept: ${reason}`);
 }
 
