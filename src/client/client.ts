@@ -10,7 +10,8 @@ import { counted, formatDuration } from "../base/units.ts";
 import type { Logger } from "../log/logger.ts";
 import type { HostLink } from "../wire/link.ts";
 import type { Outcome } from "../task/task.ts";
-import type { Ground, LeaveKind } from "../wire/message.ts";
+import type { OutputQuery } from "../view/view.ts";
+import type { Ground, LeaveKind, ServerMessage } from "../wire/message.ts";
 import { WireProblem } from "../wire/problem.ts";
 import { isForClient } from "../wire/rules.ts";
 import type { End } from "./allocation.ts";
@@ -19,8 +20,10 @@ import type { ClientEvent } from "./event.ts";
 import type { Ends, Executor, Running } from "./executor.ts";
 import { unconfirmed } from "./leaving.ts";
 import { step } from "./reactor.ts";
+import type { Shown } from "./shown.ts";
 import { type ClientFailure, type ClientSettings, type ClientState, newState } from "./state.ts";
 
+type Show = Extract<ServerMessage, { kind: "show" }>;
 type StartEffect = Extract<ClientEffect, { kind: "start" }>;
 
 /** What a client leaves that ends before its server has confirmed everything. */
@@ -50,6 +53,8 @@ export interface ClientOptions {
   readonly resumes?: Pick<Left, "ground" | "outcomes">;
   /** Keeps what the client leaves, and answers where. Throws when it cannot be kept. */
   readonly keep?: (left: Left) => string;
+  /** Answers what a task has printed, for somebody who looks; `isOver`: it has ended. Absent: that is not shown. */
+  readonly show?: (query: OutputQuery, isOver: boolean) => Shown;
   /** Takes the place of the reactor's `step`, so that simulations can watch it. */
   readonly step?: typeof step;
 }
@@ -231,6 +236,7 @@ function listenTo(door: Door, link: HostLink): void {
   link.open({
     message(message) {
       assert(isForClient(message), "a client is not answered as a submitter");
+      if (message.kind === "show") return show(door, link, message);
       if (door.link === link && message.kind !== "taken") box.push({ kind: "received", message });
     },
     drain() {
@@ -243,6 +249,14 @@ function listenTo(door: Door, link: HostLink): void {
     },
   });
 }
+
+/** Answers a server that asks what a task has printed. */
+function show({ options, tasks }: Door, link: HostLink, { ask, id, stream, from, most }: Show): void {
+  const piece = options.show?.({ id, stream, from, most }, !tasks.has(id)) ?? unknown;
+  link.send({ kind: "shown", ask, ...piece });
+}
+
+const unknown = { text: "", next: 0, more: false, over: true, refused: "This client shows no output" } as const;
 
 function hangUp(door: Door): void {
   const { link } = door;

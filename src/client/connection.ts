@@ -50,6 +50,7 @@ export function sayHello(state: ClientState, now: number, effects: ClientEffect[
     running,
     finished,
     ...(capacity === null ? {} : { capacity }),
+    ...(state.settings.shows === true ? { shows: true } : {}),
     ...own,
     ...state.named,
   } as const;

@@ -7,7 +7,7 @@ import type { ProblemKind } from "../wire/problem.ts";
 import type { End } from "./allocation.ts";
 
 export type ClientEvent =
-  | { readonly kind: "received"; readonly message: Exclude<ServerMessage, { kind: "taken" }> }
+  | { readonly kind: "received"; readonly message: Exclude<ServerMessage, { kind: "taken" | "show" }> }
   /** A connection was made, after `connect`. */
   | { readonly kind: "connected" }
   /** A connection could not be made, after `connect`. `permanent`: trying again does not help. */

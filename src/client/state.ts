@@ -76,6 +76,8 @@ export interface ClientSettings {
   readonly forsakenMs: number;
   /** Whether each started task gets a line of level INFO. */
   readonly announce: boolean;
+  /** Whether the client can show what its tasks have printed (ClientOptions.show). Absent: it cannot. */
+  readonly shows?: boolean;
   /** When the time of this host is up; not there: that is not known from the start. */
   readonly end?: End;
   /** Whether a batch system was asked for it, and has not answered yet. */

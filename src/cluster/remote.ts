@@ -17,7 +17,7 @@ import { forget, keep, type Kept, keptIn } from "./leftovers.ts";
 import { problemError } from "./problems.ts";
 import { type HearStop, moreUrgent, type StopName, unreadText } from "./signals.ts";
 import { answeredSoon, provisionOf } from "./host.ts";
-import { clientSettings, endSettings, jobsFor, makeExecutor, monitorFor, type TaskOptions } from "./tasks.ts";
+import { clientSettings, endSettings, jobsFor, makeExecutor, monitorFor, showing, type TaskOptions } from "./tasks.ts";
 
 /** The key that both sides must know, and the TLS settings by which the server is recognised. */
 export interface ClientAccess {
@@ -110,6 +110,7 @@ export async function runClientAlone(options: ClientRunOptions): Promise<ClientR
     connect: (index) => connect({ ...servers[index]!, ...options.security, clock, handshakeMs, connectMs }),
     settings: { ...settings, ...endSettings(provision), servers: servers.length },
   });
+  const show = showing(options);
   const keepLeft = (left: Left): string => keep(lib, left);
   const learned = provision.learned?.then((end) => {
     if (end !== null) executor.endsAt(end.at);
@@ -129,7 +130,7 @@ export async function runClientAlone(options: ClientRunOptions): Promise<ClientR
     let { servers } = options;
     couriers = keptIn(lib, clock.now()).map((kept) => deliver(kept, among(servers), log));
     for (let round = 1; ; round++) {
-      client = runClient({ ...among(servers), executor, clock, log, keep: keepLeft });
+      client = runClient({ ...among(servers), executor, clock, log, keep: keepLeft, show });
       const failure = await client.finished;
       const last = servers[client.server()]!;
       // A client that one server sent away has done its work: if it finds no other server then, that is no failure.

@@ -10,7 +10,7 @@ import type { HostMessage, PeerMessage } from "../wire/message.ts";
 import { WireProblem } from "../wire/problem.ts";
 import { answeredSoon, provisionOf } from "./host.ts";
 import { newNumbering } from "./numbering.ts";
-import { clientSettings, jobsFor, makeExecutor, monitorFor, type TaskOptions } from "./tasks.ts";
+import { clientSettings, jobsFor, makeExecutor, monitorFor, showing, type TaskOptions } from "./tasks.ts";
 import { type LoggedOptions, serveLogged } from "./joblog.ts";
 import type { ClusterReport } from "./serve.ts";
 import type { HearStop } from "./signals.ts";
@@ -31,6 +31,9 @@ function lastWords(client: Client, clock: Clock): Promise<void> {
   client.finished.then(() => resolve(), resolve);
   return promise.finally(() => timer.cancel());
 }
+
+/** The settings of a client whose only server is in the same process. */
+const onlyServer = { secret: null, servers: 1, connectMs: 0, loyalMs: 0, reconnectMs: 0, forsakenMs: 0 } as const;
 
 /**
  * Runs tasks on this machine until the run ends. Throws a UserError when something is wrong with the files, and the
@@ -80,16 +83,12 @@ export async function runCluster(options: ClusterOptions): Promise<ClusterReport
           // While lines may come, a client without a task is not idle but waits for them.
           idleMs: null,
           host: hostName(),
-          secret: null,
-          servers: 1,
-          connectMs: 0,
-          loyalMs: 0,
-          reconnectMs: 0,
-          forsakenMs: 0,
+          ...onlyServer,
         },
         executor,
         clock,
         isStuck: server.isStuck,
+        show: showing(options),
         log: loggers("client"),
       });
       // The client leaves only when it is asked to, or after a long idle time. Then nobody is left to run tasks.

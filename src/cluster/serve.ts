@@ -315,7 +315,7 @@ const remoteCompanyMs = 10;
 function startServer(run: Run): Server {
   const { options, host, scope, log, graceMs, failures, store, patience, admission, recovery } = run;
   const { config, remote } = options;
-  return runServer({
+  const server: Server = runServer({
     estates: recovery.estates,
     store,
     enter: run.enter,
@@ -324,6 +324,7 @@ function startServer(run: Run): Server {
     log,
     patience,
     syncs: remote,
+    view: () => seenOf(options, run, server).view(),
     onFailed: (task, template) => failures?.writeTask(task, template ?? options.template),
     settings: {
       serverId: options.instanceId,
@@ -346,6 +347,7 @@ function startServer(run: Run): Server {
       newId,
     },
   });
+  return server;
 }
 
 /** Watches the servers beside this one, if the run takes any free task. */

@@ -11,10 +11,12 @@ import { allowDescriptors } from "../base/limits.ts";
 import { hostName } from "../base/process.ts";
 import { counted } from "../base/units.ts";
 import type { Jobs } from "../base/windows.ts";
+import type { ClientOptions } from "../client/client.ts";
 import type { Executor } from "../client/executor.ts";
 import type { Monitor } from "../client/monitor.ts";
 import type { ExecutorOptions, TaskWishes } from "../client/options.ts";
 import { createExecutor } from "../client/process.ts";
+import { showOutput } from "../client/shown.ts";
 import type { ClientSettings } from "../client/state.ts";
 import type { Config } from "../config/load.ts";
 import { resourceNames } from "../config/resource-names.ts";
@@ -92,6 +94,7 @@ export function clientSettings(
     bundleSize: config.integer("client.bundlesize"),
     bundleWaitMs: null,
     announce: Object.values(startedTasks(config)).includes(true),
+    shows: true,
     ...endSettings(provision),
   };
 }
@@ -141,6 +144,12 @@ const taskFolderOf = ({ taskFolder, config }: TaskOptions): string => taskFolder
 
 /** The value of task.cwd that asks for the directory which tasks were submitted from. */
 const ofSubmission = "<submit>";
+
+/** What a client answers who is asked for the output of a task. */
+export function showing(options: TaskOptions): NonNullable<ClientOptions["show"]> {
+  const folder = options.wishes.capture ? resolve(options.cwd, taskFolderOf(options)) : null;
+  return (query, isOver) => showOutput(folder, query, isOver);
+}
 
 /**
  * The executor of a client on a host with `provision`. Throws a UserError when the shell or the directory that was

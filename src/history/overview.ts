@@ -38,6 +38,9 @@ export interface EndedTask {
 /** The largest number of tasks that are looked at to find those that are handed out. */
 export const mostHeld = 20_000;
 
+/** The largest number of characters of a command, or of the name of a host, that are told. */
+export const mostText = 1000;
+
 /** An open database that is only looked at. Every call may throw a TransientError or a UserError. */
 export interface Overview {
   /** For log lines, as in Opened. */

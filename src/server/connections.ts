@@ -1,12 +1,15 @@
 /*
  * The connections of a server: whose each is, and which connection of a client counts. What clients say goes to the
- * reactor, what submitters say to their intake. What a message means is not known here.
+ * reactor, what submitters say to their intake, what watchers ask to whoever answers. What a message means is not known
+ * here.
  */
 import type { SparingLog } from "../log/sparing.ts";
 import type { PeerLink } from "../wire/link.ts";
 import type { ClientMessage, ServerMessage } from "../wire/message.ts";
 import { WireProblem } from "../wire/problem.ts";
 import type { ServerEvent } from "./event.ts";
+import { forgetShows, type Shows, takeShown } from "./shows.ts";
+import { takeWatcher, type Watcher, type Watchers } from "./watchers.ts";
 import { type Intake, type IntakeOptions, takeSubmitter } from "./intake.ts";
 
 type Hello = Extract<ClientMessage, { readonly kind: "hello" }>;
@@ -24,16 +27,19 @@ export interface Connections {
   /** The clients whose connection takes no more for now. */
   readonly clogged: Set<string>;
   readonly intakes: Map<PeerLink, Intake>;
+  readonly watchers: Watchers;
+  readonly ofWatchers: Map<PeerLink, Watcher>;
+  readonly shows: Shows;
   /** All connections that are open, whoever is at the other end. */
   readonly open: Set<PeerLink>;
 }
 
 /**
- * Listens to a connection from now on. Its first message tells whether a client or a submitter is at the other end.
- * `isOwn`: it is the client in this process, which alone has the id of the server.
+ * Listens to a connection from now on. Its first message tells whether a client, a submitter or a watcher is at the
+ * other end. `isOwn`: it is the client in this process, which alone has the id of the server.
  */
 export function listenTo(connections: Connections, link: PeerLink, isOwn = false): void {
-  const { open, ofClients, intakes, push } = connections;
+  const { open, ofClients, intakes, ofWatchers: watchers, shows, push } = connections;
   let clientId: string | null = null;
   open.add(link);
   link.open({
@@ -45,6 +51,7 @@ export function listenTo(connections: Connections, link: PeerLink, isOwn = false
           const earlier = ofClients.get(clientId);
           ofClients.set(clientId, link);
           connections.clogged.delete(clientId);
+          if (message.shows === true) shows.able.add(clientId);
           // The client came back before its old connection was seen to be gone.
           if (earlier !== undefined && earlier !== link) earlier.close();
           return push({ kind: "helloReceived", hello: message });
@@ -55,6 +62,16 @@ export function listenTo(connections: Connections, link: PeerLink, isOwn = false
         case "tasks":
         case "done":
           return intakes.get(link)?.receive(message);
+        case "watcher":
+          watchers.set(link, takeWatcher(connections.watchers, link));
+          return;
+        case "look":
+        case "read":
+        case "act":
+          return watchers.get(link)?.receive(message);
+        case "shown":
+          if (clientId !== null) takeShown(connections.shows, clientId, message);
+          return;
         case "output":
           // No client was asked for any.
           return;
@@ -64,6 +81,7 @@ export function listenTo(connections: Connections, link: PeerLink, isOwn = false
       }
     },
     drain() {
+      watchers.get(link)?.drained();
       if (clientId === null || ofClients.get(clientId) !== link) return;
       if (connections.clogged.delete(clientId)) push({ kind: "unclogged", clientId });
     },
@@ -93,10 +111,13 @@ function close(connections: Connections, link: PeerLink, clientId: string | null
     log.warn(`Gave up the connection to ${clientId ?? "a client that is not known yet"}: ${error.message}`);
   intakes.get(link)?.closed();
   intakes.delete(link);
+  connections.ofWatchers.get(link)?.closed();
+  connections.ofWatchers.delete(link);
   // If a newer connection of the same client has replaced this one, its end is no loss.
   if (clientId === null || ofClients.get(clientId) !== link) return;
   ofClients.delete(clientId);
   connections.clogged.delete(clientId);
+  forgetShows(connections.shows, clientId);
   push({ kind: "disconnected", clientId, error: error?.message ?? null });
 }
 

@@ -12,7 +12,7 @@ import { newPatience, type Patience } from "../log/patience.ts";
 import { warnSparingly } from "../log/sparing.ts";
 import type { Admission, Store } from "../store/store.ts";
 import type { NewTask } from "../task/task.ts";
-import type { ViewQuery } from "../view/view.ts";
+import type { OutputPiece, OutputQuery, ViewQuery, ViewSource } from "../view/view.ts";
 import type { PeerLink } from "../wire/link.ts";
 import type { LeaveKind } from "../wire/message.ts";
 import { type Connections, disconnectClient, listenTo, sendTo } from "./connections.ts";
@@ -22,6 +22,8 @@ import { carryOutInStore, isCommitStuck, lookAround, type Persistence } from "./
 import { loadOf, type ServerLoad } from "./load.ts";
 import { lookAt, numbersOf, type ServerLook, type ServerNumbers } from "./look.ts";
 import { step } from "./reactor.ts";
+import { askClient, newShows } from "./shows.ts";
+import { newWatchers } from "./watchers.ts";
 import { newSights, type Sights } from "./sights.ts";
 import { type Counts, type Estate, newState, runningOf, type ServerSettings, type ServerState } from "./state.ts";
 import type { IsAlive } from "./succession.ts";
@@ -46,6 +48,8 @@ export interface ServerOptions {
   readonly syncs?: boolean;
   /** Called with the input line of each task that failed for good. */
   readonly onFailed: (task: NewTask, template: string | null) => void;
+  /** Opens a source of views of this server for those who watch over the wire. Absent: they are shown nothing. */
+  readonly view?: () => Promise<ViewSource>;
   /** Takes the place of the reactor's `step`, so that simulations can watch it. */
   readonly step?: typeof step;
 }
@@ -85,6 +89,11 @@ export interface Server {
   numbers(): ServerNumbers;
   /** What can be seen of the server; see `numbers` for when rates begin. */
   look(query: ViewQuery): ServerLook;
+  /**
+   * Asks the client that has a task, or had it, for a piece of what that has printed. Null: none that is connected can
+   * tell. Rejects with a UserError when the client has no such output, or does not answer.
+   */
+  output(query: OutputQuery): Promise<OutputPiece> | null;
   /** Hands out nothing more. A second call may be more urgent. */
   stop(how: LeaveKind): void;
   /**
@@ -172,6 +181,8 @@ function openDoor(options: ServerOptions): Door {
     hurried: false,
     rows: Promise.resolve(),
   };
+  const shows = newShows(clock);
+  const watchers = newWatchers({ serverId, serverHost: settings.serverHost, view: options.view ?? null, clock, log });
   const sparing = warnSparingly(log, clock, {
     more: (count) => `Gave up ${counted(count, "more connection")} within a minute`,
   });
@@ -196,6 +207,9 @@ function openDoor(options: ServerOptions): Door {
     secrets: new Map(),
     clogged: new Set(),
     intakes: new Map(),
+    watchers,
+    ofWatchers: new Map(),
+    shows,
     open: new Set(),
   };
   const finished = Promise.withResolvers<ServerReport>();
@@ -234,6 +248,7 @@ function serverOf(door: Door): Server {
     watch: () => void sightsOf(door),
     numbers: () => numbersOf(door.state, sightsOf(door), options.clock.now()),
     look: (query) => lookAt(door.state, sightsOf(door), query, options.clock.now()),
+    output: (query) => outputOf(door, query),
     stop(how) {
       if (how === "abort" && patience.inTrouble) {
         const text = "The database must come back to record what has ended (a second Ctrl-C or TERM leaves without)";
@@ -247,6 +262,16 @@ function serverOf(door: Door): Server {
       patience.goOn();
     },
   };
+}
+
+function outputOf({ state, connections }: Door, query: OutputQuery): Promise<OutputPiece> | null {
+  const { id } = query;
+  const clientId = state.holders.get(id)?.id ?? state.sights?.ranAt.get(id);
+  const { shows } = connections;
+  if (clientId === undefined || !shows.able.has(clientId)) return null;
+  const piece = askClient(shows, clientId, query, (message) => sendTo(connections, clientId, message));
+  // The client does not know of tasks that it has and has not started.
+  return piece.then((found) => ({ ...found, over: found.over && !state.holders.has(id) }));
 }
 
 /** What is noted of the server, from the first call on. */

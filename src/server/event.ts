@@ -29,7 +29,7 @@ export type ServerEvent =
   | {
       readonly kind: "received";
       readonly clientId: string;
-      readonly message: Exclude<ClientMessage, { kind: "hello" | "output" }>;
+      readonly message: Exclude<ClientMessage, { kind: "hello" | "output" | "shown" }>;
     }
   /** The connection of a client ended, after a bye or without one. `error` null: it ended in order. */
   | { readonly kind: "disconnected"; readonly clientId: string; readonly error: string | null }

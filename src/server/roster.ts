@@ -56,7 +56,7 @@ const stayingBeat = { kind: "beat", stay: true } as const;
 export function receive(
   state: ServerState,
   client: ClientEntry,
-  message: Exclude<ClientMessage, { kind: "hello" | "output" }>,
+  message: Exclude<ClientMessage, { kind: "hello" | "output" | "shown" }>,
   now: number,
   effects: ServerEffect[],
 ): void {

@@ -129,7 +129,7 @@ export interface Registration {
   /** Whether the client was registered before, and was not told that it is registered anew. */
   readonly isRenewal: boolean;
   /** Messages that came before the store had answered. */
-  readonly backlog: Exclude<ClientMessage, { kind: "hello" | "output" }>[];
+  readonly backlog: Exclude<ClientMessage, { kind: "hello" | "output" | "shown" }>[];
 }
 
 /** Where a client stands; times are milliseconds since 1970. */

@@ -154,12 +154,12 @@ export interface OutputQuery {
   readonly stream: "stdout" | "stderr";
   /** Bytes from the start; negative: so many bytes before the end. */
   readonly from: number;
-  /** Bytes: 1 to `mostOutput`. */
+  /** Bytes: 1 to `mostPiece`. */
   readonly most: number;
 }
 
 /** The most bytes of one piece of output. */
-export const mostOutput = 65_536;
+export const mostPiece = 65_536;
 
 /** What can be done to tasks from a view. */
 export type ViewAction = "cancel" | "revert";

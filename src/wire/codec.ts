@@ -67,6 +67,17 @@ export function encode(message: Message): string[] {
     case "accepted":
     case "stored":
     case "refused":
+    case "show":
+    case "shown":
+    case "watcher":
+    case "look":
+    case "read":
+    case "act":
+    case "watched":
+    case "view":
+    case "piece":
+    case "acted":
+    case "failed":
       return [JSON.stringify(message)];
     default:
       return unreachable(message);
@@ -214,9 +225,18 @@ function readList(type: ListOf, value: unknown, message: Fields, kind: string, n
   if (isScalar(of)) return items.map((item) => scalar(of, item, kind, name));
   const read = rows.get(of);
   if (read !== undefined) return items.map((item) => read(record(item, kind, type.each), kind));
+  if (of !== assignmentFields && of !== taskFields)
+    return items.map((item) => readRow(of, record(item, kind, type.each), kind));
   const same = sameOf(message["same"], of, kind);
   if (of === assignmentFields) return items.map((item) => readAssignment(record(item, kind, type.each), same, kind));
   return items.map((item) => readTask(record(item, kind, type.each), same, kind, taskFields));
+}
+
+/** Reads an object of a list that is no task: there are few of them. */
+function readRow(fields: Table, from: Fields, kind: string): Fields {
+  const into: Record<string, unknown> = {};
+  readInto(into, fields, from, kind);
+  return into;
 }
 
 function isScalar(of: Scalar | Table): of is Scalar {

@@ -15,12 +15,27 @@ import { largestNumber, whyNoResource } from "../task/tag.ts";
 import type { Assignment, NewTask, Outcome, Submission, Tags } from "../task/task.ts";
 import { WrittenNumber } from "../task/written.ts";
 import {
+  type ClientView,
+  type Counts,
+  type FailureView,
+  type Histogram,
+  mostPiece,
+  type OutputPiece,
+  type OutputQuery,
+  type ServerView,
+  type TaskView,
+  type Throughput,
+  type View,
+} from "../view/view.ts";
+import {
   type Ground,
   type HostMessage,
   type Lease,
   longestEvictMs,
   mostCredit,
+  mostFilter,
   mostOutput,
+  mostShown,
   type PeerMessage,
   type Start,
 } from "./message.ts";
@@ -297,7 +312,114 @@ const capacityFields = {
   until: orOut(time),
 } as const satisfies TableOf<Capacity>;
 
-/** What clients and submitters say. */
+// ---- what watchers see
+
+const queryFields = {
+  id: must(id),
+  stream: must(oneOf("stdout", "stderr")),
+  from: must(integer),
+  most: must(whole(1, mostPiece)),
+} as const satisfies TableOf<OutputQuery>;
+
+const pieceFields = {
+  text: must(text(mostPiece)),
+  next: must(count),
+  more: must(flag),
+  over: must(flag),
+} as const satisfies TableOf<OutputPiece>;
+
+const anyNumber = number(-(2 ** 63), 2 ** 63);
+const numbers: ListOf = { is: "list", of: anyNumber, each: "a number" };
+const longestShownText = 65_536;
+
+const histogramFields = {
+  bounds: must(numbers),
+  counts: must(numbers),
+  sum: must(anyNumber),
+} as const satisfies TableOf<Histogram>;
+
+const countsFields = {
+  total: must(count),
+  remaining: must(count),
+  running: must(count),
+  succeeded: must(count),
+  failed: must(count),
+  cancelled: must(count),
+} as const satisfies TableOf<Counts>;
+
+const serverViewFields = {
+  id: must(text(longestName)),
+  host: must(text(longestName)),
+  pid: must(integer),
+  startedAt: must(anyNumber),
+  beatAt: must(anyNumber),
+  isAlive: must(flag),
+} as const satisfies TableOf<ServerView>;
+
+const clientViewFields = {
+  id: must(text(longestName)),
+  host: must(text(longestName)),
+  serverId: orNull(text(longestName)),
+  executors: orNull(count),
+  capacity: { type: { is: "object", fields: capacityFields }, missing: "null" },
+  job: orNull(text(longestName)),
+  running: must(count),
+  ended: orNull(count),
+  failed: orNull(count),
+  standing: orNull(oneOf("present", "away", "leaving", "draining")),
+  heardAt: orNull(anyNumber),
+} as const satisfies TableOf<ClientView>;
+
+const taskViewFields = {
+  id: must(text(longestName)),
+  text: must(text(longestShownText)),
+  group: must(anyNumber),
+  attempt: must(anyNumber),
+  host: orNull(text(longestName)),
+  clientId: orNull(text(longestName)),
+  startTime: orNull(anyNumber),
+} as const satisfies TableOf<TaskView>;
+
+const failureViewFields = {
+  ...taskViewFields,
+  exitStatus: must(anyNumber),
+  completionTime: must(anyNumber),
+  duration: orNull(anyNumber),
+} as const satisfies TableOf<FailureView>;
+
+const sourceFields = {
+  kind: must(oneOf("server", "database")),
+  title: must(text(longestShownText)),
+} as const satisfies TableOf<View["source"]>;
+
+const throughputFields = {
+  intervalMs: must(anyNumber),
+  ended: must(numbers),
+  failed: must(numbers),
+} as const satisfies TableOf<Throughput>;
+
+const objectOf = <Fields extends Table>(fields: Fields) => must({ is: "object", fields } as const);
+
+const viewFields = {
+  at: must(anyNumber),
+  source: objectOf(sourceFields),
+  counts: objectOf(countsFields),
+  rate: orNull(anyNumber),
+  duration: orNull(anyNumber),
+  secondsLeft: orNull(anyNumber),
+  throughput: objectOf(throughputFields),
+  servers: must(objects(serverViewFields, "a server")),
+  clients: must(objects(clientViewFields, "a client")),
+  clientsTotal: must(count),
+  running: must(objects(taskViewFields, "a task")),
+  runningTotal: must(count),
+  failures: must(objects(failureViewFields, "a failure")),
+  durations: objectOf({ ...histogramFields, of: must(oneOf("all", "sample")) }),
+  queueAge: orNull(anyNumber),
+  storeLatency: { type: { is: "object", fields: histogramFields }, missing: "null" },
+} as const satisfies TableOf<View>;
+
+/** What clients, submitters and watchers say. */
 export const peerFields = {
   hello: {
     clientId: must(id),
@@ -310,6 +432,7 @@ export const peerFields = {
     job: orOut(name),
     capacity: orOut({ is: "object", fields: capacityFields }),
     prints: orOut(flag),
+    shows: orOut(flag),
     ...groundFields,
   },
   results: { outcomes: must(objects(outcomeFields, "an outcome")), credit: must(whole(0, mostCredit)) },
@@ -321,10 +444,19 @@ export const peerFields = {
     from: must(count),
     data: must(bytes(mostOutput)),
   },
+  shown: { ask: must(count), refused: orOut(reason), ...pieceFields },
   bye: { reason: must(reason) },
   submitter: { submission: must({ is: "object", fields: submissionFields }) },
   tasks: { tasks: must(objects(taskFields, "a task")) },
   done: {},
+  watcher: {},
+  look: { ask: must(count), most: must(whole(0, mostShown)), filter: must(text(mostFilter)) },
+  read: { ask: must(count), ...queryFields },
+  act: {
+    ask: must(count),
+    action: must(oneOf("cancel", "revert")),
+    ids: must({ is: "list", of: id, each: "a task" }),
+  },
 } as const satisfies MessageTables<PeerMessage>;
 
 /** What servers say. */
@@ -346,10 +478,16 @@ export const hostFields = {
   drop: { tasks: must(leases) },
   beat: { stay: orOut(flag) },
   taken: { bytes: must(count) },
+  show: { ask: must(count), ...queryFields },
   leave: { how: must(oneOf("finish", "interrupt", "abort")), reason: must(reason) },
   accepted: { serverId: must(id), group: must(integer), groupReason: must(reason) },
   stored: { count: must(count) },
   refused: { reason: must(reason) },
+  watched: { serverId: must(id), serverHost: must(name) },
+  view: { ask: must(count), view: objectOf(viewFields) },
+  piece: { ask: must(count), ...pieceFields },
+  acted: { ask: must(count), count: must(count) },
+  failed: { ask: must(count), reason: must(reason) },
 } as const satisfies MessageTables<HostMessage>;
 
 /** The fields that tasks of one frame may have in common, in an object `same`. */

@@ -9,8 +9,11 @@
  * that prints what tasks print gets it in pieces, before the outcome.
  *
  * A submitter names its submission and sends tasks. It pauses while many of them are not yet known to be stored.
+ *
+ * A watcher asks how it is going, what a task has printed, and for tasks to be cancelled or reverted.
  */
 import type { Capacity } from "../task/demand.ts";
+import type { OutputPiece, OutputQuery, View, ViewAction, ViewQuery } from "../view/view.ts";
 import type { Assignment, NewTask, Outcome, Submission } from "../task/task.ts";
 
 /**
@@ -58,6 +61,7 @@ export type ClientMessage =
    * place while the server knows it. `job`: what brought the client up, as far as it knows: the launch of an
    * autoscaler, or the job of a batch system. `capacity`: what the client may hand out to tasks. A client of an older
    * version does not tell, and gets every task. `prints`: it can send what its tasks print.
+   * `shows`: it answers `show`.
    */
   | ({
       readonly kind: "hello";
@@ -71,6 +75,7 @@ export type ClientMessage =
       readonly job?: string;
       readonly capacity?: Capacity;
       readonly prints?: boolean;
+      readonly shows?: boolean;
     } & Ground)
   /** Outcomes of finished tasks, and how many more tasks the client will take. */
   | { readonly kind: "results"; readonly outcomes: readonly Outcome[]; readonly credit: number }
@@ -95,6 +100,11 @@ export type ClientMessage =
       readonly from: number;
       readonly data: string;
     } & Lease)
+  /**
+   * Answers a `show` with the same number: a piece of what a task has printed (see OutputPiece), or in `refused` why
+   * there is none.
+   */
+  | ({ readonly kind: "shown"; readonly ask: number; readonly refused?: string } & OutputPiece)
   /** The client leaves. Everything it held was returned or reported before; `reason` is for people. */
   | { readonly kind: "bye"; readonly reason: string };
 
@@ -141,6 +151,11 @@ export type ServerMessage =
   | { readonly kind: "beat"; readonly stay?: boolean }
   /** So many more bytes of output are taken: the client may send others. */
   | { readonly kind: "taken"; readonly bytes: number }
+  /**
+   * Somebody wants to see what a task has printed, which the client has or had: a piece of its captured output (see
+   * OutputQuery). Said only to a client that can answer; at most `mostAsks` are unanswered.
+   */
+  | ({ readonly kind: "show"; readonly ask: number } & OutputQuery)
   /** There is no more work: return what was not started, deal with what runs as `how` says, say bye. */
   | { readonly kind: "leave"; readonly how: LeaveKind; readonly reason: string };
 
@@ -172,7 +187,41 @@ export type IntakeMessage =
 /** Most tasks that a submitter may have sent without knowing that they are stored. */
 export const submitWindow = 8192;
 
+/** The largest number of questions of a watcher, or to a client, that are not answered. */
+export const mostAsks = 64;
+/** The largest number of clients, running tasks and failures that a watcher may ask for, each. */
+export const mostShown = 200;
+/** The largest number of characters in the filter of a watcher. */
+export const mostFilter = 1000;
+/** The largest number of tasks that a watcher may change at once. */
+export const mostActed = 1000;
+
+/** What is said by who looks on. Each question has a number, and one answer with the same number. */
+export type WatcherMessage =
+  /** The first message of a connection. */
+  | { readonly kind: "watcher" }
+  /** How is it going? See ViewQuery. */
+  | ({ readonly kind: "look"; readonly ask: number } & ViewQuery)
+  /** What has a task printed? */
+  | ({ readonly kind: "read"; readonly ask: number } & OutputQuery)
+  /** Do this to these tasks. */
+  | { readonly kind: "act"; readonly ask: number; readonly action: ViewAction; readonly ids: readonly string[] };
+
+/** An answer to a watcher. */
+export type WatchAnswer =
+  | { readonly kind: "view"; readonly ask: number; readonly view: View }
+  | ({ readonly kind: "piece"; readonly ask: number } & OutputPiece)
+  /** So many tasks were changed. */
+  | { readonly kind: "acted"; readonly ask: number; readonly count: number }
+  /** It could not be done; `reason` is for people. */
+  | { readonly kind: "failed"; readonly ask: number; readonly reason: string };
+
+/** What a server says to a watcher. */
+export type WatchMessage =
+  /** Answers `watcher`. */
+  { readonly kind: "watched"; readonly serverId: string; readonly serverHost: string } | WatchAnswer;
+
 /** What is said by those who connect to a server. */
-export type PeerMessage = ClientMessage | SubmitterMessage;
+export type PeerMessage = ClientMessage | SubmitterMessage | WatcherMessage;
 /** What a server says. */
-export type HostMessage = ServerMessage | IntakeMessage;
+export type HostMessage = ServerMessage | IntakeMessage | WatchMessage;

@@ -6,7 +6,7 @@
 import { type Deque, deque } from "../base/deque.ts";
 import type { Outcome } from "../task/task.ts";
 import type { Backlog } from "./backlog.ts";
-import { mostCredit } from "./message.ts";
+import { mostActed, mostAsks, mostCredit } from "./message.ts";
 import {
   outputWindow,
   type ClientMessage,
@@ -16,6 +16,8 @@ import {
   type ServerMessage,
   type SubmitterMessage,
   submitWindow,
+  type WatcherMessage,
+  type WatchMessage,
 } from "./message.ts";
 import { WireProblem } from "./problem.ts";
 
@@ -39,26 +41,36 @@ const mostUnstoredOfAll = 64 * 1024 * 1024;
  */
 const mostUnrecorded = 32 * 1024 * 1024;
 
-type PeerRole = "client" | "submitter";
+type PeerRole = "client" | "submitter" | "watcher";
 
 /** Which kind of peer says each message, and whether it may be the first of a connection. */
 const ofPeers: Readonly<
   Record<ClientMessage["kind"], { readonly role: "client"; readonly first: boolean }> &
-    Record<SubmitterMessage["kind"], { readonly role: "submitter"; readonly first: boolean }>
+    Record<SubmitterMessage["kind"], { readonly role: "submitter"; readonly first: boolean }> &
+    Record<WatcherMessage["kind"], { readonly role: "watcher"; readonly first: boolean }>
 > = {
   hello: { role: "client", first: true },
   results: { role: "client", first: false },
   returned: { role: "client", first: false },
   beat: { role: "client", first: false },
   output: { role: "client", first: false },
+  shown: { role: "client", first: false },
   bye: { role: "client", first: false },
   submitter: { role: "submitter", first: true },
   tasks: { role: "submitter", first: false },
   done: { role: "submitter", first: false },
+  watcher: { role: "watcher", first: true },
+  look: { role: "watcher", first: false },
+  read: { role: "watcher", first: false },
+  act: { role: "watcher", first: false },
 };
 
 /** Which kind of peer a server says each message to. */
-const ofHosts: Readonly<Record<ServerMessage["kind"], "client"> & Record<IntakeMessage["kind"], "submitter">> = {
+const ofHosts: Readonly<
+  Record<ServerMessage["kind"], "client"> &
+    Record<IntakeMessage["kind"], "submitter"> &
+    Record<WatchMessage["kind"], "watcher">
+> = {
   welcome: "client",
   submission: "client",
   assign: "client",
@@ -67,10 +79,16 @@ const ofHosts: Readonly<Record<ServerMessage["kind"], "client"> & Record<IntakeM
   drop: "client",
   beat: "client",
   taken: "client",
+  show: "client",
   leave: "client",
   accepted: "submitter",
   stored: "submitter",
   refused: "submitter",
+  watched: "watcher",
+  view: "watcher",
+  piece: "watcher",
+  acted: "watcher",
+  failed: "watcher",
 };
 
 /** Whether a message of a server is one for clients, not for submitters. */
@@ -95,6 +113,9 @@ function bytesOf({ data }: { readonly data: string }): number {
 
 /** The largest number of beats of one client that are not answered. An honest one gives up its server after a few. */
 const mostBeats = 1000;
+
+/** The answers to questions of a watcher. */
+const answers: ReadonlySet<HostMessage["kind"]> = new Set(["view", "piece", "acted", "failed"] as const);
 
 /** What a peer has sent and was not answered, as frames: tasks of a submitter, or outcomes of a client. */
 interface Unanswered {
@@ -153,11 +174,19 @@ export function peerRules(backlog: Pick<Backlog, "unstored">): Rules<HostMessage
   /** Whether the client was told to send what tasks print, and how many bytes of it were not answered. */
   let prints = false;
   let untaken = 0;
+  /** The number of questions to the client, or of the watcher, that are not answered. */
+  let asks = 0;
   let done = false;
 
   function grant(tasks: number): void {
     credit += tasks;
     if (credit > mostCredit) throw outOfPlace(`the client asks for more than ${mostCredit} tasks`);
+  }
+
+  function ask(message: PeerMessage): void {
+    if (++asks > mostAsks) throw outOfPlace(`more than ${mostAsks} questions without an answer`);
+    if (message.kind === "act" && message.ids.length > mostActed)
+      throw outOfPlace(`more than ${mostActed} tasks to change at once`);
   }
 
   function answer(kind: string, tasks: number): void {
@@ -176,6 +205,8 @@ export function peerRules(backlog: Pick<Backlog, "unstored">): Rules<HostMessage
       } else if (message.kind === "ack") settle(waiting, message.tasks.length);
       else if (message.kind === "beat") beats--;
       else if (message.kind === "taken") untaken -= message.bytes;
+      else if (message.kind === "show") asks++;
+      else if (answers.has(message.kind)) asks--;
       else if (message.kind === "welcome") prints = message.prints !== undefined;
     },
     isFull: () =>
@@ -191,7 +222,7 @@ export function peerRules(backlog: Pick<Backlog, "unstored">): Rules<HostMessage
       const { kind } = message;
       const expected = ofPeers[kind];
       if (role === null) {
-        if (!expected.first) throw outOfPlace(`the first message is ${kind}, not hello or submitter`);
+        if (!expected.first) throw outOfPlace(`the first message is ${kind}, not hello, submitter or watcher`);
         ({ role } = expected);
       } else if (expected.first || expected.role !== role) {
         throw outOfPlace(`a ${role} says ${kind} out of turn`);
@@ -219,6 +250,8 @@ export function peerRules(backlog: Pick<Backlog, "unstored">): Rules<HostMessage
         put(waiting, message.tasks.length, bytes);
         backlog.unstored += bytes;
       } else if (kind === "done") done = true;
+      else if (kind === "shown" && --asks < 0) throw outOfPlace("more answers than questions");
+      else if (expected.role === "watcher" && !expected.first) ask(message);
     },
   };
 }
@@ -234,6 +267,8 @@ export function hostRules(): Rules<PeerMessage, HostMessage> {
   let submissions = 0;
   /** The number of bytes of output that were sent and not answered. */
   let untaken = 0;
+  /** The number of questions of the server, or to it, that are not answered. */
+  let asks = 0;
 
   return {
     isFull: () => false,
@@ -244,6 +279,8 @@ export function hostRules(): Rules<PeerMessage, HostMessage> {
       else if (message.kind === "results") credit += message.credit;
       else if (message.kind === "tasks") unanswered += message.tasks.length;
       else if (message.kind === "output") untaken += bytesOf(message);
+      else if (message.kind === "shown") asks--;
+      else if (role === "watcher" && message.kind !== "watcher") asks++;
     },
     received(message) {
       const { kind } = message;
@@ -261,7 +298,9 @@ export function hostRules(): Rules<PeerMessage, HostMessage> {
       } else if (kind === "stored") {
         unanswered -= message.count;
         if (unanswered < 0) throw outOfPlace("more tasks stored than were sent");
-      }
+      } else if (kind === "show") {
+        if (++asks > mostAsks) throw outOfPlace(`more than ${mostAsks} questions without an answer`);
+      } else if (answers.has(kind) && --asks < 0) throw outOfPlace("more answers than questions");
     },
   };
 }

@@ -8,13 +8,15 @@ import { systemClock } from "../../src/base/clock.ts";
 import { newId } from "../../src/base/ids.ts";
 import { hostName } from "../../src/base/process.ts";
 import type { DatabaseViewing } from "../../src/cluster/viewing/database.ts";
-import type { ServerViewing } from "../../src/cluster/viewing/server.ts";
+import { showOutput } from "../../src/client/shown.ts";
+import { type ServerViewing, viewServer } from "../../src/cluster/viewing/server.ts";
 import { runServer, type Server } from "../../src/server/door.ts";
 import { MemoryStore } from "../../src/store/memory.ts";
 import { openSqlite } from "../../src/store/sqlite/sqlite.ts";
 import type { Store } from "../../src/store/store.ts";
 import { everyFailure } from "../../src/task/retries.ts";
 import type { Assignment } from "../../src/task/task.ts";
+import type { ViewSource } from "../../src/view/view.ts";
 import type { HostLink } from "../../src/wire/link.ts";
 import type { ClientMessage, ServerMessage } from "../../src/wire/message.ts";
 import { pipe } from "../../src/wire/pipe.ts";
@@ -40,13 +42,21 @@ export async function stage(database: boolean): Promise<Staged> {
   const store: Store = database
     ? openSqlite({ file, pragmas: { synchronous: "off" }, clock: systemClock })
     : new MemoryStore();
-  const server = await startServer(store);
+  const seen = (): ServerViewing => ({
+    server,
+    servers: () => store.servers(),
+    isAlive: () => true,
+    tasks: store.own ?? databaseIn(folder, file),
+    name: "here",
+    clock: systemClock,
+  });
+  const server: Server = await startServer(store, () => viewServer(seen()));
   server.watch();
   const since = Date.now() - 10_000;
   const texts = ["a", "b", "c", "fails", "fails, too", "is cancelled", ...runningTexts, "waits", "waits, too"];
   const tasks = texts.map((args, i) => makeTask({ id: newId(), args, submitId: newId(), submitTime: since + i }));
   await store.insert(tasks);
-  const client = await connect(server);
+  const client = await connect(server, folder);
   const assigned = await client.assigned(8);
   const statuses = [0, 0, 0, 3, 70, -1];
   const outcomes = statuses.map((exitStatus, i) => {
@@ -60,27 +70,9 @@ export async function stage(database: boolean): Promise<Staged> {
   const started = assigned.slice(6).map(({ id, lease }, i) => ({ id, lease, startTime: since + 2000 + i }));
   client.say({ kind: "beat", started });
   await client.answered();
-  const viewing: DatabaseViewing = {
-    settings: { provider: "sqlite", file, database: null, url: null, pragmas: {} },
-    ports: {
-      captureFolder: () => folder,
-      host: hostName(),
-      fetch: async () => ({ kind: "failed", reason: "there is no other host" }),
-      log: silentLog,
-      clock: systemClock,
-    },
-    clock: systemClock,
-  };
   return {
     server,
-    viewing: {
-      server,
-      servers: () => store.servers(),
-      isAlive: () => true,
-      tasks: store.own ?? viewing,
-      name: "here",
-      clock: systemClock,
-    },
+    viewing: seen(),
     ids: tasks.map(({ id }) => id),
     print: async (text) => appendFileSync(join(folder, `${assigned[6]!.id}.out`), text),
     async [Symbol.asyncDispose]() {
@@ -93,7 +85,21 @@ export async function stage(database: boolean): Promise<Staged> {
   };
 }
 
-async function startServer(store: Store): Promise<Server> {
+function databaseIn(folder: string, file: string): DatabaseViewing {
+  return {
+    settings: { provider: "sqlite", file, database: null, url: null, pragmas: {} },
+    ports: {
+      captureFolder: () => folder,
+      host: hostName(),
+      fetch: async () => ({ kind: "failed", reason: "there is no other host" }),
+      log: silentLog,
+      clock: systemClock,
+    },
+    clock: systemClock,
+  };
+}
+
+async function startServer(store: Store, view: () => Promise<ViewSource>): Promise<Server> {
   const serverId = newId();
   const now = Date.now();
   const place = { host: hostName(), pid: process.pid, pidStart: null, processTable: null };
@@ -106,6 +112,7 @@ async function startServer(store: Store): Promise<Server> {
     clock: systemClock,
     log: silentLog,
     onFailed: () => undefined,
+    view,
     settings: {
       serverId,
       serverHost: hostName(),
@@ -146,7 +153,7 @@ interface Puppet {
   leave(): void;
 }
 
-async function connect(server: Server): Promise<Puppet> {
+async function connect(server: Server, folder: string): Promise<Puppet> {
   const [near, far] = pipe<ClientMessage, ServerMessage>() as unknown as [HostLink, Parameters<Server["attach"]>[0]];
   const clientId = newId();
   const assigned: Assignment[] = [];
@@ -158,6 +165,7 @@ async function connect(server: Server): Promise<Puppet> {
       if (message.kind === "assign") assigned.push(...message.tasks);
       else if (message.kind === "ack") acks += message.tasks.length;
       else if (message.kind === "beat") beats++;
+      else if (message.kind === "show") say({ kind: "shown", ask: message.ask, ...showOutput(folder, message, false) });
       heard?.();
     },
     drain: () => undefined,
@@ -168,7 +176,7 @@ async function connect(server: Server): Promise<Puppet> {
   };
   const say = (message: ClientMessage): void => void near.send(message);
   const host = hostName();
-  say({ kind: "hello", clientId, host, executors: 2, credit: 8, running: [], finished: [] });
+  say({ kind: "hello", clientId, host, executors: 2, credit: 8, running: [], finished: [], shows: true });
   return {
     say,
     async assigned(count) {

@@ -7,11 +7,14 @@ import { hostName } from "../../src/base/process.ts";
 import { silentLog } from "../make.ts";
 import { viewDatabase } from "../../src/cluster/viewing/database.ts";
 import { viewServer } from "../../src/cluster/viewing/server.ts";
+import { watch } from "../../src/cluster/viewing/remote.ts";
+import type { ViewSource } from "../../src/view/view.ts";
 import { needs } from "../e2e/harness.ts";
 import { noPostgres } from "../systems/postgres.ts";
+import { sessionPair } from "../unit/wire/ends.ts";
 import { type HistoryRow, endedRow, heldRow, newRow, type OpenedHistory, uuid } from "./history.ts";
 import { openSqliteHistory, type PostgresHistories, startPostgresHistories } from "./histories.ts";
-import { stage } from "./view-server.ts";
+import { stage, type Staged } from "./view-server.ts";
 import { runningTexts, type Scene, viewConformance } from "./view.ts";
 
 const [serverId, clientId] = [uuid(2_000_000), uuid(3_000_000)];
@@ -65,7 +68,6 @@ async function sceneOf(history: OpenedHistory): Promise<Scene> {
     running: [ids[6]!, ids[7]!],
     waiting: [ids[8]!, ids[9]!],
     print: async (text) => appendFileSync(join(folder, `${ids[6]}.out`), text),
-    canShow: true,
     canRevert: true,
     async [Symbol.asyncDispose]() {
       rmSync(folder, { recursive: true });
@@ -76,16 +78,18 @@ async function sceneOf(history: OpenedHistory): Promise<Scene> {
 
 viewConformance("sqlite", async () => sceneOf(await openSqliteHistory()));
 
-async function serverScene(database: boolean): Promise<Scene> {
+async function serverScene(
+  database: boolean,
+  open: (staged: Staged) => Promise<ViewSource> = ({ viewing }) => viewServer(viewing),
+): Promise<Scene> {
   const staged = await stage(database);
   const { ids } = staged;
   return {
-    source: await viewServer(staged.viewing),
+    source: await open(staged),
     failed: [ids[3]!, ids[4]!],
     running: [ids[6]!, ids[7]!],
     waiting: [ids[8]!, ids[9]!],
     print: staged.print,
-    canShow: database,
     canRevert: database,
     [Symbol.asyncDispose]: () => staged[Symbol.asyncDispose](),
   };
@@ -93,6 +97,16 @@ async function serverScene(database: boolean): Promise<Scene> {
 
 viewConformance("a server with a database", () => serverScene(true));
 viewConformance("a server without a database", () => serverScene(false));
+
+/** A watcher on a real session, with frames over bytes in memory. */
+async function watchOver({ server }: Staged): Promise<ViewSource> {
+  const [near, far] = await sessionPair();
+  server.attach(far);
+  return watch(near, "there:50001", { logger: "top", clock: systemClock });
+}
+
+viewConformance("a server over the wire", () => serverScene(true, watchOver));
+viewConformance("a server without a database over the wire", () => serverScene(false, watchOver));
 
 let postgres: PostgresHistories | null = null;
 beforeAll(async () => {

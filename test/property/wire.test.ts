@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import type { Assignment, NewTask, Outcome, Tags } from "../../src/task/task.ts";
 import { decodeHost, decodePeer, encode } from "../../src/wire/codec.ts";
+import type { View } from "../../src/view/view.ts";
 import type { HostMessage, Lease, PeerMessage } from "../../src/wire/message.ts";
 import { WireProblem } from "../../src/wire/problem.ts";
 import { sessionPair } from "../unit/wire/ends.ts";
@@ -69,6 +70,71 @@ const outcome: fc.Arbitrary<Outcome> = fc.record({
   memoryMax: optional(amount),
 });
 
+const piece = { text, next: fc.maxSafeNat(), more: fc.boolean(), over: fc.boolean() };
+const outputQuery = {
+  id: name,
+  stream: fc.constantFrom("stdout" as const, "stderr" as const),
+  from: fc.maxSafeInteger(),
+  most: fc.integer({ min: 1, max: 65_536 }),
+};
+const numbers = fc.array(count, { maxLength: 5 });
+const histogram = { bounds: numbers, counts: numbers, sum: count };
+const taskView = {
+  id: name,
+  text,
+  group: count,
+  attempt: count,
+  host: optional(text),
+  clientId: optional(name),
+  startTime: optional(time),
+};
+const view: fc.Arbitrary<View> = fc.record({
+  at: time,
+  source: fc.record({ kind: fc.constantFrom("server" as const, "database" as const), title: text }),
+  counts: fc.record({
+    total: count,
+    remaining: count,
+    running: count,
+    succeeded: count,
+    failed: count,
+    cancelled: count,
+  }),
+  rate: optional(count),
+  duration: optional(count),
+  secondsLeft: optional(count),
+  throughput: fc.record({ intervalMs: count, ended: numbers, failed: numbers }),
+  servers: fc.array(
+    fc.record({ id: name, host: text, pid: count, startedAt: time, beatAt: time, isAlive: fc.boolean() }),
+    { maxLength: 2 },
+  ),
+  clients: fc.array(
+    fc.record({
+      id: name,
+      host: text,
+      serverId: optional(name),
+      executors: optional(count),
+      capacity: optional(fc.record({ cores: count, memory: count, others: fc.constant({ gpus: 2 }) })),
+      job: optional(text),
+      running: count,
+      ended: optional(count),
+      failed: optional(count),
+      standing: optional(fc.constantFrom("present" as const, "away" as const)),
+      heardAt: optional(time),
+    }),
+    { maxLength: 2 },
+  ),
+  clientsTotal: count,
+  running: fc.array(fc.record(taskView), { maxLength: 2 }),
+  runningTotal: count,
+  failures: fc.array(
+    fc.record({ ...taskView, exitStatus: fc.integer(), completionTime: time, duration: optional(count) }),
+    { maxLength: 2 },
+  ),
+  durations: fc.record({ ...histogram, of: fc.constantFrom("all" as const, "sample" as const) }),
+  queueAge: optional(count),
+  storeLatency: optional(fc.record(histogram)),
+});
+
 const peerMessage: fc.Arbitrary<PeerMessage> = fc.oneof(
   fc.record({
     kind: fc.constant("hello" as const),
@@ -110,7 +176,18 @@ const peerMessage: fc.Arbitrary<PeerMessage> = fc.oneof(
     from: fc.maxSafeNat(),
     data: fc.uint8Array({ maxLength: 50 }).map((bytes) => Buffer.from(bytes).toString("base64")),
   }),
+  fc.record({ kind: fc.constant("shown" as const), ask: count, ...piece }),
+  fc.record({ kind: fc.constant("shown" as const), ask: count, ...piece, refused: text }),
   fc.record({ kind: fc.constant("bye" as const), reason: text }),
+  fc.constant({ kind: "watcher" as const }),
+  fc.record({ kind: fc.constant("look" as const), ask: count, most: fc.nat({ max: 200 }), filter: text }),
+  fc.record({ kind: fc.constant("read" as const), ask: count, ...outputQuery }),
+  fc.record({
+    kind: fc.constant("act" as const),
+    ask: count,
+    action: fc.constantFrom("cancel" as const, "revert" as const),
+    ids: fc.array(name),
+  }),
   fc.record({
     kind: fc.constant("submitter" as const),
     submission: fc.record({
@@ -146,6 +223,12 @@ const hostMessage: fc.Arbitrary<HostMessage> = fc.oneof(
   fc.record({ kind: fc.constantFrom("ack" as const, "cancel" as const, "drop" as const), tasks: leases }),
   fc.constant({ kind: "beat" as const }),
   fc.record({ kind: fc.constant("taken" as const), bytes: count }),
+  fc.record({ kind: fc.constant("show" as const), ask: count, ...outputQuery }),
+  fc.record({ kind: fc.constant("watched" as const), serverId: name, serverHost: fc.constant("n1") }),
+  fc.record({ kind: fc.constant("view" as const), ask: count, view }),
+  fc.record({ kind: fc.constant("piece" as const), ask: count, ...piece }),
+  fc.record({ kind: fc.constant("acted" as const), ask: count, count }),
+  fc.record({ kind: fc.constant("failed" as const), ask: count, reason: text }),
   fc.record({ kind: fc.constant("beat" as const), stay: fc.boolean() }),
   fc.record({
     kind: fc.constant("leave" as const),

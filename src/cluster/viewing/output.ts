@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { runtimeError } from "../../base/errors.ts";
 import { excerptOf } from "../../base/excerpt.ts";
 import type { TaskRecord } from "../../history/history.ts";
-import { mostOutput, type OutputPiece, type OutputQuery } from "../../view/view.ts";
+import { mostPiece, type OutputPiece, type OutputQuery } from "../../view/view.ts";
 import {
   type Captured,
   capturedFiles,
@@ -65,7 +65,7 @@ async function piece(state: State, task: TaskRecord, query: OutputQuery): Promis
   const descriptor = openHere(task, file, state.ports) ?? (await openElsewhere(state, task, file));
   if (descriptor === null) return { text: "", next: 0, more: false, over };
   try {
-    const most = Math.min(query.most, mostOutput);
+    const most = Math.min(query.most, mostPiece);
     return { ...excerptOf(descriptor, query.from, most, over), over };
   } finally {
     closeSync(descriptor);

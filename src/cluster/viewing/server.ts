@@ -10,14 +10,23 @@ import type { Overview } from "../../history/overview.ts";
 import type { Server } from "../../server/door.ts";
 import type { OwnStore, ServerRow } from "../../store/store.ts";
 import { timeLeft } from "../../view/meters.ts";
-import type { Counts, View, ViewAction, ViewQuery, ViewSource } from "../../view/view.ts";
+import {
+  type Counts,
+  mostPiece,
+  type OutputPiece,
+  type OutputQuery,
+  type View,
+  type ViewAction,
+  type ViewQuery,
+  type ViewSource,
+} from "../../view/view.ts";
 import { type Counting, newCounting } from "./counting.ts";
 import { actOnRows, type DatabaseViewing, failuresOf, outputOfRow, serverOf } from "./database.ts";
 import { newOutputs } from "./output.ts";
 
 /** What a view of a server takes. */
 export interface ServerViewing {
-  readonly server: Pick<Server, "watch" | "look">;
+  readonly server: Pick<Server, "watch" | "look" | "output">;
   /** The rows of servers, this one among them. */
   readonly servers: () => Promise<readonly ServerRow[]>;
   readonly isAlive: (server: ServerRow) => boolean;
@@ -49,10 +58,18 @@ export async function viewServer(viewing: ServerViewing): Promise<ViewSource> {
   const tasks = "settings" in viewing.tasks ? await tasksInDatabase(viewing.tasks) : tasksInMemory(viewing.tasks);
   return {
     look: (query) => look(viewing, tasks, query, clock.now()),
-    output: tasks.output,
+    output: (query) => outputOf(server, tasks, query),
     act: tasks.act,
     close: tasks.close,
   };
+}
+
+/** The client that has the task, or had it, tells what it has printed; else its file is looked for. */
+async function outputOf(server: ServerViewing["server"], tasks: Tasks, asked: OutputQuery): Promise<OutputPiece> {
+  const id = parseId(asked.id);
+  if (id === null) throw runtimeError("task", `There is no task with id ${asked.id}`);
+  const query = { ...asked, id, most: Math.max(1, Math.min(asked.most, mostPiece)) };
+  return (await server.output(query)) ?? tasks.output(query);
 }
 
 async function look(viewing: ServerViewing, tasks: Tasks, query: ViewQuery, now: number): Promise<View> {
@@ -126,7 +143,10 @@ function tasksInMemory(store: OwnStore): Tasks {
       return store.cancel(ids);
     },
     async output({ id }) {
-      throw runtimeError("task", `Nothing is known of what task ${id} has printed: the server has no database`);
+      throw runtimeError(
+        "task",
+        `No client that is connected has what task ${id} printed, and the server has no database`,
+      );
     },
     close: async () => undefined,
   };

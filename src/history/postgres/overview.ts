@@ -21,6 +21,7 @@ import {
   type EndedTask,
   type HandedOut,
   mostHeld,
+  mostText,
   type Overview,
   type TaskCounts,
 } from "../overview.ts";
@@ -126,7 +127,8 @@ async function countArchived(glance: Glance): Promise<TaskCounts> {
 
 // ---- tasks
 
-const taskColumns = `id, coalesce(command, args), "group", attempt, client_host, client_id, start_time`;
+const shownText = `substr(coalesce(command, args), 1, ${mostText})`;
+const taskColumns = `id, ${shownText}, "group", attempt, client_host, client_id, start_time`;
 
 function taskOf([id, text, group, attempt, host, clientId, start]: Row): HandedOut {
   return {
@@ -141,7 +143,7 @@ function taskOf([id, text, group, attempt, host, clientId, start]: Row): HandedO
 }
 
 function textOf(cell: unknown): string | null {
-  return cell === null || cell === undefined ? null : String(cell);
+  return cell === null || cell === undefined ? null : String(cell).slice(0, mostText);
 }
 
 /** Times come as milliseconds since 1970. */

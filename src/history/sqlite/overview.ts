@@ -9,7 +9,7 @@ import type { FailureView } from "../../view/view.ts";
 import { Connection, type SqliteOptions } from "../../store/sqlite/connection.ts";
 import type { Cell } from "../../store/sqlite/row.ts";
 import { serversIn } from "../../store/sqlite/servers.ts";
-import { type EndedTask, type HandedOut, mostHeld, type Overview, type TaskCounts } from "../overview.ts";
+import { type EndedTask, type HandedOut, mostHeld, mostText, type Overview, type TaskCounts } from "../overview.ts";
 import { countOf } from "./count.ts";
 import { hasIndex, statusIndex, through } from "./indices.ts";
 import { openPartition } from "./partition.ts";
@@ -203,7 +203,8 @@ function groupsOf(table: TaskTable): readonly Cell[] | null {
   ).map(([value = null]) => value);
 }
 
-const taskColumns = `id, coalesce(command, args), "group", attempt, client_host, client_id, start_time`;
+const shownText = `substr(coalesce(command, args), 1, ${mostText})`;
+const taskColumns = `id, ${shownText}, "group", attempt, client_host, client_id, start_time`;
 
 /** Times of older programs and fractions are read as they are everywhere. */
 function taskOf([id, text, group, attempt, host, clientId, start]: Row, { connection }: Glance): HandedOut {
@@ -219,7 +220,7 @@ function taskOf([id, text, group, attempt, host, clientId, start]: Row, { connec
 }
 
 function textOf(cell: Cell | undefined): string | null {
-  return cell === null || cell === undefined ? null : String(cell);
+  return cell === null || cell === undefined ? null : String(cell).slice(0, mostText);
 }
 
 function handedOut(glance: Glance): readonly HandedOut[] {

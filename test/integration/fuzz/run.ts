@@ -10,6 +10,7 @@ import { runClient } from "../../../src/client/client.ts";
 import type { Executor } from "../../../src/client/executor.ts";
 import type { ClientSettings } from "../../../src/client/state.ts";
 import { enqueue, type Queue } from "../../../src/cluster/enqueue.ts";
+import { watch } from "../../../src/cluster/viewing/remote.ts";
 import type { NewTask, Submission } from "../../../src/task/task.ts";
 import type { ByteStream } from "../../../src/wire/bytes.ts";
 import { hostFields, peerFields } from "../../../src/wire/fields.ts";
@@ -246,7 +247,8 @@ async function work(its: Fuzz, rng: Random): Promise<void> {
     if (its.sessions % 20 === 0 && its.ledger.honest.size < 400) await submitHonest(its, 40);
     const isAtServer = rng.chance(0.85);
     if (isAtServer) await attackServer(its, rng);
-    else if (rng.chance(0.8)) await attackClient(its, rng);
+    else if (rng.chance(0.7)) await attackClient(its, rng);
+    else if (rng.chance(0.3)) await attackWatcher(its, rng);
     else await attackSubmitter(its, rng);
     if (++its.sessions % 100 === 0) options.onProgress?.(its.frames, options.target.memory().now);
   }
@@ -263,6 +265,13 @@ function say(its: Fuzz, stream: ByteStream, frame: string | Uint8Array): void {
 
 const usualOfClients = ["results", "results", "results", "beat", "beat", "returned"];
 const usualOfSubmitters = ["tasks"];
+const usualOfWatchers = ["look", "look", "read", "act"];
+/** What a hostile server says mostly, by what its peer says first. */
+const hostKindsFor = {
+  welcome: hostKinds.slice(0, hostKinds.indexOf("accepted")),
+  accepted: ["accepted", "stored", "refused"],
+  watched: ["watched", "view", "piece", "acted", "failed"],
+} as const;
 
 async function attackServer(its: Fuzz, rng: Random): Promise<void> {
   const peer = await callRaw(await its.options.target.connect(), async (near) => void linkOf(await enterOn(near)));
@@ -281,7 +290,9 @@ async function attackServer(its: Fuzz, rng: Random): Promise<void> {
   const frames = framesOf(rng, peerFields, known);
   // Honest tasks wait behind those of hostile submitters.
   const isClient = rng.chance(0.7) || its.ledger.honest.size > 200;
-  const first = isClient ? "hello" : rng.chance(0.9) ? "submitter" : pick(rng, peerKinds);
+  const isWatcher = !isClient && rng.chance(0.3);
+  const first = isClient ? "hello" : isWatcher ? "watcher" : rng.chance(0.9) ? "submitter" : pick(rng, peerKinds);
+  const usual = isClient ? usualOfClients : isWatcher ? usualOfWatchers : usualOfSubmitters;
   const own = isClient ? { credit: rng.between(0, 3), clientId: rng.chance(0.9) ? newId() : pick(rng, its.ids) } : {};
   const isFit = rng.chance(0.8);
   say(its, stream, isFit ? frames.fit(first, own) : frames.bent(first, own));
@@ -292,7 +303,7 @@ async function attackServer(its: Fuzz, rng: Random): Promise<void> {
   if (!isClient) known.most = 40;
   else if (!its.leases.length) known.most = 0;
   for (let n = 0; n < most && !peer.isOver; n++) {
-    const kind = rng.chance(0.02) ? pick(rng, peerKinds) : pick(rng, isClient ? usualOfClients : usualOfSubmitters);
+    const kind = rng.chance(0.02) ? pick(rng, peerKinds) : pick(rng, usual);
     const few = kind === "results" ? { credit: rng.between(0, 2) } : {};
     say(its, stream, rng.chance(0.92) ? frames.fit(kind, few) : frames.bent(kind, few));
     if (kind === "results" || kind === "returned") known.most = 0;
@@ -339,7 +350,7 @@ function learn(its: Fuzz, tasks: readonly Lease[]): void {
 }
 
 /** A real client, or submitter, at a server that is hostile. */
-async function callHostile(its: Fuzz, rng: Random, first: string): Promise<HostLink> {
+async function callHostile(its: Fuzz, rng: Random, first: keyof typeof hostKindsFor): Promise<HostLink> {
   const near = Promise.withResolvers<HostLink>();
   const [own, theirs] = memoryBytes({ binding });
   const peer = await callRaw(own, async (stream) => {
@@ -347,7 +358,7 @@ async function callHostile(its: Fuzz, rng: Random, first: string): Promise<HostL
     near.resolve(linkOf(entered));
   });
   const frames = framesOf(rng, hostFields, { ids: its.ids, leases: its.leases, most: 3 });
-  const kinds = first === "welcome" ? hostKinds.slice(0, 9) : hostKinds.slice(9);
+  const kinds = hostKindsFor[first];
   const speak = (): void => {
     say(its, peer.stream, rng.chance(0.9) ? frames.fit(first) : frames.bent(first));
     const most = rng.between(1, 30);
@@ -383,6 +394,23 @@ async function attackSubmitter(its: Fuzz, rng: Random): Promise<void> {
     await queue.close();
   } catch (error) {
     assert(error instanceof Error && error.name === "UserError", `a submitter fails in words, not by ${String(error)}`);
+  }
+}
+
+async function attackWatcher(its: Fuzz, rng: Random): Promise<void> {
+  const link = await callHostile(its, rng, "watched");
+  try {
+    const source = await watch(link, "there", { logger: "top", clock: systemClock });
+    const asked = [
+      source.look({ most: 10, filter: "" }),
+      source.output({ id: newId(), stream: "stdout", from: 0, most: 100 }),
+      source.act("cancel", [newId()]),
+    ];
+    for (const { status, reason } of (await Promise.allSettled(asked)) as { status: string; reason?: unknown }[])
+      if (status === "rejected") throw reason;
+    await source.close();
+  } catch (error) {
+    assert(error instanceof Error && error.name === "UserError", `a watcher fails in words, not by ${String(error)}`);
   }
 }
 

@@ -6,6 +6,7 @@ import { randomBytes } from "node:crypto";
 import { systemClock } from "../../../src/base/clock.ts";
 import { newId } from "../../../src/base/ids.ts";
 import type { Logger } from "../../../src/log/logger.ts";
+import { viewServer } from "../../../src/cluster/viewing/server.ts";
 import { runServer, type Server } from "../../../src/server/door.ts";
 import { step } from "../../../src/server/reactor.ts";
 import { leaseKey, type ServerState } from "../../../src/server/state.ts";
@@ -28,6 +29,7 @@ export interface Served {
 }
 
 const everything = { kind: "all" } as const;
+const noCounts = { total: 0, unfinished: 0, succeeded: 0, cancelled: 0 };
 /** A peer has this long to prove the key and to say something that fits, milliseconds. */
 const handshakeMs = 5000;
 
@@ -38,7 +40,11 @@ export async function serve(store: Store, log: Logger, tell: (told: Told) => voi
   const place = { host: "here", pid: process.pid, pidStart: null, processTable: null };
   const row = { id: serverId, ...place, reserves: false, startedAt: now, beatAt: now };
   const { storeId, firstLease } = await store.addServer(row);
-  const server = runServer({
+  // Watchers may look at everything; what they cancel would be missing among what is recorded.
+  const own = { counts: () => noCounts, waitingSince: () => null, ...store.own, cancel: () => 0 };
+  const seeable = { servers: () => store.servers(), isAlive: () => true, tasks: own, name: "here", clock: systemClock };
+  const server: Server = runServer({
+    view: () => viewServer({ server, ...seeable }),
     store: watchedStore(store, tell),
     enter: () => store.addServer(row),
     isAlive: (other) => other.id === serverId,

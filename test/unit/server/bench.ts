@@ -143,7 +143,10 @@ export class Bench {
     return this.effects;
   }
 
-  say(clientId: string, message: Exclude<ClientMessage, { kind: "hello" | "output" }>): readonly ServerEffect[] {
+  say(
+    clientId: string,
+    message: Exclude<ClientMessage, { kind: "hello" | "output" | "shown" }>,
+  ): readonly ServerEffect[] {
     return this.on({ kind: "received", clientId, message });
   }
 

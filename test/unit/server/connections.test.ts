@@ -1,10 +1,14 @@
 import { expect, test } from "bun:test";
+import { systemClock } from "../../../src/base/clock.ts";
 import { type Connections, disconnectClient, listenTo } from "../../../src/server/connections.ts";
 import type { ServerEvent } from "../../../src/server/event.ts";
+import { newShows } from "../../../src/server/shows.ts";
+import { newWatchers } from "../../../src/server/watchers.ts";
 import { MemoryStore } from "../../../src/store/memory.ts";
 import type { DuplexHandlers } from "../../../src/wire/duplex.ts";
 import type { HostMessage, PeerMessage } from "../../../src/wire/message.ts";
 import { WireProblem } from "../../../src/wire/problem.ts";
+import { silentLog } from "../../make.ts";
 import { makeIntakeOptions } from "./bench.ts";
 
 /** The server's connections, whose peers the test plays: what they say, and how a connection ends. */
@@ -24,6 +28,9 @@ function open() {
     secrets: new Map(),
     clogged: new Set(),
     intakes: new Map(),
+    watchers: newWatchers({ serverId: "s", serverHost: "n", view: null, clock: systemClock, log: silentLog }),
+    ofWatchers: new Map(),
+    shows: newShows(systemClock),
     open: new Set(),
   };
   const connect = (isOwn = false) => {
