@@ -83,6 +83,7 @@ const programs: Readonly<Record<string, string>> = {
   fish: "fish",
   zsh: "zsh",
   tmux: "tmux",
+  chromium: "chromium",
   mandoc: "mandoc",
   col: "bsdextrautils",
   pg_ctlcluster: "postgresql",

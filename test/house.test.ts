@@ -66,10 +66,12 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   explain: ["view", "history", "server", "store", "task"],
   args: ["config", "log"],
   print: ["task", "log"],
+  report: ["task"],
   cli: [
     "args",
     "print",
     "explain",
+    "report",
     "view",
     "cluster",
     "launch",

@@ -10,12 +10,17 @@ import type { Condition } from "../task/filter.ts";
 import type { ShownRow, ShownValue } from "../task/task.ts";
 
 /**
- * Conditions that leave out what runs no more. The client in the process of a server has the id of that server, and is
- * gone with it; other clients go on without their server. `now`: milliseconds since 1970.
+ * Ids of clients that run nothing more. The client in the process of a server has the id of that server, and is gone
+ * with it; other clients go on without their server. `now`: milliseconds since 1970.
  */
+export async function goneClients(records: Pick<RecordStore, "servers">, now: number): Promise<readonly string[]> {
+  return (await records.servers()).filter((server) => !isAlive(server, now)).map(({ id }) => id);
+}
+
+/** Conditions that leave out what runs no more, see `goneClients`. `now`: milliseconds since 1970. */
 export async function withoutTheGone(records: Pick<RecordStore, "servers">, now: number): Promise<Condition[]> {
-  const gone = (await records.servers()).filter((server) => !isAlive(server, now));
-  return gone.map(({ id }) => ({ kind: "field", field: "client_id", operator: "!=", value: id }));
+  const gone = await goneClients(records, now);
+  return gone.map((value) => ({ kind: "field", field: "client_id", operator: "!=", value }));
 }
 
 /** The tasks that `query` finds, all of which run: the duration of each is the time since its start. */

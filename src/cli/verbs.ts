@@ -104,6 +104,11 @@ const verbs: Verbs = {
     async () => (await import("./autoscale.ts")).command,
   ),
   list: verb("list", "Search tasks", async () => (await import("./list.ts")).command),
+  report: verb(
+    "report",
+    "Write a report on tasks: one page with timeline, durations, failures",
+    async () => (await import("./report.ts")).command,
+  ),
   update: verb(
     "update",
     "Change tasks, cancel, revert or delete them",

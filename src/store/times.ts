@@ -91,10 +91,12 @@ function fieldsText(fields: Date): string {
   return `${day} ${pad2[fields.getUTCHours()]}:${pad2[fields.getUTCMinutes()]}:`;
 }
 
-const localTexts = textsOf(
-  (ms) => fieldsText(localFields(ms)),
-  (year, month, day, hour, minute) => momentOfLocal(Date.UTC(year, month, day, hour, minute)),
-);
+const newLocalTexts = (): Texts =>
+  textsOf(
+    (ms) => fieldsText(localFields(ms)),
+    (year, month, day, hour, minute) => momentOfLocal(Date.UTC(year, month, day, hour, minute)),
+  );
+const localTexts = newLocalTexts();
 
 /** Texts of UTC; each file has its own, because each keeps the minute that it was at. */
 function utcTexts(): Texts {
@@ -135,6 +137,18 @@ export function momentOf(text: string): number | null {
 export function shownTime(text: string): number | null {
   const micros = momentOf(text);
   return micros === null ? parseTime(text) : micros / 1000;
+}
+
+/**
+ * A `shownTime` for the times of one column, one after the other: they mostly share their minute with the one before,
+ * which takes 0.1 µs.
+ */
+export function timeReader(): (text: string) => number | null {
+  const [utc, local] = [utcTexts(), newLocalTexts()];
+  return (text) => {
+    if (text.endsWith("+00:00")) return utc.parse(text.slice(0, -6));
+    return text.length > 19 && text[19] !== "." ? shownTime(text) : local.parse(text);
+  };
 }
 
 /** The clock by which a file is written: a row of its table `clock`. */
