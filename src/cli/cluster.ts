@@ -462,9 +462,9 @@ function launchOf({ parsed, config, read }: Call): Promise<Launch> {
 /** Prints what would run; the exit status. */
 async function printCommands(call: Call): Promise<number> {
   const { parsed, context, read, client } = call;
-  const { clusterSettings, printRun, refuseDry } = await import("./dry-cluster.ts");
-  refuseDry(parsed);
-  const input = shared(call);
+  const { clusterSettings, printRun } = await import("./dry-cluster.ts");
+  const options = shared(call);
+  const input = options.restart || options.forever ? null : options;
   const isScaled = parsed.given("autoscale");
   const settings = await clusterSettings(context, {
     input,
@@ -473,9 +473,9 @@ async function printCommands(call: Call): Promise<number> {
     scaledBy: isScaled ? (parsed.text("launcher") ?? context.config().text("autoscale.launcher")) : null,
     output: read("output"),
     errors: read("errors"),
-    failures: input.failures,
-    noDatabase: input.noDatabase,
-    policy: input.policy,
+    failures: options.failures,
+    noDatabase: options.noDatabase,
+    policy: options.policy,
   });
   return printRun({ context, input, template: client.template, shell: client.shell, settings });
 }
@@ -488,13 +488,13 @@ async function run(parsed: Words, context: Context): Promise<number> {
     refuseOverwriting(parsed.words("file")[0] ?? "-", paths);
   }
   if (!parsed.flag("restart")) expectTaskFile(parsed.words("file")[0]);
-  if (parsed.flag("dry")) return printCommands(await callOf(parsed, context));
   // This comes before anything is said or done: the program may start anew.
-  saveThreads(parsed.number("executors") ?? 0);
+  if (!parsed.flag("dry")) saveThreads(parsed.number("executors") ?? 0);
   const call = await callOf(parsed, context);
   const { config } = call;
   if (parsed.flag("restart")) await needDatabase("--restart continues from a database", config, context.loggers);
   if (parsed.flag("forever")) await needDatabase("--forever waits for a database to fill", config, context.loggers);
+  if (parsed.flag("dry")) return printCommands(call);
   const isScaled = parsed.given("autoscale");
   const report = await (isScaled ? runWithScaler : isElsewhere(parsed) ? runElsewhere : runHere)(call);
   return statusOfRun(report, isScaled || parsed.flag("forever"), config);

@@ -4,7 +4,7 @@
  */
 import { systemClock } from "../base/clock.ts";
 import { usualShell } from "../base/command-shell.ts";
-import { argumentError, exitStatus } from "../base/errors.ts";
+import { exitStatus } from "../base/errors.ts";
 import { hostName } from "../base/process.ts";
 import type { ClientValues } from "../args/options.ts";
 import { counted } from "../base/units.ts";
@@ -23,7 +23,8 @@ import { submitTemplate } from "./submitting.ts";
 /** A run that is only printed. */
 export interface DryRun {
   readonly context: Context;
-  readonly input: Omit<InputOptions, "instanceId">;
+  /** Null: it has no input of its own, and goes on with what the database holds. */
+  readonly input: Omit<InputOptions, "instanceId"> | null;
   /** The template that its clients apply; null: `{}`, or it is not known here. */
   readonly template: string | null;
   /** The shell that runs its tasks; null: the usual one. */
@@ -31,19 +32,13 @@ export interface DryRun {
   readonly settings: Settings;
 }
 
-/** Throws argumentError for a run without an input of its own. */
-export function refuseDry(parsed: { flag(key: "forever" | "restart"): boolean }): void {
-  const option = (["forever", "restart"] as const).find((key) => parsed.flag(key));
-  if (option === undefined) return;
-  throw argumentError(
-    `argument --dry-run: not allowed with --${option}, which has no input of its own - ` +
-      "hs list -R shows what waits in the database, and hs explain ID says why",
-  );
-}
-
 /** Prints the commands of a run, and answers the exit status that its input deserves. Throws what reading throws. */
 export async function printRun({ context, input, template, shell, settings }: DryRun): Promise<number> {
   const config = context.config();
+  if (input === null) {
+    const { printRest } = await import("./dry-restart.ts");
+    return printRest({ context, outputs: dryOutputs(context, shell), template, shell, settings });
+  }
   const { expand } = await submitTemplate(template ?? undefined, context, { isDry: true, shell });
   const opened = await openInput({ ...input, instanceId: "" }, hostName(), resourceNames(config));
   const options: DryOptions = { ...dryOutputs(context, shell), expand };
@@ -77,7 +72,8 @@ export function dryOutputs({ env, loggers }: Context, shell: string | null): Omi
 
 /** What a run of hsx is told, as far as its settings tell it. */
 export interface ClusterFacts {
-  readonly input: Pick<InputOptions, "file" | "words">;
+  /** Null: what the database holds. */
+  readonly input: Pick<InputOptions, "file" | "words"> | null;
   readonly client: ClientValues;
   /** What starts clients elsewhere; null: nothing does. */
   readonly launch: Launch | null;
@@ -120,8 +116,10 @@ function describeClients({ launch, scaledBy }: ClusterFacts): string {
   return launch.kind === "ssh" ? `by ssh on ${launch.hosts.join(", ")}` : `by ${launch.words.join(" ")}`;
 }
 
-/** What a run reads, as its settings tell it. */
-export function describeInput({ file, words }: Pick<InputOptions, "file" | "words">): string {
+/** What a run reads, as its settings tell it. `input` null: what the database holds. */
+export function describeInput(input: Pick<InputOptions, "file" | "words"> | null): string {
+  if (input === null) return "what the database holds now, the lowest group first";
+  const { file, words } = input;
   if (words !== null) return "the words after :::";
   return file === null || file === "-" ? "standard input" : file;
 }

@@ -24,8 +24,8 @@ export interface DryOptions {
   readonly stdout: Output;
   readonly stderr: Pick<Output, "write">;
   readonly log: Pick<Logger, "error">;
-  /** The template that is applied when a task starts; null: tasks are commands as they stand. */
-  readonly expand: Expand | null;
+  /** Applies the template when a task starts, as Expand does; null: tasks are commands as they stand. */
+  readonly expand: ((args: string, submitId: string) => ReturnType<Expand>) | null;
   /** Whether the shell of tasks may be given a command in another form (task/rerun.ts). */
   readonly mayRewrite: boolean;
 }
@@ -80,7 +80,7 @@ export function dryTarget(options: DryOptions): DryTarget {
 /** The line of a task; null: the template fails for it, which is told. */
 async function lineFor(task: NewTask, { expand, mayRewrite, stdout, log }: DryOptions): Promise<string | null> {
   try {
-    const expanded = expand === null ? lineText(task.args) : expand(task.args);
+    const expanded = expand === null ? lineText(task.args) : expand(task.args, task.submitId);
     const command = typeof expanded === "string" ? expanded : await expanded;
     const line = dryLine(command, task, mayRewrite);
     return stdout.isTerminal ? visible(line) : line;

@@ -221,9 +221,9 @@ async function run(parsed: Words, context: Context): Promise<number> {
   const [forever, restart] = [parsed.flag("forever"), parsed.flag("restart")];
   const given = await givenInput(parsed.inputs, null, context.loggers("server"));
   const file = forever || restart || given !== null ? null : (parsed.words("file")[0] ?? "-");
-  if (parsed.flag("dry")) return printTasks(parsed, context, { file, words: given?.words ?? null });
   if (restart) await needDatabase("--restart continues from a database", config, context.loggers);
   expectTaskFile(file ?? undefined);
+  if (parsed.flag("dry")) return printTasks(parsed, context, { file, words: given?.words ?? null });
   // A file that is not there is told of before a key is asked for and a certificate is made.
   const { checkInput } = await import("../cluster/feed.ts");
   await checkInput(file);
@@ -270,20 +270,23 @@ async function printTasks(
   context: Context,
   source: Pick<InputOptions, "file" | "words">,
 ): Promise<number> {
-  const { describeDatabase, describeInput, describePolicy, printRun, refuseDry } = await import("./dry-cluster.ts");
-  refuseDry(parsed);
-  expectTaskFile(source.file ?? undefined);
+  const { describeDatabase, describeInput, describePolicy, printRun } = await import("./dry-cluster.ts");
   const config = context.config();
   const read = reader(spec, parsed, config);
-  const input = {
-    ...source,
-    inputForm: inputFormOf(parsed),
-    taskCores: read("cores"),
-    taskMemory: read("memory"),
-    taskTimeout: read("taskTimeout"),
-  };
+  const input =
+    source.file === null && source.words === null
+      ? null
+      : {
+          ...source,
+          inputForm: inputFormOf(parsed),
+          taskCores: read("cores"),
+          taskMemory: read("memory"),
+          taskTimeout: read("taskTimeout"),
+        };
+  if (input === null && parsed.flag("noDb"))
+    throw argumentError("argument --dry-run: a server with --forever and --no-db has nothing to run before it starts");
   const settings = [
-    ["input", describeInput(source)],
+    ["input", describeInput(input)],
     ["template", "that of each client (hs client -t), else {}, the line itself"],
     ["clients", `those that come to ${read("bind")}, port ${portOf(parsed, config, 0)}`],
     ["database", await describeDatabase(context, parsed.flag("noDb"))],

@@ -202,7 +202,7 @@ interface Applied {
 /** A template, ready to be applied to lines. Throws UserError for a template that cannot be read. */
 export async function submitTemplate(
   text: string | undefined,
-  { cwd, env, config }: Context,
+  { cwd, env, config }: Pick<Context, "cwd" | "env" | "config">,
   { isDry, shell: chosen }: Applied = { isDry: false, shell: null },
 ): Promise<SubmitTemplate> {
   if (text === undefined) return { expand: null, pure: true };

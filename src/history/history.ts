@@ -9,7 +9,7 @@ import type { FieldValue } from "../task/edit.ts";
 import type { ClientRow, ObstacleQuery, Obstacles } from "./obstacles.ts";
 import type { TaskField } from "../task/field.ts";
 import type { Condition } from "../task/filter.ts";
-import type { ShownRow, ShownValue, Tags } from "../task/task.ts";
+import type { ShownRow, ShownValue, Submission, Tags } from "../task/task.ts";
 
 /**
  * A task as people see it. Times are text: `2026-11-22 07:07:22.761974`, in PostgreSQL with its offset from UTC behind.
@@ -139,6 +139,8 @@ export interface RecordStore extends Records, Opened {
   outlook(): Promise<Outlook>;
   /** What stands in the way of a task; null: the database is of an older program, which had no rules of groups. */
   obstacles(query: ObstacleQuery): Promise<Obstacles | null>;
+  /** What is on record of a submission; null: nothing, because an older program made it. */
+  submission(id: string): Promise<Pick<Submission, "cwd" | "template"> | null>;
   /** The client with this id; null: it is not on record. */
   client(id: string): Promise<ClientRow | null>;
 }

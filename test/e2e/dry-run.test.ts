@@ -1,6 +1,6 @@
 /* `--dry-run`: what would run is what runs, and nothing is left behind. */
 import { expect, test } from "bun:test";
-import { openSite } from "./harness.ts";
+import { openSite, until } from "./harness.ts";
 
 test("each command stands in one line with what it asks for, bad lines are reported, and nothing is made", async () => {
   await using site = openSite();
@@ -60,8 +60,31 @@ test("a command on the command line, options of all tasks, and lines for which a
   const failing = await site.hsx(["--dry-run", "-t", "echo {[1]}"], { stdin: "a\na b\n" });
   expect([failing.status, failing.stdout]).toEqual([7, "echo b\n"]);
   expect(failing.stderr).toContain("Template expansion failed: {[1]} (a): index out of range");
-  const restart = await site.hsx(["--dry-run", "--restart"]);
-  expect([restart.status, restart.stderr]).toEqual([2, expect.stringContaining("hs list -R shows what waits")]);
+});
+
+test("--restart prints what the database holds, with the template of each submission", async () => {
+  await using site = openSite();
+  const none = await site.hsx(["--dry-run", "--restart"]);
+  expect([none.status, none.stdout, site.exists("../site/lib")]).toEqual([0, "", false]);
+  await site.shell("hs submit -g 2 -- echo last; printf 'a\nb # HYPERSHELL: cores:2\n' | hs submit");
+  await site.shell("echo own | hs submit --template 'echo {}'");
+  // A run that was killed leaves its task and its template; one that lives keeps what it has.
+  const dead = site.start(["hsx", "-t", "sleep 60; echo {}", ":::", "x"]);
+  const live = site.start(["hsx", "-t", "sleep 61; echo {}", ":::", "x", "y"]);
+  await until(async () => (await site.hs(["list", "--count", "--running"])).stdout === "2\n", live.stderr);
+  dead.kill("SIGKILL");
+  await dead.ended;
+  const before = await site.shell("hs list -f csv args server_id group");
+  const commands = ["nice echo own", "nice a", "nice b # HYPERSHELL: cores:2", "nice echo last # HYPERSHELL: group:2"];
+  for (const option of ["--restart", "--forever"]) {
+    const dry = await site.hsx(["--dry-run", option, "-t", "nice {}"]);
+    const lines = dry.stdout.split("\n").toSorted();
+    expect([dry.status, lines]).toEqual([0, ["", "sleep 60; echo x", ...commands].toSorted()]);
+    expect(dry.stdout).toEndWith("group:2\n");
+    expect(dry.stderr).toContain("# 5 commands; nothing was stored or run\n");
+  }
+  expect((await site.hs(["server", "--restart", "--dry-run"])).stdout).toContain("\na\nb # HYPERSHELL: cores:2\n");
+  expect(await site.shell("hs list -f csv args server_id group")).toEqual(before);
 });
 
 test("a million lines stream, and a reader who leaves ends it without a word", async () => {

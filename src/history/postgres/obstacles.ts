@@ -6,6 +6,7 @@ import { held, waiting } from "../../store/postgres/indices.ts";
 import { newSetbacks } from "../../store/postgres/setbacks.ts";
 import { nowhere } from "../../store/setbacks.ts";
 import type { Scope } from "../../store/store.ts";
+import type { Submission } from "../../task/task.ts";
 import { anyFinal, belowOf, type ClientRow, lowerGroupsOf, type ObstacleQuery, type Obstacles } from "../obstacles.ts";
 
 /** What stands in the way of a task. */
@@ -52,6 +53,12 @@ export async function obstaclesOf(query: Query, asked: ObstacleQuery): Promise<O
     ...(await setbacks.list({ scope, retries }, reserved, belowOf(cwd ?? nowhere, group))),
     before: Number(before?.[0] ?? 0),
   };
+}
+
+/** What is on record of a submission; null: nothing is. */
+export async function submissionOf(query: Query, id: string): Promise<Pick<Submission, "cwd" | "template"> | null> {
+  const [row] = await query("select cwd, template from submission where id = $1::uuid", [id]);
+  return row === undefined ? null : { cwd: String(row[0]), template: typeof row[1] === "string" ? row[1] : null };
 }
 
 /** A client by its id; null: none of that id is on record. */

@@ -8,7 +8,7 @@ import { serverRows } from "../../store/postgres/servers.ts";
 import { prepareTables, requireTables } from "../../store/postgres/schema.ts";
 import type { EditStore, RecordStore, UpkeepStore } from "../history.ts";
 import { postgresEdits } from "./edits.ts";
-import { clientOf, obstaclesOf } from "./obstacles.ts";
+import { clientOf, obstaclesOf, submissionOf } from "./obstacles.ts";
 import { outlookOf } from "./outlook.ts";
 import { postgresRecords, type RecordsOptions } from "./partitions.ts";
 import { postgresUpkeep } from "./upkeep.ts";
@@ -27,6 +27,7 @@ export async function openPostgresRecords(options: PostgresOptions & RecordsOpti
       servers,
       outlook: () => outlookOf(connection.query),
       obstacles: (query) => obstaclesOf(connection.query, query),
+      submission: (id) => submissionOf(connection.query, id),
       client: (id) => clientOf(connection.query, id),
       close,
     };

@@ -5,6 +5,7 @@ import type { Connection } from "../../store/sqlite/connection.ts";
 import { prepareSetbacks } from "../../store/sqlite/setbacks.ts";
 import { nowhere } from "../../store/setbacks.ts";
 import type { Scope } from "../../store/store.ts";
+import type { Submission } from "../../task/task.ts";
 import {
   anyFinal,
   belowOf,
@@ -20,11 +21,20 @@ const needed = ["submission", "task_failed"];
 
 /** What stands in the way of a task; null: the file is of an older program, which had no such rules. */
 export function obstaclesOf(connection: Connection, query: ObstacleQuery): Obstacles | null {
+  return connection.read(() => (hasAll(connection) ? look(connection, query) : null));
+}
+
+function hasAll({ db }: Connection): boolean {
+  const marks = needed.map(() => "?").join(", ");
+  return db.query(`select name from sqlite_master where name in (${marks})`).values(...needed).length === needed.length;
+}
+
+/** What is on record of a submission; null: nothing is. */
+export function submissionOf(connection: Connection, id: string): Pick<Submission, "cwd" | "template"> | null {
   return connection.read(() => {
-    const { db } = connection;
-    const marks = needed.map(() => "?").join(", ");
-    const there = db.query(`select name from sqlite_master where name in (${marks})`).values(...needed);
-    return there.length < needed.length ? null : look(connection, query);
+    if (!hasAll(connection)) return null;
+    const row = connection.db.query("select cwd, template from submission where id = ?").values(id)[0];
+    return row === undefined ? null : { cwd: String(row[0]), template: typeof row[1] === "string" ? row[1] : null };
   });
 }
 

@@ -8,7 +8,7 @@ import { serversIn } from "../../store/sqlite/servers.ts";
 import type { RecordQuery, RecordStore, Selection } from "../history.ts";
 import { fewRows, type PartOpener, unionRecords } from "../union.ts";
 import { displayOf } from "./display.ts";
-import { clientOf, obstaclesOf } from "./obstacles.ts";
+import { clientOf, obstaclesOf, submissionOf } from "./obstacles.ts";
 import { outlookOf } from "./outlook.ts";
 import { type HistoryOptions, openPartition, type Partition } from "./partition.ts";
 import { type Candidate, partitionCandidates, rotationUnderWay, type UnderWay } from "./partition-files.ts";
@@ -44,6 +44,7 @@ export function openSqliteHistory(options: HistoryOptions): RecordStore {
     servers: async () => serversIn(connection),
     outlook: async () => outlookOf(connection),
     obstacles: async (query) => obstaclesOf(connection, query),
+    submission: async (id) => submissionOf(connection, id),
     client: async (id) => clientOf(connection, id),
     async close() {
       connection.close();

@@ -9,7 +9,7 @@ import { serversIn } from "../../store/sqlite/servers.ts";
 import type { RecordStore, Records, Selection, TaskRecord } from "../history.ts";
 import { countOf } from "./count.ts";
 import { displayOf } from "./display.ts";
-import { clientOf, obstaclesOf } from "./obstacles.ts";
+import { clientOf, obstaclesOf, submissionOf } from "./obstacles.ts";
 import { outlookOf } from "./outlook.ts";
 import { matchingRows, matchingRowsFrom } from "./search.ts";
 import { type Row, rowsOf, tableOf, taskRow } from "./table.ts";
@@ -42,6 +42,7 @@ function recordsOf(connection: Connection): RecordStore {
     servers: async () => serversIn(connection),
     outlook: async () => outlookOf(connection),
     obstacles: async (query) => obstaclesOf(connection, query),
+    submission: async (id) => submissionOf(connection, id),
     client: async (id) => clientOf(connection, id),
     async close() {
       connection.close();
