@@ -9,6 +9,8 @@ import { openLibc } from "./libc.ts";
 /** Of `poll`: an error, and a connection that is closed in both directions. Linux and macOS agree on the numbers. */
 const pollErr = 0x8;
 const pollHup = 0x10;
+/** There is something to read. */
+const pollIn = 0x1;
 /** There is room to write. */
 const pollOut = 0x4;
 
@@ -34,6 +36,11 @@ export function isUnread(descriptor: number): boolean {
 /** Whether a write to a descriptor is answered at once, by room or by an error; true where that cannot be told. */
 export function mayWrite(descriptor: number): boolean {
   return poll(descriptor, pollOut) !== 0;
+}
+
+/** Whether a pipe has bytes that nobody has read yet; false where that cannot be told. */
+export function hasInput(descriptor: number): boolean {
+  return ((poll(descriptor, pollIn) ?? 0) & pollIn) !== 0;
 }
 
 /** What is true of a descriptor now, of `events` and of what is always told; null: that cannot be asked here. */

@@ -50,6 +50,7 @@ import { openOutput } from "../print/output.ts";
 import { tlsWords } from "./network.ts";
 import { needDatabase, statusOfRun } from "./outcome.ts";
 import { clusterNotes } from "./cluster-notes.ts";
+import { printingOf, printingOptions } from "./printing.ts";
 import { refuseOverwriting } from "./overwrite.ts";
 import { autoscaleOptions, checkAutoscaling, policyNamed, policySet, rulesOf, warnOfScaling } from "./scaling.ts";
 import { forResults, refuseOtherOutput, resultsGiven } from "./results.ts";
@@ -172,6 +173,7 @@ const spec = {
       title: "Output",
       options: [
         ...outputOptions,
+        ...printingOptions,
         {
           key: "failures",
           names: ["-f", "--failures"],
@@ -309,6 +311,9 @@ async function callOf(parsed: Words, context: Context): Promise<Call> {
 
 /** What a run is given wherever its clients are. */
 function shared({ parsed, context, config, read, client, given }: Call): Shared {
+  // A scaler runs for ever, and so whatever is there.
+  const takesAny = parsed.flag("restart") || parsed.flag("forever") || parsed.given("autoscale");
+  const printing = printingOf(parsed, config, takesAny);
   return {
     instanceId,
     version: programVersion,
@@ -334,7 +339,8 @@ function shared({ parsed, context, config, read, client, given }: Call): Shared 
     joblog: read("joblog"),
     shell: client.shell,
     summary: openOutput(2, context.env).isTerminal,
-    printsTasks: read("output") === null && !client.capture && client.results === null,
+    printsTasks: read("output") === null && ((!client.capture && client.results === null) || printing !== null),
+    printing,
   };
 }
 

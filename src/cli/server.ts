@@ -19,6 +19,7 @@ import { keyFileOption, keyOption, keyOptions, networkWords } from "./network.ts
 import { portOf, portOption, serverTlsOptions } from "./network.ts";
 import { openOutput } from "../print/output.ts";
 import { needDatabase, statusOfRun } from "./outcome.ts";
+import { printingOf, serverPrintingOptions } from "./printing.ts";
 import { refuseOverwriting } from "./overwrite.ts";
 import { programVersion } from "../base/version.ts";
 
@@ -131,6 +132,7 @@ const spec = {
     {
       title: "Output",
       options: [
+        ...serverPrintingOptions,
         {
           key: "print",
           names: ["--print"],
@@ -255,6 +257,7 @@ async function run(parsed: Words, context: Context): Promise<number> {
     shell: null,
     failures: parsed.flag("print") ? "-" : read("failures"),
     joblog: read("joblog"),
+    printing: printingOf(parsed, config, forever || restart),
     summary: openOutput(2, context.env).isTerminal,
     bind,
     port,

@@ -11,7 +11,7 @@ import type { Logger } from "../log/logger.ts";
 import type { HostLink } from "../wire/link.ts";
 import type { Outcome } from "../task/task.ts";
 import type { OutputQuery } from "../view/view.ts";
-import type { Ground, LeaveKind, ServerMessage } from "../wire/message.ts";
+import type { ClientMessage, Ground, LeaveKind, ServerMessage } from "../wire/message.ts";
 import { WireProblem } from "../wire/problem.ts";
 import { isForClient } from "../wire/rules.ts";
 import type { End } from "./allocation.ts";
@@ -19,6 +19,7 @@ import type { ClientEffect } from "./effects.ts";
 import type { ClientEvent } from "./event.ts";
 import type { Ends, Executor, Running } from "./executor.ts";
 import { unconfirmed } from "./leaving.ts";
+import type { Outgoing } from "./outgoing.ts";
 import { step } from "./reactor.ts";
 import type { Shown } from "./shown.ts";
 import { type ClientFailure, type ClientSettings, type ClientState, newState } from "./state.ts";
@@ -55,6 +56,8 @@ export interface ClientOptions {
   readonly keep?: (left: Left) => string;
   /** Answers what a task has printed, for somebody who looks; `isOver`: it has ended. Absent: that is not shown. */
   readonly show?: (query: OutputQuery, isOver: boolean) => Shown;
+  /** The way of what tasks print to a server that prints it; absent: there is none. */
+  readonly outgoing?: Outgoing;
   /** Takes the place of the reactor's `step`, so that simulations can watch it. */
   readonly step?: typeof step;
 }
@@ -226,6 +229,7 @@ async function connect(door: Door, server: number): Promise<void> {
   }
   if (door.over) return link.close();
   door.link = link;
+  options.outgoing?.connected(link);
   box.push({ kind: "connected" });
   listenTo(door, link);
 }
@@ -237,7 +241,9 @@ function listenTo(door: Door, link: HostLink): void {
     message(message) {
       assert(isForClient(message), "a client is not answered as a submitter");
       if (message.kind === "show") return show(door, link, message);
-      if (door.link === link && message.kind !== "taken") box.push({ kind: "received", message });
+      if (door.link !== link) return;
+      door.options.outgoing?.heard(message);
+      if (message.kind !== "taken") box.push({ kind: "received", message });
     },
     drain() {
       // What a client has to say is bounded by the tasks that it runs, so there is nothing to resume.
@@ -245,6 +251,7 @@ function listenTo(door: Door, link: HostLink): void {
     close(error) {
       if (door.link !== link) return;
       door.link = null;
+      door.options.outgoing?.connected(null);
       box.push({ kind: "disconnected", error: error?.message ?? null });
     },
   });
@@ -262,6 +269,7 @@ function hangUp(door: Door): void {
   const { link } = door;
   // The link is removed first, so that its end is not taken for a loss.
   door.link = null;
+  door.options.outgoing?.connected(null);
   link?.close();
 }
 
@@ -274,8 +282,7 @@ function carryOut(door: Door, effect: ClientEffect): void {
       door.toStart.push(effect);
       return;
     case "send":
-      door.link?.send(effect.message);
-      return;
+      return send(door, effect.message);
     case "connect":
       connect(door, effect.server).catch((error: unknown) => fail(door, error));
       return;
@@ -315,6 +322,13 @@ function carryOut(door: Door, effect: ClientEffect): void {
     default:
       unreachable(effect);
   }
+}
+
+function send({ link, options: { outgoing } }: Door, message: ClientMessage): void {
+  if (link === null) return;
+  if (outgoing !== undefined && message.kind === "results") return outgoing.results(message);
+  if (message.kind === "returned") outgoing?.returned(message.tasks);
+  link.send(message);
 }
 
 function keep({ options }: Door, { ground, outcomes }: Extract<ClientEffect, { kind: "keep" }>): void {

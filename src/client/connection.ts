@@ -37,10 +37,14 @@ export function sayHello(state: ClientState, now: number, effects: ClientEffect[
   const working = state.phase.at === "joining" || state.phase.at === "working";
   const credit = working ? Math.max(0, wanted(state, now) - state.running.size - waiting.length) : 0;
   state.granted = credit;
-  const { clientId, host, executors, secret, job } = state.settings;
+  const { clientId, host, executors, secret, job, prints } = state.settings;
   const capacity = capacityToTell(state);
   state.named = running.length + finished.length > 0 ? state.ground : null;
-  const own = { ...(secret === null ? {} : { secret }), ...(job === undefined ? {} : { job }) };
+  const own = {
+    ...(secret === null ? {} : { secret }),
+    ...(job === undefined ? {} : { job }),
+    ...(prints === true ? { prints } : {}),
+  };
   const hello = {
     kind: "hello",
     clientId,

@@ -17,7 +17,7 @@
  *
  * Knows neither attempts nor outcomes. Only on Linux: descriptors are known there, and pipes made, by the C library.
  */
-import { closeSync, openSync, readSync, realpathSync, writeSync } from "node:fs";
+import { closeSync, openSync, readSync, realpathSync, statSync, writeSync } from "node:fs";
 import { basename } from "node:path";
 import type { Clock, Timer } from "../base/clock.ts";
 import { openLibc } from "../base/libc.ts";
@@ -42,15 +42,22 @@ export interface ShellOptions {
   readonly onRefused: (child: Bun.Subprocess) => void;
 }
 
+/** Open descriptors of this process. */
+export interface TaskOutputs {
+  readonly stdout: number;
+  readonly stderr: number;
+}
+
 /** The living shells of one directory. */
 export interface Shells {
   /** Whether a command may be run by a shell that ran others before. */
   takes(command: string): boolean;
   /**
-   * Has a shell run a command. `names`: the variables in `variables` that are the task's own. Answers the shell's
-   * process; null: none can. Throws what Bun.spawn throws.
+   * Has a shell run a command. `names`: the variables in `variables` that are the task's own. `outputs`: files of this
+   * process that it writes to; null: where all tasks do. Answers the shell's process; null: none can. Throws what
+   * Bun.spawn throws.
    */
-  run(command: string, names: readonly string[]): Bun.Subprocess | null;
+  run(command: string, names: readonly string[], outputs: TaskOutputs | null): Bun.Subprocess | null;
   /** When a shell was started, milliseconds since 1970; 0: it has gone. */
   startedAt(child: Bun.Subprocess): number;
   /** Lets a shell run no more tasks after this one. */
@@ -171,7 +178,7 @@ function shellsOf(state: State): Shells {
     },
     isDash: state.kind === "dash",
     takes: (command) => isReusable(command, state.kind === "dash"),
-    run: (command, names) => run(state, command, names),
+    run: (command, names, outputs) => run(state, command, names, outputs),
     startedAt: (child) => state.all.get(child)?.startedAt ?? 0,
     retire(child) {
       const shell = state.all.get(child);
@@ -193,9 +200,15 @@ function dismiss(state: State): void {
 
 // ---- a task
 
-function run(state: State, command: string, names: readonly string[]): Bun.Subprocess | null {
+function run(
+  state: State,
+  command: string,
+  names: readonly string[],
+  outputs: TaskOutputs | null,
+): Bun.Subprocess | null {
+  if (outputs !== null && !mayOpenOurs()) return null;
   const shell = takeIdle(state, names) ?? start(state, names);
-  const text = textFor(state, shell, command);
+  const text = textFor(state, shell, command, outputs);
   if (text !== null) return give(state, shell, text);
   becomeIdle(state, shell);
   return null;
@@ -213,7 +226,12 @@ function takeIdle({ idle }: State, names: readonly string[]): Shell | null {
 }
 
 /** What a shell is to read for a task; null: it cannot be said. */
-function textFor({ kind, variables }: State, shell: Shell, command: string): string | null {
+function textFor(
+  { kind, variables }: State,
+  shell: Shell,
+  command: string,
+  outputs: TaskOutputs | null,
+): string | null {
   const { names, values } = shell;
   // bash counts them from the start of the shell.
   let text = kind === "bash" ? "SECONDS=0" : "";
@@ -225,7 +243,7 @@ function textFor({ kind, variables }: State, shell: Shell, command: string): str
     values[place] = value;
     text += ` ${name}='${value.includes("'") ? value.replaceAll("'", `'\\''`) : value}'`;
   }
-  text += kind === "bash" ? `;(${forBash(command)}) ${redirections}\n` : forDash(command);
+  text += kind === "bash" ? `;(${forBash(command)}) ${redirectionsTo(outputs)}\n` : forDash(command, outputs);
   if (text.length <= longestText && !hasLines(text, kind)) return text;
   // The shell was not told what is noted here. No variable has this value.
   values.fill("\0");
@@ -239,10 +257,34 @@ function textFor({ kind, variables }: State, shell: Shell, command: string): str
  * in a subshell 1,010, by `xargs` without a shell 1,130, in turn on a busy machine.) So does a pipeline: dash makes a
  * subshell for each of its commands anyway, and one around them costs 170 microseconds of 1,200.
  */
-function forDash(command: string): string {
-  if (isPipeline(command)) return `\nhash -r\n{ ${command}; } ${redirections}\necho $?\n`;
-  if (plainWords(command) === null) return `\n(eval "$TASK_COMMAND") ${redirections}\necho $?\n`;
-  return `\nhash -r\n{ ${command} ${plainRedirections}; } 2>&5\necho $?\n`;
+function forDash(command: string, outputs: TaskOutputs | null): string {
+  if (isPipeline(command)) return `\nhash -r\n{ ${command}; } ${redirectionsTo(outputs)}\necho $?\n`;
+  if (plainWords(command) === null) return `\n(eval "$TASK_COMMAND") ${redirectionsTo(outputs)}\necho $?\n`;
+  if (outputs === null) return `\nhash -r\n{ ${command} ${plainRedirections}; } 2>&5\necho $?\n`;
+  const [stdout, stderr] = [ours(outputs.stdout), ours(outputs.stderr)];
+  return `\nhash -r\n{ ${command} <&3 >>${stdout} 3<&- 4>&- 5>&-; } 2>>${stderr}\necho $?\n`;
+}
+
+/** What a subshell does first whose outputs are files of this process. */
+function redirectionsTo(outputs: TaskOutputs | null): string {
+  if (outputs === null) return redirections;
+  return `<&3 >>${ours(outputs.stdout)} 2>>${ours(outputs.stderr)} 3<&- 4>&- 5>&-`;
+}
+
+/** The name by which others open what this process has open. */
+function ours(descriptor: number): string {
+  return `/proc/${process.pid}/fd/${descriptor}`;
+}
+
+let isOpen: boolean | null = null;
+
+/** Whether our processes may open what this one has open. One that was kept from dumps keeps it to itself. */
+function mayOpenOurs(): boolean {
+  try {
+    return (isOpen ??= statSync("/proc/self/fd").uid === process.getuid!());
+  } catch {
+    return (isOpen = false);
+  }
 }
 
 /**
@@ -434,7 +476,7 @@ async function isUsual(options: Pick<State, keyof ShellOptions | "kind" | "pipe"
   for (const [command, status] of questions) {
     Object.assign(variables, { TASK_ID: "a b", TASK_COMMAND: command });
     const answered = new Promise<number | null>((resolve) => (answer = resolve));
-    if (run(state, command, names) === null || (await answered) !== status) return false;
+    if (run(state, command, names, null) === null || (await answered) !== status) return false;
   }
   dismiss(state);
   return true;

@@ -8,6 +8,7 @@ import type { DeviceList } from "./device-list.ts";
 import type { EnvironmentOptions } from "./environment.ts";
 import type { Monitor } from "./monitor.ts";
 import type { Pins } from "./pinning.ts";
+import type { Sink } from "./sink.ts";
 
 /** What a user may wish for all tasks. An option in the table of a client (args/options.ts) arrives here by itself. */
 export interface TaskWishes {
@@ -56,6 +57,8 @@ export interface ExecutorOptions extends EnvironmentOptions, Omit<TaskWishes, "m
   readonly pins: Pins | null;
   /** Whether this process prints failures on the standard output that it shares with tasks. */
   readonly printsFailures: boolean;
+  /** What takes the output of tasks to print it; null: nothing does. */
+  readonly sink: Sink | null;
   readonly clock: Clock;
   /** Called when a task died of SIGPIPE because nobody reads any more what this process and its tasks write. */
   readonly onUnread: () => void;

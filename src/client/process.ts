@@ -5,7 +5,7 @@
  * Invariant: every start is answered exactly once, by an outcome or by the news that the task has no place to run in,
  * and never from within `start`.
  */
-import { closeSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { resolve } from "node:path";
 import { messageOf } from "../base/errors.ts";
 import { osPaths } from "../base/ospath.ts";
@@ -13,7 +13,7 @@ import { failureCode, failureReason } from "../base/paths.ts";
 import { quoterFor } from "../base/shell.ts";
 import { isUnread } from "../base/unread.ts";
 import { variableName } from "../base/variables.ts";
-import { sentinel } from "../task/task.ts";
+import { type Outcome, sentinel } from "../task/task.ts";
 import type { ShellOutput, System } from "../base/system.ts";
 import { variablesFor } from "./device-list.ts";
 import { inherited, type Variables } from "./environment.ts";
@@ -25,7 +25,8 @@ import { type Held, newScarcity, type Scarcity } from "./scarcity.ts";
 import { type Losses, newLosses } from "./losses.ts";
 import type { Monitor } from "./monitor.ts";
 import type { ExecutorOptions } from "./options.ts";
-import { openAppended, openNamed, openShared, type Outputs, prepareFolder, removeEmpty } from "./outputs.ts";
+import { directOutput, tellAfterOutput, tellOfSignal } from "./directing.ts";
+import { openNamed, openShared, type Outputs, prepareFolder, removeEmpty } from "./outputs.ts";
 import { printedBy } from "./printed.ts";
 import { describeRefusal, whyNotEntered } from "./refusals.ts";
 import { NoResults, prepareResults, type Results, resultsOf } from "./results.ts";
@@ -41,7 +42,7 @@ import {
   spawnLiving,
   spawnShell,
 } from "./spawn.ts";
-import { wordsFor } from "./spawn.ts";
+import { undirect, wordsFor } from "./spawn.ts";
 import { expansion, fileFacts } from "./templates.ts";
 import { newTask, type Place, type Task } from "./started.ts";
 import { type Finder, newFinder } from "./tree.ts";
@@ -150,6 +151,7 @@ function openExecutor(options: ExecutorOptions): State {
   if (results !== null) prepareFolder(results.folder, 0o777);
   const paths = { outputPath: place(options.outputPath), errorsPath: place(options.errorsPath) };
   const outputs = openShared(paths.outputPath, paths.errorsPath);
+  options.sink?.opened(outputs.output ?? 1, outputs.errors ?? 2);
   const losses = newLosses({ folder: capture ? taskFolder : (results?.folder ?? null), ...paths, log });
   const alive = new Map<Bun.Subprocess, Task>();
   const asked = new Set<number>();
@@ -305,10 +307,13 @@ function launch(state: State, task: Task, command: string): void {
   state.starting = task;
   try {
     if (keepsOutput(state)) nameCaptured(state, task);
+    if (options.sink !== null && options.sink.unit !== null)
+      directOutput(task, options.sink, keepsOutput(state), options.clock);
     options.pins?.pin(assignment.id, assignment.cores ?? 0);
     const child = spawn(state, task, command, startTime);
     const { pid } = child;
     task.pid = pid;
+    task.outlet?.started();
     if (options.monitor !== null) watch(options.monitor, task, child);
     if (!task.over) state.alive.set(child, task);
     state.guard?.taskStarted();
@@ -316,11 +321,14 @@ function launch(state: State, task: Task, command: string): void {
     options.log.debug(() => `Running task (${assignment.id})[${pid}]: ${command}`);
   } catch (error) {
     options.pins?.release(assignment.id);
+    task.outlet?.drop();
+    task.outlet = null;
     notStarted(state, task, command, error);
   } finally {
     state.starting = null;
     options.pins?.unpin();
     if (keepsOutput(state)) closeCaptured(spawner);
+    if (options.sink !== null) undirect(spawner);
   }
 }
 
@@ -335,7 +343,9 @@ function spawn(state: State, task: Task, command: string, startTime: number): Bu
   }
   const entrance = state.options.monitor?.confine(assignment) ?? null;
   if (entrance !== null) return spawnConfined(spawner, assignment, command, startTime, task.own, entrance);
-  task.living = task.isRefused ? null : spawnLiving(spawner, assignment, command, startTime, task.own);
+  const { outlet } = task;
+  const mayLive = !task.isRefused && outlet?.isFile !== false;
+  task.living = mayLive ? spawnLiving(spawner, assignment, command, startTime, task.own, outlet) : null;
   if (task.living !== null) return task.living;
   const child = spawnDirect(spawner, assignment, command, startTime, task.own);
   if (child === null) return spawnShell(spawner, assignment, command, startTime, task.own);
@@ -516,31 +526,12 @@ function livingRefused(state: State, child: Bun.Subprocess): void {
   else launch(state, task, task.command!);
 }
 
-/**
- * Has the shell write on the task's standard error what it writes when a program dies by a signal, because only the
- * shell has the words. This takes two processes, but few programs die so.
- */
+/** Has the shell tell of the signal that a program died of, and ends its task then. */
 function reportSignal(state: State, task: Task, status: number): void {
-  const { clock, shell } = state.options;
   task.over = true;
-  const completionTime = clock.now();
-  const words = [shell, "-c", 'ulimit -c 0; "$0" -c "kill -$1 \\$\\$"; :', shell, `${status - 128}`];
-  let captured: number | null = null;
-  try {
-    if (task.errpath !== null) captured = openAppended(task.errpath);
-    Bun.spawn(words, {
-      stdin: "ignore",
-      stdout: "ignore",
-      stderr: captured ?? state.home.spawner.options.stderr,
-      detached: true,
-      onExit: () => end(state, task, status, completionTime),
-    });
-  } catch {
-    // Only the line is lost, not the outcome.
-    queueMicrotask(() => end(state, task, status, completionTime));
-  } finally {
-    if (captured !== null) closeSync(captured);
-  }
+  const completionTime = state.options.clock.now();
+  const stderr = task.outlet?.stderr ?? state.home.spawner.options.stderr;
+  tellOfSignal(state.options.shell, task.errpath ?? stderr, status, () => end(state, task, status, completionTime));
 }
 
 function end(state: State, task: Task, exitStatus: number, completionTime = state.options.clock.now()): void {
@@ -548,8 +539,21 @@ function end(state: State, task: Task, exitStatus: number, completionTime = stat
   state.options.pins?.release(task.assignment.id);
   // Where failures are printed too, their reader may go without harm to tasks that print nothing: a status that is
   // merely the same is a status.
-  const isCut = exitStatus === brokenPipe && (task.isKilled || !state.options.printsFailures) && isUnheard(state);
+  const isCut =
+    exitStatus === brokenPipe &&
+    task.outlet === null &&
+    (task.isKilled || !state.options.printsFailures) &&
+    isUnheard(state);
   if (isCut) state.options.onUnread();
+  const tell = (): void => tellEnd(state, task, { exitStatus, completionTime, isCut });
+  tellAfterOutput(task, tell);
+}
+
+function tellEnd(
+  state: State,
+  task: Task,
+  { exitStatus, completionTime, isCut }: Pick<Outcome, "exitStatus" | "completionTime"> & { isCut: boolean },
+): void {
   state.losses.look(completionTime);
   const measured = task.watch?.close(completionTime) ?? unmeasured;
   if (task.outpath !== null && state.results === null) {
@@ -575,8 +579,8 @@ function end(state: State, task: Task, exitStatus: number, completionTime = stat
 
 /** Whether tasks write where this process does, and nobody reads that any more. */
 function isUnheard(state: State): boolean {
-  const { outputs } = state;
   if (keepsOutput(state)) return false;
+  const { outputs } = state;
   return (outputs.output === null && isUnread(1)) || (outputs.errors === null && isUnread(2));
 }
 

@@ -25,7 +25,7 @@ import {
   taskEnvironment,
   type Variables,
 } from "./environment.ts";
-import type { Shells, ShellOptions } from "./living-shell.ts";
+import type { Shells, ShellOptions, TaskOutputs } from "./living-shell.ts";
 import { openFresh } from "./outputs.ts";
 
 export type OnExit = (child: Bun.Subprocess, code: number | null, signal: NodeJS.Signals | number | null) => void;
@@ -87,6 +87,8 @@ export interface Spawner {
   shells: Shells | null;
   /** The number of commands so far, as long as there are none. */
   startsSeen: number;
+  /** Whether the next process writes to files of its own, which are to be closed. */
+  isCaptured: boolean;
 }
 
 const windows = process.platform === "win32";
@@ -109,6 +111,7 @@ export function newSpawner(options: SpawnOptions): Spawner {
     withoutShell: null,
     plainSeen: 0,
     shells: null,
+    isCaptured: false,
     startsSeen: options.living === null || cannotShare(options) ? Number.POSITIVE_INFINITY : 0,
   };
 }
@@ -222,7 +225,8 @@ export function spawnDirect(
 /**
  * Has a living shell run a command. `startTime`: milliseconds since 1970. `own`: see TaskEnvironment. Answers the
  * process of the shell; null if a fresh shell has to run it: the command is not among those that may, the task has
- * variables that cannot be set, or there are no such shells (yet).
+ * variables that cannot be set, or there are no such shells (yet). `outputs`: files of this process that the task
+ * writes to; null: those of all tasks.
  */
 export function spawnLiving(
   spawner: Spawner,
@@ -230,6 +234,7 @@ export function spawnLiving(
   command: string,
   startTime: number,
   own: Own | null,
+  outputs: TaskOutputs | null,
 ): Bun.Subprocess | null {
   const { shells, viaShell } = spawner;
   if (shells === null) {
@@ -243,7 +248,7 @@ export function spawnLiving(
   const names = viaShell.names();
   if (names === null) return null;
   try {
-    return shells.run(command, names);
+    return shells.run(command, names, outputs);
   } catch {
     // There is no room for one more: a fresh shell is told so, or finds some where those go that have nothing to do.
     shells.dismiss();
@@ -302,11 +307,13 @@ export function wordsFor({ shellWords, signWords, shellStart }: Spawner, command
  * `closeCaptured` must be called even then.
  */
 export function openCaptured(
-  { shellStart }: Spawner,
+  spawner: Spawner,
   outpath: string,
   errpath: string,
   open: (path: string) => number = openFresh,
 ): void {
+  const { shellStart } = spawner;
+  spawner.isCaptured = true;
   shellStart.stdout = open(outpath);
   shellStart.stderr = open(errpath);
 }
@@ -317,8 +324,23 @@ export function discardCaptured(spawner: Spawner): void {
   spawner.shellStart.stdout = spawner.shellStart.stderr = "ignore";
 }
 
+/** Has the next process write to these descriptors. */
+export function directTo({ shellStart }: Spawner, { stdout, stderr }: TaskOutputs): void {
+  shellStart.stdout = stdout;
+  shellStart.stderr = stderr;
+}
+
+/** Has processes write where all tasks do, after `directTo`. */
+export function undirect({ shellStart, options }: Spawner): void {
+  shellStart.stdout = options.stdout;
+  shellStart.stderr = options.stderr;
+}
+
 /** Closes the files of `openCaptured`. The process has descriptors of its own for them. */
-export function closeCaptured({ shellStart }: Spawner): void {
+export function closeCaptured(spawner: Spawner): void {
+  const { shellStart } = spawner;
+  if (!spawner.isCaptured) return;
+  spawner.isCaptured = false;
   if (typeof shellStart.stdout === "number") closeSync(shellStart.stdout);
   if (typeof shellStart.stderr === "number") closeSync(shellStart.stderr);
   shellStart.stdout = shellStart.stderr = "inherit";

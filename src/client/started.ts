@@ -8,6 +8,7 @@ import type { Own } from "./environment.ts";
 import type { Ends, Running, StopSignal } from "./executor.ts";
 import { type Group, groupOf, groupOfJob } from "./group.ts";
 import type { Watch } from "./monitor.ts";
+import type { Outlet } from "./outlet.ts";
 import type { Spawner } from "./spawn.ts";
 import type { Expansion } from "./templates.ts";
 import { type Finder, type Tree, treeOf } from "./tree.ts";
@@ -31,6 +32,10 @@ export interface Task extends Running {
   startTime: number | null;
   outpath: string | null;
   errpath: string | null;
+  /** The way of its output to whoever prints it; null: it writes where all tasks do. */
+  outlet: Outlet | null;
+  /** Tells its outcome, which waits for room for its output; null: nothing waits. */
+  tell: (() => void) | null;
   /** Whether it was executed without a shell. */
   direct: boolean;
   /** The living shell that runs it; null: none does. */
@@ -84,6 +89,8 @@ export function newTask(assignment: Assignment, place: Place, ends: Ends, own: O
     startTime: null,
     outpath: null,
     errpath: null,
+    outlet: null,
+    tell: null,
     direct: false,
     living: null,
     isRefused: false,
@@ -96,6 +103,8 @@ export function newTask(assignment: Assignment, place: Place, ends: Ends, own: O
     watch: null,
     job: null,
     signal(signal) {
+      // Whoever stops a task does not wait for the reader of its output.
+      task.tell?.();
       if (task.pid !== null || task.over) {
         task.signalled = signal;
         if (task.living !== null) task.place.spawner.shells!.retire(task.living);

@@ -50,6 +50,8 @@ export interface ClientSettings {
   readonly timeoutMs: number | null;
   /** Pause between SIGINT, SIGTERM and SIGKILL, milliseconds. */
   readonly signalWaitMs: number;
+  /** Whether what tasks print can be sent to a server that prints it. Absent: it cannot. */
+  readonly prints?: boolean;
   /** The client leaves after this long without a task, milliseconds. Null: never. */
   readonly idleMs: number | null;
   /** The longest pause between two beats, milliseconds. */

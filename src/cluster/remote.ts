@@ -10,6 +10,8 @@ import { counted } from "../base/units.ts";
 import { type Client, type ClientOptions, type Left, runClient } from "../client/client.ts";
 import type { Executor } from "../client/executor.ts";
 import type { ClientSettings } from "../client/state.ts";
+import { newOutgoing } from "../client/outgoing.ts";
+import { newSpool, spoolFolder } from "../output/spool.ts";
 import type { Logger } from "../log/logger.ts";
 import { type ClientTls, connect } from "../wire/connect.ts";
 import type { Endpoint } from "./endpoint.ts";
@@ -60,7 +62,10 @@ export async function runClientAlone(options: ClientRunOptions): Promise<ClientR
   const { config, loggers, delayMs } = options;
   const provision = provisionOf(options);
   const monitor = await monitorFor(options);
-  const held = { ...options, monitor, jobs: await jobsFor(options) };
+  // What goes to files of this client stays there.
+  const hasFiles = options.output !== null || options.errors !== null;
+  const outgoing = hasFiles ? null : newOutgoing(newSpool({ folder: spoolFolder() }));
+  const held = { ...options, monitor, sink: outgoing, jobs: await jobsFor(options) };
   const executor = telling(makeExecutor(held, provision, null, leaveUnread), options.onConnected);
   const clock = systemClock;
   const reconnectMs = config.integer("client.reconnect") * 1000;
@@ -97,6 +102,7 @@ export async function runClientAlone(options: ClientRunOptions): Promise<ClientR
     host: hostName(),
     secret: secretDigits(32),
     ...(options.job === null ? {} : { job: options.job }),
+    prints: outgoing !== null,
     bundleSize: options.bundleSize,
     bundleWaitMs: options.bundleWaitMs,
     servers: options.servers.length,
@@ -130,7 +136,8 @@ export async function runClientAlone(options: ClientRunOptions): Promise<ClientR
     let { servers } = options;
     couriers = keptIn(lib, clock.now()).map((kept) => deliver(kept, among(servers), log));
     for (let round = 1; ; round++) {
-      client = runClient({ ...among(servers), executor, clock, log, keep: keepLeft, show });
+      const way = outgoing === null ? {} : { outgoing };
+      client = runClient({ ...among(servers), ...way, executor, clock, log, keep: keepLeft, show });
       const failure = await client.finished;
       const last = servers[client.server()]!;
       // A client that one server sent away has done its work: if it finds no other server then, that is no failure.
@@ -143,6 +150,7 @@ export async function runClientAlone(options: ClientRunOptions): Promise<ClientR
     await Promise.all(couriers.map(({ finished }) => finished));
     release();
     executor.close();
+    outgoing?.close();
   }
 }
 
@@ -173,7 +181,15 @@ function deliver(
   const { clientId, host, secret, ground, outcomes, path } = kept;
   const courier = runClient({
     connect: connectTo,
-    settings: { ...settings, clientId, host, secret, executors: 0, capacity: { cores: 0, memory: 0, others: {} } },
+    settings: {
+      ...settings,
+      prints: false,
+      clientId,
+      host,
+      secret,
+      executors: 0,
+      capacity: { cores: 0, memory: 0, others: {} },
+    },
     executor: {
       servedBy: () => undefined,
       endsAt: () => undefined,

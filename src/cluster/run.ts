@@ -12,6 +12,7 @@ import { answeredSoon, provisionOf } from "./host.ts";
 import { newNumbering } from "./numbering.ts";
 import { clientSettings, jobsFor, makeExecutor, monitorFor, showing, type TaskOptions } from "./tasks.ts";
 import { type LoggedOptions, serveLogged } from "./joblog.ts";
+import { printerOf, sinkOf } from "./printing.ts";
 import type { ClusterReport } from "./serve.ts";
 import type { HearStop } from "./signals.ts";
 
@@ -47,7 +48,8 @@ export async function runCluster(options: ClusterOptions): Promise<ClusterReport
   const monitor = await monitorFor(options);
   // The server and the client tell of the same numbers.
   const numbering = options.wishes.results === null ? null : newNumbering();
-  const held = { ...options, numbering, monitor, jobs: await jobsFor(options) };
+  const printer = printerOf(options, clock, loggers("server"));
+  const held = { ...options, numbering, monitor, sink: sinkOf(printer), jobs: await jobsFor(options) };
   const executor = makeExecutor(held, provision, options.instanceId, () => {
     // The client gives back a task that died so. It must not get it again before the server knows.
     client?.stop("finish", "SIGPIPE");
@@ -61,6 +63,7 @@ export async function runCluster(options: ClusterOptions): Promise<ClusterReport
     const serving = await serveLogged({
       ...options,
       numbering,
+      printer,
       logger: "cluster",
       remote: false,
       launchesClients: false,

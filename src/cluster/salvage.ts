@@ -5,6 +5,7 @@
 import { everyFailure } from "../task/retries.ts";
 import { fstatSync } from "node:fs";
 import type { Clock } from "../base/clock.ts";
+import type { Patience } from "../log/patience.ts";
 import type { Scope, Store } from "../store/store.ts";
 import type { ClaimedTask } from "../task/task.ts";
 
@@ -70,6 +71,14 @@ const everyGroup = {
   aside: [],
   tooMuch: [],
 } as const;
+
+/** The calls of a store for `copyWaiting`, which are made again while it is in trouble. */
+export function patientStore(store: Store, patience: Patience): Pick<Store, "claim" | "commit"> {
+  return {
+    claim: (request) => patience.persist("claim", () => store.claim(request)),
+    commit: (order) => patience.persist("commit", () => store.commit(order)),
+  };
+}
 
 /**
  * Writes down tasks that wait in a database, where they stay: the failures of a group keep those of higher groups from

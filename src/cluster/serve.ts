@@ -25,7 +25,8 @@ import { resourceNames } from "../config/resource-names.ts";
 import type { Logger, Loggers } from "../log/logger.ts";
 import { newPatience, type Patience } from "../log/patience.ts";
 import { runServer, type Server, type ServerReport, serverBeatMs } from "../server/door.ts";
-import type { Admission, Backlog, ClaimRequest, Commit, OwnStore, Scope, ServerRow, Store } from "../store/store.ts";
+import type { Printer } from "../output/printer.ts";
+import type { Admission, Backlog, OwnStore, Scope, ServerRow, Store } from "../store/store.ts";
 import type { Loaded } from "../submit/loader.ts";
 import type { LeaveKind } from "../wire/message.ts";
 import { chooseStore } from "./choose-store.ts";
@@ -34,15 +35,16 @@ import { type FailureFile, openFailures } from "./failures.ts";
 import { feed, type Input, type InputOptions, openInput, patientStartMs, taskDefaults } from "./feed.ts";
 import { newLiveness } from "./liveness.ts";
 import { recover, type Recovery, tellOfEstates, type Watch, watchServers } from "./recover.ts";
+import * as printing from "./printing.ts";
 import { type Seen, seenOf } from "./viewing/seen.ts";
 import { watchReader } from "./reader.ts";
 import { expectPatience } from "./signs-of-life.ts";
-import { copyWaiting, keepRest, type Rest } from "./salvage.ts";
+import { copyWaiting, keepRest, patientStore, type Rest } from "./salvage.ts";
 import { describeFailures, describeMissing, describeRun, type Tally } from "./summary.ts";
-import { moreUrgent, type StopName, unreadText } from "./signals.ts";
+import { asSignalled, moreUrgent, type StopName, unreadText } from "./signals.ts";
 
 /** What a caller asks of a run with a server. */
-export interface ServeOptions extends InputOptions {
+export interface ServeOptions extends InputOptions, printing.PrintingOptions {
   /** The version of this program, for the submission's row. */
   readonly version: string;
   readonly cwd: string;
@@ -138,6 +140,8 @@ interface Run {
   /** See Liveness. */
   readonly isProven: (server: ServerRow) => boolean;
   readonly recovery: Recovery;
+  /** What prints the output of tasks; null: nobody does. */
+  readonly printer: Printer | null;
   /** Ends the reading of the input. */
   readonly stopReading: AbortController;
   stoppedBy: StopName | null;
@@ -197,8 +201,11 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     inputEnded,
   };
   // Failures are not missed where nobody reads them: the run goes on. A task that dies because nobody reads it ends it.
+  run.printer?.tellUnread(serving.stopUnread);
   const unwatchReader = watchReader(serving.noticeUnread, options.failures !== "-" && isPiped(1));
+  const unwatchAwaited = printing.watchAwaited(run.store, run.printer, clock);
   function unwatch(): void {
+    unwatchAwaited();
     watch.end();
     unwatchReader();
   }
@@ -271,6 +278,7 @@ async function enterStore(facts: RunFacts): Promise<Run> {
     isAlive: alive,
     isProven,
     recovery,
+    printer: printing.printerOf(options, clock, log),
     stopReading: new AbortController(),
     stoppedBy: null,
     isLeaving: false,
@@ -317,7 +325,8 @@ function startServer(run: Run): Server {
   const { config, remote } = options;
   const server: Server = runServer({
     estates: recovery.estates,
-    store,
+    store: printing.tellingClaims(store, run.printer, scope),
+    ...(run.printer === null ? {} : { printer: run.printer }),
     enter: run.enter,
     isAlive: run.isAlive,
     clock,
@@ -337,6 +346,7 @@ function startServer(run: Run): Server {
       resources: [...run.resources],
       launchesClients: options.launchesClients,
       measures: options.measures === true,
+      prints: run.printer !== null,
       bundleSize: options.bundleSize,
       pollMs: options.pollMs,
       evictMs: config.number("server.evict") * 1000,
@@ -381,7 +391,7 @@ async function loadInput(run: Run, server: Server, settled: Promise<void>): Prom
     },
   };
   return feed(input, {
-    store,
+    store: printing.tellingInput(store, run.printer, run.scope),
     server: heard,
     onQuiet() {
       run.isQuiet = true;
@@ -455,11 +465,12 @@ async function conclude(run: Run, server: Server, loading: Promise<Fed>, unwatch
     if (report.heldBack > 0) await copyHeldBack(run);
     if (!report.abandoned) await endRow(run);
     const left = await leftOf(run);
+    await printing.allPrinted(run.printer, clock, () => readerPatience(run));
     await failures?.taken(() => readerPatience(run));
     const missing = failures?.close() ?? 0;
     return reportOf(run, report, loaded, { left: left === null ? null : Math.max(left, salvaged), missing });
   } catch (error) {
-    throw asSignalled(run, error);
+    throw run.isHurried ? asSignalled(run.stoppedBy, error) : error;
   } finally {
     unwatch();
     failures?.close();
@@ -484,24 +495,13 @@ function readerPatience({ isHurried, stoppedBy }: Run): number {
 
 const partingMs = 3000;
 
-/** The error of a run that left without its database, with the status of the signal that it obeyed. */
-function asSignalled({ isHurried, stoppedBy }: Run, error: unknown): unknown {
-  if (!isHurried || stoppedBy !== "SIGTERM") return error;
-  if (!(error instanceof UserError) || error.status !== exitStatus.interrupted) return error;
-  return new UserError(exitStatus.terminated, error.logger, error.message);
-}
-
 /** Writes down the tasks of higher groups that the failures of one have kept from running. */
 async function copyHeldBack(run: Run): Promise<void> {
   const { options, host, scope, failures, store, patience } = run;
   const isOurs = scope.kind === "submission";
   if (failures === null || !store.durable || !isOurs || run.isHurried || run.stoppedBy !== null) return;
   const owner = { serverId: options.instanceId, serverHost: host, scope, at: clock.now() };
-  const patient = {
-    claim: (request: ClaimRequest) => patience.persist("claim", () => store.claim(request)),
-    commit: (order: Commit) => patience.persist("commit", () => store.commit(order)),
-  };
-  await copyWaiting(patient, owner, (task) => failures.writeTask(task, options.template));
+  await copyWaiting(patientStore(store, patience), owner, (task) => failures.writeTask(task, options.template));
 }
 
 function restOf({ options, host, scope, input, failures, store, stopReading }: Run, loading: Promise<Fed>): Rest {

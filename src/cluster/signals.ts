@@ -8,6 +8,7 @@
 import { constants } from "node:os";
 import { systemClock } from "../base/clock.ts";
 import { releaseSignals } from "../base/early.ts";
+import { exitStatus, UserError } from "../base/errors.ts";
 import { counted } from "../base/units.ts";
 import type { Logger, Loggers } from "../log/logger.ts";
 import type { LeaveKind } from "../wire/message.ts";
@@ -184,4 +185,11 @@ export function onSignals(
     standstill.close();
     for (const [name, listener] of listeners) process.off(name, listener);
   };
+}
+
+/** The error of a run that left without its database, with the status of the signal that it obeyed. */
+export function asSignalled(stoppedBy: StopName | null, error: unknown): unknown {
+  if (stoppedBy !== "SIGTERM") return error;
+  if (!(error instanceof UserError) || error.status !== exitStatus.interrupted) return error;
+  return new UserError(exitStatus.terminated, error.logger, error.message);
 }

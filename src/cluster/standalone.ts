@@ -46,7 +46,7 @@ export async function runServerAlone(options: ServerRunOptions): Promise<Cluster
       template: null,
       remote: true,
       launchesClients: false,
-      printsTasks: false,
+      printsTasks: options.printing !== undefined && options.printing !== null,
     } as const;
     const serving = await serveLogged({ ...options, ...decided });
     const { stop, hurry: kill, inTrouble, server } = serving;

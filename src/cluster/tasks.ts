@@ -64,6 +64,9 @@ export interface TaskOptions {
 const ownDescriptors = 128;
 const perTask = 3;
 const perMeasuredTask = 4;
+/** How many more where output is printed: its files or pipes, for each task, and what waits to be printed. */
+const perPrintedTask = 4;
+const forPrinting = 1024;
 
 /** How many tasks run at once where their number is that of the cores. */
 function coresOf({ clientCores }: TaskOptions, provision: Provision): number {
@@ -159,7 +162,7 @@ export function showing(options: TaskOptions): NonNullable<ClientOptions["show"]
  * `onUnread` is called when a task died because nobody reads the output that it shares with this process.
  */
 export function makeExecutor(
-  options: TaskOptions & Pick<ExecutorOptions, "monitor" | "jobs"> & { readonly failures?: string | null },
+  options: TaskOptions & Pick<ExecutorOptions, "monitor" | "jobs" | "sink"> & { readonly failures?: string | null },
   provision: Provision,
   serverId: string | null,
   onUnread: () => void,
@@ -168,8 +171,10 @@ export function makeExecutor(
   const wish = config.text("task.cwd");
   const host = hostName();
   if (config.holdsSecrets(env)) keepFromDumps(config);
-  const each = options.monitor === null ? perTask : perMeasuredTask;
-  allowDescriptors(ownDescriptors + each * (options.executors === 0 ? coresOf(options, provision) : options.executors));
+  const isPrinted = options.sink !== null && options.sink.unit !== null;
+  const each = (options.monitor === null ? perTask : perMeasuredTask) + (isPrinted ? perPrintedTask : 0);
+  const own = ownDescriptors + (isPrinted ? forPrinting : 0);
+  allowDescriptors(own + each * (options.executors === 0 ? coresOf(options, provision) : options.executors));
   return createExecutor({
     ...options.wishes,
     environment: withoutRank(config.inheritable(env)),
@@ -187,6 +192,7 @@ export function makeExecutor(
     outputPath: options.output,
     errorsPath: options.errors,
     monitor: options.monitor,
+    sink: options.sink,
     jobs: options.jobs,
     until: provision.end?.at ?? null,
     devices: provision.devices,

@@ -55,6 +55,9 @@ const styles = ["default", "system", "detailed", "detailed-compact", "short"];
 const off = { nullable: true } as const;
 const orOff = { nullable: true, min: 0 } as const;
 /** A limit that the program sets for itself unless a number is given. */
+/** How the output of tasks is printed; see output/printer.ts. */
+export const outputModes = ["inherit", "line", "group", "ordered"] as const;
+
 const adapting = { choices: ["auto"], min: 1 } as const;
 
 const rows = [
@@ -131,6 +134,11 @@ const rows = [
     choices: ["<none>", "none", "gzip", "bzip", "lzma", "zstd"],
   }),
   setting("logging.file.keep", "integer", 0, "Full files to leave beside their archives.", orOff),
+
+  setting("output.mode", "text", "inherit", "How a run prints the output of tasks: inherit, line, group or ordered.", {
+    choices: outputModes,
+  }),
+  setting("output.tag", "boolean", false, "Put the input and a tab before each line of the output of tasks."),
 
   setting(
     "task.cwd",

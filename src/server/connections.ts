@@ -10,6 +10,7 @@ import { WireProblem } from "../wire/problem.ts";
 import type { ServerEvent } from "./event.ts";
 import { forgetShows, type Shows, takeShown } from "./shows.ts";
 import { takeWatcher, type Watcher, type Watchers } from "./watchers.ts";
+import type { Outputs } from "./printing.ts";
 import { type Intake, type IntakeOptions, takeSubmitter } from "./intake.ts";
 
 type Hello = Extract<ClientMessage, { readonly kind: "hello" }>;
@@ -30,6 +31,8 @@ export interface Connections {
   readonly watchers: Watchers;
   readonly ofWatchers: Map<PeerLink, Watcher>;
   readonly shows: Shows;
+  /** What takes the output of tasks; null: nothing does. */
+  readonly outputs: Outputs | null;
   /** All connections that are open, whoever is at the other end. */
   readonly open: Set<PeerLink>;
 }
@@ -54,6 +57,7 @@ export function listenTo(connections: Connections, link: PeerLink, isOwn = false
           if (message.shows === true) shows.able.add(clientId);
           // The client came back before its old connection was seen to be gone.
           if (earlier !== undefined && earlier !== link) earlier.close();
+          connections.outputs?.come(message);
           return push({ kind: "helloReceived", hello: message });
         }
         case "submitter":
@@ -73,11 +77,13 @@ export function listenTo(connections: Connections, link: PeerLink, isOwn = false
           if (clientId !== null) takeShown(connections.shows, clientId, message);
           return;
         case "output":
-          // No client was asked for any.
+          if (clientId !== null && ofClients.get(clientId) === link) connections.outputs?.take(clientId, message, link);
           return;
         default:
           // A client that was turned away may still be heard.
-          if (clientId !== null && ofClients.get(clientId) === link) push({ kind: "received", clientId, message });
+          if (clientId === null || ofClients.get(clientId) !== link) return;
+          connections.outputs?.hear(message);
+          push({ kind: "received", clientId, message });
       }
     },
     drain() {
@@ -116,15 +122,18 @@ function close(connections: Connections, link: PeerLink, clientId: string | null
   // If a newer connection of the same client has replaced this one, its end is no loss.
   if (clientId === null || ofClients.get(clientId) !== link) return;
   ofClients.delete(clientId);
+  connections.outputs?.leave(clientId);
   connections.clogged.delete(clientId);
   forgetShows(connections.shows, clientId);
   push({ kind: "disconnected", clientId, error: error?.message ?? null });
 }
 
 /** Sends a client a message, if it has a connection. Tells when that takes no more for now. */
-export function sendTo({ ofClients, clogged, push }: Connections, clientId: string, message: ServerMessage): void {
+export function sendTo(connections: Connections, clientId: string, message: ServerMessage): void {
+  const { ofClients, clogged, push } = connections;
   const link = ofClients.get(clientId);
-  if (link === undefined || link.send(message) || clogged.has(clientId)) return;
+  const said = connections.outputs?.send(clientId, message) ?? message;
+  if (link === undefined || link.send(said) || clogged.has(clientId)) return;
   clogged.add(clientId);
   push({ kind: "clogged", clientId });
 }

@@ -7,12 +7,14 @@ import { type Clock, jumpedMs, type Timer } from "../base/clock.ts";
 import { FatalError, messageOf } from "../base/errors.ts";
 import { type Mailbox, mailbox } from "../base/mailbox.ts";
 import { counted } from "../base/units.ts";
+import { lineText } from "../base/wordlist.ts";
 import type { Logger } from "../log/logger.ts";
 import { newPatience, type Patience } from "../log/patience.ts";
 import { warnSparingly } from "../log/sparing.ts";
 import type { Admission, Store } from "../store/store.ts";
 import type { NewTask } from "../task/task.ts";
 import type { OutputPiece, OutputQuery, ViewQuery, ViewSource } from "../view/view.ts";
+import type { Printer } from "../output/printer.ts";
 import type { PeerLink } from "../wire/link.ts";
 import type { LeaveKind } from "../wire/message.ts";
 import { type Connections, disconnectClient, listenTo, sendTo } from "./connections.ts";
@@ -22,10 +24,19 @@ import { carryOutInStore, isCommitStuck, lookAround, type Persistence } from "./
 import { loadOf, type ServerLoad } from "./load.ts";
 import { lookAt, numbersOf, type ServerLook, type ServerNumbers } from "./look.ts";
 import { step } from "./reactor.ts";
+import { type Holding, newOutputs, type Outputs } from "./printing.ts";
 import { askClient, newShows } from "./shows.ts";
 import { newWatchers } from "./watchers.ts";
 import { newSights, type Sights } from "./sights.ts";
-import { type Counts, type Estate, newState, runningOf, type ServerSettings, type ServerState } from "./state.ts";
+import {
+  type Counts,
+  type Estate,
+  newState,
+  runningOf,
+  runOf,
+  type ServerSettings,
+  type ServerState,
+} from "./state.ts";
 import type { IsAlive } from "./succession.ts";
 
 export interface ServerOptions {
@@ -50,6 +61,8 @@ export interface ServerOptions {
   readonly onFailed: (task: NewTask, template: string | null) => void;
   /** Opens a source of views of this server for those who watch over the wire. Absent: they are shown nothing. */
   readonly view?: () => Promise<ViewSource>;
+  /** What prints the output of tasks; absent: nobody does. */
+  readonly printer?: Printer;
   /** Takes the place of the reactor's `step`, so that simulations can watch it. */
   readonly step?: typeof step;
 }
@@ -210,12 +223,24 @@ function openDoor(options: ServerOptions): Door {
     watchers,
     ofWatchers: new Map(),
     shows,
+    outputs: outputsOf(options, state),
     open: new Set(),
   };
   const finished = Promise.withResolvers<ServerReport>();
   const ends = { wake: null, beat: null, awakeAt: awakeAt(clock), over: false };
   const door: Door = { options, state, box, patience, persistence, connections, finished, ...ends };
   return door;
+}
+
+function outputsOf({ printer, settings, log }: ServerOptions, state: ServerState): Outputs | null {
+  if (printer === undefined) return null;
+  return newOutputs({ printer, serverId: settings.serverId, holding: (id) => holdingOf(state, id), log });
+}
+
+/** Who has a task, and what its input is. */
+function holdingOf(state: ServerState, id: string): Holding | null {
+  const run = runOf(state, id);
+  return run === null ? null : { clientId: run.holder.id, text: lineText(run.held.task.args) };
 }
 
 /** The time by a clock that goes on while the machine sleeps, milliseconds. */
@@ -299,6 +324,8 @@ function carryOut(door: Door, effect: ServerEffect): void {
     case "attest":
     case "enter":
       return carryOutInStore(persistence, effect);
+    case "recorded":
+      return options.printer?.recorded(effect.run, effect.text, effect.next);
     case "failed":
       return options.onFailed(effect.task, effect.template);
     case "wake":

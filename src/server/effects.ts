@@ -59,6 +59,8 @@ export type ServerEffect =
       readonly evicted: boolean;
       readonly hasWorked: boolean;
     }
+  /** Print what this run has printed, if it did: its outcome is recorded. See Printer. */
+  | { readonly kind: "recorded"; readonly run: Lease; readonly text: string; readonly next: string | null }
   /** Write a task that failed for good to the failure file. `template`: that of its submission; null: none. */
   | { readonly kind: "failed"; readonly task: NewTask; readonly template: string | null }
   /** Log this. */

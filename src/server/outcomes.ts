@@ -5,6 +5,7 @@
  */
 import { counted } from "../base/units.ts";
 import { assert } from "../base/assert.ts";
+import { lineText } from "../base/wordlist.ts";
 import type { Commit, Completion } from "../store/store.ts";
 import { describeFailure } from "../task/failure.ts";
 import { isTriedAgain, memoryOfNext, retryDelayMs } from "../task/retries.ts";
@@ -389,6 +390,12 @@ function failureOf({ settings }: ServerState, { outcome, completion, task }: Set
   return describeFailure({ id, exitStatus, line: task?.args ?? command, errpath, host });
 }
 
+function tellPrinter({ task, outcome, completion }: Settling, effects: ServerEffect[]): void {
+  const { id, lease, command } = outcome;
+  const text = task === null ? (command ?? "") : lineText(task.args);
+  effects.push({ kind: "recorded", run: { id, lease }, text, next: completion.retry?.task.id ?? null });
+}
+
 /**
  * Counts an outcome that is recorded, and goes on with its next attempt. Answers whether that attempt waits in the
  * store.
@@ -397,6 +404,7 @@ function record(state: ServerState, entry: Settling, now: number, effects: Serve
   const { outcome, completion } = entry;
   if (state.losses.size > 0) state.losses.delete(outcome.id);
   const status = outcome.exitStatus;
+  if (state.settings.prints === true) tellPrinter(entry, effects);
   note(effects, "debug", () => `Completed task (${outcome.id})`);
   if (status === 0) {
     state.counts.succeeded++;

@@ -78,6 +78,8 @@ export interface ServerSettings extends FailurePolicy {
   readonly firstLease: number;
   /** Whether what each client does is measured, for an autoscaler. Absent: it is not. */
   readonly measures?: boolean;
+  /** Whether a printer is told of each outcome that is recorded. Absent: it is not. */
+  readonly prints?: boolean;
   readonly newId: () => string;
 }
 

@@ -260,6 +260,8 @@ export class MemoryStore implements Store {
 
   survey = async (scope: Scope) => ({ unfinished: this.#count(this.#filter(scope, null)) });
 
+  unended = async (ids: readonly string[]) => ids.filter((id) => this.#entries.has(id));
+
   backlog = async (scope: Scope) =>
     backlogOf([...this.#entries.values()].filter(this.#filter(scope, null)).map(({ task }) => task.group));
 

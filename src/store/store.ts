@@ -351,7 +351,9 @@ export interface Store {
   retryFailures(scope: Scope, retries: Retries, at: number, newId: () => string): Promise<number>;
   /** How many rows in scope have no completion_time. Scope `all` leaves out what live servers reserve. */
   survey(scope: Scope): Promise<{ readonly unfinished: number }>;
-  /** The same with the group that is next. It counts along an index of what is unfinished, whatever has ended. */
+  /** Which of these tasks have not ended. What is not in the store has. */
+  unended(ids: readonly string[]): Promise<readonly string[]>;
+  /** As `survey`, with the group that is next. It counts along an index of what is unfinished, whatever has ended. */
   backlog(scope: Scope): Promise<Backlog>;
   /** Where the unfinished rows in scope (see `survey`) came from, those with the most rows first. */
   sources(scope: Scope): Promise<readonly Source[]>;

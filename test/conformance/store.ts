@@ -176,6 +176,15 @@ export function storeConformance(title: string, open: () => Promise<OpenedStore>
         expect((await store.survey(mine)).unfinished).toBe(0);
       });
 
+      test("it tells which of some tasks have not ended", async () => {
+        const [over, left] = [makeTask(), makeTask()];
+        await store.insert([over, left]);
+        await store.claim(request());
+        await store.commit(makeCommit({ completed: [completion(over)] }));
+        expect(await store.unended([left.id, makeTask().id, over.id])).toEqual([left.id]);
+        expect(await store.unended([])).toEqual([]);
+      });
+
       test("unset resources stay unset", async () => {
         const task = makeTask({ cores: null, memory: null, timeout: null, tag: { part: 0 } });
         await store.insert([task]);

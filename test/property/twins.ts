@@ -141,7 +141,7 @@ async function runTwice(state: State, line: string, planted: Variables): Promise
   const ended = new Promise<End | null>((resolve) => (state.ended = resolve));
   Object.assign(variables, planted);
   const names = environment.names() ?? environment.names()!;
-  if (shells.run(line, names) === null) throw new Error(`no shell takes: ${line}`);
+  if (shells.run(line, names, null) === null) throw new Error(`no shell takes: ${line}`);
   const second = seen(state, await ended);
   return [first, second];
 }

@@ -79,6 +79,7 @@ export interface Model {
   commit(order: Commit): CommitReport;
   retryFailures(scope: Scope, retries: Retries, at: number, newId: () => string): number;
   survey(scope: Scope): { readonly unfinished: number };
+  unended(ids: readonly string[]): readonly string[];
   backlog(scope: Scope): Backlog;
   sources(scope: Scope): readonly Source[];
   total(scope: Scope): number;
@@ -466,6 +467,7 @@ export function newModel(storeId: string): Model {
     survey(scope) {
       return { unfinished: rows.filter(inScope(its, scope, null)).filter((row) => row.ended === null).length };
     },
+    unended: (ids) => ids.filter((id) => rows.some((row) => row.task.id === id && row.ended === null)),
     backlog(scope) {
       const groups = rows.filter((row) => row.ended === null).filter(inScope(its, scope, null));
       const group = groups.length === 0 ? null : Math.min(...groups.map((row) => row.task.group));

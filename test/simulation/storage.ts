@@ -113,6 +113,7 @@ export function storage(world: World, process: Process, model: Model, weather: W
     retryFailures: (scope, retries, at, newId) =>
       settled("retryFailures", () => model.retryFailures(scope, retries, at, newId)),
     survey: (scope) => settled("survey", () => model.survey(scope)),
+    unended: (ids) => settled("unended", () => model.unended(ids)),
     backlog: (scope) => settled("backlog", () => model.backlog(scope)),
     sources: (scope) => settled("sources", () => model.sources(scope)),
     total: (scope) => call("total", () => model.total(scope)),

@@ -111,6 +111,10 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     async survey(scope) {
       return { unfinished: await countUnfinished(query, scope, await reservedIn(query, scope, null)) };
     },
+    async unended(ids) {
+      const found = await query("select id from task where id = any ($1::uuid[]) and completion_time is null", [ids]);
+      return found.map(([id]) => id as string);
+    },
     backlog: async (scope) => backlog(query, scope, await reservedIn(query, scope, null)),
     sources: (scope) => sources(query, scope),
     total: (scope) => total(query, scope),

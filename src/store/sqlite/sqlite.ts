@@ -185,6 +185,7 @@ export function openSqlite(options: SqliteStoreOptions): Store {
       const reserved = connection.read(() => reservedIn(its, scope, null));
       return { unfinished: connection.read(() => claims.countUnfinished(scope, reserved)) };
     },
+    unended: async (ids) => unended(its, ids),
     async backlog(scope) {
       settle(its);
       const reserved = connection.read(() => reservedIn(its, scope, null));
@@ -347,6 +348,14 @@ function retryFailures(its: Opened, scope: Scope, retries: Retries, at: number, 
   }
   if (count > 0) watch.announce();
   return count;
+}
+
+function unended(its: Opened, ids: readonly string[]): readonly string[] {
+  settle(its);
+  const { connection } = its;
+  const sql = "select id from task where id in (select value from json_each(?)) and completion_time is null";
+  const rows = connection.read(() => connection.db.query(sql).values(JSON.stringify(ids)));
+  return rows.map(([id]) => id as string);
 }
 
 function total(its: Opened, scope: Scope): number {

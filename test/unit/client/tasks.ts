@@ -64,6 +64,7 @@ export function taskPlace(changes: Partial<ExecutorOptions> = {}): TaskPlace {
     serverHost: "there",
     clock: systemClock,
     monitor: null,
+    sink: null,
     onUnread() {
       notes.push("unread");
     },

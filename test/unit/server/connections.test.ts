@@ -24,6 +24,7 @@ function open() {
     log: { warn: (text) => void warnings.push(typeof text === "string" ? text : text()), close: () => undefined },
     push: (event) => events.push(event),
     intakeOptions,
+    outputs: null,
     ofClients: new Map(),
     secrets: new Map(),
     clogged: new Set(),
