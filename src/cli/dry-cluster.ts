@@ -101,12 +101,18 @@ export async function clusterSettings(context: Context, facts: ClusterFacts): Pr
     ["shell", client.shell ?? usualShell(context.env)],
     ["directory", context.config().text("task.cwd") ?? context.cwd],
     ["database", await describeDatabase(context, facts.noDatabase)],
-    ["output", client.capture ? "two files a task in lib/task of the site" : (facts.output ?? "standard output")],
-    ["errors", client.capture ? null : (facts.errors ?? "standard error")],
+    ["output", describeOutput(client) ?? facts.output ?? "standard output"],
+    ["errors", describeOutput(client) === null ? (facts.errors ?? "standard error") : null],
     ["retries", describePolicy(policy)],
     ["failure file", failures],
     ["limits", limits.filter(Boolean).join(", ") || null],
   ];
+}
+
+/** Where the output of each task would go; null: to that of all. */
+function describeOutput({ capture, results }: ClusterFacts["client"]): string | null {
+  if (capture) return "two files a task in lib/task of the site";
+  return results === null ? null : `files for each task by its input: ${results}`;
 }
 
 /** Where clients would run. */

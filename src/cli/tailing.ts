@@ -46,7 +46,7 @@ interface Attempt {
 }
 
 /** The longest pause between two looks, milliseconds. */
-const longestPauseMs = 1000;
+const longestPauseMs = 250;
 /** Bytes that are asked for at once. */
 const pieceBytes = 65_536;
 /** So many bytes before the end are searched for the last lines. */

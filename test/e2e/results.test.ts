@@ -101,5 +101,7 @@ test("what cannot be made costs one task, and what cannot be meant is refused be
     const refused = await site.hsx([...words, ":::", "touch ran"]);
     expect([words, refused.status, refused.stderr]).toEqual([[...words], status, expect.stringContaining(text)]);
   }
-  expect(site.exists("ran")).toBe(false);
+  const dry = await site.hsx(["--dry-run", "--results", "dry", ":::", "touch ran"]);
+  expect(dry.stderr).toContain(`# output: files for each task by its input: ${site.work}/dry\n`);
+  expect([site.exists("ran"), site.exists("dry")]).toEqual([false, false]);
 });

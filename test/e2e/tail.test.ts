@@ -29,6 +29,8 @@ test("a running task is followed to its end, both outputs each on its own, and C
   site.write("go", "");
   expect(await tail.ended).toMatchObject({ status: 3, stdout: "19\n20\nmore\n", stderr: "err\n" });
   expect((await run.ended).status).toBe(7);
+  // What was rotated out of the database is found, too.
+  await site.shell("hs initdb --rotate --yes");
   const after = await site.hs(["tail", id, "-n", "+20", "--stdout"]);
   expect(after).toEqual({ status: 0, stdout: "20\nmore\n", stderr: "" });
   expect((await site.hs(["tail", id, "-c", "3", "--no-follow"])).stdout).toBe("re\n");
@@ -53,6 +55,7 @@ test("what is not kept, not there, or no number is one line; a task of a client 
   expect([silent.status, silent.stderr]).toEqual([0, expect.stringContaining("or its client ran without --capture")]);
   expect(await site.hs(["tail", "01234567"])).toMatchObject({ status: 5, stdout: "" });
   expect(await site.hs(["tail", "01234567", "-n", "x"])).toMatchObject({ status: 2 });
+  expect(await site.hs(["tail", "01234567", "-p", "1", "-r"])).toMatchObject({ status: 2 });
   const run = site.start(["hsx", ":::", waitFor("go")]);
   const loud = await site.hs(["tail", await lastId(site, "-R")]);
   expect([loud.status, loud.stderr]).toEqual([5, expect.stringContaining("that runs without --capture")]);
@@ -60,9 +63,14 @@ test("what is not kept, not there, or no number is one line; a task of a client 
   expect((await run.ended).status).toBe(0);
   const { server, port } = await startServer(site, [":::", `echo served; ${waitFor("on")}; echo on`]);
   const client = startClient(site, port, ["--capture"]);
-  const tail = site.start(["hs", "tail", await lastId(site, "-R")], { env: secured });
+  const id = await lastId(site, "-R");
+  const tail = site.start(["hs", "tail", id]);
   await tail.line(/^served$/);
+  // The server knows of tasks that run by the beginnings of their ids; it may end before its watcher has heard all.
+  const watching = site.start(["hs", "tail", id.slice(0, 30), "-p", port], { env: secured });
+  await watching.line(/^served$/);
   site.write("on", "");
   expect((await tail.ended).stdout).toBe("served\non\n");
+  expect((await watching.ended).stdout).toStartWith("served\n");
   expect([(await server.ended).status, (await client.ended).status]).toEqual([0, 0]);
 });
