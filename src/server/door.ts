@@ -28,7 +28,7 @@ import { step } from "./reactor.ts";
 import { type Holding, newOutputs, type Outputs } from "./printing.ts";
 import { askClient, newShows } from "./shows.ts";
 import { newWatchers } from "./watchers.ts";
-import { newSights, type Sights } from "./sights.ts";
+import { lastClientOf, newSights, type Sights } from "./sights.ts";
 import {
   type Counts,
   type Estate,
@@ -295,7 +295,7 @@ function serverOf(door: Door): Server {
 
 function outputOf({ state, connections }: Door, query: OutputQuery): Promise<OutputPiece> | null {
   const { id } = query;
-  const clientId = state.holders.get(id)?.id ?? state.sights?.ranAt.get(id);
+  const clientId = state.holders.get(id)?.id ?? (state.sights === null ? undefined : lastClientOf(state.sights, id));
   const { shows } = connections;
   if (clientId === undefined || !shows.able.has(clientId)) return null;
   const piece = askClient(shows, clientId, query, (message) => sendTo(connections, clientId, message));
