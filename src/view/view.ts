@@ -166,7 +166,7 @@ export type ViewAction = "cancel" | "revert";
 
 /** Where views come from. A source is asked again and again, mostly every second or two. */
 export interface ViewSource {
-  /** Throws a UserError or a TransientError when the source does not answer; a later look may succeed. */
+  /** Throws a UserError, a TransientError or a FatalError when the source does not answer. Only the second may pass. */
   look(query: ViewQuery): Promise<View>;
   /** Throws a UserError when there is no such output: why, and what to do. */
   output(query: OutputQuery): Promise<OutputPiece>;
