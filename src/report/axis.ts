@@ -19,7 +19,7 @@ interface Piece extends Span {
 export type TimeAxis = readonly Piece[];
 
 /** Idle stretches that are longer than this share of the rest are cut short. */
-const longIdle = 0.1;
+const longIdle = 0.5;
 /** At most so many are cut short: the longest. */
 const mostCuts = 12;
 /** What a cut takes of the length. */

@@ -215,13 +215,15 @@ export function extentOf({ all, widthMs }: Course, until: number): Span | null {
 export function idleSpans({ all, widthMs }: Course, until: number): readonly Span[] {
   const idle: Span[] = [];
   let height = 0;
+  let waiting = 0;
   let before: number | null = null;
   for (const [at, cell] of inOrder(all)) {
     const from = at * widthMs;
     if (before !== null && height === 0 && from > before) idle.push({ from: before, to: from });
     before = from + widthMs;
     height += cell.running;
+    waiting += cell.waiting;
   }
-  if (before !== null && height === 0 && until > before) idle.push({ from: before, to: until });
+  if (before !== null && height === 0 && waiting > 0 && until > before) idle.push({ from: before, to: until });
   return idle;
 }

@@ -154,8 +154,9 @@ function linear(from: number, most: number): readonly number[] {
   // Equal values are one bin in the middle of some empty ones.
   const span = most > from ? most - from : Math.max(most, 1e-9);
   const step = roundStep(span / 24);
-  const first = Math.floor(from / step + 1e-9);
-  const last = Math.floor(most / step + 1e-9) + 1;
+  const margin = most > from ? 0 : 4;
+  const first = Math.max(0, Math.floor(from / step + 1e-9) - margin);
+  const last = Math.floor(most / step + 1e-9) + 1 + margin;
   return Array.from({ length: last - first + 1 }, (_, i) => Number(((first + i) * step).toPrecision(12)));
 }
 

@@ -34,8 +34,8 @@ function axisData(axis: TimeAxis): string {
   const piece = (each: TimeAxis[number]): readonly number[] => [
     Math.round(each.from),
     Math.round(each.to),
-    Number(each.start.toFixed(6)),
-    Number(each.end.toFixed(6)),
+    Number(each.start.toFixed(9)),
+    Number(each.end.toFixed(9)),
     each.isCut ? 1 : 0,
     zoneOffset(each.from),
   ];
@@ -108,13 +108,21 @@ function intro(summary: Summary, axis: TimeAxis): string {
         `(grey): ${cuts.map((each) => spanText((each.to - each.from) / 1000)).join(", ")}.`;
   return (
     paragraph(`From ${timeText(from)} to ${timeText(to)} (${spanText((to - from) / 1000)}). ${how}${cut}`) +
-    '<ul class="legend" aria-label="Colours"><li class="succeeded">succeeded</li><li class="failed">failed</li>' +
-    '<li class="running">still running</li></ul>\n' +
+    legend(summary) +
     '<div class="zoom" hidden><button type="button" data-zoom="in">Zoom in</button> ' +
     '<button type="button" data-zoom="out">Zoom out</button> ' +
     '<button type="button" data-zoom="all">All of it</button> ' +
     "<span>Ctrl and wheel, two fingers, a double click, or the keys + − ← → 0; drag to move.</span></div>\n"
   );
+}
+
+function legend({ bars, counts }: Summary): string {
+  const items = [
+    `<li class="succeeded">${bars === null ? "tasks at once" : "succeeded"}</li>`,
+    '<li class="failed">failed</li>',
+    ...(bars !== null && counts.running > 0 ? ['<li class="running">still running</li>'] : []),
+  ];
+  return `<ul class="legend" aria-label="Colours">${items.join("")}</ul>\n`;
 }
 
 interface Band {

@@ -19,6 +19,11 @@
     [1, 2, 3, 6, 12].map((n) => n * 36e5),
     [1, 2, 5, 10, 20, 50, 100, 200, 500].map((n) => n * 864e5),
   );
+  // All pieces that are not cut have one scale; the longest tells it best.
+  const [, scale] = axis.reduce(
+    ([most, ms], [t0, t1, p0, p1, isCut]) => (!isCut && p1 - p0 > most ? [p1 - p0, (t1 - t0) / (p1 - p0)] : [most, ms]),
+    [0, 1],
+  );
   /** Round local times in what is seen of the axis, as [place, label]. */
   const marks = () => {
     const found = [];
@@ -28,7 +33,7 @@
       const end = Math.min(p1, to);
       if (isCut || end <= start) continue;
       const perPlace = (t1 - t0) / (p1 - p0);
-      const rough = (perPlace * (to - from)) / Math.max(2, Math.min(8, root.clientWidth / 110));
+      const rough = (scale * (to - from)) / Math.max(2, Math.min(8, root.clientWidth / 110));
       const span = steps.find((each) => each >= rough) ?? 864e6;
       const ahead = offset * 6e4;
       const first = t0 + (start - p0) * perPlace;

@@ -52,6 +52,9 @@ test("a task that still runs goes on until now, and there are idle spans only wh
   expect(extentOf(course, 90_000)).toEqual({ from: 1000, to: 90_000 });
   expect(idleSpans(course, 90_000)).toEqual([{ from: 2001, to: 50_000 }]);
   expect(sumAt(areaCurve(course.all, course.widthMs, "running", 90_000), 90_000)).toBe(41_000);
+  const over = newCourse();
+  addStay(over, ran(1000, 2000));
+  expect([extentOf(over, 90_000), idleSpans(over, 90_000)]).toEqual([{ from: 1000, to: 2001 }, []]);
 });
 
 test("what more clients did than may be told apart stands under one name", () => {
