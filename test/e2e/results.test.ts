@@ -50,6 +50,13 @@ test("output is found by hs info, a retry writes its own over that of the first,
   expect(site.exists("out/v/stdout")).toBe(true);
 });
 
+test("output is printed as well where a mode of printing is asked for, whole and in order", async () => {
+  await using site = openSite();
+  const words = ["-N2", "-k", "--results", "d", "--joblog", "jobs.log", "-t", "sleep 0.{}; echo {}", ":::", "2", "1"];
+  expect(await site.hsx(words)).toEqual({ status: 0, stdout: "2\n1\n", stderr: "" });
+  expect((await site.shell("cat d/1/1/seq d/1/1/stdout; cut -f1 jobs.log | tail -2")).stdout).toBe("21\n2\n1\n");
+});
+
 test("values that would lead out of the folder, or are too long, stay within", async () => {
   await using site = openSite();
   const long = "x".repeat(300);
