@@ -36,7 +36,6 @@ const all = [...src, ...tests, ...read("scripts/**/*.ts")];
 const rooms: Readonly<Record<string, readonly string[]>> = {
   base: [],
   log: [],
-  progress: [],
   task: [],
   view: ["task"],
   output: ["log"],
@@ -52,7 +51,6 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   launch: ["client", "wire", "template", "log"],
   cluster: [
     "view",
-    "progress",
     "history",
     "launch",
     "server",
@@ -76,7 +74,6 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
     "print",
     "explain",
     "report",
-    "progress",
     "view",
     "cluster",
     "launch",

@@ -13,15 +13,20 @@ import type { Obstacles } from "../history/obstacles.ts";
 import { openOutput } from "../print/output.ts";
 import { visibleLines } from "../print/value.ts";
 import { shortened } from "../task/failure.ts";
+import { mostShown } from "../wire/message.ts";
 import type { CommandSpec, Parsed } from "../args/spec.ts";
 import type { Command, Context } from "./command.ts";
 import { openHistory } from "./history.ts";
+import { addressOf, clientTlsOptions, hostOption, keyFileOption, keyOption, keyOptions } from "./network.ts";
+import { networkWords, portOption } from "./network.ts";
 import { fullId, idOf, idPositional, notFound } from "./one-task.ts";
+
+const networkOptions = [hostOption, portOption, keyOption, keyFileOption, ...clientTlsOptions] as const;
 
 const spec = {
   name: "hs explain",
   summary: "Says why a task does not run, or what came of it, and what happened to it so far.",
-  usage: ["hs explain ID... [--json]"],
+  usage: ["hs explain ID... [--json] [-H ADDR] [-p PORT] [--auth-file PATH]"],
   positionals: [
     { ...idPositional, max: Infinity, help: "Ids of tasks, or their beginnings: 8 characters or more of each." },
   ],
@@ -37,20 +42,25 @@ const spec = {
         },
       ],
     },
+    {
+      title: "To ask a running server what its clients have",
+      options: networkOptions,
+    },
   ],
-  exclusive: [],
+  exclusive: [keyOptions],
   epilog: [
     "A task waits for a server that takes it, for its turn in its group, for lower groups to end, for failures of a",
     "lower group to be dealt with, and for a client that has what it needs. What came of one that has ended is told by",
-    "its status, its limits and its other attempts. Everything is read in the database, and nothing is changed. What",
-    "clients have is not in there: the log of the server tells when a task needs more than any client has.",
+    "its status, its limits and its other attempts. All this is read in the database, and nothing is changed. What",
+    "clients have is not in there: where the options name a server, that is asked, which takes its key.",
     "",
     "Examples:",
     "  hs explain 0198f3a2                                       (the beginning of an id will do)",
     "  hs explain $(hs list id -R -l1)                           (the first task that has not ended)",
+    "  hs explain 0198f3a2 -H login07 --auth-file key            (has any client what it needs?)",
     "  hs explain --json $(hs list id -F -l5) | jq -r '.[].why[0]'",
     "",
-    "Exit status: 0 success, 2 bad argument, 3 no database, 5 there is no such task.",
+    "Exit status: 0 success, 2 bad argument, 3 no database, 5 there is no such task, or the server does not answer.",
   ].join("\n"),
 } as const satisfies CommandSpec;
 
@@ -61,11 +71,12 @@ export const command: Command = { spec, bare: "usage", run };
 async function run(parsed: Words, context: Context): Promise<number> {
   const words = parsed.words("id").map(idOf);
   const resources = resourceNames(context.config());
+  const seen = networkOptions.some(({ key }) => parsed.given(key)) ? await askServer(parsed, context) : null;
   const records = await openHistory(context);
   const explained: { readonly explanation: Explanation; readonly line: string }[] = [];
   try {
     for (const word of words) {
-      const facts = await factsOf(word, records, resources);
+      const facts = await factsOf(word, records, { resources, seen });
       explained.push({ explanation: explain(facts), line: shortened(String(facts.task.args)) });
     }
   } finally {
@@ -83,8 +94,26 @@ async function run(parsed: Words, context: Context): Promise<number> {
   return exitStatus.success;
 }
 
+/** The clients of a running server. Throws UserError when it cannot be reached, or does not know the key. */
+async function askServer(parsed: Words, context: Context): Promise<NonNullable<Facts["seen"]>> {
+  const { loggers } = context;
+  const config = context.config();
+  const { host, port } = addressOf(parsed, config);
+  const { clientSecurity } = await import("../cluster/security.ts");
+  const { viewRemote } = await import("../cluster/viewing/remote.ts");
+  const words = await networkWords(parsed, null, loggers("task"));
+  const security = await clientSecurity({ ...words, config, loggers, host, role: "task" });
+  const source = await viewRemote({ host, port, security, logger: "task" });
+  try {
+    const { clients, clientsTotal } = await source.look({ most: mostShown, filter: "" });
+    return { clients, total: clientsTotal };
+  } finally {
+    await source.close();
+  }
+}
+
 /** What is known of the task that a word names. Throws UserError when there is none. */
-async function factsOf(word: string, records: RecordStore, resources: ReadonlySet<string>): Promise<Facts> {
+async function factsOf(word: string, records: RecordStore, known: Pick<Facts, "resources" | "seen">): Promise<Facts> {
   const id = await fullId(word, records);
   const task = await records.find(id);
   if (task === null) throw notFound(id);
@@ -101,8 +130,7 @@ async function factsOf(word: string, records: RecordStore, resources: ReadonlySe
     clients: isOpen ? (await records.outlook()).clients : new Map(),
     client: isWithClient ? await records.client(String(task.client_id)) : null,
     obstacles: isOpen && task.schedule_time === null ? await obstaclesOf(task, servers, records) : null,
-    resources,
-    seen: null,
+    ...known,
   };
 }
 

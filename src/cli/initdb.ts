@@ -10,7 +10,6 @@ import { isAlive } from "../cluster/liveness.ts";
 import { openOutput } from "../print/output.ts";
 import type { Command, Context } from "./command.ts";
 import { actions, acts, confirmed, expectTerminal, initialize, type InitdbPorts } from "./housekeeping.ts";
-import { progressKeys, progressOptions, watching } from "./progress.ts";
 import { openPrompt } from "./prompt.ts";
 
 const spec = {
@@ -44,13 +43,10 @@ const spec = {
     },
     {
       title: "Options",
-      options: [
-        { key: "yes", names: ["-y", "--yes"], kind: "flag", help: "Answer every question with yes." },
-        ...progressOptions,
-      ],
+      options: [{ key: "yes", names: ["-y", "--yes"], kind: "flag", help: "Answer every question with yes." }],
     },
   ],
-  exclusive: [["vacuum", "backup", "rotate", "truncate"], progressKeys],
+  exclusive: [["vacuum", "backup", "rotate", "truncate"]],
   epilog: [
     "Without an action, tables are made where they are missing, and existing tasks are never changed. An " +
       "SQLite database is also made when it is first used.",
@@ -70,10 +66,10 @@ type Words = Parsed<typeof spec>;
 export const command: Command = {
   spec,
   bare: "run",
-  run: (parsed: Words, context) => initdb(parsed, portsOf(parsed, context)),
+  run: (parsed: Words, context) => initdb(parsed, portsOf(context)),
 };
 
-function portsOf(parsed: Words, context: Context): InitdbPorts {
+function portsOf(context: Context): InitdbPorts {
   const log = context.loggers("data");
   const settings = {
     ...databaseSettings(context.config(), log),
@@ -82,7 +78,6 @@ function portsOf(parsed: Words, context: Context): InitdbPorts {
   };
   return {
     log,
-    watching: watching(parsed, context),
     isTerminal: openOutput(1, context.env).isTerminal,
     prompt: openPrompt(context.env),
     async database() {

@@ -178,12 +178,10 @@ function tellClients(facts: Facts, server: ServerFact | null, { why, advice }: T
     why.push(`${counted(count, "client")} ${count === 1 ? "is" : "are"} connected; it runs when one has room for it.`);
   }
   const need = describeNeed(facts);
-  const able = seen === null ? null : describeAble(facts, seen, need);
-  if (able !== null) why.push(able);
+  if (seen !== null) why.push(describeAble(facts, seen, need));
   else if (need !== null) {
-    why.push(
-      `It needs ${need}. Which clients have that is not in the database; the log of the server tells if none has.`,
-    );
+    why.push(`It needs ${need}. Which clients have that is not in the database.`);
+    advice.push(`To ask the server: hs explain ${String(facts.task.id)} -H ${server?.host ?? "HOST"}, with its key`);
   }
 }
 

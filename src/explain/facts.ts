@@ -32,7 +32,13 @@ export interface Facts {
   /** Names of resources that tags may ask for. */
   readonly resources: ReadonlySet<string>;
   /** What a running server says of its clients; null: none was asked. */
-  readonly seen: readonly Pick<ClientView, "host" | "capacity" | "standing">[] | null;
+  readonly seen: Seen | null;
+}
+
+/** The busiest clients of a server, and how many it has in all. */
+export interface Seen {
+  readonly clients: readonly Pick<ClientView, "host" | "capacity" | "standing">[];
+  readonly total: number;
 }
 
 /** What becomes of a task, in one word. */

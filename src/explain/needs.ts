@@ -4,10 +4,8 @@
 import { counted, formatSize } from "../base/units.ts";
 import { type Capacity, type Demand, demandOf, describeLack, lackOf } from "../task/demand.ts";
 import type { Tags } from "../task/task.ts";
-import type { Facts } from "./facts.ts";
+import type { Facts, Seen } from "./facts.ts";
 import { numberOf, span } from "./words.ts";
-
-type Seen = NonNullable<Facts["seen"]>;
 
 /** What a task needs that is counted, in words: `4 cores, 2.00GB of memory`; null: nothing. */
 export function describeNeed(facts: Pick<Facts, "task" | "resources">): string | null {
@@ -26,15 +24,15 @@ function needOf({ task, resources }: Pick<Facts, "task" | "resources">): Demand 
 }
 
 /** Which of these clients can have a task with this need (see `describeNeed`), as a sentence. */
-export function describeAble(facts: Facts, seen: Seen, need: string | null): string | null {
+export function describeAble(facts: Facts, { clients: seen, total }: Seen, need: string | null): string {
   const timeout = numberOf(facts.task.timeout);
-  if (need === null && timeout === null) return null;
+  if (need === null && timeout === null) return `Its server has ${counted(total, "client")} now.`;
   const demand = needOf(facts) ?? { cores: 0, memory: 0, others: null };
   const asks = need === null ? `It may run ${span(timeout!)}` : `It needs ${need}`;
   if (seen.length === 0) return `${asks}, and no client is connected.`;
   const known = seen.flatMap(({ capacity, standing }) => (capacity === null ? [] : [{ capacity, standing }]));
   const able = known.filter(({ capacity }) => whyNot(capacity, demand, timeout, facts.now) === null);
-  const clients = counted(seen.length, "client");
+  const clients = `${total > seen.length ? "the busiest " : ""}${counted(seen.length, "client")}`;
   if (able.length === 0) {
     const why = known[0] === undefined ? null : whyNot(known[0].capacity, demand, timeout, facts.now);
     return `${asks}, and none of ${clients} has that${why === null ? "" : ` (${why})`}.`;

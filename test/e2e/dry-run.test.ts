@@ -83,7 +83,7 @@ test("--restart prints what the database holds, with the template of each submis
     expect(dry.stdout).toEndWith("group:2\n");
     expect(dry.stderr).toContain("# 5 commands; nothing was stored or run\n");
   }
-  expect((await site.hs(["server", "--restart", "--dry-run"])).stdout).toContain("\na\nb # HYPERSHELL: cores:2\n");
+  expect((await site.hs(["server", "--restart", "--dry-run"])).stdout).toStartWith("a\nb # HYPERSHELL: cores:2\n");
   expect(await site.shell("hs list -f csv args server_id group")).toEqual(before);
 });
 

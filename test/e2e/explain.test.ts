@@ -6,7 +6,7 @@ import { expect, test } from "bun:test";
 import { noPostgres } from "../systems/postgres.ts";
 import { sharedPostgres } from "../systems/shared-postgres.ts";
 import { linesOf, needs, openSite, type Site, until } from "./harness.ts";
-import { startClient, startServer } from "./serving.ts";
+import { secured, startClient, startServer } from "./serving.ts";
 
 const postgres = sharedPostgres();
 type Environment = Readonly<Record<string, string>>;
@@ -66,6 +66,12 @@ async function situations(site: Site, env: Environment): Promise<void> {
     expect.stringMatching(/^It (runs on|is with a client on) /),
   ]);
   expect(waiting!.why.join(" ")).toMatch(/waits for group 0.* takes it when it is its turn.* It needs 1000 cores/);
+  const asked = await site.hs(["explain", waiting!.id, "-p", port], { env: { ...secured, ...env } });
+  expect([asked.status, asked.stderr]).toEqual([0, ""]);
+  expect(asked.stdout).toMatch(/It needs 1000 cores, and none of 1 client has that \(cores: \d+ < 1000\)\./);
+  const stranger = await site.hs(["explain", waiting!.id, "-p", port], { env });
+  expect([stranger.status, stranger.stdout]).toEqual([expect.any(Number), ""]);
+  expect(stranger.status).not.toBe(0);
   server.kill("SIGKILL");
   await server.ended;
   const [orphan] = await explained(site, "-R -g 0", env);

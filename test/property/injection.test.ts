@@ -321,7 +321,6 @@ function injectionLaws(
               prompt,
               log: silent,
               clock: systemClock,
-              watching: (_look, work) => work(),
               onInterrupt: () => () => undefined,
               sayInterrupted: () => undefined,
             });

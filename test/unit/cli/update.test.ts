@@ -53,7 +53,6 @@ async function tell(
       (level) => level === "INFO" || level === "WARNING",
     ),
     clock: systemClock,
-    watching: (_look, work) => work(),
     onInterrupt(interrupted) {
       interrupt = interrupted;
       return nothing;

@@ -90,8 +90,7 @@ describe("a task that waits", () => {
         "The server on login (process 7) takes it when it is its turn.",
         "It is the next one of its group.",
         "No client is on record as connected, so nobody is there to run it.",
-        "It needs 4 cores, 2 gpus. Which clients have that is not in the database; the log of the server tells if " +
-          "none has.",
+        "It needs 4 cores, 2 gpus. Which clients have that is not in the database.",
       ],
     ],
     [
@@ -135,7 +134,10 @@ describe("a task that waits", () => {
     });
     const seen = (...capacities: ReturnType<typeof capacity>[]): Partial<Facts> => ({
       servers: [serverOf()],
-      seen: capacities.map((each) => ({ host: "n", capacity: each, standing: "present" as const })),
+      seen: {
+        clients: capacities.map((each) => ({ host: "n", capacity: each, standing: "present" as const })),
+        total: capacities.length,
+      },
     });
     const last = (cells: Given, facts: Partial<Facts>): string | undefined => told(cells, facts).why.at(-1);
     expect(last({ cores: 8 }, seen(capacity(4)))).toBe(
@@ -145,6 +147,7 @@ describe("a task that waits", () => {
     expect(last({ timeout: 3600 }, seen(capacity(4, now + 60_000)))).toBe(
       "It may run 1:00:00, and none of 1 client has that (its time is up in 0:01:00).",
     );
+    expect(last({}, seen(capacity(4)))).toBe("Its server has 1 client now.");
     expect(last({ memory: 1 }, seen())).toBe("It needs 1.00B of memory, and no client is connected.");
   });
 });
