@@ -36,6 +36,7 @@ const all = [...src, ...tests, ...read("scripts/**/*.ts")];
 const rooms: Readonly<Record<string, readonly string[]>> = {
   base: [],
   log: [],
+  progress: [],
   task: [],
   view: ["task"],
   output: ["log"],
@@ -51,6 +52,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   launch: ["client", "wire", "template", "log"],
   cluster: [
     "view",
+    "progress",
     "history",
     "launch",
     "server",
@@ -74,6 +76,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
     "print",
     "explain",
     "report",
+    "progress",
     "view",
     "cluster",
     "launch",

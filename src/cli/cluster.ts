@@ -52,6 +52,7 @@ import { needDatabase, statusOfRun } from "./outcome.ts";
 import { clusterNotes } from "./cluster-notes.ts";
 import { printingOf, printingOptions } from "./printing.ts";
 import { refuseOverwriting } from "./overwrite.ts";
+import { asksForProgress, progressKeys, progressOptions, type Seen, unseen, withProgress } from "./progress.ts";
 import { autoscaleOptions, checkAutoscaling, policyNamed, policySet, rulesOf, warnOfScaling } from "./scaling.ts";
 import { forResults, refuseOtherOutput, resultsGiven } from "./results.ts";
 import { programVersion } from "../base/version.ts";
@@ -172,6 +173,7 @@ const spec = {
     {
       title: "Output",
       options: [
+        ...progressOptions,
         ...outputOptions,
         ...printingOptions,
         {
@@ -186,10 +188,7 @@ const spec = {
       ],
     },
   ],
-  exclusive: [
-    ["noDb", "initdb"],
-    ["ssh", "mpi", "launcher"],
-  ],
+  exclusive: [progressKeys, ["noDb", "initdb"], ["ssh", "mpi", "launcher"]],
   takesInputs: true,
   epilog: clusterNotes,
 } as const satisfies CommandSpec;
@@ -294,6 +293,8 @@ interface Call {
   readonly given: GivenInput | null;
   /** What the user says of the host of a client. */
   readonly host: HostWishes;
+  /** What there is to see of the run, once it has begun. */
+  readonly seen: Seen;
 }
 
 async function callOf(parsed: Words, context: Context): Promise<Call> {
@@ -306,11 +307,11 @@ async function callOf(parsed: Words, context: Context): Promise<Call> {
   tellOfTags(template, context.loggers("cluster"));
   const results = await resultsGiven(client.results, parsed.inputs, context.cwd);
   const values = { ...client, template, results, ratelimit: rateLimitOf(parsed, config) };
-  return { parsed, context, config, read, client: values, given, host };
+  return { parsed, context, config, read, client: values, given, host, seen: unseen() };
 }
 
 /** What a run is given wherever its clients are. */
-function shared({ parsed, context, config, read, client, given }: Call): Shared {
+function shared({ parsed, context, config, read, client, given, seen }: Call): Shared {
   // A scaler runs for ever, and so whatever is there.
   const takesAny = parsed.flag("restart") || parsed.flag("forever") || parsed.given("autoscale");
   const printing = printingOf(parsed, config, takesAny);
@@ -338,7 +339,8 @@ function shared({ parsed, context, config, read, client, given }: Call): Shared 
     failures: read("failures"),
     joblog: read("joblog"),
     shell: client.shell,
-    summary: openOutput(2, context.env).isTerminal,
+    summary: openOutput(2, context.env).isTerminal || asksForProgress(parsed, context),
+    onBegin: (look) => (seen.look = look),
     printsTasks: read("output") === null && ((!client.capture && client.results === null) || printing !== null),
     printing,
   };
@@ -502,7 +504,13 @@ async function run(parsed: Words, context: Context): Promise<number> {
   if (parsed.flag("forever")) await needDatabase("--forever waits for a database to fill", config, context.loggers);
   if (parsed.flag("dry")) return printCommands(call);
   const isScaled = parsed.given("autoscale");
-  const report = await (isScaled ? runWithScaler : isElsewhere(parsed) ? runElsewhere : runHere)(call);
+  const work = isScaled ? runWithScaler : isElsewhere(parsed) ? runElsewhere : runHere;
+  const report = await withProgress(
+    parsed,
+    context,
+    () => call.seen.look(),
+    () => work(call),
+  );
   return statusOfRun(report, isScaled || parsed.flag("forever"), config);
 }
 

@@ -2,11 +2,15 @@
  * What `hs initdb` does to a database: makes it, compacts it, copies it, moves what has ended to a partition, empties
  * it. What takes something away is asked about first; making tables in a file of our own is not.
  */
+import { systemClock } from "../base/clock.ts";
 import { exitStatus, NoTables, runtimeError, type UserError } from "../base/errors.ts";
 import { counted, formatSize } from "../base/units.ts";
 import type { Logger } from "../log/logger.ts";
 import type { UpkeepStore } from "../history/history.ts";
 import type { ServerRow } from "../store/store.ts";
+import { type Sight, sight } from "../progress/sight.ts";
+import { spanText } from "../progress/text.ts";
+import type { Watching } from "./progress.ts";
 import { ask, nobodyAnswers } from "./prompt.ts";
 import type { PromptPorts } from "./prompt.ts";
 
@@ -22,6 +26,7 @@ export interface InitdbPorts {
   readonly open: (create: boolean) => Promise<UpkeepStore>;
   /** Servers that use the database now. */
   readonly servers: () => Promise<readonly ServerRow[]>;
+  readonly watching: Watching;
   /** Attempts that a run with the present settings allows. */
   readonly attempts: () => number;
 }
@@ -71,11 +76,17 @@ export async function initialize(
     if (provider === "sqlite") log.info("SQLite database initialized automatically");
     else log.info(store.created ? `Created the tables in ${store.title}` : `The tables are there in ${store.title}`);
     log.info(`Optimizing database ${store.place}`);
-    await store.optimize();
+    await ports.watching(at("optimizing"), () => store.optimize());
   } finally {
     await store.close();
   }
   return exitStatus.success;
+}
+
+/** What is seen of a step that cannot tell how far it is: its name, and for how long it has gone on. */
+function at(step: string): () => Sight {
+  const since = systemClock.now();
+  return () => sight({ note: `${step}, ${spanText(Math.floor((systemClock.now() - since) / 1000))}` });
 }
 
 interface Act {
@@ -87,27 +98,32 @@ interface Act {
 
 /** What each action does: asks, says what it begins, does it, says what came of it. */
 export const acts: Readonly<Record<Action, (act: Act) => Promise<number>>> = {
-  async vacuum({ store, confirm, ports: { log } }) {
+  async vacuum({ store, confirm, ports: { log, watching } }) {
     if (!(await confirm(`Vacuum ${named(store)}`))) return exitStatus.success;
     log.info(`Vacuuming database ${store.place}`);
-    log.info(`Cleaned ${formatSize(await store.vacuum())} from ${store.place}`);
+    const freed = await watching(at("compacting"), () => store.vacuum());
+    log.info(`Cleaned ${formatSize(freed)} from ${store.place}`);
     return exitStatus.success;
   },
 
-  async backup({ store, path, confirm, ports: { log } }) {
+  async backup({ store, path, confirm, ports: { log, watching } }) {
     // Where it cannot be done, nobody is asked whether it should be.
     if (store.provider !== "sqlite") await store.backup(path);
     if (!(await confirm(`Backup ${named(store)} into '${path}'`))) return exitStatus.success;
     log.info(`Backing up ${store.place} into ${path}`);
-    await store.backup(path);
+    await watching(at("copying"), () => store.backup(path));
     return exitStatus.success;
   },
 
-  async rotate({ store, confirm, ports: { log, attempts } }) {
+  async rotate({ store, confirm, ports: { log, watching, attempts } }) {
     const into = await store.nextPartition();
     if (!(await confirm(`Rotate ${named(store)} to '${into}'`))) return exitStatus.success;
     log.info(`Rotating database ${store.place} into ${into}`);
-    const moved = await store.rotate(into, attempts());
+    let done = 0;
+    const moved = await watching(
+      () => sight({ verb: "moved", done }),
+      () => store.rotate(into, attempts(), (so) => (done = so)),
+    );
     log.info(moved === 0 ? "There are no finished tasks to move" : `Moved ${counted(moved, "task")} to ${into}`);
     return exitStatus.success;
   },

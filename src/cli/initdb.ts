@@ -10,6 +10,7 @@ import { isAlive } from "../cluster/liveness.ts";
 import { openOutput } from "../print/output.ts";
 import type { Command, Context } from "./command.ts";
 import { actions, acts, confirmed, expectTerminal, initialize, type InitdbPorts } from "./housekeeping.ts";
+import { progressKeys, progressOptions, watching } from "./progress.ts";
 import { openPrompt } from "./prompt.ts";
 
 const spec = {
@@ -43,10 +44,13 @@ const spec = {
     },
     {
       title: "Options",
-      options: [{ key: "yes", names: ["-y", "--yes"], kind: "flag", help: "Answer every question with yes." }],
+      options: [
+        { key: "yes", names: ["-y", "--yes"], kind: "flag", help: "Answer every question with yes." },
+        ...progressOptions,
+      ],
     },
   ],
-  exclusive: [["vacuum", "backup", "rotate", "truncate"]],
+  exclusive: [["vacuum", "backup", "rotate", "truncate"], progressKeys],
   epilog: [
     "Without an action, tables are made where they are missing, and existing tasks are never changed. An " +
       "SQLite database is also made when it is first used.",
@@ -66,10 +70,10 @@ type Words = Parsed<typeof spec>;
 export const command: Command = {
   spec,
   bare: "run",
-  run: (parsed: Words, context) => initdb(parsed, portsOf(context)),
+  run: (parsed: Words, context) => initdb(parsed, portsOf(parsed, context)),
 };
 
-function portsOf(context: Context): InitdbPorts {
+function portsOf(parsed: Words, context: Context): InitdbPorts {
   const log = context.loggers("data");
   const settings = {
     ...databaseSettings(context.config(), log),
@@ -78,6 +82,7 @@ function portsOf(context: Context): InitdbPorts {
   };
   return {
     log,
+    watching: watching(parsed, context),
     isTerminal: openOutput(1, context.env).isTerminal,
     prompt: openPrompt(context.env),
     async database() {

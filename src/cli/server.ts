@@ -4,8 +4,10 @@
  */
 import { failureOptions, failurePolicyOf } from "./failure-policy.ts";
 import { argumentError, exitStatus } from "../base/errors.ts";
+import type { ClusterReport } from "../cluster/serve.ts";
 import { isStandardInput } from "../base/paths.ts";
 import { largestNumber } from "../task/tag.ts";
+import { asksForProgress, progressKeys, progressOptions, unseen, withProgress } from "./progress.ts";
 import type { Command, Context } from "./command.ts";
 import type { CommandSpec, Parsed } from "../args/spec.ts";
 import type { InputOptions } from "../cluster/feed.ts";
@@ -133,6 +135,7 @@ const spec = {
       title: "Output",
       options: [
         ...serverPrintingOptions,
+        ...progressOptions,
         {
           key: "print",
           names: ["--print"],
@@ -151,7 +154,7 @@ const spec = {
       ],
     },
   ],
-  exclusive: [keyOptions, ["noDb", "initdb"], ["print", "failures"]],
+  exclusive: [progressKeys, keyOptions, ["noDb", "initdb"], ["print", "failures"]],
   takesInputs: true,
   epilog: [
     "Examples:",
@@ -235,35 +238,39 @@ async function run(parsed: Words, context: Context): Promise<number> {
   const security = await serverSecurity({ ...words, config, loggers: context.loggers, bind });
   const { runServerAlone } = await import("../cluster/standalone.ts");
   const { onSignals } = await import("../cluster/signals.ts");
-  const report = await runServerAlone({
-    instanceId,
-    version: programVersion,
-    cwd: context.cwd,
-    config,
-    loggers: context.loggers,
-    file,
-    words: given?.words ?? null,
-    inputForm: inputFormOf(parsed),
-    policy: failurePolicyOf(parsed, config),
-    noDatabase: parsed.flag("noDb"),
-    createTables: parsed.flag("initdb"),
-    restart,
-    forever,
-    bundleSize: read("bundleSize"),
-    pollMs: read("poll") * 1000,
-    taskCores: read("cores"),
-    taskMemory: read("memory"),
-    taskTimeout: read("taskTimeout"),
-    shell: null,
-    failures: parsed.flag("print") ? "-" : read("failures"),
-    joblog: read("joblog"),
-    printing: printingOf(parsed, config, forever || restart),
-    summary: openOutput(2, context.env).isTerminal,
-    bind,
-    port,
-    security,
-    hearStop: onSignals,
-  });
+  const seen = unseen();
+  const serving = (): Promise<ClusterReport> =>
+    runServerAlone({
+      instanceId,
+      version: programVersion,
+      cwd: context.cwd,
+      config,
+      loggers: context.loggers,
+      file,
+      words: given?.words ?? null,
+      inputForm: inputFormOf(parsed),
+      policy: failurePolicyOf(parsed, config),
+      noDatabase: parsed.flag("noDb"),
+      createTables: parsed.flag("initdb"),
+      restart,
+      forever,
+      bundleSize: read("bundleSize"),
+      pollMs: read("poll") * 1000,
+      taskCores: read("cores"),
+      taskMemory: read("memory"),
+      taskTimeout: read("taskTimeout"),
+      shell: null,
+      failures: parsed.flag("print") ? "-" : read("failures"),
+      joblog: read("joblog"),
+      printing: printingOf(parsed, config, forever || restart),
+      summary: openOutput(2, context.env).isTerminal || asksForProgress(parsed, context),
+      onBegin: (look) => (seen.look = look),
+      bind,
+      port,
+      security,
+      hearStop: onSignals,
+    });
+  const report = await withProgress(parsed, context, () => seen.look(), serving);
   return statusOfRun(report, forever, config);
 }
 

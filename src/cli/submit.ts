@@ -18,6 +18,7 @@ import type { Command, Context } from "./command.ts";
 import { givenInput, refuseTwoInputs } from "./inputs.ts";
 import { heedEnding } from "./interrupt.ts";
 import { addressOf, clientTlsOptions, hostOption, keyFileOption, keyOption, keyOptions } from "./network.ts";
+import { progressKeys, progressOptions, type Seen, unseen, withProgress } from "./progress.ts";
 import { networkWords, portOption } from "./network.ts";
 import { chooseInput, expectCommand } from "./submit-input.ts";
 import { begin, openDatabase, type Target } from "../cluster/submission.ts";
@@ -95,6 +96,7 @@ const spec = {
           fallback: "{}",
         },
         ...inputOptions,
+        ...progressOptions,
         dryRunOption,
       ],
     },
@@ -161,7 +163,7 @@ const spec = {
       ],
     },
   ],
-  exclusive: [keyOptions],
+  exclusive: [progressKeys, keyOptions],
   takesInputs: true,
   epilog: [
     "Examples:",
@@ -236,12 +238,15 @@ async function run(parsed: Words, context: Context): Promise<number> {
     isDry,
   };
   if (!parsed.flag("queue")) warnOfIdle(parsed, log);
-  return dry === null ? submitGiven(input, toSubmit, context) : dry.around(() => submitGiven(input, toSubmit, context));
+  if (dry !== null) return dry.around(() => submitGiven(input, toSubmit, context, unseen()));
+  const seen = unseen();
+  const work = (): Promise<number> => submitGiven(input, toSubmit, context, seen);
+  return input.kind === "single" ? work() : withProgress(parsed, context, () => seen.look(), work);
 }
 
 /** Submits a command or the lines of an input; the exit status. */
-async function submitGiven(input: Given, toSubmit: Submit, context: Context): Promise<number> {
-  if (input.kind !== "single") return submitLines(input, { ...toSubmit, heed: () => heedEnding(context) });
+async function submitGiven(input: Given, toSubmit: Submit, context: Context, seen: Seen): Promise<number> {
+  if (input.kind !== "single") return submitLines(input, { ...toSubmit, heed: () => heedEnding(context), seen });
   const id = await submitOne(input.line, toSubmit);
   if (!toSubmit.isDry) toSubmit.log.info(`Submitted task (${id})`);
   return exitStatus.success;

@@ -12,6 +12,9 @@ import type { SystemWithShell } from "../base/system.ts";
 import { variableName } from "../base/variables.ts";
 import { begin, type Begun, openDatabase, type Submitter, type Target } from "../cluster/submission.ts";
 import type { Logger } from "../log/logger.ts";
+import { newPatience, type Patience } from "../log/patience.ts";
+import { sight } from "../progress/sight.ts";
+import type { Seen } from "./progress.ts";
 import type { WordInput } from "../submit/combinations.ts";
 import type { LineSource } from "../submit/lines.ts";
 import type { Expand, Loaded } from "../submit/loader.ts";
@@ -83,6 +86,8 @@ export interface Submit {
 export interface SubmitLines extends Submit {
   /** Hears of Ctrl-C and SIGTERM from now on, until it is released. */
   readonly heed: () => Heeded;
+  /** Is given what tells how far it is. */
+  readonly seen: Seen;
 }
 
 /** The id of the task, once it is stored. Throws argumentError when the text is no command. */
@@ -140,10 +145,12 @@ async function sourceOf(given: LinesGiven, end: InputForm["end"]): Promise<LineS
  */
 export async function submitLines(given: LinesGiven, toSubmit: SubmitLines): Promise<number> {
   const { load } = await import("../submit/loader.ts");
-  const { log, inputForm, resources, template, bundleSize, open, heed, isDry } = toSubmit;
+  const { log, inputForm, resources, template, bundleSize, open, heed, isDry, seen } = toSubmit;
   const { expand, pure } = template;
   const source = await sourceOf(given, inputForm.end);
-  if (source.regular) await requireGood(source, pure ? expand : null, await readerOf(inputForm, resources), log);
+  const parse = await readerOf(inputForm, resources);
+  const total = source.regular ? await requireGood(source, pure ? expand : null, parse, toSubmit) : null;
+  seen.look = () => sight({ note: "connecting" });
   const { target, factory, patientMs } = await open();
   const clock = systemClock;
   const { broken } = target;
@@ -152,7 +159,10 @@ export async function submitLines(given: LinesGiven, toSubmit: SubmitLines): Pro
   const signal = broken === undefined ? heeded.signal : AbortSignal.any([heeded.signal, broken]);
   let loaded: Loaded;
   try {
-    loaded = await load({ source, factory, store: target, expand, bundleSize, clock, log, patientMs, signal });
+    const patience = newPatience(clock, log);
+    const onStored = watched(seen, total, patience);
+    const to = { store: target, expand, bundleSize, patience, patientMs, onStored };
+    loaded = await load({ source, factory, clock, log, signal, ...to });
   } finally {
     heeded.release();
     // A server has said that all is stored when its connection is closed.
@@ -169,11 +179,28 @@ export async function submitLines(given: LinesGiven, toSubmit: SubmitLines): Pro
   return exitStatus.success;
 }
 
-/** All lines of a file are looked at before the first is stored. */
-async function requireGood(source: LineSource, expand: Expand | null, parse: LineReader, log: Logger): Promise<void> {
+/** Lets `seen` tell what is stored, of `total` tasks (null: not known). Answers what is to be told the numbers. */
+function watched(seen: Seen, total: number | null, patience: Patience): (stored: number, bad: number) => void {
+  const so = { far: { done: 0, failed: 0 } };
+  seen.look = () =>
+    sight({ verb: "stored", total, ...so.far, note: patience.inTrouble ? "waiting for the database" : null });
+  return (done, failed) => {
+    so.far = { done, failed };
+  };
+}
+
+/** All lines of a file are looked at before the first is stored. Answers how many tasks they are. */
+async function requireGood(
+  source: LineSource,
+  expand: Expand | null,
+  parse: LineReader,
+  { log, seen }: SubmitLines,
+): Promise<number> {
   const { check, describeBad } = await import("../submit/loader.ts");
-  const { bad, examples } = await check(source, expand, mostNamed, parse);
-  if (bad === 0) return;
+  let lines = 0;
+  seen.look = () => sight({ verb: "lines checked", done: lines });
+  const { bad, tasks, examples } = await check(source, expand, mostNamed, parse, (read) => (lines = read));
+  if (bad === 0) return tasks;
   for (const line of examples) log.error(describeBad(source.name, line));
   const rest = bad > examples.length ? `, the first ${examples.length} are named above` : "";
   const what = bad === 1 ? "a task" : "tasks";

@@ -18,6 +18,8 @@ import type { Command, Context } from "./command.ts";
 import type { CommandSpec, Parsed } from "../args/spec.ts";
 import { type InterruptPorts, interruptPorts, untilInterrupt } from "./interrupt.ts";
 import { fullId } from "./one-task.ts";
+import { type Sight, sight } from "../progress/sight.ts";
+import { progressKeys, progressOptions, type Watching, watching } from "./progress.ts";
 import { ask, nobodyAnswers, openPrompt } from "./prompt.ts";
 import type { PromptPorts } from "./prompt.ts";
 import { byElapsed } from "./elapsed.ts";
@@ -97,10 +99,11 @@ const spec = {
         },
         { key: "desc", names: ["--desc"], kind: "flag", help: "With -s: downwards." },
         { key: "noConfirm", names: ["-f", "--no-confirm", "-y", "--yes"], kind: "flag", help: "Do not ask." },
+        ...progressOptions,
       ],
     },
   ],
-  exclusive: [actions, statusFilters],
+  exclusive: [actions, statusFilters, progressKeys],
   epilog: [
     "Only the fields that you name are written, so results of tasks that end meanwhile " +
       "are kept. What a run writes (exit_status, " +
@@ -135,15 +138,16 @@ export interface UpdatePorts extends InterruptPorts {
   readonly prompt: PromptPorts;
   readonly log: Logger;
   readonly clock: Clock;
+  readonly watching: Watching;
 }
 
 export const command: Command = {
   spec,
   bare: "usage",
-  run: (parsed: Words, context) => update(parsed, portsOf(context)),
+  run: (parsed: Words, context) => update(parsed, portsOf(parsed, context)),
 };
 
-function portsOf(context: Context): UpdatePorts {
+function portsOf(parsed: Words, context: Context): UpdatePorts {
   const log = context.loggers("task");
   return {
     async open() {
@@ -162,6 +166,7 @@ function portsOf(context: Context): UpdatePorts {
     prompt: openPrompt(context.env),
     log,
     clock: systemClock,
+    watching: watching(parsed, context),
     ...interruptPorts(context),
   };
 }
@@ -211,7 +216,10 @@ async function apply(
   const store = await ports.open();
   try {
     ports.log.info(`Searching database: ${store.title}`);
-    const count = await store.count(selection);
+    const count = await ports.watching(
+      () => sight({ note: "searching" }),
+      () => store.count(selection),
+    );
     if (count === 0) {
       const id = idOf(selection);
       if (id !== null && (await store.find(id)) === null && (await ports.isArchived(id)))
@@ -223,7 +231,11 @@ async function apply(
     }
     if (!unasked && !(await isSure(count, change.action, ports.prompt))) return exitStatus.success;
     progress.meant = count;
-    const report = await store.change(selection, change, ports.clock.now(), (changed) => (progress.changed = changed));
+    const look = (): Sight =>
+      sight({ verb: doneTo(change).toLowerCase(), done: progress.changed, total: progress.meant });
+    const report = await ports.watching(look, () =>
+      store.change(selection, change, ports.clock.now(), (changed) => (progress.changed = changed)),
+    );
     if (change.action === "cancel" && report.held > 0)
       ports.log.warning(`${counted(report.held, "cancelled task")} already scheduled`);
     const done = report.changed === count ? tasks(count) : `${report.changed} of ${tasks(count)}`;

@@ -10,7 +10,8 @@ import type { Command } from "./command.ts";
 import type { CommandSpec, Parsed } from "../args/spec.ts";
 import { openHistory } from "./history.ts";
 import { expectId, fullId, formatOf, formatOptions, idPositional, taskText } from "./one-task.ts";
-import { intervalOf, intervalOption, statusOf, untilEnded } from "./waiting.ts";
+import { intervalOf, intervalOption, sightOfTask, statusOf, untilEnded } from "./waiting.ts";
+import { progressKeys, progressOptions, type Watching, watching } from "./progress.ts";
 import { openOutput } from "../print/output.ts";
 import type { Output } from "../print/output.ts";
 import { themeFor, themeSetting } from "../print/theme.ts";
@@ -25,6 +26,7 @@ const spec = {
       title: "Options",
       options: [
         intervalOption,
+        ...progressOptions,
         { key: "info", names: ["-i", "--info"], kind: "flag", help: "Then print the task, as hs info does." },
         ...formatOptions.map((option) => ({ ...option, help: `With --info: ${lowerFirst(option.help)}` })),
         { key: "status", names: ["-s", "--status"], kind: "flag", help: "Then print the exit status of the task." },
@@ -32,10 +34,7 @@ const spec = {
       ],
     },
   ],
-  exclusive: [
-    ["info", "status", "return"],
-    ["format", "json", "yaml"],
-  ],
+  exclusive: [["info", "status", "return"], ["format", "json", "yaml"], progressKeys],
   epilog: [
     "A task that fails and is tried again has not ended: this waits for its last attempt (each attempt has " +
       "an id of its own, named in the log), and",
@@ -62,6 +61,7 @@ export interface WaitPorts {
   readonly theme?: () => string | null;
   readonly log: Logger;
   readonly clock: Clock;
+  readonly watching: Watching;
 }
 
 export const command: Command = {
@@ -74,6 +74,7 @@ export const command: Command = {
       theme: () => context.config().text(themeSetting),
       log: context.loggers("task"),
       clock: systemClock,
+      watching: watching(parsed, context),
     }),
 };
 
@@ -84,7 +85,12 @@ export async function wait(parsed: Words, ports: WaitPorts): Promise<number> {
   let task: TaskRecord;
   try {
     const id = await fullId(word, records);
-    task = await untilEnded(id, { records, log: ports.log, clock: ports.clock, intervalMs: intervalOf(parsed) });
+    const { log, clock } = ports;
+    let seen: TaskRecord | null = null;
+    task = await ports.watching(
+      () => sightOfTask(seen, clock.now()),
+      () => untilEnded(id, { records, log, clock, intervalMs: intervalOf(parsed), onLook: (found) => (seen = found) }),
+    );
   } finally {
     await records.close();
   }

@@ -11,6 +11,8 @@ import type { Logger } from "../log/logger.ts";
 import type { Records, TaskRecord } from "../history/history.ts";
 import { statusMeanings } from "../task/failure.ts";
 import type { Option, ParsedWith } from "../args/spec.ts";
+import { type Sight, sight } from "../progress/sight.ts";
+import { spanText } from "../progress/text.ts";
 import { notFound } from "./one-task.ts";
 
 export const intervalOption = {
@@ -40,6 +42,8 @@ export interface Waiting {
   readonly clock: Clock;
   /** The longest pause. */
   readonly intervalMs: number;
+  /** Told what was found at each look. */
+  readonly onLook?: (task: TaskRecord) => void;
   /** Told once when no server has taken the task after a while. */
   readonly onIdle?: (id: string) => void;
 }
@@ -74,17 +78,33 @@ function tellFailure(task: TaskRecord, log: Logger): void {
   if (meaning !== undefined) log.info(`Exit status ${status} of a task means: ${meaning}`);
 }
 
+/** What is seen of a task that is waited for, at a time in milliseconds since 1970; null: it was not looked for yet. */
+export function sightOfTask(task: TaskRecord | null, now: number): Sight {
+  if (task === null) return sight({ note: "searching" });
+  const { start_time: start, schedule_time: scheduled, client_host: host } = task;
+  if (scheduled === null) return sight({ note: "waiting for a server" });
+  const at = typeof start === "string" ? Date.parse(start.replace(" ", "T")) : Number.NaN;
+  const where = typeof host === "string" ? ` on ${host}` : "";
+  if (Number.isNaN(at)) return sight({ note: `handed out${where}` });
+  return sight({ note: `running${where}, ${spanText(Math.max(0, Math.floor((now - at) / 1000)))}` });
+}
+
 type Look = (id: string) => Promise<TaskRecord | null>;
 
 /** After this long without a server that takes the task, a person may want to know. */
 const idleMs = 10_000;
 
 /** Looks until the task has an exit status. */
-async function ended(first: TaskRecord, look: Look, { clock, log, intervalMs, onIdle }: Waiting): Promise<TaskRecord> {
+async function ended(
+  first: TaskRecord,
+  look: Look,
+  { clock, log, intervalMs, onIdle, onLook }: Waiting,
+): Promise<TaskRecord> {
   const id = String(first.id);
   const startedAt = clock.now();
   let idle = false;
   for (let task = first; ;) {
+    onLook?.(task);
     if (task.exit_status !== null) return task;
     const waitedMs = clock.now() - startedAt;
     if (!idle && waitedMs >= idleMs && task.schedule_time === null) {

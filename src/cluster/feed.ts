@@ -110,6 +110,8 @@ export interface FeedOptions {
   readonly server: Pick<Server, "inputResumed" | "inputEnded" | "stop" | "finished">;
   /** Called when nothing was read for a while. */
   readonly onQuiet: () => void;
+  /** Called with the numbers so far: tasks that are stored, and lines that are none. */
+  readonly onStored: (stored: number, bad: number) => void;
   /** Called with each line that is no task, if it can be written down again. */
   readonly onBad: (text: string) => void;
   readonly scope: Scope;
@@ -126,7 +128,7 @@ export interface FeedOptions {
  * input cannot be read to its end, or the store refuses, what was read so far is run first. Throws the error only then.
  */
 export async function feed(input: Input, options: FeedOptions): Promise<Loaded> {
-  const { store, server, onQuiet, onBad, scope, bundleSize, log, patience, signal } = options;
+  const { store, server, onQuiet, onStored, onBad, scope, bundleSize, log, patience, signal } = options;
   const { load } = await import("../submit/loader.ts");
   const { source, factory } = input;
   const pace = { unfinished: async () => (await store.survey(scope)).unfinished, clock: systemClock, signal };
@@ -149,6 +151,7 @@ export async function feed(input: Input, options: FeedOptions): Promise<Loaded> 
         if (text !== null) onBad(text);
       },
       onQuiet,
+      onStored,
       signal,
     });
   } catch (error) {

@@ -23,6 +23,7 @@ import { isPiped, isUnread } from "../base/unread.ts";
 import type { Config } from "../config/load.ts";
 import { resourceNames } from "../config/resource-names.ts";
 import type { Logger, Loggers } from "../log/logger.ts";
+import type { Sight } from "../progress/sight.ts";
 import { newPatience, type Patience } from "../log/patience.ts";
 import { runServer, type Server, type ServerReport, serverBeatMs } from "../server/door.ts";
 import type { Printer } from "../output/printer.ts";
@@ -37,7 +38,8 @@ import { newLiveness } from "./liveness.ts";
 import { recover, type Recovery, tellOfEstates, type Watch, watchServers } from "./recover.ts";
 import * as printing from "./printing.ts";
 import { type Seen, seenOf } from "./viewing/seen.ts";
-import { watchReader } from "./reader.ts";
+import { readerPatience, watchReader } from "./reader.ts";
+import { sightOf } from "./sight.ts";
 import { expectPatience } from "./signs-of-life.ts";
 import { copyWaiting, keepRest, patientStore, type Rest } from "./salvage.ts";
 import { describeFailures, describeMissing, describeRun, type Tally } from "./summary.ts";
@@ -78,6 +80,8 @@ export interface ServeOptions extends InputOptions, printing.PrintingOptions {
   readonly measures?: boolean;
   /** Called when the run begins, with what can be seen of it while it lasts. */
   readonly onServing?: (seen: Seen) => void;
+  /** Called when the run begins, with what tells how far it is now. Absent: nobody looks on. */
+  readonly onBegin?: (look: () => Sight) => void;
   /** Puts something around the store that sees what goes through. Absent: nothing does. */
   readonly around?: (store: Store) => Store;
 }
@@ -151,6 +155,9 @@ interface Run {
   isQuiet: boolean;
   /** Whether the input was read to its end, or as far as it will be. */
   isLoaded: boolean;
+  /** How many tasks of the input are stored, and how many of its lines are no tasks. */
+  stored: number;
+  bad: number;
   /** Whether a database in trouble is not waited for. */
   isHurried: boolean;
 }
@@ -200,6 +207,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     },
     inputEnded,
   };
+  options.onBegin?.(() => sightOf(run, server.glance()));
   // Failures are not missed where nobody reads them: the run goes on. A task that dies because nobody reads it ends it.
   run.printer?.tellUnread(serving.stopUnread);
   const unwatchReader = watchReader(serving.noticeUnread, options.failures !== "-" && isPiped(1));
@@ -284,6 +292,8 @@ async function enterStore(facts: RunFacts): Promise<Run> {
     isLeaving: false,
     isQuiet: false,
     isLoaded: input === null,
+    stored: 0,
+    bad: 0,
     isHurried: false,
   };
 }
@@ -398,6 +408,10 @@ async function loadInput(run: Run, server: Server, settled: Promise<void>): Prom
       server.inputQuiet();
       if (run.isLeaving) leaveInput(run);
     },
+    onStored(stored, bad) {
+      run.stored = stored;
+      run.bad = bad;
+    },
     // The user can correct a line that can be written down again.
     onBad: (text) => failures?.writeLine(text),
     scope: { kind: "submission", id: options.instanceId },
@@ -483,17 +497,6 @@ async function readRest(run: Run, loading: Promise<Fed>): Promise<{ salvaged: nu
   const salvaged = isRestKept(run) ? await keepRest(restOf(run, loading)) : 0;
   return { salvaged, loaded: await loading };
 }
-
-/**
- * How long the end of a run waits for a reader of failures who takes nothing, milliseconds. A pager is waited for until
- * a signal comes.
- */
-function readerPatience({ isHurried, stoppedBy }: Run): number {
-  if (isHurried) return 0;
-  return stoppedBy === null ? Number.POSITIVE_INFINITY : partingMs;
-}
-
-const partingMs = 3000;
 
 /** Writes down the tasks of higher groups that the failures of one have kept from running. */
 async function copyHeldBack(run: Run): Promise<void> {

@@ -306,6 +306,14 @@ const rows = [
     "Colours of JSON, YAML and TOML (hs config get --list-console-themes); any other name: the terminal's own.",
   ),
 
+  setting(
+    "progress",
+    "text",
+    "auto",
+    "A line with what is done so far, on standard error: auto is on a terminal, always is in a file too.",
+    { choices: ["auto", "always", "never"] },
+  ),
+
   setting("export", "table", {}, "Variables for tasks: a key in capitals is the name, tables join names with _."),
 ] as const;
 

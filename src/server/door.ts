@@ -21,6 +21,7 @@ import { type Connections, disconnectClient, listenTo, sendTo } from "./connecti
 import type { ServerEffect } from "./effects.ts";
 import type { ServerEvent } from "./event.ts";
 import { carryOutInStore, isCommitStuck, lookAround, type Persistence } from "./persistence.ts";
+import { type Glance, glanceOf } from "./glance.ts";
 import { loadOf, type ServerLoad } from "./load.ts";
 import { lookAt, numbersOf, type ServerLook, type ServerNumbers } from "./look.ts";
 import { step } from "./reactor.ts";
@@ -94,6 +95,8 @@ export interface Server {
   isStuck(): boolean;
   /** How many tasks run now, at all clients. */
   running(): number;
+  /** A few numbers, for whoever looks on. */
+  glance(): Glance;
   /** How much there is to do, and who does it. */
   load(): ServerLoad;
   /** Notes from now on what can be seen of the server. A second call changes nothing. */
@@ -269,6 +272,7 @@ function serverOf(door: Door): Server {
     inputEnded: () => box.push({ kind: "inputEnded" }),
     isStuck: () => isCommitStuck(persistence),
     running: () => runningOf(door.state),
+    glance: () => glanceOf(door.state),
     load: () => loadOf(door.state),
     watch: () => void sightsOf(door),
     numbers: () => numbersOf(door.state, sightsOf(door), options.clock.now()),

@@ -38,6 +38,8 @@ export interface LoadOptions {
   readonly log: Logger;
   /** Called with each bad line, after its ERROR line was logged. */
   readonly onBad?: (bad: BadLine) => void;
+  /** Called after each batch with the numbers so far: tasks that are stored, and lines that are none. */
+  readonly onStored?: (stored: number, bad: number) => void;
   /**
    * Called when nothing more was read for `quietMs`, because no line came or the store has no room. It is called once
    * per pause.
@@ -103,6 +105,7 @@ export async function load(options: LoadOptions): Promise<Loaded> {
       const read = await tasksOf(loading, batch);
       if (onQuiet !== undefined) quiet = clock.after(quietMs, onQuiet);
       if (await insert(loading, read)) loading.lines = batch.first + batch.lines.length - 1;
+      options.onStored?.(loading.stored, loading.bad);
       if (isAborted(loading)) break;
       // A store may answer without a turn of the event loop, but everything else in this process needs its turns.
       await new Promise<void>((resume) => setImmediate(resume));
@@ -294,17 +297,18 @@ function insertPatiently(loading: Loading, tasks: readonly NewTask[]): Promise<v
 }
 
 /**
- * Counts the bad lines of a source as `parse` reads them, and collects the first `most` of them. Stores nothing. It is
- * for sources that can be read twice.
+ * Counts the tasks and the bad lines of a source as `parse` reads them, and collects the first `most` bad ones. Stores
+ * nothing. It is for sources that can be read twice. `onRead` is told each number of lines read so far.
  */
 export async function check(
   source: LineSource,
   expand: Expand | null,
   most: number,
   parse: LineReader,
-): Promise<{ readonly bad: number; readonly examples: readonly BadLine[] }> {
+  onRead: (lines: number) => void = () => undefined,
+): Promise<{ readonly bad: number; readonly tasks: number; readonly examples: readonly BadLine[] }> {
   const examples: BadLine[] = [];
-  let bad = 0;
+  let [bad, tasks] = [0, 0];
   const note = (line: BadLine): void => {
     bad += 1;
     if (examples.length < most) examples.push(line);
@@ -318,9 +322,11 @@ export async function check(
       let line = parse(text);
       if (expand !== null && line.kind === "task") line = await expanded(expand, line, parse);
       if (line.kind === "bad") note({ number: first + index, reason: line.reason, text });
+      else if (line.kind === "task") tasks += 1;
     }
+    onRead(first + lines.length - 1);
   }
-  return { bad, examples };
+  return { bad, tasks, examples };
 }
 
 /**

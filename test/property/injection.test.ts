@@ -321,6 +321,7 @@ function injectionLaws(
               prompt,
               log: silent,
               clock: systemClock,
+              watching: (_look, work) => work(),
               onInterrupt: () => () => undefined,
               sayInterrupted: () => undefined,
             });

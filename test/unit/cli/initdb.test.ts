@@ -46,13 +46,14 @@ async function run(words: readonly string[], scene: Scene = {}): Promise<Told> {
   const act =
     (name: string, answered?: unknown) =>
     async (...rest: unknown[]) => {
-      done.push([name, ...rest].join(" "));
+      done.push([name, ...rest.filter((word) => typeof word !== "function")].join(" "));
       return answered as never;
     };
   const place = provider === "sqlite" ? "/x/main.db" : "db:5432/tasks";
   const ports: InitdbPorts = {
     log,
     isTerminal,
+    watching: (_look, work) => work(),
     prompt: { write: (text) => void (shown += text), readLine: async () => answer, echoes: true },
     database: async () => (provider === null ? null : { provider, place }),
     async open(create) {

@@ -53,6 +53,7 @@ async function tell(
       (level) => level === "INFO" || level === "WARNING",
     ),
     clock: systemClock,
+    watching: (_look, work) => work(),
     onInterrupt(interrupted) {
       interrupt = interrupted;
       return nothing;

@@ -69,7 +69,13 @@ async function waited(words: readonly string[], looks: Readonly<Record<string, r
   const records = database(looks);
   let status: number | string;
   try {
-    status = await wait(parsed, { records: () => Promise.resolve(records), stdout: () => stdout, log, clock });
+    status = await wait(parsed, {
+      records: () => Promise.resolve(records),
+      stdout: () => stdout,
+      log,
+      clock,
+      watching: (_look, work) => work(),
+    });
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     status = error.message;
