@@ -155,105 +155,117 @@ function settle(unanswered: Unanswered, items: number): number {
   return before - unanswered.bytes;
 }
 
+/** What a server has to count of a peer. */
+interface Peer {
+  readonly backlog: Pick<Backlog, "unstored">;
+  /** The kind of peer; null until its first message. */
+  role: PeerRole | null;
+  /** The number of tasks that the client got on this connection and has not reported. */
+  open: number;
+  /** The number of tasks that the client has asked for and not got. */
+  credit: number;
+  /** The number of tasks of which the submitter does not know yet that they are stored. */
+  unanswered: number;
+  readonly waiting: Unanswered;
+  /** The number of beats that were not answered. */
+  beats: number;
+  /** Whether the client was told to send what tasks print, and how many bytes of it were not answered. */
+  prints: boolean;
+  untaken: number;
+  /** The number of questions to the client, or of the watcher, that are not answered. */
+  asks: number;
+  done: boolean;
+}
+
 /**
- * The rules at a server: what clients and submitters may say. Its `received` throws a WireProblem when a rule is
- * broken.
+ * The rules at a server: what clients, submitters and watchers may say. Its `received` throws a WireProblem when a rule
+ * is broken.
  */
 export function peerRules(backlog: Pick<Backlog, "unstored">): Rules<HostMessage, PeerMessage> {
-  /** The kind of peer; null until its first message. */
-  let role: PeerRole | null = null;
-  /** The number of tasks that the client got on this connection and has not reported. */
-  let open = 0;
-  /** The number of tasks that the client has asked for and not got. */
-  let credit = 0;
-  /** The number of tasks of which the submitter does not know yet that they are stored. */
-  let unanswered = 0;
   const waiting: Unanswered = { bytes: 0, frames: deque(), first: null };
-  /** The number of beats that were not answered. */
-  let beats = 0;
-  /** Whether the client was told to send what tasks print, and how many bytes of it were not answered. */
-  let prints = false;
-  let untaken = 0;
-  /** The number of questions to the client, or of the watcher, that are not answered. */
-  let asks = 0;
-  let done = false;
-
-  function grant(tasks: number): void {
-    credit += tasks;
-    if (credit > mostCredit) throw outOfPlace(`the client asks for more than ${mostCredit} tasks`);
-  }
-
-  function ask(message: PeerMessage): void {
-    if (++asks > mostAsks) throw outOfPlace(`more than ${mostAsks} questions without an answer`);
-    if (message.kind === "act" && message.ids.length > mostActed)
-      throw outOfPlace(`more than ${mostActed} tasks to change at once`);
-  }
-
-  function answer(kind: string, tasks: number): void {
-    open -= tasks;
-    if (open < 0) throw outOfPlace(`more ${kind} than the client was given tasks`);
-  }
-
+  const counts = { open: 0, credit: 0, unanswered: 0, beats: 0, untaken: 0, asks: 0 };
+  const peer: Peer = { backlog, role: null, waiting, prints: false, done: false, ...counts };
   return {
-    sent(message) {
-      if (message.kind === "assign") {
-        open += message.tasks.length;
-        credit -= message.tasks.length;
-      } else if (message.kind === "stored") {
-        unanswered -= message.count;
-        backlog.unstored -= settle(waiting, message.count);
-      } else if (message.kind === "ack") settle(waiting, message.tasks.length);
-      else if (message.kind === "beat") beats--;
-      else if (message.kind === "taken") untaken -= message.bytes;
-      else if (message.kind === "show") asks++;
-      else if (answers.has(message.kind)) asks--;
-      else if (message.kind === "welcome") prints = message.prints !== undefined;
-    },
+    sent: (message) => noteSent(peer, message),
     isFull: () =>
-      role === "submitter"
+      peer.role === "submitter"
         ? waiting.bytes > mostUnstored || (waiting.bytes > 0 && backlog.unstored > mostUnstoredOfAll)
         : waiting.bytes > mostUnrecorded,
     over() {
-      if (role === "submitter") backlog.unstored -= waiting.bytes;
+      if (peer.role === "submitter") backlog.unstored -= waiting.bytes;
       waiting.bytes = 0;
       waiting.frames.drain();
     },
-    received(message, bytes) {
-      const { kind } = message;
-      const expected = ofPeers[kind];
-      if (role === null) {
-        if (!expected.first) throw outOfPlace(`the first message is ${kind}, not hello, submitter or watcher`);
-        ({ role } = expected);
-      } else if (expected.first || expected.role !== role) {
-        throw outOfPlace(`a ${role} says ${kind} out of turn`);
-      }
-      if (kind === "hello") {
-        open = message.running.length + message.finished.length;
-        grant(message.credit);
-      } else if (kind === "results") {
-        answer("outcomes", message.outcomes.length);
-        for (const each of message.outcomes)
-          if (neverStarted(each)) throw outOfPlace("the result of a task that was never started");
-        grant(message.credit);
-        put(waiting, message.outcomes.length, bytes);
-      } else if (kind === "returned") answer("returns", message.tasks.length);
-      else if (kind === "beat" && ++beats > mostBeats)
-        throw outOfPlace(`more than ${mostBeats} beats without an answer`);
-      else if (kind === "output") {
-        untaken += bytesOf(message);
-        if (!prints) throw outOfPlace("output that nobody asked for");
-        if (untaken > outputWindow) throw outOfPlace("more output than a client may have under way");
-      } else if (kind === "tasks") {
-        unanswered += message.tasks.length;
-        if (done || unanswered > submitWindow) throw outOfPlace("more tasks than a submitter may have under way");
-        if (message.tasks.length === 0) return;
-        put(waiting, message.tasks.length, bytes);
-        backlog.unstored += bytes;
-      } else if (kind === "done") done = true;
-      else if (kind === "shown" && --asks < 0) throw outOfPlace("more answers than questions");
-      else if (expected.role === "watcher" && !expected.first) ask(message);
-    },
+    received: (message, bytes) => noteReceived(peer, message, bytes),
   };
+}
+
+function noteSent(peer: Peer, message: HostMessage): void {
+  if (message.kind === "assign") {
+    peer.open += message.tasks.length;
+    peer.credit -= message.tasks.length;
+  } else if (message.kind === "stored") {
+    peer.unanswered -= message.count;
+    peer.backlog.unstored -= settle(peer.waiting, message.count);
+  } else if (message.kind === "ack") settle(peer.waiting, message.tasks.length);
+  else if (message.kind === "beat") peer.beats--;
+  else if (message.kind === "taken") peer.untaken -= message.bytes;
+  else if (message.kind === "show") peer.asks++;
+  else if (answers.has(message.kind)) peer.asks--;
+  else if (message.kind === "welcome") peer.prints = message.prints !== undefined;
+}
+
+function noteReceived(peer: Peer, message: PeerMessage, bytes: number): void {
+  const { kind } = message;
+  const expected = ofPeers[kind];
+  const { role } = peer;
+  if (role === null) {
+    if (!expected.first) throw outOfPlace(`the first message is ${kind}, not hello, submitter or watcher`);
+    peer.role = expected.role;
+  } else if (expected.first || expected.role !== role) {
+    throw outOfPlace(`a ${role} says ${kind} out of turn`);
+  }
+  if (kind === "hello") {
+    peer.open = message.running.length + message.finished.length;
+    grant(peer, message.credit);
+  } else if (kind === "results") {
+    answer(peer, "outcomes", message.outcomes.length);
+    for (const each of message.outcomes)
+      if (neverStarted(each)) throw outOfPlace("the result of a task that was never started");
+    grant(peer, message.credit);
+    put(peer.waiting, message.outcomes.length, bytes);
+  } else if (kind === "returned") answer(peer, "returns", message.tasks.length);
+  else if (kind === "beat" && ++peer.beats > mostBeats)
+    throw outOfPlace(`more than ${mostBeats} beats without an answer`);
+  else if (kind === "output") {
+    peer.untaken += bytesOf(message);
+    if (!peer.prints) throw outOfPlace("output that nobody asked for");
+    if (peer.untaken > outputWindow) throw outOfPlace("more output than a client may have under way");
+  } else if (kind === "tasks") {
+    peer.unanswered += message.tasks.length;
+    if (peer.done || peer.unanswered > submitWindow) throw outOfPlace("more tasks than a submitter may have under way");
+    if (message.tasks.length === 0) return;
+    put(peer.waiting, message.tasks.length, bytes);
+    peer.backlog.unstored += bytes;
+  } else if (kind === "done") peer.done = true;
+  else if (kind === "shown" && --peer.asks < 0) throw outOfPlace("more answers than questions");
+  else if (expected.role === "watcher" && !expected.first) ask(peer, message);
+}
+
+function grant(peer: Peer, tasks: number): void {
+  peer.credit += tasks;
+  if (peer.credit > mostCredit) throw outOfPlace(`the client asks for more than ${mostCredit} tasks`);
+}
+
+function answer(peer: Peer, kind: string, tasks: number): void {
+  peer.open -= tasks;
+  if (peer.open < 0) throw outOfPlace(`more ${kind} than the client was given tasks`);
+}
+
+function ask(peer: Peer, message: PeerMessage): void {
+  if (++peer.asks > mostAsks) throw outOfPlace(`more than ${mostAsks} questions without an answer`);
+  if (message.kind === "act" && message.ids.length > mostActed)
+    throw outOfPlace(`more than ${mostActed} tasks to change at once`);
 }
 
 /**
