@@ -9,7 +9,7 @@ import { cpus, release, tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { atMost, lineCount, measure, median, megabytes, milliseconds, statusBytes, table } from "./bench-measure.ts";
 import type { Measured } from "./bench-measure.ts";
-import { captured, findTools, freshShells, hs, hsx, referenceHs, yardstick } from "./bench-tools.ts";
+import { captured, findTools, freshShells, hs, hsx, printing, referenceHs, yardstick } from "./bench-tools.ts";
 import type { Call, Tool, Work } from "./bench-tools.ts";
 
 /** How many times as fast as another tool hs has to be. */
@@ -41,6 +41,10 @@ const comparisons = {
     { tool: "hsx --no-db", than: "xargs -P, no shell", atLeast: 1 },
     { tool: "hsx", than: "xargs -P, no shell", atLeast: 0.9 },
   ],
+  modes: [
+    { tool: "hsx --no-db --output-mode=group", than: "hsx --no-db", atLeast: 0.6 },
+    { tool: "hsx --no-db --output-mode=ordered", than: "hsx --no-db", atLeast: 0.6 },
+  ],
   capture: [{ tool: "hsx --capture", than: "hsx", atLeast: 0.5 }],
   starts: [{ tool: "hsx", than: "hsx, task.shell_reuse = false", atLeast: 1 }],
 } satisfies Readonly<Record<string, readonly Comparison[]>>;
@@ -63,7 +67,7 @@ interface Settings {
   readonly lines: number;
 }
 
-const parts = ["spawn", "bash", "pipes", "plain", "capture", "starts", "single", "submit", "memory"] as const;
+const parts = ["spawn", "bash", "pipes", "plain", "capture", "modes", "starts", "single", "submit", "memory"] as const;
 type Part = (typeof parts)[number];
 
 const folder = mkdtempSync(join(tmpdir(), "hs-bench-"));
@@ -163,7 +167,7 @@ async function sideBySide(
   for (let round = 1; round <= rounds; round += 1) {
     for (const { tool, call, seconds, peaks } of series) {
       if (tool.slow && round > 1) continue;
-      const measured = await runTool(tool, call, work.kind === "program" ? tasks : 0);
+      const measured = await runTool(tool, call, work.kind === "program" || work.prints === true ? tasks : 0);
       seconds.push(measured.seconds);
       if (measured.peakBytes !== null) peaks.push(measured.peakBytes);
     }
@@ -230,6 +234,17 @@ async function capture(tools: readonly Tool[], settings: Settings): Promise<void
     const line = "true";
     const work: Work = { kind: "shell", line, input: input("spawn.in", () => line, tasks), tasks, executors };
     await sideBySide("capture", `${tasks} tasks \`true\`, ${executors} executors`, compared, work, settings);
+  }
+}
+
+/** What it costs that the output of tasks is printed in lines, as whole tasks, or in order. */
+async function modes(tools: readonly Tool[], settings: Settings): Promise<void> {
+  const { tasks } = settings;
+  const compared = [...tools.filter(({ name }) => name === yardstick || name === "hsx --no-db"), ...printing(tools)];
+  for (const executors of executorCounts) {
+    const text = input("modes.in", (n) => `echo ${n}`, tasks);
+    const work: Work = { kind: "shell", line: "echo 1", input: text, tasks, executors, prints: true };
+    await sideBySide("modes", `${tasks} tasks \`echo NUMBER\`, ${executors} executors`, compared, work, settings);
   }
 }
 
@@ -416,7 +431,7 @@ async function main(): Promise<void> {
   console.log(
     `${cpus().length} x ${cpus()[0]?.model ?? "unknown"}, ${process.platform} ${release()}, Bun ${Bun.version}`,
   );
-  if (has("spawn") || has("pipes") || has("plain") || has("capture") || has("starts")) {
+  if (has("spawn") || has("pipes") || has("plain") || has("capture") || has("modes") || has("starts")) {
     const { tools, leftOut } = await findTools(folder);
     for (const reason of leftOut) console.log(`left out: ${reason}`);
     const compared = isBash ? tools.filter(({ slow }) => !slow) : tools;
@@ -425,6 +440,7 @@ async function main(): Promise<void> {
     if (has("pipes")) await linesForShell("pipes", "echo abc | tr a-z A-Z > f", compared, settings);
     if (has("plain")) await plain(compared, settings);
     if (has("capture")) await capture(compared, settings);
+    if (has("modes")) await modes(compared, settings);
     if (has("starts")) await starts(compared, settings);
   }
   if (has("bash")) await bash(settings);

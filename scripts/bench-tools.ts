@@ -190,6 +190,34 @@ export const freshShells: Tool = own("hsx, task.shell_reuse = false", hsx, false
   HYPERSHELL_TASK_SHELL_REUSE: "false",
 });
 
+function gnuParallel(name: string, words: readonly string[]): Tool {
+  return {
+    name,
+    slow: true,
+    call: ({ kind, input, executors }) => ({
+      command: [
+        "parallel",
+        "--will-cite",
+        "-j",
+        String(executors),
+        ...words,
+        ...(kind === "shell" ? [] : ["/bin/echo", "{}"]),
+      ],
+      stdin: input,
+    }),
+  };
+}
+
+/** hsx, and GNU Parallel if it is among `tools`, with each way to print the output of tasks. */
+export function printing(tools: readonly Tool[]): readonly Tool[] {
+  const ours = ["line", "group", "ordered"].map((mode) => `--output-mode=${mode}`);
+  const theirs = tools.some(({ name }) => name === "GNU Parallel") ? ["-u", "--line-buffer", "--group", "-k"] : [];
+  return [
+    ...ours.map((word) => own(`hsx --no-db ${word}`, hsx, false, ["--no-db", word])),
+    ...theirs.map((word) => gnuParallel(`GNU Parallel ${word}`, [word])),
+  ];
+}
+
 /**
  * The tools that are here, the yardstick first. What is compiled is put into `folder`. Throws an Error without a C
  * compiler.
@@ -200,14 +228,7 @@ export async function findTools(folder: string): Promise<Tools> {
   const tools = plainTools(program);
   const leftOut: string[] = [];
   if (await fetchDebian("parallel", "parallel")) {
-    tools.push({
-      name: "GNU Parallel",
-      slow: true,
-      call: ({ kind, input, executors }) => ({
-        command: ["parallel", "--will-cite", "-j", String(executors), ...(kind === "shell" ? [] : ["/bin/echo", "{}"])],
-        stdin: input,
-      }),
-    });
+    tools.push(gnuParallel("GNU Parallel", []));
   } else leftOut.push("GNU Parallel (Debian package parallel) is not installed");
   if (await fetchHyperQueue()) tools.push(hyperQueue);
   else leftOut.push(`HyperQueue ${hyperQueueVersion} could not be installed (python3 -m venv, pip)`);
