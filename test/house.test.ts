@@ -71,9 +71,11 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   args: ["config", "log"],
   print: ["task", "log"],
   report: ["task"],
+  top: ["view", "print", "log"],
   cli: [
     "args",
     "print",
+    "top",
     "explain",
     "report",
     "progress",

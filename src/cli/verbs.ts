@@ -109,6 +109,11 @@ const verbs: Verbs = {
     "Write a report on tasks: one page with timeline, durations, failures",
     async () => (await import("./report.ts")).command,
   ),
+  top: verb(
+    "top",
+    "Show on the whole screen what runs, who works, and what failed",
+    async () => (await import("./top.ts")).command,
+  ),
   update: verb(
     "update",
     "Change tasks, cancel, revert or delete them",

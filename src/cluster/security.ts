@@ -40,7 +40,7 @@ export interface ServerSecurityOptions extends Words {
 export interface ClientSecurityOptions extends Words {
   readonly host: string;
   /** The logger of warnings. */
-  readonly role: "client" | "submit" | "task";
+  readonly role: "client" | "submit" | "task" | "top";
 }
 
 /**

@@ -189,7 +189,7 @@ export function wrap(text: string, width: number, longWords: "cut" | "fold"): st
 }
 
 /** The longest beginning of at most `width` columns. */
-function prefix(text: string, width: number): string {
+export function prefix(text: string, width: number): string {
   if (asciiOnly.test(text)) return text.slice(0, width);
   let used = 0;
   let end = 0;
