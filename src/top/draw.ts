@@ -4,7 +4,7 @@
  */
 import { escapeControls } from "../base/escape.ts";
 import { counted } from "../base/units.ts";
-import { displayWidth } from "../print/table.ts";
+import { displayWidth, wrap } from "../print/table.ts";
 import type { View } from "../view/view.ts";
 import { across, cut, fitted, harmless, type Line, span } from "./cells.ts";
 import { drawers } from "./columns.ts";
@@ -138,7 +138,7 @@ function outputPage(state: TopState): Line[] {
   const standing = ` ${standingOf(reading, rows)} `;
   const room = Math.max(0, width - displayWidth(standing));
   const head = across([span(fitted(title, room) + standing)], "selected", width);
-  if (failure !== null) return [head, [], [span(harmless(failure), "bad")]];
+  if (failure !== null) return [head, [], ...wrap(harmless(failure), width, "fold").map((line) => [span(line, "bad")])];
   if (reading.from === null) return [head, [], [span("Reading ...", "faint")]];
   const top = topOf(reading, rows);
   const shown = reading.lines.slice(top, Math.min(top + rows, linesIn(reading)));
