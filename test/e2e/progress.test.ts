@@ -5,7 +5,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { openTerminal, type Terminal } from "../systems/terminal.ts";
-import { needs, openSite, type Site } from "./harness.ts";
+import { needs, openSite, type Site, until } from "./harness.ts";
 
 let site: Site;
 let terminal: Terminal;
@@ -27,8 +27,13 @@ afterAll(async () => {
 
 /** Types a command on an empty screen. */
 async function call(command: string): Promise<void> {
-  await terminal.press("C-l");
-  await terminal.shows((lines) => lines.length === 1 && lines[0] === "$");
+  const isEmpty = async (): Promise<boolean> => {
+    // What ended before may still have something to say.
+    await terminal.press("C-l");
+    const lines = await terminal.screen();
+    return lines.length === 1 && lines[0] === "$";
+  };
+  await until(isEmpty, "the screen is not empty", 10_000);
   await terminal.type(`${command}\n`);
 }
 
