@@ -37,6 +37,9 @@ hasTmux(
     expect(lines[0]).toStartWith("hs top  database");
     expect(lines.find((line) => line.includes("false"))).toContain(" 1 ");
     expect(lines.at(-1)).toStartWith("? help");
+    await site.shell(`tmux -S ${site.path}/tmux resize-window -x 80 -y 24`);
+    const narrow = await terminal.shows((shown) => has("peak")(shown) && shown.every((line) => line.length <= 80));
+    expect(narrow.at(-1)).toEndWith("q quit");
 
     await terminal.press("Enter");
     await terminal.shows((shown) => shown[0]!.includes("stdout of") && has("following")(shown) && shown[1] === "first");
