@@ -24,6 +24,7 @@ import { needDatabase, statusOfRun } from "./outcome.ts";
 import { printingOf, serverPrintingOptions } from "./printing.ts";
 import { refuseOverwriting } from "./overwrite.ts";
 import { programVersion } from "../base/version.ts";
+import { type Show, webOptions, type WebTls, withPage } from "./web.ts";
 
 const spec = {
   name: "hs server",
@@ -61,6 +62,7 @@ const spec = {
         keyOption,
         keyFileOption,
         ...serverTlsOptions,
+        ...webOptions,
         dryRunOption,
         {
           key: "availablePorts",
@@ -239,8 +241,9 @@ async function run(parsed: Words, context: Context): Promise<number> {
   const { runServerAlone } = await import("../cluster/standalone.ts");
   const { onSignals } = await import("../cluster/signals.ts");
   const seen = unseen();
-  const serving = (): Promise<ClusterReport> =>
+  const serving = (show: Show): Promise<ClusterReport> =>
     runServerAlone({
+      ...show,
       instanceId,
       version: programVersion,
       cwd: context.cwd,
@@ -270,7 +273,15 @@ async function run(parsed: Words, context: Context): Promise<number> {
       security,
       hearStop: onSignals,
     });
-  const report = await withProgress(parsed, context, () => seen.look(), serving);
+  const tls: WebTls = () => Promise.resolve(security.tls);
+  const report = await withPage(parsed, context, tls, (show) =>
+    withProgress(
+      parsed,
+      context,
+      () => seen.look(),
+      () => serving(show),
+    ),
+  );
   return statusOfRun(report, forever, config);
 }
 

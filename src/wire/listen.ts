@@ -159,7 +159,8 @@ function newListening(options: ListenOptions): Listening {
   return listening;
 }
 
-function tlsOptions({ cert, key, minVersion, ciphers }: ServerTls): Bun.TLSOptions {
+/** What Bun is to know of the TLS of a server. */
+export function tlsOptions({ cert, key, minVersion, ciphers }: ServerTls): Bun.TLSOptions {
   return { cert, key, secureOptions: secureOptions(minVersion), ...(ciphers === null ? {} : { ciphers }) };
 }
 
