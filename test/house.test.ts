@@ -74,12 +74,12 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   top: ["view", "print", "log"],
   web: ["view", "log"],
   cli: [
+    "web",
     "args",
     "print",
     "top",
     "explain",
     "report",
-    "web",
     "progress",
     "view",
     "cluster",

@@ -23,8 +23,8 @@ import { openOutput } from "../print/output.ts";
 import { needDatabase, statusOfRun } from "./outcome.ts";
 import { printingOf, serverPrintingOptions } from "./printing.ts";
 import { refuseOverwriting } from "./overwrite.ts";
+import { openWeb, webOptions } from "./web.ts";
 import { programVersion } from "../base/version.ts";
-import { type Show, webOptions, type WebTls, withPage } from "./web.ts";
 
 const spec = {
   name: "hs server",
@@ -62,7 +62,6 @@ const spec = {
         keyOption,
         keyFileOption,
         ...serverTlsOptions,
-        ...webOptions,
         dryRunOption,
         {
           key: "availablePorts",
@@ -73,6 +72,7 @@ const spec = {
         },
       ],
     },
+    { title: "Page", options: webOptions },
     {
       title: "What is scheduled",
       options: [
@@ -178,6 +178,10 @@ const spec = {
       "killed is started again with --restart or",
     "  --forever on the same port: its clients go on meanwhile, come back, and deliver what they have finished.",
     "",
+    "Page:",
+    "  --web 8080 prints a link with a token once, on stderr. ADDR beyond this host needs TLS. /metrics is for " +
+      "Prometheus (docs/server.md).",
+    "",
     "Signals:",
     "  Ctrl-C, TERM   clients stop every task and leave; what did not finish stays unfinished",
     "                 (either of them again waits for no client: what one may still run is left to it for " +
@@ -241,9 +245,9 @@ async function run(parsed: Words, context: Context): Promise<number> {
   const { runServerAlone } = await import("../cluster/standalone.ts");
   const { onSignals } = await import("../cluster/signals.ts");
   const seen = unseen();
-  const serving = (show: Show): Promise<ClusterReport> =>
+  const page = await openWeb(parsed, context, security.tls);
+  const serving = (): Promise<ClusterReport> =>
     runServerAlone({
-      ...show,
       instanceId,
       version: programVersion,
       cwd: context.cwd,
@@ -268,21 +272,18 @@ async function run(parsed: Words, context: Context): Promise<number> {
       printing: printingOf(parsed, config, forever || restart),
       summary: openOutput(2, context.env).isTerminal || asksForProgress(parsed, context),
       onBegin: (look) => (seen.look = look),
+      onServing: (shown) => page?.show(shown.view()),
       bind,
       port,
       security,
       hearStop: onSignals,
     });
-  const tls: WebTls = () => Promise.resolve(security.tls);
-  const report = await withPage(parsed, context, tls, (show) =>
-    withProgress(
-      parsed,
-      context,
-      () => seen.look(),
-      () => serving(show),
-    ),
-  );
-  return statusOfRun(report, forever, config);
+  try {
+    const report = await withProgress(parsed, context, () => seen.look(), serving);
+    return statusOfRun(report, forever, config);
+  } finally {
+    await page?.close("The run has ended");
+  }
 }
 
 /** Prints the tasks of an input as they would go to clients; the exit status. */

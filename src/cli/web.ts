@@ -1,19 +1,18 @@
 /*
- * The page of a run or of a database, for the commands that have one: its options, what they mean together with the
- * configuration, and who is told where it is. The page itself is in web/.
+ * The options of commands that show a page, and what they mean together: where it is, by TLS or not, who may see it.
+ * The page itself is in web/, and where its data comes from the command says.
  */
+import { argumentError, configurationError, type UserError } from "../base/errors.ts";
 import { systemClock } from "../base/clock.ts";
-import { argumentError, exitStatus, UserError } from "../base/errors.ts";
 import { secretDigits } from "../base/ids.ts";
 import { isLoopback } from "../base/loopback.ts";
-import { hostName, networkName, shortHost } from "../base/process.ts";
+import { networkName, shortHost } from "../base/process.ts";
 import { programVersion } from "../base/version.ts";
+import type { Config } from "../config/load.ts";
 import type { Option, ParsedWith } from "../args/spec.ts";
-import type { Seen } from "../cluster/viewing/seen.ts";
-import type { ServerTls } from "../wire/listen.ts";
 import { openOutput } from "../print/output.ts";
 import type { ViewSource } from "../view/view.ts";
-import type { Page } from "../web/page.ts";
+import type { ServerTls } from "../wire/listen.ts";
 import type { Context } from "./command.ts";
 
 export const webOptions = [
@@ -23,106 +22,116 @@ export const webOptions = [
     value: "free",
     kind: "text",
     metavar: "[ADDR:]PORT",
-    help: "Show it as a web page there, on this host unless ADDR is given (then by TLS); 0 is any free port.",
+    help: "Show the run as a web page, on this host only unless ADDR says otherwise; the link is on stderr.",
   },
   {
     key: "webControl",
     names: ["--web-control"],
     kind: "flag",
-    help: "Let the page cancel tasks and run them again.",
+    help: "The page can cancel tasks, and have them run again; without this it only shows.",
   },
 ] as const satisfies readonly Option[];
 
-type WebWords = ParsedWith<(typeof webOptions)[number]>;
+type WebOption = (typeof webOptions)[number];
 
-/** The certificate for a page that other hosts reach. Rejects with a UserError where there is none. */
-export type WebTls = () => Promise<ServerTls | null>;
+/** A page that is open. Its data comes when there is some. */
+export interface OpenPage {
+  /** Where the data comes from, as soon as it is there. */
+  show(source: Promise<ViewSource>): void;
+  /** Tells viewers why, and closes the page and its source. */
+  close(why: string): Promise<void>;
+}
 
 /**
- * Opens the page if it was asked for; null: it was not. `source`: what it shows, which may come later. `tls`: the
- * certificate for a page beyond this host. Throws a UserError when it cannot listen, or would not be safe.
+ * Opens the page that the words ask for, and prints its link; null: they ask for none. `tls`: that of the server; null:
+ * it has none. Throws a UserError for an address that cannot be used, or one beyond this host without TLS.
  */
-async function openWeb(
-  parsed: WebWords,
+export async function openWeb(
+  parsed: ParsedWith<WebOption>,
   context: Context,
-  source: Promise<ViewSource>,
-  tls: WebTls,
-): Promise<Page | null> {
+  tls: ServerTls | null,
+): Promise<OpenPage | null> {
   const word = parsed.text("web");
-  const control = parsed.flag("webControl");
   if (word === undefined) {
-    if (control) throw argumentError("argument --web-control: it needs --web, the page that it is about");
+    if (parsed.flag("webControl")) throw argumentError("argument --web-control: needs --web");
     return null;
   }
+  const config = context.config();
   const { parseWebAddress } = await import("../web/address.ts");
   const address = parseWebAddress(word);
-  const certificate = isLoopback(address.host) ? null : await certificateFor(address.host, tls);
+  const isPlain = isLoopback(address.host) || config.boolean("web.plain");
+  if (!isPlain && tls === null)
+    throw argumentError(
+      `argument --web: beyond this host the page needs TLS, which is off here (web.plain goes without)`,
+    );
   const { openPage } = await import("../web/page.ts");
-  const { laterSource } = await import("../web/later.ts");
   const { tlsOptions } = await import("../wire/listen.ts");
-  const config = context.config();
-  const given = config.text("web.token");
+  const given = await givenToken(config, context);
   const token = given ?? secretDigits(tokenDigits);
+  const log = context.loggers("web");
+  const arrived = Promise.withResolvers<ViewSource>();
+  arrived.promise.catch(() => undefined);
+  let isShown = false;
   const page = openPage({
-    source: laterSource(source),
+    source: lateSource(arrived.promise, () => isShown),
     address,
-    tls: certificate === null ? null : tlsOptions(certificate),
+    tls: isPlain || tls === null ? null : tlsOptions(tls),
     token,
-    names: [hostName(), shortHost(hostName()), networkName(), ...namesIn(config.text("web.hosts"))],
-    control,
+    names: namesOf(config),
+    control: parsed.flag("webControl"),
     mostViewers: config.integer("web.viewers"),
     version: programVersion,
     clock: systemClock,
-    log: context.loggers("web"),
+    log,
   });
-  // The log may be kept in files that others read; the token is for who started the page.
-  const url = page.url(isEveryAddress(address.host) ? networkName() : address.host);
-  openOutput(2, context.env).write(given === null ? `Page: ${url}?token=${token}\n` : `Page: ${url}\n`);
-  return page;
+  const url = page.url(/^(?:0\.0\.0\.0|::)$/.test(address.host) ? networkName() : address.host);
+  log.info(`Page at ${url}`);
+  // Log files are kept and read by others, so the token goes past the log.
+  if (given === null) openOutput(2, context.env).write(`Open ${url}?token=${token}\n`);
+  return {
+    show(source) {
+      isShown = true;
+      arrived.resolve(source);
+    },
+    close: page.close,
+  };
 }
 
-/** 256 bits. */
-const tokenDigits = 64;
+/** 192 bits in hexadecimal. */
+const tokenDigits = 48;
 
-function namesIn(text: string | null): readonly string[] {
-  return (text ?? "").split(/[,\s]+/).filter((name) => name !== "");
+/** The shortest token that is taken from a file, characters. */
+const shortestToken = 16;
+
+async function givenToken(config: Config, { loggers }: Context): Promise<string | null> {
+  const path = config.text("web.tokenfile");
+  if (path === null || path === "") return null;
+  const { readKeyFile } = await import("../cluster/key-file.ts");
+  const blame = (text: string): UserError => configurationError("web", `web.tokenfile: ${text}`);
+  const token = await readKeyFile(path, blame, loggers("web").warning);
+  if (token.length < shortestToken || /\s/.test(token))
+    throw configurationError(
+      "web",
+      `web.tokenfile: the token must have ${shortestToken} characters or more, no blanks`,
+    );
+  return token;
 }
 
-async function certificateFor(host: string, tls: WebTls): Promise<ServerTls> {
-  const certificate = await tls();
-  if (certificate !== null) return certificate;
-  throw argumentError(
-    `argument --web: other hosts reach ${host}, so the page needs TLS: leave out --no-tls (server.tls.enabled), ` +
-      "or give a port alone, and come through ssh -L",
-  );
+function namesOf(config: Config): readonly string[] {
+  const name = networkName();
+  const given = config.raw("web.hosts");
+  const hosts = (Array.isArray(given) ? given : String(given ?? "").split(/[\s,]+/))
+    .map(String)
+    .filter((host) => host !== "");
+  return [name, shortHost(name), ...hosts];
 }
 
-function isEveryAddress(host: string): boolean {
-  return host === "0.0.0.0" || host === "::";
-}
-
-/** What a run is told so that the page can show it; empty where there is no page. */
-export interface Show {
-  readonly onServing?: (seen: Pick<Seen, "view">) => void;
-}
-
-/**
- * Runs with a page, if one was asked for, which ends with the run. Throws a UserError when it cannot listen, or would
- * not be safe, and what `run` throws.
- */
-export async function withPage<T>(
-  parsed: WebWords,
-  context: Context,
-  tls: WebTls,
-  run: (show: Show) => Promise<T>,
-): Promise<T> {
-  const source = Promise.withResolvers<ViewSource>();
-  const page = await openWeb(parsed, context, source.promise, tls);
-  if (page === null) return run({});
-  try {
-    return await run({ onServing: (seen) => void seen.view().then(source.resolve, source.reject) });
-  } finally {
-    source.reject(new UserError(exitStatus.runtimeError, "web", "The run has not begun"));
-    await page.close("The run has ended.");
-  }
+/** A source that is there only when the run has begun. */
+function lateSource(arrived: Promise<ViewSource>, isShown: () => boolean): ViewSource {
+  return {
+    look: async (query) => (await arrived).look(query),
+    output: async (query) => (await arrived).output(query),
+    act: async (action, ids) => (await arrived).act(action, ids),
+    close: async () => (isShown() ? arrived.then((source) => source.close()) : undefined),
+  };
 }

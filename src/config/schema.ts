@@ -248,18 +248,13 @@ const rows = [
   setting("server.tls.ciphers", "text", "<none>", "Ciphers to allow, as OpenSSL names them.", off),
   setting("server.tls.servername", "text", "<none>", "Name that the server's certificate must have.", off),
 
-  setting(
-    "web.token",
-    "text",
-    null,
-    "What opens the page of --web; unset: a new one each time, told on the terminal.",
-    {
-      ...off,
-      secret: true,
-    },
-  ),
-  setting("web.hosts", "text", null, "More names by which that page may be called, with commas between them.", off),
-  setting("web.viewers", "integer", 64, "Most viewers of that page at a time.", { min: 1, max: 1000 }),
+  setting("web.viewers", "integer", 64, "Most viewers of a page at a time.", { min: 1, max: 1000 }),
+  setting("web.hosts", ["list", "text"], [], "More names by which browsers may call a page; addresses always are."),
+  setting("web.plain", "boolean", false, "Let a page beyond this host do without TLS, as behind a proxy that has it."),
+  setting("web.tokenfile", "text", null, "File with the token of pages in one line; unset: a new one at each start.", {
+    ...off,
+    path: true,
+  }),
 
   setting("client.bundlesize", ["integer", "text"], "auto", "Most finished tasks to return at once.", adapting),
   setting("client.bundlewait", "integer", 5, "Seconds that a finished task may wait for company.", { min: 0 }),

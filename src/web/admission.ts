@@ -28,7 +28,7 @@ export function secretsOf(token: string, port: number, secure: boolean): Secrets
 }
 
 /** Whether two texts are the same. How long it takes does not depend on where they differ. */
-function isSame(given: string, secret: string): boolean {
+export function isSame(given: string, secret: string): boolean {
   const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
   return timingSafeEqual(digest(given), digest(secret));
 }

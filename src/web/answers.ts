@@ -8,10 +8,10 @@ import entryFile from "./entry.html" with { type: "text" };
 import icon from "./icon.svg" with { type: "text" };
 import style from "./page.css" with { type: "text" };
 import pageFile from "./page.html" with { type: "text" };
-import script from "./program.js" with { type: "text" };
+import script from "./browser.js" with { type: "text" };
 
-/** Types take HTML for what Bun would bundle; as a text it is one. */
-const [entry, page] = [entryFile, pageFile] as unknown as readonly [string, string];
+/** Bun has a type of its own for HTML files, which does not know that they are asked for as texts. */
+const [entry, page] = [entryFile, pageFile] as unknown as [string, string];
 
 export interface Answers {
   /** One of the page's own files; null: there is none of this name. */
@@ -44,7 +44,7 @@ const policy =
 const text = "text/plain; charset=utf-8";
 
 function respond(
-  body: Bun.BodyInit | null,
+  body: string | ReadableStream<Uint8Array> | null,
   type: string,
   more: Readonly<Record<string, string>> = {},
   status = 200,

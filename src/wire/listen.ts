@@ -159,7 +159,7 @@ function newListening(options: ListenOptions): Listening {
   return listening;
 }
 
-/** What Bun is to know of the TLS of a server. */
+/** The options of Bun for a server with this certificate. */
 export function tlsOptions({ cert, key, minVersion, ciphers }: ServerTls): Bun.TLSOptions {
   return { cert, key, secureOptions: secureOptions(minVersion), ...(ciphers === null ? {} : { ciphers }) };
 }
