@@ -11,6 +11,7 @@ import { openOutput } from "../print/output.ts";
 import { jsonText } from "../print/value.ts";
 import type { View, ViewSource } from "../view/view.ts";
 import type { Command, Context } from "./command.ts";
+import { serveWeb, webOptions } from "./web.ts";
 import { addressOf, clientTlsOptions, hostOption, keyFileOption, keyOption, keyOptions } from "./network.ts";
 import { networkWords, portOption } from "./network.ts";
 
@@ -22,6 +23,7 @@ const spec = {
   usage: [
     "hs top [-n SEC] [--filter TEXT] [--once | --json] [-l NUM]",
     "hs top -H ADDR [-p PORT] [--auth-file PATH] [options]",
+    "hs top --web [ADDR:]PORT [--web-control] [-H ADDR ...]",
   ],
   positionals: [],
   sections: [
@@ -59,12 +61,13 @@ const spec = {
         },
       ],
     },
+    { title: "Page", options: webOptions },
     {
       title: "Server",
       options: [hostOption, portOption, keyOption, keyFileOption, ...clientTlsOptions],
     },
   ],
-  exclusive: [["once", "json"], keyOptions],
+  exclusive: [["once", "json", "web"], keyOptions],
   epilog: [
     "The database is that of the project or site, as for hs list. With -H, -p or a key, what is shown is a server, " +
       "which need not have a database.",
@@ -78,6 +81,7 @@ const spec = {
     "  hs top --filter node12           only tasks of one host",
     "  hs top --once > state.txt        a snapshot for a file",
     "  hs top --json                    the same for a script",
+    "  hs top --web 8080                a page for the browser, until Ctrl-C; the link is on stderr",
     "",
     "Exit status: 0 success, 2 bad argument, or a terminal that cannot show a screen, 3 no database, 4 interrupted " +
       "by a signal, 143 terminated, 5 the server or the database cannot be reached.",
@@ -93,6 +97,8 @@ type Surroundings = Pick<Context, "config" | "loggers">;
 async function top(parsed: Words, context: Context): Promise<number> {
   const { env } = context;
   const output = openOutput(1, env);
+  if (parsed.given("web")) return serveWeb(parsed, context, await opener(parsed, context));
+  if (parsed.flag("webControl")) throw argumentError("argument --web-control: needs --web");
   const isScreen = output.isTerminal && process.stdin.isTTY && !parsed.flag("once") && !parsed.flag("json");
   if (isScreen && (env["TERM"] ?? "dumb") === "dumb" && process.platform !== "win32")
     throw argumentError("This terminal cannot show a screen (TERM is 'dumb' or not set): hs top --once prints it");

@@ -2,7 +2,7 @@
  * The options of commands that show a page, and what they mean together: where it is, by TLS or not, who may see it.
  * The page itself is in web/, and where its data comes from the command says.
  */
-import { argumentError, configurationError, type UserError } from "../base/errors.ts";
+import { argumentError, configurationError, exitStatus, type UserError } from "../base/errors.ts";
 import { systemClock } from "../base/clock.ts";
 import { secretDigits } from "../base/ids.ts";
 import { isLoopback } from "../base/loopback.ts";
@@ -94,6 +94,52 @@ export async function openWeb(
       arrived.resolve(source);
     },
     close: page.close,
+  };
+}
+
+/**
+ * Shows a source as a page until a signal ends it, for commands that do nothing else; the exit status. A source that
+ * fails is opened anew at the next look. Throws a UserError as openWeb does, and when it cannot be opened at first.
+ */
+export async function serveWeb(
+  parsed: ParsedWith<WebOption>,
+  context: Context,
+  open: () => Promise<ViewSource>,
+): Promise<number> {
+  const source = reopened(await open(), open);
+  const { pageSecurity } = await import("../cluster/security.ts");
+  const bind = (await import("../web/address.ts")).parseWebAddress(parsed.text("web")!).host;
+  const tls = isLoopback(bind)
+    ? null
+    : await pageSecurity({ config: context.config(), loggers: context.loggers, bind });
+  const page = await openWeb(parsed, context, tls);
+  page?.show(Promise.resolve(source));
+  const { heedEnding } = await import("./interrupt.ts");
+  const heeded = heedEnding(context);
+  await new Promise<void>((resolve) => heeded.signal.addEventListener("abort", () => resolve(), { once: true }));
+  await page?.close("The page has been closed");
+  return heeded.status() ?? exitStatus.success;
+}
+
+/** A source that takes the place of one that has failed, when somebody looks again. */
+function reopened(first: ViewSource, open: () => Promise<ViewSource>): ViewSource {
+  let current: Promise<ViewSource> | null = Promise.resolve(first);
+  async function ask<T>(question: (source: ViewSource) => Promise<T>): Promise<T> {
+    const asked = (current ??= open());
+    try {
+      return await question(await asked);
+    } catch (error) {
+      // What was asked for may be wrong, but to open a source anew costs little.
+      if (current === asked) current = null;
+      await asked.then((source) => source.close()).catch(() => undefined);
+      throw error;
+    }
+  }
+  return {
+    look: (query) => ask((source) => source.look(query)),
+    output: (query) => ask((source) => source.output(query)),
+    act: (action, ids) => ask((source) => source.act(action, ids)),
+    close: async () => void (await current)?.close(),
   };
 }
 

@@ -48,7 +48,7 @@ export interface ClientSecurityOptions extends Words {
  * that are unsafe, missing, or contradict each other.
  */
 export async function serverSecurity(options: ServerSecurityOptions): Promise<ServerAccess> {
-  const { config, loggers, bind } = options;
+  const { loggers, bind } = options;
   const log = loggers("server");
   const key = await keyOf(options, log);
   if (key === "" || key === placeholder)
@@ -62,9 +62,21 @@ export async function serverSecurity(options: ServerSecurityOptions): Promise<Se
     log.warning(tlsIsOff);
     return { key, tls: null };
   }
-  const { cert, key: privateKey } = await serverCertificate(options);
-  const tls: ServerTls = { cert, key: privateKey, minVersion: minVersionOf(config), ciphers: await ciphersOf(config) };
-  return { key, tls };
+  return { key, tls: await certifiedTls(options) };
+}
+
+/** The TLS of a page that has no server beside it; null: TLS is off. Throws a UserError for a bad certificate. */
+export async function pageSecurity(
+  options: Pick<ServerSecurityOptions, "config" | "loggers" | "bind">,
+): Promise<ServerTls | null> {
+  const words = { ...options, noTls: false, key: null, cert: null, certKey: null, ca: null };
+  return usesTls(words) ? certifiedTls(words) : null;
+}
+
+async function certifiedTls(options: ServerSecurityOptions): Promise<ServerTls> {
+  const { cert, key } = await serverCertificate(options);
+  const { config } = options;
+  return { cert, key, minVersion: minVersionOf(config), ciphers: await ciphersOf(config) };
 }
 
 /**

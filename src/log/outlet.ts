@@ -24,7 +24,7 @@ export interface Outlet {
 export interface OutletSystem {
   /** The number of bytes that were taken at once. Throws the errors of the operating system, EAGAIN for none. */
   readonly write: (bytes: Uint8Array) => number;
-  /** Says that no turn of the event loop comes any more. */
+  /** Says that no turn of the event loop comes before the queue is written, so that nothing else is waited for. */
   readonly leave: () => void;
   readonly after: (ms: number, action: () => void) => void;
   readonly now: () => number;
@@ -96,6 +96,8 @@ function write(state: State, bytes: Uint8Array): boolean {
   // What is printed after a line of the log stays behind it.
   writeBefore((other, mayWait) => {
     if (!state.system.isSame(other)) return true;
+    // What this waits for must not need a turn of the event loop.
+    if (mayWait) state.system.leave();
     drain(state, mayWait ? Number.POSITIVE_INFINITY : 0);
     return state.queue.length === 0;
   });

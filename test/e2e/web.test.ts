@@ -53,6 +53,29 @@ test("beyond this host the page needs TLS", async () => {
   expect(status).toBe(2);
 });
 
+test("hs top --web shows a database, or a server elsewhere that may go away", async () => {
+  await using site = openSite();
+  await site.hs(["submit", "-f", "-"], { stdin: "true\nfalse\n" });
+  await using database = site.start(["hs", "top", "--web", "0"]);
+  await until(() => /\?token=\w+/.test(database.stderr()), database.stderr);
+  const { server, port } = await startServer(site, ["--restart"], { env: secured });
+  await using remote = site.start(["hs", "top", "--web", "0", "-p", port], { env: secured });
+  await until(() => /\?token=\w+/.test(remote.stderr()), remote.stderr);
+  const lookAt = async ({ stderr }: Running): Promise<{ status: number; total: unknown }> => {
+    const [, url, token] = /(http:\S+)\?token=(\w+)/.exec(stderr()) ?? [];
+    const answer = await fetch(`${url}view`, { headers: { Authorization: `Bearer ${token}` } });
+    const total = answer.ok ? ((await answer.json()) as { counts: { total: number } }).counts.total : null;
+    return { status: answer.status, total };
+  };
+  expect(await lookAt(database)).toEqual({ status: 200, total: 2 });
+  expect(await lookAt(remote)).toEqual({ status: 200, total: 2 });
+  server.kill("SIGTERM");
+  await server.ended;
+  expect((await lookAt(remote)).status).toBe(409);
+  for (const each of [database, remote]) each.kill("SIGTERM");
+  expect([(await database.ended).status, (await remote.ended).status]).toEqual([143, 143]);
+});
+
 describe("in a browser", () => {
   needs(["chromium"])("the numbers are those of hs list, and nothing comes from elsewhere", async () => {
     await using site = openSite();

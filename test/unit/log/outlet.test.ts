@@ -11,6 +11,7 @@ function reader(room = Number.POSITIVE_INFINITY) {
     text: "",
     now: 0,
     onSleep: () => undefined as unknown,
+    onLeave: () => undefined as unknown,
     /** Runs what waits for a timer. */
     later: () => timers.splice(0).forEach((action) => action()),
   };
@@ -22,7 +23,7 @@ function reader(room = Number.POSITIVE_INFINITY) {
       its.text += Buffer.from(bytes.subarray(0, count)).toString();
       return count;
     },
-    leave: () => undefined,
+    leave: () => its.onLeave(),
     after: (_: number, action: () => void) => void timers.push(action),
     now: () => its.now,
     sleep(ms: number) {
@@ -49,6 +50,18 @@ describe("the log", () => {
     its.later();
     out.write("fourth\n");
     expect(its.text).toBe("first\nsecond\nthird\nfourth\n");
+  });
+
+  test("is written before what is printed behind it, though nothing but this write comes to its turn", () => {
+    const { its, out } = reader(0);
+    out.write("a line of the log\n");
+    its.onLeave = () => (its.room = Number.POSITIVE_INFINITY);
+    its.onSleep = () => expect.unreachable("it waits for what cannot come");
+    writeAll(1, Buffer.from("printed\n"), (_, bytes) => {
+      its.text += Buffer.from(bytes).toString();
+      return bytes.length;
+    });
+    expect(its.text).toBe("a line of the log\nprinted\n");
   });
 
   test("is lost beyond a megabyte, and how much was is told when it flows again", () => {
