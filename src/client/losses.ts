@@ -3,10 +3,9 @@
  * does not see their writes fail: it looks at the file systems instead when tasks end. One warning for each that is
  * full; what tasks make of it is theirs, and so is their status. A quota that is used up is noticed only where a file
  * cannot be made.
- *
- * Source: statfs(2); blocks that are kept for root count for root.
  */
-import { fstatSync, statfsSync, statSync } from "node:fs";
+import { fstatSync, statSync } from "node:fs";
+import { isFull } from "../base/full.ts";
 import { failureCode, failureReason } from "../base/paths.ts";
 import type { Logger } from "../log/logger.ts";
 
@@ -100,16 +99,6 @@ function placesOf(named: readonly (readonly [path: string, name: string])[]): re
 function isFile(descriptor: number): boolean {
   try {
     return fstatSync(descriptor).isFile();
-  } catch {
-    return false;
-  }
-}
-
-function isFull(path: string): boolean {
-  try {
-    const { blocks, bfree, bavail } = statfsSync(path);
-    // Some file systems do not count.
-    return blocks > 0 && (process.getuid?.() === 0 ? bfree : bavail) === 0;
   } catch {
     return false;
   }

@@ -11,8 +11,8 @@ import { type Client, type ClientOptions, type Left, runClient } from "../client
 import type { Executor } from "../client/executor.ts";
 import type { ClientSettings } from "../client/state.ts";
 import { newOutgoing } from "../client/outgoing.ts";
-import { newSpool, spoolFolder } from "../output/spool.ts";
-import type { Logger } from "../log/logger.ts";
+import { newSpool, spoolFolder, tellFull } from "../output/spool.ts";
+import type { Logger, Loggers } from "../log/logger.ts";
 import { type ClientTls, connect } from "../wire/connect.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { forget, keep, type Kept, keptIn } from "./leftovers.ts";
@@ -54,6 +54,15 @@ export interface ClientReport {
   readonly stoppedBy: StopName | null;
 }
 
+/** Tells once that tasks may have found no room for what they print. */
+function tellingFull(loggers: Loggers): () => void {
+  let isTold = false;
+  return () => {
+    if (!isTold) loggers("client").warning(tellFull(spoolFolder()));
+    isTold = true;
+  };
+}
+
 /**
  * Runs tasks until the client is sent away, is idle for too long, or is stopped. Throws a UserError when no server can
  * be reached, or when all were lost for too long.
@@ -64,7 +73,7 @@ export async function runClientAlone(options: ClientRunOptions): Promise<ClientR
   const monitor = await monitorFor(options);
   // What goes to files of this client stays there.
   const hasFiles = options.output !== null || options.errors !== null;
-  const outgoing = hasFiles ? null : newOutgoing(newSpool({ folder: spoolFolder() }));
+  const outgoing = hasFiles ? null : newOutgoing(newSpool({ folder: spoolFolder(), onFull: tellingFull(loggers) }));
   const held = { ...options, monitor, sink: outgoing, jobs: await jobsFor(options) };
   const executor = telling(makeExecutor(held, provision, null, leaveUnread), options.onConnected);
   const clock = systemClock;

@@ -9,7 +9,7 @@ import { visible } from "../base/escape.ts";
 import { counted } from "../base/units.ts";
 import type { Logger } from "../log/logger.ts";
 import { newOrder, type Order } from "./order.ts";
-import { newSpool, type Part, type Spool } from "./spool.ts";
+import { newSpool, type Part, type Spool, tellFull } from "./spool.ts";
 import { newWriter, type Target, targetOf, type Writer } from "./writer.ts";
 
 export type PrintMode = "line" | "group" | "ordered";
@@ -101,6 +101,7 @@ interface State extends PrinterOptions {
   onUnread: () => void;
   /** How many pieces were not printed because there was no room for them to wait. */
   lost: number;
+  isFullTold: boolean;
 }
 
 const streams: readonly Stream[] = ["stdout", "stderr"];
@@ -110,7 +111,7 @@ const keyOf = ({ id, lease }: TaskRun): string => `${id} ${lease}`;
 
 /** Makes a printer for this process. */
 export function newPrinter(options: PrinterOptions): Printer {
-  const spool = newSpool({ folder: options.folder });
+  const spool = newSpool({ folder: options.folder, onFull: () => noteFull(state) });
   const writer = newWriter({
     spool,
     clock: options.clock,
@@ -125,6 +126,7 @@ export function newPrinter(options: PrinterOptions): Printer {
     targets: { stdout: targetOf(1, "standard output"), stderr: targetOf(2, "standard error") },
     onUnread: () => undefined,
     lost: 0,
+    isFullTold: false,
   };
   return {
     mode: options.mode,
@@ -284,6 +286,13 @@ function restart(state: State, isOf: (id: string) => boolean): void {
     state.entries.delete(key);
     drop(state, entry);
   }
+}
+
+/** Tells once that tasks may have found no room for what they print. */
+function noteFull(state: State): void {
+  if (state.isFullTold) return;
+  state.isFullTold = true;
+  state.log.warning(tellFull(state.folder));
 }
 
 /** Does something that may find no room. What is lost then is told once, and counted. */

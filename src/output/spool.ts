@@ -15,6 +15,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { isFull } from "../base/full.ts";
 import { uniqueName } from "../base/ids.ts";
 import { failureCode } from "../base/paths.ts";
 import { writeAll } from "../base/write.ts";
@@ -50,6 +51,8 @@ export interface Spool {
 export interface SpoolOptions {
   /** Where files are made. */
   readonly folder: string;
+  /** Called for each file of a task that is taken while the folder has no room: its end may be missing. */
+  readonly onFull?: () => void;
   /** The largest number of bytes of one part in memory, and of all. */
   readonly mostInPart?: number;
   readonly mostInMemory?: number;
@@ -77,12 +80,21 @@ export function spoolFolder(): string {
   return tmpdir();
 }
 
+/** What a user reads when files that wait find no room in the folder. */
+export function tellFull(folder: string): string {
+  return (
+    `The output of tasks cannot wait in '${folder}': its file system is full - what tasks print is cut there as long ` +
+    "as that is so; their exit statuses stay their own; TMPDIR names another folder"
+  );
+}
+
 /** Makes a spool. It opens no file before it needs one. */
 export function newSpool(options: SpoolOptions): Spool {
   const state: State = {
     mostInPart: 64 * 1024,
     mostInMemory: 32 << 20,
     mostFiles: 256,
+    onFull: () => undefined,
     ...options,
     inMemory: 0,
     files: 0,
@@ -134,6 +146,8 @@ function closeFile(state: State, file: number): void {
 
 function takeFile(state: State, file: number): Part {
   const { size } = fstatSync(file);
+  // What the task has written is still there, so a file system that was too small for it is full now.
+  if (size > 0 && isFull(state.folder)) state.onFull();
   if (size > state.mostInPart || state.inMemory + size > state.mostInMemory) {
     state.files++;
     return { size, chunks: [], file, offset: 0 };

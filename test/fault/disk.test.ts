@@ -96,6 +96,22 @@ asRoot("killed on a full disk, a run repeats one task per executor at most", asy
   }
 });
 
+asRoot("output that finds no room to wait in costs one warning, and the run goes on", async () => {
+  await using site = openSoundSite();
+  using disk = small(site, "256k");
+  for (const mode of ["group", "ordered"]) {
+    const words = ["-N2", "--no-db", "--output-mode", mode];
+    const stdin = "echo one\nseq 100000\necho three\n";
+    const { status, stdout, stderr } = await site.hsx(words, { stdin, env: { TMPDIR: disk.path } });
+    // The status of seq is its own: it could not write all.
+    expect([mode, status]).toEqual([mode, 7]);
+    expect(warnings(stderr, /cannot wait in/)).toEqual([
+      expect.stringContaining(`The output of tasks cannot wait in '${disk.path}': its file system is full`),
+    ]);
+    expect(linesOf(stdout)).toEqual(expect.arrayContaining(["one", "1", "2"]));
+  }
+});
+
 asRoot("output of tasks that finds no room costs one warning, and no task its status", async () => {
   await using site = openSoundSite();
   using disk = small(site, "64k");
