@@ -30,6 +30,8 @@ export interface FailureOptions {
   readonly defaults: RerunForm["defaults"];
   /** The shell that runs tasks; null: the usual one. */
   readonly shell: string | null;
+  /** As in LineFileOptions. */
+  readonly isClear?: (() => boolean) | null;
   /** Whether failures are in a database too; asked once something is wrong. */
   readonly isDurable: () => boolean;
   /** The name of the logger of errors. */
@@ -43,13 +45,14 @@ const noDefaults: RerunForm["defaults"] = { cores: null, memory: null, timeout: 
 
 /** Empties the failure file. Throws a UserError when it cannot be opened; nothing throws later. */
 export function openFailures(options: FailureOptions): FailureFile {
-  const { path, inputForm, submitId, defaults, shell, isDurable, logger, log, clock } = options;
+  const { path, inputForm, submitId, defaults, shell, isClear = null, isDurable, logger, log, clock } = options;
   const name = path === "-" ? "the failures on standard output" : path;
   const file = openLineFile({
     path,
     keeps: false,
     name: path === "-" ? "the failures to standard output" : `the failure file '${path}'`,
     line: "failure",
+    isClear,
     next: () => (isDurable() ? "failures are in the database (hs list -F)" : null),
     logger,
     log,

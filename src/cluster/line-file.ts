@@ -35,6 +35,11 @@ export interface LineFileOptions {
   readonly name: string;
   /** What a line is, in the singular. */
   readonly line: string;
+  /**
+   * Whether nobody else is in the midst of something there, where a line would fall into it. Null or absent: nobody
+   * ever is.
+   */
+  readonly isClear?: (() => boolean) | null;
   /** Where else to find what it lacks, asked once something is wrong; null: nowhere. */
   readonly next: () => string | null;
   /** The name of the logger of errors. */
@@ -152,7 +157,8 @@ function take(sink: Sink, bytes: Uint8Array, lines: number): void {
 
 /** Writes what waits, oldest first, as far as the file takes it. */
 function flush(sink: Sink): void {
-  const { descriptor, isFile, waiting } = sink;
+  const { descriptor, isFile, options, waiting } = sink;
+  if (options.isClear?.() === false && !sink.isClosed) return comeBack(sink, false);
   let done = 0;
   const writeTo: WriteSync = (fd, bytes, offset, length) => {
     const some = isFile

@@ -119,8 +119,8 @@ export interface Serving {
   readonly finished: Promise<ClusterReport>;
 }
 
-/** A run under way: what it works with, and how far it is. */
-interface Run {
+/** What a run works with before its server has entered the store. */
+interface RunFacts {
   readonly options: ServeOptions;
   readonly host: string;
   readonly scope: Scope;
@@ -133,9 +133,15 @@ interface Run {
   readonly store: Store;
   /** What a store in this process alone tells of itself; null: the tasks are in a database. */
   readonly own: OwnStore | null;
-  readonly patience: Patience;
   /** When the run began, milliseconds since 1970. */
   readonly since: number;
+  /** What prints the output of tasks; null: nobody does. */
+  readonly printer: Printer | null;
+}
+
+/** A run under way: what it works with, and how far it is. */
+interface Run extends RunFacts {
+  readonly patience: Patience;
   /** What the store answered when the server entered. */
   readonly admission: Admission;
   /** Writes the server's row. */
@@ -144,8 +150,6 @@ interface Run {
   /** See Liveness. */
   readonly isProven: (server: ServerRow) => boolean;
   readonly recovery: Recovery;
-  /** What prints the output of tasks; null: nobody does. */
-  readonly printer: Printer | null;
   /** Ends the reading of the input. */
   readonly stopReading: AbortController;
   stoppedBy: StopName | null;
@@ -235,11 +239,12 @@ async function prepare(options: ServeOptions): Promise<Run> {
 
   const resources = resourceNames(config);
   const input = await openInput(options, host, resources);
-  const failures = openFailureFile(options, () => store.durable);
+  const printer = printing.printerOf(options, clock, log);
+  const failures = openFailureFile(options, printer, () => store.durable);
   const opened = await chooseStore(options);
   const store = options.around?.(opened) ?? opened;
   const own = opened.own ?? null;
-  const facts = { options, host, scope, log, graceMs, resources, input, failures, store, own, since };
+  const facts = { options, host, scope, log, graceMs, resources, input, printer, failures, store, own, since };
   try {
     return await enterStore(facts);
   } catch (error) {
@@ -248,11 +253,6 @@ async function prepare(options: ServeOptions): Promise<Run> {
     throw error;
   }
 }
-
-type RunFacts = Pick<
-  Run,
-  "options" | "host" | "scope" | "log" | "graceMs" | "resources" | "input" | "failures" | "store" | "own" | "since"
->;
 
 /** Writes the rows of the server and its submission, and deals with what dead servers have left. */
 async function enterStore(facts: RunFacts): Promise<Run> {
@@ -286,7 +286,6 @@ async function enterStore(facts: RunFacts): Promise<Run> {
     isAlive: alive,
     isProven,
     recovery,
-    printer: printing.printerOf(options, clock, log),
     stopReading: new AbortController(),
     stoppedBy: null,
     isLeaving: false,
@@ -298,12 +297,13 @@ async function enterStore(facts: RunFacts): Promise<Run> {
   };
 }
 
-function openFailureFile(options: ServeOptions, isDurable: () => boolean): FailureFile | null {
+function openFailureFile(options: ServeOptions, printer: Printer | null, isDurable: () => boolean): FailureFile | null {
   const { failures: path, inputForm, instanceId: submitId, shell, logger, loggers } = options;
   if (path === null) return null;
   const defaults = taskDefaults(options);
   const log = loggers(logger);
-  return openFailures({ path, inputForm, submitId, defaults, shell, isDurable, logger, log, clock });
+  const isClear = path === "-" ? (printer?.isClear ?? null) : null;
+  return openFailures({ path, inputForm, submitId, defaults, shell, isClear, isDurable, logger, log, clock });
 }
 
 /** Makes a call to the store that comes before the first task. */

@@ -8,7 +8,7 @@ const folder = mkdtempSync(join(tmpdir(), "hs-failures-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 /** A failure file that is a pipe, whose other end is read when the test says so. */
-function pipe(name: string) {
+function pipe(name: string, isClear: (() => boolean) | null = null) {
   const path = join(folder, name);
   Bun.spawnSync(["mkfifo", path]);
   const descriptor = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
@@ -19,6 +19,7 @@ function pipe(name: string) {
     submitId: "",
     defaults: { cores: null, memory: null, timeout: null },
     shell: null,
+    isClear,
     isDurable: () => true,
     logger: "cluster",
     log: { warning: (text) => void its.lines.push(String(text)), info: () => undefined },
@@ -46,6 +47,18 @@ function pipe(name: string) {
 
 const line = (n: number, rest = 1000): string => `${String(n).padStart(7, "0")} ${"x".repeat(rest)}`;
 const onLinux = test.skipIf(process.platform !== "linux");
+
+onLinux("a line waits while somebody else is in the midst of something there", () => {
+  let isClear = false;
+  using reader = pipe("shared", () => isClear);
+  const { file, later } = reader;
+  file.writeLine("one");
+  later();
+  file.writeLine("two");
+  isClear = true;
+  later();
+  expect(reader.read()).toBe("one\ntwo\n");
+});
 
 onLinux("a reader who does not read holds nothing up, and gets all lines later", async () => {
   using reader = pipe("slow");
