@@ -136,8 +136,13 @@ function recorded(state: State): void {
   state.timer = null;
   const { log } = state;
   if (log === null || log.length < longFile) return;
-  ftruncateSync(log.descriptor, 0);
-  log.length = 0;
+  try {
+    ftruncateSync(log.descriptor, 0);
+    log.length = 0;
+  } catch {
+    // What it has is in rows already. It takes nothing more.
+    state.isBroken = true;
+  }
 }
 
 function close(state: State): void {
@@ -147,5 +152,10 @@ function close(state: State): void {
   if (log === null) return;
   state.log = null;
   closeSync(log.descriptor);
-  if (state.kept.length === 0) rmSync(log.path, { force: true });
+  if (state.kept.length > 0) return;
+  try {
+    rmSync(log.path, { force: true });
+  } catch {
+    // The file system is read-only by now, say. All of it is in rows, so it does no harm; others tell what is wrong.
+  }
 }
