@@ -25,7 +25,8 @@ export interface Outgoing extends Sink {
   returned(tasks: readonly Lease[]): void;
   /** Hears what the server says. */
   heard(message: ServerMessage): void;
-  close(): void;
+  /** Answers of how many tasks the server has not got all that they have printed. */
+  close(): number;
 }
 
 /** What a task has printed, until its outcome is acknowledged. */
@@ -116,8 +117,10 @@ export function newOutgoing(spool: Spool): Outgoing {
     },
     heard: (message) => heard(state, message),
     close() {
+      const lost = state.kept.size;
       for (const { lease } of state.kept.values()) forget(state, lease);
       spool.close();
+      return lost;
     },
   };
 }

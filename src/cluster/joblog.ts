@@ -13,6 +13,7 @@ import { counted } from "../base/units.ts";
 import type { Commit, Store } from "../store/store.ts";
 import { jobLine, jobLogHeader } from "../task/joblog.ts";
 import { type LineFile, openLineFile } from "./line-file.ts";
+import { printerOf } from "./printing.ts";
 import { newNumbering, type Numbering } from "./numbering.ts";
 import { serve, type ServeOptions, type Serving } from "./serve.ts";
 
@@ -30,11 +31,13 @@ export async function serveLogged(options: LoggedOptions): Promise<Serving> {
   const numbers = numbering ?? newNumbering();
   const seen: Seen = { numbers, submitId: options.instanceId, file: null, texts: new Map(), doubtful: new WeakSet() };
   let isDurable = false;
-  if (joblog !== null) seen.file = openJobLog(joblog, options, () => isDurable);
+  const printer = printerOf(options, systemClock, options.loggers("server"));
+  if (joblog !== null) seen.file = openJobLog(joblog, { ...options, printer }, () => isDurable);
   const { around } = options;
   try {
     const serving = await serve({
       ...options,
+      printer,
       around(store) {
         isDurable = store.durable;
         seen.file?.begin();
@@ -68,7 +71,8 @@ interface JobLog extends LineFile {
   begin(): void;
 }
 
-function openJobLog(given: string, { failures, logger, loggers }: LoggedOptions, isDurable: () => boolean): JobLog {
+function openJobLog(given: string, options: LoggedOptions, isDurable: () => boolean): JobLog {
+  const { failures, logger, loggers, printer } = options;
   const adds = given.startsWith("+");
   const path = adds ? given.slice(1) : given;
   if (failures !== null && (path === failures || resolve(path) === resolve(failures)))
@@ -83,6 +87,7 @@ function openJobLog(given: string, { failures, logger, loggers }: LoggedOptions,
     keeps: adds && found !== null,
     name: path === "-" ? "the job log to standard output" : `the job log '${path}'`,
     line: "line",
+    isClear: path === "-" ? (printer?.isClear ?? null) : null,
     next: () => (isDurable() ? "outcomes are in the database (hs list)" : null),
     logger,
     log: loggers(logger),

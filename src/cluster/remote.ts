@@ -159,7 +159,10 @@ export async function runClientAlone(options: ClientRunOptions): Promise<ClientR
     await Promise.all(couriers.map(({ finished }) => finished));
     release();
     executor.close();
-    outgoing?.close();
+    const lost = outgoing?.close() ?? 0;
+    // Outcomes are kept for a server to come; output is too much for that.
+    if (lost > 0)
+      loggers("client").warning(`The output of ${counted(lost, "task")} is lost: the server has not taken all of it`);
   }
 }
 

@@ -146,8 +146,9 @@ function closeFile(state: State, file: number): void {
 
 function takeFile(state: State, file: number): Part {
   const { size } = fstatSync(file);
-  // What the task has written is still there, so a file system that was too small for it is full now.
-  if (size > 0 && isFull(state.folder)) state.onFull();
+  // What the task has written is still there, so a file system that was too small for it is full now. One that was
+  // full before has not taken a byte.
+  if (isFull(state.folder)) state.onFull();
   if (size > state.mostInPart || state.inMemory + size > state.mostInMemory) {
     state.files++;
     return { size, chunks: [], file, offset: 0 };

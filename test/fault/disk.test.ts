@@ -110,6 +110,12 @@ asRoot("output that finds no room to wait in costs one warning, and the run goes
     ]);
     expect(linesOf(stdout)).toEqual(expect.arrayContaining(["one", "1", "2"]));
   }
+  await site.shell("cat /dev/zero >small/filler 2>/dev/null");
+  const full = await site.hsx(["--no-db", "--output-mode", "group"], {
+    stdin: "echo one\n",
+    env: { TMPDIR: disk.path },
+  });
+  expect([full.stdout, warnings(full.stderr, /cannot wait in/).length]).toEqual(["", 1]);
 });
 
 asRoot("output of tasks that finds no room costs one warning, and no task its status", async () => {
