@@ -271,6 +271,8 @@ function drawSpread({ bounds, counts }) {
 
 let saidAt = 0;
 let saidTenth = -1;
+/** The last whole view; null: none has come. */
+let seen = null;
 
 /* A screen reader hears of progress at each tenth, or once a minute. */
 function say(text, always) {
@@ -282,6 +284,7 @@ function say(text, always) {
 function showWhole(view) {
   now = view.at;
   const { counts, clients } = view;
+  seen = view;
   const ended = counts.succeeded + counts.failed;
   const part = (n) => (counts.total === 0 ? 0 : (100 * n) / counts.total);
   const percent = counts.remaining === 0 && counts.total > 0 ? 100 : Math.min(99.9, part(ended));
@@ -324,7 +327,9 @@ function showRows({ running, failures, runningTotal, filter }) {
   fill("failures", failures);
   const of = running.length < runningTotal ? `${running.length} of ${whole.format(runningTotal)}` : whole.format(runningTotal);
   set("running-count", of);
-  set("failures-count", failures.length === 0 ? "" : String(failures.length));
+  const known = seen === null || filter !== "" ? failures.length : seen.counts.failed - seen.counts.cancelled;
+  const last = failures.length < known ? `${failures.length} of ${whole.format(known)}` : whole.format(failures.length);
+  set("failures-count", failures.length === 0 ? "" : last);
   set("running-empty", filter === "" ? "Nothing runs." : `Nothing runs with “${filter}”.`);
   set("failures-empty", filter === "" ? "Nothing has failed." : `Nothing failed with “${filter}”.`);
 }
@@ -380,12 +385,16 @@ function connect() {
   });
 }
 
+/* How long an answer may take, milliseconds: another program may have the port by now. */
+const answerMs = 5000;
+
 /* Asks why, and tries again: soon at first, then every ten seconds. */
 async function lost() {
   stream?.close();
   stream = null;
+  if (!isOver && $("link").dataset.state === "live") link("gone", "Server gone, trying again");
   try {
-    const asked = await fetch(`/view?${filterWords()}`);
+    const asked = await fetch(`/view?${filterWords()}`, { signal: AbortSignal.timeout(answerMs) });
     if (asked.status === 401) {
       link("gone", "Signed out");
       trouble("This page is of an earlier start. Open the link that hs printed when it was started last.");
