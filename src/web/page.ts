@@ -102,6 +102,8 @@ function listen({ address, tls, log }: PageOptions, fetch: Handler): Bun.Server<
     return Bun.serve({
       hostname: host,
       port,
+      // Without this two programs share a port that is named, and each gets requests that are for the other.
+      reusePort: false,
       idleTimeout: idleSeconds,
       maxRequestBodySize: mostRequest,
       development: false,

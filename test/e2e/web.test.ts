@@ -53,6 +53,21 @@ test("beyond this host the page needs TLS", async () => {
   expect(status).toBe(2);
 });
 
+test("a port that another page has is refused", async () => {
+  await using site = openSite();
+  await site.hs(["submit", "--", "true"]);
+  const free = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response() });
+  const port = `${free.port}`;
+  await free.stop(true);
+  await using first = site.start(["hs", "top", "--web", port]);
+  await until(() => /\?token=\w+/.test(first.stderr()), first.stderr);
+  const second = await site.hs(["top", "--web", port], { timeoutMs: 5000 });
+  expect([second.status, second.stdout]).toEqual([5, ""]);
+  expect(second.stderr).toContain(`at 127.0.0.1:${port}: another program listens there, choose another port`);
+  first.kill("SIGTERM");
+  await first.ended;
+});
+
 test("hs top --web shows a database, or a server elsewhere that may go away", async () => {
   await using site = openSite();
   await site.hs(["submit", "-f", "-"], { stdin: "true\nfalse\n" });
