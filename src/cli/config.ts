@@ -386,7 +386,7 @@ type SetWords = Parsed<typeof setSpec>;
 async function set(output: Output, parsed: SetWords, context: Context): Promise<number> {
   const key = parsed.text("variable") ?? "";
   const path = key.split(".");
-  if (path.length < 2) throw argumentError("Missing section in variable path");
+  if (path.length < 2 && findSetting(key) === undefined) throw argumentError("Missing section in variable path");
   if (path.includes("")) throw argumentError(`argument VAR: there is an empty name in '${key}'`);
   const onUnknown = (text: string): void => {
     if (!parsed.flag("force")) throw argumentError(`${text} (--force sets it all the same)`);

@@ -372,6 +372,13 @@ describe("hs config set", () => {
     expect([status, log]).toEqual([0, [`WARNING [config] ${text}`]]);
     expect(tree(folder)).toEqual({ server: { prot: 1 } });
   });
+  test("knows a setting that is in no section, and puts it before the sections", async () => {
+    using folder = temporaryFolder();
+    folder.write(userFile, "[server]\nport = 1\n");
+    expect((await set(folder, "progress", "never")).status).toBe(0);
+    expect(tree(folder)).toEqual({ progress: "never", server: { port: 1 } });
+    expect((await set(folder, "progress", "loud")).status).toBe(2);
+  });
   test("mends a file that no other command would start with", async () => {
     using folder = temporaryFolder();
     folder.write(userFile, "[server]\nport = 'abc'\n");
