@@ -109,9 +109,9 @@ export function optionRow(option: Option, fallback: string | null): Row {
 /** How the help shows the value of an option: `NUM`, `TAG...`, `[HOST]`; empty for a flag. */
 export function valueLabel(option: Option): string {
   if (option.kind === "flag") return "";
-  const metavar = (option.metavar ?? defaultMetavar(option)).replace(/\.\.\.$|^\[|\]$/g, "");
+  const metavar = (option.metavar ?? defaultMetavar(option)).replace(/\.\.\.$/, "");
   if (option.kind === "words") return `${metavar}...`;
-  return option.kind === "optional" ? `[${metavar}]` : metavar;
+  return option.kind === "optional" ? `[${metavar.replace(/^\[|\]$/g, "")}]` : metavar;
 }
 
 function defaultMetavar(option: Option): string {

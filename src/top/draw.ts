@@ -161,20 +161,21 @@ function sideways(line: string, left: number, width: number): string {
   return left === 0 ? shown : Array.from(shown).slice(left).join("");
 }
 
+/** At most 45 columns of text each, and 21 lines: the whole page fits on 80x24. */
 const help: readonly (readonly [string, string])[] = [
-  ["Tab, 1 2 3", "choose a list: clients, running tasks, failures"],
+  ["Tab, 1 2 3", "choose a list: clients, running, failures"],
   ["↑ ↓ PgUp PgDn Home End, j k g G", "select a row"],
   ["Space, u", "mark the task; unmark all"],
-  ["/ or f, Esc", "show only tasks whose text, host or id has some characters; show all"],
+  ["/ or f, Esc", "filter by command, host or id; show all"],
   ["s", "sort the list in another way"],
-  ["Enter or o, e", "what the task printed: stdout, stderr (of a client: its tasks)"],
-  ["c, r", "cancel, or revert, the marked tasks or the selected one; asks first"],
+  ["Enter or o, e", "read its stdout, stderr; a client: its tasks"],
+  ["c, r", "cancel, revert the marked or selected (asks)"],
   ["p", "hold the screen, and let it go on"],
-  ["Ctrl-L, Ctrl-Z", "draw the screen anew; leave it for a while (fg comes back)"],
+  ["Ctrl-L, Ctrl-Z", "draw anew; suspend (fg comes back)"],
   ["q, Ctrl-C", "leave"],
   ["", ""],
   ["In an output", ""],
-  ["↑ ↓ PgUp PgDn g G ← →", "move; at the end, what is new is shown as it comes"],
+  ["↑ ↓ PgUp PgDn g G ← →", "move; at the end new output is shown"],
   ["f", "follow, or stay"],
   ["o, e", "stdout, stderr"],
   ["q or Esc", "back to the lists"],

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import type { CommandSpec } from "../../../src/args/spec.ts";
 import { help } from "../../../src/args/help.ts";
-import type { Page } from "../../../src/args/layout.ts";
+import { type Page, valueLabel } from "../../../src/args/layout.ts";
 
 const spec: CommandSpec = {
   name: "hs cluster",
@@ -34,6 +34,12 @@ const spec: CommandSpec = {
 };
 
 const plain: Page = { program: "hs", width: 80, coloured: false };
+
+test("brackets within the name of a value stay: only part of it may be left out", () => {
+  const option = { key: "web", names: ["--web"], kind: "text", metavar: "[ADDR:]PORT", help: "" } as const;
+  expect(valueLabel(option)).toBe("[ADDR:]PORT");
+  expect(valueLabel({ ...option, kind: "optional", metavar: "[HOST]" })).toBe("[HOST]");
+});
 
 test("a help page has usage, summary, arguments, options with defaults, and notes", () => {
   expect(help(spec, plain)).toBe(

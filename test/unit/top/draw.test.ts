@@ -89,6 +89,12 @@ test("a source that does not answer is said on the screen, with what was seen la
   expect(lines.some((line) => line.includes("echo 4"))).toBe(true);
 });
 
+test("the page of keys is whole on a small screen", () => {
+  const lines = screen(stateOf(small, { page: "help" }));
+  expect(lines.filter((line) => line.includes("…"))).toEqual([]);
+  expect(lines.join("\n")).toContain("back to the lists");
+});
+
 test("an empty database says so", () => {
   const counts = { total: 0, remaining: 0, running: 0, succeeded: 0, failed: 0, cancelled: 0 };
   const nothing = { counts, servers: [], clients: [], running: [], failures: [], runningTotal: 0, clientsTotal: 0 };
