@@ -482,6 +482,8 @@ async function printCommands(call: Call): Promise<number> {
     output: read("output"),
     errors: read("errors"),
     failures: options.failures,
+    joblog: read("joblog"),
+    printing: options.printing ?? null,
     noDatabase: options.noDatabase,
     policy: options.policy,
   });

@@ -17,6 +17,7 @@ import { openOutput } from "../print/output.ts";
 import type { FailurePolicy } from "../server/failure-policy.ts";
 import { isRewritable } from "../task/rerun.ts";
 import type { Context } from "./command.ts";
+import type { Printing } from "../cluster/printing.ts";
 import { type DryOptions, dryTarget, type Settings, showEnd, showSettings } from "./dry-run.ts";
 import { submitTemplate } from "./submitting.ts";
 
@@ -82,6 +83,8 @@ export interface ClusterFacts {
   readonly output: string | null;
   readonly errors: string | null;
   readonly failures: string | null;
+  readonly joblog: string | null;
+  readonly printing: Printing | null;
   readonly noDatabase: boolean;
   readonly policy: FailurePolicy;
 }
@@ -103,8 +106,10 @@ export async function clusterSettings(context: Context, facts: ClusterFacts): Pr
     ["database", await describeDatabase(context, facts.noDatabase)],
     ["output", describeOutput(client) ?? facts.output ?? "standard output"],
     ["errors", describeOutput(client) === null ? (facts.errors ?? "standard error") : null],
+    ["printed", describePrinting(facts.printing)],
     ["retries", describePolicy(policy)],
     ["failure file", failures],
+    ["job log", describeJobLog(facts.joblog)],
     ["limits", limits.filter(Boolean).join(", ") || null],
   ];
 }
@@ -113,6 +118,19 @@ export async function clusterSettings(context: Context, facts: ClusterFacts): Pr
 function describeOutput({ capture, results }: ClusterFacts["client"]): string | null {
   if (capture) return "two files a task in lib/task of the site";
   return results === null ? null : `files for each task by its input: ${results}`;
+}
+
+/** How the output of tasks would be printed; null: each task writes by itself. */
+export function describePrinting(printing: Printing | null): string | null {
+  if (printing === null) return null;
+  const what = { line: "whole lines", group: "whole tasks", ordered: "whole tasks in the order of the input" };
+  return `${what[printing.mode]}${printing.tagged ? ", the input before each line" : ""}`;
+}
+
+/** Where the job log would go; null: there is none. */
+export function describeJobLog(joblog: string | null): string | null {
+  if (joblog === "-") return "standard output";
+  return joblog?.startsWith("+") ? `${joblog.slice(1)}, added to what is there` : joblog;
 }
 
 /** Where clients would run. */

@@ -292,7 +292,8 @@ async function printTasks(
   context: Context,
   source: Pick<InputOptions, "file" | "words">,
 ): Promise<number> {
-  const { describeDatabase, describeInput, describePolicy, printRun } = await import("./dry-cluster.ts");
+  const { describeDatabase, describeInput, describeJobLog, describePolicy, describePrinting, printRun } =
+    await import("./dry-cluster.ts");
   const config = context.config();
   const read = reader(spec, parsed, config);
   const input =
@@ -314,6 +315,8 @@ async function printTasks(
     ["database", await describeDatabase(context, parsed.flag("noDb"))],
     ["retries", describePolicy(failurePolicyOf(parsed, config))],
     ["failure file", parsed.flag("print") ? "standard output" : read("failures")],
+    ["printed", describePrinting(printingOf(parsed, config, input === null))],
+    ["job log", describeJobLog(read("joblog"))],
   ] as const;
   return printRun({ context, input, template: null, shell: config.text("task.shell"), settings });
 }

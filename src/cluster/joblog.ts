@@ -75,6 +75,7 @@ function openJobLog(given: string, options: LoggedOptions, isDurable: () => bool
   const { failures, logger, loggers, printer } = options;
   const adds = given.startsWith("+");
   const path = adds ? given.slice(1) : given;
+  if (path === "") throw argumentError("argument --joblog: names no file");
   if (failures !== null && (path === failures || resolve(path) === resolve(failures)))
     throw argumentError("argument --joblog: not allowed with argument -f/--failures for the same file");
   const found = path === "-" ? null : firstLine(path);

@@ -49,6 +49,18 @@ test("what is printed runs in sh and in hsx as in a real run, and programs of a 
   expect(site.exists("made")).toBe(false);
 });
 
+test("how output is printed and where the job log goes are among the settings", async () => {
+  await using site = openSite();
+  const options = ["-k", "--tag", "--joblog", "+jobs.log", "-f", "failed"];
+  const dry = await site.hsx(["--dry-run", ...options, ":::", "true"]);
+  expect(dry.stderr).toContain("# printed: whole tasks in the order of the input, the input before each line\n");
+  expect(dry.stderr).toContain("# job log: jobs.log, added to what is there\n");
+  const server = await site.hs(["server", "--dry-run", "--output-mode", "line", "--joblog", "-", ":::", "true"]);
+  expect(server.stderr).toContain("# printed: whole lines\n");
+  expect(server.stderr).toContain("# job log: standard output\n");
+  expect((await site.shell("ls")).stdout).toBe("");
+});
+
 test("a command on the command line, options of all tasks, and lines for which a template fails", async () => {
   await using site = openSite();
   const words = ["-t", "site:b", "-g", "3", "-c", "2", "--", "make", "-C", "a b"];

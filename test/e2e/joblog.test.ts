@@ -99,6 +99,8 @@ test("what is no job log stays; an old job log is written anew; - is standard ou
     2,
     expect.stringContaining("--joblog: 'precious' has something else in it than a job log, and is left as it is"),
   ]);
+  const nameless = await site.hsx(["--joblog", "", ":::", "true"]);
+  expect([nameless.status, nameless.stderr]).toEqual([2, expect.stringContaining("--joblog: names no file")]);
   expect((await site.shell("cat precious; ls failed")).stdout).toBe("data\n");
   expect((await site.hsx(["tasks", "--joblog", "tasks"])).status).not.toBe(0);
   expect((await site.hsx(["-f", "same", "--joblog", "./same", ":::", "true"])).status).toBe(2);
