@@ -173,7 +173,9 @@ function tellClients(facts: Facts, server: ServerFact | null, { why, advice }: T
   const count = own ?? [...clients.values()].reduce((sum, each) => sum + each, 0);
   if (seen === null && count === 0) {
     why.push("No client is on record as connected, so nobody is there to run it.");
-    advice.push(`To bring one up: hs client -H ${server?.host ?? "HOST"}, with the key of the server`);
+    advice.push(
+      `To bring one up: hs client -H ${server?.host ?? "HOST"}, with the port (-p) and the key of the server`,
+    );
   } else if (seen === null) {
     why.push(`${counted(count, "client")} ${count === 1 ? "is" : "are"} connected; it runs when one has room for it.`);
   }
@@ -181,7 +183,9 @@ function tellClients(facts: Facts, server: ServerFact | null, { why, advice }: T
   if (seen !== null) why.push(describeAble(facts, seen, need));
   else if (need !== null) {
     why.push(`It needs ${need}. Which clients have that is not in the database.`);
-    advice.push(`To ask the server: hs explain ${String(facts.task.id)} -H ${server?.host ?? "HOST"}, with its key`);
+    advice.push(
+      `To ask the server: hs explain ${String(facts.task.id)} -H ${server?.host ?? "HOST"}, with its port (-p) and its key`,
+    );
   }
 }
 
