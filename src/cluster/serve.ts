@@ -591,6 +591,6 @@ function reportOf(
   const summary = options.summary ? describeRun(tally, left, clock.now() - run.since) : null;
   if (summary !== null) log.info(summary);
   const isWhole = left === 0 && !fed.stopped && report.heldBack === 0 && report.missing.length === 0;
-  const complete = failed === null && isWhole;
+  const complete = failed === null && isWhole && run.printer?.hasLost() !== true;
   return { complete, stoppedBy, tally, left };
 }

@@ -71,6 +71,8 @@ export interface Printer {
   isClear(): boolean;
   /** Prints what is left, and resolves when all is written. */
   finish(): Promise<void>;
+  /** Whether something that tasks have printed could not be printed, though somebody was there to read it. */
+  hasLost(): boolean;
   /** Gives up what a reader has not taken. */
   giveUp(): void;
 }
@@ -102,6 +104,7 @@ interface State extends PrinterOptions {
   /** How many pieces were not printed because there was no room for them to wait. */
   lost: number;
   isFullTold: boolean;
+  hasLost: boolean;
 }
 
 const streams: readonly Stream[] = ["stdout", "stderr"];
@@ -127,6 +130,7 @@ export function newPrinter(options: PrinterOptions): Printer {
     onUnread: () => undefined,
     lost: 0,
     isFullTold: false,
+    hasLost: false,
   };
   return {
     mode: options.mode,
@@ -158,12 +162,15 @@ export function newPrinter(options: PrinterOptions): Printer {
     whenRoom: writer.whenRoom,
     isClear: writer.isClear,
     finish: () => finish(state),
+    hasLost: () => state.hasLost,
     giveUp: writer.giveUp,
   };
 }
 
-function tellTrouble({ log, onUnread }: State, target: Target, reason: string, isUnread: boolean): void {
+function tellTrouble(state: State, target: Target, reason: string, isUnread: boolean): void {
+  const { log, onUnread } = state;
   if (isUnread) return onUnread();
+  state.hasLost = true;
   log.warning(`The output of tasks cannot be written to ${target.name}: ${reason} - what comes from now on is lost`);
 }
 
@@ -300,6 +307,7 @@ function guarded(state: State, action: () => void): void {
   try {
     action();
   } catch (error) {
+    state.hasLost = true;
     if (++state.lost > 1) return;
     const { folder, log } = state;
     log.warning(`The output of tasks cannot wait in '${folder}': ${messageOf(error)} - TMPDIR names another folder`);

@@ -85,6 +85,15 @@ test("modes that are none, and words that contradict each other, are refused", a
   }
 });
 
+test("a run whose output could not be written has not done all, in every mode", async () => {
+  await using site = openSite();
+  for (const words of ["-k", "--output-mode group", "--output-mode line", "-k -o /dev/full"]) {
+    const to = words.endsWith("full") ? "" : ">/dev/full";
+    const { status, stderr } = await site.shell(`hsx --no-db ${words} -t 'echo {}' ::: a b ${to}`);
+    expect([words, status, stderr.split("The output of tasks cannot be written to").length - 1]).toEqual([words, 7, 1]);
+  }
+});
+
 test("a reader who goes away ends the run", async () => {
   await using site = openSite();
   const ended = await site.shell(`yes 'seq 1000' | hsx -N2 -k --no-db | head -1; echo "\${PIPESTATUS[@]}"`);
