@@ -183,9 +183,8 @@ function tellClients(facts: Facts, server: ServerFact | null, { why, advice }: T
   if (seen !== null) why.push(describeAble(facts, seen, need));
   else if (need !== null) {
     why.push(`It needs ${need}. Which clients have that is not in the database.`);
-    advice.push(
-      `To ask the server: hs explain ${String(facts.task.id)} -H ${server?.host ?? "HOST"}, with its port (-p) and its key`,
-    );
+    const words = `hs explain ${String(facts.task.id)} -H ${server?.host ?? "HOST"}`;
+    advice.push(`To ask the server: ${words}, with its port (-p) and its key`);
   }
 }
 
