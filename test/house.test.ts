@@ -138,6 +138,28 @@ test("no verb imports a verb", () => {
   expect(found).toEqual([]);
 });
 
+/** All that may be at the top of the project. */
+const top = new Set(
+  (
+    ".ci .editorconfig .gitignore .oxlintrc.json ARCHITECTURE.md CHANGELOG.md HACKING.md LICENSE PROTOCOL.md " +
+    "README.md SECURITY.md bunfig.toml docs package-lock.json package.json scripts src test tsconfig.json"
+  ).split(" "),
+);
+
+test("nothing stands at the top of the project that was only left there", () => {
+  const { stdout, exitCode } = Bun.spawnSync(["git", "ls-files", "-z"], { cwd: root });
+  // An archive of the sources has no list of files.
+  if (exitCode !== 0) return;
+  const names = new Set(
+    stdout
+      .toString()
+      .split("\0")
+      .map((file) => file.split("/")[0]!),
+  );
+  names.delete("");
+  expect([...names].filter((name) => !top.has(name))).toEqual([]);
+});
+
 /**
  * What `hs --version` may load: it should take no longer than Bun itself. Everything else is imported when it is
  * needed.
